@@ -1,0 +1,145 @@
+# coreheap: `make demo` and `make check` are all a newcomer needs.
+#
+#   make            build/coreheap, build/libcoreheap.a, build/libcoreheap.so
+#   make demo       install what is missing, build, dump a leaking program, analyse it
+#   make check      install what is missing, build, run all tests
+#   make lint       formatting, layering, warnings as errors, no recursion
+#   make bench      timings as ratios to one scan of the same file
+#   make install    DESTDIR=, prefix=, libdir=
+#
+# Switches: V=1 (show commands), SAN=address,undefined, WERROR=1, O=3
+
+VERSION := $(shell sed -n 's/^.define CH_VERSION "\(.*\)"/\1/p' include/coreheap/coreheap.h)
+SOVERSION := 0
+
+prefix ?= /usr/local
+libdir ?= $(prefix)/lib
+bindir ?= $(prefix)/bin
+mandir ?= $(prefix)/share/man
+
+# ---- Debian packages: what building, testing and the demo need -----------------
+DEPS_BUILD := gcc make pkg-config libelf-dev libdw-dev libjansson-dev libzstd-dev \
+	liblzma-dev zlib1g-dev liblz4-dev
+DEPS_TEST := check gdb zstd xz-utils lz4 gzip g++ binutils jq python3
+DEPS_LINT := clang-format clang-tidy
+
+PKGS := libelf libdw jansson libzstd liblzma zlib liblz4
+
+CC ?= gcc
+O ?= 2
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+
+# Sanitised objects live beside the normal ones, so that switching costs nothing.
+B := build$(if $(SAN),/san)
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wvla -Wformat=2 -Wundef -Wwrite-strings \
+	-Wcast-qual -Wnull-dereference -Wconversion -Wsign-conversion
+ifneq ($(findstring clang,$(CC)),)
+WARN += -Wimplicit-fallthrough
+else
+WARN += -Wimplicit-fallthrough=5 -Wlogical-op -Wduplicated-cond -Wduplicated-branches \
+	-Wformat-signedness -Wstack-usage=65536
+endif
+ifeq ($(WERROR),1)
+WARN += -Werror
+endif
+
+CFLAGS ?= -g
+ALL_CFLAGS = -std=gnu11 -O$(O) $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread -fPIC \
+	-fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. -include src/util/banned.h \
+	-Iinclude -Isrc -I$(B)/gen $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
+LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
+ifneq ($(SAN),)
+ALL_CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+ALL_LDFLAGS += -fsanitize=$(SAN)
+endif
+ALL_LDFLAGS += $(LDFLAGS)
+
+LIB_SRC := $(sort $(wildcard src/util/*.c src/core/*.c src/sym/*.c src/map/*.c src/heap/*.c \
+	src/walkers/*.c src/walkers/*/*.c))
+APP_SRC := $(sort $(wildcard src/report/*.c src/cmd/*.c) src/main.c)
+HEADERS := $(sort $(wildcard include/coreheap/*.h))
+
+WALKERS := $(sort $(basename $(notdir $(wildcard src/walkers/*.c))) \
+	$(notdir $(patsubst %/,%,$(wildcard src/walkers/*/))))
+# A command is a file that exports ch_cmd_<stem>; the driver's own files do not.
+CMDS := $(sort $(foreach f,$(wildcard src/cmd/*.c),$(if \
+	$(shell grep -l '^const struct ch_cmd ch_cmd_' $(f)),$(basename $(notdir $(f))))))
+
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+APP_OBJ := $(APP_SRC:%.c=$(B)/%.o)
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all deps check check-all lint bench demo fixtures fuzz install uninstall clean dist FORCE
+
+all: $(B)/coreheap $(B)/libcoreheap.a $(B)/libcoreheap.so $(B)/coreheap.pc
+
+$(B)/coreheap: $(APP_OBJ) $(B)/libcoreheap.a
+	@echo '  LINK   $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/libcoreheap.a: $(LIB_OBJ)
+	@echo '  AR     $@'
+	$(Q)rm -f $@ && $(AR) rcsD $@ $^
+
+$(B)/libcoreheap.so.$(SOVERSION): $(LIB_OBJ) src/coreheap.map
+	@echo '  LINK   $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,libcoreheap.so.$(SOVERSION) \
+		-Wl,--version-script=src/coreheap.map -o $@ $(LIB_OBJ) $(LIBS)
+
+$(B)/libcoreheap.so: $(B)/libcoreheap.so.$(SOVERSION)
+	$(Q)ln -sf $(notdir $<) $@
+
+$(B)/coreheap.pc: src/coreheap.pc.in include/coreheap/coreheap.h Makefile
+	$(Q)mkdir -p $(@D)
+	$(Q)sed -e 's|@prefix@|$(prefix)|;s|@libdir@|$(libdir)|;s|@version@|$(VERSION)|' $< > $@
+
+# Compile with dependencies; objects are remade when the flags change.
+$(B)/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	@echo '  CC     $<'
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/src/heap/registry.o: $(B)/gen/walkers.inc
+$(B)/src/cmd/registry.o: $(B)/gen/cmds.inc
+
+# Rewritten only when the contents change, so that a second make does nothing.
+define update
+@mkdir -p $(@D); cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
+endef
+$(B)/gen/walkers.inc: FORCE
+	@mkdir -p $(@D); printf 'CH_WALKER(%s)\n' $(WALKERS) | sed '/()/d' > $@.tmp
+	$(update)
+$(B)/gen/cmds.inc: FORCE
+	@mkdir -p $(@D); printf 'CH_CMD(%s)\n' $(CMDS) | sed '/()/d' > $@.tmp
+	$(update)
+$(B)/flags: FORCE
+	@mkdir -p $(@D); echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@.tmp
+	$(update)
+
+FORCE:
+
+-include $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d)
+
+install: all
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig \
+		$(DESTDIR)$(prefix)/include/coreheap $(DESTDIR)$(mandir)/man1
+	install -m 755 $(B)/coreheap $(DESTDIR)$(bindir)/
+	install -m 644 $(HEADERS) $(DESTDIR)$(prefix)/include/coreheap/
+	install -m 644 $(B)/libcoreheap.a $(DESTDIR)$(libdir)/
+	install -m 755 $(B)/libcoreheap.so.$(SOVERSION) $(DESTDIR)$(libdir)/
+	ln -sf libcoreheap.so.$(SOVERSION) $(DESTDIR)$(libdir)/libcoreheap.so
+	install -m 644 $(B)/coreheap.pc $(DESTDIR)$(libdir)/pkgconfig/
+	install -m 644 man/*.1 $(DESTDIR)$(mandir)/man1/
+
+uninstall:
+	rm -f $(DESTDIR)$(bindir)/coreheap $(DESTDIR)$(libdir)/libcoreheap.* \
+		$(DESTDIR)$(libdir)/pkgconfig/coreheap.pc \
+		$(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(wildcard man/*.1)))
+	rm -rf $(DESTDIR)$(prefix)/include/coreheap
+
+clean:
+	rm -rf build

@@ -1,0 +1,190 @@
+/*
+ * coreheap/map.h - the memory map: every address has exactly one owner region.
+ *
+ * Built from the segments, NT_FILE, the modules, registers and the auxiliary
+ * vector; heap walkers then claim the sub-ranges they know. A VMA is not an
+ * allocation (the kernel merges neighbours), so usage belongs to sub-ranges.
+ *
+ * Vocabulary (WinDbg's !address terms):
+ *   usage    what the range is for (heap, stack, image ...);
+ *   type     image, mapped (file or shared memory) or private;
+ *   state    commit, reserve (no access, no contents) or free (a gap);
+ *   protect  access rights;
+ *   basis    why we say so: recorded in the core, derived from recorded
+ *            facts, or heuristic.
+ *
+ * Invariants: regions ascend, touch each other and together cover the address
+ * space [0, space_end) without overlap, gaps being regions with state FREE;
+ * the [vsyscall] page is listed apart and is in no denominator.
+ * Free + busy = address space; the sums by usage, type and state over busy
+ * regions are equal; the sum by protect equals committed bytes.
+ */
+#ifndef COREHEAP_MAP_H
+#define COREHEAP_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <coreheap/core.h>
+#include <coreheap/sym.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ch_map;
+
+/** Order is the order of precedence when two claims meet: lower wins. */
+enum ch_usage {
+	CH_USAGE_MANAGED_HEAP,
+	CH_USAGE_MANAGED_LOADER,
+	CH_USAGE_MANAGED_OTHER,
+	CH_USAGE_JIT,
+	CH_USAGE_TLS,
+	CH_USAGE_STACK,
+	CH_USAGE_GUARD,
+	CH_USAGE_HEAP,
+	CH_USAGE_ARENA,
+	CH_USAGE_MMAP_CHUNK,
+	CH_USAGE_EXE,
+	CH_USAGE_LIB,
+	CH_USAGE_BSS,
+	CH_USAGE_FILE,
+	CH_USAGE_SHM,
+	CH_USAGE_MEMFD,
+	CH_USAGE_VDSO,
+	CH_USAGE_VVAR,
+	CH_USAGE_VSYSCALL,
+	CH_USAGE_OTHER,
+	CH_USAGE_RESERVE,
+	CH_USAGE_ANON,
+	CH_USAGE_FREE,
+};
+#define CH_USAGE_COUNT (CH_USAGE_FREE + 1)
+
+enum ch_memtype {
+	CH_MEMTYPE_NONE,
+	CH_MEMTYPE_IMAGE,
+	CH_MEMTYPE_MAPPED,
+	CH_MEMTYPE_PRIVATE,
+};
+#define CH_MEMTYPE_COUNT (CH_MEMTYPE_PRIVATE + 1)
+
+enum ch_state {
+	CH_STATE_FREE,
+	CH_STATE_RESERVE,
+	CH_STATE_COMMIT,
+};
+#define CH_STATE_COUNT (CH_STATE_COMMIT + 1)
+
+enum ch_basis {
+	CH_BASIS_RECORDED,
+	CH_BASIS_DERIVED,
+	CH_BASIS_HEURISTIC,
+};
+
+/** Access rights; values are those of enum ch_segment_flags. */
+#define CH_PROT_NONE 0U
+/** Rights not recorded (an NT_FILE piece without a segment or a file). */
+#define CH_PROT_UNKNOWN 8U
+
+enum ch_region_flags {
+	/** Shared mapping (known only for files that are shared by nature). */
+	CH_REGION_SHARED = 1 << 0,
+	/** Guard: no access, directly below a stack. */
+	CH_REGION_GUARD = 1 << 1,
+	/** Mapped according to NT_FILE, but no segment records it. */
+	CH_REGION_NO_SEGMENT = 1 << 2,
+	/** Writable and private, but the dumper left its contents out:
+	 * never touched, or excluded by madvise. */
+	CH_REGION_UNDUMPED = 1 << 3,
+	/** Backed by a private file mapping (so "p" is recorded). */
+	CH_REGION_PRIVATE_FILE = 1 << 4,
+};
+
+struct ch_region {
+	/** Target range [start, end). */
+	uint64_t start, end;
+	/** Bytes of it that the core holds. */
+	uint64_t in_core_bytes;
+	enum ch_usage usage;
+	enum ch_memtype type;
+	enum ch_state state;
+	/** enum ch_segment_flags, CH_PROT_NONE or CH_PROT_UNKNOWN. */
+	uint32_t prot;
+	/** enum ch_region_flags. */
+	uint32_t flags;
+	/** Why usage is what it is. */
+	enum ch_basis basis;
+	/** Path of the mapped file, or NULL. Unescaped; borrowed. */
+	const char *backing;
+	/** Offset into backing. */
+	uint64_t backing_off;
+	/** Who it belongs to ("arena 2", "thread 812", "libc.so.6"), or NULL.
+	 * Unescaped; borrowed. */
+	const char *owner;
+};
+
+/** What a higher layer knows about a sub-range. */
+struct ch_claim {
+	/** Target range [start, end). */
+	uint64_t start, end;
+	enum ch_usage usage;
+	enum ch_basis basis;
+	/** Copied by the map; may be NULL. */
+	const char *owner;
+	/** The range is address space only (PROT_NONE tail): state RESERVE even
+	 * where the dumper wrote zeros and flags "r". */
+	bool reserved;
+};
+
+/**
+ * Build the base map. core and sym must outlive it. Errors: NOMEM.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_map_create(struct ch_core *core, struct ch_sym *sym,
+						       struct ch_map **ret);
+CH_PUBLIC void ch_map_destroy(struct ch_map *map);
+
+/**
+ * Assign a sub-range to an owner. Parts of it that are free, image, file or
+ * already claimed with a usage of higher precedence keep what they are; the
+ * bytes so refused are returned in *refused_ret (may be NULL).
+ * Errors: ARG (empty or wrapping range), NOMEM. Collect claims first: cost of
+ * the next look-up after claims is O(regions + claims).
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *
+ch_map_claim(struct ch_map *map, const struct ch_claim *claim, uint64_t *refused_ret);
+
+/**
+ * All regions in order, Free ones included, [vsyscall] excluded; coalesced:
+ * neighbours differ in some attribute. Borrowed until the next claim.
+ */
+CH_PUBLIC const struct ch_region *ch_map_regions(struct ch_map *map, size_t *count_ret);
+
+/** The region of addr ([vsyscall] included), or NULL above the address space. */
+CH_PUBLIC const struct ch_region *ch_map_region_at(struct ch_map *map, uint64_t addr);
+
+/** End of the user address space: 0x7ffffffff000, 2^56 .. when larger. */
+CH_PUBLIC uint64_t ch_map_space_end(const struct ch_map *map);
+
+/** The [vsyscall] page as a region, or NULL when the core lists none. */
+CH_PUBLIC const struct ch_region *ch_map_vsyscall(const struct ch_map *map);
+
+/** Stack of a thread (index as in ch_core_threads()): region range that holds
+ * its sp; false when sp points to no known region. */
+CH_PUBLIC bool ch_map_thread_stack(struct ch_map *map, size_t thread_index, uint64_t *start_ret,
+				   uint64_t *end_ret);
+
+/** Native name ("heap(brk)", "arena", "stack" ...) and WinDbg's name. */
+CH_PUBLIC const char *ch_usage_name(enum ch_usage usage);
+CH_PUBLIC const char *ch_usage_windbg_name(enum ch_usage usage);
+CH_PUBLIC const char *ch_memtype_name(enum ch_memtype type);
+CH_PUBLIC const char *ch_state_name(enum ch_state state);
+CH_PUBLIC const char *ch_basis_name(enum ch_basis basis);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* COREHEAP_MAP_H */

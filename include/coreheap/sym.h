@@ -1,0 +1,184 @@
+/*
+ * coreheap/sym.h - modules, symbols and stack frames of a core.
+ *
+ * Modules come from NT_FILE, the link map and the auxiliary vector, so they
+ * are known without any file at hand; a file on disk serves symbols, unwind
+ * data and absent read-only pages only if its build-id equals the one in the
+ * core (or, where the core holds none, if the caller named it with exe).
+ *
+ * Vocabulary:
+ *   module   one mapped ELF (or PE) image: a set of mappings under one path;
+ *   bias     what must be added to an address of the ELF file to get the
+ *            target address;
+ *   match    whether the file on disk is the one that was mapped.
+ *
+ * Invariant: modules ascend by start; their [start, end) do not overlap.
+ * No network is used unless options.debuginfod is set.
+ */
+#ifndef COREHEAP_SYM_H
+#define COREHEAP_SYM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <coreheap/core.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ch_sym;
+
+struct ch_sym_options {
+	/** Folder under which recorded paths are looked up first, or NULL. */
+	const char *sysroot;
+	/** File to take for the main executable, or NULL. */
+	const char *exe;
+	/** Folders with separate debug files (".build-id/xx/yy.debug"). */
+	const char *const *debug_dirs;
+	size_t debug_dirs_count;
+	/** Allow debuginfod look-ups over the network. */
+	bool debuginfod;
+};
+
+enum ch_module_kind {
+	CH_MODULE_EXE,
+	CH_MODULE_LIB,
+	CH_MODULE_INTERP,
+	CH_MODULE_VDSO,
+	/** A PE image (a managed assembly) mapped from a file. */
+	CH_MODULE_PE,
+};
+
+enum ch_module_match {
+	/** The file on disk has the build-id of the core. */
+	CH_MATCH_MATCHED,
+	/** A file is there, but it is another one: not used. */
+	CH_MATCH_MISMATCHED,
+	/** A file is there, but the core holds no build-id to compare. */
+	CH_MATCH_UNVERIFIED,
+	/** No file at the recorded path, under sysroot or by build-id. */
+	CH_MATCH_MISSING,
+	/** Nothing to look for (vdso): the image is in the core. */
+	CH_MATCH_IN_CORE,
+};
+
+#define CH_BUILD_ID_MAX 64
+
+struct ch_module {
+	/** Target range from the first to the end of the last mapping, the
+	 * anonymous tail of .bss included. Holes belong to it. */
+	uint64_t start, end;
+	/** Target address minus ELF address. */
+	uint64_t bias;
+	/** End of file-backed bytes and of p_memsz of the last writable PT_LOAD:
+	 * [bss_start, bss_end) is the module's bss (page-rounded outside);
+	 * both 0 when program headers are not at hand. */
+	uint64_t bss_start, bss_end;
+	/** Path as recorded (unescaped), "[vdso]" for the vdso. */
+	const char *path;
+	/** Last component of path. */
+	const char *name;
+	/** Build-id from the core; length 0 when the core does not hold it. */
+	uint8_t build_id[CH_BUILD_ID_MAX];
+	uint32_t build_id_len;
+	/** Build-id of a mismatched file, for the message. */
+	uint8_t file_build_id[CH_BUILD_ID_MAX];
+	uint32_t file_build_id_len;
+	enum ch_module_kind kind;
+	enum ch_module_match match;
+	/** File in use or rejected (see match), or NULL. */
+	const char *file_path;
+	/** How the module was found: "NT_FILE", "link map", "auxv". Static. */
+	const char *basis;
+	/** Sum of its mappings' bytes in NT_FILE plus its bss. */
+	uint64_t mapped_bytes;
+	/** PT_TLS: size in memory and in the file (0: none), alignment, ELF address. */
+	uint64_t tls_memsz, tls_filesz, tls_align, tls_vaddr;
+	/** link_map address, 0 when not found; its l_name is path. */
+	uint64_t link_map;
+};
+
+struct ch_symbol {
+	/** Symbol name, not demangled; borrowed until ch_sym_close(). */
+	const char *name;
+	/** Target address and size (0 when the table gives none). */
+	uint64_t addr, size_bytes;
+	/** Queried address minus addr. */
+	uint64_t offset;
+	/** Module it lies in. */
+	const struct ch_module *module;
+};
+
+enum ch_frame_basis {
+	/** Frame 0: the registers themselves. */
+	CH_FRAME_REGS,
+	/** Call frame information. */
+	CH_FRAME_CFI,
+	/** Frame pointer chain (heuristic). */
+	CH_FRAME_FP,
+};
+
+struct ch_frame {
+	/** Program counter; for callers the return address. */
+	uint64_t pc;
+	/** Stack pointer in that frame; 0 when not known. */
+	uint64_t sp;
+	enum ch_frame_basis basis;
+	/** Symbol of pc (of pc - 1 for callers); name NULL when unknown. */
+	struct ch_symbol symbol;
+};
+
+/**
+ * Find modules and open what can be matched. core must outlive it. Damage and
+ * mismatches are findings of the core's context. Errors: NOMEM, ARG.
+ * options may be NULL.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *
+ch_sym_open(struct ch_core *core, const struct ch_sym_options *options, struct ch_sym **ret);
+
+/** Close; NULL accepted. */
+CH_PUBLIC void ch_sym_close(struct ch_sym *sym);
+
+/** All modules, ascending by start. Borrowed until ch_sym_close(). */
+CH_PUBLIC const struct ch_module *ch_sym_modules(const struct ch_sym *sym, size_t *count_ret);
+
+/** The module whose range holds addr, or NULL. O(log n). */
+CH_PUBLIC const struct ch_module *ch_sym_module_at(const struct ch_sym *sym, uint64_t addr);
+
+/**
+ * Nearest symbol at or below addr in its module (.symtab, .dynsym, separate
+ * debug files; loaded at first use). False when there is none; then
+ * module + offset is all that is known.
+ */
+CH_PUBLIC bool ch_sym_at(struct ch_sym *sym, uint64_t addr, struct ch_symbol *ret);
+
+/**
+ * Find a symbol by exact name in one module, or in all when module is NULL
+ * (modules in order of address; global symbols win over local ones). False
+ * when there is none.
+ */
+CH_PUBLIC bool ch_sym_by_name(struct ch_sym *sym, const struct ch_module *module, const char *name,
+			      struct ch_symbol *ret);
+
+/**
+ * Unwind one thread: index as in ch_core_threads(). Up to max frames are
+ * written to frames; *count_ret frames are valid, also on failure of a deeper
+ * step (why in *end_ret: "end of stack", "no unwind data for libx.so",
+ * "memory absent at 0x..", "limit"; borrowed until the next call).
+ * Errors: ARG (no such thread), NOMEM.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_sym_unwind(struct ch_sym *sym, size_t thread_index,
+						       struct ch_frame *frames, size_t max,
+						       size_t *count_ret, const char **end_ret);
+
+/** Stable lower-case names. */
+CH_PUBLIC const char *ch_module_kind_name(enum ch_module_kind kind);
+CH_PUBLIC const char *ch_module_match_name(enum ch_module_match match);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* COREHEAP_SYM_H */

@@ -1,0 +1,96 @@
+/*
+ * cmd.h - what a command is.
+ *
+ * Each src/cmd/<name>.c exports `const struct ch_cmd ch_cmd_<name>`; the build
+ * finds it by its file name. The driver parses options by the table, opens the
+ * core, prints help, and maps errors to exit codes. A command fills a result
+ * struct and hands it to the report layer.
+ */
+#ifndef COREHEAP_CMD_H
+#define COREHEAP_CMD_H
+
+#include "report/report.h"
+
+enum ch_exit {
+	CH_EXIT_ANSWERED = 0,
+	CH_EXIT_FINDINGS = 1,
+	CH_EXIT_USAGE = 2,
+	CH_EXIT_NOT_A_CORE = 3,
+	CH_EXIT_INCOMPLETE = 4,
+};
+
+enum ch_option_kind {
+	/** bool */
+	CH_OPTION_FLAG,
+	/** const char * */
+	CH_OPTION_STRING,
+	/** uint64_t, decimal or 0x */
+	CH_OPTION_COUNT,
+	/** uint64_t with optional K M G T suffix (1024) */
+	CH_OPTION_BYTES,
+	/** struct ch_strings: may be given several times */
+	CH_OPTION_STRINGS,
+};
+
+struct ch_strings {
+	const char **items;
+	size_t count;
+};
+
+struct ch_option {
+	/** Long name without dashes; "f:" style WinDbg spellings are given as
+	 * "f:" and match "-f:VALUE" and "/f:VALUE". */
+	const char *name;
+	/** Placeholder of the value in help, NULL for flags. */
+	const char *value;
+	enum ch_option_kind kind;
+	/** offsetof() in the command's options struct. */
+	size_t offset;
+	/** One line. */
+	const char *help;
+};
+
+struct ch_cmd_env {
+	struct ch_session *session;
+	struct ch_report *report;
+	/** The command's options struct, filled from its table. */
+	const void *options;
+	/** Arguments after CORE. */
+	int argc;
+	char **argv;
+};
+
+struct ch_cmd {
+	/** Equal to the file's stem. */
+	const char *name;
+	/** Other names ("dumpheap"), ended by NULL; may be NULL. */
+	const char *const *aliases;
+	/** One line for `coreheap --help`. */
+	const char *summary;
+	/** "[OPTIONS] CORE [ADDR]" */
+	const char *synopsis;
+	/** Help examples, one per line, printed first. */
+	const char *examples;
+	/** Ended by a row with a NULL name; may be NULL. */
+	const struct ch_option *options;
+	/** sizeof the options struct; zeroed before parsing. */
+	size_t options_size;
+	/** Most arguments after CORE. */
+	int args_max;
+	/** Can stream JSON lines. */
+	bool jsonl;
+	/** Answer. CH_ERROR_ARG becomes exit 2 with the message. */
+	struct ch_error *(*run)(struct ch_cmd_env *env);
+};
+
+/** Generated from src/cmd, ended by NULL. */
+extern const struct ch_cmd *const chp_cmds[];
+
+/**
+ * Parse an address as product.md says: 0x7f.., bare hex, WinDbg's
+ * 00007f44`044fb96a, module+0x10, a symbol name. Errors: ARG, NOMEM.
+ */
+CH_MUST_CHECK struct ch_error *chp_parse_addr(struct ch_session *session, const char *text,
+					      uint64_t *ret);
+
+#endif /* COREHEAP_CMD_H */

@@ -1,0 +1,109 @@
+/*
+ * walker.h - the contract between the heap engine and a walker.
+ *
+ * A walker is one const table `ch_walker_<name>` in src/walkers/<name>.c or
+ * src/walkers/<name>/<name>.c; the build finds it by its file name. It turns
+ * one allocator's or runtime's own bookkeeping into spans and objects.
+ *
+ * Rules for walkers: never print; never allocate per object; never follow a
+ * pointer that was not bounded first; no recursion over target data; every
+ * loop has a cap that comes from a mapping's size; damage is resynchronised,
+ * counted and reported with chp_context_finding(), not returned as an error.
+ * All state lives behind the pointer that open() returns. Versions are rows
+ * of a table chosen by evidence.
+ *
+ * Rules the engine enforces: order, bounds and overlap of spans and objects,
+ * progress, cancellation, batch size.
+ */
+#ifndef COREHEAP_HEAP_WALKER_H
+#define COREHEAP_HEAP_WALKER_H
+
+#include <coreheap/heap.h>
+
+/** Which walker asks first for memory that two of them recognise. */
+enum ch_walker_priority {
+	/** A runtime with tables of its own. */
+	CH_WALKER_SPECIFIC,
+	/** A general allocator (malloc). */
+	CH_WALKER_GENERIC,
+	CH_WALKER_FALLBACK,
+};
+
+/** What a walker may look at. Borrowed for its whole life. */
+struct ch_heap_env {
+	struct ch_core *core;
+	struct ch_sym *sym;
+	/** Base map: before any claim. */
+	struct ch_map *map;
+	struct ch_context *ctx;
+};
+
+struct ch_probe {
+	/** 0 = not here .. 100 = certain. */
+	uint32_t score;
+	/** One line: what gave it away. */
+	char evidence[256];
+};
+
+/** Accounting unit, as ch_heap without the sums. */
+struct ch_heap_desc {
+	/** Static or owned by the walker's state. */
+	const char *kind;
+	const char *name;
+	uint64_t addr;
+	const struct ch_fact *facts;
+	size_t facts_count;
+};
+
+/** Where objects() puts its batches. */
+struct ch_object_sink {
+	/**
+	 * Take n objects of the span being walked, ascending. Non-NULL ends the
+	 * walk: return it unchanged. At most CH_BATCH_MAX objects a call.
+	 */
+	struct ch_error *(*emit)(struct ch_object_sink *sink, const struct ch_object *objects,
+				 size_t n);
+};
+#define CH_BATCH_MAX 512
+
+/** Where roots() and refs() of later walkers will put theirs: see issue of the graph. */
+
+struct ch_walker {
+	/** Equal to the file's stem. */
+	const char *name;
+	/** One line for `coreheap info` and the docs. */
+	const char *summary;
+	enum ch_walker_priority priority;
+	/** Cheap look: fill ret. Errors: NOMEM only. Required. */
+	struct ch_error *(*probe)(const struct ch_heap_env *env, struct ch_probe *ret);
+	/** Build the state; called only if probe scored above 0. Errors: NOMEM,
+	 * STOP, CORRUPT, ABSENT, UNSUPPORTED with a message for people. Required. */
+	struct ch_error *(*open)(const struct ch_heap_env *env, void **state_ret);
+	/** Free the state; called once for each successful open. Required. */
+	void (*close)(void *state);
+	/** Heaps, in the order shown. Borrowed from the state. Required. */
+	const struct ch_heap_desc *(*heaps)(void *state, size_t *count_ret);
+	/** Spans, any order; .heap indexes heaps(). Borrowed. Required. */
+	const struct ch_span *(*spans)(void *state, size_t *count_ret);
+	/**
+	 * Emit the objects of one span, ascending, covering as much of
+	 * [start, committed_end) as is understood. Must be thread-safe for
+	 * different spans of one state. Required.
+	 */
+	struct ch_error *(*objects)(void *state, const struct ch_span *span,
+				    struct ch_object_sink *sink);
+	/** Name a type id. Required if any object has a type other than 0. */
+	struct ch_error *(*type)(void *state, uint64_t type, struct ch_type *ret);
+	/** Version, layout row, evidence, counters. May be NULL. */
+	const struct ch_fact *(*facts)(void *state, size_t *count_ret);
+};
+
+/** Registry generated from src/walkers, ended by NULL; src/heap/registry.c. */
+extern const struct ch_walker *const chp_walkers[];
+
+/** As ch_heaps_open(), with a registry of the caller's (tests). */
+CH_MUST_CHECK struct ch_error *chp_heaps_open_with(const struct ch_walker *const *walkers,
+						   struct ch_core *core, struct ch_sym *sym,
+						   struct ch_map *map, struct ch_heaps **ret);
+
+#endif /* COREHEAP_HEAP_WALKER_H */

@@ -1,0 +1,108 @@
+/*
+ * report.h - result structs become text, plain text, JSON or JSON lines.
+ *
+ * A command fills a result struct and calls one ch_report_<result>() function
+ * in src/report/<result>.c, which renders it in the format the user asked
+ * for. This layer is the only user of jansson. It writes to report->out only.
+ *
+ * Whatever came from the core is escaped here, with chp_text_escape() of util/text.h.
+ */
+#ifndef COREHEAP_REPORT_H
+#define COREHEAP_REPORT_H
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include <coreheap/coreheap.h>
+
+enum ch_format {
+	/** Tables for people: thousands separators, binary sizes beside them. */
+	CH_FORMAT_TEXT,
+	/** Tab separated, exact, no separators, no headings' decoration. */
+	CH_FORMAT_PLAIN,
+	/** One document. */
+	CH_FORMAT_JSON,
+	/** One record a line. */
+	CH_FORMAT_JSONL,
+};
+
+struct ch_report {
+	/** Where everything goes. */
+	FILE *out;
+	struct ch_session *session;
+	enum ch_format format;
+	/** Most rows of a list; 0 = all. */
+	uint64_t limit;
+	/** Show memory contents. */
+	bool reveal;
+};
+
+enum ch_cell_kind {
+	CH_CELL_TEXT,
+	/** A number with separators. */
+	CH_CELL_COUNT,
+	/** Exact bytes, and a binary size beside it in TEXT format. */
+	CH_CELL_BYTES,
+	CH_CELL_ADDR,
+	/** number is hundredths of a percent. */
+	CH_CELL_PERCENT,
+};
+
+struct ch_column {
+	const char *title;
+	enum ch_cell_kind kind;
+};
+
+struct ch_cell {
+	/** For TEXT; NULL prints "-". Escaped by the table. */
+	const char *text;
+	/** For the other kinds. */
+	uint64_t number;
+	/** Prints "-" (TEXT format) or nothing (PLAIN). */
+	bool absent;
+};
+
+#define CH_CELL_STR(s) ((struct ch_cell){ .text = (s) })
+#define CH_CELL_NUM(n) ((struct ch_cell){ .number = (n) })
+#define CH_CELL_NONE   ((struct ch_cell){ .absent = true })
+
+struct ch_table;
+
+/** columns is borrowed until the table ends. NULL when out of memory. */
+struct ch_table *chp_table_create(const struct ch_column *columns, size_t columns_count);
+void chp_table_destroy(struct ch_table *table);
+/** Add one row: columns_count cells; texts are copied. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_table_row(struct ch_table *table, const struct ch_cell *cells);
+/** Print heading and rows, columns aligned (TEXT) or tab separated (PLAIN). */
+void chp_table_print(const struct ch_table *table, const struct ch_report *report);
+
+/** "showing N of M (B of T bytes)" when a list was cut; nothing otherwise. */
+void chp_report_cut(const struct ch_report *report, uint64_t shown, uint64_t matched,
+		    uint64_t shown_bytes, uint64_t matched_bytes);
+/** Findings as "warning: ..." lines (TEXT and PLAIN; JSON has them in the envelope). */
+void chp_report_findings(const struct ch_report *report);
+
+/** "3,426,475,520 (3.19 GiB)" into buf; returns buf. */
+#define CH_BYTES_TEXT_MAX 64
+char *chp_bytes_text(uint64_t bytes, char buf[CH_BYTES_TEXT_MAX]);
+/** "3,426,475,520". */
+char *chp_count_text(uint64_t count, char buf[CH_BYTES_TEXT_MAX]);
+/** part of whole in hundredths of a percent, rounded; 0 when whole is 0. */
+uint64_t chp_percent(uint64_t part, uint64_t whole);
+
+/** The envelope of product.md for schema "coreheap/<name>"; owned by the caller. */
+json_t *chp_json_envelope(const struct ch_report *report, const char *schema_name);
+/** "0x..." string. New reference. */
+json_t *chp_json_addr(uint64_t addr);
+/** Size or count; values above 2^63-1 become null. New reference. */
+json_t *chp_json_uint(uint64_t number);
+/** Escaped text, or null. New reference. */
+json_t *chp_json_text(const char *text);
+/** Percent with two decimals. New reference. */
+json_t *chp_json_percent(uint64_t hundredths);
+/** Print a document (JSON) or one line (JSONL) and release it. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_json_print_take(const struct ch_report *report, json_t *doc);
+
+#endif /* COREHEAP_REPORT_H */

@@ -1,0 +1,164 @@
+#include "util/context.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/text.h"
+#include "util/vec.h"
+
+/* Damage repeats: a report with ten thousand equal warnings helps nobody. */
+#define FINDINGS_PER_CODE 16
+#define FINDING_BYTES_MAX 1024
+
+struct ch_context {
+	struct ch_context_options options;
+	atomic_bool cancelled;
+	pthread_mutex_t lock;
+	/* of struct ch_finding; messages owned */
+	struct ch_vec findings;
+};
+
+struct ch_context *ch_context_create(const struct ch_context_options *options)
+{
+	struct ch_context *ctx = calloc(1, sizeof(*ctx));
+
+	if (!ctx)
+		return NULL;
+	if (options)
+		ctx->options = *options;
+	pthread_mutex_init(&ctx->lock, NULL);
+	ctx->findings = CH_VEC(struct ch_finding);
+	return ctx;
+}
+
+void ch_context_destroy(struct ch_context *ctx)
+{
+	size_t i;
+
+	if (!ctx)
+		return;
+	for (i = 0; i < ctx->findings.count; i++)
+		free((char *)(uintptr_t)CH_VEC_AT(&ctx->findings, struct ch_finding, i)->message);
+	ch_vec_deinit(&ctx->findings);
+	pthread_mutex_destroy(&ctx->lock);
+	free(ctx);
+}
+
+void ch_context_cancel(struct ch_context *ctx)
+{
+	atomic_store(&ctx->cancelled, true);
+}
+
+bool ch_context_cancelled(const struct ch_context *ctx)
+{
+	return atomic_load(&ctx->cancelled);
+}
+
+const struct ch_finding *ch_context_findings(const struct ch_context *ctx, size_t *count_ret)
+{
+	*count_ret = ctx->findings.count;
+	return ctx->findings.items;
+}
+
+bool ch_context_complete(const struct ch_context *ctx)
+{
+	size_t i;
+
+	for (i = 0; i < ctx->findings.count; i++)
+		if (CH_VEC_AT(&ctx->findings, struct ch_finding, i)->severity ==
+		    CH_SEVERITY_INCOMPLETE)
+			return false;
+	return true;
+}
+
+/* Takes message. Caller holds the lock. */
+static void add_finding(struct ch_context *ctx, enum ch_severity severity, const char *code,
+			char *message)
+{
+	struct ch_finding *finding, *last = NULL;
+	size_t i, same = 0;
+
+	for (i = 0; i < ctx->findings.count; i++) {
+		finding = CH_VEC_AT(&ctx->findings, struct ch_finding, i);
+		if (strcmp(finding->code, code) != 0)
+			continue;
+		if (strcmp(finding->message, message) == 0) {
+			free(message);
+			return;
+		}
+		last = finding;
+		same++;
+	}
+	if (last && same >= FINDINGS_PER_CODE) {
+		last->count++;
+		if (severity > last->severity)
+			last->severity = severity;
+		free(message);
+		return;
+	}
+	finding = ch_vec_push(&ctx->findings);
+	if (!finding) {
+		free(message);
+		return;
+	}
+	*finding = (struct ch_finding){
+		.code = code, .message = message, .severity = severity, .count = 1
+	};
+}
+
+void chp_context_finding(struct ch_context *ctx, enum ch_severity severity, const char *code,
+			 const char *format, ...)
+{
+	_cleanup_free_ char *raw = NULL;
+	char *message;
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vasprintf(&raw, format, args);
+	va_end(args);
+	if (len < 0) {
+		raw = NULL;
+		return;
+	}
+	message = chp_text_escape(raw, FINDING_BYTES_MAX);
+	if (!message)
+		return;
+	pthread_mutex_lock(&ctx->lock);
+	add_finding(ctx, severity, code, message);
+	pthread_mutex_unlock(&ctx->lock);
+}
+
+void chp_context_log(struct ch_context *ctx, enum ch_log_level level, const char *format, ...)
+{
+	_cleanup_free_ char *message = NULL;
+	va_list args;
+	int len;
+
+	if (!ctx->options.log)
+		return;
+	va_start(args, format);
+	len = vasprintf(&message, format, args);
+	va_end(args);
+	if (len < 0) {
+		message = NULL;
+		return;
+	}
+	ctx->options.log(ctx->options.arg, level, message);
+}
+
+void chp_context_progress(struct ch_context *ctx, const char *phase, uint64_t done, uint64_t total)
+{
+	if (ctx->options.progress)
+		ctx->options.progress(ctx->options.arg, phase, done, total);
+}
+
+struct ch_error *chp_context_check(const struct ch_context *ctx)
+{
+	return ch_context_cancelled(ctx) ? &ch_stop : NULL;
+}

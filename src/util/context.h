@@ -1,0 +1,26 @@
+/*
+ * util/context.h - the side of coreheap/context.h that the library uses.
+ */
+#ifndef COREHEAP_UTIL_CONTEXT_H
+#define COREHEAP_UTIL_CONTEXT_H
+
+#include <coreheap/context.h>
+
+/**
+ * Report a finding. code is static. The message may hold text from the core:
+ * it is escaped here. The same message is stored once; of one code at most 16
+ * messages are kept, the rest is counted in the last one.
+ */
+void chp_context_finding(struct ch_context *ctx, enum ch_severity severity, const char *code,
+			 const char *format, ...) CH_PRINTF(4, 5);
+
+void chp_context_log(struct ch_context *ctx, enum ch_log_level level, const char *format, ...)
+	CH_PRINTF(3, 4);
+
+/** Cheap when nobody listens. phase is static. */
+void chp_context_progress(struct ch_context *ctx, const char *phase, uint64_t done, uint64_t total);
+
+/** &ch_stop when cancelled, else NULL. */
+CH_MUST_CHECK struct ch_error *chp_context_check(const struct ch_context *ctx);
+
+#endif /* COREHEAP_UTIL_CONTEXT_H */

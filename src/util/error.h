@@ -1,0 +1,20 @@
+/*
+ * util/error.h - making errors. See coreheap/error.h for what they mean.
+ */
+#ifndef COREHEAP_UTIL_ERROR_H
+#define COREHEAP_UTIL_ERROR_H
+
+#include <coreheap/error.h>
+
+/** New error of a code; ch_enomem when even that fails. Never NULL. */
+struct ch_error *ch_error_create(enum ch_error_code code, const char *format, ...) CH_PRINTF(2, 3);
+/** New error about a target address (FAULT, ABSENT, CORRUPT). */
+struct ch_error *ch_error_at(enum ch_error_code code, uint64_t addr, const char *format, ...)
+	CH_PRINTF(3, 4);
+/** New OS error; pass errno as captured in the statement after the call. */
+struct ch_error *ch_error_os(int errnum, const char *path, const char *what);
+/** Put "text: " before the message; takes and returns err (static ones as they are). */
+struct ch_error *ch_error_prefix_take(struct ch_error *err, const char *format, ...)
+	CH_PRINTF(2, 3);
+
+#endif /* COREHEAP_UTIL_ERROR_H */

@@ -1,0 +1,78 @@
+#include "util/text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Length of the valid UTF-8 sequence at p (Unicode 15, table 3-7), its code
+ * point in *code_ret; 0 when it is not valid. */
+static size_t utf8_length(const uint8_t *p, size_t len, uint32_t *code_ret)
+{
+	static const struct {
+		uint8_t mask, lead;
+		uint32_t lowest;
+	} forms[] = { { 0x80, 0x00, 0 },
+		      { 0xe0, 0xc0, 0x80 },
+		      { 0xf0, 0xe0, 0x800 },
+		      { 0xf8, 0xf0, 0x10000 } };
+	uint32_t code;
+	size_t n, i;
+
+	for (n = 0; n < 4; n++)
+		if ((p[0] & forms[n].mask) == forms[n].lead)
+			break;
+	if (n == 4 || n >= len)
+		return 0;
+	code = p[0] & (uint8_t)~forms[n].mask;
+	for (i = 1; i <= n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (p[i] & 0x3fU);
+	}
+	if (code < forms[n].lowest || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+		return 0;
+	*code_ret = code;
+	return n + 1;
+}
+
+/* Code points that move the cursor, reorder or hide text on a terminal. */
+static bool is_unsafe(uint32_t code)
+{
+	return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == '\\' ||
+	       (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+	       (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
+}
+
+char *chp_text_escape(const char *text, size_t max)
+{
+	const uint8_t *p = (const uint8_t *)text;
+	size_t len, n, i, used = 0;
+	uint32_t code = 0;
+	char *out;
+
+	if (!text)
+		return NULL;
+	len = strnlen(text, max);
+	if (len > (SIZE_MAX - 1) / 4)
+		return NULL;
+	out = malloc(len * 4 + 1);
+	if (!out)
+		return NULL;
+	while (len) {
+		n = utf8_length(p, len, &code);
+		if (n && !is_unsafe(code)) {
+			memcpy(out + used, p, n);
+			used += n;
+		} else {
+			n = n ? n : 1;
+			for (i = 0; i < n; i++)
+				used += (size_t)snprintf(out + used, 5, "\\x%02x", p[i]);
+		}
+		p += n;
+		len -= n;
+	}
+	out[used] = '\0';
+	return out;
+}

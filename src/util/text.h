@@ -1,0 +1,16 @@
+/*
+ * util/text.h - text from a core made safe to print.
+ */
+#ifndef COREHEAP_UTIL_TEXT_H
+#define COREHEAP_UTIL_TEXT_H
+
+#include <stddef.h>
+
+/**
+ * Copy at most max bytes of text, with control bytes (C0, DEL, C1), invalid
+ * UTF-8, bidirectional overrides and backslashes as \xNN. NULL text gives
+ * NULL. Free with free(); NULL also when out of memory.
+ */
+char *chp_text_escape(const char *text, size_t max);
+
+#endif /* COREHEAP_UTIL_TEXT_H */
