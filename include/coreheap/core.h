@@ -69,6 +69,9 @@ struct ch_segment {
 	uint64_t present_end;
 	/** File offset of start's byte. */
 	uint64_t off;
+	/** One past the last address that one ch_core_span() from here can reach:
+	 * beyond end where the next segments follow in the file as in memory. */
+	uint64_t run_end;
 	/** enum ch_segment_flags, from p_flags. */
 	uint32_t flags;
 	/** Position in the program header table. */

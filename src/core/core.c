@@ -1,0 +1,255 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/core_priv.h"
+#include "core/unpack.h"
+#include "util/bytes.h"
+#include "util/context.h"
+#include "util/error.h"
+
+const uint8_t *chp_core_file_bytes(const struct ch_core *core, uint64_t off, uint64_t len)
+{
+	return ch_inside(off, len, core->stats.file_bytes) ? core->data + off : NULL;
+}
+
+/* What a path that is not a regular file is, for the message. */
+static const char *kind_of_file(mode_t mode)
+{
+	static const struct {
+		mode_t mode;
+		const char *name;
+	} kinds[] = { { S_IFDIR, "a directory" },
+		      { S_IFIFO, "a FIFO: save the core to a file first" },
+		      { S_IFCHR, "a character device" },
+		      { S_IFBLK, "a block device" },
+		      { S_IFSOCK, "a socket" } };
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if ((mode & S_IFMT) == kinds[i].mode)
+			return kinds[i].name;
+	return "not a regular file";
+}
+
+static struct ch_error *open_file(const char *path, int *fd_ret, uint64_t *size_ret)
+{
+	struct stat st;
+	/* O_NONBLOCK: opening a FIFO must not wait for a writer. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return ch_error_os(errno, path, "cannot open");
+	if (fstat(fd, &st) < 0) {
+		struct ch_error *err = ch_error_os(errno, path, "cannot stat");
+
+		close(fd);
+		return err;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		close(fd);
+		return ch_error_create(CH_ERROR_FORMAT, "%s: not a core: it is %s", path,
+				       kind_of_file(st.st_mode));
+	}
+	*fd_ret = fd;
+	*size_ret = (uint64_t)st.st_size;
+	return NULL;
+}
+
+/* Map the file (or its unpacked copy). Closes fd. */
+static struct ch_error *map_file(struct ch_core *core, int fd,
+				 const struct ch_core_options *options)
+{
+	struct ch_error *err;
+	struct stat st;
+	void *data;
+	int unpacked = -1;
+
+	err = chp_unpack(core->ctx, core->path, fd, options, &unpacked, &core->stats.compression);
+	if (err)
+		goto out;
+	if (unpacked >= 0) {
+		close(fd);
+		fd = unpacked;
+	}
+	if (fstat(fd, &st) < 0) {
+		err = ch_error_os(errno, core->path, "cannot stat");
+		goto out;
+	}
+	core->stats.file_bytes = (uint64_t)st.st_size;
+	if (st.st_size == 0) {
+		err = ch_error_create(CH_ERROR_FORMAT, "%s: not a core: the file is empty",
+				      core->path);
+		goto out;
+	}
+	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (data == MAP_FAILED)
+		err = ch_error_os(errno, core->path, "cannot map");
+	else
+		core->data = data;
+out:
+	close(fd);
+	return err;
+}
+
+static void check_truncation(struct ch_core *core)
+{
+	struct ch_core_stats *stats = &core->stats;
+
+	if (stats->file_bytes >= stats->expected_file_bytes)
+		return;
+	stats->truncated = true;
+	chp_context_finding(core->ctx, CH_SEVERITY_INCOMPLETE, "truncated",
+			    "the core is truncated: %llu of %llu bytes are there, %llu bytes of "
+			    "memory contents are missing",
+			    (unsigned long long)stats->file_bytes,
+			    (unsigned long long)stats->expected_file_bytes,
+			    (unsigned long long)(stats->recorded_bytes - stats->present_bytes));
+}
+
+static struct ch_error *read_all(struct ch_core *core, const struct ch_core_options *options)
+{
+	struct ch_error *err;
+	int fd = -1;
+
+	err = open_file(core->path, &fd, &core->stats.file_bytes);
+	if (!err)
+		err = map_file(core, fd, options);
+	if (!err)
+		err = chp_core_read_ehdr(core);
+	if (!err)
+		err = chp_core_read_phdrs(core);
+	if (err)
+		return err;
+	chp_core_finish_notes(core);
+	chp_core_find_producer(core);
+	check_truncation(core);
+	return NULL;
+}
+
+struct ch_error *ch_core_open(struct ch_context *ctx, const char *path,
+			      const struct ch_core_options *options, struct ch_core **ret)
+{
+	static const struct ch_core_options defaults = { 0 };
+	struct ch_core *core = calloc(1, sizeof(*core));
+	struct ch_error *err;
+
+	if (!core)
+		return &ch_enomem;
+	core->ctx = ctx;
+	core->stats.compression = "none";
+	core->segments = CH_VEC(struct ch_segment);
+	core->overlays = CH_VEC(struct ch_overlay);
+	core->notes = CH_VEC(struct ch_note);
+	core->threads = CH_VEC(struct ch_thread);
+	core->file_maps = CH_VEC(struct ch_file_map);
+	core->auxv = CH_VEC(struct ch_auxv_entry);
+	core->note_names = CH_VEC(char *);
+	core->path = strdup(path);
+	err = core->path ? read_all(core, options ? options : &defaults) : &ch_enomem;
+	if (err) {
+		ch_core_close(core);
+		return err;
+	}
+	*ret = core;
+	return NULL;
+}
+
+void ch_core_close(struct ch_core *core)
+{
+	size_t i;
+
+	if (!core)
+		return;
+	if (core->data)
+		munmap((void *)(uintptr_t)core->data, core->stats.file_bytes);
+	for (i = 0; i < core->note_names.count; i++)
+		free(*CH_VEC_AT(&core->note_names, char *, i));
+	ch_vec_deinit(&core->segments);
+	ch_vec_deinit(&core->overlays);
+	ch_vec_deinit(&core->notes);
+	ch_vec_deinit(&core->threads);
+	ch_vec_deinit(&core->file_maps);
+	ch_vec_deinit(&core->auxv);
+	ch_vec_deinit(&core->note_names);
+	free(core->path);
+	free(core);
+}
+
+enum ch_arch ch_core_arch(const struct ch_core *core)
+{
+	return core->arch;
+}
+
+enum ch_producer ch_core_producer(const struct ch_core *core)
+{
+	return core->producer;
+}
+
+const char *ch_core_producer_basis(const struct ch_core *core)
+{
+	return core->producer_basis;
+}
+
+const char *ch_core_path(const struct ch_core *core)
+{
+	return core->path;
+}
+
+struct ch_context *ch_core_context(const struct ch_core *core)
+{
+	return core->ctx;
+}
+
+const struct ch_core_stats *ch_core_stats(const struct ch_core *core)
+{
+	return &core->stats;
+}
+
+const struct ch_process *ch_core_process(const struct ch_core *core)
+{
+	return &core->process;
+}
+
+const struct ch_segment *ch_core_segments(const struct ch_core *core, size_t *count_ret)
+{
+	*count_ret = core->segments.count;
+	return core->segments.items;
+}
+
+const struct ch_note *ch_core_notes(const struct ch_core *core, size_t *count_ret)
+{
+	*count_ret = core->notes.count;
+	return core->notes.items;
+}
+
+const struct ch_thread *ch_core_threads(const struct ch_core *core, size_t *count_ret)
+{
+	*count_ret = core->threads.count;
+	return core->threads.items;
+}
+
+const struct ch_file_map *ch_core_file_maps(const struct ch_core *core, size_t *count_ret)
+{
+	*count_ret = core->file_maps.count;
+	return core->file_maps.items;
+}
+
+bool ch_core_auxv(const struct ch_core *core, uint64_t type, uint64_t *ret)
+{
+	const struct ch_auxv_entry *entry;
+	size_t i;
+
+	for (i = 0; i < core->auxv.count; i++) {
+		entry = CH_VEC_AT(&core->auxv, struct ch_auxv_entry, i);
+		if (entry->type == type) {
+			*ret = entry->value;
+			return true;
+		}
+	}
+	return false;
+}

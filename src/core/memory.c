@@ -1,0 +1,224 @@
+#include <stdatomic.h>
+#include <string.h>
+
+#include "core/core_priv.h"
+#include "util/bytes.h"
+#include "util/error.h"
+
+/* Number of items whose start is at or below addr: upper bound by bisection. */
+static size_t segments_up_to(const struct ch_core *core, uint64_t addr)
+{
+	const struct ch_segment *segments = core->segments.items;
+	size_t low = 0, high = core->segments.count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (segments[mid].start <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+const struct ch_segment *ch_core_segment_at(const struct ch_core *core, uint64_t addr)
+{
+	const struct ch_segment *segments = core->segments.items;
+	struct ch_core *hint = (struct ch_core *)(uintptr_t)core;
+	size_t last = atomic_load_explicit(&hint->last_segment, memory_order_relaxed);
+
+	if (last < core->segments.count && addr >= segments[last].start &&
+	    addr < segments[last].end)
+		return &segments[last];
+	last = segments_up_to(core, addr);
+	if (last == 0 || addr >= segments[last - 1].end)
+		return NULL;
+	atomic_store_explicit(&hint->last_segment, last - 1, memory_order_relaxed);
+	return &segments[last - 1];
+}
+
+const uint8_t *ch_core_span_recorded(const struct ch_core *core, uint64_t addr, size_t *len_ret)
+{
+	const struct ch_segment *segment = ch_core_segment_at(core, addr);
+
+	if (!segment || addr >= segment->present_end)
+		return NULL;
+	*len_ret = segment->run_end - addr;
+	return core->data + segment->off + (addr - segment->start);
+}
+
+/* Number of overlays that start at or below addr. */
+static size_t overlays_up_to(const struct ch_core *core, uint64_t addr)
+{
+	const struct ch_overlay *overlays = core->overlays.items;
+	size_t low = 0, high = core->overlays.count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (overlays[mid].start <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static const uint8_t *overlay_span(const struct ch_core *core, uint64_t addr, size_t *len_ret)
+{
+	size_t index = overlays_up_to(core, addr), next;
+	const struct ch_overlay *overlay;
+	uint64_t end;
+
+	if (index == 0)
+		return NULL;
+	overlay = CH_VEC_AT(&core->overlays, struct ch_overlay, index - 1);
+	if (addr >= overlay->end)
+		return NULL;
+	/* Recorded bytes win: stop where the next segment begins. */
+	end = overlay->end;
+	next = segments_up_to(core, addr);
+	if (next < core->segments.count)
+		end = ch_min(end, CH_VEC_AT(&core->segments, struct ch_segment, next)->start);
+	*len_ret = end - addr;
+	return overlay->data + (addr - overlay->start);
+}
+
+const uint8_t *ch_core_span(const struct ch_core *core, uint64_t addr, size_t *len_ret)
+{
+	const uint8_t *p = ch_core_span_recorded(core, addr, len_ret);
+
+	return p ? p : overlay_span(core, addr, len_ret);
+}
+
+bool ch_core_try_read(const struct ch_core *core, uint64_t addr, void *buf, size_t len)
+{
+	uint64_t at = addr;
+	size_t done, n = 0;
+	const uint8_t *p;
+	uint8_t *out = buf;
+
+	/* The common case first; then check all before touching buf. */
+	p = ch_core_span(core, addr, &n);
+	if (p && n >= len) {
+		memcpy(buf, p, len);
+		return true;
+	}
+	for (done = 0; done < len; done += ch_min(n, len - done), at = addr + done)
+		if (at < addr || !ch_core_span(core, at, &n))
+			return false;
+	for (done = 0; done < len; done += n) {
+		p = ch_core_span(core, addr + done, &n);
+		n = ch_min(n, len - done);
+		memcpy(out + done, p, n);
+	}
+	return true;
+}
+
+bool ch_core_read_u64(const struct ch_core *core, uint64_t addr, uint64_t *ret)
+{
+	uint8_t bytes[8];
+
+	if (!ch_core_try_read(core, addr, bytes, sizeof(bytes)))
+		return false;
+	*ret = ch_get64(bytes);
+	return true;
+}
+
+bool ch_core_read_u32(const struct ch_core *core, uint64_t addr, uint32_t *ret)
+{
+	uint8_t bytes[4];
+
+	if (!ch_core_try_read(core, addr, bytes, sizeof(bytes)))
+		return false;
+	*ret = ch_get32(bytes);
+	return true;
+}
+
+bool ch_core_read_string(const struct ch_core *core, uint64_t addr, char *buf, size_t max)
+{
+	size_t done = 0, n = 0, len;
+	const uint8_t *p;
+
+	if (max == 0 || !ch_core_span(core, addr, &n))
+		return false;
+	while (done < max - 1) {
+		p = addr + done >= addr ? ch_core_span(core, addr + done, &n) : NULL;
+		if (!p)
+			break;
+		n = ch_min(n, max - 1 - done);
+		len = strnlen((const char *)p, n);
+		memcpy(buf + done, p, len);
+		done += len;
+		if (len < n)
+			break;
+	}
+	buf[done] = '\0';
+	return true;
+}
+
+bool chp_core_is_mapped(const struct ch_core *core, uint64_t addr)
+{
+	const struct ch_file_map *maps = core->file_maps.items;
+	size_t low = 0, high = core->file_maps.count, mid;
+
+	if (ch_core_segment_at(core, addr))
+		return true;
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (maps[mid].end <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < core->file_maps.count && maps[low].start <= addr;
+}
+
+/* The first address of [addr, addr + len) without bytes. */
+static uint64_t first_absent(const struct ch_core *core, uint64_t addr, size_t len)
+{
+	uint64_t end, at = addr;
+	size_t n = 0;
+
+	if (!ch_add(addr, len, &end))
+		end = UINT64_MAX;
+	while (at < end && ch_core_span(core, at, &n))
+		at += n;
+	return at;
+}
+
+struct ch_error *ch_core_read(const struct ch_core *core, uint64_t addr, void *buf, size_t len)
+{
+	uint64_t at;
+
+	if (ch_core_try_read(core, addr, buf, len))
+		return NULL;
+	at = first_absent(core, addr, len);
+	if (chp_core_is_mapped(core, at))
+		return ch_error_at(CH_ERROR_ABSENT, at, "memory at 0x%llx is not in the core",
+				   (unsigned long long)at);
+	return ch_error_at(CH_ERROR_FAULT, at, "no memory was mapped at 0x%llx",
+			   (unsigned long long)at);
+}
+
+struct ch_error *ch_core_add_overlay(struct ch_core *core, uint64_t start, uint64_t end,
+				     const uint8_t *data)
+{
+	size_t index = overlays_up_to(core, start);
+	struct ch_overlay *overlays;
+
+	if (start >= end)
+		return ch_error_create(CH_ERROR_ARG, "empty overlay at 0x%llx",
+				       (unsigned long long)start);
+	overlays = core->overlays.items;
+	if ((index > 0 && overlays[index - 1].end > start) ||
+	    (index < core->overlays.count && overlays[index].start < end))
+		return ch_error_create(CH_ERROR_ARG, "overlay at 0x%llx meets another one",
+				       (unsigned long long)start);
+	if (!ch_vec_push(&core->overlays))
+		return &ch_enomem;
+	overlays = core->overlays.items;
+	memmove(&overlays[index + 1], &overlays[index],
+		(core->overlays.count - 1 - index) * sizeof(*overlays));
+	overlays[index] = (struct ch_overlay){ .start = start, .end = end, .data = data };
+	return NULL;
+}

@@ -1,0 +1,77 @@
+#include <string.h>
+
+#include "core/core_priv.h"
+#include "util/cleanup.h"
+
+/*
+ * createdump adds a page that was never mapped; its text names the writer:
+ * dotnet/runtime src/coreclr/debug/createdump/specialdiaginfo.h,
+ * SpecialDiagInfoAddress and SPECIAL_DIAGINFO_SIGNATURE.
+ */
+#define DIAGINFO_ADDR 0x7ffffff10000
+
+static bool has_diaginfo_text(const struct ch_core *core)
+{
+	static const char signature[] = "DIAGINFOHEADER";
+	uint8_t bytes[sizeof(signature) - 1];
+
+	return ch_core_try_read(core, DIAGINFO_ADDR, bytes, sizeof(bytes)) &&
+	       memcmp(bytes, signature, sizeof(bytes)) == 0;
+}
+
+static bool has_diaginfo_page(const struct ch_core *core)
+{
+	const struct ch_segment *segment = ch_core_segment_at(core, DIAGINFO_ADDR);
+
+	return segment && segment->start == DIAGINFO_ADDR;
+}
+
+/* Whether the notes begin with these types. */
+static bool notes_begin(const struct ch_core *core, const uint32_t *types, size_t count)
+{
+	size_t i;
+
+	if (core->notes.count < count)
+		return false;
+	for (i = 0; i < count; i++)
+		if (CH_VEC_AT(&core->notes, struct ch_note, i)->type != types[i])
+			return false;
+	return true;
+}
+
+void chp_core_find_producer(struct ch_core *core)
+{
+	/* fs/binfmt_elf.c, write_note_info() */
+	static const uint32_t kernel_order[] = { NT_PRSTATUS, NT_PRPSINFO, NT_SIGINFO };
+	/* createdump/dumpwriterelf.cpp, DumpWriter::WriteDump() */
+	static const uint32_t createdump_order[] = { NT_PRPSINFO, NT_AUXV, NT_FILE };
+	const struct {
+		bool found;
+		enum ch_producer producer;
+		const char *basis;
+	} rows[] = {
+		{ has_diaginfo_text(core), CH_PRODUCER_CREATEDUMP, "a DIAGINFOHEADER page" },
+		{ has_diaginfo_page(core), CH_PRODUCER_CREATEDUMP,
+		  "a page at the address of DIAGINFOHEADER" },
+		{ core->has_gdb_note, CH_PRODUCER_GCORE, "notes of owner GDB" },
+		{ notes_begin(core, kernel_order, CH_COUNT_OF(kernel_order)), CH_PRODUCER_KERNEL,
+		  "NT_PRSTATUS, NT_PRPSINFO, NT_SIGINFO in the kernel's order" },
+		{ notes_begin(core, createdump_order, CH_COUNT_OF(createdump_order)),
+		  CH_PRODUCER_CREATEDUMP, "NT_PRPSINFO, NT_AUXV, NT_FILE in createdump's order" },
+		{ core->load_align_max == 1, CH_PRODUCER_GCORE, "segments with an alignment of 1" },
+		{ true, CH_PRODUCER_UNKNOWN, "no producer's mark was found" },
+	};
+	size_t i = 0;
+
+	while (!rows[i].found)
+		i++;
+	core->producer = rows[i].producer;
+	core->producer_basis = rows[i].basis;
+}
+
+const char *ch_producer_name(enum ch_producer producer)
+{
+	static const char *const names[] = { "unknown", "kernel", "gcore", "createdump" };
+
+	return (size_t)producer < CH_COUNT_OF(names) ? names[producer] : "unknown";
+}
