@@ -73,7 +73,7 @@ APP_OBJ := $(APP_SRC:%.c=$(B)/%.o)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all deps check check-all lint bench demo fixtures fuzz install uninstall clean dist FORCE
+.PHONY: all deps deps-lint check check-all lint bench demo fixtures fuzz install uninstall clean dist FORCE
 
 all: $(B)/coreheap $(B)/libcoreheap.a $(B)/libcoreheap.so $(B)/coreheap.pc
 
@@ -96,6 +96,39 @@ $(B)/libcoreheap.so: $(B)/libcoreheap.so.$(SOVERSION)
 $(B)/coreheap.pc: src/coreheap.pc.in include/coreheap/coreheap.h Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)sed -e 's|@prefix@|$(prefix)|;s|@libdir@|$(libdir)|;s|@version@|$(VERSION)|' $< > $@
+
+# Install what is missing of $(1), or say how and stop. Where the system has no
+# dpkg there is nothing to ask: the compiler and pkg-config will say what they miss.
+define need
+@if command -v dpkg-query > /dev/null; then \
+	missing=$$(for p in $(1); do \
+		dpkg-query -W -f '$${db:Status-Status}' $$p 2> /dev/null | grep -qx installed || \
+			echo $$p; \
+	done | xargs); \
+	if [ -z "$$missing" ]; then \
+		:; \
+	elif [ "$$(id -u)" = 0 ]; then \
+		echo "  DEPS   $$missing"; \
+		install='apt-get -q -y --no-install-recommends install'; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		if ls /var/lib/apt/lists/*_Packages* > /dev/null 2>&1; then \
+			$$install $$missing || { apt-get -q update && $$install $$missing; }; \
+		else \
+			apt-get -q update && $$install $$missing; \
+		fi; \
+	else \
+		echo "These Debian packages are missing; install them and run make again:" >&2; \
+		echo "  sudo apt-get install --no-install-recommends $$missing" >&2; \
+		exit 1; \
+	fi; \
+fi
+endef
+
+deps:
+	$(call need,$(DEPS_BUILD) $(DEPS_TEST))
+
+deps-lint:
+	$(call need,$(DEPS_LINT))
 
 # Compile with dependencies; objects are remade when the flags change.
 $(B)/%.o: %.c $(B)/flags
@@ -123,6 +156,8 @@ $(B)/flags: FORCE
 FORCE:
 
 -include $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d)
+
+include test/test.mk
 
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig \

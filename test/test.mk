@@ -1,0 +1,56 @@
+# What `make check`, `make demo` and `make bench` do; included by the Makefile.
+#
+#   make check                   all tests; the last line is the totals
+#   make check SAN=address,undefined
+#   make check TESTS='damage'    only the test programs of these names
+#   make check V=1               show the output of tests that pass, too
+#
+# CHECK_TIMEOUT is the longest one test program may run, in seconds, and
+# CHECK_JOBS how many run at a time.
+
+CHECK_TIMEOUT ?= 300
+CHECK_JOBS ?= $(shell nproc)
+TESTS ?=
+
+UNIT_SRC := $(sort $(wildcard test/unit/test_*.c) test/unit/main.c $(wildcard test/support/*.c))
+UNIT_OBJ := $(UNIT_SRC:%.c=$(B)/%.o)
+SUITES := $(patsubst test_%,%,$(basename $(notdir $(wildcard test/unit/test_*.c))))
+SYSTEM_TESTS := $(sort $(wildcard test/system/*.sh test/system/*.py))
+CHECK_LIBS = $(shell pkg-config --libs check 2>/dev/null)
+# Each suite is one function that nobody declares but the generated registry.
+$(UNIT_OBJ): ALL_CFLAGS += -Itest -Wno-missing-prototypes
+
+$(B)/test/unit/main.o: $(B)/gen/suites.inc
+$(B)/gen/suites.inc: FORCE
+	@mkdir -p $(@D); printf 'CH_SUITE(%s)\n' $(SUITES) | sed '/()/d' > $@.tmp
+	$(update)
+
+$(B)/test/unit/unit: $(UNIT_OBJ) $(filter-out $(B)/src/main.o,$(APP_OBJ)) $(B)/libcoreheap.a
+	@echo '  LINK   $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_LIBS)
+
+-include $(UNIT_OBJ:.o=.d)
+
+.PHONY: check-build check-run
+
+# make as many things at once as there are processors, unless the caller said.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
+# The flags of libraries are asked for again after they were installed.
+check: deps
+	@$(SUBMAKE) check-build
+	@$(MAKE) --no-print-directory check-run
+
+check-build: all $(B)/test/unit/unit
+
+CHECK_PROGRAMS = $(B)/test/unit/unit $(SYSTEM_TESTS)
+check-run:
+	@COREHEAP=$(abspath $(B)/coreheap) BUILD=$(abspath $(B)) CC='$(CC)' \
+	ASAN_OPTIONS=exitcode=99:detect_leaks=1 UBSAN_OPTIONS=exitcode=99:print_stacktrace=1 \
+	PYTHONDONTWRITEBYTECODE=1 LC_ALL=C python3 test/run.py $(if $(filter 1,$(V)),-v) --jobs $(CHECK_JOBS) \
+		--timeout $(CHECK_TIMEOUT) --tmp $(B)/test/tmp $(if $(TESTS),$(foreach \
+		t,$(TESTS),$(filter %/$(t) %/$(t).sh %/$(t).py,$(CHECK_PROGRAMS))),$(CHECK_PROGRAMS))
+
+demo: deps
+	@$(SUBMAKE) all
+	@CC='$(CC)' sh fixtures/leaky/demo.sh $(abspath $(B)/coreheap)
