@@ -9,11 +9,16 @@
  *   runtime  name of the walker that speaks ("glibc", "coreclr");
  *   heap     an accounting unit: an arena, the mmapped chunks, a generation;
  *   span     an independent address range of one heap, walked front to back;
- *   object   a block in a span: used, free, or overhead of the allocator.
+ *   object   a block in a span: used, free, or overhead of the allocator;
+ *   chunk    the bytes an object costs in its span, header included:
+ *            [addr - header_bytes, addr - header_bytes + chunk_bytes);
+ *   unwalked committed bytes of a span that no object covers.
  *
- * Invariants checked by the engine: spans do not overlap; objects of a span
- * ascend, lie inside it and do not overlap; what breaks a rule is dropped,
- * counted and reported as a finding.
+ * Invariants checked by the engine: spans ascend and do not overlap; chunks of
+ * a span ascend, lie inside its committed part and do not overlap; what breaks
+ * a rule is dropped, counted and reported as a finding. Hence, for each span
+ * and each heap, used + free + overhead = committed, unwalked bytes being part
+ * of overhead.
  */
 #ifndef COREHEAP_HEAP_H
 #define COREHEAP_HEAP_H
@@ -62,10 +67,12 @@ struct ch_object {
 	/** Walker-local type id; 0 = none. Name it with ch_heaps_type(). */
 	uint64_t type;
 	/** enum ch_object_state. */
-	uint16_t state;
+	uint8_t state;
+	/** Bytes of the chunk before addr (16 in glibc, 0 without a header). */
+	uint8_t header_bytes;
 	/** enum ch_object_flags. */
 	uint16_t flags;
-	/** Index of its span. */
+	/** Index of its span in ch_heaps_spans(); set by the engine. */
 	uint32_t span;
 };
 
@@ -102,17 +109,45 @@ struct ch_heap {
 	const char *kind;
 	/** "main arena", "arena 2", "mmapped chunks". Borrowed. */
 	const char *name;
+	/** Index of the walker in ch_heaps_runtimes(). */
+	uint32_t walker;
 	/** Address of its descriptor (malloc_state), 0 if none. */
 	uint64_t addr;
 	/** Sums over its spans. */
 	uint64_t reserved_bytes, committed_bytes;
-	/** Sums over its objects, in chunk bytes; valid after ch_heaps_walk().
-	 * used + free + overhead = committed, unless damage was reported. */
+	/** Sums over its objects, in chunk bytes; valid after ch_heaps_measure().
+	 * used + free + overhead = committed. */
 	uint64_t used_bytes, used_count, free_bytes, free_count, overhead_bytes;
+	/** Part of used: the allocator's own blocks. */
+	uint64_t allocator_bytes, allocator_count;
+	/** Part of overhead: bytes no object covers. */
+	uint64_t unwalked_bytes;
 	/** Walker's details (top_bytes, tcache_bytes, system_mem_bytes ...). */
 	const struct ch_fact *facts;
 	size_t facts_count;
 };
+
+/** Sums over the objects of one span; see ch_heap for what they mean. */
+struct ch_span_sums {
+	uint64_t used_bytes, used_count, free_bytes, free_count, overhead_bytes, unwalked_bytes;
+};
+
+/*
+ * Type ids of the engine, above those of any walker. An object whose walker
+ * gives no type (0) belongs to the class of its size_bytes; ch_object_type_id()
+ * says which id an object is counted under.
+ */
+#define CH_TYPE_ID_ENGINE 0x8000000000000000ULL
+/** Blocks of size_bytes (below 2^62) of usable bytes. */
+#define CH_TYPE_ID_SIZE(size_bytes) (CH_TYPE_ID_ENGINE | (size_bytes))
+/** Top (wilderness) chunks. */
+#define CH_TYPE_ID_TOP 0xc000000000000001ULL
+/** Overhead without a type: headers, fenceposts. */
+#define CH_TYPE_ID_BOOKKEEPING 0xc000000000000002ULL
+/** Unwalked bytes; count is the number of gaps. */
+#define CH_TYPE_ID_UNWALKED 0xc000000000000003ULL
+/** What came after the types table was full. */
+#define CH_TYPE_ID_OTHER 0xc000000000000004ULL
 
 enum ch_type_kind {
 	CH_TYPE_OBJECT,
@@ -133,10 +168,10 @@ struct ch_type {
 
 /** One row of `types`. */
 struct ch_type_stat {
-	/** Index into the walkers: ch_heaps_runtime(). */
+	/** Index into ch_heaps_runtimes(). */
 	uint32_t walker;
 	enum ch_type_kind kind;
-	/** Walker-local id. */
+	/** Walker-local id, or one of CH_TYPE_ID_*. */
 	uint64_t type;
 	uint64_t count;
 	/** Sum of chunk_bytes. */
@@ -175,7 +210,8 @@ CH_PUBLIC void ch_heaps_close(struct ch_heaps *heaps);
 /** What each walker said, in the order of the registry. */
 CH_PUBLIC const struct ch_runtime *ch_heaps_runtimes(const struct ch_heaps *heaps,
 						     size_t *count_ret);
-/** Spans in ascending order of address. */
+/** Spans in ascending order of address. A span of a walker may be cut in two
+ * where a walker of higher priority knows better. */
 CH_PUBLIC const struct ch_span *ch_heaps_spans(const struct ch_heaps *heaps, size_t *count_ret);
 /** Heaps, walker by walker, in each walker's order. */
 CH_PUBLIC const struct ch_heap *ch_heaps_list(const struct ch_heaps *heaps, size_t *count_ret);
@@ -183,13 +219,23 @@ CH_PUBLIC const struct ch_heap *ch_heaps_list(const struct ch_heaps *heaps, size
 CH_PUBLIC const struct ch_fact *ch_heaps_facts(const struct ch_heaps *heaps, uint32_t walker,
 					       size_t *count_ret);
 
+/** Sums of each span, in the order of ch_heaps_spans(); valid after
+ * ch_heaps_measure(). */
+CH_PUBLIC const struct ch_span_sums *ch_heaps_span_sums(const struct ch_heaps *heaps,
+							size_t *count_ret);
+
 /**
- * Walk all objects of all spans that meet [start, end), in ascending order of
- * address, batch by batch. Also fills the sums of ch_heaps_list() when the
- * range covers everything. Errors: STOP, whatever fn returned, NOMEM.
+ * Walk all objects whose chunk meets [start, end), in ascending order of
+ * address, batch by batch. Errors: STOP, whatever fn returned, NOMEM.
  */
 CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_heaps_walk(struct ch_heaps *heaps, uint64_t start,
 						       uint64_t end, ch_objects_fn fn, void *arg);
+
+/**
+ * Walk everything once to fill the sums of ch_heaps_list(); free of cost when
+ * a walk over everything or ch_heaps_types() came before. Errors: STOP, NOMEM.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_heaps_measure(struct ch_heaps *heaps);
 
 /**
  * Count and bytes per type over everything; also fills the sums of
@@ -199,11 +245,18 @@ CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_heaps_walk(struct ch_heaps *heaps, u
 CH_PUBLIC CH_MUST_CHECK struct ch_error *
 ch_heaps_types(struct ch_heaps *heaps, const struct ch_type_stat **ret, size_t *count_ret);
 
-/** Name a type of a walker. */
+/** Name a type of a walker, or one of CH_TYPE_ID_*. */
 CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_heaps_type(struct ch_heaps *heaps, uint32_t walker,
 						       uint64_t type, struct ch_type *ret);
 
-/** The object whose chunk holds addr. False when no span has one there. */
+/** The id ch_heaps_types() counts an object under, and the kind of its row. */
+CH_PUBLIC uint64_t ch_object_type_id(const struct ch_object *object);
+CH_PUBLIC enum ch_type_kind ch_object_kind(const struct ch_object *object);
+
+/**
+ * The object whose chunk holds addr. False when no span has one there. The
+ * first look-up in a span walks it, later ones are cheap.
+ */
 CH_PUBLIC bool ch_heaps_object_at(struct ch_heaps *heaps, uint64_t addr, struct ch_object *ret);
 
 CH_PUBLIC const char *ch_object_state_name(enum ch_object_state state);

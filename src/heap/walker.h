@@ -55,18 +55,42 @@ struct ch_heap_desc {
 	size_t facts_count;
 };
 
-/** Where objects() puts its batches. */
-struct ch_object_sink {
-	/**
-	 * Take n objects of the span being walked, ascending. Non-NULL ends the
-	 * walk: return it unchanged. At most CH_BATCH_MAX objects a call.
-	 */
-	struct ch_error *(*emit)(struct ch_object_sink *sink, const struct ch_object *objects,
-				 size_t n);
-};
+/** Most objects of one emit() call. */
 #define CH_BATCH_MAX 512
 
-/** Where roots() and refs() of later walkers will put theirs: see issue of the graph. */
+/** Where objects() puts its batches. Owned by the engine. */
+struct ch_object_sink {
+	/**
+	 * Take n objects of the span being walked, ascending, at most
+	 * CH_BATCH_MAX; the engine may change them. Non-NULL ends the walk:
+	 * return it unchanged.
+	 */
+	struct ch_error *(*emit)(struct ch_object_sink *sink, struct ch_object *objects, size_t n);
+};
+
+/** A batch under construction: some 20 KiB, lives on the stack of objects(). */
+struct ch_object_batch {
+	struct ch_object_sink *sink;
+	size_t count;
+	struct ch_object items[CH_BATCH_MAX];
+};
+
+/** Emit what is left; call it at the end of objects(). */
+static inline struct ch_error *ch_object_batch_flush(struct ch_object_batch *batch)
+{
+	size_t n = batch->count;
+
+	batch->count = 0;
+	return n ? batch->sink->emit(batch->sink, batch->items, n) : NULL;
+}
+
+/** Add one object, emitting when full. */
+static inline struct ch_error *ch_object_batch_put(struct ch_object_batch *batch,
+						   const struct ch_object *object)
+{
+	batch->items[batch->count++] = *object;
+	return batch->count == CH_BATCH_MAX ? ch_object_batch_flush(batch) : NULL;
+}
 
 struct ch_walker {
 	/** Equal to the file's stem. */
@@ -86,13 +110,16 @@ struct ch_walker {
 	/** Spans, any order; .heap indexes heaps(). Borrowed. Required. */
 	const struct ch_span *(*spans)(void *state, size_t *count_ret);
 	/**
-	 * Emit the objects of one span, ascending, covering as much of
-	 * [start, committed_end) as is understood. Must be thread-safe for
-	 * different spans of one state. Required.
+	 * Emit the objects of one span (as spans() gave it), ascending, covering
+	 * as much of [start, committed_end) as is understood. from is the span's
+	 * start, or the start of a chunk that was emitted before: begin there, or
+	 * earlier if that is simpler (what ends at or below from is skipped).
+	 * Fill all of ch_object but span. Leave type 0 when the size is all that
+	 * is known: the engine then counts by size. Must be thread-safe. Required.
 	 */
-	struct ch_error *(*objects)(void *state, const struct ch_span *span,
+	struct ch_error *(*objects)(void *state, const struct ch_span *span, uint64_t from,
 				    struct ch_object_sink *sink);
-	/** Name a type id. Required if any object has a type other than 0. */
+	/** Name a type id (1 .. 2^63 - 1). Required if any object has one. */
 	struct ch_error *(*type)(void *state, uint64_t type, struct ch_type *ret);
 	/** Version, layout row, evidence, counters. May be NULL. */
 	const struct ch_fact *(*facts)(void *state, size_t *count_ret);
