@@ -107,9 +107,10 @@ struct ch_thread {
 	uint64_t regs[CH_REGS_MAX];
 	/** Number of valid entries in regs. */
 	uint32_t regs_count;
-	/** Signal details, valid when has_siginfo: si_signo, si_code, si_addr. */
+	/** Signal details, valid when has_siginfo: si_signo and si_code, then ... */
 	int32_t si_signo, si_code;
-	uint64_t si_addr;
+	/** si_addr; not called so because <signal.h> makes that a macro. */
+	uint64_t fault_addr;
 	bool has_siginfo;
 };
 

@@ -106,7 +106,7 @@ static struct ch_error *take_siginfo(struct ch_core *core, const struct raw_note
 		return NULL;
 	thread->si_signo = (int32_t)ch_get32(note->desc);
 	thread->si_code = (int32_t)ch_get32(note->desc + 8);
-	thread->si_addr = ch_get64(note->desc + 16);
+	thread->fault_addr = ch_get64(note->desc + 16);
 	thread->has_siginfo = true;
 	return NULL;
 }
