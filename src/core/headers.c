@@ -228,8 +228,16 @@ static struct ch_error *read_one_phdr(struct ch_core *core, const Elf64_Phdr *ph
 
 	if (phdr->p_type != PT_LOAD && phdr->p_type != PT_NOTE)
 		return NULL;
-	if (phdr->p_filesz && ch_add(phdr->p_offset, phdr->p_filesz, &end))
-		core->stats.expected_file_bytes = ch_max(core->stats.expected_file_bytes, end);
+	if (ch_add(phdr->p_offset, phdr->p_filesz, &end)) {
+		if (phdr->p_filesz)
+			core->stats.expected_file_bytes =
+				ch_max(core->stats.expected_file_bytes, end);
+	} else {
+		chp_context_finding(core->ctx, CH_SEVERITY_INCOMPLETE, "segment-damaged",
+				    "segment %u has its contents at an impossible offset in the "
+				    "file; they are missing",
+				    (uint32_t)index);
+	}
 	if (phdr->p_type == PT_LOAD)
 		return add_segment(core, phdr, (uint32_t)index);
 	return chp_core_read_notes(core, phdr->p_offset, phdr->p_filesz, phdr->p_align);
