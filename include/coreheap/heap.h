@@ -157,6 +157,7 @@ enum ch_type_kind {
 	CH_TYPE_ALLOCATOR,
 };
 
+/** Do not copy: name may point to storage. */
 struct ch_type {
 	/** Name shown to people; borrowed until ch_heaps_close(). */
 	const char *name;
@@ -164,6 +165,8 @@ struct ch_type {
 	const char *module;
 	/** Why the name is what it is. */
 	enum ch_basis basis;
+	/** Holds the name of a size class. */
+	char storage[48];
 };
 
 /** One row of `types`. */

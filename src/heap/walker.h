@@ -13,7 +13,8 @@
  * of a table chosen by evidence.
  *
  * Rules the engine enforces: order, bounds and overlap of spans and objects,
- * progress, cancellation, batch size.
+ * an end (a span may emit one object for each 8 of its bytes), progress,
+ * cancellation.
  */
 #ifndef COREHEAP_HEAP_WALKER_H
 #define COREHEAP_HEAP_WALKER_H

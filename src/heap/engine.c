@@ -1,0 +1,358 @@
+#include "heap/heap_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/context.h"
+#include "util/text.h"
+
+static struct ch_error *set_evidence(struct ch_runtime *runtime, const char *text)
+{
+	char *escaped = chp_text_escape(text, 1024);
+
+	if (!escaped)
+		return &ch_enomem;
+	free((char *)(uintptr_t)runtime->evidence);
+	runtime->evidence = escaped;
+	return NULL;
+}
+
+static struct ch_error *probe_all(struct ch_heaps *heaps, const struct ch_walker *const *walkers)
+{
+	struct ch_runtime *runtime;
+	struct ch_probe probe;
+	struct ch_error *err;
+
+	for (; *walkers; walkers++) {
+		memset(&probe, 0, sizeof(probe));
+		err = (*walkers)->probe(&heaps->env, &probe);
+		if (err)
+			return err;
+		probe.evidence[sizeof(probe.evidence) - 1] = '\0';
+		runtime = ch_vec_push(&heaps->runtimes);
+		if (!runtime)
+			return &ch_enomem;
+		runtime->name = (*walkers)->name;
+		runtime->score = probe.score;
+		err = set_evidence(runtime, probe.evidence);
+		if (err)
+			return err;
+		err = chp_context_check(heaps->env.ctx);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+/* Add the heaps of a walker just opened. */
+static struct ch_error *add_heaps(struct ch_heaps *heaps, struct ch_opened *opened)
+{
+	const struct ch_heap_desc *descs;
+	struct ch_heap *heap;
+	size_t count = 0, i;
+
+	descs = opened->walker->heaps(opened->state, &count);
+	opened->heaps_base = (uint32_t)heaps->heaps.count;
+	if (count > UINT32_MAX - heaps->heaps.count)
+		return &ch_enomem;
+	for (i = 0; i < count; i++) {
+		heap = ch_vec_push(&heaps->heaps);
+		if (!heap)
+			return &ch_enomem;
+		heap->runtime = opened->walker->name;
+		heap->kind = descs[i].kind ? descs[i].kind : "heap";
+		heap->name = descs[i].name ? descs[i].name : "heap";
+		heap->walker = opened->index;
+		heap->addr = descs[i].addr;
+		heap->facts = descs[i].facts;
+		heap->facts_count = descs[i].facts_count;
+	}
+	opened->heaps_count = (uint32_t)count;
+	return NULL;
+}
+
+/* A walker that cannot open: only lack of memory and cancelling end the work. */
+static struct ch_error *open_failed(struct ch_heaps *heaps, struct ch_runtime *runtime,
+				    struct ch_error *err)
+{
+	struct ch_error *failure = NULL;
+
+	if (err->code == CH_ERROR_NOMEM || err->code == CH_ERROR_STOP)
+		return err;
+	chp_context_finding(heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "heap-not-opened",
+			    "%s is here, but its heaps could not be read: %s", runtime->name,
+			    err->message);
+	failure = set_evidence(runtime, err->message ? err->message : "");
+	ch_error_destroy(err);
+	return failure;
+}
+
+static struct ch_error *open_walker(struct ch_heaps *heaps, const struct ch_walker *walker,
+				    uint32_t index)
+{
+	struct ch_runtime *runtime = CH_VEC_AT(&heaps->runtimes, struct ch_runtime, index);
+	struct ch_opened *opened;
+	struct ch_error *err;
+	void *state = NULL;
+
+	err = walker->open(&heaps->env, &state);
+	if (err)
+		return open_failed(heaps, runtime, err);
+	opened = ch_vec_push(&heaps->opened);
+	if (!opened) {
+		walker->close(state);
+		return &ch_enomem;
+	}
+	*opened = (struct ch_opened){ .walker = walker, .state = state, .index = index };
+	runtime->open = true;
+	return add_heaps(heaps, opened);
+}
+
+static struct ch_error *open_present(struct ch_heaps *heaps, const struct ch_walker *const *walkers)
+{
+	enum ch_walker_priority priority;
+	struct ch_error *err;
+	uint32_t i;
+
+	for (priority = CH_WALKER_SPECIFIC; priority <= CH_WALKER_FALLBACK; priority++) {
+		for (i = 0; i < heaps->runtimes.count; i++) {
+			if (walkers[i]->priority != priority ||
+			    !CH_VEC_AT(&heaps->runtimes, struct ch_runtime, i)->score)
+				continue;
+			err = open_walker(heaps, walkers[i], i);
+			if (!err)
+				err = chp_context_check(heaps->env.ctx);
+			if (err)
+				return err;
+		}
+	}
+	return NULL;
+}
+
+/* Claim one range of a span. What the map refuses (image, file) stays as it is. */
+static struct ch_error *claim(struct ch_heaps *heaps, const struct ch_span *span, uint64_t start,
+			      uint64_t end, bool reserved)
+{
+	const struct ch_heap *heap = CH_VEC_AT(&heaps->heaps, struct ch_heap, span->heap);
+	struct ch_claim wanted = { .start = start,
+				   .end = end,
+				   .usage = span->usage,
+				   .basis = span->basis,
+				   .owner = heap->name,
+				   .reserved = reserved };
+	struct ch_error *err;
+	uint64_t refused = 0;
+
+	if (start >= end)
+		return NULL;
+	err = ch_map_claim(heaps->env.map, &wanted, &refused);
+	if (!err && refused)
+		chp_context_log(heaps->env.ctx, CH_LOG_DEBUG,
+				"%s: the map refused %llu bytes of 0x%llx-0x%llx", heap->name,
+				(unsigned long long)refused, (unsigned long long)start,
+				(unsigned long long)end);
+	return err;
+}
+
+static struct ch_error *claim_all(struct ch_heaps *heaps)
+{
+	const struct ch_span *span;
+	struct ch_error *err;
+	size_t i;
+
+	for (i = 0; i < heaps->spans.count; i++) {
+		span = CH_VEC_AT(&heaps->spans, struct ch_span, i);
+		err = claim(heaps, span, span->start, span->committed_end, false);
+		if (!err)
+			err = claim(heaps, span, span->committed_end, span->end, true);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+struct ch_error *chp_heaps_open_with(const struct ch_walker *const *walkers, struct ch_core *core,
+				     struct ch_sym *sym, struct ch_map *map, struct ch_heaps **ret)
+{
+	struct ch_heaps *heaps = calloc(1, sizeof(*heaps));
+	struct ch_error *err;
+
+	if (!heaps)
+		return &ch_enomem;
+	heaps->env = (struct ch_heap_env){
+		.core = core, .sym = sym, .map = map, .ctx = ch_core_context(core)
+	};
+	heaps->runtimes = CH_VEC(struct ch_runtime);
+	heaps->opened = CH_VEC(struct ch_opened);
+	heaps->heaps = CH_VEC(struct ch_heap);
+	heaps->spans = CH_VEC(struct ch_span);
+	heaps->infos = CH_VEC(struct ch_span_info);
+	heaps->sums = CH_VEC(struct ch_span_sums);
+	heaps->gaps = CH_VEC(struct ch_gaps);
+	heaps->types = CH_VEC(struct ch_type_stat);
+	err = probe_all(heaps, walkers);
+	if (!err)
+		err = open_present(heaps, walkers);
+	if (!err)
+		err = chp_spans_collect(heaps);
+	if (!err)
+		err = claim_all(heaps);
+	if (err) {
+		ch_heaps_close(heaps);
+		return err;
+	}
+	*ret = heaps;
+	return NULL;
+}
+
+struct ch_error *ch_heaps_open(struct ch_core *core, struct ch_sym *sym, struct ch_map *map,
+			       struct ch_heaps **ret)
+{
+	return chp_heaps_open_with(chp_walkers, core, sym, map, ret);
+}
+
+void ch_heaps_close(struct ch_heaps *heaps)
+{
+	struct ch_opened *opened;
+	size_t i;
+
+	if (!heaps)
+		return;
+	for (i = heaps->opened.count; i-- > 0;) {
+		opened = CH_VEC_AT(&heaps->opened, struct ch_opened, i);
+		opened->walker->close(opened->state);
+	}
+	for (i = 0; i < heaps->runtimes.count; i++)
+		free((char *)(uintptr_t)CH_VEC_AT(&heaps->runtimes, struct ch_runtime, i)
+			     ->evidence);
+	for (i = 0; i < heaps->infos.count; i++)
+		ch_vec_deinit(&CH_VEC_AT(&heaps->infos, struct ch_span_info, i)->checkpoints);
+	ch_vec_deinit(&heaps->runtimes);
+	ch_vec_deinit(&heaps->opened);
+	ch_vec_deinit(&heaps->heaps);
+	ch_vec_deinit(&heaps->spans);
+	ch_vec_deinit(&heaps->infos);
+	ch_vec_deinit(&heaps->sums);
+	ch_vec_deinit(&heaps->gaps);
+	ch_vec_deinit(&heaps->types);
+	free(heaps);
+}
+
+const struct ch_runtime *ch_heaps_runtimes(const struct ch_heaps *heaps, size_t *count_ret)
+{
+	*count_ret = heaps->runtimes.count;
+	return heaps->runtimes.items;
+}
+
+const struct ch_span *ch_heaps_spans(const struct ch_heaps *heaps, size_t *count_ret)
+{
+	*count_ret = heaps->spans.count;
+	return heaps->spans.items;
+}
+
+const struct ch_span_sums *ch_heaps_span_sums(const struct ch_heaps *heaps, size_t *count_ret)
+{
+	*count_ret = heaps->sums.count;
+	return heaps->sums.items;
+}
+
+const struct ch_heap *ch_heaps_list(const struct ch_heaps *heaps, size_t *count_ret)
+{
+	*count_ret = heaps->heaps.count;
+	return heaps->heaps.items;
+}
+
+/* The opened walker of a registry index, or NULL. */
+static const struct ch_opened *find_opened(const struct ch_heaps *heaps, uint32_t walker)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++)
+		if (opened[i].index == walker)
+			return &opened[i];
+	return NULL;
+}
+
+const struct ch_fact *ch_heaps_facts(const struct ch_heaps *heaps, uint32_t walker,
+				     size_t *count_ret)
+{
+	const struct ch_opened *opened = find_opened(heaps, walker);
+
+	*count_ret = 0;
+	if (!opened || !opened->walker->facts)
+		return NULL;
+	return opened->walker->facts(opened->state, count_ret);
+}
+
+/* Names of the engine's own types. */
+static void name_engine_type(uint64_t type, struct ch_type *ret)
+{
+	*ret = (struct ch_type){ .basis = CH_BASIS_DERIVED, .name = ret->storage };
+	switch (type) {
+	case CH_TYPE_ID_TOP:
+		ret->name = "top chunks";
+		return;
+	case CH_TYPE_ID_BOOKKEEPING:
+		ret->name = "headers and fenceposts";
+		return;
+	case CH_TYPE_ID_UNWALKED:
+		ret->name = "not covered by any block";
+		return;
+	case CH_TYPE_ID_OTHER:
+		ret->name = "other sizes";
+		return;
+	default:
+		snprintf(ret->storage, sizeof(ret->storage), "%llu-byte blocks",
+			 (unsigned long long)(type & ~CH_TYPE_ID_ENGINE));
+	}
+}
+
+struct ch_error *ch_heaps_type(struct ch_heaps *heaps, uint32_t walker, uint64_t type,
+			       struct ch_type *ret)
+{
+	const struct ch_opened *opened = find_opened(heaps, walker);
+	struct ch_type named = { .basis = CH_BASIS_DERIVED };
+	struct ch_error *err;
+
+	if (type >= CH_TYPE_ID_ENGINE) {
+		name_engine_type(type, ret);
+		return NULL;
+	}
+	if (opened && opened->walker->type) {
+		err = opened->walker->type(opened->state, type, &named);
+		if (err)
+			return err;
+	}
+	*ret = named;
+	if (named.name == named.storage || !named.name)
+		ret->name = ret->storage;
+	if (!named.name)
+		snprintf(ret->storage, sizeof(ret->storage), "type %llu", (unsigned long long)type);
+	return NULL;
+}
+
+uint64_t ch_object_type_id(const struct ch_object *object)
+{
+	return chp_object_type_id(object);
+}
+
+enum ch_type_kind ch_object_kind(const struct ch_object *object)
+{
+	return chp_object_kind(object);
+}
+
+const char *ch_object_state_name(enum ch_object_state state)
+{
+	static const char *const names[] = { "used", "free", "overhead" };
+
+	return (size_t)state < CH_COUNT_OF(names) ? names[state] : "unknown";
+}
+
+const char *ch_type_kind_name(enum ch_type_kind kind)
+{
+	static const char *const names[] = { "object", "free", "overhead", "allocator" };
+
+	return (size_t)kind < CH_COUNT_OF(names) ? names[kind] : "unknown";
+}

@@ -1,0 +1,133 @@
+/*
+ * heap_priv.h - the inside of struct ch_heaps, shared by the files of src/heap.
+ *
+ * engine.c opens the walkers, spans.c checks their spans, walk.c their
+ * objects, types.c counts by type, lookup.c finds the object of an address.
+ */
+#ifndef COREHEAP_HEAP_HEAP_PRIV_H
+#define COREHEAP_HEAP_HEAP_PRIV_H
+
+#include "heap/walker.h"
+#include "util/vec.h"
+
+/** A walker that was opened. */
+struct ch_opened {
+	const struct ch_walker *walker;
+	void *state;
+	/** Index into the registry and ch_heaps_runtimes(). */
+	uint32_t index;
+	/** Its first heap in ch_heaps.heaps, and how many it has. */
+	uint32_t heaps_base, heaps_count;
+};
+
+/** Committed bytes that no object covers. */
+struct ch_gaps {
+	uint64_t count, bytes, smallest, largest, first;
+};
+
+/** What the engine knows of a span beside struct ch_span, same index. */
+struct ch_span_info {
+	/** The span as the walker gave it. Borrowed from the walker. */
+	const struct ch_span *origin;
+	/** Index into ch_heaps.opened. */
+	uint32_t opened;
+	/** Only a piece of origin: the rest belongs to a better walker. */
+	bool cut;
+	/** checkpoints cover the whole span. */
+	bool indexed;
+	/** Starts of chunks (uint64_t), ascending, every CHECKPOINT_OBJECTS. */
+	struct ch_vec checkpoints;
+};
+
+struct ch_heaps {
+	struct ch_heap_env env;
+	/** of struct ch_runtime; evidence owned */
+	struct ch_vec runtimes;
+	/** of struct ch_opened, in order of precedence */
+	struct ch_vec opened;
+	/** of struct ch_heap */
+	struct ch_vec heaps;
+	/** of struct ch_span, struct ch_span_info, struct ch_span_sums, struct
+	 * ch_gaps: equally long once chp_spans_collect() is done */
+	struct ch_vec spans, infos, sums, gaps;
+	/** Sum over all spans, for progress. */
+	uint64_t committed_bytes;
+	/** sums and gaps are filled, findings about objects were reported. */
+	bool measured;
+	/** of struct ch_type_stat; valid when typed */
+	struct ch_vec types;
+	bool typed;
+};
+
+/** spans.c: take, check and cut the spans of all opened walkers. */
+CH_MUST_CHECK struct ch_error *chp_spans_collect(struct ch_heaps *heaps);
+
+/** walk.c: one walk over spans. Zero it, set the first group, run. */
+struct ch_walk {
+	struct ch_object_sink sink;
+
+	struct ch_heaps *heaps;
+	/** Called with each batch, or NULL. */
+	ch_objects_fn fn;
+	void *arg;
+	/** Only chunks that meet [start, end). */
+	uint64_t start, end;
+	/** Walk whole spans and report findings about them. */
+	bool measure;
+	/** Walk whole spans and build their checkpoints. */
+	bool index;
+
+	/** Of the span under way. */
+	uint32_t span;
+	/** End of the last chunk taken, and end of committed bytes. */
+	uint64_t at, limit;
+	/** Chunks before at are skipped in silence until one is not. */
+	bool resuming;
+	/** Whether chunks beyond limit are no one's fault. */
+	bool cut;
+	/** Objects the walker may still emit. */
+	uint64_t budget;
+	/** The range was passed, or the budget: why emit() said stop. */
+	bool passed, exhausted;
+	/** What emit() returned, to be told from the walker's own errors. */
+	struct ch_error *stopped;
+	/** Objects dropped, by reason. */
+	uint64_t dropped_order, dropped_bounds, dropped_shape;
+	/** Objects since the last checkpoint. */
+	uint64_t unmarked;
+	struct ch_span_sums sums;
+	uint64_t allocator_bytes, allocator_count;
+	struct ch_gaps gaps;
+	/** Committed bytes of the spans done. */
+	uint64_t done_bytes;
+};
+
+/** Walk one span from a chunk's start, or its own. */
+CH_MUST_CHECK struct ch_error *chp_walk_span(struct ch_walk *walk, uint32_t span, uint64_t from);
+/** Walk all spans, filling sums, with fn for each batch. */
+CH_MUST_CHECK struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_fn fn, void *arg);
+/** Index of the first span that ends above addr; the count of spans if none. */
+uint32_t chp_span_after(const struct ch_heaps *heaps, uint64_t addr);
+
+/** Inline forms of ch_object_type_id() and ch_object_kind(). */
+static inline uint64_t chp_object_type_id(const struct ch_object *object)
+{
+	if (object->type && object->type < CH_TYPE_ID_ENGINE)
+		return object->type;
+	if (object->state == CH_OBJECT_OVERHEAD)
+		return CH_TYPE_ID_BOOKKEEPING;
+	if (object->state == CH_OBJECT_FREE && (object->flags & CH_OBJECT_TOP))
+		return CH_TYPE_ID_TOP;
+	return CH_TYPE_ID_SIZE(object->size_bytes);
+}
+
+static inline enum ch_type_kind chp_object_kind(const struct ch_object *object)
+{
+	if (object->state == CH_OBJECT_FREE)
+		return CH_TYPE_FREE;
+	if (object->state == CH_OBJECT_OVERHEAD)
+		return CH_TYPE_OVERHEAD;
+	return object->flags & CH_OBJECT_ALLOCATOR ? CH_TYPE_ALLOCATOR : CH_TYPE_OBJECT;
+}
+
+#endif /* COREHEAP_HEAP_HEAP_PRIV_H */

@@ -1,0 +1,126 @@
+#include <coreheap/coreheap.h>
+
+#include <stdlib.h>
+
+#include "util/error.h"
+
+/* Something opened on demand: tried once, its failure kept. */
+struct part {
+	bool tried;
+	struct ch_error *err;
+};
+
+struct ch_session {
+	struct ch_context *ctx;
+	struct ch_session_options options;
+	struct ch_core *core;
+	struct ch_sym *sym;
+	struct ch_map *map;
+	struct ch_heaps *heaps;
+	struct part sym_part, heaps_part;
+};
+
+struct ch_error *ch_session_open(struct ch_context *ctx, const char *path,
+				 const struct ch_session_options *options, struct ch_session **ret)
+{
+	struct ch_session *session = calloc(1, sizeof(*session));
+	struct ch_error *err;
+
+	if (!session)
+		return &ch_enomem;
+	session->ctx = ctx;
+	if (options)
+		session->options = *options;
+	err = ch_core_open(ctx, path, &session->options.core, &session->core);
+	if (err) {
+		free(session);
+		return err;
+	}
+	*ret = session;
+	return NULL;
+}
+
+void ch_session_close(struct ch_session *session)
+{
+	if (!session)
+		return;
+	ch_heaps_close(session->heaps);
+	ch_map_destroy(session->map);
+	ch_sym_close(session->sym);
+	ch_core_close(session->core);
+	ch_error_destroy(session->sym_part.err);
+	ch_error_destroy(session->heaps_part.err);
+	free(session);
+}
+
+struct ch_context *ch_session_context(const struct ch_session *session)
+{
+	return session->ctx;
+}
+
+struct ch_core *ch_session_core(const struct ch_session *session)
+{
+	return session->core;
+}
+
+/* The failure of a part, as an error of the caller's own. */
+static struct ch_error *failure(const struct part *part)
+{
+	if (!part->err || part->err == &ch_enomem || part->err == &ch_stop)
+		return part->err;
+	return ch_error_create(part->err->code, "%s", part->err->message ? part->err->message : "");
+}
+
+struct ch_error *ch_session_sym(struct ch_session *session, struct ch_sym **ret)
+{
+	struct part *part = &session->sym_part;
+
+	if (!part->tried) {
+		part->tried = true;
+		part->err = ch_sym_open(session->core, &session->options.sym, &session->sym);
+	}
+	if (part->err)
+		return failure(part);
+	*ret = session->sym;
+	return NULL;
+}
+
+/* The base map, then the heaps, which claim their spans in it. */
+static struct ch_error *open_heaps(struct ch_session *session)
+{
+	struct ch_error *err;
+	struct ch_sym *sym;
+
+	err = ch_session_sym(session, &sym);
+	if (err)
+		return err;
+	err = ch_map_create(session->core, sym, &session->map);
+	if (err)
+		return err;
+	return ch_heaps_open(session->core, sym, session->map, &session->heaps);
+}
+
+struct ch_error *ch_session_heaps(struct ch_session *session, struct ch_heaps **ret)
+{
+	struct part *part = &session->heaps_part;
+
+	if (!part->tried) {
+		part->tried = true;
+		part->err = open_heaps(session);
+	}
+	if (part->err)
+		return failure(part);
+	*ret = session->heaps;
+	return NULL;
+}
+
+struct ch_error *ch_session_map(struct ch_session *session, struct ch_map **ret)
+{
+	struct ch_heaps *heaps;
+	struct ch_error *err = ch_session_heaps(session, &heaps);
+
+	if (err)
+		return err;
+	*ret = session->map;
+	return NULL;
+}

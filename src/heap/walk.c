@@ -1,0 +1,418 @@
+#include "heap/heap_priv.h"
+
+#include "util/bytes.h"
+#include "util/context.h"
+
+/* Distance of checkpoints: a look-up walks at most twice as many objects. */
+#define CHECKPOINT_OBJECTS 512
+/* No allocator known hands out less; a walker that emits more objects than
+ * this allows is running in circles. */
+#define OBJECT_BYTES_MIN 8
+
+static void note_gap(struct ch_walk *walk, uint64_t start, uint64_t end)
+{
+	struct ch_gaps *gaps = &walk->gaps;
+	uint64_t bytes = end - start;
+
+	if (!gaps->count) {
+		gaps->first = start;
+		gaps->smallest = bytes;
+	}
+	gaps->count++;
+	gaps->bytes += bytes;
+	gaps->smallest = ch_min(gaps->smallest, bytes);
+	gaps->largest = ch_max(gaps->largest, bytes);
+}
+
+/* An object that breaks a rule: find out which, and count it. */
+static void reject(struct ch_walk *walk, uint64_t at, const struct ch_object *object)
+{
+	uint64_t start = object->addr - object->header_bytes, end;
+
+	if (object->addr < object->header_bytes || !object->chunk_bytes ||
+	    !ch_add(start, object->chunk_bytes, &end) || object->size_bytes > object->chunk_bytes ||
+	    object->state > CH_OBJECT_OVERHEAD)
+		walk->dropped_shape++;
+	else if (start < at)
+		walk->dropped_order += !walk->resuming;
+	else if (!walk->cut)
+		walk->dropped_bounds++;
+	else
+		walk->passed |= start >= walk->limit;
+}
+
+/* Check a batch in place: what is valid moves to the front. Returns how many are. */
+static size_t take_batch(struct ch_walk *walk, struct ch_object *objects, size_t n)
+{
+	uint64_t bytes[CH_OBJECT_OVERHEAD + 1] = { 0 }, count[CH_OBJECT_OVERHEAD + 1] = { 0 };
+	uint64_t at = walk->at, limit = walk->limit, start, end;
+	struct ch_object *object;
+	size_t i, kept = 0;
+
+	for (i = 0; i < n; i++) {
+		object = &objects[i];
+		start = object->addr - object->header_bytes;
+		end = start + object->chunk_bytes;
+		if (__builtin_expect(start < at || end > limit || end <= start ||
+					     object->addr < start ||
+					     object->size_bytes > object->chunk_bytes ||
+					     object->state > CH_OBJECT_OVERHEAD,
+				     0)) {
+			reject(walk, at, object);
+			continue;
+		}
+		if (__builtin_expect(start > at, 0))
+			note_gap(walk, at, start);
+		walk->resuming = false;
+		at = end;
+		bytes[object->state] += object->chunk_bytes;
+		count[object->state]++;
+		if (__builtin_expect(object->flags & CH_OBJECT_ALLOCATOR, 0) &&
+		    object->state == CH_OBJECT_USED) {
+			walk->allocator_bytes += object->chunk_bytes;
+			walk->allocator_count++;
+		}
+		object->span = walk->span;
+		if (kept != i)
+			objects[kept] = *object;
+		kept++;
+	}
+	walk->at = at;
+	walk->sums.used_bytes += bytes[CH_OBJECT_USED];
+	walk->sums.used_count += count[CH_OBJECT_USED];
+	walk->sums.free_bytes += bytes[CH_OBJECT_FREE];
+	walk->sums.free_count += count[CH_OBJECT_FREE];
+	walk->sums.overhead_bytes += bytes[CH_OBJECT_OVERHEAD];
+	return kept;
+}
+
+static uint64_t chunk_start(const struct ch_object *object)
+{
+	return object->addr - object->header_bytes;
+}
+
+/* The part of a valid batch whose chunks meet the walk's range. */
+static struct ch_object *trim(struct ch_walk *walk, struct ch_object *objects, size_t *n)
+{
+	size_t first = 0, end = *n;
+
+	while (first < end &&
+	       chunk_start(&objects[first]) + objects[first].chunk_bytes <= walk->start)
+		first++;
+	while (end > first && chunk_start(&objects[end - 1]) >= walk->end) {
+		walk->passed = true;
+		end--;
+	}
+	*n = end - first;
+	return objects + first;
+}
+
+static struct ch_error *add_checkpoint(struct ch_walk *walk, const struct ch_object *first,
+				       size_t n)
+{
+	struct ch_span_info *info = CH_VEC_AT(&walk->heaps->infos, struct ch_span_info, walk->span);
+	uint64_t *slot;
+
+	walk->unmarked += n;
+	if (walk->unmarked < CHECKPOINT_OBJECTS)
+		return NULL;
+	walk->unmarked = 0;
+	slot = ch_vec_push(&info->checkpoints);
+	if (!slot)
+		return &ch_enomem;
+	*slot = chunk_start(first);
+	return NULL;
+}
+
+/* What emit() does once the budget is known to hold. */
+static struct ch_error *emit_batch(struct ch_walk *walk, struct ch_object *objects, size_t n)
+{
+	struct ch_context *ctx = walk->heaps->env.ctx;
+	struct ch_error *err = NULL;
+
+	n = take_batch(walk, objects, n);
+	if (n && walk->index)
+		err = add_checkpoint(walk, &objects[0], n);
+	if (n && !err && walk->fn) {
+		objects = trim(walk, objects, &n);
+		if (n)
+			err = walk->fn(walk->arg, objects, n);
+	}
+	if (err)
+		return err;
+	chp_context_progress(ctx, "walking heaps", walk->done_bytes, walk->heaps->committed_bytes);
+	err = chp_context_check(ctx);
+	return err || !walk->passed ? err : &ch_stop;
+}
+
+static struct ch_error *emit(struct ch_object_sink *sink, struct ch_object *objects, size_t n)
+{
+	struct ch_walk *walk = (struct ch_walk *)sink;
+	uint64_t cost = n ? n : 1;
+
+	if (walk->stopped)
+		return walk->stopped;
+	if (cost > walk->budget) {
+		walk->exhausted = true;
+		walk->stopped = &ch_stop;
+		return walk->stopped;
+	}
+	walk->budget -= cost;
+	walk->stopped = emit_batch(walk, objects, n);
+	return walk->stopped;
+}
+
+/* Tell what was wrong with a span, and keep its sums. */
+static void finish_span(struct ch_walk *walk)
+{
+	struct ch_heaps *heaps = walk->heaps;
+	struct ch_span *span = CH_VEC_AT(&heaps->spans, struct ch_span, walk->span);
+	struct ch_heap *heap = CH_VEC_AT(&heaps->heaps, struct ch_heap, span->heap);
+	uint64_t dropped = walk->dropped_order + walk->dropped_bounds + walk->dropped_shape;
+
+	if (walk->limit > walk->at)
+		note_gap(walk, walk->at, walk->limit);
+	walk->sums.unwalked_bytes = walk->gaps.bytes;
+	walk->sums.overhead_bytes += walk->gaps.bytes;
+	*CH_VEC_AT(&heaps->sums, struct ch_span_sums, walk->span) = walk->sums;
+	*CH_VEC_AT(&heaps->gaps, struct ch_gaps, walk->span) = walk->gaps;
+	heap->allocator_bytes += walk->allocator_bytes;
+	heap->allocator_count += walk->allocator_count;
+	if (dropped)
+		chp_context_finding(heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "blocks-dropped",
+				    "%s, 0x%llx-0x%llx: %llu blocks left out (%llu out of order or "
+				    "overlapping, %llu outside, %llu impossible)",
+				    heap->name, (unsigned long long)span->start,
+				    (unsigned long long)span->end, (unsigned long long)dropped,
+				    (unsigned long long)walk->dropped_order,
+				    (unsigned long long)walk->dropped_bounds,
+				    (unsigned long long)walk->dropped_shape);
+	if (walk->exhausted)
+		chp_context_finding(heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "blocks-endless",
+				    "%s, 0x%llx-0x%llx: more blocks than it can hold; stopped",
+				    heap->name, (unsigned long long)span->start,
+				    (unsigned long long)span->end);
+}
+
+/* What objects() returned, told apart from what emit() returned through it. */
+static struct ch_error *walk_result(struct ch_walk *walk, struct ch_error *err)
+{
+	const struct ch_span *span = CH_VEC_AT(&walk->heaps->spans, struct ch_span, walk->span);
+	const struct ch_heap *heap = CH_VEC_AT(&walk->heaps->heaps, struct ch_heap, span->heap);
+	struct ch_error *stopped = walk->stopped;
+
+	if (stopped) {
+		if (err != stopped)
+			ch_error_destroy(err);
+		return (walk->passed || walk->exhausted) && stopped == &ch_stop
+			       ? chp_context_check(walk->heaps->env.ctx)
+			       : stopped;
+	}
+	if (!err || err->code == CH_ERROR_NOMEM || err->code == CH_ERROR_STOP)
+		return err;
+	chp_context_finding(walk->heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "heap-walk-failed",
+			    "%s, 0x%llx-0x%llx: %s", heap->name, (unsigned long long)span->start,
+			    (unsigned long long)span->end, err->message);
+	ch_error_destroy(err);
+	return NULL;
+}
+
+/* Prepare the state of one span. */
+static void begin_span(struct ch_walk *walk, uint32_t index, uint64_t from)
+{
+	struct ch_heaps *heaps = walk->heaps;
+	const struct ch_span *span = CH_VEC_AT(&heaps->spans, struct ch_span, index);
+	struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, index);
+
+	walk->sink.emit = emit;
+	walk->span = index;
+	walk->at = ch_max(from, span->start);
+	walk->limit = span->committed_end;
+	walk->resuming = walk->at > info->origin->start;
+	walk->cut = info->cut;
+	walk->budget = (info->origin->end - info->origin->start) / OBJECT_BYTES_MIN + 64;
+	walk->passed = walk->exhausted = false;
+	walk->stopped = NULL;
+	walk->dropped_order = walk->dropped_bounds = walk->dropped_shape = 0;
+	walk->unmarked = 0;
+	walk->sums = (struct ch_span_sums){ 0 };
+	walk->gaps = (struct ch_gaps){ 0 };
+	walk->allocator_bytes = walk->allocator_count = 0;
+	if (walk->index)
+		info->checkpoints.count = 0;
+}
+
+struct ch_error *chp_walk_span(struct ch_walk *walk, uint32_t index, uint64_t from)
+{
+	struct ch_heaps *heaps = walk->heaps;
+	const struct ch_span *span = CH_VEC_AT(&heaps->spans, struct ch_span, index);
+	struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, index);
+	const struct ch_opened *opened = CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened);
+	struct ch_error *err;
+
+	begin_span(walk, index, from);
+	err = opened->walker->objects(opened->state, info->origin, from, &walk->sink);
+	err = walk_result(walk, err);
+	if (err)
+		return err;
+	info->indexed |= walk->index;
+	if (walk->measure)
+		finish_span(walk);
+	walk->done_bytes += span->committed_end - span->start;
+	return NULL;
+}
+
+/* Add up the sums of the spans, and tell what stayed unwalked. */
+static void sum_heaps(struct ch_heaps *heaps)
+{
+	const struct ch_span_sums *sums = heaps->sums.items;
+	const struct ch_span_info *infos = heaps->infos.items;
+	const struct ch_span *spans = heaps->spans.items;
+	struct ch_heap *list = heaps->heaps.items, *heap;
+	size_t i;
+
+	for (i = 0; i < heaps->spans.count; i++) {
+		heap = &list[spans[i].heap];
+		heap->used_bytes += sums[i].used_bytes;
+		heap->used_count += sums[i].used_count;
+		heap->free_bytes += sums[i].free_bytes;
+		heap->free_count += sums[i].free_count;
+		heap->overhead_bytes += sums[i].overhead_bytes;
+		heap->unwalked_bytes += sums[i].unwalked_bytes;
+		if (sums[i].unwalked_bytes && !infos[i].cut)
+			chp_context_finding(
+				heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "heap-unwalked",
+				"%s, 0x%llx-0x%llx: %llu of %llu bytes are covered by "
+				"no block; counted as overhead",
+				heap->name, (unsigned long long)spans[i].start,
+				(unsigned long long)spans[i].committed_end,
+				(unsigned long long)sums[i].unwalked_bytes,
+				(unsigned long long)(spans[i].committed_end - spans[i].start));
+	}
+}
+
+struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_fn fn, void *arg)
+{
+	struct ch_heap *list = heaps->heaps.items;
+	bool first = !heaps->measured;
+	struct ch_walk walk = { .heaps = heaps,
+				.fn = fn,
+				.arg = arg,
+				.end = UINT64_MAX,
+				.measure = first,
+				.index = first };
+	struct ch_error *err;
+	uint32_t i;
+
+	/* A walk that was cut short may have left some. */
+	for (i = 0; first && i < heaps->heaps.count; i++)
+		list[i].allocator_bytes = list[i].allocator_count = 0;
+	for (i = 0; i < heaps->spans.count; i++) {
+		err = chp_walk_span(
+			&walk, i, CH_VEC_AT(&heaps->infos, struct ch_span_info, i)->origin->start);
+		if (err)
+			return err;
+	}
+	if (first)
+		sum_heaps(heaps);
+	heaps->measured = true;
+	return NULL;
+}
+
+uint32_t chp_span_after(const struct ch_heaps *heaps, uint64_t addr)
+{
+	const struct ch_span *spans = heaps->spans.items;
+	uint32_t low = 0, high = (uint32_t)heaps->spans.count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (spans[mid].end <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* The last checkpoint of a span at or below addr, else where its walk begins. */
+static uint64_t resume_point(const struct ch_heaps *heaps, uint32_t index, uint64_t addr)
+{
+	const struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, index);
+	const uint64_t *starts = info->checkpoints.items;
+	size_t low = 0, high = info->indexed ? info->checkpoints.count : 0, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (starts[mid] <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low ? starts[low - 1] : info->origin->start;
+}
+
+struct ch_error *ch_heaps_walk(struct ch_heaps *heaps, uint64_t start, uint64_t end,
+			       ch_objects_fn fn, void *arg)
+{
+	const struct ch_span *spans = heaps->spans.items;
+	struct ch_walk walk = { .heaps = heaps, .fn = fn, .arg = arg, .start = start, .end = end };
+	struct ch_error *err;
+	uint32_t i;
+
+	if (!heaps->spans.count ||
+	    (start <= spans[0].start && end >= spans[heaps->spans.count - 1].end))
+		return chp_walk_all(heaps, fn, arg);
+	for (i = chp_span_after(heaps, start); i < heaps->spans.count && spans[i].start < end;
+	     i++) {
+		err = chp_walk_span(&walk, i, resume_point(heaps, i, start));
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+struct ch_error *ch_heaps_measure(struct ch_heaps *heaps)
+{
+	return heaps->measured ? NULL : chp_walk_all(heaps, NULL, NULL);
+}
+
+static struct ch_error *take_first(void *arg, const struct ch_object *objects, size_t n)
+{
+	(void)n;
+	*(struct ch_object *)arg = objects[0];
+	return &ch_stop;
+}
+
+bool ch_heaps_object_at(struct ch_heaps *heaps, uint64_t addr, struct ch_object *ret)
+{
+	struct ch_walk walk = { .heaps = heaps, .end = UINT64_MAX, .index = true };
+	uint32_t index = chp_span_after(heaps, addr);
+	struct ch_object found = { 0 };
+	const struct ch_span_info *info;
+	const struct ch_span *span;
+	struct ch_error *err;
+
+	if (index >= heaps->spans.count || addr == UINT64_MAX)
+		return false;
+	span = CH_VEC_AT(&heaps->spans, struct ch_span, index);
+	if (addr < span->start || addr >= span->committed_end)
+		return false;
+	info = CH_VEC_AT(&heaps->infos, struct ch_span_info, index);
+	if (!info->indexed) {
+		err = chp_walk_span(&walk, index, info->origin->start);
+		ch_error_destroy(err);
+		if (err)
+			return false;
+	}
+	walk.index = false;
+	walk.fn = take_first;
+	walk.arg = &found;
+	walk.start = addr;
+	walk.end = addr + 1;
+	err = chp_walk_span(&walk, index, resume_point(heaps, index, addr));
+	ch_error_destroy(err);
+	if (!found.chunk_bytes)
+		return false;
+	*ret = found;
+	return true;
+}
