@@ -158,11 +158,8 @@ END_TEST
 
 START_TEST(header_table_outside_the_file)
 {
-	static const uint64_t offs[] = { 0x100000,
-					 0x7fffffffffffffffULL,
-					 0x8000000000000000ULL,
-					 0xffffffffffffff00ULL,
-					 0xfffffffffffffffeULL };
+	static const uint64_t offs[] = { 0x100000, 0x7fffffffffffffffULL, 0x8000000000000000ULL,
+					 0xffffffffffffff00ULL, 0xfffffffffffffffeULL };
 	struct corewriter *w = small_core(EM_X86_64);
 	struct opened o;
 	struct ch_error *err;
@@ -225,7 +222,8 @@ END_TEST
 
 START_TEST(empty_segments_are_counted_and_left_out)
 {
-	static const struct want want[] = { { 0x1000, 0x2000, 0x1000, 0x1000, CH_SEGMENT_READ, 2 } };
+	static const struct want want[] = { { 0x1000, 0x2000, 0x1000, 0x1000, CH_SEGMENT_READ,
+					      2 } };
 	struct corewriter *w = cw_create(EM_X86_64);
 	struct opened o;
 
@@ -241,7 +239,8 @@ END_TEST
 
 START_TEST(more_bytes_recorded_than_mapped)
 {
-	static const struct want want[] = { { 0x1000, 0x2000, 0x2000, 0x2000, CH_SEGMENT_READ, 1 } };
+	static const struct want want[] = { { 0x1000, 0x2000, 0x2000, 0x2000, CH_SEGMENT_READ,
+					      1 } };
 	static const char bytes[0x3000];
 	struct corewriter *w = cw_create(EM_X86_64);
 	struct opened o;
@@ -306,7 +305,8 @@ START_TEST(wrapping_segments_are_left_out_and_reported)
 	} rows[] = { { 0xfffffffffffff000, 0x2000 },
 		     { 0x1000, 0xfffffffffffff800 },
 		     { 0xffffffffffffffff, 0xffffffffffffffff } };
-	static const struct want want[] = { { 0x1000, 0x2000, 0x1004, 0x1004, CH_SEGMENT_READ, 2 } };
+	static const struct want want[] = { { 0x1000, 0x2000, 0x1004, 0x1004, CH_SEGMENT_READ,
+					      2 } };
 	struct corewriter *w = cw_create(EM_X86_64);
 	struct opened o;
 
