@@ -1,0 +1,157 @@
+"""Programs built, run and dumped at test time, and coreheap run on the cores.
+
+Fixture programs run under an empty environment, named by a relative path, so
+that their cores say nothing of this machine beyond the temporary folder.
+"""
+import glob
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from tap import repo
+
+COREHEAP = os.environ.get("COREHEAP", os.path.join(repo(), "build", "coreheap"))
+ZSTD = ["zstd", "-q", "-d", "-f", "--long=27"]
+
+
+def folder():
+    """A temporary folder of the test, removed by the runner."""
+    return tempfile.mkdtemp(prefix="t-", dir=os.environ.get("TMPDIR"))
+
+
+def build(name, target):
+    """Compile fixtures/NAME/NAME.c to the path target."""
+    source = os.path.join(repo(), "fixtures", name, name + ".c")
+    subprocess.run([os.environ.get("CC") or "cc", "-O1", "-g", "-pthread", "-fno-builtin",
+                    "-o", target, source], check=True)
+
+
+def wait_for(path, process, seconds=60):
+    end = time.monotonic() + seconds
+    while not os.path.exists(path):
+        if process.poll() is not None:
+            raise RuntimeError("%s ended with %d before it was ready" % (
+                process.args[0], process.returncode))
+        if time.monotonic() > end:
+            process.kill()
+            raise RuntimeError("%s was not ready after %d s" % (process.args[0], seconds))
+        time.sleep(0.02)
+
+
+def kernel_dumps():
+    """None when the kernel puts core files beside the program, else why not."""
+    with open("/proc/sys/kernel/core_pattern", encoding="utf-8") as file:
+        pattern = file.read().strip()
+    if pattern.startswith("|") or "/" in pattern:
+        return "kernel.core_pattern is %s: core files do not stay here" % pattern
+    if resource.getrlimit(resource.RLIMIT_CORE)[1] != resource.RLIM_INFINITY:
+        return "the hard limit of core files is not unlimited"
+    return None
+
+
+def gcore_works():
+    return None if shutil.which("gcore") else "gcore (package gdb) is not installed"
+
+
+def why_not(how):
+    return gcore_works() if how == "gcore" else kernel_dumps()
+
+
+def unlimited_core():
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def dump(program, how, where, arguments=()):
+    """Run program in folder where; the path of its core, made by `how`."""
+    name = os.path.basename(program)
+    shutil.copy(program, os.path.join(where, name))
+    command = ["./" + name, ".", "wait" if how == "gcore" else "abort", *arguments]
+    process = subprocess.Popen(command, cwd=where, env={}, stdin=subprocess.DEVNULL,
+                               preexec_fn=unlimited_core)
+    try:
+        if how == "gcore":
+            wait_for(os.path.join(where, "ready"), process)
+            done = subprocess.run(["gcore", "-o", os.path.join(where, "core"), str(process.pid)],
+                                  capture_output=True, text=True, check=False,
+                                  stdin=subprocess.DEVNULL)
+            core = os.path.join(where, "core.%d" % process.pid)
+            if not os.path.exists(core):
+                raise RuntimeError("gcore: " + done.stdout + done.stderr)
+            return core
+        code = process.wait(60)
+        cores = glob.glob(os.path.join(where, "core*"))
+        if code != -signal.SIGABRT or len(cores) != 1:
+            raise RuntimeError("%s: exit %d, cores %s" % (name, code, cores))
+        return cores[0]
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def checked_in():
+    """Names of fixtures that hold a core."""
+    return sorted(os.path.basename(os.path.dirname(path))
+                  for path in glob.glob(os.path.join(repo(), "fixtures", "*", "core.zst")))
+
+
+def unpack(name, what="core"):
+    """Path of the unpacked fixtures/NAME/WHAT.zst in the build folder, made once."""
+    target = os.path.join(os.environ.get("BUILD", os.path.join(repo(), "build")), "fixtures",
+                          name + "." + what)
+    source = os.path.join(repo(), "fixtures", name, what + ".zst")
+    if not os.path.exists(target) or os.path.getmtime(target) < os.path.getmtime(source):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        partial = "%s.%d" % (target, os.getpid())
+        subprocess.run(ZSTD + ["-o", partial, source], check=True)
+        os.utime(partial)
+        os.replace(partial, target)
+    return target
+
+
+def shared_cores():
+    """Packed cores of $SHARED_CORES or ../shared/cores, or none."""
+    where = os.environ.get("SHARED_CORES", os.path.join(repo(), "..", "shared", "cores"))
+    return sorted(glob.glob(os.path.join(where, "*.core.zst")))
+
+
+class Result:
+    """What one run of coreheap said."""
+
+    def __init__(self, args, code, out, err):
+        self.args = args
+        self.code = code
+        self.out = out
+        self.err = err
+
+    def __str__(self):
+        return "coreheap %s\nexit code %s\n%s\n%s" % (
+            " ".join(self.args), self.code, self.out[:1000], self.err[:4000])
+
+
+def coreheap(*args, timeout=120):
+    done = subprocess.run([COREHEAP, *args], capture_output=True, timeout=timeout, check=False,
+                          stdin=subprocess.DEVNULL)
+    return Result(args, done.returncode, done.stdout.decode("utf-8"),
+                  done.stderr.decode("utf-8", "replace"))
+
+
+def answer(*args):
+    """The JSON document that a command prints."""
+    result = coreheap(*args)
+    if result.code != 0:
+        raise RuntimeError(str(result))
+    return json.loads(result.out)
+
+
+def records(*args):
+    """The JSON lines that a command prints."""
+    result = coreheap(*args)
+    if result.code != 0:
+        raise RuntimeError(str(result))
+    return [json.loads(line) for line in result.out.splitlines()]
