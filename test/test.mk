@@ -54,3 +54,8 @@ check-run:
 demo: deps
 	@$(SUBMAKE) all
 	@CC='$(CC)' sh fixtures/leaky/demo.sh $(abspath $(B)/coreheap)
+
+bench: deps
+	@$(SUBMAKE) all
+	@COREHEAP=$(abspath $(B)/coreheap) CC='$(CC)' PYTHONDONTWRITEBYTECODE=1 \
+		python3 test/bench/bench.py

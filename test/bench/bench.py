@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""make bench: what the commands cost on a core of about 1 GB, as ratios to one
+scan of the same file (mmap, 8-byte sums). Nothing is asserted.
+
+The core is kept in $BENCH_DIR (default build/bench) and used again.
+"""
+import glob
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import fixture  # noqa: E402
+from tap import repo  # noqa: E402
+
+RUNS = 5
+MIB = 1 << 20
+COMMANDS = [("open (info)", "info"), ("address", "address"), ("heap", "heap"),
+            ("types", "types")]
+
+
+def compile_c(name, target):
+    source = os.path.join(repo(), "test", "bench", name + ".c")
+    if not os.path.exists(target) or os.path.getmtime(target) < os.path.getmtime(source):
+        subprocess.run([os.environ.get("CC") or "cc", "-O2", "-g", "-pthread", "-o", target,
+                        source], check=True)
+
+
+def make_core(folder):
+    """The core in folder, made if it is not there."""
+    found = sorted(glob.glob(os.path.join(folder, "heap-core*")))
+    if found:
+        return found[0]
+    how = "kernel" if not fixture.kernel_dumps() else "gcore"
+    if fixture.why_not(how):
+        sys.exit("bench: cannot dump: " + fixture.why_not(how))
+    program = os.path.join(folder, "bin", "bigheap")
+    os.makedirs(os.path.dirname(program), exist_ok=True)
+    compile_c("bigheap", program)
+    print("making the core (%s) ..." % how, flush=True)
+    where = os.path.join(folder, "run")
+    os.makedirs(where, exist_ok=True)
+    for old in os.listdir(where):
+        os.unlink(os.path.join(where, old))
+    core = fixture.dump(program, how, where)
+    target = os.path.join(folder, "heap-core." + how)
+    os.replace(core, target)
+    return target
+
+
+def measure(args):
+    """(seconds, max RSS in bytes) of one run."""
+    begin = time.monotonic()
+    process = subprocess.Popen(args, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - begin
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit("bench: %s: exit code %d" % (" ".join(args), process.returncode))
+    return seconds, usage.ru_maxrss * 1024
+
+
+def median_of(args):
+    runs = [measure(args) for _ in range(RUNS)]
+    return statistics.median(r[0] for r in runs), max(r[1] for r in runs)
+
+
+def main():
+    folder = os.path.abspath(os.environ.get("BENCH_DIR") or os.path.join(repo(), "build/bench"))
+    os.makedirs(folder, exist_ok=True)
+    scan = os.path.join(folder, "scan")
+    compile_c("scan", scan)
+    core = make_core(folder)
+    size = os.path.getsize(core)
+    print("core: %s bytes, %s" % (format(size, ","), os.path.basename(core)))
+    measure([scan, core])  # warm the page cache
+    unit, unit_rss = median_of([scan, core])
+    row = "%-14s %9s %9s %14s"
+    print(row % ("median of %d" % RUNS, "seconds", "of scan", "max RSS (MiB)"))
+    print(row % ("scan", "%.3f" % unit, "1.00", unit_rss // MIB))
+    for title, command in COMMANDS:
+        seconds, rss = median_of([fixture.COREHEAP, command, core])
+        print(row % (title, "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB),
+              flush=True)
+
+
+if __name__ == "__main__":
+    main()
