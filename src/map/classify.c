@@ -1,0 +1,216 @@
+#include "map/map_priv.h"
+
+#include <elf.h>
+#include <string.h>
+
+#include "util/bytes.h"
+#include "util/cleanup.h"
+
+/* How far above the executable the kernel may start brk
+ * (arch/x86/kernel/process.c, arch_randomize_brk: 32 MiB; 1 GiB for PIE on
+ * aarch64). */
+#define BRK_DISTANCE_MAX (1ULL << 30)
+/* createdump's page that was never mapped: see core/producer.c */
+#define DIAGINFO_ADDR 0x7ffffff10000ULL
+
+/* Paths of file mappings that are memory, not files: mm/shmem.c, ipc/shm.c,
+ * mm/memfd.c, fs/hugetlbfs/inode.c. */
+static const struct path_row {
+	const char *prefix;
+	enum ch_usage usage;
+} path_rows[] = {
+	{ "/memfd:", CH_USAGE_MEMFD },      { "/dev/zero", CH_USAGE_SHM },
+	{ "/SYSV", CH_USAGE_SHM },          { "/dev/shm/", CH_USAGE_SHM },
+	{ "/anon_hugepage", CH_USAGE_SHM }, { "/[aio]", CH_USAGE_FILE },
+};
+
+static void classify_file(struct ch_region *region, const struct ch_module *module)
+{
+	size_t i;
+
+	region->basis = CH_BASIS_RECORDED;
+	if (module && strcmp(module->path, region->backing) == 0) {
+		region->type = CH_MEMTYPE_IMAGE;
+		region->usage = module->kind == CH_MODULE_EXE ? CH_USAGE_EXE : CH_USAGE_LIB;
+		region->flags |= CH_REGION_PRIVATE_FILE;
+		region->owner = module->name;
+		return;
+	}
+	region->type = CH_MEMTYPE_MAPPED;
+	region->usage = CH_USAGE_FILE;
+	for (i = 0; i < CH_COUNT_OF(path_rows); i++) {
+		if (strncmp(region->backing, path_rows[i].prefix, strlen(path_rows[i].prefix)))
+			continue;
+		region->usage = path_rows[i].usage;
+		if (region->usage == CH_USAGE_SHM)
+			region->flags |= CH_REGION_SHARED;
+		return;
+	}
+}
+
+/* Whether an anonymous piece is the tail of a module's writable segment. */
+static bool classify_bss(struct ch_region *region, const struct ch_region *below,
+			 const struct ch_module *module)
+{
+	if (module && module->bss_end > module->bss_start &&
+	    region->start >= ch_align_down(module->bss_start, CH_PAGE_BYTES) &&
+	    region->end <= ch_align_up(module->bss_end, CH_PAGE_BYTES)) {
+		region->basis = CH_BASIS_DERIVED;
+	} else if (module && module->bss_end == 0 && below && below->end == region->start &&
+		   below->type == CH_MEMTYPE_IMAGE && (below->prot & CH_SEGMENT_WRITE) &&
+		   region->prot == below->prot) {
+		/* no program headers at hand: what follows writable data directly */
+		region->basis = CH_BASIS_HEURISTIC;
+	} else {
+		return false;
+	}
+	region->usage = CH_USAGE_BSS;
+	region->type = CH_MEMTYPE_IMAGE;
+	region->owner = module->name;
+	region->flags &= ~(uint32_t)CH_REGION_UNDUMPED;
+	return true;
+}
+
+/* Whether the core holds nothing but zeros for a piece. */
+static bool is_zero(const struct ch_core *core, const struct ch_piece *piece)
+{
+	uint64_t at = piece->region.start, word;
+	const uint8_t *p;
+	size_t len = 0, i;
+
+	if (piece->present_end < piece->region.end)
+		return false;
+	while (at < piece->region.end) {
+		p = ch_core_span_recorded(core, at, &len);
+		if (!p)
+			return false;
+		len = ch_min(len, piece->region.end - at);
+		for (i = 0; i + 8 <= len; i += 8) {
+			memcpy(&word, p + i, 8);
+			if (word)
+				return false;
+		}
+		for (; i < len; i++)
+			if (p[i])
+				return false;
+		at += len;
+	}
+	return true;
+}
+
+/*
+ * gdb's gcore writes memory without access rights as readable zeros, so a
+ * reservation looks like a read-only mapping of zeros.
+ */
+static bool is_gcore_reserve(const struct ch_map *map, const struct ch_piece *piece)
+{
+	return ch_core_producer(map->core) == CH_PRODUCER_GCORE &&
+	       piece->region.prot == CH_SEGMENT_READ && is_zero(map->core, piece);
+}
+
+static void classify_anon(struct ch_map *map, struct ch_piece *piece, const struct ch_region *below)
+{
+	struct ch_region *region = &piece->region;
+
+	region->type = CH_MEMTYPE_PRIVATE;
+	if (classify_bss(region, below, ch_sym_module_at(map->sym, region->start)))
+		return;
+	piece->claimable = true;
+	region->basis = CH_BASIS_RECORDED;
+	region->usage = CH_USAGE_ANON;
+	if (region->state == CH_STATE_RESERVE) {
+		region->usage = CH_USAGE_RESERVE;
+	} else if (is_gcore_reserve(map, piece)) {
+		region->usage = CH_USAGE_RESERVE;
+		region->state = CH_STATE_RESERVE;
+		region->prot = CH_PROT_NONE;
+		region->basis = CH_BASIS_HEURISTIC;
+	}
+}
+
+static void set_special(struct ch_piece *piece, enum ch_usage usage, enum ch_basis basis,
+			const char *owner)
+{
+	piece->region.usage = usage;
+	piece->region.basis = basis;
+	piece->region.owner = owner;
+	piece->claimable = false;
+}
+
+/* The vdso is where AT_SYSINFO_EHDR says; [vvar] lies directly below it, read
+ * only and anonymous (arch/x86/entry/vdso/vma.c). */
+static void classify_vdso(struct ch_map *map)
+{
+	struct ch_piece *pieces = map->pieces.items, *piece;
+	uint64_t addr;
+	size_t index;
+
+	if (!ch_core_auxv(map->core, AT_SYSINFO_EHDR, &addr))
+		return;
+	piece = chp_map_piece_at(map, addr);
+	if (!piece || piece->region.start != addr || piece->region.backing)
+		return;
+	piece->region.state = CH_STATE_COMMIT;
+	piece->region.type = CH_MEMTYPE_PRIVATE;
+	set_special(piece, CH_USAGE_VDSO, CH_BASIS_DERIVED, "[vdso]");
+	for (index = (size_t)(piece - pieces); index-- > 0; piece = &pieces[index]) {
+		struct ch_region *region = &pieces[index].region;
+
+		if (region->end != piece->region.start || region->backing ||
+		    (region->prot != CH_SEGMENT_READ && region->usage != CH_USAGE_RESERVE) ||
+		    region->end - region->start > 16 * CH_PAGE_BYTES)
+			return;
+		region->state = CH_STATE_COMMIT;
+		region->prot = CH_SEGMENT_READ;
+		set_special(&pieces[index], CH_USAGE_VVAR, CH_BASIS_HEURISTIC, "[vvar]");
+	}
+}
+
+/* brk memory begins some way above the executable, below everything mapped. */
+static void classify_brk(struct ch_map *map)
+{
+	const struct ch_module *modules;
+	struct ch_piece *piece;
+	size_t count, i, index;
+
+	modules = ch_sym_modules(map->sym, &count);
+	for (i = 0; i < count && modules[i].kind != CH_MODULE_EXE; i++)
+		;
+	if (i == count)
+		return;
+	index = chp_map_piece_after(map, modules[i].end);
+	if (index >= map->pieces.count)
+		return;
+	piece = CH_VEC_AT(&map->pieces, struct ch_piece, index);
+	if (!piece->claimable || !(piece->region.prot & CH_SEGMENT_WRITE) ||
+	    piece->region.usage != CH_USAGE_ANON ||
+	    piece->region.start - modules[i].end > BRK_DISTANCE_MAX)
+		return;
+	piece->region.usage = CH_USAGE_HEAP;
+	piece->region.basis = CH_BASIS_HEURISTIC;
+	piece->region.owner = "brk";
+}
+
+void chp_map_classify(struct ch_map *map)
+{
+	struct ch_piece *pieces = map->pieces.items, *piece;
+	size_t i;
+
+	for (i = 0; i < map->pieces.count; i++) {
+		piece = &pieces[i];
+		if (piece->region.backing) {
+			classify_file(&piece->region,
+				      ch_sym_module_at(map->sym, piece->region.start));
+			/* hugetlb heaps of malloc have a name of the kernel's */
+			piece->claimable = piece->region.usage == CH_USAGE_SHM;
+		} else {
+			classify_anon(map, piece, i ? &pieces[i - 1].region : NULL);
+		}
+	}
+	piece = chp_map_piece_at(map, DIAGINFO_ADDR);
+	if (piece && piece->region.start == DIAGINFO_ADDR &&
+	    ch_core_producer(map->core) == CH_PRODUCER_CREATEDUMP)
+		set_special(piece, CH_USAGE_OTHER, CH_BASIS_DERIVED, "createdump's own page");
+	classify_vdso(map);
+	classify_brk(map);
+}
