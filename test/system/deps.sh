@@ -1,0 +1,76 @@
+#!/bin/sh
+# make deps: says what to install, installs it as root, or does nothing. dpkg-query,
+# apt-get and id are stand-ins here; nothing of the system is touched.
+set -u
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+mkdir "$folder/bin"
+count=0
+result() { # result CONDITION-STATUS NAME
+	count=$((count + 1))
+	if [ "$1" = 0 ]; then echo "ok $count - $2"; else
+		echo "not ok $count - $2"
+		sed 's/^/# /' "$folder/out" "$folder/log" 2> /dev/null
+	fi
+}
+stand_in() { # stand_in NAME, script on stdin
+	{ echo '#!/bin/sh'; cat; } > "$folder/bin/$1"
+	chmod +x "$folder/bin/$1"
+}
+run_deps() {
+	: > "$folder/log"
+	PATH="$folder/bin:$PATH" LOG="$folder/log" MISSING="$1" USER_ID="$2" \
+		make --no-print-directory deps > "$folder/out" 2>&1 < /dev/null
+}
+stand_in dpkg-query << 'END'
+for last in "$@"; do :; done
+case " $MISSING " in
+*" $last "*) echo "dpkg-query: no packages found matching $last" >&2; exit 1 ;;
+esac
+case " $* " in *Status-Status*) printf installed ;; *) printf 'ii ' ;; esac
+END
+stand_in apt-get << 'END'
+echo "apt-get $*" >> "$LOG"
+END
+stand_in id << 'END'
+echo "$USER_ID"
+END
+
+run_deps "" 1000
+status=$?
+[ $status = 0 ] && [ ! -s "$folder/log" ] && [ ! -s "$folder/out" ]
+result $? "nothing missing: nothing said, nothing done"
+
+run_deps "jq libdw-dev" 1000
+status=$?
+[ $status != 0 ] && [ ! -s "$folder/log" ] &&
+	grep -q 'apt-get install .*libdw-dev' "$folder/out" &&
+	grep -q 'apt-get install .*jq' "$folder/out"
+result $? "not root: the exact command, and an end"
+
+grep 'apt-get install' "$folder/out" | grep -qvw gdb
+result $? "not root: only what is missing is named"
+
+run_deps "jq libdw-dev" 0
+status=$?
+[ $status = 0 ] && grep -q 'apt-get .*install.* libdw-dev jq\|apt-get .*install.* jq libdw-dev' \
+	"$folder/log"
+result $? "root: what is missing is installed"
+
+stand_in apt-get << 'END'
+echo "apt-get $*" >> "$LOG"
+case " $* " in *" install "*) [ "$(grep -c install "$LOG")" -gt 1 ] ;; esac
+END
+run_deps "jq" 0
+status=$?
+[ $status = 0 ] && grep -q 'update' "$folder/log"
+result $? "root: when installing fails, the package lists are fetched anew"
+
+stand_in apt-get << 'END'
+echo "apt-get $*" >> "$LOG"
+exit 100
+END
+! run_deps "jq" 0
+result $? "root: a failed installation is a failure"
+
+echo "1..$count"
