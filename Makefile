@@ -93,9 +93,16 @@ $(B)/libcoreheap.so.$(SOVERSION): $(LIB_OBJ) src/coreheap.map
 $(B)/libcoreheap.so: $(B)/libcoreheap.so.$(SOVERSION)
 	$(Q)ln -sf $(notdir $<) $@
 
-$(B)/coreheap.pc: src/coreheap.pc.in include/coreheap/coreheap.h Makefile
-	$(Q)mkdir -p $(@D)
-	$(Q)sed -e 's|@prefix@|$(prefix)|;s|@libdir@|$(libdir)|;s|@version@|$(VERSION)|' $< > $@
+# Rewritten only when the contents change, so that a second make does nothing.
+define update
+@mkdir -p $(@D); cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
+endef
+
+# FORCE: prefix may differ from the last time.
+$(B)/coreheap.pc: src/coreheap.pc.in include/coreheap/coreheap.h FORCE
+	@mkdir -p $(@D); sed -e 's|@prefix@|$(prefix)|;s|@libdir@|$(libdir)|;s|@version@|$(VERSION)|' \
+		$< > $@.tmp
+	$(update)
 
 # Install what is missing of $(1), or say how and stop. Where the system has no
 # dpkg there is nothing to ask: the compiler and pkg-config will say what they miss.
@@ -139,10 +146,6 @@ $(B)/%.o: %.c $(B)/flags
 $(B)/src/heap/registry.o: $(B)/gen/walkers.inc
 $(B)/src/cmd/registry.o: $(B)/gen/cmds.inc
 
-# Rewritten only when the contents change, so that a second make does nothing.
-define update
-@mkdir -p $(@D); cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
-endef
 $(B)/gen/walkers.inc: FORCE
 	@mkdir -p $(@D); printf 'CH_WALKER(%s)\n' $(WALKERS) | sed '/()/d' > $@.tmp
 	$(update)

@@ -46,11 +46,13 @@ check-build: all $(B)/test/unit/unit
 CHECK_PROGRAMS = $(B)/test/unit/unit $(SYSTEM_TESTS)
 check-run:
 	@COREHEAP=$(abspath $(B)/coreheap) BUILD=$(abspath $(B)) CC='$(CC)' \
+	MAKE_SWITCHES='$(filter-out TESTS=%,$(MAKEOVERRIDES))' \
 	ASAN_OPTIONS=exitcode=99:detect_leaks=1:allocator_may_return_null=1 \
 	UBSAN_OPTIONS=exitcode=99:print_stacktrace=1 \
-	PYTHONDONTWRITEBYTECODE=1 LC_ALL=C python3 test/run.py $(if $(filter 1,$(V)),-v) --jobs $(CHECK_JOBS) \
-		--timeout $(CHECK_TIMEOUT) --tmp $(B)/test/tmp $(if $(TESTS),$(foreach \
-		t,$(TESTS),$(filter %/$(t) %/$(t).sh %/$(t).py,$(CHECK_PROGRAMS))),$(CHECK_PROGRAMS))
+	PYTHONDONTWRITEBYTECODE=1 LC_ALL=C python3 test/run.py \
+		$(if $(filter 1,$(V)),-v) --jobs $(CHECK_JOBS) --timeout $(CHECK_TIMEOUT) \
+		--tmp $(B)/test/tmp $(if $(TESTS),$(foreach t,$(TESTS),\
+		$(filter %/$(t) %/$(t).sh %/$(t).py,$(CHECK_PROGRAMS))),$(CHECK_PROGRAMS))
 
 demo: deps
 	@$(SUBMAKE) all
