@@ -46,7 +46,7 @@ check-build: all $(B)/test/unit/unit
 CHECK_PROGRAMS = $(B)/test/unit/unit $(SYSTEM_TESTS)
 check-run:
 	@COREHEAP=$(abspath $(B)/coreheap) BUILD=$(abspath $(B)) CC='$(CC)' \
-	MAKE_SWITCHES='$(filter-out TESTS=%,$(MAKEOVERRIDES))' \
+	MAKE_SWITCHES='$(foreach v,WERROR O,$(v)=$($(v)))' CFLAGS='$(CFLAGS)' \
 	ASAN_OPTIONS=exitcode=99:detect_leaks=1:allocator_may_return_null=1 \
 	UBSAN_OPTIONS=exitcode=99:print_stacktrace=1 \
 	PYTHONDONTWRITEBYTECODE=1 LC_ALL=C python3 test/run.py \
