@@ -33,7 +33,7 @@ struct node {
 	uint64_t fill;
 };
 
-static pthread_barrier_t built, dumped;
+static pthread_barrier_t built, never;
 /* The roots of what is reachable. */
 struct node *trees[THREADS];
 
@@ -97,7 +97,7 @@ static void *worker(void *arg)
 {
 	build((size_t)(uintptr_t)arg);
 	pthread_barrier_wait(&built);
-	pthread_barrier_wait(&dumped);
+	pthread_barrier_wait(&never);
 	return NULL;
 }
 
@@ -111,7 +111,7 @@ int main(int argc, char **argv)
 		return 2;
 	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
 	pthread_barrier_init(&built, NULL, THREADS);
-	pthread_barrier_init(&dumped, NULL, THREADS);
+	pthread_barrier_init(&never, NULL, THREADS);
 	for (i = 1; i < THREADS; i++)
 		if (pthread_create(&thread, NULL, worker, (void *)(uintptr_t)i))
 			abort();
@@ -121,6 +121,6 @@ int main(int argc, char **argv)
 	close(open(path, O_WRONLY | O_CREAT, 0644));
 	if (strcmp(argv[2], "abort") == 0)
 		abort();
-	pthread_barrier_wait(&dumped);
-	return 0;
+	for (;;)
+		pause();
 }
