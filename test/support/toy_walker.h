@@ -1,0 +1,30 @@
+/*
+ * toy_walker.h - a walker for an allocator that exists in tests only.
+ *
+ * It proves that the walker contract carries an allocator that is not malloc,
+ * and is the example of docs/ADDING-A-WALKER.md. The allocator: pools that are
+ * mappings of their own and begin with
+ *
+ *	char magic[8]	"TOYPOOL1"
+ *	u64 bump	bytes handed out so far, this header included
+ *
+ * followed by blocks up to bump, each
+ *
+ *	u32 size	of the payload, which is padded to 8
+ *	u16 type	0 = none, 1 = "Apple", 2 = "Pear"
+ *	u16 freed	0 or 1
+ *
+ * What lies between bump and the end of the mapping was never handed out.
+ */
+#ifndef COREHEAP_TEST_TOY_WALKER_H
+#define COREHEAP_TEST_TOY_WALKER_H
+
+#include "heap/walker.h"
+
+#define TOY_MAGIC        "TOYPOOL1"
+#define TOY_HEADER_BYTES 16
+#define TOY_BLOCK_HEADER 8
+
+extern const struct ch_walker ch_walker_toy;
+
+#endif /* COREHEAP_TEST_TOY_WALKER_H */
