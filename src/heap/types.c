@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/filter.h"
 #include "util/bytes.h"
 
 /* Bounds of the table: ROWS_MAX rows of 64 bytes, their growing copy and the
@@ -143,8 +144,16 @@ static struct ch_error *count_objects(void *arg, const struct ch_object *objects
 	return NULL;
 }
 
+/* Whether bytes that no object covers are among what filter asks for. */
+static bool wants_gaps(const struct ch_object_filter *filter)
+{
+	return !filter ||
+	       ((!filter->states || filter->states >> CH_OBJECT_OVERHEAD & 1) &&
+		!filter->min_bytes && !filter->max_bytes && !filter->end && !filter->types_count);
+}
+
 /* Rows for what no object covers, so that the total is the committed bytes. */
-static struct ch_error *count_gaps(struct types *types)
+static struct ch_error *count_gaps(struct types *types, const struct ch_object_filter *filter)
 {
 	struct ch_heaps *heaps = types->heaps;
 	struct ch_type_stat key = { .kind = CH_TYPE_OVERHEAD }, *row;
@@ -154,7 +163,9 @@ static struct ch_error *count_gaps(struct types *types)
 	size_t i;
 
 	for (i = 0; i < heaps->gaps.count; i++) {
-		if (!gaps[i].count)
+		if (!gaps[i].count ||
+		    (filter && filter->has_heap &&
+		     CH_VEC_AT(&heaps->spans, struct ch_span, i)->heap != filter->heap))
 			continue;
 		info = CH_VEC_AT(&heaps->infos, struct ch_span_info, i);
 		key.walker = CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened)->index;
@@ -219,7 +230,9 @@ static void types_deinit(struct types *types)
 	ch_vec_deinit(&types->rows);
 }
 
-static struct ch_error *count_all(struct ch_heaps *heaps)
+/* Count the objects that pass filter, or all when it is NULL, into rows. */
+static struct ch_error *count_into(struct ch_heaps *heaps, const struct ch_object_filter *filter,
+				   struct ch_vec *rows)
 {
 	struct types types = { .heaps = heaps, .rows = CH_VEC(struct ch_type_stat) };
 	struct ch_error *err;
@@ -227,28 +240,40 @@ static struct ch_error *count_all(struct ch_heaps *heaps)
 	types.direct = calloc(heaps->runtimes.count + 1, sizeof(struct direct *));
 	if (!types.direct)
 		return &ch_enomem;
-	err = chp_walk_all(heaps, count_objects, &types);
-	if (!err)
-		err = count_gaps(&types);
+	err = filter ? chp_heaps_walk_where(heaps, filter, count_objects, &types)
+		     : chp_walk_all(heaps, count_objects, &types);
+	if (!err && wants_gaps(filter))
+		err = count_gaps(&types, filter);
 	if (!err && types.rows.count)
 		qsort_r(types.rows.items, types.rows.count, sizeof(struct ch_type_stat),
 			compare_rows, heaps);
 	if (!err) {
-		heaps->types = types.rows;
+		*rows = types.rows;
 		types.rows = CH_VEC(struct ch_type_stat);
-		heaps->typed = true;
 	}
 	types_deinit(&types);
 	return err;
 }
 
+struct ch_error *chp_heaps_types_where(struct ch_heaps *heaps,
+				       const struct ch_object_filter *filter, struct ch_vec *rows)
+{
+	struct ch_error *err = NULL;
+
+	/* Gaps are known once everything was walked. */
+	if (wants_gaps(filter))
+		err = ch_heaps_measure(heaps);
+	return err ? err : count_into(heaps, filter, rows);
+}
+
 struct ch_error *ch_heaps_types(struct ch_heaps *heaps, const struct ch_type_stat **ret,
 				size_t *count_ret)
 {
-	struct ch_error *err = heaps->typed ? NULL : count_all(heaps);
+	struct ch_error *err = heaps->typed ? NULL : count_into(heaps, NULL, &heaps->types);
 
 	if (err)
 		return err;
+	heaps->typed = true;
 	*ret = heaps->types.items;
 	*count_ret = heaps->types.count;
 	return NULL;

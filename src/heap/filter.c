@@ -1,0 +1,73 @@
+#include "heap/filter.h"
+
+#include "heap/heap_priv.h"
+
+static bool type_passes(const struct ch_object_filter *filter, uint32_t walker,
+			const struct ch_object *object)
+{
+	uint64_t type = chp_object_type_id(object);
+	size_t i;
+
+	for (i = 0; i < filter->types_count; i++)
+		if (filter->types[i].type == type && filter->types[i].walker == walker &&
+		    filter->types[i].kind == chp_object_kind(object))
+			return true;
+	return false;
+}
+
+size_t chp_filter_batch(const struct ch_heaps *heaps, const struct ch_object_filter *filter,
+			const struct ch_object *objects, size_t n, struct ch_object *out)
+{
+	const struct ch_span *span = CH_VEC_AT(&heaps->spans, struct ch_span, objects[0].span);
+	uint32_t walker = CH_VEC_AT(&heaps->heaps, struct ch_heap, span->heap)->walker;
+	uint64_t max = filter->max_bytes ? filter->max_bytes : UINT64_MAX;
+	uint32_t states = filter->states ? filter->states : UINT32_MAX;
+	size_t i, kept = 0;
+
+	if (filter->has_heap && span->heap != filter->heap)
+		return 0;
+	for (i = 0; i < n; i++) {
+		if (!(states >> objects[i].state & 1) || objects[i].size_bytes > max ||
+		    objects[i].size_bytes < filter->min_bytes)
+			continue;
+		if (filter->types_count && !type_passes(filter, walker, &objects[i]))
+			continue;
+		out[kept++] = objects[i];
+	}
+	return kept;
+}
+
+/* A walk whose batches go through a filter. */
+struct where {
+	struct ch_heaps *heaps;
+	const struct ch_object_filter *filter;
+	ch_objects_fn fn;
+	void *arg;
+};
+
+static struct ch_error *pass_on(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct where *where = arg;
+	struct ch_object out[CH_BATCH_MAX];
+	struct ch_error *err = NULL;
+	size_t part, kept;
+
+	for (; !err && n; n -= part, objects += part) {
+		part = n < CH_BATCH_MAX ? n : CH_BATCH_MAX;
+		kept = chp_filter_batch(where->heaps, where->filter, objects, part, out);
+		if (kept)
+			err = where->fn(where->arg, out, kept);
+	}
+	return err;
+}
+
+struct ch_error *chp_heaps_walk_where(struct ch_heaps *heaps, const struct ch_object_filter *filter,
+				      ch_objects_fn fn, void *arg)
+{
+	struct where where = { .heaps = heaps, .filter = filter, .fn = fn, .arg = arg };
+	uint64_t end = filter->end ? filter->end : UINT64_MAX;
+
+	if (chp_filter_is_open(filter))
+		return ch_heaps_walk(heaps, 0, UINT64_MAX, fn, arg);
+	return ch_heaps_walk(heaps, filter->start, end, pass_on, &where);
+}

@@ -1,0 +1,56 @@
+/*
+ * filter.h - which objects a command asks for.
+ */
+#ifndef COREHEAP_HEAP_FILTER_H
+#define COREHEAP_HEAP_FILTER_H
+
+#include <coreheap/heap.h>
+
+#include "util/vec.h"
+
+/** Zeroed, it lets everything pass. */
+struct ch_object_filter {
+	/** Bit 1 << state for each state wanted; 0: all. */
+	uint32_t states;
+	/** Bounds of size_bytes, inclusive; max_bytes 0: none. */
+	uint64_t min_bytes, max_bytes;
+	/** Chunks that meet [start, end); end 0: everywhere. */
+	uint64_t start, end;
+	/** Only one heap (index into ch_heaps_list()). */
+	bool has_heap;
+	uint32_t heap;
+	/** Only these types: keys of rows of ch_heaps_types(); count 0: all. */
+	const struct ch_type_stat *types;
+	size_t types_count;
+};
+
+/** Whether nothing is filtered out. */
+static inline bool chp_filter_is_open(const struct ch_object_filter *filter)
+{
+	return !filter->states && !filter->min_bytes && !filter->max_bytes && !filter->end &&
+	       !filter->has_heap && !filter->types_count;
+}
+
+/**
+ * Move the objects of a batch (all of one span) that pass to the front of out,
+ * which has room for n. Returns how many passed. The range is not looked at:
+ * give it to ch_heaps_walk().
+ */
+size_t chp_filter_batch(const struct ch_heaps *heaps, const struct ch_object_filter *filter,
+			const struct ch_object *objects, size_t n, struct ch_object *out);
+
+/** As ch_heaps_walk(), of the objects that pass only. */
+CH_MUST_CHECK struct ch_error *chp_heaps_walk_where(struct ch_heaps *heaps,
+						    const struct ch_object_filter *filter,
+						    ch_objects_fn fn, void *arg);
+
+/**
+ * As ch_heaps_types(), of the objects that pass only. rows (of struct
+ * ch_type_stat) is empty before and the caller's after. Unwalked bytes have a
+ * row unless a size, a range or a type was asked for. Errors: NOMEM, STOP.
+ */
+CH_MUST_CHECK struct ch_error *chp_heaps_types_where(struct ch_heaps *heaps,
+						     const struct ch_object_filter *filter,
+						     struct ch_vec *rows);
+
+#endif /* COREHEAP_HEAP_FILTER_H */
