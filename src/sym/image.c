@@ -7,7 +7,7 @@
 
 /* An image rebuilt from memory for libdwfl: larger ones go without. */
 #define REBUILD_BYTES_MAX (256ULL << 20)
-#define NOTES_BYTES_MAX   65536
+#define NOTES_BYTES_MAX   16384
 /* A module larger than this is damage. */
 #define MODULE_BYTES_MAX (16ULL << 30)
 
