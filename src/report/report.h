@@ -68,6 +68,9 @@ struct ch_cell {
 #define CH_CELL_NUM(n) ((struct ch_cell){ .number = (n) })
 #define CH_CELL_NONE   ((struct ch_cell){ .absent = true })
 
+/** Most columns of a table. */
+#define CH_COLUMNS_MAX 24
+
 struct ch_table;
 
 /** columns is borrowed until the table ends. NULL when out of memory. */
@@ -78,22 +81,53 @@ CH_MUST_CHECK struct ch_error *chp_table_row(struct ch_table *table, const struc
 /** Print heading and rows, columns aligned (TEXT) or tab separated (PLAIN). */
 void chp_table_print(const struct ch_table *table, const struct ch_report *report);
 
+/**
+ * One line of a block of facts: "label:   value" with values in one column
+ * (TEXT), "label<tab>value" (PLAIN). The value is printed as it is: escape what
+ * came from the core before.
+ */
+void chp_report_field(const struct ch_report *report, const char *label, const char *format, ...)
+	CH_PRINTF(3, 4);
+/** Heading of a block, after an empty line unless first (TEXT); "[title]" (PLAIN). */
+void chp_report_heading(const struct ch_report *report, const char *title, bool first);
+/** The rows of a list of count to show under report->limit. */
+uint64_t chp_report_rows(const struct ch_report *report, uint64_t count);
+
 /** "showing N of M (B of T bytes)" when a list was cut; nothing otherwise. */
 void chp_report_cut(const struct ch_report *report, uint64_t shown, uint64_t matched,
 		    uint64_t shown_bytes, uint64_t matched_bytes);
-/** Findings as "warning: ..." lines (TEXT and PLAIN; JSON has them in the envelope). */
+/**
+ * Findings as "warning: ..." and "note: ..." lines, after an empty line (TEXT
+ * only: JSON has them in the envelope, and in the other formats the driver
+ * puts them on standard error, so that each line of the output is a row).
+ */
 void chp_report_findings(const struct ch_report *report);
+/** One finding as a line. */
+void chp_report_finding(FILE *out, const struct ch_finding *finding);
 
-/** "3,426,475,520 (3.19 GiB)" into buf; returns buf. */
+/** "3,426,475,520 (3.19 GiB)" into buf; returns buf. Below 1024 only the number. */
 #define CH_BYTES_TEXT_MAX 64
 char *chp_bytes_text(uint64_t bytes, char buf[CH_BYTES_TEXT_MAX]);
+/** "3.19 GiB"; bytes below 1024 as "17 B". */
+char *chp_binary_text(uint64_t bytes, char buf[CH_BYTES_TEXT_MAX]);
 /** "3,426,475,520". */
 char *chp_count_text(uint64_t count, char buf[CH_BYTES_TEXT_MAX]);
 /** part of whole in hundredths of a percent, rounded; 0 when whole is 0. */
 uint64_t chp_percent(uint64_t part, uint64_t whole);
 
-/** The envelope of product.md for schema "coreheap/<name>"; owned by the caller. */
+/*
+ * All functions that make JSON return NULL when out of memory. json_pack() and
+ * the functions here take NULL for a part and then fail as a whole, so only
+ * chp_json_print_take() needs a check. Keys come out in the order they went in.
+ */
+
+/** The envelope of docs/JSON.md for schema "coreheap/<name>"; owned by the caller. */
 json_t *chp_json_envelope(const struct ch_report *report, const char *schema_name);
+/** The envelope followed by the keys of fields, which is released. */
+json_t *chp_json_document_take(const struct ch_report *report, const char *schema_name,
+			       json_t *fields);
+/** Append item to *array, both taken; *array becomes NULL on failure. */
+void chp_json_append_take(json_t **array, json_t *item);
 /** "0x..." string. New reference. */
 json_t *chp_json_addr(uint64_t addr);
 /** Size or count; values above 2^63-1 become null. New reference. */
@@ -102,7 +136,7 @@ json_t *chp_json_uint(uint64_t number);
 json_t *chp_json_text(const char *text);
 /** Percent with two decimals. New reference. */
 json_t *chp_json_percent(uint64_t hundredths);
-/** Print a document (JSON) or one line (JSONL) and release it. Errors: NOMEM. */
+/** Print a document (JSON) or one line (JSONL) and release it. Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *chp_json_print_take(const struct ch_report *report, json_t *doc);
 
 #endif /* COREHEAP_REPORT_H */

@@ -1,0 +1,63 @@
+#include <inttypes.h>
+
+#include "report/report.h"
+
+char *chp_count_text(uint64_t count, char buf[CH_BYTES_TEXT_MAX])
+{
+	char digits[24];
+	int len = snprintf(digits, sizeof(digits), "%" PRIu64, count);
+	size_t used = 0;
+	int i;
+
+	for (i = 0; i < len; i++) {
+		if (i && (len - i) % 3 == 0)
+			buf[used++] = ',';
+		buf[used++] = digits[i];
+	}
+	buf[used] = '\0';
+	return buf;
+}
+
+char *chp_binary_text(uint64_t bytes, char buf[CH_BYTES_TEXT_MAX])
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	uint64_t unit = 1, hundredths;
+	size_t i = 0;
+
+	while (bytes / unit >= 1024) {
+		unit *= 1024;
+		i++;
+	}
+	if (!i) {
+		snprintf(buf, CH_BYTES_TEXT_MAX, "%" PRIu64 " B", bytes);
+		return buf;
+	}
+	/* Rounded half up; a value that rounds to 1024.00 moves to the next unit. */
+	hundredths = (uint64_t)(((unsigned __int128)bytes * 100 + unit / 2) / unit);
+	if (hundredths >= 102400 && i + 1 < sizeof(units) / sizeof(units[0])) {
+		hundredths = 100;
+		i++;
+	}
+	snprintf(buf, CH_BYTES_TEXT_MAX, "%" PRIu64 ".%02" PRIu64 " %s", hundredths / 100,
+		 hundredths % 100, units[i]);
+	return buf;
+}
+
+char *chp_bytes_text(uint64_t bytes, char buf[CH_BYTES_TEXT_MAX])
+{
+	char exact[CH_BYTES_TEXT_MAX], binary[CH_BYTES_TEXT_MAX];
+
+	if (bytes < 1024)
+		snprintf(buf, CH_BYTES_TEXT_MAX, "%" PRIu64, bytes);
+	else
+		snprintf(buf, CH_BYTES_TEXT_MAX, "%.30s (%.30s)", chp_count_text(bytes, exact),
+			 chp_binary_text(bytes, binary));
+	return buf;
+}
+
+uint64_t chp_percent(uint64_t part, uint64_t whole)
+{
+	if (!whole)
+		return 0;
+	return (uint64_t)(((unsigned __int128)part * 10000 + whole / 2) / whole);
+}

@@ -1,0 +1,174 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/report.h"
+#include "util/cleanup.h"
+#include "util/error.h"
+#include "util/text.h"
+
+/* Longest text of one string, in bytes before escaping. */
+#define TEXT_BYTES_MAX 65536
+
+json_t *chp_json_addr(uint64_t addr)
+{
+	char buf[24];
+
+	snprintf(buf, sizeof(buf), "0x%" PRIx64, addr);
+	return json_string(buf);
+}
+
+json_t *chp_json_uint(uint64_t number)
+{
+	return number > INT64_MAX ? json_null() : json_integer((json_int_t)number);
+}
+
+json_t *chp_json_text(const char *text)
+{
+	_cleanup_free_ char *escaped = NULL;
+
+	if (!text)
+		return json_null();
+	escaped = chp_text_escape(text, TEXT_BYTES_MAX);
+	return escaped ? json_string(escaped) : NULL;
+}
+
+json_t *chp_json_percent(uint64_t hundredths)
+{
+	return json_real((double)hundredths / 100);
+}
+
+void chp_json_append_take(json_t **array, json_t *item)
+{
+	/* Releases item also when it fails, and fails when *array is NULL. */
+	if (json_array_append_new(*array, item) == 0)
+		return;
+	json_decref(*array);
+	*array = NULL;
+}
+
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
+{
+	const uint8_t *p = bytes;
+	size_t i;
+
+	/* FNV-1a, 64 bits */
+	for (i = 0; i < len; i++)
+		hash = (hash ^ p[i]) * 0x100000001b3ULL;
+	return hash;
+}
+
+static uint64_t hash_number(uint64_t hash, uint64_t number)
+{
+	uint8_t bytes[8];
+	size_t i;
+
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(number >> (8 * i));
+	return hash_bytes(hash, bytes, sizeof(bytes));
+}
+
+/*
+ * What tells one dump from another: process, threads with their registers and
+ * mapped files. All of it is in the notes, so a truncated or compressed copy
+ * has the same id.
+ */
+static uint64_t dump_id(const struct ch_core *core)
+{
+	const struct ch_process *process = ch_core_process(core);
+	uint64_t hash = 0xcbf29ce484222325ULL;
+	const struct ch_file_map *maps;
+	const struct ch_thread *threads;
+	size_t i, k, count;
+
+	hash = hash_number(hash, process->pid);
+	hash = hash_bytes(hash, process->comm, strlen(process->comm));
+	threads = ch_core_threads(core, &count);
+	for (i = 0; i < count; i++) {
+		hash = hash_number(hash, threads[i].tid);
+		for (k = 0; k < threads[i].regs_count; k++)
+			hash = hash_number(hash, threads[i].regs[k]);
+	}
+	maps = ch_core_file_maps(core, &count);
+	for (i = 0; i < count; i++) {
+		hash = hash_number(hash, maps[i].start);
+		hash = hash_number(hash, maps[i].end);
+		hash = hash_bytes(hash, maps[i].path, strlen(maps[i].path));
+	}
+	return hash;
+}
+
+static json_t *make_dump(const struct ch_core *core)
+{
+	const struct ch_process *process = ch_core_process(core);
+	const char *path = ch_core_path(core), *slash = strrchr(path, '/');
+	char id[17];
+
+	snprintf(id, sizeof(id), "%016" PRIx64, dump_id(core));
+	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o}", "id", id, "file_name",
+			 chp_json_text(slash ? slash + 1 : path), "producer",
+			 ch_producer_name(ch_core_producer(core)), "arch",
+			 ch_arch_name(ch_core_arch(core)), "pid",
+			 process->pid ? chp_json_uint(process->pid) : json_null(), "comm",
+			 chp_json_text(process->comm[0] ? process->comm : NULL));
+}
+
+static json_t *make_warnings(const struct ch_context *ctx)
+{
+	const struct ch_finding *findings;
+	json_t *array = json_array();
+	size_t i, count;
+
+	findings = ch_context_findings(ctx, &count);
+	for (i = 0; i < count; i++)
+		chp_json_append_take(
+			&array,
+			json_pack("{s:s, s:s, s:s, s:o}", "code", findings[i].code, "message",
+				  findings[i].message, "severity",
+				  findings[i].severity == CH_SEVERITY_NOTE ? "note" : "incomplete",
+				  "count", chp_json_uint(findings[i].count)));
+	return array;
+}
+
+json_t *chp_json_envelope(const struct ch_report *report, const char *schema_name)
+{
+	const struct ch_context *ctx = ch_session_context(report->session);
+	char schema[64];
+
+	snprintf(schema, sizeof(schema), "coreheap/%s", schema_name);
+	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:b, s:o}", "schema", schema,
+			 "schema_version", "1.0", "tool", "name", "coreheap", "version", CH_VERSION,
+			 "dump", make_dump(ch_session_core(report->session)), "complete",
+			 (int)ch_context_complete(ctx), "warnings", make_warnings(ctx));
+}
+
+json_t *chp_json_document_take(const struct ch_report *report, const char *schema_name,
+			       json_t *fields)
+{
+	json_t *doc = fields ? chp_json_envelope(report, schema_name) : NULL;
+
+	if (!doc || json_object_update(doc, fields) == 0) {
+		json_decref(fields);
+		return doc;
+	}
+	json_decref(fields);
+	json_decref(doc);
+	return NULL;
+}
+
+struct ch_error *chp_json_print_take(const struct ch_report *report, json_t *doc)
+{
+	size_t flags = JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15);
+	struct ch_error *err = NULL;
+
+	if (!doc)
+		return &ch_enomem;
+	flags |= report->format == CH_FORMAT_JSONL ? JSON_COMPACT : JSON_INDENT(2);
+	errno = 0;
+	if (json_dumpf(doc, report->out, flags) < 0 || fputc('\n', report->out) == EOF)
+		err = errno == ENOMEM || !errno ? &ch_enomem
+						: ch_error_os(errno, "output", "cannot write");
+	json_decref(doc);
+	return err;
+}

@@ -1,0 +1,243 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/report.h"
+#include "util/cleanup.h"
+#include "util/text.h"
+#include "util/vec.h"
+
+/* Longest text of a cell, in bytes before escaping. */
+#define CELL_BYTES_MAX 4096
+
+/* A cell as it was given; text is escaped and owned. */
+struct stored {
+	char *text;
+	uint64_t number;
+	bool absent;
+};
+
+struct ch_table {
+	const struct ch_column *columns;
+	size_t columns_count;
+	/* of struct stored, row by row */
+	struct ch_vec cells;
+};
+
+/* A cell as text: BYTES have a second part, "(3.19 GiB)", aligned by itself. */
+struct rendered {
+	const char *main;
+	char main_buf[CH_BYTES_TEXT_MAX];
+	char side[CH_BYTES_TEXT_MAX + 2];
+};
+
+struct widths {
+	size_t main, side;
+};
+
+struct ch_table *chp_table_create(const struct ch_column *columns, size_t columns_count)
+{
+	struct ch_table *table = calloc(1, sizeof(*table));
+
+	if (!table)
+		return NULL;
+	table->columns = columns;
+	table->columns_count = columns_count;
+	table->cells = CH_VEC(struct stored);
+	return table;
+}
+
+void chp_table_destroy(struct ch_table *table)
+{
+	size_t i;
+
+	if (!table)
+		return;
+	for (i = 0; i < table->cells.count; i++)
+		free(CH_VEC_AT(&table->cells, struct stored, i)->text);
+	ch_vec_deinit(&table->cells);
+	free(table);
+}
+
+struct ch_error *chp_table_row(struct ch_table *table, const struct ch_cell *cells)
+{
+	size_t i, wanted = table->cells.count + table->columns_count;
+	char *texts[CH_COLUMNS_MAX] = { NULL };
+	struct stored *stored;
+
+	if (!ch_vec_reserve(&table->cells, wanted))
+		return &ch_enomem;
+	for (i = 0; i < table->columns_count; i++) {
+		if (!cells[i].text || cells[i].absent)
+			continue;
+		texts[i] = chp_text_escape(cells[i].text, CELL_BYTES_MAX);
+		if (!texts[i])
+			goto nomem;
+	}
+	for (i = 0; i < table->columns_count; i++) {
+		stored = ch_vec_push(&table->cells);
+		if (!stored)
+			goto nomem; /* cannot be: reserved above */
+		stored->text = texts[i];
+		stored->number = cells[i].number;
+		stored->absent = cells[i].absent ||
+				 (table->columns[i].kind == CH_CELL_TEXT && !cells[i].text);
+	}
+	return NULL;
+nomem:
+	for (i = 0; i < table->columns_count; i++)
+		free(texts[i]);
+	return &ch_enomem;
+}
+
+/* Columns on a terminal: code points, which is right for what modules, types
+ * and symbols are named. */
+static size_t display_width(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
+static void render_number(struct rendered *ret, enum ch_cell_kind kind, uint64_t number, bool plain)
+{
+	char binary[CH_BYTES_TEXT_MAX];
+	size_t size = sizeof(ret->main_buf);
+
+	switch (kind) {
+	case CH_CELL_ADDR:
+		snprintf(ret->main_buf, size, "0x%" PRIx64, number);
+		return;
+	case CH_CELL_PERCENT:
+		snprintf(ret->main_buf, size, "%" PRIu64 ".%02" PRIu64 "%s", number / 100,
+			 number % 100, plain ? "" : "%");
+		return;
+	case CH_CELL_BYTES:
+	case CH_CELL_COUNT:
+	case CH_CELL_TEXT:
+		break;
+	}
+	if (plain) {
+		snprintf(ret->main_buf, size, "%" PRIu64, number);
+		return;
+	}
+	chp_count_text(number, ret->main_buf);
+	if (kind == CH_CELL_BYTES && number >= 1024)
+		snprintf(ret->side, sizeof(ret->side), "(%s)", chp_binary_text(number, binary));
+}
+
+static void render(struct rendered *ret, enum ch_cell_kind kind, const struct stored *cell,
+		   bool plain)
+{
+	ret->side[0] = '\0';
+	ret->main = ret->main_buf;
+	if (cell->absent)
+		ret->main = plain ? "" : "-";
+	else if (kind == CH_CELL_TEXT)
+		ret->main = cell->text;
+	else
+		render_number(ret, kind, cell->number, plain);
+}
+
+static void print_plain(const struct ch_table *table, FILE *out)
+{
+	struct rendered cell;
+	size_t i, column;
+
+	for (i = 0; i < table->columns_count; i++)
+		fprintf(out, "%s%s", i ? "\t" : "", table->columns[i].title);
+	fputc('\n', out);
+	for (i = 0; i < table->cells.count; i++) {
+		column = i % table->columns_count;
+		render(&cell, table->columns[column].kind,
+		       CH_VEC_AT(&table->cells, struct stored, i), true);
+		fprintf(out, "%s%s", column ? "\t" : "", cell.main);
+		if (column + 1 == table->columns_count)
+			fputc('\n', out);
+	}
+}
+
+/* Width of a column: the parts of its cells, or its title if that is wider. */
+static struct widths measure(const struct ch_table *table, size_t column)
+{
+	size_t i, width, title = display_width(table->columns[column].title);
+	struct widths widths = { 0, 0 };
+	struct rendered cell;
+
+	for (i = column; i < table->cells.count; i += table->columns_count) {
+		render(&cell, table->columns[column].kind,
+		       CH_VEC_AT(&table->cells, struct stored, i), false);
+		width = display_width(cell.main);
+		widths.main = width > widths.main ? width : widths.main;
+		width = cell.side[0] ? strlen(cell.side) + 1 : 0;
+		widths.side = width > widths.side ? width : widths.side;
+	}
+	if (widths.main + widths.side < title)
+		widths.main = title - widths.side;
+	return widths;
+}
+
+static void pad(FILE *out, size_t width, size_t used)
+{
+	for (; used < width; used++)
+		fputc(' ', out);
+}
+
+/* One cell in its column; nothing is padded at the end of a line. */
+static void print_cell(FILE *out, const struct rendered *cell, struct widths widths, bool left,
+		       bool last)
+{
+	size_t used = display_width(cell->main), side = strlen(cell->side);
+
+	if (!left)
+		pad(out, widths.main, used);
+	fputs(cell->main, out);
+	if (left && !last)
+		pad(out, widths.main, used);
+	if (side || !last)
+		pad(out, widths.side, side);
+	fputs(cell->side, out);
+	if (!last)
+		fputs("  ", out);
+}
+
+static void print_text(const struct ch_table *table, FILE *out, const struct widths *widths)
+{
+	size_t i, column, last = table->columns_count - 1;
+	struct rendered cell = { .side = "" };
+	struct widths whole;
+	bool left;
+
+	for (i = 0; i <= last; i++) {
+		cell.main = table->columns[i].title;
+		whole = (struct widths){ widths[i].main + widths[i].side, 0 };
+		left = table->columns[i].kind == CH_CELL_TEXT;
+		print_cell(out, &cell, whole, left, i == last);
+	}
+	fputc('\n', out);
+	for (i = 0; i < table->cells.count; i++) {
+		column = i % table->columns_count;
+		left = table->columns[column].kind == CH_CELL_TEXT;
+		render(&cell, table->columns[column].kind,
+		       CH_VEC_AT(&table->cells, struct stored, i), false);
+		print_cell(out, &cell, widths[column], left, column == last);
+		if (column == last)
+			fputc('\n', out);
+	}
+}
+
+void chp_table_print(const struct ch_table *table, const struct ch_report *report)
+{
+	struct widths widths[CH_COLUMNS_MAX];
+	size_t i;
+
+	if (report->format == CH_FORMAT_PLAIN) {
+		print_plain(table, report->out);
+		return;
+	}
+	for (i = 0; i < table->columns_count; i++)
+		widths[i] = measure(table, i);
+	print_text(table, report->out, widths);
+}
