@@ -1,7 +1,97 @@
-#include <stdio.h>
+/*
+ * main.c - global options, then the command.
+ */
+#include <fcntl.h>
+#include <stddef.h>
+#include <unistd.h>
 
-int main(void)
+#include "cmd/driver.h"
+
+#define GLOBAL(member) offsetof(struct ch_global_options, member)
+
+const struct ch_option chp_global_options[] = {
+	{ "json", NULL, CH_OPTION_FLAG, GLOBAL(json), "one JSON document" },
+	{ "jsonl", NULL, CH_OPTION_FLAG, GLOBAL(jsonl),
+	  "long lists as one JSON record a line, others as a document on one line" },
+	{ "plain", NULL, CH_OPTION_FLAG, GLOBAL(plain), "tab separated, exact numbers" },
+	{ "limit", "N", CH_OPTION_COUNT, GLOBAL(limit),
+	  "most rows of a list, 0 for all (default: 20 on a terminal, else all)" },
+	{ "reveal", NULL, CH_OPTION_FLAG, GLOBAL(reveal), "show memory contents" },
+	{ "strict", NULL, CH_OPTION_FLAG, GLOBAL(strict),
+	  "exit with 4 when the core is truncated, damaged or incomplete" },
+	{ "threads", "N", CH_OPTION_COUNT, GLOBAL(threads),
+	  "most threads to work with; the output does not depend on it" },
+	{ "sysroot", "DIR", CH_OPTION_STRING, GLOBAL(sysroot),
+	  "look for the process's files below DIR first" },
+	{ "exe", "FILE", CH_OPTION_STRING, GLOBAL(exe), "the main executable" },
+	{ "debug-dir", "DIR", CH_OPTION_STRINGS, GLOBAL(debug_dirs),
+	  "look for separate debug files in DIR (repeatable)" },
+	{ "debuginfod", NULL, CH_OPTION_FLAG, GLOBAL(debuginfod),
+	  "allow asking debuginfod servers over the network" },
+	{ "temp-dir", "DIR", CH_OPTION_STRING, GLOBAL(temp_dir),
+	  "where compressed cores are unpacked (default: $TMPDIR, else /var/tmp)" },
+	{ "temp-bytes", "N", CH_OPTION_BYTES, GLOBAL(temp_bytes),
+	  "most bytes a compressed core may unpack to (default: 1T)" },
+	{ "verbose", NULL, CH_OPTION_FLAG, GLOBAL(verbose), "log to standard error (also -v)" },
+	{ "v", NULL, CH_OPTION_FLAG, GLOBAL(verbose), NULL },
+	{ "help", NULL, CH_OPTION_FLAG, GLOBAL(help), "this text (also -h, -?)" },
+	{ "h", NULL, CH_OPTION_FLAG, GLOBAL(help), NULL },
+	{ "?", NULL, CH_OPTION_FLAG, GLOBAL(help), NULL },
+	{ "version", NULL, CH_OPTION_FLAG, GLOBAL(version), "name and version" },
+	{ "completion", NULL, CH_OPTION_FLAG, GLOBAL(completion),
+	  "a bash script that completes commands and options" },
+	{ NULL, NULL, CH_OPTION_FLAG, 0, NULL },
+};
+
+/* A file we open must not become the standard stream that somebody closed. */
+static void fill_standard_streams(void)
 {
-	fputs("coreheap: no commands yet\n", stderr);
-	return 2;
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* What needs no core. False when there is one to open. */
+static bool talk_only(const struct ch_global_options *global, const struct ch_cmd *cmd)
+{
+	if (global->version)
+		fputs("coreheap " CH_VERSION "\n", stdout);
+	else if (global->completion)
+		chp_completion_bash(stdout);
+	else if (global->help && cmd)
+		chp_help_cmd(stdout, cmd);
+	else if (global->help)
+		chp_help_global(stdout);
+	else
+		return false;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct ch_line line = { .cmd = NULL };
+	struct ch_error *err;
+	int code;
+
+	fill_standard_streams();
+	chp_signals_init();
+	err = chp_line_parse(&line, argc - 1, argv + 1);
+	if (!err && talk_only(&line.global, line.cmd)) {
+		code = chp_driver_finish(stdout) ? CH_EXIT_ANSWERED : CH_EXIT_FAILED;
+	} else {
+		if (!err)
+			err = chp_line_check(&line);
+		if (err) {
+			code = err->code == CH_ERROR_ARG ? CH_EXIT_USAGE : CH_EXIT_FAILED;
+			chp_driver_complain_take(err);
+		} else {
+			code = chp_driver_run(&line);
+		}
+	}
+	chp_line_deinit(&line);
+	return code;
 }

@@ -17,6 +17,8 @@ enum ch_exit {
 	CH_EXIT_USAGE = 2,
 	CH_EXIT_NOT_A_CORE = 3,
 	CH_EXIT_INCOMPLETE = 4,
+	/** Not answered for a reason of ours: memory, disk, a bound. */
+	CH_EXIT_FAILED = 5,
 };
 
 enum ch_option_kind {
@@ -38,15 +40,16 @@ struct ch_strings {
 };
 
 struct ch_option {
-	/** Long name without dashes; "f:" style WinDbg spellings are given as
-	 * "f:" and match "-f:VALUE" and "/f:VALUE". */
+	/** Long name without dashes, which matches "--name" and, as WinDbg
+	 * spells it, "-name"; one letter matches "-x"; "f:" matches "-f:VALUE"
+	 * and "/f:VALUE". Rows may share an offset. */
 	const char *name;
 	/** Placeholder of the value in help, NULL for flags. */
 	const char *value;
 	enum ch_option_kind kind;
 	/** offsetof() in the command's options struct. */
 	size_t offset;
-	/** One line. */
+	/** One line; NULL leaves the row out of the help (other spellings). */
 	const char *help;
 };
 

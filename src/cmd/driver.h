@@ -1,0 +1,130 @@
+/*
+ * driver.h - from the words of the command line to a command that runs.
+ *
+ * Vocabulary:
+ *   word     an argument that is no option: the command, CORE, its arguments;
+ *   option   "--name VALUE", "--name=VALUE" or a flag "--name"; WinDbg's one
+ *            dash ("-name") means the same; one-character names take one dash
+ *            ("-v"); names that end in ':' take "-f:VALUE" and "/f:VALUE".
+ *            After "--" everything is a word.
+ * Options may stand before and after the words; names are exact.
+ */
+#ifndef COREHEAP_CMD_DRIVER_H
+#define COREHEAP_CMD_DRIVER_H
+
+#include "cmd/cmd.h"
+
+/** What --limit is when it was not given. */
+#define CH_LIMIT_UNSET UINT64_MAX
+
+struct ch_global_options {
+	bool json, jsonl, plain, reveal, strict, debuginfod, verbose, help, version, completion;
+	uint64_t limit, threads, temp_bytes;
+	const char *sysroot, *exe, *temp_dir;
+	struct ch_strings debug_dirs;
+};
+
+/** Ended by a row with a NULL name; offsets are into struct ch_global_options.
+ * Rows without help are other spellings. */
+extern const struct ch_option chp_global_options[];
+
+/** A table of options and the struct they fill. */
+struct ch_option_set {
+	const struct ch_option *options;
+	void *base;
+};
+
+struct ch_option_parser {
+	/** Tables in use; grows when the command is known. */
+	struct ch_option_set sets[2];
+	size_t sets_count;
+	/** What is parsed, and the position in it. */
+	int argc;
+	char **argv;
+	int at;
+	/** "--" was seen. */
+	bool words_only;
+};
+
+/**
+ * Parse up to the next word: *word_ret is borrowed from argv, NULL at the end.
+ * Errors: ARG (unknown option, missing or wrong value), NOMEM.
+ */
+CH_MUST_CHECK struct ch_error *chp_options_next(struct ch_option_parser *parser,
+						const char **word_ret);
+/** Free what CH_OPTION_STRINGS hold. */
+void chp_options_deinit(const struct ch_option_set *set);
+
+/**
+ * The candidate nearest to word, as a suggestion; NULL when none is near.
+ * next(arg, i) returns candidate i, NULL after the last.
+ */
+const char *chp_nearest(const char *word, const char *(*next)(const void *arg, size_t i),
+			const void *arg);
+
+/** The command of this name or alias, or NULL. */
+const struct ch_cmd *chp_cmd_find(const char *name);
+/** Name or alias i of all commands, NULL after the last; arg is unused. */
+const char *chp_cmd_name(const void *arg, size_t i);
+
+/** `coreheap --help`, `coreheap COMMAND --help`, bash completion. */
+void chp_help_global(FILE *out);
+void chp_help_cmd(FILE *out, const struct ch_cmd *cmd);
+void chp_completion_bash(FILE *out);
+
+/** A parsed command line. */
+struct ch_line {
+	struct ch_global_options global;
+	/** NULL when none was given. */
+	const struct ch_cmd *cmd;
+	/** Options struct of the command, owned. */
+	void *options;
+	/** CORE, or NULL. */
+	const char *core_path;
+	/** Arguments after CORE; the array is owned. */
+	int argc;
+	char **argv;
+};
+
+/**
+ * Take the command line apart (without the program's name) into a zeroed line.
+ * Errors: ARG, NOMEM. Call chp_line_deinit() also on failure.
+ */
+CH_MUST_CHECK struct ch_error *chp_line_parse(struct ch_line *line, int argc, char **argv);
+/** What must be there to run a command. Errors: ARG. */
+CH_MUST_CHECK struct ch_error *chp_line_check(const struct ch_line *line);
+void chp_line_deinit(struct ch_line *line);
+
+/** Open the core, run the command, print errors. Returns the exit code. */
+int chp_driver_run(const struct ch_line *line);
+/** "coreheap: message" on standard error; releases err. */
+void chp_driver_complain_take(struct ch_error *err);
+/** Flush out; false, after a message, when not everything could be written. */
+bool chp_driver_finish(FILE *out);
+
+/** signals.c: what happens on SIGINT, SIGPIPE and SIGBUS. */
+struct ch_signals;
+/** The first SIGINT cancels ctx, the second kills. NULL when not possible. */
+struct ch_signals *chp_signals_watch(struct ch_context *ctx);
+/** NULL accepted. */
+void chp_signals_end(struct ch_signals *signals);
+/** Once, at the start of the program. */
+void chp_signals_init(void);
+
+/** progress.c: a line on standard error while work lasts. */
+struct ch_progress {
+	/** Standard error is a terminal. */
+	bool terminal;
+	/** A line is on the screen. */
+	bool shown;
+	/** Clock at the start and of the last line, in milliseconds. */
+	uint64_t start_ms, last_ms;
+};
+void chp_progress_init(struct ch_progress *progress);
+/** Callback of struct ch_context_options; arg is a struct ch_progress. */
+void chp_progress_report(struct ch_progress *progress, const char *phase, uint64_t done,
+			 uint64_t total);
+/** Take the line off the screen. */
+void chp_progress_clear(struct ch_progress *progress);
+
+#endif /* COREHEAP_CMD_DRIVER_H */

@@ -1,0 +1,90 @@
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cmd/driver.h"
+
+struct ch_signals {
+	struct ch_context *ctx;
+	pthread_t thread;
+	/* What was blocked before. */
+	sigset_t old;
+};
+
+static void on_sigbus(int signal)
+{
+	static const char message[] =
+		"coreheap: a file became shorter while it was being read (the core, or a module "
+		"of it): copy it first, then try again\n";
+	ssize_t written = write(STDERR_FILENO, message, sizeof(message) - 1);
+
+	(void)signal;
+	(void)written;
+	_exit(CH_EXIT_NOT_A_CORE);
+}
+
+void chp_signals_init(void)
+{
+	struct sigaction bus = { .sa_handler = on_sigbus };
+
+	/* A reader that has seen enough ends us, also where our parent ignores
+	 * the signal: nobody is left to read a complaint. */
+	signal(SIGPIPE, SIG_DFL);
+	sigaction(SIGBUS, &bus, NULL);
+}
+
+/*
+ * A thread of its own waits for SIGINT: a handler could reach the context only
+ * through a variable at file scope.
+ */
+static void *wait_for_sigint(void *arg)
+{
+	struct ch_signals *signals = arg;
+	sigset_t set;
+	int got;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	if (sigwait(&set, &got) == 0) {
+		ch_context_cancel(signals->ctx);
+		/* Delivered to this thread, the next one ends the process. */
+		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+		for (;;)
+			pause();
+	}
+	return NULL;
+}
+
+struct ch_signals *chp_signals_watch(struct ch_context *ctx)
+{
+	struct ch_signals *signals;
+	struct sigaction action;
+	sigset_t set;
+
+	if (sigaction(SIGINT, NULL, &action) != 0 || action.sa_handler == SIG_IGN)
+		return NULL;
+	signals = calloc(1, sizeof(*signals));
+	if (!signals)
+		return NULL;
+	signals->ctx = ctx;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &set, &signals->old);
+	if (pthread_create(&signals->thread, NULL, wait_for_sigint, signals) != 0) {
+		pthread_sigmask(SIG_SETMASK, &signals->old, NULL);
+		free(signals);
+		return NULL;
+	}
+	return signals;
+}
+
+void chp_signals_end(struct ch_signals *signals)
+{
+	if (!signals)
+		return;
+	pthread_cancel(signals->thread);
+	pthread_join(signals->thread, NULL);
+	pthread_sigmask(SIG_SETMASK, &signals->old, NULL);
+	free(signals);
+}
