@@ -55,6 +55,16 @@ char *chp_bytes_text(uint64_t bytes, char buf[CH_BYTES_TEXT_MAX])
 	return buf;
 }
 
+char *chp_hex_text(const uint8_t *bytes, size_t len, char buf[CH_HEX_TEXT_MAX])
+{
+	size_t i;
+
+	buf[0] = '\0';
+	for (i = 0; i < len && i < CH_BUILD_ID_MAX; i++)
+		snprintf(buf + 2 * i, 3, "%02x", bytes[i]);
+	return buf;
+}
+
 uint64_t chp_percent(uint64_t part, uint64_t whole)
 {
 	if (!whole)

@@ -112,6 +112,9 @@ char *chp_bytes_text(uint64_t bytes, char buf[CH_BYTES_TEXT_MAX]);
 char *chp_binary_text(uint64_t bytes, char buf[CH_BYTES_TEXT_MAX]);
 /** "3,426,475,520". */
 char *chp_count_text(uint64_t count, char buf[CH_BYTES_TEXT_MAX]);
+/** "1a2b.." of at most CH_BUILD_ID_MAX bytes. */
+#define CH_HEX_TEXT_MAX (2 * CH_BUILD_ID_MAX + 1)
+char *chp_hex_text(const uint8_t *bytes, size_t len, char buf[CH_HEX_TEXT_MAX]);
 /** part of whole in hundredths of a percent, rounded; 0 when whole is 0. */
 uint64_t chp_percent(uint64_t part, uint64_t whole);
 

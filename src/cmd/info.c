@@ -1,0 +1,234 @@
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/info.h"
+
+#include "cmd/cmd.h"
+#include "util/cleanup.h"
+#include "util/vec.h"
+
+/* Rows of each list; a hostile core may hold a million kinds of notes. */
+#define ROWS_MAX 256
+
+/* struct ch_info under construction. */
+struct gathered {
+	/* of struct ch_info_notes, ch_info_auxv, ch_info_runtime */
+	struct ch_vec notes, auxv, runtimes;
+};
+
+static const char *note_name(const struct ch_note *note)
+{
+	/* include/uapi/linux/elf.h; gdb/elf-none-tdep.c for GDB's own */
+	static const struct {
+		const char *owner;
+		uint32_t type;
+		const char *name;
+	} rows[] = {
+		{ "CORE", 1, "NT_PRSTATUS" },
+		{ "CORE", 2, "NT_FPREGSET" },
+		{ "CORE", 3, "NT_PRPSINFO" },
+		{ "CORE", 4, "NT_TASKSTRUCT" },
+		{ "CORE", 6, "NT_AUXV" },
+		{ "CORE", 0x53494749, "NT_SIGINFO" },
+		{ "CORE", 0x46494c45, "NT_FILE" },
+		{ "LINUX", 0x200, "NT_386_TLS" },
+		{ "LINUX", 0x202, "NT_X86_XSTATE" },
+		{ "LINUX", 0x204, "NT_X86_SHSTK" },
+		{ "LINUX", 0x205, "NT_X86_XSAVE_LAYOUT" },
+		{ "LINUX", 0x401, "NT_ARM_TLS" },
+		{ "LINUX", 0x402, "NT_ARM_HW_BREAK" },
+		{ "LINUX", 0x403, "NT_ARM_HW_WATCH" },
+		{ "LINUX", 0x404, "NT_ARM_SYSTEM_CALL" },
+		{ "LINUX", 0x405, "NT_ARM_SVE" },
+		{ "LINUX", 0x406, "NT_ARM_PAC_MASK" },
+		{ "LINUX", 0x409, "NT_ARM_TAGGED_ADDR_CTRL" },
+		{ "LINUX", 0x40a, "NT_ARM_PAC_ENABLED_KEYS" },
+		{ "GDB", 0xff000000, "NT_GDB_TDESC" },
+	};
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(rows); i++)
+		if (rows[i].type == note->type && strcmp(rows[i].owner, note->name) == 0)
+			return rows[i].name;
+	return NULL;
+}
+
+/* Notes by owner and type, in the order of their first one. */
+static struct ch_error *gather_notes(const struct ch_core *core, struct gathered *g)
+{
+	const struct ch_note *notes;
+	struct ch_info_notes *row;
+	size_t count, i, k;
+
+	notes = ch_core_notes(core, &count);
+	for (i = 0; i < count; i++) {
+		for (k = 0; k < g->notes.count; k++) {
+			row = CH_VEC_AT(&g->notes, struct ch_info_notes, k);
+			if (row->type == notes[i].type && strcmp(row->owner, notes[i].name) == 0)
+				break;
+		}
+		if (k == g->notes.count) {
+			if (k == ROWS_MAX)
+				continue;
+			row = ch_vec_push(&g->notes);
+			if (!row)
+				return &ch_enomem;
+			row->owner = notes[i].name;
+			row->type = notes[i].type;
+			row->name = note_name(&notes[i]);
+			row->known = notes[i].known;
+		}
+		row->count++;
+		row->total_bytes += notes[i].size_bytes;
+	}
+	return NULL;
+}
+
+static struct ch_error *gather_auxv(const struct ch_core *core, struct gathered *g)
+{
+	static const struct {
+		uint64_t type;
+		const char *name;
+	} rows[] = {
+		{ AT_PAGESZ, "AT_PAGESZ" },     { AT_PHDR, "AT_PHDR" },
+		{ AT_PHNUM, "AT_PHNUM" },       { AT_BASE, "AT_BASE" },
+		{ AT_ENTRY, "AT_ENTRY" },       { AT_SYSINFO_EHDR, "AT_SYSINFO_EHDR" },
+		{ AT_UID, "AT_UID" },           { AT_EUID, "AT_EUID" },
+		{ AT_GID, "AT_GID" },           { AT_EGID, "AT_EGID" },
+		{ AT_SECURE, "AT_SECURE" },     { AT_HWCAP, "AT_HWCAP" },
+		{ AT_HWCAP2, "AT_HWCAP2" },     { AT_CLKTCK, "AT_CLKTCK" },
+		{ AT_RANDOM, "AT_RANDOM" },     { AT_EXECFN, "AT_EXECFN" },
+		{ AT_PLATFORM, "AT_PLATFORM" },
+	};
+	struct ch_info_auxv *row;
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(rows); i++) {
+		if (!ch_core_auxv(core, rows[i].type, &value))
+			continue;
+		row = ch_vec_push(&g->auxv);
+		if (!row)
+			return &ch_enomem;
+		*row = (struct ch_info_auxv){ rows[i].type, value, rows[i].name };
+	}
+	return NULL;
+}
+
+/* Whether name is prefix, or goes on with a version: "libc.so.6", "libc-2.31.so". */
+static bool has_stem(const char *name, const char *stem)
+{
+	size_t len = strlen(stem);
+
+	return strncmp(name, stem, len) == 0 &&
+	       (name[len] == '\0' || strchr(".-_0123456789", name[len]) != NULL);
+}
+
+static struct ch_error *gather_runtimes(const struct ch_core *core, struct gathered *g)
+{
+	static const struct {
+		const char *stem, *name, *kind;
+	} rows[] = {
+		{ "libc", "glibc malloc", "allocator" },
+		{ "ld-musl", "musl malloc", "allocator" },
+		{ "libjemalloc", "jemalloc", "allocator" },
+		{ "libtcmalloc", "tcmalloc", "allocator" },
+		{ "libmimalloc", "mimalloc", "allocator" },
+		{ "libcoreclr", ".NET", "runtime" },
+		{ "libjvm", "HotSpot JVM", "runtime" },
+		{ "libpython", "CPython", "runtime" },
+		{ "python3", "CPython", "runtime" },
+		{ "libnode", "Node.js (V8)", "runtime" },
+		{ "node", "Node.js (V8)", "runtime" },
+		{ "libruby", "Ruby", "runtime" },
+		{ "libperl", "Perl", "runtime" },
+		{ "libmonosgen", "Mono", "runtime" },
+	};
+	const struct ch_file_map *maps;
+	struct ch_info_runtime *row;
+	const char *slash, *name;
+	size_t i, r, k, count;
+
+	maps = ch_core_file_maps(core, &count);
+	for (i = 0; i < count; i++) {
+		if (i && strcmp(maps[i].path, maps[i - 1].path) == 0)
+			continue;
+		slash = strrchr(maps[i].path, '/');
+		name = slash ? slash + 1 : maps[i].path;
+		for (r = 0; r < CH_COUNT_OF(rows) && !has_stem(name, rows[r].stem); r++)
+			;
+		if (r == CH_COUNT_OF(rows) || g->runtimes.count == ROWS_MAX)
+			continue;
+		for (k = 0; k < g->runtimes.count; k++)
+			if (strcmp(CH_VEC_AT(&g->runtimes, struct ch_info_runtime, k)->name,
+				   rows[r].name) == 0)
+				break;
+		if (k < g->runtimes.count)
+			continue;
+		row = ch_vec_push(&g->runtimes);
+		if (!row)
+			return &ch_enomem;
+		*row = (struct ch_info_runtime){ rows[r].name, rows[r].kind, maps[i].path };
+	}
+	return NULL;
+}
+
+static void find_modules(struct ch_sym *sym, struct ch_info *info)
+{
+	const struct ch_module *modules;
+	size_t count, i;
+
+	modules = ch_sym_modules(sym, &count);
+	info->modules_count = count;
+	for (i = 0; i < count; i++)
+		if (modules[i].kind == CH_MODULE_EXE)
+			info->exe = &modules[i];
+}
+
+static struct ch_error *run(struct ch_cmd_env *env)
+{
+	const struct ch_core *core = ch_session_core(env->session);
+	struct gathered g = { CH_VEC(struct ch_info_notes), CH_VEC(struct ch_info_auxv),
+			      CH_VEC(struct ch_info_runtime) };
+	struct ch_info info = { .exe = NULL };
+	struct ch_error *err;
+	struct ch_sym *sym;
+	size_t count;
+
+	err = ch_session_sym(env->session, &sym);
+	if (!err)
+		err = gather_notes(core, &g);
+	if (!err)
+		err = gather_auxv(core, &g);
+	if (!err)
+		err = gather_runtimes(core, &g);
+	if (!err) {
+		chp_death_find(core, &info.death);
+		find_modules(sym, &info);
+		ch_core_threads(core, &count);
+		info.threads_count = count;
+		ch_core_segments(core, &count);
+		info.segments_count = count;
+		info.notes = g.notes.items;
+		info.notes_count = g.notes.count;
+		info.auxv = g.auxv.items;
+		info.auxv_count = g.auxv.count;
+		info.runtimes = g.runtimes.items;
+		info.runtimes_count = g.runtimes.count;
+		err = ch_report_info(env->report, &info);
+	}
+	ch_vec_deinit(&g.notes);
+	ch_vec_deinit(&g.auxv);
+	ch_vec_deinit(&g.runtimes);
+	return err;
+}
+
+const struct ch_cmd ch_cmd_info = {
+	.name = "info",
+	.summary = "what this core is: producer, process, signal, completeness, runtimes",
+	.synopsis = "[OPTIONS] CORE",
+	.examples = "  coreheap info core.1234\n"
+		    "  coreheap info --json core.1234.zst | jq .death\n",
+	.run = run,
+};

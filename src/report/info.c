@@ -1,0 +1,238 @@
+#include "report/info.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/text.h"
+
+#define PATH_BYTES_MAX 4096
+
+static json_t *json_core(const struct ch_core *core, const struct ch_info *info)
+{
+	const struct ch_core_stats *stats = ch_core_stats(core);
+
+	return json_pack("{s:o, s:o, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "file_bytes",
+			 chp_json_uint(stats->file_bytes), "expected_file_bytes",
+			 chp_json_uint(stats->expected_file_bytes), "truncated",
+			 (int)stats->truncated, "compression", stats->compression, "load_count",
+			 chp_json_uint(stats->load_count), "segments_count",
+			 chp_json_uint(info->segments_count), "mapped_bytes",
+			 chp_json_uint(stats->mapped_bytes), "recorded_bytes",
+			 chp_json_uint(stats->recorded_bytes), "present_bytes",
+			 chp_json_uint(stats->present_bytes), "missing_bytes",
+			 chp_json_uint(stats->mapped_bytes - stats->present_bytes));
+}
+
+static json_t *json_exe(const struct ch_module *exe)
+{
+	char id[CH_HEX_TEXT_MAX];
+
+	if (!exe)
+		return json_null();
+	chp_hex_text(exe->build_id, exe->build_id_len, id);
+	return json_pack("{s:o, s:s?, s:s}", "path", chp_json_text(exe->path), "build_id",
+			 id[0] ? id : NULL, "match", ch_module_match_name(exe->match));
+}
+
+static json_t *json_notes(const struct ch_info *info)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < info->notes_count; i++)
+		chp_json_append_take(&array,
+				     json_pack("{s:o, s:o, s:s?, s:o, s:o, s:b}", "owner",
+					       chp_json_text(info->notes[i].owner), "type",
+					       chp_json_uint(info->notes[i].type), "name",
+					       info->notes[i].name, "count",
+					       chp_json_uint(info->notes[i].count), "total_bytes",
+					       chp_json_uint(info->notes[i].total_bytes), "known",
+					       (int)info->notes[i].known));
+	return array;
+}
+
+static json_t *json_auxv(const struct ch_info *info)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < info->auxv_count; i++)
+		chp_json_append_take(&array, json_pack("{s:o, s:s, s:o}", "type",
+						       chp_json_uint(info->auxv[i].type), "name",
+						       info->auxv[i].name, "value",
+						       chp_json_addr(info->auxv[i].value)));
+	return array;
+}
+
+static json_t *json_runtimes(const struct ch_info *info)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < info->runtimes_count; i++)
+		chp_json_append_take(&array, json_pack("{s:s, s:s, s:o, s:s}", "name",
+						       info->runtimes[i].name, "kind",
+						       info->runtimes[i].kind, "evidence",
+						       chp_json_text(info->runtimes[i].file),
+						       "basis", "recorded"));
+	return array;
+}
+
+static struct ch_error *print_json(const struct ch_report *report, const struct ch_info *info)
+{
+	const struct ch_core *core = ch_session_core(report->session);
+
+	return chp_json_print_take(
+		report,
+		chp_json_document_take(
+			report, "info",
+			json_pack("{s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+				  "producer", "name", ch_producer_name(ch_core_producer(core)),
+				  "basis", ch_core_producer_basis(core), "process",
+				  chp_json_process(core), "death", chp_json_death(&info->death),
+				  "core", json_core(core, info), "executable", json_exe(info->exe),
+				  "threads_count", chp_json_uint(info->threads_count),
+				  "modules_count", chp_json_uint(info->modules_count), "runtimes",
+				  json_runtimes(info), "auxv", json_auxv(info), "notes",
+				  json_notes(info))));
+}
+
+static void print_core(const struct ch_report *report, const struct ch_core *core,
+		       const struct ch_info *info)
+{
+	const struct ch_core_stats *stats = ch_core_stats(core);
+	const char *path = ch_core_path(core), *slash = strrchr(path, '/');
+	_cleanup_free_ char *name = chp_text_escape(slash ? slash + 1 : path, PATH_BYTES_MAX);
+	char a[CH_BYTES_TEXT_MAX];
+	uint64_t missing = stats->mapped_bytes - stats->present_bytes;
+
+	chp_report_field(report, "core", "%s", name ? name : "");
+	chp_report_field(report, "architecture", "%s", ch_arch_name(ch_core_arch(core)));
+	chp_report_field(report, "written by", "%s: %s", ch_producer_name(ch_core_producer(core)),
+			 ch_core_producer_basis(core));
+	chp_report_field(report, "file bytes", "%s%s%s", chp_bytes_text(stats->file_bytes, a),
+			 strcmp(stats->compression, "none") == 0 ? "" : ", unpacked from ",
+			 strcmp(stats->compression, "none") == 0 ? "" : stats->compression);
+	if (stats->truncated)
+		chp_report_field(report, "truncated", "yes: %s bytes were expected",
+				 chp_count_text(stats->expected_file_bytes, a));
+	else
+		chp_report_field(report, "truncated", "no");
+	chp_report_field(report, "segments", "%s", chp_count_text(info->segments_count, a));
+	chp_report_field(report, "mapped bytes", "%s", chp_bytes_text(stats->mapped_bytes, a));
+	chp_report_field(report, "recorded bytes", "%s", chp_bytes_text(stats->recorded_bytes, a));
+	chp_report_field(report, "present bytes", "%s", chp_bytes_text(stats->present_bytes, a));
+	chp_report_field(report, "missing bytes", "%s", chp_bytes_text(missing, a));
+}
+
+static void print_process(const struct ch_report *report, const struct ch_core *core,
+			  const struct ch_info *info)
+{
+	char death[CH_DEATH_TEXT_MAX], id[CH_HEX_TEXT_MAX], count[CH_BYTES_TEXT_MAX];
+	_cleanup_free_ char *path = NULL;
+
+	chp_report_process(report, core);
+	chp_report_field(report, "died of", "%s", chp_death_text(&info->death, death));
+	if (info->exe) {
+		path = chp_text_escape(info->exe->path, PATH_BYTES_MAX);
+		chp_report_field(report, "executable", "%s", path ? path : "");
+		chp_hex_text(info->exe->build_id, info->exe->build_id_len, id);
+		chp_report_field(report, "build-id", "%s (file: %s)",
+				 id[0] ? id : "not in the core",
+				 ch_module_match_name(info->exe->match));
+	}
+	chp_report_field(report, "threads", "%s", chp_count_text(info->threads_count, count));
+	chp_report_field(report, "modules", "%s", chp_count_text(info->modules_count, count));
+}
+
+static struct ch_error *print_runtimes(const struct ch_report *report, const struct ch_info *info)
+{
+	static const struct ch_column columns[] = { { "NAME", CH_CELL_TEXT },
+						    { "KIND", CH_CELL_TEXT },
+						    { "MAPPED FILE", CH_CELL_TEXT } };
+	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+	struct ch_error *err = table ? NULL : &ch_enomem;
+	size_t i;
+
+	for (i = 0; !err && i < info->runtimes_count; i++)
+		err = chp_table_row(table,
+				    (struct ch_cell[]){ CH_CELL_STR(info->runtimes[i].name),
+							CH_CELL_STR(info->runtimes[i].kind),
+							CH_CELL_STR(info->runtimes[i].file) });
+	if (!err && info->runtimes_count) {
+		chp_report_heading(report, "Runtimes and allocators", false);
+		chp_table_print(table, report);
+	}
+	chp_table_destroy(table);
+	return err;
+}
+
+static struct ch_error *print_auxv(const struct ch_report *report, const struct ch_info *info)
+{
+	static const struct ch_column columns[] = { { "NAME", CH_CELL_TEXT },
+						    { "VALUE", CH_CELL_ADDR } };
+	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+	struct ch_error *err = table ? NULL : &ch_enomem;
+	size_t i;
+
+	for (i = 0; !err && i < info->auxv_count; i++)
+		err = chp_table_row(table, (struct ch_cell[]){ CH_CELL_STR(info->auxv[i].name),
+							       CH_CELL_NUM(info->auxv[i].value) });
+	if (!err && info->auxv_count) {
+		chp_report_heading(report, "Auxiliary vector", false);
+		chp_table_print(table, report);
+	}
+	chp_table_destroy(table);
+	return err;
+}
+
+static struct ch_error *print_notes(const struct ch_report *report, const struct ch_info *info)
+{
+	static const struct ch_column columns[] = { { "OWNER", CH_CELL_TEXT },
+						    { "TYPE", CH_CELL_ADDR },
+						    { "NAME", CH_CELL_TEXT },
+						    { "COUNT", CH_CELL_COUNT },
+						    { "BYTES", CH_CELL_BYTES } };
+	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+	struct ch_error *err = table ? NULL : &ch_enomem;
+	size_t i;
+
+	for (i = 0; !err && i < info->notes_count; i++) {
+		const struct ch_info_notes *notes = &info->notes[i];
+		const char *name = notes->name    ? notes->name
+				   : notes->known ? "known"
+						  : "unknown, not used";
+
+		err = chp_table_row(table, (struct ch_cell[]){ { .text = notes->owner },
+							       CH_CELL_NUM(notes->type),
+							       { .text = name },
+							       CH_CELL_NUM(notes->count),
+							       CH_CELL_NUM(notes->total_bytes) });
+	}
+	if (!err) {
+		chp_report_heading(report, "Notes", false);
+		chp_table_print(table, report);
+	}
+	chp_table_destroy(table);
+	return err;
+}
+
+struct ch_error *ch_report_info(const struct ch_report *report, const struct ch_info *info)
+{
+	const struct ch_core *core = ch_session_core(report->session);
+	struct ch_error *err;
+
+	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
+		return print_json(report, info);
+	print_core(report, core, info);
+	print_process(report, core, info);
+	err = print_runtimes(report, info);
+	if (!err)
+		err = print_auxv(report, info);
+	if (!err)
+		err = print_notes(report, info);
+	if (!err)
+		chp_report_findings(report);
+	return err;
+}
