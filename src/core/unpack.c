@@ -21,8 +21,8 @@
 #define HOLE_BYTES 4096U
 /* Skippable frames looked through for the first real one. */
 #define SKIPPABLE_MAX 64
-/* Calls in a row that neither take input nor give output: no format needs more than a few. */
-#define STALLS_MAX 16
+/* Calls in a row that neither take input nor give output: no format needs more. */
+#define STALLS_MAX 4
 
 struct unpack {
 	struct ch_context *ctx;
@@ -209,6 +209,12 @@ static struct ch_error *write_sparse(const struct unpack *u, const uint8_t *data
 	return err;
 }
 
+static struct ch_error *tick(const struct unpack *u)
+{
+	chp_context_progress(u->ctx, "unpacking", u->in_off - u->io.in_left, u->file_bytes);
+	return chp_context_check(u->ctx);
+}
+
 /* Hand what lies in the output buffer to the copy. */
 static struct ch_error *flush(struct unpack *u)
 {
@@ -227,25 +233,21 @@ static struct ch_error *flush(struct unpack *u)
 	u->out_bytes += size;
 	u->io.out = u->out;
 	u->io.out_left = OUT_BYTES;
-	chp_context_progress(u->ctx, "unpacking", u->in_off - u->io.in_left, u->file_bytes);
-	return chp_context_check(u->ctx);
+	return tick(u);
 }
 
 /* ---- the loop ---------------------------------------------------------------- */
 
 static struct ch_error *refill(struct unpack *u)
 {
-	struct ch_error *err = chp_context_check(u->ctx);
+	struct ch_error *err = read_at(u, u->in, IN_BYTES, u->in_off, &u->io.in_left);
 
-	if (!err)
-		err = read_at(u, u->in, IN_BYTES, u->in_off, &u->io.in_left);
 	if (err)
 		return err;
 	u->io.in = u->in;
 	u->in_off += u->io.in_left;
 	u->at_eof = u->io.in_left == 0;
-	chp_context_progress(u->ctx, "unpacking", u->in_off - u->io.in_left, u->file_bytes);
-	return NULL;
+	return tick(u);
 }
 
 /* Zero bytes between and after frames are padding, as tar and xz leave it. */
@@ -342,8 +344,10 @@ static struct ch_error *unpack_frames(struct unpack *u)
 			return end_early(u, u->io.reason);
 		u->at_boundary = status == CHP_CODEC_END;
 		stalls = moved ? 0 : stalls + 1;
+		if (stalls && u->at_eof)
+			return end_early(u, NULL);
 		if (stalls > STALLS_MAX)
-			return end_early(u, u->at_eof ? NULL : "it leads nowhere");
+			return end_early(u, "it leads nowhere");
 	}
 }
 
