@@ -1,0 +1,167 @@
+#include "cmd/filter_options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/error.h"
+
+static struct ch_error *parse_state(const char *text, uint32_t *ret)
+{
+	uint32_t states = 0;
+	size_t len, i;
+
+	for (; *text; text += len + (text[len] == ',')) {
+		len = strcspn(text, ",");
+		if (len == 3 && strncmp(text, "all", len) == 0) {
+			states |= 7;
+			continue;
+		}
+		for (i = 0; i <= CH_OBJECT_OVERHEAD; i++)
+			if (strlen(ch_object_state_name(i)) == len &&
+			    strncmp(text, ch_object_state_name(i), len) == 0)
+				break;
+		if (i > CH_OBJECT_OVERHEAD)
+			return ch_error_create(
+				CH_ERROR_ARG,
+				"--state: '%.*s' is not one of used, free, overhead, all", (int)len,
+				text);
+		states |= 1U << i;
+	}
+	*ret = states;
+	return NULL;
+}
+
+/* "A-B". Either side may be a symbol, which may hold a dash: the dash is the
+ * first one that leaves an address on both sides. */
+static struct ch_error *parse_range(struct ch_session *session, const char *text,
+				    struct ch_object_filter *ret)
+{
+	_cleanup_free_ char *copy = strdup(text);
+	struct ch_error *err = NULL;
+	uint64_t start, end;
+	char *dash;
+
+	if (!copy)
+		return &ch_enomem;
+	for (dash = strchr(copy, '-'); dash; dash = strchr(dash + 1, '-')) {
+		*dash = '\0';
+		err = chp_parse_addr(session, copy, &start);
+		if (!err)
+			err = chp_parse_addr(session, dash + 1, &end);
+		*dash = '-';
+		if (err && err->code != CH_ERROR_ARG)
+			return err;
+		if (!err && start < end) {
+			ret->start = start;
+			ret->end = end;
+			return NULL;
+		}
+		ch_error_destroy(err);
+	}
+	return ch_error_create(CH_ERROR_ARG,
+			       "--range: '%s' is not START-END with START below END, as in "
+			       "0x7f0000000000-0x7f0000021000",
+			       text);
+}
+
+/* An index as `heap` counts them, from 0, or a name. */
+static struct ch_error *parse_heap(struct ch_heaps *heaps, const char *text,
+				   struct ch_object_filter *ret)
+{
+	const struct ch_heap *list;
+	unsigned long long index;
+	size_t count, i;
+	char *end;
+
+	list = ch_heaps_list(heaps, &count);
+	ret->has_heap = true;
+	for (i = 0; i < count; i++) {
+		ret->heap = (uint32_t)i;
+		if (strcmp(list[i].name, text) == 0)
+			return NULL;
+	}
+	errno = 0;
+	index = strtoull(text, &end, 10);
+	ret->heap = (uint32_t)index;
+	if (*text >= '0' && *text <= '9' && !*end && !errno && index < count)
+		return NULL;
+	return ch_error_create(
+		CH_ERROR_ARG,
+		"--arena: no heap is named '%s'; the core has %zu, counted from 0%s%s%s", text,
+		count, count ? ", the first is '" : "", count ? list[0].name : "",
+		count ? "'" : "");
+}
+
+/* Rows of `types` whose name is the one given, or holds it. */
+static struct ch_error *parse_type(struct ch_heaps *heaps, const char *text, bool part,
+				   struct ch_vec *ret)
+{
+	const struct ch_type_stat *rows;
+	struct ch_type_stat *slot;
+	struct ch_error *err;
+	struct ch_type type;
+	size_t count, i;
+
+	err = ch_heaps_types(heaps, &rows, &count);
+	for (i = 0; !err && i < count; i++) {
+		err = ch_heaps_type(heaps, rows[i].walker, rows[i].type, &type);
+		if (err || (part ? !strstr(type.name, text) : strcmp(type.name, text) != 0))
+			continue;
+		slot = ch_vec_push(ret);
+		if (!slot)
+			return &ch_enomem;
+		*slot = rows[i];
+	}
+	if (!err && !ret->count)
+		err = ch_error_create(CH_ERROR_ARG,
+				      "--type: no type is named '%s'; `coreheap types` lists them",
+				      text);
+	return err;
+}
+
+static struct ch_error *parse_sizes(const struct ch_filter_options *options,
+				    struct ch_object_filter *ret)
+{
+	ret->min_bytes = options->size_bytes ? options->size_bytes : options->min_bytes;
+	ret->max_bytes = options->size_bytes ? options->size_bytes : options->max_bytes;
+	if (options->size_bytes && (options->min_bytes || options->max_bytes))
+		return ch_error_create(CH_ERROR_ARG, "--size cannot be combined with bounds");
+	if (ret->max_bytes && ret->max_bytes < ret->min_bytes)
+		return ch_error_create(CH_ERROR_ARG,
+				       "the smallest size asked for is above the largest");
+	return NULL;
+}
+
+struct ch_error *chp_filter_parse(struct ch_session *session, struct ch_heaps *heaps,
+				  const struct ch_filter_options *options, uint32_t states,
+				  struct ch_parsed_filter *ret)
+{
+	struct ch_error *err;
+
+	*ret = (struct ch_parsed_filter){ .types = CH_VEC(struct ch_type_stat) };
+	ret->filter.states = states;
+	err = parse_sizes(options, &ret->filter);
+	if (!err && options->state)
+		err = parse_state(options->state, &ret->filter.states);
+	if (!err && options->range)
+		err = parse_range(session, options->range, &ret->filter);
+	if (!err && options->heap)
+		err = parse_heap(heaps, options->heap, &ret->filter);
+	if (!err && options->type)
+		err = parse_type(heaps, options->type, false, &ret->types);
+	if (!err && options->type_part)
+		err = parse_type(heaps, options->type_part, true, &ret->types);
+	/* All states is no filter: the sums are those of the heaps. */
+	if (ret->filter.states == 7)
+		ret->filter.states = 0;
+	ret->filter.types = ret->types.items;
+	ret->filter.types_count = ret->types.count;
+	return err;
+}
+
+void chp_filter_deinit(struct ch_parsed_filter *parsed)
+{
+	ch_vec_deinit(&parsed->types);
+}

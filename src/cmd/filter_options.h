@@ -1,0 +1,39 @@
+/*
+ * filter_options.h - the options by which `types` and `objects` choose.
+ */
+#ifndef COREHEAP_CMD_FILTER_OPTIONS_H
+#define COREHEAP_CMD_FILTER_OPTIONS_H
+
+#include "cmd/cmd.h"
+#include "heap/filter.h"
+
+/** Options struct of both commands. */
+struct ch_filter_options {
+	const char *state, *range, *heap, *type, *type_part;
+	uint64_t min_bytes, max_bytes, size_bytes;
+	bool stat;
+};
+
+#define CH_FILTER_OPTION(name, value, kind, field, help)                                           \
+	{                                                                                          \
+		name, value, kind, offsetof(struct ch_filter_options, field), help                 \
+	}
+
+/** A filter, and what it borrows. */
+struct ch_parsed_filter {
+	struct ch_object_filter filter;
+	/** of struct ch_type_stat */
+	struct ch_vec types;
+};
+
+/**
+ * Turn options into a filter; states is what --state is when not given (0 =
+ * all). Errors: ARG with what would be right, NOMEM, STOP. Call
+ * chp_filter_deinit() also on failure.
+ */
+CH_MUST_CHECK struct ch_error *chp_filter_parse(struct ch_session *session, struct ch_heaps *heaps,
+						const struct ch_filter_options *options,
+						uint32_t states, struct ch_parsed_filter *ret);
+void chp_filter_deinit(struct ch_parsed_filter *parsed);
+
+#endif /* COREHEAP_CMD_FILTER_OPTIONS_H */

@@ -1,0 +1,56 @@
+#include "cmd/cmd.h"
+#include "cmd/filter_options.h"
+#include "report/heap.h"
+
+static struct ch_error *run(struct ch_cmd_env *env)
+{
+	struct ch_objects_result result = { 0 };
+	struct ch_parsed_filter parsed;
+	struct ch_error *err;
+
+	err = ch_session_heaps(env->session, &result.heaps);
+	if (err)
+		return err;
+	err = chp_filter_parse(env->session, result.heaps, env->options, 1U << CH_OBJECT_USED,
+			       &parsed);
+	/* The document begins with its warnings, so they must be known. */
+	if (!err && env->report->format == CH_FORMAT_JSON)
+		err = ch_heaps_measure(result.heaps);
+	result.filter = parsed.filter;
+	if (!err)
+		err = ch_report_objects(env->report, &result);
+	chp_filter_deinit(&parsed);
+	return err;
+}
+
+static const struct ch_option options[] = {
+	CH_FILTER_OPTION("state", "LIST", CH_OPTION_STRING, state,
+			 "used, free, overhead, all: comma separated (default used)"),
+	CH_FILTER_OPTION("size", "BYTES", CH_OPTION_BYTES, size_bytes,
+			 "only blocks of exactly this many usable bytes"),
+	CH_FILTER_OPTION("min-size", "BYTES", CH_OPTION_BYTES, min_bytes,
+			 "only blocks of at least"),
+	CH_FILTER_OPTION("max-size", "BYTES", CH_OPTION_BYTES, max_bytes, "only blocks of at most"),
+	CH_FILTER_OPTION("range", "A-B", CH_OPTION_STRING, range, "only blocks that meet [A, B)"),
+	CH_FILTER_OPTION("arena", "HEAP", CH_OPTION_STRING, heap,
+			 "only one heap: its name, or its place in `heap` from 0"),
+	CH_FILTER_OPTION("type", "NAME", CH_OPTION_STRING, type,
+			 "only one type, as `types` names it (\"24-byte blocks\")"),
+	CH_FILTER_OPTION("mt", "NAME", CH_OPTION_STRING, type, NULL),
+	CH_FILTER_OPTION("min", "BYTES", CH_OPTION_BYTES, min_bytes, NULL),
+	CH_FILTER_OPTION("max", "BYTES", CH_OPTION_BYTES, max_bytes, NULL),
+	{ 0 },
+};
+
+const struct ch_cmd ch_cmd_objects = {
+	.name = "objects",
+	.summary = "the blocks themselves, by size, state, range, heap or type",
+	.synopsis = "[OPTIONS] CORE",
+	.examples = "coreheap objects --size 136 core.1234\n"
+		    "coreheap objects --state free --min-size 1M core.1234\n"
+		    "coreheap objects --jsonl core.1234 | jq -c 'select(.size_bytes > 4096)'\n",
+	.options = options,
+	.options_size = sizeof(struct ch_filter_options),
+	.jsonl = true,
+	.run = run,
+};

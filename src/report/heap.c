@@ -1,0 +1,448 @@
+#include "report/heap.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/context.h"
+#include "util/vec.h"
+
+/* Facts of heaps that get a column each in the table of details. */
+#define DETAILS_MAX 10
+
+bool chp_heaps_any(const struct ch_heaps *heaps)
+{
+	const struct ch_runtime *runtimes;
+	size_t count, i;
+
+	runtimes = ch_heaps_runtimes(heaps, &count);
+	for (i = 0; i < count; i++)
+		if (runtimes[i].open)
+			return true;
+	return false;
+}
+
+void chp_report_no_heap(const struct ch_report *report, const struct ch_heaps *heaps)
+{
+	const struct ch_runtime *runtimes;
+	size_t count, i;
+
+	chp_context_finding(ch_session_context(report->session), CH_SEVERITY_INCOMPLETE,
+			    "no-allocator",
+			    "no known allocator was found: what the heap holds is not known");
+	if (report->format != CH_FORMAT_TEXT)
+		return;
+	fputs("no known allocator found; looked for:\n", report->out);
+	runtimes = ch_heaps_runtimes(heaps, &count);
+	for (i = 0; i < count; i++)
+		fprintf(report->out, "  %s: %s\n", runtimes[i].name,
+			runtimes[i].evidence[0] ? runtimes[i].evidence : "no sign of it");
+}
+
+const char *chp_object_place(const struct ch_object *object)
+{
+	if (object->flags & CH_OBJECT_CACHED)
+		return "thread cache";
+	if (object->flags & CH_OBJECT_FASTBIN)
+		return "fast bin";
+	if (object->flags & CH_OBJECT_TOP)
+		return "top";
+	if (object->flags & CH_OBJECT_MMAPPED)
+		return "own mapping";
+	return NULL;
+}
+
+/* ---- JSON ------------------------------------------------------------------ */
+
+static json_t *json_facts(const struct ch_fact *facts, size_t count)
+{
+	json_t *object = json_object(), *value;
+	size_t i;
+
+	for (i = 0; object && i < count; i++) {
+		value = facts[i].text ? chp_json_text(facts[i].text)
+				      : chp_json_uint(facts[i].number);
+		if (json_object_set_new(object, facts[i].key, value) != 0) {
+			json_decref(object);
+			return NULL;
+		}
+	}
+	return object;
+}
+
+json_t *chp_json_runtimes(const struct ch_heaps *heaps)
+{
+	const struct ch_runtime *runtimes;
+	const struct ch_fact *facts;
+	json_t *array = json_array();
+	size_t count, facts_count;
+	uint32_t i;
+
+	runtimes = ch_heaps_runtimes(heaps, &count);
+	for (i = 0; i < count; i++) {
+		facts = ch_heaps_facts(heaps, i, &facts_count);
+		chp_json_append_take(&array, json_pack("{s:s, s:o, s:o, s:b, s:o}", "name",
+						       runtimes[i].name, "score",
+						       chp_json_uint(runtimes[i].score), "evidence",
+						       chp_json_text(runtimes[i].evidence), "open",
+						       (int)runtimes[i].open, "facts",
+						       json_facts(facts, facts_count)));
+	}
+	return array;
+}
+
+/* One array of segments for each heap, filled in one pass over the spans. */
+static json_t **json_segments(const struct ch_heaps *heaps, size_t heaps_count)
+{
+	json_t **arrays = calloc(heaps_count + 1, sizeof(json_t *));
+	const struct ch_span_sums *sums;
+	const struct ch_span *spans;
+	size_t count, i;
+
+	for (i = 0; arrays && i < heaps_count; i++)
+		arrays[i] = json_array();
+	sums = ch_heaps_span_sums(heaps, &count);
+	spans = ch_heaps_spans(heaps, &count);
+	for (i = 0; arrays && i < count; i++)
+		chp_json_append_take(
+			&arrays[spans[i].heap],
+			json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:s}", "addr",
+				  chp_json_addr(spans[i].start), "end", chp_json_addr(spans[i].end),
+				  "kind", spans[i].kind, "committed_bytes",
+				  chp_json_uint(spans[i].committed_end - spans[i].start),
+				  "used_bytes", chp_json_uint(sums[i].used_bytes), "free_bytes",
+				  chp_json_uint(sums[i].free_bytes), "overhead_bytes",
+				  chp_json_uint(sums[i].overhead_bytes), "basis",
+				  ch_basis_name(spans[i].basis)));
+	return arrays;
+}
+
+static json_t *json_sums(const struct ch_heap *heap)
+{
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "reserved_bytes",
+		chp_json_uint(heap->reserved_bytes), "committed_bytes",
+		chp_json_uint(heap->committed_bytes), "used_bytes", chp_json_uint(heap->used_bytes),
+		"used_count", chp_json_uint(heap->used_count), "free_bytes",
+		chp_json_uint(heap->free_bytes), "free_count", chp_json_uint(heap->free_count),
+		"overhead_bytes", chp_json_uint(heap->overhead_bytes), "allocator_bytes",
+		chp_json_uint(heap->allocator_bytes), "allocator_count",
+		chp_json_uint(heap->allocator_count), "unwalked_bytes",
+		chp_json_uint(heap->unwalked_bytes));
+}
+
+/* segments is released. */
+static json_t *json_heap(const struct ch_heap *heap, json_t *segments)
+{
+	json_t *sums = json_sums(heap);
+	json_t *object = json_pack("{s:s, s:s, s:o, s:o}", "runtime", heap->runtime, "kind",
+				   heap->kind, "name", chp_json_text(heap->name), "addr",
+				   heap->addr ? chp_json_addr(heap->addr) : json_null());
+
+	if (!object || !sums || json_object_update(object, sums) != 0 ||
+	    json_object_set_new(object, "detail", json_facts(heap->facts, heap->facts_count)) !=
+		    0) {
+		json_decref(object);
+		object = NULL;
+		json_decref(segments);
+	} else if (json_object_set_new(object, "segments", segments) != 0) {
+		json_decref(object);
+		object = NULL;
+	}
+	json_decref(sums);
+	return object;
+}
+
+static struct ch_heap total_of(const struct ch_heap *list, size_t count)
+{
+	struct ch_heap total = { .name = "total" };
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		total.reserved_bytes += list[i].reserved_bytes;
+		total.committed_bytes += list[i].committed_bytes;
+		total.used_bytes += list[i].used_bytes;
+		total.used_count += list[i].used_count;
+		total.free_bytes += list[i].free_bytes;
+		total.free_count += list[i].free_count;
+		total.overhead_bytes += list[i].overhead_bytes;
+		total.allocator_bytes += list[i].allocator_bytes;
+		total.allocator_count += list[i].allocator_count;
+		total.unwalked_bytes += list[i].unwalked_bytes;
+	}
+	return total;
+}
+
+static struct ch_error *print_json(const struct ch_report *report, const struct ch_heaps *heaps)
+{
+	json_t **segments, *array = json_array();
+	const struct ch_heap *list;
+	struct ch_heap total;
+	size_t count, i;
+
+	list = ch_heaps_list(heaps, &count);
+	total = total_of(list, count);
+	segments = json_segments(heaps, count);
+	for (i = 0; i < count; i++)
+		chp_json_append_take(&array, json_heap(&list[i], segments ? segments[i] : NULL));
+	free(segments);
+	return chp_json_print_take(
+		report, chp_json_document_take(report, "heap",
+					       json_pack("{s:o, s:o, s:o}", "total",
+							 json_sums(&total), "heaps", array,
+							 "runtimes", chp_json_runtimes(heaps))));
+}
+
+/* ---- Text ------------------------------------------------------------------ */
+
+/* Who manages the memory here, and why we think so. */
+static void print_runtimes(const struct ch_report *report, const struct ch_heaps *heaps)
+{
+	const struct ch_runtime *runtimes;
+	const struct ch_fact *facts;
+	char text[CH_BYTES_TEXT_MAX];
+	size_t count, facts_count, k;
+	uint32_t i;
+
+	runtimes = ch_heaps_runtimes(heaps, &count);
+	for (i = 0; i < count; i++) {
+		if (!runtimes[i].open)
+			continue;
+		chp_report_field(report, runtimes[i].name, "%s", runtimes[i].evidence);
+		facts = ch_heaps_facts(heaps, i, &facts_count);
+		for (k = 0; k < facts_count; k++)
+			chp_report_field(report, facts[k].key, "%s",
+					 facts[k].text ? facts[k].text
+						       : chp_count_text(facts[k].number, text));
+	}
+}
+
+static struct ch_error *add_sums_row(struct ch_table *table, const struct ch_heap *heap)
+{
+	const struct ch_cell cells[] = {
+		CH_CELL_STR(heap->name),
+		heap->addr ? CH_CELL_NUM(heap->addr) : CH_CELL_NONE,
+		CH_CELL_NUM(heap->reserved_bytes),
+		CH_CELL_NUM(heap->committed_bytes),
+		CH_CELL_NUM(heap->used_bytes),
+		CH_CELL_NUM(heap->used_count),
+		CH_CELL_NUM(heap->free_bytes),
+		CH_CELL_NUM(heap->free_count),
+		CH_CELL_NUM(heap->overhead_bytes),
+	};
+
+	return chp_table_row(table, cells);
+}
+
+/* Exact bytes without binary sizes: nine columns have to fit a screen. */
+static struct ch_error *print_sums(const struct ch_report *report, const struct ch_heap *list,
+				   size_t count, const struct ch_heap *total)
+{
+	static const struct ch_column columns[] = {
+		{ "HEAP", CH_CELL_TEXT },      { "ADDRESS", CH_CELL_ADDR },
+		{ "RESERVED", CH_CELL_COUNT }, { "COMMITTED", CH_CELL_COUNT },
+		{ "USED", CH_CELL_COUNT },     { "BLOCKS", CH_CELL_COUNT },
+		{ "FREE", CH_CELL_COUNT },     { "BLOCKS", CH_CELL_COUNT },
+		{ "OVERHEAD", CH_CELL_COUNT },
+	};
+	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+	struct ch_error *err = table ? NULL : &ch_enomem;
+	size_t i;
+
+	for (i = 0; !err && i < count; i++)
+		err = add_sums_row(table, &list[i]);
+	if (!err)
+		err = add_sums_row(table, total);
+	if (!err) {
+		chp_report_heading(report, "heaps", false);
+		chp_table_print(table, report);
+	}
+	chp_table_destroy(table);
+	return err;
+}
+
+/* The sum that closes, in one line. */
+static void print_total(const struct ch_report *report, const struct ch_heap *total)
+{
+	char texts[4][CH_BYTES_TEXT_MAX];
+
+	if (report->format != CH_FORMAT_TEXT)
+		return;
+	fprintf(report->out, "\ncommitted %s = used %s + free %s + overhead %s\n",
+		chp_bytes_text(total->committed_bytes, texts[0]),
+		chp_bytes_text(total->used_bytes, texts[1]),
+		chp_bytes_text(total->free_bytes, texts[2]),
+		chp_bytes_text(total->overhead_bytes, texts[3]));
+	if (total->allocator_count)
+		fprintf(report->out, "used includes %s blocks of the allocator's own: %s\n",
+			chp_count_text(total->allocator_count, texts[0]),
+			chp_bytes_text(total->allocator_bytes, texts[1]));
+	if (total->unwalked_bytes)
+		fprintf(report->out, "overhead includes %s covered by no block\n",
+			chp_bytes_text(total->unwalked_bytes, texts[0]));
+}
+
+struct detail_columns {
+	const char *keys[DETAILS_MAX];
+	char titles[DETAILS_MAX][40];
+	struct ch_column columns[DETAILS_MAX + 1];
+	size_t count;
+};
+
+/* "top_bytes" as a heading: "TOP". */
+static void make_title(const char *key, char *title, size_t max)
+{
+	size_t len = strlen(key), i;
+
+	if (len > 6 && (strcmp(key + len - 6, "_bytes") == 0))
+		len -= 6;
+	len = len < max - 1 ? len : max - 1;
+	for (i = 0; i < len; i++)
+		title[i] = key[i] == '_'                    ? ' '
+			   : key[i] >= 'a' && key[i] <= 'z' ? (char)(key[i] - 'a' + 'A')
+							    : key[i];
+	title[len] = '\0';
+}
+
+static void add_detail(struct detail_columns *details, const struct ch_fact *fact)
+{
+	size_t i;
+
+	for (i = 0; i < details->count; i++)
+		if (strcmp(details->keys[i], fact->key) == 0)
+			return;
+	if (details->count == DETAILS_MAX)
+		return;
+	make_title(fact->key, details->titles[i], sizeof(details->titles[i]));
+	details->keys[i] = fact->key;
+	details->columns[i + 1] =
+		(struct ch_column){ .title = details->titles[i],
+				    .kind = fact->text ? CH_CELL_TEXT : CH_CELL_COUNT };
+	details->count++;
+}
+
+static struct ch_error *add_detail_row(struct ch_table *table, const struct ch_heap *heap,
+				       const struct detail_columns *details)
+{
+	struct ch_cell cells[DETAILS_MAX + 1] = { CH_CELL_STR(heap->name) };
+	size_t i, k;
+
+	for (i = 0; i < details->count; i++) {
+		cells[i + 1] = CH_CELL_NONE;
+		for (k = 0; k < heap->facts_count; k++)
+			if (strcmp(heap->facts[k].key, details->keys[i]) == 0)
+				cells[i + 1] = (struct ch_cell){ .text = heap->facts[k].text,
+								 .number = heap->facts[k].number };
+	}
+	return chp_table_row(table, cells);
+}
+
+/* What the walkers know beyond the sums: top, caches, counters. */
+static struct ch_error *print_details(const struct ch_report *report, const struct ch_heap *list,
+				      size_t count)
+{
+	struct detail_columns details = { .columns[0] = { "HEAP", CH_CELL_TEXT } };
+	struct ch_error *err = NULL;
+	struct ch_table *table;
+	size_t i, k;
+
+	for (i = 0; i < count; i++)
+		for (k = 0; k < list[i].facts_count; k++)
+			add_detail(&details, &list[i].facts[k]);
+	if (!details.count)
+		return NULL;
+	table = chp_table_create(details.columns, details.count + 1);
+	if (!table)
+		return &ch_enomem;
+	for (i = 0; !err && i < count; i++)
+		if (list[i].facts_count)
+			err = add_detail_row(table, &list[i], &details);
+	if (!err) {
+		chp_report_heading(report, "details", false);
+		chp_table_print(table, report);
+	}
+	chp_table_destroy(table);
+	return err;
+}
+
+static struct ch_error *add_segment_row(struct ch_table *table, const struct ch_heap *heap,
+					const struct ch_span *span, const struct ch_span_sums *sums)
+{
+	const struct ch_cell cells[] = {
+		CH_CELL_NUM(span->start),
+		CH_CELL_NUM(span->end),
+		CH_CELL_STR(span->kind),
+		CH_CELL_STR(heap->name),
+		CH_CELL_NUM(span->committed_end - span->start),
+		CH_CELL_NUM(sums->used_bytes),
+		CH_CELL_NUM(sums->free_bytes),
+		CH_CELL_NUM(sums->overhead_bytes),
+	};
+
+	return chp_table_row(table, cells);
+}
+
+static struct ch_error *print_segments(const struct ch_report *report, const struct ch_heaps *heaps,
+				       const struct ch_heap *list)
+{
+	static const struct ch_column columns[] = {
+		{ "START", CH_CELL_ADDR },      { "END", CH_CELL_ADDR },
+		{ "KIND", CH_CELL_TEXT },       { "HEAP", CH_CELL_TEXT },
+		{ "COMMITTED", CH_CELL_COUNT }, { "USED", CH_CELL_COUNT },
+		{ "FREE", CH_CELL_COUNT },      { "OVERHEAD", CH_CELL_COUNT },
+	};
+	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+	uint64_t shown_bytes = 0, all_bytes = 0, rows;
+	struct ch_error *err = table ? NULL : &ch_enomem;
+	const struct ch_span_sums *sums;
+	const struct ch_span *spans;
+	size_t count, i;
+
+	sums = ch_heaps_span_sums(heaps, &count);
+	spans = ch_heaps_spans(heaps, &count);
+	rows = chp_report_rows(report, count);
+	for (i = 0; !err && i < count; i++) {
+		all_bytes += spans[i].committed_end - spans[i].start;
+		if (i >= rows)
+			continue;
+		shown_bytes = all_bytes;
+		err = add_segment_row(table, &list[spans[i].heap], &spans[i], &sums[i]);
+	}
+	if (!err) {
+		chp_report_heading(report, "segments", false);
+		chp_table_print(table, report);
+		chp_report_cut(report, rows, count, shown_bytes, all_bytes);
+	}
+	chp_table_destroy(table);
+	return err;
+}
+
+struct ch_error *ch_report_heap(const struct ch_report *report, struct ch_heaps *heaps)
+{
+	const struct ch_heap *list;
+	struct ch_error *err;
+	struct ch_heap total;
+	size_t count;
+
+	if (!chp_heaps_any(heaps))
+		chp_report_no_heap(report, heaps);
+	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
+		return print_json(report, heaps);
+	if (!chp_heaps_any(heaps)) {
+		chp_report_findings(report);
+		return NULL;
+	}
+	list = ch_heaps_list(heaps, &count);
+	total = total_of(list, count);
+	print_runtimes(report, heaps);
+	err = print_sums(report, list, count, &total);
+	if (err)
+		return err;
+	print_total(report, &total);
+	err = print_details(report, list, count);
+	if (!err)
+		err = print_segments(report, heaps, list);
+	chp_report_findings(report);
+	return err;
+}
