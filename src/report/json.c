@@ -6,6 +6,7 @@
 #include "report/report.h"
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/hash.h"
 #include "util/text.h"
 
 /* Longest text of one string, in bytes before escaping. */
@@ -48,27 +49,6 @@ void chp_json_append_take(json_t **array, json_t *item)
 	*array = NULL;
 }
 
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
-{
-	const uint8_t *p = bytes;
-	size_t i;
-
-	/* FNV-1a, 64 bits */
-	for (i = 0; i < len; i++)
-		hash = (hash ^ p[i]) * 0x100000001b3ULL;
-	return hash;
-}
-
-static uint64_t hash_number(uint64_t hash, uint64_t number)
-{
-	uint8_t bytes[8];
-	size_t i;
-
-	for (i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (uint8_t)(number >> (8 * i));
-	return hash_bytes(hash, bytes, sizeof(bytes));
-}
-
 /*
  * What tells one dump from another: process, threads with their registers and
  * mapped files. All of it is in the notes, so a truncated or compressed copy
@@ -77,24 +57,24 @@ static uint64_t hash_number(uint64_t hash, uint64_t number)
 static uint64_t dump_id(const struct ch_core *core)
 {
 	const struct ch_process *process = ch_core_process(core);
-	uint64_t hash = 0xcbf29ce484222325ULL;
+	uint64_t hash = CH_HASH_START;
 	const struct ch_file_map *maps;
 	const struct ch_thread *threads;
 	size_t i, k, count;
 
-	hash = hash_number(hash, process->pid);
-	hash = hash_bytes(hash, process->comm, strlen(process->comm));
+	hash = ch_hash_number(hash, process->pid);
+	hash = ch_hash_bytes(hash, process->comm, strlen(process->comm));
 	threads = ch_core_threads(core, &count);
 	for (i = 0; i < count; i++) {
-		hash = hash_number(hash, threads[i].tid);
+		hash = ch_hash_number(hash, threads[i].tid);
 		for (k = 0; k < threads[i].regs_count; k++)
-			hash = hash_number(hash, threads[i].regs[k]);
+			hash = ch_hash_number(hash, threads[i].regs[k]);
 	}
 	maps = ch_core_file_maps(core, &count);
 	for (i = 0; i < count; i++) {
-		hash = hash_number(hash, maps[i].start);
-		hash = hash_number(hash, maps[i].end);
-		hash = hash_bytes(hash, maps[i].path, strlen(maps[i].path));
+		hash = ch_hash_number(hash, maps[i].start);
+		hash = ch_hash_number(hash, maps[i].end);
+		hash = ch_hash_bytes(hash, maps[i].path, strlen(maps[i].path));
 	}
 	return hash;
 }

@@ -1,0 +1,202 @@
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "report/threads.h"
+#include "util/bytes.h"
+#include "util/context.h"
+#include "util/error.h"
+#include "util/hash.h"
+
+#define FRAMES_DEFAULT 64
+#define FRAMES_MAX     4096
+
+struct options {
+	bool regs, group;
+	uint64_t frames;
+};
+
+static const struct ch_option option_rows[] = {
+	{ "regs", NULL, CH_OPTION_FLAG, offsetof(struct options, regs), "show registers" },
+	{ "group", NULL, CH_OPTION_FLAG, offsetof(struct options, group),
+	  "show each different stack once, with its number of threads" },
+	{ "frames", "N", CH_OPTION_COUNT, offsetof(struct options, frames),
+	  "most frames of a stack (default: 64, at most 4096)" },
+	{ NULL, NULL, CH_OPTION_FLAG, 0, NULL },
+};
+
+/* Module by name and place in it; an address outside of all is only "outside". */
+static uint64_t fingerprint(const struct ch_sym *sym, const struct ch_thread_row *row)
+{
+	uint64_t hash = CH_HASH_START, place;
+	const struct ch_module *module;
+	const char *name;
+	size_t i;
+
+	for (i = 0; i < row->frames_count; i++) {
+		module = ch_sym_module_at(sym, row->frames[i].pc);
+		name = module ? module->name : "outside";
+		place = module ? row->frames[i].pc - module->start : 0;
+		hash = ch_hash_bytes(hash, name, strlen(name) + 1);
+		hash = ch_hash_number(hash, place);
+	}
+	return hash;
+}
+
+static struct ch_error *unwind(struct ch_sym *sym, size_t index, size_t frames_max,
+			       struct ch_frame *scratch, struct ch_thread_row *row)
+{
+	const char *end = NULL;
+	struct ch_error *err;
+
+	err = ch_sym_unwind(sym, index, scratch, frames_max, &row->frames_count, &end);
+	if (err)
+		return err;
+	row->frames = calloc(row->frames_count + 1, sizeof(*row->frames));
+	row->end = end ? strdup(end) : NULL;
+	if (!row->frames || (end && !row->end))
+		return &ch_enomem;
+	memcpy(row->frames, scratch, row->frames_count * sizeof(*row->frames));
+	row->fingerprint = fingerprint(sym, row);
+	return NULL;
+}
+
+static struct ch_error *fill_row(struct ch_session *session, size_t index, size_t frames_max,
+				 struct ch_frame *scratch, struct ch_thread_row *row)
+{
+	const struct ch_core *core = ch_session_core(session);
+	const struct ch_process *process = ch_core_process(core);
+	struct ch_error *err;
+	struct ch_sym *sym;
+	struct ch_map *map;
+	size_t count;
+
+	row->thread = &ch_core_threads(core, &count)[index];
+	if (row->thread->tid == process->pid && process->comm[0])
+		row->name = process->comm;
+	row->crashed = process->signal && row->thread->tid == process->crash_tid;
+	err = ch_session_map(session, &map);
+	if (!err)
+		err = ch_session_sym(session, &sym);
+	if (err)
+		return err;
+	if (ch_map_thread_stack(map, index, &row->stack_start, &row->stack_end))
+		row->used_bytes = row->stack_end -
+				  ch_max(ch_min(row->thread->sp, row->stack_end), row->stack_start);
+	return unwind(sym, index, frames_max, scratch, row);
+}
+
+static struct ch_error *fill_rows(struct ch_session *session, struct ch_thread_row *rows,
+				  size_t count, size_t frames_max)
+{
+	struct ch_frame *scratch = calloc(frames_max, sizeof(*scratch));
+	struct ch_context *ctx = ch_session_context(session);
+	struct ch_error *err = scratch ? NULL : &ch_enomem;
+	size_t i;
+
+	for (i = 0; !err && i < count; i++) {
+		chp_context_progress(ctx, "unwinding threads", i, count);
+		err = chp_context_check(ctx);
+		if (!err)
+			err = fill_row(session, i, frames_max, scratch, &rows[i]);
+	}
+	free(scratch);
+	return err;
+}
+
+static int compare_rows(const void *a, const void *b, void *arg)
+{
+	const struct ch_thread_row *rows = arg;
+	size_t x = *(const size_t *)a, y = *(const size_t *)b;
+
+	if (rows[x].fingerprint != rows[y].fingerprint)
+		return rows[x].fingerprint < rows[y].fingerprint ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+	const struct ch_thread_group *x = a, *y = b;
+
+	if (x->count != y->count)
+		return x->count < y->count ? 1 : -1;
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* groups holds room for rows_count. */
+static struct ch_error *make_groups(struct ch_threads *threads, struct ch_thread_group *groups)
+{
+	size_t i, *order = calloc(threads->rows_count + 1, sizeof(*order));
+	struct ch_thread_row *rows = (struct ch_thread_row *)(uintptr_t)threads->rows;
+	struct ch_thread_group *group = NULL;
+
+	if (!order)
+		return &ch_enomem;
+	for (i = 0; i < threads->rows_count; i++)
+		order[i] = i;
+	qsort_r(order, threads->rows_count, sizeof(*order), compare_rows, rows);
+	for (i = 0; i < threads->rows_count; i++) {
+		const struct ch_thread_row *row = &rows[order[i]];
+
+		if (!group || group->fingerprint != row->fingerprint) {
+			group = &groups[threads->groups_count++];
+			*group = (struct ch_thread_group){ .fingerprint = row->fingerprint,
+							   .first = order[i] };
+		}
+		group->count++;
+		group->stack_bytes += row->stack_end - row->stack_start;
+		group->used_bytes += row->used_bytes;
+		threads->stack_bytes += row->stack_end - row->stack_start;
+		threads->used_bytes += row->used_bytes;
+	}
+	qsort(groups, threads->groups_count, sizeof(*groups), compare_groups);
+	threads->groups = groups;
+	free(order);
+	return NULL;
+}
+
+static struct ch_error *run(struct ch_cmd_env *env)
+{
+	const struct options *options = env->options;
+	const struct ch_core *core = ch_session_core(env->session);
+	struct ch_threads threads = { .with_regs = options->regs,
+				      .grouped = options->group,
+				      .arch = ch_core_arch(core) };
+	uint64_t frames_max = options->frames ? options->frames : FRAMES_DEFAULT;
+	struct ch_thread_group *groups;
+	struct ch_thread_row *rows;
+	struct ch_error *err;
+	size_t i;
+
+	if (frames_max > FRAMES_MAX)
+		return ch_error_create(CH_ERROR_ARG, "--frames: at most %d", FRAMES_MAX);
+	ch_core_threads(core, &threads.rows_count);
+	rows = calloc(threads.rows_count + 1, sizeof(*rows));
+	groups = calloc(threads.rows_count + 1, sizeof(*groups));
+	threads.rows = rows;
+	err = rows && groups ? fill_rows(env->session, rows, threads.rows_count, (size_t)frames_max)
+			     : &ch_enomem;
+	if (!err)
+		err = make_groups(&threads, groups);
+	if (!err)
+		err = ch_report_threads(env->report, &threads);
+	for (i = 0; rows && i < threads.rows_count; i++) {
+		free(rows[i].frames);
+		free(rows[i].end);
+	}
+	free(rows);
+	free(groups);
+	return err;
+}
+
+const struct ch_cmd ch_cmd_threads = {
+	.name = "threads",
+	.summary = "threads with stack bytes and backtraces, or grouped by stack",
+	.synopsis = "[OPTIONS] CORE",
+	.examples = "  coreheap threads core.1234\n"
+		    "  coreheap threads --group core.1234    each different stack once\n",
+	.options = option_rows,
+	.options_size = sizeof(struct options),
+	.run = run,
+};

@@ -1,0 +1,300 @@
+#include "report/threads.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "report/process.h"
+#include "util/cleanup.h"
+#include "util/text.h"
+
+#define NAME_BYTES_MAX 512
+/* Registers of one line. */
+#define REGS_PER_LINE 4
+
+static const char *frame_basis(enum ch_frame_basis basis)
+{
+	static const char *const names[] = { "registers", "cfi", "frame-pointer" };
+
+	return (size_t)basis < CH_COUNT_OF(names) ? names[basis] : "unknown";
+}
+
+static json_t *json_frame(const struct ch_frame *frame)
+{
+	const struct ch_symbol *symbol = &frame->symbol;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:n, s:o, s:s}", "addr", chp_json_addr(frame->pc),
+			 "symbol", chp_json_text(symbol->name), "offset",
+			 symbol->name ? chp_json_uint(symbol->offset) : json_null(), "module",
+			 chp_json_text(symbol->module ? symbol->module->name : NULL), "source",
+			 "sp", frame->sp ? chp_json_addr(frame->sp) : json_null(), "basis",
+			 frame_basis(frame->basis));
+}
+
+static json_t *json_frames(const struct ch_thread_row *row)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < row->frames_count; i++)
+		chp_json_append_take(&array, json_frame(&row->frames[i]));
+	return array;
+}
+
+static json_t *json_regs(const struct ch_threads *threads, const struct ch_thread *thread)
+{
+	json_t *regs;
+	const char *name;
+	uint32_t i;
+
+	if (!threads->with_regs)
+		return json_null();
+	regs = json_object();
+	for (i = 0; i < thread->regs_count; i++) {
+		name = ch_arch_reg_name(threads->arch, i);
+		if (name && json_object_set_new(regs, name, chp_json_addr(thread->regs[i])) < 0) {
+			json_decref(regs);
+			return NULL;
+		}
+	}
+	return regs;
+}
+
+static json_t *json_fingerprint(uint64_t fingerprint)
+{
+	char buf[17];
+
+	snprintf(buf, sizeof(buf), "%016" PRIx64, fingerprint);
+	return json_string(buf);
+}
+
+static json_t *json_thread(const struct ch_threads *threads, const struct ch_thread_row *row)
+{
+	const struct ch_thread *thread = row->thread;
+	bool known = row->stack_end != 0;
+
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:o}", "tid",
+		chp_json_uint(thread->tid), "name", chp_json_text(row->name), "signal",
+		thread->signal ? json_integer(thread->signal) : json_null(), "pc",
+		chp_json_addr(thread->pc), "sp", chp_json_addr(thread->sp), "stack_addr",
+		known ? chp_json_addr(row->stack_start) : json_null(), "stack_end",
+		known ? chp_json_addr(row->stack_end) : json_null(), "stack_bytes",
+		known ? chp_json_uint(row->stack_end - row->stack_start) : json_null(),
+		"stack_used_bytes", known ? chp_json_uint(row->used_bytes) : json_null(),
+		"fingerprint", json_fingerprint(row->fingerprint), "frames", json_frames(row),
+		"frames_end", row->end, "registers", json_regs(threads, thread));
+}
+
+static struct ch_error *print_json(const struct ch_report *report, const struct ch_threads *threads)
+{
+	json_t *rows = json_array(), *groups = json_array();
+	uint64_t i, count = chp_report_rows(report, threads->rows_count);
+
+	for (i = 0; i < count; i++)
+		chp_json_append_take(&rows, json_thread(threads, &threads->rows[i]));
+	count = chp_report_rows(report, threads->groups_count);
+	for (i = 0; i < count; i++) {
+		const struct ch_thread_group *group = &threads->groups[i];
+
+		chp_json_append_take(
+			&groups, json_pack("{s:o, s:o, s:o, s:o, s:o}", "fingerprint",
+					   json_fingerprint(group->fingerprint), "count",
+					   chp_json_uint(group->count), "stack_bytes",
+					   chp_json_uint(group->stack_bytes), "stack_used_bytes",
+					   chp_json_uint(group->used_bytes), "frames",
+					   json_frames(&threads->rows[group->first])));
+	}
+	return chp_json_print_take(
+		report,
+		chp_json_document_take(
+			report, "threads",
+			json_pack("{s:o, s:o, s:o, s:o, s:o}", "threads_count",
+				  chp_json_uint(threads->rows_count), "total_stack_bytes",
+				  chp_json_uint(threads->stack_bytes), "total_stack_used_bytes",
+				  chp_json_uint(threads->used_bytes), "threads", rows, "groups",
+				  groups)));
+}
+
+/* "#1  0x7f06ed5d0e5c  pthread_kill+0x11c  libc.so.6" */
+static struct ch_error *print_frames(const struct ch_report *report,
+				     const struct ch_thread_row *row)
+{
+	static const struct ch_column columns[] = { { "FRAME", CH_CELL_TEXT },
+						    { "ADDRESS", CH_CELL_ADDR },
+						    { "SYMBOL", CH_CELL_TEXT },
+						    { "MODULE", CH_CELL_TEXT },
+						    { "BASIS", CH_CELL_TEXT } };
+	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+	struct ch_error *err = table ? NULL : &ch_enomem;
+	char number[24], symbol[NAME_BYTES_MAX + 24];
+	size_t i;
+
+	for (i = 0; !err && i < row->frames_count; i++) {
+		const struct ch_frame *frame = &row->frames[i];
+		const struct ch_module *module = frame->symbol.module;
+
+		snprintf(number, sizeof(number), "  #%zu", i);
+		if (frame->symbol.name)
+			snprintf(symbol, sizeof(symbol), "%.*s+0x%" PRIx64, NAME_BYTES_MAX,
+				 frame->symbol.name, frame->symbol.offset);
+		err = chp_table_row(
+			table, (struct ch_cell[]){ CH_CELL_STR(number),
+						   CH_CELL_NUM(frame->pc),
+						   { .text = frame->symbol.name ? symbol : NULL },
+						   { .text = module ? module->name : NULL },
+						   { .text = frame_basis(frame->basis) } });
+	}
+	if (!err && row->frames_count)
+		chp_table_print(table, report);
+	if (!err && row->end)
+		fprintf(report->out, "  ends: %s\n", row->end);
+	chp_table_destroy(table);
+	return err;
+}
+
+static void print_regs(const struct ch_report *report, const struct ch_threads *threads,
+		       const struct ch_thread *thread)
+{
+	uint32_t i;
+
+	for (i = 0; i < thread->regs_count; i++)
+		fprintf(report->out, "%s%-8s 0x%016" PRIx64,
+			i % REGS_PER_LINE ? "  "
+			: i               ? "\n  "
+					  : "  ",
+			ch_arch_reg_name(threads->arch, i), thread->regs[i]);
+	if (thread->regs_count)
+		fputc('\n', report->out);
+}
+
+static void print_thread_line(const struct ch_report *report, const struct ch_thread_row *row)
+{
+	_cleanup_free_ char *name = chp_text_escape(row->name, NAME_BYTES_MAX);
+	const char *signal = chp_signal_name(row->thread->signal);
+	char bytes[CH_BYTES_TEXT_MAX], used[CH_BYTES_TEXT_MAX];
+
+	fprintf(report->out, "thread %" PRIu32, row->thread->tid);
+	if (name)
+		fprintf(report->out, " (%s)", name);
+	if (row->stack_end)
+		fprintf(report->out, ": stack 0x%" PRIx64 "-0x%" PRIx64 ", %s bytes, in use %s",
+			row->stack_start, row->stack_end,
+			chp_bytes_text(row->stack_end - row->stack_start, bytes),
+			chp_bytes_text(row->used_bytes, used));
+	else
+		fprintf(report->out, ": no stack: sp is 0x%" PRIx64, row->thread->sp);
+	if (row->crashed && row->thread->signal)
+		fprintf(report->out, ", died of %s", signal ? signal : "a signal");
+	fputc('\n', report->out);
+}
+
+static struct ch_error *print_threads(const struct ch_report *report,
+				      const struct ch_threads *threads)
+{
+	uint64_t i, rows = chp_report_rows(report, threads->rows_count), shown = 0;
+	struct ch_error *err = NULL;
+
+	for (i = 0; !err && i < rows; i++) {
+		const struct ch_thread_row *row = &threads->rows[i];
+
+		if (i)
+			fputc('\n', report->out);
+		shown += row->stack_end - row->stack_start;
+		print_thread_line(report, row);
+		if (threads->with_regs)
+			print_regs(report, threads, row->thread);
+		err = print_frames(report, row);
+	}
+	chp_report_cut(report, rows, threads->rows_count, shown, threads->stack_bytes);
+	return err;
+}
+
+static struct ch_error *print_groups(const struct ch_report *report,
+				     const struct ch_threads *threads)
+{
+	uint64_t i, rows = chp_report_rows(report, threads->groups_count), shown = 0;
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], used[CH_BYTES_TEXT_MAX];
+	struct ch_error *err = NULL;
+
+	for (i = 0; !err && i < rows; i++) {
+		const struct ch_thread_group *group = &threads->groups[i];
+		const struct ch_thread_row *row = &threads->rows[group->first];
+
+		shown += group->stack_bytes;
+		fprintf(report->out,
+			"%s%s %s with this stack (first: %" PRIu32 "): stack bytes %s, in use %s\n",
+			i ? "\n" : "", chp_count_text(group->count, count),
+			group->count == 1 ? "thread" : "threads", row->thread->tid,
+			chp_bytes_text(group->stack_bytes, bytes),
+			chp_bytes_text(group->used_bytes, used));
+		err = print_frames(report, row);
+	}
+	chp_report_cut(report, rows, threads->groups_count, shown, threads->stack_bytes);
+	return err;
+}
+
+/* One row a thread: the list that scripts read. */
+static struct ch_error *print_plain(const struct ch_report *report,
+				    const struct ch_threads *threads)
+{
+	static const struct ch_column columns[] = {
+		{ "TID", CH_CELL_COUNT },         { "NAME", CH_CELL_TEXT },
+		{ "SIGNAL", CH_CELL_COUNT },      { "STACK", CH_CELL_ADDR },
+		{ "STACK_BYTES", CH_CELL_BYTES }, { "USED_BYTES", CH_CELL_BYTES },
+		{ "PC", CH_CELL_ADDR },           { "SYMBOL", CH_CELL_TEXT },
+		{ "MODULE", CH_CELL_TEXT },       { "FRAMES", CH_CELL_COUNT },
+		{ "FINGERPRINT", CH_CELL_TEXT },
+	};
+	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+	struct ch_error *err = table ? NULL : &ch_enomem;
+	uint64_t i, rows = chp_report_rows(report, threads->rows_count);
+	char fingerprint[17];
+
+	for (i = 0; !err && i < rows; i++) {
+		const struct ch_thread_row *row = &threads->rows[i];
+		const struct ch_symbol *symbol = row->frames_count ? &row->frames[0].symbol : NULL;
+		bool known = row->stack_end != 0;
+
+		snprintf(fingerprint, sizeof(fingerprint), "%016" PRIx64, row->fingerprint);
+		err = chp_table_row(
+			table,
+			(struct ch_cell[]){
+				CH_CELL_NUM(row->thread->tid),
+				{ .text = row->name },
+				CH_CELL_NUM((uint64_t)row->thread->signal),
+				{ .number = row->stack_start, .absent = !known },
+				{ .number = row->stack_end - row->stack_start, .absent = !known },
+				{ .number = row->used_bytes, .absent = !known },
+				CH_CELL_NUM(row->thread->pc),
+				{ .text = symbol ? symbol->name : NULL },
+				{ .text = symbol && symbol->module ? symbol->module->name : NULL },
+				CH_CELL_NUM(row->frames_count),
+				CH_CELL_STR(fingerprint) });
+	}
+	if (!err)
+		chp_table_print(table, report);
+	chp_table_destroy(table);
+	return err;
+}
+
+struct ch_error *ch_report_threads(const struct ch_report *report, const struct ch_threads *threads)
+{
+	char groups[CH_BYTES_TEXT_MAX], count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX],
+		used[CH_BYTES_TEXT_MAX];
+	struct ch_error *err;
+
+	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
+		return print_json(report, threads);
+	if (report->format == CH_FORMAT_PLAIN)
+		return print_plain(report, threads);
+	err = threads->grouped ? print_groups(report, threads) : print_threads(report, threads);
+	if (err)
+		return err;
+	fprintf(report->out, "\n%s threads with %s different stacks: stack bytes %s, in use %s\n",
+		chp_count_text(threads->rows_count, count),
+		chp_count_text(threads->groups_count, groups),
+		chp_bytes_text(threads->stack_bytes, bytes),
+		chp_bytes_text(threads->used_bytes, used));
+	chp_report_findings(report);
+	return NULL;
+}
