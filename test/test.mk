@@ -25,11 +25,18 @@ $(B)/gen/suites.inc: FORCE
 	@mkdir -p $(@D); printf 'CH_SUITE(%s)\n' $(SUITES) | sed '/()/d' > $@.tmp
 	$(update)
 
-$(B)/test/unit/unit: $(UNIT_OBJ) $(filter-out $(B)/src/main.o,$(APP_OBJ)) $(B)/libcoreheap.a
+# main.c holds the table of global options, which the commands' tests need.
+$(B)/test/unit/app_main.o: src/main.c $(B)/flags
+	@mkdir -p $(@D)
+	@echo '  CC     $< (as coreheap_main)'
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Dmain=coreheap_main -MMD -MP -c -o $@ $<
+
+$(B)/test/unit/unit: $(UNIT_OBJ) $(B)/test/unit/app_main.o \
+		$(filter-out $(B)/src/main.o,$(APP_OBJ)) $(B)/libcoreheap.a
 	@echo '  LINK   $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(CHECK_LIBS)
 
--include $(UNIT_OBJ:.o=.d)
+-include $(UNIT_OBJ:.o=.d) $(B)/test/unit/app_main.d
 
 .PHONY: check-build check-run
 
