@@ -1,0 +1,294 @@
+#include "walkers/glibc/glibc_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/error.h"
+
+static const struct ch_module *find_libc(const struct ch_heap_env *env)
+{
+	const struct ch_module *modules;
+	size_t count, i;
+
+	modules = ch_sym_modules(env->sym, &count);
+	for (i = 0; i < count; i++)
+		if (strncmp(modules[i].name, "libc.so.6", 9) == 0 ||
+		    strncmp(modules[i].name, "libc-2.", 7) == 0)
+			return &modules[i];
+	return NULL;
+}
+
+/* Whether all writable memory of a module is in the core. */
+static bool is_data_present(const struct ch_heap_env *env, const struct ch_module *module)
+{
+	const struct ch_region *region;
+	uint64_t at = module->start;
+	bool any = false;
+
+	while (at < module->end) {
+		region = ch_map_region_at(env->map, at);
+		if (!region)
+			break;
+		if ((region->prot & CH_SEGMENT_WRITE) && region->state == CH_STATE_COMMIT) {
+			if (region->in_core_bytes < region->end - region->start)
+				return false;
+			any = true;
+		}
+		at = region->end;
+	}
+	return any;
+}
+
+static struct ch_error *glibc_probe(const struct ch_heap_env *env, struct ch_probe *ret)
+{
+	const struct ch_module *libc = find_libc(env);
+	const struct glibc_layout *layout;
+	uint64_t addr;
+
+	if (glibc_find_main_arena(env, &layout, &addr)) {
+		ret->score = 90;
+		snprintf(ret->evidence, sizeof(ret->evidence),
+			 "main_arena of glibc %s at 0x%llx: its bins point at themselves",
+			 layout->releases, (unsigned long long)addr);
+	} else if (libc && is_data_present(env, libc)) {
+		snprintf(ret->evidence, sizeof(ret->evidence),
+			 "%.64s is mapped, but its malloc was never used", libc->name);
+	} else if (libc) {
+		ret->score = 50;
+		snprintf(ret->evidence, sizeof(ret->evidence),
+			 "%.64s is mapped, its main_arena is not in the core", libc->name);
+	} else {
+		snprintf(ret->evidence, sizeof(ret->evidence),
+			 "no libc.so.6 and no main_arena in the executable");
+	}
+	return NULL;
+}
+
+static bool add_fact(struct ch_vec *facts, const char *key, uint64_t number, const char *text)
+{
+	struct ch_fact *fact = ch_vec_push(facts);
+
+	if (!fact)
+		return false;
+	*fact = (struct ch_fact){ .key = key, .number = number, .text = text };
+	return true;
+}
+
+static bool add_arena_facts(struct glibc_arena *arena)
+{
+	struct ch_vec *facts = &arena->facts;
+
+	return add_fact(facts, "system_mem_bytes", arena->system_mem, NULL) &&
+	       add_fact(facts, "max_system_mem_bytes", arena->max_system_mem, NULL) &&
+	       add_fact(facts, "top_bytes", arena->top_bytes, NULL) &&
+	       add_fact(facts, "tcache_bytes", arena->tcache_bytes, NULL) &&
+	       add_fact(facts, "tcache_count", arena->tcache_count, NULL) &&
+	       add_fact(facts, "fastbin_bytes", arena->fastbin_bytes, NULL) &&
+	       add_fact(facts, "fastbin_count", arena->fastbin_count, NULL) &&
+	       (arena->attached == UINT64_MAX ||
+		add_fact(facts, "attached_threads_count", arena->attached, NULL));
+}
+
+static bool add_walker_facts(struct glibc *glibc)
+{
+	struct ch_vec *facts = &glibc->facts;
+
+	return add_fact(facts, "glibc_releases", 0, glibc->layout->releases) &&
+	       add_fact(facts, "layout_basis", 0, glibc->evidence) &&
+	       add_fact(facts, "layout_source", 0, glibc->layout->source) &&
+	       add_fact(facts, "tcache_releases", 0,
+			glibc->tcache ? glibc->tcache->releases : "none seen") &&
+	       add_fact(facts, "tcaches_count", glibc->tcache_structs, NULL) &&
+	       add_fact(facts, "arenas_count", glibc->arenas.count, NULL) &&
+	       add_fact(facts, "mmapped_count", glibc->mmapped.count, NULL) &&
+	       add_fact(facts, "mmapped_bytes", glibc->mmapped_bytes, NULL);
+}
+
+static bool add_heaps(struct glibc *glibc)
+{
+	struct ch_heap_desc *heap;
+	struct glibc_arena *arena;
+	size_t i;
+
+	for (i = 0; i < glibc->arenas.count; i++) {
+		arena = CH_VEC_AT(&glibc->arenas, struct glibc_arena, i);
+		heap = ch_vec_push(&glibc->heaps);
+		if (!heap || !add_arena_facts(arena))
+			return false;
+		heap->kind = "arena";
+		heap->name = arena->name;
+		heap->addr = arena->addr;
+		heap->facts = arena->facts.items;
+		heap->facts_count = arena->facts.count;
+	}
+	if (!glibc->mmapped.count)
+		return true;
+	heap = ch_vec_push(&glibc->heaps);
+	if (!heap)
+		return false;
+	heap->kind = "mmapped";
+	heap->name = "mmapped chunks";
+	return true;
+}
+
+static bool add_spans(struct glibc *glibc)
+{
+	const struct glibc_mmapped *mmapped = glibc->mmapped.items;
+	const struct glibc_piece *pieces = glibc->pieces.items;
+	const struct glibc_arena *arenas = glibc->arenas.items;
+	struct ch_span *span;
+	size_t i;
+
+	for (i = 0; i < glibc->pieces.count; i++) {
+		bool is_main = arenas[pieces[i].arena].is_main;
+
+		span = ch_vec_push(&glibc->spans);
+		if (!span)
+			return false;
+		*span = (struct ch_span){ .start = pieces[i].start,
+					  .end = pieces[i].reserved_end,
+					  .committed_end = pieces[i].committed_end,
+					  .kind = is_main ? "main heap" : "heap",
+					  .heap = pieces[i].arena,
+					  .usage = is_main ? CH_USAGE_HEAP : CH_USAGE_ARENA,
+					  .basis = pieces[i].guessed ? CH_BASIS_HEURISTIC
+								     : CH_BASIS_DERIVED,
+					  .cookie = i };
+	}
+	for (i = 0; i < glibc->mmapped.count; i++) {
+		span = ch_vec_push(&glibc->spans);
+		if (!span)
+			return false;
+		*span = (struct ch_span){ .start = mmapped[i].start,
+					  .end = mmapped[i].end,
+					  .committed_end = mmapped[i].end,
+					  .kind = "mmapped chunk",
+					  .heap = (uint32_t)glibc->arenas.count,
+					  .usage = CH_USAGE_MMAP_CHUNK,
+					  .basis = CH_BASIS_DERIVED,
+					  .cookie = GLIBC_COOKIE_MMAPPED | i };
+	}
+	return true;
+}
+
+static void glibc_close(void *state)
+{
+	struct glibc *glibc = state;
+	size_t i;
+
+	for (i = 0; i < glibc->arenas.count; i++)
+		ch_vec_deinit(&CH_VEC_AT(&glibc->arenas, struct glibc_arena, i)->facts);
+	ch_vec_deinit(&glibc->arenas);
+	ch_vec_deinit(&glibc->pieces);
+	ch_vec_deinit(&glibc->mmapped);
+	ch_vec_deinit(&glibc->cached);
+	ch_vec_deinit(&glibc->heaps);
+	ch_vec_deinit(&glibc->spans);
+	ch_vec_deinit(&glibc->facts);
+	free(glibc);
+}
+
+static struct ch_error *fill(struct glibc *glibc)
+{
+	struct ch_error *err = glibc_find_arenas(glibc);
+
+	if (err)
+		return err;
+	if (!glibc->layout)
+		return ch_error_create(CH_ERROR_ABSENT,
+				       "neither main_arena nor another arena is in the core");
+	err = glibc_find_cached(glibc);
+	if (!err)
+		err = glibc_find_mmapped(glibc);
+	if (err)
+		return err;
+	snprintf(glibc->evidence, sizeof(glibc->evidence), "%s%s%s",
+		 glibc->arena_basis ? glibc->arena_basis : "arenas in their own heaps",
+		 glibc->row_fixed ? "; heap_info or malloc_par fit" : "",
+		 glibc->tcache ? "; tcache lists hold" : "");
+	return add_heaps(glibc) && add_spans(glibc) && add_walker_facts(glibc) ? NULL : &ch_enomem;
+}
+
+static struct ch_error *glibc_open(const struct ch_heap_env *env, void **state_ret)
+{
+	struct glibc *glibc = calloc(1, sizeof(*glibc));
+	struct ch_error *err;
+
+	if (!glibc)
+		return &ch_enomem;
+	glibc->env = *env;
+	glibc->arenas = CH_VEC(struct glibc_arena);
+	glibc->pieces = CH_VEC(struct glibc_piece);
+	glibc->mmapped = CH_VEC(struct glibc_mmapped);
+	glibc->cached = CH_VEC(struct glibc_cached);
+	glibc->heaps = CH_VEC(struct ch_heap_desc);
+	glibc->spans = CH_VEC(struct ch_span);
+	glibc->facts = CH_VEC(struct ch_fact);
+	err = fill(glibc);
+	if (err) {
+		glibc_close(glibc);
+		return err;
+	}
+	*state_ret = glibc;
+	return NULL;
+}
+
+static const struct ch_heap_desc *glibc_heaps(void *state, size_t *count_ret)
+{
+	struct glibc *glibc = state;
+
+	*count_ret = glibc->heaps.count;
+	return glibc->heaps.items;
+}
+
+static const struct ch_span *glibc_spans(void *state, size_t *count_ret)
+{
+	struct glibc *glibc = state;
+
+	*count_ret = glibc->spans.count;
+	return glibc->spans.items;
+}
+
+static struct ch_error *glibc_objects(void *state, const struct ch_span *span, uint64_t from,
+				      struct ch_object_sink *sink)
+{
+	const struct glibc *glibc = state;
+
+	if (span->cookie & GLIBC_COOKIE_MMAPPED)
+		return glibc_walk_mmapped(CH_VEC_AT(&glibc->mmapped, struct glibc_mmapped,
+						    span->cookie & ~GLIBC_COOKIE_MMAPPED),
+					  sink);
+	return glibc_walk_piece(glibc, CH_VEC_AT(&glibc->pieces, struct glibc_piece, span->cookie),
+				from, sink);
+}
+
+static struct ch_error *glibc_type(void *state, uint64_t type, struct ch_type *ret)
+{
+	(void)state;
+	*ret = (struct ch_type){ .name = type == GLIBC_TYPE_TCACHE ? "tcache structures" : "blocks",
+				 .basis = CH_BASIS_DERIVED };
+	return NULL;
+}
+
+static const struct ch_fact *glibc_facts(void *state, size_t *count_ret)
+{
+	struct glibc *glibc = state;
+
+	*count_ret = glibc->facts.count;
+	return glibc->facts.items;
+}
+
+const struct ch_walker ch_walker_glibc = {
+	.name = "glibc",
+	.summary = "GNU C library malloc, 2.17 to 2.44",
+	.priority = CH_WALKER_GENERIC,
+	.probe = glibc_probe,
+	.open = glibc_open,
+	.close = glibc_close,
+	.heaps = glibc_heaps,
+	.spans = glibc_spans,
+	.objects = glibc_objects,
+	.type = glibc_type,
+	.facts = glibc_facts,
+};
