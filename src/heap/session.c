@@ -1,4 +1,4 @@
-#include <coreheap/coreheap.h>
+#include "heap/session.h"
 
 #include <stdlib.h>
 
@@ -13,6 +13,7 @@ struct part {
 struct ch_session {
 	struct ch_context *ctx;
 	struct ch_session_options options;
+	const struct ch_walker *const *walkers;
 	struct ch_core *core;
 	struct ch_sym *sym;
 	struct ch_map *map;
@@ -29,6 +30,7 @@ struct ch_error *ch_session_open(struct ch_context *ctx, const char *path,
 	if (!session)
 		return &ch_enomem;
 	session->ctx = ctx;
+	session->walkers = chp_walkers;
 	if (options)
 		session->options = *options;
 	err = ch_core_open(ctx, path, &session->options.core, &session->core);
@@ -51,6 +53,11 @@ void ch_session_close(struct ch_session *session)
 	ch_error_destroy(session->sym_part.err);
 	ch_error_destroy(session->heaps_part.err);
 	free(session);
+}
+
+void chp_session_use_walkers(struct ch_session *session, const struct ch_walker *const *walkers)
+{
+	session->walkers = walkers;
 }
 
 struct ch_context *ch_session_context(const struct ch_session *session)
@@ -97,7 +104,8 @@ static struct ch_error *open_heaps(struct ch_session *session)
 	err = ch_map_create(session->core, sym, &session->map);
 	if (err)
 		return err;
-	return ch_heaps_open(session->core, sym, session->map, &session->heaps);
+	return chp_heaps_open_with(session->walkers, session->core, sym, session->map,
+				   &session->heaps);
 }
 
 struct ch_error *ch_session_heaps(struct ch_session *session, struct ch_heaps **ret)

@@ -169,7 +169,7 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 static struct ch_error *type(void *state, uint64_t id, struct ch_type *ret)
 {
 	(void)state;
-	ret->name = id == 1 ? "Apple" : id == 2 ? "Pear" : NULL;
+	ret->name = id == 1 ? "Apple" : id == 2 ? "Pear" : id == 9 ? TOY_EVIL_NAME : NULL;
 	ret->basis = CH_BASIS_RECORDED;
 	return NULL;
 }

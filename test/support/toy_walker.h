@@ -11,7 +11,7 @@
  * followed by blocks up to bump, each
  *
  *	u32 size	of the payload, which is padded to 8
- *	u16 type	0 = none, 1 = "Apple", 2 = "Pear"
+ *	u16 type	0 = none, 1 = "Apple", 2 = "Pear", 9 = TOY_EVIL_NAME
  *	u16 freed	0 or 1
  *
  * What lies between bump and the end of the mapping was never handed out.
@@ -21,7 +21,9 @@
 
 #include "heap/walker.h"
 
-#define TOY_MAGIC        "TOYPOOL1"
+#define TOY_MAGIC "TOYPOOL1"
+/** What a name from a core may hold. */
+#define TOY_EVIL_NAME    "\"x\"\n\033[31m\\<b>"
 #define TOY_HEADER_BYTES 16
 #define TOY_BLOCK_HEADER 8
 
