@@ -148,6 +148,14 @@ CH_PUBLIC const struct ch_module *ch_sym_modules(const struct ch_sym *sym, size_
 CH_PUBLIC const struct ch_module *ch_sym_module_at(const struct ch_sym *sym, uint64_t addr);
 
 /**
+ * Access rights that the module's program headers give to addr, as enum
+ * ch_segment_flags: RELRO is read only, holes between segments have none.
+ * False when the headers are not at hand.
+ */
+CH_PUBLIC bool ch_sym_module_rights(const struct ch_sym *sym, const struct ch_module *module,
+				    uint64_t addr, uint32_t *ret);
+
+/**
  * Nearest symbol at or below addr in its module (.symtab, .dynsym, separate
  * debug files; loaded at first use). False when there is none; then
  * module + offset is all that is known.

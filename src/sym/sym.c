@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 
@@ -94,6 +95,37 @@ struct ch_module *chp_module_among(const struct ch_sym *sym, size_t count, uint6
 const struct ch_module *ch_sym_module_at(const struct ch_sym *sym, uint64_t addr)
 {
 	return chp_module_among(sym, sym->modules.count, addr);
+}
+
+bool ch_sym_module_rights(const struct ch_sym *sym, const struct ch_module *module, uint64_t addr,
+			  uint32_t *ret)
+{
+	const struct ch_module *modules = sym->modules.items;
+	const struct ch_module_extra *extra =
+		CH_VEC_AT(&sym->extras, struct ch_module_extra, (size_t)(module - modules));
+	uint64_t at = addr - module->bias, start, end;
+	uint32_t i, rights = 0;
+
+	if (!extra->has_image || addr < module->start)
+		return false;
+	for (i = 0; i < extra->image.phdrs_count; i++) {
+		const Elf64_Phdr *phdr = &extra->image.phdrs[i];
+
+		start = ch_align_down(phdr->p_vaddr, CH_PAGE_BYTES);
+		end = ch_align_up(phdr->p_vaddr + phdr->p_memsz, CH_PAGE_BYTES);
+		if (at < start || at >= end)
+			continue;
+		if (phdr->p_type == PT_LOAD) {
+			rights = phdr->p_flags & (PF_R | PF_W | PF_X);
+		} else if (phdr->p_type == PT_GNU_RELRO &&
+			   at < ch_align_down(phdr->p_vaddr + phdr->p_memsz, CH_PAGE_BYTES)) {
+			/* _dl_protect_relro() rounds the end down */
+			*ret = PF_R;
+			return true;
+		}
+	}
+	*ret = rights;
+	return true;
 }
 
 char *chp_build_id_text(const uint8_t *id, uint32_t len, char *buf)
