@@ -58,6 +58,9 @@ enum ch_usage {
 	CH_USAGE_VSYSCALL,
 	CH_USAGE_OTHER,
 	CH_USAGE_RESERVE,
+	/** Writable and anonymous, but the dumper left its contents out: never
+	 * touched, or excluded by madvise. */
+	CH_USAGE_UNDUMPED,
 	CH_USAGE_ANON,
 	CH_USAGE_FREE,
 };
@@ -101,6 +104,11 @@ enum ch_region_flags {
 	CH_REGION_UNDUMPED = 1 << 3,
 	/** Backed by a private file mapping (so "p" is recorded). */
 	CH_REGION_PRIVATE_FILE = 1 << 4,
+	/** NT_FILE does not list every file mapping, or is missing: that this
+	 * region is private and anonymous is a guess. */
+	CH_REGION_TYPE_GUESSED = 1 << 5,
+	/** State and rights are not those of the segment, but concluded. */
+	CH_REGION_STATE_GUESSED = 1 << 6,
 };
 
 struct ch_region {
@@ -108,6 +116,8 @@ struct ch_region {
 	uint64_t start, end;
 	/** Bytes of it that the core holds. */
 	uint64_t in_core_bytes;
+	/** Bytes of it that the dumper wrote, but the truncated file lost. */
+	uint64_t lost_bytes;
 	enum ch_usage usage;
 	enum ch_memtype type;
 	enum ch_state state;

@@ -12,12 +12,13 @@
 /* arch/x86/include/uapi/asm/vsyscall.h, VSYSCALL_ADDR */
 #define VSYSCALL_ADDR 0xffffffffff600000ULL
 
-/* Cursor over segments and file mappings, both ascending. */
+/* Cursor over segments, file mappings and modules, all ascending. */
 struct cutter {
 	struct ch_map *map;
 	const struct ch_segment *segments;
 	const struct ch_file_map *files;
-	size_t segments_count, files_count, segment, file;
+	const struct ch_module *modules;
+	size_t segments_count, files_count, modules_count, segment, file, module;
 };
 
 static struct ch_error *add_piece(struct cutter *cutter, uint64_t start, uint64_t end,
@@ -31,12 +32,13 @@ static struct ch_error *add_piece(struct cutter *cutter, uint64_t start, uint64_
 	region = &piece->region;
 	region->start = start;
 	region->end = end;
-	piece->present_end = start;
+	piece->present_end = piece->recorded_end = start;
 	region->prot = CH_PROT_UNKNOWN;
 	region->state = CH_STATE_COMMIT;
 	if (segment) {
 		region->prot = segment->flags;
 		piece->present_end = ch_min(ch_max(segment->present_end, start), end);
+		piece->recorded_end = ch_min(ch_max(segment->recorded_end, start), end);
 		if (segment->flags == CH_PROT_NONE && segment->recorded_end == segment->start)
 			region->state = CH_STATE_RESERVE;
 		if ((segment->flags & CH_SEGMENT_WRITE) && segment->recorded_end <= start)
@@ -58,7 +60,26 @@ static uint64_t next_edge(uint64_t at, uint64_t start, uint64_t end, uint64_t ed
 	return ch_min(edge, start > at ? start : end);
 }
 
-/* Cut [0, space_end) at every edge of a segment or a file mapping. */
+/*
+ * Edges of the pages of .bss: the kernel merges .bss with whatever anonymous
+ * memory comes to lie above it (brk without randomisation, a mapping).
+ */
+static uint64_t next_bss_edge(struct cutter *c, uint64_t at, uint64_t edge)
+{
+	const struct ch_module *module;
+	uint64_t end;
+
+	for (; c->module < c->modules_count; c->module++) {
+		module = &c->modules[c->module];
+		end = ch_align_up(module->bss_end, CH_PAGE_BYTES);
+		if (module->bss_start < module->bss_end && end > at)
+			return next_edge(at, ch_align_up(module->bss_start, CH_PAGE_BYTES), end,
+					 edge);
+	}
+	return edge;
+}
+
+/* Cut [0, space_end) at every edge of a segment, a file mapping or .bss. */
 static struct ch_error *cut_all(struct cutter *c)
 {
 	uint64_t at = 0, edge, limit = c->map->space_end;
@@ -78,6 +99,7 @@ static struct ch_error *cut_all(struct cutter *c)
 			edge = next_edge(at, segment->start, segment->end, edge);
 		if (file)
 			edge = next_edge(at, file->start, file->end, edge);
+		edge = next_bss_edge(c, at, edge);
 		segment = segment && segment->start <= at ? segment : NULL;
 		file = file && file->start <= at ? file : NULL;
 		if (segment || file) {
@@ -145,6 +167,7 @@ struct ch_error *chp_map_cut(struct ch_map *map)
 
 	cutter.segments = ch_core_segments(map->core, &cutter.segments_count);
 	cutter.files = ch_core_file_maps(map->core, &cutter.files_count);
+	cutter.modules = ch_sym_modules(map->sym, &cutter.modules_count);
 	find_space_end(&cutter);
 	find_vsyscall(map);
 	return cut_all(&cutter);

@@ -100,49 +100,80 @@ static int compare_claims(const void *a, const void *b)
 
 static bool is_better(const struct ch_stored_claim *x, const struct ch_stored_claim *y)
 {
-	return !y || x->rank < y->rank || (x->rank == y->rank && x->order < y->order);
+	return x->rank < y->rank || (x->rank == y->rank && x->order < y->order);
 }
 
-/* Claims sorted by start, and those under way at the sweep's position. */
+/* Claims sorted by start, and a heap, best on top, of those that began at or
+ * below the sweep's position. Many may meet in a damaged core. */
 struct sweep {
 	const struct ch_stored_claim *claims;
 	size_t count, next;
 	/* of const struct ch_stored_claim * */
-	struct ch_vec active;
+	struct ch_vec heap;
 };
 
+static void swap(const struct ch_stored_claim **a, const struct ch_stored_claim **b)
+{
+	const struct ch_stored_claim *old = *a;
+
+	*a = *b;
+	*b = old;
+}
+
+static struct ch_error *heap_push(struct ch_vec *heap, const struct ch_stored_claim *claim)
+{
+	const struct ch_stored_claim **slot = ch_vec_push(heap), **items = heap->items;
+	size_t i = heap->count - 1;
+
+	if (!slot)
+		return &ch_enomem;
+	*slot = claim;
+	for (; i && is_better(items[i], items[(i - 1) / 2]); i = (i - 1) / 2)
+		swap(&items[i], &items[(i - 1) / 2]);
+	return NULL;
+}
+
+static void heap_pop(struct ch_vec *heap)
+{
+	const struct ch_stored_claim **items = heap->items;
+	size_t i = 0, child, count = --heap->count;
+
+	items[0] = items[count];
+	for (child = 1; child < count; child = 2 * i + 1) {
+		if (child + 1 < count && is_better(items[child + 1], items[child]))
+			child++;
+		if (!is_better(items[child], items[i]))
+			return;
+		swap(&items[i], &items[child]);
+		i = child;
+	}
+}
+
 /*
- * The best claim at addr, and in *until_ret how far nothing changes. Claims
- * rarely meet, so the active list stays short.
+ * The best claim at addr, or NULL, and in *until_ret how far nothing changes.
+ * A claim that ended is dropped when it comes to the top.
  */
 static struct ch_error *best_at(struct sweep *sweep, uint64_t addr, uint64_t *until_ret,
 				const struct ch_stored_claim **ret)
 {
-	const struct ch_stored_claim **active, *best = NULL;
-	uint64_t until = UINT64_MAX;
-	size_t i, kept = 0;
+	const struct ch_stored_claim *const *top;
+	struct ch_error *err;
 
 	for (; sweep->next < sweep->count && sweep->claims[sweep->next].claim.start <= addr;
 	     sweep->next++) {
-		active = ch_vec_push(&sweep->active);
-		if (!active)
-			return &ch_enomem;
-		*active = &sweep->claims[sweep->next];
+		err = heap_push(&sweep->heap, &sweep->claims[sweep->next]);
+		if (err)
+			return err;
 	}
+	top = sweep->heap.items;
+	while (sweep->heap.count && top[0]->claim.end <= addr)
+		heap_pop(&sweep->heap);
+	*until_ret = UINT64_MAX;
 	if (sweep->next < sweep->count)
-		until = sweep->claims[sweep->next].claim.start;
-	active = sweep->active.items;
-	for (i = 0; i < sweep->active.count; i++) {
-		if (active[i]->claim.end <= addr)
-			continue;
-		active[kept++] = active[i];
-		until = ch_min(until, active[i]->claim.end);
-		if (is_better(active[i], best))
-			best = active[i];
-	}
-	sweep->active.count = kept;
-	*until_ret = until;
-	*ret = best;
+		*until_ret = sweep->claims[sweep->next].claim.start;
+	*ret = sweep->heap.count ? top[0] : NULL;
+	if (*ret)
+		*until_ret = ch_min(*until_ret, (*ret)->claim.end);
 	return NULL;
 }
 
@@ -155,6 +186,8 @@ static void apply(struct ch_region *region, const struct ch_stored_claim *stored
 		region->flags |= CH_REGION_GUARD;
 	if (stored->claim.reserved) {
 		region->state = CH_STATE_RESERVE;
+		if (region->prot != CH_PROT_NONE)
+			region->flags |= CH_REGION_STATE_GUESSED;
 		region->prot = CH_PROT_NONE;
 		region->flags &= ~(uint32_t)CH_REGION_UNDUMPED;
 	}
@@ -175,6 +208,9 @@ static struct ch_error *emit(struct ch_vec *regions, const struct ch_piece *piec
 		region->backing_off += start - piece->region.start;
 	if (piece->present_end > start)
 		region->in_core_bytes = ch_min(piece->present_end, end) - start;
+	if (piece->recorded_end > start)
+		region->lost_bytes =
+			ch_min(piece->recorded_end, end) - start - region->in_core_bytes;
 	if (stored)
 		apply(region, stored);
 	return NULL;
@@ -210,9 +246,9 @@ struct ch_error *chp_map_lay_claims(struct ch_map *map, struct ch_vec *regions)
 	ch_vec_sort(&map->claims, compare_claims);
 	sweep = (struct sweep){ .claims = map->claims.items,
 				.count = map->claims.count,
-				.active = CH_VEC(const struct ch_stored_claim *) };
+				.heap = CH_VEC(const struct ch_stored_claim *) };
 	for (i = 0; !err && i < map->pieces.count; i++)
 		err = lay_piece(&sweep, &pieces[i], regions);
-	ch_vec_deinit(&sweep.active);
+	ch_vec_deinit(&sweep.heap);
 	return err;
 }

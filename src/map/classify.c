@@ -10,6 +10,8 @@
  * (arch/x86/kernel/process.c, arch_randomize_brk: 32 MiB; 1 GiB for PIE on
  * aarch64). */
 #define BRK_DISTANCE_MAX (1ULL << 30)
+/* Bytes compared at a time, so that a reading of much memory ends early. */
+#define ZERO_BLOCK_BYTES (64U << 10)
 /* createdump's page that was never mapped: see core/producer.c */
 #define DIAGINFO_ADDR 0x7ffffff10000ULL
 
@@ -21,11 +23,27 @@ static const struct path_row {
 } path_rows[] = {
 	{ "/memfd:", CH_USAGE_MEMFD },      { "/dev/zero", CH_USAGE_SHM },
 	{ "/SYSV", CH_USAGE_SHM },          { "/dev/shm/", CH_USAGE_SHM },
-	{ "/anon_hugepage", CH_USAGE_SHM }, { "/[aio]", CH_USAGE_FILE },
+	{ "/anon_hugepage", CH_USAGE_SHM }, { "/[aio]", CH_USAGE_OTHER },
 };
 
-static void classify_file(struct ch_region *region, const struct ch_module *module)
+/* Rights of a piece that no segment records, from the ELF headers. */
+static void set_rights(const struct ch_sym *sym, struct ch_region *region,
+		       const struct ch_module *module)
 {
+	uint32_t rights;
+
+	if (!(region->flags & CH_REGION_NO_SEGMENT) ||
+	    !ch_sym_module_rights(sym, module, region->start, &rights))
+		return;
+	region->prot = rights;
+	region->flags |= CH_REGION_STATE_GUESSED;
+	if (rights == CH_PROT_NONE)
+		region->state = CH_STATE_RESERVE;
+}
+
+static void classify_file(const struct ch_sym *sym, struct ch_region *region)
+{
+	const struct ch_module *module = ch_sym_module_at(sym, region->start);
 	size_t i;
 
 	region->basis = CH_BASIS_RECORDED;
@@ -34,6 +52,7 @@ static void classify_file(struct ch_region *region, const struct ch_module *modu
 		region->usage = module->kind == CH_MODULE_EXE ? CH_USAGE_EXE : CH_USAGE_LIB;
 		region->flags |= CH_REGION_PRIVATE_FILE;
 		region->owner = module->name;
+		set_rights(sym, region, module);
 		return;
 	}
 	region->type = CH_MEMTYPE_MAPPED;
@@ -67,16 +86,22 @@ static bool classify_bss(struct ch_region *region, const struct ch_region *below
 	region->usage = CH_USAGE_BSS;
 	region->type = CH_MEMTYPE_IMAGE;
 	region->owner = module->name;
-	region->flags &= ~(uint32_t)CH_REGION_UNDUMPED;
+	region->flags &= ~(uint32_t)CH_REGION_TYPE_GUESSED;
 	return true;
+}
+
+bool chp_map_is_zero(const uint8_t *bytes, size_t len)
+{
+	/* each byte equals the one before it, and the first is zero */
+	return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
 }
 
 /* Whether the core holds nothing but zeros for a piece. */
 static bool is_zero(const struct ch_core *core, const struct ch_piece *piece)
 {
-	uint64_t at = piece->region.start, word;
+	uint64_t at = piece->region.start;
+	size_t len = 0, done, n;
 	const uint8_t *p;
-	size_t len = 0, i;
 
 	if (piece->present_end < piece->region.end)
 		return false;
@@ -85,14 +110,11 @@ static bool is_zero(const struct ch_core *core, const struct ch_piece *piece)
 		if (!p)
 			return false;
 		len = ch_min(len, piece->region.end - at);
-		for (i = 0; i + 8 <= len; i += 8) {
-			memcpy(&word, p + i, 8);
-			if (word)
+		for (done = 0; done < len; done += n) {
+			n = ch_min(len - done, ZERO_BLOCK_BYTES);
+			if (!chp_map_is_zero(p + done, n))
 				return false;
 		}
-		for (; i < len; i++)
-			if (p[i])
-				return false;
 		at += len;
 	}
 	return true;
@@ -108,16 +130,30 @@ static bool is_gcore_reserve(const struct ch_map *map, const struct ch_piece *pi
 	       piece->region.prot == CH_SEGMENT_READ && is_zero(map->core, piece);
 }
 
-static void classify_anon(struct ch_map *map, struct ch_piece *piece, const struct ch_region *below)
+/* Whether NT_FILE names every file mapping, so that the rest is anonymous:
+ * createdump writes modules only (dotnet/runtime 9.0, src/coreclr/debug/createdump/
+ * dumpwriterelf.cpp, WriteNTFileInfo). */
+static bool lists_all_files(const struct ch_core *core)
+{
+	size_t count;
+
+	ch_core_file_maps(core, &count);
+	return count && ch_core_producer(core) != CH_PRODUCER_CREATEDUMP;
+}
+
+static void classify_anon(struct ch_map *map, struct ch_piece *piece, const struct ch_region *below,
+			  bool all_files)
 {
 	struct ch_region *region = &piece->region;
 
 	region->type = CH_MEMTYPE_PRIVATE;
+	if (!all_files)
+		region->flags |= CH_REGION_TYPE_GUESSED;
 	if (classify_bss(region, below, ch_sym_module_at(map->sym, region->start)))
 		return;
 	piece->claimable = true;
-	region->basis = CH_BASIS_RECORDED;
-	region->usage = CH_USAGE_ANON;
+	region->basis = all_files ? CH_BASIS_RECORDED : CH_BASIS_HEURISTIC;
+	region->usage = region->flags & CH_REGION_UNDUMPED ? CH_USAGE_UNDUMPED : CH_USAGE_ANON;
 	if (region->state == CH_STATE_RESERVE) {
 		region->usage = CH_USAGE_RESERVE;
 	} else if (is_gcore_reserve(map, piece)) {
@@ -125,6 +161,7 @@ static void classify_anon(struct ch_map *map, struct ch_piece *piece, const stru
 		region->state = CH_STATE_RESERVE;
 		region->prot = CH_PROT_NONE;
 		region->basis = CH_BASIS_HEURISTIC;
+		region->flags |= CH_REGION_STATE_GUESSED;
 	}
 }
 
@@ -134,6 +171,7 @@ static void set_special(struct ch_piece *piece, enum ch_usage usage, enum ch_bas
 	piece->region.usage = usage;
 	piece->region.basis = basis;
 	piece->region.owner = owner;
+	piece->region.flags &= ~(uint32_t)CH_REGION_TYPE_GUESSED;
 	piece->claimable = false;
 }
 
@@ -150,8 +188,6 @@ static void classify_vdso(struct ch_map *map)
 	piece = chp_map_piece_at(map, addr);
 	if (!piece || piece->region.start != addr || piece->region.backing)
 		return;
-	piece->region.state = CH_STATE_COMMIT;
-	piece->region.type = CH_MEMTYPE_PRIVATE;
 	set_special(piece, CH_USAGE_VDSO, CH_BASIS_DERIVED, "[vdso]");
 	for (index = (size_t)(piece - pieces); index-- > 0; piece = &pieces[index]) {
 		struct ch_region *region = &pieces[index].region;
@@ -162,16 +198,25 @@ static void classify_vdso(struct ch_map *map)
 			return;
 		region->state = CH_STATE_COMMIT;
 		region->prot = CH_SEGMENT_READ;
+		region->flags &= ~(uint32_t)CH_REGION_STATE_GUESSED;
 		set_special(&pieces[index], CH_USAGE_VVAR, CH_BASIS_HEURISTIC, "[vvar]");
 	}
 }
 
-/* brk memory begins some way above the executable, below everything mapped. */
+static bool is_brk_like(const struct ch_piece *piece)
+{
+	return piece->claimable && (piece->region.prot & CH_SEGMENT_WRITE) &&
+	       (piece->region.usage == CH_USAGE_ANON || piece->region.usage == CH_USAGE_UNDUMPED);
+}
+
+/* brk memory begins some way above the executable, below everything mapped.
+ * It is one range, if in several pieces. */
 static void classify_brk(struct ch_map *map)
 {
+	struct ch_piece *pieces = map->pieces.items;
 	const struct ch_module *modules;
-	struct ch_piece *piece;
 	size_t count, i, index;
+	uint64_t end;
 
 	modules = ch_sym_modules(map->sym, &count);
 	for (i = 0; i < count && modules[i].kind != CH_MODULE_EXE; i++)
@@ -179,32 +224,35 @@ static void classify_brk(struct ch_map *map)
 	if (i == count)
 		return;
 	index = chp_map_piece_after(map, modules[i].end);
-	if (index >= map->pieces.count)
+	if (index >= map->pieces.count || !is_brk_like(&pieces[index]) ||
+	    pieces[index].region.start < modules[i].end ||
+	    pieces[index].region.start - modules[i].end > BRK_DISTANCE_MAX)
 		return;
-	piece = CH_VEC_AT(&map->pieces, struct ch_piece, index);
-	if (!piece->claimable || !(piece->region.prot & CH_SEGMENT_WRITE) ||
-	    piece->region.usage != CH_USAGE_ANON ||
-	    piece->region.start - modules[i].end > BRK_DISTANCE_MAX)
-		return;
-	piece->region.usage = CH_USAGE_HEAP;
-	piece->region.basis = CH_BASIS_HEURISTIC;
-	piece->region.owner = "brk";
+	do {
+		pieces[index].region.usage = CH_USAGE_HEAP;
+		pieces[index].region.basis = CH_BASIS_HEURISTIC;
+		pieces[index].region.owner = "brk";
+		end = pieces[index++].region.end;
+	} while (index < map->pieces.count && pieces[index].region.start == end &&
+		 is_brk_like(&pieces[index]));
 }
 
 void chp_map_classify(struct ch_map *map)
 {
 	struct ch_piece *pieces = map->pieces.items, *piece;
+	bool all_files = lists_all_files(map->core);
 	size_t i;
 
 	for (i = 0; i < map->pieces.count; i++) {
 		piece = &pieces[i];
 		if (piece->region.backing) {
-			classify_file(&piece->region,
-				      ch_sym_module_at(map->sym, piece->region.start));
-			/* hugetlb heaps of malloc have a name of the kernel's */
-			piece->claimable = piece->region.usage == CH_USAGE_SHM;
+			classify_file(map->sym, &piece->region);
+			/* hugetlb heaps of malloc have a name of the kernel's, code of
+			 * .NET a memfd */
+			piece->claimable = piece->region.usage == CH_USAGE_SHM ||
+					   piece->region.usage == CH_USAGE_MEMFD;
 		} else {
-			classify_anon(map, piece, i ? &pieces[i - 1].region : NULL);
+			classify_anon(map, piece, i ? &pieces[i - 1].region : NULL, all_files);
 		}
 	}
 	piece = chp_map_piece_at(map, DIAGINFO_ADDR);

@@ -11,13 +11,14 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* Whether b continues a: everything people can see is equal. */
+/* Whether b continues a: everything people can see is equal, and a file goes on. */
 static bool can_join(const struct ch_region *a, const struct ch_region *b)
 {
 	return a->end == b->start && a->usage == b->usage && a->type == b->type &&
 	       a->state == b->state && a->prot == b->prot && a->flags == b->flags &&
-	       a->basis == b->basis && same_text(a->backing, b->backing) &&
-	       same_text(a->owner, b->owner);
+	       a->basis == b->basis && same_text(a->owner, b->owner) &&
+	       same_text(a->backing, b->backing) &&
+	       (!a->backing || b->backing_off - a->backing_off == b->start - a->start);
 }
 
 static struct ch_error *add_gap(struct ch_vec *regions, uint64_t start, uint64_t end)
@@ -50,6 +51,7 @@ static struct ch_error *append(struct ch_vec *regions, const struct ch_region *n
 		if (can_join(last, next)) {
 			last->end = next->end;
 			last->in_core_bytes += next->in_core_bytes;
+			last->lost_bytes += next->lost_bytes;
 			return NULL;
 		}
 	}

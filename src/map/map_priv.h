@@ -14,10 +14,11 @@
 
 /** A stretch of mapped memory from one segment and at most one file mapping. */
 struct ch_piece {
-	/** Everything but in_core_bytes. */
+	/** Everything but in_core_bytes and lost_bytes. */
 	struct ch_region region;
-	/** End of the bytes that the core holds: region.start when none. */
-	uint64_t present_end;
+	/** End of the bytes that the core holds, and of those that the dumper
+	 * wrote: region.start when none. */
+	uint64_t present_end, recorded_end;
 	/** Higher layers may say what it is. */
 	bool claimable;
 };
@@ -67,13 +68,16 @@ CH_MUST_CHECK struct ch_error *chp_map_keep_claim(struct ch_map *map, const stru
 /** Lay claims over pieces: regions, not coalesced, without gaps. */
 CH_MUST_CHECK struct ch_error *chp_map_lay_claims(struct ch_map *map, struct ch_vec *regions);
 
+/** Whether len bytes are zero. */
+bool chp_map_is_zero(const uint8_t *bytes, size_t len);
+
 /** Index of the first piece that ends above addr; pieces.count if none. */
 size_t chp_map_piece_after(const struct ch_map *map, uint64_t addr);
 /** The piece that holds addr, or NULL. */
 struct ch_piece *chp_map_piece_at(const struct ch_map *map, uint64_t addr);
 
 /** Rank of an ordinary claim, and of a stack found only by a stack pointer:
- * a coroutine'"'"'s stack is a heap block first. */
+ * a coroutine's stack is a heap block first. */
 #define CH_RANK(usage)        ((uint32_t)(usage)*2)
 #define CH_RANK_GUESSED_STACK (CH_RANK(CH_USAGE_MMAP_CHUNK) + 1)
 

@@ -27,6 +27,7 @@ static const struct usage_row {
 	[CH_USAGE_VSYSCALL] = { "vsyscall", "Other" },
 	[CH_USAGE_OTHER] = { "other", "Other" },
 	[CH_USAGE_RESERVE] = { "reserve", "<unknown>" },
+	[CH_USAGE_UNDUMPED] = { "undumped", "<unknown>" },
 	[CH_USAGE_ANON] = { "anon", "<unknown>" },
 	[CH_USAGE_FREE] = { "free", "Free" },
 };

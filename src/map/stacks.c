@@ -15,12 +15,28 @@
 #define PTHREAD_BYTES_MIN 0x700
 #define STACK_BYTES_MAX   (1ULL << 40)
 #define GUARD_BYTES_MAX   (1ULL << 20)
+/* How far below the end of a stack a descriptor is looked for: on aarch64
+ * static TLS lies between. */
+#define DESCRIPTOR_BYTES_MAX 16384
+#define SIZES_MAX            8
 
 struct stack {
 	/** Usable part, guard below it: guard_start == start when none. */
 	uint64_t guard_start, start, end;
 	enum ch_basis basis;
 	uint32_t rank;
+};
+
+/* What looking for stacks needs. */
+struct finder {
+	struct ch_map *map;
+	/* Upper estimate of the static TLS of a thread. */
+	uint64_t tls_bytes;
+	/* of struct ch_stack_range, ascending */
+	struct ch_vec mappings;
+	/* Sizes of the stacks of living threads, guards included. */
+	uint64_t sizes[SIZES_MAX];
+	size_t sizes_count;
 };
 
 /* Whether three words of a thread's descriptor are its stack. */
@@ -64,31 +80,89 @@ static bool find_pthread_stack(const struct ch_map *map, const struct ch_thread 
 	return false;
 }
 
-/* The mapping that holds an address, as a stack. */
-static bool find_mapped_stack(const struct ch_map *map, uint64_t addr, struct stack *ret)
+/*
+ * Writable anonymous mappings. createdump writes one segment for each run of
+ * pages, so there neighbours with the same rights belong together.
+ */
+static struct ch_error *find_mappings(struct finder *finder)
 {
-	size_t index = chp_map_piece_after(map, addr);
+	const struct ch_map *map = finder->map;
+	bool runs = ch_core_producer(map->core) == CH_PRODUCER_CREATEDUMP;
 	const struct ch_piece *pieces = map->pieces.items;
-	const struct ch_region *region, *below;
+	struct ch_stack_range *last = NULL;
+	uint32_t prot = 0;
+	size_t i;
 
-	if (index >= map->pieces.count || pieces[index].region.start > addr)
+	for (i = 0; i < map->pieces.count; i++) {
+		const struct ch_region *region = &pieces[i].region;
+
+		if (!pieces[i].claimable || !(region->prot & CH_SEGMENT_WRITE))
+			continue;
+		if (runs && last && last->end == region->start && prot == region->prot) {
+			last->end = region->end;
+			continue;
+		}
+		last = ch_vec_push(&finder->mappings);
+		if (!last)
+			return &ch_enomem;
+		last->start = region->start;
+		last->end = region->end;
+		prot = region->prot;
+	}
+	return NULL;
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct ch_stack_range *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* The last of ascending ranges that starts at or below addr, or NULL. */
+static const struct ch_stack_range *range_below(const struct ch_vec *ranges, uint64_t addr)
+{
+	const struct ch_stack_range *items = ranges->items;
+	size_t low = 0, high = ranges->count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (items[mid].start <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low ? &items[low - 1] : NULL;
+}
+
+/* Start of the memory without access directly below start, or start. */
+static uint64_t find_guard(const struct ch_map *map, uint64_t start)
+{
+	const struct ch_piece *below = start ? chp_map_piece_at(map, start - 1) : NULL;
+
+	if (below && below->region.usage == CH_USAGE_RESERVE &&
+	    below->region.end - below->region.start <= GUARD_BYTES_MAX)
+		return below->region.start;
+	return start;
+}
+
+/* The mapping that holds an address, as a stack. */
+static bool find_mapped_stack(const struct finder *finder, uint64_t addr, struct stack *ret)
+{
+	const struct ch_stack_range *mapping = range_below(&finder->mappings, addr);
+
+	if (!mapping || addr >= mapping->end)
 		return false;
-	region = &pieces[index].region;
-	if (!(region->prot & CH_SEGMENT_WRITE) || !pieces[index].claimable)
-		return false;
-	ret->guard_start = ret->start = region->start;
-	ret->end = region->end;
+	ret->guard_start = find_guard(finder->map, mapping->start);
+	ret->start = mapping->start;
+	ret->end = mapping->end;
 	ret->basis = CH_BASIS_HEURISTIC;
 	ret->rank = CH_RANK_GUESSED_STACK;
-	below = index ? &pieces[index - 1].region : NULL;
-	if (below && below->end == region->start && below->usage == CH_USAGE_RESERVE &&
-	    below->end - below->start <= GUARD_BYTES_MAX)
-		ret->guard_start = below->start;
 	return true;
 }
 
 /* The main thread's stack also holds what the kernel put there at exec. */
-static bool find_main_stack(const struct ch_map *map, const struct ch_thread *thread,
+static bool find_main_stack(const struct finder *finder, const struct ch_thread *thread,
 			    struct stack *ret)
 {
 	static const uint64_t types[] = { AT_RANDOM, AT_EXECFN, AT_PLATFORM };
@@ -96,7 +170,8 @@ static bool find_main_stack(const struct ch_map *map, const struct ch_thread *th
 	size_t i;
 
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		if (!ch_core_auxv(map->core, types[i], &addr) || !find_mapped_stack(map, addr, ret))
+		if (!ch_core_auxv(finder->map->core, types[i], &addr) ||
+		    !find_mapped_stack(finder, addr, ret))
 			continue;
 		if (thread && (thread->sp < ret->start || thread->sp >= ret->end))
 			return false;
@@ -189,9 +264,21 @@ static struct ch_error *claim_tls(struct ch_map *map, const struct ch_thread *th
 	return claim(map, tls.start, tls.end, CH_USAGE_TLS, &tls, owner);
 }
 
-static struct ch_error *add_thread(struct ch_map *map, const struct ch_thread *thread,
-				   uint64_t tls_bytes)
+static void note_size(struct finder *finder, const struct stack *stack)
 {
+	uint64_t bytes = stack->end - stack->guard_start;
+	size_t i;
+
+	for (i = 0; i < finder->sizes_count; i++)
+		if (finder->sizes[i] == bytes)
+			return;
+	if (i < SIZES_MAX)
+		finder->sizes[finder->sizes_count++] = bytes;
+}
+
+static struct ch_error *add_thread(struct finder *finder, const struct ch_thread *thread)
+{
+	struct ch_map *map = finder->map;
 	struct ch_stack_range *range = ch_vec_push(&map->stacks);
 	struct stack stack = { 0 };
 	struct ch_error *err;
@@ -200,31 +287,109 @@ static struct ch_error *add_thread(struct ch_map *map, const struct ch_thread *t
 	if (!range)
 		return &ch_enomem;
 	snprintf(owner, sizeof(owner), "thread %u", thread->tid);
-	if (!find_pthread_stack(map, thread, &stack) && !find_main_stack(map, thread, &stack) &&
-	    !find_mapped_stack(map, thread->sp, &stack))
-		return claim_tls(map, thread, NULL, tls_bytes);
+	if (find_pthread_stack(map, thread, &stack))
+		note_size(finder, &stack);
+	else if (!find_main_stack(finder, thread, &stack) &&
+		 !find_mapped_stack(finder, thread->sp, &stack))
+		return claim_tls(map, thread, NULL, finder->tls_bytes);
 	range->start = stack.start;
 	range->end = stack.end;
 	err = claim_stack(map, &stack, owner);
-	return err ? err : claim_tls(map, thread, &stack, tls_bytes);
+	return err ? err : claim_tls(map, thread, &stack, finder->tls_bytes);
 }
 
-struct ch_error *chp_map_add_stacks(struct ch_map *map)
+/* Whether a descriptor near the end says that [guard_start, end) is its stack. */
+static bool has_descriptor(const struct ch_core *core, uint64_t guard_start, uint64_t start,
+			   uint64_t end)
 {
-	uint64_t tls_bytes = static_tls_bytes(map);
+	uint64_t at = ch_align_down(ch_max(start, end - ch_min(end, DESCRIPTOR_BYTES_MAX)), 8);
+	uint64_t size, guard, first;
+
+	for (; at + 24 <= end; at += 8)
+		if (ch_core_read_u64(core, at, &first) && first == guard_start &&
+		    ch_core_read_u64(core, at + 8, &size) && size == end - guard_start &&
+		    ch_core_read_u64(core, at + 16, &guard) && guard == start - guard_start)
+			return true;
+	return false;
+}
+
+/*
+ * glibc keeps the stacks of threads that ended, with guard and descriptor, for
+ * the next ones (nptl/allocatestack.c, get_cached_stack). The kernel may have
+ * merged what lies above: the sizes of other stacks say where one ends.
+ */
+static bool find_cached_stack(const struct finder *finder, const struct ch_stack_range *mapping,
+			      struct stack *ret)
+{
+	uint64_t guard_start = find_guard(finder->map, mapping->start), end;
+	size_t i;
+
+	if (guard_start == mapping->start)
+		return false;
+	for (i = 0; i <= finder->sizes_count; i++) {
+		end = i ? guard_start + finder->sizes[i - 1] : mapping->end;
+		if (end <= mapping->start || end > mapping->end ||
+		    !has_descriptor(finder->map->core, guard_start, mapping->start, end))
+			continue;
+		*ret = (struct stack){ .guard_start = guard_start,
+				       .start = mapping->start,
+				       .end = end,
+				       .basis = CH_BASIS_DERIVED,
+				       .rank = CH_RANK(CH_USAGE_STACK) };
+		return true;
+	}
+	return false;
+}
+
+static struct ch_error *add_cached_stacks(struct finder *finder)
+{
+	const struct ch_stack_range *mappings = finder->mappings.items, *live;
+	struct ch_vec sorted = CH_VEC(struct ch_stack_range);
+	struct ch_map *map = finder->map;
+	struct ch_error *err = NULL;
+	struct stack stack;
+	size_t i;
+
+	if (!ch_vec_reserve(&sorted, map->stacks.count))
+		return &ch_enomem;
+	for (i = 0; i < map->stacks.count; i++)
+		*(struct ch_stack_range *)ch_vec_push(&sorted) =
+			*CH_VEC_AT(&map->stacks, struct ch_stack_range, i);
+	ch_vec_sort(&sorted, compare_ranges);
+	for (i = 0; !err && i < finder->mappings.count; i++) {
+		live = range_below(&sorted, mappings[i].start);
+		if ((!live || live->start != mappings[i].start) &&
+		    find_cached_stack(finder, &mappings[i], &stack))
+			err = claim_stack(map, &stack, "no thread (kept for reuse)");
+	}
+	ch_vec_deinit(&sorted);
+	return err;
+}
+
+static struct ch_error *add_stacks(struct finder *finder)
+{
 	const struct ch_thread *threads;
 	struct stack stack = { 0 };
 	struct ch_error *err;
 	size_t count, i;
 
-	threads = ch_core_threads(map->core, &count);
-	for (i = 0; i < count; i++) {
-		err = add_thread(map, &threads[i], tls_bytes);
-		if (err)
-			return err;
-	}
+	err = find_mappings(finder);
+	threads = ch_core_threads(finder->map->core, &count);
+	for (i = 0; !err && i < count; i++)
+		err = add_thread(finder, &threads[i]);
 	/* The main thread may have ended, or its registers may be missing. */
-	if (find_main_stack(map, NULL, &stack))
-		return claim_stack(map, &stack, "main thread");
-	return NULL;
+	if (!err && find_main_stack(finder, NULL, &stack))
+		err = claim_stack(finder->map, &stack, "main thread");
+	return err ? err : add_cached_stacks(finder);
+}
+
+struct ch_error *chp_map_add_stacks(struct ch_map *map)
+{
+	struct finder finder = { .map = map,
+				 .tls_bytes = static_tls_bytes(map),
+				 .mappings = CH_VEC(struct ch_stack_range) };
+	struct ch_error *err = add_stacks(&finder);
+
+	ch_vec_deinit(&finder.mappings);
+	return err;
 }
