@@ -193,6 +193,144 @@ CH_PUBLIC const char *ch_memtype_name(enum ch_memtype type);
 CH_PUBLIC const char *ch_state_name(enum ch_state state);
 CH_PUBLIC const char *ch_basis_name(enum ch_basis basis);
 
+/** Access rights as WinDbg knows them. */
+enum ch_protect {
+	CH_PROTECT_NOACCESS,
+	CH_PROTECT_READONLY,
+	CH_PROTECT_READWRITE,
+	CH_PROTECT_WRITECOPY,
+	CH_PROTECT_EXECUTE,
+	CH_PROTECT_EXECUTE_READ,
+	CH_PROTECT_EXECUTE_READWRITE,
+	CH_PROTECT_EXECUTE_WRITECOPY,
+	CH_PROTECT_UNKNOWN,
+};
+#define CH_PROTECT_COUNT (CH_PROTECT_UNKNOWN + 1)
+
+/**
+ * Rights of a region; the two WRITECOPY are used only when windbg: for private
+ * file mappings that can be written.
+ */
+CH_PUBLIC enum ch_protect ch_region_protect(const struct ch_region *region, bool windbg);
+/** "PAGE_READWRITE"; "unknown" for UNKNOWN. Static. */
+CH_PUBLIC const char *ch_protect_name(enum ch_protect protect);
+
+/**
+ * Rights as /proc/PID/maps writes them: "rw-p", "r--s", "---p"; "p?" at the end
+ * where a core does not tell private from shared, "???" for unknown rights.
+ * Static.
+ */
+CH_PUBLIC const char *ch_region_native_protect(const struct ch_region *region);
+
+/** Why bytes of a region are not in the core. */
+enum ch_missing {
+	/** Written by the dumper, lost with the end of the file. */
+	CH_MISSING_TRUNCATED,
+	/** Pages of a file: the dumper left them to the file. */
+	CH_MISSING_FILE,
+	/** Mapped by NT_FILE, without a segment. */
+	CH_MISSING_NO_SEGMENT,
+	/** Private memory never touched, or excluded by madvise. */
+	CH_MISSING_UNTOUCHED_OR_DONTDUMP,
+	/** Shared memory that the dump filter left out. */
+	CH_MISSING_SHARED,
+	/** Memory of the kernel ([vvar]). */
+	CH_MISSING_KERNEL,
+	/** No contents to write: address space only. */
+	CH_MISSING_RESERVED,
+};
+#define CH_MISSING_COUNT (CH_MISSING_RESERVED + 1)
+
+/** Reason for the bytes of a busy region that are neither in the core nor lost. */
+CH_PUBLIC enum ch_missing ch_region_missing(const struct ch_region *region);
+/** "truncated", "file", "not-recorded", "untouched-or-dontdump", ... Static. */
+CH_PUBLIC const char *ch_missing_name(enum ch_missing missing);
+
+/** Which regions: an axis with no bit set takes all; axes are joined by AND. */
+struct ch_region_filter {
+	/** Bits of enum ch_usage, ch_memtype, ch_state. */
+	uint32_t usage, type, state;
+	/** Bits of enum ch_protect, and CH_FILTER_GUARD for guard pages. */
+	uint32_t protect;
+	/** Rights in WinDbg's sense: see ch_region_protect(). */
+	bool windbg;
+};
+#define CH_FILTER_GUARD (1U << 30)
+/** In any axis: a name that no region of a Linux process has (PEB, CSR ...). */
+#define CH_FILTER_NEVER (1U << 31)
+
+/**
+ * Add the comma-separated names of text to a filter: WinDbg's (VAR, Heap,
+ * MEM_PRIVATE, MEM_COMMIT, PAGE_READWRITE, in any case) and ours (usage names,
+ * "rw-", "r-x"). Errors: ARG (a name nobody has, or none).
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_region_filter_add(struct ch_region_filter *filter,
+							      const char *text);
+/** Whether a filter lets a region pass. */
+CH_PUBLIC bool ch_region_matches(const struct ch_region *region,
+				 const struct ch_region_filter *filter);
+
+/** What a set of regions adds up to. */
+struct ch_map_sum {
+	uint64_t regions_count, total_bytes, in_core_bytes;
+	/** Bytes in the core that lie in pages of zeros; see ch_map_sum_up(). */
+	uint64_t zero_bytes;
+	/** Bytes by enum ch_basis of what the sum is about. */
+	uint64_t basis_bytes[3];
+	/** The largest region, the first of several. */
+	uint64_t largest_start, largest_bytes;
+};
+
+/** Sums of each axis over one list of regions. */
+struct ch_map_sums {
+	/** Size of the user address space. */
+	uint64_t space_bytes;
+	/** All regions; those that are not free. */
+	struct ch_map_sum all, busy;
+	struct ch_map_sum usage[CH_USAGE_COUNT];
+	/** Busy regions. */
+	struct ch_map_sum type[CH_MEMTYPE_COUNT];
+	struct ch_map_sum state[CH_STATE_COUNT];
+	/** Committed regions. */
+	struct ch_map_sum protect[CH_PROTECT_COUNT];
+	/** Busy bytes that are not in the core, by reason. */
+	uint64_t missing_bytes[CH_MISSING_COUNT];
+	/** Whether zero_bytes were counted. */
+	bool has_zero;
+};
+
+enum ch_sum_flags {
+	/** Count pages of zeros: reads the core's contents, a cache line of each
+	 * page that is not zero. */
+	CH_SUM_ZERO = 1 << 0,
+	/** Rights in WinDbg's sense. */
+	CH_SUM_WINDBG = 1 << 1,
+};
+
+/**
+ * Add up the regions that pass filter (NULL: all). flags are of enum
+ * ch_sum_flags. Errors: STOP (cancelled, only with CH_SUM_ZERO).
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_map_sum_up(struct ch_map *map,
+						       const struct ch_region_filter *filter,
+						       uint32_t flags, struct ch_map_sums *ret);
+
+/** One thing that must hold, and the two numbers that must be equal. */
+struct ch_map_invariant {
+	/** "free + busy = address space". Static. */
+	const char *name;
+	uint64_t left, right;
+	bool ok;
+};
+#define CH_MAP_INVARIANTS 8
+
+/**
+ * Check that the sums over all regions close. One that does not is our fault:
+ * it becomes a finding, too.
+ */
+CH_PUBLIC void ch_map_check(struct ch_map *map, const struct ch_map_sums *sums,
+			    struct ch_map_invariant ret[CH_MAP_INVARIANTS]);
+
 #ifdef __cplusplus
 }
 #endif
