@@ -1,0 +1,145 @@
+/*
+ * account.h - every mapped byte in exactly one named row.
+ *
+ * The map says what each region is for; heaps say what their bytes are used
+ * for. Rows are disjoint and their sum is the busy address space, to the byte;
+ * what nobody claims is the last row.
+ */
+#ifndef COREHEAP_HEAP_ACCOUNT_H
+#define COREHEAP_HEAP_ACCOUNT_H
+
+#include <coreheap/heap.h>
+
+enum ch_account_id {
+	/** Used blocks that are not the allocator's own, in arenas. */
+	CH_ACCOUNT_HEAP_USED,
+	/** Used blocks in mappings of their own. */
+	CH_ACCOUNT_HEAP_MMAPPED,
+	/** Free blocks but the top chunks. */
+	CH_ACCOUNT_HEAP_FREE,
+	/** Top chunks: committed, never handed out or given back. */
+	CH_ACCOUNT_HEAP_TOP,
+	/** Headers, fenceposts, the allocator's own blocks, damaged stretches. */
+	CH_ACCOUNT_HEAP_OVERHEAD,
+	/** Heap according to the map, but no walker has walked it. */
+	CH_ACCOUNT_HEAP_UNWALKED,
+	CH_ACCOUNT_MANAGED_HEAP,
+	CH_ACCOUNT_MANAGED_LOADER,
+	/** Other memory of managed runtimes, code they made. */
+	CH_ACCOUNT_MANAGED_OTHER,
+	CH_ACCOUNT_STACKS,
+	CH_ACCOUNT_GUARDS,
+	CH_ACCOUNT_TLS,
+	/** Executable and libraries. */
+	CH_ACCOUNT_IMAGE,
+	CH_ACCOUNT_BSS,
+	CH_ACCOUNT_FILES,
+	/** Shared memory and memfds. */
+	CH_ACCOUNT_SHARED,
+	/** vdso, vvar and what the dumper added. */
+	CH_ACCOUNT_OTHER,
+	/** Address space without access or contents, heap tails included. */
+	CH_ACCOUNT_RESERVED,
+	/** Anonymous memory that nobody claims and the dumper left out: never
+	 * touched, or excluded by madvise. */
+	CH_ACCOUNT_UNDUMPED,
+	/** Anonymous memory that nobody claims. */
+	CH_ACCOUNT_UNATTRIBUTED,
+};
+#define CH_ACCOUNT_ROWS (CH_ACCOUNT_UNATTRIBUTED + 1)
+
+struct ch_account_row {
+	uint64_t bytes;
+	/** Bytes of it that the core holds; valid when has_core. */
+	uint64_t in_core_bytes;
+	bool has_core;
+	/** The weakest basis of what was added. */
+	enum ch_basis basis;
+};
+
+struct ch_invariant {
+	/** snake_case. Static. */
+	const char *name;
+	bool ok;
+};
+#define CH_ACCOUNT_INVARIANTS 6
+
+struct ch_account {
+	/** Indexed by enum ch_account_id. */
+	struct ch_account_row rows[CH_ACCOUNT_ROWS];
+	/** End of the address space; its mapped bytes; what the core holds of them. */
+	uint64_t total_bytes, busy_bytes, in_core_bytes;
+	struct ch_invariant invariants[CH_ACCOUNT_INVARIANTS];
+};
+
+/** What heaps say, in bytes: parts of spans that are not of a managed runtime. */
+struct ch_account_heaps {
+	uint64_t used_bytes, mmapped_bytes, free_bytes, top_bytes, overhead_bytes;
+	/** Committed bytes of the spans. */
+	uint64_t committed_bytes;
+	/** For each heap used + free + overhead = committed. */
+	bool sums_close;
+	/** At least one span is known by no more than a heuristic. */
+	bool heuristic;
+};
+
+/** Sum up spans and heaps. Call ch_heaps_types() before. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_account_heaps(struct ch_heaps *heaps,
+						 struct ch_account_heaps *ret);
+
+/**
+ * Account for regions (as ch_map_regions() gives them) up to space_end.
+ * heaps NULL: nothing was walked.
+ */
+void chp_account_make(const struct ch_region *regions, size_t regions_count, uint64_t space_end,
+		      const struct ch_account_heaps *heaps, struct ch_account *ret);
+
+/** "heap used" for people, "heap_used" for programs. Static. */
+const char *chp_account_title(enum ch_account_id id);
+const char *chp_account_name(enum ch_account_id id);
+
+/** What a verdict is about. */
+struct ch_verdict_input {
+	uint64_t native_used_bytes, native_free_bytes, native_overhead_bytes;
+	/** Heap memory that was not walked. */
+	uint64_t unwalked_bytes;
+	uint64_t managed_bytes, loader_bytes;
+	/** Stack pages that were touched, and TLS. */
+	uint64_t stacks_bytes;
+	uint64_t files_bytes;
+	/** Without what was not dumped. */
+	uint64_t unattributed_bytes;
+	/** No finding says that something is missing or damaged. */
+	bool complete;
+	/** All invariants hold. */
+	bool closes;
+};
+
+struct ch_verdict {
+	/** "native-live", "native-retained", "managed", "stacks", "files",
+	 * "mixed", "inconclusive". Static. */
+	const char *class;
+	/** "high", "medium", "low" and why. Static, one sentence. */
+	const char *confidence, *reason;
+	/** What the shares are of. */
+	uint64_t total_bytes;
+	/** The largest share, hundredths of a percent, and what it is of. Static. */
+	uint64_t share;
+	const char *leader;
+};
+
+/**
+ * Judge: the class whose bytes are at least half of the total, "mixed" when
+ * there is none, "inconclusive" when half or more is unattributed or was not
+ * walked.
+ */
+void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *ret);
+
+/**
+ * Bytes from the lowest page of a stack [start, end) that was written to up to
+ * its end; looks downward from sp until 16 pages in a row are zero or absent.
+ */
+uint64_t chp_stack_touched_bytes(const struct ch_core *core, uint64_t start, uint64_t end,
+				 uint64_t sp);
+
+#endif /* COREHEAP_HEAP_ACCOUNT_H */

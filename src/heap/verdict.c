@@ -1,0 +1,74 @@
+#include "heap/account.h"
+#include "util/bytes.h"
+#include "util/cleanup.h"
+
+/* Shares of the total in percent. */
+#define LEADS    50
+#define CLEAR    70
+#define CLOUDING 10
+
+struct candidate {
+	const char *class, *name;
+	uint64_t bytes;
+};
+
+/* part of whole in hundredths of a percent. */
+static uint64_t share_of(uint64_t part, uint64_t whole)
+{
+	return whole ? (uint64_t)(((unsigned __int128)part * 10000 + whole / 2) / whole) : 0;
+}
+
+static void judge_confidence(const struct ch_verdict_input *input, struct ch_verdict *verdict)
+{
+	uint64_t unknown = input->unattributed_bytes + input->unwalked_bytes;
+	const struct {
+		bool applies;
+		const char *confidence, *reason;
+	} rows[] = {
+		{ verdict->total_bytes == 0, "low", "nothing was found to judge" },
+		{ !input->closes, "low", "the accounting contradicts itself" },
+		{ share_of(unknown, verdict->total_bytes) >= LEADS * 100, "low",
+		  "half of the memory or more is not attributed" },
+		{ !input->complete, "low", "the core is incomplete or damaged: see the warnings" },
+		{ share_of(unknown, verdict->total_bytes) >= CLOUDING * 100, "medium",
+		  "a tenth of the memory or more is not attributed" },
+		{ verdict->share < CLEAR * 100, "medium", "the largest part is below 70 percent" },
+		{ true, "high",
+		  "the accounting closes, nothing is missing, and one part is above 70 percent" },
+	};
+	size_t i = 0;
+
+	while (!rows[i].applies)
+		i++;
+	verdict->confidence = rows[i].confidence;
+	verdict->reason = rows[i].reason;
+}
+
+void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *ret)
+{
+	const struct candidate candidates[] = {
+		{ "native-live", "native used", input->native_used_bytes },
+		{ "native-retained", "native free", input->native_free_bytes },
+		{ "managed", "managed", input->managed_bytes + input->loader_bytes },
+		{ "stacks", "stacks", input->stacks_bytes },
+		{ "files", "files", input->files_bytes },
+		{ "inconclusive", "unattributed", input->unattributed_bytes },
+		{ "inconclusive", "heap not walked", input->unwalked_bytes },
+		{ "mixed", "overhead", input->native_overhead_bytes },
+	};
+	const struct candidate *best = &candidates[0];
+	size_t i;
+
+	*ret = (struct ch_verdict){ .class = "inconclusive", .leader = best->name };
+	for (i = 0; i < CH_COUNT_OF(candidates); i++) {
+		ret->total_bytes += candidates[i].bytes;
+		if (candidates[i].bytes > best->bytes)
+			best = &candidates[i];
+	}
+	ret->leader = best->name;
+	ret->share = share_of(best->bytes, ret->total_bytes);
+	if (ret->total_bytes && share_of(input->unattributed_bytes + input->unwalked_bytes,
+					 ret->total_bytes) < LEADS * 100)
+		ret->class = ret->share >= LEADS * 100 ? best->class : "mixed";
+	judge_confidence(input, ret);
+}
