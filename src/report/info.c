@@ -104,32 +104,29 @@ static void print_core(const struct ch_report *report, const struct ch_core *cor
 	const struct ch_core_stats *stats = ch_core_stats(core);
 	const char *path = ch_core_path(core), *slash = strrchr(path, '/');
 	_cleanup_free_ char *name = chp_text_escape(slash ? slash + 1 : path, PATH_BYTES_MAX);
-	char a[CH_BYTES_TEXT_MAX];
 	uint64_t missing = stats->mapped_bytes - stats->present_bytes;
 
 	chp_report_field(report, "core", "%s", name ? name : "");
 	chp_report_field(report, "architecture", "%s", ch_arch_name(ch_core_arch(core)));
 	chp_report_field(report, "written by", "%s: %s", ch_producer_name(ch_core_producer(core)),
 			 ch_core_producer_basis(core));
-	chp_report_field(report, "file bytes", "%s%s%s", chp_bytes_text(stats->file_bytes, a),
-			 strcmp(stats->compression, "none") == 0 ? "" : ", unpacked from ",
-			 strcmp(stats->compression, "none") == 0 ? "" : stats->compression);
+	chp_report_bytes_field(report, "file bytes", stats->file_bytes);
+	if (strcmp(stats->compression, "none") != 0)
+		chp_report_field(report, "unpacked from", "%s", stats->compression);
+	chp_report_field(report, "truncated", "%s", stats->truncated ? "yes" : "no");
 	if (stats->truncated)
-		chp_report_field(report, "truncated", "yes: %s bytes were expected",
-				 chp_count_text(stats->expected_file_bytes, a));
-	else
-		chp_report_field(report, "truncated", "no");
-	chp_report_field(report, "segments", "%s", chp_count_text(info->segments_count, a));
-	chp_report_field(report, "mapped bytes", "%s", chp_bytes_text(stats->mapped_bytes, a));
-	chp_report_field(report, "recorded bytes", "%s", chp_bytes_text(stats->recorded_bytes, a));
-	chp_report_field(report, "present bytes", "%s", chp_bytes_text(stats->present_bytes, a));
-	chp_report_field(report, "missing bytes", "%s", chp_bytes_text(missing, a));
+		chp_report_bytes_field(report, "expected bytes", stats->expected_file_bytes);
+	chp_report_count_field(report, "segments", info->segments_count);
+	chp_report_bytes_field(report, "mapped bytes", stats->mapped_bytes);
+	chp_report_bytes_field(report, "recorded bytes", stats->recorded_bytes);
+	chp_report_bytes_field(report, "present bytes", stats->present_bytes);
+	chp_report_bytes_field(report, "missing bytes", missing);
 }
 
 static void print_process(const struct ch_report *report, const struct ch_core *core,
 			  const struct ch_info *info)
 {
-	char death[CH_DEATH_TEXT_MAX], id[CH_HEX_TEXT_MAX], count[CH_BYTES_TEXT_MAX];
+	char death[CH_DEATH_TEXT_MAX], id[CH_HEX_TEXT_MAX];
 	_cleanup_free_ char *path = NULL;
 
 	chp_report_process(report, core);
@@ -142,8 +139,8 @@ static void print_process(const struct ch_report *report, const struct ch_core *
 				 id[0] ? id : "not in the core",
 				 ch_module_match_name(info->exe->match));
 	}
-	chp_report_field(report, "threads", "%s", chp_count_text(info->threads_count, count));
-	chp_report_field(report, "modules", "%s", chp_count_text(info->modules_count, count));
+	chp_report_count_field(report, "threads", info->threads_count);
+	chp_report_count_field(report, "modules", info->modules_count);
 }
 
 static struct ch_error *print_runtimes(const struct ch_report *report, const struct ch_info *info)

@@ -88,6 +88,11 @@ void chp_table_print(const struct ch_table *table, const struct ch_report *repor
  */
 void chp_report_field(const struct ch_report *report, const char *label, const char *format, ...)
 	CH_PRINTF(3, 4);
+/** A field that is a size or a count: exact in PLAIN, with separators in TEXT. */
+void chp_report_bytes_field(const struct ch_report *report, const char *label, uint64_t bytes);
+void chp_report_count_field(const struct ch_report *report, const char *label, uint64_t count);
+/** The first, broken between words so that lines keep to 100 columns (TEXT). */
+void chp_report_wrapped(const struct ch_report *report, const char *label, const char *value);
 /** Heading of a block, after an empty line unless first (TEXT); "[title]" (PLAIN). */
 void chp_report_heading(const struct ch_report *report, const char *title, bool first);
 /** The rows of a list of count to show under report->limit. */

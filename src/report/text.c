@@ -1,10 +1,12 @@
 #include <inttypes.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "report/report.h"
 #include "util/cleanup.h"
 
 #define LABEL_WIDTH 16
+#define LINE_WIDTH  100
 
 void chp_report_field(const struct ch_report *report, const char *label, const char *format, ...)
 {
@@ -17,6 +19,52 @@ void chp_report_field(const struct ch_report *report, const char *label, const c
 	va_start(args, format);
 	vfprintf(report->out, format, args);
 	va_end(args);
+	fputc('\n', report->out);
+}
+
+void chp_report_bytes_field(const struct ch_report *report, const char *label, uint64_t bytes)
+{
+	char text[CH_BYTES_TEXT_MAX];
+
+	if (report->format == CH_FORMAT_PLAIN)
+		chp_report_field(report, label, "%" PRIu64, bytes);
+	else
+		chp_report_field(report, label, "%s", chp_bytes_text(bytes, text));
+}
+
+void chp_report_count_field(const struct ch_report *report, const char *label, uint64_t count)
+{
+	char text[CH_BYTES_TEXT_MAX];
+
+	if (report->format == CH_FORMAT_PLAIN)
+		chp_report_field(report, label, "%" PRIu64, count);
+	else
+		chp_report_field(report, label, "%s", chp_count_text(count, text));
+}
+
+void chp_report_wrapped(const struct ch_report *report, const char *label, const char *value)
+{
+	size_t word, column = LABEL_WIDTH + 1;
+	const char *separator = "";
+
+	if (report->format == CH_FORMAT_PLAIN) {
+		fprintf(report->out, "%s\t%s\n", label, value);
+		return;
+	}
+	fprintf(report->out, "%-*s ", LABEL_WIDTH, label);
+	while (*value) {
+		word = strcspn(value, " ");
+		if (separator[0] && column + 1 + word > LINE_WIDTH) {
+			fprintf(report->out, "\n%*s", LABEL_WIDTH + 1, "");
+			column = LABEL_WIDTH + 1;
+			separator = "";
+		}
+		fprintf(report->out, "%s%.*s", separator, (int)word, value);
+		column += strlen(separator) + word;
+		separator = " ";
+		value += word;
+		value += strspn(value, " ");
+	}
 	fputc('\n', report->out);
 }
 

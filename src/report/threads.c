@@ -72,17 +72,18 @@ static json_t *json_thread(const struct ch_threads *threads, const struct ch_thr
 	const struct ch_thread *thread = row->thread;
 	bool known = row->stack_end != 0;
 
-	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:o}", "tid",
-		chp_json_uint(thread->tid), "name", chp_json_text(row->name), "signal",
-		thread->signal ? json_integer(thread->signal) : json_null(), "pc",
-		chp_json_addr(thread->pc), "sp", chp_json_addr(thread->sp), "stack_addr",
-		known ? chp_json_addr(row->stack_start) : json_null(), "stack_end",
-		known ? chp_json_addr(row->stack_end) : json_null(), "stack_bytes",
-		known ? chp_json_uint(row->stack_end - row->stack_start) : json_null(),
-		"stack_used_bytes", known ? chp_json_uint(row->used_bytes) : json_null(),
-		"fingerprint", json_fingerprint(row->fingerprint), "frames", json_frames(row),
-		"frames_end", row->end, "registers", json_regs(threads, thread));
+	return json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:o}",
+			 "tid", chp_json_uint(thread->tid), "name", chp_json_text(row->name),
+			 "crashed", (int)row->crashed, "signal",
+			 thread->signal ? json_integer(thread->signal) : json_null(), "pc",
+			 chp_json_addr(thread->pc), "sp", chp_json_addr(thread->sp), "stack_addr",
+			 known ? chp_json_addr(row->stack_start) : json_null(), "stack_end",
+			 known ? chp_json_addr(row->stack_end) : json_null(), "stack_bytes",
+			 known ? chp_json_uint(row->stack_end - row->stack_start) : json_null(),
+			 "stack_used_bytes", known ? chp_json_uint(row->used_bytes) : json_null(),
+			 "fingerprint", json_fingerprint(row->fingerprint), "frames",
+			 json_frames(row), "frames_end", row->end, "registers",
+			 json_regs(threads, thread));
 }
 
 static struct ch_error *print_json(const struct ch_report *report, const struct ch_threads *threads)
@@ -177,7 +178,7 @@ static void print_thread_line(const struct ch_report *report, const struct ch_th
 	if (name)
 		fprintf(report->out, " (%s)", name);
 	if (row->stack_end)
-		fprintf(report->out, ": stack 0x%" PRIx64 "-0x%" PRIx64 ", %s bytes, in use %s",
+		fprintf(report->out, ": stack 0x%" PRIx64 "-0x%" PRIx64 ", bytes %s, in use %s",
 			row->stack_start, row->stack_end,
 			chp_bytes_text(row->stack_end - row->stack_start, bytes),
 			chp_bytes_text(row->used_bytes, used));

@@ -1,0 +1,260 @@
+#include "report/summary.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "cmd/cmd.h"
+#include "report/heap.h"
+#include "util/bytes.h"
+#include "util/cleanup.h"
+#include "util/context.h"
+
+/* What is worth a line: a share in percent and a size. */
+#define SUSPECT_PERCENT 25
+#define SUSPECT_BYTES   (1U << 20)
+
+static struct ch_error *measure_stacks(struct ch_session *session, struct ch_summary *summary)
+{
+	const struct ch_core *core = ch_session_core(session);
+	struct ch_context *ctx = ch_session_context(session);
+	const struct ch_thread *threads;
+	uint64_t start, end, sp;
+	struct ch_error *err;
+	struct ch_map *map;
+	size_t count, i;
+
+	err = ch_session_map(session, &map);
+	if (err)
+		return err;
+	threads = ch_core_threads(core, &count);
+	summary->threads_count = count;
+	for (i = 0; i < count; i++) {
+		err = chp_context_check(ctx);
+		if (err)
+			return err;
+		if (!ch_map_thread_stack(map, i, &start, &end))
+			continue;
+		sp = ch_min(ch_max(threads[i].sp, start), end);
+		summary->stack_bytes += end - start;
+		summary->stack_used_bytes += end - sp;
+		summary->stack_touched_bytes += chp_stack_touched_bytes(core, start, end, sp);
+	}
+	return NULL;
+}
+
+/* An interrupted walk leaves the heap in one row. */
+static struct ch_error *make_account(struct ch_session *session, struct ch_summary *summary)
+{
+	struct ch_account_heaps sums;
+	const struct ch_region *regions;
+	struct ch_error *err;
+	struct ch_map *map;
+	size_t count;
+
+	err = ch_session_map(session, &map);
+	if (err)
+		return err;
+	err = chp_account_heaps(summary->heaps, &sums);
+	if (err && err->code != CH_ERROR_STOP)
+		return err;
+	summary->walked = !err;
+	if (err)
+		chp_context_finding(ch_session_context(session), CH_SEVERITY_INCOMPLETE,
+				    "interrupted", "interrupted: the heaps were not walked");
+	regions = ch_map_regions(map, &count);
+	chp_account_make(regions, count, ch_map_space_end(map),
+			 summary->walked && chp_heaps_any(summary->heaps) ? &sums : NULL,
+			 &summary->account);
+	return NULL;
+}
+
+static void judge(struct ch_session *session, struct ch_summary *summary)
+{
+	const struct ch_account *account = &summary->account;
+	const struct ch_account_row *rows = account->rows;
+	size_t i;
+
+	summary->input = (struct ch_verdict_input){
+		.native_used_bytes =
+			rows[CH_ACCOUNT_HEAP_USED].bytes + rows[CH_ACCOUNT_HEAP_MMAPPED].bytes,
+		.native_free_bytes =
+			rows[CH_ACCOUNT_HEAP_FREE].bytes + rows[CH_ACCOUNT_HEAP_TOP].bytes,
+		.native_overhead_bytes = rows[CH_ACCOUNT_HEAP_OVERHEAD].bytes,
+		.unwalked_bytes = rows[CH_ACCOUNT_HEAP_UNWALKED].bytes,
+		.managed_bytes =
+			rows[CH_ACCOUNT_MANAGED_HEAP].bytes + rows[CH_ACCOUNT_MANAGED_OTHER].bytes,
+		.loader_bytes = rows[CH_ACCOUNT_MANAGED_LOADER].bytes,
+		.stacks_bytes = summary->stack_touched_bytes + rows[CH_ACCOUNT_TLS].bytes,
+		.files_bytes = rows[CH_ACCOUNT_FILES].bytes + rows[CH_ACCOUNT_SHARED].bytes,
+		.unattributed_bytes = rows[CH_ACCOUNT_UNATTRIBUTED].bytes,
+		.complete = ch_context_complete(ch_session_context(session)),
+		.closes = true,
+	};
+	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
+		summary->input.closes = summary->input.closes && account->invariants[i].ok;
+	chp_verdict_make(&summary->input, &summary->verdict);
+}
+
+/* Parts that are not zero, and their sum. */
+static struct ch_error *write_arithmetic(struct ch_summary *summary)
+{
+	const struct ch_verdict_input *input = &summary->input;
+	const struct {
+		const char *name;
+		uint64_t bytes;
+	} parts[] = {
+		{ "native used", input->native_used_bytes },
+		{ "native free", input->native_free_bytes },
+		{ "overhead", input->native_overhead_bytes },
+		{ "heap not walked", input->unwalked_bytes },
+		{ "managed", input->managed_bytes },
+		{ "loader", input->loader_bytes },
+		{ "stacks touched and TLS", input->stacks_bytes },
+		{ "files", input->files_bytes },
+		{ "unattributed", input->unattributed_bytes },
+	};
+	const struct ch_verdict *verdict = &summary->verdict;
+	char number[CH_BYTES_TEXT_MAX];
+	const char *separator = "";
+	size_t i, size = 0;
+	FILE *out = open_memstream(&summary->arithmetic, &size);
+
+	if (!out)
+		return &ch_enomem;
+	for (i = 0; i < CH_COUNT_OF(parts); i++) {
+		if (!parts[i].bytes)
+			continue;
+		fprintf(out, "%s%s %s", separator, parts[i].name,
+			chp_count_text(parts[i].bytes, number));
+		separator = " + ";
+	}
+	fprintf(out, "%s%s bytes; %s is %" PRIu64 ".%02" PRIu64 "%%", separator[0] ? " = " : "",
+		chp_count_text(verdict->total_bytes, number), verdict->leader, verdict->share / 100,
+		verdict->share % 100);
+	return fclose(out) == 0 ? NULL : &ch_enomem;
+}
+
+static bool is_suspect(uint64_t bytes, uint64_t whole)
+{
+	return bytes >= SUSPECT_BYTES && chp_percent(bytes, whole) >= SUSPECT_PERCENT * 100;
+}
+
+CH_PRINTF(5, 6)
+static struct ch_error *add_suspect(struct ch_summary *summary, const char *code, uint64_t bytes,
+				    uint64_t sample_addr, const char *format, ...)
+{
+	struct ch_suspect *suspect = &summary->suspects[summary->suspects_count];
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vasprintf(&suspect->message, format, args);
+	va_end(args);
+	if (len < 0)
+		return &ch_enomem;
+	suspect->code = code;
+	suspect->bytes = bytes;
+	suspect->sample_addr = sample_addr;
+	summary->suspects_count++;
+	return NULL;
+}
+
+static struct ch_error *suspect_type(struct ch_summary *summary)
+{
+	const struct ch_type_stat *stat = summary->types_count ? summary->types[0] : NULL;
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
+	struct ch_error *err;
+	struct ch_type type;
+
+	if (!stat || stat->count < 2 ||
+	    !is_suspect(stat->total_bytes, summary->input.native_used_bytes))
+		return NULL;
+	err = ch_heaps_type(summary->heaps, stat->walker, stat->type, &type);
+	if (err)
+		return err;
+	return add_suspect(summary, "one-type", stat->total_bytes, stat->sample_addr,
+			   "%s blocks of %s hold %s of the used bytes, for example 0x%" PRIx64,
+			   chp_count_text(stat->count, count), type.name,
+			   chp_bytes_text(stat->total_bytes, bytes), stat->sample_addr);
+}
+
+static struct ch_error *find_suspects(struct ch_summary *summary)
+{
+	const struct ch_verdict_input *input = &summary->input;
+	char bytes[CH_BYTES_TEXT_MAX];
+	struct ch_error *err;
+
+	err = suspect_type(summary);
+	if (!err && is_suspect(input->native_free_bytes, summary->verdict.total_bytes))
+		err = add_suspect(summary, "free-retained", input->native_free_bytes, 0,
+				  "the allocator keeps %s of free memory: see coreheap heap",
+				  chp_bytes_text(input->native_free_bytes, bytes));
+	if (!err && is_suspect(input->files_bytes, summary->verdict.total_bytes))
+		err = add_suspect(summary, "file-maps", input->files_bytes, 0,
+				  "files and shared memory are mapped at %s; how much of it was "
+				  "resident is not recorded",
+				  chp_bytes_text(input->files_bytes, bytes));
+	if (!err && is_suspect(input->unattributed_bytes, summary->verdict.total_bytes))
+		err = add_suspect(summary, "unattributed", input->unattributed_bytes, 0,
+				  "%s of anonymous memory belongs to no known allocator: see "
+				  "coreheap address --regions",
+				  chp_bytes_text(input->unattributed_bytes, bytes));
+	return err;
+}
+
+static struct ch_error *pick_types(struct ch_summary *summary)
+{
+	const struct ch_type_stat *stats;
+	struct ch_error *err;
+	size_t count, i;
+
+	if (!summary->walked)
+		return NULL;
+	err = ch_heaps_types(summary->heaps, &stats, &count);
+	for (i = 0; !err && i < count && summary->types_count < CH_SUMMARY_TYPES; i++)
+		if (stats[i].kind == CH_TYPE_OBJECT)
+			summary->types[summary->types_count++] = &stats[i];
+	return err;
+}
+
+static struct ch_error *run(struct ch_cmd_env *env)
+{
+	struct ch_summary summary = { .heaps = NULL };
+	struct ch_error *err;
+	size_t i;
+
+	chp_death_find(ch_session_core(env->session), &summary.death);
+	err = ch_session_heaps(env->session, &summary.heaps);
+	if (!err)
+		err = measure_stacks(env->session, &summary);
+	if (!err)
+		err = make_account(env->session, &summary);
+	if (!err)
+		err = pick_types(&summary);
+	if (err)
+		return err;
+	if (!chp_heaps_any(summary.heaps))
+		chp_context_finding(ch_session_context(env->session), CH_SEVERITY_INCOMPLETE,
+				    "no-allocator",
+				    "no known allocator was found: what the heap holds is not "
+				    "known");
+	judge(env->session, &summary);
+	err = write_arithmetic(&summary);
+	if (!err)
+		err = find_suspects(&summary);
+	if (!err)
+		err = ch_report_summary(env->report, &summary);
+	for (i = 0; i < summary.suspects_count; i++)
+		free(summary.suspects[i].message);
+	free(summary.arithmetic);
+	return err;
+}
+
+const struct ch_cmd ch_cmd_summary = {
+	.name = "summary",
+	.summary = "where the memory went, on one screen, with a verdict",
+	.synopsis = "[OPTIONS] CORE",
+	.examples = "  coreheap summary core.1234\n"
+		    "  coreheap summary --json core.1234 | jq .verdict    for a ticket\n",
+	.run = run,
+};

@@ -1,0 +1,242 @@
+#include "report/summary.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "report/heap.h"
+#include "report/summary_priv.h"
+#include "util/cleanup.h"
+#include "util/text.h"
+
+/* Warnings on the screen; JSON has all. */
+#define FINDINGS_SHOWN 3
+#define SUSPECTS_SHOWN 2
+#define NAME_BYTES_MAX 256
+#define LINE_BYTES_MAX 512
+
+static struct ch_error *print_rows(const struct ch_report *report, const struct ch_summary *summary)
+{
+	static const struct ch_column columns[] = { { "WHERE THE MEMORY IS", CH_CELL_TEXT },
+						    { "BYTES", CH_CELL_BYTES },
+						    { "OF BUSY", CH_CELL_PERCENT },
+						    { "IN CORE", CH_CELL_COUNT },
+						    { "BASIS", CH_CELL_TEXT } };
+	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+	const struct ch_account *account = &summary->account;
+	struct ch_error *err = table ? NULL : &ch_enomem;
+	size_t i;
+
+	for (i = 0; !err && i < CH_ACCOUNT_ROWS; i++) {
+		const struct ch_account_row *row = &account->rows[i];
+
+		/* unattributed is said also when it is nothing */
+		if (!row->bytes && i != CH_ACCOUNT_UNATTRIBUTED)
+			continue;
+		err = chp_table_row(
+			table,
+			(struct ch_cell[]){
+				{ .text = report->format == CH_FORMAT_PLAIN
+						  ? chp_account_name((enum ch_account_id)i)
+						  : chp_account_title((enum ch_account_id)i) },
+				CH_CELL_NUM(row->bytes),
+				CH_CELL_NUM(chp_percent(row->bytes, account->busy_bytes)),
+				{ .number = row->in_core_bytes, .absent = !row->has_core },
+				{ .text = ch_basis_name(row->basis) } });
+	}
+	if (!err)
+		err = chp_table_row(
+			table,
+			(struct ch_cell[]){
+				CH_CELL_STR("total"), CH_CELL_NUM(account->busy_bytes),
+				CH_CELL_NUM(chp_percent(account->busy_bytes, account->busy_bytes)),
+				CH_CELL_NUM(account->in_core_bytes), CH_CELL_STR(NULL) });
+	if (!err)
+		chp_table_print(table, report);
+	chp_table_destroy(table);
+	return err;
+}
+
+static struct ch_error *print_types(const struct ch_report *report,
+				    const struct ch_summary *summary)
+{
+	static const struct ch_column columns[] = { { "LARGEST TYPES OF USED BLOCKS",
+						      CH_CELL_TEXT },
+						    { "COUNT", CH_CELL_COUNT },
+						    { "BYTES", CH_CELL_BYTES },
+						    { "OF USED", CH_CELL_PERCENT },
+						    { "SAMPLE", CH_CELL_ADDR } };
+	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+	struct ch_error *err = table ? NULL : &ch_enomem;
+	struct ch_type type;
+	size_t i;
+
+	for (i = 0; !err && i < summary->types_count; i++) {
+		const struct ch_type_stat *stat = summary->types[i];
+
+		err = ch_heaps_type(summary->heaps, stat->walker, stat->type, &type);
+		if (err)
+			break;
+		err = chp_table_row(
+			table, (struct ch_cell[]){
+				       { .text = type.name },
+				       CH_CELL_NUM(stat->count),
+				       CH_CELL_NUM(stat->total_bytes),
+				       CH_CELL_NUM(chp_percent(stat->total_bytes,
+							       summary->input.native_used_bytes)),
+				       CH_CELL_NUM(stat->sample_addr) });
+	}
+	if (!err && summary->types_count) {
+		fputs(report->format == CH_FORMAT_PLAIN ? "" : "\n", report->out);
+		chp_table_print(table, report);
+	}
+	chp_table_destroy(table);
+	return err;
+}
+
+static void print_heaps(const struct ch_report *report, const struct ch_summary *summary)
+{
+	const struct ch_runtime *runtimes;
+	char line[LINE_BYTES_MAX], number[CH_BYTES_TEXT_MAX];
+	const struct ch_heap *list;
+	size_t count, heaps_count, i, k;
+	uint64_t n;
+
+	runtimes = ch_heaps_runtimes(summary->heaps, &count);
+	list = ch_heaps_list(summary->heaps, &heaps_count);
+	for (i = 0; i < count; i++) {
+		if (!runtimes[i].open)
+			continue;
+		for (n = 0, k = 0; k < heaps_count; k++)
+			n += list[k].walker == i;
+		snprintf(line, sizeof(line), "%s: %s heap%s (%.300s)", runtimes[i].name,
+			 chp_count_text(n, number), n == 1 ? "" : "s",
+			 runtimes[i].evidence ? runtimes[i].evidence : "");
+		chp_report_wrapped(report, "heaps", line);
+	}
+	if (!chp_heaps_any(summary->heaps))
+		chp_report_field(report, "heaps", "no allocator or runtime was recognised");
+	else if (!summary->walked)
+		chp_report_field(report, "heaps", "not walked to the end");
+}
+
+/* What the head and the verdict say, one fact a line. */
+static void print_plain_head(const struct ch_report *report, const struct ch_summary *summary)
+{
+	const struct ch_core *core = ch_session_core(report->session);
+	const struct ch_context *ctx = ch_session_context(report->session);
+	const struct ch_verdict_input *input = &summary->input;
+	char death[CH_DEATH_TEXT_MAX];
+	size_t i;
+
+	chp_report_field(report, "producer", "%s", ch_producer_name(ch_core_producer(core)));
+	chp_report_field(report, "arch", "%s", ch_arch_name(ch_core_arch(core)));
+	chp_report_process(report, core);
+	chp_report_field(report, "died of", "%s", chp_death_text(&summary->death, death));
+	chp_report_field(report, "complete", "%s", ch_context_complete(ctx) ? "yes" : "no");
+	chp_report_count_field(report, "threads", summary->threads_count);
+	chp_report_bytes_field(report, "stack bytes", summary->stack_bytes);
+	chp_report_bytes_field(report, "stack used bytes", summary->stack_used_bytes);
+	chp_report_bytes_field(report, "stack touched bytes", summary->stack_touched_bytes);
+	chp_report_field(report, "verdict", "%s", summary->verdict.class);
+	chp_report_field(report, "confidence", "%s", summary->verdict.confidence);
+	chp_report_bytes_field(report, "native used bytes", input->native_used_bytes);
+	chp_report_bytes_field(report, "native free bytes", input->native_free_bytes);
+	for (i = 0; i < summary->suspects_count; i++)
+		fprintf(report->out, "suspect\t%s\t%" PRIu64 "\n", summary->suspects[i].code,
+			summary->suspects[i].bytes);
+	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
+		if (!summary->account.invariants[i].ok)
+			chp_report_field(report, "does not hold", "%s",
+					 summary->account.invariants[i].name);
+}
+
+static void print_head(const struct ch_report *report, const struct ch_summary *summary)
+{
+	const struct ch_core *core = ch_session_core(report->session);
+	const struct ch_core_stats *stats = ch_core_stats(core);
+	const char *path = ch_core_path(core), *slash = strrchr(path, '/');
+	_cleanup_free_ char *name = chp_text_escape(slash ? slash + 1 : path, NAME_BYTES_MAX);
+	char a[CH_BYTES_TEXT_MAX], b[CH_BYTES_TEXT_MAX], c[CH_BYTES_TEXT_MAX], d[CH_BYTES_TEXT_MAX],
+		death[CH_DEATH_TEXT_MAX];
+	char line[LINE_BYTES_MAX];
+
+	snprintf(line, sizeof(line), "%s (%s, %s, %s bytes)", name ? name : "",
+		 ch_producer_name(ch_core_producer(core)), ch_arch_name(ch_core_arch(core)),
+		 chp_count_text(stats->file_bytes, a));
+	chp_report_wrapped(report, "core", line);
+	chp_report_process(report, core);
+	chp_report_wrapped(report, "died of", chp_death_text(&summary->death, death));
+	snprintf(line, sizeof(line), "%s; of %s mapped bytes the core holds %s",
+		 ch_context_complete(ch_session_context(report->session)) ? "yes"
+									  : "no: see the warnings",
+		 chp_count_text(summary->account.busy_bytes, a),
+		 chp_count_text(summary->account.in_core_bytes, b));
+	chp_report_wrapped(report, "complete", line);
+	snprintf(line, sizeof(line), "%s; stacks %s bytes, below the stack pointers %s, touched %s",
+		 chp_count_text(summary->threads_count, a), chp_count_text(summary->stack_bytes, b),
+		 chp_count_text(summary->stack_used_bytes, c),
+		 chp_count_text(summary->stack_touched_bytes, d));
+	chp_report_wrapped(report, "threads", line);
+	print_heaps(report, summary);
+}
+
+static void print_verdict(const struct ch_report *report, const struct ch_summary *summary)
+{
+	const struct ch_account *account = &summary->account;
+	char line[LINE_BYTES_MAX];
+	size_t i;
+
+	snprintf(line, sizeof(line), "%s (confidence %s: %s)", summary->verdict.class,
+		 summary->verdict.confidence, summary->verdict.reason);
+	chp_report_wrapped(report, "verdict", line);
+	chp_report_wrapped(report, "because", summary->arithmetic);
+	for (i = 0; i < summary->suspects_count && i < SUSPECTS_SHOWN; i++)
+		chp_report_wrapped(report, i ? "" : "look at", summary->suspects[i].message);
+	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
+		if (!account->invariants[i].ok)
+			chp_report_field(report, "does not hold", "%s",
+					 account->invariants[i].name);
+	fputc('\n', report->out);
+}
+
+/* What weakens the answer; the rest only as a number, for the screen is short. */
+static void print_findings(const struct ch_report *report)
+{
+	const struct ch_finding *findings;
+	size_t count, i, shown = 0;
+
+	if (report->format != CH_FORMAT_TEXT)
+		return;
+	findings = ch_context_findings(ch_session_context(report->session), &count);
+	if (count)
+		fputc('\n', report->out);
+	for (i = 0; i < count && shown < FINDINGS_SHOWN; i++) {
+		if (findings[i].severity != CH_SEVERITY_INCOMPLETE)
+			continue;
+		chp_report_wrapped(report, "warning", findings[i].message);
+		shown++;
+	}
+	if (count > shown)
+		chp_report_field(report, "note", "%zu more %s: see summary --json", count - shown,
+				 count - shown == 1 ? "remark" : "remarks");
+}
+
+struct ch_error *ch_report_summary(const struct ch_report *report, const struct ch_summary *summary)
+{
+	struct ch_error *err;
+
+	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
+		return chp_summary_print_json(report, summary);
+	if (report->format == CH_FORMAT_PLAIN) {
+		print_plain_head(report, summary);
+	} else {
+		print_head(report, summary);
+		print_verdict(report, summary);
+	}
+	err = print_rows(report, summary);
+	if (!err)
+		err = print_types(report, summary);
+	if (!err)
+		print_findings(report);
+	return err;
+}

@@ -1,0 +1,46 @@
+/*
+ * summary.h - one screen: what died, where its memory is, and the verdict.
+ */
+#ifndef COREHEAP_REPORT_SUMMARY_H
+#define COREHEAP_REPORT_SUMMARY_H
+
+#include "heap/account.h"
+#include "report/process.h"
+
+/** Something worth a second look. */
+struct ch_suspect {
+	/** kebab-case. Static. */
+	const char *code;
+	/** One line, escaped. Owned by the array. */
+	char *message;
+	uint64_t bytes;
+	/** 0: none. */
+	uint64_t sample_addr;
+};
+#define CH_SUSPECTS_MAX 4
+
+/** Types shown. */
+#define CH_SUMMARY_TYPES 10
+
+struct ch_summary {
+	struct ch_death death;
+	struct ch_heaps *heaps;
+	/** Whether the heaps were walked to the end. */
+	bool walked;
+	struct ch_account account;
+	struct ch_verdict_input input;
+	struct ch_verdict verdict;
+	uint64_t threads_count, stack_bytes, stack_used_bytes, stack_touched_bytes;
+	/** Types of used objects by bytes, descending. Borrowed. */
+	const struct ch_type_stat *types[CH_SUMMARY_TYPES];
+	size_t types_count;
+	struct ch_suspect suspects[CH_SUSPECTS_MAX];
+	size_t suspects_count;
+	/** "native used 12 + native free 3 + ... = 15; native used is 80.00 %". Owned. */
+	char *arithmetic;
+};
+
+CH_MUST_CHECK struct ch_error *ch_report_summary(const struct ch_report *report,
+						 const struct ch_summary *summary);
+
+#endif /* COREHEAP_REPORT_SUMMARY_H */

@@ -1,0 +1,159 @@
+#include "report/heap.h"
+#include "report/summary_priv.h"
+#include "util/cleanup.h"
+
+static json_t *json_accounting(const struct ch_account *account)
+{
+	json_t *rows = json_array(), *invariants = json_array();
+	size_t i;
+
+	for (i = 0; i < CH_ACCOUNT_ROWS; i++) {
+		const struct ch_account_row *row = &account->rows[i];
+
+		chp_json_append_take(
+			&rows,
+			json_pack("{s:s, s:o, s:s, s:o}", "name",
+				  chp_account_name((enum ch_account_id)i), "bytes",
+				  chp_json_uint(row->bytes), "basis", ch_basis_name(row->basis),
+				  "in_core_bytes",
+				  row->has_core ? chp_json_uint(row->in_core_bytes) : json_null()));
+	}
+	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
+		chp_json_append_take(&invariants,
+				     json_pack("{s:s, s:b}", "name", account->invariants[i].name,
+					       "ok", (int)account->invariants[i].ok));
+	return json_pack("{s:o, s:o, s:o, s:o}", "rows", rows, "total_bytes",
+			 chp_json_uint(account->busy_bytes), "unattributed_bytes",
+			 chp_json_uint(account->rows[CH_ACCOUNT_UNATTRIBUTED].bytes), "invariants",
+			 invariants);
+}
+
+static json_t *json_verdict(const struct ch_summary *summary)
+{
+	const struct ch_verdict_input *input = &summary->input;
+	const struct ch_verdict *verdict = &summary->verdict;
+
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, "
+			 "s:s}",
+			 "class", verdict->class, "managed_bytes",
+			 chp_json_uint(input->managed_bytes), "loader_bytes",
+			 chp_json_uint(input->loader_bytes), "native_used_bytes",
+			 chp_json_uint(input->native_used_bytes), "native_free_bytes",
+			 chp_json_uint(input->native_free_bytes), "native_overhead_bytes",
+			 chp_json_uint(input->native_overhead_bytes), "native_unwalked_bytes",
+			 chp_json_uint(input->unwalked_bytes), "stacks_bytes",
+			 chp_json_uint(input->stacks_bytes), "files_bytes",
+			 chp_json_uint(input->files_bytes), "unattributed_bytes",
+			 chp_json_uint(input->unattributed_bytes), "total_bytes",
+			 chp_json_uint(verdict->total_bytes), "percent_of_total",
+			 chp_json_percent(verdict->share), "arithmetic", summary->arithmetic,
+			 "confidence", verdict->confidence, "confidence_reason", verdict->reason);
+}
+
+static json_t *json_heaps(const struct ch_summary *summary)
+{
+	json_t *array = json_array();
+	const struct ch_heap *list;
+	size_t count, i;
+
+	list = ch_heaps_list(summary->heaps, &count);
+	for (i = 0; i < count; i++)
+		chp_json_append_take(
+			&array, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+					  "runtime", list[i].runtime, "kind", list[i].kind, "name",
+					  chp_json_text(list[i].name), "addr",
+					  list[i].addr ? chp_json_addr(list[i].addr) : json_null(),
+					  "reserved_bytes", chp_json_uint(list[i].reserved_bytes),
+					  "committed_bytes", chp_json_uint(list[i].committed_bytes),
+					  "used_bytes", chp_json_uint(list[i].used_bytes),
+					  "used_count", chp_json_uint(list[i].used_count),
+					  "free_bytes", chp_json_uint(list[i].free_bytes),
+					  "free_count", chp_json_uint(list[i].free_count),
+					  "overhead_bytes", chp_json_uint(list[i].overhead_bytes)));
+	return array;
+}
+
+static struct ch_error *json_types(const struct ch_summary *summary, json_t **ret)
+{
+	json_t *array = json_array();
+	struct ch_error *err;
+	struct ch_type type;
+	const char *runtime;
+	size_t i, count;
+
+	for (i = 0; i < summary->types_count; i++) {
+		const struct ch_type_stat *stat = summary->types[i];
+
+		err = ch_heaps_type(summary->heaps, stat->walker, stat->type, &type);
+		if (err) {
+			json_decref(array);
+			return err;
+		}
+		runtime = ch_heaps_runtimes(summary->heaps, &count)[stat->walker].name;
+		chp_json_append_take(&array,
+				     json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s}",
+					       "name", chp_json_text(type.name), "runtime", runtime,
+					       "kind", ch_type_kind_name(stat->kind), "count",
+					       chp_json_uint(stat->count), "total_bytes",
+					       chp_json_uint(stat->total_bytes), "smallest_bytes",
+					       chp_json_uint(stat->smallest_bytes), "largest_bytes",
+					       chp_json_uint(stat->largest_bytes), "sample_addr",
+					       chp_json_addr(stat->sample_addr), "basis",
+					       ch_basis_name(type.basis)));
+	}
+	*ret = array;
+	return NULL;
+}
+
+static json_t *json_suspects(const struct ch_summary *summary)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < summary->suspects_count; i++) {
+		const struct ch_suspect *suspect = &summary->suspects[i];
+
+		chp_json_append_take(
+			&array, json_pack("{s:s, s:s, s:o, s:o}", "code", suspect->code, "message",
+					  suspect->message, "bytes", chp_json_uint(suspect->bytes),
+					  "sample_addr",
+					  suspect->sample_addr ? chp_json_addr(suspect->sample_addr)
+							       : json_null()));
+	}
+	return array;
+}
+
+struct ch_error *chp_summary_print_json(const struct ch_report *report,
+					const struct ch_summary *summary)
+{
+	const struct ch_core *core = ch_session_core(report->session);
+	const struct ch_account *account = &summary->account;
+	struct ch_error *err;
+	json_t *types;
+
+	err = json_types(summary, &types);
+	if (err)
+		return err;
+	return chp_json_print_take(
+		report,
+		chp_json_document_take(
+			report, "summary",
+			json_pack("{s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:{s:o, s:o, s:o, "
+				  "s:o}, s:o, s:o, s:o, s:o, s:{s:b, s:b, s:s}}",
+				  "process", chp_json_process(core), "death",
+				  chp_json_death(&summary->death), "address_space", "total_bytes",
+				  chp_json_uint(account->total_bytes), "busy_bytes",
+				  chp_json_uint(account->busy_bytes), "in_core_bytes",
+				  chp_json_uint(account->in_core_bytes), "missing_bytes",
+				  chp_json_uint(account->busy_bytes - account->in_core_bytes),
+				  "runtimes", chp_json_runtimes(summary->heaps), "native_heaps",
+				  json_heaps(summary), "threads", "threads_count",
+				  chp_json_uint(summary->threads_count), "stack_bytes",
+				  chp_json_uint(summary->stack_bytes), "stack_used_bytes",
+				  chp_json_uint(summary->stack_used_bytes), "stack_touched_bytes",
+				  chp_json_uint(summary->stack_touched_bytes), "accounting",
+				  json_accounting(account), "verdict", json_verdict(summary),
+				  "suspects", json_suspects(summary), "types_top", types,
+				  "redaction", "memory_contents", 0, "environment", 0, "arguments",
+				  "argv[0] only")));
+}
