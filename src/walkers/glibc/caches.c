@@ -1,6 +1,6 @@
 #include "walkers/glibc/glibc_priv.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 #include "util/context.h"
 
@@ -247,52 +247,136 @@ static struct ch_error *scan_first_chunks(struct glibc *glibc)
 	return NULL;
 }
 
-/* Length of a fast bin list when its links hold; false when they do not. */
-static bool follow_fastbin(struct glibc *glibc, uint64_t head, uint64_t size, bool mangled,
-			   bool keep, uint64_t *len_ret)
-{
-	uint64_t chunk = head, stored, len = 0, limit = LIST_MAX * 1024ULL;
+/* A fast bin under way: lists are followed side by side, because each step of
+ * one waits for memory. */
+struct fastbin {
+	struct glibc_arena *arena;
+	uint64_t chunk, size;
+};
 
-	while (chunk && len < limit) {
-		if (chunk % 16 || chunk_size(glibc->env.core, chunk) != size ||
-		    !ch_core_read_u64(glibc->env.core, chunk + 16, &stored))
-			return false;
-		if (keep && add_cached(glibc, chunk, CH_OBJECT_FASTBIN))
-			return false;
-		chunk = unmangle(mangled, chunk + 16, stored);
-		len++;
+/* The piece that holds a chunk, found by bisection; NULL if none. */
+static struct glibc_piece *piece_of(const struct glibc *glibc, uint64_t chunk)
+{
+	struct glibc_piece *pieces = glibc->pieces.items;
+	size_t low = 0, high = glibc->pieces.count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (pieces[mid].end <= chunk)
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	*len_ret = len;
-	return len < limit;
+	return low < glibc->pieces.count && pieces[low].first <= chunk ? &pieces[low] : NULL;
 }
 
-static struct ch_error *take_fastbins(struct glibc *glibc, struct glibc_arena *arena)
+/* Mark a chunk as free in its piece. False: no memory, or marked before. */
+static bool mark_fast(struct glibc_piece *piece, uint64_t chunk)
 {
-	bool mangled = !glibc->tcache || glibc->tcache->mangled;
-	uint64_t head, len = 0, size, i;
+	uint64_t bit = (chunk - piece->start) / 16, mask = 1ULL << bit % 64;
 
-	for (i = 0; i < FASTBINS_COUNT; i++) {
-		size = CHUNK_BYTES_MIN + 16 * i;
-		if (!ch_core_read_u64(glibc->env.core,
-				      arena->addr + glibc->layout->fastbins + 8 * i, &head) ||
-		    !head)
-			continue;
-		if (!follow_fastbin(glibc, head, size, mangled, false, &len)) {
-			if (!glibc->tcache && follow_fastbin(glibc, head, size, false, false, &len))
-				mangled = false;
-			else
-				chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE,
-						    "glibc-fastbin-damaged",
-						    "%s: the fast bin of %llu bytes leads to "
-						    "something that is no free chunk of it",
-						    arena->name, (unsigned long long)size);
+	if (!piece->fast) {
+		piece->fast = calloc((piece->end - piece->start) / 16 / 64 + 1, 8);
+		if (!piece->fast)
+			return false;
+	}
+	if (piece->fast[bit / 64] & mask)
+		return false;
+	piece->fast[bit / 64] |= mask;
+	return true;
+}
+
+static void tell_fastbin(const struct glibc *glibc, const struct fastbin *bin)
+{
+	chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-fastbin-damaged",
+			    "%s: the fast bin of %llu bytes leads to 0x%llx, which is no free "
+			    "chunk of that size; the rest of the list may be counted as used",
+			    bin->arena->name, (unsigned long long)bin->size,
+			    (unsigned long long)bin->chunk);
+}
+
+/* One step along a list: mark its chunk, go to the next. */
+static void step_fastbin(const struct glibc *glibc, struct fastbin *bin, bool mangled)
+{
+	struct glibc_piece *piece = bin->chunk % 16 ? NULL : piece_of(glibc, bin->chunk);
+	size_t len = 0;
+	const uint8_t *p = piece ? ch_core_span_recorded(glibc->env.core, bin->chunk, &len) : NULL;
+
+	if (!p || len < 24 || (ch_get64(p + 8) & ~(uint64_t)CHUNK_FLAGS) != bin->size ||
+	    !mark_fast(piece, bin->chunk)) {
+		tell_fastbin(glibc, bin);
+		bin->chunk = 0;
+		return;
+	}
+	bin->arena->fastbin_count++;
+	bin->arena->fastbin_bytes += bin->size;
+	bin->chunk = unmangle(mangled, bin->chunk + 16, ch_get64(p + 16));
+	p = ch_core_span_recorded(glibc->env.core, bin->chunk, &len);
+	if (p)
+		__builtin_prefetch(p);
+}
+
+/* Whether the second chunk of a list is a chunk of its size, read that way. */
+static bool link_holds(const struct glibc *glibc, const struct fastbin *bin, bool mangled)
+{
+	uint64_t stored, next;
+
+	if (!ch_core_read_u64(glibc->env.core, bin->chunk + 16, &stored))
+		return false;
+	next = unmangle(mangled, bin->chunk + 16, stored);
+	return !next || (next % 16 == 0 && chunk_size(glibc->env.core, next) == bin->size);
+}
+
+static struct ch_error *collect_fastbins(struct glibc *glibc, struct ch_vec *bins)
+{
+	struct fastbin *bin;
+	uint64_t head;
+	size_t i, row;
+
+	for (i = 0; i < glibc->arenas.count; i++) {
+		struct glibc_arena *arena = CH_VEC_AT(&glibc->arenas, struct glibc_arena, i);
+
+		for (row = 0; row < FASTBINS_COUNT; row++) {
+			if (!ch_core_read_u64(glibc->env.core,
+					      arena->addr + glibc->layout->fastbins + 8 * row,
+					      &head) ||
+			    !head)
+				continue;
+			bin = ch_vec_push(bins);
+			if (!bin)
+				return &ch_enomem;
+			*bin = (struct fastbin){ .arena = arena,
+						 .chunk = head,
+						 .size = CHUNK_BYTES_MIN + 16 * row };
 		}
-		if (!follow_fastbin(glibc, head, size, mangled, true, &len))
-			continue;
-		arena->fastbin_count += len;
-		arena->fastbin_bytes += len * size;
 	}
 	return NULL;
+}
+
+/* Follow all fast bins of all arenas. Each chunk is marked once, so loops end. */
+static struct ch_error *take_fastbins(struct glibc *glibc)
+{
+	bool mangled = !glibc->tcache || glibc->tcache->mangled;
+	struct ch_vec bins = CH_VEC(struct fastbin);
+	struct ch_error *err = collect_fastbins(glibc, &bins);
+	struct fastbin *items = bins.items;
+	size_t i, left = bins.count;
+
+	/* Without a tcache to tell, the links themselves do. */
+	for (i = 0; !err && !glibc->tcache && i < bins.count; i++)
+		if (!link_holds(glibc, &items[i], true) && link_holds(glibc, &items[i], false))
+			mangled = false;
+	while (!err && left) {
+		left = 0;
+		for (i = 0; i < bins.count; i++) {
+			if (!items[i].chunk)
+				continue;
+			step_fastbin(glibc, &items[i], mangled);
+			left += items[i].chunk != 0;
+		}
+	}
+	ch_vec_deinit(&bins);
+	return err;
 }
 
 /* Remove doubles, and charge cached chunks to the arena they come from. */
@@ -324,7 +408,7 @@ static void settle(struct glibc *glibc)
 	glibc->cached.count = kept;
 }
 
-struct ch_error *glibc_find_cached(struct glibc *glibc)
+struct ch_error *glibc_find_tcaches(struct glibc *glibc)
 {
 	const struct ch_thread *threads;
 	struct ch_error *err;
@@ -337,9 +421,21 @@ struct ch_error *glibc_find_cached(struct glibc *glibc)
 			return err;
 	}
 	err = scan_first_chunks(glibc);
-	for (i = 0; !err && glibc->layout->fastbins && i < glibc->arenas.count; i++)
-		err = take_fastbins(glibc, CH_VEC_AT(&glibc->arenas, struct glibc_arena, i));
 	if (!err)
 		settle(glibc);
+	return err;
+}
+
+struct ch_error *glibc_find_cached(struct glibc *glibc)
+{
+	struct ch_error *err = NULL;
+
+	pthread_mutex_lock(&glibc->cached_lock);
+	if (!glibc->cached_found && glibc->layout->fastbins)
+		err = take_fastbins(glibc);
+	if (!err && !glibc->cached_found)
+		glibc_update_facts(glibc);
+	glibc->cached_found = !err;
+	pthread_mutex_unlock(&glibc->cached_lock);
 	return err;
 }

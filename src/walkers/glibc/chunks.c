@@ -62,6 +62,13 @@ static struct ch_error *put(struct walk *walk, uint64_t start, uint64_t end,
 	return ch_object_batch_put(&walk->batch, &object);
 }
 
+static inline bool is_fast(const struct glibc_piece *piece, uint64_t chunk)
+{
+	uint64_t bit = (chunk - piece->start) / 16;
+
+	return piece->fast[bit / 64] >> bit % 64 & 1;
+}
+
 /* One chunk. What looks used may be cached: the list of those ascends. */
 static inline struct ch_error *put_chunk(struct walk *walk, uint64_t chunk, uint64_t size,
 					 bool used)
@@ -86,6 +93,10 @@ static inline struct ch_error *put_chunk(struct walk *walk, uint64_t chunk, uint
 				object->state = CH_OBJECT_FREE;
 		}
 		walk->cached++;
+	}
+	if (walk->piece->fast && used && is_fast(walk->piece, chunk)) {
+		object->state = CH_OBJECT_FREE;
+		object->flags |= CH_OBJECT_FASTBIN;
 	}
 	return ++walk->batch.count == CH_BATCH_MAX ? ch_object_batch_flush(&walk->batch) : NULL;
 }

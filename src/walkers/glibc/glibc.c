@@ -90,6 +90,24 @@ static bool add_arena_facts(struct glibc_arena *arena)
 		add_fact(facts, "attached_threads_count", arena->attached, NULL));
 }
 
+void glibc_update_facts(struct glibc *glibc)
+{
+	const struct glibc_arena *arena;
+	struct ch_fact *facts;
+	size_t i, fact;
+
+	for (i = 0; i < glibc->arenas.count; i++) {
+		arena = CH_VEC_AT(&glibc->arenas, struct glibc_arena, i);
+		facts = arena->facts.items;
+		for (fact = 0; fact < arena->facts.count; fact++) {
+			if (strcmp(facts[fact].key, "fastbin_bytes") == 0)
+				facts[fact].number = arena->fastbin_bytes;
+			else if (strcmp(facts[fact].key, "fastbin_count") == 0)
+				facts[fact].number = arena->fastbin_count;
+		}
+	}
+}
+
 static bool add_walker_facts(struct glibc *glibc)
 {
 	struct ch_vec *facts = &glibc->facts;
@@ -179,6 +197,9 @@ static void glibc_close(void *state)
 
 	for (i = 0; i < glibc->arenas.count; i++)
 		ch_vec_deinit(&CH_VEC_AT(&glibc->arenas, struct glibc_arena, i)->facts);
+	for (i = 0; i < glibc->pieces.count; i++)
+		free(CH_VEC_AT(&glibc->pieces, struct glibc_piece, i)->fast);
+	pthread_mutex_destroy(&glibc->cached_lock);
 	ch_vec_deinit(&glibc->arenas);
 	ch_vec_deinit(&glibc->pieces);
 	ch_vec_deinit(&glibc->mmapped);
@@ -198,7 +219,7 @@ static struct ch_error *fill(struct glibc *glibc)
 	if (!glibc->layout)
 		return ch_error_create(CH_ERROR_ABSENT,
 				       "neither main_arena nor another arena is in the core");
-	err = glibc_find_cached(glibc);
+	err = glibc_find_tcaches(glibc);
 	if (!err)
 		err = glibc_find_mmapped(glibc);
 	if (err)
@@ -218,6 +239,7 @@ static struct ch_error *glibc_open(const struct ch_heap_env *env, void **state_r
 	if (!glibc)
 		return &ch_enomem;
 	glibc->env = *env;
+	pthread_mutex_init(&glibc->cached_lock, NULL);
 	glibc->arenas = CH_VEC(struct glibc_arena);
 	glibc->pieces = CH_VEC(struct glibc_piece);
 	glibc->mmapped = CH_VEC(struct glibc_mmapped);
@@ -253,12 +275,16 @@ static const struct ch_span *glibc_spans(void *state, size_t *count_ret)
 static struct ch_error *glibc_objects(void *state, const struct ch_span *span, uint64_t from,
 				      struct ch_object_sink *sink)
 {
-	const struct glibc *glibc = state;
+	struct glibc *glibc = state;
+	struct ch_error *err;
 
 	if (span->cookie & GLIBC_COOKIE_MMAPPED)
 		return glibc_walk_mmapped(CH_VEC_AT(&glibc->mmapped, struct glibc_mmapped,
 						    span->cookie & ~GLIBC_COOKIE_MMAPPED),
 					  sink);
+	err = glibc_find_cached(glibc);
+	if (err)
+		return err;
 	return glibc_walk_piece(glibc, CH_VEC_AT(&glibc->pieces, struct glibc_piece, span->cookie),
 				from, sink);
 }

@@ -11,6 +11,8 @@
 #ifndef COREHEAP_WALKERS_GLIBC_PRIV_H
 #define COREHEAP_WALKERS_GLIBC_PRIV_H
 
+#include <pthread.h>
+
 #include "heap/walker.h"
 #include "util/bytes.h"
 #include "util/vec.h"
@@ -81,6 +83,8 @@ struct glibc_piece {
 	uint32_t arena;
 	/** Found without its arena's word for it. */
 	bool guessed;
+	/** One bit for each 16 bytes from start: chunks in fast bins. NULL: none. */
+	uint64_t *fast;
 };
 
 /** A chunk with a mapping of its own. */
@@ -89,7 +93,7 @@ struct glibc_mmapped {
 	uint64_t start, end, chunk, usable_bytes;
 };
 
-/** A free chunk that looks used. */
+/** A chunk in a tcache, or a tcache structure itself. */
 struct glibc_cached {
 	uint64_t chunk;
 	/** enum ch_object_flags */
@@ -114,8 +118,12 @@ struct glibc {
 	struct ch_vec arenas;
 	/** of struct glibc_piece, glibc_mmapped: ascending */
 	struct ch_vec pieces, mmapped;
-	/** of struct glibc_cached, ascending: tcache and fast bin chunks,
-	 * and the tcache structures themselves (CH_OBJECT_ALLOCATOR) */
+	/** Free chunks that look used are found at the first walk: asking where
+	 * the heaps are must not cost a walk of every list. */
+	pthread_mutex_t cached_lock;
+	bool cached_found;
+	/** of struct glibc_cached, ascending: tcache chunks, and the tcache
+	 * structures themselves (CH_OBJECT_ALLOCATOR) */
 	struct ch_vec cached;
 	uint64_t mmapped_bytes, tcache_structs;
 	/** of struct ch_heap_desc, ch_span, ch_fact */
@@ -155,8 +163,12 @@ bool glibc_is_arena(const struct ch_heap_env *env, const struct glibc_layout *la
 		    unsigned int bad_max);
 /** arenas.c: index of the piece whose chunks hold addr, or pieces.count. */
 size_t glibc_piece_at(const struct glibc *glibc, uint64_t addr);
-/** caches.c: fill cached and tcache, and the counts of arenas. */
+/** caches.c: the structures of all threads: fill cached and tcache. */
+CH_MUST_CHECK struct ch_error *glibc_find_tcaches(struct glibc *glibc);
+/** caches.c: mark the chunks in fast bins, fill the counts of arenas. */
 CH_MUST_CHECK struct ch_error *glibc_find_cached(struct glibc *glibc);
+/** glibc.c: put what glibc_find_cached() counted into the facts of arenas. */
+void glibc_update_facts(struct glibc *glibc);
 /** mmapped.c: fill mmapped. */
 CH_MUST_CHECK struct ch_error *glibc_find_mmapped(struct glibc *glibc);
 /** chunks.c: emit the objects of a piece, or of a mmapped chunk. */
