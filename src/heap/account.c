@@ -44,7 +44,8 @@ const char *chp_account_name(enum ch_account_id id)
 	return (size_t)id < CH_COUNT_OF(account_names) ? account_names[id].name : "";
 }
 
-/* Row of a region; heap regions go to UNWALKED first. */
+/* Row of a region; heap regions go to UNWALKED first. A usage without an entry
+ * would land in row 0: the assertion below makes the next one add it. */
 static enum ch_account_id row_of(const struct ch_region *region)
 {
 	static const enum ch_account_id rows[CH_USAGE_COUNT] = {
@@ -69,17 +70,17 @@ static enum ch_account_id row_of(const struct ch_region *region)
 		[CH_USAGE_VSYSCALL] = CH_ACCOUNT_OTHER,
 		[CH_USAGE_OTHER] = CH_ACCOUNT_OTHER,
 		[CH_USAGE_RESERVE] = CH_ACCOUNT_RESERVED,
+		[CH_USAGE_UNDUMPED] = CH_ACCOUNT_UNDUMPED,
 		[CH_USAGE_ANON] = CH_ACCOUNT_UNATTRIBUTED,
 		[CH_USAGE_FREE] = CH_ACCOUNT_UNATTRIBUTED,
 	};
+	_Static_assert(CH_USAGE_COUNT == 24, "a usage was added: give it a row");
 	enum ch_account_id id =
 		region->usage < CH_USAGE_COUNT ? rows[region->usage] : CH_ACCOUNT_UNATTRIBUTED;
 	bool of_program = id == CH_ACCOUNT_IMAGE || id == CH_ACCOUNT_GUARDS;
 
 	if (region->state == CH_STATE_RESERVE && !of_program)
 		return CH_ACCOUNT_RESERVED;
-	if (id == CH_ACCOUNT_UNATTRIBUTED && (region->flags & CH_REGION_UNDUMPED))
-		return CH_ACCOUNT_UNDUMPED;
 	return id;
 }
 
