@@ -98,7 +98,7 @@ static struct ch_error *not_an_address(const char *text)
 struct ch_error *chp_parse_addr(struct ch_session *session, const char *text, uint64_t *ret)
 {
 	_cleanup_free_ char *name = NULL;
-	uint64_t base, offset = 0;
+	uint64_t base, sum, offset = 0;
 	struct ch_error *err;
 	struct ch_sym *sym;
 	char *plus;
@@ -123,7 +123,8 @@ struct ch_error *chp_parse_addr(struct ch_session *session, const char *text, ui
 	*plus = '\0';
 	if (!look_up(sym, name, &base))
 		return not_an_address(text);
-	if (!ch_add(base, offset, ret))
+	if (!ch_add(base, offset, &sum))
 		return ch_error_create(CH_ERROR_ARG, "'%s' is beyond the last address", text);
+	*ret = sum;
 	return NULL;
 }

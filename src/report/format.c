@@ -48,7 +48,7 @@ char *chp_bytes_text(uint64_t bytes, char buf[CH_BYTES_TEXT_MAX])
 	char exact[CH_BYTES_TEXT_MAX], binary[CH_BYTES_TEXT_MAX];
 
 	if (bytes < 1024)
-		snprintf(buf, CH_BYTES_TEXT_MAX, "%" PRIu64, bytes);
+		chp_count_text(bytes, buf);
 	else
 		snprintf(buf, CH_BYTES_TEXT_MAX, "%.30s (%.30s)", chp_count_text(bytes, exact),
 			 chp_binary_text(bytes, binary));

@@ -1,0 +1,296 @@
+/*
+ * The account closes to the byte whatever the map and the heaps say, and the
+ * verdict follows from its numbers.
+ */
+#include <signal.h>
+#include <string.h>
+
+#include "heap/account.h"
+#include "support/ck.h"
+#include "support/opencore.h"
+#include "util/cleanup.h"
+
+#define SPACE_END 0x100000ULL
+
+/* A region of [start, end) in pages of 0x1000. */
+#define REGION(first, last, what, kind, how, held)                                                 \
+	{                                                                                          \
+		.start = (first)*0x1000ULL, .end = (last)*0x1000ULL, .usage = CH_USAGE_##what,     \
+		.type = CH_MEMTYPE_##kind, .state = CH_STATE_##how, .in_core_bytes = held          \
+	}
+
+static const struct ch_region sample[] = {
+	REGION(0x00, 0x10, FREE, NONE, FREE, 0),
+	REGION(0x10, 0x12, EXE, IMAGE, COMMIT, 0x1000),
+	REGION(0x12, 0x13, BSS, IMAGE, COMMIT, 0x1000),
+	REGION(0x13, 0x20, HEAP, PRIVATE, COMMIT, 0xd000),
+	REGION(0x20, 0x40, FREE, NONE, FREE, 0),
+	REGION(0x40, 0x44, ARENA, PRIVATE, COMMIT, 0x4000),
+	REGION(0x44, 0x60, ARENA, PRIVATE, RESERVE, 0),
+	REGION(0x60, 0x61, GUARD, PRIVATE, RESERVE, 0),
+	REGION(0x61, 0x69, STACK, PRIVATE, COMMIT, 0x8000),
+	REGION(0x69, 0x70, ANON, PRIVATE, COMMIT, 0x7000),
+	REGION(0x70, 0x78, FILE, MAPPED, COMMIT, 0),
+	REGION(0x78, 0x100, FREE, NONE, FREE, 0),
+};
+
+static void make(const struct ch_account_heaps *heaps, struct ch_account *ret)
+{
+	chp_account_make(sample, CH_COUNT_OF(sample), SPACE_END, heaps, ret);
+}
+
+static uint64_t sum(const struct ch_account *account)
+{
+	uint64_t total = 0;
+	size_t i;
+
+	for (i = 0; i < CH_ACCOUNT_ROWS; i++)
+		total += account->rows[i].bytes;
+	return total;
+}
+
+static bool holds(const struct ch_account *account, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
+		if (strcmp(account->invariants[i].name, name) == 0)
+			return account->invariants[i].ok;
+	ck_abort_msg("no invariant %s", name);
+	return false;
+}
+
+static bool all_hold(const struct ch_account *account)
+{
+	size_t i;
+
+	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
+		if (!account->invariants[i].ok)
+			return false;
+	return true;
+}
+
+START_TEST(rows_by_usage)
+{
+	struct ch_account a;
+
+	make(NULL, &a);
+	ck_assert(all_hold(&a));
+	/* pages 0x10-0x20 and 0x40-0x78 */
+	ck_assert_uint_eq(a.busy_bytes, 0x48000);
+	ck_assert_uint_eq(sum(&a), 0x48000);
+	ck_assert_uint_eq(a.in_core_bytes, 0x22000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_HEAP_UNWALKED].bytes, 0x11000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_HEAP_USED].bytes, 0);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_IMAGE].bytes, 0x2000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_IMAGE].in_core_bytes, 0x1000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_BSS].bytes, 0x1000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_RESERVED].bytes, 0x1c000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_GUARDS].bytes, 0x1000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_STACKS].bytes, 0x8000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_FILES].bytes, 0x8000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_UNATTRIBUTED].bytes, 0x7000);
+}
+END_TEST
+
+START_TEST(heap_is_split)
+{
+	const struct ch_account_heaps heaps = { .used_bytes = 0x9000,
+						.mmapped_bytes = 0x1000,
+						.free_bytes = 0x2000,
+						.top_bytes = 0x1800,
+						.overhead_bytes = 0x800,
+						.committed_bytes = 0xe000,
+						.sums_close = true };
+	struct ch_account a;
+
+	make(&heaps, &a);
+	ck_assert(all_hold(&a));
+	ck_assert_uint_eq(sum(&a), a.busy_bytes);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_HEAP_USED].bytes, 0x9000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_HEAP_TOP].bytes, 0x1800);
+	/* 0x11000 of the map, 0xe000 of the heaps */
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_HEAP_UNWALKED].bytes, 0x3000);
+}
+END_TEST
+
+START_TEST(heap_larger_than_its_memory)
+{
+	const struct ch_account_heaps heaps = { .used_bytes = 0x20000,
+						.free_bytes = 0x1000,
+						.overhead_bytes = 0x1000,
+						.committed_bytes = 0x22000,
+						.sums_close = true };
+	struct ch_account a;
+
+	make(&heaps, &a);
+	ck_assert_uint_eq(sum(&a), a.busy_bytes);
+	ck_assert(holds(&a, "rows_are_the_busy_bytes"));
+	ck_assert(!holds(&a, "heap_spans_are_heap_memory"));
+}
+END_TEST
+
+START_TEST(sums_that_do_not_close_are_told)
+{
+	const struct ch_account_heaps heaps = { .sums_close = false };
+	struct ch_region broken[CH_COUNT_OF(sample)];
+	struct ch_account a;
+
+	make(&heaps, &a);
+	ck_assert(!holds(&a, "heap_used_free_and_overhead_are_committed"));
+	memcpy(broken, sample, sizeof(broken));
+	broken[3].start += 0x1000;
+	chp_account_make(broken, CH_COUNT_OF(broken), SPACE_END, NULL, &a);
+	ck_assert(!holds(&a, "regions_cover_the_address_space"));
+	ck_assert(!holds(&a, "free_and_busy_are_the_address_space"));
+	memcpy(broken, sample, sizeof(broken));
+	broken[3].type = CH_MEMTYPE_NONE;
+	chp_account_make(broken, CH_COUNT_OF(broken), SPACE_END, NULL, &a);
+	ck_assert(!holds(&a, "usage_type_and_state_have_equal_sums"));
+}
+END_TEST
+
+START_TEST(undumped_memory_is_a_row_of_its_own)
+{
+	struct ch_region regions[CH_COUNT_OF(sample)];
+	struct ch_account a;
+
+	memcpy(regions, sample, sizeof(regions));
+	regions[9].flags = CH_REGION_UNDUMPED;
+	chp_account_make(regions, CH_COUNT_OF(regions), SPACE_END, NULL, &a);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_UNATTRIBUTED].bytes, 0);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_UNDUMPED].bytes, 0x7000);
+	ck_assert(all_hold(&a));
+}
+END_TEST
+
+START_TEST(account_names_are_given_and_unique)
+{
+	size_t i, k;
+
+	for (i = 0; i < CH_ACCOUNT_ROWS; i++) {
+		ck_assert_str_ne(chp_account_name((enum ch_account_id)i), "");
+		ck_assert_str_ne(chp_account_title((enum ch_account_id)i), "");
+		for (k = 0; k < i; k++)
+			ck_assert_str_ne(chp_account_name((enum ch_account_id)i),
+					 chp_account_name((enum ch_account_id)k));
+	}
+}
+END_TEST
+
+#define GOOD .complete = true, .closes = true
+
+static const struct {
+	struct ch_verdict_input input;
+	const char *class, *confidence;
+	uint64_t share;
+} verdict_rows[] = {
+	{ { .native_used_bytes = 90, .native_free_bytes = 10, GOOD }, "native-live", "high", 9000 },
+	{ { .native_used_bytes = 60, .native_free_bytes = 40, GOOD },
+	  "native-live",
+	  "medium",
+	  6000 },
+	{ { .native_used_bytes = 20, .native_free_bytes = 80, GOOD },
+	  "native-retained",
+	  "high",
+	  8000 },
+	{ { .native_used_bytes = 10, .stacks_bytes = 90, GOOD }, "stacks", "high", 9000 },
+	{ { .native_used_bytes = 10, .files_bytes = 90, GOOD }, "files", "high", 9000 },
+	{ { .managed_bytes = 70, .loader_bytes = 10, .native_used_bytes = 20, GOOD },
+	  "managed",
+	  "high",
+	  8000 },
+	{ { .native_used_bytes = 40, .native_free_bytes = 30, .files_bytes = 30, GOOD },
+	  "mixed",
+	  "medium",
+	  4000 },
+	{ { .native_used_bytes = 40, .unattributed_bytes = 60, GOOD },
+	  "inconclusive",
+	  "low",
+	  6000 },
+	{ { .native_used_bytes = 40, .unwalked_bytes = 60, GOOD }, "inconclusive", "low", 6000 },
+	/* two unknowns together */
+	{ { .native_used_bytes = 48, .unwalked_bytes = 26, .unattributed_bytes = 26, GOOD },
+	  "inconclusive",
+	  "low",
+	  4800 },
+	{ { .native_used_bytes = 85, .unattributed_bytes = 15, GOOD },
+	  "native-live",
+	  "medium",
+	  8500 },
+	{ { .native_used_bytes = 100, .complete = false, .closes = true },
+	  "native-live",
+	  "low",
+	  10000 },
+	{ { .native_used_bytes = 100, .complete = true, .closes = false },
+	  "native-live",
+	  "low",
+	  10000 },
+	{ { GOOD }, "inconclusive", "low", 0 },
+};
+
+START_TEST(verdicts)
+{
+	struct ch_verdict verdict;
+
+	chp_verdict_make(&verdict_rows[_i].input, &verdict);
+	ck_assert_str_eq(verdict.class, verdict_rows[_i].class);
+	ck_assert_str_eq(verdict.confidence, verdict_rows[_i].confidence);
+	ck_assert_uint_eq(verdict.share, verdict_rows[_i].share);
+}
+END_TEST
+
+/* A stack of 64 pages at 0x100000, written to in the pages given. */
+static uint64_t touched(const size_t *pages, size_t count, uint64_t sp, uint64_t held_bytes)
+{
+	static uint8_t bytes[64 * 0x1000];
+	struct corewriter *w = cw_create(EM_X86_64);
+	uint64_t regs[27] = { 0 }, ret;
+	struct opened o;
+	size_t i;
+
+	memset(bytes, 0, sizeof(bytes));
+	for (i = 0; i < count; i++)
+		bytes[pages[i] * 0x1000 + 0xfff] = 1;
+	cw_prstatus(w, 1, 0, regs, 27);
+	cw_load(w, 0x100000, sizeof(bytes), PF_R | PF_W, bytes, held_bytes);
+	o = oc_must_open_take(w);
+	ret = chp_stack_touched_bytes(o.core, 0x100000, 0x140000, sp);
+	oc_close(&o);
+	return ret;
+}
+
+START_TEST(stack_pages_touched)
+{
+	const size_t pages[] = { 60, 50, 20 };
+
+	/* sp in page 62; 60 and 50 are within 16 quiet pages, 20 is not */
+	ck_assert_uint_eq(touched(pages, 3, 0x13e800, 0x40000), 14 * 0x1000);
+	ck_assert_uint_eq(touched(pages, 0, 0x13e800, 0x40000), 2 * 0x1000);
+	/* sp at the lowest page, outside, at the end */
+	ck_assert_uint_eq(touched(pages, 3, 0x100010, 0x40000), 0x40000);
+	ck_assert_uint_eq(touched(pages, 3, 0x90000, 0x40000), 0);
+	ck_assert_uint_eq(touched(pages, 3, 0x140000, 0x40000), 0);
+	/* the upper half is not in the core */
+	ck_assert_uint_eq(touched(pages, 3, 0x13e800, 0x20000), 2 * 0x1000);
+}
+END_TEST
+
+Suite *suite_summary(void)
+{
+	Suite *s = suite_create("summary");
+	TCase *tc = tcase_create("account");
+
+	tcase_add_test(tc, rows_by_usage);
+	tcase_add_test(tc, heap_is_split);
+	tcase_add_test(tc, heap_larger_than_its_memory);
+	tcase_add_test(tc, sums_that_do_not_close_are_told);
+	tcase_add_test(tc, undumped_memory_is_a_row_of_its_own);
+	tcase_add_test(tc, account_names_are_given_and_unique);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("verdict");
+	tcase_add_loop_test(tc, verdicts, 0, (int)CH_COUNT_OF(verdict_rows));
+	tcase_add_test(tc, stack_pages_touched);
+	suite_add_tcase(s, tc);
+	return s;
+}
