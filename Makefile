@@ -21,7 +21,7 @@ mandir ?= $(prefix)/share/man
 DEPS_BUILD := gcc make pkg-config libelf-dev libdw-dev libjansson-dev libzstd-dev \
 	liblzma-dev zlib1g-dev liblz4-dev
 DEPS_TEST := check gdb zstd xz-utils lz4 gzip g++ binutils jq python3
-DEPS_LINT := clang-format clang-tidy
+DEPS_LINT := clang clang-format clang-tidy
 
 PKGS := libelf libdw jansson libzstd liblzma zlib liblz4
 
@@ -161,6 +161,7 @@ FORCE:
 -include $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d)
 
 include test/test.mk
+include test/lint/lint.mk
 
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig \

@@ -57,10 +57,13 @@ struct ch_error {
 	char *message;
 };
 
+/* Handed out as `struct ch_error *`, as any error is; nobody writes to them.
+ * NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables) */
 /** Out of memory. Static: destroying it does nothing. */
 extern CH_PUBLIC struct ch_error ch_enomem;
 /** The callback asked to stop, or the session was cancelled. Static. */
 extern CH_PUBLIC struct ch_error ch_stop;
+/* NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables) */
 
 /**
  * Free an error. NULL and the static errors are accepted and left alone.

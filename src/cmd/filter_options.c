@@ -10,7 +10,8 @@
 static struct ch_error *parse_state(const char *text, uint32_t *ret)
 {
 	uint32_t states = 0;
-	size_t len, i;
+	enum ch_object_state i;
+	size_t len;
 
 	for (; *text; text += len + (text[len] == ',')) {
 		len = strcspn(text, ",");

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables): see coreheap/error.h */
 struct ch_error ch_enomem = { .code = CH_ERROR_NOMEM, .message = (char[]){ "out of memory" } };
 struct ch_error ch_stop = { .code = CH_ERROR_STOP, .message = (char[]){ "stopped" } };
+/* NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables) */
 
 static bool is_static(const struct ch_error *err)
 {

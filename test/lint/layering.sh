@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Who may include what: the folders of src depend downwards only, and each
+# foreign library has its place. Prints every offending line; exits 1 if any.
+#
+# usage: layering.sh [ROOT]	ROOT holds src/ and include/ (default: .)
+set -euo pipefail
+cd "${1:-.}"
+
+awk_program='
+function fail(why) {
+	printf "%s:%d: %s: %s\n", FILENAME, FNR, $0, why
+	failed = 1
+}
+
+# Folder of src a file belongs to; public headers belong to the folder they describe.
+function layer_of(path,    parts) {
+	if (path ~ /^include\/coreheap\//) {
+		sub(/^include\/coreheap\//, "", path)
+		return public_layer(path)
+	}
+	sub(/^src\//, "", path)
+	if (path !~ /\//)
+		return "main"
+	split(path, parts, "/")
+	return parts[1]
+}
+
+function public_layer(name) {
+	sub(/\.h$/, "", name)
+	if (name == "error" || name == "context")
+		return "util"
+	# The version and the session.
+	if (name == "coreheap")
+		return "heap"
+	return name
+}
+
+function own_folder(path) {
+	sub(/\/[^\/]*$/, "/", path)
+	sub(/^src\//, "", path)
+	return path
+}
+
+function foreign_ok(name, layer) {
+	if (name ~ /^(libelf|gelf)\.h$/)
+		return layer == "core" || layer == "sym"
+	if (name ~ /^(elfutils\/.*|dwarf\.h|libdw.*\.h)$/)
+		return layer == "sym"
+	if (name ~ /^jansson/)
+		return layer == "report"
+	if (name ~ /^(zstd.*|lzma|zlib|lz4.*)\.h$/)
+		return FILENAME == "src/core/codec.c"
+	return 1
+}
+
+function check_quoted(name, layer) {
+	if (name ~ /\.inc$/) {
+		if (FILENAME !~ /\/registry\.c$/)
+			fail("generated tables are for registries")
+		return
+	}
+	if (name ~ /(^|\/)\.\.?\//)
+		return fail("includes are relative to src")
+	target = layer_of("src/" name)
+	if (!(target in rank) || target == "main")
+		return fail("not a folder of src")
+	if (name ~ /_priv\.h$/ && index(name, own_folder(FILENAME)) != 1)
+		return fail("private to " target)
+	if (rank[target] > rank[layer])
+		return fail(layer " must not know " target)
+	if (layer == "walkers" && target != "util" && name != "heap/walker.h" &&
+	    (index(name, own_folder(FILENAME)) != 1 || own_folder(FILENAME) == "walkers/"))
+		fail("a walker knows heap/walker.h, util, public headers and its own folder")
+}
+
+BEGIN {
+	count = split("util core sym map heap walkers report cmd main", order, " ")
+	for (i = 1; i <= count; i++)
+		rank[order[i]] = i
+}
+
+/^[ \t]*#[ \t]*include/ {
+	layer = layer_of(FILENAME)
+	if (!(layer in rank)) {
+		fail("unknown layer " layer)
+		next
+	}
+	name = $0
+	quoted = name ~ /include[ \t]*"/
+	sub(/^[^<"]*[<"]/, "", name)
+	sub(/[>"].*$/, "", name)
+	if (quoted) {
+		if (FILENAME ~ /^include\//)
+			fail("public headers include each other as <coreheap/...>")
+		else
+			check_quoted(name, layer)
+	} else if (name ~ /^coreheap\//) {
+		target = public_layer(substr(name, 10))
+		if (!(target in rank))
+			fail("not a public header")
+		else if (rank[target] > rank[layer])
+			fail(layer " must not know " target)
+	} else if (!foreign_ok(name, layer))
+		fail("this library does not belong into " layer)
+}
+
+END {
+	exit failed
+}
+'
+
+# shellcheck disable=SC2046 # no file of ours has a blank in its name
+awk "$awk_program" $(find src include -name '*.[ch]' | sort)
