@@ -162,6 +162,7 @@ FORCE:
 
 include test/test.mk
 include test/lint/lint.mk
+include test/fuzz/fuzz.mk
 
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig \

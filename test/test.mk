@@ -48,7 +48,7 @@ check: deps
 	@$(SUBMAKE) check-build
 	@$(MAKE) --no-print-directory check-run
 
-check-build: all $(B)/test/unit/unit
+check-build: all $(B)/test/unit/unit fuzz-replay
 
 CHECK_PROGRAMS = $(B)/test/unit/unit $(SYSTEM_TESTS)
 check-run:

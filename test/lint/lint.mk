@@ -36,7 +36,7 @@ lint-text:
 
 lint-gcc:
 	@echo '  LINT   gcc'
-	+$(Q)$(LINT_MAKE) check-build
+	+$(Q)$(LINT_MAKE) check-build fuzz-replay
 
 lint-symbols: lint-gcc
 	@echo '  LINT   symbols'

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Every fuzz target over its seeds and fixed mutations of them; for the session
+# also over the core of a program that was just running.
+set -uo pipefail
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+count=0
+
+# replay TARGET MUTATIONS SEED...
+replay() {
+	local target=$1 mutations=$2 name
+	shift 2
+	name="$target: $# seeds, $mutations mutations of each"
+	count=$((count + 1))
+	if timeout 120 "$BUILD/test/fuzz/replay_$target" -n "$mutations" -s 20 \
+		-o "$dir/failed" "$@" > "$dir/out" 2>&1; then
+		echo "ok $count - $name"
+	else
+		echo "not ok $count - $name"
+		tail -n 40 "$dir/out" | sed 's/^/# /'
+		# Kept where the runner removes nothing.
+		[ -e "$dir/failed" ] && cp "$dir/failed" "$BUILD/failed-$target" &&
+			echo "# the input is $BUILD/failed-$target"
+	fi
+}
+
+"$BUILD/test/fuzz/seeds" "$dir/seeds" || exit 1
+replay core 3000 "$dir"/seeds/core/*
+replay notes 5000 "$dir"/seeds/notes/*
+replay unpack 500 "$dir"/seeds/unpack/*
+replay text 5000 "$dir"/seeds/text/*
+replay session 2000 "$dir"/seeds/session/*
+
+# Where the kernel hands cores to a program there is none to be had.
+if [ "$(cat /proc/sys/kernel/core_pattern)" = core ] &&
+	"${CC:-cc}" -O1 -w -pthread -o "$dir/malloc_seed" test/fuzz/malloc_seed.c; then
+	{ (cd "$dir" && ulimit -c unlimited && ./malloc_seed); } > /dev/null 2>&1
+	replay session 300 "$dir"/core*
+else
+	count=$((count + 1))
+	echo "ok $count - session: a real core # SKIP core_pattern is not 'core'"
+fi
+echo "1..$count"
