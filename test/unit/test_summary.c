@@ -156,7 +156,7 @@ START_TEST(undumped_memory_is_a_row_of_its_own)
 	struct ch_account a;
 
 	memcpy(regions, sample, sizeof(regions));
-	regions[9].flags = CH_REGION_UNDUMPED;
+	regions[9].usage = CH_USAGE_UNDUMPED;
 	chp_account_make(regions, CH_COUNT_OF(regions), SPACE_END, NULL, &a);
 	ck_assert_uint_eq(a.rows[CH_ACCOUNT_UNATTRIBUTED].bytes, 0);
 	ck_assert_uint_eq(a.rows[CH_ACCOUNT_UNDUMPED].bytes, 0x7000);
