@@ -417,6 +417,8 @@ START_TEST(lying_objects_are_dropped_one_by_one)
 		block(UINT64_MAX - 0x20, 0x30),            /* at the end of everything */
 		{ .addr = 8, .header_bytes = 16, .size_bytes = 8, .chunk_bytes = 0x20 },
 	};
+	static const char *const reasons[] = { "1 out of order", "1 outside", "1 impossible" };
+	static const int reason[] = { 0, 0, 0, 0, 1, 1, 2, 2, 2, 2, 2, 2 };
 	struct ch_object objects[4];
 	const struct ch_finding *finding;
 	const struct ch_heap *heap;
@@ -446,6 +448,7 @@ START_TEST(lying_objects_are_dropped_one_by_one)
 	finding = oc_finding(&hc.o, "blocks-dropped");
 	ck_assert_ptr_nonnull(finding);
 	ck_assert_msg(strstr(finding->message, ": 1 blocks left out"), "%s", finding->message);
+	ck_assert_msg(strstr(finding->message, reasons[reason[_i]]), "%s", finding->message);
 	hc_close(&hc);
 }
 END_TEST
