@@ -44,8 +44,9 @@ int main(void)
 	pthread_t thread;
 	void *volatile large;
 
-	mallopt(M_MMAP_THRESHOLD, 20000);
-	large = malloc(30000);
+	/* More than the first heap has: mapped. */
+	mallopt(M_MMAP_THRESHOLD, 150000);
+	large = malloc(200000);
 	churn();
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 65536);
