@@ -201,7 +201,6 @@ static void print_runtimes(const struct ch_report *report, const struct ch_heaps
 {
 	const struct ch_runtime *runtimes;
 	const struct ch_fact *facts;
-	char text[CH_BYTES_TEXT_MAX];
 	size_t count, facts_count, k;
 	uint32_t i;
 
@@ -212,9 +211,10 @@ static void print_runtimes(const struct ch_report *report, const struct ch_heaps
 		chp_report_field(report, runtimes[i].name, "%s", runtimes[i].evidence);
 		facts = ch_heaps_facts(heaps, i, &facts_count);
 		for (k = 0; k < facts_count; k++)
-			chp_report_field(report, facts[k].key, "%s",
-					 facts[k].text ? facts[k].text
-						       : chp_count_text(facts[k].number, text));
+			if (facts[k].text)
+				chp_report_field(report, facts[k].key, "%s", facts[k].text);
+			else
+				chp_report_count_field(report, facts[k].key, facts[k].number);
 	}
 }
 

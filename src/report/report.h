@@ -28,6 +28,9 @@ enum ch_format {
 	CH_FORMAT_JSONL,
 };
 
+/** Room for a number as text. */
+#define CH_BYTES_TEXT_MAX 64
+
 struct ch_report {
 	/** Where everything goes. */
 	FILE *out;
@@ -91,6 +94,9 @@ void chp_report_field(const struct ch_report *report, const char *label, const c
 /** A field that is a size or a count: exact in PLAIN, with separators in TEXT. */
 void chp_report_bytes_field(const struct ch_report *report, const char *label, uint64_t bytes);
 void chp_report_count_field(const struct ch_report *report, const char *label, uint64_t count);
+/** chp_bytes_text() in TEXT, only digits in PLAIN. */
+char *chp_report_bytes_text(const struct ch_report *report, uint64_t bytes,
+			    char buf[CH_BYTES_TEXT_MAX]);
 /** The first, broken between words so that lines keep to 100 columns (TEXT). */
 void chp_report_wrapped(const struct ch_report *report, const char *label, const char *value);
 /** Heading of a block, after an empty line unless first (TEXT); "[title]" (PLAIN). */
@@ -111,7 +117,6 @@ void chp_report_findings(const struct ch_report *report);
 void chp_report_finding(FILE *out, const struct ch_finding *finding);
 
 /** "3,426,475,520 (3.19 GiB)" into buf; returns buf. Below 1024 only the number. */
-#define CH_BYTES_TEXT_MAX 64
 char *chp_bytes_text(uint64_t bytes, char buf[CH_BYTES_TEXT_MAX]);
 /** "3.19 GiB"; bytes below 1024 as "17 B". */
 char *chp_binary_text(uint64_t bytes, char buf[CH_BYTES_TEXT_MAX]);

@@ -22,14 +22,20 @@ void chp_report_field(const struct ch_report *report, const char *label, const c
 	fputc('\n', report->out);
 }
 
+char *chp_report_bytes_text(const struct ch_report *report, uint64_t bytes,
+			    char buf[CH_BYTES_TEXT_MAX])
+{
+	if (report->format != CH_FORMAT_PLAIN)
+		return chp_bytes_text(bytes, buf);
+	snprintf(buf, CH_BYTES_TEXT_MAX, "%" PRIu64, bytes);
+	return buf;
+}
+
 void chp_report_bytes_field(const struct ch_report *report, const char *label, uint64_t bytes)
 {
 	char text[CH_BYTES_TEXT_MAX];
 
-	if (report->format == CH_FORMAT_PLAIN)
-		chp_report_field(report, label, "%" PRIu64, bytes);
-	else
-		chp_report_field(report, label, "%s", chp_bytes_text(bytes, text));
+	chp_report_field(report, label, "%s", chp_report_bytes_text(report, bytes, text));
 }
 
 void chp_report_count_field(const struct ch_report *report, const char *label, uint64_t count)

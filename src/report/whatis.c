@@ -203,7 +203,8 @@ static struct ch_error *print_region(const struct ch_report *report, const struc
 
 	protect_text(region, protect);
 	chp_report_field(report, "region", "0x%llx-0x%llx, %s", (ull)region->start,
-			 (ull)region->end, chp_bytes_text(region->end - region->start, bytes));
+			 (ull)region->end,
+			 chp_report_bytes_text(report, region->end - region->start, bytes));
 	if (region->state == CH_STATE_FREE)
 		return NULL;
 	chp_report_field(report, "usage", "%s (%s)", ch_usage_name(region->usage),
