@@ -1,0 +1,349 @@
+#!/usr/bin/env python3
+"""The command line: help, exit codes, bad input, pipes, signals, shapes of output."""
+import json
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from fixture import COREHEAP, checked_in, coreheap, folder, unpack  # noqa: E402
+from tap import Tap  # noqa: E402
+
+CORE = "bookworm-small-abort"
+ENVELOPE = ["schema", "schema_version", "tool", "dump", "complete", "warnings"]
+DUMP = ["id", "file_name", "producer", "arch", "pid", "comm"]
+
+
+def commands():
+    """Names of all commands, from the help."""
+    text = coreheap("--help").out
+    block = text.split("Commands", 1)[1].split("\n\n", 1)[0]
+    return re.findall(r"^  ([a-z]+)", block, re.M)
+
+
+def arguments(command):
+    """What a command needs after CORE."""
+    return ["0x10000"] if command == "whatis" else []
+
+
+def one_line(text):
+    return text.startswith("coreheap: ") and text.count("\n") == 1 and text.endswith("\n")
+
+
+def test_help(tap):
+    help_text = coreheap("--help")
+    tap.ok(help_text.code == 0 and help_text.out.startswith("Examples:") and not help_text.err,
+           "--help begins with examples", help_text)
+    tap.equal(coreheap("-h").out, help_text.out, "-h is --help")
+    tap.equal(coreheap("help").out, help_text.out, "help is --help")
+    for command in commands():
+        result = coreheap(command, "--help")
+        tap.ok(result.code == 0 and result.out.startswith("Examples:") and
+               "Usage: coreheap %s " % command in result.out and not result.err,
+               "%s --help begins with examples" % command, result)
+        tap.equal(coreheap("help", command).out, result.out, "help %s is the same" % command)
+    for line in help_text.out.splitlines():
+        if len(line) > 100:
+            tap.ok(False, "help keeps to 100 columns", line)
+    result = coreheap("--version")
+    tap.ok(re.fullmatch(r"coreheap \d+\.\d+\.\d+\n", result.out) and result.code == 0,
+           "--version", result)
+
+
+def test_usage(tap):
+    rows = [
+        ((), "no command"),
+        (("sumary", "x"), "did you mean 'summary'?"),
+        (("qqqqqqqq", "x"), "unknown command"),
+        (("summ", "x"), "unknown command"),
+        (("summary",), "no core given"),
+        (("summary", "a", "b"), "too many"),
+        (("summary", "x", "--jsno"), "did you mean '--json'?"),
+        (("--stat", "types", "x"), "unknown option"),
+        (("types", "x", "--limit"), "needs a value"),
+        (("types", "x", "--limit", "many"), "not a number"),
+        (("types", "x", "--temp-bytes", "1Q"), "not a size"),
+        (("types", "x", "--json", "--plain"), "only one of"),
+        (("whatis", unpack(CORE)), "address"),
+        (("whatis", unpack(CORE), "nosuchname"), "nosuchname"),
+    ]
+    for args, want in rows:
+        result = coreheap(*args)
+        tap.ok(result.code == 2 and want in result.err and one_line(result.err) and
+               not result.out, "usage: coreheap %s" % " ".join(map(os.path.basename, args)), result)
+
+
+def elf_header(elf_class=2, encoding=1, kind=4, machine=62):
+    order = "<" if encoding == 1 else ">"
+    ident = b"\x7fELF" + bytes([elf_class, encoding, 1]) + bytes(9)
+    if elf_class == 1:
+        return ident + struct.pack(order + "HHIIIIIHHHHHH", kind, machine, 1, 0, 52, 0, 0, 52, 32,
+                                   0, 0, 0, 0)
+    return ident + struct.pack(order + "HHIQQQIHHHHHH", kind, machine, 1, 0, 64, 0, 0, 64, 56, 0,
+                               0, 0, 0)
+
+
+def bad_inputs(where):
+    """[(name, path, words of the message)]"""
+    contents = {
+        "a text file": (b"total 12\ndrwxr-xr-x 2 root root\n", "not a core"),
+        "an empty file": (b"", "empty"),
+        "one byte": (b"\x7f", "not a core"),
+        "half an ELF header": (elf_header()[:40], ""),
+        "an ELF header and nothing else": (elf_header(), ""),
+        "ELF32": (elf_header(elf_class=1), "32"),
+        "big-endian": (elf_header(encoding=2), "endian"),
+        "another machine": (elf_header(machine=243), "machine"),
+        "an object file": (elf_header(kind=1), "core"),
+        "half a gzip header": (b"\x1f\x8b\x08", ""),
+    }
+    rows = []
+    for number, (name, (data, words)) in enumerate(contents.items()):
+        path = os.path.join(where, "input%d" % number)
+        with open(path, "wb") as file:
+            file.write(data)
+        rows.append((name, path, words))
+    fifo = os.path.join(where, "fifo")
+    os.mkfifo(fifo)
+    return rows + [
+        ("an executable", sys.executable, "executable"),
+        ("a directory", where, "directory"),
+        ("a FIFO", fifo, "FIFO"),
+        ("a device", "/dev/null", "device"),
+        ("a missing file", os.path.join(where, "missing"), "No such file"),
+        ("a path through a file", sys.executable + "/core", "Not a directory"),
+    ]
+
+
+def test_bad_inputs(tap):
+    where = folder()
+    for name, path, words in bad_inputs(where):
+        result = coreheap("info", path, timeout=20)
+        tap.ok(result.code == 3 and one_line(result.err) and not result.out and
+               words in result.err, "%s: one line, exit 3" % name, result)
+    text = os.path.join(where, "input0")
+    for command in commands():
+        result = coreheap(command, text, *arguments(command))
+        tap.ok(result.code == 3 and one_line(result.err) and not result.out,
+               "%s of a text file: one line, exit 3" % command, result)
+    path = os.path.join(where, "evil\x1b[31m\n\xff")
+    with open(path, "wb") as file:
+        file.write(b"text")
+    result = coreheap("info", path)
+    tap.ok(result.code == 3 and one_line(result.err) and "\x1b" not in result.err,
+           "a file name with control bytes is escaped", result)
+
+
+def test_unreadable(tap):
+    name = "an unreadable file: one line, exit 3"
+    where = folder()
+    path = os.path.join(where, "core")
+    shutil.copy(unpack(CORE), path)
+    os.chmod(path, 0)
+    command = [COREHEAP, "info", path]
+    if os.geteuid() == 0:
+        if not shutil.which("setpriv"):
+            tap.skip(name, "root reads everything, and setpriv is not installed")
+            return
+        # keep the identity, which may be needed to reach the program: drop the power
+        command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    tap.ok(done.returncode == 3 and one_line(done.stderr) and "Permission denied" in done.stderr,
+           name, "%d %s" % (done.returncode, done.stderr))
+
+
+def test_strict(tap):
+    core = unpack(CORE)
+    cut = os.path.join(folder(), "cut.core")
+    with open(core, "rb") as source, open(cut, "wb") as target:
+        target.write(source.read(os.path.getsize(core) * 6 // 10))
+    for path, strict, want in ((core, [], 0), (core, ["--strict"], 0), (cut, [], 0),
+                               (cut, ["--strict"], 4)):
+        result = coreheap("info", path, *strict)
+        tap.equal(result.code, want, "info %s %s" % (os.path.basename(path), " ".join(strict)))
+    result = coreheap("info", cut, "--json")
+    tap.ok(not json.loads(result.out)["complete"] and "truncated" in result.out,
+           "a truncated core is not complete", result)
+
+
+def start(*args, out=subprocess.PIPE, **more):
+    return subprocess.Popen([COREHEAP, *args], stdout=out, stderr=subprocess.PIPE,
+                            stdin=subprocess.DEVNULL, **more)
+
+
+def wait_until_blocked(process, seconds=30):
+    """Until it sleeps on the full pipe; False when it ended before that."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        with open("/proc/%d/wchan" % process.pid, encoding="utf-8") as file:
+            if "pipe" in file.read():
+                return True
+        with open("/proc/%d/stat" % process.pid, encoding="utf-8") as file:
+            state = file.read().rsplit(")", 1)[1].split()[0]
+        if state == "S" and time.monotonic() > end - seconds + 2:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_pipes(tap):
+    core = unpack(CORE)
+    for ignored in (False, True):
+        process = start("objects", core, "--jsonl", preexec_fn=lambda: signal.signal(
+            signal.SIGPIPE, signal.SIG_IGN) if ignored else None)
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+        code = process.wait(30)
+        tap.ok(err == b"" and code == -signal.SIGPIPE,
+               "a reader that leaves%s ends it quietly" % (" and SIGPIPE ignored" if ignored
+                                                           else ""), "%d %s" % (code, err))
+    for command in commands():
+        for mode in ("--plain", "--json"):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                process = start(command, core, *arguments(command), mode, out=full)
+            err = process.stderr.read().decode()
+            code = process.wait(30)
+            lines = [line for line in err.splitlines() if "No space left" in line]
+            tap.ok(code == 5 and len(lines) == 1, "%s %s to a full disk fails" % (command, mode),
+                   "%d %s" % (code, err))
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" info "$1" >&-', COREHEAP, core], capture_output=True,
+        check=False)
+    tap.ok(done.returncode == 5 and b"cannot write" in done.stderr, "a closed output fails",
+           done.stderr)
+
+
+def test_signals(tap):
+    core = os.path.join(folder(), "core")
+    shutil.copy(unpack(CORE), core)
+    process = start("objects", core, "--jsonl")
+    tap.ok(wait_until_blocked(process), "objects fills the pipe")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    lines = process.stdout.read().decode().splitlines()
+    err = process.stderr.read().decode()
+    code = process.wait(30)
+    tap.ok(code == 130 and "interrupted" in err, "SIGINT ends it in order", "%d %s" % (code, err))
+    tap.ok(all(json.loads(line) for line in lines), "its records are whole")
+    process = start("objects", core, "--jsonl")
+    wait_until_blocked(process)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    tap.equal(process.wait(30), -signal.SIGINT, "a second SIGINT kills")
+    process = start("objects", core, "--jsonl")
+    wait_until_blocked(process)
+    os.truncate(core, 4096)
+    process.stdout.read()
+    err = process.stderr.read().decode()
+    tap.ok(process.wait(30) == 3 and one_line(err) and "shorter" in err,
+           "a core that shrinks while it is read: one line, exit 3", err)
+
+
+def shape_errors(value, path=""):
+    """Values that break the rules of the JSON contract, by their keys."""
+    if isinstance(value, list):
+        return [e for i, item in enumerate(value) for e in shape_errors(item, "%s[%d]" % (path, i))]
+    if not isinstance(value, dict):
+        return []
+    errors = []
+    for key, item in value.items():
+        place = path + "." + key
+        if key.endswith(("_bytes", "_count")) or key == "count":
+            if not (item is None or isinstance(item, int) and item >= 0):
+                errors.append("%s is %r" % (place, item))
+        elif key in ("addr", "end", "pc", "sp") or key.endswith("_addr"):
+            if not (item is None or re.fullmatch(r"0x[0-9a-f]+", str(item))):
+                errors.append("%s is %r" % (place, item))
+        elif key.startswith("percent"):
+            if not (item is None or isinstance(item, (int, float)) and
+                    round(item, 2) == item):
+                errors.append("%s is %r" % (place, item))
+        errors += shape_errors(item, place)
+    return errors
+
+
+def test_json(tap):
+    core = unpack(CORE)
+    for command in commands():
+        result = coreheap(command, core, *arguments(command), "--json")
+        try:
+            doc = json.loads(result.out)
+        except ValueError as error:
+            tap.ok(False, "%s --json is JSON" % command, "%s\n%s" % (error, result))
+            continue
+        tap.equal(list(doc)[:6], ENVELOPE, "%s --json begins with the envelope" % command)
+        tap.ok(doc["schema"] == "coreheap/" + command and doc["schema_version"] == "1.0" and
+               list(doc["dump"]) == DUMP and doc["dump"]["file_name"] == os.path.basename(core) and
+               doc["dump"]["pid"] == 20751 and doc["dump"]["comm"] == "small",
+               "%s --json says what and of what" % command, doc["dump"])
+        errors = shape_errors(doc)
+        tap.ok(not errors, "%s --json keeps the rules of keys" % command, "\n".join(errors[:5]))
+        tap.ok(result.out.isascii() and not result.err, "%s --json is ASCII, quiet" % command,
+               result.err)
+        result = coreheap(command, core, *arguments(command), "--jsonl")
+        lines = [json.loads(line) for line in result.out.splitlines()]
+        tap.ok(lines and not any(map(shape_errors, lines)), "%s --jsonl is records" % command)
+
+
+def test_plain(tap):
+    core = unpack(CORE)
+    for command in ("modules", "types"):
+        lines = coreheap(command, core, "--plain").out.splitlines()
+        widths = {line.count("\t") for line in lines}
+        tap.ok(len(widths) == 1 and len(lines) > 2, "%s --plain: equally many columns" % command,
+               widths)
+    for command in commands():
+        result = coreheap(command, core, *arguments(command), "--plain")
+        bad = re.findall(r"\d,\d{3}\b|\x1b|[KMG]iB", result.out)
+        tap.ok(result.code == 0 and not bad, "%s --plain: exact numbers" % command, bad[:5])
+
+
+def test_determinism(tap):
+    for command in commands():
+        args = (command, unpack(CORE), *arguments(command), "--json")
+        tap.ok(len({coreheap(*args).out, coreheap(*args, "--threads", "1").out,
+                    coreheap("--threads", "4", *args).out}) == 1,
+               "%s: the same output each time, for any --threads" % command)
+
+
+def test_limit(tap):
+    core = unpack(CORE)
+    rows = len(coreheap("modules", core, "--plain").out.splitlines()) - 1
+    tap.ok(rows > 2, "modules has rows to cut")
+    tap.equal(len(coreheap("modules", core, "--plain", "--limit", "2").out.splitlines()) - 1, 2,
+              "--limit 2 leaves two rows")
+    tap.ok("showing 2 of %d (" % rows in coreheap("modules", core, "--limit", "2").out,
+           "a cut list says so")
+    tap.equal(len(coreheap("modules", core, "--plain", "--limit", "0").out.splitlines()) - 1, rows,
+              "--limit 0 is all")
+
+
+def test_completion(tap):
+    script = coreheap("--completion").out
+    ask = script + 'COMP_WORDS=(coreheap %s); COMP_CWORD=%d; _coreheap; echo "${COMPREPLY[*]}"'
+    for words, index, want in (("sum", 1, "summary"), ("threads --gr", 2, "--group"),
+                               ("info --verb", 2, "--verbose")):
+        done = subprocess.run(["bash", "-c", ask % (words, index)], capture_output=True, text=True,
+                              check=False)
+        tap.equal(done.stdout.strip(), want, "bash completes %s" % words)
+
+
+def main():
+    tap = Tap()
+    assert CORE in checked_in()
+    for test in (test_help, test_usage, test_bad_inputs, test_unreadable, test_strict, test_pipes,
+                 test_signals, test_json, test_plain, test_determinism, test_limit,
+                 test_completion):
+        tap.attempt(test.__name__, test)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
