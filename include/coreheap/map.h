@@ -273,7 +273,7 @@ CH_PUBLIC bool ch_region_matches(const struct ch_region *region,
 /** What a set of regions adds up to. */
 struct ch_map_sum {
 	uint64_t regions_count, total_bytes, in_core_bytes;
-	/** Bytes in the core that lie in pages of zeros; see ch_map_sum_up(). */
+	/** Bytes that the core holds in pages of zeros; see ch_map_sum_up(). */
 	uint64_t zero_bytes;
 	/** Bytes by enum ch_basis of what the sum is about. */
 	uint64_t basis_bytes[3];

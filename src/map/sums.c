@@ -60,30 +60,31 @@ static void add_region(struct ch_map_sums *sums, const struct ch_region *region,
 	sums->missing_bytes[ch_region_missing(region)] += absent;
 }
 
-/* Bytes of the core in a region's pages of zeros. */
+/*
+ * Bytes of a region that lie in pages of zeros, of those the core holds. A
+ * region may begin and end inside of a page: what counts is the whole page.
+ */
 static uint64_t count_zero(const struct ch_core *core, const struct ch_region *region)
 {
-	uint64_t at = region->start, left = region->in_core_bytes, zero = 0;
+	uint64_t page = ch_align_down(region->start, CH_PAGE_BYTES), zero = 0;
 	const struct ch_segment *segment;
 	size_t len = 0, done, n;
 	const uint8_t *p;
 
-	while (left && at < region->end) {
-		p = ch_core_span_recorded(core, at, &len);
+	while (region->in_core_bytes && page < region->end) {
+		p = ch_core_span_recorded(core, page, &len);
 		if (!p) {
 			/* a region of several segments, this one not complete */
-			segment = ch_core_segment_at(core, at);
-			at = segment ? segment->end : region->end;
+			segment = ch_core_segment_at(core, page);
+			page = segment ? ch_align_up(segment->end, CH_PAGE_BYTES) : region->end;
 			continue;
 		}
-		len = ch_min(len, region->end - at);
-		for (done = 0; done < len; done += n) {
-			n = ch_min(len - done, CH_PAGE_BYTES - (at + done) % CH_PAGE_BYTES);
+		for (done = 0; done < len && page < region->end; done += n) {
+			n = ch_min(len - done, CH_PAGE_BYTES);
 			if (chp_map_is_zero(p + done, n))
-				zero += n;
+				zero += ch_min(page + n, region->end) - ch_max(page, region->start);
+			page += CH_PAGE_BYTES;
 		}
-		at += len;
-		left -= ch_min(left, len);
 	}
 	return zero;
 }
