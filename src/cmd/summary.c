@@ -165,6 +165,7 @@ static struct ch_error *suspect_type(struct ch_summary *summary)
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
 	struct ch_error *err;
 	struct ch_type type;
+	uint64_t share;
 
 	if (!stat || stat->count < 2 ||
 	    !is_suspect(stat->total_bytes, summary->input.native_used_bytes))
@@ -172,10 +173,13 @@ static struct ch_error *suspect_type(struct ch_summary *summary)
 	err = ch_heaps_type(summary->heaps, stat->walker, stat->type, &type);
 	if (err)
 		return err;
+	share = chp_percent(stat->total_bytes, summary->input.native_used_bytes);
 	return add_suspect(summary, "one-type", stat->total_bytes, stat->sample_addr,
-			   "%s blocks of %s hold %s of the used bytes, for example 0x%" PRIx64,
-			   chp_count_text(stat->count, count), type.name,
-			   chp_bytes_text(stat->total_bytes, bytes), stat->sample_addr);
+			   "%s: %s of them hold %s, %" PRIu64 ".%02" PRIu64
+			   "%% of the used bytes; one is at 0x%" PRIx64,
+			   type.name, chp_count_text(stat->count, count),
+			   chp_bytes_text(stat->total_bytes, bytes), share / 100, share % 100,
+			   stat->sample_addr);
 }
 
 static struct ch_error *find_suspects(struct ch_summary *summary)
