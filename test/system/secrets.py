@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Memory contents never appear without --reveal: words that lie on the heap, the
+stack, in the arguments and the environment of a program are in its core, and in
+nothing that coreheap prints about it."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import fixture  # noqa: E402
+from tap import Tap  # noqa: E402
+
+WORDS = ["hunter2-Quokka", "Bearer-eyJhbGciOi"]
+COMMANDS = [["info"], ["address"], ["address", "--regions"], ["heap"], ["types"], ["objects"],
+            ["summary"], ["threads"], ["modules"]]
+FORMATS = [[], ["--json"], ["--plain"]]
+
+
+def shows(text):
+    return [word for word in WORDS if word in text or word[:8] in text]
+
+
+def check(tap, program, how):
+    where = fixture.folder()
+    core = fixture.dump(program, how, where, WORDS)
+    with open(core, "rb") as file:
+        data = file.read()
+    for word in WORDS:
+        tap.ok(data.count(word.encode()) > 3 and word.encode("utf-16-le") in data,
+               "%s: %s is in the core" % (how, word))
+    for command in COMMANDS:
+        for form in FORMATS:
+            result = fixture.coreheap(*command, *form, core)
+            tap.ok(result.code == 0 and not shows(result.out) and not shows(result.err),
+                   "%s: %s shows none of them" % (how, " ".join(command + form)), result)
+    os.unlink(core)
+
+
+def main():
+    tap = Tap()
+    program = os.path.join(fixture.folder(), "secrets")
+    fixture.build("secrets", program)
+    for how in ("gcore", "kernel"):
+        reason = fixture.why_not(how)
+        if reason:
+            tap.skip(how, reason)
+        else:
+            tap.attempt(how, check, program, how)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
