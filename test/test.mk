@@ -56,7 +56,7 @@ check-run:
 	MAKE_SWITCHES='$(foreach v,WERROR O,$(v)=$($(v)))' CFLAGS='$(CFLAGS)' \
 	ASAN_OPTIONS=exitcode=99:detect_leaks=1:allocator_may_return_null=1 \
 	UBSAN_OPTIONS=exitcode=99:print_stacktrace=1 \
-	PYTHONDONTWRITEBYTECODE=1 LC_ALL=C python3 test/run.py \
+	CK_DEFAULT_TIMEOUT=60 PYTHONDONTWRITEBYTECODE=1 LC_ALL=C python3 test/run.py \
 		$(if $(filter 1,$(V)),-v) --jobs $(CHECK_JOBS) --timeout $(CHECK_TIMEOUT) \
 		--tmp $(B)/test/tmp $(if $(TESTS),$(foreach t,$(TESTS),\
 		$(filter %/$(t) %/$(t).sh %/$(t).py,$(CHECK_PROGRAMS))),$(CHECK_PROGRAMS))
