@@ -229,11 +229,15 @@ CH_PUBLIC bool ch_core_read_string(const struct ch_core *core, uint64_t addr, ch
 
 /**
  * Let data[0 .. end-start) serve reads of [start, end) where the core has no
- * bytes. data is borrowed until the core is closed. Errors: ARG (empty or
+ * bytes. data is borrowed until ch_core_remove_overlays() or the
+ * core is closed. Errors: ARG (empty or
  * wrapping range, overlap with another overlay), NOMEM.
  */
 CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_core_add_overlay(struct ch_core *core, uint64_t start,
 							     uint64_t end, const uint8_t *data);
+
+/** Forget all overlays: their bytes are absent again. */
+CH_PUBLIC void ch_core_remove_overlays(struct ch_core *core);
 
 /** Stable lower-case names: "x86_64", "aarch64"; "kernel", "gcore", ... */
 CH_PUBLIC const char *ch_arch_name(enum ch_arch arch);

@@ -222,3 +222,8 @@ struct ch_error *ch_core_add_overlay(struct ch_core *core, uint64_t start, uint6
 	overlays[index] = (struct ch_overlay){ .start = start, .end = end, .data = data };
 	return NULL;
 }
+
+void ch_core_remove_overlays(struct ch_core *core)
+{
+	ch_vec_deinit(&core->overlays);
+}
