@@ -30,15 +30,18 @@ extern "C" {
 
 struct ch_sym;
 
+/** All strings are borrowed until ch_sym_close(). */
 struct ch_sym_options {
-	/** Folder under which recorded paths are looked up first, or NULL. */
+	/** Folder under which recorded paths, then bare names, are looked up
+	 * first, or NULL. */
 	const char *sysroot;
 	/** File to take for the main executable, or NULL. */
 	const char *exe;
 	/** Folders with separate debug files (".build-id/xx/yy.debug"). */
 	const char *const *debug_dirs;
 	size_t debug_dirs_count;
-	/** Allow debuginfod look-ups over the network. */
+	/** Allow debuginfod look-ups over the network, at the servers that
+	 * DEBUGINFOD_URLS names. */
 	bool debuginfod;
 };
 
@@ -54,14 +57,19 @@ enum ch_module_kind {
 enum ch_module_match {
 	/** The file on disk has the build-id of the core. */
 	CH_MATCH_MATCHED,
-	/** A file is there, but it is another one: not used. */
+	/** A file is there, but it is another build: not used. */
 	CH_MATCH_MISMATCHED,
-	/** A file is there, but the core holds no build-id to compare. */
+	/** A file is there, but the core holds nothing to compare it with: not
+	 * used. */
 	CH_MATCH_UNVERIFIED,
 	/** No file at the recorded path, under sysroot or by build-id. */
 	CH_MATCH_MISSING,
 	/** Nothing to look for (vdso): the image is in the core. */
 	CH_MATCH_IN_CORE,
+	/** The core holds no build-id to compare, but headers and dynamic section
+	 * of the file are those in memory, or the user named it (exe) and nothing
+	 * contradicts: used for names and stacks, not for bytes. */
+	CH_MATCH_LIKELY,
 };
 
 #define CH_BUILD_ID_MAX 64
@@ -83,7 +91,7 @@ struct ch_module {
 	/** Build-id from the core; length 0 when the core does not hold it. */
 	uint8_t build_id[CH_BUILD_ID_MAX];
 	uint32_t build_id_len;
-	/** Build-id of a mismatched file, for the message. */
+	/** Build-id of file_path; length 0 when it has none. */
 	uint8_t file_build_id[CH_BUILD_ID_MAX];
 	uint32_t file_build_id_len;
 	enum ch_module_kind kind;
@@ -96,7 +104,7 @@ struct ch_module {
 	uint64_t mapped_bytes;
 	/** PT_TLS: size in memory and in the file (0: none), alignment, ELF address. */
 	uint64_t tls_memsz, tls_filesz, tls_align, tls_vaddr;
-	/** link_map address, 0 when not found; its l_name is path. */
+	/** Address of its struct link_map, 0 when not found. */
 	uint64_t link_map;
 };
 
@@ -118,6 +126,9 @@ enum ch_frame_basis {
 	CH_FRAME_CFI,
 	/** Frame pointer chain (heuristic). */
 	CH_FRAME_FP,
+	/** The frame above called an address without code: the return address
+	 * is where a call leaves it. */
+	CH_FRAME_CALL,
 };
 
 struct ch_frame {
@@ -156,16 +167,20 @@ CH_PUBLIC bool ch_sym_module_rights(const struct ch_sym *sym, const struct ch_mo
 				    uint64_t addr, uint32_t *ret);
 
 /**
- * Nearest symbol at or below addr in its module (.symtab, .dynsym, separate
- * debug files; loaded at first use). False when there is none; then
- * module + offset is all that is known.
+ * The symbol around addr (.symtab, .dynsym, separate debug files; loaded at
+ * the module's first use): the innermost one whose size reaches addr, else one
+ * without size that lies nearest below in the same section. Names come without
+ * "@VERSION". False when there is none; then module + offset is all that is
+ * known. O(log n) after the first use.
  */
 CH_PUBLIC bool ch_sym_at(struct ch_sym *sym, uint64_t addr, struct ch_symbol *ret);
 
 /**
- * Find a symbol by exact name in one module, or in all when module is NULL
- * (modules in order of address; global symbols win over local ones). False
- * when there is none.
+ * Find a symbol by exact name, without "@VERSION", in one module, or in all
+ * when module is NULL (modules in order of address; a global symbol of any
+ * module wins over local ones). Thread-local variables have no address and are
+ * not found. False when there is none. Cost: all symbols of the modules looked
+ * into; their files are opened at first use.
  */
 CH_PUBLIC bool ch_sym_by_name(struct ch_sym *sym, const struct ch_module *module, const char *name,
 			      struct ch_symbol *ret);
@@ -174,8 +189,10 @@ CH_PUBLIC bool ch_sym_by_name(struct ch_sym *sym, const struct ch_module *module
  * Unwind one thread: index as in ch_core_threads(). Up to max frames are
  * written to frames; *count_ret frames are valid, also on failure of a deeper
  * step (why in *end_ret: "end of stack", "no unwind data for libx.so",
- * "memory absent at 0x..", "limit"; borrowed until the next call).
- * Errors: ARG (no such thread), NOMEM.
+ * "memory at 0x.. is not in the core", "limit of frames"; safe to print,
+ * borrowed until the next call). Frames by call frame information are exact
+ * where the memory is; each caller lies strictly higher on the stack.
+ * Errors: ARG (no such thread, max is 0), NOMEM.
  */
 CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_sym_unwind(struct ch_sym *sym, size_t thread_index,
 						       struct ch_frame *frames, size_t max,

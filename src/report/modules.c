@@ -17,7 +17,7 @@ static const char *contract_kind(enum ch_module_kind kind)
 static json_t *json_module(const struct ch_module *module)
 {
 	char id[CH_HEX_TEXT_MAX];
-	bool used = module->match == CH_MATCH_MATCHED || module->match == CH_MATCH_UNVERIFIED;
+	bool used = module->match == CH_MATCH_MATCHED || module->match == CH_MATCH_LIKELY;
 
 	chp_hex_text(module->build_id, module->build_id_len, id);
 	return json_pack("{s:o, s:o, s:o, s:o, s:s?, s:s, s:s, s:o, s:o, s:n, s:o, s:s, s:s}",

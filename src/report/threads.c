@@ -13,7 +13,7 @@
 
 static const char *frame_basis(enum ch_frame_basis basis)
 {
-	static const char *const names[] = { "registers", "cfi", "frame-pointer" };
+	static const char *const names[] = { "registers", "cfi", "frame-pointer", "call" };
 
 	return (size_t)basis < CH_COUNT_OF(names) ? names[basis] : "unknown";
 }

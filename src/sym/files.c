@@ -1,79 +1,14 @@
-#include "sym/sym_priv.h"
-
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "sym/candidate.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/error.h"
 
-#define NOTES_BYTES_MAX 65536
-
-/* A candidate file, mapped. */
-struct candidate {
-	const uint8_t *data;
-	uint64_t bytes;
-	struct ch_image image;
-	uint8_t build_id[CH_BUILD_ID_MAX];
-	uint32_t build_id_len;
-};
-
-static void candidate_close(struct candidate *file)
-{
-	if (file->data)
-		munmap((void *)(uintptr_t)file->data, file->bytes);
-	file->data = NULL;
-}
-
-static void find_file_build_id(struct candidate *file)
-{
-	uint32_t i;
-
-	for (i = 0; i < file->image.phdrs_count && !file->build_id_len; i++) {
-		const Elf64_Phdr *phdr = &file->image.phdrs[i];
-
-		if (phdr->p_type == PT_NOTE && phdr->p_filesz <= NOTES_BYTES_MAX &&
-		    ch_inside(phdr->p_offset, phdr->p_filesz, file->bytes))
-			file->build_id_len = chp_image_build_id(file->data + phdr->p_offset,
-								phdr->p_filesz, file->build_id);
-	}
-}
-
-/* Map a file if it is an ELF image; false leaves nothing behind. */
-static bool candidate_open(const char *path, struct candidate *ret)
-{
-	struct candidate file = { 0 };
-	/* the path comes from the core: it may name a FIFO or a device */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-	void *data = MAP_FAILED;
-
-	if (fd < 0)
-		return false;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
-		data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
-	if (data == MAP_FAILED)
-		return false;
-	file.data = data;
-	file.bytes = (uint64_t)st.st_size;
-	if (!chp_image_parse(file.data, file.bytes, &file.image)) {
-		candidate_close(&file);
-		return false;
-	}
-	find_file_build_id(&file);
-	*ret = file;
-	return true;
-}
-
-/* The recorded path without the kernel's mark of an unlinked file. */
-static char *plain_path(const char *path)
+char *chp_path_plain(const char *path)
 {
 	static const char mark[] = " (deleted)";
 	size_t len = strlen(path);
@@ -83,84 +18,76 @@ static char *plain_path(const char *path)
 	return strndup(path, len);
 }
 
-static bool is_same_id(const struct candidate *file, const struct ch_module *module)
+static void set_file(struct ch_module *module, const struct ch_candidate *file, const char *path)
 {
-	return module->build_id_len && file->build_id_len == module->build_id_len &&
-	       memcmp(file->build_id, module->build_id, module->build_id_len) == 0;
-}
-
-/* Use the file: the module owns the mapping now. */
-static struct ch_error *take_file(struct ch_sym *sym, size_t index, struct candidate *file,
-				  char *path_take)
-{
-	struct ch_module *module = CH_VEC_AT(&sym->modules, struct ch_module, index);
-	struct ch_module_extra *extra = CH_VEC_AT(&sym->extras, struct ch_module_extra, index);
-	uint64_t low, high;
-
-	module->file_path = chp_sym_keep(sym, path_take);
-	if (!module->file_path) {
-		candidate_close(file);
-		return &ch_enomem;
-	}
-	module->match = CH_MATCH_MATCHED;
-	extra->file_data = file->data;
-	extra->file_bytes = file->bytes;
-	if (!extra->has_image) {
-		extra->image = file->image;
-		extra->has_image = true;
-		if (chp_image_extent(&file->image, &low, &high))
-			chp_image_describe(sym->core, &extra->image, module);
-	}
-	return NULL;
-}
-
-/* Remember a file that is there and is not the one that was mapped. */
-static struct ch_error *reject_file(struct ch_sym *sym, size_t index, struct candidate *file,
-				    char *path_take)
-{
-	struct ch_module *module = CH_VEC_AT(&sym->modules, struct ch_module, index);
-	char core_id[2 * CH_BUILD_ID_MAX + 1], file_id[2 * CH_BUILD_ID_MAX + 1];
-	bool first = module->match == CH_MATCH_MISSING;
-
-	candidate_close(file);
-	if (!first) {
-		free(path_take);
-		return NULL;
-	}
-	module->file_path = chp_sym_keep(sym, path_take);
-	if (!module->file_path)
-		return &ch_enomem;
-	module->match = module->build_id_len ? CH_MATCH_MISMATCHED : CH_MATCH_UNVERIFIED;
+	module->file_path = path;
 	memcpy(module->file_build_id, file->build_id, sizeof(module->file_build_id));
 	module->file_build_id_len = file->build_id_len;
-	if (module->build_id_len)
-		chp_context_finding(
-			sym->ctx, CH_SEVERITY_NOTE, "build-id-mismatch",
-			"%s is another build than the one in the core and is not used (build-id "
-			"%s, core %s)",
-			module->file_path,
-			file->build_id_len
-				? chp_build_id_text(file->build_id, file->build_id_len, file_id)
-				: "none",
-			chp_build_id_text(module->build_id, module->build_id_len, core_id));
-	return NULL;
 }
 
-/* Try one path for a module. */
-static struct ch_error *try_path(struct ch_sym *sym, size_t index, char *path_take)
+/* Use the file: the module owns the mapping now. path is kept. */
+static void take_file(struct ch_sym *sym, struct ch_module *module, struct ch_candidate *file,
+		      const char *path, enum ch_verdict verdict)
 {
-	const struct ch_module *module = CH_VEC_AT(&sym->modules, struct ch_module, index);
-	struct candidate file;
+	struct ch_module_extra *extra = chp_module_extra(sym, module);
 
-	if (!path_take)
+	set_file(module, file, path);
+	module->match = verdict == CH_VERDICT_SAME ? CH_MATCH_MATCHED : CH_MATCH_LIKELY;
+	extra->file_data = file->data;
+	extra->file_bytes = file->bytes;
+	file->data = NULL;
+	if (module->kind == CH_MODULE_PE || extra->has_image)
+		return;
+	module->bias = chp_candidate_bias(sym, module, file);
+	extra->image = file->image;
+	extra->has_image = true;
+	file->image.phdrs = NULL;
+	chp_image_describe(sym->core, &extra->image, module);
+	if (extra->index + 1 < sym->modules.count)
+		module->end = ch_min(module->end, module[1].start);
+}
+
+/* Remember the first file that is there and cannot be used. */
+static void reject_file(struct ch_module *module, const struct ch_candidate *file, const char *path,
+			enum ch_verdict verdict)
+{
+	if (module->match != CH_MATCH_MISSING)
+		return;
+	set_file(module, file, path);
+	module->match = verdict == CH_VERDICT_OTHER ? CH_MATCH_MISMATCHED : CH_MATCH_UNVERIFIED;
+}
+
+static bool is_settled(const struct ch_module *module)
+{
+	return module->match == CH_MATCH_MATCHED || module->match == CH_MATCH_LIKELY;
+}
+
+/*
+ * Try one path for a module, unless one was found already. trusted: the user
+ * named the file, which counts where the core does not contradict.
+ */
+static struct ch_error *try_path(struct ch_sym *sym, struct ch_module *module, char *path_take,
+				 bool trusted)
+{
+	_cleanup_free_ char *path = path_take;
+	struct ch_candidate file;
+	enum ch_verdict verdict;
+	const char *kept;
+
+	if (!path)
 		return &ch_enomem;
-	if (!candidate_open(path_take, &file)) {
-		free(path_take);
+	if (is_settled(module) ||
+	    !chp_candidate_open(sym, path, module->kind == CH_MODULE_PE, &file))
 		return NULL;
-	}
-	if (is_same_id(&file, module))
-		return take_file(sym, index, &file, path_take);
-	return reject_file(sym, index, &file, path_take);
+	kept = chp_sym_keep(sym, ch_take(path));
+	verdict = chp_candidate_judge(sym, module, &file);
+	if (kept && (verdict == CH_VERDICT_SAME || verdict == CH_VERDICT_ALIKE ||
+		     (verdict == CH_VERDICT_UNKNOWN && trusted)))
+		take_file(sym, module, &file, kept, verdict);
+	else if (kept)
+		reject_file(module, &file, kept, verdict);
+	chp_candidate_close(&file);
+	return kept ? NULL : &ch_enomem;
 }
 
 static char *join(const char *dir, const char *path)
@@ -170,58 +97,138 @@ static char *join(const char *dir, const char *path)
 	return asprintf(&out, "%s/%s", dir, path) < 0 ? NULL : out;
 }
 
-/* dir/xx/yyyy: a distribution's link from build-id to file. */
-static char *by_build_id(const char *dir, const struct ch_module *module)
+/* dir/.build-id/xx/yyyy: a distribution's link from build-id to file. */
+static struct ch_error *try_build_id(struct ch_sym *sym, struct ch_module *module, const char *dir,
+				     const char *below)
 {
 	char id[2 * CH_BUILD_ID_MAX + 1], *out;
 
-	chp_build_id_text(module->build_id, module->build_id_len, id);
-	return asprintf(&out, "%s/.build-id/%.2s/%s", dir, id, id + 2) < 0 ? NULL : out;
-}
-
-/* --exe: the user's word counts where the core has no build-id to compare. */
-static struct ch_error *use_exe_option(struct ch_sym *sym, size_t index)
-{
-	const struct ch_module *module = CH_VEC_AT(&sym->modules, struct ch_module, index);
-	struct candidate file;
-	char *path = strdup(sym->options.exe);
-
-	if (!path)
-		return &ch_enomem;
-	if (!candidate_open(path, &file)) {
-		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "exe-not-used",
-				    "%s cannot be read as an ELF executable and is not used", path);
-		free(path);
+	if (module->build_id_len < 2 || is_settled(module))
 		return NULL;
-	}
-	if (!module->build_id_len || is_same_id(&file, module))
-		return take_file(sym, index, &file, path);
-	return reject_file(sym, index, &file, path);
+	chp_build_id_text(module->build_id, module->build_id_len, id);
+	if (asprintf(&out, "%s%s/.build-id/%.2s/%s", dir, below, id, id + 2) < 0)
+		out = NULL;
+	return try_path(sym, module, out, false);
 }
 
-static struct ch_error *match_module(struct ch_sym *sym, size_t index)
+/* Fedora links from /usr/lib/.build-id, others from /usr/lib/debug. */
+static struct ch_error *try_build_ids(struct ch_sym *sym, struct ch_module *module)
 {
-	struct ch_module *module = CH_VEC_AT(&sym->modules, struct ch_module, index);
-	_cleanup_free_ char *plain = plain_path(module->path);
+	const struct ch_sym_options *options = &sym->options;
 	struct ch_error *err = NULL;
 	size_t i;
 
+	for (i = 0; !err && i < options->debug_dirs_count; i++)
+		err = try_build_id(sym, module, options->debug_dirs[i], "");
+	if (!err && options->sysroot)
+		err = try_build_id(sym, module, options->sysroot, CH_DEBUG_DIR);
+	if (!err && options->sysroot)
+		err = try_build_id(sym, module, options->sysroot, "/usr/lib");
+	if (!err)
+		err = try_build_id(sym, module, "", CH_DEBUG_DIR);
+	if (!err)
+		err = try_build_id(sym, module, "", "/usr/lib");
+	return err;
+}
+
+static struct ch_error *match_module(struct ch_sym *sym, struct ch_module *module)
+{
+	_cleanup_free_ char *plain = chp_path_plain(module->path);
+	const char *sysroot = sym->options.sysroot, *slash;
+	struct ch_error *err = NULL;
+
 	if (!plain)
 		return &ch_enomem;
+	slash = strrchr(plain, '/');
 	if (module->kind == CH_MODULE_EXE && sym->options.exe)
-		err = use_exe_option(sym, index);
-	if (!err && module->match != CH_MATCH_MATCHED && sym->options.sysroot)
-		err = try_path(sym, index, join(sym->options.sysroot, plain));
-	if (!err && module->match != CH_MATCH_MATCHED && plain[0] == '/')
-		err = try_path(sym, index, strdup(plain));
-	if (!module->build_id_len)
-		return err;
-	for (i = 0; !err && i < sym->options.debug_dirs_count; i++)
-		if (module->match != CH_MATCH_MATCHED)
-			err = try_path(sym, index, by_build_id(sym->options.debug_dirs[i], module));
-	if (!err && module->match != CH_MATCH_MATCHED)
-		err = try_path(sym, index, by_build_id("/usr/lib/debug", module));
+		err = try_path(sym, module, strdup(sym->options.exe), true);
+	if (!err && sysroot && slash)
+		err = try_path(sym, module, join(sysroot, plain), false);
+	/* a folder into which files were just gathered */
+	if (!err && sysroot && slash)
+		err = try_path(sym, module, join(sysroot, slash + 1), false);
+	if (!err && plain[0] == '/')
+		err = try_path(sym, module, strdup(plain), false);
+	if (!err)
+		err = try_build_ids(sym, module);
 	return err;
+}
+
+/* --exe was given and is not in use: why. */
+static void report_exe(const struct ch_sym *sym)
+{
+	const struct ch_module *exe = NULL, *module;
+	struct ch_candidate file;
+	size_t i;
+
+	for (i = 0; i < sym->modules.count; i++) {
+		module = CH_VEC_AT(&sym->modules, struct ch_module, i);
+		if (module->kind == CH_MODULE_EXE)
+			exe = module;
+	}
+	if (exe && is_settled(exe) && strcmp(exe->file_path, sym->options.exe) == 0)
+		return;
+	if (!chp_candidate_open(sym, sym->options.exe, false, &file)) {
+		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "exe-not-used",
+				    "%s cannot be read as an ELF executable of this core's "
+				    "machine and is not used",
+				    sym->options.exe);
+		return;
+	}
+	chp_candidate_close(&file);
+	chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "exe-not-used", "%s is not used: %s",
+			    sym->options.exe,
+			    exe ? "it is another build than the executable of the core"
+				: "the core does not say where its executable was mapped");
+}
+
+static void report_mismatch(const struct ch_sym *sym, const struct ch_module *module)
+{
+	char core_id[2 * CH_BUILD_ID_MAX + 1], file_id[2 * CH_BUILD_ID_MAX + 1];
+
+	if (!module->build_id_len) {
+		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "build-id-mismatch",
+				    "%s is another build than the one in the core and is not used "
+				    "(its headers differ)",
+				    module->file_path);
+		return;
+	}
+	chp_build_id_text(module->build_id, module->build_id_len, core_id);
+	chp_build_id_text(module->file_build_id, module->file_build_id_len, file_id);
+	chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "build-id-mismatch",
+			    "%s is another build than the one in the core and is not used "
+			    "(build-id %s, core %s)",
+			    module->file_path, file_id[0] ? file_id : "none", core_id);
+}
+
+/* What matching found that a reader of names and stacks should know. */
+static void report_matches(const struct ch_sym *sym)
+{
+	const struct ch_module *module, *likely = NULL, *unverified = NULL;
+	size_t i, likely_count = 0, unverified_count = 0;
+
+	for (i = 0; i < sym->modules.count; i++) {
+		module = CH_VEC_AT(&sym->modules, struct ch_module, i);
+		if (module->match == CH_MATCH_MISMATCHED)
+			report_mismatch(sym, module);
+		if (module->match == CH_MATCH_LIKELY && likely_count++ == 0)
+			likely = module;
+		if (module->match == CH_MATCH_UNVERIFIED && unverified_count++ == 0)
+			unverified = module;
+	}
+	if (likely)
+		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "file-likely",
+				    "the core holds no build-id of %zu modules whose files are "
+				    "used for names and stacks, because nothing in the core "
+				    "contradicts them (first: %s)",
+				    likely_count, likely->file_path);
+	if (unverified)
+		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "file-unverified",
+				    "the core holds nothing to verify the files of %zu modules "
+				    "by; they are not used (first: %s)",
+				    unverified_count, unverified->file_path);
+	if (sym->options.exe)
+		report_exe(sym);
 }
 
 /* Lend one mapping's bytes of the file where the core left them out. */
@@ -229,6 +236,7 @@ static struct ch_error *lend(struct ch_sym *sym, const struct ch_module_extra *e
 			     const struct ch_file_map *map)
 {
 	const struct ch_segment *segment = ch_core_segment_at(sym->core, map->start);
+	struct ch_error *err;
 	uint64_t bytes;
 
 	if (map->off >= extra->file_bytes)
@@ -236,21 +244,30 @@ static struct ch_error *lend(struct ch_sym *sym, const struct ch_module_extra *e
 	if (segment && ((segment->flags & CH_SEGMENT_WRITE) || segment->present_end >= map->end))
 		return NULL;
 	bytes = ch_min(map->end - map->start, extra->file_bytes - map->off);
-	return ch_core_add_overlay(sym->core, map->start, map->start + bytes,
-				   extra->file_data + map->off);
+	err = ch_core_add_overlay(sym->core, map->start, map->start + bytes,
+				  extra->file_data + map->off);
+	/* Rows do not overlap; should two do so, the first one stands. */
+	if (err && err->code == CH_ERROR_ARG) {
+		ch_error_destroy(err);
+		return NULL;
+	}
+	return err;
 }
 
 /* Whether the mapping of file offset off holds nothing that the program may write. */
 static bool is_read_only(const struct ch_image *image, uint64_t off, uint64_t bytes)
 {
+	uint64_t end;
 	uint32_t i;
 
+	if (!ch_add(off, bytes, &end))
+		return false;
 	for (i = 0; i < image->phdrs_count; i++) {
 		const Elf64_Phdr *phdr = &image->phdrs[i];
 
 		if (phdr->p_type == PT_LOAD && (phdr->p_flags & PF_W) &&
 		    off < phdr->p_offset + phdr->p_filesz &&
-		    ch_align_down(phdr->p_offset, CH_PAGE_BYTES) < off + bytes)
+		    ch_align_down(phdr->p_offset, CH_PAGE_BYTES) < end)
 			return false;
 	}
 	return true;
@@ -270,8 +287,7 @@ static struct ch_error *lend_all(struct ch_sym *sym)
 		if (!module || module->match != CH_MATCH_MATCHED ||
 		    strcmp(module->path, maps[i].path) != 0)
 			continue;
-		extra = CH_VEC_AT(&sym->extras, struct ch_module_extra,
-				  (size_t)(module - CH_VEC_AT(&sym->modules, struct ch_module, 0)));
+		extra = chp_module_extra(sym, module);
 		if (!is_read_only(&extra->image, maps[i].off, maps[i].end - maps[i].start))
 			continue;
 		err = lend(sym, extra, &maps[i]);
@@ -281,19 +297,47 @@ static struct ch_error *lend_all(struct ch_sym *sym)
 	return NULL;
 }
 
-struct ch_error *chp_files_match(struct ch_sym *sym)
+/* A matched file may hold the headers that lead to the link map. */
+static struct ch_error *walk_again(struct ch_sym *sym)
 {
-	struct ch_module *module;
-	struct ch_error *err;
+	const struct ch_module *module;
 	size_t i;
 
 	for (i = 0; i < sym->modules.count; i++) {
 		module = CH_VEC_AT(&sym->modules, struct ch_module, i);
-		if (module->kind == CH_MODULE_VDSO || module->kind == CH_MODULE_PE)
-			continue;
-		err = match_module(sym, i);
-		if (err)
-			return err;
+		if (module->link_map)
+			return NULL;
 	}
-	return lend_all(sym);
+	return chp_linkmap_walk(sym);
+}
+
+static struct ch_error *match_all(struct ch_sym *sym, const char *basis)
+{
+	struct ch_error *err = NULL;
+	struct ch_module *module;
+	size_t i;
+
+	for (i = 0; !err && i < sym->modules.count; i++) {
+		module = CH_VEC_AT(&sym->modules, struct ch_module, i);
+		if (module->kind != CH_MODULE_VDSO && (!basis || strcmp(module->basis, basis) == 0))
+			err = match_module(sym, module);
+	}
+	return err;
+}
+
+struct ch_error *chp_files_match(struct ch_sym *sym)
+{
+	size_t known = sym->modules.count;
+	struct ch_error *err;
+
+	err = match_all(sym, NULL);
+	if (!err)
+		err = walk_again(sym);
+	if (!err && sym->modules.count > known)
+		err = match_all(sym, "link map");
+	if (!err)
+		err = lend_all(sym);
+	if (!err)
+		report_matches(sym);
+	return err;
 }

@@ -5,17 +5,20 @@
 
 #include "util/bytes.h"
 
-/* An image rebuilt from memory for libdwfl: larger ones go without. */
-#define REBUILD_BYTES_MAX (256ULL << 20)
-#define NOTES_BYTES_MAX   16384
+#define NOTES_BYTES_MAX 16384
 /* A module larger than this is damage. */
 #define MODULE_BYTES_MAX (16ULL << 30)
 
-static bool is_sane_ehdr(const Elf64_Ehdr *ehdr)
+uint16_t chp_image_machine(enum ch_arch arch)
+{
+	return arch == CH_ARCH_AARCH64 ? EM_AARCH64 : EM_X86_64;
+}
+
+static bool is_sane_ehdr(const Elf64_Ehdr *ehdr, uint16_t machine)
 {
 	return memcmp(ehdr->e_ident, ELFMAG, SELFMAG) == 0 &&
 	       ehdr->e_ident[EI_CLASS] == ELFCLASS64 && ehdr->e_ident[EI_DATA] == ELFDATA2LSB &&
-	       (ehdr->e_type == ET_EXEC || ehdr->e_type == ET_DYN) &&
+	       (ehdr->e_type == ET_EXEC || ehdr->e_type == ET_DYN) && ehdr->e_machine == machine &&
 	       ehdr->e_phentsize == sizeof(Elf64_Phdr) && ehdr->e_phnum > 0 &&
 	       ehdr->e_phnum <= CH_PHDRS_MAX;
 }
@@ -38,41 +41,62 @@ static bool are_sane_phdrs(const struct ch_image *image)
 	return chp_image_extent(image, &low, &high) && high - low <= MODULE_BYTES_MAX;
 }
 
+/* Keep a copy of the program headers, if they are sane. */
+static bool take_phdrs(struct ch_image *image, const Elf64_Phdr *phdrs)
+{
+	Elf64_Phdr *copy = calloc(image->ehdr.e_phnum, sizeof(*copy));
+
+	if (!copy)
+		return false;
+	image->phdrs_count = image->ehdr.e_phnum;
+	memcpy(copy, phdrs, image->phdrs_count * sizeof(*copy));
+	image->phdrs = copy;
+	if (are_sane_phdrs(image))
+		return true;
+	chp_image_deinit(image);
+	return false;
+}
+
 bool chp_image_read(const struct ch_core *core, uint64_t addr, struct ch_image *ret)
 {
 	struct ch_image image = { 0 };
+	Elf64_Phdr phdrs[CH_PHDRS_MAX];
 	uint64_t at;
 
 	if (!ch_core_try_read(core, addr, &image.ehdr, sizeof(image.ehdr)) ||
-	    !is_sane_ehdr(&image.ehdr) || !ch_add(addr, image.ehdr.e_phoff, &at))
-		return false;
-	image.phdrs_count = image.ehdr.e_phnum;
-	if (!ch_core_try_read(core, at, image.phdrs, image.phdrs_count * sizeof(image.phdrs[0])) ||
-	    !are_sane_phdrs(&image))
+	    !is_sane_ehdr(&image.ehdr, chp_image_machine(ch_core_arch(core))) ||
+	    !ch_add(addr, image.ehdr.e_phoff, &at) ||
+	    !ch_core_try_read(core, at, phdrs, image.ehdr.e_phnum * sizeof(phdrs[0])) ||
+	    !take_phdrs(&image, phdrs))
 		return false;
 	*ret = image;
 	return true;
 }
 
-bool chp_image_parse(const uint8_t *data, uint64_t len, struct ch_image *ret)
+bool chp_image_parse(const uint8_t *data, uint64_t len, uint16_t machine, struct ch_image *ret)
 {
 	struct ch_image image = { 0 };
+	Elf64_Phdr phdrs[CH_PHDRS_MAX];
 	uint64_t bytes;
 
 	if (len < sizeof(image.ehdr))
 		return false;
 	memcpy(&image.ehdr, data, sizeof(image.ehdr));
-	if (!is_sane_ehdr(&image.ehdr))
+	bytes = image.ehdr.e_phnum * sizeof(phdrs[0]);
+	if (!is_sane_ehdr(&image.ehdr, machine) || !ch_inside(image.ehdr.e_phoff, bytes, len))
 		return false;
-	image.phdrs_count = image.ehdr.e_phnum;
-	bytes = image.phdrs_count * sizeof(image.phdrs[0]);
-	if (!ch_inside(image.ehdr.e_phoff, bytes, len))
-		return false;
-	memcpy(image.phdrs, data + image.ehdr.e_phoff, bytes);
-	if (!are_sane_phdrs(&image))
+	memcpy(phdrs, data + image.ehdr.e_phoff, bytes);
+	if (!take_phdrs(&image, phdrs))
 		return false;
 	*ret = image;
 	return true;
+}
+
+void chp_image_deinit(struct ch_image *image)
+{
+	free(image->phdrs);
+	image->phdrs = NULL;
+	image->phdrs_count = 0;
 }
 
 const Elf64_Phdr *chp_image_phdr(const struct ch_image *image, uint32_t type)
@@ -103,6 +127,22 @@ bool chp_image_extent(const struct ch_image *image, uint64_t *low_ret, uint64_t 
 	return low < high;
 }
 
+bool chp_image_bias(const struct ch_image *image, uint64_t start, uint64_t off, uint64_t *ret)
+{
+	uint32_t i;
+
+	for (i = 0; i < image->phdrs_count; i++) {
+		const Elf64_Phdr *phdr = &image->phdrs[i];
+		uint64_t page = ch_align_down(phdr->p_offset, CH_PAGE_BYTES);
+
+		if (phdr->p_type != PT_LOAD || off < page || off >= phdr->p_offset + phdr->p_filesz)
+			continue;
+		*ret = start - (off - page) - ch_align_down(phdr->p_vaddr, CH_PAGE_BYTES);
+		return true;
+	}
+	return false;
+}
+
 uint32_t chp_image_build_id(const uint8_t *notes, uint64_t len, uint8_t id[CH_BUILD_ID_MAX])
 {
 	uint64_t pos = 0, name, desc, desc_bytes;
@@ -114,7 +154,8 @@ uint32_t chp_image_build_id(const uint8_t *notes, uint64_t len, uint8_t id[CH_BU
 		if (!ch_inside(desc, desc_bytes, len))
 			return 0;
 		if (ch_get32(notes + pos + 8) == NT_GNU_BUILD_ID && ch_get32(notes + pos) == 4 &&
-		    memcmp(notes + name, "GNU", 4) == 0 && desc_bytes <= CH_BUILD_ID_MAX) {
+		    memcmp(notes + name, "GNU", 4) == 0 && desc_bytes > 0 &&
+		    desc_bytes <= CH_BUILD_ID_MAX) {
 			memcpy(id, notes + desc, desc_bytes);
 			return (uint32_t)desc_bytes;
 		}
@@ -143,20 +184,24 @@ void chp_image_describe(const struct ch_core *core, const struct ch_image *image
 			struct ch_module *module)
 {
 	const Elf64_Phdr *tls = chp_image_phdr(image, PT_TLS);
-	uint64_t low, high;
+	uint64_t low, high, start;
 	uint32_t i;
 
-	if (!chp_image_extent(image, &low, &high))
+	/* The bias of a prelinked image is negative: sums wrap by intention. */
+	if (!chp_image_extent(image, &low, &high) || module->bias + high <= module->start)
 		return;
-	module->bias = module->start - low;
-	module->end = ch_max(module->end, module->start + (high - low));
+	module->end = ch_max(module->end, module->bias + high);
 	for (i = 0; i < image->phdrs_count; i++) {
 		const Elf64_Phdr *phdr = &image->phdrs[i];
 
-		if (phdr->p_type != PT_LOAD || !(phdr->p_flags & PF_W))
+		if (phdr->p_type != PT_LOAD || !(phdr->p_flags & PF_W) ||
+		    phdr->p_filesz == phdr->p_memsz)
 			continue;
-		module->bss_start = module->bias + phdr->p_vaddr + phdr->p_filesz;
-		module->bss_end = module->bias + phdr->p_vaddr + phdr->p_memsz;
+		start = module->bias + phdr->p_vaddr + phdr->p_filesz;
+		if (start < module->start || start >= module->end)
+			continue;
+		module->bss_start = start;
+		module->bss_end = ch_min(module->bias + phdr->p_vaddr + phdr->p_memsz, module->end);
 	}
 	if (tls) {
 		module->tls_memsz = tls->p_memsz;
@@ -166,75 +211,4 @@ void chp_image_describe(const struct ch_core *core, const struct ch_image *image
 	}
 	if (!module->build_id_len)
 		read_build_id(core, image, module);
-}
-
-/* Copy [addr, addr + len) to out where the core has it. Whether all was there. */
-static bool copy_present(const struct ch_core *core, uint64_t addr, uint8_t *out, uint64_t len)
-{
-	uint64_t done = 0;
-	bool whole = true;
-	const uint8_t *p;
-	size_t n = 0;
-
-	while (done < len) {
-		p = ch_core_span(core, addr + done, &n);
-		if (p) {
-			n = ch_min(n, len - done);
-			memcpy(out + done, p, n);
-		} else {
-			n = ch_min(CH_PAGE_BYTES - (addr + done) % CH_PAGE_BYTES, len - done);
-			whole = false;
-		}
-		done += n;
-	}
-	return whole;
-}
-
-/* Bytes the rebuilt file needs; 0 when it would be too large. */
-static uint64_t rebuilt_bytes(const struct ch_image *image)
-{
-	uint64_t len = image->ehdr.e_phoff + image->phdrs_count * sizeof(Elf64_Phdr);
-	uint32_t i;
-
-	if (image->ehdr.e_phoff > REBUILD_BYTES_MAX)
-		return 0;
-	for (i = 0; i < image->phdrs_count; i++)
-		if (image->phdrs[i].p_type == PT_LOAD)
-			len = ch_max(len, image->phdrs[i].p_offset + image->phdrs[i].p_filesz);
-	return len <= REBUILD_BYTES_MAX ? len : 0;
-}
-
-uint8_t *chp_image_rebuild(const struct ch_core *core, const struct ch_module *module,
-			   const struct ch_image *image, uint64_t *len_ret)
-{
-	uint64_t len = rebuilt_bytes(image);
-	Elf64_Ehdr ehdr = image->ehdr;
-	bool has_code = false;
-	uint8_t *out;
-	uint32_t i;
-
-	out = len ? calloc(1, len) : NULL;
-	if (!out)
-		return NULL;
-	for (i = 0; i < image->phdrs_count; i++) {
-		const Elf64_Phdr *phdr = &image->phdrs[i];
-
-		if (phdr->p_type == PT_LOAD &&
-		    copy_present(core, module->bias + phdr->p_vaddr, out + phdr->p_offset,
-				 phdr->p_filesz) &&
-		    (phdr->p_flags & PF_X))
-			has_code = true;
-	}
-	if (!has_code) {
-		free(out);
-		return NULL;
-	}
-	/* Section headers are not loaded; without them libelf goes by segments. */
-	ehdr.e_shoff = 0;
-	ehdr.e_shnum = 0;
-	ehdr.e_shstrndx = SHN_UNDEF;
-	memcpy(out, &ehdr, sizeof(ehdr));
-	memcpy(out + ehdr.e_phoff, image->phdrs, image->phdrs_count * sizeof(Elf64_Phdr));
-	*len_ret = len;
-	return out;
 }

@@ -6,22 +6,33 @@
 #include "util/bytes.h"
 #include "util/context.h"
 
-/* A process with more loaded libraries than this is damage. */
-#define LINK_MAPS_MAX  65536
-#define MODULES_MAX    (1U << 20)
+/* A process with more images than this is damage. */
+#define MODULES_MAX    65536
 #define PATH_BYTES_MAX 4096
 
-static struct ch_module *add_module(struct ch_sym *sym, uint64_t start, uint64_t end,
-				    const char *path, const char *basis)
+/* Mappings of one file that lie together. */
+struct group {
+	const struct ch_file_map *rows;
+	size_t count;
+	uint64_t start, end;
+	/* What begins there. */
+	bool is_elf, is_pe, first_page_absent;
+	struct ch_image image;
+};
+
+struct ch_module *chp_module_add(struct ch_sym *sym, uint64_t start, uint64_t end, const char *path,
+				 const char *basis)
 {
+	struct ch_module_extra *extra;
 	struct ch_module *module;
 	const char *slash;
 
-	if (sym->modules.count >= MODULES_MAX || !ch_vec_push(&sym->extras))
+	if (!ch_vec_reserve(&sym->extras, sym->extras.count + 1) ||
+	    !ch_vec_reserve(&sym->modules, sym->modules.count + 1))
 		return NULL;
+	extra = ch_vec_push(&sym->extras);
 	module = ch_vec_push(&sym->modules);
-	if (!module)
-		return NULL;
+	extra->symbols = CH_VEC(struct ch_sym_entry);
 	slash = strrchr(path, '/');
 	module->start = start;
 	module->end = end;
@@ -34,17 +45,56 @@ static struct ch_module *add_module(struct ch_sym *sym, uint64_t start, uint64_t
 	return module;
 }
 
+/* Give the module added last the headers found at its start. */
+static void set_image_take(struct ch_sym *sym, struct ch_module *module, struct ch_image *image)
+{
+	struct ch_module_extra *extra =
+		CH_VEC_AT(&sym->extras, struct ch_module_extra, sym->extras.count - 1);
+
+	if (!chp_image_bias(image, module->start, 0, &module->bias)) {
+		chp_image_deinit(image);
+		return;
+	}
+	extra->image = *image;
+	extra->has_image = true;
+	chp_image_describe(sym->core, image, module);
+}
+
+struct ch_error *chp_module_add_at(struct ch_sym *sym, uint64_t start, const char *path,
+				   const char *basis)
+{
+	struct ch_module *module;
+	struct ch_image image;
+
+	if (sym->modules.count >= MODULES_MAX || start % CH_PAGE_BYTES ||
+	    !chp_image_read(sym->core, start, &image))
+		return NULL;
+	module = chp_module_add(sym, start, start + CH_PAGE_BYTES, path, basis);
+	if (!module) {
+		chp_image_deinit(&image);
+		return &ch_enomem;
+	}
+	set_image_take(sym, module, &image);
+	module->mapped_bytes = module->end - module->start;
+	return NULL;
+}
+
 /* Whether any segment in [start, end) may be executed. */
 static bool has_code(const struct ch_core *core, uint64_t start, uint64_t end)
 {
-	const struct ch_segment *segment = ch_core_segment_at(core, start), *segments;
-	size_t count;
+	const struct ch_segment *segments;
+	size_t count, low = 0, high, mid;
 
-	if (!segment)
-		return false;
 	segments = ch_core_segments(core, &count);
-	for (; segment < segments + count && segment->start < end; segment++)
-		if (segment->flags & CH_SEGMENT_EXEC)
+	for (high = count; low < high;) {
+		mid = low + (high - low) / 2;
+		if (segments[mid].end <= start)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (; low < count && segments[low].start < end; low++)
+		if (segments[low].flags & CH_SEGMENT_EXEC)
 			return true;
 	return false;
 }
@@ -56,54 +106,118 @@ static bool is_library_name(const char *path)
 	return dot && (dot[3] == '\0' || dot[3] == '.' || dot[3] == ' ');
 }
 
-/* What the mappings of one file, [start, end) in rows first .. last, are. */
-static bool is_image(const struct ch_core *core, uint64_t start, uint64_t end, const char *path,
-		     bool *pe_ret)
+/* Names the kernel gives to memory that has no file on any disk. */
+static bool is_pseudo_path(const char *path)
 {
-	uint8_t magic[4] = { 0 };
-
-	*pe_ret = false;
-	if (ch_core_try_read(core, start, magic, sizeof(magic))) {
-		*pe_ret = magic[0] == 'M' && magic[1] == 'Z';
-		return *pe_ret || memcmp(magic, ELFMAG, SELFMAG) == 0;
-	}
-	/* The dumper left the first page out: by rights and name. */
-	return has_code(core, start, end) || is_library_name(path);
-}
-
-/* Number of rows from first on that map the same file, one load of it. */
-static size_t count_rows(const struct ch_file_map *maps, size_t count, size_t first)
-{
+	static const char *const prefixes[] = { "/dev/", "/memfd:", "/SYSV", "/anon_hugepage",
+						"/[aio]" };
 	size_t i;
 
-	for (i = first + 1; i < count; i++)
-		if (strcmp(maps[i].path, maps[first].path) != 0 ||
-		    (maps[i].off == 0 && maps[i].off <= maps[first].off &&
-		     maps[i].start - maps[first].end > 0))
-			break;
-	return i - first;
+	if (path[0] != '/')
+		return true;
+	for (i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (strncmp(path, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
 }
 
-static struct ch_error *add_mapped(struct ch_sym *sym, const struct ch_file_map *rows, size_t n)
+/*
+ * A file of ELF format that was mapped in one piece to be read: nothing in it
+ * runs, and the mapping goes on where the loader would have ended it.
+ */
+static bool is_data_mapping(const struct ch_core *core, const struct group *group)
+{
+	uint32_t i;
+
+	if (group->count != 1 || has_code(core, group->start, group->end))
+		return false;
+	for (i = 0; i < group->image.phdrs_count; i++)
+		if (group->image.phdrs[i].p_type == PT_LOAD)
+			break;
+	return i == group->image.phdrs_count ||
+	       group->end - group->start >
+		       ch_align_up(group->image.phdrs[i].p_offset + group->image.phdrs[i].p_filesz,
+				   CH_PAGE_BYTES);
+}
+
+/* What begins at the first row; where an image is known it says how far the group may reach. */
+static uint64_t look_at(const struct ch_core *core, struct group *group)
+{
+	uint64_t low, high;
+	uint8_t magic[2];
+	struct ch_pe pe;
+
+	group->start = group->rows[0].start;
+	group->first_page_absent = !ch_core_try_read(core, group->start, magic, sizeof(magic));
+	if (group->rows[0].off != 0)
+		return 0;
+	group->is_pe = chp_pe_read(core, group->start, &pe);
+	group->is_elf = chp_image_read(core, group->start, &group->image);
+	if (!group->is_elf || !chp_image_extent(&group->image, &low, &high))
+		return 0;
+	return group->start + (high - low);
+}
+
+/* Whether the next row belongs to the same load of the file. limit 0: not known. */
+static bool belongs(const struct ch_file_map *first, const struct ch_file_map *last,
+		    const struct ch_file_map *next, uint64_t limit)
+{
+	if (strcmp(next->path, first->path) != 0)
+		return false;
+	if (limit)
+		return next->start < limit;
+	return next->off != 0 || next->start == last->end;
+}
+
+static void gather(const struct ch_core *core, const struct ch_file_map *rows, size_t count,
+		   struct group *ret)
+{
+	uint64_t limit;
+
+	*ret = (struct group){ .rows = rows, .count = 1 };
+	limit = look_at(core, ret);
+	while (ret->count < count && belongs(rows, &rows[ret->count - 1], &rows[ret->count], limit))
+		ret->count++;
+	ret->end = rows[ret->count - 1].end;
+}
+
+/* Whether the group is a loaded image. */
+static bool is_module(struct ch_sym *sym, const struct group *group)
+{
+	const char *path = group->rows[0].path;
+
+	if (group->is_elf)
+		return !is_data_mapping(sym->core, group);
+	if (group->is_pe)
+		return true;
+	if (is_pseudo_path(path) || !has_code(sym->core, group->start, group->end))
+		return false;
+	/* The dumper left the first page out: by its rights. */
+	if (group->first_page_absent || group->rows[0].off != 0)
+		return true;
+	if (!is_library_name(path))
+		return false;
+	chp_context_finding(sym->ctx, CH_SEVERITY_INCOMPLETE, "module-damaged",
+			    "memory at 0x%llx, where %s was mapped, does not hold its ELF header",
+			    (unsigned long long)group->start, path);
+	return true;
+}
+
+static struct ch_error *add_group(struct ch_sym *sym, struct group *group)
 {
 	struct ch_module *module;
-	struct ch_module_extra *extra;
 	size_t i;
-	bool pe;
 
-	if (!is_image(sym->core, rows[0].start, rows[n - 1].end, rows[0].path, &pe))
-		return NULL;
-	module = add_module(sym, rows[0].start, rows[n - 1].end, rows[0].path, "NT_FILE");
+	module = chp_module_add(sym, group->start, group->end, group->rows[0].path, "NT_FILE");
 	if (!module)
 		return &ch_enomem;
-	extra = CH_VEC_AT(&sym->extras, struct ch_module_extra, sym->extras.count - 1);
-	for (i = 0; i < n; i++)
-		module->mapped_bytes += rows[i].end - rows[i].start;
-	if (pe) {
+	for (i = 0; i < group->count; i++)
+		module->mapped_bytes += group->rows[i].end - group->rows[i].start;
+	if (group->is_pe)
 		module->kind = CH_MODULE_PE;
-	} else if (rows[0].off == 0 && chp_image_read(sym->core, module->start, &extra->image)) {
-		extra->has_image = true;
-		chp_image_describe(sym->core, &extra->image, module);
+	if (group->is_elf) {
+		set_image_take(sym, module, &group->image);
+		group->image.phdrs = NULL;
 	}
 	return NULL;
 }
@@ -111,47 +225,83 @@ static struct ch_error *add_mapped(struct ch_sym *sym, const struct ch_file_map 
 static struct ch_error *add_file_modules(struct ch_sym *sym)
 {
 	const struct ch_file_map *maps;
-	size_t count, i, n;
-	struct ch_error *err;
+	struct ch_error *err = NULL;
+	struct group group;
+	size_t count, i;
 
 	maps = ch_core_file_maps(sym->core, &count);
-	for (i = 0; i < count; i += n) {
-		n = count_rows(maps, count, i);
-		err = add_mapped(sym, &maps[i], n);
-		if (err)
-			return err;
+	for (i = 0; !err && i < count; i += group.count) {
+		if (sym->modules.count >= MODULES_MAX) {
+			chp_context_finding(sym->ctx, CH_SEVERITY_INCOMPLETE, "too-many-modules",
+					    "NT_FILE names more than %d images; the rest is left "
+					    "out",
+					    MODULES_MAX);
+			return NULL;
+		}
+		gather(sym->core, &maps[i], count - i, &group);
+		if (is_module(sym, &group))
+			err = add_group(sym, &group);
+		chp_image_deinit(&group.image);
 	}
-	return NULL;
+	return err;
 }
 
 static struct ch_error *add_vdso(struct ch_sym *sym)
 {
 	const struct ch_segment *segment;
-	struct ch_module_extra *extra;
 	struct ch_module *module;
+	struct ch_image image;
 	uint64_t addr;
 
-	if (!ch_core_auxv(sym->core, AT_SYSINFO_EHDR, &addr))
+	if (!ch_core_auxv(sym->core, AT_SYSINFO_EHDR, &addr) || !addr)
 		return NULL;
 	segment = ch_core_segment_at(sym->core, addr);
-	if (!segment || segment->start != addr)
+	if (!segment)
 		return NULL;
-	module = add_module(sym, addr, segment->end, "[vdso]", "auxv");
+	module = chp_module_add(sym, addr, segment->end, "[vdso]", "auxv");
 	if (!module)
 		return &ch_enomem;
-	extra = CH_VEC_AT(&sym->extras, struct ch_module_extra, sym->extras.count - 1);
 	module->kind = CH_MODULE_VDSO;
 	module->match = CH_MATCH_IN_CORE;
-	module->mapped_bytes = segment->end - segment->start;
-	if (chp_image_read(sym->core, addr, &extra->image)) {
-		extra->has_image = true;
-		chp_image_describe(sym->core, &extra->image, module);
-	}
+	if (chp_image_read(sym->core, addr, &image))
+		set_image_take(sym, module, &image);
 	module->end = segment->end;
+	module->mapped_bytes = segment->end - addr;
 	return NULL;
 }
 
-static int compare_extras(const void *a, const void *b, void *arg)
+/* Where the first page of the image around an address may lie: the start of its segment. */
+static uint64_t segment_start(const struct ch_sym *sym, uint64_t addr)
+{
+	const struct ch_segment *segment = ch_core_segment_at(sym->core, addr);
+
+	return segment ? segment->start : addr;
+}
+
+/* A core without NT_FILE: what the auxiliary vector names. */
+static struct ch_error *add_auxv_modules(struct ch_sym *sym)
+{
+	char name[PATH_BYTES_MAX];
+	uint64_t addr, name_addr;
+	struct ch_error *err;
+	const char *path;
+
+	if (ch_core_auxv(sym->core, AT_PHDR, &addr) && !ch_sym_module_at(sym, addr)) {
+		if (!ch_core_auxv(sym->core, AT_EXECFN, &name_addr) ||
+		    !ch_core_read_string(sym->core, name_addr, name, sizeof(name)) || !name[0])
+			memcpy(name, "[exe]", sizeof("[exe]"));
+		path = chp_sym_keep(sym, strdup(name));
+		err = path ? chp_module_add_at(sym, segment_start(sym, addr), path, "auxv")
+			   : &ch_enomem;
+		if (err)
+			return err;
+	}
+	if (ch_core_auxv(sym->core, AT_BASE, &addr) && addr && !ch_sym_module_at(sym, addr))
+		return chp_module_add_at(sym, addr, "[interp]", "auxv");
+	return NULL;
+}
+
+static int compare_order(const void *a, const void *b, void *arg)
 {
 	const struct ch_module *modules = arg;
 	const struct ch_module *x = &modules[*(const size_t *)a], *y = &modules[*(const size_t *)b];
@@ -161,12 +311,36 @@ static int compare_extras(const void *a, const void *b, void *arg)
 	return x < y ? -1 : x > y;
 }
 
-/* Sort modules and extras together, and cut ends that overlap. */
-static struct ch_error *sort_modules(struct ch_sym *sym)
+/* Move modules in this order to other vectors with room for all; doubles go. */
+static void move_sorted(struct ch_sym *sym, const size_t *order, struct ch_vec *modules,
+			struct ch_vec *extras)
+{
+	struct ch_module *module, *last = NULL;
+	struct ch_module_extra *extra;
+	size_t i;
+
+	for (i = 0; i < sym->modules.count; i++) {
+		module = CH_VEC_AT(&sym->modules, struct ch_module, order[i]);
+		extra = CH_VEC_AT(&sym->extras, struct ch_module_extra, order[i]);
+		if (last && module->start <= last->start) {
+			chp_image_deinit(&extra->image);
+			continue;
+		}
+		if (last && last->end > module->start) {
+			last->end = module->start;
+			last->bss_end = ch_min(last->bss_end, last->end);
+			last->bss_start = ch_min(last->bss_start, last->bss_end);
+		}
+		last = ch_vec_push(modules);
+		*last = *module;
+		*(struct ch_module_extra *)ch_vec_push(extras) = *extra;
+	}
+}
+
+struct ch_error *chp_modules_sort(struct ch_sym *sym)
 {
 	struct ch_vec modules = CH_VEC(struct ch_module), extras = CH_VEC(struct ch_module_extra);
 	size_t i, count = sym->modules.count, *order = calloc(count + 1, sizeof(*order));
-	struct ch_module *module, *last = NULL;
 
 	if (!order || !ch_vec_reserve(&modules, count) || !ch_vec_reserve(&extras, count)) {
 		free(order);
@@ -177,23 +351,19 @@ static struct ch_error *sort_modules(struct ch_sym *sym)
 	for (i = 0; i < count; i++)
 		order[i] = i;
 	if (count)
-		qsort_r(order, count, sizeof(*order), compare_extras, sym->modules.items);
-	for (i = 0; i < count; i++) {
-		module = CH_VEC_AT(&sym->modules, struct ch_module, order[i]);
-		if (last && module->start <= last->start)
-			continue;
-		if (last && last->end > module->start)
-			last->end = module->start;
-		last = ch_vec_push(&modules);
-		*last = *module;
-		*(struct ch_module_extra *)ch_vec_push(&extras) =
-			*CH_VEC_AT(&sym->extras, struct ch_module_extra, order[i]);
-	}
+		qsort_r(order, count, sizeof(*order), compare_order, sym->modules.items);
+	move_sorted(sym, order, &modules, &extras);
 	free(order);
 	ch_vec_deinit(&sym->modules);
 	ch_vec_deinit(&sym->extras);
 	sym->modules = modules;
 	sym->extras = extras;
+	for (i = 0; i < extras.count; i++) {
+		struct ch_module_extra *extra = CH_VEC_AT(&extras, struct ch_module_extra, i);
+
+		extra->sym = sym;
+		extra->index = i;
+	}
 	return NULL;
 }
 
@@ -222,104 +392,7 @@ static void set_kinds(struct ch_sym *sym)
 	}
 }
 
-/* Target address of the executable's dynamic section, by AT_PHDR. */
-static bool find_dynamic(const struct ch_sym *sym, uint64_t *ret)
-{
-	uint64_t addr, count, i, bias = 0, dynamic = 0;
-	bool found = false;
-	Elf64_Phdr phdr;
-
-	if (!ch_core_auxv(sym->core, AT_PHDR, &addr) || !ch_core_auxv(sym->core, AT_PHNUM, &count))
-		return false;
-	for (i = 0; i < ch_min(count, CH_PHDRS_MAX); i++) {
-		if (!ch_core_try_read(sym->core, addr + i * sizeof(phdr), &phdr, sizeof(phdr)))
-			return false;
-		if (phdr.p_type == PT_PHDR)
-			bias = addr - phdr.p_vaddr;
-		if (phdr.p_type == PT_DYNAMIC) {
-			dynamic = phdr.p_vaddr;
-			found = true;
-		}
-	}
-	*ret = bias + dynamic;
-	return found;
-}
-
-/* struct r_debug of <link.h>: r_map at 8. */
-static uint64_t find_link_map(const struct ch_sym *sym)
-{
-	uint64_t dynamic, tag, value, i, map = 0;
-
-	if (!find_dynamic(sym, &dynamic))
-		return 0;
-	for (i = 0; i < 1024; i++) {
-		if (!ch_core_read_u64(sym->core, dynamic + i * 16, &tag) ||
-		    !ch_core_read_u64(sym->core, dynamic + i * 16 + 8, &value) || tag == DT_NULL)
-			return 0;
-		if (tag == DT_DEBUG) {
-			if (!value || !ch_core_read_u64(sym->core, value + 8, &map))
-				return 0;
-			return map;
-		}
-	}
-	return 0;
-}
-
-/* A library the link map knows and NT_FILE does not. */
-static struct ch_error *add_linked(struct ch_sym *sym, uint64_t load, uint64_t name_addr)
-{
-	char name[PATH_BYTES_MAX];
-	struct ch_module_extra *extra;
-	struct ch_module *module;
-	struct ch_image image;
-	const char *path;
-
-	if (!load || !chp_image_read(sym->core, load, &image) ||
-	    !ch_core_read_string(sym->core, name_addr, name, sizeof(name)) || !name[0])
-		return NULL;
-	path = chp_sym_keep(sym, strdup(name));
-	module = path ? add_module(sym, load, load + CH_PAGE_BYTES, path, "link map") : NULL;
-	if (!module)
-		return &ch_enomem;
-	extra = CH_VEC_AT(&sym->extras, struct ch_module_extra, sym->extras.count - 1);
-	extra->image = image;
-	extra->has_image = true;
-	chp_image_describe(sym->core, &image, module);
-	module->mapped_bytes = module->end - module->start;
-	return NULL;
-}
-
-/* struct link_map of <link.h>: l_addr, l_name, l_ld, l_next, l_prev. */
-static struct ch_error *walk_link_map(struct ch_sym *sym)
-{
-	size_t known = sym->modules.count, i;
-	struct ch_module *module;
-	uint64_t map, words[4];
-	struct ch_error *err;
-
-	map = find_link_map(sym);
-	for (i = 0; map && i < LINK_MAPS_MAX; i++) {
-		if (!ch_core_try_read(sym->core, map, words, sizeof(words)))
-			break;
-		module = chp_module_among(sym, known, le64toh(words[2]));
-		if (module) {
-			module->link_map = map;
-		} else if (sym->modules.count - known < LINK_MAPS_MAX) {
-			err = add_linked(sym, le64toh(words[0]), le64toh(words[1]));
-			if (err)
-				return err;
-		}
-		map = le64toh(words[3]);
-	}
-	if (i == LINK_MAPS_MAX)
-		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "link-map-damaged",
-				    "the list of loaded libraries does not end; libraries that "
-				    "NT_FILE does not name may be missing");
-	return sym->modules.count > known ? sort_modules(sym) : NULL;
-}
-
-/* bss that lies outside the file's mappings counts as the module's memory. */
-static void add_bss(struct ch_sym *sym)
+void chp_modules_add_bss(struct ch_sym *sym)
 {
 	struct ch_module *modules = sym->modules.items;
 	uint64_t start, end;
@@ -327,8 +400,8 @@ static void add_bss(struct ch_sym *sym)
 
 	for (i = 0; i < sym->modules.count; i++) {
 		start = ch_align_up(modules[i].bss_start, CH_PAGE_BYTES);
-		end = ch_align_up(modules[i].bss_end, CH_PAGE_BYTES);
-		if (start < end)
+		end = ch_min(ch_align_up(modules[i].bss_end, CH_PAGE_BYTES), modules[i].end);
+		if (start < end && strcmp(modules[i].basis, "NT_FILE") == 0)
 			modules[i].mapped_bytes += end - start;
 	}
 }
@@ -341,12 +414,13 @@ struct ch_error *chp_modules_find(struct ch_sym *sym)
 	if (!err)
 		err = add_vdso(sym);
 	if (!err)
-		err = sort_modules(sym);
+		err = chp_modules_sort(sym);
 	if (!err)
-		err = walk_link_map(sym);
+		err = add_auxv_modules(sym);
+	if (!err)
+		err = chp_modules_sort(sym);
 	if (err)
 		return err;
 	set_kinds(sym);
-	add_bss(sym);
-	return NULL;
+	return chp_linkmap_walk(sym);
 }

@@ -22,6 +22,7 @@ struct ch_error *ch_sym_open(struct ch_core *core, const struct ch_sym_options *
 	sym->ctx = ch_core_context(core);
 	if (options)
 		sym->options = *options;
+	sym->machine = chp_image_machine(ch_core_arch(core));
 	sym->modules = CH_VEC(struct ch_module);
 	sym->extras = CH_VEC(struct ch_module_extra);
 	sym->strings = CH_VEC(char *);
@@ -32,6 +33,7 @@ struct ch_error *ch_sym_open(struct ch_core *core, const struct ch_sym_options *
 		ch_sym_close(sym);
 		return err;
 	}
+	chp_modules_add_bss(sym);
 	*ret = sym;
 	return NULL;
 }
@@ -45,11 +47,16 @@ void ch_sym_close(struct ch_sym *sym)
 		return;
 	if (sym->dwfl)
 		dwfl_end(sym->dwfl);
+	elf_end(sym->machine_elf);
+	/* They show the files that are unmapped here. */
+	ch_core_remove_overlays(sym->core);
 	for (i = 0; i < sym->extras.count; i++) {
 		extra = CH_VEC_AT(&sym->extras, struct ch_module_extra, i);
 		if (extra->file_data)
 			munmap((void *)(uintptr_t)extra->file_data, extra->file_bytes);
 		free(extra->memory_image);
+		chp_image_deinit(&extra->image);
+		ch_vec_deinit(&extra->symbols);
 	}
 	for (i = 0; i < sym->strings.count; i++)
 		free(*CH_VEC_AT(&sym->strings, char *, i));
@@ -100,9 +107,7 @@ const struct ch_module *ch_sym_module_at(const struct ch_sym *sym, uint64_t addr
 bool ch_sym_module_rights(const struct ch_sym *sym, const struct ch_module *module, uint64_t addr,
 			  uint32_t *ret)
 {
-	const struct ch_module *modules = sym->modules.items;
-	const struct ch_module_extra *extra =
-		CH_VEC_AT(&sym->extras, struct ch_module_extra, (size_t)(module - modules));
+	const struct ch_module_extra *extra = chp_module_extra(sym, module);
 	uint64_t at = addr - module->bias, start, end;
 	uint32_t i, rights = 0;
 
@@ -128,6 +133,12 @@ bool ch_sym_module_rights(const struct ch_sym *sym, const struct ch_module *modu
 	return true;
 }
 
+struct ch_module_extra *chp_module_extra(const struct ch_sym *sym, const struct ch_module *module)
+{
+	return CH_VEC_AT(&sym->extras, struct ch_module_extra,
+			 (size_t)(module - CH_VEC_AT(&sym->modules, struct ch_module, 0)));
+}
+
 char *chp_build_id_text(const uint8_t *id, uint32_t len, char *buf)
 {
 	uint32_t i;
@@ -147,8 +158,8 @@ const char *ch_module_kind_name(enum ch_module_kind kind)
 
 const char *ch_module_match_name(enum ch_module_match match)
 {
-	static const char *const names[] = { "matched", "mismatched", "unverified", "missing",
-					     "in-core" };
+	static const char *const names[] = { "matched", "mismatched", "unverified",
+					     "missing", "in-core",    "likely" };
 
 	return (size_t)match < CH_COUNT_OF(names) ? names[match] : "unknown";
 }

@@ -1,9 +1,15 @@
 /*
  * sym_priv.h - the inside of struct ch_sym, shared by the files of src/sym.
  *
- * modules.c finds modules in the core, image.c reads ELF headers from target
- * memory, files.c looks for their files on disk and lends their bytes to the
- * core, symbols.c opens libdwfl over what matched, unwind.c walks stacks.
+ * modules.c finds modules in the core, linkmap.c those the dynamic linker
+ * knows, image.c and pe.c read headers from target memory and from files,
+ * files.c looks for the modules' files on disk and lends their bytes to the
+ * core, dwfl.c gives libdwfl what matched or an image rebuilt from memory
+ * (rebuild.c), debugfile.c finds separate debug information, dynsym.c reads
+ * symbols from target memory, symbols.c names
+ * addresses, unwind.c walks stacks.
+ *
+ * libdwfl sees files on disk and validated images, never the core itself.
  */
 #ifndef COREHEAP_SYM_SYM_PRIV_H
 #define COREHEAP_SYM_SYM_PRIV_H
@@ -18,19 +24,52 @@
 /** Program headers of one image; a real one has about a dozen. */
 #define CH_PHDRS_MAX 64
 
+/** Where distributions put separate debug files. */
+#define CH_DEBUG_DIR "/usr/lib/debug"
+
 /** ELF headers of a module, from memory or from its file. */
 struct ch_image {
 	Elf64_Ehdr ehdr;
-	Elf64_Phdr phdrs[CH_PHDRS_MAX];
+	/** Owned. */
+	Elf64_Phdr *phdrs;
 	uint32_t phdrs_count;
+};
+
+/** What tells one build of a PE image from another. */
+struct ch_pe {
+	/** COFF TimeDateStamp: a hash of the contents in deterministic builds. */
+	uint32_t timestamp;
+	/** SizeOfImage and CheckSum of the optional header. */
+	uint32_t image_bytes, checksum;
+};
+
+/** A symbol of a module's index. */
+struct ch_sym_entry {
+	uint64_t addr;
+	/** One past the last address it is an answer for. */
+	uint64_t end;
+	/** Largest end of this and all entries before it. */
+	uint64_t max_end;
+	/** Borrowed from libdwfl or from ch_sym.strings. */
+	const char *name;
+	/** Lower is the better name of several for one address. */
+	uint16_t rank;
+	/** The table gives no size: end is a guess. */
+	bool sizeless;
+	bool local;
 };
 
 /** What goes with one ch_module, same index. */
 struct ch_module_extra {
-	/** Set once libdwfl knows the module. */
 	struct ch_sym *sym;
+	/** Index in both vectors. */
+	size_t index;
 	/** Headers are valid. */
 	bool has_image;
+	/** symbols is filled. */
+	bool indexed;
+	/** A rebuilt image was tried. */
+	bool rebuilt;
 	/** The file in use, mapped; NULL when none. */
 	const uint8_t *file_data;
 	uint64_t file_bytes;
@@ -40,51 +79,114 @@ struct ch_module_extra {
 	/** libdwfl's module, or NULL. */
 	Dwfl_Module *dwfl;
 	struct ch_image image;
+	/** of struct ch_sym_entry, ascending by addr */
+	struct ch_vec symbols;
 };
+
+struct ch_unwind;
 
 struct ch_sym {
 	struct ch_core *core;
 	struct ch_context *ctx;
 	struct ch_sym_options options;
+	/** e_machine of the core. */
+	uint16_t machine;
 	/** of struct ch_module and struct ch_module_extra, equally long */
 	struct ch_vec modules, extras;
-	/** of char *: paths made here, owned */
+	/** of char *: strings made here, owned */
 	struct ch_vec strings;
 	/** Opened at the first need; NULL when that failed. */
 	Dwfl *dwfl;
-	bool dwfl_tried, attached;
+	bool dwfl_tried, attach_tried, attached;
+	/** Bytes of all images rebuilt so far. */
+	uint64_t rebuilt_bytes;
+	/** A header alone: tells libdwfl the machine. */
+	Elf64_Ehdr machine_ehdr;
+	Elf *machine_elf;
+	/** The walk that libdwfl's callbacks serve. */
+	struct ch_unwind *unwind;
+	/** Why the last walk ended. */
+	char end_text[256];
 };
 
-/** image.c: ELF headers at a target address; false when they make no sense. */
+/** image.c: ELF headers at a target address; false when they make no sense for this core. */
 bool chp_image_read(const struct ch_core *core, uint64_t addr, struct ch_image *ret);
 /** image.c: the same from a file's bytes. */
-bool chp_image_parse(const uint8_t *data, uint64_t len, struct ch_image *ret);
+bool chp_image_parse(const uint8_t *data, uint64_t len, uint16_t machine, struct ch_image *ret);
+/** image.c: program headers are freed. */
+void chp_image_deinit(struct ch_image *image);
+/** image.c: e_machine of an architecture. */
+uint16_t chp_image_machine(enum ch_arch arch);
 /** image.c: first program header of a type, or NULL. */
 const Elf64_Phdr *chp_image_phdr(const struct ch_image *image, uint32_t type);
-/** image.c: bytes from the first PT_LOAD to the end of the last; false if none. */
+/** image.c: ELF addresses from the first PT_LOAD to the end of the last; false if none. */
 bool chp_image_extent(const struct ch_image *image, uint64_t *low_ret, uint64_t *high_ret);
 /** image.c: build-id among notes of len bytes; its length, 0 when none. */
 uint32_t chp_image_build_id(const uint8_t *notes, uint64_t len, uint8_t id[CH_BUILD_ID_MAX]);
-/** image.c: fill bias, bss, TLS and build-id of a module at its start. */
+/** image.c: fill end, bss, TLS and build-id of a module whose bias is known. */
 void chp_image_describe(const struct ch_core *core, const struct ch_image *image,
 			struct ch_module *module);
-/** image.c: the file's layout rebuilt from memory, owned by the caller; NULL when the
- * code is not in the core, or out of memory. */
+/** image.c: bias of an image of which start maps the file's bytes from off; false: none. */
+bool chp_image_bias(const struct ch_image *image, uint64_t start, uint64_t off, uint64_t *ret);
+/**
+ * rebuild.c: the file's layout rebuilt from memory for libdwfl, owned by the
+ * caller; NULL when neither symbols nor unwind data are in the core, when it
+ * is too large, or out of memory.
+ */
 uint8_t *chp_image_rebuild(const struct ch_core *core, const struct ch_module *module,
 			   const struct ch_image *image, uint64_t *len_ret);
 
+/** pe.c: identity of a PE image at a target address; false when it is none. */
+bool chp_pe_read(const struct ch_core *core, uint64_t addr, struct ch_pe *ret);
+/** pe.c: the same from the first bytes of a file. */
+bool chp_pe_parse(const uint8_t *data, uint64_t len, struct ch_pe *ret);
+
 /** modules.c: fill modules and extras, ascending. */
 CH_MUST_CHECK struct ch_error *chp_modules_find(struct ch_sym *sym);
+/** modules.c: append a module; NULL when out of memory or too many. path is kept by the caller. */
+struct ch_module *chp_module_add(struct ch_sym *sym, uint64_t start, uint64_t end, const char *path,
+				 const char *basis);
+/** modules.c: append a module whose ELF headers lie at start, if they do. */
+CH_MUST_CHECK struct ch_error *chp_module_add_at(struct ch_sym *sym, uint64_t start,
+						 const char *path, const char *basis);
+/** modules.c: sort what was appended; ends that overlap are cut. */
+CH_MUST_CHECK struct ch_error *chp_modules_sort(struct ch_sym *sym);
+/** modules.c: bss that lies outside the file's mappings counts as the module's memory. */
+void chp_modules_add_bss(struct ch_sym *sym);
+/** linkmap.c: link_map of the modules, and those only it knows. */
+CH_MUST_CHECK struct ch_error *chp_linkmap_walk(struct ch_sym *sym);
+
 /** sym.c: the module that holds addr among the first count, which ascend; or NULL. */
 struct ch_module *chp_module_among(const struct ch_sym *sym, size_t count, uint64_t addr);
+/** sym.c: what goes with a module of this sym. */
+struct ch_module_extra *chp_module_extra(const struct ch_sym *sym, const struct ch_module *module);
+/** sym.c: keep a string until the end; NULL when out of memory. */
+const char *chp_sym_keep(struct ch_sym *sym, char *take);
+/** sym.c: "1a2b.." of a build-id; buf holds 2 * CH_BUILD_ID_MAX + 1. */
+char *chp_build_id_text(const uint8_t *id, uint32_t len, char *buf);
+
 /** files.c: find, check and map the file of each module; lend its bytes. */
 CH_MUST_CHECK struct ch_error *chp_files_match(struct ch_sym *sym);
-/** files.c: keep a string until the end; NULL when out of memory. */
-const char *chp_sym_keep(struct ch_sym *sym, char *take);
-/** symbols.c: open libdwfl over all modules once; false when it cannot be used. */
+/** files.c: a recorded path without the kernel's mark of an unlinked file; owned by the caller. */
+char *chp_path_plain(const char *path);
+
+/**
+ * dynsym.c: show each symbol of the dynamic table in target memory, bounded,
+ * until visit returns false. Names are kept by sym.
+ */
+void chp_dynsym_visit(struct ch_sym *sym, const struct ch_module *module,
+		      bool (*visit)(struct ch_module_extra *extra, const char *name,
+				    const Elf64_Sym *symbol));
+
+/** dwfl.c: open libdwfl over all modules once; false when it cannot be used. */
 bool chp_dwfl_open(struct ch_sym *sym);
 
-/** "1a2b.." of a build-id; buf holds 2 * CH_BUILD_ID_MAX + 1. */
-char *chp_build_id_text(const uint8_t *id, uint32_t len, char *buf);
+/**
+ * debugfile.c: open the separate debug file of a module; -1 when there is none.
+ * debuglink and crc come from .gnu_debuglink of the main file; NULL: none.
+ * *path_ret is owned by the caller.
+ */
+int chp_debugfile_open(struct ch_sym *sym, const struct ch_module *module, const char *debuglink,
+		       uint32_t crc, char **path_ret);
 
 #endif /* COREHEAP_SYM_SYM_PRIV_H */

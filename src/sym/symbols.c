@@ -1,237 +1,285 @@
-#include "sym/sym_priv.h"
-
-#include <elfutils/libdwelf.h>
-#include <fcntl.h>
 #include <gelf.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "util/cleanup.h"
-#include "util/context.h"
+#include "sym/sym_priv.h"
+#include "util/bytes.h"
 
-#define DEBUG_DIR "/usr/lib/debug"
-
-/* libdwfl asks for the file of a module that we reported without one: the
- * image rebuilt from memory. userdata holds our extra. */
-static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
-		    char **file_name, Elf **elf)
-{
-	struct ch_module_extra *extra = *userdata;
-
-	(void)mod;
-	(void)name;
-	(void)base;
-	(void)file_name;
-	if (extra && extra->memory_image)
-		*elf = elf_memory((char *)extra->memory_image, extra->memory_image_bytes);
-	return -1;
-}
-
-/* Open a debug file if it is regular and has the build-id. */
-static int open_debug_file(char *path_take, const uint8_t *id, int id_len, char **path_ret)
-{
-	const void *file_id;
-	struct stat st;
-	ssize_t len = -1;
-	Elf *elf;
-	int fd;
-
-	if (!path_take)
-		return -1;
-	fd = open(path_take, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-		elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-		len = elf ? dwelf_elf_gnu_build_id(elf, &file_id) : -1;
-		if (len != id_len || memcmp(file_id, id, (size_t)id_len) != 0)
-			len = -1;
-		elf_end(elf);
-	}
-	if (len > 0) {
-		*path_ret = path_take;
-		return fd;
-	}
-	if (fd >= 0)
-		close(fd);
-	free(path_take);
-	return -1;
-}
-
-static char *format_debug_path(const char *dir, const uint8_t *id, int id_len)
-{
-	char text[2 * CH_BUILD_ID_MAX + 1], *out;
-
-	if (id_len < 2 || id_len > CH_BUILD_ID_MAX)
-		return NULL;
-	chp_build_id_text(id, (uint32_t)id_len, text);
-	return asprintf(&out, "%s/.build-id/%.2s/%s.debug", dir, text, text + 2) < 0 ? NULL : out;
-}
+/* Symbols of one module; a browser's library has about a million. */
+#define SYMBOLS_MAX (4U << 20)
+/* A name longer than this is no use to anybody. */
+#define NAME_BYTES_MAX 65536
+/* Reach of a symbol without size where no section bounds it. */
+#define SIZELESS_BYTES_MAX 4096
+/* Symbols to look back over for one that is large enough. */
+#define LOOK_BACK_MAX 4096
 
 /*
- * Separate debug information by build-id, in the user's folders and the
- * system's. libdwfl's own callback would ask servers on the network when the
- * environment names some, so it is used only if the user allowed that.
+ * Names that mark code and data for disassemblers: "$x", "$d.12" (ELF for the
+ * Arm 64-bit Architecture, section "Mapping symbols"), and local labels.
  */
-static int find_debuginfo(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
-			  const char *file_name, const char *debuglink, GElf_Word crc,
-			  char **debuginfo_file_name)
+static bool is_marker(const char *name)
 {
-	const unsigned char *id;
-	struct ch_sym *sym = NULL;
-	GElf_Addr vaddr;
-	size_t i;
-	int id_len, fd = -1;
-
-	id_len = dwfl_module_build_id(mod, &id, &vaddr);
-	if (*userdata)
-		sym = ((struct ch_module_extra *)*userdata)->sym;
-	for (i = 0; sym && fd < 0 && id_len > 0 && i < sym->options.debug_dirs_count; i++)
-		fd = open_debug_file(format_debug_path(sym->options.debug_dirs[i], id, id_len), id,
-				     id_len, debuginfo_file_name);
-	if (fd < 0 && id_len > 0)
-		fd = open_debug_file(format_debug_path(DEBUG_DIR, id, id_len), id, id_len,
-				     debuginfo_file_name);
-	if (fd < 0 && sym && sym->options.debuginfod)
-		fd = dwfl_standard_find_debuginfo(mod, userdata, name, base, file_name, debuglink,
-						  crc, debuginfo_file_name);
-	return fd;
+	return (name[0] == '$' && name[1] != '\0' && strchr("adtx", name[1]) &&
+		(name[2] == '\0' || name[2] == '.')) ||
+	       (name[0] == '.' && name[1] == 'L');
 }
 
-static const Dwfl_Callbacks callbacks = {
-	.find_elf = find_elf,
-	.find_debuginfo = find_debuginfo,
-};
-
-/* Give libdwfl one module; it goes without when that fails. */
-static void report_module(struct ch_sym *sym, size_t index)
+/* Lower is better: code and data before labels, "read" before "__libc_read". */
+static uint16_t rank_of(const char *name, const GElf_Sym *symbol)
 {
-	const struct ch_module *module = CH_VEC_AT(&sym->modules, struct ch_module, index);
-	struct ch_module_extra *extra = CH_VEC_AT(&sym->extras, struct ch_module_extra, index);
-	void **userdata;
-	int fd;
+	const char *at = strchr(name, '@');
+	unsigned int type = GELF_ST_TYPE(symbol->st_info), underscores = 0;
 
-	if (!extra->has_image)
-		return;
-	if (extra->file_data) {
-		fd = open(module->file_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-		if (fd < 0)
-			return;
-		extra->dwfl = dwfl_report_elf(sym->dwfl, module->name, module->file_path, fd,
-					      module->bias, true);
-		if (!extra->dwfl)
-			close(fd);
-	} else {
-		extra->memory_image = chp_image_rebuild(sym->core, module, &extra->image,
-							&extra->memory_image_bytes);
-		if (extra->memory_image)
-			extra->dwfl = dwfl_report_module(sym->dwfl, module->name, module->start,
-							 module->end);
-	}
-	if (!extra->dwfl) {
-		chp_context_log(sym->ctx, CH_LOG_DEBUG, "%s: no symbols: %s", module->name,
-				extra->file_data ? dwfl_errmsg(-1) : "no file, no code in core");
-		return;
-	}
-	extra->sym = sym;
-	dwfl_module_info(extra->dwfl, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
-	*userdata = extra;
+	while (underscores < 7 && name[underscores] == '_')
+		underscores++;
+	return (uint16_t)((type == STT_NOTYPE ? 0x100U : 0) | (at && at[1] != '@' ? 0x80U : 0) |
+			  underscores << 1 | (GELF_ST_BIND(symbol->st_info) == STB_LOCAL ? 1U : 0));
 }
 
-bool chp_dwfl_open(struct ch_sym *sym)
+/* Versioned names end in "@VERSION" or "@@VERSION": the name alone. */
+static const char *bare_name(struct ch_sym *sym, const char *name)
 {
-	size_t i;
+	const char *at = strchr(name, '@');
 
-	if (sym->dwfl_tried)
-		return sym->dwfl != NULL;
-	sym->dwfl_tried = true;
-	sym->dwfl = dwfl_begin(&callbacks);
-	if (!sym->dwfl)
+	return at && at != name ? chp_sym_keep(sym, strndup(name, (size_t)(at - name))) : name;
+}
+
+/* Where a symbol without size ends at the latest: with its section. */
+static uint64_t section_end(Elf *elf, GElf_Word index, GElf_Addr bias, uint64_t addr)
+{
+	Elf_Scn *section = index < SHN_LORESERVE ? elf_getscn(elf, index) : NULL;
+	GElf_Shdr shdr;
+
+	if (!section || !gelf_getshdr(section, &shdr) ||
+	    addr - (shdr.sh_addr + bias) > shdr.sh_size)
+		return addr + ch_min(SIZELESS_BYTES_MAX, UINT64_MAX - addr);
+	return shdr.sh_addr + bias + shdr.sh_size;
+}
+
+/* Whether a table entry names a place in memory. */
+static bool is_place(const char *name, const GElf_Sym *symbol, GElf_Word section)
+{
+	switch (GELF_ST_TYPE(symbol->st_info)) {
+	case STT_SECTION:
+	case STT_FILE:
+	case STT_TLS:
 		return false;
-	dwfl_report_begin(sym->dwfl);
-	for (i = 0; i < sym->modules.count; i++)
-		report_module(sym, i);
-	dwfl_report_end(sym->dwfl, NULL, NULL);
+	default:
+		return name && name[0] && section != SHN_UNDEF && section != SHN_ABS &&
+		       !is_marker(name) && strnlen(name, NAME_BYTES_MAX) < NAME_BYTES_MAX;
+	}
+}
+
+/* Put one symbol into the index; end 0: not known. false when out of memory. */
+static bool add_entry(struct ch_module_extra *extra, const char *name, const GElf_Sym *symbol,
+		      uint64_t addr, uint64_t end)
+{
+	const struct ch_module *module =
+		CH_VEC_AT(&extra->sym->modules, struct ch_module, extra->index);
+	const char *bare = bare_name(extra->sym, name);
+	struct ch_sym_entry *entry = bare ? ch_vec_push(&extra->symbols) : NULL;
+
+	if (!entry)
+		return false;
+	entry->name = bare;
+	entry->addr = addr;
+	entry->sizeless = symbol->st_size == 0;
+	entry->end = entry->sizeless ? end : addr + ch_min(symbol->st_size, module->end - addr);
+	entry->rank = rank_of(name, symbol);
+	entry->local = GELF_ST_BIND(symbol->st_info) == STB_LOCAL;
 	return true;
 }
 
-static struct ch_module_extra *extra_of(struct ch_sym *sym, const struct ch_module *module)
+static bool is_inside(const struct ch_module_extra *extra, uint64_t addr)
 {
-	return CH_VEC_AT(&sym->extras, struct ch_module_extra,
-			 (size_t)(module - CH_VEC_AT(&sym->modules, struct ch_module, 0)));
+	const struct ch_module *module =
+		CH_VEC_AT(&extra->sym->modules, struct ch_module, extra->index);
+
+	return addr >= module->start && addr < module->end;
+}
+
+/* One symbol of libdwfl's table. */
+static bool add_from_dwfl(struct ch_module_extra *extra, int index)
+{
+	GElf_Word section = 0;
+	GElf_Addr addr, bias;
+	const char *name;
+	Elf *elf = NULL;
+	GElf_Sym symbol;
+
+	name = dwfl_module_getsym_info(extra->dwfl, index, &symbol, &addr, &section, &elf, &bias);
+	if (!name || !is_place(name, &symbol, section) || !is_inside(extra, addr))
+		return true;
+	return add_entry(extra, name, &symbol, addr,
+			 symbol.st_size ? 0 : section_end(elf, section, bias, addr));
+}
+
+/* One symbol of the dynamic table in memory. */
+static bool add_from_memory(struct ch_module_extra *extra, const char *name,
+			    const Elf64_Sym *symbol)
+{
+	uint64_t addr = symbol->st_value +
+			CH_VEC_AT(&extra->sym->modules, struct ch_module, extra->index)->bias;
+
+	if (!is_place(name, symbol, symbol->st_shndx) || !is_inside(extra, addr))
+		return true;
+	return add_entry(extra, name, symbol, addr, addr + SIZELESS_BYTES_MAX);
+}
+
+/* By address; of several at one address the best name last. */
+static int compare_entries(const void *a, const void *b)
+{
+	const struct ch_sym_entry *x = a, *y = b;
+	size_t x_len, y_len;
+
+	if (x->addr != y->addr)
+		return x->addr < y->addr ? -1 : 1;
+	if (x->sizeless != y->sizeless)
+		return x->sizeless ? -1 : 1;
+	if (x->rank != y->rank)
+		return x->rank > y->rank ? -1 : 1;
+	x_len = strlen(x->name);
+	y_len = strlen(y->name);
+	if (x_len != y_len)
+		return x_len > y_len ? -1 : 1;
+	return strcmp(y->name, x->name);
+}
+
+/* Sizeless symbols end at the next one; max_end lets look-ups stop early. */
+static void finish_index(struct ch_vec *symbols)
+{
+	struct ch_sym_entry *entries = symbols->items;
+	uint64_t max_end = 0, next = UINT64_MAX;
+	size_t i;
+
+	for (i = symbols->count; i-- > 0;) {
+		if (entries[i].sizeless)
+			entries[i].end = ch_min(entries[i].end, ch_max(next, entries[i].addr + 1));
+		if (i > 0 && entries[i - 1].addr != entries[i].addr)
+			next = entries[i].addr;
+	}
+	for (i = 0; i < symbols->count; i++) {
+		max_end = ch_max(max_end, entries[i].end);
+		entries[i].max_end = max_end;
+	}
+}
+
+/* The index of a module, made at first use; may be empty. */
+static const struct ch_vec *index_of(struct ch_sym *sym, const struct ch_module *module)
+{
+	struct ch_module_extra *extra = chp_module_extra(sym, module);
+	int count = 0, i;
+
+	if (extra->indexed)
+		return &extra->symbols;
+	extra->indexed = true;
+	if (chp_dwfl_open(sym) && extra->dwfl)
+		count = dwfl_module_getsymtab(extra->dwfl);
+	if (count > (int)SYMBOLS_MAX)
+		count = (int)SYMBOLS_MAX;
+	for (i = 1; i < count; i++)
+		if (!add_from_dwfl(extra, i))
+			break;
+	/* No file: what was loaded for the dynamic linker. */
+	if (count <= 1 && module->kind != CH_MODULE_PE)
+		chp_dynsym_visit(sym, module, add_from_memory);
+	ch_vec_sort(&extra->symbols, compare_entries);
+	finish_index(&extra->symbols);
+	return &extra->symbols;
+}
+
+/* Number of entries that start at or below addr. */
+static size_t entries_up_to(const struct ch_vec *symbols, uint64_t addr)
+{
+	const struct ch_sym_entry *entries = symbols->items;
+	size_t low = 0, high = symbols->count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (entries[mid].addr <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* The innermost sized symbol around addr, else a sizeless one that reaches it. */
+static const struct ch_sym_entry *find_entry(const struct ch_vec *symbols, uint64_t addr)
+{
+	const struct ch_sym_entry *entries = symbols->items, *sizeless = NULL;
+	size_t i = entries_up_to(symbols, addr), steps = 0;
+
+	for (; i > 0 && entries[i - 1].max_end > addr && steps < LOOK_BACK_MAX; i--, steps++) {
+		if (entries[i - 1].end <= addr)
+			continue;
+		if (!entries[i - 1].sizeless)
+			return &entries[i - 1];
+		if (!sizeless)
+			sizeless = &entries[i - 1];
+	}
+	return sizeless;
+}
+
+static void fill_symbol(const struct ch_sym_entry *entry, const struct ch_module *module,
+			uint64_t addr, struct ch_symbol *ret)
+{
+	*ret = (struct ch_symbol){ .name = entry->name,
+				   .addr = entry->addr,
+				   .size_bytes = entry->sizeless ? 0 : entry->end - entry->addr,
+				   .offset = addr - entry->addr,
+				   .module = module };
 }
 
 bool ch_sym_at(struct ch_sym *sym, uint64_t addr, struct ch_symbol *ret)
 {
 	const struct ch_module *module = ch_sym_module_at(sym, addr);
-	struct ch_module_extra *extra;
-	GElf_Off offset = 0;
-	const char *name;
-	GElf_Sym entry;
+	const struct ch_vec *symbols = module ? index_of(sym, module) : NULL;
+	const struct ch_sym_entry *entry = symbols ? find_entry(symbols, addr) : NULL;
 
-	if (!module || !chp_dwfl_open(sym))
+	if (!entry)
 		return false;
-	extra = extra_of(sym, module);
-	if (!extra->dwfl)
-		return false;
-	name = dwfl_module_addrinfo(extra->dwfl, addr, &offset, &entry, NULL, NULL, NULL);
-	if (!name || !name[0])
-		return false;
-	*ret = (struct ch_symbol){ .name = name,
-				   .addr = addr - offset,
-				   .size_bytes = entry.st_size,
-				   .offset = offset,
-				   .module = module };
+	fill_symbol(entry, module, addr, ret);
 	return true;
 }
 
-/* Versioned names end in "@VERSION" or "@@VERSION". */
-static bool is_name(const char *entry, const char *name)
+/* The best entry of a name: global before local, then by rank, then by address. */
+static const struct ch_sym_entry *find_name(const struct ch_vec *symbols, const char *name)
 {
-	size_t len = strlen(name);
+	const struct ch_sym_entry *entries = symbols->items, *best = NULL;
+	size_t i;
 
-	return strncmp(entry, name, len) == 0 && (entry[len] == '\0' || entry[len] == '@');
-}
-
-static bool find_in_module(struct ch_sym *sym, const struct ch_module *module, const char *name,
-			   struct ch_symbol *ret)
-{
-	struct ch_module_extra *extra = extra_of(sym, module);
-	int count, i;
-	bool found = false;
-	const char *entry;
-	GElf_Addr addr;
-	GElf_Sym symbol;
-
-	count = extra->dwfl ? dwfl_module_getsymtab(extra->dwfl) : 0;
-	for (i = 1; i < count; i++) {
-		entry = dwfl_module_getsym_info(extra->dwfl, i, &symbol, &addr, NULL, NULL, NULL);
-		if (!entry || symbol.st_shndx == SHN_UNDEF || !is_name(entry, name) ||
-		    GELF_ST_TYPE(symbol.st_info) == STT_TLS)
+	for (i = 0; i < symbols->count; i++) {
+		if (strcmp(entries[i].name, name) != 0)
 			continue;
-		*ret = (struct ch_symbol){
-			.name = entry, .addr = addr, .size_bytes = symbol.st_size, .module = module
-		};
-		found = true;
-		if (GELF_ST_BIND(symbol.st_info) != STB_LOCAL)
-			break;
+		if (!best || entries[i].local < best->local ||
+		    (entries[i].local == best->local && entries[i].rank < best->rank))
+			best = &entries[i];
 	}
-	return found;
+	return best;
 }
 
 bool ch_sym_by_name(struct ch_sym *sym, const struct ch_module *module, const char *name,
 		    struct ch_symbol *ret)
 {
-	const struct ch_module *modules = sym->modules.items;
-	size_t i;
+	const struct ch_module *modules = sym->modules.items, *local_module = NULL;
+	const struct ch_sym_entry *entry, *local = NULL;
+	size_t i = module ? (size_t)(module - modules) : 0;
+	size_t end = module ? i + 1 : sym->modules.count;
 
-	if (!chp_dwfl_open(sym))
-		return false;
-	if (module)
-		return find_in_module(sym, module, name, ret);
-	for (i = 0; i < sym->modules.count; i++)
-		if (find_in_module(sym, &modules[i], name, ret))
+	for (; i < end; i++) {
+		entry = find_name(index_of(sym, &modules[i]), name);
+		if (entry && !entry->local) {
+			fill_symbol(entry, &modules[i], entry->addr, ret);
 			return true;
-	return false;
+		}
+		if (entry && !local) {
+			local = entry;
+			local_module = &modules[i];
+		}
+	}
+	if (local)
+		fill_symbol(local, local_module, local->addr, ret);
+	return local != NULL;
 }

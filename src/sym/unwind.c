@@ -1,35 +1,93 @@
-#include "sym/sym_priv.h"
-
+#include <libelf.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "sym/sym_priv.h"
+#include "util/bytes.h"
+#include "util/cleanup.h"
 #include "util/error.h"
+#include "util/text.h"
 
-/* One walk over a stack. */
-struct unwind {
-	struct ch_sym *sym;
-	const struct ch_thread *thread;
-	struct ch_frame *frames;
-	size_t max, count;
-	/* Frame pointer of the last frame, 0 when not known. */
-	uint64_t fp;
-	/* Why it ended; static text. */
-	const char *end;
+/* A frame larger than this is no frame. */
+#define FRAME_BYTES_MAX (64ULL << 20)
+/* Registers by DWARF number. */
+#define DWARF_REGS_MAX 32
+
+enum stop {
+	/* Not yet. */
+	STOP_NONE,
+	/* Call frame information says that nobody called this frame. */
+	STOP_END,
+	/* No call frame information for the code of the last frame. */
+	STOP_NO_CFI,
+	/* It says something, but no frame comes of it. */
+	STOP_BROKEN,
+	STOP_BACKWARDS,
+	STOP_LIMIT,
 };
 
-/* psABI x86-64, figure 3.36 (DWARF register numbers); user_regs_struct order
- * of the core's registers is in core/arch.c. */
+/* What differs between architectures. */
+struct unwind_arch {
+	/* Index in ch_thread.regs of each DWARF register. */
+	const uint8_t *dwarf;
+	uint32_t dwarf_count;
+	/* DWARF numbers. pc -1: not a numbered register. */
+	int sp, fp, pc;
+	/* Register with the return address right after a call; -1: on the stack. */
+	int link;
+	/* Bits of a code address: above them are signatures (PAC). */
+	uint64_t code_mask;
+	/* A caller's sp is right above the frame record. */
+	bool sp_above_record;
+};
+
+/* psABI x86-64, figure 3.36; the core's order is user_regs_struct (core/arch.c). */
 static const uint8_t x86_64_dwarf[] = { 10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16 };
-#define X86_64_DWARF_SP  7
-#define X86_64_DWARF_FP  6
-#define AARCH64_DWARF_SP 31
-#define AARCH64_DWARF_FP 29
+/* DWARF for the Arm 64-bit Architecture: x0..x30 and sp, as in user_pt_regs. */
+static const uint8_t aarch64_dwarf[] = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+					 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+					 22, 23, 24, 25, 26, 27, 28, 29, 30, 31 };
+
+static const struct unwind_arch archs[] = {
+	[CH_ARCH_X86_64] = { x86_64_dwarf, CH_COUNT_OF(x86_64_dwarf), 7, 6, 16, -1, UINT64_MAX,
+			     true },
+	[CH_ARCH_AARCH64] = { aarch64_dwarf, CH_COUNT_OF(aarch64_dwarf), 31, 29, -1, 30,
+			      (1ULL << 48) - 1, false },
+};
+
+/* One walk over a stack. */
+struct ch_unwind {
+	struct ch_sym *sym;
+	const struct unwind_arch *arch;
+	struct ch_frame *frames;
+	size_t max, count;
+	/* Registers of the last frame, by DWARF number; valid ones by bit. */
+	Dwarf_Word regs[DWARF_REGS_MAX];
+	uint32_t valid;
+	uint64_t pc, sp, fp;
+	/* The last frame was interrupted, not left by a call. */
+	bool activation;
+	/* The next frame libdwfl shows is the last one again. */
+	bool skip;
+	enum stop stop;
+	/* Memory that was asked for last and is not there. */
+	uint64_t fault;
+	bool faulted;
+};
+
+/* The address that belongs to the calling instruction of the last frame. */
+static uint64_t lookup_addr(const struct ch_unwind *unwind)
+{
+	/* A return address may be the first byte of the next function. */
+	return unwind->pc - !unwind->activation;
+}
 
 static bool get_thread(Dwfl *dwfl, pid_t tid, void *arg, void **thread_arg)
 {
 	(void)dwfl;
 	(void)tid;
-	/* The index of the thread to unwind travels as tid - 1. */
 	*thread_arg = arg;
 	return true;
 }
@@ -48,33 +106,27 @@ static bool memory_read(Dwfl *dwfl, Dwarf_Addr addr, Dwarf_Word *ret, void *arg)
 	uint64_t word;
 
 	(void)dwfl;
-	if (!ch_core_read_u64(sym->core, addr, &word))
+	if (!ch_core_read_u64(sym->core, addr, &word)) {
+		sym->unwind->faulted = true;
+		sym->unwind->fault = addr;
 		return false;
+	}
 	*ret = word;
 	return true;
 }
 
 static bool set_registers(Dwfl_Thread *thread, void *arg)
 {
-	const struct ch_sym *sym = arg;
-	const struct ch_thread *threads, *own;
-	Dwarf_Word regs[32];
-	size_t count, index = (size_t)dwfl_thread_tid(thread) - 1;
-	unsigned int i;
+	const struct ch_unwind *unwind = ((const struct ch_sym *)arg)->unwind;
+	uint32_t i;
 
-	threads = ch_core_threads(sym->core, &count);
-	if (index >= count)
-		return false;
-	own = &threads[index];
-	if (ch_core_arch(sym->core) == CH_ARCH_AARCH64) {
-		for (i = 0; i < 32; i++)
-			regs[i] = own->regs[i];
-		dwfl_thread_state_register_pc(thread, own->pc);
-		return dwfl_thread_state_registers(thread, 0, 32, regs);
-	}
-	for (i = 0; i < sizeof(x86_64_dwarf); i++)
-		regs[i] = own->regs[x86_64_dwarf[i]];
-	return dwfl_thread_state_registers(thread, 0, sizeof(x86_64_dwarf), regs);
+	for (i = 0; i < unwind->arch->dwarf_count; i++)
+		if ((unwind->valid & (1U << i)) &&
+		    !dwfl_thread_state_registers(thread, (int)i, 1, &unwind->regs[i]))
+			return false;
+	if (unwind->arch->pc < 0)
+		dwfl_thread_state_register_pc(thread, lookup_addr(unwind));
+	return true;
 }
 
 static const Dwfl_Thread_Callbacks thread_callbacks = {
@@ -84,125 +136,351 @@ static const Dwfl_Thread_Callbacks thread_callbacks = {
 	.set_initial_registers = set_registers,
 };
 
-static void add_frame(struct unwind *unwind, uint64_t pc, uint64_t sp, enum ch_frame_basis basis,
-		      bool activation)
+/* Whether libdwfl can walk stacks: needs the machine, nothing else. */
+static bool attach(struct ch_sym *sym)
+{
+	Elf64_Ehdr *ehdr = &sym->machine_ehdr;
+
+	if (!chp_dwfl_open(sym))
+		return false;
+	if (sym->attach_tried)
+		return sym->attached;
+	sym->attach_tried = true;
+	memcpy(ehdr->e_ident, ELFMAG, SELFMAG);
+	ehdr->e_ident[EI_CLASS] = ELFCLASS64;
+	ehdr->e_ident[EI_DATA] = ELFDATA2LSB;
+	ehdr->e_ident[EI_VERSION] = EV_CURRENT;
+	ehdr->e_type = ET_CORE;
+	ehdr->e_machine = sym->machine;
+	ehdr->e_version = EV_CURRENT;
+	ehdr->e_ehsize = sizeof(*ehdr);
+	sym->machine_elf = elf_memory((char *)ehdr, sizeof(*ehdr));
+	sym->attached = sym->machine_elf &&
+			dwfl_attach_state(sym->dwfl, sym->machine_elf, 1, &thread_callbacks, sym);
+	return sym->attached;
+}
+
+/* Whether a module says how to unwind the code at addr. */
+static bool has_cfi(const struct ch_sym *sym, uint64_t addr)
+{
+	Dwfl_Module *module = dwfl_addrmodule(sym->dwfl, addr);
+	Dwarf_Frame *frame = NULL;
+	Dwarf_CFI *cfi;
+	Dwarf_Addr bias;
+	bool found;
+
+	if (!module)
+		return false;
+	cfi = dwfl_module_eh_cfi(module, &bias);
+	found = cfi && dwarf_cfi_addrframe(cfi, addr - bias, &frame) == 0;
+	if (!found) {
+		cfi = dwfl_module_dwarf_cfi(module, &bias);
+		found = cfi && dwarf_cfi_addrframe(cfi, addr - bias, &frame) == 0;
+	}
+	free(frame);
+	return found;
+}
+
+static void add_frame(struct ch_unwind *unwind, enum ch_frame_basis basis)
 {
 	struct ch_frame *frame = &unwind->frames[unwind->count++];
+	uint64_t addr = lookup_addr(unwind);
 
 	memset(frame, 0, sizeof(*frame));
-	frame->pc = pc;
-	frame->sp = sp;
+	frame->pc = unwind->pc;
+	frame->sp = unwind->sp;
 	frame->basis = basis;
-	/* A return address may be the first byte of the next function. */
-	if (!ch_sym_at(unwind->sym, pc - !activation, &frame->symbol))
-		frame->symbol.module = ch_sym_module_at(unwind->sym, pc - !activation);
-	else if (!activation)
-		frame->symbol.offset++;
+	if (ch_sym_at(unwind->sym, addr, &frame->symbol))
+		frame->symbol.offset += unwind->pc - addr;
+	else
+		frame->symbol.module = ch_sym_module_at(unwind->sym, addr);
+}
+
+static void get_register(Dwfl_Frame *state, int number, uint64_t *ret)
+{
+	Dwarf_Word value = 0;
+
+	*ret = dwfl_frame_reg(state, (unsigned int)number, &value) == 0 ? value : 0;
+}
+
+/* Make libdwfl's frame the last one, if it lies further up the stack. */
+static enum stop accept_frame(struct ch_unwind *unwind, Dwfl_Frame *state)
+{
+	bool activation = false, was_leaf = unwind->count == 1 && unwind->arch->link >= 0;
+	uint64_t sp;
+	Dwarf_Addr pc;
+
+	if (!dwfl_frame_pc(state, &pc, &activation))
+		return STOP_BROKEN;
+	if (!pc)
+		return STOP_END;
+	if (unwind->count == unwind->max)
+		return STOP_LIMIT;
+	get_register(state, unwind->arch->sp, &sp);
+	/* A signal may have been taken on a stack of its own. */
+	if (!activation && (sp < unwind->sp || (sp == unwind->sp && !was_leaf)))
+		return STOP_BACKWARDS;
+	unwind->pc = pc;
+	unwind->sp = sp;
+	unwind->activation = activation;
+	get_register(state, unwind->arch->fp, &unwind->fp);
+	add_frame(unwind, CH_FRAME_CFI);
+	return STOP_NONE;
 }
 
 static int take_frame(Dwfl_Frame *state, void *arg)
 {
-	bool aarch64, activation = false;
-	struct unwind *unwind = arg;
-	Dwarf_Word sp = 0, fp = 0;
-	Dwarf_Addr pc;
+	struct ch_unwind *unwind = arg;
 
-	if (!dwfl_frame_pc(state, &pc, &activation)) {
-		unwind->end = "no program counter";
-		return DWARF_CB_ABORT;
+	if (unwind->skip) {
+		unwind->skip = false;
+		return DWARF_CB_OK;
 	}
-	if (unwind->count == unwind->max) {
-		unwind->end = "limit of frames";
-		return DWARF_CB_ABORT;
-	}
-	if (!pc) {
-		unwind->end = "end of stack";
-		return DWARF_CB_ABORT;
-	}
-	aarch64 = ch_core_arch(unwind->sym->core) == CH_ARCH_AARCH64;
-	if (dwfl_frame_reg(state, aarch64 ? AARCH64_DWARF_SP : X86_64_DWARF_SP, &sp) != 0)
-		sp = 0;
-	if (dwfl_frame_reg(state, aarch64 ? AARCH64_DWARF_FP : X86_64_DWARF_FP, &fp) != 0)
-		fp = 0;
-	/* Frame 0 is there from the start; stacks grow towards lower addresses. */
-	if (unwind->count > 0 && sp && unwind->frames[unwind->count - 1].sp &&
-	    sp < unwind->frames[unwind->count - 1].sp) {
-		unwind->end = "stack pointer went backwards";
-		return DWARF_CB_ABORT;
-	}
-	add_frame(unwind, pc, sp, unwind->count ? CH_FRAME_CFI : CH_FRAME_REGS,
-		  activation || unwind->count == 0);
-	unwind->fp = fp;
-	return DWARF_CB_OK;
+	unwind->stop = accept_frame(unwind, state);
+	/* libdwfl would go on by frame pointers, without a check. */
+	if (unwind->stop == STOP_NONE && !has_cfi(unwind->sym, lookup_addr(unwind)))
+		unwind->stop = STOP_NO_CFI;
+	unwind->faulted = false;
+	return unwind->stop == STOP_NONE ? DWARF_CB_OK : DWARF_CB_ABORT;
 }
 
-/* Frames by call frame information. */
-static void unwind_cfi(struct unwind *unwind, size_t index)
+/* Frames by call frame information, as far as it goes from the last frame. */
+static void walk_cfi(struct ch_unwind *unwind)
 {
-	struct ch_sym *sym = unwind->sym;
 	int status;
 
-	if (!chp_dwfl_open(sym))
+	if (!has_cfi(unwind->sym, lookup_addr(unwind))) {
+		unwind->stop = STOP_NO_CFI;
 		return;
-	if (!sym->attached &&
-	    dwfl_attach_state(sym->dwfl, NULL, 1, &thread_callbacks, sym) == false)
-		return;
-	sym->attached = true;
-	status = dwfl_getthread_frames(sym->dwfl, (pid_t)index + 1, take_frame, unwind);
-	if (unwind->end)
-		return;
-	if (status == 0)
-		unwind->end = "end of stack";
+	}
+	unwind->stop = STOP_NONE;
+	unwind->skip = true;
+	unwind->faulted = false;
+	status = dwfl_getthread_frames(unwind->sym->dwfl, 1, take_frame, unwind);
+	if (unwind->stop == STOP_NONE)
+		unwind->stop = status == 0 ? STOP_END : STOP_BROKEN;
+}
+
+static bool is_code(const struct ch_sym *sym, uint64_t addr)
+{
+	const struct ch_segment *segment = ch_core_segment_at(sym->core, addr);
+
+	if (segment)
+		return segment->flags & CH_SEGMENT_EXEC;
+	return ch_sym_module_at(sym, addr) != NULL;
 }
 
 /*
- * Frames by the chain of frame pointers: [fp] is the caller's, [fp + 8] the
- * return address, on x86-64 and aarch64 alike. Used from where CFI ended.
+ * Whether a call ends right before addr: E8 rel32, or FF /2 of 2 to 7 bytes
+ * (Intel SDM, volume 2, "CALL"). Code that is not in the core is believed.
  */
-static void unwind_fp(struct unwind *unwind)
+static bool follows_call(const struct ch_unwind *unwind, uint64_t addr)
+{
+	uint8_t bytes[7];
+	size_t i;
+
+	if (unwind->arch->link >= 0 ||
+	    !ch_core_try_read(unwind->sym->core, addr - sizeof(bytes), bytes, sizeof(bytes)))
+		return true;
+	if (bytes[2] == 0xe8)
+		return true;
+	for (i = 0; i + 1 < sizeof(bytes); i++)
+		if (bytes[i] == 0xff && (bytes[i + 1] & 0x38) == 0x10)
+			return true;
+	return false;
+}
+
+/*
+ * Whether addr is where a signal handler returns to: mov $15, %rax; syscall
+ * (glibc sysdeps/unix/sysv/linux/x86_64/libc_sigaction.c, __restore_rt). The
+ * kernel put that address on the stack, no call did.
+ */
+static bool is_sigreturn(const struct ch_unwind *unwind, uint64_t addr)
+{
+	static const uint8_t code[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
+	uint8_t bytes[sizeof(code)];
+
+	return unwind->arch->link < 0 &&
+	       ch_core_try_read(unwind->sym->core, addr, bytes, sizeof(bytes)) &&
+	       memcmp(bytes, code, sizeof(code)) == 0;
+}
+
+static bool is_return_addr(const struct ch_unwind *unwind, uint64_t addr)
+{
+	return is_code(unwind->sym, addr - 1) &&
+	       (follows_call(unwind, addr) || is_sigreturn(unwind, addr));
+}
+
+/* Registers of a caller of which only these are known. */
+static void set_known(struct ch_unwind *unwind, uint32_t known)
+{
+	const struct unwind_arch *arch = unwind->arch;
+
+	unwind->valid &= known;
+	unwind->regs[arch->sp] = unwind->sp;
+	unwind->regs[arch->fp] = unwind->fp;
+	unwind->valid |= 1U << arch->sp | 1U << arch->fp;
+	if (arch->pc >= 0) {
+		/* libdwfl takes it for the address that runs, not for a return address */
+		unwind->regs[arch->pc] = lookup_addr(unwind);
+		unwind->valid |= 1U << arch->pc;
+	}
+}
+
+/* Frame 0 where a call led to an address without code: the caller is known well. */
+static bool step_call(struct ch_unwind *unwind)
+{
+	uint64_t addr = 0, sp = unwind->sp;
+
+	if (unwind->count != 1 || is_code(unwind->sym, unwind->pc))
+		return false;
+	if (unwind->arch->link >= 0)
+		addr = unwind->regs[unwind->arch->link] & unwind->arch->code_mask;
+	else if (!ch_core_read_u64(unwind->sym->core, sp, &addr) || !ch_add(sp, 8, &sp))
+		return false;
+	if (!is_return_addr(unwind, addr))
+		return false;
+	unwind->pc = addr;
+	unwind->sp = sp;
+	unwind->activation = false;
+	set_known(unwind, UINT32_MAX);
+	return true;
+}
+
+/*
+ * Frame pointer chain: [fp] is the caller's, [fp + 8] the return address, on
+ * x86-64 and aarch64 alike (AAPCS64, "The Frame Pointer").
+ */
+static bool step_fp(struct ch_unwind *unwind)
+{
+	uint64_t fp = unwind->fp, words[2], addr;
+
+	if (fp < unwind->sp || fp % 8 || fp - unwind->sp > FRAME_BYTES_MAX ||
+	    !ch_core_try_read(unwind->sym->core, fp, words, sizeof(words)))
+		return false;
+	addr = le64toh(words[1]) & unwind->arch->code_mask;
+	if (!is_return_addr(unwind, addr))
+		return false;
+	unwind->pc = addr;
+	unwind->sp = fp + sizeof(words);
+	unwind->fp = le64toh(words[0]);
+	/* A handler's frame returns to the first byte of the trampoline. */
+	unwind->activation = is_sigreturn(unwind, addr);
+	set_known(unwind, 0);
+	return true;
+}
+
+/* One frame without call frame information. */
+static bool step_without_cfi(struct ch_unwind *unwind)
+{
+	enum ch_frame_basis basis;
+
+	if (step_call(unwind))
+		basis = CH_FRAME_CALL;
+	else if (step_fp(unwind))
+		basis = CH_FRAME_FP;
+	else
+		return false;
+	add_frame(unwind, basis);
+	return true;
+}
+
+static void set_end(struct ch_sym *sym, const char *format, ...) CH_PRINTF(2, 3);
+
+static void set_end(struct ch_sym *sym, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sym->end_text, sizeof(sym->end_text), format, args);
+	va_end(args);
+}
+
+/* Why there is no further frame, in words. */
+static void explain(const struct ch_unwind *unwind)
 {
 	const struct ch_frame *last = &unwind->frames[unwind->count - 1];
-	uint64_t fp = unwind->fp, words[2], sp = last->sp;
+	_cleanup_free_ char *name = NULL;
+	struct ch_sym *sym = unwind->sym;
 
-	while (unwind->count < unwind->max) {
-		if (fp < sp || fp % 8 || fp - sp > (64U << 20)) {
-			unwind->end = "no unwind data for the code, and no frame pointer";
-			return;
-		}
-		if (!ch_core_try_read(unwind->sym->core, fp, words, sizeof(words))) {
-			unwind->end = "stack memory is not in the core";
-			return;
-		}
-		if (!words[1] || !ch_core_segment_at(unwind->sym->core, words[1])) {
-			unwind->end = "end of the frame pointer chain";
-			return;
-		}
-		sp = fp + 16;
-		fp = words[0];
-		add_frame(unwind, words[1], sp, CH_FRAME_FP, false);
+	switch (unwind->stop) {
+	case STOP_NONE:
+	case STOP_LIMIT:
+		set_end(sym, "limit of frames");
+		return;
+	case STOP_END:
+		set_end(sym, "end of stack");
+		return;
+	case STOP_BACKWARDS:
+		set_end(sym, "the caller's stack pointer is not above 0x%llx",
+			(unsigned long long)unwind->sp);
+		return;
+	case STOP_BROKEN:
+		if (unwind->faulted)
+			set_end(sym, "memory at 0x%llx is not in the core",
+				(unsigned long long)unwind->fault);
+		else
+			set_end(sym, "unwind data leads nowhere");
+		return;
+	case STOP_NO_CFI:
+		break;
 	}
-	unwind->end = "limit of frames";
+	if (last->basis == CH_FRAME_FP && !unwind->fp) {
+		set_end(sym, "end of the frame pointer chain");
+		return;
+	}
+	name = last->symbol.module ? chp_text_escape(last->symbol.module->name, 128) : NULL;
+	if (name)
+		set_end(sym, "no unwind data for %s", name);
+	else
+		set_end(sym, "no unwind data for code at 0x%llx", (unsigned long long)unwind->pc);
+}
+
+/* By call frame information, and over gaps in it by frame pointers. */
+static void walk(struct ch_unwind *unwind)
+{
+	bool can_cfi = attach(unwind->sym);
+
+	do {
+		unwind->stop = STOP_NO_CFI;
+		/* After a frame record alone, sp may be unknown. */
+		if (can_cfi && (unwind->frames[unwind->count - 1].basis != CH_FRAME_FP ||
+				unwind->arch->sp_above_record))
+			walk_cfi(unwind);
+		if (unwind->stop != STOP_NO_CFI)
+			return;
+		if (unwind->count == unwind->max) {
+			unwind->stop = STOP_LIMIT;
+			return;
+		}
+	} while (step_without_cfi(unwind));
 }
 
 struct ch_error *ch_sym_unwind(struct ch_sym *sym, size_t thread_index, struct ch_frame *frames,
 			       size_t max, size_t *count_ret, const char **end_ret)
 {
-	struct unwind unwind = { .sym = sym, .frames = frames, .max = max };
-	const struct ch_thread *threads;
+	struct ch_unwind unwind = { .sym = sym, .frames = frames, .max = max, .activation = true };
+	const struct ch_thread *threads, *thread;
 	size_t count;
+	uint32_t i;
 
 	threads = ch_core_threads(sym->core, &count);
-	if (thread_index >= count || thread_index >= INT32_MAX || !max)
+	if (thread_index >= count || !max)
 		return ch_error_create(CH_ERROR_ARG, "no thread with index %zu", thread_index);
-	unwind.thread = &threads[thread_index];
-	unwind_cfi(&unwind, thread_index);
-	if (unwind.count == 0) {
-		add_frame(&unwind, unwind.thread->pc, unwind.thread->sp, CH_FRAME_REGS, true);
-		unwind.fp = unwind.thread->fp;
-	}
-	if (!unwind.end)
-		unwind_fp(&unwind);
+	thread = &threads[thread_index];
+	unwind.arch = &archs[ch_core_arch(sym->core)];
+	unwind.pc = thread->pc;
+	unwind.sp = thread->sp;
+	unwind.fp = thread->fp;
+	for (i = 0; i < unwind.arch->dwarf_count; i++)
+		unwind.regs[i] = thread->regs[unwind.arch->dwarf[i]];
+	unwind.valid = (uint32_t)((1ULL << unwind.arch->dwarf_count) - 1);
+	sym->unwind = &unwind;
+	add_frame(&unwind, CH_FRAME_REGS);
+	walk(&unwind);
+	explain(&unwind);
+	sym->unwind = NULL;
 	*count_ret = unwind.count;
-	*end_ret = unwind.end;
+	*end_ret = sym->end_text;
 	return NULL;
 }

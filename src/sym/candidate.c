@@ -1,0 +1,171 @@
+#include "sym/candidate.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/bytes.h"
+
+#define NOTES_BYTES_MAX 65536
+/* Entries of a dynamic section: some 30 in a real one. */
+#define DYNAMIC_MAX 1024
+/* With fewer entries than this, two dynamic sections say little. */
+#define DYNAMIC_MIN 8
+
+void chp_candidate_close(struct ch_candidate *file)
+{
+	if (file->data)
+		munmap((void *)(uintptr_t)file->data, file->bytes);
+	file->data = NULL;
+	chp_image_deinit(&file->image);
+}
+
+static void find_build_id(struct ch_candidate *file)
+{
+	uint32_t i;
+
+	for (i = 0; i < file->image.phdrs_count && !file->build_id_len; i++) {
+		const Elf64_Phdr *phdr = &file->image.phdrs[i];
+
+		if (phdr->p_type == PT_NOTE && phdr->p_filesz <= NOTES_BYTES_MAX &&
+		    ch_inside(phdr->p_offset, phdr->p_filesz, file->bytes))
+			file->build_id_len = chp_image_build_id(file->data + phdr->p_offset,
+								phdr->p_filesz, file->build_id);
+	}
+}
+
+bool chp_candidate_open(const struct ch_sym *sym, const char *path, bool pe,
+			struct ch_candidate *ret)
+{
+	struct ch_candidate file = { 0 };
+	/* the path comes from the core: it may name a FIFO or a device */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	void *data = MAP_FAILED;
+
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
+		data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	if (data == MAP_FAILED)
+		return false;
+	file.data = data;
+	file.bytes = (uint64_t)st.st_size;
+	if (pe ? !chp_pe_parse(file.data, file.bytes, &file.pe)
+	       : !chp_image_parse(file.data, file.bytes, sym->machine, &file.image)) {
+		chp_candidate_close(&file);
+		return false;
+	}
+	find_build_id(&file);
+	*ret = file;
+	return true;
+}
+
+/* File offset of the module's first mapping. */
+static uint64_t first_offset(const struct ch_sym *sym, const struct ch_module *module)
+{
+	const struct ch_file_map *maps;
+	size_t low = 0, high, mid, count;
+
+	maps = ch_core_file_maps(sym->core, &count);
+	for (high = count; low < high;) {
+		mid = low + (high - low) / 2;
+		if (maps[mid].start < module->start)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < count && maps[low].start == module->start ? maps[low].off : 0;
+}
+
+uint64_t chp_candidate_bias(const struct ch_sym *sym, const struct ch_module *module,
+			    const struct ch_candidate *file)
+{
+	uint64_t bias;
+
+	if (chp_image_bias(&file->image, module->start, first_offset(sym, module), &bias))
+		return bias;
+	return module->bias;
+}
+
+/*
+ * Compare the dynamic section with the one in memory. The linker adds the bias
+ * to addresses (glibc elf/get-dynamic-info.h) and fills in DT_DEBUG; all else
+ * stays as in the file: sizes and places of symbols, strings, relocations and
+ * initialisers, which differ from build to build.
+ */
+static enum ch_verdict judge_dynamic(const struct ch_sym *sym, uint64_t bias,
+				     const struct ch_candidate *file)
+{
+	const Elf64_Phdr *phdr = chp_image_phdr(&file->image, PT_DYNAMIC);
+	uint64_t i, tag, value, file_tag, file_value;
+
+	if (!phdr || !ch_inside(phdr->p_offset, phdr->p_filesz, file->bytes))
+		return CH_VERDICT_UNKNOWN;
+	for (i = 0; i < ch_min(phdr->p_filesz / 16, DYNAMIC_MAX); i++) {
+		file_tag = ch_get64(file->data + phdr->p_offset + i * 16);
+		file_value = ch_get64(file->data + phdr->p_offset + i * 16 + 8);
+		if (!ch_core_read_u64(sym->core, bias + phdr->p_vaddr + i * 16, &tag) ||
+		    !ch_core_read_u64(sym->core, bias + phdr->p_vaddr + i * 16 + 8, &value))
+			return CH_VERDICT_UNKNOWN;
+		if (tag != file_tag)
+			return CH_VERDICT_OTHER;
+		if (tag == DT_NULL)
+			break;
+		if (tag != DT_DEBUG && value != file_value && value != file_value + bias)
+			return CH_VERDICT_OTHER;
+	}
+	return i >= DYNAMIC_MIN ? CH_VERDICT_ALIKE : CH_VERDICT_UNKNOWN;
+}
+
+/* No build-id in the core: by headers and dynamic section. */
+static enum ch_verdict judge_contents(const struct ch_sym *sym, const struct ch_module *module,
+				      const struct ch_candidate *file)
+{
+	const struct ch_module_extra *extra = chp_module_extra(sym, module);
+	const struct ch_image *a = &extra->image, *b = &file->image;
+	enum ch_verdict verdict;
+	uint8_t magic[4];
+
+	/* Damage there says nothing about the file. */
+	if (!extra->has_image && ch_core_try_read(sym->core, module->start, magic, sizeof(magic)) &&
+	    first_offset(sym, module) == 0)
+		return CH_VERDICT_UNKNOWN;
+	if (extra->has_image &&
+	    (a->phdrs_count != b->phdrs_count ||
+	     memcmp(a->phdrs, b->phdrs, a->phdrs_count * sizeof(a->phdrs[0])) != 0))
+		return CH_VERDICT_OTHER;
+	verdict = judge_dynamic(sym, chp_candidate_bias(sym, module, file), file);
+	if (verdict == CH_VERDICT_UNKNOWN && extra->has_image && !chp_image_phdr(b, PT_DYNAMIC))
+		return CH_VERDICT_ALIKE;
+	return verdict;
+}
+
+static enum ch_verdict judge_pe(const struct ch_sym *sym, const struct ch_module *module,
+				const struct ch_candidate *file)
+{
+	struct ch_pe pe;
+
+	if (!chp_pe_read(sym->core, module->start, &pe))
+		return CH_VERDICT_UNKNOWN;
+	return pe.timestamp == file->pe.timestamp && pe.image_bytes == file->pe.image_bytes &&
+			       pe.checksum == file->pe.checksum
+		       ? CH_VERDICT_SAME
+		       : CH_VERDICT_OTHER;
+}
+
+enum ch_verdict chp_candidate_judge(const struct ch_sym *sym, const struct ch_module *module,
+				    const struct ch_candidate *file)
+{
+	if (module->kind == CH_MODULE_PE)
+		return judge_pe(sym, module, file);
+	if (!module->build_id_len)
+		return judge_contents(sym, module, file);
+	return file->build_id_len == module->build_id_len &&
+			       memcmp(file->build_id, module->build_id, module->build_id_len) == 0
+		       ? CH_VERDICT_SAME
+		       : CH_VERDICT_OTHER;
+}

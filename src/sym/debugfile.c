@@ -1,0 +1,178 @@
+#include <elfutils/libdwelf.h>
+#include <fcntl.h>
+#include <libelf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sym/sym_priv.h"
+#include "util/bytes.h"
+#include "util/cleanup.h"
+
+/* What is looked for. */
+struct wanted {
+	struct ch_sym *sym;
+	const struct ch_module *module;
+	/* Build-id of the core, else of the file in use. */
+	const uint8_t *id;
+	uint32_t id_len;
+	/* Name and checksum of .gnu_debuglink, or NULL. */
+	const char *link;
+	uint32_t crc;
+	/* Set when found: the file and its path, owned. */
+	int fd;
+	char *path;
+};
+
+static bool has_build_id(int fd, const struct wanted *wanted)
+{
+	const void *id;
+	ssize_t len;
+	bool same;
+	Elf *elf;
+
+	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	len = elf ? dwelf_elf_gnu_build_id(elf, &id) : -1;
+	same = len == (ssize_t)wanted->id_len && memcmp(id, wanted->id, (size_t)len) == 0;
+	elf_end(elf);
+	return same;
+}
+
+/* CRC-32 of ISO 3309, four bits at a time. */
+static uint32_t crc32_of(const uint8_t *data, uint64_t len)
+{
+	static const uint32_t table[16] = {
+		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+		0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+		0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+	};
+	uint32_t sum = UINT32_MAX;
+	uint64_t i;
+
+	for (i = 0; i < len; i++) {
+		sum = table[(sum ^ data[i]) & 15] ^ (sum >> 4);
+		sum = table[(sum ^ (uint32_t)(data[i] >> 4)) & 15] ^ (sum >> 4);
+	}
+	return ~sum;
+}
+
+/* The checksum that .gnu_debuglink holds. */
+static bool has_crc(int fd, uint64_t bytes, uint32_t crc)
+{
+	void *data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+	uint32_t sum;
+
+	if (data == MAP_FAILED)
+		return false;
+	sum = crc32_of(data, bytes);
+	munmap(data, bytes);
+	return sum == crc;
+}
+
+/* Open a file if it is regular and the one that is wanted. */
+static void try_file(struct wanted *wanted, char *path_take)
+{
+	_cleanup_free_ char *path = path_take;
+	struct stat st;
+	bool good;
+	int fd;
+
+	if (!path || wanted->fd >= 0)
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return;
+	good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
+	if (good && wanted->id_len)
+		good = has_build_id(fd, wanted);
+	else if (good)
+		good = wanted->link && has_crc(fd, (uint64_t)st.st_size, wanted->crc);
+	if (!good) {
+		close(fd);
+		return;
+	}
+	wanted->fd = fd;
+	wanted->path = ch_take(path);
+}
+
+static char *format(const char *a, const char *b, const char *c, const char *d)
+{
+	char *out;
+
+	return asprintf(&out, "%s%s/%s%s", a, b, c, d) < 0 ? NULL : out;
+}
+
+static void try_build_id(struct wanted *wanted, const char *root, const char *below)
+{
+	char id[2 * CH_BUILD_ID_MAX + 1], place[2 * CH_BUILD_ID_MAX + 16];
+
+	if (wanted->id_len < 2)
+		return;
+	chp_build_id_text(wanted->id, wanted->id_len, id);
+	snprintf(place, sizeof(place), ".build-id/%.2s/%s", id, id + 2);
+	try_file(wanted, format(root, below, place, ".debug"));
+}
+
+/* The places of gdb's documentation, "Debugging Information in Separate Files". */
+static void try_link(struct wanted *wanted, const char *dir)
+{
+	const struct ch_sym_options *options = &wanted->sym->options;
+	size_t i;
+
+	try_file(wanted, format(dir, "", wanted->link, ""));
+	try_file(wanted, format(dir, "/.debug", wanted->link, ""));
+	for (i = 0; i < options->debug_dirs_count; i++) {
+		try_file(wanted, format(options->debug_dirs[i], dir, wanted->link, ""));
+		try_file(wanted, format(options->debug_dirs[i], "", wanted->link, ""));
+	}
+	try_file(wanted, format(CH_DEBUG_DIR, dir, wanted->link, ""));
+}
+
+/* By debug link, in the folders of the file in use and of the recorded path. */
+static void try_links(struct wanted *wanted)
+{
+	const char *paths[] = { wanted->module->file_path, wanted->module->path };
+	const char *slash;
+	char *dir;
+	size_t i;
+
+	/* the name comes from a file: it must not lead elsewhere */
+	if (!wanted->link || !wanted->link[0] || strchr(wanted->link, '/'))
+		return;
+	for (i = 0; i < CH_COUNT_OF(paths); i++) {
+		slash = paths[i] ? strrchr(paths[i], '/') : NULL;
+		dir = slash ? strndup(paths[i], (size_t)(slash - paths[i])) : NULL;
+		if (dir)
+			try_link(wanted, dir);
+		free(dir);
+	}
+}
+
+int chp_debugfile_open(struct ch_sym *sym, const struct ch_module *module, const char *debuglink,
+		       uint32_t crc, char **path_ret)
+{
+	struct wanted wanted = {
+		.sym = sym, .module = module, .link = debuglink, .crc = crc, .fd = -1
+	};
+	size_t i;
+
+	if (module->build_id_len) {
+		wanted.id = module->build_id;
+		wanted.id_len = module->build_id_len;
+	} else if (module->match == CH_MATCH_LIKELY) {
+		wanted.id = module->file_build_id;
+		wanted.id_len = module->file_build_id_len;
+	}
+	for (i = 0; i < sym->options.debug_dirs_count; i++)
+		try_build_id(&wanted, sym->options.debug_dirs[i], "");
+	if (sym->options.sysroot)
+		try_build_id(&wanted, sym->options.sysroot, CH_DEBUG_DIR);
+	try_build_id(&wanted, CH_DEBUG_DIR, "");
+	try_links(&wanted);
+	if (wanted.fd >= 0)
+		*path_ret = wanted.path;
+	return wanted.fd;
+}
