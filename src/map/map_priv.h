@@ -76,9 +76,10 @@ size_t chp_map_piece_after(const struct ch_map *map, uint64_t addr);
 /** The piece that holds addr, or NULL. */
 struct ch_piece *chp_map_piece_at(const struct ch_map *map, uint64_t addr);
 
-/** Rank of an ordinary claim, and of a stack found only by a stack pointer:
- * a coroutine's stack is a heap block first. */
-#define CH_RANK(usage)        ((uint32_t)(usage)*2)
-#define CH_RANK_GUESSED_STACK (CH_RANK(CH_USAGE_MMAP_CHUNK) + 1)
+/** Rank of an ordinary claim, and of a stack that the program made for a thread
+ * or a coroutine, with the TLS in it: in a heap, it is a heap block first. */
+#define CH_RANK(usage)        ((uint32_t)(usage)*4)
+#define CH_RANK_PROGRAM_TLS   (CH_RANK(CH_USAGE_MMAP_CHUNK) + 1)
+#define CH_RANK_PROGRAM_STACK (CH_RANK(CH_USAGE_MMAP_CHUNK) + 2)
 
 #endif /* COREHEAP_MAP_MAP_PRIV_H */

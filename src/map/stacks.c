@@ -74,7 +74,8 @@ static bool find_pthread_stack(const struct ch_map *map, const struct ch_thread 
 		ret->start = words[i] + words[i + 2];
 		ret->end = words[i] + words[i + 1];
 		ret->basis = CH_BASIS_DERIVED;
-		ret->rank = CH_RANK(CH_USAGE_STACK);
+		/* glibc guards its own stacks (nptl/allocatestack.c, allocate_stack) */
+		ret->rank = words[i + 2] ? CH_RANK(CH_USAGE_STACK) : CH_RANK_PROGRAM_STACK;
 		return thread->sp >= ret->start || words[i + 2] == 0;
 	}
 	return false;
@@ -157,7 +158,7 @@ static bool find_mapped_stack(const struct finder *finder, uint64_t addr, struct
 	ret->start = mapping->start;
 	ret->end = mapping->end;
 	ret->basis = CH_BASIS_HEURISTIC;
-	ret->rank = CH_RANK_GUESSED_STACK;
+	ret->rank = CH_RANK_PROGRAM_STACK;
 	return true;
 }
 
@@ -251,8 +252,10 @@ static struct ch_error *claim_tls(struct ch_map *map, const struct ch_thread *th
 	above = aarch64 ? 16 + tls_bytes : PTHREAD_BYTES_MIN;
 	tls.start = ch_max(piece->region.start, base > below ? base - below : 0);
 	tls.end = ch_min(piece->region.end, base + above);
-	if (stack && stack->rank == CH_RANK(CH_USAGE_STACK) && base >= stack->start &&
+	if (stack && stack->basis == CH_BASIS_DERIVED && base >= stack->start &&
 	    base < stack->end) {
+		if (stack->rank == CH_RANK_PROGRAM_STACK)
+			tls.rank = CH_RANK_PROGRAM_TLS;
 		tls.basis = CH_BASIS_DERIVED;
 		tls.start = ch_max(tls.start, stack->start);
 		tls.end = stack->end;

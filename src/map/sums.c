@@ -35,9 +35,10 @@ static enum ch_basis state_basis(const struct ch_region *region)
 {
 	if (region->state == CH_STATE_FREE)
 		return CH_BASIS_DERIVED;
-	if (!(region->flags & CH_REGION_STATE_GUESSED))
-		return CH_BASIS_RECORDED;
-	return region->flags & CH_REGION_NO_SEGMENT ? CH_BASIS_DERIVED : CH_BASIS_HEURISTIC;
+	/* mapped, says NT_FILE; rights from the ELF headers, if at hand */
+	if (region->flags & CH_REGION_NO_SEGMENT)
+		return CH_BASIS_DERIVED;
+	return region->flags & CH_REGION_STATE_GUESSED ? CH_BASIS_HEURISTIC : CH_BASIS_RECORDED;
 }
 
 static void add_region(struct ch_map_sums *sums, const struct ch_region *region,
