@@ -521,14 +521,14 @@ START_TEST(main_stack)
 }
 END_TEST
 
-/* 20,000 threads that all say the same stack, and one heap over all. */
+/* 5,000 threads that all say the same stack, and one heap over all. */
 START_TEST(many_claims_meet)
 {
 	struct corewriter *w = cw_create(EM_X86_64);
 	struct heapcore hc;
 	uint64_t i;
 
-	for (i = 0; i < 20000; i++)
+	for (i = 0; i < 5000; i++)
 		add_thread(w, (uint32_t)i + 1, STACK + 0x2000 + i, STACK + 0x3000);
 	add_stack(w, STACK, 0);
 	hc = hc_open_map_take(w);
