@@ -1,214 +1,24 @@
 #include "walkers/glibc/glibc_priv.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "util/cleanup.h"
 #include "util/context.h"
 
-/* malloc/arena.c: a heap is aligned to HEAP_MAX_SIZE, 64 MiB by default,
- * 4 huge pages with glibc.malloc.hugetlb=2 (2.35-2.41); never below 1 MiB. */
-#define HEAP_ALIGN_MIN (1ULL << 20)
-#define HEAP_BYTES_MAX (64ULL << 20)
-#define HEAP_ALIGN_MAX (4ULL << 30)
-#define ARENAS_MAX     65536
-#define HEADS_RUN_MIN  8
-/* Nonempty bins that may fail the test of their links in a damaged heap. */
+/* Arenas there may be: eight a processor by default, malloc/arena.c. */
+#define ARENAS_MAX 16384
+/* Nonempty bins of an arena that may be damaged. */
 #define BAD_BINS_MAX 4
 
-/* A bin's list head is the chunk 16 bytes below its pair of pointers. */
-static bool is_bin(const struct ch_core *core, uint64_t pair, const uint8_t *links)
+bool glibc_is_candidate(const struct ch_region *region)
 {
-	uint64_t head = pair - CHUNK_HEADER_BYTES, fd = ch_get64(links), bk = ch_get64(links + 8);
-	uint64_t back;
-
-	if (fd == head || bk == head)
-		return fd == bk;
-	return fd % 16 == 0 && bk % 16 == 0 && ch_core_read_u64(core, fd + 24, &back) &&
-	       back == head && ch_core_read_u64(core, bk + 16, &back) && back == head;
+	/* huge pages show up as a file, /anon_hugepage */
+	return region->state == CH_STATE_COMMIT && (region->prot & CH_SEGMENT_WRITE) &&
+	       (region->type == CH_MEMTYPE_PRIVATE || region->usage == CH_USAGE_SHM);
 }
 
-/* Arenas but the main one lie just above an aligned heap_info. */
-static bool is_heap_place(uint64_t addr)
+static struct glibc_arena *arena_at(const struct glibc *glibc, size_t index)
 {
-	uint64_t low = addr % HEAP_ALIGN_MIN;
-
-	return addr >= HEAP_ALIGN_MIN && (low == 0x20 || low == 0x30);
-}
-
-/*
- * The ring of arenas leads back, or to one that is not in the core. Only the
- * main arena, in a module's data, is in no heap.
- */
-static bool is_ring(const struct ch_heap_env *env, const struct glibc_layout *layout, uint64_t addr)
-{
-	uint64_t at = addr;
-	size_t i;
-
-	for (i = 0; i < ARENAS_MAX; i++) {
-		if (!ch_core_read_u64(env->core, at + layout->next, &at))
-			return i > 0;
-		if (at == addr)
-			return true;
-		if (!is_heap_place(at) &&
-		    (at % 8 || !is_heap_place(addr) || !ch_sym_module_at(env->sym, at)))
-			return false;
-	}
-	return false;
-}
-
-/* Counters that any arena has: top unused means no memory, and the reverse. */
-static bool are_sane_counters(const struct ch_core *core, const struct glibc_layout *layout,
-			      uint64_t addr)
-{
-	uint64_t top, now, most, unused = addr + layout->bins - CHUNK_HEADER_BYTES;
-
-	return ch_core_read_u64(core, addr + layout->top, &top) &&
-	       top % 16 == (top == unused ? unused % 16 : 0) &&
-	       ch_core_read_u64(core, addr + layout->system_mem, &now) &&
-	       ch_core_read_u64(core, addr + layout->max_system_mem, &most) && now <= most &&
-	       most < 1ULL << 48 && now % 16 == 0 && (top == unused) == (now == 0);
-}
-
-bool glibc_is_arena(const struct ch_heap_env *env, const struct glibc_layout *layout, uint64_t addr,
-		    unsigned int bad_max)
-{
-	uint8_t bins[BINS_COUNT * 16];
-	unsigned int i, bad = 0;
-
-	if (addr > UINT64_MAX - layout->state_bytes ||
-	    !are_sane_counters(env->core, layout, addr) || !is_ring(env, layout, addr) ||
-	    !ch_core_try_read(env->core, addr + layout->bins, bins, sizeof(bins)))
-		return false;
-	for (i = 0; i < BINS_COUNT && bad <= bad_max; i++)
-		bad += !is_bin(env->core, addr + layout->bins + 16 * (uint64_t)i,
-			       bins + 16 * (size_t)i);
-	return bad <= bad_max;
-}
-
-/* Try every arena that could have its bin index at head. */
-static bool arena_around(const struct ch_heap_env *env, uint64_t head, unsigned int bad_max,
-			 const struct glibc_layout **layout_ret, uint64_t *addr_ret)
-{
-	uint64_t addr;
-	size_t row;
-	uint64_t i;
-
-	for (row = 0; row < glibc_layouts_count; row++) {
-		const struct glibc_layout *layout = &glibc_layouts[row];
-
-		for (i = 0; i < BINS_COUNT; i++) {
-			addr = head - layout->bins - 16 * i;
-			if (addr % 8 || !glibc_is_arena(env, layout, addr, bad_max))
-				continue;
-			*layout_ret = layout;
-			*addr_ret = addr;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Look for a run of empty list heads in [start, end): bins point at themselves. */
-static bool scan_data(const struct ch_heap_env *env, uint64_t start, uint64_t end,
-		      const struct glibc_layout **layout_ret, uint64_t *addr_ret)
-{
-	uint64_t at = ch_align_up(start, 8), run = 0, last = 0;
-	const uint8_t *p;
-	size_t len = 0, i;
-
-	while (at < end) {
-		p = ch_core_span(env->core, at, &len);
-		if (!p) {
-			at = ch_align_up(at + 1, CH_PAGE_BYTES);
-			continue;
-		}
-		len = ch_min(len, end - at);
-		for (i = 0; i + 16 <= len; i += 8) {
-			if (ch_get64(p + i) != at + i - 16 || ch_get64(p + i + 8) != at + i - 16)
-				continue;
-			run = last + 16 == at + i ? run + 1 : 1;
-			last = at + i;
-			/* whole first: an arena read one bin off has one bad bin */
-			if (run == HEADS_RUN_MIN &&
-			    (arena_around(env, last, 0, layout_ret, addr_ret) ||
-			     arena_around(env, last, BAD_BINS_MAX, layout_ret, addr_ret)))
-				return true;
-		}
-		at += len < 16 ? 16 : len - len % 8;
-	}
-	return false;
-}
-
-static bool scan_module(const struct ch_heap_env *env, const struct ch_module *module,
-			const struct glibc_layout **layout_ret, uint64_t *addr_ret)
-{
-	const struct ch_region *region;
-	uint64_t at = module->start;
-
-	while (at < module->end) {
-		region = ch_map_region_at(env->map, at);
-		if (!region)
-			return false;
-		if ((region->prot & CH_SEGMENT_WRITE) && region->in_core_bytes &&
-		    scan_data(env, ch_max(region->start, module->start),
-			      ch_min(region->end, module->end), layout_ret, addr_ret))
-			return true;
-		at = region->end;
-	}
-	return false;
-}
-
-static bool is_libc(const struct ch_module *module)
-{
-	return strncmp(module->name, "libc.so.6", 9) == 0 ||
-	       strncmp(module->name, "libc-2.", 7) == 0;
-}
-
-bool glibc_find_main_arena(const struct ch_heap_env *env, const struct glibc_layout **layout_ret,
-			   uint64_t *addr_ret)
-{
-	const struct ch_module *modules;
-	size_t count, i;
-	int pass;
-
-	modules = ch_sym_modules(env->sym, &count);
-	/* libc first; a static executable has it inside */
-	for (pass = 0; pass < 2; pass++)
-		for (i = 0; i < count; i++)
-			if ((pass == 0 ? is_libc(&modules[i]) : modules[i].kind == CH_MODULE_EXE) &&
-			    scan_module(env, &modules[i], layout_ret, addr_ret))
-				return true;
-	return false;
-}
-
-static struct glibc_arena *add_arena(struct glibc *glibc, uint64_t addr, bool is_main)
-{
-	const struct glibc_layout *layout = glibc->layout;
-	const struct ch_core *core = glibc->env.core;
-	struct glibc_arena *arena = ch_vec_push(&glibc->arenas);
-
-	if (!arena)
-		return NULL;
-	arena->addr = addr;
-	arena->is_main = is_main;
-	arena->facts = CH_VEC(struct ch_fact);
-	if (is_main)
-		snprintf(arena->name, sizeof(arena->name), "main arena");
-	else
-		snprintf(arena->name, sizeof(arena->name), "arena %zu",
-			 glibc->arenas.count -
-				 CH_VEC_AT(&glibc->arenas, struct glibc_arena, 0)->is_main);
-	if (!ch_core_read_u64(core, addr + layout->top, &arena->top))
-		arena->top = 0;
-	if (!ch_core_read_u64(core, addr + layout->system_mem, &arena->system_mem))
-		arena->system_mem = 0;
-	if (!ch_core_read_u64(core, addr + layout->max_system_mem, &arena->max_system_mem))
-		arena->max_system_mem = 0;
-	if (!layout->attached || !ch_core_read_u64(core, addr + layout->attached, &arena->attached))
-		arena->attached = UINT64_MAX;
-	return arena;
+	return CH_VEC_AT(&glibc->arenas, struct glibc_arena, index);
 }
 
 static size_t find_arena(const struct glibc *glibc, uint64_t addr)
@@ -221,6 +31,88 @@ static size_t find_arena(const struct glibc *glibc, uint64_t addr)
 			break;
 	return i;
 }
+
+static uint64_t read_or(const struct ch_core *core, uint64_t addr, uint64_t otherwise)
+{
+	uint64_t value;
+
+	return ch_core_read_u64(core, addr, &value) ? value : otherwise;
+}
+
+static struct ch_error *add_arena(struct glibc *glibc, uint64_t addr, bool is_main)
+{
+	const struct glibc_layout *layout = glibc->layout;
+	const struct ch_core *core = glibc->env.core;
+	struct glibc_arena *arena = ch_vec_push(&glibc->arenas), swapped;
+
+	if (!arena)
+		return &ch_enomem;
+	arena->addr = addr;
+	arena->is_main = is_main;
+	arena->facts = CH_VEC(struct ch_fact);
+	arena->top = read_or(core, addr + layout->top, 0);
+	arena->system_mem = read_or(core, addr + layout->system_mem, 0);
+	arena->max_system_mem = read_or(core, addr + layout->max_system_mem, 0);
+	arena->attached =
+		layout->attached ? read_or(core, addr + layout->attached, UINT64_MAX) : UINT64_MAX;
+	if (!is_main || glibc->arenas.count == 1)
+		return NULL;
+	/* the main arena comes first, also when the others led to it */
+	swapped = *arena;
+	*arena = *arena_at(glibc, 0);
+	*arena_at(glibc, 0) = swapped;
+	return NULL;
+}
+
+/* ---- pieces ---------------------------------------------------------------- */
+
+size_t glibc_piece_at(const struct glibc *glibc, uint64_t addr)
+{
+	const struct glibc_piece *pieces = glibc->pieces.items;
+	size_t low = 0, high = glibc->pieces.count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (pieces[mid].reserved_end <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < glibc->pieces.count && pieces[low].start <= addr ? low : glibc->pieces.count;
+}
+
+struct ch_error *glibc_add_piece(struct glibc *glibc, const struct glibc_piece *piece)
+{
+	struct glibc_piece *pieces, *slot;
+	size_t i;
+
+	slot = ch_vec_push(&glibc->pieces);
+	if (!slot)
+		return &ch_enomem;
+	pieces = glibc->pieces.items;
+	for (i = glibc->pieces.count - 1; i > 0 && pieces[i - 1].start > piece->start; i--)
+		pieces[i] = pieces[i - 1];
+	/* what meets another piece is a pointer gone astray */
+	if (piece->start >= piece->reserved_end ||
+	    (i > 0 && pieces[i - 1].reserved_end > piece->start) ||
+	    (i + 1 < glibc->pieces.count && pieces[i + 1].start < piece->reserved_end)) {
+		for (; i + 1 < glibc->pieces.count; i++)
+			pieces[i] = pieces[i + 1];
+		glibc->pieces.count--;
+		chp_context_finding(
+			glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-heap-overlap",
+			"%s: its memory at 0x%llx-0x%llx overlaps that of another arena; "
+			"left out",
+			piece->arena ? "an arena" : "main arena", (unsigned long long)piece->start,
+			(unsigned long long)piece->end);
+		return NULL;
+	}
+	pieces[i] = *piece;
+	arena_at(glibc, piece->arena)->found_bytes += piece->end - piece->start;
+	return NULL;
+}
+
+/* ---- heaps of arenas but the main one -------------------------------------- */
 
 /* heap_info: ar_ptr, prev, size, mprotect_size */
 struct heap_info {
@@ -242,9 +134,81 @@ static bool read_heap_info(const struct ch_core *core, uint64_t addr, struct hea
 	       ret->mprotect_size <= HEAP_ALIGN_MAX;
 }
 
-static bool is_candidate(const struct ch_region *region)
+/* End of the reservation that begins at start, at most limit. */
+static uint64_t reserved_end(const struct glibc *glibc, uint64_t start, uint64_t limit)
 {
-	return region->type == CH_MEMTYPE_PRIVATE || region->usage == CH_USAGE_SHM;
+	const struct ch_region *region;
+	uint64_t at = start;
+
+	while (at < limit) {
+		region = ch_map_region_at(glibc->env.map, at);
+		if (!region || region->state != CH_STATE_RESERVE)
+			break;
+		at = region->end;
+	}
+	return ch_min(at, limit);
+}
+
+static struct ch_error *add_heap(struct glibc *glibc, size_t index, uint64_t heap,
+				 const struct heap_info *info, bool guessed)
+{
+	struct glibc_piece piece = { .start = heap, .arena = (uint32_t)index, .guessed = guessed };
+
+	piece.first = heap + glibc->layout->heap_info_bytes;
+	if (info->ar_ptr == piece.first)
+		piece.first = ch_align_up(piece.first + glibc->layout->state_bytes, 16);
+	piece.end = heap + info->size;
+	/* what a heap gave back stays accessible, without contents */
+	piece.committed_end = heap + ch_max(info->size, info->mprotect_size);
+	piece.reserved_end = reserved_end(glibc, piece.committed_end,
+					  ch_align_up(piece.committed_end, HEAP_ALIGN_DEFAULT));
+	return glibc_add_piece(glibc, &piece);
+}
+
+/* The heap that holds an arena's top, and what it is aligned to; 0: none. */
+static uint64_t newest_heap(const struct glibc *glibc, const struct glibc_arena *arena,
+			    uint64_t *align_ret)
+{
+	uint64_t aligns[16], heap;
+	struct heap_info info;
+	size_t count = 0, i;
+
+	aligns[count++] = HEAP_ALIGN_DEFAULT;
+	for (heap = HEAP_ALIGN_MIN; heap <= HEAP_ALIGN_MAX; heap *= 2)
+		aligns[count++] = heap;
+	for (i = 0; i < count; i++) {
+		heap = ch_align_down(arena->top, aligns[i]);
+		if (!heap || !read_heap_info(glibc->env.core, heap, &info) ||
+		    info.ar_ptr != arena->addr || arena->top - heap >= info.size)
+			continue;
+		*align_ret = aligns[i];
+		return heap;
+	}
+	return 0;
+}
+
+/* Follow the chain of an arena's heaps from the newest one back. */
+static struct ch_error *take_chain(struct glibc *glibc, size_t index)
+{
+	const struct glibc_arena *arena = arena_at(glibc, index);
+	uint64_t align = 0, heap = newest_heap(glibc, arena, &align), seen = 0, steps = 0;
+	struct heap_info info;
+	struct ch_error *err;
+
+	while (heap && heap != seen) {
+		if (heap % align || !read_heap_info(glibc->env.core, heap, &info) ||
+		    info.ar_ptr != arena->addr)
+			break;
+		/* Brent: a chain that leads back to where it was has no end */
+		if ((steps & (steps - 1)) == 0)
+			seen = heap;
+		steps++;
+		err = add_heap(glibc, index, heap, &info, false);
+		if (err)
+			return err;
+		heap = info.prev;
+	}
+	return NULL;
 }
 
 /* Call fn for each aligned address in memory that could be an arena's heap. */
@@ -260,8 +224,7 @@ static struct ch_error *each_heap(struct glibc *glibc,
 
 	regions = ch_map_regions(glibc->env.map, &count);
 	for (i = 0; i < count; i++) {
-		if (!is_candidate(&regions[i]) || !regions[i].in_core_bytes ||
-		    regions[i].state != CH_STATE_COMMIT)
+		if (!glibc_is_candidate(&regions[i]) || !regions[i].in_core_bytes)
 			continue;
 		for (at = ch_align_up(regions[i].start, HEAP_ALIGN_MIN); at < regions[i].end;
 		     at += HEAP_ALIGN_MIN) {
@@ -275,357 +238,176 @@ static struct ch_error *each_heap(struct glibc *glibc,
 	return NULL;
 }
 
-static bool is_same_state(const struct glibc_layout *a, const struct glibc_layout *b)
-{
-	return a->top == b->top && a->bins == b->bins && a->next == b->next &&
-	       a->state_bytes == b->state_bytes;
-}
-
-/* The first heap of an arena holds the arena itself. */
-static struct ch_error *take_arena(struct glibc *glibc, uint64_t heap, const struct heap_info *info)
-{
-	size_t row;
-
-	for (row = 0; row < glibc_layouts_count; row++) {
-		const struct glibc_layout *layout = &glibc_layouts[row];
-
-		/* Rows that differ in heap_info only are told apart here. */
-		if (glibc->layout && (glibc->row_fixed ? layout != glibc->layout
-						       : !is_same_state(layout, glibc->layout)))
-			continue;
-		if (info->ar_ptr != heap + layout->heap_info_bytes ||
-		    !glibc_is_arena(&glibc->env, layout, info->ar_ptr, BAD_BINS_MAX))
-			continue;
-		glibc->layout = layout;
-		glibc->row_fixed = true;
-		if (glibc->arenas.count >= ARENAS_MAX ||
-		    find_arena(glibc, info->ar_ptr) < glibc->arenas.count)
-			return NULL;
-		return add_arena(glibc, info->ar_ptr, false) ? NULL : &ch_enomem;
-	}
-	return NULL;
-}
-
-static struct glibc_piece *add_piece(struct glibc *glibc, uint32_t arena)
-{
-	struct glibc_piece *piece = ch_vec_push(&glibc->pieces);
-
-	if (piece) {
-		piece->arena = arena;
-		CH_VEC_AT(&glibc->arenas, struct glibc_arena, arena)->pieces_count++;
-	}
-	return piece;
-}
-
-/* End of the mapped range from start, at most limit: a reservation that the
- * dumper recorded, or what is known to be mapped. */
-static uint64_t reserved_end(const struct glibc *glibc, uint64_t start, uint64_t limit)
-{
-	const struct ch_region *region;
-	uint64_t at = start;
-
-	while (at < limit) {
-		region = ch_map_region_at(glibc->env.map, at);
-		if (!region || region->state != CH_STATE_RESERVE)
-			break;
-		at = region->end;
-	}
-	return ch_min(at, limit);
-}
-
-/* Every heap of a known arena is a piece. */
-static struct ch_error *take_heap(struct glibc *glibc, uint64_t heap, const struct heap_info *info)
+/* A heap that no chain led to, of an arena that misses memory. */
+static struct ch_error *take_lost_heap(struct glibc *glibc, uint64_t heap,
+				       const struct heap_info *info)
 {
 	size_t index = find_arena(glibc, info->ar_ptr);
-	struct glibc_arena *arena;
-	struct glibc_piece *piece;
 
-	if (index >= glibc->arenas.count)
+	if (index >= glibc->arenas.count || arena_at(glibc, index)->is_main ||
+	    arena_at(glibc, index)->found_bytes >= arena_at(glibc, index)->system_mem ||
+	    glibc_piece_at(glibc, heap) < glibc->pieces.count)
 		return NULL;
-	arena = CH_VEC_AT(&glibc->arenas, struct glibc_arena, index);
-	if (arena->is_main)
-		return NULL;
-	piece = add_piece(glibc, (uint32_t)index);
-	if (!piece)
-		return &ch_enomem;
-	piece->start = heap;
-	piece->first = heap + glibc->layout->heap_info_bytes;
-	if (info->ar_ptr == piece->first)
-		piece->first = ch_align_up(piece->first + glibc->layout->state_bytes, 16);
-	piece->end = heap + info->size;
-	piece->committed_end = heap + ch_max(info->size, info->mprotect_size);
-	/* With huge pages the heap is rounded up to one: then size says more. */
-	piece->reserved_end = reserved_end(glibc, piece->committed_end,
-					   ch_align_up(piece->committed_end, HEAP_BYTES_MAX));
-	arena->found_bytes += info->size;
-	return NULL;
+	return add_heap(glibc, index, heap, info, true);
 }
 
-/* malloc_par by its sbrk_base: a word of libc's data that points to where brk
- * memory begins, between members that make sense. */
-static bool is_par(const struct ch_core *core, const struct glibc_layout *layout, uint64_t addr)
+static struct ch_error *find_heaps(struct glibc *glibc)
 {
-	uint64_t mmapped, max_mmapped, threshold;
-	uint32_t n, n_max, max_n;
+	struct ch_error *err = NULL;
+	bool lost = false;
+	size_t i;
 
-	return ch_core_read_u32(core, addr + layout->n_mmaps, &n) &&
-	       ch_core_read_u32(core, addr + layout->n_mmaps + 4, &n_max) &&
-	       ch_core_read_u32(core, addr + layout->n_mmaps + 8, &max_n) &&
-	       ch_core_read_u64(core, addr + layout->mmapped_mem, &mmapped) &&
-	       ch_core_read_u64(core, addr + layout->mmapped_mem + 8, &max_mmapped) &&
-	       ch_core_read_u64(core, addr + 16, &threshold) && n <= max_n && n_max <= INT32_MAX &&
-	       n <= n_max && mmapped % CH_PAGE_BYTES == 0 && mmapped <= max_mmapped &&
-	       (n == 0) == (mmapped == 0) && threshold && threshold <= (1ULL << 40);
+	for (i = 0; !err && i < glibc->arenas.count; i++) {
+		if (arena_at(glibc, i)->is_main)
+			continue;
+		err = take_chain(glibc, i);
+		lost |= arena_at(glibc, i)->found_bytes < arena_at(glibc, i)->system_mem;
+	}
+	return err || !lost ? err : each_heap(glibc, take_lost_heap);
 }
 
-static bool take_par(struct glibc *glibc, const struct glibc_layout *layout, uint64_t addr)
-{
-	const struct ch_core *core = glibc->env.core;
-	uint32_t n;
+/* ---- arenas ---------------------------------------------------------------- */
 
-	if (!is_par(core, layout, addr) || !ch_core_read_u32(core, addr + layout->n_mmaps, &n) ||
-	    !ch_core_read_u64(core, addr + layout->mmapped_mem, &glibc->mmapped_mem) ||
-	    !ch_core_read_u64(core, addr + layout->sbrk_base, &glibc->sbrk_base))
-		return false;
-	glibc->layout = layout;
-	glibc->row_fixed = true;
-	glibc->par = addr;
-	glibc->n_mmaps = n;
-	return true;
-}
-
-/* The word at addr as malloc_par's sbrk_base, by each row that is possible. */
-static bool try_par(struct glibc *glibc, uint64_t addr)
+/* An arena in its own first heap: the place of it says which heap_info. */
+static const struct glibc_layout *layout_of(const struct glibc *glibc, uint64_t addr)
 {
-	const struct glibc_layout *known = glibc->layout;
 	size_t row;
 
 	for (row = 0; row < glibc_layouts_count; row++) {
 		const struct glibc_layout *layout = &glibc_layouts[row];
 
-		if (glibc->row_fixed ? layout != known : !is_same_state(layout, known))
+		if (addr % HEAP_ALIGN_MIN != layout->heap_info_bytes)
 			continue;
-		if (take_par(glibc, layout, addr - layout->sbrk_base))
-			return true;
+		/* rows that differ in heap_info only are told apart here */
+		if (glibc->layout &&
+		    (glibc->row_fixed ? layout != glibc->layout
+				      : !glibc_is_same_state(layout, glibc->layout)))
+			continue;
+		if (glibc_is_arena(&glibc->env, layout, addr, BAD_BINS_MAX))
+			return layout;
 	}
-	return false;
-}
-
-/* Scan the module that holds main_arena for malloc_par. */
-static void find_par(struct glibc *glibc, uint64_t main_arena, uint64_t brk_start, uint64_t brk_end)
-{
-	const struct ch_module *module = ch_sym_module_at(glibc->env.sym, main_arena);
-	uint64_t at, end, word;
-
-	if (!module)
-		return;
-	/* both are in .data: near each other */
-	at = ch_max(module->start, ch_align_down(main_arena, 65536) - 65536);
-	end = ch_min(module->end, main_arena + 2 * 65536ULL);
-	for (; at < end; at += 8)
-		if (ch_core_read_u64(glibc->env.core, at, &word) && word >= brk_start &&
-		    word < brk_end && try_par(glibc, at))
-			return;
-}
-
-/* Whether chunks from start lead to top, or to a fencepost. */
-static bool leads_to(const struct glibc *glibc, uint64_t start, uint64_t end, uint64_t top,
-		     uint64_t *stop_ret)
-{
-	struct glibc_view view = { .core = glibc->env.core };
-
-	return glibc_follow(&view, start, end, top, SIZE_MAX, stop_ret);
-}
-
-/* Memory of the main arena that [start, end) holds: one piece up to top or to
- * a fencepost. */
-static struct ch_error *add_main_piece(struct glibc *glibc, uint64_t start, uint64_t end,
-				       bool guessed)
-{
-	struct glibc_arena *arena = CH_VEC_AT(&glibc->arenas, struct glibc_arena, 0);
-	struct glibc_piece *piece = add_piece(glibc, 0);
-
-	if (!piece)
-		return &ch_enomem;
-	piece->start = start;
-	piece->first = ch_align_up(start, 16);
-	piece->end = piece->committed_end = piece->reserved_end = end;
-	piece->guessed = guessed;
-	arena->found_bytes += end - start;
 	return NULL;
 }
 
-/* End of the contiguous committed, writable, anonymous memory from start. */
-static uint64_t writable_end(const struct glibc *glibc, uint64_t start)
+static struct ch_error *take_arena(struct glibc *glibc, uint64_t addr)
 {
-	const struct ch_region *region;
-	uint64_t at = start;
+	const struct glibc_layout *layout;
 
-	for (;;) {
-		region = ch_map_region_at(glibc->env.map, at);
-		if (!region || !is_candidate(region) || region->state != CH_STATE_COMMIT ||
-		    !(region->prot & CH_SEGMENT_WRITE))
-			return at;
-		at = region->end;
-	}
+	if (!glibc_is_heap_place(addr) || glibc->arenas.count >= ARENAS_MAX ||
+	    find_arena(glibc, addr) < glibc->arenas.count)
+		return NULL;
+	layout = layout_of(glibc, addr);
+	if (!layout)
+		return NULL;
+	/* 2.23 to 2.26 have one heap_info: malloc_par tells those apart */
+	if (!glibc->layout || glibc->layout->heap_info_bytes != layout->heap_info_bytes)
+		glibc->layout = layout;
+	return add_arena(glibc, addr, false);
 }
 
-static uint64_t writable_start(const struct glibc *glibc, uint64_t addr)
+static struct ch_error *take_found_arena(struct glibc *glibc, uint64_t heap,
+					 const struct heap_info *info)
 {
-	const struct ch_region *region = ch_map_region_at(glibc->env.map, addr);
-	uint64_t start = addr;
-
-	while (region && is_candidate(region) && region->state == CH_STATE_COMMIT &&
-	       (region->prot & CH_SEGMENT_WRITE)) {
-		start = region->start;
-		if (!start)
-			break;
-		region = ch_map_region_at(glibc->env.map, start - 1);
-	}
-	return start;
+	return info->ar_ptr - heap <= 0x40 ? take_arena(glibc, info->ar_ptr) : NULL;
 }
 
-/* End of the top chunk, 0 when its header makes no sense. */
-static uint64_t top_end(const struct glibc *glibc, uint64_t top)
+static void tell_absent(const struct glibc *glibc, uint64_t addr, const char *why)
 {
-	uint64_t size;
-
-	if (!top || !ch_core_read_u64(glibc->env.core, top + 8, &size))
-		return 0;
-	size &= ~(uint64_t)CHUNK_FLAGS;
-	if (size < CHUNK_HEADER_BYTES || size % 16 || size > writable_end(glibc, top) - top)
-		return 0;
-	return top + size;
+	chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-arena-absent",
+			    "the arena at 0x%llx is %s; its heaps are not walked",
+			    (unsigned long long)addr, why);
 }
 
 /*
- * The stretch that ends in top: from sbrk_base if that leads there, else from
- * the lowest page (or, behind memory of others, 16 bytes) that does.
+ * Take the arenas on the ring, in its order, which is malloc_info's. False
+ * when the ring does not lead back to where it began.
  */
-static struct ch_error *add_top_piece(struct glibc *glibc, uint64_t top, uint64_t end)
+static struct ch_error *take_ring(struct glibc *glibc, uint64_t first, bool *closed_ret)
 {
-	uint64_t low = writable_start(glibc, top), at = low, stop = 0;
-	uint64_t step = CH_PAGE_BYTES;
-
-	if (glibc->sbrk_base >= low && glibc->sbrk_base <= top &&
-	    leads_to(glibc, ch_align_up(glibc->sbrk_base, 16), end, top, &stop) && stop == top)
-		return add_main_piece(glibc, glibc->sbrk_base, end, false);
-	for (; at <= top; at += step) {
-		if (leads_to(glibc, at, end, top, &stop) && stop == top)
-			return add_main_piece(glibc, at, end, at != glibc->sbrk_base);
-		/* bounded: page steps over large memory, all 16 below 1 MiB */
-		step = top - at <= (1ULL << 20) ? 16 : CH_PAGE_BYTES;
-	}
-	return NULL;
-}
-
-/* A heap with damage: what sbrk_base and top enclose is the arena's if no
- * one else called sbrk, and system_mem says so. */
-static bool encloses(const struct glibc *glibc, const struct glibc_arena *arena, uint64_t end)
-{
-	return glibc->sbrk_base && glibc->sbrk_base < arena->top &&
-	       end - glibc->sbrk_base == arena->system_mem &&
-	       writable_end(glibc, glibc->sbrk_base) >= end;
-}
-
-/* Stretches without top end in two fenceposts of 16 bytes each. */
-static struct ch_error *add_fenced_pieces(struct glibc *glibc, uint64_t low, uint64_t high)
-{
-	struct glibc_arena *arena = CH_VEC_AT(&glibc->arenas, struct glibc_arena, 0);
-	uint64_t at = low, stop = 0;
+	uint64_t at = first;
 	struct ch_error *err;
+	size_t i;
 
-	while (at < high && arena->found_bytes < arena->system_mem) {
-		if (glibc_piece_at(glibc, at) < glibc->pieces.count) {
-			at = CH_VEC_AT(&glibc->pieces, struct glibc_piece,
-				       glibc_piece_at(glibc, at))
-				     ->end;
-			continue;
+	*closed_ret = false;
+	for (i = 0; i < ARENAS_MAX; i++) {
+		if (!ch_core_read_u64(glibc->env.core, at + glibc->layout->next, &at)) {
+			tell_absent(glibc, at, "not in the core");
+			return NULL;
 		}
-		if (leads_to(glibc, at, high, 0, &stop) && stop > at + 4 * CHUNK_BYTES_MIN &&
-		    stop + 2 * CHUNK_HEADER_BYTES <= high &&
-		    stop + 2 * CHUNK_HEADER_BYTES - at <= arena->system_mem - arena->found_bytes) {
-			err = add_main_piece(glibc, at, stop + 2 * CHUNK_HEADER_BYTES,
-					     at != glibc->sbrk_base);
-			if (err)
-				return err;
-			at = ch_align_up(stop + 2 * CHUNK_HEADER_BYTES, 16);
-			continue;
+		if (at == first) {
+			*closed_ret = true;
+			return NULL;
 		}
-		at = ch_align_down(at + CH_PAGE_BYTES, CH_PAGE_BYTES);
-	}
-	return NULL;
-}
-
-/* Look everywhere for what the main arena owns beside the stretch of its top. */
-static struct ch_error *find_fenced(struct glibc *glibc)
-{
-	const struct ch_region *regions;
-	struct ch_error *err;
-	size_t count, i;
-
-	if (glibc->sbrk_base) {
-		err = add_fenced_pieces(glibc, ch_align_up(glibc->sbrk_base, 16),
-					writable_end(glibc, glibc->sbrk_base));
+		if (find_arena(glibc, at) < glibc->arenas.count)
+			return NULL;
+		err = take_arena(glibc, at);
 		if (err)
 			return err;
-	}
-	regions = ch_map_regions(glibc->env.map, &count);
-	for (i = 0; i < count; i++) {
-		if (!is_candidate(&regions[i]) || regions[i].state != CH_STATE_COMMIT ||
-		    !(regions[i].prot & CH_SEGMENT_WRITE) || !regions[i].in_core_bytes)
-			continue;
-		err = add_fenced_pieces(glibc, regions[i].start, regions[i].end);
-		if (err)
-			return err;
+		if (find_arena(glibc, at) == glibc->arenas.count) {
+			tell_absent(glibc, at, "damaged or not in the core");
+			return NULL;
+		}
 	}
 	return NULL;
 }
 
-static struct ch_error *find_main_pieces(struct glibc *glibc)
+/* The one arena on the ring that lies in no heap is the main one. */
+static struct ch_error *main_from_ring(struct glibc *glibc)
 {
-	struct glibc_arena *arena = CH_VEC_AT(&glibc->arenas, struct glibc_arena, 0);
-	uint64_t end, initial_top = arena->addr + glibc->layout->bins - CHUNK_HEADER_BYTES;
-	struct ch_error *err;
+	uint64_t at = arena_at(glibc, 0)->addr;
+	size_t i;
 
-	if (arena->top == initial_top)
-		return NULL;
-	find_par(glibc, arena->addr, writable_start(glibc, arena->top),
-		 writable_end(glibc, arena->top));
-	end = top_end(glibc, arena->top);
-	if (!end) {
-		chp_context_finding(
-			glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-top-damaged",
-			"main arena: its top chunk at 0x%llx makes no sense or is not in "
-			"the core; the main heap is not walked",
-			(unsigned long long)arena->top);
-		return NULL;
+	for (i = 0; i < ARENAS_MAX; i++) {
+		if (!ch_core_read_u64(glibc->env.core, at + glibc->layout->next, &at) ||
+		    at == arena_at(glibc, 0)->addr)
+			return NULL;
+		if (glibc_is_heap_place(at) && find_arena(glibc, at) < glibc->arenas.count)
+			continue;
+		if (glibc_is_heap_place(at) ||
+		    !glibc_is_arena(&glibc->env, glibc->layout, at, BAD_BINS_MAX))
+			return NULL;
+		glibc->arena_basis = "the ring of arenas leads to it";
+		return add_arena(glibc, at, true);
 	}
-	arena->top_bytes = end - arena->top;
-	if (encloses(glibc, arena, end))
-		return add_main_piece(glibc, glibc->sbrk_base, end, false);
-	err = add_top_piece(glibc, arena->top, end);
-	if (!err && arena->found_bytes < arena->system_mem)
-		err = find_fenced(glibc);
+	return NULL;
+}
+
+static struct ch_error *find_all(struct glibc *glibc)
+{
+	struct glibc_place place;
+	struct ch_error *err = NULL;
+	bool closed = false;
+
+	if (glibc_find_main_arena(&glibc->env, &place)) {
+		glibc->layout = place.layout;
+		glibc->arena_basis = place.basis;
+		glibc_find_par(glibc, place.addr);
+		err = add_arena(glibc, place.addr, true);
+		if (!err)
+			err = take_ring(glibc, place.addr, &closed);
+	}
+	if (err || closed)
+		return err;
+	err = each_heap(glibc, take_found_arena);
+	if (!err && glibc->arenas.count && !arena_at(glibc, 0)->is_main) {
+		err = main_from_ring(glibc);
+		if (!err && arena_at(glibc, 0)->is_main)
+			glibc_find_par(glibc, arena_at(glibc, 0)->addr);
+	}
 	return err;
 }
 
-static int compare_pieces(const void *a, const void *b)
+static void name_arenas(struct glibc *glibc)
 {
-	const struct glibc_piece *x = a, *y = b;
+	struct glibc_arena *arenas = glibc->arenas.items;
+	size_t i, number = 0;
 
-	return x->start < y->start ? -1 : x->start > y->start;
-}
-
-size_t glibc_piece_at(const struct glibc *glibc, uint64_t addr)
-{
-	const struct glibc_piece *pieces = glibc->pieces.items;
-	size_t i;
-
-	for (i = 0; i < glibc->pieces.count; i++)
-		if (addr >= pieces[i].start && addr < pieces[i].end)
-			break;
-	return i;
+	for (i = 0; i < glibc->arenas.count; i++) {
+		if (arenas[i].is_main)
+			snprintf(arenas[i].name, sizeof(arenas[i].name), "main arena");
+		else
+			snprintf(arenas[i].name, sizeof(arenas[i].name), "arena %zu", ++number);
+	}
 }
 
 /* Say where counters and findings differ. */
@@ -635,72 +417,27 @@ static void check_arenas(struct glibc *glibc)
 	size_t i;
 
 	for (i = 0; i < glibc->arenas.count; i++) {
-		if (!arenas[i].is_main && arenas[i].top) {
-			uint64_t size;
-
-			if (ch_core_read_u64(glibc->env.core, arenas[i].top + 8, &size))
-				arenas[i].top_bytes = size & ~(uint64_t)CHUNK_FLAGS;
-		}
-		if (arenas[i].found_bytes != arenas[i].system_mem)
-			chp_context_finding(
-				glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-system-mem",
-				"%s: system_mem says %llu bytes, %llu were found", arenas[i].name,
-				(unsigned long long)arenas[i].system_mem,
-				(unsigned long long)arenas[i].found_bytes);
-	}
-}
-
-/* Arenas that the ring names and memory does not show: absent from the core. */
-static void check_ring(struct glibc *glibc)
-{
-	const struct glibc_arena *first;
-	uint64_t at;
-	size_t i;
-
-	if (!glibc->arenas.count)
-		return;
-	first = CH_VEC_AT(&glibc->arenas, struct glibc_arena, 0);
-	at = first->addr;
-	for (i = 0; i < ARENAS_MAX; i++) {
-		if (!ch_core_read_u64(glibc->env.core, at + glibc->layout->next, &at)) {
-			chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE,
-					    "glibc-arena-absent",
-					    "the arena at 0x%llx is not in the core; its heaps are "
-					    "not walked",
-					    (unsigned long long)at);
-			return;
-		}
-		if (at == first->addr)
-			return;
-		if (find_arena(glibc, at) == glibc->arenas.count)
-			chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE,
-					    "glibc-arena-absent",
-					    "the arena at 0x%llx is damaged or not in the core; "
-					    "its heaps are not walked",
-					    (unsigned long long)at);
+		if (!arenas[i].is_main && arenas[i].top)
+			arenas[i].top_bytes = glibc_chunk_size(glibc->env.core, arenas[i].top);
+		if (arenas[i].found_bytes == arenas[i].system_mem)
+			continue;
+		chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-system-mem",
+				    "%s: system_mem says %llu bytes, %llu were found",
+				    arenas[i].name, (unsigned long long)arenas[i].system_mem,
+				    (unsigned long long)arenas[i].found_bytes);
 	}
 }
 
 struct ch_error *glibc_find_arenas(struct glibc *glibc)
 {
-	struct ch_error *err = NULL;
-	uint64_t addr;
+	struct ch_error *err = find_all(glibc);
 
-	if (glibc_find_main_arena(&glibc->env, &glibc->layout, &addr)) {
-		glibc->arena_basis = "bins that point at themselves in writable module data";
-		if (!add_arena(glibc, addr, true))
-			return &ch_enomem;
-	}
-	err = each_heap(glibc, take_arena);
-	if (!err && glibc->layout)
-		err = each_heap(glibc, take_heap);
-	if (!err && glibc->arenas.count &&
-	    CH_VEC_AT(&glibc->arenas, struct glibc_arena, 0)->is_main)
-		err = find_main_pieces(glibc);
-	if (err)
-		return err;
-	ch_vec_sort(&glibc->pieces, compare_pieces);
-	check_arenas(glibc);
-	check_ring(glibc);
-	return NULL;
+	name_arenas(glibc);
+	if (!err)
+		err = find_heaps(glibc);
+	if (!err && glibc->arenas.count && arena_at(glibc, 0)->is_main)
+		err = glibc_find_main_pieces(glibc);
+	if (!err)
+		check_arenas(glibc);
+	return err;
 }

@@ -4,62 +4,155 @@
 
 /* Chunks that must follow each other before a place counts as a boundary. */
 #define FOLLOW_CHUNKS 8
+/* The same for memory that nothing else vouches for. */
+#define FOLLOW_STRETCH 64
+/* A heap of a thread ends in two fenceposts, and up to 16 bytes before them. */
+#define FENCE_BYTES_MAX (4 * CHUNK_HEADER_BYTES)
 
-bool glibc_follow(struct glibc_view *view, uint64_t chunk, uint64_t end, uint64_t top, size_t max,
-		  uint64_t *stop_ret)
+/* ---- following sizes ------------------------------------------------------- */
+
+/* Size field of a fencepost: 16 bytes, or in a thread's heap none at all. The
+ * chunk before it may be free. */
+static inline bool is_fence(uint64_t head)
+{
+	return (head & ~(uint64_t)CHUNK_PREV_INUSE) == CHUNK_HEADER_BYTES ||
+	       head == CHUNK_PREV_INUSE;
+}
+
+enum glibc_stop glibc_follow(struct glibc_range *range, uint64_t chunk, uint64_t *left,
+			     uint64_t *stop_ret)
 {
 	uint64_t at = chunk, head, size, last = 0;
 	const uint8_t *p;
 
-	for (; max; max--) {
+	for (;; at += size, (*left)--) {
 		*stop_ret = at;
-		if (at == top || at == end)
-			return true;
-		p = at < end ? glibc_view_chunk(view, at) : NULL;
+		if (at == range->top)
+			return GLIBC_STOP_TOP;
+		if (at >= range->end)
+			return at == range->end ? GLIBC_STOP_END : GLIBC_STOP_BROKEN;
+		if (!*left)
+			return GLIBC_STOP_MAX;
+		p = glibc_view_chunk(&range->view, at);
 		if (!p)
-			return false;
+			return GLIBC_STOP_BROKEN;
 		head = ch_get64(p + 8);
 		size = head & ~(uint64_t)CHUNK_FLAGS;
 		/* a free chunk's size is repeated in the next one's prev_size */
-		if (last && !(head & CHUNK_PREV_INUSE) && ch_get64(p) != last)
-			return false;
-		if (head & CHUNK_IS_MMAPPED)
-			return false;
+		if ((last && !(head & CHUNK_PREV_INUSE) && ch_get64(p) != last) ||
+		    (head & CHUNK_IS_MMAPPED))
+			return GLIBC_STOP_BROKEN;
 		if (size < CHUNK_BYTES_MIN)
-			return last && (head & CHUNK_PREV_INUSE) &&
-			       (size == CHUNK_HEADER_BYTES || size == 0);
-		if (size % 16 || size > end - at)
-			return false;
+			return last && is_fence(head) ? GLIBC_STOP_FENCE : GLIBC_STOP_BROKEN;
+		if (size % 16 || size > range->end - at)
+			return GLIBC_STOP_BROKEN;
 		last = size;
-		at += size;
 	}
-	*stop_ret = at;
-	return true;
 }
 
-/* State of the walk over one piece. */
+/*
+ * Fenceposts are two chunks of 16 bytes at the end of a page, three where the
+ * old top left 16 bytes over (malloc.c, sysmalloc: "Shrink old_top to insert
+ * fenceposts").
+ */
+uint64_t glibc_fence_end(struct glibc_range *range, uint64_t fence)
+{
+	uint64_t end = ch_align_up(fence + 1, CH_PAGE_BYTES), at;
+	const uint8_t *p;
+
+	if (end < fence || end > range->end || end - fence < 2 * CHUNK_HEADER_BYTES ||
+	    end - fence > 3 * CHUNK_HEADER_BYTES)
+		return 0;
+	for (at = fence; at < end; at += CHUNK_HEADER_BYTES) {
+		p = glibc_view_chunk(&range->view, at);
+		if (!p ||
+		    (ch_get64(p + 8) | CHUNK_PREV_INUSE) != (CHUNK_HEADER_BYTES | CHUNK_PREV_INUSE))
+			return 0;
+	}
+	return end;
+}
+
+/* Whether chunks follow each other from at: enough of them, or up to an end. */
+static bool is_boundary(struct glibc_range *range, uint64_t at, uint64_t enough)
+{
+	uint64_t left = enough, stop = at;
+
+	switch (glibc_follow(range, at, &left, &stop)) {
+	case GLIBC_STOP_BROKEN:
+		return false;
+	case GLIBC_STOP_FENCE:
+	case GLIBC_STOP_END:
+		return stop > at;
+	default:
+		return true;
+	}
+}
+
+uint64_t glibc_next_stretch(struct glibc_range *range, uint64_t low)
+{
+	uint64_t at = ch_align_up(low, 16), head;
+	const uint8_t *p;
+
+	for (; at < range->end; at += 16) {
+		p = glibc_view_chunk(&range->view, at);
+		if (!p)
+			break;
+		if (at == range->top)
+			return at;
+		head = ch_get64(p + 8);
+		if ((head & CHUNK_FLAGS) == CHUNK_PREV_INUSE &&
+		    is_boundary(range, at, FOLLOW_STRETCH))
+			return at;
+	}
+	return range->end;
+}
+
+/* A free chunk before at says so in at's header, with its size: prev's. */
+static bool agrees_with(const uint8_t *p, uint64_t at, uint64_t prev)
+{
+	return (ch_get64(p + 8) & CHUNK_PREV_INUSE) || ch_get64(p) == at - prev;
+}
+
+uint64_t glibc_resync(struct glibc_range *range, uint64_t low, uint64_t prev)
+{
+	uint64_t at = low;
+	const uint8_t *p;
+
+	for (; at < range->end; at += 16) {
+		p = glibc_view_chunk(&range->view, at);
+		if (!p)
+			break;
+		if (at == range->top ||
+		    (agrees_with(p, at, prev) && is_boundary(range, at, FOLLOW_CHUNKS)))
+			return at;
+	}
+	return range->end;
+}
+
+/* ---- the walk over one piece ----------------------------------------------- */
+
 struct walk {
 	const struct glibc *glibc;
 	const struct glibc_piece *piece;
-	struct glibc_view view;
+	struct glibc_range range;
 	struct ch_object_batch batch;
 	const struct glibc_cached *cached, *cached_end;
-	/** 0 when the piece does not hold its arena's top. */
-	uint64_t top;
+	bool is_main;
+	/** The last chunk whose header made sense; 0: none yet. */
+	uint64_t last;
+	/** Size of a chunk that holds a tcache structure; 1 when not known. */
+	uint64_t tcache_bytes;
 };
 
-static struct ch_error *put(struct walk *walk, uint64_t start, uint64_t end,
-			    enum ch_object_state state, uint16_t flags)
+static struct ch_error *put(struct walk *walk, uint64_t start, uint64_t end, uint64_t type)
 {
 	struct ch_object object = { .addr = start,
 				    .size_bytes = end - start,
 				    .chunk_bytes = end - start,
-				    .state = (uint8_t)state,
-				    .flags = flags };
+				    .type = type,
+				    .state = CH_OBJECT_OVERHEAD };
 
-	if (start >= end)
-		return NULL;
-	return ch_object_batch_put(&walk->batch, &object);
+	return start < end ? ch_object_batch_put(&walk->batch, &object) : NULL;
 }
 
 static inline bool is_fast(const struct glibc_piece *piece, uint64_t chunk)
@@ -69,7 +162,40 @@ static inline bool is_fast(const struct glibc_piece *piece, uint64_t chunk)
 	return piece->fast[bit / 64] >> bit % 64 & 1;
 }
 
-/* One chunk. What looks used may be cached: the list of those ascends. */
+/* A block of a tcache structure's size that no thread points to. */
+static void check_stray_tcache(const struct walk *walk, uint64_t chunk)
+{
+	if (glibc_looks_like_tcache(walk->glibc, chunk + CHUNK_HEADER_BYTES))
+		chp_context_finding(walk->glibc->env.ctx, CH_SEVERITY_NOTE, "glibc-tcache-stray",
+				    "the block at 0x%llx looks like a tcache structure, but no "
+				    "thread's TLS points to it: counted as used",
+				    (unsigned long long)chunk + CHUNK_HEADER_BYTES);
+}
+
+static void tell_no_boundary(const struct walk *walk, uint64_t chunk)
+{
+	chp_context_finding(walk->glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-tcache-lost",
+			    "a tcache holds the block at 0x%llx, but no chunk begins there",
+			    (unsigned long long)chunk + CHUNK_HEADER_BYTES);
+}
+
+/* Settle what the tcaches say about a chunk: their entries ascend. */
+static void apply_cached(struct walk *walk, uint64_t chunk, bool used, struct ch_object *object)
+{
+	for (; walk->cached < walk->cached_end && walk->cached->chunk <= chunk; walk->cached++) {
+		if (walk->cached->chunk != chunk) {
+			tell_no_boundary(walk, walk->cached->chunk);
+		} else if (used) {
+			object->flags |= walk->cached->flags;
+			if (walk->cached->flags & CH_OBJECT_ALLOCATOR)
+				object->type = GLIBC_TYPE_TCACHE;
+			else
+				object->state = CH_OBJECT_FREE;
+		}
+	}
+}
+
+/* One chunk. What looks used may be cached. */
 static inline struct ch_error *put_chunk(struct walk *walk, uint64_t chunk, uint64_t size,
 					 bool used)
 {
@@ -83,17 +209,10 @@ static inline struct ch_error *put_chunk(struct walk *walk, uint64_t chunk, uint
 	object->state = used ? CH_OBJECT_USED : CH_OBJECT_FREE;
 	object->header_bytes = CHUNK_HEADER_BYTES;
 	object->flags = 0;
-	while (__builtin_expect(walk->cached < walk->cached_end && walk->cached->chunk <= chunk,
-				0)) {
-		if (walk->cached->chunk == chunk && used) {
-			object->flags |= walk->cached->flags;
-			if (walk->cached->flags & CH_OBJECT_ALLOCATOR)
-				object->type = GLIBC_TYPE_TCACHE;
-			else
-				object->state = CH_OBJECT_FREE;
-		}
-		walk->cached++;
-	}
+	if (__builtin_expect(walk->cached < walk->cached_end && walk->cached->chunk <= chunk, 0))
+		apply_cached(walk, chunk, used, object);
+	if (__builtin_expect(size == walk->tcache_bytes, 0) && used && !object->flags)
+		check_stray_tcache(walk, chunk);
 	if (walk->piece->fast && used && is_fast(walk->piece, chunk)) {
 		object->state = CH_OBJECT_FREE;
 		object->flags |= CH_OBJECT_FASTBIN;
@@ -101,94 +220,201 @@ static inline struct ch_error *put_chunk(struct walk *walk, uint64_t chunk, uint
 	return ++walk->batch.count == CH_BATCH_MAX ? ch_object_batch_flush(&walk->batch) : NULL;
 }
 
-/* The lowest boundary above low from which chunks follow each other; end if none. */
-static uint64_t resync(struct walk *walk, uint64_t low)
+static struct ch_error *put_top(struct walk *walk, uint64_t chunk)
 {
-	uint64_t at = low, end = walk->piece->end, stop;
+	uint64_t end = walk->piece->end;
+	struct ch_object top = { .addr = chunk + CHUNK_HEADER_BYTES,
+				 .size_bytes = end - chunk - CHUNK_HEADER_BYTES,
+				 .chunk_bytes = end - chunk,
+				 .state = CH_OBJECT_FREE,
+				 .header_bytes = CHUNK_HEADER_BYTES,
+				 .flags = CH_OBJECT_TOP };
 
-	for (; at < end; at += 16) {
-		if (!glibc_view_chunk(&walk->view, at))
-			return end;
-		if (glibc_follow(&walk->view, at, end, walk->top, FOLLOW_CHUNKS, &stop) &&
-		    (stop != at || at == walk->top))
-			return at;
-	}
-	return end;
+	return ch_object_batch_put(&walk->batch, &top);
 }
 
-static void tell_damage(const struct walk *walk, uint64_t chunk, uint64_t head, uint64_t last,
-			uint64_t next)
+/* ---- damage ---------------------------------------------------------------- */
+
+static void tell_damage(const struct walk *walk, uint64_t chunk, uint64_t head, uint64_t next)
 {
 	const struct glibc_arena *arena =
 		CH_VEC_AT(&walk->glibc->arenas, struct glibc_arena, walk->piece->arena);
 
 	chp_context_finding(walk->glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-chunk-damaged",
 			    "%s: the chunk header at 0x%llx is damaged: its size field is 0x%llx, "
-			    "the next intact chunk is at 0x%llx, the last intact one at 0x%llx",
+			    "0x%llx was expected; the next intact chunk is at 0x%llx, the last "
+			    "intact one before it at 0x%llx",
 			    arena->name, (unsigned long long)chunk, (unsigned long long)head,
-			    (unsigned long long)next, (unsigned long long)last);
+			    (unsigned long long)(next - chunk), (unsigned long long)next,
+			    (unsigned long long)walk->last);
 }
 
-/*
- * The header at chunk makes no sense. Either it is damaged, or the size of
- * the chunk before it was: the lowest place above last from which chunks
- * follow says which. Sets *chunk to where the walk goes on.
- */
-static struct ch_error *recover(struct walk *walk, uint64_t *chunk, uint64_t head, uint64_t last)
+/* Whether a chunk is in a list of free chunks: its neighbours there point back. */
+static bool is_binned(const struct walk *walk, uint64_t chunk)
 {
-	uint64_t next = resync(walk, *chunk + CHUNK_HEADER_BYTES), damaged = *chunk;
+	const struct ch_core *core = walk->glibc->env.core;
+	uint64_t fd, bk, back;
+
+	return ch_core_read_u64(core, chunk + 16, &fd) && ch_core_read_u64(core, chunk + 24, &bk) &&
+	       ch_core_read_u64(core, fd + 24, &back) && back == chunk &&
+	       ch_core_read_u64(core, bk + 16, &back) && back == chunk;
+}
+
+/* The lowest boundary in (chunk, next) from which chunks lead past next. */
+static uint64_t find_inner(struct walk *walk, uint64_t chunk, uint64_t next)
+{
+	uint64_t at, left, stop = 0;
 	const uint8_t *p;
 
-	tell_damage(walk, damaged, head, last, next);
+	for (at = chunk + CHUNK_BYTES_MIN; at < next; at += 16) {
+		p = glibc_view_chunk(&walk->range.view, at);
+		if (!p)
+			return 0;
+		if (!agrees_with(p, at, chunk))
+			continue;
+		left = FOLLOW_STRETCH;
+		if (glibc_follow(&walk->range, at, &left, &stop) != GLIBC_STOP_BROKEN &&
+		    (stop > next || stop == walk->range.top))
+			return at;
+	}
+	return 0;
+}
+
+/* A header at chunk that makes no sense: one block of unknown size. */
+static struct ch_error *recover(struct walk *walk, uint64_t *chunk, uint64_t head)
+{
+	uint64_t damaged = *chunk, next;
+	const uint8_t *p;
+
+	next = glibc_resync(&walk->range, damaged + CHUNK_BYTES_MIN, damaged);
+	tell_damage(walk, damaged, head, next);
 	*chunk = next;
+	walk->last = damaged;
 	if (next - damaged < CHUNK_BYTES_MIN)
-		return put(walk, damaged, next, CH_OBJECT_OVERHEAD, 0);
-	p = next < walk->piece->end ? glibc_view_chunk(&walk->view, next) : NULL;
+		return put(walk, damaged, next, 0);
+	p = next < walk->piece->end ? glibc_view_chunk(&walk->range.view, next) : NULL;
 	return put_chunk(walk, damaged, next - damaged, !p || (ch_get64(p + 8) & CHUNK_PREV_INUSE));
 }
 
-/* Fenceposts, or what ends a heap that is full: overhead up to the end. */
-static bool is_fence(const struct walk *walk, uint64_t chunk, uint64_t size)
+/*
+ * chunk's size leads to a place that does not look like a chunk after it.
+ * Either the size is wrong, and the next chunk begins before that place; or
+ * the header there is damaged, and this chunk is as it says.
+ */
+static struct ch_error *put_doubtful(struct walk *walk, uint64_t *chunk, uint64_t head)
 {
-	return walk->piece->end - chunk <= 4 * CHUNK_HEADER_BYTES &&
-	       (size == CHUNK_HEADER_BYTES || size == 0);
+	uint64_t size = head & ~(uint64_t)CHUNK_FLAGS, at = *chunk, next = at + size, inner;
+	const uint8_t *p;
+	bool used;
+
+	inner = find_inner(walk, at, next);
+	if (inner) {
+		tell_damage(walk, at, head, inner);
+		p = glibc_view_chunk(&walk->range.view, inner);
+		used = !p || (ch_get64(p + 8) & CHUNK_PREV_INUSE);
+		next = inner;
+	} else {
+		used = !is_binned(walk, at);
+	}
+	walk->last = at;
+	*chunk = next;
+	return put_chunk(walk, at, next - at, used);
+}
+
+/* ---- ends and holes -------------------------------------------------------- */
+
+/* Behind fenceposts, inside a piece: memory that another user of brk got. */
+static struct ch_error *put_hole(struct walk *walk, uint64_t *chunk)
+{
+	uint64_t start = *chunk;
+
+	*chunk = glibc_next_stretch(&walk->range, start);
+	return put(walk, start, *chunk, GLIBC_TYPE_FOREIGN);
+}
+
+/* A size below the least: fenceposts, or damage. */
+static struct ch_error *put_small(struct walk *walk, uint64_t *chunk, uint64_t head)
+{
+	uint64_t end = walk->piece->end, fence = *chunk, fence_end;
+	struct ch_error *err;
+
+	if (!walk->is_main) {
+		if (end - fence > FENCE_BYTES_MAX)
+			return recover(walk, chunk, head);
+		*chunk = end;
+		return put(walk, fence, end, 0);
+	}
+	fence_end = glibc_fence_end(&walk->range, fence);
+	if (!fence_end)
+		return recover(walk, chunk, head);
+	*chunk = fence_end;
+	err = put(walk, fence, fence_end, 0);
+	return err || fence_end >= end ? err : put_hole(walk, chunk);
+}
+
+/*
+ * In a thread's heap that was left with 16 bytes over, the first fencepost is
+ * 32 bytes long and looks like a used chunk; but used ones have NON_MAIN_ARENA
+ * there, and it is followed by a size of 0 (malloc.c, sysmalloc: "Setup
+ * fencepost").
+ */
+static bool is_long_fence(const struct walk *walk, uint64_t chunk, uint64_t head,
+			  uint64_t next_head)
+{
+	return !walk->is_main && !(head & CHUNK_NON_MAIN) && next_head == CHUNK_PREV_INUSE &&
+	       walk->piece->end - chunk <= FENCE_BYTES_MAX;
+}
+
+/* Whether the header at addr, behind a chunk of size bytes, may be one. */
+static inline bool is_next(const struct walk *walk, const uint8_t *p, uint64_t addr, uint64_t size)
+{
+	uint64_t head = ch_get64(p + 8), next_size = head & ~(uint64_t)CHUNK_FLAGS;
+
+	if (!(head & CHUNK_PREV_INUSE) && ch_get64(p) != size)
+		return false;
+	if (addr == walk->range.top)
+		return true;
+	if (next_size < CHUNK_BYTES_MIN)
+		return is_fence(head);
+	return next_size % 16 == 0 && next_size <= walk->piece->end - addr &&
+	       !(head & CHUNK_IS_MMAPPED);
 }
 
 static struct ch_error *walk_chunks(struct walk *walk, uint64_t chunk)
 {
-	uint64_t end = walk->piece->end, last = walk->piece->first, head, size, next_head;
+	uint64_t end = walk->piece->end, head, size;
 	struct ch_error *err = NULL;
 	const uint8_t *p, *next;
 
-	p = glibc_view_chunk(&walk->view, chunk);
+	p = glibc_view_chunk(&walk->range.view, chunk);
 	while (!err && p && chunk < end) {
+		if (__builtin_expect(chunk == walk->range.top, 0))
+			return put_top(walk, chunk);
 		head = ch_get64(p + 8);
 		size = head & ~(uint64_t)CHUNK_FLAGS;
-		if (__builtin_expect(chunk == walk->top, 0)) {
-			struct ch_object top = { .addr = chunk + CHUNK_HEADER_BYTES,
-						 .size_bytes = end - chunk - CHUNK_HEADER_BYTES,
-						 .chunk_bytes = end - chunk,
-						 .state = CH_OBJECT_FREE,
-						 .header_bytes = CHUNK_HEADER_BYTES,
-						 .flags = CH_OBJECT_TOP };
-
-			return ch_object_batch_put(&walk->batch, &top);
-		}
-		if (__builtin_expect(is_fence(walk, chunk, size), 0))
-			return put(walk, chunk, end, CH_OBJECT_OVERHEAD, 0);
+		next = size < end - chunk ? glibc_view_chunk(&walk->range.view, chunk + size)
+					  : NULL;
 		if (__builtin_expect(size < CHUNK_BYTES_MIN || size % 16 || size > end - chunk ||
 					     (head & CHUNK_IS_MMAPPED),
 				     0)) {
-			err = recover(walk, &chunk, head, last);
-			p = chunk < end ? glibc_view_chunk(&walk->view, chunk) : NULL;
-			continue;
+			err = is_fence(head) ? put_small(walk, &chunk, head)
+					     : recover(walk, &chunk, head);
+		} else if (__builtin_expect(next && !is_next(walk, next, chunk + size, size), 0)) {
+			err = put_doubtful(walk, &chunk, head);
+		} else if (__builtin_expect(
+				   next && is_long_fence(walk, chunk, head, ch_get64(next + 8)),
+				   0)) {
+			return put(walk, chunk, end, 0);
+		} else {
+			err = put_chunk(walk, chunk, size,
+					!next || (ch_get64(next + 8) & CHUNK_PREV_INUSE));
+			walk->last = chunk;
+			chunk += size;
+			p = next;
+			if (p)
+				continue;
 		}
-		next = chunk + size < end ? glibc_view_chunk(&walk->view, chunk + size) : NULL;
-		next_head = next ? ch_get64(next + 8) : CHUNK_PREV_INUSE;
-		err = put_chunk(walk, chunk, size, next_head & CHUNK_PREV_INUSE);
-		last = chunk;
-		chunk += size;
-		p = next;
+		p = chunk < end ? glibc_view_chunk(&walk->range.view, chunk) : NULL;
 	}
 	return err;
 }
@@ -206,7 +432,31 @@ static const struct glibc_cached *cached_from(const struct glibc *glibc, uint64_
 		else
 			high = mid;
 	}
-	return cached + low;
+	return cached ? cached + low : NULL;
+}
+
+/* Whether a hole may begin at addr. */
+static bool is_behind_fence(struct walk *walk, uint64_t addr)
+{
+	uint64_t head;
+
+	return walk->is_main && addr % CH_PAGE_BYTES == 0 &&
+	       ch_core_read_u64(walk->glibc->env.core, addr - 8, &head) && is_fence(head);
+}
+
+/*
+ * Where to begin for an object that was emitted before at from. What stood at
+ * odd headers was decided by what came before them: begin at the front then.
+ */
+static uint64_t begin_at(struct walk *walk, uint64_t from)
+{
+	const uint8_t *p = from % 16 == 0 ? glibc_view_chunk(&walk->range.view, from) : NULL;
+	uint64_t head = p ? ch_get64(p + 8) : 0, size = head & ~(uint64_t)CHUNK_FLAGS;
+
+	if (p && size >= CHUNK_BYTES_MIN && size % 16 == 0 && size <= walk->piece->end - from &&
+	    !(head & CHUNK_IS_MMAPPED) && !is_behind_fence(walk, from))
+		return from;
+	return walk->piece->first;
 }
 
 struct ch_error *glibc_walk_piece(const struct glibc *glibc, const struct glibc_piece *piece,
@@ -214,23 +464,26 @@ struct ch_error *glibc_walk_piece(const struct glibc *glibc, const struct glibc_
 {
 	const struct glibc_arena *arena =
 		CH_VEC_AT(&glibc->arenas, struct glibc_arena, piece->arena);
-	struct walk walk = { .glibc = glibc, .piece = piece };
+	struct walk walk = { .glibc = glibc, .piece = piece, .is_main = arena->is_main };
 	struct ch_error *err = NULL;
 
-	walk.view.core = glibc->env.core;
+	walk.range = (struct glibc_range){ .view.core = glibc->env.core, .end = piece->end };
 	walk.batch.sink = sink;
 	walk.cached_end = (const struct glibc_cached *)glibc->cached.items + glibc->cached.count;
+	walk.tcache_bytes = glibc->tcache ? glibc->tcache->chunk_bytes : 1;
 	if (arena->top >= piece->first && arena->top < piece->end)
-		walk.top = arena->top;
+		walk.range.top = arena->top;
 	if (from < piece->first) {
-		err = put(&walk, piece->start, piece->first, CH_OBJECT_OVERHEAD, 0);
+		err = put(&walk, piece->start, piece->first, 0);
 		from = piece->first;
+	} else {
+		from = begin_at(&walk, from);
 	}
 	walk.cached = cached_from(glibc, from);
 	if (!err && from < piece->end)
 		err = walk_chunks(&walk, from);
 	if (!err)
-		err = put(&walk, piece->end, piece->committed_end, CH_OBJECT_OVERHEAD, 0);
+		err = put(&walk, piece->end, piece->committed_end, 0);
 	return err ? err : ch_object_batch_flush(&walk.batch);
 }
 

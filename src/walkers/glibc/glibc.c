@@ -13,8 +13,7 @@ static const struct ch_module *find_libc(const struct ch_heap_env *env)
 
 	modules = ch_sym_modules(env->sym, &count);
 	for (i = 0; i < count; i++)
-		if (strncmp(modules[i].name, "libc.so.6", 9) == 0 ||
-		    strncmp(modules[i].name, "libc-2.", 7) == 0)
+		if (glibc_is_libc(&modules[i]))
 			return &modules[i];
 	return NULL;
 }
@@ -43,14 +42,13 @@ static bool is_data_present(const struct ch_heap_env *env, const struct ch_modul
 static struct ch_error *glibc_probe(const struct ch_heap_env *env, struct ch_probe *ret)
 {
 	const struct ch_module *libc = find_libc(env);
-	const struct glibc_layout *layout;
-	uint64_t addr;
+	struct glibc_place place;
 
-	if (glibc_find_main_arena(env, &layout, &addr)) {
+	if (glibc_find_main_arena(env, &place)) {
 		ret->score = 90;
 		snprintf(ret->evidence, sizeof(ret->evidence),
-			 "main_arena of glibc %s at 0x%llx: its bins point at themselves",
-			 layout->releases, (unsigned long long)addr);
+			 "main_arena of glibc %s at 0x%llx: %s", place.layout->releases,
+			 (unsigned long long)place.addr, place.basis);
 	} else if (libc && is_data_present(env, libc)) {
 		snprintf(ret->evidence, sizeof(ret->evidence),
 			 "%.64s is mapped, but its malloc was never used", libc->name);
@@ -86,6 +84,7 @@ static bool add_arena_facts(struct glibc_arena *arena)
 	       add_fact(facts, "tcache_count", arena->tcache_count, NULL) &&
 	       add_fact(facts, "fastbin_bytes", arena->fastbin_bytes, NULL) &&
 	       add_fact(facts, "fastbin_count", arena->fastbin_count, NULL) &&
+	       add_fact(facts, "threads_count", arena->threads_seen, NULL) &&
 	       (arena->attached == UINT64_MAX ||
 		add_fact(facts, "attached_threads_count", arena->attached, NULL));
 }
@@ -117,10 +116,14 @@ static bool add_walker_facts(struct glibc *glibc)
 	       add_fact(facts, "layout_source", 0, glibc->layout->source) &&
 	       add_fact(facts, "tcache_releases", 0,
 			glibc->tcache ? glibc->tcache->releases : "none seen") &&
+	       add_fact(facts, "tcache_basis", 0, glibc->tcache_basis) &&
 	       add_fact(facts, "tcaches_count", glibc->tcache_structs, NULL) &&
 	       add_fact(facts, "arenas_count", glibc->arenas.count, NULL) &&
 	       add_fact(facts, "mmapped_count", glibc->mmapped.count, NULL) &&
-	       add_fact(facts, "mmapped_bytes", glibc->mmapped_bytes, NULL);
+	       add_fact(facts, "mmapped_bytes", glibc->mmapped_bytes, NULL) &&
+	       (!glibc->par.addr ||
+		(add_fact(facts, "n_mmaps_count", glibc->par.n_mmaps, NULL) &&
+		 add_fact(facts, "mmapped_mem_bytes", glibc->par.mmapped_mem, NULL)));
 }
 
 static bool add_heaps(struct glibc *glibc)
@@ -184,7 +187,8 @@ static bool add_spans(struct glibc *glibc)
 					  .kind = "mmapped chunk",
 					  .heap = (uint32_t)glibc->arenas.count,
 					  .usage = CH_USAGE_MMAP_CHUNK,
-					  .basis = CH_BASIS_DERIVED,
+					  .basis = glibc->mmapped_counted ? CH_BASIS_DERIVED
+									  : CH_BASIS_HEURISTIC,
 					  .cookie = GLIBC_COOKIE_MMAPPED | i };
 	}
 	return true;
@@ -226,8 +230,8 @@ static struct ch_error *fill(struct glibc *glibc)
 		return err;
 	snprintf(glibc->evidence, sizeof(glibc->evidence), "%s%s%s",
 		 glibc->arena_basis ? glibc->arena_basis : "arenas in their own heaps",
-		 glibc->row_fixed ? "; heap_info or malloc_par fit" : "",
-		 glibc->tcache ? "; tcache lists hold" : "");
+		 glibc->par.addr ? "; malloc_par fits" : "",
+		 glibc->tcache_proven ? "; tcache lists hold" : "");
 	return add_heaps(glibc) && add_spans(glibc) && add_walker_facts(glibc) ? NULL : &ch_enomem;
 }
 
@@ -240,6 +244,7 @@ static struct ch_error *glibc_open(const struct ch_heap_env *env, void **state_r
 		return &ch_enomem;
 	glibc->env = *env;
 	pthread_mutex_init(&glibc->cached_lock, NULL);
+	glibc->par.tcache_count = UINT64_MAX;
 	glibc->arenas = CH_VEC(struct glibc_arena);
 	glibc->pieces = CH_VEC(struct glibc_piece);
 	glibc->mmapped = CH_VEC(struct glibc_mmapped);
@@ -292,8 +297,11 @@ static struct ch_error *glibc_objects(void *state, const struct ch_span *span, u
 static struct ch_error *glibc_type(void *state, uint64_t type, struct ch_type *ret)
 {
 	(void)state;
-	*ret = (struct ch_type){ .name = type == GLIBC_TYPE_TCACHE ? "tcache structures" : "blocks",
-				 .basis = CH_BASIS_DERIVED };
+	*ret = (struct ch_type){ .basis = CH_BASIS_DERIVED };
+	if (type == GLIBC_TYPE_TCACHE)
+		ret->name = "tcache structures";
+	else if (type == GLIBC_TYPE_FOREIGN)
+		ret->name = "memory of other users of brk";
 	return NULL;
 }
 

@@ -1,9 +1,11 @@
 /*
  * glibc_priv.h - the inside of the glibc malloc walker.
  *
- * layout.c has the offsets of each release, arenas.c finds arenas and the
- * memory they own, caches.c the free chunks that look used, mmapped.c chunks
- * with a mapping of their own, chunks.c walks; glibc.c is the walker.
+ * layout.c has the offsets of each release; find.c finds main_arena and
+ * malloc_par, arenas.c the other arenas and their heaps, brk.c the memory of
+ * the main arena, tcache.c and fastbins.c the free chunks that look used,
+ * mmapped.c chunks with a mapping of their own; chunks.c walks; glibc.c is the
+ * walker.
  *
  * Terms are those of malloc/malloc.c and malloc/arena.c. A chunk's address is
  * that of its prev_size field; the user pointer is 16 bytes above.
@@ -35,8 +37,8 @@ struct glibc_layout {
 	uint16_t heap_info_bytes;
 	/** Chunks with a mapping of their own: 2.43 moved the size field. */
 	bool mmapped_243;
-	/** struct malloc_par: sbrk_base, n_mmaps, mmapped_mem. */
-	uint16_t sbrk_base, n_mmaps, mmapped_mem;
+	/** struct malloc_par; 0 where the release has no such member. */
+	uint16_t sbrk_base, n_mmaps, mmapped_mem, hp_pagesize, tcache_count;
 	/** Where it says so. */
 	const char *source;
 };
@@ -60,15 +62,44 @@ struct glibc_tcache_layout {
 extern const struct glibc_tcache_layout glibc_tcaches[];
 extern const size_t glibc_tcaches_count;
 
+/** Bytes of malloc_par that rows speak of. */
+#define GLIBC_PAR_BYTES 0x88U
+/** malloc/arena.c: a heap is aligned to HEAP_MAX_SIZE, 64 MiB by default, four
+ * huge pages with glibc.malloc.hugetlb=2 (2.35-2.41). */
+#define HEAP_ALIGN_MIN     (1ULL << 20)
+#define HEAP_ALIGN_DEFAULT (64ULL << 20)
+#define HEAP_ALIGN_MAX     (4ULL << 30)
+
+/** A malloc_state found. */
+struct glibc_place {
+	const struct glibc_layout *layout;
+	uint64_t addr;
+	/** How; static. */
+	const char *basis;
+};
+
+/** malloc_par as read from the core. */
+struct glibc_par {
+	/** 0 when not found. */
+	uint64_t addr;
+	uint64_t sbrk_base, n_mmaps, mmapped_mem;
+	/** 0 when the release has none. */
+	uint64_t hp_pagesize;
+	/** UINT64_MAX when the release has none or malloc_par was not found. */
+	uint64_t tcache_count;
+};
+
 /** malloc_state as read from the core. */
 struct glibc_arena {
 	uint64_t addr;
 	bool is_main;
+	/** attached is UINT64_MAX where the release does not count it. */
 	uint64_t top, system_mem, max_system_mem, attached;
 	/** Bytes of the pieces found, to compare with system_mem. */
 	uint64_t found_bytes;
 	uint64_t top_bytes, fastbin_bytes, fastbin_count, tcache_bytes, tcache_count;
-	uint32_t pieces_count;
+	/** Threads whose thread_arena points here. */
+	uint64_t threads_seen;
 	char name[24];
 	/** of struct ch_fact */
 	struct ch_vec facts;
@@ -105,18 +136,19 @@ struct glibc {
 	const struct glibc_layout *layout;
 	/** An arena's heap or malloc_par confirmed the row. */
 	bool row_fixed;
-	/** NULL: none was found. */
+	/** Row of the thread caches; NULL: none was found. */
 	const struct glibc_tcache_layout *tcache;
+	/** A cache with blocks in it holds by that row. */
+	bool tcache_proven;
+	/** Where caches were found; static. */
+	const char *tcache_basis;
 	/** How main_arena was found; text for people. */
 	const char *arena_basis;
 	char evidence[256];
-	/** Address of malloc_par, 0 when not found, and what it says. */
-	uint64_t par, sbrk_base, n_mmaps, mmapped_mem;
-	/** Links of fast bins are mangled. */
-	bool mangled_fastbins;
+	struct glibc_par par;
 	/** of struct glibc_arena; the main arena first where known */
 	struct ch_vec arenas;
-	/** of struct glibc_piece, glibc_mmapped: ascending */
+	/** of struct glibc_piece: ascending, apart; of struct glibc_mmapped */
 	struct ch_vec pieces, mmapped;
 	/** Free chunks that look used are found at the first walk: asking where
 	 * the heaps are must not cost a walk of every list. */
@@ -126,6 +158,8 @@ struct glibc {
 	 * structures themselves (CH_OBJECT_ALLOCATOR) */
 	struct ch_vec cached;
 	uint64_t mmapped_bytes, tcache_structs;
+	/** The mmapped chunks are those that malloc_par counts. */
+	bool mmapped_counted;
 	/** of struct ch_heap_desc, ch_span, ch_fact */
 	struct ch_vec heaps, spans, facts;
 };
@@ -137,56 +171,122 @@ struct glibc_view {
 	uint64_t start, end;
 };
 
-/** 16 bytes at a 16-byte aligned address, or NULL when absent. */
+/** 16 bytes at an address, or NULL when absent. */
 static inline const uint8_t *glibc_view_chunk(struct glibc_view *view, uint64_t addr)
 {
 	size_t len = 0;
 
-	if (addr >= view->start && addr < view->end && view->end - addr >= 16)
+	if (addr >= view->start && addr < view->end && view->end - addr >= CHUNK_HEADER_BYTES)
 		return view->p + (addr - view->start);
+	view->end = 0;
 	view->p = ch_core_span_recorded(view->core, addr, &len);
-	if (!view->p || len < 16)
+	if (!view->p || len < CHUNK_HEADER_BYTES)
 		return NULL;
 	view->start = addr;
 	view->end = addr + len;
 	return view->p;
 }
 
-/** arenas.c: find main_arena in the data of modules; false when it is not there. */
-bool glibc_find_main_arena(const struct ch_heap_env *env, const struct glibc_layout **layout_ret,
-			   uint64_t *addr_ret);
-/** arenas.c: fill arenas and pieces. */
-CH_MUST_CHECK struct ch_error *glibc_find_arenas(struct glibc *glibc);
-/** arenas.c: whether bins, counters and ring at addr look like a malloc_state, at most
+/* ---- find.c ---------------------------------------------------------------- */
+
+/** Find main_arena in the data of modules; false when it is not there. */
+bool glibc_find_main_arena(const struct ch_heap_env *env, struct glibc_place *ret);
+/** Find malloc_par beside main_arena: fill par, and settle the row. */
+void glibc_find_par(struct glibc *glibc, uint64_t main_arena);
+/** Whether bins, counters and ring at addr look like a malloc_state, at most
  * bad_max of its bins being damaged. */
 bool glibc_is_arena(const struct ch_heap_env *env, const struct glibc_layout *layout, uint64_t addr,
 		    unsigned int bad_max);
-/** arenas.c: index of the piece whose chunks hold addr, or pieces.count. */
+/** Arenas but the main one lie just above an aligned heap_info. */
+bool glibc_is_heap_place(uint64_t addr);
+/** Whether a module is named as glibc's libc is. */
+bool glibc_is_libc(const struct ch_module *module);
+/** Rows that differ elsewhere than in malloc_state. */
+bool glibc_is_same_state(const struct glibc_layout *a, const struct glibc_layout *b);
+
+/* ---- arenas.c -------------------------------------------------------------- */
+
+/** Fill arenas and pieces. */
+CH_MUST_CHECK struct ch_error *glibc_find_arenas(struct glibc *glibc);
+/** Index of the piece whose range holds addr, or pieces.count. O(log n). */
 size_t glibc_piece_at(const struct glibc *glibc, uint64_t addr);
-/** caches.c: the structures of all threads: fill cached and tcache. */
+/** Add a piece and keep the order; the caller fills *piece_ret. */
+CH_MUST_CHECK struct ch_error *glibc_add_piece(struct glibc *glibc,
+					       const struct glibc_piece *piece);
+/** Whether a region may hold what malloc got from brk or mmap. */
+bool glibc_is_candidate(const struct ch_region *region);
+
+/* ---- brk.c ----------------------------------------------------------------- */
+
+/** Find the memory of the main arena, arenas[0]. */
+CH_MUST_CHECK struct ch_error *glibc_find_main_pieces(struct glibc *glibc);
+
+/* ---- tcache.c, fastbins.c -------------------------------------------------- */
+
+/** The structures of all threads: fill cached and tcache. */
 CH_MUST_CHECK struct ch_error *glibc_find_tcaches(struct glibc *glibc);
-/** caches.c: mark the chunks in fast bins, fill the counts of arenas. */
+/** Whether a used block is a tcache structure with blocks in it, all lists of
+ * which hold. */
+bool glibc_looks_like_tcache(const struct glibc *glibc, uint64_t user);
+/** Mark the chunks in fast bins, fill the counts of arenas, once. */
 CH_MUST_CHECK struct ch_error *glibc_find_cached(struct glibc *glibc);
 /** glibc.c: put what glibc_find_cached() counted into the facts of arenas. */
 void glibc_update_facts(struct glibc *glibc);
-/** mmapped.c: fill mmapped. */
+/** Target of a link stored at slot: safe-linking xors it with slot >> 12
+ * (glibc 2.32, malloc/malloc.c, PROTECT_PTR). */
+static inline uint64_t glibc_unmangle(bool mangled, uint64_t slot, uint64_t stored)
+{
+	return mangled ? stored ^ slot >> 12 : stored;
+}
+/** Size of the chunk, 0 when its header is absent. */
+uint64_t glibc_chunk_size(const struct ch_core *core, uint64_t chunk);
+
+/* ---- mmapped.c ------------------------------------------------------------- */
+
+/** Fill mmapped. */
 CH_MUST_CHECK struct ch_error *glibc_find_mmapped(struct glibc *glibc);
-/** chunks.c: emit the objects of a piece, or of a mmapped chunk. */
+
+/* ---- chunks.c -------------------------------------------------------------- */
+
+/** Emit the objects of a piece, or of a mmapped chunk. */
 CH_MUST_CHECK struct ch_error *glibc_walk_piece(const struct glibc *glibc,
 						const struct glibc_piece *piece, uint64_t from,
 						struct ch_object_sink *sink);
 CH_MUST_CHECK struct ch_error *glibc_walk_mmapped(const struct glibc_mmapped *mmapped,
 						  struct ch_object_sink *sink);
-/**
- * chunks.c: follow sizes from chunk up to end, at most max chunks. True when
- * they hold for all of them, or up to top, a fencepost or end; *stop_ret is
- * where it stopped.
- */
-bool glibc_follow(struct glibc_view *view, uint64_t chunk, uint64_t end, uint64_t top, size_t max,
-		  uint64_t *stop_ret);
+
+/** Where following sizes ended. */
+enum glibc_stop {
+	/** At top, or at the end of the range. */
+	GLIBC_STOP_TOP,
+	GLIBC_STOP_END,
+	/** At the first of the fenceposts that close a stretch. */
+	GLIBC_STOP_FENCE,
+	/** After as many chunks as were allowed. */
+	GLIBC_STOP_MAX,
+	/** At a header that makes no sense, or is not in the core. */
+	GLIBC_STOP_BROKEN,
+};
+/** The range chunks are followed in. */
+struct glibc_range {
+	struct glibc_view view;
+	uint64_t end;
+	/** Address of the top chunk, 0 when it is elsewhere. */
+	uint64_t top;
+};
+/** Follow sizes from chunk; *left bounds the chunks and is counted down. */
+enum glibc_stop glibc_follow(struct glibc_range *range, uint64_t chunk, uint64_t *left,
+			     uint64_t *stop_ret);
+/** End of the fenceposts that close a stretch of the main arena; 0: none. */
+uint64_t glibc_fence_end(struct glibc_range *range, uint64_t fence);
+/** The lowest address from low on at which a stretch may begin: chunks follow
+ * each other from there. range->end when there is none. */
+uint64_t glibc_next_stretch(struct glibc_range *range, uint64_t low);
+/** As above, in a damaged heap: prev is the chunk that is damaged. */
+uint64_t glibc_resync(struct glibc_range *range, uint64_t low, uint64_t prev);
 
 #define GLIBC_TYPE_TCACHE    1
-#define GLIBC_TYPE_DAMAGED   2
+#define GLIBC_TYPE_FOREIGN   2
 #define GLIBC_COOKIE_MMAPPED (1ULL << 63)
 
 #endif /* COREHEAP_WALKERS_GLIBC_PRIV_H */

@@ -1,0 +1,152 @@
+#include "walkers/glibc/glibc_priv.h"
+
+#include <stdlib.h>
+
+#include "util/context.h"
+
+/* A fast bin under way: lists are followed side by side, because each step of
+ * one waits for memory. */
+struct fastbin {
+	struct glibc_arena *arena;
+	uint64_t chunk, size;
+};
+
+/* The piece that holds a chunk, found by bisection; NULL if none. */
+static struct glibc_piece *piece_of(const struct glibc *glibc, uint64_t chunk)
+{
+	struct glibc_piece *pieces = glibc->pieces.items;
+	size_t low = 0, high = glibc->pieces.count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (pieces[mid].end <= chunk)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < glibc->pieces.count && pieces[low].first <= chunk ? &pieces[low] : NULL;
+}
+
+/* Mark a chunk as free in its piece. False: no memory, or marked before. */
+static bool mark_fast(struct glibc_piece *piece, uint64_t chunk)
+{
+	uint64_t bit = (chunk - piece->start) / 16, mask = 1ULL << bit % 64;
+
+	if (!piece->fast) {
+		piece->fast = calloc((piece->end - piece->start) / 16 / 64 + 1, 8);
+		if (!piece->fast)
+			return false;
+	}
+	if (piece->fast[bit / 64] & mask)
+		return false;
+	piece->fast[bit / 64] |= mask;
+	return true;
+}
+
+static void tell_fastbin(const struct glibc *glibc, const struct fastbin *bin)
+{
+	chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-fastbin-damaged",
+			    "%s: the fast bin of %llu bytes leads to 0x%llx, which is no free "
+			    "chunk of that size; the rest of the list may be counted as used",
+			    bin->arena->name, (unsigned long long)bin->size,
+			    (unsigned long long)bin->chunk);
+}
+
+/* One step along a list: mark its chunk, go to the next. */
+static void step_fastbin(const struct glibc *glibc, struct fastbin *bin, bool mangled)
+{
+	struct glibc_piece *piece = bin->chunk % 16 ? NULL : piece_of(glibc, bin->chunk);
+	size_t len = 0;
+	const uint8_t *p = piece ? ch_core_span_recorded(glibc->env.core, bin->chunk, &len) : NULL;
+
+	if (!p || len < 24 || (ch_get64(p + 8) & ~(uint64_t)CHUNK_FLAGS) != bin->size ||
+	    CH_VEC_AT(&glibc->arenas, struct glibc_arena, piece->arena) != bin->arena ||
+	    !mark_fast(piece, bin->chunk)) {
+		tell_fastbin(glibc, bin);
+		bin->chunk = 0;
+		return;
+	}
+	bin->arena->fastbin_count++;
+	bin->arena->fastbin_bytes += bin->size;
+	bin->chunk = glibc_unmangle(mangled, bin->chunk + 16, ch_get64(p + 16));
+	p = ch_core_span_recorded(glibc->env.core, bin->chunk, &len);
+	if (p)
+		__builtin_prefetch(p);
+}
+
+/* Whether the second chunk of a list is a chunk of its size, read that way. */
+static bool link_holds(const struct glibc *glibc, const struct fastbin *bin, bool mangled)
+{
+	uint64_t stored, next;
+
+	if (!ch_core_read_u64(glibc->env.core, bin->chunk + 16, &stored))
+		return false;
+	next = glibc_unmangle(mangled, bin->chunk + 16, stored);
+	return !next || (next % 16 == 0 && glibc_chunk_size(glibc->env.core, next) == bin->size);
+}
+
+static struct ch_error *collect_fastbins(struct glibc *glibc, struct ch_vec *bins)
+{
+	struct fastbin *bin;
+	uint64_t head;
+	size_t i, row;
+
+	for (i = 0; i < glibc->arenas.count; i++) {
+		struct glibc_arena *arena = CH_VEC_AT(&glibc->arenas, struct glibc_arena, i);
+
+		for (row = 0; row < FASTBINS_COUNT; row++) {
+			if (!ch_core_read_u64(glibc->env.core,
+					      arena->addr + glibc->layout->fastbins + 8 * row,
+					      &head) ||
+			    !head)
+				continue;
+			bin = ch_vec_push(bins);
+			if (!bin)
+				return &ch_enomem;
+			*bin = (struct fastbin){ .arena = arena,
+						 .chunk = head,
+						 .size = CHUNK_BYTES_MIN + 16 * row };
+		}
+	}
+	return NULL;
+}
+
+/* Follow all fast bins of all arenas. Each chunk is marked once, so loops end. */
+static struct ch_error *take_fastbins(struct glibc *glibc)
+{
+	bool mangled = !glibc->tcache_proven || glibc->tcache->mangled;
+	struct ch_vec bins = CH_VEC(struct fastbin);
+	struct ch_error *err = collect_fastbins(glibc, &bins);
+	struct fastbin *items = bins.items;
+	size_t i, left = bins.count;
+
+	/* Without a tcache to tell, the links themselves do. */
+	for (i = 0; !err && !glibc->tcache_proven && i < bins.count; i++)
+		if (!link_holds(glibc, &items[i], true) && link_holds(glibc, &items[i], false))
+			mangled = false;
+	while (!err && left) {
+		left = 0;
+		for (i = 0; i < bins.count; i++) {
+			if (!items[i].chunk)
+				continue;
+			step_fastbin(glibc, &items[i], mangled);
+			left += items[i].chunk != 0;
+		}
+	}
+	ch_vec_deinit(&bins);
+	return err;
+}
+
+struct ch_error *glibc_find_cached(struct glibc *glibc)
+{
+	struct ch_error *err = NULL;
+
+	pthread_mutex_lock(&glibc->cached_lock);
+	if (!glibc->cached_found && glibc->layout->fastbins)
+		err = take_fastbins(glibc);
+	if (!err && !glibc->cached_found)
+		glibc_update_facts(glibc);
+	glibc->cached_found = !err;
+	pthread_mutex_unlock(&glibc->cached_lock);
+	return err;
+}

@@ -1,0 +1,584 @@
+#include "walkers/glibc/glibc_priv.h"
+
+#include "util/context.h"
+
+/*
+ * Each thread's cache of free blocks is a block of an arena, pointed to by a
+ * variable of libc's static TLS, at the same distance from every thread's
+ * thread pointer. Neither the variable's place nor the structure has a name in
+ * a core: candidates at each distance are judged by content, and the distance
+ * that most threads agree on wins.
+ */
+
+#define TCACHE_BINS_MAX 76U
+/* Static TLS that is looked through: at least, and at most. */
+#define TLS_BYTES_MIN 8192U
+#define TLS_BYTES_MAX (1U << 20)
+/* Threads that decide where the variable is. */
+#define VOTERS_MAX 64U
+/* Distance of thread_arena from tcache: both are in libc's TLS, some 150 bytes. */
+#define NEAR_BYTES 0x80U
+/* Links that may be followed to find the variable. */
+#define LINKS_MAX (1U << 24)
+
+/* A reading of one structure by one row. */
+struct reading {
+	const struct glibc_tcache_layout *layout;
+	/** User address. */
+	uint64_t addr;
+	/** Lists that are not empty and hold; lists that do not hold. */
+	uint32_t good, bad;
+};
+
+/* One place in static TLS. */
+struct place {
+	/** Distance from the thread pointer. */
+	int64_t offset;
+	/** Threads with a structure there; with blocks in it; with an arena's
+	 * address near; whose structure is the first block of its heap. */
+	uint32_t votes, filled, arenas, firsts;
+};
+
+/* The work on one core. */
+struct tcaches {
+	struct glibc *glibc;
+	/** Links that may still be followed. */
+	uint64_t left;
+	/** of struct place */
+	struct ch_vec places;
+};
+
+uint64_t glibc_chunk_size(const struct ch_core *core, uint64_t chunk)
+{
+	uint64_t head;
+
+	if (chunk > UINT64_MAX - 8 || !ch_core_read_u64(core, chunk + 8, &head))
+		return 0;
+	return head & ~(uint64_t)CHUNK_FLAGS;
+}
+
+/* ---- lists ----------------------------------------------------------------- */
+
+/* Whether user is a block that bin may hold. */
+static bool fits_bin(const struct glibc *glibc, const struct glibc_tcache_layout *layout,
+		     uint64_t user, uint32_t bin)
+{
+	uint64_t size;
+
+	if (user % 16 || user < CHUNK_HEADER_BYTES ||
+	    glibc_piece_at(glibc, user - CHUNK_HEADER_BYTES) == glibc->pieces.count)
+		return false;
+	size = glibc_chunk_size(glibc->env.core, user - CHUNK_HEADER_BYTES);
+	if (bin < layout->small_bins)
+		return size == CHUNK_BYTES_MIN + 16ULL * bin;
+	return size >= CHUNK_BYTES_MIN + 16ULL * layout->small_bins;
+}
+
+/* One list of a structure. */
+struct list {
+	const struct glibc_tcache_layout *layout;
+	uint64_t head;
+	uint32_t bin;
+	/** How many blocks it should have. */
+	uint64_t count;
+	/** of struct glibc_cached: where to put its chunks; may be NULL */
+	struct ch_vec *out;
+	/** Where it went astray. */
+	uint64_t stray;
+};
+
+/* Follow a list. True when it has count blocks, each of the bin's size. */
+static bool follow_list(const struct glibc *glibc, struct list *list, uint64_t *left)
+{
+	struct glibc_cached *cached;
+	uint64_t user = list->head, stored, i;
+
+	for (i = 0; i < list->count && *left; i++, (*left)--) {
+		list->stray = user;
+		if (!fits_bin(glibc, list->layout, user, list->bin) ||
+		    !ch_core_read_u64(glibc->env.core, user, &stored))
+			return false;
+		cached = list->out ? ch_vec_push(list->out) : NULL;
+		if (cached) {
+			cached->chunk = user - CHUNK_HEADER_BYTES;
+			cached->flags = CH_OBJECT_CACHED;
+		}
+		user = glibc_unmangle(list->layout->mangled, user, stored);
+	}
+	list->stray = user;
+	return i == list->count && user == 0;
+}
+
+/* The counts and heads of a structure. */
+struct contents {
+	uint64_t counts[TCACHE_BINS_MAX], heads[TCACHE_BINS_MAX];
+};
+
+/*
+ * Read them. Counts that say how many more fit become how many there are: a
+ * bin that is empty says how many fit, unless malloc_par does.
+ */
+static bool read_contents(const struct glibc *glibc, const struct glibc_tcache_layout *layout,
+			  uint64_t addr, struct contents *ret)
+{
+	uint64_t fill = glibc->par.tcache_count, most = 0;
+	uint8_t bytes[8 * TCACHE_BINS_MAX];
+	uint32_t i;
+
+	if (addr > UINT64_MAX - layout->chunk_bytes ||
+	    !ch_core_try_read(glibc->env.core, addr, bytes,
+			      (size_t)layout->count_bytes * layout->bins))
+		return false;
+	for (i = 0; i < layout->bins; i++) {
+		ret->counts[i] =
+			layout->count_bytes == 1 ? bytes[i] : ch_get16(bytes + 2 * (size_t)i);
+		most = ch_max(most, ret->counts[i]);
+	}
+	if (!ch_core_try_read(glibc->env.core, addr + layout->entries, bytes,
+			      8 * (size_t)layout->bins))
+		return false;
+	for (i = 0; i < layout->bins; i++)
+		ret->heads[i] = ch_get64(bytes + 8 * (size_t)i);
+	if (!layout->counts_down)
+		return true;
+	if (fill == UINT64_MAX)
+		fill = most;
+	for (i = 0; i < layout->bins; i++) {
+		if (ret->counts[i] > fill)
+			return false;
+		ret->counts[i] = fill - ret->counts[i];
+	}
+	return true;
+}
+
+/* Judge a structure by one row, without keeping anything. */
+static bool judge(const struct glibc *glibc, struct reading *reading, uint64_t *left)
+{
+	struct contents contents;
+	uint32_t i;
+
+	if (!read_contents(glibc, reading->layout, reading->addr, &contents))
+		return false;
+	for (i = 0; i < reading->layout->bins; i++) {
+		struct list list = { .layout = reading->layout,
+				     .head = contents.heads[i],
+				     .bin = i,
+				     .count = contents.counts[i] };
+
+		if (!contents.heads[i] && !contents.counts[i])
+			continue;
+		if (contents.counts[i] && follow_list(glibc, &list, left))
+			reading->good++;
+		else
+			reading->bad++;
+	}
+	return true;
+}
+
+/* Whether a chunk may hold a structure: what is left of a free chunk and too
+ * small for one of its own, 16 bytes, goes with it. */
+static bool is_size_of(const struct glibc_tcache_layout *layout, uint64_t size)
+{
+	return size == layout->chunk_bytes || size == layout->chunk_bytes + 16ULL;
+}
+
+/* Whether the block at user may be a structure: by the best row. */
+static bool is_tcache(const struct glibc *glibc, uint64_t user, uint64_t *left, struct reading *ret)
+{
+	struct reading best = { .bad = UINT32_MAX };
+	uint64_t size;
+	size_t i;
+
+	size = glibc_chunk_size(glibc->env.core, user - CHUNK_HEADER_BYTES);
+	for (i = 0; i < glibc_tcaches_count; i++) {
+		struct reading reading = { .layout = &glibc_tcaches[i], .addr = user };
+
+		if (!is_size_of(&glibc_tcaches[i], size) ||
+		    (glibc->tcache && glibc->tcache != &glibc_tcaches[i]) ||
+		    !judge(glibc, &reading, left))
+			continue;
+		if (reading.bad < best.bad || (reading.bad == best.bad && reading.good > best.good))
+			best = reading;
+	}
+	/* some damage is expected; nothing but damage is no structure */
+	if (!best.layout || best.bad > best.good)
+		return false;
+	*ret = best;
+	return true;
+}
+
+bool glibc_looks_like_tcache(const struct glibc *glibc, uint64_t user)
+{
+	uint64_t left = TCACHE_BINS_MAX * 256;
+	struct reading reading;
+
+	return is_tcache(glibc, user, &left, &reading) && reading.good && !reading.bad;
+}
+
+/* ---- the variable in static TLS -------------------------------------------- */
+
+/* How much of static TLS there may be below the thread pointer (above it on
+ * aarch64): all modules' blocks, and some for alignment. */
+static int64_t tls_bytes(const struct glibc *glibc)
+{
+	const struct ch_module *modules;
+	uint64_t sum = 4096;
+	size_t count, i;
+
+	modules = ch_sym_modules(glibc->env.sym, &count);
+	for (i = 0; i < count && sum < TLS_BYTES_MAX; i++)
+		sum += ch_min(modules[i].tls_memsz, TLS_BYTES_MAX) + 64;
+	return (int64_t)ch_max(ch_min(sum, TLS_BYTES_MAX), TLS_BYTES_MIN) / 8 * 8;
+}
+
+static bool read_tls(const struct glibc *glibc, const struct ch_thread *thread, int64_t offset,
+		     uint64_t *ret)
+{
+	return ch_core_read_u64(glibc->env.core, thread->tls_base + (uint64_t)offset, ret);
+}
+
+/* The arena whose address lies near offset, or -1: thread_arena. */
+static bool has_arena_near(const struct glibc *glibc, const struct ch_thread *thread,
+			   int64_t offset)
+{
+	const struct glibc_arena *arenas = glibc->arenas.items;
+	uint64_t word;
+	int64_t at;
+	size_t i;
+
+	for (at = offset - NEAR_BYTES; at <= offset + (int64_t)NEAR_BYTES; at += 8) {
+		if (!read_tls(glibc, thread, at, &word) || !word)
+			continue;
+		for (i = 0; i < glibc->arenas.count; i++)
+			if (arenas[i].addr == word)
+				return true;
+	}
+	return false;
+}
+
+static struct place *place_at(struct tcaches *tcaches, int64_t offset)
+{
+	struct place *places = tcaches->places.items;
+	size_t i;
+
+	for (i = 0; i < tcaches->places.count; i++)
+		if (places[i].offset == offset)
+			return &places[i];
+	places = ch_vec_push(&tcaches->places);
+	if (places)
+		places->offset = offset;
+	return places;
+}
+
+/* Whether word may point to a structure: a block of the right size. */
+static bool is_candidate(const struct glibc *glibc, uint64_t word)
+{
+	uint64_t size;
+	size_t i;
+
+	if (word % 16 || word < CHUNK_HEADER_BYTES ||
+	    glibc_piece_at(glibc, word) == glibc->pieces.count)
+		return false;
+	size = glibc_chunk_size(glibc->env.core, word - CHUNK_HEADER_BYTES);
+	for (i = 0; i < glibc_tcaches_count; i++)
+		if (is_size_of(&glibc_tcaches[i], size))
+			return true;
+	return false;
+}
+
+/* Let one thread vote for the places at which it has a structure. */
+static struct ch_error *vote(struct tcaches *tcaches, const struct ch_thread *thread)
+{
+	const struct glibc *glibc = tcaches->glibc;
+	bool above = ch_core_arch(glibc->env.core) == CH_ARCH_AARCH64;
+	int64_t bytes = tls_bytes(glibc), offset = above ? 0 : -bytes;
+	int64_t end = above ? bytes : 0;
+	const struct glibc_piece *piece;
+	struct reading reading;
+	struct place *place;
+	uint64_t word;
+
+	for (; offset < end; offset += 8) {
+		if (!read_tls(glibc, thread, offset, &word) || !is_candidate(glibc, word) ||
+		    !is_tcache(glibc, word, &tcaches->left, &reading))
+			continue;
+		place = place_at(tcaches, offset);
+		if (!place)
+			return &ch_enomem;
+		piece = CH_VEC_AT(&glibc->pieces, struct glibc_piece, glibc_piece_at(glibc, word));
+		place->votes++;
+		place->filled += reading.good > 0;
+		place->arenas += has_arena_near(glibc, thread, offset);
+		place->firsts += piece->first + CHUNK_HEADER_BYTES == word;
+	}
+	return NULL;
+}
+
+static uint64_t weight(const struct place *place)
+{
+	return 8ULL * place->filled + 4ULL * place->arenas + 2ULL * place->firsts + place->votes;
+}
+
+/* Where the variable is; false when no thread shows it. */
+static struct ch_error *find_place(struct tcaches *tcaches, bool *found_ret, int64_t *offset_ret)
+{
+	const struct ch_thread *threads;
+	const struct place *places;
+	size_t count, i, voters = 0, best = 0;
+	struct ch_error *err;
+
+	threads = ch_core_threads(tcaches->glibc->env.core, &count);
+	for (i = 0; i < count && voters < VOTERS_MAX; i++) {
+		if (!threads[i].tls_base || threads[i].tls_base % 8)
+			continue;
+		voters++;
+		err = vote(tcaches, &threads[i]);
+		if (err)
+			return err;
+	}
+	places = tcaches->places.items;
+	for (i = 1; i < tcaches->places.count; i++)
+		if (weight(&places[i]) > weight(&places[best]))
+			best = i;
+	*found_ret = tcaches->places.count > 0;
+	if (*found_ret)
+		*offset_ret = places[best].offset;
+	return NULL;
+}
+
+/* ---- taking structures ----------------------------------------------------- */
+
+static void tell_list(const struct glibc *glibc, uint64_t addr, const struct list *list)
+{
+	chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-tcache-damaged",
+			    "the tcache at 0x%llx: its list of %llu blocks of %llu bytes leads to "
+			    "0x%llx, which is no such block; a sign of a use after free. What "
+			    "follows in the list is counted as used",
+			    (unsigned long long)addr, (unsigned long long)list->count,
+			    (unsigned long long)(CHUNK_BYTES_MIN + 16ULL * list->bin - 8),
+			    (unsigned long long)list->stray);
+}
+
+/* Keep the structure and the blocks in it. */
+static struct ch_error *take(struct glibc *glibc, const struct reading *reading)
+{
+	uint64_t left = LINKS_MAX;
+	struct glibc_cached *cached = ch_vec_push(&glibc->cached);
+	struct contents contents;
+	uint32_t i;
+
+	if (!cached)
+		return &ch_enomem;
+	cached->chunk = reading->addr - CHUNK_HEADER_BYTES;
+	cached->flags = CH_OBJECT_ALLOCATOR;
+	glibc->tcache_structs++;
+	if (!read_contents(glibc, reading->layout, reading->addr, &contents))
+		return NULL;
+	for (i = 0; i < reading->layout->bins; i++) {
+		struct list list = { .layout = reading->layout,
+				     .head = contents.heads[i],
+				     .bin = i,
+				     .count = contents.counts[i],
+				     .out = &glibc->cached };
+
+		if ((contents.heads[i] || contents.counts[i]) &&
+		    (!contents.counts[i] || !follow_list(glibc, &list, &left)))
+			tell_list(glibc, reading->addr, &list);
+	}
+	return NULL;
+}
+
+static int compare_words(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Of the row that most structures speak for, the first wins when none does. */
+static struct ch_error *take_all(struct tcaches *tcaches, struct ch_vec *words)
+{
+	struct glibc *glibc = tcaches->glibc;
+	const uint64_t *items = words->items;
+	struct ch_error *err = NULL;
+	struct reading reading;
+	size_t i, pass;
+
+	ch_vec_sort(words, compare_words);
+	/* first those with blocks in them, which prove a row */
+	for (pass = 0; !err && pass < 2; pass++) {
+		for (i = 0; !err && i < words->count; i++) {
+			if ((i && items[i] == items[i - 1]) ||
+			    !is_tcache(glibc, items[i], &tcaches->left, &reading) ||
+			    (reading.good > 0) != (pass == 0))
+				continue;
+			if (pass == 0 || !glibc->tcache) {
+				glibc->tcache = reading.layout;
+				glibc->tcache_proven |= pass == 0;
+			}
+			err = take(glibc, &reading);
+		}
+	}
+	return err;
+}
+
+static struct ch_error *take_from_tls(struct tcaches *tcaches, int64_t offset)
+{
+	struct glibc *glibc = tcaches->glibc;
+	struct ch_vec words = CH_VEC(uint64_t);
+	const struct ch_thread *threads;
+	struct ch_error *err = NULL;
+	uint64_t word, *slot;
+	size_t count, i;
+
+	threads = ch_core_threads(glibc->env.core, &count);
+	for (i = 0; !err && i < count; i++) {
+		if (!threads[i].tls_base || !read_tls(glibc, &threads[i], offset, &word) ||
+		    !is_candidate(glibc, word))
+			continue;
+		slot = ch_vec_push(&words);
+		if (slot)
+			*slot = word;
+		else
+			err = &ch_enomem;
+	}
+	if (!err)
+		err = take_all(tcaches, &words);
+	ch_vec_deinit(&words);
+	return err;
+}
+
+/* Count the threads of each arena: thread_arena is near the tcache's variable. */
+static void count_threads(struct glibc *glibc, int64_t tcache_offset)
+{
+	int64_t at, best_at = 0, first = tcache_offset - NEAR_BYTES;
+	uint64_t word, hits, best = 0;
+	const struct ch_thread *threads;
+	struct glibc_arena *arenas = glibc->arenas.items;
+	size_t count, i, k;
+
+	threads = ch_core_threads(glibc->env.core, &count);
+	for (at = first; at <= tcache_offset + (int64_t)NEAR_BYTES; at += 8) {
+		hits = 0;
+		for (i = 0; i < count && i < VOTERS_MAX; i++)
+			for (k = 0; k < glibc->arenas.count; k++)
+				hits += threads[i].tls_base &&
+					read_tls(glibc, &threads[i], at, &word) &&
+					word == arenas[k].addr;
+		if (hits > best) {
+			best = hits;
+			best_at = at;
+		}
+	}
+	for (i = 0; best && i < count; i++)
+		for (k = 0; k < glibc->arenas.count; k++)
+			arenas[k].threads_seen += threads[i].tls_base &&
+						  read_tls(glibc, &threads[i], best_at, &word) &&
+						  word == arenas[k].addr;
+}
+
+/* ---- without TLS ----------------------------------------------------------- */
+
+/* Look at all chunks of a piece: structures with blocks in them, and the
+ * first chunk, which the first thread to use a heap makes (up to 2.42). */
+static struct ch_error *scan_piece(struct tcaches *tcaches, const struct glibc_piece *piece)
+{
+	struct glibc *glibc = tcaches->glibc;
+	struct glibc_range range = { .view.core = glibc->env.core, .end = piece->end };
+	uint64_t at = piece->first, next = at, left;
+	struct reading reading;
+	struct ch_error *err;
+
+	for (; at < piece->end; at = next) {
+		left = 1;
+		if (glibc_follow(&range, at, &left, &next) == GLIBC_STOP_BROKEN)
+			next = glibc_resync(&range, at + CHUNK_BYTES_MIN, at);
+		if (next <= at)
+			return NULL;
+		if (!is_candidate(glibc, at + CHUNK_HEADER_BYTES) ||
+		    !is_tcache(glibc, at + CHUNK_HEADER_BYTES, &tcaches->left, &reading) ||
+		    (reading.good == 0 && at != piece->first))
+			continue;
+		glibc->tcache = reading.layout;
+		glibc->tcache_proven |= reading.good > 0;
+		err = take(glibc, &reading);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct ch_error *scan_contents(struct tcaches *tcaches)
+{
+	const struct glibc_piece *pieces = tcaches->glibc->pieces.items;
+	struct ch_error *err;
+	size_t i;
+
+	for (i = 0; i < tcaches->glibc->pieces.count; i++) {
+		err = scan_piece(tcaches, &pieces[i]);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+/* ---- all of it ------------------------------------------------------------- */
+
+static int compare_cached(const void *a, const void *b)
+{
+	const struct glibc_cached *x = a, *y = b;
+
+	return x->chunk < y->chunk ? -1 : x->chunk > y->chunk;
+}
+
+/* Remove doubles, and charge cached chunks to the arena they come from. */
+static void settle(struct glibc *glibc)
+{
+	struct glibc_cached *cached = glibc->cached.items;
+	const struct glibc_piece *pieces = glibc->pieces.items;
+	struct glibc_arena *arena;
+	size_t i, kept = 0, piece;
+
+	ch_vec_sort(&glibc->cached, compare_cached);
+	for (i = 0; i < glibc->cached.count; i++) {
+		if (kept && cached[kept - 1].chunk == cached[i].chunk) {
+			chp_context_finding(glibc->env.ctx, CH_SEVERITY_NOTE, "glibc-double-free",
+					    "the free block at 0x%llx is in a tcache twice: a "
+					    "sign of a double free",
+					    (unsigned long long)cached[i].chunk +
+						    CHUNK_HEADER_BYTES);
+			continue;
+		}
+		cached[kept++] = cached[i];
+		piece = glibc_piece_at(glibc, cached[i].chunk);
+		if (piece == glibc->pieces.count || cached[i].flags != CH_OBJECT_CACHED)
+			continue;
+		arena = CH_VEC_AT(&glibc->arenas, struct glibc_arena, pieces[piece].arena);
+		arena->tcache_count++;
+		arena->tcache_bytes += glibc_chunk_size(glibc->env.core, cached[i].chunk);
+	}
+	glibc->cached.count = kept;
+}
+
+struct ch_error *glibc_find_tcaches(struct glibc *glibc)
+{
+	struct tcaches tcaches = { .glibc = glibc,
+				   .left = LINKS_MAX,
+				   .places = CH_VEC(struct place) };
+	struct ch_error *err;
+	int64_t offset = 0;
+	bool found = false;
+
+	err = find_place(&tcaches, &found, &offset);
+	glibc->tcache_basis = found ? "threads' TLS" : "content";
+	if (!err && found) {
+		err = take_from_tls(&tcaches, offset);
+		count_threads(glibc, offset);
+	} else if (!err && glibc->layout->tcache_count) {
+		err = scan_contents(&tcaches);
+	}
+	ch_vec_deinit(&tcaches.places);
+	if (!err)
+		settle(glibc);
+	return err;
+}
