@@ -211,11 +211,29 @@ static struct ch_error *take_chain(struct glibc *glibc, size_t index)
 	return NULL;
 }
 
+/* The next address at or above at that may be a heap's: one the core holds, as
+ * what it does not hold may be as large as the address space. */
+static uint64_t next_heap(const struct ch_core *core, uint64_t at, uint64_t end)
+{
+	const struct ch_segment *segment;
+
+	for (at = ch_align_up(at, HEAP_ALIGN_MIN); at < end;
+	     at = ch_align_up(segment->end, HEAP_ALIGN_MIN)) {
+		segment = ch_core_segment_at(core, at);
+		if (!segment)
+			return end;
+		if (at < segment->present_end)
+			return at;
+	}
+	return end;
+}
+
 /* Call fn for each aligned address in memory that could be an arena's heap. */
 static struct ch_error *each_heap(struct glibc *glibc,
 				  struct ch_error *(*fn)(struct glibc *, uint64_t,
 							 const struct heap_info *))
 {
+	const struct ch_core *core = glibc->env.core;
 	const struct ch_region *regions;
 	struct heap_info info;
 	struct ch_error *err;
@@ -226,9 +244,9 @@ static struct ch_error *each_heap(struct glibc *glibc,
 	for (i = 0; i < count; i++) {
 		if (!glibc_is_candidate(&regions[i]) || !regions[i].in_core_bytes)
 			continue;
-		for (at = ch_align_up(regions[i].start, HEAP_ALIGN_MIN); at < regions[i].end;
-		     at += HEAP_ALIGN_MIN) {
-			if (!read_heap_info(glibc->env.core, at, &info))
+		for (at = next_heap(core, regions[i].start, regions[i].end); at < regions[i].end;
+		     at = next_heap(core, at + 1, regions[i].end)) {
+			if (!read_heap_info(core, at, &info))
 				continue;
 			err = fn(glibc, at, &info);
 			if (err)
