@@ -11,9 +11,13 @@
 #include "util/vec.h"
 
 /* A core of 100,000 threads has some 600,000 notes; more is an attack. */
-#define NOTES_MAX      (1U << 20)
-#define THREADS_MAX    (1U << 17)
-#define FILE_MAPS_MAX  (1U << 20)
+#define NOTES_MAX     (1U << 20)
+#define THREADS_MAX   (1U << 17)
+#define FILE_MAPS_MAX (1U << 20)
+/* The kernel's vm.max_map_count is 65,530 unless raised. */
+#define PHDRS_MAX (1U << 21)
+/* Owner names are "CORE", "LINUX", "GDB"; more of a name is an attack. */
+#define NOTE_NAME_MAX  64
 #define NOTE_NAMES_MAX 64
 
 struct ch_overlay {
@@ -48,6 +52,8 @@ struct ch_core {
 	struct ch_vec note_names;
 	/* Evidence for the producer, gathered while reading. */
 	bool has_gdb_note;
+	/* Bytes of PT_NOTE segments read so far. */
+	uint64_t notes_bytes;
 	uint64_t load_align_max;
 };
 

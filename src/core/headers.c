@@ -261,6 +261,13 @@ struct ch_error *chp_core_read_phdrs(struct ch_core *core)
 		core->stats.expected_file_bytes =
 			ch_max(core->stats.expected_file_bytes, table_end);
 	for (i = 0; i < count; i++) {
+		if (i == PHDRS_MAX) {
+			chp_context_finding(core->ctx, CH_SEVERITY_INCOMPLETE, "too-many-segments",
+					    "more than %u program headers (%llu); the rest was "
+					    "left out",
+					    PHDRS_MAX, (unsigned long long)count);
+			break;
+		}
 		if (!read_phdr(core, i, &phdr)) {
 			chp_context_finding(core->ctx, CH_SEVERITY_INCOMPLETE, "headers-truncated",
 					    "the file ends inside the program headers: %llu of "

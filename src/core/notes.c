@@ -127,6 +127,10 @@ static struct ch_error *add_file_map(struct ch_core *core, const uint8_t *row, u
 	struct ch_file_map map = { .start = ch_get64(row), .end = ch_get64(row + 8), .path = path };
 	struct ch_file_map *slot;
 
+	if (core->file_maps.count >= FILE_MAPS_MAX) {
+		damaged(core, "NT_FILE names too many mappings; the rest was left out");
+		return NULL;
+	}
 	if (map.start >= map.end || !ch_mul(ch_get64(row + 16), page_bytes, &map.off)) {
 		damaged(core, "NT_FILE names an impossible mapping, which was left out");
 		return NULL;
@@ -155,7 +159,7 @@ static struct ch_error *take_file(struct ch_core *core, const struct raw_note *n
 	count = ch_get64(note->desc);
 	page_bytes = ch_get64(note->desc + 8);
 	/* a row takes 24 bytes and its path at least one */
-	if (count > (note->len - 16) / 25 || count > FILE_MAPS_MAX) {
+	if (count > (note->len - 16) / 25) {
 		damaged(core, "the NT_FILE note claims more rows than it holds; mapped files are "
 			      "not named");
 		return NULL;
@@ -204,7 +208,8 @@ static const struct note_reader *find_reader(const struct raw_note *note)
 /* Escaped owner name, each stored once. */
 static const char *intern_name(struct ch_core *core, const struct raw_note *note)
 {
-	char *name = chp_text_escape(note->name_len ? note->name : "", note->name_len);
+	char *name = chp_text_escape(note->name_len ? note->name : "",
+				     ch_min(note->name_len, NOTE_NAME_MAX));
 	char **slot;
 	size_t i;
 
@@ -277,6 +282,12 @@ struct ch_error *chp_core_read_notes(struct ch_core *core, uint64_t off, uint64_
 	if (off >= core->stats.file_bytes)
 		return NULL;
 	len = ch_min(len, core->stats.file_bytes - off);
+	/* Segments that share their bytes would be read again and again. */
+	if (core->notes_bytes > core->stats.file_bytes - len) {
+		damaged(core, "the segments of notes overlap; the rest of them was left out");
+		return NULL;
+	}
+	core->notes_bytes += len;
 	p = core->data + off;
 	/* gABI: 8 when p_align is 8; cores in the wild have 4, 1 and 0. */
 	align = align == 8 ? 8 : 4;
