@@ -186,6 +186,15 @@ CH_PUBLIC bool ch_sym_by_name(struct ch_sym *sym, const struct ch_module *module
 			      struct ch_symbol *ret);
 
 /**
+ * A symbol that a module exports, found through its hash table in target memory
+ * (DT_GNU_HASH): as cheap as the dynamic linker's own look-up, without opening
+ * symbol tables. False when it has none, or the table is not at hand. ret->name
+ * is the name given.
+ */
+CH_PUBLIC bool ch_sym_exported(const struct ch_sym *sym, const struct ch_module *module,
+			       const char *name, struct ch_symbol *ret);
+
+/**
  * Unwind one thread: index as in ch_core_threads(). Up to max frames are
  * written to frames; *count_ret frames are valid, also on failure of a deeper
  * step (why in *end_ret: "end of stack", "no unwind data for libx.so",

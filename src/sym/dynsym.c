@@ -8,6 +8,8 @@
 #define SYMBOLS_MAX   (1U << 20)
 #define STRINGS_MAX   (64ULL << 20)
 #define BATCH_SYMBOLS 128
+/* Symbols of one bucket that are looked at. */
+#define CHAIN_MAX 4096
 
 /* What the dynamic section says, as target addresses. */
 struct dynamic {
@@ -141,4 +143,76 @@ void chp_dynsym_visit(struct ch_sym *sym, const struct ch_module *module,
 			    !visit(extra, strings + batch[k].st_name, &batch[k]))
 				return;
 	}
+}
+
+static uint32_t gnu_hash_of(const char *name)
+{
+	uint32_t hash = 5381;
+
+	for (; *name; name++)
+		hash = hash * 33 + (uint8_t)*name;
+	return hash;
+}
+
+/* Whether symbol number index is a definition of name. */
+static bool is_definition(const struct ch_core *core, const struct dynamic *dynamic, uint32_t index,
+			  const char *name, Elf64_Sym *ret)
+{
+	size_t len = strlen(name) + 1;
+	char text[128];
+
+	return len <= sizeof(text) &&
+	       ch_core_try_read(core, dynamic->symbols + 24ULL * index, ret, sizeof(*ret)) &&
+	       ret->st_shndx != SHN_UNDEF &&
+	       ch_core_try_read(core, dynamic->strings + ret->st_name, text, len) &&
+	       memcmp(text, name, len) == 0;
+}
+
+/* Number of the first symbol of name's bucket: the bloom filter says at once of
+ * most names that they are not there. 0: none. */
+static uint32_t first_in_bucket(const struct ch_core *core, uint64_t addr, const uint32_t head[4],
+				uint32_t hash)
+{
+	uint64_t filter, word = hash / 64 % head[2];
+	uint32_t index;
+
+	if (!ch_core_read_u64(core, addr + 16 + 8 * word, &filter) || !(filter >> hash % 64 & 1) ||
+	    !(filter >> (hash >> head[3] % 32) % 64 & 1) ||
+	    !ch_core_read_u32(core, addr + 16 + 8ULL * head[2] + 4ULL * (hash % head[0]), &index))
+		return 0;
+	return index < head[1] ? 0 : index;
+}
+
+bool ch_sym_exported(const struct ch_sym *sym, const struct ch_module *module, const char *name,
+		     struct ch_symbol *ret)
+{
+	const struct ch_module_extra *extra = chp_module_extra(sym, module);
+	const Elf64_Phdr *phdr =
+		extra->has_image ? chp_image_phdr(&extra->image, PT_DYNAMIC) : NULL;
+	uint32_t head[4], index, hash = gnu_hash_of(name), entry, i;
+	struct dynamic dynamic = { 0 };
+	uint64_t chains;
+	Elf64_Sym symbol;
+
+	if (!phdr || !read_dynamic(sym->core, module, phdr, &dynamic) || !dynamic.gnu_hash ||
+	    !ch_core_try_read(sym->core, dynamic.gnu_hash, head, sizeof(head)) || !head[0] ||
+	    !head[2])
+		return false;
+	index = first_in_bucket(sym->core, dynamic.gnu_hash, head, hash);
+	chains = dynamic.gnu_hash + 16 + 8ULL * head[2] + 4ULL * head[0];
+	for (i = 0; index && i < CHAIN_MAX; i++, index++) {
+		if (!ch_core_read_u32(sym->core, chains + 4ULL * (index - head[1]), &entry))
+			return false;
+		if ((entry | 1) == (hash | 1) &&
+		    is_definition(sym->core, &dynamic, index, name, &symbol)) {
+			*ret = (struct ch_symbol){ .name = name,
+						   .addr = symbol.st_value + module->bias,
+						   .size_bytes = symbol.st_size,
+						   .module = module };
+			return true;
+		}
+		if (entry & 1)
+			return false;
+	}
+	return false;
 }
