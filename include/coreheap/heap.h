@@ -195,6 +195,9 @@ struct ch_runtime {
 	const char *evidence;
 	/** Whether it was opened and takes part. */
 	bool open;
+	/** Nobody can walk it yet: where it is present it is named, and its blocks
+	 * are not counted. */
+	bool named_only;
 };
 
 /** Called with n objects of one span, ascending. Non-NULL stops the walk. */
@@ -209,6 +212,14 @@ typedef struct ch_error *(*ch_objects_fn)(void *arg, const struct ch_object *obj
 CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_heaps_open(struct ch_core *core, struct ch_sym *sym,
 						       struct ch_map *map, struct ch_heaps **ret);
 CH_PUBLIC void ch_heaps_close(struct ch_heaps *heaps);
+
+/**
+ * Only ask every walker whether its allocator or runtime is here: of what is
+ * returned nothing but ch_heaps_runtimes() is filled. Close it all the same.
+ * Errors: NOMEM, STOP.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_heaps_probe(struct ch_core *core, struct ch_sym *sym,
+							struct ch_map *map, struct ch_heaps **ret);
 
 /** What each walker said, in the order of the registry. */
 CH_PUBLIC const struct ch_runtime *ch_heaps_runtimes(const struct ch_heaps *heaps,
@@ -262,6 +273,9 @@ CH_PUBLIC enum ch_type_kind ch_object_kind(const struct ch_object *object);
  */
 CH_PUBLIC bool ch_heaps_object_at(struct ch_heaps *heaps, uint64_t addr, struct ch_object *ret);
 
+/** "walked", "not walked yet", "not readable" (it is here, but could not be
+ * opened) or "not found". Static. */
+CH_PUBLIC const char *ch_runtime_status(const struct ch_runtime *runtime);
 CH_PUBLIC const char *ch_object_state_name(enum ch_object_state state);
 CH_PUBLIC const char *ch_type_kind_name(enum ch_type_kind kind);
 

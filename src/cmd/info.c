@@ -5,6 +5,7 @@
 #include "report/info.h"
 
 #include "cmd/cmd.h"
+#include "heap/signs.h"
 #include "util/cleanup.h"
 #include "util/vec.h"
 
@@ -116,34 +117,64 @@ static struct ch_error *gather_auxv(const struct ch_core *core, struct gathered 
 	return NULL;
 }
 
-/* Whether name is prefix, or goes on with a version: "libc.so.6", "libc-2.31.so". */
-static bool has_stem(const char *name, const char *stem)
+/* What the walker of that name says; NULL when there is none. */
+static const struct ch_runtime *find_probe(const struct ch_heaps *heaps, const char *walker)
 {
-	size_t len = strlen(stem);
+	const struct ch_runtime *runtimes;
+	size_t count, i;
 
-	return strncmp(name, stem, len) == 0 &&
-	       (name[len] == '\0' || strchr(".-_0123456789", name[len]) != NULL);
+	runtimes = ch_heaps_runtimes(heaps, &count);
+	for (i = 0; walker && i < count; i++)
+		if (strcmp(runtimes[i].name, walker) == 0)
+			return &runtimes[i];
+	return NULL;
 }
 
-static struct ch_error *gather_runtimes(const struct ch_core *core, struct gathered *g)
+/* What no file's name gives away: linked in statically, or under another name. */
+static struct ch_error *gather_probes(const struct ch_heaps *heaps, struct gathered *g)
+{
+	const struct ch_runtime *runtimes;
+	struct ch_info_runtime *row;
+	size_t count, i, k;
+
+	runtimes = ch_heaps_runtimes(heaps, &count);
+	for (i = 0; i < count; i++) {
+		for (k = 0; k < g->runtimes.count; k++)
+			if (CH_VEC_AT(&g->runtimes, struct ch_info_runtime, k)->probe ==
+			    &runtimes[i])
+				break;
+		if (k < g->runtimes.count || !runtimes[i].score)
+			continue;
+		row = ch_vec_push(&g->runtimes);
+		if (!row)
+			return &ch_enomem;
+		*row = (struct ch_info_runtime){ .name = runtimes[i].name,
+						 .kind = "allocator",
+						 .probe = &runtimes[i] };
+	}
+	return NULL;
+}
+
+static struct ch_error *gather_runtimes(const struct ch_core *core, const struct ch_heaps *heaps,
+					struct gathered *g)
 {
 	static const struct {
-		const char *stem, *name, *kind;
+		const char *stem, *name, *kind, *walker;
 	} rows[] = {
-		{ "libc", "glibc malloc", "allocator" },
-		{ "ld-musl", "musl malloc", "allocator" },
-		{ "libjemalloc", "jemalloc", "allocator" },
-		{ "libtcmalloc", "tcmalloc", "allocator" },
-		{ "libmimalloc", "mimalloc", "allocator" },
-		{ "libcoreclr", ".NET", "runtime" },
-		{ "libjvm", "HotSpot JVM", "runtime" },
-		{ "libpython", "CPython", "runtime" },
-		{ "python3", "CPython", "runtime" },
-		{ "libnode", "Node.js (V8)", "runtime" },
-		{ "node", "Node.js (V8)", "runtime" },
-		{ "libruby", "Ruby", "runtime" },
-		{ "libperl", "Perl", "runtime" },
-		{ "libmonosgen", "Mono", "runtime" },
+		{ "libc", "glibc malloc", "allocator", "glibc" },
+		{ "ld-musl", "musl malloc", "allocator", "mallocng" },
+		{ "libjemalloc", "jemalloc", "allocator", "jemalloc" },
+		{ "libtcmalloc", "tcmalloc", "allocator", "gperftools_tcmalloc" },
+		{ "libmimalloc", "mimalloc", "allocator", "mimalloc" },
+		{ "libcoreclr", ".NET", "runtime", "coreclr" },
+		{ "libjvm", "HotSpot JVM", "runtime", NULL },
+		{ "libpython", "CPython", "runtime", NULL },
+		{ "python3", "CPython", "runtime", NULL },
+		{ "libnode", "Node.js (V8)", "runtime", NULL },
+		{ "node", "Node.js (V8)", "runtime", NULL },
+		{ "libruby", "Ruby", "runtime", NULL },
+		{ "libperl", "Perl", "runtime", NULL },
+		{ "libmonosgen", "Mono", "runtime", NULL },
 	};
 	const struct ch_file_map *maps;
 	struct ch_info_runtime *row;
@@ -156,7 +187,7 @@ static struct ch_error *gather_runtimes(const struct ch_core *core, struct gathe
 			continue;
 		slash = strrchr(maps[i].path, '/');
 		name = slash ? slash + 1 : maps[i].path;
-		for (r = 0; r < CH_COUNT_OF(rows) && !has_stem(name, rows[r].stem); r++)
+		for (r = 0; r < CH_COUNT_OF(rows) && !chp_has_stem(name, rows[r].stem); r++)
 			;
 		if (r == CH_COUNT_OF(rows) || g->runtimes.count == ROWS_MAX)
 			continue;
@@ -169,9 +200,10 @@ static struct ch_error *gather_runtimes(const struct ch_core *core, struct gathe
 		row = ch_vec_push(&g->runtimes);
 		if (!row)
 			return &ch_enomem;
-		*row = (struct ch_info_runtime){ rows[r].name, rows[r].kind, maps[i].path };
+		*row = (struct ch_info_runtime){ rows[r].name, rows[r].kind, maps[i].path,
+						 find_probe(heaps, rows[r].walker) };
 	}
-	return NULL;
+	return gather_probes(heaps, g);
 }
 
 static void find_modules(struct ch_sym *sym, struct ch_info *info)
@@ -193,16 +225,22 @@ static struct ch_error *run(struct ch_cmd_env *env)
 			      CH_VEC(struct ch_info_runtime) };
 	struct ch_info info = { .exe = NULL };
 	struct ch_error *err;
+	struct ch_heaps *heaps = NULL;
+	struct ch_map *map = NULL;
 	struct ch_sym *sym;
 	size_t count;
 
 	err = ch_session_sym(env->session, &sym);
 	if (!err)
+		err = ch_map_create(ch_session_core(env->session), sym, &map);
+	if (!err)
+		err = ch_heaps_probe(ch_session_core(env->session), sym, map, &heaps);
+	if (!err)
 		err = gather_notes(core, &g);
 	if (!err)
 		err = gather_auxv(core, &g);
 	if (!err)
-		err = gather_runtimes(core, &g);
+		err = gather_runtimes(core, heaps, &g);
 	if (!err) {
 		chp_death_find(core, &info.death);
 		find_modules(sym, &info);
@@ -221,6 +259,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	ch_vec_deinit(&g.notes);
 	ch_vec_deinit(&g.auxv);
 	ch_vec_deinit(&g.runtimes);
+	ch_heaps_close(heaps);
+	ch_map_destroy(map);
 	return err;
 }
 

@@ -182,6 +182,19 @@ static struct ch_error *suspect_type(struct ch_summary *summary)
 			   stat->sample_addr);
 }
 
+/* Whom memory may belong to that nobody claims. */
+static const char *whose_memory(const struct ch_heaps *heaps)
+{
+	const struct ch_runtime *runtimes;
+	size_t count, i;
+
+	runtimes = ch_heaps_runtimes(heaps, &count);
+	for (i = 0; i < count; i++)
+		if (runtimes[i].score && !runtimes[i].open)
+			return "no heap that was walked; an allocator named above was not";
+	return "no known allocator";
+}
+
 static struct ch_error *find_suspects(struct ch_summary *summary)
 {
 	const struct ch_verdict_input *input = &summary->input;
@@ -200,9 +213,10 @@ static struct ch_error *find_suspects(struct ch_summary *summary)
 				  chp_bytes_text(input->files_bytes, bytes));
 	if (!err && is_suspect(input->unattributed_bytes, summary->verdict.total_bytes))
 		err = add_suspect(summary, "unattributed", input->unattributed_bytes, 0,
-				  "%s of anonymous memory belongs to no known allocator: see "
-				  "coreheap address --regions",
-				  chp_bytes_text(input->unattributed_bytes, bytes));
+				  "%s of anonymous memory belongs to %s: see coreheap address "
+				  "--regions",
+				  chp_bytes_text(input->unattributed_bytes, bytes),
+				  whose_memory(summary->heaps));
 	return err;
 }
 
@@ -237,7 +251,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		err = pick_types(&summary);
 	if (err)
 		return err;
-	if (!chp_heaps_any(summary.heaps))
+	if (!chp_heaps_present(summary.heaps))
 		chp_context_finding(ch_session_context(env->session), CH_SEVERITY_INCOMPLETE,
 				    "no-allocator",
 				    "no known allocator was found: what the heap holds is not "

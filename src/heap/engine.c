@@ -35,6 +35,7 @@ static struct ch_error *probe_all(struct ch_heaps *heaps, const struct ch_walker
 			return &ch_enomem;
 		runtime->name = (*walkers)->name;
 		runtime->score = probe.score;
+		runtime->named_only = !(*walkers)->open;
 		err = set_evidence(runtime, probe.evidence);
 		if (err)
 			return err;
@@ -88,6 +89,14 @@ static struct ch_error *open_failed(struct ch_heaps *heaps, struct ch_runtime *r
 	return failure;
 }
 
+/* An allocator that is here and nobody can walk: never to be taken for an empty heap. */
+static void name_only(struct ch_heaps *heaps, const struct ch_runtime *runtime)
+{
+	chp_context_finding(heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "allocator-not-walked",
+			    "%s is recognised, but not walked yet: its blocks are not counted (%s)",
+			    runtime->name, runtime->evidence);
+}
+
 static struct ch_error *open_walker(struct ch_heaps *heaps, const struct ch_walker *walker,
 				    uint32_t index)
 {
@@ -96,6 +105,10 @@ static struct ch_error *open_walker(struct ch_heaps *heaps, const struct ch_walk
 	struct ch_error *err;
 	void *state = NULL;
 
+	if (!walker->open) {
+		name_only(heaps, runtime);
+		return NULL;
+	}
 	err = walker->open(&heaps->env, &state);
 	if (err)
 		return open_failed(heaps, runtime, err);
@@ -172,8 +185,9 @@ static struct ch_error *claim_all(struct ch_heaps *heaps)
 	return NULL;
 }
 
-struct ch_error *chp_heaps_open_with(const struct ch_walker *const *walkers, struct ch_core *core,
-				     struct ch_sym *sym, struct ch_map *map, struct ch_heaps **ret)
+/* Heaps of which only the runtimes are known. */
+static struct ch_error *probe_heaps(const struct ch_walker *const *walkers, struct ch_core *core,
+				    struct ch_sym *sym, struct ch_map *map, struct ch_heaps **ret)
 {
 	struct ch_heaps *heaps = calloc(1, sizeof(*heaps));
 	struct ch_error *err;
@@ -192,8 +206,30 @@ struct ch_error *chp_heaps_open_with(const struct ch_walker *const *walkers, str
 	heaps->gaps = CH_VEC(struct ch_gaps);
 	heaps->types = CH_VEC(struct ch_type_stat);
 	err = probe_all(heaps, walkers);
-	if (!err)
-		err = open_present(heaps, walkers);
+	if (err) {
+		ch_heaps_close(heaps);
+		return err;
+	}
+	*ret = heaps;
+	return NULL;
+}
+
+struct ch_error *ch_heaps_probe(struct ch_core *core, struct ch_sym *sym, struct ch_map *map,
+				struct ch_heaps **ret)
+{
+	return probe_heaps(chp_walkers, core, sym, map, ret);
+}
+
+struct ch_error *chp_heaps_open_with(const struct ch_walker *const *walkers, struct ch_core *core,
+				     struct ch_sym *sym, struct ch_map *map, struct ch_heaps **ret)
+{
+	struct ch_heaps *heaps;
+	struct ch_error *err;
+
+	err = probe_heaps(walkers, core, sym, map, &heaps);
+	if (err)
+		return err;
+	err = open_present(heaps, walkers);
 	if (!err)
 		err = chp_spans_collect(heaps);
 	if (!err)
@@ -341,6 +377,15 @@ uint64_t ch_object_type_id(const struct ch_object *object)
 enum ch_type_kind ch_object_kind(const struct ch_object *object)
 {
 	return chp_object_kind(object);
+}
+
+const char *ch_runtime_status(const struct ch_runtime *runtime)
+{
+	if (runtime->open)
+		return "walked";
+	if (!runtime->score)
+		return "not found";
+	return runtime->named_only ? "not walked yet" : "not readable";
 }
 
 const char *ch_object_state_name(enum ch_object_state state)

@@ -102,7 +102,8 @@ struct ch_walker {
 	/** Cheap look: fill ret. Errors: NOMEM only. Required. */
 	struct ch_error *(*probe)(const struct ch_heap_env *env, struct ch_probe *ret);
 	/** Build the state; called only if probe scored above 0. Errors: NOMEM,
-	 * STOP, CORRUPT, ABSENT, UNSUPPORTED with a message for people. Required. */
+	 * STOP, CORRUPT, ABSENT, UNSUPPORTED with a message for people. NULL: what
+	 * probe finds is named and not walked; all below are NULL, too. */
 	struct ch_error *(*open)(const struct ch_heap_env *env, void **state_ret);
 	/** Free the state; called once for each successful open. Required. */
 	void (*close)(void *state);

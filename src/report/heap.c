@@ -23,21 +23,53 @@ bool chp_heaps_any(const struct ch_heaps *heaps)
 	return false;
 }
 
-void chp_report_no_heap(const struct ch_report *report, const struct ch_heaps *heaps)
+bool chp_heaps_present(const struct ch_heaps *heaps)
 {
 	const struct ch_runtime *runtimes;
 	size_t count, i;
 
-	chp_context_finding(ch_session_context(report->session), CH_SEVERITY_INCOMPLETE,
-			    "no-allocator",
-			    "no known allocator was found: what the heap holds is not known");
-	if (report->format != CH_FORMAT_TEXT)
-		return;
-	fputs("no known allocator found; looked for:\n", report->out);
 	runtimes = ch_heaps_runtimes(heaps, &count);
 	for (i = 0; i < count; i++)
-		fprintf(report->out, "  %s: %s\n", runtimes[i].name,
-			runtimes[i].evidence[0] ? runtimes[i].evidence : "no sign of it");
+		if (runtimes[i].score)
+			return true;
+	return false;
+}
+
+/* One line a walker that found something, or that found nothing. */
+static void list_runtimes(const struct ch_report *report, const struct ch_heaps *heaps,
+			  bool present)
+{
+	const struct ch_runtime *runtimes;
+	size_t count, i;
+
+	runtimes = ch_heaps_runtimes(heaps, &count);
+	for (i = 0; i < count; i++)
+		if ((runtimes[i].score > 0) == present)
+			fprintf(report->out, "  %s%s%s: %s\n", runtimes[i].name,
+				present ? ", " : "", present ? ch_runtime_status(&runtimes[i]) : "",
+				runtimes[i].evidence[0] ? runtimes[i].evidence : "no sign of it");
+}
+
+void chp_report_no_heap(const struct ch_report *report, const struct ch_heaps *heaps)
+{
+	bool present = chp_heaps_present(heaps);
+
+	/* What is present and not walked has its own finding already. */
+	if (!present)
+		chp_context_finding(ch_session_context(report->session), CH_SEVERITY_INCOMPLETE,
+				    "no-allocator",
+				    "no known allocator was found: what the heap holds is not "
+				    "known");
+	if (report->format != CH_FORMAT_TEXT)
+		return;
+	if (present) {
+		fputs("no heap could be walked, so no block is counted; found:\n", report->out);
+		list_runtimes(report, heaps, true);
+		fputs("looked for, but not found:\n", report->out);
+	} else {
+		fputs("no known allocator found; looked for:\n", report->out);
+	}
+	list_runtimes(report, heaps, false);
 }
 
 const char *chp_object_place(const struct ch_object *object)
@@ -82,11 +114,12 @@ json_t *chp_json_runtimes(const struct ch_heaps *heaps)
 	runtimes = ch_heaps_runtimes(heaps, &count);
 	for (i = 0; i < count; i++) {
 		facts = ch_heaps_facts(heaps, i, &facts_count);
-		chp_json_append_take(&array, json_pack("{s:s, s:o, s:o, s:b, s:o}", "name",
+		chp_json_append_take(&array, json_pack("{s:s, s:o, s:o, s:b, s:s, s:o}", "name",
 						       runtimes[i].name, "score",
 						       chp_json_uint(runtimes[i].score), "evidence",
 						       chp_json_text(runtimes[i].evidence), "open",
-						       (int)runtimes[i].open, "facts",
+						       (int)runtimes[i].open, "status",
+						       ch_runtime_status(&runtimes[i]), "facts",
 						       json_facts(facts, facts_count)));
 	}
 	return array;
@@ -206,9 +239,14 @@ static void print_runtimes(const struct ch_report *report, const struct ch_heaps
 
 	runtimes = ch_heaps_runtimes(heaps, &count);
 	for (i = 0; i < count; i++) {
-		if (!runtimes[i].open)
+		if (!runtimes[i].score)
 			continue;
-		chp_report_field(report, runtimes[i].name, "%s", runtimes[i].evidence);
+		if (runtimes[i].open)
+			chp_report_field(report, runtimes[i].name, "%s", runtimes[i].evidence);
+		else
+			chp_report_field(report, runtimes[i].name,
+					 "%s: its blocks are not counted; %s",
+					 ch_runtime_status(&runtimes[i]), runtimes[i].evidence);
 		facts = ch_heaps_facts(heaps, i, &facts_count);
 		for (k = 0; k < facts_count; k++)
 			if (facts[k].text)

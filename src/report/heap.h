@@ -43,11 +43,14 @@ struct ch_objects_result {
 CH_MUST_CHECK struct ch_error *ch_report_objects(const struct ch_report *report,
 						 const struct ch_objects_result *result);
 
-/** Say that no allocator is known here, and what was looked for; a finding. */
+/** Say that no heap was walked, what is here all the same, and what was looked for;
+ * a finding when nothing is here. */
 void chp_report_no_heap(const struct ch_report *report, const struct ch_heaps *heaps);
 /** Whether a walker was opened. */
 bool chp_heaps_any(const struct ch_heaps *heaps);
-/** {name, score, evidence, open, facts{}} of each walker that looked. */
+/** Whether a walker found its allocator or runtime, opened or not. */
+bool chp_heaps_present(const struct ch_heaps *heaps);
+/** {name, score, evidence, open, status, facts{}} of each walker that looked. */
 json_t *chp_json_runtimes(const struct ch_heaps *heaps);
 /** Where an object is kept ("thread cache", "top" ...), or NULL. */
 const char *chp_object_place(const struct ch_object *object);

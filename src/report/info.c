@@ -65,17 +65,33 @@ static json_t *json_auxv(const struct ch_info *info)
 	return array;
 }
 
+const char *chp_info_status(const struct ch_info_runtime *runtime)
+{
+	const struct ch_runtime *probe = runtime->probe;
+
+	if (probe && !probe->score)
+		return "mapped, not in use";
+	return probe && !probe->named_only ? "walked" : "not walked yet";
+}
+
+/* The path of a file, or what a walker saw where no file gives it away. */
+static const char *evidence_of(const struct ch_info_runtime *runtime)
+{
+	return runtime->file ? runtime->file : runtime->probe->evidence;
+}
+
 static json_t *json_runtimes(const struct ch_info *info)
 {
 	json_t *array = json_array();
 	size_t i;
 
 	for (i = 0; i < info->runtimes_count; i++)
-		chp_json_append_take(&array, json_pack("{s:s, s:s, s:o, s:s}", "name",
-						       info->runtimes[i].name, "kind",
-						       info->runtimes[i].kind, "evidence",
-						       chp_json_text(info->runtimes[i].file),
-						       "basis", "recorded"));
+		chp_json_append_take(
+			&array, json_pack("{s:s, s:s, s:s, s:o, s:s}", "name",
+					  info->runtimes[i].name, "kind", info->runtimes[i].kind,
+					  "status", chp_info_status(&info->runtimes[i]), "evidence",
+					  chp_json_text(evidence_of(&info->runtimes[i])), "basis",
+					  info->runtimes[i].file ? "recorded" : "derived"));
 	return array;
 }
 
@@ -147,16 +163,18 @@ static struct ch_error *print_runtimes(const struct ch_report *report, const str
 {
 	static const struct ch_column columns[] = { { "NAME", CH_CELL_TEXT },
 						    { "KIND", CH_CELL_TEXT },
-						    { "MAPPED FILE", CH_CELL_TEXT } };
+						    { "STATUS", CH_CELL_TEXT },
+						    { "EVIDENCE", CH_CELL_TEXT } };
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	struct ch_error *err = table ? NULL : &ch_enomem;
 	size_t i;
 
 	for (i = 0; !err && i < info->runtimes_count; i++)
-		err = chp_table_row(table,
-				    (struct ch_cell[]){ CH_CELL_STR(info->runtimes[i].name),
-							CH_CELL_STR(info->runtimes[i].kind),
-							CH_CELL_STR(info->runtimes[i].file) });
+		err = chp_table_row(
+			table, (struct ch_cell[]){ CH_CELL_STR(info->runtimes[i].name),
+						   CH_CELL_STR(info->runtimes[i].kind),
+						   CH_CELL_STR(chp_info_status(&info->runtimes[i])),
+						   CH_CELL_STR(evidence_of(&info->runtimes[i])) });
 	if (!err && info->runtimes_count) {
 		chp_report_heading(report, "Runtimes and allocators", false);
 		chp_table_print(table, report);

@@ -4,6 +4,8 @@
 #ifndef COREHEAP_REPORT_INFO_H
 #define COREHEAP_REPORT_INFO_H
 
+#include <coreheap/heap.h>
+
 #include "report/process.h"
 
 /** Notes of one owner and type. */
@@ -23,15 +25,20 @@ struct ch_info_auxv {
 	const char *name;
 };
 
-/** A runtime or allocator that a mapped file gives away. */
+/** A runtime or allocator that a mapped file or its walker gives away. */
 struct ch_info_runtime {
 	/** "glibc malloc", "coreclr". Static. */
 	const char *name;
 	/** "allocator" or "runtime". Static. */
 	const char *kind;
-	/** Path of the file. Borrowed from the core, unescaped. */
+	/** Path of the file. Borrowed from the core, unescaped. NULL: none. */
 	const char *file;
+	/** What its walker says of it; NULL: it has no walker yet. Borrowed. */
+	const struct ch_runtime *probe;
 };
+
+/** "walked", "mapped, not used" ... of a row. Static. */
+const char *chp_info_status(const struct ch_info_runtime *runtime);
 
 struct ch_info {
 	struct ch_death death;

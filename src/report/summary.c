@@ -104,18 +104,23 @@ static void print_heaps(const struct ch_report *report, const struct ch_summary 
 	runtimes = ch_heaps_runtimes(summary->heaps, &count);
 	list = ch_heaps_list(summary->heaps, &heaps_count);
 	for (i = 0; i < count; i++) {
-		if (!runtimes[i].open)
+		if (!runtimes[i].score)
 			continue;
 		for (n = 0, k = 0; k < heaps_count; k++)
 			n += list[k].walker == i;
-		snprintf(line, sizeof(line), "%s: %s heap%s (%.300s)", runtimes[i].name,
-			 chp_count_text(n, number), n == 1 ? "" : "s",
-			 runtimes[i].evidence ? runtimes[i].evidence : "");
+		if (runtimes[i].open)
+			snprintf(line, sizeof(line), "%s: %s heap%s (%.300s)", runtimes[i].name,
+				 chp_count_text(n, number), n == 1 ? "" : "s",
+				 runtimes[i].evidence);
+		else
+			snprintf(line, sizeof(line), "%s: %s, its blocks are not counted (%.300s)",
+				 runtimes[i].name, ch_runtime_status(&runtimes[i]),
+				 runtimes[i].evidence);
 		chp_report_wrapped(report, "heaps", line);
 	}
-	if (!chp_heaps_any(summary->heaps))
+	if (!chp_heaps_present(summary->heaps))
 		chp_report_field(report, "heaps", "no allocator or runtime was recognised");
-	else if (!summary->walked)
+	else if (!summary->walked && chp_heaps_any(summary->heaps))
 		chp_report_field(report, "heaps", "not walked to the end");
 }
 

@@ -246,6 +246,8 @@ START_TEST(open_of_a_foreign_core_fails_or_closes)
 
 	for (walker = chp_walkers; *walker; walker++) {
 		state = NULL;
+		if (!(*walker)->open)
+			continue;
 		err = (*walker)->open(&env, &state);
 		if (err)
 			ck_assert_ptr_nonnull(err->message);

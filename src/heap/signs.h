@@ -1,0 +1,63 @@
+/*
+ * signs.h - how an allocator or runtime gives itself away, as a table.
+ *
+ * For walkers: chp_signs_probe() answers probe() from a const struct ch_signs.
+ * Three kinds of evidence are looked for: a library by its file name; symbols
+ * that only this allocator defines, exported by any module or in the symbol
+ * table of the executable (it may be linked in statically); and its table of
+ * block sizes in writable data, which needs neither names nor files.
+ */
+#ifndef COREHEAP_HEAP_SIGNS_H
+#define COREHEAP_HEAP_SIGNS_H
+
+#include "heap/walker.h"
+
+/** A table of growing sizes in writable data of a module. */
+struct ch_size_table {
+	/** For people: "page queues of mimalloc 1, 2 or 3.0". */
+	const char *what;
+	/** Bytes of a number (4 or 8), and from one to the next. */
+	uint32_t width, stride;
+	/** The table is there before the first block, but each row has a pointer
+	 * this many bytes before its number, which is 0 until then. 0: no such
+	 * pointer, the numbers themselves are filled in at the first use. */
+	uint32_t pointer_before;
+	const uint32_t *sizes;
+	size_t sizes_count;
+	/** Project, version, file, name. */
+	const char *source;
+};
+
+struct ch_signs {
+	/** Starts of file names: "libjemalloc". Ended by NULL; NULL: none. */
+	const char *const *modules;
+	/** Symbols, each enough by itself. */
+	const char *const *symbols;
+	size_t symbols_count;
+	const struct ch_size_table *tables;
+	size_t tables_count;
+};
+
+/** Look for the signs and fill ret. Errors: none. */
+CH_MUST_CHECK struct ch_error *chp_signs_probe(const struct ch_heap_env *env,
+					       const struct ch_signs *signs, struct ch_probe *ret);
+
+/** A run of writable data of a module, as it lies in the core. */
+struct ch_data_run {
+	uint64_t addr;
+	const uint8_t *bytes;
+	size_t len;
+};
+
+/**
+ * The next run at or above *at in module's writable memory; moves *at behind it.
+ * Begin with module->start. False at the end. At most 64 MiB a module.
+ */
+bool chp_data_next(const struct ch_heap_env *env, const struct ch_module *module, uint64_t *at,
+		   struct ch_data_run *ret);
+
+/** Whether a file's name is stem, or goes on with a version or a suffix:
+ * "libc.so.6", "libc-2.31.so", "libtcmalloc_minimal.so.4". */
+bool chp_has_stem(const char *name, const char *stem);
+
+#endif /* COREHEAP_HEAP_SIGNS_H */
