@@ -75,7 +75,10 @@ class Core:
         """Areas to flip bytes in: (name, function to a file offset, commands)."""
         areas = [("ELF header", lambda r: r.randrange(64), COMMANDS),
                  ("program headers", lambda r: self.phoff + r.randrange(56 * self.phnum),
-                  COMMANDS)]
+                  COMMANDS),
+                 # p_offset, p_vaddr, p_filesz or p_memsz as a whole, or its highest bytes
+                 ("a program header's field", lambda r: self.phoff + 56 * r.randrange(self.phnum)
+                  + r.choice((8, 16, 32, 40)) + r.choice((0, 0, 4, 5, 6)), COMMANDS)]
         if self.notes:
             areas.append(("notes", self.in_notes, COMMANDS))
         if self.chunks:
@@ -220,7 +223,7 @@ def run(tap, cores, trials, seconds):
         outcome = (flip_all(core, trials, end_time, folder) if flips
                    else cut_all(core, end_time, folder))
         with lock:
-            report(tap, core, "%d flips" if flips else "cut at %d places", outcome)
+            report(tap, core, "%d rounds of flips" if flips else "cut at %d places", outcome)
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda job: task(*job), [(c, f) for c in cores for f in (False, True)]))

@@ -35,7 +35,7 @@ def main():
     cores = [unpacked(path, folder) for path in packed]
     for core in cores:
         damaging.check_control(tap, core)
-    damaging.run(tap, cores, trials=60, seconds=200)
+    damaging.run(tap, cores, trials=72, seconds=200)
     return tap.done()
 
 
