@@ -10,7 +10,8 @@ import truth  # noqa: E402
 from tap import Tap  # noqa: E402
 
 THREADS = 4
-VARIANTS = [[], ["one-thread"], ["two-heaps"]]
+VARIANTS = [[], ["one-thread"], ["two-heaps"], ["foreign-brk"], ["blocked-brk"], ["traps"],
+            ["one-thread", "foreign-brk"], ["one-thread", "blocked-brk"], ["one-thread", "traps"]]
 
 
 def check(tap, program, how, arguments):
