@@ -5,10 +5,11 @@
 #   make check TESTS='damage'    only the test programs of these names
 #   make check V=1               show the output of tests that pass, too
 #
-# CHECK_TIMEOUT is the longest one test program may run, in seconds, and
+# CHECK_TIMEOUT is the longest one test program may run, in seconds (more with
+# sanitisers), and
 # CHECK_JOBS how many run at a time.
 
-CHECK_TIMEOUT ?= 300
+CHECK_TIMEOUT ?= $(if $(SAN),900,300)
 CHECK_JOBS ?= $(shell nproc)
 TESTS ?=
 
