@@ -412,6 +412,10 @@ static struct ch_error *find_all(struct glibc *glibc)
 		if (!err && arena_at(glibc, 0)->is_main)
 			glibc_find_par(glibc, arena_at(glibc, 0)->addr);
 	}
+	if (!err && glibc->arenas.count && !arena_at(glibc, 0)->is_main)
+		chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-arena-absent",
+				    "the main arena is not in the core; the main heap and mmapped "
+				    "chunks cannot be told from other memory with certainty");
 	return err;
 }
 

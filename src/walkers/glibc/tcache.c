@@ -422,7 +422,8 @@ static struct ch_error *take_all(struct tcaches *tcaches, struct ch_vec *words)
 	return err;
 }
 
-static struct ch_error *take_from_tls(struct tcaches *tcaches, int64_t offset)
+/* absent_ret: a thread's TLS is not in the core. */
+static struct ch_error *take_from_tls(struct tcaches *tcaches, int64_t offset, bool *absent_ret)
 {
 	struct glibc *glibc = tcaches->glibc;
 	struct ch_vec words = CH_VEC(uint64_t);
@@ -433,8 +434,11 @@ static struct ch_error *take_from_tls(struct tcaches *tcaches, int64_t offset)
 
 	threads = ch_core_threads(glibc->env.core, &count);
 	for (i = 0; !err && i < count; i++) {
-		if (!threads[i].tls_base || !read_tls(glibc, &threads[i], offset, &word) ||
-		    !is_candidate(glibc, word))
+		if (!threads[i].tls_base || !read_tls(glibc, &threads[i], offset, &word)) {
+			*absent_ret = true;
+			continue;
+		}
+		if (!is_candidate(glibc, word))
 			continue;
 		slot = ch_vec_push(&words);
 		if (slot)
@@ -479,6 +483,17 @@ static void count_threads(struct glibc *glibc, int64_t tcache_offset)
 
 /* ---- without TLS ----------------------------------------------------------- */
 
+static bool is_taken(const struct glibc *glibc, uint64_t chunk)
+{
+	const struct glibc_cached *cached = glibc->cached.items;
+	size_t i;
+
+	for (i = 0; i < glibc->cached.count; i++)
+		if (cached[i].chunk == chunk && (cached[i].flags & CH_OBJECT_ALLOCATOR))
+			return true;
+	return false;
+}
+
 /* Look at all chunks of a piece: structures with blocks in them, and the
  * first chunk, which the first thread to use a heap makes (up to 2.42). */
 static struct ch_error *scan_piece(struct tcaches *tcaches, const struct glibc_piece *piece)
@@ -497,7 +512,7 @@ static struct ch_error *scan_piece(struct tcaches *tcaches, const struct glibc_p
 			return NULL;
 		if (!is_candidate(glibc, at + CHUNK_HEADER_BYTES) ||
 		    !is_tcache(glibc, at + CHUNK_HEADER_BYTES, &tcaches->left, &reading) ||
-		    (reading.good == 0 && at != piece->first))
+		    (reading.good == 0 && at != piece->first) || is_taken(glibc, at))
 			continue;
 		glibc->tcache = reading.layout;
 		glibc->tcache_proven |= reading.good > 0;
@@ -566,17 +581,17 @@ struct ch_error *glibc_find_tcaches(struct glibc *glibc)
 				   .left = LINKS_MAX,
 				   .places = CH_VEC(struct place) };
 	struct ch_error *err;
+	bool found = false, absent = false;
 	int64_t offset = 0;
-	bool found = false;
 
 	err = find_place(&tcaches, &found, &offset);
 	glibc->tcache_basis = found ? "threads' TLS" : "content";
 	if (!err && found) {
-		err = take_from_tls(&tcaches, offset);
+		err = take_from_tls(&tcaches, offset, &absent);
 		count_threads(glibc, offset);
-	} else if (!err && glibc->layout->tcache_count) {
-		err = scan_contents(&tcaches);
 	}
+	if (!err && (found ? absent : glibc->layout->tcache_count))
+		err = scan_contents(&tcaches);
 	ch_vec_deinit(&tcaches.places);
 	if (!err)
 		settle(glibc);
