@@ -181,8 +181,9 @@ CH_PUBLIC uint64_t ch_map_space_end(const struct ch_map *map);
 /** The [vsyscall] page as a region, or NULL when the core lists none. */
 CH_PUBLIC const struct ch_region *ch_map_vsyscall(const struct ch_map *map);
 
-/** Stack of a thread (index as in ch_core_threads()): region range that holds
- * its sp; false when sp points to no known region. */
+/** Stack that a thread (index as in ch_core_threads()) runs on, its guard not
+ * included; its sp lies below start after an overflow. False when it is not
+ * known, or the thread runs on a stack for signals or on a coroutine's. */
 CH_PUBLIC bool ch_map_thread_stack(struct ch_map *map, size_t thread_index, uint64_t *start_ret,
 				   uint64_t *end_ret);
 

@@ -19,6 +19,10 @@
  * static TLS lies between. */
 #define DESCRIPTOR_BYTES_MAX 16384
 #define SIZES_MAX            8
+/* Largest mapping taken for a stack because a stack pointer points into it,
+ * without a guard below, and where a guard would not have been written. */
+#define UNGUARDED_BYTES_MAX    (256ULL << 10)
+#define UNSEEN_GUARD_BYTES_MAX (16ULL << 20)
 
 struct stack {
 	/** Usable part, guard below it: guard_start == start when none. */
@@ -39,21 +43,25 @@ struct finder {
 	size_t sizes_count;
 };
 
-/* Whether three words of a thread's descriptor are its stack. */
-static bool is_stack(const struct ch_thread *thread, uint64_t block, uint64_t size, uint64_t guard)
+/* Whether three words of a thread's descriptor are its stack: the descriptor and
+ * static TLS lie at its end. The stack pointer may be elsewhere, on a stack for
+ * signals. */
+static bool is_stack(const struct finder *finder, uint64_t tls_base, uint64_t block, uint64_t size,
+		     uint64_t guard)
 {
 	uint64_t end;
 
 	return block && block % 16 == 0 && size >= 4096 && size <= STACK_BYTES_MAX &&
 	       ch_add(block, size, &end) && guard < size && guard % CH_PAGE_BYTES == 0 &&
-	       thread->sp >= block && thread->sp < end && thread->tls_base > block &&
-	       thread->tls_base <= end;
+	       tls_base > block && tls_base <= end &&
+	       end - tls_base <= DESCRIPTOR_BYTES_MAX + finder->tls_bytes;
 }
 
 /* Stack of a thread that glibc started, from its descriptor. */
-static bool find_pthread_stack(const struct ch_map *map, const struct ch_thread *thread,
+static bool find_pthread_stack(const struct finder *finder, const struct ch_thread *thread,
 			       struct stack *ret)
 {
+	const struct ch_map *map = finder->map;
 	uint64_t words[PTHREAD_BYTES_MAX / 8], base = thread->tls_base;
 	size_t i, count;
 
@@ -68,7 +76,7 @@ static bool find_pthread_stack(const struct ch_map *map, const struct ch_thread 
 		if (!ch_core_read_u64(map->core, base + count * 8, &words[count]))
 			break;
 	for (i = 0; i + 3 <= count; i++) {
-		if (!is_stack(thread, words[i], words[i + 1], words[i + 2]))
+		if (!is_stack(finder, thread->tls_base, words[i], words[i + 1], words[i + 2]))
 			continue;
 		ret->guard_start = words[i];
 		ret->start = words[i] + words[i + 2];
@@ -76,7 +84,7 @@ static bool find_pthread_stack(const struct ch_map *map, const struct ch_thread 
 		ret->basis = CH_BASIS_DERIVED;
 		/* glibc guards its own stacks (nptl/allocatestack.c, allocate_stack) */
 		ret->rank = words[i + 2] ? CH_RANK(CH_USAGE_STACK) : CH_RANK_PROGRAM_STACK;
-		return thread->sp >= ret->start || words[i + 2] == 0;
+		return true;
 	}
 	return false;
 }
@@ -162,6 +170,34 @@ static bool find_mapped_stack(const struct finder *finder, uint64_t addr, struct
 	return true;
 }
 
+/*
+ * The mapping that a stack pointer points into, if it looks like a stack: one
+ * with a guard, or a small one. A runtime keeps the stacks of its coroutines
+ * in its heap, and that is not a stack. createdump does not write guards.
+ */
+static bool find_guessed_stack(const struct finder *finder, uint64_t sp, struct stack *ret)
+{
+	bool guards = ch_core_producer(finder->map->core) != CH_PRODUCER_CREATEDUMP;
+	const struct ch_piece *piece = chp_map_piece_at(finder->map, sp);
+	struct stack stack;
+
+	if (!piece || piece->region.usage == CH_USAGE_HEAP ||
+	    !find_mapped_stack(finder, sp, &stack))
+		return false;
+	if (stack.guard_start == stack.start &&
+	    stack.end - stack.start > (guards ? UNGUARDED_BYTES_MAX : UNSEEN_GUARD_BYTES_MAX))
+		return false;
+	*ret = stack;
+	return true;
+}
+
+/* Whether a thread runs on a stack, or, after an overflow, right below it. */
+static bool is_on_stack(const struct ch_thread *thread, const struct stack *stack)
+{
+	return thread->sp < stack->end &&
+	       thread->sp >= stack->start - ch_min(stack->start, GUARD_BYTES_MAX);
+}
+
 /* The main thread's stack also holds what the kernel put there at exec. */
 static bool find_main_stack(const struct finder *finder, const struct ch_thread *thread,
 			    struct stack *ret)
@@ -174,7 +210,7 @@ static bool find_main_stack(const struct finder *finder, const struct ch_thread 
 		if (!ch_core_auxv(finder->map->core, types[i], &addr) ||
 		    !find_mapped_stack(finder, addr, ret))
 			continue;
-		if (thread && (thread->sp < ret->start || thread->sp >= ret->end))
+		if (thread && !is_on_stack(thread, ret))
 			return false;
 		ret->guard_start = ret->start;
 		ret->basis = CH_BASIS_DERIVED;
@@ -290,13 +326,15 @@ static struct ch_error *add_thread(struct finder *finder, const struct ch_thread
 	if (!range)
 		return &ch_enomem;
 	snprintf(owner, sizeof(owner), "thread %u", thread->tid);
-	if (find_pthread_stack(map, thread, &stack))
+	if (find_pthread_stack(finder, thread, &stack))
 		note_size(finder, &stack);
 	else if (!find_main_stack(finder, thread, &stack) &&
-		 !find_mapped_stack(finder, thread->sp, &stack))
+		 !find_guessed_stack(finder, thread->sp, &stack))
 		return claim_tls(map, thread, NULL, finder->tls_bytes);
-	range->start = stack.start;
-	range->end = stack.end;
+	if (is_on_stack(thread, &stack)) {
+		range->start = stack.start;
+		range->end = stack.end;
+	}
 	err = claim_stack(map, &stack, owner);
 	return err ? err : claim_tls(map, thread, &stack, finder->tls_bytes);
 }

@@ -367,6 +367,23 @@ START_TEST(files_join_by_offset)
 }
 END_TEST
 
+/* What can be written below the vdso is no [vvar]. */
+START_TEST(vdso_alone)
+{
+	static const uint64_t auxv[][2] = { { AT_SYSINFO_EHDR, 0x7fff0000 } };
+	struct corewriter *w = hc_writer();
+	struct heapcore hc;
+
+	cw_auxv(w, auxv, 1);
+	cw_load(w, 0x7ffef000, PAGE, PF_R | PF_W, NULL, PAGE);
+	cw_load(w, 0x7fff0000, 2 * PAGE, PF_R | PF_X, NULL, 2 * PAGE);
+	hc = hc_open_map_take(w);
+	ck_region(&hc, 0x7fff0000, 0x7fff0000, 0x7fff2000, CH_USAGE_VDSO, CH_STATE_COMMIT);
+	ck_region(&hc, 0x7ffef000, 0x7ffef000, 0x7fff0000, CH_USAGE_ANON, CH_STATE_COMMIT);
+	hc_close(&hc);
+}
+END_TEST
+
 START_TEST(vdso_and_vvar)
 {
 	static const uint64_t auxv[][2] = { { AT_SYSINFO_EHDR, 0x7fff0000 } };
@@ -459,6 +476,7 @@ START_TEST(cached_stacks)
 	bytes = calloc(1, STACK_SIZE);
 	ck_assert_ptr_nonnull(bytes);
 	put_descriptor(bytes, STACK_SIZE - PAGE - 0x100, third, STACK_SIZE, PAGE);
+	put_descriptor(bytes, STACK_SIZE - PAGE - 0x80, fourth, STACK_SIZE - PAGE, PAGE);
 	cw_load(w, fourth, PAGE, 0, NULL, 0);
 	cw_load(w, fourth + PAGE, STACK_SIZE - PAGE, PF_R | PF_W, bytes, STACK_SIZE - PAGE);
 	free(bytes);
@@ -497,6 +515,65 @@ START_TEST(heap_before_program_stack)
 	ck_region(&hc, heap + 0x2000, heap, heap + 4 * PAGE, CH_USAGE_HEAP, CH_STATE_COMMIT);
 	ck_assert(ch_map_thread_stack(hc.map, 0, &start, &end));
 	ck_assert_uint_eq(start, block);
+	must_close(&hc);
+	hc_close(&hc);
+}
+END_TEST
+
+/* The stack pointer is in the guard, or below what the main stack had grown to. */
+START_TEST(overflowed_stacks)
+{
+	static const uint64_t auxv[][2] = { { AT_RANDOM, 0x7ffd00020123 } };
+	struct corewriter *w = cw_create(EM_X86_64);
+	uint64_t start, end;
+	struct heapcore hc;
+
+	add_thread(w, 77, STACK + 0x10, STACK + STACK_SIZE - 0x700);
+	add_thread(w, 70, 0x7ffcfffff000, 0);
+	cw_prpsinfo(w, 70, 1, "x", "x");
+	cw_auxv(w, auxv, 1);
+	add_stack(w, STACK, 0);
+	cw_load(w, 0x7ffd00000000, 0x21000, PF_R | PF_W, NULL, 0x21000);
+	hc = hc_open_map_take(w);
+	ck_region(&hc, STACK, STACK, STACK + PAGE, CH_USAGE_GUARD, CH_STATE_RESERVE);
+	ck_assert_int_eq(at(&hc, STACK + PAGE)->usage, CH_USAGE_STACK);
+	ck_assert(ch_map_thread_stack(hc.map, 0, &start, &end));
+	ck_assert_uint_eq(start, STACK + PAGE);
+	ck_assert_str_eq(at(&hc, 0x7ffd00000000)->owner, "thread 70");
+	ck_assert(ch_map_thread_stack(hc.map, 1, &start, &end));
+	ck_assert_uint_eq(start, 0x7ffd00000000);
+	must_close(&hc);
+	hc_close(&hc);
+}
+END_TEST
+
+/* On a stack for signals: the thread keeps its own, the other is not guessed at
+ * when it is a large mapping without a guard. */
+START_TEST(stack_pointer_elsewhere)
+{
+	struct corewriter *w = cw_create(EM_X86_64);
+	uint64_t start, end, large = 0x10000000;
+	struct heapcore hc;
+
+	add_thread(w, 77, large + 0x1000, STACK + STACK_SIZE - 0x700);
+	add_thread(w, 78, large + 0x5000, 0);
+	add_thread(w, 79, 0x20001000, 0);
+	add_thread(w, 80, 0x30001000, 0);
+	add_stack(w, STACK, 0);
+	cw_load(w, large, 0x400000, PF_R | PF_W, NULL, 0);
+	cw_load(w, 0x20000000, 0x40000, PF_R | PF_W, NULL, 0x40000);
+	cw_load(w, 0x2ffff000, PAGE, 0, NULL, 0);
+	cw_load(w, 0x30000000, 0x4000000, PF_R | PF_W, NULL, 0);
+	hc = hc_open_map_take(w);
+	ck_assert_int_eq(at(&hc, STACK + PAGE)->usage, CH_USAGE_STACK);
+	ck_assert(!ch_map_thread_stack(hc.map, 0, &start, &end));
+	ck_assert_int_eq(at(&hc, large)->usage, CH_USAGE_UNDUMPED);
+	ck_assert(!ch_map_thread_stack(hc.map, 1, &start, &end));
+	/* small, or with a guard: a guess, and marked as one */
+	ck_region(&hc, 0x20001000, 0x20000000, 0x20040000, CH_USAGE_STACK, CH_STATE_COMMIT);
+	ck_assert_int_eq(at(&hc, 0x20001000)->basis, CH_BASIS_HEURISTIC);
+	ck_region(&hc, 0x30001000, 0x30000000, 0x34000000, CH_USAGE_STACK, CH_STATE_COMMIT);
+	ck_region(&hc, 0x2ffff000, 0x2ffff000, 0x30000000, CH_USAGE_GUARD, CH_STATE_RESERVE);
 	must_close(&hc);
 	hc_close(&hc);
 }
@@ -806,9 +883,12 @@ Suite *suite_map(void)
 	tcase_add_test(cases, bss_is_cut);
 	tcase_add_test(cases, files_join_by_offset);
 	tcase_add_test(cases, vdso_and_vvar);
+	tcase_add_test(cases, vdso_alone);
 	tcase_add_test(cases, thread_stack);
 	tcase_add_test(cases, cached_stacks);
 	tcase_add_test(cases, heap_before_program_stack);
+	tcase_add_test(cases, overflowed_stacks);
+	tcase_add_test(cases, stack_pointer_elsewhere);
 	tcase_add_test(cases, main_stack);
 	tcase_add_test(cases, many_claims_meet);
 	tcase_add_test(cases, claims_by_precedence);
