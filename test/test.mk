@@ -6,8 +6,7 @@
 #   make check V=1               show the output of tests that pass, too
 #
 # CHECK_TIMEOUT is the longest one test program may run, in seconds (more with
-# sanitisers), and
-# CHECK_JOBS how many run at a time.
+# sanitisers), and CHECK_JOBS how many run at a time.
 
 CHECK_TIMEOUT ?= $(if $(SAN),900,300)
 CHECK_JOBS ?= $(shell nproc)
@@ -46,7 +45,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(s
 
 # The flags of libraries are asked for again after they were installed.
 check: deps
-	@$(SUBMAKE) check-build
+	+@$(SUBMAKE) check-build
 	@$(MAKE) --no-print-directory check-run
 
 check-build: all $(B)/test/unit/unit fuzz-replay
@@ -63,10 +62,10 @@ check-run:
 		$(filter %/$(t) %/$(t).sh %/$(t).py,$(CHECK_PROGRAMS))),$(CHECK_PROGRAMS))
 
 demo: deps
-	@$(SUBMAKE) all
+	+@$(SUBMAKE) all
 	@CC='$(CC)' sh fixtures/leaky/demo.sh $(abspath $(B)/coreheap)
 
 bench: deps
-	@$(SUBMAKE) all
+	+@$(SUBMAKE) all
 	@COREHEAP=$(abspath $(B)/coreheap) CC='$(CC)' PYTHONDONTWRITEBYTECODE=1 \
 		python3 test/bench/bench.py

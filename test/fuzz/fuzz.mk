@@ -38,7 +38,7 @@ $(B)/test/fuzz/fuzz_%: $(B)/test/fuzz/fuzz_%.o $(FUZZ_HELP) $(B)/libcoreheap.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 fuzz: deps deps-lint
-	@$(SUBMAKE) B=$(FUZZ_B) CC=clang SAN=fuzzer-no-link,address,undefined fuzz-targets
+	+@$(SUBMAKE) B=$(FUZZ_B) CC=clang SAN=fuzzer-no-link,address,undefined fuzz-targets
 	@$(FUZZ_B)/test/fuzz/seeds $(FUZZ_B)/seeds
 	@set -e; for t in $(FUZZ); do \
 		echo "  FUZZ   $$t"; \

@@ -14,7 +14,7 @@ LINT_MAKE = $(MAKE) --no-print-directory B=$(LINT_B) WERROR=1 SAN=
 
 # The flags of libraries are asked for again after they were installed.
 lint: deps deps-lint
-	@$(SUBMAKE) $(addprefix lint-,$(LINT_CHECKS))
+	+@$(SUBMAKE) $(addprefix lint-,$(LINT_CHECKS))
 	@echo '  LINT   passed'
 
 lint-format:
