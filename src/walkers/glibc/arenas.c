@@ -16,6 +16,19 @@ bool glibc_is_candidate(const struct ch_region *region)
 	       (region->type == CH_MEMTYPE_PRIVATE || region->usage == CH_USAGE_SHM);
 }
 
+uint64_t glibc_writable_end(const struct glibc *glibc, uint64_t start)
+{
+	const struct ch_region *region;
+	uint64_t at = start;
+
+	for (;;) {
+		region = ch_map_region_at(glibc->env.map, at);
+		if (!region || !glibc_is_candidate(region))
+			return at;
+		at = region->end;
+	}
+}
+
 static struct glibc_arena *arena_at(const struct glibc *glibc, size_t index)
 {
 	return CH_VEC_AT(&glibc->arenas, struct glibc_arena, index);
@@ -129,9 +142,37 @@ static bool read_heap_info(const struct ch_core *core, uint64_t addr, struct hea
 	ret->prev = ch_get64(bytes + 8);
 	ret->size = ch_get64(bytes + 16);
 	ret->mprotect_size = ch_get64(bytes + 24);
-	return ret->ar_ptr % 16 == 0 && ret->size && ret->size % CH_PAGE_BYTES == 0 &&
-	       ret->size <= HEAP_ALIGN_MAX && ret->mprotect_size % CH_PAGE_BYTES == 0 &&
-	       ret->mprotect_size <= HEAP_ALIGN_MAX;
+	return true;
+}
+
+/* Whether memory that nothing points to may be a heap. */
+static bool is_heap_like(const struct heap_info *info)
+{
+	return info->ar_ptr % 16 == 0 && info->size && info->size % CH_PAGE_BYTES == 0 &&
+	       info->size <= HEAP_ALIGN_MAX && info->mprotect_size % CH_PAGE_BYTES == 0 &&
+	       info->mprotect_size <= HEAP_ALIGN_MAX;
+}
+
+/* Sizes that contradict the memory there, or top, are damaged: the accessible
+ * memory says how long the heap is at most. */
+static void check_heap_info(const struct glibc *glibc, const struct glibc_arena *arena,
+			    uint64_t heap, uint64_t align, struct heap_info *info)
+{
+	uint64_t most = ch_min(glibc_writable_end(glibc, heap) - heap, align);
+	bool has_top = arena->top >= heap && arena->top - heap < most;
+
+	if (info->mprotect_size > most || info->mprotect_size % CH_PAGE_BYTES)
+		info->mprotect_size = most;
+	if (info->size && info->size % CH_PAGE_BYTES == 0 && info->size <= most &&
+	    (!has_top || arena->top - heap < info->size))
+		return;
+	chp_context_finding(
+		glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-heap-damaged",
+		"%s: its heap at 0x%llx says that it is 0x%llx bytes long; 0x%llx bytes "
+		"are accessible and taken instead",
+		arena->name, (unsigned long long)heap, (unsigned long long)info->size,
+		(unsigned long long)most);
+	info->size = most;
 }
 
 /* End of the reservation that begins at start, at most limit. */
@@ -165,24 +206,32 @@ static struct ch_error *add_heap(struct glibc *glibc, size_t index, uint64_t hea
 	return glibc_add_piece(glibc, &piece);
 }
 
+/* Whether there is a heap of the arena that should hold its top; trusting says
+ * whether its size, which may be damaged, must agree. */
+static bool holds_top(const struct glibc *glibc, const struct glibc_arena *arena, uint64_t heap,
+		      bool trusting)
+{
+	struct heap_info info;
+
+	return heap && read_heap_info(glibc->env.core, heap, &info) && info.ar_ptr == arena->addr &&
+	       (!trusting || arena->top - heap < info.size);
+}
+
 /* The heap that holds an arena's top, and what it is aligned to; 0: none. */
 static uint64_t newest_heap(const struct glibc *glibc, const struct glibc_arena *arena,
 			    uint64_t *align_ret)
 {
-	uint64_t aligns[16], heap;
-	struct heap_info info;
-	size_t count = 0, i;
+	uint64_t align, heap;
+	int trusting;
 
-	aligns[count++] = HEAP_ALIGN_DEFAULT;
-	for (heap = HEAP_ALIGN_MIN; heap <= HEAP_ALIGN_MAX; heap *= 2)
-		aligns[count++] = heap;
-	for (i = 0; i < count; i++) {
-		heap = ch_align_down(arena->top, aligns[i]);
-		if (!heap || !read_heap_info(glibc->env.core, heap, &info) ||
-		    info.ar_ptr != arena->addr || arena->top - heap >= info.size)
-			continue;
-		*align_ret = aligns[i];
-		return heap;
+	for (trusting = 1; trusting >= 0; trusting--) {
+		for (align = HEAP_ALIGN_MAX; align >= HEAP_ALIGN_MIN; align /= 2) {
+			heap = ch_align_down(arena->top, align);
+			if (!holds_top(glibc, arena, heap, trusting))
+				continue;
+			*align_ret = align;
+			return heap;
+		}
 	}
 	return 0;
 }
@@ -196,13 +245,14 @@ static struct ch_error *take_chain(struct glibc *glibc, size_t index)
 	struct ch_error *err;
 
 	while (heap && heap != seen) {
-		if (heap % align || !read_heap_info(glibc->env.core, heap, &info) ||
+		if (heap % HEAP_ALIGN_MIN || !read_heap_info(glibc->env.core, heap, &info) ||
 		    info.ar_ptr != arena->addr)
 			break;
 		/* Brent: a chain that leads back to where it was has no end */
 		if ((steps & (steps - 1)) == 0)
 			seen = heap;
 		steps++;
+		check_heap_info(glibc, arena, heap, align, &info);
 		err = add_heap(glibc, index, heap, &info, false);
 		if (err)
 			return err;
@@ -246,7 +296,7 @@ static struct ch_error *each_heap(struct glibc *glibc,
 			continue;
 		for (at = next_heap(core, regions[i].start, regions[i].end); at < regions[i].end;
 		     at = next_heap(core, at + 1, regions[i].end)) {
-			if (!read_heap_info(core, at, &info))
+			if (!read_heap_info(core, at, &info) || !is_heap_like(&info))
 				continue;
 			err = fn(glibc, at, &info);
 			if (err)
@@ -261,12 +311,14 @@ static struct ch_error *take_lost_heap(struct glibc *glibc, uint64_t heap,
 				       const struct heap_info *info)
 {
 	size_t index = find_arena(glibc, info->ar_ptr);
+	struct heap_info checked = *info;
 
 	if (index >= glibc->arenas.count || arena_at(glibc, index)->is_main ||
 	    arena_at(glibc, index)->found_bytes >= arena_at(glibc, index)->system_mem ||
 	    glibc_piece_at(glibc, heap) < glibc->pieces.count)
 		return NULL;
-	return add_heap(glibc, index, heap, info, true);
+	check_heap_info(glibc, arena_at(glibc, index), heap, HEAP_ALIGN_DEFAULT, &checked);
+	return add_heap(glibc, index, heap, &checked, true);
 }
 
 static struct ch_error *find_heaps(struct glibc *glibc)

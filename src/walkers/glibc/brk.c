@@ -24,26 +24,12 @@ struct hunt {
 	uint64_t left;
 };
 
-/* End of the contiguous writable memory from start. */
-static uint64_t writable_end(const struct glibc *glibc, uint64_t start)
-{
-	const struct ch_region *region;
-	uint64_t at = start;
-
-	for (;;) {
-		region = ch_map_region_at(glibc->env.map, at);
-		if (!region || !glibc_is_candidate(region))
-			return at;
-		at = region->end;
-	}
-}
-
 /* End of the top chunk, 0 when its header makes no sense. */
 static uint64_t find_top_end(const struct glibc *glibc, uint64_t top)
 {
 	uint64_t size = top ? glibc_chunk_size(glibc->env.core, top) : 0;
 
-	if (size < CHUNK_HEADER_BYTES || size % 16 || size > writable_end(glibc, top) - top)
+	if (size < CHUNK_HEADER_BYTES || size % 16 || size > glibc_writable_end(glibc, top) - top)
 		return 0;
 	return top + size;
 }
@@ -100,7 +86,7 @@ static struct ch_error *take_brk(struct hunt *hunt)
 	uint64_t base = hunt->glibc->par.sbrk_base, at = base, end = 0, next;
 	struct glibc_range range = { .view.core = hunt->glibc->env.core, .top = hunt->arena->top };
 
-	range.end = base ? writable_end(hunt->glibc, base) : 0;
+	range.end = base ? glibc_writable_end(hunt->glibc, base) : 0;
 	while (at < range.end) {
 		next = stretch_end(hunt, &range, at, DAMAGES_MAX);
 		if (next <= at)
@@ -173,7 +159,7 @@ static struct ch_error *take_mapped(struct hunt *hunt, unsigned int damages)
 		if (regions[i].start < end || !glibc_is_candidate(&regions[i]) ||
 		    !regions[i].in_core_bytes)
 			continue;
-		end = writable_end(hunt->glibc, regions[i].start);
+		end = glibc_writable_end(hunt->glibc, regions[i].start);
 		err = scan_zone(hunt, regions[i].start, end, damages);
 		if (err)
 			return err;
@@ -211,7 +197,7 @@ static uint64_t whole_start(const struct hunt *hunt, uint64_t *end_ret)
 	} else if (!base && end > bytes) {
 		base = end - bytes;
 	}
-	if (!base || end < base || end - base != bytes || writable_end(glibc, base) < end)
+	if (!base || end < base || end - base != bytes || glibc_writable_end(glibc, base) < end)
 		return 0;
 	*end_ret = end;
 	return base;

@@ -210,11 +210,13 @@ bool glibc_is_same_state(const struct glibc_layout *a, const struct glibc_layout
 CH_MUST_CHECK struct ch_error *glibc_find_arenas(struct glibc *glibc);
 /** Index of the piece whose range holds addr, or pieces.count. O(log n). */
 size_t glibc_piece_at(const struct glibc *glibc, uint64_t addr);
-/** Add a piece and keep the order; the caller fills *piece_ret. */
+/** Add a piece and keep the order. What meets another piece is left out. */
 CH_MUST_CHECK struct ch_error *glibc_add_piece(struct glibc *glibc,
 					       const struct glibc_piece *piece);
 /** Whether a region may hold what malloc got from brk or mmap. */
 bool glibc_is_candidate(const struct ch_region *region);
+/** End of the contiguous memory of that kind from start; start when none. */
+uint64_t glibc_writable_end(const struct glibc *glibc, uint64_t start);
 
 /* ---- brk.c ----------------------------------------------------------------- */
 
