@@ -598,8 +598,8 @@ START_TEST(main_stack)
 }
 END_TEST
 
-/* 1,000 threads that all say the same stack, and 100,000 claims on it: minutes,
- * were each compared with each. */
+/* 1,000 threads that all say the same stack, and 100,000 claims on it, none of
+ * which may be compared with all others. */
 START_TEST(many_claims_meet)
 {
 	struct corewriter *w = cw_create(EM_X86_64);
