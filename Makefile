@@ -20,7 +20,7 @@ mandir ?= $(prefix)/share/man
 # ---- Debian packages: what building, testing and the demo need -----------------
 DEPS_BUILD := gcc make pkg-config libelf-dev libdw-dev libjansson-dev libzstd-dev \
 	liblzma-dev zlib1g-dev liblz4-dev
-DEPS_TEST := check gdb zstd xz-utils lz4 gzip g++ binutils jq python3
+DEPS_TEST := check gdb zstd xz-utils lz4 gzip g++ binutils elfutils jq python3
 DEPS_LINT := clang clang-format clang-tidy
 
 PKGS := libelf libdw jansson libzstd liblzma zlib liblz4

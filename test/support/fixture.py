@@ -24,11 +24,11 @@ def folder():
     return tempfile.mkdtemp(prefix="t-", dir=os.environ.get("TMPDIR"))
 
 
-def build(name, target):
-    """Compile fixtures/NAME/NAME.c to the path target."""
+def build(name, target, *flags):
+    """Compile fixtures/NAME/NAME.c to the path target, with flags added."""
     source = os.path.join(repo(), "fixtures", name, name + ".c")
     subprocess.run([os.environ.get("CC") or "cc", "-O1", "-g", "-pthread", "-fno-builtin",
-                    "-o", target, source], check=True)
+                    *flags, "-o", target, source], check=True)
 
 
 def wait_for(path, process, seconds=60):
@@ -66,16 +66,29 @@ def unlimited_core():
     resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-def dump(program, how, where, arguments=()):
-    """Run program in folder where; the path of its core, made by `how`."""
+def dump(program, how, where, arguments=(), end="abort", coredump_filter=None, ready=None):
+    """Run program in folder where; the path of its core, made by `how`.
+
+    end: how the program is told to die for the kernel. ready: called with the
+    path of what runs once that waits, before gcore dumps it.
+    """
     name = os.path.basename(program)
     shutil.copy(program, os.path.join(where, name))
-    command = ["./" + name, ".", "wait" if how == "gcore" else "abort", *arguments]
+    command = ["./" + name, ".", "wait" if how == "gcore" else end, *arguments]
+
+    def prepare():
+        unlimited_core()
+        if coredump_filter is not None:
+            with open("/proc/self/coredump_filter", "w", encoding="ascii") as file:
+                file.write(hex(coredump_filter))
+
     process = subprocess.Popen(command, cwd=where, env={}, stdin=subprocess.DEVNULL,
-                               preexec_fn=unlimited_core)
+                               preexec_fn=prepare)
     try:
         if how == "gcore":
             wait_for(os.path.join(where, "ready"), process)
+            if ready:
+                ready(os.path.join(where, name))
             done = subprocess.run(["gcore", "-o", os.path.join(where, "core"), str(process.pid)],
                                   capture_output=True, text=True, check=False,
                                   stdin=subprocess.DEVNULL)
@@ -85,7 +98,7 @@ def dump(program, how, where, arguments=()):
             return core
         code = process.wait(60)
         cores = glob.glob(os.path.join(where, "core*"))
-        if code != -signal.SIGABRT or len(cores) != 1:
+        if code not in (-signal.SIGABRT, -signal.SIGSEGV) or len(cores) != 1:
             raise RuntimeError("%s: exit %d, cores %s" % (name, code, cores))
         return cores[0]
     finally:
