@@ -161,7 +161,9 @@ static struct ch_error *gather_runtimes(const struct ch_core *core, const struct
 	static const struct {
 		const char *stem, *name, *kind, *walker;
 	} rows[] = {
-		{ "libc", "glibc malloc", "allocator", "glibc" },
+		{ "libc.so.6", "glibc malloc", "allocator", "glibc" },
+		{ "libc-2", "glibc malloc", "allocator", "glibc" },
+		{ "libc.so", "musl malloc", "allocator", "mallocng" },
 		{ "ld-musl", "musl malloc", "allocator", "mallocng" },
 		{ "libjemalloc", "jemalloc", "allocator", "jemalloc" },
 		{ "libtcmalloc", "tcmalloc", "allocator", "gperftools_tcmalloc" },
