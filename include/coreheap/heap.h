@@ -91,6 +91,9 @@ struct ch_span {
 	enum ch_basis basis;
 	/** Private to the walker. */
 	uint64_t cookie;
+	/** The allocator can give the end of the top chunk back to the kernel, in
+	 * multiples of this; 0: it cannot. */
+	uint64_t top_unit_bytes;
 };
 
 /** One named counter or fact; text NULL means it is a number. */
@@ -125,6 +128,46 @@ struct ch_heap {
 	/** Walker's details (top_bytes, tcache_bytes, system_mem_bytes ...). */
 	const struct ch_fact *facts;
 	size_t facts_count;
+	/** Kernel ids of the threads that allocate from it, ascending. Borrowed. */
+	const uint32_t *tids;
+	size_t tids_count;
+	/** tids is complete; false where the walker cannot tell. */
+	bool tids_known;
+};
+
+struct ch_free_sum {
+	uint64_t count, bytes;
+};
+
+/** Classes of chunk sizes: class i holds chunks of [2^i, 2^(i+1)) bytes. */
+#define CH_SIZE_CLASSES 64
+
+/**
+ * Where the free bytes of a heap are, and what could be given back. All in
+ * chunk bytes; bins + fast + cached + top = free_bytes of the heap.
+ */
+struct ch_heap_free {
+	/** In the allocator's lists of free chunks. */
+	struct ch_free_sum bins;
+	/** In fast bins; in caches of threads. */
+	struct ch_free_sum fast, cached;
+	/** Top chunks. */
+	struct ch_free_sum top;
+	/** Free chunks but top, by size. */
+	struct ch_free_sum classes[CH_SIZE_CLASSES];
+	/** Largest chunk of bins and fast bins, and the address the program would
+	 * get; 0 when there is none. */
+	uint64_t largest_bytes, largest_addr;
+	/** Whether the allocator has a call that gives memory back (malloc_trim):
+	 * only then the rest is valid. */
+	bool can_trim;
+	/** Whole pages inside free chunks that the call would give back. */
+	uint64_t trim_pages_bytes;
+	/** What it would cut off the top chunk. */
+	uint64_t trim_top_bytes;
+	/** Bytes of bins and fast bins in chunks without a whole page, neighbours
+	 * taken as one: no call gives them back. */
+	uint64_t trapped_bytes;
 };
 
 /** Sums over the objects of one span; see ch_heap for what they mean. */
@@ -237,6 +280,14 @@ CH_PUBLIC const struct ch_fact *ch_heaps_facts(const struct ch_heaps *heaps, uin
  * ch_heaps_measure(). */
 CH_PUBLIC const struct ch_span_sums *ch_heaps_span_sums(const struct ch_heaps *heaps,
 							size_t *count_ret);
+
+/** Free memory of each heap, in the order of ch_heaps_list(); valid after
+ * ch_heaps_measure(). */
+CH_PUBLIC const struct ch_heap_free *ch_heaps_free(const struct ch_heaps *heaps, size_t *count_ret);
+
+/** The call of a heap's allocator that gives memory back ("malloc_trim(0)"), or
+ * NULL. Static. */
+CH_PUBLIC const char *ch_heaps_trim_name(const struct ch_heaps *heaps, uint32_t walker);
 
 /**
  * Walk all objects whose chunk meets [start, end), in ascending order of

@@ -1,11 +1,16 @@
 #include "heap/heap_priv.h"
 
+#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/text.h"
+
+/* arm64 pages have 4, 16 or 64 KiB. */
+#define PAGE_BYTES_MAX 65536
 
 static struct ch_error *set_evidence(struct ch_runtime *runtime, const char *text)
 {
@@ -59,7 +64,7 @@ static struct ch_error *add_heaps(struct ch_heaps *heaps, struct ch_opened *open
 		return &ch_enomem;
 	for (i = 0; i < count; i++) {
 		heap = ch_vec_push(&heaps->heaps);
-		if (!heap)
+		if (!heap || !ch_vec_push(&heaps->frees))
 			return &ch_enomem;
 		heap->runtime = opened->walker->name;
 		heap->kind = descs[i].kind ? descs[i].kind : "heap";
@@ -68,6 +73,9 @@ static struct ch_error *add_heaps(struct ch_heaps *heaps, struct ch_opened *open
 		heap->addr = descs[i].addr;
 		heap->facts = descs[i].facts;
 		heap->facts_count = descs[i].facts_count;
+		heap->tids = descs[i].tids;
+		heap->tids_count = descs[i].tids_count;
+		heap->tids_known = descs[i].tids_known;
 	}
 	opened->heaps_count = (uint32_t)count;
 	return NULL;
@@ -185,6 +193,17 @@ static struct ch_error *claim_all(struct ch_heaps *heaps)
 	return NULL;
 }
 
+/* AT_PAGESZ, unless it makes no sense. */
+static uint64_t page_bytes(const struct ch_core *core)
+{
+	uint64_t bytes;
+
+	if (!ch_core_auxv(core, AT_PAGESZ, &bytes) || bytes < CH_PAGE_BYTES ||
+	    bytes > PAGE_BYTES_MAX || (bytes & (bytes - 1)))
+		return CH_PAGE_BYTES;
+	return bytes;
+}
+
 /* Heaps of which only the runtimes are known. */
 static struct ch_error *probe_heaps(const struct ch_walker *const *walkers, struct ch_core *core,
 				    struct ch_sym *sym, struct ch_map *map, struct ch_heaps **ret)
@@ -200,6 +219,8 @@ static struct ch_error *probe_heaps(const struct ch_walker *const *walkers, stru
 	heaps->runtimes = CH_VEC(struct ch_runtime);
 	heaps->opened = CH_VEC(struct ch_opened);
 	heaps->heaps = CH_VEC(struct ch_heap);
+	heaps->frees = CH_VEC(struct ch_heap_free);
+	heaps->page_bytes = page_bytes(core);
 	heaps->spans = CH_VEC(struct ch_span);
 	heaps->infos = CH_VEC(struct ch_span_info);
 	heaps->sums = CH_VEC(struct ch_span_sums);
@@ -267,6 +288,7 @@ void ch_heaps_close(struct ch_heaps *heaps)
 	ch_vec_deinit(&heaps->runtimes);
 	ch_vec_deinit(&heaps->opened);
 	ch_vec_deinit(&heaps->heaps);
+	ch_vec_deinit(&heaps->frees);
 	ch_vec_deinit(&heaps->spans);
 	ch_vec_deinit(&heaps->infos);
 	ch_vec_deinit(&heaps->sums);
@@ -299,6 +321,12 @@ const struct ch_heap *ch_heaps_list(const struct ch_heaps *heaps, size_t *count_
 	return heaps->heaps.items;
 }
 
+const struct ch_heap_free *ch_heaps_free(const struct ch_heaps *heaps, size_t *count_ret)
+{
+	*count_ret = heaps->frees.count;
+	return heaps->frees.items;
+}
+
 /* The opened walker of a registry index, or NULL. */
 static const struct ch_opened *find_opened(const struct ch_heaps *heaps, uint32_t walker)
 {
@@ -320,6 +348,13 @@ const struct ch_fact *ch_heaps_facts(const struct ch_heaps *heaps, uint32_t walk
 	if (!opened || !opened->walker->facts)
 		return NULL;
 	return opened->walker->facts(opened->state, count_ret);
+}
+
+const char *ch_heaps_trim_name(const struct ch_heaps *heaps, uint32_t walker)
+{
+	const struct ch_opened *opened = find_opened(heaps, walker);
+
+	return opened && opened->walker->trim ? opened->walker->trim->name : NULL;
 }
 
 /* Names of the engine's own types. */

@@ -2,7 +2,7 @@
  * heap_priv.h - the inside of struct ch_heaps, shared by the files of src/heap.
  *
  * engine.c opens the walkers, spans.c checks their spans, walk.c their
- * objects, types.c counts by type, lookup.c finds the object of an address.
+ * objects, free.c sums up what is free, types.c counts by type.
  */
 #ifndef COREHEAP_HEAP_HEAP_PRIV_H
 #define COREHEAP_HEAP_HEAP_PRIV_H
@@ -45,8 +45,10 @@ struct ch_heaps {
 	struct ch_vec runtimes;
 	/** of struct ch_opened, in order of precedence */
 	struct ch_vec opened;
-	/** of struct ch_heap */
-	struct ch_vec heaps;
+	/** of struct ch_heap; of struct ch_heap_free, equally long */
+	struct ch_vec heaps, frees;
+	/** Bytes of a page of the process. */
+	uint64_t page_bytes;
 	/** of struct ch_span, struct ch_span_info, struct ch_span_sums, struct
 	 * ch_gaps: equally long once chp_spans_collect() is done */
 	struct ch_vec spans, infos, sums, gaps;
@@ -61,6 +63,24 @@ struct ch_heaps {
 
 /** spans.c: take, check and cut the spans of all opened walkers. */
 CH_MUST_CHECK struct ch_error *chp_spans_collect(struct ch_heaps *heaps);
+
+/** free.c: free chunks of one span under way. */
+struct ch_free_run {
+	/** Of the heap; NULL: nobody asks. */
+	struct ch_heap_free *sums;
+	const struct ch_trim_rule *trim;
+	uint64_t page_bytes, top_unit_bytes;
+	/** Free neighbours that make one chunk: [start, end), end 0 if none. */
+	uint64_t start, end;
+};
+/** Begin a span. */
+void chp_free_begin(struct ch_heaps *heaps, uint32_t span, struct ch_free_run *ret);
+/** Add a free object; they come in ascending order. */
+void chp_free_add(struct ch_free_run *run, const struct ch_object *object);
+/** End the span. */
+void chp_free_end(struct ch_free_run *run);
+/** Let walkers compare the sums with their own. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_free_check(struct ch_heaps *heaps);
 
 /** walk.c: one walk over spans. Zero it, set the first group, run. */
 struct ch_walk {
@@ -98,6 +118,8 @@ struct ch_walk {
 	struct ch_span_sums sums;
 	uint64_t allocator_bytes, allocator_count;
 	struct ch_gaps gaps;
+	/** Valid when measure is set. */
+	struct ch_free_run free;
 	/** Committed bytes of the spans done. */
 	uint64_t done_bytes;
 };

@@ -72,6 +72,8 @@ static size_t take_batch(struct ch_walk *walk, struct ch_object *objects, size_t
 			walk->allocator_bytes += object->chunk_bytes;
 			walk->allocator_count++;
 		}
+		if (object->state == CH_OBJECT_FREE && walk->free.sums)
+			chp_free_add(&walk->free, object);
 		object->span = walk->span;
 		if (kept != i)
 			objects[kept] = *object;
@@ -170,6 +172,7 @@ static void finish_span(struct ch_walk *walk)
 	struct ch_heap *heap = CH_VEC_AT(&heaps->heaps, struct ch_heap, span->heap);
 	uint64_t dropped = walk->dropped_order + walk->dropped_bounds + walk->dropped_shape;
 
+	chp_free_end(&walk->free);
 	if (walk->limit > walk->at)
 		note_gap(walk, walk->at, walk->limit);
 	walk->sums.unwalked_bytes = walk->gaps.bytes;
@@ -238,6 +241,8 @@ static void begin_span(struct ch_walk *walk, uint32_t index, uint64_t from)
 	walk->sums = (struct ch_span_sums){ 0 };
 	walk->gaps = (struct ch_gaps){ 0 };
 	walk->allocator_bytes = walk->allocator_count = 0;
+	if (walk->measure)
+		chp_free_begin(heaps, index, &walk->free);
 	if (walk->index)
 		info->checkpoints.count = 0;
 }
@@ -305,8 +310,10 @@ struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_fn fn, void *ar
 	uint32_t i;
 
 	/* A walk that was cut short may have left some. */
-	for (i = 0; first && i < heaps->heaps.count; i++)
+	for (i = 0; first && i < heaps->heaps.count; i++) {
 		list[i].allocator_bytes = list[i].allocator_count = 0;
+		*CH_VEC_AT(&heaps->frees, struct ch_heap_free, i) = (struct ch_heap_free){ 0 };
+	}
 	for (i = 0; i < heaps->spans.count; i++) {
 		err = chp_walk_span(
 			&walk, i, CH_VEC_AT(&heaps->infos, struct ch_span_info, i)->origin->start);
@@ -316,7 +323,7 @@ struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_fn fn, void *ar
 	if (first)
 		sum_heaps(heaps);
 	heaps->measured = true;
-	return NULL;
+	return first ? chp_free_check(heaps) : NULL;
 }
 
 uint32_t chp_span_after(const struct ch_heaps *heaps, uint64_t addr)

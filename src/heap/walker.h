@@ -54,6 +54,24 @@ struct ch_heap_desc {
 	uint64_t addr;
 	const struct ch_fact *facts;
 	size_t facts_count;
+	/** Threads that allocate from it, ascending, if tids_known. */
+	const uint32_t *tids;
+	size_t tids_count;
+	bool tids_known;
+};
+
+/**
+ * What the allocator's call that gives memory back does: it makes one chunk of
+ * free neighbours that are in no thread's cache, and returns the whole pages of
+ * each behind its first lead_bytes; of a top chunk in a span with
+ * top_unit_bytes, all but top_keep_bytes, in multiples of that unit.
+ */
+struct ch_trim_rule {
+	/** "malloc_trim(0)" */
+	const char *name;
+	uint32_t lead_bytes, top_keep_bytes;
+	/** Where it says so. */
+	const char *source;
 };
 
 /** Most objects of one emit() call. */
@@ -125,6 +143,15 @@ struct ch_walker {
 	struct ch_error *(*type)(void *state, uint64_t type, struct ch_type *ret);
 	/** Version, layout row, evidence, counters. May be NULL. */
 	const struct ch_fact *(*facts)(void *state, size_t *count_ret);
+	/** NULL: the allocator has no such call, or it is not known. */
+	const struct ch_trim_rule *trim;
+	/**
+	 * What the first walk over everything found free in each of heaps(): tell
+	 * by findings where the allocator's own lists and counters differ. May be
+	 * NULL; not called when a better walker took a part of a span. Errors:
+	 * NOMEM, STOP.
+	 */
+	struct ch_error *(*check)(void *state, const struct ch_heap_free *found);
 };
 
 /** Registry generated from src/walkers, ended by NULL; src/heap/registry.c. */

@@ -63,6 +63,7 @@ static struct ch_error *add_arena(struct glibc *glibc, uint64_t addr, bool is_ma
 	arena->addr = addr;
 	arena->is_main = is_main;
 	arena->facts = CH_VEC(struct ch_fact);
+	arena->tids = CH_VEC(uint32_t);
 	arena->top = read_or(core, addr + layout->top, 0);
 	arena->system_mem = read_or(core, addr + layout->system_mem, 0);
 	arena->max_system_mem = read_or(core, addr + layout->max_system_mem, 0);

@@ -265,8 +265,11 @@ static bool take_par(struct glibc *glibc, const struct glibc_layout *layout, uin
 	glibc->par.sbrk_base = ch_get64(bytes + layout->sbrk_base);
 	glibc->par.n_mmaps = ch_get32(bytes + layout->n_mmaps);
 	glibc->par.mmapped_mem = ch_get64(bytes + layout->mmapped_mem);
-	if (layout->hp_pagesize)
+	if (layout->hp_pagesize) {
 		glibc->par.hp_pagesize = ch_get64(bytes + layout->hp_pagesize);
+		/* the member before it in every release that has both */
+		glibc->par.thp_pagesize = ch_get64(bytes + layout->hp_pagesize - 8);
+	}
 	if (layout->tcache_count)
 		glibc->par.tcache_count = ch_get64(bytes + layout->tcache_count);
 	return true;

@@ -73,7 +73,7 @@ static bool add_fact(struct ch_vec *facts, const char *key, uint64_t number, con
 	return true;
 }
 
-static bool add_arena_facts(struct glibc_arena *arena)
+static bool add_arena_facts(struct glibc_arena *arena, bool known)
 {
 	struct ch_vec *facts = &arena->facts;
 
@@ -84,7 +84,7 @@ static bool add_arena_facts(struct glibc_arena *arena)
 	       add_fact(facts, "tcache_count", arena->tcache_count, NULL) &&
 	       add_fact(facts, "fastbin_bytes", arena->fastbin_bytes, NULL) &&
 	       add_fact(facts, "fastbin_count", arena->fastbin_count, NULL) &&
-	       add_fact(facts, "threads_count", arena->threads_seen, NULL) &&
+	       (!known || add_fact(facts, "threads_count", arena->tids.count, NULL)) &&
 	       (arena->attached == UINT64_MAX ||
 		add_fact(facts, "attached_threads_count", arena->attached, NULL));
 }
@@ -135,13 +135,16 @@ static bool add_heaps(struct glibc *glibc)
 	for (i = 0; i < glibc->arenas.count; i++) {
 		arena = CH_VEC_AT(&glibc->arenas, struct glibc_arena, i);
 		heap = ch_vec_push(&glibc->heaps);
-		if (!heap || !add_arena_facts(arena))
+		if (!heap || !add_arena_facts(arena, glibc->threads_known))
 			return false;
 		heap->kind = "arena";
 		heap->name = arena->name;
 		heap->addr = arena->addr;
 		heap->facts = arena->facts.items;
 		heap->facts_count = arena->facts.count;
+		heap->tids = arena->tids.items;
+		heap->tids_count = arena->tids.count;
+		heap->tids_known = glibc->threads_known;
 	}
 	if (!glibc->mmapped.count)
 		return true;
@@ -151,6 +154,32 @@ static bool add_heaps(struct glibc *glibc)
 	heap->kind = "mmapped";
 	heap->name = "mmapped chunks";
 	return true;
+}
+
+/*
+ * Only the main arena gives its top back, and only where it ends at the break
+ * (glibc-2.36, malloc/malloc.c, mtrim and systrim): in the mapping of
+ * sbrk_base, with nothing behind it.
+ */
+static uint64_t top_unit(const struct glibc *glibc, const struct glibc_piece *piece)
+{
+	const struct glibc_arena *arena =
+		CH_VEC_AT(&glibc->arenas, struct glibc_arena, piece->arena);
+	uint64_t at = glibc->par.addr ? glibc->par.sbrk_base : piece->start, unit;
+	const struct ch_region *region;
+
+	if (!arena->is_main || arena->top < piece->first || arena->top >= piece->end)
+		return 0;
+	while (at < piece->end) {
+		region = ch_map_region_at(glibc->env.map, at);
+		if (!region || !glibc_is_candidate(region) || region->end <= at)
+			return 0;
+		at = region->end;
+	}
+	if (at != piece->end)
+		return 0;
+	unit = glibc->par.thp_pagesize;
+	return unit && !(unit & (unit - 1)) ? ch_max(unit, CH_PAGE_BYTES) : CH_PAGE_BYTES;
 }
 
 static bool add_spans(struct glibc *glibc)
@@ -175,7 +204,8 @@ static bool add_spans(struct glibc *glibc)
 					  .usage = is_main ? CH_USAGE_HEAP : CH_USAGE_ARENA,
 					  .basis = pieces[i].guessed ? CH_BASIS_HEURISTIC
 								     : CH_BASIS_DERIVED,
-					  .cookie = i };
+					  .cookie = i,
+					  .top_unit_bytes = top_unit(glibc, &pieces[i]) };
 	}
 	for (i = 0; i < glibc->mmapped.count; i++) {
 		span = ch_vec_push(&glibc->spans);
@@ -194,13 +224,19 @@ static bool add_spans(struct glibc *glibc)
 	return true;
 }
 
+static void arena_deinit(struct glibc_arena *arena)
+{
+	ch_vec_deinit(&arena->facts);
+	ch_vec_deinit(&arena->tids);
+}
+
 static void glibc_close(void *state)
 {
 	struct glibc *glibc = state;
 	size_t i;
 
 	for (i = 0; i < glibc->arenas.count; i++)
-		ch_vec_deinit(&CH_VEC_AT(&glibc->arenas, struct glibc_arena, i)->facts);
+		arena_deinit(CH_VEC_AT(&glibc->arenas, struct glibc_arena, i));
 	for (i = 0; i < glibc->pieces.count; i++)
 		free(CH_VEC_AT(&glibc->pieces, struct glibc_piece, i)->fast);
 	pthread_mutex_destroy(&glibc->cached_lock);
@@ -224,6 +260,8 @@ static struct ch_error *fill(struct glibc *glibc)
 		return ch_error_create(CH_ERROR_ABSENT,
 				       "neither main_arena nor another arena is in the core");
 	err = glibc_find_tcaches(glibc);
+	if (!err)
+		err = glibc_find_threads(glibc);
 	if (!err)
 		err = glibc_find_mmapped(glibc);
 	if (err)
@@ -313,6 +351,14 @@ static const struct ch_fact *glibc_facts(void *state, size_t *count_ret)
 	return glibc->facts.items;
 }
 
+/* MINSIZE and one byte of top stay; the header of a chunk in a bin has 48 bytes. */
+static const struct ch_trim_rule trim_rule = {
+	.name = "malloc_trim(0)",
+	.lead_bytes = 48,
+	.top_keep_bytes = 33,
+	.source = "glibc-2.36 malloc/malloc.c, mtrim, systrim, struct malloc_chunk",
+};
+
 const struct ch_walker ch_walker_glibc = {
 	.name = "glibc",
 	.summary = "GNU C library malloc, 2.17 to 2.44",
@@ -325,4 +371,6 @@ const struct ch_walker ch_walker_glibc = {
 	.objects = glibc_objects,
 	.type = glibc_type,
 	.facts = glibc_facts,
+	.trim = &trim_rule,
+	.check = glibc_check,
 };

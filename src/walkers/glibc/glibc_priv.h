@@ -4,8 +4,8 @@
  * layout.c has the offsets of each release; find.c finds main_arena and
  * malloc_par, arenas.c the other arenas and their heaps, brk.c the memory of
  * the main arena, tcache.c and fastbins.c the free chunks that look used,
- * mmapped.c chunks with a mapping of their own; chunks.c walks; glibc.c is the
- * walker.
+ * mmapped.c chunks with a mapping of their own, threads.c the threads of each
+ * arena; chunks.c walks, check.c compares; glibc.c is the walker.
  *
  * Terms are those of malloc/malloc.c and malloc/arena.c. A chunk's address is
  * that of its prev_size field; the user pointer is 16 bytes above.
@@ -84,7 +84,7 @@ struct glibc_par {
 	uint64_t addr;
 	uint64_t sbrk_base, n_mmaps, mmapped_mem;
 	/** 0 when the release has none. */
-	uint64_t hp_pagesize;
+	uint64_t hp_pagesize, thp_pagesize;
 	/** UINT64_MAX when the release has none or malloc_par was not found. */
 	uint64_t tcache_count;
 };
@@ -98,8 +98,11 @@ struct glibc_arena {
 	/** Bytes of the pieces found, to compare with system_mem. */
 	uint64_t found_bytes;
 	uint64_t top_bytes, fastbin_bytes, fastbin_count, tcache_bytes, tcache_count;
-	/** Threads whose thread_arena points here. */
-	uint64_t threads_seen;
+	/** Kernel ids of the threads whose thread_arena points here, ascending:
+	 * of uint32_t. */
+	struct ch_vec tids;
+	/** Chunks in its bins, as its lists have them. */
+	uint64_t bins_count, bins_bytes;
 	char name[24];
 	/** of struct ch_fact */
 	struct ch_vec facts;
@@ -158,6 +161,8 @@ struct glibc {
 	 * structures themselves (CH_OBJECT_ALLOCATOR) */
 	struct ch_vec cached;
 	uint64_t mmapped_bytes, tcache_structs;
+	/** thread_arena was found in the threads' TLS. */
+	bool threads_known;
 	/** The mmapped chunks are those that malloc_par counts. */
 	bool mmapped_counted;
 	/** of struct ch_heap_desc, ch_span, ch_fact */
@@ -242,6 +247,17 @@ static inline uint64_t glibc_unmangle(bool mangled, uint64_t slot, uint64_t stor
 }
 /** Size of the chunk, 0 when its header is absent. */
 uint64_t glibc_chunk_size(const struct ch_core *core, uint64_t chunk);
+
+/** How much of static TLS there may be below the thread pointer (above it on
+ * aarch64): all modules' blocks, and some for alignment. A multiple of 8. */
+int64_t glibc_tls_bytes(const struct glibc *glibc);
+
+/* ---- threads.c, check.c ---------------------------------------------------- */
+
+/** Which thread uses which arena: fill tids of arenas. */
+CH_MUST_CHECK struct ch_error *glibc_find_threads(struct glibc *glibc);
+/** Compare the lists and counters of malloc with what the walk found. */
+CH_MUST_CHECK struct ch_error *glibc_check(void *state, const struct ch_heap_free *found);
 
 /* ---- mmapped.c ------------------------------------------------------------- */
 

@@ -217,9 +217,7 @@ bool glibc_looks_like_tcache(const struct glibc *glibc, uint64_t user)
 
 /* ---- the variable in static TLS -------------------------------------------- */
 
-/* How much of static TLS there may be below the thread pointer (above it on
- * aarch64): all modules' blocks, and some for alignment. */
-static int64_t tls_bytes(const struct glibc *glibc)
+int64_t glibc_tls_bytes(const struct glibc *glibc)
 {
 	const struct ch_module *modules;
 	uint64_t sum = 4096;
@@ -291,7 +289,7 @@ static struct ch_error *vote(struct tcaches *tcaches, const struct ch_thread *th
 {
 	const struct glibc *glibc = tcaches->glibc;
 	bool above = ch_core_arch(glibc->env.core) == CH_ARCH_AARCH64;
-	int64_t bytes = tls_bytes(glibc), offset = above ? 0 : -bytes;
+	int64_t bytes = glibc_tls_bytes(glibc), offset = above ? 0 : -bytes;
 	int64_t end = above ? bytes : 0;
 	const struct glibc_piece *piece;
 	struct reading reading;
@@ -452,35 +450,6 @@ static struct ch_error *take_from_tls(struct tcaches *tcaches, int64_t offset, b
 	return err;
 }
 
-/* Count the threads of each arena: thread_arena is near the tcache's variable. */
-static void count_threads(struct glibc *glibc, int64_t tcache_offset)
-{
-	int64_t at, best_at = 0, first = tcache_offset - NEAR_BYTES;
-	uint64_t word, hits, best = 0;
-	const struct ch_thread *threads;
-	struct glibc_arena *arenas = glibc->arenas.items;
-	size_t count, i, k;
-
-	threads = ch_core_threads(glibc->env.core, &count);
-	for (at = first; at <= tcache_offset + (int64_t)NEAR_BYTES; at += 8) {
-		hits = 0;
-		for (i = 0; i < count && i < VOTERS_MAX; i++)
-			for (k = 0; k < glibc->arenas.count; k++)
-				hits += threads[i].tls_base &&
-					read_tls(glibc, &threads[i], at, &word) &&
-					word == arenas[k].addr;
-		if (hits > best) {
-			best = hits;
-			best_at = at;
-		}
-	}
-	for (i = 0; best && i < count; i++)
-		for (k = 0; k < glibc->arenas.count; k++)
-			arenas[k].threads_seen += threads[i].tls_base &&
-						  read_tls(glibc, &threads[i], best_at, &word) &&
-						  word == arenas[k].addr;
-}
-
 /* ---- without TLS ----------------------------------------------------------- */
 
 static bool is_taken(const struct glibc *glibc, uint64_t chunk)
@@ -588,7 +557,6 @@ struct ch_error *glibc_find_tcaches(struct glibc *glibc)
 	glibc->tcache_basis = found ? "threads' TLS" : "content";
 	if (!err && found) {
 		err = take_from_tls(&tcaches, offset, &absent);
-		count_threads(glibc, offset);
 	}
 	if (!err && (found ? absent : glibc->layout->tcache_count))
 		err = scan_contents(&tcaches);

@@ -1,0 +1,156 @@
+#include "walkers/glibc/glibc_priv.h"
+
+#include "util/context.h"
+
+/*
+ * malloc knows its free chunks twice: by their headers, which the walk reads,
+ * and by its lists. malloc_info and mallinfo2 add up the lists. What one way
+ * finds and the other does not is told, with both numbers.
+ */
+
+/* A bin under way: lists are followed side by side, because each step of one
+ * waits for memory. */
+struct bin {
+	struct glibc_arena *arena;
+	/** List head as a chunk, the chunk to look at, the one before it. */
+	uint64_t head, chunk, last;
+	/** Number of the bin: 1 is the unsorted list. */
+	uint32_t number;
+};
+
+static void tell_bin(const struct glibc *glibc, const struct bin *bin)
+{
+	chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-bin-damaged",
+			    "%s: bin %u leads from 0x%llx to 0x%llx, which does not lead back: "
+			    "the rest of the list is not compared",
+			    bin->arena->name, bin->number, (unsigned long long)bin->last,
+			    (unsigned long long)bin->chunk);
+}
+
+/* One step along a list. A chunk that leads back to the one before it is new:
+ * so lists end. */
+static void step(const struct glibc *glibc, struct bin *bin, uint64_t *left)
+{
+	const uint8_t *p;
+	size_t len = 0;
+
+	p = bin->chunk % 16 ? NULL : ch_core_span_recorded(glibc->env.core, bin->chunk, &len);
+	if (!p || len < 32 || ch_get64(p + 24) != bin->last || !*left) {
+		tell_bin(glibc, bin);
+		bin->chunk = bin->head;
+		return;
+	}
+	(*left)--;
+	bin->arena->bins_count++;
+	bin->arena->bins_bytes += ch_get64(p + 8) & ~(uint64_t)CHUNK_FLAGS;
+	bin->last = bin->chunk;
+	bin->chunk = ch_get64(p + 16);
+	p = ch_core_span_recorded(glibc->env.core, bin->chunk, &len);
+	if (p)
+		__builtin_prefetch(p);
+}
+
+static struct ch_error *collect_bins(struct glibc *glibc, struct ch_vec *bins)
+{
+	struct bin *bin;
+	uint64_t pair, first;
+	size_t i;
+	uint32_t k;
+
+	for (i = 0; i < glibc->arenas.count; i++) {
+		struct glibc_arena *arena = CH_VEC_AT(&glibc->arenas, struct glibc_arena, i);
+
+		arena->bins_count = arena->bins_bytes = 0;
+		for (k = 0; k < BINS_COUNT; k++) {
+			pair = arena->addr + glibc->layout->bins + 16ULL * k;
+			if (!ch_core_read_u64(glibc->env.core, pair, &first) || !first ||
+			    first == pair - CHUNK_HEADER_BYTES)
+				continue;
+			bin = ch_vec_push(bins);
+			if (!bin)
+				return &ch_enomem;
+			*bin = (struct bin){ .arena = arena,
+					     .head = pair - CHUNK_HEADER_BYTES,
+					     .last = pair - CHUNK_HEADER_BYTES,
+					     .chunk = first,
+					     .number = k + 1 };
+		}
+	}
+	return NULL;
+}
+
+/* Count the chunks in all bins of all arenas. */
+static struct ch_error *count_bins(struct glibc *glibc)
+{
+	const struct glibc_arena *arenas = glibc->arenas.items;
+	struct ch_vec bins = CH_VEC(struct bin);
+	struct ch_error *err = collect_bins(glibc, &bins);
+	struct bin *items = bins.items;
+	size_t i, open = bins.count;
+	uint64_t left = 0;
+
+	for (i = 0; i < glibc->arenas.count; i++)
+		left += arenas[i].found_bytes / CHUNK_BYTES_MIN;
+	while (!err && open) {
+		open = 0;
+		for (i = 0; i < bins.count; i++) {
+			if (items[i].chunk == items[i].head)
+				continue;
+			step(glibc, &items[i], &left);
+			open += items[i].chunk != items[i].head;
+		}
+		err = chp_context_check(glibc->env.ctx);
+	}
+	ch_vec_deinit(&bins);
+	return err;
+}
+
+static void compare(const struct glibc *glibc, const struct glibc_arena *arena, const char *what,
+		    const struct ch_free_sum *listed, const struct ch_free_sum *walked)
+{
+	if (listed->count == walked->count && listed->bytes == walked->bytes)
+		return;
+	chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-counters",
+			    "%s: %s have %llu chunks with %llu bytes, the walk found %llu with "
+			    "%llu bytes",
+			    arena->name, what, (unsigned long long)listed->count,
+			    (unsigned long long)listed->bytes, (unsigned long long)walked->count,
+			    (unsigned long long)walked->bytes);
+}
+
+/* The size in the header of top, as malloc_info counts it. */
+static void compare_top(const struct glibc *glibc, const struct glibc_arena *arena,
+			const struct ch_free_sum *walked)
+{
+	uint64_t head = arena->system_mem ? glibc_chunk_size(glibc->env.core, arena->top) : 0;
+
+	if (head != walked->bytes)
+		chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-counters",
+				    "%s: top has %llu bytes by its header, the walk found %llu",
+				    arena->name, (unsigned long long)head,
+				    (unsigned long long)walked->bytes);
+}
+
+struct ch_error *glibc_check(void *state, const struct ch_heap_free *found)
+{
+	struct glibc *glibc = state;
+	const struct glibc_arena *arena;
+	struct ch_error *err;
+	size_t i;
+
+	err = count_bins(glibc);
+	for (i = 0; !err && i < glibc->arenas.count; i++) {
+		arena = CH_VEC_AT(&glibc->arenas, struct glibc_arena, i);
+		compare(glibc, arena, "bins",
+			&(struct ch_free_sum){ arena->bins_count, arena->bins_bytes },
+			&found[i].bins);
+		compare(glibc, arena, "fast bins",
+			&(struct ch_free_sum){ arena->fastbin_count, arena->fastbin_bytes },
+			&found[i].fast);
+		compare(glibc, arena, "thread caches",
+			&(struct ch_free_sum){ arena->tcache_count, arena->tcache_bytes },
+			&found[i].cached);
+		compare_top(glibc, arena, &found[i].top);
+	}
+	return err;
+}
