@@ -104,6 +104,8 @@ $(B)/coreheap.pc: src/coreheap.pc.in include/coreheap/coreheap.h FORCE
 		$< > $@.tmp
 	$(update)
 
+APT_LISTS := /var/lib/apt/lists
+
 # Install what is missing of $(1), or say how and stop. Where the system has no
 # dpkg there is nothing to ask: the compiler and pkg-config will say what they miss.
 define need
@@ -118,7 +120,7 @@ define need
 		echo "  DEPS   $$missing"; \
 		install='apt-get -q -y --no-install-recommends install'; \
 		export DEBIAN_FRONTEND=noninteractive; \
-		if ls /var/lib/apt/lists/*_Packages* > /dev/null 2>&1; then \
+		if ls $(APT_LISTS)/*_Packages* > /dev/null 2>&1; then \
 			$$install $$missing || { apt-get -q update && $$install $$missing; }; \
 		else \
 			apt-get -q update && $$install $$missing; \

@@ -4,7 +4,8 @@
 set -u
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-mkdir "$folder/bin"
+mkdir "$folder/bin" "$folder/lists"
+: > "$folder/lists/debian_Packages"
 count=0
 result() { # result CONDITION-STATUS NAME
 	count=$((count + 1))
@@ -20,7 +21,7 @@ stand_in() { # stand_in NAME, script on stdin
 run_deps() {
 	: > "$folder/log"
 	PATH="$folder/bin:$PATH" LOG="$folder/log" MISSING="$1" USER_ID="$2" \
-		make --no-print-directory deps > "$folder/out" 2>&1 < /dev/null
+		make --no-print-directory deps APT_LISTS="$folder/lists" > "$folder/out" 2>&1 < /dev/null
 }
 stand_in dpkg-query << 'END'
 for last in "$@"; do :; done
@@ -56,6 +57,14 @@ status=$?
 [ $status = 0 ] && grep -q 'apt-get .*install.* libdw-dev jq\|apt-get .*install.* jq libdw-dev' \
 	"$folder/log"
 result $? "root: what is missing is installed"
+
+rm "$folder/lists/debian_Packages"
+run_deps "jq" 0
+status=$?
+[ $status = 0 ] && head -n 1 "$folder/log" | grep -q ' update$' &&
+	tail -n 1 "$folder/log" | grep -q ' install .*jq'
+result $? "root: without package lists they are fetched first"
+: > "$folder/lists/debian_Packages"
 
 stand_in apt-get << 'END'
 echo "apt-get $*" >> "$LOG"
