@@ -126,6 +126,28 @@ struct ch_error *glibc_add_piece(struct glibc *glibc, const struct glibc_piece *
 	return NULL;
 }
 
+uint64_t glibc_next_page(const struct glibc *glibc, uint64_t at)
+{
+	const struct ch_segment *segment;
+	size_t piece, len;
+
+	for (;;) {
+		piece = glibc_piece_at(glibc, at);
+		if (piece < glibc->pieces.count) {
+			at = ch_align_up(
+				CH_VEC_AT(&glibc->pieces, struct glibc_piece, piece)->reserved_end,
+				CH_PAGE_BYTES);
+			continue;
+		}
+		if (ch_core_span_recorded(glibc->env.core, at, &len))
+			return at;
+		segment = ch_core_segment_at(glibc->env.core, at);
+		if (!segment)
+			return UINT64_MAX;
+		at = ch_align_up(segment->end, CH_PAGE_BYTES);
+	}
+}
+
 /* ---- heaps of arenas but the main one -------------------------------------- */
 
 /* heap_info: ar_ptr, prev, size, mprotect_size */

@@ -121,16 +121,11 @@ static struct ch_error *scan_zone(struct hunt *hunt, uint64_t start, uint64_t en
 				     .top = hunt->arena->top };
 	uint64_t at = ch_align_up(start, CH_PAGE_BYTES), stop;
 	struct ch_error *err;
-	size_t piece;
 
 	while (at < end && hunt->left && hunt->arena->found_bytes < hunt->arena->system_mem) {
-		piece = glibc_piece_at(hunt->glibc, at);
-		if (piece < hunt->glibc->pieces.count) {
-			at = ch_align_up(CH_VEC_AT(&hunt->glibc->pieces, struct glibc_piece, piece)
-						 ->reserved_end,
-					 CH_PAGE_BYTES);
-			continue;
-		}
+		at = glibc_next_page(hunt->glibc, at);
+		if (at >= end)
+			break;
 		stop = may_begin(&range, at) ? stretch_end(hunt, &range, at, damages) : 0;
 		/* of any size: 2.35 and later swap the arguments that say how much to
 		 * map at least (sysmalloc_mmap_fallback, minsize and pagesize) */
@@ -167,7 +162,8 @@ static struct ch_error *take_mapped(struct hunt *hunt, unsigned int damages)
 	return NULL;
 }
 
-static uint64_t all_writable_bytes(const struct glibc *glibc)
+/* Of all memory that may be malloc's, what the core holds. */
+static uint64_t present_bytes(const struct glibc *glibc)
 {
 	const struct ch_region *regions;
 	uint64_t sum = 0;
@@ -176,7 +172,7 @@ static uint64_t all_writable_bytes(const struct glibc *glibc)
 	regions = ch_map_regions(glibc->env.map, &count);
 	for (i = 0; i < count; i++)
 		if (glibc_is_candidate(&regions[i]))
-			sum += regions[i].end - regions[i].start;
+			sum += regions[i].in_core_bytes;
 	return sum;
 }
 
@@ -228,7 +224,7 @@ struct ch_error *glibc_find_main_pieces(struct glibc *glibc)
 	start = whole_start(&hunt, &end);
 	if (start)
 		return add_stretch(&hunt, start, end, !glibc->par.addr);
-	hunt.left = all_writable_bytes(glibc) / CHUNK_BYTES_MIN * 4 + 65536;
+	hunt.left = present_bytes(glibc) / CHUNK_BYTES_MIN * 4 + 65536;
 	err = take_brk(&hunt);
 	if (!err && arena->found_bytes < arena->system_mem)
 		err = take_mapped(&hunt, 0);

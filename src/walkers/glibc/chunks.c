@@ -72,8 +72,7 @@ uint64_t glibc_fence_end(struct glibc_range *range, uint64_t fence)
 	return end;
 }
 
-/* Whether chunks follow each other from at: enough of them, or up to an end. */
-static bool is_boundary(struct glibc_range *range, uint64_t at, uint64_t enough)
+bool glibc_is_boundary(struct glibc_range *range, uint64_t at, uint64_t enough)
 {
 	uint64_t left = enough, stop = at;
 
@@ -101,16 +100,10 @@ uint64_t glibc_next_stretch(struct glibc_range *range, uint64_t low)
 			return at;
 		head = ch_get64(p + 8);
 		if ((head & CHUNK_FLAGS) == CHUNK_PREV_INUSE &&
-		    is_boundary(range, at, FOLLOW_STRETCH))
+		    glibc_is_boundary(range, at, FOLLOW_STRETCH))
 			return at;
 	}
 	return range->end;
-}
-
-/* A free chunk before at says so in at's header, with its size: prev's. */
-static bool agrees_with(const uint8_t *p, uint64_t at, uint64_t prev)
-{
-	return (ch_get64(p + 8) & CHUNK_PREV_INUSE) || ch_get64(p) == at - prev;
 }
 
 uint64_t glibc_resync(struct glibc_range *range, uint64_t low, uint64_t prev)
@@ -123,7 +116,7 @@ uint64_t glibc_resync(struct glibc_range *range, uint64_t low, uint64_t prev)
 		if (!p)
 			break;
 		if (at == range->top ||
-		    (agrees_with(p, at, prev) && is_boundary(range, at, FOLLOW_CHUNKS)))
+		    (glibc_agrees_with(p, at, prev) && glibc_is_boundary(range, at, FOLLOW_CHUNKS)))
 			return at;
 	}
 	return range->end;
@@ -140,6 +133,8 @@ struct walk {
 	bool is_main;
 	/** The last chunk whose header made sense; 0: none yet. */
 	uint64_t last;
+	/** Where the walk goes on behind a damaged header at the next chunk. */
+	uint64_t resume;
 	/** Size of a chunk that holds a tcache structure; 1 when not known. */
 	uint64_t tcache_bytes;
 };
@@ -233,6 +228,22 @@ static struct ch_error *put_top(struct walk *walk, uint64_t chunk)
 	return ch_object_batch_put(&walk->batch, &top);
 }
 
+/* The first entry of a list that ascends at or above chunk. */
+static const struct glibc_cached *cached_from(const struct glibc *glibc, uint64_t chunk)
+{
+	const struct glibc_cached *cached = glibc->cached.items;
+	size_t low = 0, high = glibc->cached.count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (cached[mid].chunk < chunk)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return cached ? cached + low : NULL;
+}
+
 /* ---- damage ---------------------------------------------------------------- */
 
 static void tell_damage(const struct walk *walk, uint64_t chunk, uint64_t head, uint64_t next)
@@ -260,65 +271,63 @@ static bool is_binned(const struct walk *walk, uint64_t chunk)
 	       ch_core_read_u64(core, bk + 16, &back) && back == chunk;
 }
 
-/* The lowest boundary in (chunk, next) from which chunks lead past next. */
-static uint64_t find_inner(struct walk *walk, uint64_t chunk, uint64_t next)
+/* Put a chunk whose own size says nothing. */
+static struct ch_error *put_damaged(struct walk *walk, uint64_t chunk, uint64_t head, uint64_t next)
 {
-	uint64_t at, left, stop = 0;
 	const uint8_t *p;
 
-	for (at = chunk + CHUNK_BYTES_MIN; at < next; at += 16) {
-		p = glibc_view_chunk(&walk->range.view, at);
-		if (!p)
-			return 0;
-		if (!agrees_with(p, at, chunk))
-			continue;
-		left = FOLLOW_STRETCH;
-		if (glibc_follow(&walk->range, at, &left, &stop) != GLIBC_STOP_BROKEN &&
-		    (stop > next || stop == walk->range.top))
-			return at;
-	}
-	return 0;
+	tell_damage(walk, chunk, head, next);
+	walk->last = chunk;
+	if (next - chunk < CHUNK_BYTES_MIN)
+		return put(walk, chunk, next, 0);
+	p = next < walk->piece->end ? glibc_view_chunk(&walk->range.view, next) : NULL;
+	return put_chunk(walk, chunk, next - chunk, !p || (ch_get64(p + 8) & CHUNK_PREV_INUSE));
 }
 
-/* A header at chunk that makes no sense: one block of unknown size. */
+/* Whether a list of free chunks names a chunk. */
+static bool is_cached(const struct walk *walk, uint64_t chunk)
+{
+	const struct glibc_cached *cached = cached_from(walk->glibc, chunk);
+
+	return (cached && cached < walk->cached_end && cached->chunk == chunk) ||
+	       (walk->piece->fast && chunk < walk->piece->end && is_fast(walk->piece, chunk));
+}
+
+/* A header at chunk that makes no sense, with no chunk before it to ask. */
 static struct ch_error *recover(struct walk *walk, uint64_t *chunk, uint64_t head)
 {
-	uint64_t damaged = *chunk, next;
-	const uint8_t *p;
+	struct glibc_doubt doubt = { .next = *chunk };
+	uint64_t damaged = *chunk;
+	struct glibc_verdict verdict;
 
-	next = glibc_resync(&walk->range, damaged + CHUNK_BYTES_MIN, damaged);
-	tell_damage(walk, damaged, head, next);
-	*chunk = next;
-	walk->last = damaged;
-	if (next - damaged < CHUNK_BYTES_MIN)
-		return put(walk, damaged, next, 0);
-	p = next < walk->piece->end ? glibc_view_chunk(&walk->range.view, next) : NULL;
-	return put_chunk(walk, damaged, next - damaged, !p || (ch_get64(p + 8) & CHUNK_PREV_INUSE));
+	if (walk->resume > damaged)
+		verdict.next = walk->resume; /* settled with the chunk before */
+	else
+		glibc_repair(&walk->range, &doubt, &verdict);
+	*chunk = verdict.next;
+	return put_damaged(walk, damaged, head, verdict.next);
 }
 
 /*
- * chunk's size leads to a place that does not look like a chunk after it.
- * Either the size is wrong, and the next chunk begins before that place; or
- * the header there is damaged, and this chunk is as it says.
+ * chunk's size leads to a place that does not look like the chunk after it.
+ * Either the size is wrong, or the header there is.
  */
 static struct ch_error *put_doubtful(struct walk *walk, uint64_t *chunk, uint64_t head)
 {
-	uint64_t size = head & ~(uint64_t)CHUNK_FLAGS, at = *chunk, next = at + size, inner;
-	const uint8_t *p;
-	bool used;
+	uint64_t size = head & ~(uint64_t)CHUNK_FLAGS, at = *chunk;
+	struct glibc_doubt doubt = { .chunk = at, .next = at + size };
+	struct glibc_verdict verdict;
 
-	inner = find_inner(walk, at, next);
-	if (inner) {
-		tell_damage(walk, at, head, inner);
-		p = glibc_view_chunk(&walk->range.view, inner);
-		used = !p || (ch_get64(p + 8) & CHUNK_PREV_INUSE);
-		next = inner;
-	} else {
-		used = !is_binned(walk, at);
+	doubt.next_cached = is_cached(walk, doubt.next);
+	glibc_repair(&walk->range, &doubt, &verdict);
+	if (verdict.damaged == at) {
+		*chunk = verdict.next;
+		return put_damaged(walk, at, head, verdict.next);
 	}
 	walk->last = at;
-	*chunk = next;
-	return put_chunk(walk, at, next - at, used);
+	walk->resume = verdict.next;
+	*chunk = doubt.next;
+	return put_chunk(walk, at, size, !is_binned(walk, at));
 }
 
 /* ---- ends and holes -------------------------------------------------------- */
@@ -417,22 +426,6 @@ static struct ch_error *walk_chunks(struct walk *walk, uint64_t chunk)
 		p = chunk < end ? glibc_view_chunk(&walk->range.view, chunk) : NULL;
 	}
 	return err;
-}
-
-/* The first entry of a list that ascends at or above chunk. */
-static const struct glibc_cached *cached_from(const struct glibc *glibc, uint64_t chunk)
-{
-	const struct glibc_cached *cached = glibc->cached.items;
-	size_t low = 0, high = glibc->cached.count, mid;
-
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (cached[mid].chunk < chunk)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return cached ? cached + low : NULL;
 }
 
 /* Whether a hole may begin at addr. */

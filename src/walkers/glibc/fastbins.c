@@ -4,6 +4,9 @@
 
 #include "util/context.h"
 
+/* The longest memory that gets a bitmap (1 GiB of it, used where chunks are). */
+#define FAST_BYTES_MAX (128ULL << 30)
+
 /* A fast bin under way: lists are followed side by side, because each step of
  * one waits for memory. */
 struct fastbin {
@@ -27,12 +30,19 @@ static struct glibc_piece *piece_of(const struct glibc *glibc, uint64_t chunk)
 	return low < glibc->pieces.count && pieces[low].first <= chunk ? &pieces[low] : NULL;
 }
 
+static struct glibc_arena *arena_of(const struct glibc *glibc, const struct glibc_piece *piece)
+{
+	return CH_VEC_AT(&glibc->arenas, struct glibc_arena, piece->arena);
+}
+
 /* Mark a chunk as free in its piece. False: no memory, or marked before. */
 static bool mark_fast(struct glibc_piece *piece, uint64_t chunk)
 {
 	uint64_t bit = (chunk - piece->start) / 16, mask = 1ULL << bit % 64;
 
 	if (!piece->fast) {
+		if (piece->end - piece->start > FAST_BYTES_MAX)
+			return false;
 		piece->fast = calloc((piece->end - piece->start) / 16 / 64 + 1, 8);
 		if (!piece->fast)
 			return false;
@@ -52,15 +62,29 @@ static void tell_fastbin(const struct glibc *glibc, const struct fastbin *bin)
 			    (unsigned long long)bin->chunk);
 }
 
+/* Whether a list goes on from a chunk whose header is damaged: its link is
+ * behind the header, and leads to a chunk of the list or ends it. */
+static bool goes_on(const struct glibc *glibc, const struct fastbin *bin, uint64_t next)
+{
+	const struct glibc_piece *piece = next % 16 ? NULL : piece_of(glibc, next);
+
+	return !next || (piece && arena_of(glibc, piece) == bin->arena &&
+			 glibc_chunk_size(glibc->env.core, next) == bin->size);
+}
+
 /* One step along a list: mark its chunk, go to the next. */
 static void step_fastbin(const struct glibc *glibc, struct fastbin *bin, bool mangled)
 {
 	struct glibc_piece *piece = bin->chunk % 16 ? NULL : piece_of(glibc, bin->chunk);
 	size_t len = 0;
 	const uint8_t *p = piece ? ch_core_span_recorded(glibc->env.core, bin->chunk, &len) : NULL;
+	uint64_t next = 0;
 
-	if (!p || len < 24 || (ch_get64(p + 8) & ~(uint64_t)CHUNK_FLAGS) != bin->size ||
-	    CH_VEC_AT(&glibc->arenas, struct glibc_arena, piece->arena) != bin->arena ||
+	if (p && len >= 24)
+		next = glibc_unmangle(mangled, bin->chunk + 16, ch_get64(p + 16));
+	if (!p || len < 24 || arena_of(glibc, piece) != bin->arena ||
+	    ((ch_get64(p + 8) & ~(uint64_t)CHUNK_FLAGS) != bin->size &&
+	     !goes_on(glibc, bin, next)) ||
 	    !mark_fast(piece, bin->chunk)) {
 		tell_fastbin(glibc, bin);
 		bin->chunk = 0;
@@ -68,7 +92,7 @@ static void step_fastbin(const struct glibc *glibc, struct fastbin *bin, bool ma
 	}
 	bin->arena->fastbin_count++;
 	bin->arena->fastbin_bytes += bin->size;
-	bin->chunk = glibc_unmangle(mangled, bin->chunk + 16, ch_get64(p + 16));
+	bin->chunk = next;
 	p = ch_core_span_recorded(glibc->env.core, bin->chunk, &len);
 	if (p)
 		__builtin_prefetch(p);

@@ -215,6 +215,9 @@ bool glibc_is_same_state(const struct glibc_layout *a, const struct glibc_layout
 CH_MUST_CHECK struct ch_error *glibc_find_arenas(struct glibc *glibc);
 /** Index of the piece whose range holds addr, or pieces.count. O(log n). */
 size_t glibc_piece_at(const struct glibc *glibc, uint64_t addr);
+/** The next page worth a look at or above at: skips arenas and what is not in
+ * the core. UINT64_MAX when there is none. */
+uint64_t glibc_next_page(const struct glibc *glibc, uint64_t at);
 /** Add a piece and keep the order. What meets another piece is left out. */
 CH_MUST_CHECK struct ch_error *glibc_add_piece(struct glibc *glibc,
 					       const struct glibc_piece *piece);
@@ -291,6 +294,8 @@ struct glibc_range {
 	uint64_t end;
 	/** Address of the top chunk, 0 when it is elsewhere. */
 	uint64_t top;
+	/** How often all memory was searched for pointers into it. */
+	uint32_t searches;
 };
 /** Follow sizes from chunk; *left bounds the chunks and is counted down. */
 enum glibc_stop glibc_follow(struct glibc_range *range, uint64_t chunk, uint64_t *left,
@@ -302,6 +307,29 @@ uint64_t glibc_fence_end(struct glibc_range *range, uint64_t fence);
 uint64_t glibc_next_stretch(struct glibc_range *range, uint64_t low);
 /** As above, in a damaged heap: prev is the chunk that is damaged. */
 uint64_t glibc_resync(struct glibc_range *range, uint64_t low, uint64_t prev);
+/** Whether enough chunks follow each other from at, or lead to an end. */
+bool glibc_is_boundary(struct glibc_range *range, uint64_t at, uint64_t enough);
+
+/* ---- damage.c -------------------------------------------------------------- */
+
+/** A chunk whose size leads to a header that makes no sense. */
+struct glibc_doubt {
+	/** The chunk; 0 when the header at next is the first of all. */
+	uint64_t chunk;
+	uint64_t next;
+	/** A list of free chunks names next. */
+	bool next_cached;
+};
+/** What is damaged (doubt.chunk or doubt.next), and where chunks go on. When
+ * both are doubt.next, only its prev_size or its PREV_INUSE flag is wrong. */
+struct glibc_verdict {
+	uint64_t damaged, next;
+};
+/** Find out. May search all memory for pointers: for damaged heaps only. */
+void glibc_repair(struct glibc_range *range, const struct glibc_doubt *doubt,
+		  struct glibc_verdict *ret);
+/** A free chunk in front of the one at `at` says so there, with its size. */
+bool glibc_agrees_with(const uint8_t *p, uint64_t at, uint64_t prev);
 
 #define GLIBC_TYPE_TCACHE    1
 #define GLIBC_TYPE_FOREIGN   2

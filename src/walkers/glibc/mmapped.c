@@ -94,6 +94,7 @@ static uint64_t find_moved(const struct glibc *glibc, const struct claim *claim,
 			   uint64_t *len_ret)
 {
 	uint64_t end = ch_min(claim->stale_bytes, claim->limit - claim->start), align, lead;
+	size_t len;
 
 	for (align = ALIGN_MIN; align < end; align *= 2) {
 		lead = ch_align_up(claim->start + CHUNK_HEADER_BYTES, align) - CHUNK_HEADER_BYTES -
@@ -104,7 +105,10 @@ static uint64_t find_moved(const struct glibc *glibc, const struct claim *claim,
 		if (lead && lead < end && is_moved(glibc, claim, lead, len_ret))
 			return lead;
 	}
-	for (lead = CH_PAGE_BYTES - CHUNK_HEADER_BYTES; deep && lead < end; lead += CH_PAGE_BYTES)
+	for (lead = CH_PAGE_BYTES - CHUNK_HEADER_BYTES;
+	     deep && lead < end &&
+	     ch_core_span_recorded(glibc->env.core, claim->start + lead, &len);
+	     lead += CH_PAGE_BYTES)
 		if (is_moved(glibc, claim, lead, len_ret))
 			return lead;
 	return 0;
@@ -147,29 +151,6 @@ static bool is_counted(const struct glibc *glibc)
 	       counted_bytes(glibc) == glibc->mmapped_bytes;
 }
 
-/* The next page worth a look at or above at: skips arenas and absent memory. */
-static uint64_t next_page(const struct glibc *glibc, uint64_t at)
-{
-	const struct ch_segment *segment;
-	size_t piece, len;
-
-	for (;;) {
-		piece = glibc_piece_at(glibc, at);
-		if (piece < glibc->pieces.count) {
-			at = ch_align_up(
-				CH_VEC_AT(&glibc->pieces, struct glibc_piece, piece)->reserved_end,
-				CH_PAGE_BYTES);
-			continue;
-		}
-		if (ch_core_span_recorded(glibc->env.core, at, &len))
-			return at;
-		segment = ch_core_segment_at(glibc->env.core, at);
-		if (!segment)
-			return UINT64_MAX;
-		at = ch_align_up(segment->end, CH_PAGE_BYTES);
-	}
-}
-
 /* End of what may hold a chunk from start on: the next arena, or end. */
 static uint64_t chunk_limit(const struct glibc *glibc, uint64_t start, uint64_t end)
 {
@@ -193,7 +174,7 @@ static struct ch_error *scan(struct glibc *glibc, uint64_t start, uint64_t end, 
 	struct glibc_mmapped found, *slot;
 
 	while (at < end && !is_counted(glibc)) {
-		at = next_page(glibc, at);
+		at = glibc_next_page(glibc, at);
 		if (at >= end)
 			break;
 		if (!read_mmapped(glibc, at, chunk_limit(glibc, at, end), deep, &found)) {

@@ -59,15 +59,19 @@ uint64_t glibc_chunk_size(const struct ch_core *core, uint64_t chunk)
 
 /* ---- lists ----------------------------------------------------------------- */
 
-/* Whether user is a block that bin may hold. */
+/* Whether a block may be at user at all. */
+static bool is_block(const struct glibc *glibc, uint64_t user)
+{
+	return user % 16 == 0 && user >= CHUNK_HEADER_BYTES &&
+	       glibc_piece_at(glibc, user - CHUNK_HEADER_BYTES) < glibc->pieces.count;
+}
+
+/* Whether the block at user has a size that bin may hold. */
 static bool fits_bin(const struct glibc *glibc, const struct glibc_tcache_layout *layout,
 		     uint64_t user, uint32_t bin)
 {
 	uint64_t size;
 
-	if (user % 16 || user < CHUNK_HEADER_BYTES ||
-	    glibc_piece_at(glibc, user - CHUNK_HEADER_BYTES) == glibc->pieces.count)
-		return false;
 	size = glibc_chunk_size(glibc->env.core, user - CHUNK_HEADER_BYTES);
 	if (bin < layout->small_bins)
 		return size == CHUNK_BYTES_MIN + 16ULL * bin;
@@ -87,16 +91,21 @@ struct list {
 	uint64_t stray;
 };
 
-/* Follow a list. True when it has count blocks, each of the bin's size. */
+/*
+ * Follow a list. True when it has count blocks, each of the bin's size: but
+ * one, in a list of several, whose header is damaged.
+ */
 static bool follow_list(const struct glibc *glibc, struct list *list, uint64_t *left)
 {
 	struct glibc_cached *cached;
-	uint64_t user = list->head, stored, i;
+	uint64_t user = list->head, stored, i, misfits = 0;
 
 	for (i = 0; i < list->count && *left; i++, (*left)--) {
 		list->stray = user;
-		if (!fits_bin(glibc, list->layout, user, list->bin) ||
-		    !ch_core_read_u64(glibc->env.core, user, &stored))
+		if (!is_block(glibc, user) || !ch_core_read_u64(glibc->env.core, user, &stored))
+			return false;
+		misfits += !fits_bin(glibc, list->layout, user, list->bin);
+		if (misfits > (list->count > 1))
 			return false;
 		cached = list->out ? ch_vec_push(list->out) : NULL;
 		if (cached) {
