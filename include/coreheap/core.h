@@ -206,6 +206,14 @@ CH_PUBLIC const uint8_t *ch_core_span_recorded(const struct ch_core *core, uint6
 					       size_t *len_ret);
 
 /**
+ * The first address at or above addr that ch_core_span() has a byte for, or
+ * end if there is none below end. What a core does not hold may be as large as
+ * the address space: step over it with this, never page by page. O(log n), and
+ * O(1) more for each segment without any bytes in between.
+ */
+CH_PUBLIC uint64_t ch_core_next_present(const struct ch_core *core, uint64_t addr, uint64_t end);
+
+/**
  * Copy len bytes at addr. Errors: FAULT (addr or a byte after it not mapped),
  * ABSENT (mapped, no bytes). buf is untouched on failure.
  */

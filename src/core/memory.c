@@ -90,6 +90,34 @@ const uint8_t *ch_core_span(const struct ch_core *core, uint64_t addr, size_t *l
 	return p ? p : overlay_span(core, addr, len_ret);
 }
 
+/* First address at or above addr with bytes in a segment, or end. */
+static uint64_t next_recorded(const struct ch_core *core, uint64_t addr, uint64_t end)
+{
+	const struct ch_segment *segments = core->segments.items;
+	size_t i = segments_up_to(core, addr);
+
+	if (i > 0 && addr < segments[i - 1].present_end)
+		return addr;
+	for (; i < core->segments.count && segments[i].start < end; i++)
+		if (segments[i].present_end > segments[i].start)
+			return segments[i].start;
+	return end;
+}
+
+uint64_t ch_core_next_present(const struct ch_core *core, uint64_t addr, uint64_t end)
+{
+	const struct ch_overlay *overlays = core->overlays.items;
+	size_t index = overlays_up_to(core, addr);
+
+	if (addr >= end)
+		return end;
+	if (index > 0 && addr < overlays[index - 1].end)
+		return addr;
+	if (index < core->overlays.count)
+		end = ch_min(end, overlays[index].start);
+	return next_recorded(core, addr, end);
+}
+
 bool ch_core_try_read(const struct ch_core *core, uint64_t addr, void *buf, size_t len)
 {
 	uint64_t at = addr;

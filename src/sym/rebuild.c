@@ -21,7 +21,7 @@ static void copy_present(const struct ch_core *core, uint64_t addr, uint8_t *out
 			n = ch_min(n, len - done);
 			memcpy(out + done, p, n);
 		} else {
-			n = ch_min(CH_PAGE_BYTES - (addr + done) % CH_PAGE_BYTES, len - done);
+			n = ch_core_next_present(core, addr + done, addr + len) - (addr + done);
 		}
 		done += n;
 	}

@@ -303,6 +303,41 @@ START_TEST(truncation_says_how_much_is_missing)
 }
 END_TEST
 
+START_TEST(absent_memory_is_stepped_over)
+{
+	static const struct {
+		uint64_t addr, end, want, with_overlay;
+	} rows[] = {
+		{ 0, UINT64_MAX, 0x10000, 0x10000 },
+		{ 0x10000, 0x10001, 0x10000, 0x10000 },
+		{ 0x10000, 0x10000, 0x10000, 0x10000 },
+		{ 0x11000, 0x10000, 0x10000, 0x10000 },
+		{ 0x13fff, UINT64_MAX, 0x13fff, 0x13fff },
+		{ 0x14000, UINT64_MAX, UINT64_MAX, 0x14800 },
+		{ 0x14000, 0x14000, 0x14000, 0x14000 },
+		{ 0x14000, 0x14700, 0x14700, 0x14700 },
+		{ 0x14900, 0x20000, 0x20000, 0x14900 },
+		{ 0x14fff, 0x30000, 0x30000, 0x20800 },
+		{ 0x20fff, 0x30000, 0x30000, 0x30000 },
+		{ 0xffff, 0x10000, 0x10000, 0x10000 },
+		{ UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX },
+	};
+	static uint8_t file[0x1000];
+	struct opened o = open_sample();
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		ck_assert_uint_eq(ch_core_next_present(o.core, rows[i].addr, rows[i].end),
+				  rows[i].want);
+	ck_ch_ok(ch_core_add_overlay(o.core, 0x14800, 0x14fff, file));
+	ck_ch_ok(ch_core_add_overlay(o.core, 0x20800, 0x20900, file));
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		ck_assert_uint_eq(ch_core_next_present(o.core, rows[i].addr, rows[i].end),
+				  rows[i].with_overlay);
+	oc_close(&o);
+}
+END_TEST
+
 START_TEST(two_cores_in_one_process)
 {
 	struct opened a = open_sample(), b = open_sample();
@@ -330,6 +365,7 @@ Suite *suite_core_memory(void)
 	tcase_add_test(reads, overlays_stand_in_for_absent_bytes_only);
 	tcase_add_test(reads, overlays_that_make_no_sense);
 	tcase_add_test(reads, a_segment_behind_an_overlay_keeps_its_bytes);
+	tcase_add_test(reads, absent_memory_is_stepped_over);
 	tcase_add_test(reads, two_cores_in_one_process);
 	suite_add_tcase(suite, reads);
 

@@ -284,18 +284,15 @@ static struct ch_error *take_chain(struct glibc *glibc, size_t index)
 	return NULL;
 }
 
-/* The next address at or above at that may be a heap's: one the core holds, as
- * what it does not hold may be as large as the address space. */
+/* The next address at or above at that may be a heap's, or end. */
 static uint64_t next_heap(const struct ch_core *core, uint64_t at, uint64_t end)
 {
-	const struct ch_segment *segment;
+	uint64_t present;
 
 	for (at = ch_align_up(at, HEAP_ALIGN_MIN); at < end;
-	     at = ch_align_up(segment->end, HEAP_ALIGN_MIN)) {
-		segment = ch_core_segment_at(core, at);
-		if (!segment)
-			return end;
-		if (at < segment->present_end)
+	     at = ch_align_up(present, HEAP_ALIGN_MIN)) {
+		present = ch_core_next_present(core, at, end);
+		if (present == at)
 			return at;
 	}
 	return end;

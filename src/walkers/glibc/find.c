@@ -143,7 +143,7 @@ static bool scan_data(struct search *search, uint64_t start, uint64_t end)
 	while (at < end && end - at >= 16) {
 		p = ch_core_span(search->env->core, at, &len);
 		if (!p) {
-			at = ch_align_up(at + 1, CH_PAGE_BYTES);
+			at = ch_align_up(ch_core_next_present(search->env->core, at, end), 8);
 			continue;
 		}
 		len = ch_min(len, end - at);
