@@ -126,6 +126,30 @@ struct data {
 	uint64_t words[32];
 };
 
+/*
+ * Unwind data (LSB core, 10.6): a header with a table of one row, one CIE, and
+ * one FDE for all of the image. CFA = sp + 8 by an expression, then registers.
+ */
+static void put_unwind_data(struct image *image)
+{
+	static const uint8_t cie[28] = { 24, 0, 0, 0, 0, 0, 0, 0, 1, 'z', 'R', 0, 1, 0x78, 16, 1,
+					 0x1b,
+					 /* DW_CFA_def_cfa_expression, DW_OP_breg7 8 */
+					 0x0f, 2, 0x77, 8,
+					 /* DW_CFA_offset of the return address, 1 * -8 */
+					 0x90, 1 };
+	const int32_t at = offsetof(struct image, rest) + 64;
+	uint8_t *p = image->rest + 64;
+	const int32_t fde = at + 32 + (int32_t)sizeof(cie);
+	const int32_t head[] = { 32 - 4, 1, 0x100 - at, fde - at };
+	const int32_t entry[] = { 16, fde + 4 - (at + 32), 0x100 - (fde + 8), 0x1000, 0 };
+
+	memcpy(p, "\1\x1b\3\x3b", 4);
+	memcpy(p + 4, head, sizeof(head));
+	memcpy(p + 32, cie, sizeof(cie));
+	memcpy(p + 32 + sizeof(cie), entry, sizeof(entry));
+}
+
 static Elf64_Phdr phdr(uint32_t type, uint64_t off, uint64_t size)
 {
 	return (Elf64_Phdr){ .p_type = type,
@@ -176,6 +200,7 @@ static struct image make_image(uint16_t machine, uint16_t type, uint64_t base, u
 
 	memcpy(image.dynamic, dynamic, sizeof(dynamic));
 	memset(image.build_id.id, id, sizeof(image.build_id.id));
+	put_unwind_data(&image);
 	return image;
 }
 
@@ -253,8 +278,11 @@ static struct corewriter *make_core(uint16_t machine)
 	struct corewriter *w = cw_create(machine);
 	size_t i;
 
-	/* Frame pointer chain: the caller's frame pointer, the return address. */
-	for (i = 32; i + 16 < 128; i += 16) {
+	/* Return addresses for unwind data; then a frame pointer chain: the caller's frame pointer,
+	 * the return address. */
+	for (i = 16; i < 32; i++)
+		stack[i] = EXE_ADDR + 0x308;
+	for (; i + 16 < 128; i += 16) {
 		stack[i] = STACK_ADDR + (i + 16) * 8;
 		stack[i + 1] = EXE_ADDR + 0x308;
 	}
