@@ -434,7 +434,8 @@ START_TEST(matched_file_lends_absent_bytes)
 		file[AT(note.id)] ^= 1;
 	cw_write_bytes(path, file, sizeof(file));
 	cw_load(w, BASE, 2 * PAGE, PF_R | PF_X, &image, sizeof(image));
-	cw_load(w, BASE + 2 * PAGE, PAGE, PF_R | PF_W, NULL, 0);
+	/* RELRO: no longer writable, but not what the file holds */
+	cw_load(w, BASE + 2 * PAGE, PAGE, PF_R, NULL, 0);
 	cw_file(w, rows, 2);
 	s = open_take(w, NULL);
 	unlink(path);
@@ -445,6 +446,64 @@ START_TEST(matched_file_lends_absent_bytes)
 	ch_sym_close(s.sym);
 	ck_assert(!ch_core_try_read(s.o.core, BASE + PAGE, &byte, 1));
 	oc_close(&s.o);
+}
+END_TEST
+
+/* Without build-id in the core: what the linker writes may differ, all else may not. */
+static const struct {
+	/* Changes of an entry of the file's dynamic section, by adding. */
+	int64_t tag, value;
+	uint32_t entry;
+	/* The core has the first page. */
+	bool with_headers;
+	enum ch_module_match match;
+} likely[] = {
+	{ 0, 0, 0, true, CH_MATCH_LIKELY },      { 0, 0, 0, false, CH_MATCH_LIKELY },
+	{ 0, 8, 0, false, CH_MATCH_MISMATCHED }, { 0, 8, 2, true, CH_MATCH_MISMATCHED },
+	{ 1, 0, 2, false, CH_MATCH_MISMATCHED }, { 0, 1, 4, false, CH_MATCH_LIKELY }, /* DT_DEBUG */
+};
+
+START_TEST(dynamic_section_stands_in_for_build_id)
+{
+	const char *path = cw_temp_path("libx.so.1");
+	struct image memory = make_image(EM_X86_64, BASE), file = make_image(EM_X86_64, 0);
+	const struct cw_file_row rows[] = { { BASE, BASE + PAGE, 0, path },
+					    { BASE + PAGE, BASE + 2 * PAGE, PAGE, path } };
+	struct corewriter *w = new_core();
+	struct image *images[] = { &memory, &file };
+	uint8_t bytes[2 * 4096] = { 0 }, data[4096] = { 0 };
+	Elf64_Dyn dynamic[10];
+	uint64_t i, k, byte;
+	struct session s;
+
+	/* nine entries in the data page, where a filter of 0x23 keeps them */
+	for (i = 0; i < 2; i++) {
+		images[i]->page.phdrs[2].p_type = PT_NULL;
+		images[i]->page.phdrs[3] =
+			phdr(PT_DYNAMIC, PF_R | PF_W, PAGE, sizeof(dynamic), sizeof(dynamic));
+		memcpy(dynamic, images[i]->page.dynamic, 5 * sizeof(dynamic[0]));
+		for (k = 5; k < 9; k++)
+			dynamic[k] = (Elf64_Dyn){ DT_RELACOUNT, { k } };
+		dynamic[9] = (Elf64_Dyn){ DT_NULL, { 0 } };
+		if (i == 0)
+			memcpy(data, dynamic, sizeof(dynamic));
+	}
+	dynamic[likely[_i].entry].d_tag += likely[_i].tag;
+	dynamic[likely[_i].entry].d_un.d_val += (uint64_t)likely[_i].value;
+	memcpy(bytes, &file, sizeof(file));
+	memcpy(bytes + PAGE, dynamic, sizeof(dynamic));
+	cw_write_bytes(path, bytes, sizeof(bytes));
+	cw_load(w, BASE, PAGE, PF_R | PF_X, &memory, likely[_i].with_headers ? sizeof(memory) : 0);
+	cw_load(w, BASE + PAGE, PAGE, PF_R | PF_W, data, sizeof(data));
+	cw_file(w, rows, 2);
+	s = open_take(w, NULL);
+	unlink(path);
+	ck_assert_uint_eq(s.count, 1);
+	ck_assert_int_eq(s.modules[0].match, likely[_i].match);
+	ck_assert_uint_eq(s.modules[0].build_id_len, 0);
+	/* such a file is trusted with names, not with bytes */
+	ck_assert_int_eq(ch_core_read_u64(s.o.core, BASE, &byte), likely[_i].with_headers);
+	close_session(&s);
 }
 END_TEST
 
@@ -526,6 +585,8 @@ START_TEST(damaged_link_map_ends)
 
 	ck_assert_uint_eq(s.count, _i == 1 ? 2 : 1);
 	ck_assert_ptr_nonnull(oc_finding(&s.o, "link-map-damaged"));
+	/* noticed by the cycle, not by a limit */
+	ck_assert_ptr_null(strstr(oc_finding(&s.o, "link-map-damaged")->message, "65536"));
 	close_session(&s);
 }
 END_TEST
@@ -552,7 +613,8 @@ START_TEST(auxv_names_the_executable)
 }
 END_TEST
 
-#define CODE 0x600000ULL
+#define CODE     0x600000ULL
+#define NO_CALLS 0x800
 
 /*
  * Code at CODE without any unwind data and a stack of frame records; calls
@@ -566,8 +628,10 @@ static struct session open_stack(uint16_t machine, const uint64_t *words, size_t
 	uint64_t regs[ARM_REGS] = { 0 };
 	uint8_t code[PAGE];
 
-	/* E8: "call" in front of every address, as far as x86-64 is concerned */
-	memset(code, 0xe8, sizeof(code));
+	/* E8: "call" in front of every address, as far as x86-64 is concerned;
+	 * then a part where nothing is called */
+	memset(code, 0xe8, NO_CALLS);
+	memset(code + NO_CALLS, 0x90, sizeof(code) - NO_CALLS);
 	regs[arm ? 32 : 16] = pc;
 	regs[arm ? 31 : 19] = STACK;
 	regs[arm ? 29 : 4] = fp;
@@ -671,6 +735,19 @@ START_TEST(call_of_a_bad_address_is_stepped_over)
 }
 END_TEST
 
+/* Code that no call precedes is no return address; on aarch64 that is not looked at. */
+START_TEST(return_addresses_follow_calls)
+{
+	static const uint64_t words[] = { STACK + 0x20, CODE + NO_CALLS + 0x100, 0, 0, 0, 0 };
+	struct session s = open_stack(machines[_i], words, 6, CODE + 0x10, STACK);
+	struct ch_frame frames[4];
+	const char *end;
+
+	ck_assert_uint_eq(unwind(&s, frames, 4, &end), _i ? 2 : 1);
+	close_session(&s);
+}
+END_TEST
+
 START_TEST(unwinding_checks_its_arguments)
 {
 	struct session s = open_stack(EM_X86_64, NULL, 0, CODE, 0);
@@ -697,6 +774,8 @@ Suite *suite_sym(void)
 	tcase_add_test(modules, damaged_library_is_listed_and_reported);
 	tcase_add_loop_test(modules, pe_images_are_matched_by_time_stamp, 0, 2);
 	tcase_add_loop_test(modules, matched_file_lends_absent_bytes, 0, 2);
+	tcase_add_loop_test(modules, dynamic_section_stands_in_for_build_id, 0,
+			    sizeof(likely) / sizeof(likely[0]));
 	tcase_add_test(modules, special_files_are_passed_over);
 	tcase_add_test(modules, link_map_adds_what_nt_file_lacks);
 	tcase_add_loop_test(modules, damaged_link_map_ends, 0, 4);
@@ -708,6 +787,7 @@ Suite *suite_sym(void)
 	tcase_add_test(stacks, signed_return_addresses_are_stripped);
 	tcase_add_loop_test(stacks, wild_frame_pointers_end_the_walk, 0, 14);
 	tcase_add_loop_test(stacks, call_of_a_bad_address_is_stepped_over, 0, 2);
+	tcase_add_loop_test(stacks, return_addresses_follow_calls, 0, 2);
 	tcase_add_test(stacks, unwinding_checks_its_arguments);
 	suite_add_tcase(suite, stacks);
 	return suite;
