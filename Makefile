@@ -21,6 +21,8 @@ mandir ?= $(prefix)/share/man
 DEPS_BUILD := gcc make pkg-config libelf-dev libdw-dev libjansson-dev libzstd-dev \
 	liblzma-dev zlib1g-dev liblz4-dev
 DEPS_TEST := check gdb zstd xz-utils lz4 gzip g++ binutils elfutils jq python3
+# Programs on other allocators and C libraries; without them their tests are skipped.
+DEPS_TEST_MORE := musl-tools libjemalloc-dev libmimalloc-dev libtcmalloc-minimal4
 DEPS_LINT := clang clang-format clang-tidy
 
 PKGS := libelf libdw jansson libzstd liblzma zlib liblz4
@@ -73,7 +75,7 @@ APP_OBJ := $(APP_SRC:%.c=$(B)/%.o)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all deps deps-lint check check-all lint bench demo fixtures fuzz install uninstall clean dist FORCE
+.PHONY: all deps deps-more deps-lint check check-all lint bench demo fixtures fuzz install uninstall clean dist FORCE
 
 all: $(B)/coreheap $(B)/libcoreheap.a $(B)/libcoreheap.so $(B)/coreheap.pc
 
@@ -135,6 +137,10 @@ endef
 
 deps:
 	$(call need,$(DEPS_BUILD) $(DEPS_TEST))
+
+# Not being able to install these is no reason to run no tests at all.
+deps-more:
+	$(call need,$(DEPS_TEST_MORE))
 
 deps-lint:
 	$(call need,$(DEPS_LINT))

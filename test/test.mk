@@ -45,6 +45,8 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(s
 
 # The flags of libraries are asked for again after they were installed.
 check: deps
+	@[ "$$(id -u)" != 0 ] || $(MAKE) -s --no-print-directory deps-more || \
+		echo "  DEPS   missing; the tests that need them are skipped"
 	+@$(SUBMAKE) check-build
 	@$(MAKE) --no-print-directory check-run
 

@@ -57,12 +57,27 @@ static bool is_stack(const struct finder *finder, uint64_t tls_base, uint64_t bl
 	       end - tls_base <= DESCRIPTOR_BYTES_MAX + finder->tls_bytes;
 }
 
-/* Stack of a thread that glibc started, from its descriptor. */
+/*
+ * Whether five words of a thread's descriptor are musl's {map_base, map_size,
+ * stack, stack_size, guard_size}, where stack is the upper end of the stack:
+ * static TLS and the descriptor follow up to the end of the mapping (musl v1.2.3,
+ * src/internal/pthread_impl.h struct pthread, src/thread/pthread_create.c).
+ */
+static bool is_musl_stack(const struct finder *finder, uint64_t tls_base, const uint64_t words[5])
+{
+	uint64_t top;
+
+	return is_stack(finder, tls_base, words[0], words[1], words[4]) &&
+	       words[0] % CH_PAGE_BYTES == 0 && words[2] < words[0] + words[1] &&
+	       ch_add(words[0], words[4], &top) && ch_add(top, words[3], &top) && top == words[2];
+}
+
+/* Stack of a thread that glibc or musl started, from its descriptor. */
 static bool find_pthread_stack(const struct finder *finder, const struct ch_thread *thread,
 			       struct stack *ret)
 {
 	const struct ch_map *map = finder->map;
-	uint64_t words[PTHREAD_BYTES_MAX / 8], base = thread->tls_base;
+	uint64_t words[PTHREAD_BYTES_MAX / 8], base = thread->tls_base, guard;
 	size_t i, count;
 
 	if (!base || base % 8)
@@ -76,14 +91,18 @@ static bool find_pthread_stack(const struct finder *finder, const struct ch_thre
 		if (!ch_core_read_u64(map->core, base + count * 8, &words[count]))
 			break;
 	for (i = 0; i + 3 <= count; i++) {
-		if (!is_stack(finder, thread->tls_base, words[i], words[i + 1], words[i + 2]))
+		if (i + 5 <= count && is_musl_stack(finder, thread->tls_base, &words[i]))
+			guard = words[i + 4];
+		else if (is_stack(finder, thread->tls_base, words[i], words[i + 1], words[i + 2]))
+			guard = words[i + 2];
+		else
 			continue;
 		ret->guard_start = words[i];
-		ret->start = words[i] + words[i + 2];
+		ret->start = words[i] + guard;
 		ret->end = words[i] + words[i + 1];
 		ret->basis = CH_BASIS_DERIVED;
 		/* glibc guards its own stacks (nptl/allocatestack.c, allocate_stack) */
-		ret->rank = words[i + 2] ? CH_RANK(CH_USAGE_STACK) : CH_RANK_PROGRAM_STACK;
+		ret->rank = guard ? CH_RANK(CH_USAGE_STACK) : CH_RANK_PROGRAM_STACK;
 		return true;
 	}
 	return false;

@@ -107,10 +107,19 @@ def dump(program, how, where, arguments=(), end="abort", coredump_filter=None, r
             process.wait()
 
 
-def checked_in():
-    """Names of fixtures that hold a core."""
+def with_file(name):
     return sorted(os.path.basename(os.path.dirname(path))
-                  for path in glob.glob(os.path.join(repo(), "fixtures", "*", "core.zst")))
+                  for path in glob.glob(os.path.join(repo(), "fixtures", "*", name)))
+
+
+def checked_in():
+    """Names of fixtures that hold the core of a program on glibc, and its truth."""
+    return with_file("truth.zst")
+
+
+def every_core():
+    """Names of all fixtures that hold a core, whatever its allocator."""
+    return with_file("core.zst")
 
 
 def unpack(name, what="core"):

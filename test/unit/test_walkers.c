@@ -150,10 +150,12 @@ static void check_file(const char *path)
 
 #define SMALL "fixtures/bookworm-small-abort/core.zst"
 #define CPP   "fixtures/sid-cpp-abort/core.zst"
+#define MUSL  "fixtures/musl-static-abort/core.zst"
 
 static const char *const fixtures[] = {
 	SMALL,
 	CPP,
+	MUSL,
 	"fixtures/bullseye-small-abort/core.zst",
 	"fixtures/trixie-small-abort/core.zst",
 	"fixtures/sid-small-abort/core.zst",
@@ -259,9 +261,12 @@ START_TEST(open_of_a_foreign_core_fails_or_closes)
 }
 END_TEST
 
+/* Those that are cut and overwritten, the first one oftener. */
+static const char *const patients[] = { CPP, SMALL, MUSL };
+
 START_TEST(cut_cores_have_sums_that_close)
 {
-	struct patient p = admit(_i ? SMALL : CPP);
+	struct patient p = admit(patients[_i]);
 	size_t cuts = _i ? 12 : 64, i;
 
 	for (i = cuts; i > 0; i--) {
@@ -333,7 +338,7 @@ static uint64_t random_value(uint64_t *seed, uint64_t old)
 /* Words of heaps and of everything else overwritten: one at a time, then many. */
 START_TEST(flipped_cores_have_sums_that_close)
 {
-	struct patient p = admit(_i < 2 ? CPP : SMALL);
+	struct patient p = admit(patients[_i / 2]);
 	size_t rounds = _i < 2 ? 150 : 40, words = _i & 1 ? 64 : 1, i, k;
 	uint64_t seed = 0x9e3779b97f4a7c15 + (uint64_t)_i, value;
 	uint64_t offs[64];
@@ -366,11 +371,11 @@ Suite *suite_walkers(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_loop_test(tcase, sound_cores_are_complete, 0,
 			    (int)(sizeof(fixtures) / sizeof(fixtures[0])));
-	tcase_add_loop_test(tcase, blocks_of_sound_cores_are_found_again, 0, 2);
+	tcase_add_loop_test(tcase, blocks_of_sound_cores_are_found_again, 0, 3);
 	tcase_add_loop_test(tcase, foreign_cores_score_nothing, 0, 4);
 	tcase_add_test(tcase, open_of_a_foreign_core_fails_or_closes);
-	tcase_add_loop_test(tcase, cut_cores_have_sums_that_close, 0, 2);
-	tcase_add_loop_test(tcase, flipped_cores_have_sums_that_close, 0, 4);
+	tcase_add_loop_test(tcase, cut_cores_have_sums_that_close, 0, 3);
+	tcase_add_loop_test(tcase, flipped_cores_have_sums_that_close, 0, 6);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

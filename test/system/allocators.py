@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Allocators that are recognised and not walked: named with their evidence by
+every command that counts blocks, never taken for an empty heap; several in one
+process are all listed; where there is none, it is said what was looked for."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import fixture  # noqa: E402
+from tap import Tap  # noqa: E402
+
+NAMES = ["jemalloc", "mimalloc", "gperftools_tcmalloc", "google_tcmalloc"]
+SHARED = "-Wl,--no-as-needed"
+STATIC_JEMALLOC = ["-Wl,-u,malloc", "-Wl,-Bstatic", "-ljemalloc", "-Wl,-Bdynamic", "-lm",
+                   "-lstdc++", "-ldl"]
+# glibc's malloc is found first, jemalloc's mallocx all the same
+BOTH = ["-DJEMALLOC", SHARED, "-l:libc.so.6", "-ljemalloc"]
+MIMALLOC3 = ["-DMIMALLOC3", "-DUSED"]
+# name of the test, flags, what is not walked, whether glibc is, part of the evidence
+CASES = [
+    ("jemalloc", [SHARED, "-ljemalloc"], "jemalloc", False, "libjemalloc.so.2 is mapped"),
+    ("jemalloc, static", STATIC_JEMALLOC, "jemalloc", False, "size classes of jemalloc 5"),
+    ("jemalloc, static, stripped", STATIC_JEMALLOC + ["-s"], "jemalloc", False,
+     "size classes of jemalloc 5"),
+    ("glibc and jemalloc", BOTH, "jemalloc", True, "libjemalloc.so.2 is mapped"),
+    ("mimalloc 2", [SHARED, "-lmimalloc"], "mimalloc", False, "page queues of mimalloc 1, 2 or 3.0"),
+    ("mimalloc 3, its table", MIMALLOC3 + ["-s"], "mimalloc", True,
+     "page queues of mimalloc 3.1 or later"),
+    ("mimalloc 3, never used", ["-DMIMALLOC3"], None, True, ""),
+    ("tcmalloc", [SHARED, "-l:libtcmalloc_minimal.so.4"], "gperftools_tcmalloc", False,
+     "size classes of gperftools tcmalloc"),
+    ("Google's tcmalloc, exported", ["-DGOOGLE", "-rdynamic"], "google_tcmalloc", True,
+     "TCMalloc_Internal_GetStats"),
+    ("Google's tcmalloc, static", ["-DGOOGLE", "-static"], "google_tcmalloc", True,
+     "TCMalloc_Internal_GetStats"),
+    ("glibc", [], None, True, ""),
+    ("glibc, static", ["-static"], None, True, ""),
+]
+
+
+def links(flags):
+    """Why a program cannot be linked with flags, or None."""
+    done = subprocess.run([os.environ.get("CC") or "cc", "-x", "c", "-", "-o", "/dev/null"]
+                          + [flag for flag in flags if not flag.startswith("-D")],
+                          input=b"int main(void) { return 0; }", capture_output=True, check=False)
+    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return "%s: %s" % (" ".join(flags), lines[0]) if done.returncode else None
+
+
+def check_named(tap, core, allocator, evidence, name):
+    """One allocator that is here: every answer says so, and is incomplete."""
+    for command in ("heap", "types", "summary", "objects"):
+        document = fixture.answer(command, "--json", core)
+        said = [warning for warning in document["warnings"]
+                if warning["code"] == "allocator-not-walked"]
+        tap.equal((len(said), document["complete"]), (1, False),
+                  "%s: %s has one warning, and is incomplete" % (name, command))
+        message = said[0]["message"] if said else ""
+        tap.ok(message.startswith(allocator + " ") and "not counted" in message
+               and evidence in message and "\n" not in message,
+               "%s: %s names it with its evidence" % (name, command), message)
+        result = fixture.coreheap(command, core)
+        text = result.out + result.err
+        tap.ok(result.code == 0 and allocator in text and "not counted" in text,
+               "%s: %s says so to people" % (name, command), str(result))
+        tap.equal(fixture.coreheap(command, "--strict", core).code, 4,
+                  "%s: %s --strict fails" % (name, command))
+    rows = fixture.answer("info", "--json", core)["runtimes"]
+    tap.ok([row for row in rows if row["status"] == "not walked yet"
+            and row["kind"] == "allocator"], "%s: info lists it" % name, str(rows))
+
+
+def check_none_named(tap, core, name):
+    heap = fixture.answer("heap", "--json", core)
+    tap.equal(([warning["code"] for warning in heap["warnings"]
+                if "allocator" in warning["code"]], heap["complete"]), ([], True),
+              "%s: nothing else is suspected" % name)
+
+
+def check(tap, how, case):
+    name, flags, allocator, has_glibc, evidence = case
+    name = "%s, %s" % (name, how)
+    where = fixture.folder()
+    program = os.path.join(where, "signs")
+    fixture.build("signs", program, *flags)
+    core = fixture.dump(program, how, fixture.folder())
+    heap = fixture.answer("heap", "--json", core)
+    status = {row["name"]: row["status"] for row in heap["runtimes"]}
+    tap.equal([other for other in NAMES if status[other] == "not walked yet"],
+              [allocator] if allocator else [], "%s: it is recognised, and no other" % name)
+    tap.equal((status["glibc"], bool(heap["heaps"])),
+              ("walked", True) if has_glibc else ("not found", False),
+              "%s: glibc's malloc" % name)
+    if has_glibc:
+        tap.ok(heap["total"]["used_count"] > 1300, "%s: glibc's blocks are counted" % name)
+    if allocator:
+        check_named(tap, core, allocator, evidence, name)
+    else:
+        check_none_named(tap, core, name)
+    os.unlink(core)
+
+
+def check_none(tap):
+    """A program that never made a block: all that was looked for is listed."""
+    program = os.path.join(fixture.folder(), "signs")
+    fixture.build("signs", program, "-DNONE")
+    core = fixture.dump(program, "gcore", fixture.folder())
+    heap = fixture.coreheap("heap", core)
+    tap.ok("no known allocator found; looked for:" in heap.out
+           and all("  %s: " % name in heap.out for name in NAMES + ["glibc", "mallocng"])
+           and "warning: no known allocator was found" in heap.out,
+           "none: what was looked for is listed", str(heap))
+    document = fixture.answer("heap", "--json", core)
+    tap.equal(({row["status"] for row in document["runtimes"]}, document["complete"]),
+              ({"not found"}, False), "none: and the answer is incomplete")
+
+
+def main():
+    tap = Tap()
+    for case in CASES:
+        for how in ("gcore", "kernel"):
+            reason = links(case[1]) or fixture.why_not(how)
+            if reason:
+                tap.skip("%s, %s" % (case[0], how), reason)
+            else:
+                tap.attempt("%s, %s" % (case[0], how), check, how, case)
+    reason = fixture.why_not("gcore")
+    if reason:
+        tap.skip("none", reason)
+    else:
+        tap.attempt("none", check_none)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
