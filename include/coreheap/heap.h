@@ -94,6 +94,9 @@ struct ch_span {
 	/** The allocator can give the end of the top chunk back to the kernel, in
 	 * multiples of this; 0: it cannot. */
 	uint64_t top_unit_bytes;
+	/** Addresses of its objects are multiples of this power of two, counted
+	 * from the first one; 0: of 8. */
+	uint32_t align_bytes;
 };
 
 /** One named counter or fact; text NULL means it is a number. */

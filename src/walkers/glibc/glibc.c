@@ -205,7 +205,8 @@ static bool add_spans(struct glibc *glibc)
 					  .basis = pieces[i].guessed ? CH_BASIS_HEURISTIC
 								     : CH_BASIS_DERIVED,
 					  .cookie = i,
-					  .top_unit_bytes = top_unit(glibc, &pieces[i]) };
+					  .top_unit_bytes = top_unit(glibc, &pieces[i]),
+					  .align_bytes = 16 };
 	}
 	for (i = 0; i < glibc->mmapped.count; i++) {
 		span = ch_vec_push(&glibc->spans);
@@ -219,7 +220,8 @@ static bool add_spans(struct glibc *glibc)
 					  .usage = CH_USAGE_MMAP_CHUNK,
 					  .basis = glibc->mmapped_counted ? CH_BASIS_DERIVED
 									  : CH_BASIS_HEURISTIC,
-					  .cookie = GLIBC_COOKIE_MMAPPED | i };
+					  .cookie = GLIBC_COOKIE_MMAPPED | i,
+					  .align_bytes = 16 };
 	}
 	return true;
 }

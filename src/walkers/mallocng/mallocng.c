@@ -118,7 +118,8 @@ static bool add_group_spans(struct mallocng *ng, const char *kind, const char *h
 					  .kind = kind,
 					  .heap = heap,
 					  .usage = usage_of(ng, &groups[i]),
-					  .basis = CH_BASIS_DERIVED };
+					  .basis = CH_BASIS_DERIVED,
+					  .align_bytes = 16 };
 	}
 	return true;
 }

@@ -1,0 +1,170 @@
+/*
+ * coreheap/graph.h - the object graph: who points at whom, and from which roots.
+ *
+ * Vocabulary:
+ *   object    a block of any heap, as in heap.h; its id is its rank by address
+ *             among all of them, used or not;
+ *   node      a used object;
+ *   edge      a word of a node that points at a node, or into it;
+ *   interior  said of a pointer that leads behind the first byte of a node;
+ *   root      a word outside of all heaps (or a register) that points at a
+ *             node or into it;
+ *   conservative  said of an edge or root that is a word which looks like an
+ *             address, nobody knows of what type.
+ *
+ * A pointer leads into a node when it lies in [addr, addr + size_bytes): one
+ * past the end does not. Words are looked at where they are aligned to 8 bytes.
+ * Blocks of the allocator's own (CH_OBJECT_ALLOCATOR) are no nodes.
+ * Absent bytes hold no edges; how many were met is counted and reported.
+ */
+#ifndef COREHEAP_GRAPH_H
+#define COREHEAP_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <coreheap/coreheap.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ch_graph;
+
+/** No object. Ids are below it. */
+#define CH_ID_NONE UINT32_MAX
+
+struct ch_graph_options {
+	/** Threads that work; 0: as many as there are processors. */
+	uint32_t threads;
+};
+
+/**
+ * Index all objects of a session's heaps: one walk. options may be NULL. The
+ * session must outlive it. Errors: those of ch_session_heaps(), LIMIT (2^32 - 2
+ * objects or more), NOMEM, STOP.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_graph_create(struct ch_session *session,
+							 const struct ch_graph_options *options,
+							 struct ch_graph **ret);
+CH_PUBLIC void ch_graph_destroy(struct ch_graph *graph);
+
+/** Ids are 0 .. this - 1. */
+CH_PUBLIC uint32_t ch_graph_objects_count(const struct ch_graph *graph);
+/** Nodes among them. */
+CH_PUBLIC uint32_t ch_graph_nodes_count(const struct ch_graph *graph);
+CH_PUBLIC bool ch_graph_is_node(const struct ch_graph *graph, uint32_t id);
+
+/** The node that addr points at or into, or CH_ID_NONE. O(1). */
+CH_PUBLIC uint32_t ch_graph_node_at(const struct ch_graph *graph, uint64_t addr);
+/** Address of an object. */
+CH_PUBLIC uint64_t ch_graph_addr(const struct ch_graph *graph, uint32_t id);
+/** Usable bytes of a node; 0 for other objects. */
+CH_PUBLIC uint64_t ch_graph_size_bytes(const struct ch_graph *graph, uint32_t id);
+/** All that its walker says of it; slower. False only when out of memory. */
+CH_PUBLIC bool ch_graph_object(struct ch_graph *graph, uint32_t id, struct ch_object *ret);
+
+/** An edge of a node. */
+struct ch_edge {
+	/** Where the word lies, counted from the node's address. */
+	uint64_t offset;
+	/** What it holds, and the node it leads to. */
+	uint64_t value;
+	uint32_t target;
+	bool interior;
+};
+
+/**
+ * The next edges of a node, by offset: begin with *offset = 0. Returns how many
+ * were written, at most max; 0 at the end. *offset moves behind the last one.
+ */
+CH_PUBLIC size_t ch_graph_edges(const struct ch_graph *graph, uint32_t id, uint64_t *offset,
+				struct ch_edge *edges, size_t max);
+
+enum ch_root_kind {
+	/** General registers of a thread. */
+	CH_ROOT_REGISTER,
+	/** Stack of a thread from its stack pointer up, red zone included. */
+	CH_ROOT_STACK,
+	/** Thread-local storage and the thread's descriptor. */
+	CH_ROOT_TLS,
+	/** Writable data and bss of a module, its RELRO included. */
+	CH_ROOT_DATA,
+	/** Other writable memory that no walker owns. */
+	CH_ROOT_MEMORY,
+	/** Stacks and thread-local storage that threads which ended left behind:
+	 * nobody will look at them again. Not part of CH_ROOTS_LIVE. */
+	CH_ROOT_LEFTOVER,
+};
+#define CH_ROOT_KINDS (CH_ROOT_LEFTOVER + 1)
+/** Bits of enum ch_root_kind: what keeps blocks alive. */
+#define CH_ROOTS_LIVE ((1U << CH_ROOT_LEFTOVER) - 1)
+
+/** Memory that is looked at for roots; registers have none. */
+struct ch_root_range {
+	/** Target range [start, end), aligned to 8. */
+	uint64_t start, end;
+	enum ch_root_kind kind;
+	/** Index as in ch_core_threads() for STACK and TLS, else UINT32_MAX. */
+	uint32_t thread;
+	/** For DATA; else NULL. */
+	const struct ch_module *module;
+	/** Bytes of it that the core does not hold. */
+	uint64_t absent_bytes;
+};
+
+/** Ranges, ascending and without overlap. Borrowed from the graph. */
+CH_PUBLIC const struct ch_root_range *ch_graph_root_ranges(const struct ch_graph *graph,
+							   size_t *count_ret);
+
+struct ch_root {
+	enum ch_root_kind kind;
+	/** Where the word lies; 0 for a register. */
+	uint64_t addr;
+	/** What it holds, and the node it leads to. */
+	uint64_t value;
+	uint32_t target;
+	bool interior;
+	/** Index as in ch_core_threads(), else UINT32_MAX. */
+	uint32_t thread;
+	/** Index of the register, as in ch_arch_reg_name(). */
+	uint32_t reg;
+	/** Index of its range; for registers UINT32_MAX. */
+	uint32_t range;
+};
+
+/** Called with roots, n of them. Non-NULL ends the visit. */
+typedef struct ch_error *(*ch_roots_fn)(void *arg, const struct ch_root *roots, size_t n);
+
+/**
+ * Every root of the kinds whose bits are set: registers thread by thread, then
+ * memory by address. Errors: STOP, whatever fn returned.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *
+ch_graph_visit_roots(const struct ch_graph *graph, uint32_t kinds, ch_roots_fn fn, void *arg);
+
+/** A root in words. */
+struct ch_root_text {
+	/** "g_orders+0x8 in orders", "thread 812 \"worker-3\" frame 2 drain() rsp+0x38",
+	 * "TLS thread 812 +0x30 (cache_tls)", "anon 0x7f..000 +0x10". Escaped. */
+	char where[512];
+	/** Bare name of the variable or function; "" when none is known. Escaped. */
+	char symbol[256];
+	/** Kernel id of the thread; 0: none. */
+	uint32_t tid;
+	enum ch_basis basis;
+};
+
+/** Name a root as well as the core allows. Errors: NOMEM, STOP. */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *
+ch_root_describe(struct ch_graph *graph, const struct ch_root *root, struct ch_root_text *ret);
+
+/** "register", "stack", "tls", "data", "memory", "leftover". Static. */
+CH_PUBLIC const char *ch_root_kind_name(enum ch_root_kind kind);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* COREHEAP_GRAPH_H */

@@ -1,0 +1,207 @@
+#include "graph/graph_priv.h"
+
+#include "util/cleanup.h"
+#include "util/context.h"
+
+/* Memory below the stack pointer that a leaf function may use (psABI). */
+#define RED_ZONE_BYTES 128
+
+/* Roots handed out at a time. */
+#define BATCH 256
+
+static bool kind_of(const struct ch_region *region, enum ch_root_kind *ret)
+{
+	if (region->state != CH_STATE_COMMIT || !(region->prot & CH_SEGMENT_WRITE) ||
+	    region->prot == CH_PROT_UNKNOWN)
+		return false;
+	switch (region->usage) {
+	case CH_USAGE_TLS:
+		*ret = CH_ROOT_TLS;
+		return true;
+	case CH_USAGE_STACK:
+		*ret = CH_ROOT_STACK;
+		return true;
+	case CH_USAGE_EXE:
+	case CH_USAGE_LIB:
+	case CH_USAGE_BSS:
+		*ret = CH_ROOT_DATA;
+		return true;
+	case CH_USAGE_FILE:
+	case CH_USAGE_SHM:
+	case CH_USAGE_MEMFD:
+	case CH_USAGE_OTHER:
+	case CH_USAGE_UNDUMPED:
+	case CH_USAGE_ANON:
+		*ret = CH_ROOT_MEMORY;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static struct ch_error *add_range(struct ch_graph *graph, const struct ch_root_range *range)
+{
+	struct ch_root_range *slot = ch_vec_push(&graph->ranges);
+
+	if (!slot)
+		return &ch_enomem;
+	*slot = *range;
+	slot->start = ch_align_up(range->start, 8);
+	return NULL;
+}
+
+/* The part of a stack that its thread still uses. */
+static struct ch_error *add_stack(struct ch_graph *graph, struct ch_root_range *range)
+{
+	const struct ch_thread *threads;
+	uint64_t start, end, sp;
+	size_t count, i;
+
+	threads = ch_core_threads(graph->core, &count);
+	for (i = 0; i < count; i++) {
+		if (!ch_map_thread_stack(graph->map, i, &start, &end) || range->start >= end ||
+		    range->end <= start)
+			continue;
+		sp = threads[i].sp - ch_min(threads[i].sp, RED_ZONE_BYTES);
+		range->start = ch_max(range->start, sp);
+		range->thread = (uint32_t)i;
+		return range->start < range->end ? add_range(graph, range) : NULL;
+	}
+	range->kind = CH_ROOT_LEFTOVER;
+	return add_range(graph, range);
+}
+
+struct ch_error *chp_roots_collect(struct ch_graph *graph)
+{
+	const struct ch_region *regions;
+	struct ch_root_range range;
+	struct ch_error *err = NULL;
+	size_t count, i;
+
+	graph->ranges = CH_VEC(struct ch_root_range);
+	regions = ch_map_regions(graph->map, &count);
+	for (i = 0; !err && i < count; i++) {
+		range = (struct ch_root_range){ .start = regions[i].start,
+						.end = regions[i].end,
+						.thread = UINT32_MAX };
+		if (!kind_of(&regions[i], &range.kind))
+			continue;
+		if (range.kind == CH_ROOT_DATA)
+			range.module = ch_sym_module_at(graph->sym, range.start);
+		range.absent_bytes = regions[i].end - regions[i].start - regions[i].in_core_bytes;
+		err = range.kind == CH_ROOT_STACK ? add_stack(graph, &range)
+						  : add_range(graph, &range);
+	}
+	return err;
+}
+
+const struct ch_root_range *ch_graph_root_ranges(const struct ch_graph *graph, size_t *count_ret)
+{
+	*count_ret = graph->ranges.count;
+	return graph->ranges.items;
+}
+
+/* Roots on their way to the caller. */
+struct batch {
+	const struct ch_graph *graph;
+	ch_roots_fn fn;
+	void *arg;
+	size_t count;
+	struct ch_root items[BATCH];
+};
+
+static struct ch_error *flush(struct batch *batch)
+{
+	size_t n = batch->count;
+
+	batch->count = 0;
+	return n ? batch->fn(batch->arg, batch->items, n) : NULL;
+}
+
+/* Fill the rest of a root and keep it, if its value leads to a node. */
+static struct ch_error *put(struct batch *batch, struct ch_root root)
+{
+	const struct ch_graph *graph = batch->graph;
+	const struct ch_index_span *span;
+	uint64_t start = 0;
+
+	if (!chp_may_point(graph, root.value))
+		return NULL;
+	span = chp_index_span(graph, root.value);
+	root.target = span ? chp_index_node(graph, span, root.value, &start) : CH_ID_NONE;
+	if (root.target == CH_ID_NONE)
+		return NULL;
+	root.interior = root.value != start;
+	batch->items[batch->count++] = root;
+	return batch->count == BATCH ? flush(batch) : NULL;
+}
+
+static struct ch_error *visit_registers(struct batch *batch)
+{
+	const struct ch_thread *threads;
+	struct ch_error *err = NULL;
+	size_t count, i;
+	uint32_t k;
+
+	threads = ch_core_threads(batch->graph->core, &count);
+	for (i = 0; i < count; i++)
+		for (k = 0; !err && k < threads[i].regs_count; k++)
+			err = put(batch, (struct ch_root){ .kind = CH_ROOT_REGISTER,
+							   .value = threads[i].regs[k],
+							   .thread = (uint32_t)i,
+							   .reg = k,
+							   .range = UINT32_MAX });
+	return err;
+}
+
+static struct ch_error *visit_range(struct batch *batch, uint32_t index)
+{
+	const struct ch_core *core = batch->graph->core;
+	const struct ch_root_range *range =
+		CH_VEC_AT(&batch->graph->ranges, struct ch_root_range, index);
+	struct ch_root root = { .kind = range->kind, .thread = range->thread, .range = index };
+	struct ch_error *err = NULL;
+	const uint8_t *bytes;
+	uint64_t at, stop;
+	size_t len;
+
+	for (at = range->start; !err && at + 8 <= range->end; at = stop) {
+		at = ch_align_up(ch_core_next_present(core, at, range->end), 8);
+		bytes = at + 8 <= range->end ? ch_core_span(core, at, &len) : NULL;
+		stop = bytes ? at + ch_align_down(ch_min(len, range->end - at), 8) : at + 8;
+		if (bytes && stop == at)
+			stop = at + 8;
+		else
+			for (; !err && bytes && at < stop; at += 8, bytes += 8) {
+				root.addr = at;
+				root.value = ch_get64(bytes);
+				err = put(batch, root);
+			}
+		if (!err)
+			err = chp_context_check(batch->graph->ctx);
+	}
+	return err;
+}
+
+struct ch_error *ch_graph_visit_roots(const struct ch_graph *graph, uint32_t kinds, ch_roots_fn fn,
+				      void *arg)
+{
+	struct batch batch = { .graph = graph, .fn = fn, .arg = arg };
+	struct ch_error *err = NULL;
+	uint32_t i;
+
+	if (kinds & 1U << CH_ROOT_REGISTER)
+		err = visit_registers(&batch);
+	for (i = 0; !err && i < graph->ranges.count; i++)
+		if (kinds & 1U << CH_VEC_AT(&graph->ranges, struct ch_root_range, i)->kind)
+			err = visit_range(&batch, i);
+	return err ? err : flush(&batch);
+}
+
+const char *ch_root_kind_name(enum ch_root_kind kind)
+{
+	static const char *const names[] = { "register", "stack",  "tls",
+					     "data",     "memory", "leftover" };
+
+	return (size_t)kind < CH_COUNT_OF(names) ? names[kind] : "unknown";
+}
