@@ -1,0 +1,153 @@
+#include "walkers/coreclr/coreclr_priv.h"
+
+#include <string.h>
+
+#include "util/bytes.h"
+#include "util/cleanup.h"
+#include "util/error.h"
+
+/* Entries of g_dacTable: 158 in 9.0. */
+#define DAC_ENTRIES_MAX 512
+
+const struct ch_module *clr_find_runtime(const struct ch_heap_env *env)
+{
+	const struct ch_module *modules;
+	struct ch_symbol symbol;
+	size_t count, i;
+
+	modules = ch_sym_modules(env->sym, &count);
+	for (i = 0; i < count; i++)
+		if (strcmp(modules[i].name, "libcoreclr.so") == 0)
+			return &modules[i];
+	/* A single file: the program itself exports what the library would. */
+	for (i = 0; i < count; i++)
+		if (modules[i].kind == CH_MODULE_EXE &&
+		    ch_sym_exported(env->sym, &modules[i], "g_dacTable", &symbol))
+			return &modules[i];
+	return NULL;
+}
+
+struct wanted_field {
+	const char *type, *field;
+	size_t offset;
+};
+
+#define FIELD(member, type, field)                                                                 \
+	{                                                                                          \
+		type, field, offsetof(struct clr_layout, member)                                   \
+	}
+
+/* What .NET 9 and later tell. */
+static const struct wanted_field fields[] = {
+	FIELD(mt_flags, "MethodTable", "MTFlags"),
+	FIELD(mt_base_size, "MethodTable", "BaseSize"),
+	FIELD(mt_flags2, "MethodTable", "MTFlags2"),
+	FIELD(mt_module, "MethodTable", "Module"),
+	FIELD(mt_parent, "MethodTable", "ParentMethodTable"),
+	FIELD(mt_class, "MethodTable", "EEClassOrCanonMT"),
+	FIELD(mt_dictionaries, "MethodTable", "PerInstInfo"),
+	FIELD(module_base, "Module", "Base"),
+	FIELD(module_dynamic, "Module", "DynamicMetadata"),
+	FIELD(array_rank, "ArrayClass", "Rank"),
+	FIELD(store_first, "ThreadStore", "FirstThreadLink"),
+	FIELD(store_count, "ThreadStore", "ThreadCount"),
+	FIELD(thread_link, "Thread", "LinkNext"),
+	FIELD(thread_os_id, "Thread", "OSId"),
+	FIELD(thread_locals, "Thread", "RuntimeThreadLocals"),
+	FIELD(context, "RuntimeThreadLocals", "AllocContext"),
+};
+
+static struct ch_error *take_fields(struct clr *clr, const struct clr_descriptor *descriptor)
+{
+	uint32_t inner;
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(fields); i++)
+		if (!clr_descriptor_field(descriptor, fields[i].type, fields[i].field,
+					  (void *)((char *)&clr->layout + fields[i].offset)))
+			return ch_error_create(CH_ERROR_UNSUPPORTED,
+					       "the descriptor of the runtime does not tell "
+					       "where %s.%s is",
+					       fields[i].type, fields[i].field);
+	/* .NET 10 put a structure of its own around the collector's. */
+	if (clr_descriptor_field(descriptor, "EEAllocContext", "GCAllocationContext", &inner))
+		clr->layout.context += inner;
+	return NULL;
+}
+
+struct wanted_global {
+	const char *name;
+	size_t offset;
+	/* It is the address of a variable that holds what is wanted. */
+	bool variable;
+};
+
+#define GLOBAL(member, name, variable)                                                             \
+	{                                                                                          \
+		name, offsetof(struct clr, member), variable                                       \
+	}
+
+static const struct wanted_global globals[] = {
+	GLOBAL(app_domain, "AppDomain", false),
+	GLOBAL(thread_store, "ThreadStore", true),
+	GLOBAL(free_mt, "FreeObjectMethodTable", true),
+	GLOBAL(object_mt, "ObjectMethodTable", true),
+	GLOBAL(string_mt, "StringMethodTable", true),
+};
+
+static struct ch_error *take_globals(struct clr *clr, const struct clr_descriptor *descriptor)
+{
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(globals); i++) {
+		if (!clr_descriptor_global(descriptor, globals[i].name, &value))
+			return ch_error_create(CH_ERROR_UNSUPPORTED,
+					       "the descriptor of the runtime does not name %s",
+					       globals[i].name);
+		if (globals[i].variable && !clr_read_ptr(clr, value, &value))
+			return ch_error_create(CH_ERROR_ABSENT,
+					       "the runtime's variable %s is not in the core",
+					       globals[i].name);
+		memcpy((char *)clr + globals[i].offset, &value, sizeof(value));
+	}
+	return NULL;
+}
+
+/* g_gcDacGlobals is the entry of g_dacTable before that of AppDomain's variable
+ * (src/coreclr/inc/dacvars.h). */
+static struct ch_error *find_gc_vars(struct clr *clr)
+{
+	struct ch_symbol table;
+	uint64_t entry, before = 0, i;
+
+	if (!ch_sym_exported(clr->env->sym, clr->runtime, "g_dacTable", &table))
+		return ch_error_create(CH_ERROR_UNSUPPORTED, "the runtime exports no g_dacTable");
+	for (i = 0; i < DAC_ENTRIES_MAX; i++) {
+		if (!clr_read_ptr(clr, table.addr + 8 * i, &entry))
+			break;
+		if (entry == clr->app_domain && before) {
+			if (clr_read_ptr(clr, before, &clr->gc_vars) && clr->gc_vars)
+				return NULL;
+			break;
+		}
+		before = entry;
+	}
+	return ch_error_create(CH_ERROR_CORRUPT,
+			       "the runtime's table of variables does not lead to its collector");
+}
+
+struct ch_error *clr_find_tables(struct clr *clr)
+{
+	struct clr_descriptor *descriptor;
+	struct ch_error *err;
+
+	err = clr_descriptor_open(clr, &descriptor);
+	if (err)
+		return err;
+	err = take_fields(clr, descriptor);
+	if (!err)
+		err = take_globals(clr, descriptor);
+	clr_descriptor_close(descriptor);
+	return err ? err : find_gc_vars(clr);
+}

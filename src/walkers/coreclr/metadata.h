@@ -1,0 +1,66 @@
+/*
+ * metadata.h - ECMA-335 metadata of a managed module, read from the target.
+ *
+ * Layout: ECMA-335, 6th edition, partition II, 24 (streams, tables) and 25 (the
+ * PE file). Only what names types, fields and methods is looked at. All numbers
+ * are the core's: every index is checked against the table it leads into.
+ */
+#ifndef COREHEAP_WALKERS_CORECLR_METADATA_H
+#define COREHEAP_WALKERS_CORECLR_METADATA_H
+
+#include <coreheap/core.h>
+
+/** Tables by number, as in the standard. */
+enum clr_table {
+	CLR_TABLE_TYPE_DEF = 0x02,
+	CLR_TABLE_FIELD = 0x04,
+	CLR_TABLE_METHOD_DEF = 0x06,
+	CLR_TABLE_NESTED_CLASS = 0x29,
+};
+#define CLR_TABLES 0x2d
+
+struct clr_metadata {
+	const struct ch_core *core;
+	/** #Strings: target address and size. */
+	uint64_t strings, strings_bytes;
+	/** First row, number of rows and bytes of a row of each table. */
+	uint64_t tables[CLR_TABLES];
+	uint32_t rows[CLR_TABLES];
+	uint32_t row_bytes[CLR_TABLES];
+	/** Indexes into the heaps have 4 bytes, not 2. */
+	bool wide_strings, wide_guids, wide_blobs;
+};
+
+/** Columns that are asked for. */
+enum clr_column {
+	CLR_TYPE_DEF_FLAGS = 0,
+	CLR_TYPE_DEF_NAME = 1,
+	CLR_TYPE_DEF_NAMESPACE = 2,
+	CLR_TYPE_DEF_FIELDS = 4,
+	CLR_TYPE_DEF_METHODS = 5,
+	CLR_FIELD_FLAGS = 0,
+	CLR_FIELD_NAME = 1,
+	CLR_METHOD_DEF_NAME = 3,
+	CLR_NESTED_CLASS_NESTED = 0,
+	CLR_NESTED_CLASS_ENCLOSING = 1,
+};
+
+/** Read the heads of the metadata at addr. False: there is none, or it is damaged. */
+bool clr_metadata_open(const struct ch_core *core, uint64_t addr, uint64_t bytes,
+		       struct clr_metadata *ret);
+/**
+ * The metadata of the PE image at base, be it laid out as the loader maps it or
+ * as it lies in the file.
+ */
+bool clr_metadata_open_image(const struct ch_core *core, uint64_t base, struct clr_metadata *ret);
+
+/** A cell; row counts from 1. False when there is no such row. */
+bool clr_metadata_cell(const struct clr_metadata *metadata, enum clr_table table, uint32_t row,
+		       uint32_t column, uint32_t *ret);
+/** A cell that is a string, unescaped. False when it is absent. */
+bool clr_metadata_string(const struct clr_metadata *metadata, enum clr_table table, uint32_t row,
+			 uint32_t column, char *buf, size_t max);
+/** The type that a nested type (row of TypeDef) lies in; 0: it is not nested. */
+uint32_t clr_metadata_enclosing(const struct clr_metadata *metadata, uint32_t row);
+
+#endif /* COREHEAP_WALKERS_CORECLR_METADATA_H */

@@ -1,0 +1,330 @@
+/*
+ * Method tables: sizes and names of types.
+ *
+ * dotnet/runtime, release/9.0, src/coreclr/vm/methodtable.h (the flags),
+ * class.h (EEClass), typedesc.h, generics.h (dictionaries).
+ */
+#include "walkers/coreclr/coreclr_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/bytes.h"
+#include "util/cleanup.h"
+
+enum {
+	FLAG_HAS_COMPONENT = 0x80000000U,
+	CATEGORY_MASK = 0x000c0000,
+	CATEGORY_ARRAY = 0x00080000,
+	ARRAY_SINGLE = 0x00020000,
+	GENERICS_MASK = 0x30,
+	MANAGED_BASE_MAX = 1 << 27,
+};
+
+#define ARITY_MAX   64
+#define NESTED_MAX  32
+#define MODULES_MAX (1U << 18)
+
+bool clr_shape_read(const struct clr *clr, uint64_t mt, struct clr_shape *ret)
+{
+	uint32_t flags, base;
+
+	if (mt % 8 || !mt || !ch_core_read_u32(clr->core, mt + clr->layout.mt_flags, &flags) ||
+	    !ch_core_read_u32(clr->core, mt + clr->layout.mt_base_size, &base))
+		return false;
+	/* A string has 22: its last character may end the object unaligned. */
+	if (base < 16 || base > MANAGED_BASE_MAX)
+		return false;
+	ret->base_bytes = base;
+	ret->component_bytes = flags & FLAG_HAS_COMPONENT ? flags & 0xffff : 0;
+	return true;
+}
+
+/* Name parts that are still to be written, the next one on top. */
+struct work {
+	struct {
+		/* A type from that part of its nest on, or text if it is not NULL. */
+		uint64_t type;
+		uint32_t part;
+		const char *text;
+	} items[ARITY_MAX * 4];
+	size_t count;
+	char *buf;
+	size_t max, len;
+	bool failed;
+};
+
+static void put(struct work *work, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (work->len + len + 1 > work->max) {
+		work->failed = true;
+		return;
+	}
+	memcpy(work->buf + work->len, text, len + 1);
+	work->len += len;
+}
+
+static void later(struct work *work, uint64_t type, uint32_t part, const char *text)
+{
+	if (work->count == CH_COUNT_OF(work->items)) {
+		work->failed = true;
+		return;
+	}
+	work->items[work->count].type = type;
+	work->items[work->count].part = part;
+	work->items[work->count++].text = text;
+}
+
+/* Metadata of a Module; looked up once. */
+static const struct clr_metadata *metadata_of(struct clr *clr, uint64_t module)
+{
+	uint64_t base = 0, blob = 0;
+	struct clr_module *entry;
+	uint32_t bytes;
+	size_t i;
+
+	for (i = clr->modules.count; i > 0; i--) {
+		entry = CH_VEC_AT(&clr->modules, struct clr_module, i - 1);
+		if (entry->addr == module)
+			return entry->known ? &entry->metadata : NULL;
+	}
+	if (clr->modules.count >= MODULES_MAX)
+		return NULL;
+	entry = ch_vec_push(&clr->modules);
+	if (!entry)
+		return NULL;
+	entry->addr = module;
+	if (clr_read_ptr(clr, module + clr->layout.module_base, &base) && base)
+		entry->known = clr_metadata_open_image(clr->core, base, &entry->metadata);
+	/* Made at run time: the size, then a snapshot of the metadata. */
+	if (!entry->known && clr_read_ptr(clr, module + clr->layout.module_dynamic, &blob) &&
+	    blob && ch_core_read_u32(clr->core, blob, &bytes))
+		entry->known = clr_metadata_open(clr->core, blob + 4, bytes, &entry->metadata);
+	return entry->known ? &entry->metadata : NULL;
+}
+
+/* EEClass of a method table, whose tagged word may lead to the canonical one. */
+static bool class_of(const struct clr *clr, uint64_t mt, uint64_t *ret)
+{
+	if (!clr_read_ptr(clr, mt + clr->layout.mt_class, ret))
+		return false;
+	if (*ret & 1)
+		return clr_read_ptr(clr, (*ret & ~1ULL) + clr->layout.mt_class, ret);
+	return true;
+}
+
+/* Type arguments of an instance; returns how many. */
+static uint32_t read_arguments(const struct clr *clr, uint64_t mt, uint64_t args[ARITY_MAX])
+{
+	uint64_t dictionaries, dictionary;
+	uint8_t counts[4];
+	uint32_t dicts, n, i;
+
+	if (!clr_read_ptr(clr, mt + clr->layout.mt_dictionaries, &dictionaries) ||
+	    !ch_core_try_read(clr->core, dictionaries - 4, counts, sizeof(counts)))
+		return 0;
+	dicts = ch_get16(counts);
+	n = ch_get16(counts + 2);
+	if (!dicts || n > ARITY_MAX ||
+	    !clr_read_ptr(clr, dictionaries + 8ULL * (dicts - 1), &dictionary))
+		return 0;
+	for (i = 0; i < n; i++)
+		if (!clr_read_ptr(clr, dictionary + 8ULL * i, &args[i]))
+			return 0;
+	return n;
+}
+
+/* "[]", "[,]", "[*]". */
+static const char *rank_text(const struct clr *clr, uint64_t mt, uint32_t flags)
+{
+	static const char *const texts[] = { "[?]",    "[*]",     "[,]",      "[,,]",     "[,,,]",
+					     "[,,,,]", "[,,,,,]", "[,,,,,,]", "[,,,,,,,]" };
+	uint8_t rank = 0;
+	uint64_t class;
+
+	if (flags & ARRAY_SINGLE)
+		return "[]";
+	if (class_of(clr, mt, &class))
+		ch_core_try_read(clr->core, class + clr->layout.array_rank, &rank, 1);
+	return texts[rank < CH_COUNT_OF(texts) ? rank : 0];
+}
+
+/* TypeDesc: what is no class (typedesc.h; CorElementType in corhdr.h). */
+static void name_type_desc(const struct clr *clr, struct work *work, uint64_t desc)
+{
+	enum { POINTER = 0x0f, BY_REF = 0x10, VARIABLE = 0x13, FUNCTION = 0x1b, METHOD = 0x1e };
+	uint64_t target;
+	uint8_t kind;
+
+	if (!ch_core_try_read(clr->core, desc, &kind, 1)) {
+		put(work, "?");
+		return;
+	}
+	switch (kind) {
+	case POINTER:
+	case BY_REF:
+		later(work, 0, 0, kind == POINTER ? "*" : "&");
+		if (clr_read_ptr(clr, desc + 16, &target))
+			later(work, target, 0, NULL);
+		return;
+	case VARIABLE:
+	case METHOD:
+		put(work, kind == VARIABLE ? "!T" : "!!T");
+		return;
+	default:
+		put(work, kind == FUNCTION ? "fnptr" : "?");
+	}
+}
+
+/* Rows of TypeDef from the outermost type in; returns how many, 0 when damaged. */
+static uint32_t nest_of(const struct clr_metadata *metadata, uint32_t row,
+			uint32_t rows[NESTED_MAX])
+{
+	uint32_t reversed[NESTED_MAX], n = 0, i;
+
+	for (; row && n < NESTED_MAX; row = clr_metadata_enclosing(metadata, row))
+		reversed[n++] = row;
+	if (row)
+		return 0;
+	for (i = 0; i < n; i++)
+		rows[i] = reversed[n - 1 - i];
+	return n;
+}
+
+/* The part of a name that one type of a nest has: its bare name is written, its
+ * arguments are left to later. Returns the number of arguments taken. */
+static uint32_t split_arity(char *name)
+{
+	char *tick = strrchr(name, '`');
+	unsigned long n;
+	char *end;
+
+	if (!tick || tick[1] < '0' || tick[1] > '9')
+		return 0;
+	n = strtoul(tick + 1, &end, 10);
+	if (*end || n > ARITY_MAX)
+		return 0;
+	*tick = '\0';
+	return (uint32_t)n;
+}
+
+/* Arguments as "<A, B>", pushed so that they come out in order. */
+static void later_arguments(struct work *work, const uint64_t *args, uint32_t from, uint32_t to)
+{
+	uint32_t i;
+
+	if (from == to)
+		return;
+	later(work, 0, 0, ">");
+	for (i = to; i > from; i--) {
+		later(work, args[i - 1], 0, NULL);
+		later(work, 0, 0, i - 1 > from ? ", " : "<");
+	}
+}
+
+/* A type and those it is nested in, outermost first. */
+struct nest {
+	char names[NESTED_MAX][256];
+	uint32_t arities[NESTED_MAX];
+	uint32_t count;
+	char space[256];
+};
+
+static bool read_nest(const struct clr_metadata *metadata, uint32_t row, struct nest *nest)
+{
+	uint32_t rows[NESTED_MAX], i;
+
+	nest->count = nest_of(metadata, row, rows);
+	for (i = 0; i < nest->count; i++) {
+		if (!clr_metadata_string(metadata, CLR_TABLE_TYPE_DEF, rows[i], CLR_TYPE_DEF_NAME,
+					 nest->names[i], sizeof(nest->names[i])))
+			return false;
+		nest->arities[i] = split_arity(nest->names[i]);
+	}
+	return nest->count &&
+	       clr_metadata_string(metadata, CLR_TABLE_TYPE_DEF, rows[0], CLR_TYPE_DEF_NAMESPACE,
+				   nest->space, sizeof(nest->space));
+}
+
+/* One part of the nest of a class; its arguments and the other parts come later. */
+static void name_class(struct clr *clr, struct work *work, uint64_t mt, uint32_t part,
+		       uint32_t flags)
+{
+	const struct clr_metadata *metadata = NULL;
+	uint32_t token, from = 0, n = 0, i;
+	uint64_t module, args[ARITY_MAX];
+	struct nest nest;
+
+	if (clr_read_ptr(clr, mt + clr->layout.mt_module, &module))
+		metadata = metadata_of(clr, module);
+	/* The token's row is in the upper 24 bits (since .NET 9). */
+	if (!metadata || !ch_core_read_u32(clr->core, mt + clr->layout.mt_flags2, &token) ||
+	    !read_nest(metadata, token >> 8, &nest) || part >= nest.count) {
+		work->failed = true;
+		return;
+	}
+	if (part == 0 && nest.space[0]) {
+		put(work, nest.space);
+		put(work, ".");
+	}
+	if (part > 0)
+		put(work, "+");
+	put(work, nest.names[part]);
+	if (!(flags & FLAG_HAS_COMPONENT) && flags & GENERICS_MASK)
+		n = read_arguments(clr, mt, args);
+	for (i = 0; i < part; i++)
+		from += nest.arities[i];
+	if (part + 1 < nest.count)
+		later(work, mt, part + 1, NULL);
+	if (from + nest.arities[part] <= n)
+		later_arguments(work, args, from, from + nest.arities[part]);
+}
+
+static void name_type(struct clr *clr, struct work *work, uint64_t type, uint32_t part)
+{
+	uint64_t element;
+	uint32_t flags;
+
+	if (type & 2) {
+		name_type_desc(clr, work, type & ~3ULL);
+		return;
+	}
+	if (!ch_core_read_u32(clr->core, type + clr->layout.mt_flags, &flags)) {
+		work->failed = true;
+		return;
+	}
+	if ((flags & CATEGORY_MASK) != CATEGORY_ARRAY) {
+		name_class(clr, work, type, part, flags);
+		return;
+	}
+	later(work, 0, 0, rank_text(clr, type, flags));
+	if (clr_read_ptr(clr, type + clr->layout.mt_dictionaries, &element))
+		later(work, element, 0, NULL);
+	else
+		work->failed = true;
+}
+
+bool clr_type_name(struct clr *clr, uint64_t mt, char *buf, size_t max)
+{
+	struct work work = { .buf = buf, .max = max };
+	/* Each step writes something or comes to an end, but for pointers in a ring. */
+	uint32_t steps = 4096;
+
+	buf[0] = '\0';
+	if (mt == clr->free_mt) {
+		put(&work, "Free");
+		return !work.failed;
+	}
+	later(&work, mt, 0, NULL);
+	while (work.count && !work.failed && steps--) {
+		work.count--;
+		if (work.items[work.count].text)
+			put(&work, work.items[work.count].text);
+		else
+			name_type(clr, &work, work.items[work.count].type,
+				  work.items[work.count].part);
+	}
+	return !work.failed && !work.count && work.len;
+}
