@@ -66,11 +66,13 @@ def unlimited_core():
     resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-def dump(program, how, where, arguments=(), end="abort", coredump_filter=None, ready=None):
+def dump(program, how, where, arguments=(), end="abort", coredump_filter=None, ready=None,
+         env=None):
     """Run program in folder where; the path of its core, made by `how`.
 
     end: how the program is told to die for the kernel. ready: called with the
-    path of what runs once that waits, before gcore dumps it.
+    path of what runs once that waits, before gcore dumps it. env: the
+    environment; empty unless given.
     """
     name = os.path.basename(program)
     shutil.copy(program, os.path.join(where, name))
@@ -82,7 +84,7 @@ def dump(program, how, where, arguments=(), end="abort", coredump_filter=None, r
             with open("/proc/self/coredump_filter", "w", encoding="ascii") as file:
                 file.write(hex(coredump_filter))
 
-    process = subprocess.Popen(command, cwd=where, env={}, stdin=subprocess.DEVNULL,
+    process = subprocess.Popen(command, cwd=where, env=env or {}, stdin=subprocess.DEVNULL,
                                preexec_fn=prepare)
     try:
         if how == "gcore":
