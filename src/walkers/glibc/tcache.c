@@ -210,7 +210,7 @@ static bool is_tcache(const struct glibc *glibc, uint64_t user, uint64_t *left, 
 			best = reading;
 	}
 	/* some damage is expected; nothing but damage is no structure */
-	if (!best.layout || best.bad > best.good)
+	if (!best.layout || best.bad > best.good + 1)
 		return false;
 	*ret = best;
 	return true;
