@@ -74,6 +74,9 @@ struct ch_cmd {
 	const char *synopsis;
 	/** Help examples, one per line, printed first. */
 	const char *examples;
+	/** What the words of its output mean, printed at the end of its help; may
+	 * be NULL. */
+	const char *notes;
 	/** Ended by a row with a NULL name; may be NULL. */
 	const struct ch_option *options;
 	/** sizeof the options struct; zeroed before parsing. */

@@ -1,25 +1,64 @@
 #include "report/heap.h"
 #include "cmd/cmd.h"
 
+struct options {
+	bool segments;
+};
+
 static struct ch_error *run(struct ch_cmd_env *env)
 {
-	struct ch_heaps *heaps;
+	const struct options *options = env->options;
+	struct ch_heap_result result = { .segments = options->segments };
 	struct ch_error *err;
 
-	err = ch_session_heaps(env->session, &heaps);
+	err = ch_session_heaps(env->session, &result.heaps);
 	if (!err)
-		err = ch_heaps_measure(heaps);
-	return err ? err : ch_report_heap(env->report, heaps);
+		err = ch_heaps_measure(result.heaps);
+	if (!err)
+		err = chp_retention_make(result.heaps,
+					 ch_context_complete(ch_session_context(env->session)),
+					 &result.retention);
+	return err ? err : ch_report_heap(env->report, &result);
 }
+
+static const struct ch_option options_table[] = {
+	{ .name = "segments",
+	  .kind = CH_OPTION_FLAG,
+	  .offset = offsetof(struct options, segments),
+	  .help = "list every block with a mapping of its own, not only sums by size" },
+	{ 0 },
+};
 
 static const char *const aliases[] = { "eeheap", NULL };
 
 const struct ch_cmd ch_cmd_heap = {
 	.name = "heap",
 	.aliases = aliases,
-	.summary = "every heap: arenas and their segments, used, free and overhead bytes",
-	.synopsis = "CORE",
+	.summary = "leak or retention; each heap: used, free, fragmentation, threads",
+	.synopsis = "[OPTIONS] CORE",
 	.examples = "coreheap heap core.1234\n"
-		    "coreheap heap --json core.1234 | jq '.heaps[] | {name, used_bytes}'\n",
+		    "coreheap heap --json core.1234 | jq .verdict\n"
+		    "coreheap heap --json core.1234 | jq '.heaps[] | {name, used_bytes, free}'\n",
+	.notes =
+		"Verdict: native-live when blocks that the program holds are half of the "
+		"committed\n"
+		"bytes or more (a leak, if they grow); native-retained when free blocks are:\n"
+		"the program gave them back, the allocator keeps them; mixed when neither is.\n"
+		"\n"
+		"Free memory:\n"
+		"  BINS, FAST BINS   free chunks in the allocator's lists\n"
+		"  THREAD CACHES     free chunks that only one thread may take\n"
+		"  TOP               the end of a heap: never handed out, or given back\n"
+		"  LARGEST           the largest chunk of bins and fast bins\n"
+		"  FRAGMENTED        external fragmentation, of bins and fast bins:\n"
+		"                    1 - largest chunk / bytes\n"
+		"  TRAPPED           their share in chunks, neighbours taken as one, that hold no\n"
+		"                    whole page: nothing gives those back to the kernel\n"
+		"  RETURNABLE        what malloc_trim(0) would give back: whole pages in chunks "
+		"of\n"
+		"                    the bins, and the main arena's top above the first page;\n"
+		"                    pages that are not resident count like the others\n",
+	.options = options_table,
+	.options_size = sizeof(struct options),
 	.run = run,
 };

@@ -131,6 +131,8 @@ void chp_help_cmd(FILE *out, const struct ch_cmd *cmd)
 	}
 	fputs("\nGlobal options:\n", out);
 	print_options(out, chp_global_options);
+	if (cmd->notes)
+		fprintf(out, "\n%s", cmd->notes);
 }
 
 static void print_completion_options(FILE *out, const struct ch_option *options)

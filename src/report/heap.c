@@ -125,32 +125,6 @@ json_t *chp_json_runtimes(const struct ch_heaps *heaps)
 	return array;
 }
 
-/* One array of segments for each heap, filled in one pass over the spans. */
-static json_t **json_segments(const struct ch_heaps *heaps, size_t heaps_count)
-{
-	json_t **arrays = calloc(heaps_count + 1, sizeof(json_t *));
-	const struct ch_span_sums *sums;
-	const struct ch_span *spans;
-	size_t count, i;
-
-	for (i = 0; arrays && i < heaps_count; i++)
-		arrays[i] = json_array();
-	sums = ch_heaps_span_sums(heaps, &count);
-	spans = ch_heaps_spans(heaps, &count);
-	for (i = 0; arrays && i < count; i++)
-		chp_json_append_take(
-			&arrays[spans[i].heap],
-			json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:s}", "addr",
-				  chp_json_addr(spans[i].start), "end", chp_json_addr(spans[i].end),
-				  "kind", spans[i].kind, "committed_bytes",
-				  chp_json_uint(spans[i].committed_end - spans[i].start),
-				  "used_bytes", chp_json_uint(sums[i].used_bytes), "free_bytes",
-				  chp_json_uint(sums[i].free_bytes), "overhead_bytes",
-				  chp_json_uint(sums[i].overhead_bytes), "basis",
-				  ch_basis_name(spans[i].basis)));
-	return arrays;
-}
-
 static json_t *json_sums(const struct ch_heap *heap)
 {
 	return json_pack(
@@ -165,25 +139,39 @@ static json_t *json_sums(const struct ch_heap *heap)
 		chp_json_uint(heap->unwalked_bytes));
 }
 
-/* segments is released. */
-static json_t *json_heap(const struct ch_heap *heap, json_t *segments)
+/* Kernel thread ids, null where nobody knows. */
+static json_t *json_tids(const struct ch_heap *heap)
 {
-	json_t *sums = json_sums(heap);
+	json_t *array;
+	size_t i;
+
+	if (!heap->tids_known)
+		return json_null();
+	array = json_array();
+	for (i = 0; i < heap->tids_count; i++)
+		chp_json_append_take(&array, chp_json_uint(heap->tids[i]));
+	return array;
+}
+
+/* segments is released. */
+static json_t *json_heap(const struct ch_heap *heap, const struct ch_heap_free *sums,
+			 json_t *segments)
+{
 	json_t *object = json_pack("{s:s, s:s, s:o, s:o}", "runtime", heap->runtime, "kind",
 				   heap->kind, "name", chp_json_text(heap->name), "addr",
 				   heap->addr ? chp_json_addr(heap->addr) : json_null());
+	json_t *bytes = json_sums(heap);
+	json_t *rest = json_pack("{s:o, s:o, s:o, s:o}", "free", chp_json_free(sums), "tids",
+				 json_tids(heap), "detail",
+				 json_facts(heap->facts, heap->facts_count), "segments", segments);
 
-	if (!object || !sums || json_object_update(object, sums) != 0 ||
-	    json_object_set_new(object, "detail", json_facts(heap->facts, heap->facts_count)) !=
-		    0) {
-		json_decref(object);
-		object = NULL;
-		json_decref(segments);
-	} else if (json_object_set_new(object, "segments", segments) != 0) {
+	if (!object || !bytes || !rest || json_object_update(object, bytes) != 0 ||
+	    json_object_update(object, rest) != 0) {
 		json_decref(object);
 		object = NULL;
 	}
-	json_decref(sums);
+	json_decref(bytes);
+	json_decref(rest);
 	return object;
 }
 
@@ -207,8 +195,11 @@ static struct ch_heap total_of(const struct ch_heap *list, size_t count)
 	return total;
 }
 
-static struct ch_error *print_json(const struct ch_report *report, const struct ch_heaps *heaps)
+static struct ch_error *print_json(const struct ch_report *report,
+				   const struct ch_heap_result *result)
 {
+	const struct ch_heaps *heaps = result->heaps;
+	const struct ch_heap_free *frees;
 	json_t **segments, *array = json_array();
 	const struct ch_heap *list;
 	struct ch_heap total;
@@ -216,15 +207,19 @@ static struct ch_error *print_json(const struct ch_report *report, const struct 
 
 	list = ch_heaps_list(heaps, &count);
 	total = total_of(list, count);
-	segments = json_segments(heaps, count);
+	frees = ch_heaps_free(heaps, &count);
+	segments = chp_json_heap_segments(heaps, count);
 	for (i = 0; i < count; i++)
-		chp_json_append_take(&array, json_heap(&list[i], segments ? segments[i] : NULL));
+		chp_json_append_take(&array,
+				     json_heap(&list[i], &frees[i], segments ? segments[i] : NULL));
 	free(segments);
 	return chp_json_print_take(
-		report, chp_json_document_take(report, "heap",
-					       json_pack("{s:o, s:o, s:o}", "total",
-							 json_sums(&total), "heaps", array,
-							 "runtimes", chp_json_runtimes(heaps))));
+		report, chp_json_document_take(
+				report, "heap",
+				json_pack("{s:o, s:o, s:o, s:o, s:o}", "total", json_sums(&total),
+					  "verdict", chp_json_retention(&result->retention), "free",
+					  chp_json_free(&result->retention.free), "heaps", array,
+					  "runtimes", chp_json_runtimes(heaps))));
 }
 
 /* ---- Text ------------------------------------------------------------------ */
@@ -343,10 +338,27 @@ static void make_title(const char *key, char *title, size_t max)
 	title[len] = '\0';
 }
 
+/* What the tables of free memory and of threads show. */
+static bool is_shown_elsewhere(const char *key)
+{
+	static const char *const keys[] = {
+		"top_bytes",     "tcache_bytes",  "tcache_count",          "fastbin_bytes",
+		"fastbin_count", "threads_count", "attached_threads_count"
+	};
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(keys); i++)
+		if (strcmp(keys[i], key) == 0)
+			return true;
+	return false;
+}
+
 static void add_detail(struct detail_columns *details, const struct ch_fact *fact)
 {
 	size_t i;
 
+	if (is_shown_elsewhere(fact->key))
+		return;
 	for (i = 0; i < details->count; i++)
 		if (strcmp(details->keys[i], fact->key) == 0)
 			return;
@@ -404,60 +416,9 @@ static struct ch_error *print_details(const struct ch_report *report, const stru
 	return err;
 }
 
-static struct ch_error *add_segment_row(struct ch_table *table, const struct ch_heap *heap,
-					const struct ch_span *span, const struct ch_span_sums *sums)
+struct ch_error *ch_report_heap(const struct ch_report *report, const struct ch_heap_result *result)
 {
-	const struct ch_cell cells[] = {
-		CH_CELL_NUM(span->start),
-		CH_CELL_NUM(span->end),
-		CH_CELL_STR(span->kind),
-		CH_CELL_STR(heap->name),
-		CH_CELL_NUM(span->committed_end - span->start),
-		CH_CELL_NUM(sums->used_bytes),
-		CH_CELL_NUM(sums->free_bytes),
-		CH_CELL_NUM(sums->overhead_bytes),
-	};
-
-	return chp_table_row(table, cells);
-}
-
-static struct ch_error *print_segments(const struct ch_report *report, const struct ch_heaps *heaps,
-				       const struct ch_heap *list)
-{
-	static const struct ch_column columns[] = {
-		{ "START", CH_CELL_ADDR },      { "END", CH_CELL_ADDR },
-		{ "KIND", CH_CELL_TEXT },       { "HEAP", CH_CELL_TEXT },
-		{ "COMMITTED", CH_CELL_COUNT }, { "USED", CH_CELL_COUNT },
-		{ "FREE", CH_CELL_COUNT },      { "OVERHEAD", CH_CELL_COUNT },
-	};
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
-	uint64_t shown_bytes = 0, all_bytes = 0, rows;
-	struct ch_error *err = table ? NULL : &ch_enomem;
-	const struct ch_span_sums *sums;
-	const struct ch_span *spans;
-	size_t count, i;
-
-	sums = ch_heaps_span_sums(heaps, &count);
-	spans = ch_heaps_spans(heaps, &count);
-	rows = chp_report_rows(report, count);
-	for (i = 0; !err && i < count; i++) {
-		all_bytes += spans[i].committed_end - spans[i].start;
-		if (i >= rows)
-			continue;
-		shown_bytes = all_bytes;
-		err = add_segment_row(table, &list[spans[i].heap], &spans[i], &sums[i]);
-	}
-	if (!err) {
-		chp_report_heading(report, "segments", false);
-		chp_table_print(table, report);
-		chp_report_cut(report, rows, count, shown_bytes, all_bytes);
-	}
-	chp_table_destroy(table);
-	return err;
-}
-
-struct ch_error *ch_report_heap(const struct ch_report *report, struct ch_heaps *heaps)
-{
+	struct ch_heaps *heaps = result->heaps;
 	const struct ch_heap *list;
 	struct ch_error *err;
 	struct ch_heap total;
@@ -466,7 +427,7 @@ struct ch_error *ch_report_heap(const struct ch_report *report, struct ch_heaps 
 	if (!chp_heaps_any(heaps))
 		chp_report_no_heap(report, heaps);
 	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
-		return print_json(report, heaps);
+		return print_json(report, result);
 	if (!chp_heaps_any(heaps)) {
 		chp_report_findings(report);
 		return NULL;
@@ -478,9 +439,15 @@ struct ch_error *ch_report_heap(const struct ch_report *report, struct ch_heaps 
 	if (err)
 		return err;
 	print_total(report, &total);
-	err = print_details(report, list, count);
+	err = chp_print_retention(report, result);
 	if (!err)
-		err = print_segments(report, heaps, list);
+		err = chp_print_free(report, result);
+	if (!err)
+		err = chp_print_heap_threads(report, heaps);
+	if (!err)
+		err = print_details(report, list, count);
+	if (!err)
+		err = chp_print_heap_segments(report, result);
 	chp_report_findings(report);
 	return err;
 }

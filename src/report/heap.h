@@ -5,14 +5,25 @@
 #define COREHEAP_REPORT_HEAP_H
 
 #include "heap/filter.h"
+#include "heap/retention.h"
 #include "report/report.h"
 
+/** What `heap` says. */
+struct ch_heap_result {
+	/** Measured. */
+	struct ch_heaps *heaps;
+	/** Leak or retention. */
+	struct ch_retention retention;
+	/** Show every chunk with a mapping of its own as a segment. */
+	bool segments;
+};
+
 /**
- * Every heap with its sums, details and segments. Measured by the caller.
- * Errors: NOMEM, OS.
+ * Every heap with its sums, the verdict, where the free memory is, threads,
+ * details and segments. Errors: NOMEM, OS.
  */
 CH_MUST_CHECK struct ch_error *ch_report_heap(const struct ch_report *report,
-					      struct ch_heaps *heaps);
+					      const struct ch_heap_result *result);
 
 /** Rows of `types`. */
 struct ch_types_result {
@@ -42,6 +53,23 @@ struct ch_objects_result {
  */
 CH_MUST_CHECK struct ch_error *ch_report_objects(const struct ch_report *report,
 						 const struct ch_objects_result *result);
+
+/** heap_free.c: the verdict, where free memory is, who uses which arena. */
+CH_MUST_CHECK struct ch_error *chp_print_retention(const struct ch_report *report,
+						   const struct ch_heap_result *result);
+CH_MUST_CHECK struct ch_error *chp_print_free(const struct ch_report *report,
+					      const struct ch_heap_result *result);
+CH_MUST_CHECK struct ch_error *chp_print_heap_threads(const struct ch_report *report,
+						      const struct ch_heaps *heaps);
+/** {class, largest_part, ...}; NULL when out of memory. */
+json_t *chp_json_retention(const struct ch_retention *retention);
+/** {bins_bytes, ..., classes[]}; NULL when out of memory. */
+json_t *chp_json_free(const struct ch_heap_free *sums);
+/** heap_segments.c: segments as JSON, an array for each heap, to be freed; and
+ * as a table. */
+json_t **chp_json_heap_segments(const struct ch_heaps *heaps, size_t heaps_count);
+CH_MUST_CHECK struct ch_error *chp_print_heap_segments(const struct ch_report *report,
+						       const struct ch_heap_result *result);
 
 /** Say that no heap was walked, what is here all the same, and what was looked for;
  * a finding when nothing is here. */

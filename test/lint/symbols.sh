@@ -45,6 +45,8 @@ if [ -d "$build/src/walkers" ]; then
 		# shellcheck disable=SC2086
 		defined=$(nm --defined-only $own | awk 'NF == 3 { print $3 }' | sort -u)
 		for name in $(undefined "$object" | grep -vE "$allowed" || true); do
+			# The one that reads a descriptor in JSON.
+			[[ $object == */coreclr/descriptor.o && $name == json_* ]] && continue
 			grep -qxF -- "$name" <<< "$defined" || complain "$object: a walker must not call $name"
 		done
 	done < <(find "$build/src/walkers" -name '*.o' | sort)

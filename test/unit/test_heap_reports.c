@@ -285,14 +285,23 @@ START_TEST(evil_names_are_harmless)
 }
 END_TEST
 
+static struct ch_error *report_heap(struct shown *s)
+{
+	struct ch_heap_result result = { .heaps = s->heaps };
+
+	ck_ch_ok(ch_heaps_measure(s->heaps));
+	ck_ch_ok(chp_retention_make(s->heaps, ch_context_complete(s->ctx), &result.retention));
+	return ch_report_heap(&s->report, &result);
+}
+
 START_TEST(heap_document_closes)
 {
 	struct shown s = open_shown(CH_FORMAT_JSON, toy_only);
-	json_t *json, *heap, *segments;
+	json_t *json, *heap, *segments, *verdict;
 
 	ck_ch_ok(ch_heaps_measure(s.heaps));
 	begin(&s);
-	ck_ch_ok(ch_report_heap(&s.report, s.heaps));
+	ck_ch_ok(report_heap(&s));
 	json = parse_json(end(&s));
 	ck_assert_str_eq(text_of(json, "schema"), "coreheap/heap");
 	heap = json_array_get(json_object_get(json, "heaps"), 0);
@@ -312,6 +321,15 @@ START_TEST(heap_document_closes)
 	ck_assert_str_eq(text_of(json_array_get(segments, 1), "addr"), "0x20000000");
 	ck_assert_uint_eq(int_of(json_array_get(segments, 1), "used_bytes"), 72);
 	ck_assert_uint_eq(int_of(json_object_get(json, "total"), "committed_bytes"), 0x2000);
+	/* 2 free blocks with their headers, and two tops: 8192 - 312 - 32 used */
+	verdict = json_object_get(json, "verdict");
+	ck_assert_str_eq(text_of(verdict, "class"), "native-retained");
+	ck_assert_str_eq(text_of(verdict, "largest_part"), "top");
+	ck_assert_uint_eq(int_of(verdict, "bins_bytes"), 32 + 16);
+	ck_assert_uint_eq(int_of(verdict, "top_bytes"), 0x2000 - 32 - 312 - 48);
+	ck_assert_uint_eq(int_of(verdict, "used_bytes"), 312);
+	ck_assert(json_is_null(json_object_get(verdict, "trim_call")));
+	ck_assert(json_is_null(json_object_get(heap, "tids")));
 	json_decref(json);
 	close_shown(&s);
 }
@@ -328,7 +346,7 @@ START_TEST(no_allocator_is_said)
 	size_t count;
 
 	begin(&s);
-	ck_ch_ok(ch_report_heap(&s.report, s.heaps));
+	ck_ch_ok(report_heap(&s));
 	if (_i == 0)
 		ck_assert_ptr_nonnull(strstr(end(&s), "no known allocator"));
 	else

@@ -1,0 +1,51 @@
+/*
+ * retention.h - "leak or retention?", answered from the sums of the heaps.
+ *
+ * Every committed byte of all heaps is in one part. What the program holds is
+ * used, in arenas or in mappings of its own: if such bytes grow, something
+ * leaks or is kept. What the allocator holds is free, in bins, fast bins,
+ * thread caches or top: the program has given it up, the process has not. The
+ * class is that of verdict.c, so `heap` and `summary` judge alike.
+ */
+#ifndef COREHEAP_HEAP_RETENTION_H
+#define COREHEAP_HEAP_RETENTION_H
+
+#include "heap/account.h"
+
+enum ch_part_id {
+	CH_PART_USED,
+	CH_PART_MMAPPED,
+	CH_PART_BINS,
+	CH_PART_FAST,
+	CH_PART_CACHED,
+	CH_PART_TOP,
+	CH_PART_OVERHEAD,
+	CH_PART_UNWALKED,
+	CH_PART_MANAGED,
+};
+#define CH_PARTS (CH_PART_MANAGED + 1)
+
+struct ch_retention {
+	/** Indexed by enum ch_part_id; their sum is verdict.total_bytes. */
+	uint64_t parts[CH_PARTS];
+	struct ch_verdict verdict;
+	/** The largest part. */
+	enum ch_part_id largest;
+	/** What the class means here: one sentence. Static. */
+	const char *meaning;
+	/** The call that gives memory back, NULL when no allocator here has one. */
+	const char *trim_name;
+	/** Sums over all heaps. */
+	struct ch_heap_free free;
+};
+
+/** Judge heaps that were measured; complete as ch_verdict_input has it. Errors:
+ * NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_retention_make(const struct ch_heaps *heaps, bool complete,
+						  struct ch_retention *ret);
+
+/** "used in arenas" for people, "used" for programs. Static. */
+const char *chp_part_title(enum ch_part_id id);
+const char *chp_part_name(enum ch_part_id id);
+
+#endif /* COREHEAP_HEAP_RETENTION_H */

@@ -1,0 +1,218 @@
+#include "report/heap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/vec.h"
+
+/* One array of segments for each heap, filled in one pass over the spans. */
+json_t **chp_json_heap_segments(const struct ch_heaps *heaps, size_t heaps_count)
+{
+	json_t **arrays = calloc(heaps_count + 1, sizeof(json_t *));
+	const struct ch_span_sums *sums;
+	const struct ch_span *spans;
+	size_t count, i;
+
+	for (i = 0; arrays && i < heaps_count; i++)
+		arrays[i] = json_array();
+	sums = ch_heaps_span_sums(heaps, &count);
+	spans = ch_heaps_spans(heaps, &count);
+	for (i = 0; arrays && i < count; i++)
+		chp_json_append_take(
+			&arrays[spans[i].heap],
+			json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:s}", "addr",
+				  chp_json_addr(spans[i].start), "end", chp_json_addr(spans[i].end),
+				  "kind", spans[i].kind, "committed_bytes",
+				  chp_json_uint(spans[i].committed_end - spans[i].start),
+				  "used_bytes", chp_json_uint(sums[i].used_bytes), "free_bytes",
+				  chp_json_uint(sums[i].free_bytes), "overhead_bytes",
+				  chp_json_uint(sums[i].overhead_bytes), "basis",
+				  ch_basis_name(spans[i].basis)));
+	return arrays;
+}
+
+/* Blocks with a mapping of their own are one segment each: those of one size are
+ * one row, unless asked otherwise. */
+static bool is_summed(const struct ch_heap_result *result, const struct ch_span *span)
+{
+	return !result->segments && span->usage == CH_USAGE_MMAP_CHUNK;
+}
+
+static struct ch_error *add_segment_row(struct ch_table *table, const struct ch_heap *heap,
+					const struct ch_span *span, const struct ch_span_sums *sums)
+{
+	const struct ch_cell cells[] = {
+		CH_CELL_NUM(span->start),
+		CH_CELL_NUM(span->end),
+		CH_CELL_STR(span->kind),
+		CH_CELL_STR(heap->name),
+		CH_CELL_NUM(span->committed_end - span->start),
+		CH_CELL_NUM(sums->used_bytes),
+		CH_CELL_NUM(sums->free_bytes),
+		CH_CELL_NUM(sums->overhead_bytes),
+	};
+
+	return chp_table_row(table, cells);
+}
+
+/* Blocks of one size with mappings of their own. */
+struct mapped {
+	uint64_t bytes, count, used_bytes, first;
+	uint32_t heap;
+};
+
+static int compare_sizes(const void *a, const void *b)
+{
+	const struct mapped *x = a, *y = b;
+
+	if (x->heap != y->heap)
+		return x->heap < y->heap ? -1 : 1;
+	if (x->bytes != y->bytes)
+		return x->bytes > y->bytes ? -1 : 1;
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* Rows of one size become one. */
+static void merge_sizes(struct ch_vec *rows)
+{
+	struct mapped *items = rows->items;
+	size_t i, kept = 0;
+
+	ch_vec_sort(rows, compare_sizes);
+	for (i = 0; i < rows->count; i++) {
+		if (kept && items[kept - 1].heap == items[i].heap &&
+		    items[kept - 1].bytes == items[i].bytes) {
+			items[kept - 1].count++;
+			items[kept - 1].used_bytes += items[i].used_bytes;
+			continue;
+		}
+		items[kept++] = items[i];
+	}
+	rows->count = kept;
+}
+
+static struct ch_error *collect_mapped(const struct ch_heap_result *result, struct ch_vec *ret)
+{
+	const struct ch_span_sums *sums;
+	const struct ch_span *spans;
+	struct mapped *row;
+	size_t count, i;
+
+	sums = ch_heaps_span_sums(result->heaps, &count);
+	spans = ch_heaps_spans(result->heaps, &count);
+	for (i = 0; i < count; i++) {
+		if (!is_summed(result, &spans[i]))
+			continue;
+		row = ch_vec_push(ret);
+		if (!row)
+			return &ch_enomem;
+		*row = (struct mapped){ .bytes = spans[i].committed_end - spans[i].start,
+					.count = 1,
+					.used_bytes = sums[i].used_bytes,
+					.first = spans[i].start,
+					.heap = spans[i].heap };
+	}
+	merge_sizes(ret);
+	return NULL;
+}
+
+static struct ch_error *add_mapped_rows(const struct ch_report *report, const struct ch_vec *rows,
+					const struct ch_heap *list)
+{
+	static const struct ch_column columns[] = {
+		{ "SIZE", CH_CELL_COUNT },      { "SEGMENTS", CH_CELL_COUNT },
+		{ "COMMITTED", CH_CELL_COUNT }, { "USED", CH_CELL_COUNT },
+		{ "LOWEST", CH_CELL_ADDR },     { "HEAP", CH_CELL_TEXT },
+	};
+	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+	struct ch_error *err = table ? NULL : &ch_enomem;
+	uint64_t shown = 0, all = 0, most = chp_report_rows(report, rows->count);
+	const struct mapped *items = rows->items;
+	size_t i;
+
+	for (i = 0; !err && i < rows->count; i++) {
+		all += items[i].bytes * items[i].count;
+		if (i >= most)
+			continue;
+		shown = all;
+		err = chp_table_row(
+			table, (struct ch_cell[]){ CH_CELL_NUM(items[i].bytes),
+						   CH_CELL_NUM(items[i].count),
+						   CH_CELL_NUM(items[i].bytes * items[i].count),
+						   CH_CELL_NUM(items[i].used_bytes),
+						   CH_CELL_NUM(items[i].first),
+						   CH_CELL_STR(list[items[i].heap].name) });
+	}
+	if (!err) {
+		chp_report_heading(report, "segments of one block, by size (--segments lists them)",
+				   false);
+		chp_table_print(table, report);
+		chp_report_cut(report, most, rows->count, shown, all);
+	}
+	chp_table_destroy(table);
+	return err;
+}
+
+static struct ch_error *print_mapped(const struct ch_report *report,
+				     const struct ch_heap_result *result)
+{
+	struct ch_vec rows = CH_VEC(struct mapped);
+	struct ch_error *err;
+	size_t count;
+
+	err = collect_mapped(result, &rows);
+	if (!err && rows.count)
+		err = add_mapped_rows(report, &rows, ch_heaps_list(result->heaps, &count));
+	ch_vec_deinit(&rows);
+	return err;
+}
+
+/* The segments that get a row each. */
+static struct ch_error *print_listed(const struct ch_report *report,
+				     const struct ch_heap_result *result)
+{
+	static const struct ch_column columns[] = {
+		{ "START", CH_CELL_ADDR },      { "END", CH_CELL_ADDR },
+		{ "KIND", CH_CELL_TEXT },       { "HEAP", CH_CELL_TEXT },
+		{ "COMMITTED", CH_CELL_COUNT }, { "USED", CH_CELL_COUNT },
+		{ "FREE", CH_CELL_COUNT },      { "OVERHEAD", CH_CELL_COUNT },
+	};
+	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+	uint64_t shown_bytes = 0, all_bytes = 0, most = report->limit, rows = 0, shown = 0;
+	struct ch_error *err = table ? NULL : &ch_enomem;
+	const struct ch_span_sums *sums;
+	const struct ch_heap *list;
+	const struct ch_span *spans;
+	size_t count, i;
+
+	list = ch_heaps_list(result->heaps, &count);
+	sums = ch_heaps_span_sums(result->heaps, &count);
+	spans = ch_heaps_spans(result->heaps, &count);
+	for (i = 0; !err && i < count; i++) {
+		if (is_summed(result, &spans[i]))
+			continue;
+		rows++;
+		all_bytes += spans[i].committed_end - spans[i].start;
+		if (most && shown >= most)
+			continue;
+		shown++;
+		shown_bytes = all_bytes;
+		err = add_segment_row(table, &list[spans[i].heap], &spans[i], &sums[i]);
+	}
+	if (!err) {
+		chp_report_heading(report, "segments", false);
+		chp_table_print(table, report);
+		chp_report_cut(report, shown, rows, shown_bytes, all_bytes);
+	}
+	chp_table_destroy(table);
+	return err;
+}
+
+struct ch_error *chp_print_heap_segments(const struct ch_report *report,
+					 const struct ch_heap_result *result)
+{
+	struct ch_error *err = print_listed(report, result);
+
+	return err ? err : print_mapped(report, result);
+}
