@@ -284,19 +284,17 @@ static struct ch_error *put_damaged(struct walk *walk, uint64_t chunk, uint64_t 
 	return put_chunk(walk, chunk, next - chunk, !p || (ch_get64(p + 8) & CHUNK_PREV_INUSE));
 }
 
-/* Whether a list of free chunks names a chunk. */
-static bool is_cached(const struct walk *walk, uint64_t chunk)
+static struct glibc_lists lists_of(const struct walk *walk)
 {
-	const struct glibc_cached *cached = cached_from(walk->glibc, chunk);
-
-	return (cached && cached < walk->cached_end && cached->chunk == chunk) ||
-	       (walk->piece->fast && chunk < walk->piece->end && is_fast(walk->piece, chunk));
+	return (struct glibc_lists){ .cached = walk->glibc->cached.items,
+				     .count = walk->glibc->cached.count,
+				     .piece = walk->piece };
 }
 
 /* A header at chunk that makes no sense, with no chunk before it to ask. */
 static struct ch_error *recover(struct walk *walk, uint64_t *chunk, uint64_t head)
 {
-	struct glibc_doubt doubt = { .next = *chunk };
+	struct glibc_doubt doubt = { .next = *chunk, .lists = lists_of(walk) };
 	uint64_t damaged = *chunk;
 	struct glibc_verdict verdict;
 
@@ -315,10 +313,9 @@ static struct ch_error *recover(struct walk *walk, uint64_t *chunk, uint64_t hea
 static struct ch_error *put_doubtful(struct walk *walk, uint64_t *chunk, uint64_t head)
 {
 	uint64_t size = head & ~(uint64_t)CHUNK_FLAGS, at = *chunk;
-	struct glibc_doubt doubt = { .chunk = at, .next = at + size };
+	struct glibc_doubt doubt = { .chunk = at, .next = at + size, .lists = lists_of(walk) };
 	struct glibc_verdict verdict;
 
-	doubt.next_cached = is_cached(walk, doubt.next);
 	glibc_repair(&walk->range, &doubt, &verdict);
 	if (verdict.damaged == at) {
 		*chunk = verdict.next;
@@ -460,7 +457,9 @@ struct ch_error *glibc_walk_piece(const struct glibc *glibc, const struct glibc_
 	struct walk walk = { .glibc = glibc, .piece = piece, .is_main = arena->is_main };
 	struct ch_error *err = NULL;
 
-	walk.range = (struct glibc_range){ .view.core = glibc->env.core, .end = piece->end };
+	walk.range = (struct glibc_range){ .view.core = glibc->env.core,
+					   .start = piece->first,
+					   .end = piece->end };
 	walk.batch.sink = sink;
 	walk.cached_end = (const struct glibc_cached *)glibc->cached.items + glibc->cached.count;
 	walk.tcache_bytes = glibc->tcache ? glibc->tcache->chunk_bytes : 1;

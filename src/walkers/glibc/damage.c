@@ -20,11 +20,20 @@
 #define SEARCHED_MAX (4ULL << 30)
 /* Searches in one stretch of memory: one that is damaged all over has no use
  * for them. */
-#define SEARCHES_MAX    16U
+#define SEARCHES_MAX 16U
+/*
+ * Scores are bits of likelihood. That something points to a chunk: most are
+ * pointed to, few places within blocks are. That a free chunk's size is
+ * repeated behind it: no accident. A size that was overwritten is any of 64.
+ */
 #define SCORE_POINTED   8
-#define SCORE_AGREES    16
 #define SCORE_UNPOINTED (-2)
-#define SCORE_ALIKE     4
+#define SCORE_AGREES    16
+#define SCORE_ANY_SIZE  (-6)
+/* Sizes that are counted, and chunks they are counted in at either side. */
+#define SIZES_COUNTED 64U
+#define SIZES_SAMPLE  512U
+#define RARITY_MAX    8
 
 struct repair {
 	struct glibc_range *range;
@@ -35,7 +44,54 @@ struct repair {
 	uint64_t pointed[SCORED_BYTES / 16 / 64 + 2];
 	uint64_t candidates[CANDIDATES_MAX];
 	size_t count;
+	/** How many chunks near by are of each size, and of all sizes. */
+	uint32_t sizes[SIZES_COUNTED], sizes_sum;
 };
+
+/* ---- what lists of free chunks say ------------------------------------------ */
+
+static uint64_t next_cached(const struct glibc_lists *lists, uint64_t at)
+{
+	const struct glibc_cached *cached = lists->cached;
+	size_t low = 0, high = lists->count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (cached[mid].chunk <= at)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < lists->count ? cached[low].chunk : UINT64_MAX;
+}
+
+static uint64_t next_fast(const struct glibc_piece *piece, uint64_t at, uint64_t limit)
+{
+	uint64_t bit = (at - piece->start) / 16 + 1, end, word;
+
+	if (at < piece->start)
+		return limit;
+	end = (ch_min(limit, piece->end) - piece->start + 15) / 16;
+	while (bit < end) {
+		word = piece->fast[bit / 64] >> bit % 64;
+		if (word)
+			return piece->start + 16 * (bit + (uint64_t)__builtin_ctzll(word));
+		bit += 64 - bit % 64;
+	}
+	return limit;
+}
+
+uint64_t glibc_next_listed(const struct glibc_lists *lists, uint64_t at, uint64_t limit)
+{
+	uint64_t next = lists->count ? next_cached(lists, at) : UINT64_MAX;
+
+	next = ch_min(next, limit);
+	if (lists->piece && lists->piece->fast && at < next)
+		next = ch_min(next, next_fast(lists->piece, at, next));
+	return next;
+}
+
+/* ---- candidates ------------------------------------------------------------- */
 
 bool glibc_agrees_with(const uint8_t *p, uint64_t at, uint64_t prev)
 {
@@ -63,8 +119,12 @@ static void find_candidates(struct repair *repair)
 {
 	const struct glibc_doubt *doubt = repair->doubt;
 	uint64_t at = (doubt->chunk ? doubt->chunk : doubt->next) + CHUNK_BYTES_MIN;
-	uint64_t end = repair->range->end;
+	uint64_t end = repair->range->end, start = doubt->chunk ? doubt->chunk : doubt->next;
 
+	/* no chunk ends behind the begin of another that a list knows */
+	start = ch_max(start, doubt->next);
+	end = glibc_next_listed(&doubt->lists, start, end);
+	end = end < repair->range->end ? end + 16 : end;
 	for (; at < end && repair->count < CANDIDATES_MAX; at += 16) {
 		if (!glibc_view_chunk(&repair->range->view, at))
 			return;
@@ -95,6 +155,19 @@ static bool is_pointed(const struct repair *repair, uint64_t chunk)
 		return false;
 	bit = (chunk - repair->low) / 16;
 	return repair->pointed[bit / 64] >> bit % 64 & 1;
+}
+
+/* Mark the chunks in lists. */
+static void mark_listed(struct repair *repair)
+{
+	uint64_t at = repair->low ? repair->low - 16 : 0;
+
+	for (;;) {
+		at = glibc_next_listed(&repair->doubt->lists, at, repair->high);
+		if (at >= repair->high)
+			return;
+		mark(repair, at + 16);
+	}
 }
 
 /* Mark what the words of a stretch of memory point to. */
@@ -136,6 +209,43 @@ static void find_pointers(struct repair *repair, const struct ch_core *core)
 	}
 }
 
+/* ---- sizes ------------------------------------------------------------------ */
+
+/* Count the sizes of some chunks from at on. */
+static void count_sizes(struct repair *repair, uint64_t at, uint64_t end)
+{
+	uint64_t left, next;
+	uint32_t i;
+
+	for (i = 0; i < SIZES_SAMPLE && at < end; i++, at = next) {
+		left = 1;
+		if (glibc_follow(repair->range, at, &left, &next) != GLIBC_STOP_MAX || next <= at)
+			return;
+		if ((next - at) / 16 < SIZES_COUNTED)
+			repair->sizes[(next - at) / 16]++;
+		repair->sizes_sum++;
+	}
+}
+
+static int64_t log2_of(uint64_t n)
+{
+	return 63 - (int64_t)__builtin_clzll(n | 1);
+}
+
+/* In bits, how rare chunks of that size are in front of `at`, a chunk: blocks
+ * of one size come in runs. */
+static int64_t rarity(const struct repair *repair, uint64_t bytes, uint64_t at)
+{
+	uint32_t count = bytes / 16 < SIZES_COUNTED ? repair->sizes[bytes / 16] : 0;
+	int64_t bits = log2_of(repair->sizes_sum + SIZES_COUNTED) - log2_of(count + 1ULL);
+
+	if (bytes == glibc_chunk_size(repair->range->view.core, at))
+		return 1;
+	return bits < RARITY_MAX ? bits : RARITY_MAX;
+}
+
+/* ---- the verdict ------------------------------------------------------------ */
+
 /* What the chain of chunks from at is worth. */
 static int64_t score_chain(struct repair *repair, uint64_t at)
 {
@@ -164,18 +274,6 @@ static bool score_step(struct repair *repair, uint64_t from, uint64_t at, int64_
 	return true;
 }
 
-/* Blocks of one size come in runs: whether [next, at) is as long as the chunk
- * before it or the one behind it. */
-static bool is_alike(struct repair *repair, uint64_t at)
-{
-	const struct glibc_doubt *doubt = repair->doubt;
-	const uint8_t *p = glibc_view_chunk(&repair->range->view, at);
-	uint64_t bytes = at - doubt->next;
-
-	return (doubt->chunk && bytes == doubt->next - doubt->chunk) ||
-	       (p && bytes == (ch_get64(p + 8) & ~(uint64_t)CHUNK_FLAGS));
-}
-
 /* The best way to go on, so far. */
 struct choice {
 	int64_t score;
@@ -192,27 +290,33 @@ static void choose(struct repair *repair, struct glibc_verdict *ret)
 {
 	const struct glibc_doubt *doubt = repair->doubt;
 	struct choice best = { INT64_MIN, *ret };
-	int64_t chain, step = 0, own;
-	uint64_t at;
+	int64_t chain, step = 0, own, size;
+	uint64_t at, limit_next, limit_chunk;
 	size_t i;
 
-	own = doubt->next_cached || is_pointed(repair, doubt->next) ? SCORE_POINTED
-								    : SCORE_UNPOINTED;
+	limit_next = glibc_next_listed(&doubt->lists, doubt->next, UINT64_MAX);
+	limit_chunk = glibc_next_listed(&doubt->lists, doubt->chunk, UINT64_MAX);
+	own = is_pointed(repair, doubt->next) ? SCORE_POINTED : SCORE_UNPOINTED;
 	for (i = 0; i < repair->count; i++) {
 		at = repair->candidates[i];
 		chain = score_chain(repair, at);
+		/* the size at doubt->chunk is right */
+		size = doubt->chunk ? -rarity(repair, doubt->next - doubt->chunk, at) : 0;
 		/* only the next header's prev_size or flag is damaged */
 		if (at == doubt->next && doubt->chunk)
-			consider(&best, chain, at, at);
+			consider(&best, chain + size, at, at);
 		/* the next chunk's size is damaged */
-		if (score_step(repair, doubt->next, at, &step))
+		if (at <= limit_next && score_step(repair, doubt->next, at, &step))
 			consider(&best,
-				 chain + step + own + (is_alike(repair, at) ? SCORE_ALIKE : 0),
+				 chain + step + own + size - rarity(repair, at - doubt->next, at),
 				 doubt->next, at);
 		/* this chunk's size is damaged: there is no chunk at next */
-		if (doubt->chunk && at != doubt->next &&
+		if (doubt->chunk && at != doubt->next && at <= limit_chunk &&
 		    score_step(repair, doubt->chunk, at, &step))
-			consider(&best, chain + step, doubt->chunk, at);
+			consider(&best,
+				 chain + step + SCORE_ANY_SIZE -
+					 rarity(repair, at - doubt->chunk, at),
+				 doubt->chunk, at);
 	}
 	*ret = best.verdict;
 }
@@ -233,5 +337,8 @@ void glibc_repair(struct glibc_range *range, const struct glibc_doubt *doubt,
 	repair.high = ch_min(repair.candidates[repair.count - 1] + 4096, repair.low + SCORED_BYTES);
 	if ((repair.count > 1 || doubt->chunk) && range->searches++ < SEARCHES_MAX)
 		find_pointers(&repair, range->view.core);
+	mark_listed(&repair);
+	count_sizes(&repair, range->start, doubt->chunk ? doubt->chunk : doubt->next);
+	count_sizes(&repair, repair.candidates[repair.count - 1], range->end);
 	choose(&repair, ret);
 }

@@ -127,10 +127,12 @@ struct glibc_mmapped {
 	uint64_t start, end, chunk, usable_bytes;
 };
 
-/** A chunk in a tcache, or a tcache structure itself. */
+/** A chunk in a list of free chunks, or a tcache structure itself. */
 struct glibc_cached {
 	uint64_t chunk;
-	/** enum ch_object_flags */
+	/** Size of the list's chunks; 0: a list of several sizes. */
+	uint32_t bytes;
+	/** enum ch_object_flags; 0: in a bin, where free chunks do not look used. */
 	uint16_t flags;
 };
 
@@ -292,6 +294,8 @@ enum glibc_stop {
 struct glibc_range {
 	struct glibc_view view;
 	uint64_t end;
+	/** Where chunks begin; 0 when not known. */
+	uint64_t start;
 	/** Address of the top chunk, 0 when it is elsewhere. */
 	uint64_t top;
 	/** How often all memory was searched for pointers into it. */
@@ -312,13 +316,23 @@ bool glibc_is_boundary(struct glibc_range *range, uint64_t at, uint64_t enough);
 
 /* ---- damage.c -------------------------------------------------------------- */
 
+/** What lists of free chunks say of one piece: they lead to chunks. */
+struct glibc_lists {
+	/** Ascending; of all pieces. */
+	const struct glibc_cached *cached;
+	size_t count;
+	/** For its fast bins; may be NULL. */
+	const struct glibc_piece *piece;
+};
+/** The first chunk above at that a list leads to, at most limit. */
+uint64_t glibc_next_listed(const struct glibc_lists *lists, uint64_t at, uint64_t limit);
+
 /** A chunk whose size leads to a header that makes no sense. */
 struct glibc_doubt {
 	/** The chunk; 0 when the header at next is the first of all. */
 	uint64_t chunk;
 	uint64_t next;
-	/** A list of free chunks names next. */
-	bool next_cached;
+	struct glibc_lists lists;
 };
 /** What is damaged (doubt.chunk or doubt.next), and where chunks go on. When
  * both are doubt.next, only its prev_size or its PREV_INUSE flag is wrong. */
