@@ -250,7 +250,7 @@ static uint64_t set_pointed_chunks(struct memory *m)
 START_TEST(repair_finds_the_damaged_next_header)
 {
 	static struct memory m;
-	struct glibc_doubt doubt = { .chunk = BASE + 0x50 * 4, .next = BASE + 0x50 * 5 };
+	struct glibc_doubt doubt = { { BASE + 0x50 * 4 }, 1, .next = BASE + 0x50 * 5 };
 	struct glibc_verdict verdict;
 
 	set_pointed_chunks(&m);
@@ -272,7 +272,7 @@ START_TEST(repair_finds_the_damaged_chunk)
 {
 	static struct memory m;
 	uint64_t chunk = BASE + 0x50 * 7;
-	struct glibc_doubt doubt = { .chunk = chunk, .next = chunk + wrong_sizes[_i] };
+	struct glibc_doubt doubt = { { chunk }, 1, .next = chunk + wrong_sizes[_i] };
 	struct glibc_verdict verdict;
 
 	set_pointed_chunks(&m);

@@ -79,6 +79,46 @@ static struct ch_error *collect_bins(struct glibc *glibc, struct ch_vec *bins)
 	return NULL;
 }
 
+/* Chunks of bins that are looked at before a walk. */
+#define BINNED_MAX (1U << 16)
+
+/* One step along a list, keeping its chunk; the list ends where it is damaged. */
+static struct ch_error *keep(struct glibc *glibc, struct bin *bin)
+{
+	size_t len = 0, piece = glibc_piece_at(glibc, bin->chunk);
+	struct glibc_cached *cached;
+	const uint8_t *p;
+
+	p = bin->chunk % 16 || piece == glibc->pieces.count
+		    ? NULL
+		    : ch_core_span_recorded(glibc->env.core, bin->chunk, &len);
+	if (!p || len < 32 || ch_get64(p + 24) != bin->last) {
+		bin->chunk = bin->head;
+		return NULL;
+	}
+	cached = ch_vec_push(&glibc->cached);
+	if (!cached)
+		return &ch_enomem;
+	*cached = (struct glibc_cached){ .chunk = bin->chunk };
+	bin->last = bin->chunk;
+	bin->chunk = ch_get64(p + 16);
+	return NULL;
+}
+
+struct ch_error *glibc_take_binned(struct glibc *glibc)
+{
+	struct ch_vec bins = CH_VEC(struct bin);
+	struct ch_error *err = collect_bins(glibc, &bins);
+	struct bin *items = bins.items;
+	size_t i, left = BINNED_MAX;
+
+	for (i = 0; !err && i < bins.count; i++)
+		for (; !err && left && items[i].chunk != items[i].head; left--)
+			err = keep(glibc, &items[i]);
+	ch_vec_deinit(&bins);
+	return err;
+}
+
 /* Count the chunks in all bins of all arenas. */
 static struct ch_error *count_bins(struct glibc *glibc)
 {

@@ -22,7 +22,7 @@ static inline bool is_fence(uint64_t head)
 enum glibc_stop glibc_follow(struct glibc_range *range, uint64_t chunk, uint64_t *left,
 			     uint64_t *stop_ret)
 {
-	uint64_t at = chunk, head, size, last = 0;
+	uint64_t at = chunk, head, size, last = 0, flagged = 0;
 	const uint8_t *p;
 
 	for (;; at += size, (*left)--) {
@@ -40,8 +40,10 @@ enum glibc_stop glibc_follow(struct glibc_range *range, uint64_t chunk, uint64_t
 		size = head & ~(uint64_t)CHUNK_FLAGS;
 		/* a free chunk's size is repeated in the next one's prev_size */
 		if ((last && !(head & CHUNK_PREV_INUSE) && ch_get64(p) != last) ||
-		    (head & CHUNK_IS_MMAPPED))
+		    (head & (range->bad_flags | CHUNK_IS_MMAPPED)) ||
+		    (range->needs_non_main && last && (head & CHUNK_PREV_INUSE) && !flagged))
 			return GLIBC_STOP_BROKEN;
+		flagged = head & CHUNK_NON_MAIN;
 		if (size < CHUNK_BYTES_MIN)
 			return last && is_fence(head) ? GLIBC_STOP_FENCE : GLIBC_STOP_BROKEN;
 		if (size % 16 || size > range->end - at)
@@ -130,6 +132,8 @@ struct walk {
 	struct glibc_range range;
 	struct ch_object_batch batch;
 	const struct glibc_cached *cached, *cached_end;
+	/** Address of the chunk of the next one of cached, UINT64_MAX: none. */
+	uint64_t listed;
 	bool is_main;
 	/** The last chunk whose header made sense; 0: none yet. */
 	uint64_t last;
@@ -157,6 +161,22 @@ static inline bool is_fast(const struct glibc_piece *piece, uint64_t chunk)
 	return piece->fast[bit / 64] >> bit % 64 & 1;
 }
 
+/* Whether a fast bin leads to a place within a chunk. */
+static inline bool has_fast_inside(const struct glibc_piece *piece, uint64_t chunk, uint64_t size)
+{
+	uint64_t bit = (chunk - piece->start) / 16 + 1, end = bit + size / 16 - 1, word;
+
+	while (bit < end) {
+		word = piece->fast[bit / 64] >> bit % 64;
+		if (end - bit < 64)
+			word &= (1ULL << (end - bit)) - 1;
+		if (word)
+			return true;
+		bit += 64 - bit % 64;
+	}
+	return false;
+}
+
 /* A block of a tcache structure's size that no thread points to. */
 static void check_stray_tcache(const struct walk *walk, uint64_t chunk)
 {
@@ -167,11 +187,12 @@ static void check_stray_tcache(const struct walk *walk, uint64_t chunk)
 				    (unsigned long long)chunk + CHUNK_HEADER_BYTES);
 }
 
-static void tell_no_boundary(const struct walk *walk, uint64_t chunk)
+static void tell_no_boundary(const struct walk *walk, const struct glibc_cached *cached)
 {
 	chp_context_finding(walk->glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-tcache-lost",
-			    "a tcache holds the block at 0x%llx, but no chunk begins there",
-			    (unsigned long long)chunk + CHUNK_HEADER_BYTES);
+			    "a %s holds the block at 0x%llx, but no chunk begins there",
+			    cached->flags & CH_OBJECT_CACHED ? "tcache" : "list of free chunks",
+			    (unsigned long long)cached->chunk + CHUNK_HEADER_BYTES);
 }
 
 /* Settle what the tcaches say about a chunk: their entries ascend. */
@@ -179,8 +200,8 @@ static void apply_cached(struct walk *walk, uint64_t chunk, bool used, struct ch
 {
 	for (; walk->cached < walk->cached_end && walk->cached->chunk <= chunk; walk->cached++) {
 		if (walk->cached->chunk != chunk) {
-			tell_no_boundary(walk, walk->cached->chunk);
-		} else if (used) {
+			tell_no_boundary(walk, walk->cached);
+		} else if (used && walk->cached->flags) {
 			object->flags |= walk->cached->flags;
 			if (walk->cached->flags & CH_OBJECT_ALLOCATOR)
 				object->type = GLIBC_TYPE_TCACHE;
@@ -188,6 +209,7 @@ static void apply_cached(struct walk *walk, uint64_t chunk, bool used, struct ch
 				object->state = CH_OBJECT_FREE;
 		}
 	}
+	walk->listed = walk->cached < walk->cached_end ? walk->cached->chunk : UINT64_MAX;
 }
 
 /* One chunk. What looks used may be cached. */
@@ -204,7 +226,7 @@ static inline struct ch_error *put_chunk(struct walk *walk, uint64_t chunk, uint
 	object->state = used ? CH_OBJECT_USED : CH_OBJECT_FREE;
 	object->header_bytes = CHUNK_HEADER_BYTES;
 	object->flags = 0;
-	if (__builtin_expect(walk->cached < walk->cached_end && walk->cached->chunk <= chunk, 0))
+	if (__builtin_expect(walk->listed <= chunk, 0))
 		apply_cached(walk, chunk, used, object);
 	if (__builtin_expect(size == walk->tcache_bytes, 0) && used && !object->flags)
 		check_stray_tcache(walk, chunk);
@@ -242,6 +264,12 @@ static const struct glibc_cached *cached_from(const struct glibc *glibc, uint64_
 			high = mid;
 	}
 	return cached ? cached + low : NULL;
+}
+
+static void set_cached(struct walk *walk, uint64_t chunk)
+{
+	walk->cached = cached_from(walk->glibc, chunk);
+	walk->listed = walk->cached < walk->cached_end ? walk->cached->chunk : UINT64_MAX;
 }
 
 /* ---- damage ---------------------------------------------------------------- */
@@ -291,40 +319,141 @@ static struct glibc_lists lists_of(const struct walk *walk)
 				     .piece = walk->piece };
 }
 
-/* A header at chunk that makes no sense, with no chunk before it to ask. */
-static struct ch_error *recover(struct walk *walk, uint64_t *chunk, uint64_t head)
+/*
+ * The header at next is in doubt, and with it those of the chunks that led
+ * there: chunk, which is not emitted yet, 0 if there is none, and the last ones
+ * that can be taken back.
+ */
+static void set_doubt(const struct walk *walk, uint64_t chunk, uint64_t next,
+		      struct glibc_doubt *ret)
 {
-	struct glibc_doubt doubt = { .next = *chunk, .lists = lists_of(walk) };
-	uint64_t damaged = *chunk;
-	struct glibc_verdict verdict;
+	const struct ch_object *item = walk->batch.items + walk->batch.count;
+	uint64_t at = chunk ? chunk : next;
+	size_t back = 0, max = GLIBC_DOUBTS_MAX - (chunk != 0);
 
-	if (walk->resume > damaged)
-		verdict.next = walk->resume; /* settled with the chunk before */
-	else
+	*ret = (struct glibc_doubt){ .next = next, .lists = lists_of(walk) };
+	while (back < walk->batch.count && back < max && item[-1].header_bytes &&
+	       item[-1].addr - CHUNK_HEADER_BYTES + item[-1].chunk_bytes == at) {
+		item--;
+		back++;
+		at = item->addr - CHUNK_HEADER_BYTES;
+	}
+	for (; ret->count < back; ret->count++, item++)
+		ret->starts[ret->count] = item->addr - CHUNK_HEADER_BYTES;
+	if (chunk)
+		ret->starts[ret->count++] = chunk;
+}
+
+/* Forget what was emitted from chunk on: it is not flushed yet. */
+static void take_back(struct walk *walk, uint64_t chunk)
+{
+	struct ch_object_batch *batch = &walk->batch;
+
+	while (batch->count && batch->items[batch->count - 1].addr > chunk)
+		batch->count--;
+	walk->last = batch->count ? batch->items[batch->count - 1].addr - CHUNK_HEADER_BYTES : 0;
+	set_cached(walk, chunk);
+}
+
+static uint64_t read_head(struct walk *walk, uint64_t chunk)
+{
+	const uint8_t *p = glibc_view_chunk(&walk->range.view, chunk);
+
+	return p ? ch_get64(p + 8) : 0;
+}
+
+/* A chunk's header is damaged: go back to it, and on behind it. */
+static struct ch_error *put_verdict(struct walk *walk, uint64_t *chunk,
+				    const struct glibc_verdict *verdict)
+{
+	uint64_t damaged = verdict->damaged;
+
+	if (damaged < *chunk)
+		take_back(walk, damaged);
+	*chunk = verdict->next;
+	return put_damaged(walk, damaged, read_head(walk, damaged), verdict->next);
+}
+
+/* A header at chunk that makes no sense. */
+static struct ch_error *recover(struct walk *walk, uint64_t *chunk)
+{
+	struct glibc_verdict verdict = { .damaged = *chunk, .next = walk->resume };
+	struct glibc_doubt doubt;
+
+	/* or it was settled with the chunk before */
+	if (walk->resume <= *chunk) {
+		set_doubt(walk, 0, *chunk, &doubt);
 		glibc_repair(&walk->range, &doubt, &verdict);
-	*chunk = verdict.next;
-	return put_damaged(walk, damaged, head, verdict.next);
+	}
+	return put_verdict(walk, chunk, &verdict);
 }
 
 /*
  * chunk's size leads to a place that does not look like the chunk after it.
- * Either the size is wrong, or the header there is.
+ * Either a size is wrong, or the header there is.
  */
 static struct ch_error *put_doubtful(struct walk *walk, uint64_t *chunk, uint64_t head)
 {
 	uint64_t size = head & ~(uint64_t)CHUNK_FLAGS, at = *chunk;
-	struct glibc_doubt doubt = { .chunk = at, .next = at + size, .lists = lists_of(walk) };
 	struct glibc_verdict verdict;
+	struct glibc_doubt doubt;
 
+	set_doubt(walk, at, at + size, &doubt);
 	glibc_repair(&walk->range, &doubt, &verdict);
-	if (verdict.damaged == at) {
-		*chunk = verdict.next;
-		return put_damaged(walk, at, head, verdict.next);
-	}
+	if (verdict.damaged <= at)
+		return put_verdict(walk, chunk, &verdict);
 	walk->last = at;
 	walk->resume = verdict.next;
 	*chunk = doubt.next;
 	return put_chunk(walk, at, size, !is_binned(walk, at));
+}
+
+/* Whether lists of free chunks say otherwise: of the size of the chunk, or of
+ * another chunk in it. Or its flags are those of another arena. */
+static bool is_contradicted(const struct walk *walk, uint64_t chunk, uint64_t head, bool used)
+{
+	uint64_t size = head & ~(uint64_t)CHUNK_FLAGS;
+	const struct glibc_cached *cached = walk->cached;
+
+	if (walk->range.needs_non_main && used && !(head & CHUNK_NON_MAIN))
+		return true;
+	while (cached < walk->cached_end && cached->chunk < chunk)
+		cached++;
+	if (cached < walk->cached_end && cached->chunk == chunk) {
+		if ((cached->bytes && cached->bytes != size) || (!cached->flags && used))
+			return true;
+		cached++;
+	}
+	if (cached < walk->cached_end && cached->chunk < chunk + size)
+		return true;
+	return walk->piece->fast && has_fast_inside(walk->piece, chunk, size);
+}
+
+static void tell_flags(const struct walk *walk, uint64_t chunk, uint64_t head)
+{
+	chp_context_finding(walk->glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-chunk-flags",
+			    "the size field of the chunk at 0x%llx is 0x%llx: its flags or a list "
+			    "of free chunks say otherwise, but the next chunk follows",
+			    (unsigned long long)chunk, (unsigned long long)head);
+}
+
+/* A chunk that leads to the next one, but something else contradicts it. */
+static struct ch_error *put_contradicted(struct walk *walk, uint64_t *chunk, uint64_t head,
+					 bool used)
+{
+	uint64_t size = head & ~(uint64_t)CHUNK_FLAGS, at = *chunk;
+	struct glibc_verdict verdict;
+	struct glibc_doubt doubt;
+
+	set_doubt(walk, 0, at, &doubt);
+	glibc_repair(&walk->range, &doubt, &verdict);
+	if (verdict.next < walk->range.end && verdict.next != verdict.damaged &&
+	    (verdict.damaged != at || verdict.next != at + size))
+		return put_verdict(walk, chunk, &verdict);
+	tell_flags(walk, at, head);
+	walk->last = at;
+	*chunk = at + size;
+	return put_chunk(walk, at, size, used);
 }
 
 /* ---- ends and holes -------------------------------------------------------- */
@@ -346,13 +475,13 @@ static struct ch_error *put_small(struct walk *walk, uint64_t *chunk, uint64_t h
 
 	if (!walk->is_main) {
 		if (end - fence > FENCE_BYTES_MAX)
-			return recover(walk, chunk, head);
+			return recover(walk, chunk);
 		*chunk = end;
 		return put(walk, fence, end, 0);
 	}
 	fence_end = glibc_fence_end(&walk->range, fence);
 	if (!fence_end)
-		return recover(walk, chunk, head);
+		return recover(walk, chunk);
 	*chunk = fence_end;
 	err = put(walk, fence, fence_end, 0);
 	return err || fence_end >= end ? err : put_hole(walk, chunk);
@@ -383,7 +512,24 @@ static inline bool is_next(const struct walk *walk, const uint8_t *p, uint64_t a
 	if (next_size < CHUNK_BYTES_MIN)
 		return is_fence(head);
 	return next_size % 16 == 0 && next_size <= walk->piece->end - addr &&
-	       !(head & CHUNK_IS_MMAPPED);
+	       !(head & walk->range.bad_flags);
+}
+
+/* Whether the chunk before the header next is in use. */
+static inline bool used(const uint8_t *next)
+{
+	return !next || (ch_get64(next + 8) & CHUNK_PREV_INUSE);
+}
+
+/* Whether is_contradicted() is worth a call. */
+static inline bool may_contradict(const struct walk *walk, uint64_t chunk, uint64_t head,
+				  bool is_used)
+{
+	uint64_t size = head & ~(uint64_t)CHUNK_FLAGS;
+
+	return walk->listed < chunk + size ||
+	       (walk->range.needs_non_main && is_used && !(head & CHUNK_NON_MAIN)) ||
+	       (walk->piece->fast && has_fast_inside(walk->piece, chunk, size));
 }
 
 static struct ch_error *walk_chunks(struct walk *walk, uint64_t chunk)
@@ -401,19 +547,21 @@ static struct ch_error *walk_chunks(struct walk *walk, uint64_t chunk)
 		next = size < end - chunk ? glibc_view_chunk(&walk->range.view, chunk + size)
 					  : NULL;
 		if (__builtin_expect(size < CHUNK_BYTES_MIN || size % 16 || size > end - chunk ||
-					     (head & CHUNK_IS_MMAPPED),
+					     (head & walk->range.bad_flags),
 				     0)) {
 			err = is_fence(head) ? put_small(walk, &chunk, head)
-					     : recover(walk, &chunk, head);
+					     : recover(walk, &chunk);
 		} else if (__builtin_expect(next && !is_next(walk, next, chunk + size, size), 0)) {
 			err = put_doubtful(walk, &chunk, head);
 		} else if (__builtin_expect(
 				   next && is_long_fence(walk, chunk, head, ch_get64(next + 8)),
 				   0)) {
 			return put(walk, chunk, end, 0);
+		} else if (__builtin_expect(may_contradict(walk, chunk, head, used(next)), 0) &&
+			   is_contradicted(walk, chunk, head, used(next))) {
+			err = put_contradicted(walk, &chunk, head, used(next));
 		} else {
-			err = put_chunk(walk, chunk, size,
-					!next || (ch_get64(next + 8) & CHUNK_PREV_INUSE));
+			err = put_chunk(walk, chunk, size, used(next));
 			walk->last = chunk;
 			chunk += size;
 			p = next;
@@ -460,6 +608,8 @@ struct ch_error *glibc_walk_piece(const struct glibc *glibc, const struct glibc_
 	walk.range = (struct glibc_range){ .view.core = glibc->env.core,
 					   .start = piece->first,
 					   .end = piece->end };
+	walk.range.needs_non_main = !arena->is_main;
+	walk.range.bad_flags = CHUNK_IS_MMAPPED | (arena->is_main ? CHUNK_NON_MAIN : 0);
 	walk.batch.sink = sink;
 	walk.cached_end = (const struct glibc_cached *)glibc->cached.items + glibc->cached.count;
 	walk.tcache_bytes = glibc->tcache ? glibc->tcache->chunk_bytes : 1;
@@ -471,7 +621,7 @@ struct ch_error *glibc_walk_piece(const struct glibc *glibc, const struct glibc_
 	} else {
 		from = begin_at(&walk, from);
 	}
-	walk.cached = cached_from(glibc, from);
+	set_cached(&walk, from);
 	if (!err && from < piece->end)
 		err = walk_chunks(&walk, from);
 	if (!err)

@@ -14,22 +14,26 @@
 #define FOLLOW_CHUNKS 8
 /* How far behind the first candidate others are looked for. */
 #define WINDOW_BYTES   (64U << 10)
-#define CANDIDATES_MAX 64U
+#define CANDIDATES_MAX 128U
 #define SCORED_BYTES   (WINDOW_BYTES + 4096U)
 /* Writable memory that is searched for pointers, at most. */
 #define SEARCHED_MAX (4ULL << 30)
 /* Searches in one stretch of memory: one that is damaged all over has no use
  * for them. */
 #define SEARCHES_MAX 16U
+/* Repairs in one stretch; then the first place that may be a chunk is taken. */
+#define REPAIRS_MAX 1024U
 /*
  * Scores are bits of likelihood. That something points to a chunk: most are
  * pointed to, few places within blocks are. That a free chunk's size is
  * repeated behind it: no accident. A size that was overwritten is any of 64.
+ * That a size leads to what looks like a header: few places do.
  */
 #define SCORE_POINTED   8
 #define SCORE_UNPOINTED (-2)
 #define SCORE_AGREES    16
 #define SCORE_ANY_SIZE  (-6)
+#define SCORE_HEADER    8
 /* Sizes that are counted, and chunks they are counted in at either side. */
 #define SIZES_COUNTED 64U
 #define SIZES_SAMPLE  512U
@@ -42,6 +46,8 @@ struct repair {
 	 * them: something points to the block there. */
 	uint64_t low, high;
 	uint64_t pointed[SCORED_BYTES / 16 / 64 + 2];
+	/** For each chunk in doubt: it ends there at the latest. */
+	uint64_t limits[GLIBC_DOUBTS_MAX + 1];
 	uint64_t candidates[CANDIDATES_MAX];
 	size_t count;
 	/** How many chunks near by are of each size, and of all sizes. */
@@ -50,19 +56,26 @@ struct repair {
 
 /* ---- what lists of free chunks say ------------------------------------------ */
 
-static uint64_t next_cached(const struct glibc_lists *lists, uint64_t at)
+/* Index of the first entry above at. */
+static size_t above(const struct glibc_lists *lists, uint64_t at)
 {
-	const struct glibc_cached *cached = lists->cached;
 	size_t low = 0, high = lists->count, mid;
 
 	while (low < high) {
 		mid = low + (high - low) / 2;
-		if (cached[mid].chunk <= at)
+		if (lists->cached[mid].chunk <= at)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return low < lists->count ? cached[low].chunk : UINT64_MAX;
+	return low;
+}
+
+uint64_t glibc_listed_bytes(const struct glibc_lists *lists, uint64_t chunk)
+{
+	size_t i = above(lists, chunk);
+
+	return i && lists->cached[i - 1].chunk == chunk ? lists->cached[i - 1].bytes : 0;
 }
 
 static uint64_t next_fast(const struct glibc_piece *piece, uint64_t at, uint64_t limit)
@@ -72,6 +85,8 @@ static uint64_t next_fast(const struct glibc_piece *piece, uint64_t at, uint64_t
 	if (at < piece->start)
 		return limit;
 	end = (ch_min(limit, piece->end) - piece->start + 15) / 16;
+	if (at >= piece->end)
+		return limit;
 	while (bit < end) {
 		word = piece->fast[bit / 64] >> bit % 64;
 		if (word)
@@ -83,9 +98,9 @@ static uint64_t next_fast(const struct glibc_piece *piece, uint64_t at, uint64_t
 
 uint64_t glibc_next_listed(const struct glibc_lists *lists, uint64_t at, uint64_t limit)
 {
-	uint64_t next = lists->count ? next_cached(lists, at) : UINT64_MAX;
+	size_t i = above(lists, at);
+	uint64_t next = i < lists->count ? ch_min(lists->cached[i].chunk, limit) : limit;
 
-	next = ch_min(next, limit);
 	if (lists->piece && lists->piece->fast && at < next)
 		next = ch_min(next, next_fast(lists->piece, at, next));
 	return next;
@@ -98,34 +113,49 @@ bool glibc_agrees_with(const uint8_t *p, uint64_t at, uint64_t prev)
 	return (ch_get64(p + 8) & CHUNK_PREV_INUSE) || ch_get64(p) == at - prev;
 }
 
-/* Whether chunks follow from at, and its header fits one of the doubtful ones. */
+/* Start of the chunk i of those in doubt; the last is the one at next. */
+static uint64_t start_of(const struct glibc_doubt *doubt, size_t i)
+{
+	return i < doubt->count ? doubt->starts[i] : doubt->next;
+}
+
+/* Whether the chunk i of those in doubt may end at `at`: PREV_INUSE is set there,
+ * or its size is repeated, and no list leads into it. */
+static bool may_end(const struct repair *repair, size_t i, const uint8_t *p, uint64_t at)
+{
+	uint64_t start = start_of(repair->doubt, i);
+
+	return at >= start + CHUNK_BYTES_MIN && at <= repair->limits[i] &&
+	       (at == repair->range->top || glibc_agrees_with(p, at, start));
+}
+
+/* Whether chunks follow from at, and its header fits one of those in doubt. */
 static bool is_candidate(struct repair *repair, uint64_t at)
 {
 	const uint8_t *p = glibc_view_chunk(&repair->range->view, at);
-	const struct glibc_doubt *doubt = repair->doubt;
+	bool fits = at == repair->doubt->next && repair->doubt->count;
+	size_t i;
 
 	if (!p)
 		return false;
-	if (at == repair->range->top)
-		return true;
-	if (at != doubt->next &&
-	    !((doubt->chunk && glibc_agrees_with(p, at, doubt->chunk)) ||
-	      (at >= doubt->next + CHUNK_BYTES_MIN && glibc_agrees_with(p, at, doubt->next))))
-		return false;
-	return glibc_is_boundary(repair->range, at, FOLLOW_CHUNKS);
+	for (i = 0; !fits && i <= repair->doubt->count; i++)
+		fits = may_end(repair, i, p, at);
+	return fits &&
+	       (at == repair->range->top || glibc_is_boundary(repair->range, at, FOLLOW_CHUNKS));
 }
 
 static void find_candidates(struct repair *repair)
 {
 	const struct glibc_doubt *doubt = repair->doubt;
-	uint64_t at = (doubt->chunk ? doubt->chunk : doubt->next) + CHUNK_BYTES_MIN;
-	uint64_t end = repair->range->end, start = doubt->chunk ? doubt->chunk : doubt->next;
+	uint64_t at = start_of(doubt, 0) + CHUNK_BYTES_MIN, end = repair->range->end;
+	size_t max = repair->range->repairs++ < REPAIRS_MAX ? CANDIDATES_MAX : 1, i;
 
+	for (i = 0; i <= doubt->count; i++)
+		repair->limits[i] =
+			glibc_next_listed(&doubt->lists, start_of(doubt, i), UINT64_MAX);
 	/* no chunk ends behind the begin of another that a list knows */
-	start = ch_max(start, doubt->next);
-	end = glibc_next_listed(&doubt->lists, start, end);
-	end = end < repair->range->end ? end + 16 : end;
-	for (; at < end && repair->count < CANDIDATES_MAX; at += 16) {
+	end = ch_min(end - 16, repair->limits[doubt->count]) + 16;
+	for (; at < end && repair->count < max; at += 16) {
 		if (!glibc_view_chunk(&repair->range->view, at))
 			return;
 		if (!is_candidate(repair, at))
@@ -136,6 +166,8 @@ static void find_candidates(struct repair *repair)
 			end = ch_min(end, ch_max(at, doubt->next) + WINDOW_BYTES);
 	}
 }
+
+/* ---- pointers --------------------------------------------------------------- */
 
 static void mark(struct repair *repair, uint64_t user)
 {
@@ -232,14 +264,24 @@ static int64_t log2_of(uint64_t n)
 	return 63 - (int64_t)__builtin_clzll(n | 1);
 }
 
-/* In bits, how rare chunks of that size are in front of `at`, a chunk: blocks
- * of one size come in runs. */
-static int64_t rarity(const struct repair *repair, uint64_t bytes, uint64_t at)
+/* Whether the chunk i of those in doubt is as long as the one before it or the
+ * one at `at` behind it: blocks of one size come in runs. */
+static bool is_alike(const struct repair *repair, size_t i, uint64_t bytes, uint64_t at)
 {
+	const struct glibc_doubt *doubt = repair->doubt;
+
+	return (i && bytes == start_of(doubt, i) - doubt->starts[i - 1]) ||
+	       bytes == glibc_chunk_size(repair->range->view.core, at);
+}
+
+/* In bits, how rare it is that the chunk i of those in doubt ends at `at`. */
+static int64_t rarity(const struct repair *repair, size_t i, uint64_t at)
+{
+	uint64_t bytes = at - start_of(repair->doubt, i);
 	uint32_t count = bytes / 16 < SIZES_COUNTED ? repair->sizes[bytes / 16] : 0;
 	int64_t bits = log2_of(repair->sizes_sum + SIZES_COUNTED) - log2_of(count + 1ULL);
 
-	if (bytes == glibc_chunk_size(repair->range->view.core, at))
+	if (is_alike(repair, i, bytes, at))
 		return 1;
 	return bits < RARITY_MAX ? bits : RARITY_MAX;
 }
@@ -262,16 +304,20 @@ static int64_t score_chain(struct repair *repair, uint64_t at)
 	return score;
 }
 
-/* What it is worth that the chunk at `from` ends at `at`. */
-static bool score_step(struct repair *repair, uint64_t from, uint64_t at, int64_t *ret)
+/* What it is worth that the chunk i of those in doubt ends at `at`. */
+static int64_t score_chunk(struct repair *repair, size_t i, uint64_t at)
 {
+	uint64_t start = start_of(repair->doubt, i), bytes;
 	const uint8_t *p = glibc_view_chunk(&repair->range->view, at);
+	int64_t score = is_pointed(repair, start) ? SCORE_POINTED : SCORE_UNPOINTED;
 
-	if (!p || at < from + CHUNK_BYTES_MIN ||
-	    (at != repair->range->top && !glibc_agrees_with(p, at, from)))
-		return false;
-	*ret = ch_get64(p + 8) & CHUNK_PREV_INUSE ? 0 : SCORE_AGREES;
-	return true;
+	score -= rarity(repair, i, at);
+	if (p && !(ch_get64(p + 8) & CHUNK_PREV_INUSE) && ch_get64(p) == at - start)
+		score += SCORE_AGREES;
+	bytes = glibc_listed_bytes(&repair->doubt->lists, start);
+	if (bytes)
+		score += bytes == at - start ? SCORE_AGREES : -SCORE_AGREES;
+	return score;
 }
 
 /* The best way to go on, so far. */
@@ -290,35 +336,46 @@ static void choose(struct repair *repair, struct glibc_verdict *ret)
 {
 	const struct glibc_doubt *doubt = repair->doubt;
 	struct choice best = { INT64_MIN, *ret };
-	int64_t chain, step = 0, own, size;
-	uint64_t at, limit_next, limit_chunk;
-	size_t i;
+	int64_t chain, before;
+	const uint8_t *p;
+	uint64_t at;
+	size_t i, k;
 
-	limit_next = glibc_next_listed(&doubt->lists, doubt->next, UINT64_MAX);
-	limit_chunk = glibc_next_listed(&doubt->lists, doubt->chunk, UINT64_MAX);
-	own = is_pointed(repair, doubt->next) ? SCORE_POINTED : SCORE_UNPOINTED;
 	for (i = 0; i < repair->count; i++) {
 		at = repair->candidates[i];
+		p = glibc_view_chunk(&repair->range->view, at);
 		chain = score_chain(repair, at);
-		/* the size at doubt->chunk is right */
-		size = doubt->chunk ? -rarity(repair, doubt->next - doubt->chunk, at) : 0;
+		/* which header is damaged: k, or the one at next; those before are right */
+		before = 0;
+		for (k = 0; p && k <= doubt->count; k++) {
+			if (may_end(repair, k, p, at) && (k == doubt->count || at != doubt->next))
+				consider(&best,
+					 chain + before + score_chunk(repair, k, at) +
+						 (k < doubt->count ? SCORE_ANY_SIZE : 0),
+					 start_of(doubt, k), at);
+			if (k < doubt->count)
+				before += score_chunk(repair, k, start_of(doubt, k + 1)) +
+					  (k + 1 < doubt->count ? SCORE_HEADER : 0);
+		}
 		/* only the next header's prev_size or flag is damaged */
-		if (at == doubt->next && doubt->chunk)
-			consider(&best, chain + size, at, at);
-		/* the next chunk's size is damaged */
-		if (at <= limit_next && score_step(repair, doubt->next, at, &step))
-			consider(&best,
-				 chain + step + own + size - rarity(repair, at - doubt->next, at),
-				 doubt->next, at);
-		/* this chunk's size is damaged: there is no chunk at next */
-		if (doubt->chunk && at != doubt->next && at <= limit_chunk &&
-		    score_step(repair, doubt->chunk, at, &step))
-			consider(&best,
-				 chain + step + SCORE_ANY_SIZE -
-					 rarity(repair, at - doubt->chunk, at),
-				 doubt->chunk, at);
+		if (at == doubt->next && doubt->count)
+			consider(&best, chain + before, at, at);
 	}
 	*ret = best.verdict;
+}
+
+/* Where to look for pointers: from the chunks in doubt, as far as they are near
+ * the candidates, to some behind the last of those. */
+static void set_scored(struct repair *repair)
+{
+	uint64_t first = repair->candidates[0], last = repair->candidates[repair->count - 1];
+
+	repair->low = ch_min(start_of(repair->doubt, 0), first);
+	if (first - repair->low > WINDOW_BYTES / 2)
+		repair->low = ch_min(repair->doubt->next, first);
+	if (first - repair->low > WINDOW_BYTES / 2)
+		repair->low = first;
+	repair->high = ch_min(last + 4096, repair->low + SCORED_BYTES);
 }
 
 void glibc_repair(struct glibc_range *range, const struct glibc_doubt *doubt,
@@ -330,15 +387,11 @@ void glibc_repair(struct glibc_range *range, const struct glibc_doubt *doubt,
 	find_candidates(&repair);
 	if (!repair.count)
 		return;
-	/* next may lie far in front of the candidates; then it goes unscored */
-	repair.low = ch_min(doubt->next, repair.candidates[0]);
-	if (repair.candidates[0] - repair.low > WINDOW_BYTES / 2)
-		repair.low = repair.candidates[0];
-	repair.high = ch_min(repair.candidates[repair.count - 1] + 4096, repair.low + SCORED_BYTES);
-	if ((repair.count > 1 || doubt->chunk) && range->searches++ < SEARCHES_MAX)
+	set_scored(&repair);
+	if ((repair.count > 1 || doubt->count) && range->searches++ < SEARCHES_MAX)
 		find_pointers(&repair, range->view.core);
 	mark_listed(&repair);
-	count_sizes(&repair, range->start, doubt->chunk ? doubt->chunk : doubt->next);
+	count_sizes(&repair, range->start, start_of(doubt, 0));
 	count_sizes(&repair, repair.candidates[repair.count - 1], range->end);
 	choose(&repair, ret);
 }

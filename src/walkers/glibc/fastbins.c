@@ -72,20 +72,33 @@ static bool goes_on(const struct glibc *glibc, const struct fastbin *bin, uint64
 			 glibc_chunk_size(glibc->env.core, next) == bin->size);
 }
 
+/* A chunk whose header is not that of its list: the list knows its size. */
+static bool keep_size(struct glibc *glibc, const struct fastbin *bin)
+{
+	struct glibc_cached *cached = ch_vec_push(&glibc->cached);
+
+	if (cached)
+		*cached = (struct glibc_cached){ .chunk = bin->chunk,
+						 .bytes = (uint32_t)bin->size,
+						 .flags = CH_OBJECT_FASTBIN };
+	return cached;
+}
+
 /* One step along a list: mark its chunk, go to the next. */
-static void step_fastbin(const struct glibc *glibc, struct fastbin *bin, bool mangled)
+static void step_fastbin(struct glibc *glibc, struct fastbin *bin, bool mangled)
 {
 	struct glibc_piece *piece = bin->chunk % 16 ? NULL : piece_of(glibc, bin->chunk);
 	size_t len = 0;
 	const uint8_t *p = piece ? ch_core_span_recorded(glibc->env.core, bin->chunk, &len) : NULL;
 	uint64_t next = 0;
+	bool fits;
 
 	if (p && len >= 24)
 		next = glibc_unmangle(mangled, bin->chunk + 16, ch_get64(p + 16));
+	fits = p && (ch_get64(p + 8) & ~(uint64_t)CHUNK_FLAGS) == bin->size;
 	if (!p || len < 24 || arena_of(glibc, piece) != bin->arena ||
-	    ((ch_get64(p + 8) & ~(uint64_t)CHUNK_FLAGS) != bin->size &&
-	     !goes_on(glibc, bin, next)) ||
-	    !mark_fast(piece, bin->chunk)) {
+	    (!fits && !goes_on(glibc, bin, next)) || !mark_fast(piece, bin->chunk) ||
+	    (!fits && !keep_size(glibc, bin))) {
 		tell_fastbin(glibc, bin);
 		bin->chunk = 0;
 		return;
@@ -161,6 +174,35 @@ static struct ch_error *take_fastbins(struct glibc *glibc)
 	return err;
 }
 
+static bool is_fast(const struct glibc *glibc, uint64_t chunk)
+{
+	const struct glibc_piece *piece = piece_of(glibc, chunk);
+	uint64_t bit = piece ? (chunk - piece->start) / 16 : 0;
+
+	return piece && piece->fast && (piece->fast[bit / 64] >> bit % 64 & 1);
+}
+
+/* Order what all lists have; a chunk in two lists was freed twice. */
+static void settle(struct glibc *glibc)
+{
+	struct glibc_cached *cached = glibc->cached.items;
+	size_t i, kept = 0;
+
+	ch_vec_sort(&glibc->cached, glibc_compare_cached);
+	for (i = 0; i < glibc->cached.count; i++) {
+		if ((kept && cached[kept - 1].chunk == cached[i].chunk) ||
+		    (cached[i].flags == CH_OBJECT_CACHED && is_fast(glibc, cached[i].chunk)))
+			chp_context_finding(glibc->env.ctx, CH_SEVERITY_NOTE, "glibc-double-free",
+					    "the free block at 0x%llx is in two lists of free "
+					    "chunks: a sign of a double free",
+					    (unsigned long long)cached[i].chunk +
+						    CHUNK_HEADER_BYTES);
+		if (!kept || cached[kept - 1].chunk != cached[i].chunk)
+			cached[kept++] = cached[i];
+	}
+	glibc->cached.count = kept;
+}
+
 struct ch_error *glibc_find_cached(struct glibc *glibc)
 {
 	struct ch_error *err = NULL;
@@ -168,6 +210,10 @@ struct ch_error *glibc_find_cached(struct glibc *glibc)
 	pthread_mutex_lock(&glibc->cached_lock);
 	if (!glibc->cached_found && glibc->layout->fastbins)
 		err = take_fastbins(glibc);
+	if (!err && !glibc->cached_found)
+		err = glibc_take_binned(glibc);
+	if (!err && !glibc->cached_found)
+		settle(glibc);
 	if (!err && !glibc->cached_found)
 		glibc_update_facts(glibc);
 	glibc->cached_found = !err;

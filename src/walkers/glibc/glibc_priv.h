@@ -132,7 +132,7 @@ struct glibc_cached {
 	uint64_t chunk;
 	/** Size of the list's chunks; 0: a list of several sizes. */
 	uint32_t bytes;
-	/** enum ch_object_flags; 0: in a bin, where free chunks do not look used. */
+	/** enum ch_object_flags; 0: in a bin, whose chunks do not look used. */
 	uint16_t flags;
 };
 
@@ -159,8 +159,8 @@ struct glibc {
 	 * the heaps are must not cost a walk of every list. */
 	pthread_mutex_t cached_lock;
 	bool cached_found;
-	/** of struct glibc_cached, ascending: tcache chunks, and the tcache
-	 * structures themselves (CH_OBJECT_ALLOCATOR) */
+	/** of struct glibc_cached, ascending: tcache chunks, the tcache structures
+	 * themselves (CH_OBJECT_ALLOCATOR), and other chunks in lists */
 	struct ch_vec cached;
 	uint64_t mmapped_bytes, tcache_structs;
 	/** thread_arena was found in the threads' TLS. */
@@ -240,6 +240,11 @@ CH_MUST_CHECK struct ch_error *glibc_find_tcaches(struct glibc *glibc);
 /** Whether a used block is a tcache structure with blocks in it, all lists of
  * which hold. */
 bool glibc_looks_like_tcache(const struct glibc *glibc, uint64_t user);
+/** Order of cached: by chunk, those of bins last. */
+int glibc_compare_cached(const void *a, const void *b);
+/** Add chunks of bins to cached, up to a number that costs little: they show
+ * what is damaged. */
+CH_MUST_CHECK struct ch_error *glibc_take_binned(struct glibc *glibc);
 /** Mark the chunks in fast bins, fill the counts of arenas, once. */
 CH_MUST_CHECK struct ch_error *glibc_find_cached(struct glibc *glibc);
 /** glibc.c: put what glibc_find_cached() counted into the facts of arenas. */
@@ -298,8 +303,12 @@ struct glibc_range {
 	uint64_t start;
 	/** Address of the top chunk, 0 when it is elsewhere. */
 	uint64_t top;
-	/** How often all memory was searched for pointers into it. */
-	uint32_t searches;
+	/** Flags that no chunk has: IS_MMAPPED, and NON_MAIN in the main arena. */
+	uint64_t bad_flags;
+	/** Chunks in use have NON_MAIN: not in the main arena. */
+	bool needs_non_main;
+	/** Repairs in it, and how often all memory was searched for pointers. */
+	uint32_t repairs, searches;
 };
 /** Follow sizes from chunk; *left bounds the chunks and is counted down. */
 enum glibc_stop glibc_follow(struct glibc_range *range, uint64_t chunk, uint64_t *left,
@@ -326,15 +335,20 @@ struct glibc_lists {
 };
 /** The first chunk above at that a list leads to, at most limit. */
 uint64_t glibc_next_listed(const struct glibc_lists *lists, uint64_t at, uint64_t limit);
+/** Size of the chunks in the list that a chunk is in; 0: in none, or of many. */
+uint64_t glibc_listed_bytes(const struct glibc_lists *lists, uint64_t chunk);
 
-/** A chunk whose size leads to a header that makes no sense. */
+/** Chunks before a header that makes no sense that may be damaged instead. */
+#define GLIBC_DOUBTS_MAX 4
+/** A header that makes no sense, or contradicts the lists, and chunks that lead
+ * to it: the size of each to the next one, of the last to next. */
 struct glibc_doubt {
-	/** The chunk; 0 when the header at next is the first of all. */
-	uint64_t chunk;
+	uint64_t starts[GLIBC_DOUBTS_MAX];
+	size_t count;
 	uint64_t next;
 	struct glibc_lists lists;
 };
-/** What is damaged (doubt.chunk or doubt.next), and where chunks go on. When
+/** The chunk that is damaged, one of the doubt's, and where chunks go on. When
  * both are doubt.next, only its prev_size or its PREV_INUSE flag is wrong. */
 struct glibc_verdict {
 	uint64_t damaged, next;

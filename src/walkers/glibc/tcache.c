@@ -18,6 +18,8 @@
 #define VOTERS_MAX 64U
 /* Distance of thread_arena from tcache: both are in libc's TLS, some 150 bytes. */
 #define NEAR_BYTES 0x80U
+/* Lists that show a structure whose header is damaged. */
+#define LISTS_ENOUGH 2
 /* Links that may be followed to find the variable. */
 #define LINKS_MAX (1U << 24)
 
@@ -111,6 +113,9 @@ static bool follow_list(const struct glibc *glibc, struct list *list, uint64_t *
 		if (cached) {
 			cached->chunk = user - CHUNK_HEADER_BYTES;
 			cached->flags = CH_OBJECT_CACHED;
+			cached->bytes = list->bin < list->layout->small_bins
+						? CHUNK_BYTES_MIN + 16U * list->bin
+						: 0;
 		}
 		user = glibc_unmangle(list->layout->mangled, user, stored);
 	}
@@ -191,7 +196,10 @@ static bool is_size_of(const struct glibc_tcache_layout *layout, uint64_t size)
 	return size == layout->chunk_bytes || size == layout->chunk_bytes + 16ULL;
 }
 
-/* Whether the block at user may be a structure: by the best row. */
+/*
+ * Whether the block at user may be a structure: by the best row. Where its
+ * header is damaged its lists must speak for it.
+ */
 static bool is_tcache(const struct glibc *glibc, uint64_t user, uint64_t *left, struct reading *ret)
 {
 	struct reading best = { .bad = UINT32_MAX };
@@ -202,9 +210,10 @@ static bool is_tcache(const struct glibc *glibc, uint64_t user, uint64_t *left, 
 	for (i = 0; i < glibc_tcaches_count; i++) {
 		struct reading reading = { .layout = &glibc_tcaches[i], .addr = user };
 
-		if (!is_size_of(&glibc_tcaches[i], size) ||
-		    (glibc->tcache && glibc->tcache != &glibc_tcaches[i]) ||
-		    !judge(glibc, &reading, left))
+		if ((glibc->tcache && glibc->tcache != &glibc_tcaches[i]) ||
+		    !judge(glibc, &reading, left) ||
+		    (!is_size_of(&glibc_tcaches[i], size) &&
+		     (reading.good < (glibc->tcache_proven ? 1 : LISTS_ENOUGH) || reading.bad)))
 			continue;
 		if (reading.bad < best.bad || (reading.bad == best.bad && reading.good > best.good))
 			best = reading;
@@ -214,6 +223,18 @@ static bool is_tcache(const struct glibc *glibc, uint64_t user, uint64_t *left, 
 		return false;
 	*ret = best;
 	return true;
+}
+
+/* Whether the block at user has the size of a structure. */
+static bool has_size(const struct glibc *glibc, uint64_t user)
+{
+	uint64_t size = glibc_chunk_size(glibc->env.core, user - CHUNK_HEADER_BYTES);
+	size_t i;
+
+	for (i = 0; i < glibc_tcaches_count; i++)
+		if (is_size_of(&glibc_tcaches[i], size))
+			return true;
+	return false;
 }
 
 bool glibc_looks_like_tcache(const struct glibc *glibc, uint64_t user)
@@ -277,20 +298,11 @@ static struct place *place_at(struct tcaches *tcaches, int64_t offset)
 	return places;
 }
 
-/* Whether word may point to a structure: a block of the right size. */
+/* Whether word may point to a structure at all. */
 static bool is_candidate(const struct glibc *glibc, uint64_t word)
 {
-	uint64_t size;
-	size_t i;
-
-	if (word % 16 || word < CHUNK_HEADER_BYTES ||
-	    glibc_piece_at(glibc, word) == glibc->pieces.count)
-		return false;
-	size = glibc_chunk_size(glibc->env.core, word - CHUNK_HEADER_BYTES);
-	for (i = 0; i < glibc_tcaches_count; i++)
-		if (is_size_of(&glibc_tcaches[i], size))
-			return true;
-	return false;
+	return word % 16 == 0 && word >= CHUNK_HEADER_BYTES &&
+	       glibc_piece_at(glibc, word) < glibc->pieces.count;
 }
 
 /* Let one thread vote for the places at which it has a structure. */
@@ -395,6 +407,17 @@ static struct ch_error *take(struct glibc *glibc, const struct reading *reading)
 	return NULL;
 }
 
+static bool is_taken(const struct glibc *glibc, uint64_t chunk)
+{
+	const struct glibc_cached *cached = glibc->cached.items;
+	size_t i;
+
+	for (i = 0; i < glibc->cached.count; i++)
+		if (cached[i].chunk == chunk && (cached[i].flags & CH_OBJECT_ALLOCATOR))
+			return true;
+	return false;
+}
+
 static int compare_words(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -412,12 +435,14 @@ static struct ch_error *take_all(struct tcaches *tcaches, struct ch_vec *words)
 	size_t i, pass;
 
 	ch_vec_sort(words, compare_words);
-	/* first those with blocks in them, which prove a row */
-	for (pass = 0; !err && pass < 2; pass++) {
+	/* first those with blocks in them, which prove a row; last those that are
+	 * too damaged to be believed without it */
+	for (pass = 0; !err && pass < 3; pass++) {
 		for (i = 0; !err && i < words->count; i++) {
 			if ((i && items[i] == items[i - 1]) ||
 			    !is_tcache(glibc, items[i], &tcaches->left, &reading) ||
-			    (reading.good > 0) != (pass == 0))
+			    (reading.good > 0) != (pass != 1) ||
+			    (pass == 2 && is_taken(glibc, items[i] - CHUNK_HEADER_BYTES)))
 				continue;
 			if (pass == 0 || !glibc->tcache) {
 				glibc->tcache = reading.layout;
@@ -461,17 +486,6 @@ static struct ch_error *take_from_tls(struct tcaches *tcaches, int64_t offset, b
 
 /* ---- without TLS ----------------------------------------------------------- */
 
-static bool is_taken(const struct glibc *glibc, uint64_t chunk)
-{
-	const struct glibc_cached *cached = glibc->cached.items;
-	size_t i;
-
-	for (i = 0; i < glibc->cached.count; i++)
-		if (cached[i].chunk == chunk && (cached[i].flags & CH_OBJECT_ALLOCATOR))
-			return true;
-	return false;
-}
-
 /* Look at all chunks of a piece: structures with blocks in them, and the
  * first chunk, which the first thread to use a heap makes (up to 2.42). */
 static struct ch_error *scan_piece(struct tcaches *tcaches, const struct glibc_piece *piece)
@@ -488,7 +502,7 @@ static struct ch_error *scan_piece(struct tcaches *tcaches, const struct glibc_p
 			next = glibc_resync(&range, at + CHUNK_BYTES_MIN, at);
 		if (next <= at)
 			return NULL;
-		if (!is_candidate(glibc, at + CHUNK_HEADER_BYTES) ||
+		if (!has_size(glibc, at + CHUNK_HEADER_BYTES) ||
 		    !is_tcache(glibc, at + CHUNK_HEADER_BYTES, &tcaches->left, &reading) ||
 		    (reading.good == 0 && at != piece->first) || is_taken(glibc, at))
 			continue;
@@ -517,11 +531,13 @@ static struct ch_error *scan_contents(struct tcaches *tcaches)
 
 /* ---- all of it ------------------------------------------------------------- */
 
-static int compare_cached(const void *a, const void *b)
+int glibc_compare_cached(const void *a, const void *b)
 {
 	const struct glibc_cached *x = a, *y = b;
 
-	return x->chunk < y->chunk ? -1 : x->chunk > y->chunk;
+	if (x->chunk != y->chunk)
+		return x->chunk < y->chunk ? -1 : 1;
+	return y->flags - x->flags;
 }
 
 /* Remove doubles, and charge cached chunks to the arena they come from. */
@@ -532,7 +548,7 @@ static void settle(struct glibc *glibc)
 	struct glibc_arena *arena;
 	size_t i, kept = 0, piece;
 
-	ch_vec_sort(&glibc->cached, compare_cached);
+	ch_vec_sort(&glibc->cached, glibc_compare_cached);
 	for (i = 0; i < glibc->cached.count; i++) {
 		if (kept && cached[kept - 1].chunk == cached[i].chunk) {
 			chp_context_finding(glibc->env.ctx, CH_SEVERITY_NOTE, "glibc-double-free",
@@ -548,7 +564,9 @@ static void settle(struct glibc *glibc)
 			continue;
 		arena = CH_VEC_AT(&glibc->arenas, struct glibc_arena, pieces[piece].arena);
 		arena->tcache_count++;
-		arena->tcache_bytes += glibc_chunk_size(glibc->env.core, cached[i].chunk);
+		arena->tcache_bytes += cached[i].bytes
+					       ? cached[i].bytes
+					       : glibc_chunk_size(glibc->env.core, cached[i].chunk);
 	}
 	glibc->cached.count = kept;
 }
