@@ -468,7 +468,7 @@ static struct ch_error *put_hole(struct walk *walk, uint64_t *chunk)
 }
 
 /* A size below the least: fenceposts, or damage. */
-static struct ch_error *put_small(struct walk *walk, uint64_t *chunk, uint64_t head)
+static struct ch_error *put_small(struct walk *walk, uint64_t *chunk)
 {
 	uint64_t end = walk->piece->end, fence = *chunk, fence_end;
 	struct ch_error *err;
@@ -549,8 +549,7 @@ static struct ch_error *walk_chunks(struct walk *walk, uint64_t chunk)
 		if (__builtin_expect(size < CHUNK_BYTES_MIN || size % 16 || size > end - chunk ||
 					     (head & walk->range.bad_flags),
 				     0)) {
-			err = is_fence(head) ? put_small(walk, &chunk, head)
-					     : recover(walk, &chunk);
+			err = is_fence(head) ? put_small(walk, &chunk) : recover(walk, &chunk);
 		} else if (__builtin_expect(next && !is_next(walk, next, chunk + size, size), 0)) {
 			err = put_doubtful(walk, &chunk, head);
 		} else if (__builtin_expect(
