@@ -117,8 +117,9 @@ struct ch_heap {
 	const char *name;
 	/** Index of the walker in ch_heaps_runtimes(). */
 	uint32_t walker;
-	/** Address of its descriptor (malloc_state), 0 if none. */
-	uint64_t addr;
+	/** Address of its descriptor (malloc_state), 0 if none; and its size, 0 if
+	 * that is not known. */
+	uint64_t addr, addr_bytes;
 	/** Sums over its spans. */
 	uint64_t reserved_bytes, committed_bytes;
 	/** Sums over its objects, in chunk bytes; valid after ch_heaps_measure().

@@ -58,6 +58,8 @@ struct ch_cmd_env {
 	struct ch_report *report;
 	/** The command's options struct, filled from its table. */
 	const void *options;
+	/** Threads to work with; 0: as many as there are processors. */
+	uint32_t threads;
 	/** Arguments after CORE. */
 	int argc;
 	char **argv;

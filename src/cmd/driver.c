@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
@@ -142,6 +143,7 @@ static int answer(const struct ch_line *line, struct ch_session *session, struct
 		.session = session,
 		.report = &report,
 		.options = line->options,
+		.threads = (uint32_t)ch_min(line->global.threads, UINT32_MAX),
 		.argc = line->argc,
 		.argv = line->argv,
 	};

@@ -42,6 +42,10 @@ struct ch_index_span {
 	uint32_t slack_bytes;
 	/** log2 of the granule. */
 	uint32_t shift;
+	/** The span's bytes in our memory as far as they are in one piece: those
+	 * of [start, bytes_end). */
+	const uint8_t *bytes;
+	uint64_t bytes_end;
 };
 
 /** A node whose size does not follow from where the next object begins. */
@@ -80,6 +84,8 @@ struct ch_graph {
 	/** of struct ch_odd_size, ascending */
 	struct ch_vec odd_sizes;
 	uint32_t objects_count, nodes_count;
+	/** Some objects of the walk have no id: they had no place. */
+	bool gaps;
 
 	/** of struct ch_root_range, ascending */
 	struct ch_vec ranges;

@@ -88,6 +88,7 @@ static struct ch_error *end_object(struct builder *b, uint64_t next)
 static struct ch_error *end_span(struct builder *b)
 {
 	struct ch_error *err;
+	size_t len = 0;
 
 	if (!b->span)
 		return NULL;
@@ -97,6 +98,8 @@ static struct ch_error *end_span(struct builder *b)
 		return NULL;
 	}
 	err = end_object(b, b->span->end);
+	b->span->bytes = ch_core_span(b->graph->core, b->span->start, &len);
+	b->span->bytes_end = b->span->start + (b->span->bytes ? len : 0);
 	if (b->span->slack_bytes == SLACK_UNKNOWN)
 		b->span->slack_bytes = 0;
 	b->span = NULL;
@@ -242,6 +245,7 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 		object = behind_last(b, &objects[i]);
 		if (!has_place(b, &object)) {
 			b->misplaced_count += object.state == CH_OBJECT_USED;
+			b->graph->gaps = true;
 			continue;
 		}
 		err = place(b, &object);

@@ -39,15 +39,42 @@ static bool kind_of(const struct ch_region *region, enum ch_root_kind *ret)
 	}
 }
 
-static struct ch_error *add_range(struct ch_graph *graph, const struct ch_root_range *range)
+static struct ch_error *push_range(struct ch_graph *graph, const struct ch_root_range *range,
+				   uint64_t start, uint64_t end)
 {
-	struct ch_root_range *slot = ch_vec_push(&graph->ranges);
+	struct ch_root_range *slot;
 
+	start = ch_align_up(start, 8);
+	if (start >= end)
+		return NULL;
+	slot = ch_vec_push(&graph->ranges);
 	if (!slot)
 		return &ch_enomem;
 	*slot = *range;
-	slot->start = ch_align_up(range->start, 8);
+	slot->start = start;
+	slot->end = end;
 	return NULL;
+}
+
+/* What allocators keep for themselves holds nobody's blocks: glibc's main_arena
+ * points at chunks, whose first words belong to the blocks before them. */
+static struct ch_error *add_range(struct ch_graph *graph, const struct ch_root_range *range)
+{
+	uint64_t at = range->start, start, end;
+	const struct ch_heap *heaps;
+	struct ch_error *err = NULL;
+	size_t count, i;
+
+	heaps = ch_heaps_list(graph->heaps, &count);
+	for (i = 0; !err && i < count; i++) {
+		start = heaps[i].addr;
+		if (start < at || start >= range->end || !heaps[i].addr_bytes)
+			continue;
+		end = start + ch_min(heaps[i].addr_bytes, range->end - start);
+		err = push_range(graph, range, at, start);
+		at = end;
+	}
+	return err ? err : push_range(graph, range, at, range->end);
 }
 
 /* The part of a stack that its thread still uses. */

@@ -71,6 +71,7 @@ static struct ch_error *add_heaps(struct ch_heaps *heaps, struct ch_opened *open
 		heap->name = descs[i].name ? descs[i].name : "heap";
 		heap->walker = opened->index;
 		heap->addr = descs[i].addr;
+		heap->addr_bytes = descs[i].addr_bytes;
 		heap->facts = descs[i].facts;
 		heap->facts_count = descs[i].facts_count;
 		heap->tids = descs[i].tids;

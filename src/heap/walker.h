@@ -52,6 +52,8 @@ struct ch_heap_desc {
 	const char *kind;
 	const char *name;
 	uint64_t addr;
+	/** Bytes of the descriptor there: the allocator's own, nobody's pointers. */
+	uint64_t addr_bytes;
 	const struct ch_fact *facts;
 	size_t facts_count;
 	/** Threads that allocate from it, ascending, if tids_known. */

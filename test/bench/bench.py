@@ -17,8 +17,9 @@ from tap import repo  # noqa: E402
 
 RUNS = 5
 MIB = 1 << 20
-COMMANDS = [("open (info)", "info"), ("address", "address"), ("heap", "heap"),
-            ("types", "types")]
+COMMANDS = [("open (info)", ["info"]), ("address", ["address"]), ("heap", ["heap"]),
+            ("types", ["types"]), ("leaks, 1 thread", ["leaks", "--threads", "1"]),
+            ("leaks, 2 threads", ["leaks", "--threads", "2"])]
 
 
 def compile_c(name, target):
@@ -77,11 +78,11 @@ def main():
     print("core: %s bytes, %s" % (format(size, ","), os.path.basename(core)))
     measure([scan, core])  # warm the page cache
     unit, unit_rss = median_of([scan, core])
-    row = "%-14s %9s %9s %14s"
+    row = "%-16s %9s %9s %14s"
     print(row % ("median of %d" % RUNS, "seconds", "of scan", "max RSS (MiB)"))
     print(row % ("scan", "%.3f" % unit, "1.00", unit_rss // MIB))
     for title, command in COMMANDS:
-        seconds, rss = median_of([fixture.COREHEAP, command, core])
+        seconds, rss = median_of([fixture.COREHEAP, *command, core])
         print(row % (title, "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB),
               flush=True)
 

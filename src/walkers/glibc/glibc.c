@@ -140,6 +140,7 @@ static bool add_heaps(struct glibc *glibc)
 		heap->kind = "arena";
 		heap->name = arena->name;
 		heap->addr = arena->addr;
+		heap->addr_bytes = glibc->layout->state_bytes;
 		heap->facts = arena->facts.items;
 		heap->facts_count = arena->facts.count;
 		heap->tids = arena->tids.items;

@@ -1,0 +1,428 @@
+#include <stdlib.h>
+
+#include "graph/mark.h"
+#include "util/cleanup.h"
+#include "util/context.h"
+#include "util/hash.h"
+
+/* Groups that are told apart; a program has a few hundred. */
+#define GROUPS_MAX 65536
+
+struct ch_leaks {
+	struct ch_graph *graph;
+	/** Nodes by class: reached exactly; at all from live roots; from any root;
+	 * directly lost. One bit for each id. */
+	uint64_t *exact, *live, *held, *direct;
+	struct ch_leak_sum sums[CH_REACHES];
+	struct ch_leak_sum allocator;
+	uint64_t absent_block_bytes, absent_root_bytes;
+	/** Id of the next object of a walk over everything. */
+	uint32_t next_id;
+	/** of struct ch_leak_group; slots of a hash table of their indexes + 1 */
+	struct ch_vec groups;
+	uint32_t *slots;
+	uint32_t slots_mask;
+};
+
+/* ---- How nodes are held ------------------------------------------------------ */
+
+/* In exact mode those that lead into a node are put off. */
+static struct ch_error *add_roots(void *arg, const struct ch_root *roots, size_t n)
+{
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < n; i++)
+		err = chp_mark_add(arg, roots[i].value);
+	return err;
+}
+
+static uint64_t *copy_bits(const struct ch_mark *mark)
+{
+	size_t bytes = ((size_t)mark->graph->objects_count / 64 + 1) * sizeof(uint64_t);
+	uint64_t *bits = malloc(bytes);
+
+	if (bits)
+		memcpy(bits, mark->marked, bytes);
+	return bits;
+}
+
+static struct ch_error *mark_roots(struct ch_mark *mark, uint32_t kinds)
+{
+	struct ch_error *err;
+
+	err = ch_graph_visit_roots(mark->graph, kinds, add_roots, mark);
+	return err ? err : chp_mark_run(mark, true);
+}
+
+static struct ch_error *mark_deferred(struct ch_mark *mark)
+{
+	struct ch_error *err = NULL;
+	size_t i;
+
+	mark->exact = false;
+	for (i = 0; !err && i < mark->deferred.count; i++)
+		err = chp_mark_add(mark, *CH_VEC_AT(&mark->deferred, uint64_t, i));
+	return err ? err : chp_mark_run(mark, true);
+}
+
+/* Live roots by first bytes, then all pointers, then what ended threads left. */
+static struct ch_error *mark_held(struct ch_leaks *leaks, struct ch_mark *mark)
+{
+	struct ch_error *err;
+
+	mark->exact = true;
+	err = mark_roots(mark, CH_ROOTS_LIVE);
+	if (err)
+		return err;
+	leaks->exact = copy_bits(mark);
+	err = leaks->exact ? mark_deferred(mark) : &ch_enomem;
+	if (err)
+		return err;
+	leaks->absent_block_bytes = mark->absent_bytes;
+	leaks->live = copy_bits(mark);
+	err = leaks->live ? mark_roots(mark, 1U << CH_ROOT_LEFTOVER) : &ch_enomem;
+	if (err)
+		return err;
+	leaks->held = copy_bits(mark);
+	return leaks->held ? NULL : &ch_enomem;
+}
+
+/* Lost nodes by address that nothing before them reaches. */
+static struct ch_error *find_heads(const struct ch_leaks *leaks, struct ch_mark *mark,
+				   struct ch_vec *heads)
+{
+	const struct ch_graph *graph = leaks->graph;
+	struct ch_error *err = NULL;
+	uint64_t lost, addr, *slot;
+	uint32_t word, id;
+
+	for (word = 0; !err && word <= graph->objects_count / 64; word++) {
+		if (word * 64 >= graph->objects_count)
+			break;
+		for (lost = graph->nodes[word] & ~mark->marked[word]; !err && lost;
+		     lost = graph->nodes[word] & ~mark->marked[word]) {
+			id = word * 64 + (uint32_t)__builtin_ctzll(lost);
+			addr = ch_graph_addr(graph, id);
+			slot = ch_vec_push(heads);
+			if (!slot)
+				return &ch_enomem;
+			*slot = addr;
+			err = chp_mark_add(mark, addr);
+			if (!err)
+				err = chp_mark_run(mark, false);
+		}
+	}
+	return err;
+}
+
+/*
+ * Upwards by address, each lost node that is not reached yet is a head, and all
+ * that it reaches is. Downwards, the heads that no later head reaches are what
+ * nobody else leads to: the first node of a source component is a head, as
+ * nothing outside reaches it, and a head inside of another component is reached
+ * from the source before it, which came later or it would be no head.
+ */
+static struct ch_error *find_direct(struct ch_leaks *leaks, struct ch_mark *mark)
+{
+	size_t bytes = ((size_t)leaks->graph->objects_count / 64 + 1) * sizeof(uint64_t), i;
+	struct ch_vec heads = CH_VEC(uint64_t);
+	struct ch_error *err;
+	uint64_t addr;
+	uint32_t id;
+
+	leaks->direct = calloc(1, bytes);
+	if (!leaks->direct)
+		return &ch_enomem;
+	err = find_heads(leaks, mark, &heads);
+	memcpy(mark->marked, leaks->held, bytes);
+	for (i = heads.count; !err && i > 0; i--) {
+		addr = *CH_VEC_AT(&heads, uint64_t, i - 1);
+		id = ch_graph_node_at(leaks->graph, addr);
+		if (chp_bit(mark->marked, id))
+			continue;
+		leaks->direct[id / 64] |= 1ULL << (id % 64);
+		err = chp_mark_add(mark, addr);
+		if (!err)
+			err = chp_mark_run(mark, false);
+	}
+	ch_vec_deinit(&heads);
+	return err;
+}
+
+enum ch_reach ch_leaks_reach(const struct ch_leaks *leaks, uint32_t id)
+{
+	if (chp_bit(leaks->exact, id))
+		return CH_REACH_LIVE;
+	if (chp_bit(leaks->live, id))
+		return CH_REACH_POSSIBLE;
+	if (chp_bit(leaks->held, id))
+		return CH_REACH_LEFTOVER;
+	return chp_bit(leaks->direct, id) ? CH_REACH_DIRECT : CH_REACH_INDIRECT;
+}
+
+/* ---- Groups ------------------------------------------------------------------ */
+
+static void read_signature(const struct ch_leaks *leaks, const struct ch_object *object,
+			   struct ch_leak_group *key)
+{
+	uint64_t word;
+	uint32_t id;
+
+	key->signature = CH_SIGNATURE_NONE;
+	if (object->size_bytes < 8 || !ch_core_read_u64(leaks->graph->core, object->addr, &word))
+		return;
+	key->signature = CH_SIGNATURE_OTHER;
+	if (!word) {
+		key->signature = CH_SIGNATURE_ZERO;
+		return;
+	}
+	id = ch_graph_node_at(leaks->graph, word);
+	if (id != CH_ID_NONE) {
+		key->signature = chp_bit(leaks->held, id) ? CH_SIGNATURE_HELD : CH_SIGNATURE_LOST;
+	} else if (ch_sym_module_at(leaks->graph->sym, word)) {
+		key->signature = CH_SIGNATURE_MODULE;
+		key->word = word;
+	}
+}
+
+static bool same_group(const struct ch_leak_group *a, const struct ch_leak_group *b)
+{
+	return a->walker == b->walker && a->type == b->type && a->reach == b->reach &&
+	       a->signature == b->signature && a->word == b->word;
+}
+
+static uint64_t hash_of(const struct ch_leak_group *key)
+{
+	return ch_hash_number(ch_hash_number(CH_HASH_START, key->type), key->word);
+}
+
+static struct ch_error *grow_slots(struct ch_leaks *leaks)
+{
+	uint32_t size = leaks->slots ? (leaks->slots_mask + 1) * 2 : 256, slot;
+	uint32_t *slots = calloc(size, sizeof(*slots));
+	const struct ch_leak_group *group;
+	size_t i;
+
+	if (!slots)
+		return &ch_enomem;
+	for (i = 0; i < leaks->groups.count; i++) {
+		group = CH_VEC_AT(&leaks->groups, struct ch_leak_group, i);
+		slot = (uint32_t)hash_of(group) & (size - 1);
+		while (slots[slot])
+			slot = (slot + 1) & (size - 1);
+		slots[slot] = (uint32_t)i + 1;
+	}
+	free(leaks->slots);
+	leaks->slots = slots;
+	leaks->slots_mask = size - 1;
+	return NULL;
+}
+
+/* The group that is like key; made if there is none. NULL when out of memory. */
+static struct ch_leak_group *group_of(struct ch_leaks *leaks, const struct ch_leak_group *key)
+{
+	struct ch_leak_group *group;
+	uint32_t slot;
+
+	if (2 * leaks->groups.count >= leaks->slots_mask && grow_slots(leaks))
+		return NULL;
+	slot = (uint32_t)hash_of(key) & leaks->slots_mask;
+	for (; leaks->slots[slot]; slot = (slot + 1) & leaks->slots_mask) {
+		group = CH_VEC_AT(&leaks->groups, struct ch_leak_group, leaks->slots[slot] - 1);
+		if (same_group(group, key))
+			return group;
+	}
+	group = ch_vec_push(&leaks->groups);
+	if (!group)
+		return NULL;
+	*group = *key;
+	leaks->slots[slot] = (uint32_t)leaks->groups.count;
+	return group;
+}
+
+static void add_sum(struct ch_leak_sum *sum, const struct ch_object *object)
+{
+	sum->count++;
+	sum->bytes += object->size_bytes;
+	sum->chunk_bytes += object->chunk_bytes;
+}
+
+static struct ch_error *add_lost(struct ch_leaks *leaks, const struct ch_object *object,
+				 enum ch_reach reach)
+{
+	const struct ch_graph *graph = leaks->graph;
+	struct ch_leak_group key = { .reach = reach }, *group;
+	const struct ch_span *span;
+	size_t count;
+
+	span = &ch_heaps_spans(graph->heaps, &count)[object->span];
+	key.walker = ch_heaps_list(graph->heaps, &count)[span->heap].walker;
+	key.type = ch_object_type_id(object);
+	if (leaks->groups.count < GROUPS_MAX)
+		read_signature(leaks, object, &key);
+	else
+		key.type = CH_TYPE_ID_OTHER;
+	group = group_of(leaks, &key);
+	if (!group)
+		return &ch_enomem;
+	if (!group->sum.count)
+		group->sample_addr = object->addr;
+	add_sum(&group->sum, object);
+	return NULL;
+}
+
+static struct ch_error *add_objects(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct ch_leaks *leaks = arg;
+	struct ch_error *err = NULL;
+	enum ch_reach reach;
+	uint32_t id;
+	size_t i;
+
+	for (i = 0; !err && i < n; i++) {
+		/* The walk that made the ids came by the same way. */
+		id = leaks->next_id++;
+		if (objects[i].state != CH_OBJECT_USED)
+			continue;
+		if (objects[i].flags & CH_OBJECT_ALLOCATOR) {
+			add_sum(&leaks->allocator, &objects[i]);
+			continue;
+		}
+		if (leaks->graph->gaps)
+			id = ch_graph_node_at(leaks->graph, objects[i].addr);
+		if (id >= leaks->graph->objects_count)
+			continue;
+		reach = ch_leaks_reach(leaks, id);
+		add_sum(&leaks->sums[reach], &objects[i]);
+		if (reach >= CH_REACH_DIRECT)
+			err = add_lost(leaks, &objects[i], reach);
+	}
+	return err;
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+	const struct ch_leak_group *x = a, *y = b;
+
+	if (x->sum.chunk_bytes != y->sum.chunk_bytes)
+		return x->sum.chunk_bytes > y->sum.chunk_bytes ? -1 : 1;
+	return x->sample_addr < y->sample_addr ? -1 : x->sample_addr > y->sample_addr;
+}
+
+/* ---- All of it ---------------------------------------------------------------- */
+
+/* What the core lacks, and what that weakens. */
+static void note_absent(struct ch_leaks *leaks)
+{
+	const struct ch_root_range *ranges;
+	size_t count, i;
+
+	ranges = ch_graph_root_ranges(leaks->graph, &count);
+	for (i = 0; i < count; i++)
+		if (CH_ROOTS_LIVE & 1U << ranges[i].kind)
+			leaks->absent_root_bytes += ranges[i].absent_bytes;
+	if (leaks->absent_root_bytes || leaks->absent_block_bytes)
+		chp_context_finding(
+			leaks->graph->ctx,
+			ch_core_stats(leaks->graph->core)->truncated ? CH_SEVERITY_INCOMPLETE
+								     : CH_SEVERITY_NOTE,
+			"leaks-weakened",
+			"%llu bytes of roots and %llu of blocks that are held are not in "
+			"the core: what only they point at looks lost",
+			(unsigned long long)leaks->absent_root_bytes,
+			(unsigned long long)leaks->absent_block_bytes);
+}
+
+static struct ch_error *find(struct ch_leaks *leaks)
+{
+	struct ch_error *err;
+	struct ch_mark mark;
+
+	err = chp_mark_init(&mark, leaks->graph);
+	if (err)
+		return err;
+	err = mark_held(leaks, &mark);
+	if (!err)
+		err = find_direct(leaks, &mark);
+	chp_mark_deinit(&mark);
+	if (!err)
+		err = ch_heaps_walk(leaks->graph->heaps, 0, UINT64_MAX, add_objects, leaks);
+	if (err)
+		return err;
+	ch_vec_sort(&leaks->groups, compare_groups);
+	note_absent(leaks);
+	return NULL;
+}
+
+struct ch_error *ch_leaks_find(struct ch_graph *graph, struct ch_leaks **ret)
+{
+	struct ch_leaks *leaks = calloc(1, sizeof(*leaks));
+	struct ch_error *err;
+
+	if (!leaks)
+		return &ch_enomem;
+	leaks->graph = graph;
+	leaks->groups = CH_VEC(struct ch_leak_group);
+	err = find(leaks);
+	if (err) {
+		ch_leaks_destroy(leaks);
+		return err;
+	}
+	*ret = leaks;
+	return NULL;
+}
+
+void ch_leaks_destroy(struct ch_leaks *leaks)
+{
+	if (!leaks)
+		return;
+	free(leaks->exact);
+	free(leaks->live);
+	free(leaks->held);
+	free(leaks->direct);
+	ch_vec_deinit(&leaks->groups);
+	free(leaks->slots);
+	free(leaks);
+}
+
+const struct ch_leak_sum *ch_leaks_sums(const struct ch_leaks *leaks)
+{
+	return leaks->sums;
+}
+
+struct ch_leak_sum ch_leaks_allocator_sum(const struct ch_leaks *leaks)
+{
+	return leaks->allocator;
+}
+
+const struct ch_leak_group *ch_leaks_groups(const struct ch_leaks *leaks, size_t *count_ret)
+{
+	*count_ret = leaks->groups.count;
+	return leaks->groups.items;
+}
+
+uint64_t ch_leaks_absent_block_bytes(const struct ch_leaks *leaks)
+{
+	return leaks->absent_block_bytes;
+}
+
+uint64_t ch_leaks_absent_root_bytes(const struct ch_leaks *leaks)
+{
+	return leaks->absent_root_bytes;
+}
+
+const char *ch_reach_name(enum ch_reach reach)
+{
+	static const char *const names[] = { "reachable", "possibly-lost", "thread-leftover",
+					     "directly-lost", "indirectly-lost" };
+
+	return (size_t)reach < CH_COUNT_OF(names) ? names[reach] : "unknown";
+}
+
+const char *ch_signature_name(enum ch_signature signature)
+{
+	static const char *const names[] = { "none", "zero", "module", "lost", "held", "other" };
+
+	return (size_t)signature < CH_COUNT_OF(names) ? names[signature] : "unknown";
+}

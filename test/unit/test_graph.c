@@ -1,0 +1,179 @@
+/*
+ * The object graph of thousands of random cores: index, edges, and how each
+ * block is held, against plain definitions of the same.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/ck.h"
+#include "support/graphcase.h"
+
+#define CASES 1500
+
+START_TEST(index_knows_each_byte_of_each_block)
+{
+	struct graphcase gc;
+	uint64_t seed, at;
+	uint32_t i, id;
+
+	for (seed = 1; seed <= 200; seed++) {
+		gc_open(&gc, seed, 1);
+		for (i = 0; i < gc.count; i++) {
+			id = gc.first_id + i;
+			ck_assert_uint_eq(ch_graph_addr(gc.graph, id), gc.addr[i]);
+			ck_assert_int_eq(ch_graph_is_node(gc.graph, id), gc.used[i]);
+			ck_assert_uint_eq(ch_graph_size_bytes(gc.graph, id),
+					  gc.used[i] ? gc.size[i] : 0);
+			for (at = gc.addr[i]; at < gc.addr[i] + gc.size[i]; at++)
+				ck_assert_uint_eq(ch_graph_node_at(gc.graph, at),
+						  gc.used[i] ? id : CH_ID_NONE);
+			ck_assert_uint_eq(ch_graph_node_at(gc.graph, at), CH_ID_NONE);
+			ck_assert_uint_eq(ch_graph_node_at(gc.graph, gc.addr[i] - 1), CH_ID_NONE);
+		}
+		ck_assert_uint_eq(ch_graph_node_at(gc.graph, 0), CH_ID_NONE);
+		ck_assert_uint_eq(ch_graph_node_at(gc.graph, UINT64_MAX), CH_ID_NONE);
+		gc_close(&gc);
+	}
+}
+END_TEST
+
+START_TEST(edges_are_the_words_that_lead_to_blocks)
+{
+	enum gc_link seen[GC_BLOCKS];
+	struct ch_edge edges[2];
+	struct graphcase gc;
+	uint64_t seed, offset, last;
+	size_t n, k;
+	uint32_t i;
+
+	for (seed = 1; seed <= 300; seed++) {
+		gc_open(&gc, seed, 1);
+		for (i = 0; i < gc.count; i++) {
+			if (!gc.used[i])
+				continue;
+			memset(seen, 0, sizeof(seen));
+			offset = last = 0;
+			while ((n = ch_graph_edges(gc.graph, gc.first_id + i, &offset, edges, 2)) >
+			       0) {
+				for (k = 0; k < n; k++) {
+					ck_assert_uint_ge(edges[k].offset, last);
+					last = edges[k].offset + 8;
+					ck_assert_uint_le(last, gc.size[i]);
+					if (!edges[k].interior)
+						seen[edges[k].target - gc.first_id] = GC_EXACT;
+					else if (seen[edges[k].target - gc.first_id] == GC_NONE)
+						seen[edges[k].target - gc.first_id] = GC_INTERIOR;
+				}
+			}
+			ck_assert_mem_eq(seen, gc.links[i], sizeof(seen));
+		}
+		gc_close(&gc);
+	}
+}
+END_TEST
+
+/* Grow a set along links that are at least as good as least, in plain sweeps. */
+static void close_set(const struct graphcase *gc, bool *set, enum gc_link least)
+{
+	bool grown = true;
+	uint32_t i, k;
+
+	while (grown) {
+		grown = false;
+		for (i = 0; i < gc->count; i++)
+			for (k = 0; set[i] && k < gc->count; k++)
+				if (gc->links[i][k] >= least && !set[k])
+					set[k] = grown = true;
+	}
+}
+
+/* A lost block is directly lost if every lost block that leads to it is also led
+ * to by it, and it is the first of those. */
+static bool is_direct(const struct graphcase *gc, const bool *held, uint32_t block)
+{
+	bool from[GC_BLOCKS], to[GC_BLOCKS] = { false };
+	uint32_t i;
+
+	to[block] = true;
+	close_set(gc, to, GC_INTERIOR);
+	for (i = 0; i < gc->count; i++) {
+		if (held[i] || !gc->used[i] || i == block)
+			continue;
+		memset(from, 0, sizeof(from));
+		from[i] = true;
+		close_set(gc, from, GC_INTERIOR);
+		if (from[block] && (!to[i] || i < block))
+			return false;
+	}
+	return true;
+}
+
+static void check_reach(uint64_t seed, uint32_t threads, struct ch_leak_sum sums[CH_REACHES])
+{
+	bool exact[GC_BLOCKS] = { false }, held[GC_BLOCKS] = { false };
+	struct ch_leaks *leaks;
+	enum ch_reach want;
+	struct graphcase gc;
+	uint32_t i;
+
+	gc_open(&gc, seed, threads);
+	ck_ch_ok(ch_leaks_find(gc.graph, &leaks));
+	for (i = 0; i < gc.count; i++) {
+		exact[i] = gc.roots[i] == GC_EXACT;
+		held[i] = gc.roots[i] != GC_NONE;
+	}
+	close_set(&gc, exact, GC_EXACT);
+	close_set(&gc, held, GC_INTERIOR);
+	for (i = 0; i < gc.count; i++) {
+		if (!gc.used[i])
+			continue;
+		want = exact[i]                  ? CH_REACH_LIVE
+		       : held[i]                 ? CH_REACH_POSSIBLE
+		       : is_direct(&gc, held, i) ? CH_REACH_DIRECT
+						 : CH_REACH_INDIRECT;
+		ck_assert_msg(ch_leaks_reach(leaks, gc.first_id + i) == want,
+			      "seed %llu block %u: %s, not %s", (unsigned long long)seed, i,
+			      ch_reach_name(ch_leaks_reach(leaks, gc.first_id + i)),
+			      ch_reach_name(want));
+		sums[want].count++;
+		sums[want].bytes += gc.size[i];
+	}
+	for (i = 0; i < CH_REACHES; i++) {
+		ck_assert_uint_eq(ch_leaks_sums(leaks)[i].count, sums[i].count);
+		ck_assert_uint_eq(ch_leaks_sums(leaks)[i].bytes, sums[i].bytes);
+	}
+	ch_leaks_destroy(leaks);
+	gc_close(&gc);
+}
+
+START_TEST(blocks_are_held_as_defined)
+{
+	struct ch_leak_sum sums[CH_REACHES], all[CH_REACHES] = { { 0 } };
+	uint64_t seed;
+	size_t i;
+
+	for (seed = 1; seed <= CASES; seed++) {
+		memset(sums, 0, sizeof(sums));
+		check_reach(seed, (uint32_t)(1 + seed % 3), sums);
+		for (i = 0; i < CH_REACHES; i++)
+			all[i].count += sums[i].count;
+	}
+	/* The cases are worth something only if each class has many. */
+	for (i = 0; i < CH_REACHES; i++)
+		if (i != CH_REACH_LEFTOVER)
+			ck_assert_uint_gt(all[i].count, CASES / 2);
+}
+END_TEST
+
+Suite *suite_graph(void)
+{
+	Suite *suite = suite_create("graph");
+	TCase *tcase = tcase_create("random cores");
+
+	tcase_set_timeout(tcase, 120);
+	tcase_add_test(tcase, index_knows_each_byte_of_each_block);
+	tcase_add_test(tcase, edges_are_the_words_that_lead_to_blocks);
+	tcase_add_test(tcase, blocks_are_held_as_defined);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
