@@ -310,6 +310,7 @@ END_TEST
 #define TLS        0x7f0000300000ULL
 #define TLS_BYTES  0x3000U
 #define FS_BASE    (TLS + 0x2800)
+#define FS_BASE_2  (TLS + 0x1800)
 #define HEAP_BYTES 0x21000U
 /* Used blocks behind the tcache structure, each of this chunk size. */
 #define BLOCKS      20U
@@ -319,6 +320,8 @@ END_TEST
 
 /* glibc 2.36 with one arena, one thread, and its cache. */
 struct process {
+	/** A second thread, of the same arena. */
+	bool two_threads;
 	uint8_t heap[HEAP_BYTES], data[DATA_BYTES], tls[TLS_BYTES];
 };
 
@@ -360,7 +363,7 @@ static void make_process(struct process *p)
 	const struct glibc_layout *row = &glibc_layouts[0];
 	uint64_t i, head;
 
-	memset(p, 0, sizeof(*p));
+	memset(p, 0, sizeof(*p)); /* one thread */
 	ck_assert_str_eq(row->releases, "2.35-2.42");
 	for (i = 0; i < BINS_COUNT; i++) {
 		head = ARENA + row->bins + 16 * i - 16;
@@ -402,6 +405,9 @@ static struct heapcore open_process(const struct process *p)
 	regs[19] = TLS + 0x100; /* rsp */
 	regs[21] = FS_BASE;
 	cw_prstatus(w, 100, 6, regs, 27);
+	regs[21] = FS_BASE_2;
+	if (p->two_threads)
+		cw_prstatus(w, 101, 0, regs, 27);
 	cw_file(w, rows, CH_COUNT_OF(rows));
 	cw_load(w, BASE, HEAP_BYTES, PF_R | PF_W, p->heap, HEAP_BYTES);
 	cw_load(w, TEXT, DATA - TEXT, PF_R | PF_X, NULL, 0);
@@ -471,6 +477,57 @@ START_TEST(zeros_of_its_size_are_no_tcache)
 }
 END_TEST
 
+START_TEST(tcache_without_tls_is_found_by_content)
+{
+	static struct process p;
+	struct heapcore hc;
+
+	make_process(&p);
+	cache_blocks(&p, 3, 5);
+	poke(p.tls, TLS, FS_BASE - 0x48, 0);
+	hc = open_process(&p);
+	expect(&hc, BLOCKS - 5 + 1, 5 + 1, 1);
+	ck_assert_ptr_nonnull(oc_finding(&hc.o, "glibc-tcache-content"));
+	hc_close(&hc);
+}
+END_TEST
+
+/* What the second thread's TLS has in place of the address of its tcache, and
+ * whether that is told. */
+static const struct {
+	uint64_t word;
+	bool told;
+} pointers[] = {
+	{ 0, false },
+	/* __tcache_dummy of 2.43 lies in libc */
+	{ DATA + 0x100, false },
+	{ FIRST + 10 * CHUNK_BYTES + 16, true },
+	{ FIRST + 10 * CHUNK_BYTES + 24, true },
+	{ 0x4141414141414141, true },
+};
+
+START_TEST(tls_without_tcache_is_told)
+{
+	static struct process p;
+	const struct ch_finding *finding;
+	struct heapcore hc;
+
+	make_process(&p);
+	p.two_threads = true;
+	cache_blocks(&p, 3, 5);
+	poke(p.tls, TLS, FS_BASE_2 - 0x48, pointers[_i].word);
+	poke(p.tls, TLS, FS_BASE_2 - 0x38, ARENA);
+	hc = open_process(&p);
+	expect(&hc, BLOCKS - 5 + 1, 5 + 1, 1);
+	ck_assert_ptr_null(oc_finding(&hc.o, "glibc-tcache-content"));
+	finding = oc_finding(&hc.o, "glibc-tcache-pointer");
+	ck_assert_int_eq(finding != NULL, pointers[_i].told);
+	if (finding)
+		ck_assert_ptr_nonnull(strstr(finding->message, "thread 101"));
+	hc_close(&hc);
+}
+END_TEST
+
 START_TEST(lists_without_end_are_cut)
 {
 	static struct process p;
@@ -500,7 +557,7 @@ START_TEST(fast_bins_without_end_are_cut)
 	poke_heap(&p, chunk + 16, chunk ^ (chunk + 16) >> 12);
 	hc = open_process(&p);
 	expect(&hc, BLOCKS - 1 + 1, 1 + 1, 1);
-	ck_assert_ptr_nonnull(oc_finding(&hc.o, "glibc-fastbin-damaged"));
+	ck_assert_ptr_nonnull(oc_finding(&hc.o, "glibc-double-free"));
 	hc_close(&hc);
 }
 END_TEST
@@ -579,6 +636,8 @@ Suite *suite_glibc(void)
 	tcase_add_test(steps, repair_gives_up_where_nothing_follows);
 	tcase_add_test(process, process_is_walked);
 	tcase_add_test(process, zeros_of_its_size_are_no_tcache);
+	tcase_add_test(process, tcache_without_tls_is_found_by_content);
+	tcase_add_loop_test(process, tls_without_tcache_is_told, 0, CH_COUNT_OF(pointers));
 	tcase_add_test(process, lists_without_end_are_cut);
 	tcase_add_test(process, fast_bins_without_end_are_cut);
 	tcase_add_test(process, wild_words_end_in_an_answer);

@@ -12,6 +12,8 @@
 struct fastbin {
 	struct glibc_arena *arena;
 	uint64_t chunk, size;
+	/** Where the link to chunk lies, and what is there. */
+	uint64_t slot, stored;
 };
 
 /* The piece that holds a chunk, found by bisection; NULL if none. */
@@ -53,13 +55,36 @@ static bool mark_fast(struct glibc_piece *piece, uint64_t chunk)
 	return true;
 }
 
+static bool is_fast(const struct glibc_piece *piece, uint64_t chunk)
+{
+	uint64_t bit = (chunk - piece->start) / 16;
+
+	return piece->fast && (piece->fast[bit / 64] >> bit % 64 & 1);
+}
+
 static void tell_fastbin(const struct glibc *glibc, const struct fastbin *bin)
 {
-	chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-fastbin-damaged",
-			    "%s: the fast bin of %llu bytes leads to 0x%llx, which is no free "
-			    "chunk of that size; the rest of the list may be counted as used",
-			    bin->arena->name, (unsigned long long)bin->size,
-			    (unsigned long long)bin->chunk);
+	const struct glibc_piece *piece = bin->chunk % 16 ? NULL : piece_of(glibc, bin->chunk);
+	char why[80];
+
+	if (piece && is_fast(piece, bin->chunk)) {
+		chp_context_finding(glibc->env.ctx, CH_SEVERITY_NOTE, "glibc-double-free",
+				    "%s: the fast bin of %llu bytes leads from 0x%llx to the block "
+				    "at 0x%llx, which is in a fast bin already; a sign of a double "
+				    "free",
+				    bin->arena->name, (unsigned long long)bin->size,
+				    (unsigned long long)bin->slot,
+				    (unsigned long long)bin->chunk + CHUNK_HEADER_BYTES);
+		return;
+	}
+	chp_context_finding(
+		glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-fastbin-damaged",
+		"%s: the fast bin of %llu bytes leads to the chunk 0x%llx, %s; the word at 0x%llx "
+		"is 0x%llx, a sign of a use after free. What follows in the list is counted as "
+		"used",
+		bin->arena->name, (unsigned long long)bin->size, (unsigned long long)bin->chunk,
+		glibc_explain_link(glibc, bin->chunk + CHUNK_HEADER_BYTES, why, sizeof(why)),
+		(unsigned long long)bin->slot, (unsigned long long)bin->stored);
 }
 
 /* Whether a list goes on from a chunk whose header is damaged: its link is
@@ -90,11 +115,13 @@ static void step_fastbin(struct glibc *glibc, struct fastbin *bin, bool mangled)
 	struct glibc_piece *piece = bin->chunk % 16 ? NULL : piece_of(glibc, bin->chunk);
 	size_t len = 0;
 	const uint8_t *p = piece ? ch_core_span_recorded(glibc->env.core, bin->chunk, &len) : NULL;
-	uint64_t next = 0;
+	uint64_t next = 0, stored = 0;
 	bool fits;
 
-	if (p && len >= 24)
-		next = glibc_unmangle(mangled, bin->chunk + 16, ch_get64(p + 16));
+	if (p && len >= 24) {
+		stored = ch_get64(p + 16);
+		next = glibc_unmangle(mangled, bin->chunk + 16, stored);
+	}
 	fits = p && (ch_get64(p + 8) & ~(uint64_t)CHUNK_FLAGS) == bin->size;
 	if (!p || len < 24 || arena_of(glibc, piece) != bin->arena ||
 	    (!fits && !goes_on(glibc, bin, next)) || !mark_fast(piece, bin->chunk) ||
@@ -105,6 +132,8 @@ static void step_fastbin(struct glibc *glibc, struct fastbin *bin, bool mangled)
 	}
 	bin->arena->fastbin_count++;
 	bin->arena->fastbin_bytes += bin->size;
+	bin->slot = bin->chunk + CHUNK_HEADER_BYTES;
+	bin->stored = stored;
 	bin->chunk = next;
 	p = ch_core_span_recorded(glibc->env.core, bin->chunk, &len);
 	if (p)
@@ -141,6 +170,9 @@ static struct ch_error *collect_fastbins(struct glibc *glibc, struct ch_vec *bin
 			if (!bin)
 				return &ch_enomem;
 			*bin = (struct fastbin){ .arena = arena,
+						 .slot = arena->addr + glibc->layout->fastbins +
+							 8 * row,
+						 .stored = head,
 						 .chunk = head,
 						 .size = CHUNK_BYTES_MIN + 16 * row };
 		}
@@ -174,27 +206,22 @@ static struct ch_error *take_fastbins(struct glibc *glibc)
 	return err;
 }
 
-static bool is_fast(const struct glibc *glibc, uint64_t chunk)
-{
-	const struct glibc_piece *piece = piece_of(glibc, chunk);
-	uint64_t bit = piece ? (chunk - piece->start) / 16 : 0;
-
-	return piece && piece->fast && (piece->fast[bit / 64] >> bit % 64 & 1);
-}
-
 /* Order what all lists have; a chunk in two lists was freed twice. */
 static void settle(struct glibc *glibc)
 {
 	struct glibc_cached *cached = glibc->cached.items;
+	const struct glibc_piece *piece;
 	size_t i, kept = 0;
 
 	ch_vec_sort(&glibc->cached, glibc_compare_cached);
 	for (i = 0; i < glibc->cached.count; i++) {
+		piece = piece_of(glibc, cached[i].chunk);
 		if ((kept && cached[kept - 1].chunk == cached[i].chunk) ||
-		    (cached[i].flags == CH_OBJECT_CACHED && is_fast(glibc, cached[i].chunk)))
+		    (cached[i].flags == CH_OBJECT_CACHED && piece &&
+		     is_fast(piece, cached[i].chunk)))
 			chp_context_finding(glibc->env.ctx, CH_SEVERITY_NOTE, "glibc-double-free",
-					    "the free block at 0x%llx is in two lists of free "
-					    "chunks: a sign of a double free",
+					    "the free block at 0x%llx is in a tcache, and in "
+					    "a fast bin or bin too; a sign of a double free",
 					    (unsigned long long)cached[i].chunk +
 						    CHUNK_HEADER_BYTES);
 		if (!kept || cached[kept - 1].chunk != cached[i].chunk)

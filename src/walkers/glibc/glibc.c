@@ -247,6 +247,7 @@ static void glibc_close(void *state)
 	ch_vec_deinit(&glibc->pieces);
 	ch_vec_deinit(&glibc->mmapped);
 	ch_vec_deinit(&glibc->cached);
+	ch_vec_deinit(&glibc->freed);
 	ch_vec_deinit(&glibc->heaps);
 	ch_vec_deinit(&glibc->spans);
 	ch_vec_deinit(&glibc->facts);
@@ -290,6 +291,7 @@ static struct ch_error *glibc_open(const struct ch_heap_env *env, void **state_r
 	glibc->pieces = CH_VEC(struct glibc_piece);
 	glibc->mmapped = CH_VEC(struct glibc_mmapped);
 	glibc->cached = CH_VEC(struct glibc_cached);
+	glibc->freed = CH_VEC(struct glibc_freed);
 	glibc->heaps = CH_VEC(struct ch_heap_desc);
 	glibc->spans = CH_VEC(struct ch_span);
 	glibc->facts = CH_VEC(struct ch_fact);

@@ -5,7 +5,8 @@
  * malloc_par, arenas.c the other arenas and their heaps, brk.c the memory of
  * the main arena, tcache.c and fastbins.c the free chunks that look used,
  * mmapped.c chunks with a mapping of their own, threads.c the threads of each
- * arena; chunks.c walks, check.c compares; glibc.c is the walker.
+ * arena; chunks.c walks, check.c compares; freed.c looks for
+ * signs of use after free; glibc.c is the walker.
  *
  * Terms are those of malloc/malloc.c and malloc/arena.c. A chunk's address is
  * that of its prev_size field; the user pointer is 16 bytes above.
@@ -136,6 +137,17 @@ struct glibc_cached {
 	uint16_t flags;
 };
 
+/** A block in a tcache, as its structure has it. */
+struct glibc_freed {
+	uint64_t user, tcache;
+	/** Second word of the block: tcache_entry.key, 2.29 and later. */
+	uint64_t key;
+	/** Of the thread; 0: not known. */
+	uint32_t tid;
+	/** Usable bytes of the list's blocks. */
+	uint32_t bytes;
+};
+
 struct glibc {
 	struct ch_heap_env env;
 	const struct glibc_layout *layout;
@@ -162,6 +174,8 @@ struct glibc {
 	/** of struct glibc_cached, ascending: tcache chunks, the tcache structures
 	 * themselves (CH_OBJECT_ALLOCATOR), and other chunks in lists */
 	struct ch_vec cached;
+	/** of struct glibc_freed */
+	struct ch_vec freed;
 	uint64_t mmapped_bytes, tcache_structs;
 	/** thread_arena was found in the threads' TLS. */
 	bool threads_known;
@@ -255,6 +269,10 @@ static inline uint64_t glibc_unmangle(bool mangled, uint64_t slot, uint64_t stor
 {
 	return mangled ? stored ^ slot >> 12 : stored;
 }
+/** Look for wrong keys and blocks that are in tcaches twice. Sorts freed. */
+void glibc_check_freed(struct glibc *glibc);
+/** Why a link cannot lead to addr, for people. Written to buf. */
+const char *glibc_explain_link(const struct glibc *glibc, uint64_t addr, char *buf, size_t bytes);
 /** Size of the chunk, 0 when its header is absent. */
 uint64_t glibc_chunk_size(const struct ch_core *core, uint64_t chunk);
 

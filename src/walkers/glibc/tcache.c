@@ -30,6 +30,8 @@ struct reading {
 	uint64_t addr;
 	/** Lists that are not empty and hold; lists that do not hold. */
 	uint32_t good, bad;
+	/** Of the thread; 0: not known. */
+	uint32_t tid;
 };
 
 /* One place in static TLS. */
@@ -48,6 +50,8 @@ struct tcaches {
 	uint64_t left;
 	/** of struct place */
 	struct ch_vec places;
+	/** Structures that no thread's TLS led to. */
+	uint64_t by_content;
 };
 
 uint64_t glibc_chunk_size(const struct ch_core *core, uint64_t chunk)
@@ -87,11 +91,52 @@ struct list {
 	uint32_t bin;
 	/** How many blocks it should have. */
 	uint64_t count;
-	/** of struct glibc_cached: where to put its chunks; may be NULL */
-	struct ch_vec *out;
-	/** Where it went astray. */
-	uint64_t stray;
+	/** of struct glibc_cached, glibc_freed: where to put its chunks; may be
+	 * NULL */
+	struct ch_vec *out, *freed;
+	/** Of whom. */
+	uint64_t tcache;
+	uint32_t tid;
+	/** Where it went astray: the last link, where it lies, what is there. */
+	uint64_t stray, slot, stored;
+	/** It has all its blocks, and more. */
+	bool is_long;
 };
+
+static uint32_t list_bytes(const struct list *list)
+{
+	return CHUNK_BYTES_MIN + 16U * list->bin;
+}
+
+/* Keep a block of a list. */
+static void keep_block(const struct glibc *glibc, const struct list *list, uint64_t user)
+{
+	struct glibc_cached *cached = ch_vec_push(list->out);
+	struct glibc_freed *freed = ch_vec_push(list->freed);
+	bool is_small = list->bin < list->layout->small_bins;
+	uint64_t key = 0;
+
+	if (cached)
+		*cached = (struct glibc_cached){ .chunk = user - CHUNK_HEADER_BYTES,
+						 .bytes = is_small ? list_bytes(list) : 0,
+						 .flags = CH_OBJECT_CACHED };
+	if (freed && ch_core_read_u64(glibc->env.core, user + 8, &key))
+		*freed = (struct glibc_freed){ .user = user,
+					       .tcache = list->tcache,
+					       .key = key,
+					       .tid = list->tid,
+					       .bytes = list_bytes(list) - 8 };
+	else if (freed)
+		list->freed->count--;
+}
+
+/* Whether a list goes on at next, its block number i. */
+static bool goes_on(const struct glibc *glibc, const struct list *list, uint64_t i, uint64_t next)
+{
+	if (i == list->count)
+		return next == 0;
+	return is_block(glibc, next) && fits_bin(glibc, list->layout, next, list->bin);
+}
 
 /*
  * Follow a list. True when it has count blocks, each of the bin's size: but
@@ -99,27 +144,24 @@ struct list {
  */
 static bool follow_list(const struct glibc *glibc, struct list *list, uint64_t *left)
 {
-	struct glibc_cached *cached;
-	uint64_t user = list->head, stored, i, misfits = 0;
+	uint64_t user = list->head, stored, next, i, misfits = 0;
 
 	for (i = 0; i < list->count && *left; i++, (*left)--) {
 		list->stray = user;
 		if (!is_block(glibc, user) || !ch_core_read_u64(glibc->env.core, user, &stored))
 			return false;
-		misfits += !fits_bin(glibc, list->layout, user, list->bin);
-		if (misfits > (list->count > 1))
+		next = glibc_unmangle(list->layout->mangled, user, stored);
+		if (!fits_bin(glibc, list->layout, user, list->bin) &&
+		    (list->count == 1 || misfits++ || !goes_on(glibc, list, i + 1, next)))
 			return false;
-		cached = list->out ? ch_vec_push(list->out) : NULL;
-		if (cached) {
-			cached->chunk = user - CHUNK_HEADER_BYTES;
-			cached->flags = CH_OBJECT_CACHED;
-			cached->bytes = list->bin < list->layout->small_bins
-						? CHUNK_BYTES_MIN + 16U * list->bin
-						: 0;
-		}
-		user = glibc_unmangle(list->layout->mangled, user, stored);
+		if (list->out)
+			keep_block(glibc, list, user);
+		list->slot = user;
+		list->stored = stored;
+		user = next;
 	}
 	list->stray = user;
+	list->is_long = i == list->count;
 	return i == list->count && user == 0;
 }
 
@@ -367,15 +409,29 @@ static struct ch_error *find_place(struct tcaches *tcaches, bool *found_ret, int
 
 /* ---- taking structures ----------------------------------------------------- */
 
-static void tell_list(const struct glibc *glibc, uint64_t addr, const struct list *list)
+static void tell_list(const struct glibc *glibc, const struct list *list)
 {
-	chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-tcache-damaged",
-			    "the tcache at 0x%llx: its list of %llu blocks of %llu bytes leads to "
-			    "0x%llx, which is no such block; a sign of a use after free. What "
-			    "follows in the list is counted as used",
-			    (unsigned long long)addr, (unsigned long long)list->count,
-			    (unsigned long long)(CHUNK_BYTES_MIN + 16ULL * list->bin - 8),
-			    (unsigned long long)list->stray);
+	char why[80];
+
+	if (!list->stray) {
+		chp_context_finding(
+			glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-tcache-damaged",
+			"the tcache of thread %u at 0x%llx: its list of %u bytes should have %llu "
+			"blocks, but ends at 0x%llx",
+			list->tid, (unsigned long long)list->tcache, list_bytes(list) - 8,
+			(unsigned long long)list->count, (unsigned long long)list->slot);
+		return;
+	}
+	chp_context_finding(
+		glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-tcache-damaged",
+		"the tcache of thread %u at 0x%llx: its list of %llu blocks of %u bytes leads to "
+		"0x%llx, %s; the word at 0x%llx is 0x%llx, a sign of a use after free. What "
+		"follows in the list is counted as used",
+		list->tid, (unsigned long long)list->tcache, (unsigned long long)list->count,
+		list_bytes(list) - 8, (unsigned long long)list->stray,
+		list->is_long ? "where it should end"
+			      : glibc_explain_link(glibc, list->stray, why, sizeof(why)),
+		(unsigned long long)list->slot, (unsigned long long)list->stored);
 }
 
 /* Keep the structure and the blocks in it. */
@@ -398,11 +454,16 @@ static struct ch_error *take(struct glibc *glibc, const struct reading *reading)
 				     .head = contents.heads[i],
 				     .bin = i,
 				     .count = contents.counts[i],
-				     .out = &glibc->cached };
+				     .out = &glibc->cached,
+				     .freed = &glibc->freed,
+				     .tcache = reading->addr,
+				     .tid = reading->tid,
+				     .slot = reading->addr + reading->layout->entries + 8ULL * i,
+				     .stored = contents.heads[i] };
 
 		if ((contents.heads[i] || contents.counts[i]) &&
 		    (!contents.counts[i] || !follow_list(glibc, &list, &left)))
-			tell_list(glibc, reading->addr, &list);
+			tell_list(glibc, &list);
 	}
 	return NULL;
 }
@@ -418,39 +479,67 @@ static bool is_taken(const struct glibc *glibc, uint64_t chunk)
 	return false;
 }
 
-static int compare_words(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+/* What a thread has where threads have the address of their tcache. */
+struct pointer {
+	uint64_t addr;
+	uint32_t tid;
+};
 
-	return x < y ? -1 : x > y;
+static int compare_pointers(const void *a, const void *b)
+{
+	const struct pointer *x = a, *y = b;
+
+	if (x->addr != y->addr)
+		return x->addr < y->addr ? -1 : 1;
+	return x->tid < y->tid ? -1 : x->tid > y->tid;
+}
+
+/* The TLS says that there is a structure, the memory does not. Threads that
+ * have none yet have NULL, or __tcache_dummy of libc (2.43). */
+static void tell_pointer(const struct glibc *glibc, const struct pointer *pointer)
+{
+	char why[80];
+
+	if (!pointer->addr || ch_sym_module_at(glibc->env.sym, pointer->addr))
+		return;
+	chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-tcache-pointer",
+			    "thread %u: its TLS says that its tcache is at 0x%llx, %s; there is no "
+			    "tcache structure. What it holds is counted as used",
+			    pointer->tid, (unsigned long long)pointer->addr,
+			    glibc_explain_link(glibc, pointer->addr, why, sizeof(why)));
 }
 
 /* Of the row that most structures speak for, the first wins when none does. */
-static struct ch_error *take_all(struct tcaches *tcaches, struct ch_vec *words)
+static struct ch_error *take_all(struct tcaches *tcaches, struct ch_vec *pointers)
 {
 	struct glibc *glibc = tcaches->glibc;
-	const uint64_t *items = words->items;
+	const struct pointer *items = pointers->items;
 	struct ch_error *err = NULL;
 	struct reading reading;
 	size_t i, pass;
 
-	ch_vec_sort(words, compare_words);
+	ch_vec_sort(pointers, compare_pointers);
 	/* first those with blocks in them, which prove a row; last those that are
 	 * too damaged to be believed without it */
 	for (pass = 0; !err && pass < 3; pass++) {
-		for (i = 0; !err && i < words->count; i++) {
-			if ((i && items[i] == items[i - 1]) ||
-			    !is_tcache(glibc, items[i], &tcaches->left, &reading) ||
+		for (i = 0; !err && i < pointers->count; i++) {
+			if ((i && items[i].addr == items[i - 1].addr) ||
+			    !is_candidate(glibc, items[i].addr) ||
+			    !is_tcache(glibc, items[i].addr, &tcaches->left, &reading) ||
 			    (reading.good > 0) != (pass != 1) ||
-			    (pass == 2 && is_taken(glibc, items[i] - CHUNK_HEADER_BYTES)))
+			    (pass == 2 && is_taken(glibc, items[i].addr - CHUNK_HEADER_BYTES)))
 				continue;
 			if (pass == 0 || !glibc->tcache) {
 				glibc->tcache = reading.layout;
 				glibc->tcache_proven |= pass == 0;
 			}
+			reading.tid = items[i].tid;
 			err = take(glibc, &reading);
 		}
 	}
+	for (i = 0; !err && i < pointers->count; i++)
+		if (!is_taken(glibc, items[i].addr - CHUNK_HEADER_BYTES))
+			tell_pointer(glibc, &items[i]);
 	return err;
 }
 
@@ -458,10 +547,11 @@ static struct ch_error *take_all(struct tcaches *tcaches, struct ch_vec *words)
 static struct ch_error *take_from_tls(struct tcaches *tcaches, int64_t offset, bool *absent_ret)
 {
 	struct glibc *glibc = tcaches->glibc;
-	struct ch_vec words = CH_VEC(uint64_t);
+	struct ch_vec pointers = CH_VEC(struct pointer);
 	const struct ch_thread *threads;
 	struct ch_error *err = NULL;
-	uint64_t word, *slot;
+	struct pointer *slot;
+	uint64_t word;
 	size_t count, i;
 
 	threads = ch_core_threads(glibc->env.core, &count);
@@ -470,17 +560,15 @@ static struct ch_error *take_from_tls(struct tcaches *tcaches, int64_t offset, b
 			*absent_ret = true;
 			continue;
 		}
-		if (!is_candidate(glibc, word))
-			continue;
-		slot = ch_vec_push(&words);
+		slot = ch_vec_push(&pointers);
 		if (slot)
-			*slot = word;
+			*slot = (struct pointer){ word, threads[i].tid };
 		else
 			err = &ch_enomem;
 	}
 	if (!err)
-		err = take_all(tcaches, &words);
-	ch_vec_deinit(&words);
+		err = take_all(tcaches, &pointers);
+	ch_vec_deinit(&pointers);
 	return err;
 }
 
@@ -508,6 +596,7 @@ static struct ch_error *scan_piece(struct tcaches *tcaches, const struct glibc_p
 			continue;
 		glibc->tcache = reading.layout;
 		glibc->tcache_proven |= reading.good > 0;
+		tcaches->by_content++;
 		err = take(glibc, &reading);
 		if (err)
 			return err;
@@ -550,14 +639,8 @@ static void settle(struct glibc *glibc)
 
 	ch_vec_sort(&glibc->cached, glibc_compare_cached);
 	for (i = 0; i < glibc->cached.count; i++) {
-		if (kept && cached[kept - 1].chunk == cached[i].chunk) {
-			chp_context_finding(glibc->env.ctx, CH_SEVERITY_NOTE, "glibc-double-free",
-					    "the free block at 0x%llx is in a tcache twice: a "
-					    "sign of a double free",
-					    (unsigned long long)cached[i].chunk +
-						    CHUNK_HEADER_BYTES);
+		if (kept && cached[kept - 1].chunk == cached[i].chunk)
 			continue;
-		}
 		cached[kept++] = cached[i];
 		piece = glibc_piece_at(glibc, cached[i].chunk);
 		if (piece == glibc->pieces.count || cached[i].flags != CH_OBJECT_CACHED)
@@ -588,7 +671,14 @@ struct ch_error *glibc_find_tcaches(struct glibc *glibc)
 	if (!err && (found ? absent : glibc->layout->tcache_count))
 		err = scan_contents(&tcaches);
 	ch_vec_deinit(&tcaches.places);
-	if (!err)
+	if (!err && tcaches.by_content)
+		chp_context_finding(glibc->env.ctx, CH_SEVERITY_NOTE, "glibc-tcache-content",
+				    "%llu tcache structures were found by their contents: no "
+				    "thread's TLS in the core leads to them",
+				    (unsigned long long)tcaches.by_content);
+	if (!err) {
 		settle(glibc);
+		glibc_check_freed(glibc);
+	}
 	return err;
 }
