@@ -163,6 +163,45 @@ ch_root_describe(struct ch_graph *graph, const struct ch_root *root, struct ch_r
 /** "register", "stack", "tls", "data", "memory", "leftover". Static. */
 CH_PUBLIC const char *ch_root_kind_name(enum ch_root_kind kind);
 
+/* ---- Who holds it ------------------------------------------------------------ */
+
+struct ch_chains_options {
+	/** Only pointers to first bytes. */
+	bool exact;
+	/** Most steps from a target; 0: no bound. */
+	uint32_t depth_max;
+	/** Milliseconds after which to stop; 0: no bound. */
+	uint64_t time_ms;
+};
+
+/** A root that leads to a target. */
+struct ch_chain {
+	struct ch_root root;
+	/** Edges from the root's node to the target; 0: the root points at it. */
+	uint32_t steps;
+};
+
+struct ch_chains;
+
+/**
+ * All roots that reach any of the targets (ids of nodes), each with a shortest
+ * way. Ways share their ends: from each node there is one next. options may be
+ * NULL. Errors: LIMIT (2^32 edges or more), NOMEM, STOP.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *
+ch_chains_find(struct ch_graph *graph, const uint32_t *targets, size_t targets_count,
+	       const struct ch_chains_options *options, struct ch_chains **ret);
+CH_PUBLIC void ch_chains_destroy(struct ch_chains *chains);
+
+/** By steps, then in the order of ch_graph_visit_roots(). Borrowed. */
+CH_PUBLIC const struct ch_chain *ch_chains_list(const struct ch_chains *chains, size_t *count_ret);
+/** The node after id on its way; CH_ID_NONE for a target. */
+CH_PUBLIC uint32_t ch_chains_next(const struct ch_chains *chains, uint32_t id);
+/** Nodes that reach a target, targets included. */
+CH_PUBLIC uint32_t ch_chains_reaching_count(const struct ch_chains *chains);
+/** Why the search did not see everything ("depth", "time"), or NULL. Static. */
+CH_PUBLIC const char *ch_chains_cut(const struct ch_chains *chains);
+
 /** How a node is held. Each node is in the first class that fits. */
 enum ch_reach {
 	/** From a live root by pointers to first bytes only. */

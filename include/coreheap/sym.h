@@ -176,6 +176,13 @@ CH_PUBLIC bool ch_sym_module_rights(const struct ch_sym *sym, const struct ch_mo
 CH_PUBLIC bool ch_sym_at(struct ch_sym *sym, uint64_t addr, struct ch_symbol *ret);
 
 /**
+ * The thread-local variable of a module around an offset into the module's TLS
+ * block; ret->addr is the variable's offset. False when there is none.
+ */
+CH_PUBLIC bool ch_sym_tls_at(struct ch_sym *sym, const struct ch_module *module, uint64_t offset,
+			     struct ch_symbol *ret);
+
+/**
  * Find a symbol by exact name, without "@VERSION", in one module, or in all
  * when module is NULL (modules in order of address; a global symbol of any
  * module wins over local ones). Thread-local variables have no address and are

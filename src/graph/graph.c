@@ -60,6 +60,7 @@ void ch_graph_destroy(struct ch_graph *graph)
 	if (!graph)
 		return;
 	chp_index_deinit(graph);
+	chp_rootnames_deinit(graph);
 	ch_vec_deinit(&graph->ranges);
 	free(graph);
 }

@@ -89,11 +89,20 @@ struct ch_graph {
 
 	/** of struct ch_root_range, ascending */
 	struct ch_vec ranges;
+
+	/** By thread; NULL until a root on a stack is named. */
+	struct ch_root_stack *stacks;
+	/** of const struct ch_module *: see rootname.c */
+	struct ch_vec tls_modules;
+	bool tls_listed;
 };
 
 /** index.c: fill the index from the heaps. Errors: LIMIT, NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_index_build(struct ch_graph *graph);
 void chp_index_deinit(struct ch_graph *graph);
+
+/** rootname.c: forget what names rest on. */
+void chp_rootnames_deinit(struct ch_graph *graph);
 
 /** roots.c: find the ranges. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_roots_collect(struct ch_graph *graph);
@@ -212,6 +221,10 @@ CH_INLINE uint32_t chp_index_node(const struct ch_graph *graph, const struct ch_
 	return addr - hit.start < chp_index_size(graph, span, hit.id, hit.start) ? hit.id
 										 : CH_ID_NONE;
 }
+
+/** Where the object after id begins, which begins at start; the span's end if
+ * none does. */
+uint64_t chp_index_next(const struct ch_index_span *span, uint32_t id, uint64_t start);
 
 /** The span of an id. */
 const struct ch_index_span *chp_index_span_of(const struct ch_graph *graph, uint32_t id);

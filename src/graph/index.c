@@ -349,8 +349,7 @@ static uint32_t line_of(const struct ch_index_span *span, uint32_t low, uint32_t
 	return low;
 }
 
-/* Where the object after id begins, which begins at start; the span's end if none does. */
-static uint64_t next_start(const struct ch_index_span *span, uint32_t id, uint64_t start)
+uint64_t chp_index_next(const struct ch_index_span *span, uint32_t id, uint64_t start)
 {
 	uint64_t granule = (start - span->start) >> span->shift, bits;
 	uint32_t number = (uint32_t)(granule / CH_LINE_BITS), step = 1;
@@ -404,7 +403,7 @@ uint64_t chp_index_size(const struct ch_graph *graph, const struct ch_index_span
 
 	if (find_odd(graph, id, &bytes))
 		return bytes;
-	return next_start(span, id, start) - start - span->slack_bytes;
+	return chp_index_next(span, id, start) - start - span->slack_bytes;
 }
 
 const struct ch_index_span *chp_index_span_of(const struct ch_graph *graph, uint32_t id)

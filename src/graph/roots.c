@@ -77,8 +77,27 @@ static struct ch_error *add_range(struct ch_graph *graph, const struct ch_root_r
 	return err ? err : push_range(graph, range, at, range->end);
 }
 
-/* The part of a stack that its thread still uses. */
-static struct ch_error *add_stack(struct ch_graph *graph, struct ch_root_range *range)
+/* The thread whose descriptor lies in [start, end), or UINT32_MAX. */
+static uint32_t thread_of_descriptor(const struct ch_graph *graph, uint64_t start, uint64_t end)
+{
+	const struct ch_thread *threads;
+	size_t count, i;
+
+	threads = ch_core_threads(graph->core, &count);
+	for (i = 0; i < count; i++)
+		if (threads[i].tls_base >= start && threads[i].tls_base <= end &&
+		    threads[i].tls_base)
+			return (uint32_t)i;
+	return UINT32_MAX;
+}
+
+/*
+ * The part of a stack that its thread still uses. Of a thread that runs
+ * elsewhere (on a stack for signals, or a coroutine's) all of it: where it came
+ * from is not known. A stack without a thread was left behind.
+ */
+static struct ch_error *add_stack(struct ch_graph *graph, struct ch_root_range *range,
+				  const struct ch_region *next)
 {
 	const struct ch_thread *threads;
 	uint64_t start, end, sp;
@@ -89,18 +108,68 @@ static struct ch_error *add_stack(struct ch_graph *graph, struct ch_root_range *
 		if (!ch_map_thread_stack(graph->map, i, &start, &end) || range->start >= end ||
 		    range->end <= start)
 			continue;
-		sp = threads[i].sp - ch_min(threads[i].sp, RED_ZONE_BYTES);
+		sp = threads[i].sp;
+		if (ch_core_arch(graph->core) == CH_ARCH_X86_64)
+			sp -= ch_min(sp, RED_ZONE_BYTES);
 		range->start = ch_max(range->start, sp);
 		range->thread = (uint32_t)i;
 		return range->start < range->end ? add_range(graph, range) : NULL;
 	}
-	range->kind = CH_ROOT_LEFTOVER;
+	if (!next || next->start != range->end || next->usage != CH_USAGE_TLS ||
+	    thread_of_descriptor(graph, next->start, next->end) == UINT32_MAX)
+		range->kind = CH_ROOT_LEFTOVER;
 	return add_range(graph, range);
+}
+
+/* Stacks that are blocks of a heap: from the stack pointer to the block's end. */
+static struct ch_error *add_heap_stacks(struct ch_graph *graph)
+{
+	const struct ch_thread *threads;
+	struct ch_error *err = NULL;
+	struct ch_root_range range;
+	struct ch_object object;
+	size_t count, i;
+
+	threads = ch_core_threads(graph->core, &count);
+	for (i = 0; !err && i < count; i++) {
+		if (!ch_heaps_object_at(graph->heaps, threads[i].sp, &object) ||
+		    object.state != CH_OBJECT_USED)
+			continue;
+		range = (struct ch_root_range){ .start = ch_max(object.addr, threads[i].sp),
+						.end = object.addr + object.size_bytes,
+						.kind = CH_ROOT_STACK,
+						.thread = (uint32_t)i };
+		err = add_range(graph, &range);
+	}
+	return err;
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct ch_root_range *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Data of a module that became read only after it was filled. */
+static bool is_relro(const struct ch_graph *graph, const struct ch_region *region)
+{
+	const struct ch_module *module;
+	const struct ch_region *next;
+
+	if (region->usage != CH_USAGE_EXE && region->usage != CH_USAGE_LIB)
+		return false;
+	if (region->prot != CH_SEGMENT_READ || !region->in_core_bytes)
+		return false;
+	module = ch_sym_module_at(graph->sym, region->start);
+	next = ch_map_region_at(graph->map, region->end);
+	return module && next && next->prot & CH_SEGMENT_WRITE && next->prot != CH_PROT_UNKNOWN &&
+	       ch_sym_module_at(graph->sym, next->start) == module;
 }
 
 struct ch_error *chp_roots_collect(struct ch_graph *graph)
 {
-	const struct ch_region *regions;
+	const struct ch_region *regions, *next;
 	struct ch_root_range range;
 	struct ch_error *err = NULL;
 	size_t count, i;
@@ -108,17 +177,25 @@ struct ch_error *chp_roots_collect(struct ch_graph *graph)
 	graph->ranges = CH_VEC(struct ch_root_range);
 	regions = ch_map_regions(graph->map, &count);
 	for (i = 0; !err && i < count; i++) {
+		next = i + 1 < count ? &regions[i + 1] : NULL;
 		range = (struct ch_root_range){ .start = regions[i].start,
 						.end = regions[i].end,
 						.thread = UINT32_MAX };
-		if (!kind_of(&regions[i], &range.kind))
+		if (is_relro(graph, &regions[i]))
+			range.kind = CH_ROOT_DATA;
+		else if (!kind_of(&regions[i], &range.kind))
 			continue;
 		if (range.kind == CH_ROOT_DATA)
 			range.module = ch_sym_module_at(graph->sym, range.start);
+		if (range.kind == CH_ROOT_TLS)
+			range.thread = thread_of_descriptor(graph, range.start, range.end);
 		range.absent_bytes = regions[i].end - regions[i].start - regions[i].in_core_bytes;
-		err = range.kind == CH_ROOT_STACK ? add_stack(graph, &range)
+		err = range.kind == CH_ROOT_STACK ? add_stack(graph, &range, next)
 						  : add_range(graph, &range);
 	}
+	if (!err)
+		err = add_heap_stacks(graph);
+	ch_vec_sort(&graph->ranges, compare_ranges);
 	return err;
 }
 

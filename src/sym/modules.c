@@ -33,6 +33,7 @@ struct ch_module *chp_module_add(struct ch_sym *sym, uint64_t start, uint64_t en
 	extra = ch_vec_push(&sym->extras);
 	module = ch_vec_push(&sym->modules);
 	extra->symbols = CH_VEC(struct ch_sym_entry);
+	extra->tls_symbols = CH_VEC(struct ch_sym_entry);
 	slash = strrchr(path, '/');
 	module->start = start;
 	module->end = end;

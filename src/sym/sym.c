@@ -57,6 +57,7 @@ void ch_sym_close(struct ch_sym *sym)
 		free(extra->memory_image);
 		chp_image_deinit(&extra->image);
 		ch_vec_deinit(&extra->symbols);
+		ch_vec_deinit(&extra->tls_symbols);
 	}
 	for (i = 0; i < sym->strings.count; i++)
 		free(*CH_VEC_AT(&sym->strings, char *, i));

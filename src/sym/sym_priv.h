@@ -81,6 +81,9 @@ struct ch_module_extra {
 	struct ch_image image;
 	/** of struct ch_sym_entry, ascending by addr */
 	struct ch_vec symbols;
+	/** of struct ch_sym_entry: thread-local variables, by offset into the
+	 * module's TLS block */
+	struct ch_vec tls_symbols;
 };
 
 struct ch_unwind;

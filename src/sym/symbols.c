@@ -57,6 +57,12 @@ static uint64_t section_end(Elf *elf, GElf_Word index, GElf_Addr bias, uint64_t 
 	return shdr.sh_addr + bias + shdr.sh_size;
 }
 
+static bool is_named(const char *name, GElf_Word section)
+{
+	return name && name[0] && section != SHN_UNDEF && section != SHN_ABS && !is_marker(name) &&
+	       strnlen(name, NAME_BYTES_MAX) < NAME_BYTES_MAX;
+}
+
 /* Whether a table entry names a place in memory. */
 static bool is_place(const char *name, const GElf_Sym *symbol, GElf_Word section)
 {
@@ -66,9 +72,24 @@ static bool is_place(const char *name, const GElf_Sym *symbol, GElf_Word section
 	case STT_TLS:
 		return false;
 	default:
-		return name && name[0] && section != SHN_UNDEF && section != SHN_ABS &&
-		       !is_marker(name) && strnlen(name, NAME_BYTES_MAX) < NAME_BYTES_MAX;
+		return is_named(name, section);
 	}
+}
+
+/* A thread-local variable: its value is its offset into the module's block. */
+static bool add_tls(struct ch_module_extra *extra, const char *name, const GElf_Sym *symbol,
+		    GElf_Word section)
+{
+	const char *bare = is_named(name, section) ? bare_name(extra->sym, name) : NULL;
+	struct ch_sym_entry *entry = bare ? ch_vec_push(&extra->tls_symbols) : NULL;
+
+	if (!entry)
+		return bare == NULL;
+	entry->name = bare;
+	entry->addr = symbol->st_value;
+	entry->end = symbol->st_value + ch_min(symbol->st_size, UINT64_MAX - symbol->st_value);
+	entry->rank = rank_of(name, symbol);
+	return true;
 }
 
 /* Put one symbol into the index; end 0: not known. false when out of memory. */
@@ -109,6 +130,8 @@ static bool add_from_dwfl(struct ch_module_extra *extra, int index)
 	GElf_Sym symbol;
 
 	name = dwfl_module_getsym_info(extra->dwfl, index, &symbol, &addr, &section, &elf, &bias);
+	if (name && GELF_ST_TYPE(symbol.st_info) == STT_TLS)
+		return add_tls(extra, name, &symbol, section);
 	if (!name || !is_place(name, &symbol, section) || !is_inside(extra, addr))
 		return true;
 	return add_entry(extra, name, &symbol, addr,
@@ -122,6 +145,8 @@ static bool add_from_memory(struct ch_module_extra *extra, const char *name,
 	uint64_t addr = symbol->st_value +
 			CH_VEC_AT(&extra->sym->modules, struct ch_module, extra->index)->bias;
 
+	if (GELF_ST_TYPE(symbol->st_info) == STT_TLS)
+		return add_tls(extra, name, symbol, symbol->st_shndx);
 	if (!is_place(name, symbol, symbol->st_shndx) || !is_inside(extra, addr))
 		return true;
 	return add_entry(extra, name, symbol, addr, addr + SIZELESS_BYTES_MAX);
@@ -242,6 +267,26 @@ bool ch_sym_at(struct ch_sym *sym, uint64_t addr, struct ch_symbol *ret)
 		return false;
 	fill_symbol(entry, module, addr, ret);
 	return true;
+}
+
+bool ch_sym_tls_at(struct ch_sym *sym, const struct ch_module *module, uint64_t offset,
+		   struct ch_symbol *ret)
+{
+	const struct ch_module_extra *extra = chp_module_extra(sym, module);
+	const struct ch_sym_entry *entry, *best = NULL;
+	size_t i;
+
+	index_of(sym, module);
+	for (i = 0; i < extra->tls_symbols.count; i++) {
+		entry = CH_VEC_AT(&extra->tls_symbols, struct ch_sym_entry, i);
+		if (offset < entry->addr || offset >= entry->end)
+			continue;
+		if (!best || entry->rank < best->rank)
+			best = entry;
+	}
+	if (best)
+		fill_symbol(best, module, offset, ret);
+	return best != NULL;
 }
 
 /* The best entry of a name: global before local, then by rank, then by address. */

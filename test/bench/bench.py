@@ -19,7 +19,8 @@ RUNS = 5
 MIB = 1 << 20
 COMMANDS = [("open (info)", ["info"]), ("address", ["address"]), ("heap", ["heap"]),
             ("types", ["types"]), ("leaks, 1 thread", ["leaks", "--threads", "1"]),
-            ("leaks, 2 threads", ["leaks", "--threads", "2"])]
+            ("leaks, 2 threads", ["leaks", "--threads", "2"]),
+            ("roots of a type", ["roots", "--limit", "20", "CORE", "40-byte blocks"])]
 
 
 def compile_c(name, target):
@@ -82,7 +83,8 @@ def main():
     print(row % ("median of %d" % RUNS, "seconds", "of scan", "max RSS (MiB)"))
     print(row % ("scan", "%.3f" % unit, "1.00", unit_rss // MIB))
     for title, command in COMMANDS:
-        seconds, rss = median_of([fixture.COREHEAP, *command, core])
+        words = [core if word == "CORE" else word for word in command]
+        seconds, rss = median_of([fixture.COREHEAP, *words] + [core] * (words == command))
         print(row % (title, "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB),
               flush=True)
 

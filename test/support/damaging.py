@@ -16,8 +16,8 @@ import time
 import fixture
 from tap import repo
 
-COMMANDS = ["info", "address", "heap", "types", "objects", "summary", "threads", "modules"]
-HEAP_COMMANDS = ["heap", "objects", "summary", "address"]
+COMMANDS = ["info", "address", "heap", "types", "objects", "summary", "threads", "modules", "leaks"]
+HEAP_COMMANDS = ["heap", "objects", "summary", "address", "leaks"]
 CUTS = 64
 HANG_SECONDS = 60
 GOOD_EXITS = (0, 3, 4)

@@ -28,7 +28,7 @@ def commands():
 
 def arguments(command):
     """What a command needs after CORE."""
-    return ["0x10000"] if command == "whatis" else []
+    return {"whatis": ["0x10000"], "roots": ["136-byte blocks"]}.get(command, [])
 
 
 def one_line(text):

@@ -10,7 +10,8 @@ import fixture  # noqa: E402
 from tap import Tap  # noqa: E402
 
 WORDS = ["hunter2-Quokka", "Bearer-eyJhbGciOi"]
-COMMANDS = [["info"], ["address"], ["address", "--regions"], ["heap"], ["types"], ["objects"],
+COMMANDS = [["info"], ["address"], ["address", "--regions"], ["heap"], ["types"], ["objects"], ["leaks"],
+            ["leaks", "--list"],
             ["summary"], ["threads"], ["modules"]]
 FORMATS = [[], ["--json"], ["--plain"]]
 

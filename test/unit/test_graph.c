@@ -165,6 +165,107 @@ START_TEST(blocks_are_held_as_defined)
 }
 END_TEST
 
+/* Steps from each block to the target, by plain relaxation; UINT32_MAX: none. */
+static void find_steps(const struct graphcase *gc, uint32_t target, enum gc_link least,
+		       uint32_t *steps)
+{
+	bool changed = true;
+	uint32_t i, k;
+
+	memset(steps, 0xff, GC_BLOCKS * sizeof(*steps));
+	steps[target] = 0;
+	while (changed) {
+		changed = false;
+		for (i = 0; i < gc->count; i++)
+			for (k = 0; k < gc->count; k++)
+				if (gc->links[i][k] >= least && steps[k] != UINT32_MAX &&
+				    steps[k] + 1 < steps[i]) {
+					steps[i] = steps[k] + 1;
+					changed = true;
+				}
+	}
+}
+
+struct expected {
+	const struct graphcase *gc;
+	const uint32_t *steps;
+	bool exact;
+	const struct ch_chain *chains;
+	size_t count, seen;
+};
+
+static struct ch_error *expect_root(void *arg, const struct ch_root *roots, size_t n)
+{
+	struct expected *expected = arg;
+	size_t i, k;
+
+	for (i = 0; i < n; i++) {
+		uint32_t steps = expected->steps[roots[i].target - expected->gc->first_id];
+
+		if (steps == UINT32_MAX || (expected->exact && roots[i].interior))
+			continue;
+		expected->seen++;
+		for (k = 0; k < expected->count; k++)
+			if (expected->chains[k].root.addr == roots[i].addr)
+				break;
+		ck_assert_uint_lt(k, expected->count);
+		ck_assert_uint_eq(expected->chains[k].steps, steps);
+	}
+	return NULL;
+}
+
+static size_t check_chains(uint64_t seed, bool exact)
+{
+	const struct ch_chains_options options = { .exact = exact };
+	struct expected expected = { .exact = exact };
+	uint32_t steps[GC_BLOCKS], target, id, next, left;
+	struct ch_chains *chains;
+	struct graphcase gc;
+	size_t i;
+
+	gc_open(&gc, seed, 1);
+	for (target = (uint32_t)(seed % gc.count); !gc.used[target];)
+		if (++target == gc.count) {
+			gc_close(&gc);
+			return 0;
+		}
+	id = gc.first_id + target;
+	find_steps(&gc, target, exact ? GC_EXACT : GC_INTERIOR, steps);
+	ck_ch_ok(ch_chains_find(gc.graph, &id, 1, &options, &chains));
+	expected.gc = &gc;
+	expected.steps = steps;
+	expected.chains = ch_chains_list(chains, &expected.count);
+	ck_ch_ok(ch_graph_visit_roots(gc.graph, CH_ROOTS_LIVE, expect_root, &expected));
+	ck_assert_uint_eq(expected.count, expected.seen);
+	for (i = 0; i < expected.count; i++) {
+		ck_assert(i == 0 || expected.chains[i - 1].steps <= expected.chains[i].steps);
+		/* The chain leads to the target, one step nearer each time. */
+		id = expected.chains[i].root.target;
+		for (left = expected.chains[i].steps; left; left--, id = next) {
+			next = ch_chains_next(chains, id);
+			ck_assert_uint_ge(gc.links[id - gc.first_id][next - gc.first_id],
+					  exact ? GC_EXACT : GC_INTERIOR);
+			ck_assert_uint_eq(steps[next - gc.first_id], left - 1);
+		}
+		ck_assert_uint_eq(id, gc.first_id + target);
+		ck_assert_uint_eq(ch_chains_next(chains, id), CH_ID_NONE);
+	}
+	ch_chains_destroy(chains);
+	gc_close(&gc);
+	return expected.seen;
+}
+
+START_TEST(chains_are_shortest_ways_from_all_roots)
+{
+	size_t seen = 0;
+	uint64_t seed;
+
+	for (seed = 1; seed <= CASES; seed++)
+		seen += check_chains(seed, seed % 2);
+	ck_assert_uint_gt(seen, CASES / 4);
+}
+END_TEST
+
 Suite *suite_graph(void)
 {
 	Suite *suite = suite_create("graph");
@@ -174,6 +275,7 @@ Suite *suite_graph(void)
 	tcase_add_test(tcase, index_knows_each_byte_of_each_block);
 	tcase_add_test(tcase, edges_are_the_words_that_lead_to_blocks);
 	tcase_add_test(tcase, blocks_are_held_as_defined);
+	tcase_add_test(tcase, chains_are_shortest_ways_from_all_roots);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -1,0 +1,206 @@
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "graph/reverse.h"
+#include "util/context.h"
+
+/* Nodes between two looks at the clock. */
+#define PACE 4096
+
+struct ch_chains {
+	struct ch_graph *graph;
+	struct ch_chains_options options;
+	uint64_t started_ms;
+	/** By id: the next node, CH_ID_NONE for targets; steps + 1, 0 where no
+	 * target is reached. */
+	uint32_t *next, *steps;
+	uint32_t reaching_count;
+	/** of struct ch_chain */
+	struct ch_vec list;
+	const char *cut;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static bool is_late(struct ch_chains *chains)
+{
+	if (!chains->options.time_ms || now_ms() - chains->started_ms < chains->options.time_ms)
+		return false;
+	chains->cut = "time";
+	return true;
+}
+
+/* Against the edges, breadth first: the first way found is a shortest one, and of
+ * equally short ones that of the target and the sources that come first. */
+static struct ch_error *search(struct ch_chains *chains, const struct ch_reverse *reverse,
+			       struct ch_vec *queue)
+{
+	uint32_t id, source, k, *slot;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < queue->count; i++) {
+		id = *CH_VEC_AT(queue, uint32_t, i);
+		if (i % PACE == 0) {
+			chp_context_progress(chains->graph->ctx, "looking for roots", i,
+					     chains->graph->nodes_count);
+			err = chp_context_check(chains->graph->ctx);
+			if (err || is_late(chains))
+				break;
+		}
+		if (chains->options.depth_max && chains->steps[id] > chains->options.depth_max) {
+			if (reverse->start[id] != reverse->start[id + 1])
+				chains->cut = "depth";
+			continue;
+		}
+		for (k = reverse->start[id]; k < reverse->start[id + 1]; k++) {
+			source = reverse->sources[k];
+			if (chains->steps[source])
+				continue;
+			chains->steps[source] = chains->steps[id] + 1;
+			chains->next[source] = id;
+			slot = ch_vec_push(queue);
+			if (!slot)
+				return &ch_enomem;
+			*slot = source;
+		}
+	}
+	chains->reaching_count = (uint32_t)queue->count;
+	return err;
+}
+
+static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_t n)
+{
+	struct ch_chains *chains = arg;
+	struct ch_chain *slot;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (!chains->steps[roots[i].target] || (chains->options.exact && roots[i].interior))
+			continue;
+		slot = ch_vec_push(&chains->list);
+		if (!slot)
+			return &ch_enomem;
+		*slot = (struct ch_chain){ roots[i], chains->steps[roots[i].target] - 1 };
+	}
+	return NULL;
+}
+
+/* Registers first, then memory by address. */
+static int compare_chains(const void *a, const void *b)
+{
+	const struct ch_chain *x = a, *y = b;
+
+	if (x->steps != y->steps)
+		return x->steps < y->steps ? -1 : 1;
+	if (x->root.addr != y->root.addr)
+		return x->root.addr < y->root.addr ? -1 : 1;
+	if (x->root.thread != y->root.thread)
+		return x->root.thread < y->root.thread ? -1 : 1;
+	return x->root.reg < y->root.reg ? -1 : x->root.reg > y->root.reg;
+}
+
+static struct ch_error *add_targets(struct ch_chains *chains, const uint32_t *targets, size_t count,
+				    struct ch_vec *queue)
+{
+	uint32_t *slot;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (!ch_graph_is_node(chains->graph, targets[i]) || chains->steps[targets[i]])
+			continue;
+		slot = ch_vec_push(queue);
+		if (!slot)
+			return &ch_enomem;
+		*slot = targets[i];
+		chains->steps[targets[i]] = 1;
+	}
+	return NULL;
+}
+
+static struct ch_error *find(struct ch_chains *chains, const uint32_t *targets, size_t count)
+{
+	size_t ids = chains->graph->objects_count + 1ULL;
+	struct ch_vec queue = CH_VEC(uint32_t);
+	struct ch_reverse reverse;
+	struct ch_error *err;
+
+	chains->next = malloc(ids * sizeof(uint32_t));
+	chains->steps = calloc(ids, sizeof(uint32_t));
+	if (!chains->next || !chains->steps)
+		return &ch_enomem;
+	memset(chains->next, 0xff, ids * sizeof(uint32_t));
+	err = chp_reverse_init(chains->graph, chains->options.exact, &reverse);
+	if (err)
+		return err;
+	err = add_targets(chains, targets, count, &queue);
+	if (!err)
+		err = search(chains, &reverse, &queue);
+	chp_reverse_deinit(&reverse);
+	ch_vec_deinit(&queue);
+	if (!err)
+		err = ch_graph_visit_roots(chains->graph, CH_ROOTS_LIVE, take_roots, chains);
+	ch_vec_sort(&chains->list, compare_chains);
+	return err;
+}
+
+struct ch_error *ch_chains_find(struct ch_graph *graph, const uint32_t *targets,
+				size_t targets_count, const struct ch_chains_options *options,
+				struct ch_chains **ret)
+{
+	struct ch_chains *chains = calloc(1, sizeof(*chains));
+	struct ch_error *err;
+
+	if (!chains)
+		return &ch_enomem;
+	chains->graph = graph;
+	chains->started_ms = now_ms();
+	chains->list = CH_VEC(struct ch_chain);
+	if (options)
+		chains->options = *options;
+	err = find(chains, targets, targets_count);
+	if (err) {
+		ch_chains_destroy(chains);
+		return err;
+	}
+	*ret = chains;
+	return NULL;
+}
+
+void ch_chains_destroy(struct ch_chains *chains)
+{
+	if (!chains)
+		return;
+	free(chains->next);
+	free(chains->steps);
+	ch_vec_deinit(&chains->list);
+	free(chains);
+}
+
+const struct ch_chain *ch_chains_list(const struct ch_chains *chains, size_t *count_ret)
+{
+	*count_ret = chains->list.count;
+	return chains->list.items;
+}
+
+uint32_t ch_chains_next(const struct ch_chains *chains, uint32_t id)
+{
+	return chains->next[id];
+}
+
+uint32_t ch_chains_reaching_count(const struct ch_chains *chains)
+{
+	return chains->reaching_count;
+}
+
+const char *ch_chains_cut(const struct ch_chains *chains)
+{
+	return chains->cut;
+}

@@ -1,0 +1,30 @@
+/*
+ * reverse.h - all edges between nodes, and the same turned round.
+ */
+#ifndef COREHEAP_GRAPH_REVERSE_H
+#define COREHEAP_GRAPH_REVERSE_H
+
+#include "graph/graph_priv.h"
+
+/** Called for each edge, sources ascending. Non-NULL ends the visit. */
+typedef struct ch_error *(*chp_edge_fn)(void *arg, uint32_t source, uint32_t target);
+
+/**
+ * Visit all edges of all nodes of [from, to); with exact only pointers to first
+ * bytes. phase is for progress. Errors: STOP, whatever fn returned.
+ */
+CH_MUST_CHECK struct ch_error *chp_each_edge(const struct ch_graph *graph, uint32_t from,
+					     uint32_t to, bool exact, const char *phase,
+					     chp_edge_fn fn, void *arg);
+
+/** Sources of each target: sources[start[t]] .. sources[start[t + 1]]. */
+struct ch_reverse {
+	uint32_t *start, *sources;
+};
+
+/** Errors: LIMIT, NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_reverse_init(const struct ch_graph *graph, bool exact,
+						struct ch_reverse *ret);
+void chp_reverse_deinit(struct ch_reverse *reverse);
+
+#endif /* COREHEAP_GRAPH_REVERSE_H */

@@ -1,0 +1,332 @@
+/*
+ * What a root is called: the variable, the function whose frame it lies in, the
+ * thread-local variable.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/graph_priv.h"
+#include "util/cleanup.h"
+#include "util/text.h"
+
+#define FRAMES_MAX      256
+#define TLS_MODULES_MAX 1024
+#define LINK_MAPS_MAX   65536
+
+/* The frames of one thread; unwound when the first of its roots is named. */
+struct ch_root_stack {
+	bool known;
+	struct ch_frame *frames;
+	size_t count;
+};
+
+void chp_rootnames_deinit(struct ch_graph *graph)
+{
+	size_t threads, i;
+
+	ch_core_threads(graph->core, &threads);
+	for (i = 0; graph->stacks && i < threads; i++)
+		free(graph->stacks[i].frames);
+	free(graph->stacks);
+	ch_vec_deinit(&graph->tls_modules);
+}
+
+/* Escape what came from the core into a buffer. */
+static struct ch_error *put_escaped(const char *text, char *buf, size_t max)
+{
+	_cleanup_free_ char *escaped = chp_text_escape(text, max - 1);
+
+	if (!escaped)
+		return &ch_enomem;
+	snprintf(buf, max, "%s", escaped);
+	return NULL;
+}
+
+static uint32_t tid_of(const struct ch_graph *graph, uint32_t thread)
+{
+	const struct ch_thread *threads;
+	size_t count;
+
+	threads = ch_core_threads(graph->core, &count);
+	return thread < count ? threads[thread].tid : 0;
+}
+
+/* ---- Variables of modules ---------------------------------------------------- */
+
+static struct ch_error *name_data(struct ch_graph *graph, const struct ch_root *root,
+				  struct ch_root_text *ret)
+{
+	const struct ch_module *module = ch_sym_module_at(graph->sym, root->addr);
+	const char *name = module ? module->name : "?";
+	struct ch_symbol symbol;
+	char text[768];
+
+	ret->basis = CH_BASIS_RECORDED;
+	if (!ch_sym_at(graph->sym, root->addr, &symbol)) {
+		snprintf(text, sizeof(text), "%s+0x%llx", name,
+			 (unsigned long long)(root->addr - (module ? module->start : 0)));
+		return put_escaped(text, ret->where, sizeof(ret->where));
+	}
+	if (symbol.offset)
+		snprintf(text, sizeof(text), "%.400s+0x%llx in %.200s", symbol.name,
+			 (unsigned long long)symbol.offset, name);
+	else
+		snprintf(text, sizeof(text), "%.400s in %.200s", symbol.name, name);
+	return put_escaped(symbol.name, ret->symbol, sizeof(ret->symbol))
+		       ? &ch_enomem
+		       : put_escaped(text, ret->where, sizeof(ret->where));
+}
+
+/* ---- Stacks ------------------------------------------------------------------ */
+
+static struct ch_error *find_frames(struct ch_graph *graph, uint32_t thread,
+				    const struct ch_root_stack **ret)
+{
+	struct ch_root_stack *stack;
+	struct ch_error *err;
+	const char *end;
+	size_t count;
+
+	ch_core_threads(graph->core, &count);
+	if (!graph->stacks)
+		graph->stacks = calloc(count + 1, sizeof(*graph->stacks));
+	if (!graph->stacks)
+		return &ch_enomem;
+	stack = &graph->stacks[thread];
+	*ret = stack;
+	if (stack->known)
+		return NULL;
+	stack->known = true;
+	stack->frames = calloc(FRAMES_MAX, sizeof(*stack->frames));
+	if (!stack->frames)
+		return &ch_enomem;
+	err = ch_sym_unwind(graph->sym, thread, stack->frames, FRAMES_MAX, &stack->count, &end);
+	if (err && err->code == CH_ERROR_NOMEM)
+		return err;
+	ch_error_destroy(err);
+	return NULL;
+}
+
+/* The frame that a stack address lies in: the innermost one that begins at or
+ * below it; what lies below frame 0 is its red zone. */
+static size_t frame_of(const struct ch_root_stack *stack, uint64_t addr)
+{
+	size_t found = 0, i;
+
+	for (i = 0; i < stack->count && stack->frames[i].sp; i++)
+		if (stack->frames[i].sp <= addr)
+			found = i;
+	return found;
+}
+
+static struct ch_error *name_stack(struct ch_graph *graph, const struct ch_root *root,
+				   struct ch_root_text *ret)
+{
+	const struct ch_root_stack *stack;
+	const struct ch_frame *frame;
+	const struct ch_thread *threads;
+	struct ch_error *err;
+	const struct ch_module *module;
+	const char *function;
+	char text[768], code[256];
+	int64_t offset;
+	size_t count, i;
+
+	threads = ch_core_threads(graph->core, &count);
+	err = find_frames(graph, root->thread, &stack);
+	if (err)
+		return err;
+	ret->basis = CH_BASIS_DERIVED;
+	if (!stack->count || !stack->frames[0].sp) {
+		snprintf(ret->where, sizeof(ret->where), "thread %u stack sp+0x%llx", ret->tid,
+			 (unsigned long long)(root->addr - threads[root->thread].sp));
+		return NULL;
+	}
+	i = frame_of(stack, root->addr);
+	frame = &stack->frames[i];
+	offset = (int64_t)(root->addr - frame->sp);
+	function = frame->symbol.name ? frame->symbol.name : "";
+	module = ch_sym_module_at(graph->sym, frame->pc);
+	snprintf(code, sizeof(code), "%.200s+0x%llx", module ? module->name : "?",
+		 (unsigned long long)(frame->pc - (module ? module->start : 0)));
+	snprintf(text, sizeof(text), "thread %u frame %zu %.400s%s %s%c0x%llx", ret->tid, i,
+		 function[0] ? function : code, function[0] ? "()" : "",
+		 ch_core_arch(graph->core) == CH_ARCH_X86_64 ? "rsp" : "sp", offset < 0 ? '-' : '+',
+		 (unsigned long long)(offset < 0 ? -offset : offset));
+	if (frame->basis == CH_FRAME_FP)
+		ret->basis = CH_BASIS_HEURISTIC;
+	return put_escaped(function, ret->symbol, sizeof(ret->symbol))
+		       ? &ch_enomem
+		       : put_escaped(text, ret->where, sizeof(ret->where));
+}
+
+/* ---- Thread-local storage ---------------------------------------------------- */
+
+static const struct ch_module *module_of_link_map(const struct ch_graph *graph, uint64_t map)
+{
+	const struct ch_module *modules;
+	size_t count, i;
+
+	modules = ch_sym_modules(graph->sym, &count);
+	for (i = 0; i < count; i++)
+		if (modules[i].link_map == map)
+			return &modules[i];
+	return NULL;
+}
+
+/* Modules with thread-local storage in the order of the linker's list: their ids
+ * are 1, 2 ... (glibc 2.36, elf/dl-tls.c, _dl_assign_tls_modid). */
+static struct ch_error *list_tls_modules(struct ch_graph *graph)
+{
+	const struct ch_module *modules, *module;
+	uint64_t map = 0;
+	const struct ch_module **slot;
+	size_t count, i;
+
+	if (graph->tls_listed)
+		return NULL;
+	graph->tls_listed = true;
+	graph->tls_modules = CH_VEC(const struct ch_module *);
+	modules = ch_sym_modules(graph->sym, &count);
+	for (i = 0; i < count; i++)
+		if (modules[i].kind == CH_MODULE_EXE)
+			map = modules[i].link_map;
+	for (i = 0; map && i < LINK_MAPS_MAX && graph->tls_modules.count < TLS_MODULES_MAX; i++) {
+		module = module_of_link_map(graph, map);
+		if (module && module->tls_memsz) {
+			slot = ch_vec_push(&graph->tls_modules);
+			if (!slot)
+				return &ch_enomem;
+			*slot = module;
+		}
+		/* struct link_map: l_addr, l_name, l_ld, l_next (link.h). */
+		if (!ch_core_read_u64(graph->core, map + 24, &map))
+			break;
+	}
+	return NULL;
+}
+
+/* The module whose block of one thread holds addr. The thread's vector of blocks
+ * is the second word of tcbhead_t on x86-64, the first on aarch64; entry i has the
+ * block of module i, and 16 bytes (glibc 2.36, sysdeps/{x86_64,aarch64}/nptl/tls.h). */
+static const struct ch_module *find_tls_block(struct ch_graph *graph, uint64_t tls_base,
+					      uint64_t addr, uint64_t *offset_ret)
+{
+	uint64_t vector, block, where = ch_core_arch(graph->core) == CH_ARCH_X86_64 ? 8 : 0;
+	const struct ch_module *module;
+	size_t i;
+
+	if (!ch_core_read_u64(graph->core, tls_base + where, &vector))
+		return NULL;
+	for (i = 0; i < graph->tls_modules.count; i++) {
+		module = *CH_VEC_AT(&graph->tls_modules, const struct ch_module *, i);
+		if (ch_core_read_u64(graph->core, vector + 16 * (i + 1), &block) && addr >= block &&
+		    addr - block < module->tls_memsz) {
+			*offset_ret = addr - block;
+			return module;
+		}
+	}
+	return NULL;
+}
+
+static struct ch_error *name_tls(struct ch_graph *graph, const struct ch_root *root,
+				 struct ch_root_text *ret)
+{
+	const struct ch_thread *threads;
+	const struct ch_module *module;
+	struct ch_symbol symbol;
+	struct ch_error *err;
+	uint64_t offset, base;
+	char text[768];
+	size_t count;
+
+	threads = ch_core_threads(graph->core, &count);
+	base = threads[root->thread].tls_base;
+	ret->basis = CH_BASIS_DERIVED;
+	err = list_tls_modules(graph);
+	if (err)
+		return err;
+	module = find_tls_block(graph, base, root->addr, &offset);
+	if (!module) {
+		offset = root->addr - base;
+		snprintf(ret->where, sizeof(ret->where),
+			 root->addr >= base ? "thread %u descriptor +0x%llx"
+					    : "TLS thread %u tp-0x%llx",
+			 ret->tid, (unsigned long long)(root->addr >= base ? offset : -offset));
+		return NULL;
+	}
+	if (!ch_sym_tls_at(graph->sym, module, offset, &symbol)) {
+		snprintf(text, sizeof(text), "TLS thread %u +0x%llx in %.200s", ret->tid,
+			 (unsigned long long)offset, module->name);
+		return put_escaped(text, ret->where, sizeof(ret->where));
+	}
+	if (symbol.offset)
+		snprintf(text, sizeof(text), "TLS thread %u +0x%llx (%.400s+0x%llx)", ret->tid,
+			 (unsigned long long)offset, symbol.name,
+			 (unsigned long long)symbol.offset);
+	else
+		snprintf(text, sizeof(text), "TLS thread %u +0x%llx (%.400s)", ret->tid,
+			 (unsigned long long)offset, symbol.name);
+	return put_escaped(symbol.name, ret->symbol, sizeof(ret->symbol))
+		       ? &ch_enomem
+		       : put_escaped(text, ret->where, sizeof(ret->where));
+}
+
+/* ---- Other memory ------------------------------------------------------------ */
+
+static struct ch_error *name_memory(struct ch_graph *graph, const struct ch_root *root,
+				    struct ch_root_text *ret)
+{
+	const struct ch_root_range *range =
+		CH_VEC_AT(&graph->ranges, struct ch_root_range, root->range);
+	const struct ch_region *region = ch_map_region_at(graph->map, root->addr);
+	unsigned long long start = region ? region->start : range->start;
+	const char *slash, *kind = "anon";
+	char text[768];
+
+	ret->basis = CH_BASIS_RECORDED;
+	if (root->kind == CH_ROOT_LEFTOVER)
+		kind = "stack of an ended thread";
+	else if (region && region->usage == CH_USAGE_STACK)
+		kind = "stack of no known thread";
+	if (region && region->backing) {
+		slash = strrchr(region->backing, '/');
+		snprintf(text, sizeof(text), "%.300s 0x%llx +0x%llx",
+			 slash && slash[1] ? slash + 1 : region->backing, start,
+			 (unsigned long long)(root->addr - start));
+		return put_escaped(text, ret->where, sizeof(ret->where));
+	}
+	snprintf(ret->where, sizeof(ret->where), "%s 0x%llx +0x%llx", kind, start,
+		 (unsigned long long)(root->addr - start));
+	return NULL;
+}
+
+struct ch_error *ch_root_describe(struct ch_graph *graph, const struct ch_root *root,
+				  struct ch_root_text *ret)
+{
+	const char *reg;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->basis = CH_BASIS_RECORDED;
+	ret->tid = tid_of(graph, root->thread);
+	switch (root->kind) {
+	case CH_ROOT_REGISTER:
+		reg = ch_arch_reg_name(ch_core_arch(graph->core), root->reg);
+		snprintf(ret->where, sizeof(ret->where), "thread %u %s", ret->tid,
+			 reg ? reg : "register");
+		return NULL;
+	case CH_ROOT_DATA:
+		return name_data(graph, root, ret);
+	case CH_ROOT_STACK:
+		if (root->thread != UINT32_MAX)
+			return name_stack(graph, root, ret);
+		break;
+	case CH_ROOT_TLS:
+		if (root->thread != UINT32_MAX)
+			return name_tls(graph, root, ret);
+		break;
+	default:
+		break;
+	}
+	return name_memory(graph, root, ret);
+}
