@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
 """One damaged chunk header costs at most one block, and is told of.
 
-Headers of the checked-in cores are overwritten one at a time: with zeros, with
-letters, and by a block that is written 24 bytes beyond its end. A wrong size
-that looks like any other cannot always be noticed; then other blocks may be
-missed, but never many.
+Headers of the checked-in cores, of used and of free chunks, are overwritten one
+at a time: with zeros, with letters, with a wrong size, and by a text that is
+written beyond the end of the block before. The live blocks that a recorder
+noted must still be found, all but one.
+
+A wrong size can be one with which the heap is as consistent as before: it
+leads to another chunk, directly or by what looks like headers in blocks, and
+all chunks in between are in use. That is not damage that malloc's own data
+show; there the blocks up to that chunk may be missed, and no others.
 """
 import os
 import random
@@ -18,25 +23,39 @@ import fixture  # noqa: E402
 import truth  # noqa: E402
 from tap import Tap  # noqa: E402
 
-HEADERS = 25
-CORES = ["bookworm-small-abort", "bullseye-small-abort", "sid-small-abort"]
-KINDS = {
-    "zeroed": lambda was: bytes(16) + was[16:],
-    "overwritten with letters": lambda was: b"A" * 16 + was[16:],
-    "overrun by 24 bytes": lambda was: b"B" * 24 + was[24:],
-}
-PLAUSIBLE = struct.pack("<Q", 0xf1)
-# At most so many blocks are missed for one wrong size of 0xf0 bytes that leads
-# to another header: those that fit into it, and where sizes meet again.
-MISSED_MAX = 24
+HEADERS = {"bookworm-small-abort": 200, "bullseye-small-abort": 40, "trixie-small-abort": 40,
+           "sid-small-abort": 40}
+TEXT = b"The quick brown fox jumps over the lazy dog and through the fence. " * 2
+PREV_INUSE, IS_MMAPPED, NON_MAIN = 1, 2, 4
+
+
+class Chunk:
+    """A chunk of an arena, as the whole core has it."""
+
+    def __init__(self, row):
+        self.user = int(row[0], 16)
+        self.start = self.user - 16
+        self.bytes = int(row[2])
+        self.end = self.start + self.bytes
+        self.in_use = row[3] == "used" and row[4] == "object"
+        self.main = row[6] == "main arena"
+
+
+def rows_of(core, *states):
+    rows, talk = [], ""
+    for state in states:
+        result = fixture.coreheap("objects", "--state", state, "--plain", core)
+        if result.code != 0:
+            raise RuntimeError(str(result))
+        rows += [line.split("\t") for line in result.out.splitlines()[1:]
+                 if line.startswith("0x")]
+        talk += result.err
+    return rows, talk
 
 
 def used(core):
-    result = fixture.coreheap("objects", "--state", "used", "--plain", core)
-    if result.code != 0:
-        raise RuntimeError(str(result))
-    rows = [line.split("\t") for line in result.out.splitlines()[1:]]
-    return {(int(row[0], 16), int(row[1])) for row in rows if row[0].startswith("0x")}, result.err
+    rows, talk = rows_of(core, "used")
+    return {(int(row[0], 16), int(row[1])) for row in rows}, talk
 
 
 class Patient:
@@ -48,56 +67,139 @@ class Patient:
         self.core = damaging.Core(name, self.path)
         self.file = open(self.path, "r+b")  # pylint: disable=consider-using-with
 
-    def write(self, addr, change):
-        """Change the 32 bytes from the header of the block at addr on."""
-        at = self.core.offset(addr)
+    def write(self, addr, data):
+        """Put data at addr; what was there."""
+        at = self.core.offset(addr + 16)
         self.file.seek(at)
-        was = self.file.read(32)
+        was = self.file.read(len(data))
         self.file.seek(at)
-        self.file.write(change(was))
+        self.file.write(data)
         self.file.flush()
-        return at, was
+        return was
 
-    def mend(self, at, was):
-        self.file.seek(at)
-        self.file.write(was)
-        self.file.flush()
-
-
-def choose(name, whole):
-    """Some used blocks of arenas: a mmapped one ends a page behind its header."""
-    rand = random.Random(name)
-    blocks = sorted(addr for addr, size in whole if size < 100000 and addr % 4096 != 16)
-    return rand.sample(blocks, HEADERS)
+    def read(self, addr, count):
+        self.file.seek(self.core.offset(addr + 16))
+        return self.file.read(count)
 
 
-def check(tap, name):
+def zeros(rand, patient, chunk, before):  # pylint: disable=unused-argument
+    count = rand.choice((8, 16))
+    return chunk.start + 16 - count, bytes(count)
+
+
+def letters(rand, patient, chunk, before):  # pylint: disable=unused-argument
+    count = rand.choice((8, 16))
+    return chunk.start + 16 - count, b"A" * count
+
+
+def wrong_size(rand, patient, chunk, before):  # pylint: disable=unused-argument
+    head = struct.unpack("<Q", patient.read(chunk.start + 8, 8))[0]
+    flags = head & 7
+    size = rand.choice((0xf1, 0x91, head + 0x30, head - 0x30 if chunk.bytes > 0x50 else head + 0x30,
+                        0xf0 | flags, 0x20 + 16 * rand.randrange(64) | flags))
+    return chunk.start + 8, struct.pack("<Q", size if size & ~7 != chunk.bytes else head + 0x20)
+
+
+def text(rand, patient, chunk, before):  # pylint: disable=unused-argument
+    lead = min(rand.randrange(64), chunk.start - before.user) if before else 0
+    count = rand.choice((1, 2, 4, 8, 9, 10, 12, 15, 16, 17, 24, 40))
+    data = TEXT[:lead + count]
+    return chunk.start - lead, data[:-1] + b"\0" if rand.random() < 0.5 else data
+
+
+KINDS = {"zeroed": zeros, "overwritten with letters": letters, "with a wrong size": wrong_size,
+         "overrun by a text": text}
+
+
+def leads_to(patient, chunk, starts):
+    """The first true chunk behind this one that sizes lead to, with nothing that
+    contradicts them on the way; else None."""
+    at, last = chunk.start, 0
+    for _ in range(8):
+        prev_size, head = struct.unpack("<QQ", patient.read(at, 16))
+        size = head & ~7
+        if (last and not head & PREV_INUSE and prev_size != last) or head & IS_MMAPPED or \
+                bool(head & NON_MAIN) == chunk.main or size < 32 or size % 16 or size > 1 << 20:
+            return None
+        at, last = at + size, size
+        if at in starts:
+            return at
+    return None
+
+
+def hidden_end(patient, chunks, chunk):
+    """Where sizes lead behind damage that malloc's own data do not show."""
+    end = leads_to(patient, chunk, {other.start for other in chunks})
+    inside = [other for other in chunks if chunk.start <= other.start < (end or 0)]
+    return end if len(inside) > 1 and all(other.in_use for other in inside) else None
+
+
+class Outcome:
+    """What the headers damaged in one way led to."""
+
+    def __init__(self):
+        self.lost, self.silent, self.hidden, self.count = [], [], 0, 0
+
+    def add(self, what, truths, found, talk, chunk, end):
+        """end: where a damage that does not show ends, or None."""
+        live, whole, free = truths
+        self.count += 1
+        missed = live - found
+        strangers = {addr for addr, _ in found} - {addr for addr, _ in whole}
+        if end:
+            self.hidden += 1
+            missed = {block for block in missed if not chunk.start < block[0] < end}
+            strangers = {addr for addr in strangers if not chunk.start < addr < end}
+        elif "0x%x" % chunk.start not in talk:
+            self.silent.append("%s: %s" % (what, talk))
+        if "What follows in the list is counted as used" in talk:
+            strangers -= free
+        if len(missed) > 1 or len(strangers) > 1:
+            self.lost.append("%s: %d missed, new: %s: %s" % (
+                what, len(missed), sorted(map(hex, strangers))[:4], talk))
+
+
+def damage_one(patient, kind, chunks, index, rand):
+    """The size field before and after, blocks found, what was said, hidden_end()."""
+    chunk, before = chunks[index], chunks[index - 1] if index else None
+    if before and before.end != chunk.start:
+        before = None
+    head = patient.read(chunk.start + 8, 8)
+    start, data = KINDS[kind](rand, patient, chunk, before)
+    was = patient.write(start, data)
+    left = patient.read(chunk.start + 8, 8)
+    found, talk = used(patient.path)
+    end = hidden_end(patient, chunks, chunk)
+    patient.write(start, was)
+    return head, left, found, talk, end
+
+
+def check(tap, name, count):
     patient = Patient(name)
+    live = set(truth.read_live(fixture.unpack(name, "live")).items())
     whole, _ = used(patient.path)
-    live = truth.read_live(fixture.unpack(name, "live"))
-    tap.ok(set(live.items()) <= whole, name + ": all blocks are found before the damage")
-    for kind, change in KINDS.items():
-        lost, silent = [], []
-        for addr in choose(name, whole):
-            at, was = patient.write(addr, change)
-            found, talk = used(patient.path)
-            patient.mend(at, was)
-            missed = {block for block, _ in whole} - {block for block, _ in found}
-            if len(missed) > 1 or len(whole - found) > 2 or len(found - whole) > 2:
-                lost.append("%#x: %d missed, %d new" % (addr, len(missed), len(found - whole)))
-            if "is damaged: its size field is" not in talk:
-                silent.append("%#x: %s" % (addr, talk))
-        tap.ok(not lost, "%s: a header %s costs one block at most" % (name, kind),
-               "\n".join(lost))
-        tap.ok(not silent, "%s: a header %s is told of" % (name, kind), "\n".join(silent))
-    worst = 0
-    for addr in choose(name, whole):
-        at, was = patient.write(addr, lambda was: was[:8] + PLAUSIBLE + was[16:])
-        found, _ = used(patient.path)
-        patient.mend(at, was)
-        worst = max(worst, len({b for b, _ in whole} - {b for b, _ in found}))
-    tap.ok(worst <= MISSED_MAX, "%s: a plausible wrong size costs few blocks" % name,
-           "%d missed" % worst)
+    tap.ok(live <= whole, name + ": all blocks are found before the damage")
+    rows, _ = rows_of(patient.path, "used", "free")
+    chunks = sorted((Chunk(row) for row in rows if row[6] != "mmapped chunks"),
+                    key=lambda chunk: chunk.start)
+    rand = random.Random(name)
+    free = {chunk.user for chunk in chunks if not chunk.in_use}
+    outcomes = {kind: Outcome() for kind in KINDS}
+    for index in sorted(rand.sample(range(len(chunks)), count)):
+        for kind, outcome in outcomes.items():
+            head, left, found, talk, end = damage_one(patient, kind, chunks, index, rand)
+            if head == left:
+                continue
+            chunk = chunks[index]
+            what = "%#x, %d bytes, %s, size field %#x -> %#x" % (
+                chunk.start, chunk.bytes, "used" if chunk.in_use else "free",
+                *struct.unpack("<QQ", head + left))
+            outcome.add(what, (live, whole, free), found, talk, chunk, end)
+    for kind, outcome in outcomes.items():
+        tap.ok(not outcome.lost, "%s: %d headers %s cost one block each at most (%d hidden)" % (
+            name, outcome.count, kind, outcome.hidden), "\n".join(outcome.lost))
+        tap.ok(not outcome.silent, "%s: headers %s are told of" % (name, kind),
+               "\n".join(outcome.silent))
     patient.file.close()
     os.unlink(patient.path)
 
@@ -111,9 +213,9 @@ def check_link(tap, name):
     whole, _ = used(patient.path)
     told = 0
     for addr in cached[:6]:
-        at, was = patient.write(addr, lambda was: was[:16] + b"\xa5" * 8 + was[24:])
+        was = patient.write(addr, b"\xa5" * 8)
         found, talk = used(patient.path)
-        patient.mend(at, was)
+        patient.write(addr, was)
         told += "use after free" in talk
         tap.ok(whole <= found, "%s: the other blocks stay (link of %#x)" % (name, addr),
                str(sorted(whole - found)[:3]))
@@ -122,11 +224,31 @@ def check_link(tap, name):
     os.unlink(patient.path)
 
 
+def check_arena(tap, name):
+    """A text over the end of malloc_state, and the header of the first chunk."""
+    patient = Patient(name)
+    live = set(truth.read_live(fixture.unpack(name, "live")).items())
+    rows, _ = rows_of(patient.path, "used")
+    firsts = {}
+    for row in rows:
+        if row[6] != "mmapped chunks" and row[6] != "main arena":
+            firsts.setdefault(row[6], int(row[0], 16) - 16)
+    for arena, start in sorted(firsts.items()):
+        was = patient.write(start - 50, TEXT[:54])
+        found, _ = used(patient.path)
+        patient.write(start - 50, was)
+        tap.ok(len(live - found) <= 1, "%s: %s loses no block with the end of its state" % (
+            name, arena), "%d lost" % len(live - found))
+    patient.file.close()
+    os.unlink(patient.path)
+
+
 def main():
     tap = Tap()
-    for name in CORES:
-        tap.attempt(name, check, name)
+    for name, count in HEADERS.items():
+        tap.attempt(name, check, name, count)
         tap.attempt(name + ": links", check_link, name)
+        tap.attempt(name + ": arenas", check_arena, name)
     return tap.done()
 
 

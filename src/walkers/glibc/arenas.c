@@ -373,7 +373,10 @@ static const struct glibc_layout *layout_of(const struct glibc *glibc, uint64_t 
 		    (glibc->row_fixed ? layout != glibc->layout
 				      : !glibc_is_same_state(layout, glibc->layout)))
 			continue;
-		if (glibc_is_arena(&glibc->env, layout, addr, BAD_BINS_MAX))
+		/* behind the bins lie the counters: a damaged heap's first chunk may
+		 * have run over them */
+		if (glibc_is_arena(&glibc->env, layout, addr, BAD_BINS_MAX) ||
+		    (glibc->row_fixed && glibc_has_bins(&glibc->env, layout, addr, 0)))
 			return layout;
 	}
 	return NULL;

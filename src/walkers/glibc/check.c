@@ -165,10 +165,11 @@ static void compare_top(const struct glibc *glibc, const struct glibc_arena *are
 	uint64_t head = arena->system_mem ? glibc_chunk_size(glibc->env.core, arena->top) : 0;
 
 	if (head != walked->bytes)
-		chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-counters",
-				    "%s: top has %llu bytes by its header, the walk found %llu",
-				    arena->name, (unsigned long long)head,
-				    (unsigned long long)walked->bytes);
+		chp_context_finding(
+			glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-counters",
+			"%s: top at 0x%llx has %llu bytes by its header, the walk found %llu",
+			arena->name, (unsigned long long)arena->top, (unsigned long long)head,
+			(unsigned long long)walked->bytes);
 }
 
 struct ch_error *glibc_check(void *state, const struct ch_heap_free *found)

@@ -33,21 +33,27 @@ bool glibc_is_heap_place(uint64_t addr)
 
 /*
  * The ring of arenas leads back, or on to heaps, or to something that is not
- * in the core. Only the main arena, in a module's data, is in no heap.
+ * in the core. Only the main arena, in a module's data, is in no heap. In a
+ * damaged process it may break behind another arena; that one's bins, whose
+ * place does not depend on addr, then show that the row is right.
  */
-static bool is_ring(const struct ch_heap_env *env, const struct glibc_layout *layout, uint64_t addr)
+static bool is_ring(const struct ch_heap_env *env, const struct glibc_layout *layout, uint64_t addr,
+		    bool damaged)
 {
+	bool fits = false;
 	uint64_t at = addr;
 	size_t i;
 
 	for (i = 0; i < RING_LOOKED_AT; i++) {
+		if (damaged && i > 0)
+			fits |= glibc_has_bins(env, layout, at, BAD_BINS_MAX);
 		if (!ch_core_read_u64(env->core, at + layout->next, &at))
 			return i > 0;
 		if (at == addr)
 			return true;
 		if (!glibc_is_heap_place(at) &&
 		    (at % 8 || !glibc_is_heap_place(addr) || !ch_sym_module_at(env->sym, at)))
-			return false;
+			return fits;
 	}
 	return true;
 }
@@ -68,11 +74,19 @@ static bool are_sane_counters(const struct ch_core *core, const struct glibc_lay
 bool glibc_is_arena(const struct ch_heap_env *env, const struct glibc_layout *layout, uint64_t addr,
 		    unsigned int bad_max)
 {
+	return addr <= UINT64_MAX - layout->state_bytes &&
+	       are_sane_counters(env->core, layout, addr) &&
+	       is_ring(env, layout, addr, bad_max > 0) &&
+	       glibc_has_bins(env, layout, addr, bad_max);
+}
+
+bool glibc_has_bins(const struct ch_heap_env *env, const struct glibc_layout *layout, uint64_t addr,
+		    unsigned int bad_max)
+{
 	uint8_t bins[BINS_COUNT * 16];
 	unsigned int i, bad = 0;
 
 	if (addr > UINT64_MAX - layout->state_bytes ||
-	    !are_sane_counters(env->core, layout, addr) || !is_ring(env, layout, addr) ||
 	    !ch_core_try_read(env->core, addr + layout->bins, bins, sizeof(bins)))
 		return false;
 	for (i = 0; i < BINS_COUNT && bad <= bad_max; i++)

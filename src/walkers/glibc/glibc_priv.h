@@ -218,6 +218,9 @@ void glibc_find_par(struct glibc *glibc, uint64_t main_arena);
  * bad_max of its bins being damaged. */
 bool glibc_is_arena(const struct ch_heap_env *env, const struct glibc_layout *layout, uint64_t addr,
 		    unsigned int bad_max);
+/** The same for its bins alone. */
+bool glibc_has_bins(const struct ch_heap_env *env, const struct glibc_layout *layout, uint64_t addr,
+		    unsigned int bad_max);
 /** Arenas but the main one lie just above an aligned heap_info. */
 bool glibc_is_heap_place(uint64_t addr);
 /** Whether a module is named as glibc's libc is. */
