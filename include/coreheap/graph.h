@@ -202,6 +202,60 @@ CH_PUBLIC uint32_t ch_chains_reaching_count(const struct ch_chains *chains);
 /** Why the search did not see everything ("depth", "time"), or NULL. Static. */
 CH_PUBLIC const char *ch_chains_cut(const struct ch_chains *chains);
 
+/* ---- What would go away with it ---------------------------------------------- */
+
+struct ch_retained;
+
+/** A node in the dominator tree. Bytes are usable bytes. */
+struct ch_retained_row {
+	/** CH_ID_NONE: all roots together. */
+	uint32_t id;
+	/** The node that every way from a root to this one leads through and that
+	 * is nearest to it; CH_ID_NONE: there is none but the roots. */
+	uint32_t dominator;
+	uint64_t self_bytes;
+	/** Of all that would be lost if this node were: itself included. */
+	uint64_t retained_bytes;
+	uint64_t retained_count;
+};
+
+/** All nodes of a type. */
+struct ch_retained_type {
+	/** As in struct ch_type_stat. */
+	uint32_t walker;
+	uint64_t type;
+	uint64_t count, self_bytes;
+	/** Each byte once: nodes dominated by another one of the type add nothing. */
+	uint64_t retained_bytes;
+};
+
+/**
+ * Dominators of all nodes that live roots reach (semi-NCA: Georgiadis and
+ * Tarjan, "Finding Dominators in Practice"). Errors: LIMIT, NOMEM, STOP.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_retained_make(struct ch_graph *graph,
+							  struct ch_retained **ret);
+CH_PUBLIC void ch_retained_destroy(struct ch_retained *retained);
+
+/** A node's row; id CH_ID_NONE: the roots'. False when no root reaches it. */
+CH_PUBLIC bool ch_retained_row(const struct ch_retained *retained, uint32_t id,
+			       struct ch_retained_row *ret);
+/**
+ * The nodes that retain most, of all, or of those that id dominates directly
+ * (CH_ID_NONE: that nothing but the roots dominates): by retained bytes
+ * descending, then by id. Returns how many were written; how many there are in
+ * *count_ret.
+ */
+CH_PUBLIC size_t ch_retained_top(const struct ch_retained *retained, struct ch_retained_row *rows,
+				 size_t max, uint64_t *count_ret);
+CH_PUBLIC size_t ch_retained_children(const struct ch_retained *retained, uint32_t id,
+				      struct ch_retained_row *rows, size_t max,
+				      uint64_t *count_ret);
+/** Types by retained bytes, descending. Computed once, borrowed. Errors: NOMEM, STOP. */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_retained_types(struct ch_retained *retained,
+							   const struct ch_retained_type **ret,
+							   size_t *count_ret);
+
 /** How a node is held. Each node is in the first class that fits. */
 enum ch_reach {
 	/** From a live root by pointers to first bytes only. */

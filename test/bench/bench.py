@@ -20,6 +20,7 @@ MIB = 1 << 20
 COMMANDS = [("open (info)", ["info"]), ("address", ["address"]), ("heap", ["heap"]),
             ("types", ["types"]), ("leaks, 1 thread", ["leaks", "--threads", "1"]),
             ("leaks, 2 threads", ["leaks", "--threads", "2"]),
+            ("retained", ["retained", "--limit", "20"]),
             ("roots of a type", ["roots", "--limit", "20", "CORE", "40-byte blocks"])]
 
 

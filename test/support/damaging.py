@@ -16,7 +16,7 @@ import time
 import fixture
 from tap import repo
 
-COMMANDS = ["info", "address", "heap", "types", "objects", "summary", "threads", "modules", "leaks"]
+COMMANDS = ["info", "address", "heap", "types", "objects", "summary", "threads", "modules", "leaks", "retained"]
 HEAP_COMMANDS = ["heap", "objects", "summary", "address", "leaks"]
 CUTS = 64
 HANG_SECONDS = 60

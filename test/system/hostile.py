@@ -191,7 +191,7 @@ CASES = [
     ("unwind data that jumps back for ever", lambda: unwind_data(b"\x2f\xfd\xff"), None),
     ("unwind data that jumps back on a condition", lambda: unwind_data(b"\x31\x28\xfc\xff"), None),
 ]
-COMMANDS = ["info", "modules", "threads", "address", "heap", "types", "objects", "summary", "leaks"]
+COMMANDS = ["info", "modules", "threads", "address", "heap", "types", "objects", "summary", "leaks", "retained"]
 
 
 # elfutils up to 0.192 loses the stack of an expression that takes too many steps (expr_eval).

@@ -11,7 +11,7 @@ from tap import Tap  # noqa: E402
 
 WORDS = ["hunter2-Quokka", "Bearer-eyJhbGciOi"]
 COMMANDS = [["info"], ["address"], ["address", "--regions"], ["heap"], ["types"], ["objects"], ["leaks"],
-            ["leaks", "--list"],
+            ["leaks", "--list"], ["retained"], ["retained", "--tree"],
             ["summary"], ["threads"], ["modules"]]
 FORMATS = [[], ["--json"], ["--plain"]]
 

@@ -266,6 +266,119 @@ START_TEST(chains_are_shortest_ways_from_all_roots)
 }
 END_TEST
 
+/* Blocks that roots reach when one block (or none: UINT32_MAX) is not there. */
+static void reach_without(const struct graphcase *gc, uint32_t gone, bool *reached)
+{
+	bool grown = true;
+	uint32_t i, k;
+
+	for (i = 0; i < gc->count; i++)
+		reached[i] = gc->roots[i] != GC_NONE && i != gone;
+	while (grown) {
+		grown = false;
+		for (i = 0; i < gc->count; i++)
+			for (k = 0; reached[i] && k < gc->count; k++)
+				if (gc->links[i][k] != GC_NONE && !reached[k] && k != gone)
+					reached[k] = grown = true;
+	}
+}
+
+static uint32_t check_dominators(uint64_t seed)
+{
+	bool all[GC_BLOCKS], less[GC_BLOCKS], dominates[GC_BLOCKS][GC_BLOCKS] = { { false } };
+	uint64_t bytes = 0, retained_bytes, retained_count;
+	struct ch_retained *retained;
+	struct ch_retained_row row;
+	struct graphcase gc;
+	uint32_t i, k, deep = 0, nearest;
+
+	gc_open(&gc, seed, 1);
+	ck_ch_ok(ch_retained_make(gc.graph, &retained));
+	reach_without(&gc, UINT32_MAX, all);
+	for (i = 0; i < gc.count; i++) {
+		reach_without(&gc, i, less);
+		for (k = 0; all[i] && k < gc.count; k++)
+			dominates[i][k] = all[k] && !less[k];
+		bytes += all[i] ? gc.size[i] : 0;
+	}
+	for (i = 0; i < gc.count; i++) {
+		ck_assert_int_eq(ch_retained_row(retained, gc.first_id + i, &row), all[i]);
+		if (!all[i])
+			continue;
+		for (retained_bytes = retained_count = 0, k = 0; k < gc.count; k++) {
+			retained_bytes += dominates[i][k] ? gc.size[k] : 0;
+			retained_count += dominates[i][k];
+		}
+		ck_assert_uint_eq(row.self_bytes, gc.size[i]);
+		ck_assert_uint_eq(row.retained_bytes, retained_bytes);
+		ck_assert_uint_eq(row.retained_count, retained_count);
+		/* Of all that dominate it, the one that all others dominate. */
+		for (nearest = UINT32_MAX, k = 0; k < gc.count; k++)
+			if (k != i && dominates[k][i] &&
+			    (nearest == UINT32_MAX || dominates[nearest][k]))
+				nearest = k;
+		ck_assert_uint_eq(row.dominator,
+				  nearest == UINT32_MAX ? CH_ID_NONE : gc.first_id + nearest);
+		deep += nearest != UINT32_MAX;
+	}
+	ck_assert(ch_retained_row(retained, CH_ID_NONE, &row));
+	ck_assert_uint_eq(row.retained_bytes, bytes);
+	ck_assert_uint_eq(row.self_bytes, 0);
+	ch_retained_destroy(retained);
+	gc_close(&gc);
+	return deep;
+}
+
+START_TEST(dominators_are_what_cutting_blocks_out_shows)
+{
+	uint32_t deep = 0;
+	uint64_t seed;
+
+	for (seed = 1; seed <= 2 * CASES; seed++)
+		deep += check_dominators(seed);
+	ck_assert_uint_gt(deep, CASES);
+}
+END_TEST
+
+/* By type each byte once: the naive way asks every dominator of every block. */
+START_TEST(types_retain_each_byte_once)
+{
+	const struct ch_retained_type *types;
+	struct ch_retained_row rows[GC_BLOCKS], row;
+	struct ch_retained *retained;
+	struct graphcase gc;
+	uint64_t seed, count, want;
+	size_t types_count, n, i, k;
+	uint32_t at;
+
+	for (seed = 1; seed <= 300; seed++) {
+		gc_open(&gc, seed, 1);
+		ck_ch_ok(ch_retained_make(gc.graph, &retained));
+		ck_ch_ok(ch_retained_types(retained, &types, &types_count));
+		n = ch_retained_top(retained, rows, GC_BLOCKS, &count);
+		ck_assert_uint_eq(n, count);
+		for (i = 0; i < types_count; i++) {
+			for (want = 0, k = 0; k < n; k++) {
+				/* Of the toy's blocks, those of one size are a type. */
+				if (CH_TYPE_ID_SIZE(rows[k].self_bytes) != types[i].type)
+					continue;
+				for (at = rows[k].dominator; at != CH_ID_NONE; at = row.dominator) {
+					ck_assert(ch_retained_row(retained, at, &row));
+					if (row.self_bytes == rows[k].self_bytes)
+						break;
+				}
+				want += at == CH_ID_NONE ? rows[k].retained_bytes : 0;
+			}
+			ck_assert_uint_eq(types[i].retained_bytes, want);
+		}
+		for (k = 1; k < n; k++)
+			ck_assert_uint_ge(rows[k - 1].retained_bytes, rows[k].retained_bytes);
+		ch_retained_destroy(retained);
+		gc_close(&gc);
+	}
+}
+END_TEST
+
 Suite *suite_graph(void)
 {
 	Suite *suite = suite_create("graph");
@@ -276,6 +389,8 @@ Suite *suite_graph(void)
 	tcase_add_test(tcase, edges_are_the_words_that_lead_to_blocks);
 	tcase_add_test(tcase, blocks_are_held_as_defined);
 	tcase_add_test(tcase, chains_are_shortest_ways_from_all_roots);
+	tcase_add_test(tcase, dominators_are_what_cutting_blocks_out_shows);
+	tcase_add_test(tcase, types_retain_each_byte_once);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -1,0 +1,331 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/retained.h"
+#include "graph/reverse.h"
+#include "util/context.h"
+
+/* Nodes between two looks at the rest of the world. */
+#define PACE 8192
+
+/* ---- Depth-first search ------------------------------------------------------ */
+
+struct pending {
+	uint64_t addr;
+	uint32_t id, parent;
+};
+
+struct search {
+	struct ch_retained *retained;
+	const struct ch_graph *graph;
+	/* By number. */
+	uint32_t *parent;
+	/* By id: a root points at it. */
+	uint64_t *rooted;
+	/* of struct pending */
+	struct ch_vec stack;
+};
+
+static bool push(struct search *search, uint32_t id, uint64_t addr, uint32_t parent)
+{
+	struct pending *slot;
+
+	if (search->stack.count == search->stack.capacity &&
+	    !ch_vec_reserve(&search->stack, search->stack.count + 1))
+		return false;
+	slot = CH_VEC_AT(&search->stack, struct pending, search->stack.count++);
+	*slot = (struct pending){ addr, id, parent };
+	return true;
+}
+
+static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_t n)
+{
+	struct search *search = arg;
+	uint32_t id;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		id = roots[i].target;
+		if (search->rooted[id / 64] >> (id % 64) & 1)
+			continue;
+		search->rooted[id / 64] |= 1ULL << (id % 64);
+		if (!push(search, id, ch_graph_addr(search->graph, id), CH_DOMINATOR_ROOT))
+			return &ch_enomem;
+	}
+	return NULL;
+}
+
+/* Put what a word leads to on the stack, if it was not reached yet. */
+CH_INLINE bool follow(struct search *search, uint64_t value, uint32_t parent)
+{
+	const struct ch_graph *graph = search->graph;
+	const struct ch_index_span *span;
+	uint64_t start;
+	uint32_t id;
+
+	if (!chp_may_point(graph, value))
+		return true;
+	span = chp_index_span(graph, value);
+	if (!span)
+		return true;
+	id = chp_index_node(graph, span, value, &start);
+	if (id == CH_ID_NONE || search->retained->number[id])
+		return true;
+	return push(search, id, start, parent);
+}
+
+/* The words of a node, last to first, so that the first edge is taken first. */
+CH_INLINE bool expand(struct search *search, const struct pending *node, uint32_t number)
+{
+	const struct ch_graph *graph = search->graph;
+	const struct ch_index_span *span = chp_index_span(graph, node->addr);
+	const uint8_t *bytes, *p;
+	uint64_t size, at, value;
+
+	if (!span)
+		return true;
+	size = chp_index_size(graph, span, node->id, node->addr);
+	if (node->addr + size <= span->bytes_end) {
+		bytes = span->bytes + (node->addr - span->start);
+		for (p = bytes + (size & ~7ULL); p > bytes;) {
+			p -= 8;
+			if (!follow(search, ch_get64(p), number))
+				return false;
+		}
+		return true;
+	}
+	for (at = node->addr; at + 8 <= node->addr + size; at += 8) {
+		if (!ch_core_read_u64(graph->core, at, &value)) {
+			at = ch_align_up(
+				     ch_core_next_present(graph->core, at + 1, node->addr + size),
+				     8) -
+			     8;
+			continue;
+		}
+		if (!follow(search, value, number))
+			return false;
+	}
+	return true;
+}
+
+CH_RANKING static struct ch_error *number_nodes(struct search *search)
+{
+	struct ch_retained *retained = search->retained;
+	struct ch_error *err;
+	struct pending node;
+	uint32_t number;
+
+	while (search->stack.count) {
+		node = *CH_VEC_AT(&search->stack, struct pending, --search->stack.count);
+		if (retained->number[node.id])
+			continue;
+		number = ++retained->count;
+		retained->number[node.id] = number;
+		retained->ids[number] = node.id;
+		search->parent[number] = node.parent;
+		if (!expand(search, &node, number))
+			return &ch_enomem;
+		if (number % PACE == 0) {
+			chp_context_progress(search->graph->ctx, "numbering blocks", number,
+					     search->graph->nodes_count);
+			err = chp_context_check(search->graph->ctx);
+			if (err)
+				return err;
+		}
+	}
+	return NULL;
+}
+
+/* ---- Semi-NCA ---------------------------------------------------------------- */
+
+struct nca {
+	const struct ch_retained *retained;
+	/* By number: next of a compressed path, least semidominator on it. */
+	uint32_t *ancestor, *label, *semi;
+	/* of uint32_t: a path being compressed */
+	struct ch_vec path;
+};
+
+/* The least semidominator on the path from v up to what is linked: v itself if it
+ * is not, as everything from last on is. */
+CH_INLINE bool eval(struct nca *nca, uint32_t v, uint32_t last, uint32_t *ret)
+{
+	uint32_t *slot, at, up, i;
+
+	if (v < last) {
+		*ret = v;
+		return true;
+	}
+	nca->path.count = 0;
+	for (at = v; nca->ancestor[at] >= last; at = nca->ancestor[at]) {
+		slot = ch_vec_push(&nca->path);
+		if (!slot)
+			return false;
+		*slot = at;
+	}
+	for (i = (uint32_t)nca->path.count; i > 0; i--) {
+		at = *CH_VEC_AT(&nca->path, uint32_t, i - 1);
+		up = nca->ancestor[at];
+		if (nca->label[up] < nca->label[at])
+			nca->label[at] = nca->label[up];
+		nca->ancestor[at] = nca->ancestor[up];
+	}
+	*ret = nca->label[v];
+	return true;
+}
+
+static struct ch_error *find_semi(struct nca *nca, const struct search *search,
+				  const struct ch_reverse *reverse)
+{
+	const struct ch_retained *retained = nca->retained;
+	uint32_t w, id, k, v, semi, best;
+	struct ch_error *err;
+
+	for (w = retained->count; w > 0; w--) {
+		id = retained->ids[w];
+		best = search->rooted[id / 64] >> (id % 64) & 1 ? CH_DOMINATOR_ROOT
+								: search->parent[w];
+		for (k = reverse->start[id]; best && k < reverse->start[id + 1]; k++) {
+			v = retained->number[reverse->sources[k]];
+			/* No root reaches it. */
+			if (!v)
+				continue;
+			if (!eval(nca, v, w + 1, &semi))
+				return &ch_enomem;
+			if (semi < best)
+				best = semi;
+		}
+		nca->semi[w] = nca->label[w] = best;
+		if (w % PACE == 0) {
+			chp_context_progress(search->graph->ctx, "finding dominators",
+					     retained->count - w, retained->count);
+			err = chp_context_check(search->graph->ctx);
+			if (err)
+				return err;
+		}
+	}
+	return NULL;
+}
+
+static struct ch_error *find_dominators(struct search *search, const struct ch_reverse *reverse)
+{
+	struct ch_retained *retained = search->retained;
+	size_t bytes = (retained->count + 1ULL) * sizeof(uint32_t);
+	struct nca nca = { .retained = retained, .path = CH_VEC(uint32_t) };
+	struct ch_error *err = &ch_enomem;
+	uint32_t w, at;
+
+	nca.ancestor = malloc(bytes);
+	nca.label = calloc(1, bytes);
+	nca.semi = calloc(1, bytes);
+	retained->idom = malloc(bytes);
+	if (nca.ancestor && nca.label && nca.semi && retained->idom) {
+		memcpy(nca.ancestor, search->parent, bytes);
+		err = find_semi(&nca, search, reverse);
+	}
+	for (w = 1; !err && w <= retained->count; w++) {
+		for (at = search->parent[w]; at > nca.semi[w];)
+			at = retained->idom[at];
+		retained->idom[w] = at;
+	}
+	if (!err)
+		retained->idom[CH_DOMINATOR_ROOT] = CH_DOMINATOR_ROOT;
+	free(nca.ancestor);
+	free(nca.label);
+	free(nca.semi);
+	ch_vec_deinit(&nca.path);
+	return err;
+}
+
+/* ---- Sums -------------------------------------------------------------------- */
+
+static struct ch_error *sum_up(struct ch_retained *retained)
+{
+	size_t count = retained->count + 1ULL;
+	uint32_t w, up;
+
+	retained->bytes = calloc(count, sizeof(uint64_t));
+	retained->counts = calloc(count, sizeof(uint32_t));
+	retained->child = calloc(count, sizeof(uint32_t));
+	retained->next = calloc(count, sizeof(uint32_t));
+	if (!retained->bytes || !retained->counts || !retained->child || !retained->next)
+		return &ch_enomem;
+	/* A dominator's number is below those of all that it dominates. */
+	for (w = retained->count; w > 0; w--) {
+		retained->bytes[w] += ch_graph_size_bytes(retained->graph, retained->ids[w]);
+		retained->counts[w]++;
+		up = retained->idom[w];
+		retained->bytes[up] += retained->bytes[w];
+		retained->counts[up] += retained->counts[w];
+		retained->next[w] = retained->child[up];
+		retained->child[up] = w;
+	}
+	return NULL;
+}
+
+static struct ch_error *build(struct search *search)
+{
+	struct ch_retained *retained = search->retained;
+	const struct ch_graph *graph = search->graph;
+	size_t ids = graph->objects_count + 1ULL;
+	struct ch_reverse reverse;
+	struct ch_error *err;
+
+	retained->number = calloc(ids, sizeof(uint32_t));
+	retained->ids = malloc((graph->nodes_count + 1ULL) * sizeof(uint32_t));
+	search->parent = calloc(graph->nodes_count + 1ULL, sizeof(uint32_t));
+	search->rooted = calloc(ids / 64 + 1, sizeof(uint64_t));
+	if (!retained->number || !retained->ids || !search->parent || !search->rooted)
+		return &ch_enomem;
+	retained->ids[CH_DOMINATOR_ROOT] = CH_ID_NONE;
+	err = ch_graph_visit_roots(graph, CH_ROOTS_LIVE, take_roots, search);
+	if (!err)
+		err = number_nodes(search);
+	ch_vec_deinit(&search->stack);
+	if (err)
+		return err;
+	err = chp_reverse_init(graph, false, &reverse);
+	if (err)
+		return err;
+	err = find_dominators(search, &reverse);
+	chp_reverse_deinit(&reverse);
+	return err ? err : sum_up(retained);
+}
+
+struct ch_error *ch_retained_make(struct ch_graph *graph, struct ch_retained **ret)
+{
+	struct ch_retained *retained = calloc(1, sizeof(*retained));
+	struct search search = { .graph = graph, .stack = CH_VEC(struct pending) };
+	struct ch_error *err;
+
+	if (!retained)
+		return &ch_enomem;
+	retained->graph = graph;
+	retained->types = CH_VEC(struct ch_retained_type);
+	search.retained = retained;
+	err = build(&search);
+	free(search.parent);
+	free(search.rooted);
+	ch_vec_deinit(&search.stack);
+	if (err) {
+		ch_retained_destroy(retained);
+		return err;
+	}
+	*ret = retained;
+	return NULL;
+}
+
+void ch_retained_destroy(struct ch_retained *retained)
+{
+	if (!retained)
+		return;
+	free(retained->number);
+	free(retained->ids);
+	free(retained->idom);
+	free(retained->child);
+	free(retained->next);
+	free(retained->bytes);
+	free(retained->counts);
+	ch_vec_deinit(&retained->types);
+	free(retained);
+}

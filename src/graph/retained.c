@@ -1,0 +1,308 @@
+#include "graph/retained.h"
+
+#include <stdlib.h>
+
+#include "util/hash.h"
+
+/* Types that are told apart. */
+#define TYPES_MAX (1U << 20)
+
+/* ---- Rows -------------------------------------------------------------------- */
+
+static struct ch_retained_row row_of(const struct ch_retained *retained, uint32_t number)
+{
+	uint64_t below = 0;
+	uint32_t child;
+
+	for (child = retained->child[number]; child; child = retained->next[child])
+		below += retained->bytes[child];
+	return (struct ch_retained_row){
+		.id = retained->ids[number],
+		.dominator = retained->ids[number ? retained->idom[number] : CH_DOMINATOR_ROOT],
+		.self_bytes = retained->bytes[number] - below,
+		.retained_bytes = retained->bytes[number],
+		.retained_count = retained->counts[number],
+	};
+}
+
+bool ch_retained_row(const struct ch_retained *retained, uint32_t id, struct ch_retained_row *ret)
+{
+	uint32_t number = id == CH_ID_NONE ? CH_DOMINATOR_ROOT : retained->number[id];
+
+	if (id != CH_ID_NONE && !number)
+		return false;
+	*ret = row_of(retained, number);
+	return true;
+}
+
+/* A heap of numbers, the one that retains least on top. */
+struct best {
+	const struct ch_retained *retained;
+	uint32_t *numbers;
+	size_t count, max;
+};
+
+/* Whether a belongs before b. */
+static bool is_before(const struct ch_retained *retained, uint32_t a, uint32_t b)
+{
+	if (retained->bytes[a] != retained->bytes[b])
+		return retained->bytes[a] > retained->bytes[b];
+	return retained->ids[a] < retained->ids[b];
+}
+
+static void sink(struct best *best, size_t at)
+{
+	uint32_t *numbers = best->numbers, swap;
+	size_t child;
+
+	while ((child = 2 * at + 1) < best->count) {
+		if (child + 1 < best->count &&
+		    is_before(best->retained, numbers[child], numbers[child + 1]))
+			child++;
+		if (!is_before(best->retained, numbers[at], numbers[child]))
+			return;
+		swap = numbers[at];
+		numbers[at] = numbers[child];
+		numbers[child] = swap;
+		at = child;
+	}
+}
+
+static void offer(struct best *best, uint32_t number)
+{
+	size_t i;
+
+	if (best->count < best->max) {
+		best->numbers[best->count++] = number;
+		if (best->count == best->max)
+			for (i = best->count / 2; i > 0; i--)
+				sink(best, i - 1);
+	} else if (best->max && is_before(best->retained, number, best->numbers[0])) {
+		best->numbers[0] = number;
+		sink(best, 0);
+	}
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct ch_retained_row *x = a, *y = b;
+
+	if (x->retained_bytes != y->retained_bytes)
+		return x->retained_bytes > y->retained_bytes ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static size_t take_best(struct best *best, struct ch_retained_row *rows)
+{
+	size_t i;
+
+	for (i = 0; i < best->count; i++)
+		rows[i] = row_of(best->retained, best->numbers[i]);
+	qsort(rows, best->count, sizeof(*rows), compare_rows);
+	free(best->numbers);
+	return best->count;
+}
+
+size_t ch_retained_top(const struct ch_retained *retained, struct ch_retained_row *rows, size_t max,
+		       uint64_t *count_ret)
+{
+	struct best best = { .retained = retained, .max = max };
+	uint32_t w;
+
+	*count_ret = retained->count;
+	best.numbers = calloc(max + 1, sizeof(uint32_t));
+	if (!best.numbers)
+		return 0;
+	for (w = 1; w <= retained->count; w++)
+		offer(&best, w);
+	return take_best(&best, rows);
+}
+
+size_t ch_retained_children(const struct ch_retained *retained, uint32_t id,
+			    struct ch_retained_row *rows, size_t max, uint64_t *count_ret)
+{
+	struct best best = { .retained = retained, .max = max };
+	uint32_t w = id == CH_ID_NONE ? CH_DOMINATOR_ROOT : retained->number[id];
+
+	*count_ret = 0;
+	best.numbers = calloc(max + 1, sizeof(uint32_t));
+	if (!best.numbers || (!w && id != CH_ID_NONE)) {
+		free(best.numbers);
+		return 0;
+	}
+	for (w = retained->child[w]; w; w = retained->next[w]) {
+		++*count_ret;
+		offer(&best, w);
+	}
+	return take_best(&best, rows);
+}
+
+/* ---- Types ------------------------------------------------------------------- */
+
+struct typing {
+	struct ch_retained *retained;
+	/* By number: index of its type. */
+	uint32_t *types;
+	uint32_t next_id;
+	/* Hash table of indexes + 1. */
+	uint32_t *slots;
+	uint32_t slots_mask;
+};
+
+static struct ch_error *grow_slots(struct typing *typing)
+{
+	uint32_t size = typing->slots ? (typing->slots_mask + 1) * 2 : 1024, slot;
+	uint32_t *slots = calloc(size, sizeof(*slots));
+	const struct ch_vec *types = &typing->retained->types;
+	size_t i;
+
+	if (!slots)
+		return &ch_enomem;
+	for (i = 0; i < types->count; i++) {
+		slot = (uint32_t)ch_hash_number(
+			       CH_HASH_START, CH_VEC_AT(types, struct ch_retained_type, i)->type) &
+		       (size - 1);
+		while (slots[slot])
+			slot = (slot + 1) & (size - 1);
+		slots[slot] = (uint32_t)i + 1;
+	}
+	free(typing->slots);
+	typing->slots = slots;
+	typing->slots_mask = size - 1;
+	return NULL;
+}
+
+/* Index of a type; made if there is none. */
+static struct ch_error *type_index(struct typing *typing, uint32_t walker, uint64_t type,
+				   uint32_t *ret)
+{
+	struct ch_vec *types = &typing->retained->types;
+	struct ch_retained_type *entry;
+	struct ch_error *err;
+	uint32_t slot;
+
+	if (types->count >= TYPES_MAX)
+		type = CH_TYPE_ID_OTHER;
+	if (2 * types->count >= typing->slots_mask) {
+		err = grow_slots(typing);
+		if (err)
+			return err;
+	}
+	slot = (uint32_t)ch_hash_number(CH_HASH_START, type) & typing->slots_mask;
+	for (; typing->slots[slot]; slot = (slot + 1) & typing->slots_mask) {
+		entry = CH_VEC_AT(types, struct ch_retained_type, typing->slots[slot] - 1);
+		if (entry->type == type && entry->walker == walker) {
+			*ret = typing->slots[slot] - 1;
+			return NULL;
+		}
+	}
+	entry = ch_vec_push(types);
+	if (!entry)
+		return &ch_enomem;
+	entry->walker = walker;
+	entry->type = type;
+	typing->slots[slot] = (uint32_t)types->count;
+	*ret = (uint32_t)types->count - 1;
+	return NULL;
+}
+
+static struct ch_error *take_objects(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct typing *typing = arg;
+	const struct ch_graph *graph = typing->retained->graph;
+	struct ch_retained_type *entry;
+	const struct ch_heap *heaps;
+	const struct ch_span *spans;
+	struct ch_error *err = NULL;
+	uint32_t id, number;
+	size_t count, i;
+
+	spans = ch_heaps_spans(graph->heaps, &count);
+	heaps = ch_heaps_list(graph->heaps, &count);
+	for (i = 0; !err && i < n; i++) {
+		id = typing->next_id++;
+		if (graph->gaps)
+			id = ch_graph_node_at(graph, objects[i].addr);
+		if (id >= graph->objects_count)
+			continue;
+		number = typing->retained->number[id];
+		if (!number)
+			continue;
+		err = type_index(typing, heaps[spans[objects[i].span].heap].walker,
+				 ch_object_type_id(&objects[i]), &typing->types[number]);
+		if (err)
+			break;
+		entry = CH_VEC_AT(&typing->retained->types, struct ch_retained_type,
+				  typing->types[number]);
+		entry->count++;
+		entry->self_bytes += objects[i].size_bytes;
+	}
+	return err;
+}
+
+/* Down and up the dominator tree: an object adds what it retains to its type
+ * unless one above it, of its type, has. */
+static struct ch_error *sum_types(struct typing *typing)
+{
+	struct ch_retained *retained = typing->retained;
+	uint32_t *open = calloc(retained->types.count + 1, sizeof(*open));
+	struct ch_retained_type *types = retained->types.items;
+	uint32_t w = retained->child[CH_DOMINATOR_ROOT];
+
+	if (!open)
+		return &ch_enomem;
+	while (w) {
+		if (!open[typing->types[w]]++)
+			types[typing->types[w]].retained_bytes += retained->bytes[w];
+		if (retained->child[w]) {
+			w = retained->child[w];
+			continue;
+		}
+		open[typing->types[w]]--;
+		while (w && !retained->next[w]) {
+			w = retained->idom[w];
+			if (w)
+				open[typing->types[w]]--;
+		}
+		w = w ? retained->next[w] : CH_DOMINATOR_ROOT;
+	}
+	free(open);
+	return NULL;
+}
+
+static int compare_types(const void *a, const void *b)
+{
+	const struct ch_retained_type *x = a, *y = b;
+
+	if (x->retained_bytes != y->retained_bytes)
+		return x->retained_bytes > y->retained_bytes ? -1 : 1;
+	if (x->walker != y->walker)
+		return x->walker < y->walker ? -1 : 1;
+	return x->type < y->type ? -1 : x->type > y->type;
+}
+
+struct ch_error *ch_retained_types(struct ch_retained *retained,
+				   const struct ch_retained_type **ret, size_t *count_ret)
+{
+	struct typing typing = { .retained = retained };
+	struct ch_error *err = NULL;
+
+	if (!retained->typed) {
+		retained->types.count = 0;
+		typing.types = calloc(retained->count + 1ULL, sizeof(uint32_t));
+		err = typing.types ? ch_heaps_walk(retained->graph->heaps, 0, UINT64_MAX,
+						   take_objects, &typing)
+				   : &ch_enomem;
+		if (!err)
+			err = sum_types(&typing);
+		free(typing.types);
+		free(typing.slots);
+		if (err)
+			return err;
+		ch_vec_sort(&retained->types, compare_types);
+		retained->typed = true;
+	}
+	*ret = retained->types.items;
+	*count_ret = retained->types.count;
+	return NULL;
+}

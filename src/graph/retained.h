@@ -1,0 +1,30 @@
+/*
+ * retained.h - the dominator tree, made by dominators.c, told by retained.c.
+ */
+#ifndef COREHEAP_GRAPH_RETAINED_H
+#define COREHEAP_GRAPH_RETAINED_H
+
+#include "graph/graph_priv.h"
+
+/** The virtual root's number; nodes have 1 .. count in the order of a depth-first
+ * search. */
+#define CH_DOMINATOR_ROOT 0
+
+struct ch_retained {
+	struct ch_graph *graph;
+	/** Nodes that live roots reach. */
+	uint32_t count;
+	/** By id: its number, CH_DOMINATOR_ROOT if it is not reached. */
+	uint32_t *number;
+	/** By number: id, immediate dominator. */
+	uint32_t *ids, *idom;
+	/** By number, the dominator tree: first child, next one of its parent. */
+	uint32_t *child, *next;
+	uint64_t *bytes;
+	uint32_t *counts;
+	/** of struct ch_retained_type */
+	struct ch_vec types;
+	bool typed;
+};
+
+#endif /* COREHEAP_GRAPH_RETAINED_H */
