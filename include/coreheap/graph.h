@@ -256,6 +256,54 @@ CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_retained_types(struct ch_retained *r
 							   const struct ch_retained_type **ret,
 							   size_t *count_ret);
 
+/* ---- What points at it ------------------------------------------------------- */
+
+enum ch_ref_kind {
+	/** A word of a used block; of one that was given back: stale; of what an
+	 * allocator keeps for itself. */
+	CH_REF_OBJECT,
+	CH_REF_FREE,
+	CH_REF_ALLOCATOR,
+	/** As the roots. */
+	CH_REF_REGISTER,
+	CH_REF_STACK,
+	CH_REF_TLS,
+	CH_REF_DATA,
+	CH_REF_MEMORY,
+	/** On a stack below its pointer, or on one that an ended thread left: stale. */
+	CH_REF_DEAD_STACK,
+	/** Memory that nobody can write to. */
+	CH_REF_CONSTANT,
+	/** Eight bytes of code, at any address: an immediate, perhaps. */
+	CH_REF_CODE,
+};
+#define CH_REF_KINDS (CH_REF_CODE + 1)
+
+struct ch_ref {
+	enum ch_ref_kind kind;
+	/** Where the word lies (0 for a register), and what it holds. */
+	uint64_t addr, value;
+	/** For OBJECT, FREE and ALLOCATOR the block it lies in, if there is one. */
+	bool has_owner;
+	struct ch_object owner;
+	/** For what ch_root_describe() can name; kind LEFTOVER is for DEAD_STACK. */
+	bool has_root;
+	struct ch_root root;
+};
+
+typedef struct ch_error *(*ch_refs_fn)(void *arg, const struct ch_ref *ref);
+
+/**
+ * Every register and every aligned word of all memory in the core that holds an
+ * address of [start, end); with code also unaligned words of executable memory.
+ * Registers first, then by address. Errors: STOP, NOMEM, whatever fn returned.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_graph_refs(struct ch_graph *graph, uint64_t start,
+						       uint64_t end, bool code, ch_refs_fn fn,
+						       void *arg);
+/** "object", "free", "allocator", "register", "stack" ... Static. */
+CH_PUBLIC const char *ch_ref_kind_name(enum ch_ref_kind kind);
+
 /** How a node is held. Each node is in the first class that fits. */
 enum ch_reach {
 	/** From a live root by pointers to first bytes only. */

@@ -28,7 +28,7 @@ def commands():
 
 def arguments(command):
     """What a command needs after CORE."""
-    return {"whatis": ["0x10000"], "roots": ["136-byte blocks"]}.get(command, [])
+    return {"whatis": ["0x10000"], "roots": ["136-byte blocks"], "refs": ["0x10000"]}.get(command, [])
 
 
 def one_line(text):

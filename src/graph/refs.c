@@ -1,0 +1,229 @@
+#include "graph/graph_priv.h"
+
+#include "util/cleanup.h"
+#include "util/context.h"
+
+/* Words looked at together before any is looked at alone. */
+#define GROUP 32
+
+/* Bytes between two looks at the rest of the world. */
+#define PACE (16ULL << 20)
+
+struct finder {
+	struct ch_graph *graph;
+	uint64_t start, bytes;
+	ch_refs_fn fn;
+	void *arg;
+	/* Where the scan is. */
+	const struct ch_region *region;
+	uint64_t done, total;
+};
+
+static enum ch_ref_kind kind_of_root(enum ch_root_kind kind)
+{
+	static const enum ch_ref_kind kinds[] = {
+		[CH_ROOT_REGISTER] = CH_REF_REGISTER, [CH_ROOT_STACK] = CH_REF_STACK,
+		[CH_ROOT_TLS] = CH_REF_TLS,           [CH_ROOT_DATA] = CH_REF_DATA,
+		[CH_ROOT_MEMORY] = CH_REF_MEMORY,     [CH_ROOT_LEFTOVER] = CH_REF_DEAD_STACK,
+	};
+
+	return kinds[kind];
+}
+
+/* The range of roots that holds addr; UINT32_MAX if none does. */
+static uint32_t range_at(const struct ch_graph *graph, uint64_t addr)
+{
+	const struct ch_root_range *ranges = graph->ranges.items;
+	uint32_t low = 0, high = (uint32_t)graph->ranges.count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (ranges[mid].end <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < graph->ranges.count && addr >= ranges[low].start ? low : UINT32_MAX;
+}
+
+static bool is_heap(enum ch_usage usage)
+{
+	return usage == CH_USAGE_HEAP || usage == CH_USAGE_ARENA || usage == CH_USAGE_MMAP_CHUNK ||
+	       usage == CH_USAGE_MANAGED_HEAP;
+}
+
+static void describe_owner(const struct finder *finder, struct ch_ref *ref)
+{
+	ref->kind = CH_REF_ALLOCATOR;
+	ref->has_owner = ch_heaps_object_at(finder->graph->heaps, ref->addr, &ref->owner);
+	if (!ref->has_owner)
+		return;
+	if (ref->owner.state == CH_OBJECT_FREE)
+		ref->kind = CH_REF_FREE;
+	/* The header of a chunk is the allocator's. */
+	else if (ref->owner.state == CH_OBJECT_USED && !(ref->owner.flags & CH_OBJECT_ALLOCATOR) &&
+		 ref->addr >= ref->owner.addr)
+		ref->kind = CH_REF_OBJECT;
+}
+
+static struct ch_error *found(struct finder *finder, uint64_t addr, uint64_t value, bool code)
+{
+	struct ch_ref ref = { .addr = addr, .value = value };
+	const struct ch_root_range *range;
+	uint32_t index;
+
+	if (code) {
+		ref.kind = CH_REF_CODE;
+		return finder->fn(finder->arg, &ref);
+	}
+	if (is_heap(finder->region->usage)) {
+		describe_owner(finder, &ref);
+		return finder->fn(finder->arg, &ref);
+	}
+	index = range_at(finder->graph, addr);
+	if (index != UINT32_MAX) {
+		range = CH_VEC_AT(&finder->graph->ranges, struct ch_root_range, index);
+		ref.has_root = true;
+		ref.kind = kind_of_root(range->kind);
+		ref.root = (struct ch_root){ .kind = range->kind,
+					     .addr = addr,
+					     .value = value,
+					     .target = CH_ID_NONE,
+					     .thread = range->thread,
+					     .range = index };
+	} else if (finder->region->usage == CH_USAGE_STACK) {
+		ref.kind = CH_REF_DEAD_STACK;
+	} else {
+		/* What is writable is a range of roots, but for allocators' own data. */
+		ref.kind = finder->region->prot & CH_SEGMENT_WRITE ? CH_REF_ALLOCATOR
+								   : CH_REF_CONSTANT;
+	}
+	return finder->fn(finder->arg, &ref);
+}
+
+/* Aligned words of len bytes at addr. */
+static struct ch_error *scan_words(struct finder *finder, uint64_t addr, const uint8_t *bytes,
+				   uint64_t len)
+{
+	uint64_t start = finder->start, size = finder->bytes, any, i, k;
+	struct ch_error *err = NULL;
+
+	for (i = 0; !err && i + 8 <= len;) {
+		if (i + 8 * GROUP <= len) {
+			for (any = 0, k = 0; k < GROUP; k++)
+				any |= ch_get64(bytes + i + 8 * k) - start < size;
+			if (!any) {
+				i += 8 * GROUP;
+				continue;
+			}
+		}
+		for (k = 0; !err && k < GROUP && i + 8 <= len; k++, i += 8)
+			if (ch_get64(bytes + i) - start < size)
+				err = found(finder, addr + i, ch_get64(bytes + i), false);
+	}
+	return err;
+}
+
+/* Words of code, which lie anywhere. */
+static struct ch_error *scan_code(struct finder *finder, uint64_t addr, const uint8_t *bytes,
+				  uint64_t len)
+{
+	struct ch_error *err = NULL;
+	uint64_t i;
+
+	for (i = 0; !err && i + 8 <= len; i++)
+		if (ch_get64(bytes + i) - finder->start < finder->bytes)
+			err = found(finder, addr + i, ch_get64(bytes + i), true);
+	return err;
+}
+
+static struct ch_error *scan_region(struct finder *finder, bool code)
+{
+	const struct ch_core *core = finder->graph->core;
+	uint64_t at = finder->region->start, end = finder->region->end, n;
+	struct ch_error *err = NULL;
+	const uint8_t *bytes;
+	size_t len;
+
+	while (!err && (at = ch_core_next_present(core, at, end)) < end) {
+		if (!code)
+			at = ch_align_up(at, 8);
+		bytes = at < end ? ch_core_span(core, at, &len) : NULL;
+		if (!bytes) {
+			at += 8;
+			continue;
+		}
+		n = ch_min(ch_min(len, end - at), PACE);
+		err = code ? scan_code(finder, at, bytes, n) : scan_words(finder, at, bytes, n);
+		/* Words over the end of a piece of code are looked at from the next one. */
+		at += code && n > 7 && n == PACE ? n - 7 : n;
+		finder->done += n;
+		chp_context_progress(finder->graph->ctx, "looking for pointers", finder->done,
+				     finder->total);
+		if (!err)
+			err = chp_context_check(finder->graph->ctx);
+	}
+	return err;
+}
+
+static struct ch_error *visit_registers(struct finder *finder)
+{
+	const struct ch_thread *threads;
+	struct ch_error *err = NULL;
+	struct ch_ref ref;
+	size_t count, i;
+	uint32_t k;
+
+	threads = ch_core_threads(finder->graph->core, &count);
+	for (i = 0; i < count; i++) {
+		for (k = 0; !err && k < threads[i].regs_count; k++) {
+			if (threads[i].regs[k] - finder->start >= finder->bytes)
+				continue;
+			ref = (struct ch_ref){ .kind = CH_REF_REGISTER,
+					       .value = threads[i].regs[k],
+					       .has_root = true };
+			ref.root = (struct ch_root){ .kind = CH_ROOT_REGISTER,
+						     .value = threads[i].regs[k],
+						     .target = CH_ID_NONE,
+						     .thread = (uint32_t)i,
+						     .reg = k,
+						     .range = UINT32_MAX };
+			err = finder->fn(finder->arg, &ref);
+		}
+	}
+	return err;
+}
+
+struct ch_error *ch_graph_refs(struct ch_graph *graph, uint64_t start, uint64_t end, bool code,
+			       ch_refs_fn fn, void *arg)
+{
+	struct finder finder = {
+		.graph = graph, .start = start, .bytes = end - start, .fn = fn, .arg = arg
+	};
+	const struct ch_region *regions;
+	struct ch_error *err;
+	size_t count, i;
+
+	finder.total = ch_core_stats(graph->core)->present_bytes;
+	regions = ch_map_regions(graph->map, &count);
+	err = visit_registers(&finder);
+	for (i = 0; !err && i < count; i++) {
+		finder.region = &regions[i];
+		if (regions[i].state != CH_STATE_COMMIT)
+			continue;
+		if (!(regions[i].prot & CH_SEGMENT_EXEC) || regions[i].prot == CH_PROT_UNKNOWN)
+			err = scan_region(&finder, false);
+		else if (code)
+			err = scan_region(&finder, true);
+	}
+	return err;
+}
+
+const char *ch_ref_kind_name(enum ch_ref_kind kind)
+{
+	static const char *const names[] = { "object",     "free",     "allocator", "register",
+					     "stack",      "tls",      "data",      "memory",
+					     "dead stack", "constant", "code" };
+
+	return (size_t)kind < CH_COUNT_OF(names) ? names[kind] : "unknown";
+}

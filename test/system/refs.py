@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""refs finds every aligned word of the core that points at a block: the same words as a
+plain search over the file's program headers, and says what they lie in."""
+import os
+import struct
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import fixture  # noqa: E402
+from tap import Tap  # noqa: E402
+
+NAME = "bookworm-small-abort"
+KINDS = {"tls-only": "tls", "stack-only": "stack", "from-anon-mmap": "memory",
+         "interior-only": "data", "leakC-tail": "object", "cyc": "object"}
+PF_X = 1
+
+
+def segments(path):
+    """[(address, bytes)] of the PT_LOADs that are not code."""
+    with open(path, "rb") as file:
+        data = file.read()
+    phoff, = struct.unpack_from("<Q", data, 32)
+    phnum, = struct.unpack_from("<H", data, 56)
+    found = []
+    for i in range(phnum):
+        kind, flags, off, addr, _, filesz, _, _ = struct.unpack_from("<IIQQQQQQ", data,
+                                                                     phoff + 56 * i)
+        if kind == 1 and filesz and not flags & PF_X:
+            found.append((addr, data[off:off + filesz]))
+    return found
+
+
+def plain_search(loads, start, end):
+    found = set()
+    for addr, data in loads:
+        words = struct.unpack("<%dQ" % (len(data) // 8), data[:len(data) // 8 * 8])
+        found.update(addr + 8 * i for i, word in enumerate(words) if start <= word < end)
+    return found
+
+
+def main():
+    tap = Tap()
+    core = fixture.unpack(NAME)
+    loads = segments(core)
+    with open(fixture.unpack(NAME, "truth"), encoding="utf-8") as file:
+        rows = [line.split() for line in file if line.startswith("BLOCK")]
+    for label, want in KINDS.items():
+        row = next(r for r in rows if r[1] == label)
+        start, size = int(row[2], 16), int(row[4])
+        refs = fixture.records("refs", "--jsonl", core, "0x%x" % (start + size // 2))
+        live = [r["kind"] for r in refs[:-1] if r["kind"] not in ("free", "dead stack",
+                                                                  "allocator")]
+        tap.equal(set(live), {want}, "%s: what holds it is its only reference but stale ones" %
+                  label)
+        memory = {int(r["addr"], 16) for r in refs[:-1] if r["addr"]}
+        tap.same_set(memory, plain_search(loads, start, start + size),
+                     "%s: the words that a plain search finds" % label)
+        tap.equal(refs[-1]["matched_count"], len(refs) - 1, "%s: the closing record" % label)
+        exact = fixture.records("refs", "--exact", "--jsonl", core, "0x%x" % start)
+        tap.same_set({int(r["addr"], 16) for r in exact[:-1] if r["addr"]},
+                     plain_search(loads, start, start + 1), "%s: --exact" % label)
+    for row in rows[::60]:
+        start, size = int(row[2], 16), int(row[4])
+        refs = fixture.records("refs", "--jsonl", core, row[2])[:-1]
+        tap.same_set({int(r["addr"], 16) for r in refs if r["addr"]},
+                     plain_search(loads, start, start + size), "%s at %s" % (row[1], row[2]))
+    sys.exit(tap.done())
+
+
+main()
