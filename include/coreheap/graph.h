@@ -293,6 +293,9 @@ struct ch_ref {
 
 typedef struct ch_error *(*ch_refs_fn)(void *arg, const struct ch_ref *ref);
 
+/** What addr lies in: fills kind and what goes with it, but not value. */
+CH_PUBLIC void ch_graph_place(struct ch_graph *graph, uint64_t addr, struct ch_ref *ret);
+
 /**
  * Every register and every aligned word of all memory in the core that holds an
  * address of [start, end); with code also unaligned words of executable memory.

@@ -36,8 +36,8 @@ static struct ch_error *parse_state(const char *text, uint32_t *ret)
 
 /* "A-B". Either side may be a symbol, which may hold a dash: the dash is the
  * first one that leaves an address on both sides. */
-static struct ch_error *parse_range(struct ch_session *session, const char *text,
-				    struct ch_object_filter *ret)
+struct ch_error *chp_parse_range(struct ch_session *session, const char *text, uint64_t *start_ret,
+				 uint64_t *end_ret)
 {
 	_cleanup_free_ char *copy = strdup(text);
 	struct ch_error *err = NULL;
@@ -55,8 +55,8 @@ static struct ch_error *parse_range(struct ch_session *session, const char *text
 		if (err && err->code != CH_ERROR_ARG)
 			return err;
 		if (!err && start < end) {
-			ret->start = start;
-			ret->end = end;
+			*start_ret = start;
+			*end_ret = end;
 			return NULL;
 		}
 		ch_error_destroy(err);
@@ -147,7 +147,8 @@ struct ch_error *chp_filter_parse(struct ch_session *session, struct ch_heaps *h
 	if (!err && options->state)
 		err = parse_state(options->state, &ret->filter.states);
 	if (!err && options->range)
-		err = parse_range(session, options->range, &ret->filter);
+		err = chp_parse_range(session, options->range, &ret->filter.start,
+				      &ret->filter.end);
 	if (!err && options->heap)
 		err = parse_heap(heaps, options->heap, &ret->filter);
 	if (!err && options->type)

@@ -36,4 +36,8 @@ CH_MUST_CHECK struct ch_error *chp_filter_parse(struct ch_session *session, stru
 						uint32_t states, struct ch_parsed_filter *ret);
 void chp_filter_deinit(struct ch_parsed_filter *parsed);
 
+/** "START-END", two addresses as chp_parse_addr() takes them. Errors: ARG, NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_parse_range(struct ch_session *session, const char *text,
+					       uint64_t *start_ret, uint64_t *end_ret);
+
 #endif /* COREHEAP_CMD_FILTER_OPTIONS_H */

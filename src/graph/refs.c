@@ -52,10 +52,10 @@ static bool is_heap(enum ch_usage usage)
 	       usage == CH_USAGE_MANAGED_HEAP;
 }
 
-static void describe_owner(const struct finder *finder, struct ch_ref *ref)
+static void find_owner(struct ch_graph *graph, struct ch_ref *ref)
 {
 	ref->kind = CH_REF_ALLOCATOR;
-	ref->has_owner = ch_heaps_object_at(finder->graph->heaps, ref->addr, &ref->owner);
+	ref->has_owner = ch_heaps_object_at(graph->heaps, ref->addr, &ref->owner);
 	if (!ref->has_owner)
 		return;
 	if (ref->owner.state == CH_OBJECT_FREE)
@@ -66,38 +66,53 @@ static void describe_owner(const struct finder *finder, struct ch_ref *ref)
 		ref->kind = CH_REF_OBJECT;
 }
 
-static struct ch_error *found(struct finder *finder, uint64_t addr, uint64_t value, bool code)
+static void find_root(const struct ch_graph *graph, uint32_t index, struct ch_ref *ref)
 {
-	struct ch_ref ref = { .addr = addr, .value = value };
-	const struct ch_root_range *range;
+	const struct ch_root_range *range = CH_VEC_AT(&graph->ranges, struct ch_root_range, index);
+
+	ref->has_root = true;
+	ref->kind = kind_of_root(range->kind);
+	ref->root = (struct ch_root){ .kind = range->kind,
+				      .addr = ref->addr,
+				      .value = ref->value,
+				      .target = CH_ID_NONE,
+				      .thread = range->thread,
+				      .range = index };
+}
+
+/* As ch_graph_place(), where the region is known. */
+static void find_place(struct ch_graph *graph, const struct ch_region *region, struct ch_ref *ref)
+{
 	uint32_t index;
 
-	if (code) {
-		ref.kind = CH_REF_CODE;
-		return finder->fn(finder->arg, &ref);
-	}
-	if (is_heap(finder->region->usage)) {
-		describe_owner(finder, &ref);
-		return finder->fn(finder->arg, &ref);
-	}
-	index = range_at(finder->graph, addr);
-	if (index != UINT32_MAX) {
-		range = CH_VEC_AT(&finder->graph->ranges, struct ch_root_range, index);
-		ref.has_root = true;
-		ref.kind = kind_of_root(range->kind);
-		ref.root = (struct ch_root){ .kind = range->kind,
-					     .addr = addr,
-					     .value = value,
-					     .target = CH_ID_NONE,
-					     .thread = range->thread,
-					     .range = index };
-	} else if (finder->region->usage == CH_USAGE_STACK) {
-		ref.kind = CH_REF_DEAD_STACK;
+	if (region->prot & CH_SEGMENT_EXEC && region->prot != CH_PROT_UNKNOWN) {
+		ref->kind = CH_REF_CODE;
+	} else if (is_heap(region->usage)) {
+		find_owner(graph, ref);
+	} else if ((index = range_at(graph, ref->addr)) != UINT32_MAX) {
+		find_root(graph, index, ref);
+	} else if (region->usage == CH_USAGE_STACK) {
+		ref->kind = CH_REF_DEAD_STACK;
 	} else {
 		/* What is writable is a range of roots, but for allocators' own data. */
-		ref.kind = finder->region->prot & CH_SEGMENT_WRITE ? CH_REF_ALLOCATOR
-								   : CH_REF_CONSTANT;
+		ref->kind = region->prot & CH_SEGMENT_WRITE ? CH_REF_ALLOCATOR : CH_REF_CONSTANT;
 	}
+}
+
+void ch_graph_place(struct ch_graph *graph, uint64_t addr, struct ch_ref *ret)
+{
+	const struct ch_region *region = ch_map_region_at(graph->map, addr);
+
+	*ret = (struct ch_ref){ .kind = CH_REF_CONSTANT, .addr = addr };
+	if (region)
+		find_place(graph, region, ret);
+}
+
+static struct ch_error *found(struct finder *finder, uint64_t addr, uint64_t value)
+{
+	struct ch_ref ref = { .addr = addr, .value = value };
+
+	find_place(finder->graph, finder->region, &ref);
 	return finder->fn(finder->arg, &ref);
 }
 
@@ -119,7 +134,7 @@ static struct ch_error *scan_words(struct finder *finder, uint64_t addr, const u
 		}
 		for (k = 0; !err && k < GROUP && i + 8 <= len; k++, i += 8)
 			if (ch_get64(bytes + i) - start < size)
-				err = found(finder, addr + i, ch_get64(bytes + i), false);
+				err = found(finder, addr + i, ch_get64(bytes + i));
 	}
 	return err;
 }
@@ -133,7 +148,7 @@ static struct ch_error *scan_code(struct finder *finder, uint64_t addr, const ui
 
 	for (i = 0; !err && i + 8 <= len; i++)
 		if (ch_get64(bytes + i) - finder->start < finder->bytes)
-			err = found(finder, addr + i, ch_get64(bytes + i), true);
+			err = found(finder, addr + i, ch_get64(bytes + i));
 	return err;
 }
 

@@ -4,10 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/place.h"
 #include "util/cleanup.h"
-#include "util/text.h"
-
-#define WHERE_BYTES_MAX 1024
 
 struct writer {
 	const struct ch_report *report;
@@ -16,55 +14,6 @@ struct writer {
 	json_t *array;
 	uint64_t shown, matched;
 };
-
-/* Type of the block a word lies in; escaped, borrowed, NULL when unknown. */
-static struct ch_error *owner_type(const struct writer *writer, const struct ch_ref *ref,
-				   struct ch_type *ret)
-{
-	const struct ch_heap *heaps;
-	const struct ch_span *spans;
-	size_t count;
-
-	spans = ch_heaps_spans(writer->result->heaps, &count);
-	heaps = ch_heaps_list(writer->result->heaps, &count);
-	return ch_heaps_type(writer->result->heaps, heaps[spans[ref->owner.span].heap].walker,
-			     ch_object_type_id(&ref->owner), ret);
-}
-
-/* In words where a reference lies. */
-static struct ch_error *describe(const struct writer *writer, const struct ch_ref *ref,
-				 struct ch_root_text *ret)
-{
-	const struct ch_module *module;
-	struct ch_symbol symbol;
-	_cleanup_free_ char *escaped = NULL;
-	char text[WHERE_BYTES_MAX];
-
-	memset(ret, 0, sizeof(*ret));
-	if (ref->has_root)
-		return ch_root_describe(writer->result->graph, &ref->root, ret);
-	if (ref->has_owner) {
-		snprintf(ret->where, sizeof(ret->where), "0x%" PRIx64 " %c0x%" PRIx64,
-			 ref->owner.addr, ref->addr < ref->owner.addr ? '-' : '+',
-			 ref->addr < ref->owner.addr ? ref->owner.addr - ref->addr
-						     : ref->addr - ref->owner.addr);
-		return NULL;
-	}
-	module = ch_sym_module_at(writer->result->sym, ref->addr);
-	if (module && ch_sym_at(writer->result->sym, ref->addr, &symbol))
-		snprintf(text, sizeof(text), "%.400s+0x%" PRIx64 " in %.200s", symbol.name,
-			 symbol.offset, module->name);
-	else if (module)
-		snprintf(text, sizeof(text), "%.200s+0x%" PRIx64, module->name,
-			 ref->addr - module->start);
-	else
-		snprintf(text, sizeof(text), "0x%" PRIx64, ref->addr);
-	escaped = chp_text_escape(text, sizeof(ret->where) - 1);
-	if (!escaped)
-		return &ch_enomem;
-	snprintf(ret->where, sizeof(ret->where), "%s", escaped);
-	return NULL;
-}
 
 static json_t *json_ref(const struct writer *writer, const struct ch_ref *ref,
 			const struct ch_root_text *text, const char *type)
@@ -93,9 +42,9 @@ static struct ch_error *take(void *arg, const struct ch_ref *ref)
 	if (writer->report->limit && writer->shown >= writer->report->limit)
 		return NULL;
 	writer->shown++;
-	err = describe(writer, ref, &text);
+	err = chp_place_describe(writer->result->graph, writer->result->sym, ref, &text);
 	if (!err && ref->has_owner)
-		err = owner_type(writer, ref, &type);
+		err = chp_place_type(writer->result->heaps, ref, &type);
 	if (err)
 		return err;
 	if (writer->report->format == CH_FORMAT_JSONL)

@@ -21,6 +21,9 @@ COMMANDS = [("open (info)", ["info"]), ("address", ["address"]), ("heap", ["heap
             ("types", ["types"]), ("leaks, 1 thread", ["leaks", "--threads", "1"]),
             ("leaks, 2 threads", ["leaks", "--threads", "2"]),
             ("retained", ["retained", "--limit", "20"]),
+            ("refs", ["refs", "CORE", "0x1000"]),
+            ("search text", ["search", "--count", "--text", "no such text"]),
+            ("search regex", ["search", "--count", "--regex", "no such [0-9]+"]),
             ("roots of a type", ["roots", "--limit", "20", "CORE", "40-byte blocks"])]
 
 

@@ -28,7 +28,8 @@ def commands():
 
 def arguments(command):
     """What a command needs after CORE."""
-    return {"whatis": ["0x10000"], "roots": ["136-byte blocks"], "refs": ["0x10000"]}.get(command, [])
+    return {"whatis": ["0x10000"], "roots": ["136-byte blocks"], "refs": ["0x10000"],
+            "search": ["--int", "0x1234567"]}.get(command, [])
 
 
 def one_line(text):
