@@ -6,6 +6,7 @@ The core is kept in $BENCH_DIR (default build/bench) and used again.
 """
 import glob
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -56,10 +57,14 @@ def make_core(folder):
     return target
 
 
-def measure(args):
-    """(seconds, max RSS in bytes) of one run."""
+def measure(args, commands=None):
+    """(seconds, max RSS in bytes) of one run, fed with commands."""
     begin = time.monotonic()
-    process = subprocess.Popen(args, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(args, stdout=subprocess.DEVNULL,
+                               stdin=subprocess.PIPE if commands else subprocess.DEVNULL)
+    if commands:
+        process.stdin.write(commands)
+        process.stdin.close()
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - begin
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -71,6 +76,17 @@ def measure(args):
 def median_of(args):
     runs = [measure(args) for _ in range(RUNS)]
     return statistics.median(r[0] for r in runs), max(r[1] for r in runs)
+
+
+def measure_peers(core, unit, row):
+    """The same questions to other analyzers, where they are installed: one run each."""
+    chap = os.environ.get("CHAP") or shutil.which("chap")
+    if not chap:
+        print("chap: not installed (set CHAP to its path)")
+        return
+    for title, command in [("chap, used", b"count used\n"), ("chap, leaked", b"count leaked\n")]:
+        seconds, rss = measure([chap, core], command)
+        print(row % (title, "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB), flush=True)
 
 
 def main():
@@ -91,6 +107,7 @@ def main():
         seconds, rss = median_of([fixture.COREHEAP, *words] + [core] * (words == command))
         print(row % (title, "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB),
               flush=True)
+    measure_peers(core, unit, row)
 
 
 if __name__ == "__main__":
