@@ -67,8 +67,10 @@ def unlimited_core():
 
 
 def dump(program, how, where, arguments=(), end="abort", coredump_filter=None, ready=None,
-         env=None):
+         env=None, root=None):
     """Run program in folder where; the path of its core, made by `how`.
+
+    root: the folder that is / for the program; where lies in it.
 
     end: how the program is told to die for the kernel. ready: called with the
     path of what runs once that waits, before gcore dumps it. env: the
@@ -83,6 +85,9 @@ def dump(program, how, where, arguments=(), end="abort", coredump_filter=None, r
         if coredump_filter is not None:
             with open("/proc/self/coredump_filter", "w", encoding="ascii") as file:
                 file.write(hex(coredump_filter))
+        if root:
+            os.chroot(root)
+            os.chdir("/" + os.path.relpath(where, root))
 
     process = subprocess.Popen(command, cwd=where, env=env or {}, stdin=subprocess.DEVNULL,
                                preexec_fn=prepare)

@@ -124,7 +124,8 @@ def check_heap(tap, core, info, contiguous, name):
               "%s: free bytes outside of thread caches are malloc_info's" % name)
     tap.equal(sum(heap["used_count"] for heap in mapped), info.mmapped_count,
               "%s: number of mmapped chunks" % name)
-    tap.equal(sum(heap["committed_bytes"] for heap in mapped), info.mmapped_bytes,
+    # Mappings are whole pages; glibc 2.43 counts 16 bytes more for a chunk that realloc moved.
+    tap.equal(sum(heap["committed_bytes"] for heap in mapped), info.mmapped_bytes // 4096 * 4096,
               "%s: bytes of mmapped chunks" % name)
     return heaps
 

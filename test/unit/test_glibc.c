@@ -390,6 +390,9 @@ static void make_process(struct process *p)
 	poke_heap(p, TOP + 8, (BASE + HEAP_BYTES - TOP) | 1);
 	poke(p->tls, TLS, FS_BASE - 0x48, BASE + 16);
 	poke(p->tls, TLS, FS_BASE - 0x38, ARENA);
+	/* tcbhead_t.tcb */
+	poke(p->tls, TLS, FS_BASE, FS_BASE);
+	poke(p->tls, TLS, FS_BASE_2, FS_BASE_2);
 }
 
 static struct heapcore open_process(const struct process *p)
@@ -488,6 +491,25 @@ START_TEST(tcache_without_tls_is_found_by_content)
 	hc = open_process(&p);
 	expect(&hc, BLOCKS - 5 + 1, 5 + 1, 1);
 	ck_assert_ptr_nonnull(oc_finding(&hc.o, "glibc-tcache-content"));
+	hc_close(&hc);
+}
+END_TEST
+
+START_TEST(erased_tls_is_not_taken_for_empty)
+{
+	static struct process p;
+	struct heapcore hc;
+
+	make_process(&p);
+	p.two_threads = true;
+	cache_blocks(&p, 3, 5);
+	/* What gdb writes for a stack that it cannot read. */
+	memset(p.tls, 0, sizeof(p.tls));
+	hc = open_process(&p);
+	expect(&hc, BLOCKS - 5 + 1, 5 + 1, 1);
+	ck_assert_ptr_nonnull(oc_finding(&hc.o, "glibc-tls-erased"));
+	ck_assert_ptr_nonnull(oc_finding(&hc.o, "glibc-tcache-content"));
+	ck_assert(!ch_context_complete(hc.o.ctx));
 	hc_close(&hc);
 }
 END_TEST
@@ -637,6 +659,7 @@ Suite *suite_glibc(void)
 	tcase_add_test(process, process_is_walked);
 	tcase_add_test(process, zeros_of_its_size_are_no_tcache);
 	tcase_add_test(process, tcache_without_tls_is_found_by_content);
+	tcase_add_test(process, erased_tls_is_not_taken_for_empty);
 	tcase_add_loop_test(process, tls_without_tcache_is_told, 0, CH_COUNT_OF(pointers));
 	tcase_add_test(process, lists_without_end_are_cut);
 	tcase_add_test(process, fast_bins_without_end_are_cut);

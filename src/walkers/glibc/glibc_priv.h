@@ -279,6 +279,8 @@ const char *glibc_explain_link(const struct glibc *glibc, uint64_t addr, char *b
 /** Size of the chunk, 0 when its header is absent. */
 uint64_t glibc_chunk_size(const struct ch_core *core, uint64_t chunk);
 
+/** Whether a thread has thread-local storage and the core holds it. */
+bool glibc_has_tls(const struct glibc *glibc, const struct ch_thread *thread);
 /** How much of static TLS there may be below the thread pointer (above it on
  * aarch64): all modules' blocks, and some for alignment. A multiple of 8. */
 int64_t glibc_tls_bytes(const struct glibc *glibc);

@@ -301,10 +301,25 @@ int64_t glibc_tls_bytes(const struct glibc *glibc)
 	return (int64_t)ch_max(ch_min(sum, TLS_BYTES_MAX), TLS_BYTES_MIN) / 8 * 8;
 }
 
+bool glibc_has_tls(const struct glibc *glibc, const struct ch_thread *thread)
+{
+	uint64_t self;
+
+	if (!thread->tls_base || thread->tls_base % 8)
+		return false;
+	if (ch_core_arch(glibc->env.core) != CH_ARCH_X86_64)
+		return true;
+	/* tcbhead_t begins with its own address. gdb writes zeros for a stack with
+	 * guard pages of glibc 2.42, which it cannot read: not what was there. */
+	return ch_core_read_u64(glibc->env.core, thread->tls_base, &self) &&
+	       self == thread->tls_base;
+}
+
 static bool read_tls(const struct glibc *glibc, const struct ch_thread *thread, int64_t offset,
 		     uint64_t *ret)
 {
-	return ch_core_read_u64(glibc->env.core, thread->tls_base + (uint64_t)offset, ret);
+	return glibc_has_tls(glibc, thread) &&
+	       ch_core_read_u64(glibc->env.core, thread->tls_base + (uint64_t)offset, ret);
 }
 
 /* The arena whose address lies near offset, or -1: thread_arena. */
@@ -390,7 +405,7 @@ static struct ch_error *find_place(struct tcaches *tcaches, bool *found_ret, int
 
 	threads = ch_core_threads(tcaches->glibc->env.core, &count);
 	for (i = 0; i < count && voters < VOTERS_MAX; i++) {
-		if (!threads[i].tls_base || threads[i].tls_base % 8)
+		if (!glibc_has_tls(tcaches->glibc, &threads[i]))
 			continue;
 		voters++;
 		err = vote(tcaches, &threads[i]);
@@ -543,6 +558,26 @@ static struct ch_error *take_all(struct tcaches *tcaches, struct ch_vec *pointer
 	return err;
 }
 
+/* Zeros where threads had their storage are no storage without anything in it. */
+static void tell_erased(const struct glibc *glibc)
+{
+	const struct ch_thread *threads;
+	size_t count, i, erased = 0;
+	uint64_t first;
+
+	threads = ch_core_threads(glibc->env.core, &count);
+	for (i = 0; i < count; i++)
+		erased += threads[i].tls_base && !glibc_has_tls(glibc, &threads[i]) &&
+			  ch_core_read_u64(glibc->env.core, threads[i].tls_base, &first) && !first;
+	if (erased)
+		chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-tls-erased",
+				    "of %zu of %zu threads the core does not hold what their "
+				    "thread-local storage and stacks held (gdb writes zeros for "
+				    "stacks that it cannot read whole, as those of glibc 2.42 and "
+				    "later)",
+				    erased, count);
+}
+
 /* absent_ret: a thread's TLS is not in the core. */
 static struct ch_error *take_from_tls(struct tcaches *tcaches, int64_t offset, bool *absent_ret)
 {
@@ -556,7 +591,7 @@ static struct ch_error *take_from_tls(struct tcaches *tcaches, int64_t offset, b
 
 	threads = ch_core_threads(glibc->env.core, &count);
 	for (i = 0; !err && i < count; i++) {
-		if (!threads[i].tls_base || !read_tls(glibc, &threads[i], offset, &word)) {
+		if (!read_tls(glibc, &threads[i], offset, &word)) {
 			*absent_ret = true;
 			continue;
 		}
@@ -665,9 +700,9 @@ struct ch_error *glibc_find_tcaches(struct glibc *glibc)
 
 	err = find_place(&tcaches, &found, &offset);
 	glibc->tcache_basis = found ? "threads' TLS" : "content";
-	if (!err && found) {
+	tell_erased(glibc);
+	if (!err && found)
 		err = take_from_tls(&tcaches, offset, &absent);
-	}
 	if (!err && (found ? absent : glibc->layout->tcache_count))
 		err = scan_contents(&tcaches);
 	ch_vec_deinit(&tcaches.places);

@@ -40,7 +40,7 @@ static struct glibc_arena *arena_of(const struct glibc *glibc, uint64_t addr)
 static bool read_word(const struct glibc *glibc, const struct ch_thread *thread, int64_t offset,
 		      uint64_t *ret)
 {
-	return thread->tls_base && thread->tls_base % 8 == 0 &&
+	return glibc_has_tls(glibc, thread) &&
 	       ch_core_read_u64(glibc->env.core, thread->tls_base + (uint64_t)offset, ret);
 }
 
