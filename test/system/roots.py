@@ -8,6 +8,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import fixture  # noqa: E402
 from tap import Tap  # noqa: E402
 
+NODES = 300000
+
 WHERE = {
     "global": r"g_orders in held",
     "static": r"table\+0x18 in held",
@@ -66,10 +68,27 @@ def check_chain(tap, how, core, truth):
            "%s: as text" % how, text)
 
 
+def check_long(tap, how, core, truth):
+    doc = fixture.answer("roots", "--json", core, truth["end"])
+    (chain,) = doc["chains"]
+    elided = [step["elided_count"] for step in chain["path"] if "elided_count" in step]
+    tap.equal((chain["root"]["symbol"], chain["steps"], doc["reaching_count"]),
+              ("g_list", NODES - 1, NODES), "%s: a list of %d nodes" % (how, NODES))
+    tap.equal((len(elided), sum(elided) + len(chain["path"]) - 1), (1, NODES),
+              "%s: its middle is left out and counted" % how)
+    tap.ok(len(fixture.coreheap("roots", core, truth["end"]).out.splitlines()) < 25,
+           "%s: and it fits a screen" % how)
+
+
 def check_leaks(tap, how, core, truth):
     rows = fixture.records("leaks", "--jsonl", core)[:-1]
     lost = {row["addr"] for row in rows} & set(truth.values())
     tap.equal(lost, {truth["lost"]}, "%s: of all blocks only one is lost" % how)
+    rows = fixture.records("leaks", "--possible", "--jsonl", core)[:-1]
+    classes = {row["addr"]: row["class"] for row in rows}
+    tap.equal((classes.get(truth["leftover"]), classes.get(truth["interior"])),
+              ("thread-leftover", "possibly-lost"),
+              "%s: what an ended thread left, and an interior pointer, are told apart" % how)
 
 
 def check_retained(tap, how, core, truth):
@@ -92,7 +111,7 @@ def main():
         fixture.build("held", program)
         core = fixture.dump(program, how, where)
         truth = read_truth(where)
-        for check in (check_names, check_chain, check_leaks, check_retained):
+        for check in (check_names, check_chain, check_long, check_leaks, check_retained):
             tap.attempt("%s: %s" % (how, check.__name__), check, how, core, truth)
     sys.exit(tap.done())
 
