@@ -26,6 +26,8 @@ COMMANDS = [("open (info)", ["info"]), ("address", ["address"]), ("heap", ["heap
             ("search text", ["search", "--count", "--text", "no such text"]),
             ("search regex", ["search", "--count", "--regex", "no such [0-9]+"]),
             ("roots of a type", ["roots", "--limit", "20", "CORE", "40-byte blocks"])]
+GROWTH = [("types", ["types"]), ("leaks", ["leaks", "--threads", "1"]),
+          ("retained", ["retained", "--limit", "20"])]
 
 
 def compile_c(name, target):
@@ -35,9 +37,10 @@ def compile_c(name, target):
                         source], check=True)
 
 
-def make_core(folder):
-    """The core in folder, made if it is not there."""
-    found = sorted(glob.glob(os.path.join(folder, "heap-core*")))
+def make_core(folder, parts=1):
+    """The core in folder, made if it is not there; with parts so much smaller."""
+    prefix = "heap-core" if parts == 1 else "heap-part%d" % parts
+    found = sorted(glob.glob(os.path.join(folder, prefix + ".*")))
     if found:
         return found[0]
     how = "kernel" if not fixture.kernel_dumps() else "gcore"
@@ -51,8 +54,8 @@ def make_core(folder):
     os.makedirs(where, exist_ok=True)
     for old in os.listdir(where):
         os.unlink(os.path.join(where, old))
-    core = fixture.dump(program, how, where)
-    target = os.path.join(folder, "heap-core." + how)
+    core = fixture.dump(program, how, where, [str(parts)])
+    target = os.path.join(folder, prefix + "." + how)
     os.replace(core, target)
     return target
 
@@ -76,6 +79,16 @@ def measure(args, commands=None):
 def median_of(args):
     runs = [measure(args) for _ in range(RUNS)]
     return statistics.median(r[0] for r in runs), max(r[1] for r in runs)
+
+
+def measure_growth(folder):
+    """Seconds on cores of a quarter, half and all of the blocks."""
+    cores = [make_core(folder, parts) for parts in (4, 2, 1)]
+    row = "%-16s %9s %9s %9s"
+    print(row % ("growth", "1/4", "1/2", "1"))
+    for title, command in GROWTH:
+        times = [median_of([fixture.COREHEAP, *command, core])[0] for core in cores]
+        print(row % tuple([title] + ["%.3f" % seconds for seconds in times]), flush=True)
 
 
 def measure_peers(core, unit, row):
@@ -107,6 +120,7 @@ def main():
         seconds, rss = median_of([fixture.COREHEAP, *words] + [core] * (words == command))
         print(row % (title, "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB),
               flush=True)
+    measure_growth(folder)
     measure_peers(core, unit, row)
 
 

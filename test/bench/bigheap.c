@@ -1,13 +1,13 @@
 /*
  * bigheap - a heap of about 1 GB for the benchmark.
  *
- * usage: bigheap FOLDER wait|abort
+ * usage: bigheap FOLDER wait|abort [PARTS]
  *
  * Five threads (the main one among them), each in its own arena, make together
  * 13.7 million small blocks and free one in seventeen again, so that none of
  * the freed ones can merge; 500,000 of the rest are forgotten, the others form
- * one binary tree for each thread. Then FOLDER/ready is created, and the
- * program waits to be dumped, or aborts.
+ * one binary tree for each thread. With PARTS all of this is so much smaller. Then FOLDER/ready is
+ * created, and the program waits to be dumped, or aborts.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -23,10 +23,11 @@
 
 enum {
 	THREADS = 5,
-	BLOCKS = 13700000 / THREADS,
 	FREE_EACH = 17,
-	LEAKED = 500000 / THREADS,
 };
+
+/* Of each thread. */
+static size_t blocks = 13700000 / THREADS, leaks = 500000 / THREADS;
 
 struct node {
 	struct node *left, *right;
@@ -72,19 +73,19 @@ static void link_tree(size_t index, struct node **nodes, size_t count)
 
 static void build(size_t index)
 {
-	size_t bytes = sizeof(struct node *) * BLOCKS, i, kept = 0, leaked = 0;
+	size_t bytes = sizeof(struct node *) * blocks, i, kept = 0, leaked = 0;
 	struct node **nodes =
 		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t seed = 0x9e3779b97f4a7c15ULL * (index + 1);
 
 	if (nodes == MAP_FAILED)
 		abort();
-	for (i = 0; i < BLOCKS; i++)
+	for (i = 0; i < blocks; i++)
 		nodes[i] = make_node(&seed);
-	for (i = 0; i < BLOCKS; i++) {
+	for (i = 0; i < blocks; i++) {
 		if (i % FREE_EACH == 0)
 			free(nodes[i]);
-		else if (i % 24 == 1 && leaked < LEAKED)
+		else if (i % 24 == 1 && leaked < leaks)
 			leaked++;
 		else
 			nodes[kept++] = nodes[i];
@@ -107,8 +108,12 @@ int main(int argc, char **argv)
 	pthread_t thread;
 	size_t i;
 
-	if (argc != 3)
+	if (argc < 3)
 		return 2;
+	if (argc > 3 && strtoul(argv[3], NULL, 10) > 0) {
+		blocks /= strtoul(argv[3], NULL, 10);
+		leaks /= strtoul(argv[3], NULL, 10);
+	}
 	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
 	pthread_barrier_init(&built, NULL, THREADS);
 	pthread_barrier_init(&never, NULL, THREADS);
