@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""fixtures/dotnet, dumped by createdump: types and counts are the program's own, with the
+workstation's and the server's collector, regions and segments."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import fixture  # noqa: E402
+from tap import Tap, repo, skip_all  # noqa: E402
+
+COUNT = 2000
+ENVIRONMENT = {"DOTNET_CLI_TELEMETRY_OPTOUT": "1", "DOTNET_NOLOGO": "1",
+               "DOTNET_SKIP_FIRST_TIME_EXPERIENCE": "1", "DOTNET_EnableDiagnostics": "0"}
+SETTINGS = {
+    "workstation, regions": ({}, "workstation", "regions"),
+    "server, regions": ({"DOTNET_gcServer": "1", "DOTNET_GCHeapCount": "2"}, "server", "regions"),
+    "workstation, segments": ({"DOTNET_GCName": "libclrgc.so"}, "workstation", "segments"),
+}
+
+
+def newest_runtime():
+    """(version, folder) of the newest .NET runtime here, or None."""
+    done = subprocess.run(["dotnet", "--list-runtimes"], capture_output=True, text=True,
+                          check=False, stdin=subprocess.DEVNULL)
+    found = re.findall(r"^Microsoft\.NETCore\.App (\d+)\.(\S+) \[(.*)\]", done.stdout, re.M)
+    rows = sorted((int(major), "%s.%s" % (major, rest), folder) for major, rest, folder in found)
+    return (rows[-1][1], os.path.join(rows[-1][2], rows[-1][1])) if rows else None
+
+
+def build(where):
+    """The program, or why it cannot be built."""
+    for name in ("Story.cs", "story.csproj"):
+        shutil.copy(os.path.join(repo(), "fixtures", "dotnet", name), where)
+    env = dict(ENVIRONMENT, HOME=where, PATH=os.environ["PATH"])
+    done = subprocess.run(["dotnet", "build", "-c", "Release", "-o", "out", "--nologo"], cwd=where,
+                          env=env, capture_output=True, text=True, check=False, timeout=240,
+                          stdin=subprocess.DEVNULL)
+    program = os.path.join(where, "out", "story.dll")
+    return program if os.path.exists(program) else None, done.stdout[-2000:]
+
+
+def dump(program, createdump, env):
+    where = fixture.folder()
+    core = os.path.join(where, "core")
+    process = subprocess.Popen([shutil.which("dotnet"), program, where, str(COUNT)], cwd=where,
+                               env=dict(ENVIRONMENT, HOME=where, **env), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL)
+    try:
+        fixture.wait_for(os.path.join(where, "ready"), process)
+        done = subprocess.run([createdump, "--full", "-f", core, str(process.pid)],
+                              capture_output=True, text=True, check=False,
+                              stdin=subprocess.DEVNULL)
+        if not os.path.exists(core):
+            raise RuntimeError("createdump: " + done.stdout + done.stderr)
+    finally:
+        process.kill()
+        process.wait()
+    with open(os.path.join(where, "truth"), encoding="utf-8") as file:
+        truth = {name: int(count) for count, name in (line.rstrip("\n").split("\t")
+                                                      for line in file)}
+    return core, truth
+
+
+def check(tap, name, program, createdump):
+    env, collector, layout = SETTINGS[name]
+    core, truth = dump(program, createdump, env)
+    types = fixture.answer("types", "--json", core)
+    counts = {row["name"]: row["count"] for row in types["types"] if row["runtime"] == "coreclr"}
+    tap.equal({key: counts.get(key) for key in truth}, truth,
+              "%s: the counts are the program's" % name)
+    tap.ok(types["complete"], "%s: nothing is missing" % name, types["warnings"])
+    tap.ok(counts.get("System.String", 0) > 100 and
+           not [key for key in counts if "no metadata" in key], "%s: every type has a name" % name)
+    heap = fixture.answer("heap", "--json", core)
+    facts = [r for r in heap["runtimes"] if r["name"] == "coreclr"][0]["facts"]
+    tap.equal((facts["collector"], facts["heap_layout"]), (collector, layout),
+              "%s: the collector is told" % name)
+    managed = [h for h in heap["heaps"] if h["runtime"] == "coreclr"]
+    tap.ok(managed and all(h["used_bytes"] + h["free_bytes"] + h["overhead_bytes"] ==
+                           h["committed_bytes"] and not h["unwalked_bytes"] for h in managed),
+           "%s: objects and allocation contexts fill the regions" % name, managed)
+    verdict = fixture.answer("info", "--json", core)
+    tap.ok(".NET" in str(verdict), "%s: info names the runtime" % name)
+    os.unlink(core)
+
+
+def main():
+    if not shutil.which("dotnet"):
+        skip_all("no .NET SDK is installed")
+    runtime = newest_runtime()
+    if not runtime or int(runtime[0].split(".")[0]) < 9:
+        skip_all("no .NET runtime from 9 on is installed")
+    createdump = os.path.join(runtime[1], "createdump")
+    if not os.path.exists(createdump):
+        skip_all("this .NET runtime has no createdump")
+    program, why = build(fixture.folder())
+    if not program:
+        skip_all("the .NET SDK cannot build here: " + why.strip().splitlines()[-1])
+    tap = Tap()
+    for name in SETTINGS:
+        if "GCName" in str(SETTINGS[name][0]) and not os.path.exists(
+                os.path.join(runtime[1], "libclrgc.so")):
+            tap.skip(name, "this .NET runtime has no collector with segments")
+            continue
+        tap.attempt(name, check, name, program, createdump)
+    sys.exit(tap.done())
+
+
+main()
