@@ -1,8 +1,8 @@
-/* A core through all layers: modules, frames, map, heaps, objects. */
+/* A core through all layers: modules, frames, map, heaps, objects, the graph. */
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <coreheap/coreheap.h>
+#include <coreheap/graph.h>
 
 #include "fuzz/fuzz.h"
 #include "fuzz/use_core.h"
@@ -116,6 +116,77 @@ static void use_heaps(struct ch_heaps *heaps)
 		(void)ch_heaps_object_at(heaps, spans[i].start + 0x100, &object);
 }
 
+/* What the parts of the graph say of the same blocks must fit together. */
+static void use_marks(struct ch_graph *graph)
+{
+	struct ch_retained *retained = NULL;
+	struct ch_leaks *leaks = NULL;
+	struct ch_retained_row row;
+	uint32_t i, count = ch_graph_objects_count(graph);
+	uint64_t held = 0, reached = 0;
+	bool live;
+
+	done(ch_leaks_find(graph, &leaks));
+	done(ch_retained_make(graph, &retained));
+	for (i = 0; leaks && retained && i < count; i++) {
+		if (!ch_graph_is_node(graph, i))
+			continue;
+		live = ch_leaks_reach(leaks, i) <= CH_REACH_POSSIBLE;
+		require(ch_retained_row(retained, i, &row) == live);
+		held += live;
+		reached++;
+		if (live)
+			require(row.retained_bytes >= row.self_bytes && row.retained_count > 0);
+	}
+	if (leaks && retained) {
+		require(reached == ch_graph_nodes_count(graph));
+		require(ch_retained_row(retained, CH_ID_NONE, &row) && row.retained_count == held);
+	}
+	ch_leaks_destroy(leaks);
+	ch_retained_destroy(retained);
+}
+
+static struct ch_error *see_ref(void *arg, const struct ch_ref *ref)
+{
+	uint64_t *last = arg;
+
+	require(ref->addr >= *last || !ref->addr);
+	*last = ref->addr;
+	return NULL;
+}
+
+static void use_graph(struct ch_session *session)
+{
+	const struct ch_graph_options options = { .threads = 2 };
+	struct ch_chains *chains = NULL;
+	struct ch_graph *graph = NULL;
+	const struct ch_chain *list;
+	struct ch_root_text text;
+	uint32_t id = 0, count;
+	uint64_t last = 0;
+	size_t n, i;
+
+	done(ch_graph_create(session, &options, &graph));
+	if (!graph)
+		return;
+	use_marks(graph);
+	count = ch_graph_objects_count(graph);
+	while (id < count && !ch_graph_is_node(graph, id))
+		id++;
+	if (id < count) {
+		done(ch_chains_find(graph, &id, 1, NULL, &chains));
+		done(ch_graph_refs(graph, ch_graph_addr(graph, id), ch_graph_addr(graph, id) + 64,
+				   true, see_ref, &last));
+	}
+	list = chains ? ch_chains_list(chains, &n) : NULL;
+	for (i = 0; list && i < n && i < 64; i++) {
+		done(ch_root_describe(graph, &list[i].root, &text));
+		fuzz_touch_text(text.where);
+	}
+	ch_chains_destroy(chains);
+	ch_graph_destroy(graph);
+}
+
 static void use_session(struct ch_session *session)
 {
 	struct ch_sym *sym = NULL;
@@ -134,6 +205,7 @@ static void use_session(struct ch_session *session)
 	done(ch_session_heaps(session, &heaps));
 	if (heaps)
 		use_heaps(heaps);
+	use_graph(session);
 	use_findings(ch_session_context(session));
 }
 

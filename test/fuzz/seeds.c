@@ -335,5 +335,8 @@ int main(int argc, char **argv)
 	write_cores(argv[1], EM_X86_64, "x86_64");
 	write_cores(argv[1], EM_AARCH64, "aarch64");
 	save(argv[1], "text", "mixed", text, sizeof(text));
+	save(argv[1], "pattern", "bytes", "de ad ?? ef", 11);
+	save(argv[1], "pattern", "regex", "(order|box)-[0-9a-f]+\\.", 23);
+	save(argv[1], "pattern", "text", "caf\xc3\xa9 \xf0\x9f\x98\x80", 10);
 	return 0;
 }

@@ -29,6 +29,7 @@ replay core 3000 "$dir"/seeds/core/*
 replay notes 5000 "$dir"/seeds/notes/*
 replay unpack 500 "$dir"/seeds/unpack/*
 replay text 5000 "$dir"/seeds/text/*
+replay pattern 3000 "$dir"/seeds/pattern/*
 replay session 2000 "$dir"/seeds/session/*
 
 # Where the kernel hands cores to a program there is none to be had.
