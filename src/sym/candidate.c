@@ -36,24 +36,39 @@ static void find_build_id(struct ch_candidate *file)
 	}
 }
 
+int chp_open_regular(const char *path, uint64_t *bytes_ret)
+{
+	struct stat st;
+	int fd;
+
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return -1;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -1;
+	/* It may be another file by now. */
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0) {
+		close(fd);
+		return -1;
+	}
+	*bytes_ret = (uint64_t)st.st_size;
+	return fd;
+}
+
 bool chp_candidate_open(const struct ch_sym *sym, const char *path, bool pe,
 			struct ch_candidate *ret)
 {
 	struct ch_candidate file = { 0 };
-	/* the path comes from the core: it may name a FIFO or a device */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-	void *data = MAP_FAILED;
+	int fd = chp_open_regular(path, &file.bytes);
+	void *data;
 
 	if (fd < 0)
 		return false;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
-		data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	data = mmap(NULL, file.bytes, PROT_READ, MAP_PRIVATE, fd, 0);
 	close(fd);
 	if (data == MAP_FAILED)
 		return false;
 	file.data = data;
-	file.bytes = (uint64_t)st.st_size;
 	if (pe ? !chp_pe_parse(file.data, file.bytes, &file.pe)
 	       : !chp_image_parse(file.data, file.bytes, sym->machine, &file.image)) {
 		chp_candidate_close(&file);

@@ -1,11 +1,9 @@
 #include <elfutils/libdwelf.h>
-#include <fcntl.h>
 #include <libelf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sym/sym_priv.h"
@@ -76,20 +74,19 @@ static bool has_crc(int fd, uint64_t bytes, uint32_t crc)
 static void try_file(struct wanted *wanted, char *path_take)
 {
 	_cleanup_free_ char *path = path_take;
-	struct stat st;
+	uint64_t bytes;
 	bool good;
 	int fd;
 
 	if (!path || wanted->fd >= 0)
 		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	fd = chp_open_regular(path, &bytes);
 	if (fd < 0)
 		return;
-	good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
-	if (good && wanted->id_len)
+	if (wanted->id_len)
 		good = has_build_id(fd, wanted);
-	else if (good)
-		good = wanted->link && has_crc(fd, (uint64_t)st.st_size, wanted->crc);
+	else
+		good = wanted->link && has_crc(fd, bytes, wanted->crc);
 	if (!good) {
 		close(fd);
 		return;

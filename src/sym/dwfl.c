@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,13 +45,14 @@ static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_A
 {
 	struct ch_module_extra *extra = *userdata;
 	const struct ch_module *module;
+	uint64_t bytes;
 	int fd = -1;
 
 	if (!extra)
 		return -1;
 	module = module_of(extra);
 	if (extra->file_data) {
-		fd = open(module->file_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		fd = chp_open_regular(module->file_path, &bytes);
 		*file_name = fd >= 0 ? strdup(module->file_path) : NULL;
 		return fd;
 	}

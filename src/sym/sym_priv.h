@@ -170,6 +170,12 @@ char *chp_build_id_text(const uint8_t *id, uint32_t len, char *buf);
 
 /** files.c: find, check and map the file of each module; lend its bytes. */
 CH_MUST_CHECK struct ch_error *chp_files_match(struct ch_sym *sym);
+/**
+ * candidate.c: open a path that the core names, if it is a regular file with
+ * bytes in it; -1 when not. Nothing else is even opened: opening some devices
+ * does something.
+ */
+int chp_open_regular(const char *path, uint64_t *bytes_ret);
 /** files.c: a recorded path without the kernel's mark of an unlinked file; owned by the caller. */
 char *chp_path_plain(const char *path);
 
