@@ -85,7 +85,9 @@ CH_PUBLIC size_t ch_graph_edges(const struct ch_graph *graph, uint32_t id, uint6
 enum ch_root_kind {
 	/** General registers of a thread. */
 	CH_ROOT_REGISTER,
-	/** Stack of a thread from its stack pointer up, red zone included. */
+	/** Stack of a thread from its stack pointer up, red zone included. Of one
+	 * that a thread left for another (to handle a signal, to run a coroutine)
+	 * from where it left it, or all where that is not known. */
 	CH_ROOT_STACK,
 	/** Thread-local storage and the thread's descriptor. */
 	CH_ROOT_TLS,
@@ -110,8 +112,9 @@ struct ch_root_range {
 	uint32_t thread;
 	/** For DATA; else NULL. */
 	const struct ch_module *module;
-	/** Bytes of it that the core does not hold. */
-	uint64_t absent_bytes;
+	/** Bytes of it that the core does not hold; and those of them that went
+	 * with the end of a truncated file: the dumper left out the others. */
+	uint64_t absent_bytes, lost_bytes;
 };
 
 /** Ranges, ascending and without overlap. Borrowed from the graph. */

@@ -55,6 +55,9 @@ enum ch_object_flags {
 	CH_OBJECT_TOP = 1 << 3,
 	/** In its own mapping. */
 	CH_OBJECT_MMAPPED = 1 << 4,
+	/** Overhead inside of a span that is not the allocator's at all: memory
+	 * that another user of brk got. What it points at is held. */
+	CH_OBJECT_FOREIGN = 1 << 5,
 };
 
 struct ch_object {

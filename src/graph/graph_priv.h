@@ -61,6 +61,11 @@ struct ch_index_piece {
 };
 #define CH_PIECE_SHIFT 26
 
+/** Memory within a span that is not the allocator's: target range [start, end). */
+struct ch_foreign {
+	uint64_t start, end;
+};
+
 struct ch_graph {
 	struct ch_session *session;
 	struct ch_core *core;
@@ -87,6 +92,8 @@ struct ch_graph {
 	/** Some objects of the walk have no id: they had no place. */
 	bool gaps;
 
+	/** of struct ch_foreign, ascending: what index.c met for roots.c */
+	struct ch_vec foreign;
 	/** of struct ch_root_range, ascending */
 	struct ch_vec ranges;
 
@@ -101,6 +108,10 @@ struct ch_graph {
 CH_MUST_CHECK struct ch_error *chp_index_build(struct ch_graph *graph);
 void chp_index_deinit(struct ch_graph *graph);
 
+/** rootname.c: the frames of a thread, unwound once. Borrowed. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_rootnames_frames(struct ch_graph *graph, uint32_t thread,
+						    const struct ch_frame **frames_ret,
+						    size_t *count_ret);
 /** rootname.c: forget what names rest on. */
 void chp_rootnames_deinit(struct ch_graph *graph);
 

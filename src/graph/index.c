@@ -232,6 +232,16 @@ static struct ch_object behind_last(const struct builder *b, const struct ch_obj
 	return moved;
 }
 
+static struct ch_error *note_foreign(struct ch_graph *graph, const struct ch_object *object)
+{
+	struct ch_foreign *slot = ch_vec_push(&graph->foreign);
+
+	if (!slot)
+		return &ch_enomem;
+	*slot = (struct ch_foreign){ object->addr, object->addr + object->size_bytes };
+	return NULL;
+}
+
 static struct ch_error *take(void *arg, const struct ch_object *objects, size_t n)
 {
 	struct builder *b = arg;
@@ -242,6 +252,10 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 	if (n && (!b->span || objects[0].span != b->engine_span))
 		err = begin_span(b, &objects[0]);
 	for (i = 0; !err && i < n; i++) {
+		if (objects[i].flags & CH_OBJECT_FOREIGN)
+			err = note_foreign(b->graph, &objects[i]);
+		if (err)
+			break;
 		object = behind_last(b, &objects[i]);
 		if (!has_place(b, &object)) {
 			b->misplaced_count += object.state == CH_OBJECT_USED;
@@ -302,6 +316,7 @@ struct ch_error *chp_index_build(struct ch_graph *graph)
 
 	graph->spans = CH_VEC(struct ch_index_span);
 	graph->odd_sizes = CH_VEC(struct ch_odd_size);
+	graph->foreign = CH_VEC(struct ch_foreign);
 	graph->low = UINT64_MAX;
 	graph->high = 0;
 	err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take, &b);
@@ -328,6 +343,7 @@ void chp_index_deinit(struct ch_graph *graph)
 	for (i = 0; i < graph->spans.count; i++)
 		free(CH_VEC_AT(&graph->spans, struct ch_index_span, i)->base);
 	ch_vec_deinit(&graph->spans);
+	ch_vec_deinit(&graph->foreign);
 	ch_vec_deinit(&graph->odd_sizes);
 	free(graph->pieces);
 	free(graph->hints);

@@ -315,22 +315,30 @@ static int compare_groups(const void *a, const void *b)
 /* What the core lacks, and what that weakens. */
 static void note_absent(struct ch_leaks *leaks)
 {
+	bool truncated = ch_core_stats(leaks->graph->core)->truncated;
 	const struct ch_root_range *ranges;
+	uint64_t lost_bytes = 0;
 	size_t count, i;
 
 	ranges = ch_graph_root_ranges(leaks->graph, &count);
-	for (i = 0; i < count; i++)
-		if (CH_ROOTS_LIVE & 1U << ranges[i].kind)
-			leaks->absent_root_bytes += ranges[i].absent_bytes;
+	for (i = 0; i < count; i++) {
+		if (!(CH_ROOTS_LIVE & 1U << ranges[i].kind))
+			continue;
+		leaks->absent_root_bytes += ranges[i].absent_bytes;
+		lost_bytes += ranges[i].lost_bytes;
+	}
 	if (leaks->absent_root_bytes || leaks->absent_block_bytes)
 		chp_context_finding(
 			leaks->graph->ctx,
-			ch_core_stats(leaks->graph->core)->truncated ? CH_SEVERITY_INCOMPLETE
-								     : CH_SEVERITY_NOTE,
+			lost_bytes || (truncated && leaks->absent_block_bytes)
+				? CH_SEVERITY_INCOMPLETE
+				: CH_SEVERITY_NOTE,
 			"leaks-weakened",
-			"%llu bytes of roots and %llu of blocks that are held are not in "
-			"the core: what only they point at looks lost",
+			"%llu bytes of roots (%llu of them lost with the end of the file) and "
+			"%llu of blocks that are held are not in the core: what only they point "
+			"at looks lost",
 			(unsigned long long)leaks->absent_root_bytes,
+			(unsigned long long)lost_bytes,
 			(unsigned long long)leaks->absent_block_bytes);
 }
 

@@ -87,15 +87,16 @@ static void find_place(struct ch_graph *graph, const struct ch_region *region, s
 
 	if (region->prot & CH_SEGMENT_EXEC && region->prot != CH_PROT_UNKNOWN) {
 		ref->kind = CH_REF_CODE;
-	} else if (is_heap(region->usage)) {
-		find_owner(graph, ref);
 	} else if ((index = range_at(graph, ref->addr)) != UINT32_MAX) {
 		find_root(graph, index, ref);
 	} else if (region->usage == CH_USAGE_STACK) {
 		ref->kind = CH_REF_DEAD_STACK;
+	} else if (is_heap(region->usage) || region->prot & CH_SEGMENT_WRITE) {
+		/* What is writable and no root belongs to an allocator: blocks, which musl
+		 * also makes of what modules leave of their pages, or its own data. */
+		find_owner(graph, ref);
 	} else {
-		/* What is writable is a range of roots, but for allocators' own data. */
-		ref->kind = region->prot & CH_SEGMENT_WRITE ? CH_REF_ALLOCATOR : CH_REF_CONSTANT;
+		ref->kind = CH_REF_CONSTANT;
 	}
 }
 

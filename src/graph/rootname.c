@@ -10,6 +10,7 @@
 #include "util/text.h"
 
 #define FRAMES_MAX      256
+#define RED_ZONE_BYTES  128
 #define TLS_MODULES_MAX 1024
 #define LINK_MAPS_MAX   65536
 
@@ -79,8 +80,8 @@ static struct ch_error *name_data(struct ch_graph *graph, const struct ch_root *
 
 /* ---- Stacks ------------------------------------------------------------------ */
 
-static struct ch_error *find_frames(struct ch_graph *graph, uint32_t thread,
-				    const struct ch_root_stack **ret)
+struct ch_error *chp_rootnames_frames(struct ch_graph *graph, uint32_t thread,
+				      const struct ch_frame **frames_ret, size_t *count_ret)
 {
 	struct ch_root_stack *stack;
 	struct ch_error *err;
@@ -93,64 +94,92 @@ static struct ch_error *find_frames(struct ch_graph *graph, uint32_t thread,
 	if (!graph->stacks)
 		return &ch_enomem;
 	stack = &graph->stacks[thread];
-	*ret = stack;
-	if (stack->known)
-		return NULL;
-	stack->known = true;
-	stack->frames = calloc(FRAMES_MAX, sizeof(*stack->frames));
-	if (!stack->frames)
-		return &ch_enomem;
-	err = ch_sym_unwind(graph->sym, thread, stack->frames, FRAMES_MAX, &stack->count, &end);
-	if (err && err->code == CH_ERROR_NOMEM)
-		return err;
-	ch_error_destroy(err);
+	if (!stack->known) {
+		stack->frames = calloc(FRAMES_MAX, sizeof(*stack->frames));
+		if (!stack->frames)
+			return &ch_enomem;
+		stack->known = true;
+		err = ch_sym_unwind(graph->sym, thread, stack->frames, FRAMES_MAX, &stack->count,
+				    &end);
+		if (err && err->code == CH_ERROR_NOMEM)
+			return err;
+		ch_error_destroy(err);
+	}
+	*frames_ret = stack->frames;
+	*count_ret = stack->count;
 	return NULL;
 }
 
-/* The frame that a stack address lies in: the innermost one that begins at or
- * below it; what lies below frame 0 is its red zone. */
-static size_t frame_of(const struct ch_root_stack *stack, uint64_t addr)
+/*
+ * The frame that a stack address lies in: of those in the same memory the one
+ * that begins last at or below it. What lies below frame 0 is its red zone. A
+ * thread may have frames on two stacks, the one for signals first.
+ */
+static const struct ch_frame *frame_of(struct ch_graph *graph, const struct ch_frame *frames,
+				       size_t count, uint64_t addr)
 {
-	size_t found = 0, i;
+	const struct ch_region *region = ch_map_region_at(graph->map, addr);
+	const struct ch_frame *found = NULL;
+	size_t i;
 
-	for (i = 0; i < stack->count && stack->frames[i].sp; i++)
-		if (stack->frames[i].sp <= addr)
-			found = i;
+	for (i = 0; region && i < count; i++) {
+		if (!frames[i].sp || frames[i].sp < region->start || frames[i].sp >= region->end)
+			continue;
+		if (frames[i].sp <= addr ? !found || frames[i].sp >= found->sp
+					 : !found && frames[i].sp - addr <= RED_ZONE_BYTES)
+			found = &frames[i];
+	}
 	return found;
+}
+
+/* A part of a stack that no frame is known for. */
+static void name_frameless(struct ch_graph *graph, const struct ch_root *root,
+			   struct ch_root_text *ret)
+{
+	const struct ch_region *region = ch_map_region_at(graph->map, root->addr);
+	const struct ch_thread *threads;
+	uint64_t from;
+	size_t count;
+
+	threads = ch_core_threads(graph->core, &count);
+	from = threads[root->thread].sp;
+	if (region && from >= region->start && from <= root->addr) {
+		snprintf(ret->where, sizeof(ret->where), "thread %u stack sp+0x%llx", ret->tid,
+			 (unsigned long long)(root->addr - from));
+		return;
+	}
+	from = region ? region->start : 0;
+	snprintf(ret->where, sizeof(ret->where), "thread %u stack 0x%llx +0x%llx", ret->tid,
+		 (unsigned long long)from, (unsigned long long)(root->addr - from));
 }
 
 static struct ch_error *name_stack(struct ch_graph *graph, const struct ch_root *root,
 				   struct ch_root_text *ret)
 {
-	const struct ch_root_stack *stack;
-	const struct ch_frame *frame;
-	const struct ch_thread *threads;
-	struct ch_error *err;
+	const struct ch_frame *frames, *frame;
 	const struct ch_module *module;
+	struct ch_error *err;
 	const char *function;
 	char text[768], code[256];
 	int64_t offset;
-	size_t count, i;
+	size_t count;
 
-	threads = ch_core_threads(graph->core, &count);
-	err = find_frames(graph, root->thread, &stack);
+	err = chp_rootnames_frames(graph, root->thread, &frames, &count);
 	if (err)
 		return err;
 	ret->basis = CH_BASIS_DERIVED;
-	if (!stack->count || !stack->frames[0].sp) {
-		snprintf(ret->where, sizeof(ret->where), "thread %u stack sp+0x%llx", ret->tid,
-			 (unsigned long long)(root->addr - threads[root->thread].sp));
+	frame = frame_of(graph, frames, count, root->addr);
+	if (!frame) {
+		name_frameless(graph, root, ret);
 		return NULL;
 	}
-	i = frame_of(stack, root->addr);
-	frame = &stack->frames[i];
 	offset = (int64_t)(root->addr - frame->sp);
 	function = frame->symbol.name ? frame->symbol.name : "";
 	module = ch_sym_module_at(graph->sym, frame->pc);
 	snprintf(code, sizeof(code), "%.200s+0x%llx", module ? module->name : "?",
 		 (unsigned long long)(frame->pc - (module ? module->start : 0)));
-	snprintf(text, sizeof(text), "thread %u frame %zu %.400s%s %s%c0x%llx", ret->tid, i,
-		 function[0] ? function : code, function[0] ? "()" : "",
+	snprintf(text, sizeof(text), "thread %u frame %zu %.400s%s %s%c0x%llx", ret->tid,
+		 (size_t)(frame - frames), function[0] ? function : code, function[0] ? "()" : "",
 		 ch_core_arch(graph->core) == CH_ARCH_X86_64 ? "rsp" : "sp", offset < 0 ? '-' : '+',
 		 (unsigned long long)(offset < 0 ? -offset : offset));
 	if (frame->basis == CH_FRAME_FP)
@@ -280,13 +309,16 @@ static struct ch_error *name_memory(struct ch_graph *graph, const struct ch_root
 	const struct ch_root_range *range =
 		CH_VEC_AT(&graph->ranges, struct ch_root_range, root->range);
 	const struct ch_region *region = ch_map_region_at(graph->map, root->addr);
-	unsigned long long start = region ? region->start : range->start;
+	unsigned long long start =
+		region && region->usage != CH_USAGE_HEAP ? region->start : range->start;
 	const char *slash, *kind = "anon";
 	char text[768];
 
 	ret->basis = CH_BASIS_RECORDED;
 	if (root->kind == CH_ROOT_LEFTOVER)
 		kind = "stack of an ended thread";
+	else if (region && region->usage == CH_USAGE_HEAP)
+		kind = "brk";
 	else if (region && region->usage == CH_USAGE_STACK)
 		kind = "stack of no known thread";
 	if (region && region->backing) {

@@ -1,5 +1,6 @@
-#include "graph/graph_priv.h"
+#include <elf.h>
 
+#include "graph/graph_priv.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 
@@ -8,6 +9,31 @@
 
 /* Roots handed out at a time. */
 #define BATCH 256
+
+/* Threads that are unwound for where their stack is, if they run on memory that
+ * the program made one. */
+#define UNWOUND_MAX 1024
+
+/* Memory that roots do not lie in, or roots of another kind: [start, end). */
+struct hole {
+	uint64_t start, end;
+};
+
+/* A thread by an address: where its stack begins, or its descriptor lies. */
+struct place {
+	uint64_t at, end;
+	uint32_t thread;
+};
+
+struct collector {
+	struct ch_graph *graph;
+	/* of struct hole, ascending, without overlap */
+	struct ch_vec holes;
+	/* of struct place, ascending: threads on their own stacks, and descriptors */
+	struct ch_vec stacks, descriptors;
+	/* Threads whose frames told where their stack is. */
+	uint32_t unwound_count;
+};
 
 static bool kind_of(const struct ch_region *region, enum ch_root_kind *ret)
 {
@@ -32,6 +58,11 @@ static bool kind_of(const struct ch_region *region, enum ch_root_kind *ret)
 	case CH_USAGE_OTHER:
 	case CH_USAGE_UNDUMPED:
 	case CH_USAGE_ANON:
+	case CH_USAGE_MANAGED_LOADER:
+	case CH_USAGE_MANAGED_OTHER:
+	case CH_USAGE_JIT:
+	/* Memory from sbrk() that is in no span was not malloc's to take. */
+	case CH_USAGE_HEAP:
 		*ret = CH_ROOT_MEMORY;
 		return true;
 	default:
@@ -39,116 +70,292 @@ static bool kind_of(const struct ch_region *region, enum ch_root_kind *ret)
 	}
 }
 
-static struct ch_error *push_range(struct ch_graph *graph, const struct ch_root_range *range,
-				   uint64_t start, uint64_t end)
+static int compare_starts(const void *a, const void *b)
+{
+	/* First member of all that is sorted here. */
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* The first of ascending holes that ends behind addr. */
+static size_t hole_after(const struct collector *collector, uint64_t addr)
+{
+	const struct hole *holes = collector->holes.items;
+	size_t low = 0, high = collector->holes.count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (holes[mid].end <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static uint64_t count_absent(const struct ch_core *core, uint64_t start, uint64_t end)
+{
+	uint64_t at = start, next, absent = 0;
+	size_t len;
+
+	while (at < end) {
+		next = ch_core_next_present(core, at, end);
+		absent += next - at;
+		if (next >= end || !ch_core_span(core, next, &len) || !len)
+			break;
+		at = next + ch_min(len, end - next);
+	}
+	return absent;
+}
+
+/* [start, end) of range, which lies in region, if there is anything of it. */
+static struct ch_error *push_range(struct collector *collector, const struct ch_root_range *range,
+				   const struct ch_region *region, uint64_t start, uint64_t end)
 {
 	struct ch_root_range *slot;
 
 	start = ch_align_up(start, 8);
 	if (start >= end)
 		return NULL;
-	slot = ch_vec_push(&graph->ranges);
+	slot = ch_vec_push(&collector->graph->ranges);
 	if (!slot)
 		return &ch_enomem;
 	*slot = *range;
 	slot->start = start;
 	slot->end = end;
+	if (region->in_core_bytes < region->end - region->start)
+		slot->absent_bytes = count_absent(collector->graph->core, start, end);
+	slot->lost_bytes = ch_min(slot->absent_bytes, region->lost_bytes);
 	return NULL;
+}
+
+/* A range without its holes. */
+static struct ch_error *push_rest(struct collector *collector, const struct ch_root_range *range,
+				  const struct ch_region *region)
+{
+	const struct hole *holes = collector->holes.items;
+	struct ch_error *err = NULL;
+	uint64_t at = range->start;
+	size_t i;
+
+	for (i = hole_after(collector, at);
+	     !err && i < collector->holes.count && holes[i].start < range->end; i++) {
+		if (holes[i].start > at)
+			err = push_range(collector, range, region, at, holes[i].start);
+		at = holes[i].end;
+	}
+	return err ? err : push_range(collector, range, region, at, range->end);
+}
+
+static struct ch_error *push_hole(struct collector *collector, uint64_t start, uint64_t end)
+{
+	struct hole *slot;
+
+	if (start >= end)
+		return NULL;
+	slot = ch_vec_push(&collector->holes);
+	if (!slot)
+		return &ch_enomem;
+	*slot = (struct hole){ .start = start, .end = end };
+	return NULL;
+}
+
+static struct ch_error *push_place(struct ch_vec *places, uint64_t at, uint64_t end, size_t thread)
+{
+	struct place *slot = ch_vec_push(places);
+
+	if (!slot)
+		return &ch_enomem;
+	*slot = (struct place){ .at = at, .end = end, .thread = (uint32_t)thread };
+	return NULL;
+}
+
+/* The last of ascending places at or below addr, or NULL. */
+static const struct place *place_below(const struct ch_vec *places, uint64_t addr)
+{
+	const struct place *items = places->items;
+	size_t low = 0, high = places->count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (items[mid].at <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low ? &items[low - 1] : NULL;
+}
+
+/* Lowest address that a thread uses of the stack that sp points into. */
+static uint64_t live_start(const struct ch_graph *graph, uint64_t sp)
+{
+	if (ch_core_arch(graph->core) == CH_ARCH_X86_64)
+		sp -= ch_min(sp, RED_ZONE_BYTES);
+	return ch_align_down(sp, 8);
+}
+
+/*
+ * A thread that runs elsewhere than on its stack: on a block, or on memory that
+ * the program made its stack. Of a block all from the stack pointer up is stack;
+ * of other memory what its frames cover, as it may hold anything behind them.
+ */
+static struct ch_error *add_elsewhere(struct collector *collector, uint32_t thread, uint64_t sp)
+{
+	struct ch_graph *graph = collector->graph;
+	const struct ch_region *region = ch_map_region_at(graph->map, sp);
+	struct ch_root_range range = { .kind = CH_ROOT_STACK, .thread = thread };
+	const struct ch_frame *frames;
+	struct ch_object object;
+	enum ch_root_kind kind;
+	struct ch_error *err;
+	size_t count;
+
+	if (!region)
+		return NULL;
+	range.start = ch_max(region->start, live_start(graph, sp));
+	if (ch_heaps_object_at(graph->heaps, sp, &object) && object.state == CH_OBJECT_USED &&
+	    sp >= object.addr) {
+		range.start = ch_max(object.addr, live_start(graph, sp));
+		range.end = object.addr + object.size_bytes;
+		return push_range(collector, &range, region, range.start, range.end);
+	}
+	if (!kind_of(region, &kind) || kind != CH_ROOT_MEMORY ||
+	    collector->unwound_count++ >= UNWOUND_MAX)
+		return NULL;
+	err = chp_rootnames_frames(graph, thread, &frames, &count);
+	if (err)
+		return err;
+	for (range.end = sp; count && frames->sp >= range.end && frames->sp < region->end;
+	     frames++, count--)
+		range.end = frames->sp;
+	range.end = ch_min(region->end, ch_align_up(range.end, 8) + 8);
+	err = push_hole(collector, range.start, range.end);
+	return err ? err : push_range(collector, &range, region, range.start, range.end);
+}
+
+static struct ch_error *add_threads(struct collector *collector)
+{
+	struct ch_graph *graph = collector->graph;
+	const struct ch_thread *threads;
+	struct ch_error *err = NULL;
+	uint64_t start, end;
+	size_t count, i;
+
+	threads = ch_core_threads(graph->core, &count);
+	for (i = 0; !err && i < count; i++) {
+		if (threads[i].tls_base)
+			err = push_place(&collector->descriptors, threads[i].tls_base, 0, i);
+		if (err)
+			break;
+		if (ch_map_thread_stack(graph->map, i, &start, &end))
+			err = push_place(&collector->stacks, start, end, i);
+		else
+			err = add_elsewhere(collector, (uint32_t)i, threads[i].sp);
+		if (!err)
+			err = chp_context_check(graph->ctx);
+	}
+	ch_vec_sort(&collector->stacks, compare_starts);
+	ch_vec_sort(&collector->descriptors, compare_starts);
+	return err;
 }
 
 /* What allocators keep for themselves holds nobody's blocks: glibc's main_arena
  * points at chunks, whose first words belong to the blocks before them. */
-static struct ch_error *add_range(struct ch_graph *graph, const struct ch_root_range *range)
+static struct ch_error *find_holes(struct collector *collector)
 {
-	uint64_t at = range->start, start, end;
+	const struct ch_span *spans;
 	const struct ch_heap *heaps;
 	struct ch_error *err = NULL;
-	size_t count, i;
+	struct hole *holes;
+	size_t count, i, kept;
+	uint64_t end;
 
-	heaps = ch_heaps_list(graph->heaps, &count);
-	for (i = 0; !err && i < count; i++) {
-		start = heaps[i].addr;
-		if (start < at || start >= range->end || !heaps[i].addr_bytes)
-			continue;
-		end = start + ch_min(heaps[i].addr_bytes, range->end - start);
-		err = push_range(graph, range, at, start);
-		at = end;
-	}
-	return err ? err : push_range(graph, range, at, range->end);
+	heaps = ch_heaps_list(collector->graph->heaps, &count);
+	for (i = 0; !err && i < count; i++)
+		if (heaps[i].addr && ch_add(heaps[i].addr, heaps[i].addr_bytes, &end))
+			err = push_hole(collector, heaps[i].addr, end);
+	spans = ch_heaps_spans(collector->graph->heaps, &count);
+	for (i = 0; !err && i < count; i++)
+		err = push_hole(collector, spans[i].start, spans[i].end);
+	ch_vec_sort(&collector->holes, compare_starts);
+	holes = collector->holes.items;
+	for (i = kept = 0; i < collector->holes.count; i++)
+		if (kept && holes[i].start <= holes[kept - 1].end)
+			holes[kept - 1].end = ch_max(holes[kept - 1].end, holes[i].end);
+		else
+			holes[kept++] = holes[i];
+	collector->holes.count = kept;
+	return err;
 }
 
-/* The thread whose descriptor lies in [start, end), or UINT32_MAX. */
-static uint32_t thread_of_descriptor(const struct ch_graph *graph, uint64_t start, uint64_t end)
+/* The thread whose descriptor lies in [start, end], or UINT32_MAX. */
+static uint32_t thread_of_descriptor(const struct collector *collector, uint64_t start,
+				     uint64_t end)
 {
+	const struct place *place = place_below(&collector->descriptors, end);
+
+	return place && place->at >= start ? place->thread : UINT32_MAX;
+}
+
+/* The thread that a stack was made for, which does not run on it now. */
+static uint32_t thread_away(const struct collector *collector, const struct ch_region *region,
+			    const struct ch_region *next)
+{
+	const struct ch_core *core = collector->graph->core;
 	const struct ch_thread *threads;
 	size_t count, i;
+	uint64_t addr;
 
-	threads = ch_core_threads(graph->core, &count);
+	if (next && next->start == region->end && next->usage == CH_USAGE_TLS)
+		return thread_of_descriptor(collector, next->start, next->end);
+	/* What the kernel left on the stack of the process's first thread. */
+	if (!ch_core_auxv(core, AT_RANDOM, &addr) || addr < region->start || addr >= region->end)
+		return UINT32_MAX;
+	threads = ch_core_threads(core, &count);
 	for (i = 0; i < count; i++)
-		if (threads[i].tls_base >= start && threads[i].tls_base <= end &&
-		    threads[i].tls_base)
+		if (threads[i].tid == ch_core_process(core)->pid)
 			return (uint32_t)i;
 	return UINT32_MAX;
 }
 
 /*
- * The part of a stack that its thread still uses. Of a thread that runs
- * elsewhere (on a stack for signals, or a coroutine's) all of it: where it came
- * from is not known. A stack without a thread was left behind.
+ * The part of a stack that its thread still uses. Of a thread that runs elsewhere
+ * (on a stack for signals, or a coroutine's) what lies above the frame that the
+ * signal came upon, or all of it if that is not known. A stack without a thread
+ * was left behind.
  */
-static struct ch_error *add_stack(struct ch_graph *graph, struct ch_root_range *range,
-				  const struct ch_region *next)
+static struct ch_error *add_stack(struct collector *collector, struct ch_root_range *range,
+				  const struct ch_region *region, const struct ch_region *next)
 {
+	const struct place *place = place_below(&collector->stacks, range->end - 1);
+	struct ch_graph *graph = collector->graph;
 	const struct ch_thread *threads;
-	uint64_t start, end, sp;
-	size_t count, i;
+	const struct ch_frame *frames;
+	struct ch_error *err;
+	size_t count;
 
 	threads = ch_core_threads(graph->core, &count);
-	for (i = 0; i < count; i++) {
-		if (!ch_map_thread_stack(graph->map, i, &start, &end) || range->start >= end ||
-		    range->end <= start)
-			continue;
-		sp = threads[i].sp;
-		if (ch_core_arch(graph->core) == CH_ARCH_X86_64)
-			sp -= ch_min(sp, RED_ZONE_BYTES);
-		range->start = ch_max(range->start, sp);
-		range->thread = (uint32_t)i;
-		return range->start < range->end ? add_range(graph, range) : NULL;
+	if (place && place->end > range->start) {
+		range->thread = place->thread;
+		range->start = ch_max(range->start, live_start(graph, threads[place->thread].sp));
+		return push_range(collector, range, region, range->start, range->end);
 	}
-	if (!next || next->start != range->end || next->usage != CH_USAGE_TLS ||
-	    thread_of_descriptor(graph, next->start, next->end) == UINT32_MAX)
+	range->thread = thread_away(collector, region, next);
+	if (range->thread == UINT32_MAX)
 		range->kind = CH_ROOT_LEFTOVER;
-	return add_range(graph, range);
-}
-
-/* Stacks that are blocks of a heap: from the stack pointer to the block's end. */
-static struct ch_error *add_heap_stacks(struct ch_graph *graph)
-{
-	const struct ch_thread *threads;
-	struct ch_error *err = NULL;
-	struct ch_root_range range;
-	struct ch_object object;
-	size_t count, i;
-
-	threads = ch_core_threads(graph->core, &count);
-	for (i = 0; !err && i < count; i++) {
-		if (!ch_heaps_object_at(graph->heaps, threads[i].sp, &object) ||
-		    object.state != CH_OBJECT_USED)
+	if (range->thread == UINT32_MAX || collector->unwound_count++ >= UNWOUND_MAX)
+		return push_range(collector, range, region, range->start, range->end);
+	err = chp_rootnames_frames(graph, range->thread, &frames, &count);
+	if (err)
+		return err;
+	for (; count && frames->sp && frames->basis != CH_FRAME_FP; frames++, count--) {
+		if (frames->sp < range->start || frames->sp >= range->end)
 			continue;
-		range = (struct ch_root_range){ .start = ch_max(object.addr, threads[i].sp),
-						.end = object.addr + object.size_bytes,
-						.kind = CH_ROOT_STACK,
-						.thread = (uint32_t)i };
-		err = add_range(graph, &range);
+		range->start = ch_max(range->start, live_start(graph, frames->sp));
+		break;
 	}
-	return err;
-}
-
-static int compare_ranges(const void *a, const void *b)
-{
-	const struct ch_root_range *x = a, *y = b;
-
-	return x->start < y->start ? -1 : x->start > y->start;
+	return push_range(collector, range, region, range->start, range->end);
 }
 
 /* Data of a module that became read only after it was filled. */
@@ -167,35 +374,106 @@ static bool is_relro(const struct ch_graph *graph, const struct ch_region *regio
 	       ch_sym_module_at(graph->sym, next->start) == module;
 }
 
-struct ch_error *chp_roots_collect(struct ch_graph *graph)
+static struct ch_error *add_region(struct collector *collector, const struct ch_region *region,
+				   const struct ch_region *next)
 {
-	const struct ch_region *regions, *next;
-	struct ch_root_range range;
+	struct ch_graph *graph = collector->graph;
+	struct ch_root_range range = { .start = region->start,
+				       .end = region->end,
+				       .thread = UINT32_MAX };
+
+	if (is_relro(graph, region))
+		range.kind = CH_ROOT_DATA;
+	else if (!kind_of(region, &range.kind))
+		return NULL;
+	switch (range.kind) {
+	case CH_ROOT_STACK:
+		return add_stack(collector, &range, region, next);
+	case CH_ROOT_TLS:
+		range.thread = thread_of_descriptor(collector, range.start, range.end);
+		return push_range(collector, &range, region, range.start, range.end);
+	case CH_ROOT_DATA:
+		range.module = ch_sym_module_at(graph->sym, range.start);
+		break;
+	default:
+		break;
+	}
+	return push_rest(collector, &range, region);
+}
+
+/* Memory of others inside of spans. */
+static struct ch_error *add_foreign(struct collector *collector)
+{
+	const struct ch_foreign *foreign = collector->graph->foreign.items;
+	struct ch_root_range range = { .kind = CH_ROOT_MEMORY, .thread = UINT32_MAX };
+	const struct ch_region *region;
 	struct ch_error *err = NULL;
+	uint64_t at, end;
+	size_t i;
+
+	for (i = 0; !err && i < collector->graph->foreign.count; i++) {
+		for (at = foreign[i].start; !err && at < foreign[i].end; at = end) {
+			region = ch_map_region_at(collector->graph->map, at);
+			if (!region)
+				break;
+			end = ch_min(region->end, foreign[i].end);
+			if (region->usage == CH_USAGE_HEAP)
+				err = push_range(collector, &range, region, at, end);
+		}
+	}
+	return err;
+}
+
+/* Threads of a damaged core may claim the same memory: the first one has it. */
+static void drop_overlap(struct ch_vec *ranges)
+{
+	struct ch_root_range *items = ranges->items;
+	uint64_t end = 0;
+	size_t i, kept;
+
+	for (i = kept = 0; i < ranges->count; i++) {
+		items[kept] = items[i];
+		items[kept].start = ch_max(items[i].start, end);
+		if (items[kept].start >= items[kept].end)
+			continue;
+		end = items[kept++].end;
+	}
+	ranges->count = kept;
+}
+
+static struct ch_error *collect(struct collector *collector)
+{
+	struct ch_graph *graph = collector->graph;
+	const struct ch_region *regions;
+	struct ch_error *err;
 	size_t count, i;
 
-	graph->ranges = CH_VEC(struct ch_root_range);
-	regions = ch_map_regions(graph->map, &count);
-	for (i = 0; !err && i < count; i++) {
-		next = i + 1 < count ? &regions[i + 1] : NULL;
-		range = (struct ch_root_range){ .start = regions[i].start,
-						.end = regions[i].end,
-						.thread = UINT32_MAX };
-		if (is_relro(graph, &regions[i]))
-			range.kind = CH_ROOT_DATA;
-		else if (!kind_of(&regions[i], &range.kind))
-			continue;
-		if (range.kind == CH_ROOT_DATA)
-			range.module = ch_sym_module_at(graph->sym, range.start);
-		if (range.kind == CH_ROOT_TLS)
-			range.thread = thread_of_descriptor(graph, range.start, range.end);
-		range.absent_bytes = regions[i].end - regions[i].start - regions[i].in_core_bytes;
-		err = range.kind == CH_ROOT_STACK ? add_stack(graph, &range, next)
-						  : add_range(graph, &range);
-	}
+	err = add_threads(collector);
 	if (!err)
-		err = add_heap_stacks(graph);
-	ch_vec_sort(&graph->ranges, compare_ranges);
+		err = find_holes(collector);
+	regions = ch_map_regions(graph->map, &count);
+	for (i = 0; !err && i < count; i++)
+		err = add_region(collector, &regions[i], i + 1 < count ? &regions[i + 1] : NULL);
+	if (!err)
+		err = add_foreign(collector);
+	ch_vec_sort(&graph->ranges, compare_starts);
+	drop_overlap(&graph->ranges);
+	return err;
+}
+
+struct ch_error *chp_roots_collect(struct ch_graph *graph)
+{
+	struct collector collector = { .graph = graph,
+				       .holes = CH_VEC(struct hole),
+				       .stacks = CH_VEC(struct place),
+				       .descriptors = CH_VEC(struct place) };
+	struct ch_error *err;
+
+	graph->ranges = CH_VEC(struct ch_root_range);
+	err = collect(&collector);
+	ch_vec_deinit(&collector.holes);
+	ch_vec_deinit(&collector.stacks);
+	ch_vec_deinit(&collector.descriptors);
 	return err;
 }
 

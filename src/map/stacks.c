@@ -210,11 +210,18 @@ static bool find_guessed_stack(const struct finder *finder, uint64_t sp, struct 
 	return true;
 }
 
-/* Whether a thread runs on a stack, or, after an overflow, right below it. */
-static bool is_on_stack(const struct ch_thread *thread, const struct stack *stack)
+/* Whether a thread runs on a stack, or, after an overflow, right below it, where
+ * nothing can be written: a stack for signals or a coroutine's may lie there, too. */
+static bool is_on_stack(const struct finder *finder, const struct ch_thread *thread,
+			const struct stack *stack)
 {
-	return thread->sp < stack->end &&
-	       thread->sp >= stack->start - ch_min(stack->start, GUARD_BYTES_MAX);
+	const struct ch_piece *piece;
+
+	if (thread->sp >= stack->start)
+		return thread->sp < stack->end;
+	piece = chp_map_piece_at(finder->map, thread->sp);
+	return stack->start - thread->sp <= GUARD_BYTES_MAX &&
+	       (!piece || !(piece->region.prot & CH_SEGMENT_WRITE));
 }
 
 /* The main thread's stack also holds what the kernel put there at exec. */
@@ -229,7 +236,7 @@ static bool find_main_stack(const struct finder *finder, const struct ch_thread 
 		if (!ch_core_auxv(finder->map->core, types[i], &addr) ||
 		    !find_mapped_stack(finder, addr, ret))
 			continue;
-		if (thread && !is_on_stack(thread, ret))
+		if (thread && !is_on_stack(finder, thread, ret))
 			return false;
 		ret->guard_start = ret->start;
 		ret->basis = CH_BASIS_DERIVED;
@@ -350,7 +357,7 @@ static struct ch_error *add_thread(struct finder *finder, const struct ch_thread
 	else if (!find_main_stack(finder, thread, &stack) &&
 		 !find_guessed_stack(finder, thread->sp, &stack))
 		return claim_tls(map, thread, NULL, finder->tls_bytes);
-	if (is_on_stack(thread, &stack)) {
+	if (is_on_stack(finder, thread, &stack)) {
 		range->start = stack.start;
 		range->end = stack.end;
 	}

@@ -149,7 +149,8 @@ static struct ch_error *put(struct walk *walk, uint64_t start, uint64_t end, uin
 				    .size_bytes = end - start,
 				    .chunk_bytes = end - start,
 				    .type = type,
-				    .state = CH_OBJECT_OVERHEAD };
+				    .state = CH_OBJECT_OVERHEAD,
+				    .flags = type == GLIBC_TYPE_FOREIGN ? CH_OBJECT_FOREIGN : 0 };
 
 	return start < end ? ch_object_batch_put(&walk->batch, &object) : NULL;
 }
