@@ -16,29 +16,30 @@
 static struct ch_error *measure_stacks(struct ch_session *session, struct ch_summary *summary)
 {
 	const struct ch_core *core = ch_session_core(session);
-	struct ch_context *ctx = ch_session_context(session);
+	_cleanup_free_ struct ch_stack_use *stacks = NULL;
 	const struct ch_thread *threads;
-	uint64_t start, end, sp;
+	struct ch_stack_sums sums;
 	struct ch_error *err;
 	struct ch_map *map;
-	size_t count, i;
+	size_t count, i, kept = 0;
 
 	err = ch_session_map(session, &map);
 	if (err)
 		return err;
 	threads = ch_core_threads(core, &count);
 	summary->threads_count = count;
+	stacks = calloc(count + 1, sizeof(*stacks));
+	if (!stacks)
+		return &ch_enomem;
 	for (i = 0; i < count; i++) {
-		err = chp_context_check(ctx);
-		if (err)
-			return err;
-		if (!ch_map_thread_stack(map, i, &start, &end))
+		if (!ch_map_thread_stack(map, i, &stacks[kept].start, &stacks[kept].end))
 			continue;
-		sp = ch_min(ch_max(threads[i].sp, start), end);
-		summary->stack_bytes += end - start;
-		summary->stack_used_bytes += end - sp;
-		summary->stack_touched_bytes += chp_stack_touched_bytes(core, start, end, sp);
+		stacks[kept++].sp = threads[i].sp;
 	}
+	sums = chp_stack_sum_up(core, stacks, kept);
+	summary->stack_bytes = sums.bytes;
+	summary->stack_used_bytes = sums.used_bytes;
+	summary->stack_touched_bytes = sums.touched_bytes;
 	return NULL;
 }
 

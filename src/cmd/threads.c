@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "heap/account.h"
 #include "report/threads.h"
 #include "util/bytes.h"
+#include "util/cleanup.h"
 #include "util/context.h"
 #include "util/error.h"
 #include "util/hash.h"
@@ -147,12 +149,33 @@ static struct ch_error *make_groups(struct ch_threads *threads, struct ch_thread
 		group->count++;
 		group->stack_bytes += row->stack_end - row->stack_start;
 		group->used_bytes += row->used_bytes;
-		threads->stack_bytes += row->stack_end - row->stack_start;
-		threads->used_bytes += row->used_bytes;
 	}
 	qsort(groups, threads->groups_count, sizeof(*groups), compare_groups);
 	threads->groups = groups;
 	free(order);
+	return NULL;
+}
+
+/* Totals over all stacks, each byte once. */
+static struct ch_error *sum_stacks(const struct ch_core *core, struct ch_threads *threads)
+{
+	_cleanup_free_ struct ch_stack_use *stacks =
+		calloc(threads->rows_count + 1, sizeof(*stacks));
+	const struct ch_thread_row *row;
+	struct ch_stack_sums sums;
+	size_t i, kept = 0;
+
+	if (!stacks)
+		return &ch_enomem;
+	for (i = 0; i < threads->rows_count; i++) {
+		row = &threads->rows[i];
+		if (row->stack_end)
+			stacks[kept++] = (struct ch_stack_use){ row->stack_start, row->stack_end,
+								row->thread->sp };
+	}
+	sums = chp_stack_sum_up(core, stacks, kept);
+	threads->stack_bytes = sums.bytes;
+	threads->used_bytes = sums.used_bytes;
 	return NULL;
 }
 
@@ -179,6 +202,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 			     : &ch_enomem;
 	if (!err)
 		err = make_groups(&threads, groups);
+	if (!err)
+		err = sum_stacks(core, &threads);
 	if (!err)
 		err = ch_report_threads(env->report, &threads);
 	for (i = 0; rows && i < threads.rows_count; i++) {

@@ -1,5 +1,6 @@
 #include "heap/account.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "util/bytes.h"
@@ -309,4 +310,35 @@ uint64_t chp_stack_touched_bytes(const struct ch_core *core, uint64_t start, uin
 		}
 	}
 	return end - lowest;
+}
+
+static int compare_stacks(const void *a, const void *b)
+{
+	const struct ch_stack_use *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+struct ch_stack_sums chp_stack_sum_up(const struct ch_core *core, struct ch_stack_use *stacks,
+				      size_t count)
+{
+	struct ch_stack_sums sums = { 0 };
+	struct ch_stack_use whole;
+	size_t i = 0;
+
+	if (count)
+		qsort(stacks, count, sizeof(*stacks), compare_stacks);
+	while (i < count) {
+		whole = stacks[i];
+		for (i++; i < count && stacks[i].start < whole.end; i++) {
+			whole.end = ch_max(whole.end, stacks[i].end);
+			whole.sp = ch_min(whole.sp, stacks[i].sp);
+		}
+		whole.sp = ch_min(ch_max(whole.sp, whole.start), whole.end);
+		sums.bytes += whole.end - whole.start;
+		sums.used_bytes += whole.end - whole.sp;
+		sums.touched_bytes +=
+			chp_stack_touched_bytes(core, whole.start, whole.end, whole.sp);
+	}
+	return sums;
 }

@@ -142,4 +142,21 @@ void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *r
 uint64_t chp_stack_touched_bytes(const struct ch_core *core, uint64_t start, uint64_t end,
 				 uint64_t sp);
 
+/** A thread's stack [start, end) and its stack pointer. */
+struct ch_stack_use {
+	uint64_t start, end, sp;
+};
+
+struct ch_stack_sums {
+	/** Bytes of the stacks; of them those from sp on; those that were touched. */
+	uint64_t bytes, used_bytes, touched_bytes;
+};
+
+/**
+ * Add up stacks, each byte once: threads whose stacks the kernel merged into
+ * one mapping have it in common. Sorts stacks.
+ */
+struct ch_stack_sums chp_stack_sum_up(const struct ch_core *core, struct ch_stack_use *stacks,
+				      size_t count);
+
 #endif /* COREHEAP_HEAP_ACCOUNT_H */

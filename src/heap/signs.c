@@ -8,6 +8,8 @@
 
 /* Data of one module that is looked through. */
 #define DATA_BYTES_MAX (64ULL << 20)
+/* Data of all modules together: they may share their bytes. */
+#define DATA_TOTAL_MAX (256ULL << 20)
 
 enum use {
 	/* no table */
@@ -24,6 +26,7 @@ struct found {
 	const struct ch_size_table *table;
 	uint64_t table_addr;
 	enum use use;
+	struct ch_data_run run;
 };
 
 bool chp_has_stem(const char *name, const char *stem)
@@ -56,7 +59,7 @@ bool chp_data_next(const struct ch_heap_env *env, const struct ch_module *module
 	uint64_t end = ch_min(data_end(env, module), module->start + DATA_BYTES_MAX);
 	const struct ch_region *region;
 
-	while (*at < end) {
+	while (*at < end && ret->looked_bytes < DATA_TOTAL_MAX) {
 		region = ch_map_region_at(env->map, *at);
 		if (!region)
 			return false;
@@ -66,6 +69,7 @@ bool chp_data_next(const struct ch_heap_env *env, const struct ch_module *module
 				ret->addr = *at;
 				ret->len = ch_min(ret->len, ch_min(region->end, end) - *at);
 				*at += ret->len;
+				ret->looked_bytes += ret->len;
 				return true;
 			}
 		}
@@ -120,13 +124,12 @@ static void find_tables(const struct ch_heap_env *env, const struct ch_signs *si
 			const struct ch_module *module, struct found *found)
 {
 	uint64_t at = module->start;
-	struct ch_data_run run;
 	enum use before = found->use;
 	size_t i;
 
-	while (found->use != USE_SEEN && chp_data_next(env, module, &at, &run))
+	while (found->use != USE_SEEN && chp_data_next(env, module, &at, &found->run))
 		for (i = 0; i < signs->tables_count && found->use != USE_SEEN; i++)
-			find_in_run(&signs->tables[i], &run, found);
+			find_in_run(&signs->tables[i], &found->run, found);
 	if (found->use > before)
 		found->table_module = module;
 }

@@ -42,16 +42,20 @@ struct ch_signs {
 CH_MUST_CHECK struct ch_error *chp_signs_probe(const struct ch_heap_env *env,
 					       const struct ch_signs *signs, struct ch_probe *ret);
 
-/** A run of writable data of a module, as it lies in the core. */
+/** A run of writable data of a module, as it lies in the core. Zero it before the
+ * first module. */
 struct ch_data_run {
 	uint64_t addr;
 	const uint8_t *bytes;
 	size_t len;
+	/** Sum of len over all runs so far, of all modules. */
+	uint64_t looked_bytes;
 };
 
 /**
  * The next run at or above *at in module's writable memory; moves *at behind it.
- * Begin with module->start. False at the end. At most 64 MiB a module.
+ * Begin with module->start. False at the end. At most 64 MiB a module
+ * and 256 MiB in all: modules of a bad core may share their bytes.
  */
 bool chp_data_next(const struct ch_heap_env *env, const struct ch_module *module, uint64_t *at,
 		   struct ch_data_run *ret);

@@ -369,13 +369,16 @@ static struct ch_error *add_thread(struct finder *finder, const struct ch_thread
 static bool has_descriptor(const struct ch_core *core, uint64_t guard_start, uint64_t start,
 			   uint64_t end)
 {
-	uint64_t at = ch_align_down(ch_max(start, end - ch_min(end, DESCRIPTOR_BYTES_MAX)), 8);
-	uint64_t size, guard, first;
+	uint64_t at = ch_align_up(ch_max(start, end - ch_min(end, DESCRIPTOR_BYTES_MAX)), 8);
+	uint64_t pos, bytes = end - at;
+	uint8_t words[DESCRIPTOR_BYTES_MAX];
 
-	for (; at + 24 <= end; at += 8)
-		if (ch_core_read_u64(core, at, &first) && first == guard_start &&
-		    ch_core_read_u64(core, at + 8, &size) && size == end - guard_start &&
-		    ch_core_read_u64(core, at + 16, &guard) && guard == start - guard_start)
+	if (at >= end || !ch_core_try_read(core, at, words, bytes))
+		return false;
+	for (pos = 0; pos + 24 <= bytes; pos += 8)
+		if (ch_get64(words + pos) == guard_start &&
+		    ch_get64(words + pos + 8) == end - guard_start &&
+		    ch_get64(words + pos + 16) == start - guard_start)
 			return true;
 	return false;
 }

@@ -11,6 +11,9 @@
 /* All images rebuilt from memory together. */
 #define REBUILT_TOTAL_MAX (64ULL << 20)
 
+/* Modules that libdwfl is told of: it goes through all of them for each one. */
+#define DWFL_MODULES_MAX 4096
+
 /* No linker asks for more. */
 #define ALIGN_MAX (1ULL << 30)
 
@@ -101,8 +104,8 @@ static uint64_t low_address(const struct ch_module *module, const struct ch_modu
 	return module->bias + ch_align_down(load->p_vaddr, ch_max(load->p_align, 1));
 }
 
-/* Announce one module; nothing of it is opened yet. */
-static void report_module(struct ch_sym *sym, struct ch_module_extra *extra)
+/* Announce one module; nothing of it is opened yet. Whether libdwfl took it. */
+static bool report_module(struct ch_sym *sym, struct ch_module_extra *extra)
 {
 	const struct ch_module *module = module_of(extra);
 	uint64_t low = low_address(module, extra);
@@ -110,20 +113,21 @@ static void report_module(struct ch_sym *sym, struct ch_module_extra *extra)
 
 	if (module->kind == CH_MODULE_PE || !extra->has_image || low > module->start ||
 	    module->start - low > ALIGN_MAX)
-		return;
+		return false;
 	/* libdwfl passes over modules whose names look deleted: the plain index will do */
 	extra->dwfl = dwfl_report_module(sym->dwfl, "module", low, module->end);
 	if (!extra->dwfl)
-		return;
+		return false;
 	dwfl_module_info(extra->dwfl, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
 	*userdata = extra;
 	if (sym->options.debuginfod && module->build_id_len)
 		dwfl_module_report_build_id(extra->dwfl, module->build_id, module->build_id_len, 0);
+	return true;
 }
 
 bool chp_dwfl_open(struct ch_sym *sym)
 {
-	size_t i;
+	size_t i, reported = 0;
 
 	if (sym->dwfl_tried)
 		return sym->dwfl != NULL;
@@ -135,8 +139,13 @@ bool chp_dwfl_open(struct ch_sym *sym)
 	if (!sym->dwfl)
 		return false;
 	dwfl_report_begin(sym->dwfl);
-	for (i = 0; i < sym->extras.count; i++)
-		report_module(sym, CH_VEC_AT(&sym->extras, struct ch_module_extra, i));
+	for (i = 0; i < sym->extras.count && reported < DWFL_MODULES_MAX; i++)
+		reported += report_module(sym, CH_VEC_AT(&sym->extras, struct ch_module_extra, i));
+	if (i < sym->extras.count)
+		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "too-many-modules",
+				    "only the first %d modules are looked at for names and unwind "
+				    "data in their files",
+				    DWFL_MODULES_MAX);
 	dwfl_report_end(sym->dwfl, NULL, NULL);
 	return true;
 }

@@ -1,15 +1,21 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "sym/sym_priv.h"
 #include "util/bytes.h"
+#include "util/context.h"
 
 /* Entries of a dynamic section, symbols, and bytes of names: beyond is damage. */
 #define DYNAMIC_MAX   1024
 #define SYMBOLS_MAX   (1U << 20)
 #define STRINGS_MAX   (64ULL << 20)
 #define BATCH_SYMBOLS 128
+/* Of all modules together: tables may share their bytes. */
+#define STRINGS_TOTAL_MAX STRINGS_MAX
+#define SYMBOLS_TOTAL_MAX SYMBOLS_MAX
+#define NAMES_TOTAL_MAX   (256ULL << 20)
 /* Symbols of one bucket that are looked at. */
-#define CHAIN_MAX 4096
+#define CHAIN_MAX 256
 
 /* What the dynamic section says, as target addresses. */
 struct dynamic {
@@ -52,14 +58,18 @@ static bool read_dynamic(const struct ch_core *core, const struct ch_module *mod
  * bloom filter of 8-byte words, buckets, chains whose last entry is odd (glibc
  * 2.36, elf/dl-setup_hash.c and dl-lookup.c).
  */
-static uint32_t count_by_gnu_hash(const struct ch_core *core, uint64_t addr)
+static uint32_t count_by_gnu_hash(struct ch_sym *sym, uint64_t addr)
 {
-	uint32_t head[4], bucket, last = 0, i, entry = 0;
+	const struct ch_core *core = sym->core;
+	uint32_t head[4], bucket, last = 0, i, entry = 0, tries;
 	uint64_t buckets, chains;
 
 	if (!ch_core_try_read(core, addr, head, sizeof(head)) || head[0] > SYMBOLS_MAX ||
 	    head[2] > SYMBOLS_MAX)
 		return 0;
+	if (sym->dynsym_name_bytes > NAMES_TOTAL_MAX)
+		return 0;
+	sym->dynsym_name_bytes += 4ULL * le32toh(head[0]);
 	buckets = addr + sizeof(head) + 8ULL * le32toh(head[2]);
 	for (i = 0; i < le32toh(head[0]); i++) {
 		if (!ch_core_read_u32(core, buckets + 4ULL * i, &bucket))
@@ -70,7 +80,7 @@ static uint32_t count_by_gnu_hash(const struct ch_core *core, uint64_t addr)
 	if (last < le32toh(head[1]) || last >= SYMBOLS_MAX)
 		return 0;
 	chains = buckets + 4ULL * le32toh(head[0]);
-	for (; last < SYMBOLS_MAX; last++) {
+	for (tries = 0; tries < CHAIN_MAX; tries++, last++) {
 		if (!ch_core_read_u32(core, chains + 4ULL * (last - le32toh(head[1])), &entry))
 			return 0;
 		if (entry & 1)
@@ -80,14 +90,14 @@ static uint32_t count_by_gnu_hash(const struct ch_core *core, uint64_t addr)
 }
 
 /* DT_HASH: the number of chain entries, second word, is that of symbols (gABI). */
-static uint32_t count_symbols(const struct ch_core *core, const struct dynamic *dynamic)
+static uint32_t count_symbols(struct ch_sym *sym, const struct dynamic *dynamic)
 {
 	uint32_t count = 0;
 
-	if (dynamic->hash && ch_core_read_u32(core, dynamic->hash + 4, &count) &&
+	if (dynamic->hash && ch_core_read_u32(sym->core, dynamic->hash + 4, &count) &&
 	    count <= SYMBOLS_MAX && count)
 		return count;
-	return dynamic->gnu_hash ? count_by_gnu_hash(core, dynamic->gnu_hash) : 0;
+	return dynamic->gnu_hash ? count_by_gnu_hash(sym, dynamic->gnu_hash) : 0;
 }
 
 /* The names, kept by sym; absent ones are empty. */
@@ -112,6 +122,30 @@ static const char *read_strings(struct ch_sym *sym, const struct dynamic *dynami
 	return chp_sym_keep(sym, strings);
 }
 
+/* Whether the tables of one more module fit what all may take. */
+static bool charge_tables(struct ch_sym *sym, const struct dynamic *dynamic, uint32_t count)
+{
+	if (dynamic->strings_bytes > STRINGS_TOTAL_MAX - sym->dynstr_bytes ||
+	    count > SYMBOLS_TOTAL_MAX - sym->dynsym_count) {
+		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "too-many-symbols",
+				    "the symbol tables in the core are larger than those of any "
+				    "program; some modules go without names");
+		return false;
+	}
+	sym->dynstr_bytes += dynamic->strings_bytes;
+	sym->dynsym_count += count;
+	return true;
+}
+
+/* Names may share their bytes, too, so each is charged as it is looked at. */
+static bool charge_name(struct ch_sym *sym, const char *name)
+{
+	if (sym->dynsym_name_bytes > NAMES_TOTAL_MAX)
+		return false;
+	sym->dynsym_name_bytes += strnlen(name, NAMES_TOTAL_MAX);
+	return true;
+}
+
 void chp_dynsym_visit(struct ch_sym *sym, const struct ch_module *module,
 		      bool (*visit)(struct ch_module_extra *extra, const char *name,
 				    const Elf64_Sym *symbol))
@@ -126,8 +160,8 @@ void chp_dynsym_visit(struct ch_sym *sym, const struct ch_module *module,
 
 	if (!phdr || !read_dynamic(sym->core, module, phdr, &dynamic))
 		return;
-	count = count_symbols(sym->core, &dynamic);
-	strings = count ? read_strings(sym, &dynamic) : NULL;
+	count = count_symbols(sym, &dynamic);
+	strings = count && charge_tables(sym, &dynamic, count) ? read_strings(sym, &dynamic) : NULL;
 	for (i = 1; strings && i < count; i += n) {
 		n = count - i < BATCH_SYMBOLS ? count - i : BATCH_SYMBOLS;
 		if (!ch_core_try_read(sym->core, dynamic.symbols + 24ULL * i, batch,
@@ -140,7 +174,8 @@ void chp_dynsym_visit(struct ch_sym *sym, const struct ch_module *module,
 			return;
 		for (k = 0; k < n; k++)
 			if (batch[k].st_name < dynamic.strings_bytes &&
-			    !visit(extra, strings + batch[k].st_name, &batch[k]))
+			    (!charge_name(sym, strings + batch[k].st_name) ||
+			     !visit(extra, strings + batch[k].st_name, &batch[k])))
 				return;
 	}
 }

@@ -8,6 +8,9 @@
 #include "util/context.h"
 #include "util/error.h"
 
+/* Files mapped at a time: the kernel gives a process 65,530 mappings. */
+#define FILES_MAX 4096
+
 char *chp_path_plain(const char *path)
 {
 	static const char mark[] = " (deleted)";
@@ -36,6 +39,7 @@ static void take_file(struct ch_sym *sym, struct ch_module *module, struct ch_ca
 	extra->file_data = file->data;
 	extra->file_bytes = file->bytes;
 	file->data = NULL;
+	sym->files_count++;
 	if (module->kind == CH_MODULE_PE || extra->has_image)
 		return;
 	module->bias = chp_candidate_bias(sym, module, file);
@@ -76,7 +80,7 @@ static struct ch_error *try_path(struct ch_sym *sym, struct ch_module *module, c
 
 	if (!path)
 		return &ch_enomem;
-	if (is_settled(module) ||
+	if (is_settled(module) || sym->files_count >= FILES_MAX ||
 	    !chp_candidate_open(sym, path, module->kind == CH_MODULE_PE, &file))
 		return NULL;
 	kept = chp_sym_keep(sym, ch_take(path));
@@ -227,6 +231,11 @@ static void report_matches(const struct ch_sym *sym)
 				    "the core holds nothing to verify the files of %zu modules "
 				    "by; they are not used (first: %s)",
 				    unverified_count, unverified->file_path);
+	if (sym->files_count >= FILES_MAX)
+		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "too-many-files",
+				    "files of %d modules are in use, the most there may be; the "
+				    "others go without names",
+				    FILES_MAX);
 	if (sym->options.exe)
 		report_exe(sym);
 }

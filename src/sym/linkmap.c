@@ -10,6 +10,8 @@
 #define LINK_MAPS_MAX    65536
 #define DYNAMIC_TAGS_MAX 1024
 #define PATH_BYTES_MAX   4096
+/* Libraries that only the link map knows: each costs its path and its headers. */
+#define LINKED_MAX 4096
 
 /* Target address of the executable's dynamic section. */
 static bool find_dynamic(const struct ch_sym *sym, uint64_t *ret)
@@ -56,8 +58,10 @@ static struct ch_error *add_linked(struct ch_sym *sym, uint64_t load, uint64_t n
 	char name[PATH_BYTES_MAX];
 	const char *path;
 
-	if (!load || !ch_core_read_string(sym->core, name_addr, name, sizeof(name)) || !name[0])
+	if (!load || sym->linked_count >= LINKED_MAX ||
+	    !ch_core_read_string(sym->core, name_addr, name, sizeof(name)) || !name[0])
 		return NULL;
+	sym->linked_count++;
 	path = chp_sym_keep(sym, strdup(name));
 	return path ? chp_module_add_at(sym, load, path, "link map") : &ch_enomem;
 }
@@ -105,5 +109,10 @@ struct ch_error *chp_linkmap_walk(struct ch_sym *sym)
 				    "the list of loaded libraries breaks off at 0x%llx after %zu "
 				    "entries; libraries that NT_FILE does not name may be missing",
 				    (unsigned long long)map, i);
+	if (sym->linked_count >= LINKED_MAX)
+		chp_context_finding(sym->ctx, CH_SEVERITY_INCOMPLETE, "too-many-modules",
+				    "the list of loaded libraries names more than %d that NT_FILE "
+				    "does not; the rest is left out",
+				    LINKED_MAX);
 	return sym->modules.count > known ? chp_modules_sort(sym) : NULL;
 }

@@ -98,6 +98,13 @@ struct ch_sym {
 	struct ch_vec modules, extras;
 	/** of char *: strings made here, owned */
 	struct ch_vec strings;
+	/** Libraries that only the link map named. */
+	size_t linked_count;
+	/** Modules' files that are mapped; symbols in all indexes. */
+	size_t files_count, symbols_count;
+	/** What the tables of all modules in target memory took so far: bytes of
+	 * string tables, entries, bytes of names and hash tables looked at. */
+	uint64_t dynstr_bytes, dynsym_count, dynsym_name_bytes;
 	/** Opened at the first need; NULL when that failed. */
 	Dwfl *dwfl;
 	bool dwfl_tried, attach_tried, attached;

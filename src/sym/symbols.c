@@ -5,7 +5,7 @@
 #include "sym/sym_priv.h"
 #include "util/bytes.h"
 
-/* Symbols of one module; a browser's library has about a million. */
+/* Symbols of all modules that were looked at; a browser's library has about a million. */
 #define SYMBOLS_MAX (4U << 20)
 /* A name longer than this is no use to anybody. */
 #define NAME_BYTES_MAX 65536
@@ -80,11 +80,16 @@ static bool is_place(const char *name, const GElf_Sym *symbol, GElf_Word section
 static bool add_tls(struct ch_module_extra *extra, const char *name, const GElf_Sym *symbol,
 		    GElf_Word section)
 {
-	const char *bare = is_named(name, section) ? bare_name(extra->sym, name) : NULL;
-	struct ch_sym_entry *entry = bare ? ch_vec_push(&extra->tls_symbols) : NULL;
+	const char *bare;
+	struct ch_sym_entry *entry;
 
+	if (!is_named(name, section))
+		return true;
+	bare = extra->sym->symbols_count < SYMBOLS_MAX ? bare_name(extra->sym, name) : NULL;
+	entry = bare ? ch_vec_push(&extra->tls_symbols) : NULL;
 	if (!entry)
-		return bare == NULL;
+		return false;
+	extra->sym->symbols_count++;
 	entry->name = bare;
 	entry->addr = symbol->st_value;
 	entry->end = symbol->st_value + ch_min(symbol->st_size, UINT64_MAX - symbol->st_value);
@@ -92,17 +97,19 @@ static bool add_tls(struct ch_module_extra *extra, const char *name, const GElf_
 	return true;
 }
 
-/* Put one symbol into the index; end 0: not known. false when out of memory. */
+/* Put one symbol into the index; end 0: not known. false when out of memory or full. */
 static bool add_entry(struct ch_module_extra *extra, const char *name, const GElf_Sym *symbol,
 		      uint64_t addr, uint64_t end)
 {
 	const struct ch_module *module =
 		CH_VEC_AT(&extra->sym->modules, struct ch_module, extra->index);
-	const char *bare = bare_name(extra->sym, name);
+	const char *bare =
+		extra->sym->symbols_count < SYMBOLS_MAX ? bare_name(extra->sym, name) : NULL;
 	struct ch_sym_entry *entry = bare ? ch_vec_push(&extra->symbols) : NULL;
 
 	if (!entry)
 		return false;
+	extra->sym->symbols_count++;
 	entry->name = bare;
 	entry->addr = addr;
 	entry->sizeless = symbol->st_size == 0;

@@ -73,7 +73,7 @@ bool mallocng_find_context(const struct ch_heap_env *env, const struct mallocng_
 			   uint64_t *addr_ret, const struct ch_module **module_ret)
 {
 	const struct ch_module *modules;
-	struct ch_data_run run;
+	struct ch_data_run run = { 0 };
 	size_t count, i;
 	uint64_t at;
 
