@@ -9,10 +9,8 @@
 #include "util/cleanup.h"
 #include "util/text.h"
 
-#define FRAMES_MAX      256
-#define RED_ZONE_BYTES  128
-#define TLS_MODULES_MAX 1024
-#define LINK_MAPS_MAX   65536
+#define FRAMES_MAX     256
+#define RED_ZONE_BYTES 128
 
 /* The frames of one thread; unwound when the first of its roots is named. */
 struct ch_root_stack {
@@ -191,73 +189,6 @@ static struct ch_error *name_stack(struct ch_graph *graph, const struct ch_root 
 
 /* ---- Thread-local storage ---------------------------------------------------- */
 
-static const struct ch_module *module_of_link_map(const struct ch_graph *graph, uint64_t map)
-{
-	const struct ch_module *modules;
-	size_t count, i;
-
-	modules = ch_sym_modules(graph->sym, &count);
-	for (i = 0; i < count; i++)
-		if (modules[i].link_map == map)
-			return &modules[i];
-	return NULL;
-}
-
-/* Modules with thread-local storage in the order of the linker's list: their ids
- * are 1, 2 ... (glibc 2.36, elf/dl-tls.c, _dl_assign_tls_modid). */
-static struct ch_error *list_tls_modules(struct ch_graph *graph)
-{
-	const struct ch_module *modules, *module;
-	uint64_t map = 0;
-	const struct ch_module **slot;
-	size_t count, i;
-
-	if (graph->tls_listed)
-		return NULL;
-	graph->tls_listed = true;
-	graph->tls_modules = CH_VEC(const struct ch_module *);
-	modules = ch_sym_modules(graph->sym, &count);
-	for (i = 0; i < count; i++)
-		if (modules[i].kind == CH_MODULE_EXE)
-			map = modules[i].link_map;
-	for (i = 0; map && i < LINK_MAPS_MAX && graph->tls_modules.count < TLS_MODULES_MAX; i++) {
-		module = module_of_link_map(graph, map);
-		if (module && module->tls_memsz) {
-			slot = ch_vec_push(&graph->tls_modules);
-			if (!slot)
-				return &ch_enomem;
-			*slot = module;
-		}
-		/* struct link_map: l_addr, l_name, l_ld, l_next (link.h). */
-		if (!ch_core_read_u64(graph->core, map + 24, &map))
-			break;
-	}
-	return NULL;
-}
-
-/* The module whose block of one thread holds addr. The thread's vector of blocks
- * is the second word of tcbhead_t on x86-64, the first on aarch64; entry i has the
- * block of module i, and 16 bytes (glibc 2.36, sysdeps/{x86_64,aarch64}/nptl/tls.h). */
-static const struct ch_module *find_tls_block(struct ch_graph *graph, uint64_t tls_base,
-					      uint64_t addr, uint64_t *offset_ret)
-{
-	uint64_t vector, block, where = ch_core_arch(graph->core) == CH_ARCH_X86_64 ? 8 : 0;
-	const struct ch_module *module;
-	size_t i;
-
-	if (!ch_core_read_u64(graph->core, tls_base + where, &vector))
-		return NULL;
-	for (i = 0; i < graph->tls_modules.count; i++) {
-		module = *CH_VEC_AT(&graph->tls_modules, const struct ch_module *, i);
-		if (ch_core_read_u64(graph->core, vector + 16 * (i + 1), &block) && addr >= block &&
-		    addr - block < module->tls_memsz) {
-			*offset_ret = addr - block;
-			return module;
-		}
-	}
-	return NULL;
-}
-
 static struct ch_error *name_tls(struct ch_graph *graph, const struct ch_root *root,
 				 struct ch_root_text *ret)
 {
@@ -272,10 +203,9 @@ static struct ch_error *name_tls(struct ch_graph *graph, const struct ch_root *r
 	threads = ch_core_threads(graph->core, &count);
 	base = threads[root->thread].tls_base;
 	ret->basis = CH_BASIS_DERIVED;
-	err = list_tls_modules(graph);
+	err = chp_tls_find(graph, base, root->addr, &module, &offset);
 	if (err)
 		return err;
-	module = find_tls_block(graph, base, root->addr, &offset);
 	if (!module) {
 		offset = root->addr - base;
 		snprintf(ret->where, sizeof(ret->where),
