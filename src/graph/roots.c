@@ -234,6 +234,16 @@ static struct ch_error *add_elsewhere(struct collector *collector, uint32_t thre
 	return err ? err : push_range(collector, &range, region, range.start, range.end);
 }
 
+/* Whether a walker claimed what the map took for a stack before. */
+static bool is_in_heap(const struct ch_graph *graph, uint64_t sp)
+{
+	const struct ch_region *region = ch_map_region_at(graph->map, sp);
+
+	return region &&
+	       (region->usage == CH_USAGE_HEAP || region->usage == CH_USAGE_ARENA ||
+		region->usage == CH_USAGE_MMAP_CHUNK || region->usage == CH_USAGE_MANAGED_HEAP);
+}
+
 static struct ch_error *add_threads(struct collector *collector)
 {
 	struct ch_graph *graph = collector->graph;
@@ -248,7 +258,8 @@ static struct ch_error *add_threads(struct collector *collector)
 			err = push_place(&collector->descriptors, threads[i].tls_base, 0, i);
 		if (err)
 			break;
-		if (ch_map_thread_stack(graph->map, i, &start, &end))
+		if (ch_map_thread_stack(graph->map, i, &start, &end) &&
+		    !is_in_heap(graph, threads[i].sp))
 			err = push_place(&collector->stacks, start, end, i);
 		else
 			err = add_elsewhere(collector, (uint32_t)i, threads[i].sp);
