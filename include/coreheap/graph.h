@@ -277,7 +277,8 @@ enum ch_ref_kind {
 	CH_REF_DEAD_STACK,
 	/** Memory that nobody can write to. */
 	CH_REF_CONSTANT,
-	/** Eight bytes of code, at any address: an immediate, perhaps. */
+	/** Eight bytes of code, at any address: an immediate, perhaps. On x86-64
+	 * also four bytes that look like an address relative to an instruction. */
 	CH_REF_CODE,
 };
 #define CH_REF_KINDS (CH_REF_CODE + 1)
@@ -289,7 +290,8 @@ struct ch_ref {
 	/** For OBJECT, FREE and ALLOCATOR the block it lies in, if there is one. */
 	bool has_owner;
 	struct ch_object owner;
-	/** For what ch_root_describe() can name; kind LEFTOVER is for DEAD_STACK. */
+	/** For what ch_root_describe() can name. DEAD_STACK has kind LEFTOVER, or
+	 * STACK where the thread is known. */
 	bool has_root;
 	struct ch_root root;
 };
@@ -301,7 +303,7 @@ CH_PUBLIC void ch_graph_place(struct ch_graph *graph, uint64_t addr, struct ch_r
 
 /**
  * Every register and every aligned word of all memory in the core that holds an
- * address of [start, end); with code also unaligned words of executable memory.
+ * address of [start, end); with code also what executable memory refers to.
  * Registers first, then by address. Errors: STOP, NOMEM, whatever fn returned.
  */
 CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_graph_refs(struct ch_graph *graph, uint64_t start,

@@ -47,7 +47,7 @@ static const struct ch_option options_table[] = {
 	{ .name = "code",
 	  .kind = CH_OPTION_FLAG,
 	  .offset = offsetof(struct options, code),
-	  .help = "also 64-bit immediates in executable memory" },
+	  .help = "also 64-bit immediates and relative addresses in executable memory" },
 	{ 0 },
 };
 
@@ -57,9 +57,11 @@ const struct ch_cmd ch_cmd_refs = {
 	.synopsis = "[OPTIONS] CORE ADDR",
 	.examples = "coreheap refs core.1234 0x55fca1fae970\n"
 		    "coreheap refs --code --jsonl core.1234 0x55fca1fae970\n",
-	.notes = "The block that holds ADDR is what is looked for, or ADDR itself where there is "
-		 "none.\n"
-		 "Kinds \"free\" and \"dead stack\" are stale: nobody reads them any more.\n",
+	.notes =
+		"The block that holds ADDR is what is looked for, or ADDR itself where there is "
+		"none.\n"
+		"Kinds \"free\" and \"dead stack\" are stale: nobody reads them any more.\n"
+		"Code is searched byte by byte, not decoded: kind \"code\" may be a coincidence.\n",
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.args_max = 1,

@@ -30,8 +30,8 @@ static enum ch_ref_kind kind_of_root(enum ch_root_kind kind)
 	return kinds[kind];
 }
 
-/* The range of roots that holds addr; UINT32_MAX if none does. */
-static uint32_t range_at(const struct ch_graph *graph, uint64_t addr)
+/* The first range of roots that ends behind addr; UINT32_MAX if none does. */
+static uint32_t range_after(const struct ch_graph *graph, uint64_t addr)
 {
 	const struct ch_root_range *ranges = graph->ranges.items;
 	uint32_t low = 0, high = (uint32_t)graph->ranges.count, mid;
@@ -43,7 +43,18 @@ static uint32_t range_at(const struct ch_graph *graph, uint64_t addr)
 		else
 			high = mid;
 	}
-	return low < graph->ranges.count && addr >= ranges[low].start ? low : UINT32_MAX;
+	return low < graph->ranges.count ? low : UINT32_MAX;
+}
+
+/* The range of roots that holds addr; UINT32_MAX if none does. */
+static uint32_t range_at(const struct ch_graph *graph, uint64_t addr)
+{
+	uint32_t index = range_after(graph, addr);
+
+	return index != UINT32_MAX &&
+			       addr >= CH_VEC_AT(&graph->ranges, struct ch_root_range, index)->start
+		       ? index
+		       : UINT32_MAX;
 }
 
 static bool is_heap(enum ch_usage usage)
@@ -80,6 +91,23 @@ static void find_root(const struct ch_graph *graph, uint32_t index, struct ch_re
 				      .range = index };
 }
 
+/* Below the part of a stack that its thread uses: that follows. */
+static void find_dead_stack(const struct ch_graph *graph, const struct ch_region *region,
+			    struct ch_ref *ref)
+{
+	uint32_t index = range_after(graph, ref->addr);
+	const struct ch_root_range *range;
+
+	ref->kind = CH_REF_DEAD_STACK;
+	if (index == UINT32_MAX)
+		return;
+	range = CH_VEC_AT(&graph->ranges, struct ch_root_range, index);
+	if (range->kind != CH_ROOT_STACK || range->start >= region->end)
+		return;
+	find_root(graph, index, ref);
+	ref->kind = CH_REF_DEAD_STACK;
+}
+
 /* As ch_graph_place(), where the region is known. */
 static void find_place(struct ch_graph *graph, const struct ch_region *region, struct ch_ref *ref)
 {
@@ -90,7 +118,7 @@ static void find_place(struct ch_graph *graph, const struct ch_region *region, s
 	} else if ((index = range_at(graph, ref->addr)) != UINT32_MAX) {
 		find_root(graph, index, ref);
 	} else if (region->usage == CH_USAGE_STACK) {
-		ref->kind = CH_REF_DEAD_STACK;
+		find_dead_stack(graph, region, ref);
 	} else if (is_heap(region->usage) || region->prot & CH_SEGMENT_WRITE) {
 		/* What is writable and no root belongs to an allocator: blocks, which musl
 		 * also makes of what modules leave of their pages, or its own data. */
@@ -140,16 +168,58 @@ static struct ch_error *scan_words(struct finder *finder, uint64_t addr, const u
 	return err;
 }
 
-/* Words of code, which lie anywhere. */
+/*
+ * What an instruction of x86-64 addresses relative to its end, if its ModRM byte
+ * stands before the four bytes at p: mod 0, rm 5 (Intel SDM volume 2, 2.2.1.6). An
+ * immediate may follow, as the opcode before says.
+ */
+static uint64_t relative_target(const uint8_t *p, uint64_t addr)
+{
+	uint8_t opcode = p[-2], modrm = p[-1], more = 0;
+
+	switch (opcode) {
+	case 0x6b:
+	case 0x80:
+	case 0x83:
+	case 0xc0:
+	case 0xc1:
+	case 0xc6:
+		more = 1;
+		break;
+	case 0x69:
+	case 0x81:
+	case 0xc7:
+		more = p[-3] == 0x66 ? 2 : 4;
+		break;
+	case 0xf6:
+	case 0xf7:
+		if ((modrm & 0x30) == 0)
+			more = opcode == 0xf6 ? 1 : 4;
+		break;
+	default:
+		break;
+	}
+	return addr + 4 + more + (uint64_t)(int64_t)(int32_t)ch_get32(p);
+}
+
+/* Words of code, which lie anywhere, and addresses relative to instructions. */
 static struct ch_error *scan_code(struct finder *finder, uint64_t addr, const uint8_t *bytes,
 				  uint64_t len)
 {
+	bool relative = ch_core_arch(finder->graph->core) == CH_ARCH_X86_64;
+	/* Pieces share 7 bytes, so that no word is cut: 4 of the first piece's. */
+	uint64_t first = addr == finder->region->start ? 3 : 4, i, value;
 	struct ch_error *err = NULL;
-	uint64_t i;
 
-	for (i = 0; !err && i + 8 <= len; i++)
-		if (ch_get64(bytes + i) - finder->start < finder->bytes)
+	for (i = 0; !err && i + 4 <= len; i++) {
+		if (i + 8 <= len && ch_get64(bytes + i) - finder->start < finder->bytes)
 			err = found(finder, addr + i, ch_get64(bytes + i));
+		if (err || !relative || i < first || (bytes[i - 1] & 0xc7) != 0x05)
+			continue;
+		value = relative_target(bytes + i, addr + i);
+		if (value - finder->start < finder->bytes)
+			err = found(finder, addr + i, value);
+	}
 	return err;
 }
 

@@ -141,9 +141,11 @@ static void name_frameless(struct ch_graph *graph, const struct ch_root *root,
 
 	threads = ch_core_threads(graph->core, &count);
 	from = threads[root->thread].sp;
-	if (region && from >= region->start && from <= root->addr) {
-		snprintf(ret->where, sizeof(ret->where), "thread %u stack sp+0x%llx", ret->tid,
-			 (unsigned long long)(root->addr - from));
+	if (region && from >= region->start && from < region->end) {
+		snprintf(ret->where, sizeof(ret->where), "thread %u stack sp%c0x%llx", ret->tid,
+			 root->addr < from ? '-' : '+',
+			 (unsigned long long)(root->addr < from ? from - root->addr
+								: root->addr - from));
 		return;
 	}
 	from = region ? region->start : 0;

@@ -2,7 +2,10 @@
 """refs finds every aligned word of the core that points at a block: the same words as a
 plain search over the file's program headers, and says what they lie in."""
 import os
+import re
+import shutil
 import struct
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -38,8 +41,42 @@ def plain_search(loads, start, end):
     return found
 
 
+def relative_targets(program):
+    """{address: [instructions]}: what a disassembler says is addressed by rip in program."""
+    text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", program], check=True,
+                          capture_output=True, text=True).stdout
+    found = {}
+    for at, target in re.findall(r"^ +([0-9a-f]+):.*\(%rip\).*# ([0-9a-f]+)", text, re.M):
+        found.setdefault(int(target, 16), []).append(int(at, 16))
+    return found
+
+
+def check_code(tap):
+    if fixture.why_not("gcore") or not shutil.which("objdump") or os.uname().machine != "x86_64":
+        tap.skip("--code", "needs gcore and objdump, on x86-64")
+        return
+    program = os.path.join(fixture.folder(), "held")
+    fixture.build("held", program)
+    core = fixture.dump(program, "gcore", fixture.folder())
+    module = next(m for m in fixture.answer("modules", "--json", core)["modules"]
+                  if m["name"] == "held")
+    base = int(module["addr"], 16)
+    targets = relative_targets(program)
+    tap.ok(len(targets) > 10, "--code: a disassembler sees many targets", targets)
+    for target, instructions in sorted(targets.items()):
+        refs = fixture.records("refs", "--code", "--jsonl", core, "0x%x" % (base + target))[:-1]
+        at = sorted(int(ref["addr"], 16) - base for ref in refs if ref["kind"] == "code")
+        tap.ok(len(at) == len(instructions) and
+               all(0 < x - y < 12 for x, y in zip(at, instructions)),
+               "--code: what refers to 0x%x" % target, (at, instructions))
+    refs = fixture.records("refs", "--code", "--jsonl", core, "g_orders")[:-1]
+    tap.ok(any(ref["kind"] == "code" and ref["where"].startswith("build+0x") for ref in refs),
+           "--code: with the symbol", refs)
+
+
 def main():
     tap = Tap()
+    tap.attempt("--code", check_code)
     core = fixture.unpack(NAME)
     loads = segments(core)
     with open(fixture.unpack(NAME, "truth"), encoding="utf-8") as file:
