@@ -127,7 +127,8 @@ void chp_rootnames_deinit(struct ch_graph *graph);
 CH_MUST_CHECK struct ch_error *chp_roots_collect(struct ch_graph *graph);
 
 /** Code of loops that rank bits: use the machine's own instruction where it is. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__clang__)
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) &&      \
+	!defined(__clang__)
 #define CH_RANKING __attribute__((target_clones("popcnt", "default")))
 #else
 #define CH_RANKING
