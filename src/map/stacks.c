@@ -2,6 +2,7 @@
 
 #include <elf.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "util/bytes.h"
 
@@ -370,11 +371,15 @@ static bool has_descriptor(const struct ch_core *core, uint64_t guard_start, uin
 			   uint64_t end)
 {
 	uint64_t at = ch_align_up(ch_max(start, end - ch_min(end, DESCRIPTOR_BYTES_MAX)), 8);
-	uint64_t pos, bytes = end - at;
-	uint8_t words[DESCRIPTOR_BYTES_MAX];
+	uint64_t pos, n, bytes = at < end ? end - at : 0;
+	/* Absent pages stay zero, which no field of a descriptor is. */
+	uint8_t words[DESCRIPTOR_BYTES_MAX] = { 0 };
 
-	if (at >= end || !ch_core_try_read(core, at, words, bytes))
-		return false;
+	for (pos = 0; pos < bytes; pos += n) {
+		n = ch_min(bytes - pos, CH_PAGE_BYTES - (at + pos) % CH_PAGE_BYTES);
+		if (!ch_core_try_read(core, at + pos, words + pos, n))
+			memset(words + pos, 0, n);
+	}
 	for (pos = 0; pos + 24 <= bytes; pos += 8)
 		if (ch_get64(words + pos) == guard_start &&
 		    ch_get64(words + pos + 8) == end - guard_start &&

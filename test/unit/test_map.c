@@ -496,6 +496,29 @@ START_TEST(cached_stacks)
 }
 END_TEST
 
+/* The last page, with the static TLS above the descriptor, is not in the core. */
+START_TEST(cached_stack_with_absent_end)
+{
+	uint64_t base = STACK + 0x100000, held = STACK_SIZE - 2 * PAGE;
+	struct corewriter *w = cw_create(EM_X86_64);
+	uint8_t *bytes = calloc(1, held);
+	struct heapcore hc;
+
+	ck_assert_ptr_nonnull(bytes);
+	add_thread(w, 77, STACK + STACK_SIZE - 0x2000, STACK + STACK_SIZE - 0x700);
+	add_stack(w, STACK, 0);
+	put_descriptor(bytes, held - 0x100, base, STACK_SIZE, PAGE);
+	cw_load(w, base, PAGE, 0, NULL, 0);
+	cw_load(w, base + PAGE, STACK_SIZE - PAGE, PF_R | PF_W, bytes, held);
+	free(bytes);
+	hc = hc_open_map_take(w);
+	ck_assert_int_eq(at(&hc, base)->usage, CH_USAGE_GUARD);
+	ck_assert_int_eq(at(&hc, base + PAGE)->usage, CH_USAGE_STACK);
+	must_close(&hc);
+	hc_close(&hc);
+}
+END_TEST
+
 /* A stack that the program made in a heap block is the heap's. */
 START_TEST(heap_before_program_stack)
 {
@@ -887,6 +910,7 @@ Suite *suite_map(void)
 	tcase_add_test(cases, vdso_alone);
 	tcase_add_test(cases, thread_stack);
 	tcase_add_test(cases, cached_stacks);
+	tcase_add_test(cases, cached_stack_with_absent_end);
 	tcase_add_test(cases, heap_before_program_stack);
 	tcase_add_test(cases, overflowed_stacks);
 	tcase_add_test(cases, stack_pointer_elsewhere);
