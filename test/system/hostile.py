@@ -143,7 +143,88 @@ def sparse_headers(path):
         file.truncate(4096 + 56 * count)
 
 
+def long_link_map():
+    """60,000 libraries that NT_FILE does not name, each with the same long path."""
+    count, image_at, maps_at, libs_at = 60000, 0x402000, 0x10000000, 0x20000000
+    exe = bytearray(image([phdr(PT_PHDR, READ, 64, 0x400040, 168, 168),
+                           phdr(PT_LOAD, RX, 0, 0x400000, 4096, 4096),
+                           phdr(PT_DYNAMIC, RW, 0x400, 0x400400, 64, 64)], 4096))
+    struct.pack_into("<H", exe, 16, 2)
+    struct.pack_into("<QQ", exe, 0x400, 21, 0x400500)            # DT_DEBUG
+    struct.pack_into("<QQ", exe, 0x500, 1, maps_at)              # r_debug
+    lib = image([phdr(PT_LOAD, RX, 0, 0, 4096, 4096)], 4096)
+    maps = b"".join(struct.pack("<5Q", libs_at + i * 4096, image_at, 0,
+                                maps_at + 40 * (i + 1) if i < count - 1 else 0, 0)
+                    for i in range(count))
+    maps += b"\0" * (-len(maps) % 4096)
+    return core([(RX, 0x400000, 4096, 4096, 0), (RX, image_at, 4096, 4096, 8192),
+                 (RW, maps_at, len(maps), len(maps), 12288)] +
+                [(RX, libs_at + i * 4096, 4096, 4096, 4096) for i in range(count)],
+                thread(1) + auxv([(3, 0x400040), (4, 56), (5, 3)]) +
+                files([(0x400000, 0x401000, 0, b"/bin/exe")]),
+                bytes(exe) + lib + b"/" + b"a" * 4094 + b"\0" + maps)
+
+
+def symbol_tables():
+    """1,000 modules whose dynamic sections name the same large symbol and string tables."""
+    count, start, strings, symbols = 1000, 0x10000000, 0x40000000, 0x50000000
+    number, names = 100000, 16 << 20
+    tables = b"".join(struct.pack("<IBBHQQ", 1 + i % 50000, 0x12, 0, 1, 0x300 + i % 0xc00, 1)
+                      for i in range(number))
+    tables += b"\0" * (-len(tables) % 4096)
+    images = []
+    for i in range(count):
+        lib = bytearray(image([phdr(PT_LOAD, RX, 0, 0, 4096, 4096),
+                               phdr(PT_DYNAMIC, RW, 0x400, 0x400, 0x60, 0x60)], 4096))
+        bias = start + i * 4096
+        struct.pack_into("<10Q", lib, 0x400, 5, strings - bias, 6, symbols - bias, 10, names,
+                         4, symbols - 4096 - bias, 0, 0)
+        images.append(bytes(lib))
+    contents = (b"".join(images) + struct.pack("<II", 1, number).ljust(4096, b"\0") + tables +
+                (b"\0" + b"n" * 60000 + b"@v\0").ljust(names, b"x"))
+    at = count * 4096
+    return core([(RX, start, at, at, 0),
+                 (RW, strings, names, names, at + 4096 + len(tables)),
+                 (RW, symbols - 4096, 4096 + len(tables), 4096 + len(tables), at)],
+                b"".join(thread(i + 1, pc=start + i * 4096 + 0x310) for i in range(count)) +
+                files((start + i * 4096, start + i * 4096 + 4096, 0, b"/l%d.so" % i)
+                      for i in range(count)), contents)
+
+
+def images_without_end():
+    count, lib = 60000, image([phdr(PT_LOAD, RX, 0, 0, 4096, 4096)], 4096)
+    return core([(RX, (1 << 28) + i * 8192, 4096, 4096, 0) for i in range(count)],
+                thread(1, pc=(1 << 28) + 0x300) +
+                files(((1 << 28) + i * 8192, (1 << 28) + i * 8192 + 4096, 0, b"/l%d.so" % i)
+                      for i in range(count)), lib)
+
+
+def one_file_many_times():
+    """A file of this system that fits its first page, as 60,000 modules."""
+    count, path, step = 60000, os.path.realpath("/bin/true"), 1 << 20
+    with open(path, "rb") as file:
+        first = file.read(4096)
+    return core([(RX, (1 << 28) + i * step, 4096, 4096, 0) for i in range(count)],
+                thread(1, pc=(1 << 28) + 0x300) +
+                files(((1 << 28) + i * step, (1 << 28) + i * step + 4096, 0, path.encode())
+                      for i in range(count)), first)
+
+
+def shared_data():
+    """200 modules with 32 MiB of data each, all of them the same bytes of the core."""
+    count, start, step, data = 200, 0x100000000, 64 << 20, 32 << 20
+    lib = image([phdr(PT_LOAD, RX, 0, 0, 4096, 4096),
+                 phdr(PT_LOAD, RW, 4096, 4096, data, data)], 4096)
+    loads, rows = [], []
+    for i in range(count):
+        at, name = start + i * step, b"/libjemalloc%d.so" % i
+        loads += [(RX, at, 4096, 4096, 0), (RW, at + 4096, data, data, 4096)]
+        rows += [(at, at + 4096, 0, name), (at + 4096, at + 4096 + data, 1, name)]
+    return core(loads, thread(1) + files(rows), lib + bytes(data))
+
+
 N = 200000
+SHARED_STACK = "130,000 threads on one stack"
 CASES = [
     # name, the core or what writes it, the finding that tells it
     ("a segment as large as the address space",
@@ -183,13 +264,18 @@ CASES = [
      lambda: core([(RX, 1 << 28, 4096, N * 4096, 0)],
                   thread(1) + files(((1 << 28) + i * 4096, (1 << 28) + i * 4096 + 4096, i,
                                      b"/l%d.so" % i) for i in range(N))), None),
-    ("130,000 threads on one stack",
+    (SHARED_STACK,
      lambda: core([(RW, STACK, 4096, 135168, 0), (RX, 0x400000, 4096, 4096, 0)],
                   b"".join(thread(i + 1) for i in range(130000))), None),
     ("a link map that comes back to itself", endless_link_map, "link-map-damaged"),
     ("images that ask for the same memory again and again", greedy_images, None),
     ("unwind data that jumps back for ever", lambda: unwind_data(b"\x2f\xfd\xff"), None),
     ("unwind data that jumps back on a condition", lambda: unwind_data(b"\x31\x28\xfc\xff"), None),
+    ("a link map of 60,000 libraries", long_link_map, "too-many-modules"),
+    ("symbol tables that 1,000 modules have in common", symbol_tables, "too-many-symbols"),
+    ("60,000 images", images_without_end, "too-many-modules"),
+    ("one file that is 60,000 modules", one_file_many_times, "too-many-files"),
+    ("data that 200 modules have in common", shared_data, None),
 ]
 COMMANDS = ["info", "modules", "threads", "address", "heap", "types", "objects", "summary", "leaks", "retained"]
 
@@ -225,12 +311,24 @@ def check(tap, path, name, finding):
                 command, code, memory >> 20, most >> 20, err[-2000:].decode(errors="replace")))
     tap.ok(not wrong, "%s: all commands end well" % name, "\n".join(wrong))
     if finding:
-        _, _, out, err = run(["summary", "--json", path])
-        try:
-            codes = {warning["code"] for warning in json.loads(out)["warnings"]}
-        except (ValueError, KeyError):
-            codes = {"no JSON: " + err.decode(errors="replace")}
+        codes = set()
+        for command in "summary", "threads":
+            _, _, out, err = run([command, "--json", path])
+            try:
+                codes |= {warning["code"] for warning in json.loads(out)["warnings"]}
+            except (ValueError, KeyError):
+                codes.add("no JSON: " + err.decode(errors="replace"))
         tap.ok(finding in codes, "%s: says so" % name, "%s is not in %s" % (finding, sorted(codes)))
+
+
+def check_shared_stack(tap, path):
+    """Each byte of a stack that all threads have in common counts once."""
+    for command in "threads", "summary":
+        _, _, out, _ = run([command, "--json", "--limit", "1", path])
+        found = json.loads(out)
+        found = found["total_stack_bytes" if command == "threads" else "threads"]
+        tap.equal(found if command == "threads" else found["stack_bytes"], 135168,
+                  "%s: %s counts its bytes once" % (SHARED_STACK, command))
 
 
 def write(make, path):
@@ -256,6 +354,8 @@ def main():
         for name, make, finding in CASES:
             write(make, path)
             tap.attempt(name, check, path, name, finding)
+            if name == SHARED_STACK:
+                tap.attempt(name, check_shared_stack, path)
             os.unlink(path)
         os.unlink(LEAKS)
     return tap.done()

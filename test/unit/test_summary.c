@@ -276,6 +276,25 @@ START_TEST(stack_pages_touched)
 }
 END_TEST
 
+START_TEST(stacks_in_common_count_once)
+{
+	/* Two alone, out of order; three threads in one mapping; two that overlap. */
+	struct ch_stack_use stacks[] = {
+		{ 0x500000, 0x501000, 0x500800 }, { 0x300000, 0x310000, 0x308000 },
+		{ 0x300000, 0x310000, 0x30f000 }, { 0x300000, 0x310000, 0x30fff0 },
+		{ 0x400000, 0x402000, 0x401000 }, { 0x401000, 0x404000, 0x403000 },
+		{ 0x200000, 0x201000, 0x200c00 },
+	};
+	struct opened o = oc_must_open_take(cw_create(EM_X86_64));
+	struct ch_stack_sums sums = chp_stack_sum_up(o.core, stacks, CH_COUNT_OF(stacks));
+
+	ck_assert_uint_eq(sums.bytes, 0x1000 + 0x10000 + 0x4000 + 0x1000);
+	ck_assert_uint_eq(sums.used_bytes, 0x800 + 0x8000 + 0x3000 + 0x400);
+	ck_assert_uint_eq(chp_stack_sum_up(o.core, stacks, 0).bytes, 0);
+	oc_close(&o);
+}
+END_TEST
+
 Suite *suite_summary(void)
 {
 	Suite *s = suite_create("summary");
@@ -291,6 +310,7 @@ Suite *suite_summary(void)
 	tc = tcase_create("verdict");
 	tcase_add_loop_test(tc, verdicts, 0, (int)CH_COUNT_OF(verdict_rows));
 	tcase_add_test(tc, stack_pages_touched);
+	tcase_add_test(tc, stacks_in_common_count_once);
 	suite_add_tcase(s, tc);
 	return s;
 }
