@@ -14,6 +14,10 @@
  *
  * A pointer leads into a node when it lies in [addr, addr + size_bytes): one
  * past the end does not. Words are looked at where they are aligned to 8 bytes.
+ * Into the heap of a runtime that collects its garbage only those words lead of
+ * which it says so (fields of objects, handles, statics), and what registers and
+ * stacks hold, first bytes or not: its objects move, so nobody else may keep
+ * their addresses.
  * Blocks of the allocator's own (CH_OBJECT_ALLOCATOR) are no nodes.
  * Absent bytes hold no edges; how many were met is counted and reported.
  */
@@ -65,6 +69,9 @@ CH_PUBLIC uint64_t ch_graph_size_bytes(const struct ch_graph *graph, uint32_t id
 /** All that its walker says of it; slower. False only when out of memory. */
 CH_PUBLIC bool ch_graph_object(struct ch_graph *graph, uint32_t id, struct ch_object *ret);
 
+/** Offset of an edge that no word makes: a dependent handle, say. */
+#define CH_OFFSET_NONE UINT64_MAX
+
 /** An edge of a node. */
 struct ch_edge {
 	/** Where the word lies, counted from the node's address. */
@@ -73,6 +80,8 @@ struct ch_edge {
 	uint64_t value;
 	uint32_t target;
 	bool interior;
+	/** Its runtime says that it is a pointer; else it looks like one. */
+	bool exact;
 };
 
 /**
@@ -81,6 +90,13 @@ struct ch_edge {
  */
 CH_PUBLIC size_t ch_graph_edges(const struct ch_graph *graph, uint32_t id, uint64_t *offset,
 				struct ch_edge *edges, size_t max);
+
+/**
+ * What lies at offset of a node, as its runtime calls it: ".name", "[3]". False
+ * when that is not known. Escaped; may be cut.
+ */
+CH_PUBLIC bool ch_graph_place_name(struct ch_graph *graph, uint32_t id, uint64_t offset, char *buf,
+				   size_t max);
 
 enum ch_root_kind {
 	/** General registers of a thread. */
@@ -95,11 +111,20 @@ enum ch_root_kind {
 	CH_ROOT_DATA,
 	/** Other writable memory that no walker owns. */
 	CH_ROOT_MEMORY,
+	/** What a runtime names: handles, static fields, those of threads, objects
+	 * whose finalizers are about to run, and those it never collects. */
+	CH_ROOT_HANDLE,
+	CH_ROOT_STATIC,
+	CH_ROOT_THREAD_STATIC,
+	CH_ROOT_FINALIZER,
+	CH_ROOT_FROZEN,
 	/** Stacks and thread-local storage that threads which ended left behind:
 	 * nobody will look at them again. Not part of CH_ROOTS_LIVE. */
 	CH_ROOT_LEFTOVER,
+	/** Weak handles of a runtime: they keep nothing alive. */
+	CH_ROOT_WEAK,
 };
-#define CH_ROOT_KINDS (CH_ROOT_LEFTOVER + 1)
+#define CH_ROOT_KINDS (CH_ROOT_WEAK + 1)
 /** Bits of enum ch_root_kind: what keeps blocks alive. */
 #define CH_ROOTS_LIVE ((1U << CH_ROOT_LEFTOVER) - 1)
 
@@ -133,8 +158,10 @@ struct ch_root {
 	uint32_t thread;
 	/** Index of the register, as in ch_arch_reg_name(). */
 	uint32_t reg;
-	/** Index of its range; for registers UINT32_MAX. */
+	/** Index of its range; UINT32_MAX for registers and what runtimes name. */
 	uint32_t range;
+	/** For what runtimes name: its number among them. */
+	uint32_t named;
 };
 
 /** Called with roots, n of them. Non-NULL ends the visit. */
@@ -163,7 +190,8 @@ struct ch_root_text {
 CH_PUBLIC CH_MUST_CHECK struct ch_error *
 ch_root_describe(struct ch_graph *graph, const struct ch_root *root, struct ch_root_text *ret);
 
-/** "register", "stack", "tls", "data", "memory", "leftover". Static. */
+/** "register", "stack", "tls", "data", "memory", "handle", "static",
+ * "thread-static", "finalizer", "frozen", "leftover", "weak". Static. */
 CH_PUBLIC const char *ch_root_kind_name(enum ch_root_kind kind);
 
 /* ---- Who holds it ------------------------------------------------------------ */
@@ -321,6 +349,9 @@ enum ch_reach {
 	CH_REACH_POSSIBLE,
 	/** Only from what threads that ended left behind. */
 	CH_REACH_LEFTOVER,
+	/** An object that its runtime's collector would free, or what only such
+	 * objects hold: garbage, not lost. */
+	CH_REACH_DEAD,
 	/** Lost, and no lost block outside of its own ring leads to it. Of a ring,
 	 * the block with the lowest address. */
 	CH_REACH_DIRECT,
@@ -385,7 +416,7 @@ CH_PUBLIC const struct ch_leak_group *ch_leaks_groups(const struct ch_leaks *lea
 CH_PUBLIC uint64_t ch_leaks_absent_block_bytes(const struct ch_leaks *leaks);
 CH_PUBLIC uint64_t ch_leaks_absent_root_bytes(const struct ch_leaks *leaks);
 
-/** "reachable", "possibly-lost", "thread-leftover", "directly-lost",
+/** "reachable", "possibly-lost", "thread-leftover", "dead", "directly-lost",
  * "indirectly-lost"; "zero", "module", ... Static. */
 CH_PUBLIC const char *ch_reach_name(enum ch_reach reach);
 CH_PUBLIC const char *ch_signature_name(enum ch_signature signature);

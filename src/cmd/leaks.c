@@ -2,19 +2,22 @@
 #include "cmd/cmd.h"
 
 struct options {
-	bool list, possible;
+	bool list, possible, dead;
 };
 
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct ch_graph_options graph_options = { .threads = env->threads };
 	const struct options *options = env->options;
-	struct ch_leaks_result result = { .list = options->list || options->possible };
+	struct ch_leaks_result result = { .list = options->list || options->possible ||
+						  options->dead };
 	struct ch_error *err;
 
 	result.reaches = 1U << CH_REACH_DIRECT | 1U << CH_REACH_INDIRECT;
 	if (options->possible)
 		result.reaches = 1U << CH_REACH_POSSIBLE | 1U << CH_REACH_LEFTOVER;
+	if (options->dead)
+		result.reaches = 1U << CH_REACH_DEAD;
 	err = ch_session_heaps(env->session, &result.heaps);
 	if (!err)
 		err = ch_session_sym(env->session, &result.sym);
@@ -38,6 +41,10 @@ static const struct ch_option options_table[] = {
 	  .kind = CH_OPTION_FLAG,
 	  .offset = offsetof(struct options, possible),
 	  .help = "each block that is held only by interior pointers or ended threads" },
+	{ .name = "dead",
+	  .kind = CH_OPTION_FLAG,
+	  .offset = offsetof(struct options, dead),
+	  .help = "each object that its runtime's collector would free, and what only those hold" },
 	{ 0 },
 };
 
@@ -54,7 +61,10 @@ const struct ch_cmd ch_cmd_leaks = {
 		 "that\n"
 		 "looks like an address counts: a block is lost only if nothing at all points at "
 		 "it.\n"
-		 "Bytes are those of chunks, as in `types`.\n",
+		 "Bytes are those of chunks, as in `types`. Objects of a runtime that collects its "
+		 "garbage\n"
+		 "are never lost: those that nothing holds are dead, and their classes are rows of "
+		 "their own.\n",
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.jsonl = true,

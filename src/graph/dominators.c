@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/pieces.h"
 #include "graph/retained.h"
 #include "graph/reverse.h"
 #include "util/context.h"
@@ -24,6 +25,10 @@ struct search {
 	uint64_t *rooted;
 	/* of struct pending */
 	struct ch_vec stack;
+	struct ch_pieces pieces;
+	/* Number of the node under way; whether memory is short. */
+	uint32_t under_way;
+	bool starved;
 };
 
 static bool push(struct search *search, uint32_t id, uint64_t addr, uint32_t parent)
@@ -56,22 +61,40 @@ static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_
 }
 
 /* Put what a word leads to on the stack, if it was not reached yet. */
-CH_INLINE bool follow(struct search *search, uint64_t value, uint32_t parent)
+CH_INLINE bool follow(struct search *search, uint64_t value, uint32_t parent, bool exact)
 {
 	const struct ch_graph *graph = search->graph;
 	const struct ch_index_span *span;
 	uint64_t start;
 	uint32_t id;
 
-	if (!chp_may_point(graph, value))
+	if (exact ? !chp_may_point(graph, value) : !chp_may_point_plain(graph, value))
 		return true;
 	span = chp_index_span(graph, value);
-	if (!span)
+	if (!span || (!exact && span->traced))
 		return true;
 	id = chp_index_node(graph, span, value, &start);
 	if (id == CH_ID_NONE || search->retained->number[id])
 		return true;
 	return push(search, id, start, parent);
+}
+
+static inline void take_traced(void *arg, uint64_t offset, uint64_t value, bool exact)
+{
+	struct search *search = arg;
+
+	(void)offset;
+	search->starved |= !follow(search, value, search->under_way, exact);
+}
+
+static bool expand_traced(struct search *search, const struct ch_index_span *span,
+			  const struct pending *node, uint32_t number)
+{
+	search->under_way = number;
+	chp_pieces_begin(&search->pieces, search->graph, span, node->id, node->addr,
+			 chp_index_size(search->graph, span, node->id, node->addr));
+	chp_pieces_visit(&search->pieces, take_traced, search);
+	return !search->starved;
 }
 
 /* The words of a node, last to first, so that the first edge is taken first. */
@@ -84,12 +107,14 @@ CH_INLINE bool expand(struct search *search, const struct pending *node, uint32_
 
 	if (!span)
 		return true;
+	if (span->traced)
+		return expand_traced(search, span, node, number);
 	size = chp_index_size(graph, span, node->id, node->addr);
 	if (node->addr + size <= span->bytes_end) {
 		bytes = span->bytes + (node->addr - span->start);
 		for (p = bytes + (size & ~7ULL); p > bytes;) {
 			p -= 8;
-			if (!follow(search, ch_get64(p), number))
+			if (!follow(search, ch_get64(p), number, false))
 				return false;
 		}
 		return true;
@@ -102,7 +127,7 @@ CH_INLINE bool expand(struct search *search, const struct pending *node, uint32_
 			     8;
 			continue;
 		}
-		if (!follow(search, value, number))
+		if (!follow(search, value, number, false))
 			return false;
 	}
 	return true;

@@ -1,4 +1,4 @@
-#include "graph/graph_priv.h"
+#include "graph/pieces.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -31,6 +31,8 @@ static struct ch_error *build(struct ch_graph *graph)
 		err = chp_index_build(graph);
 	if (!err)
 		err = chp_roots_collect(graph);
+	if (!err)
+		err = chp_traced_collect(graph);
 	return err;
 }
 
@@ -61,6 +63,7 @@ void ch_graph_destroy(struct ch_graph *graph)
 		return;
 	chp_index_deinit(graph);
 	chp_rootnames_deinit(graph);
+	chp_traced_deinit(graph);
 	ch_vec_deinit(&graph->ranges);
 	free(graph);
 }
@@ -86,7 +89,7 @@ bool ch_graph_object(struct ch_graph *graph, uint32_t id, struct ch_object *ret)
 }
 
 /* One word of a node: whether it is an edge. */
-static bool read_edge(const struct ch_graph *graph, uint64_t value, struct ch_edge *ret)
+static bool read_edge(const struct ch_graph *graph, uint64_t value, bool exact, struct ch_edge *ret)
 {
 	const struct ch_index_span *span;
 	uint64_t start = 0;
@@ -94,8 +97,9 @@ static bool read_edge(const struct ch_graph *graph, uint64_t value, struct ch_ed
 	if (!chp_may_point(graph, value))
 		return false;
 	span = chp_index_span(graph, value);
-	if (!span)
+	if (!span || (!exact && span->traced))
 		return false;
+	ret->exact = exact;
 	ret->target = chp_index_node(graph, span, value, &start);
 	ret->value = value;
 	ret->interior = value != start;
@@ -120,17 +124,77 @@ static bool read_word(const struct ch_graph *graph, struct ch_cursor *cursor, ui
 	return true;
 }
 
+/* Edges of a node whose walker knows them, for one call. */
+struct traced_edges {
+	const struct ch_graph *graph;
+	/* Where to begin: an offset, or behind the object the number of an edge
+	 * without a word. */
+	uint64_t from;
+	uint64_t size_bytes, wordless;
+	struct ch_edge *edges;
+	size_t count, max;
+	uint64_t next;
+	bool full;
+};
+
+static void take_traced(void *arg, uint64_t offset, uint64_t value, bool exact)
+{
+	struct traced_edges *taking = arg;
+	uint64_t place = offset;
+	struct ch_edge *edge;
+
+	if (offset == UINT64_MAX)
+		place = taking->size_bytes + taking->wordless++;
+	if (place < taking->from || taking->full)
+		return;
+	if (taking->count == taking->max) {
+		taking->full = true;
+		taking->next = place;
+		return;
+	}
+	edge = &taking->edges[taking->count];
+	if (!read_edge(taking->graph, value, exact, edge))
+		return;
+	edge->offset = offset == UINT64_MAX ? CH_OFFSET_NONE : offset;
+	taking->count++;
+}
+
+static size_t traced_edges(const struct ch_graph *graph, const struct ch_index_span *span,
+			   uint32_t id, uint64_t *offset, struct ch_edge *edges, size_t max)
+{
+	uint64_t addr = ch_graph_addr(graph, id), size = chp_index_size(graph, span, id, addr);
+	struct traced_edges taking = { .graph = graph,
+				       .from = *offset,
+				       .size_bytes = size,
+				       .edges = edges,
+				       .max = max,
+				       .next = UINT64_MAX };
+	struct ch_pieces pieces = { 0 };
+
+	chp_pieces_begin(&pieces, graph, span, id, addr, size);
+	chp_pieces_visit(&pieces, take_traced, &taking);
+	*offset = taking.next;
+	return taking.count;
+}
+
 size_t ch_graph_edges(const struct ch_graph *graph, uint32_t id, uint64_t *offset,
 		      struct ch_edge *edges, size_t max)
 {
 	uint64_t addr = ch_graph_addr(graph, id), end = addr + ch_graph_size_bytes(graph, id);
 	uint64_t at, value;
+	const struct ch_index_span *span = chp_index_span_of(graph, id);
 	struct ch_cursor cursor = { 0 };
 	size_t count = 0;
 
+	if (*offset == UINT64_MAX)
+		return 0;
+	if (span->traced)
+		return ch_graph_is_node(graph, id)
+			       ? traced_edges(graph, span, id, offset, edges, max)
+			       : 0;
 	for (at = ch_align_up(addr + *offset, 8); at + 8 <= end && count < max; at += 8)
 		if (read_word(graph, &cursor, &at, end, &value) &&
-		    read_edge(graph, value, &edges[count]))
+		    read_edge(graph, value, false, &edges[count]))
 			edges[count++].offset = at - addr;
 	*offset = at - addr;
 	return count;

@@ -11,6 +11,7 @@
 
 #include <coreheap/graph.h>
 
+#include "heap/walker.h"
 #include "util/bytes.h"
 #include "util/vec.h"
 
@@ -46,6 +47,8 @@ struct ch_index_span {
 	 * of [start, bytes_end). */
 	const uint8_t *bytes;
 	uint64_t bytes_end;
+	/** Who knows the pointers of its objects; NULL: any word may be one. */
+	const struct ch_traced *traced;
 };
 
 /** A node whose size does not follow from where the next object begins. */
@@ -66,6 +69,18 @@ struct ch_foreign {
 	uint64_t start, end;
 };
 
+/** A root that a walker named. */
+struct ch_traced_root {
+	struct ch_walker_root root;
+	/** Index into ch_graph.traced. */
+	uint32_t traced;
+};
+
+/** An edge without a word: ids. */
+struct ch_link {
+	uint32_t from, to;
+};
+
 struct ch_graph {
 	struct ch_session *session;
 	struct ch_core *core;
@@ -80,8 +95,9 @@ struct ch_graph {
 	/** Hash table of pieces_mask + 1 slots; key 0: empty. */
 	struct ch_index_piece *pieces;
 	uint32_t pieces_mask;
-	/** Every node lies in [low, high). */
-	uint64_t low, high;
+	/** Every node lies in [low, high), and those of spans without a tracer in
+	 * [plain_low, plain_high). */
+	uint64_t low, high, plain_low, plain_high;
 	/** One bit for each id: a node. */
 	uint64_t *nodes;
 	/** Line (in its span) that holds every 256th object of all. */
@@ -96,6 +112,14 @@ struct ch_graph {
 	struct ch_vec foreign;
 	/** of struct ch_root_range, ascending */
 	struct ch_vec ranges;
+
+	/** Walkers that know their pointers, and what they said. */
+	struct ch_traced traced[CH_TRACERS_MAX];
+	uint32_t traced_count;
+	/** of struct ch_traced_root, in the walkers' order */
+	struct ch_vec traced_roots;
+	/** of struct ch_link, ascending */
+	struct ch_vec links;
 
 	/** By thread; NULL until a root on a stack is named. */
 	struct ch_root_stack *stacks;
@@ -126,6 +150,10 @@ void chp_rootnames_deinit(struct ch_graph *graph);
 /** roots.c: find the ranges. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_roots_collect(struct ch_graph *graph);
 
+/** traced.c: ask walkers for roots and links. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_traced_collect(struct ch_graph *graph);
+void chp_traced_deinit(struct ch_graph *graph);
+
 /** Code of loops that rank bits: use the machine's own instruction where it is. */
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) &&      \
 	!defined(__clang__)
@@ -144,6 +172,12 @@ static inline bool chp_is_node(const struct ch_graph *graph, uint32_t id)
 static inline bool chp_may_point(const struct ch_graph *graph, uint64_t value)
 {
 	return value - graph->low < graph->high - graph->low;
+}
+
+/** As chp_may_point(), for words of which no tracer says that they are pointers. */
+static inline bool chp_may_point_plain(const struct ch_graph *graph, uint64_t value)
+{
+	return value - graph->plain_low < graph->plain_high - graph->plain_low;
 }
 
 /** The span that holds addr, or NULL. */

@@ -4,6 +4,7 @@
 
 #include "util/context.h"
 #include "util/error.h"
+#include "util/hash.h"
 
 /* Ids from one hint to the next. */
 #define HINT_SHIFT 8
@@ -35,6 +36,10 @@ struct builder {
 	struct ch_vec hints;
 	/* of uint64_t: words of ch_graph.nodes */
 	struct ch_vec nodes;
+	/* Types that tracers have learned: a hash table, 0 empty; and the last. */
+	uint64_t *types;
+	uint32_t types_count, types_mask;
+	uint64_t last_type;
 };
 
 static struct ch_error *too_sparse(void)
@@ -106,8 +111,23 @@ static struct ch_error *end_span(struct builder *b)
 	return err;
 }
 
+/* Who knows the pointers of a span of the engine. */
+static const struct ch_traced *find_traced(const struct ch_graph *graph, uint32_t span)
+{
+	struct ch_traced traced;
+	uint32_t i;
+
+	if (!chp_heaps_span_tracer(graph->heaps, span, &traced))
+		return NULL;
+	for (i = 0; i < graph->traced_count; i++)
+		if (graph->traced[i].state == traced.state)
+			return &graph->traced[i];
+	return NULL;
+}
+
 static struct ch_error *begin_span(struct builder *b, const struct ch_object *first)
 {
+	const struct ch_traced *traced;
 	const struct ch_span *span;
 	struct ch_error *err;
 	size_t count;
@@ -120,12 +140,14 @@ static struct ch_error *begin_span(struct builder *b, const struct ch_object *fi
 	if (!b->span)
 		return &ch_enomem;
 	b->engine_span = first->span;
+	traced = find_traced(b->graph, first->span);
 	*b->span = (struct ch_index_span){
 		.start = first->addr - first->addr % 8,
 		.end = ch_max(span->committed_end, first->addr + 1),
 		.first_id = b->graph->objects_count,
 		.slack_bytes = SLACK_UNKNOWN,
 		.shift = span->align_bytes >= 16 ? 4 : 3,
+		.traced = traced,
 	};
 	return NULL;
 }
@@ -187,6 +209,46 @@ static struct ch_error *place(struct builder *b, const struct ch_object *object)
 	return NULL;
 }
 
+static struct ch_error *grow_types(struct builder *b)
+{
+	uint32_t size = b->types ? (b->types_mask + 1) * 2 : 1024, slot, i;
+	uint64_t *types = calloc(size, sizeof(*types));
+
+	if (!types)
+		return &ch_enomem;
+	for (i = 0; b->types && i <= b->types_mask; i++) {
+		if (!b->types[i])
+			continue;
+		slot = (uint32_t)ch_hash_number(CH_HASH_START, b->types[i]) & (size - 1);
+		while (types[slot])
+			slot = (slot + 1) & (size - 1);
+		types[slot] = b->types[i];
+	}
+	free(b->types);
+	b->types = types;
+	b->types_mask = size - 1;
+	return NULL;
+}
+
+/* Let the tracer of the span under way learn a type, once. */
+static struct ch_error *learn(struct builder *b, uint64_t type)
+{
+	uint32_t slot;
+
+	if (!type || type == b->last_type)
+		return NULL;
+	b->last_type = type;
+	if (2 * b->types_count >= b->types_mask && grow_types(b))
+		return &ch_enomem;
+	slot = (uint32_t)ch_hash_number(CH_HASH_START, type) & b->types_mask;
+	for (; b->types[slot]; slot = (slot + 1) & b->types_mask)
+		if (b->types[slot] == type)
+			return NULL;
+	b->types[slot] = type;
+	b->types_count++;
+	return b->span->traced->tracer->learn(b->span->traced->state, type);
+}
+
 /* Ids are handed out here. */
 static struct ch_error *number(struct builder *b, const struct ch_object *object)
 {
@@ -213,6 +275,11 @@ static struct ch_error *number(struct builder *b, const struct ch_object *object
 		graph->nodes_count++;
 		graph->low = ch_min(graph->low, object->addr);
 		graph->high = ch_max(graph->high, object->addr + ch_max(object->size_bytes, 1));
+		if (!b->span->traced) {
+			graph->plain_low = ch_min(graph->plain_low, object->addr);
+			graph->plain_high = ch_max(graph->plain_high,
+						   object->addr + ch_max(object->size_bytes, 1));
+		}
 	}
 	b->span->count++;
 	graph->objects_count++;
@@ -257,6 +324,14 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 		if (err)
 			break;
 		object = behind_last(b, &objects[i]);
+		if (b->span->traced) {
+			/* Their sizes follow from where the next ones begin. */
+			object.size_bytes = ch_align_up(object.size_bytes, 8);
+			if (object.state == CH_OBJECT_USED)
+				err = learn(b, object.type);
+			if (err)
+				break;
+		}
 		if (!has_place(b, &object)) {
 			b->misplaced_count += object.state == CH_OBJECT_USED;
 			b->graph->gaps = true;
@@ -317,15 +392,20 @@ struct ch_error *chp_index_build(struct ch_graph *graph)
 	graph->spans = CH_VEC(struct ch_index_span);
 	graph->odd_sizes = CH_VEC(struct ch_odd_size);
 	graph->foreign = CH_VEC(struct ch_foreign);
-	graph->low = UINT64_MAX;
-	graph->high = 0;
+	graph->low = graph->plain_low = UINT64_MAX;
+	graph->high = graph->plain_high = 0;
+	graph->traced_count =
+		(uint32_t)chp_heaps_tracers(graph->heaps, graph->traced, CH_TRACERS_MAX);
 	err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take, &b);
 	if (!err)
 		err = end_span(&b);
 	graph->hints = b.hints.items;
 	graph->nodes = b.nodes.items;
+	free(b.types);
 	if (graph->low > graph->high)
 		graph->low = graph->high = 0;
+	if (graph->plain_low > graph->plain_high)
+		graph->plain_low = graph->plain_high = 0;
 	if (!err)
 		err = make_pieces(graph);
 	if (b.misplaced_count)

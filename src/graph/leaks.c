@@ -11,8 +11,8 @@
 struct ch_leaks {
 	struct ch_graph *graph;
 	/** Nodes by class: reached exactly; at all from live roots; from any root;
-	 * directly lost. One bit for each id. */
-	uint64_t *exact, *live, *held, *direct;
+	 * and from what collectors would free; directly lost. One bit for each id. */
+	uint64_t *exact, *live, *held, *dead, *direct;
 	struct ch_leak_sum sums[CH_REACHES];
 	struct ch_leak_sum allocator;
 	uint64_t absent_block_bytes, absent_root_bytes;
@@ -88,6 +88,35 @@ static struct ch_error *mark_held(struct ch_leaks *leaks, struct ch_mark *mark)
 	return leaks->held ? NULL : &ch_enomem;
 }
 
+/* Nodes of heaps that a runtime collects, and what they hold. */
+static struct ch_error *mark_dead(struct ch_leaks *leaks, struct ch_mark *mark)
+{
+	const struct ch_graph *graph = leaks->graph;
+	const struct ch_index_span *span;
+	struct ch_error *err = NULL;
+	uint64_t addr;
+	uint32_t id;
+	size_t i;
+
+	for (i = 0; !err && i < graph->spans.count; i++) {
+		span = CH_VEC_AT(&graph->spans, struct ch_index_span, i);
+		if (!span->traced)
+			continue;
+		addr = span->start;
+		for (id = span->first_id; !err && id < span->first_id + span->count; id++) {
+			if (chp_is_node(graph, id) && !chp_bit(mark->marked, id))
+				err = chp_mark_add(mark, addr);
+			addr = chp_index_next(span, id, addr);
+		}
+		if (!err)
+			err = chp_mark_run(mark, true);
+	}
+	if (err)
+		return err;
+	leaks->dead = copy_bits(mark);
+	return leaks->dead ? NULL : &ch_enomem;
+}
+
 /* Lost nodes by address that nothing before them reaches. */
 static struct ch_error *find_heads(const struct ch_leaks *leaks, struct ch_mark *mark,
 				   struct ch_vec *heads)
@@ -135,7 +164,7 @@ static struct ch_error *find_direct(struct ch_leaks *leaks, struct ch_mark *mark
 	if (!leaks->direct)
 		return &ch_enomem;
 	err = find_heads(leaks, mark, &heads);
-	memcpy(mark->marked, leaks->held, bytes);
+	memcpy(mark->marked, leaks->dead, bytes);
 	for (i = heads.count; !err && i > 0; i--) {
 		addr = *CH_VEC_AT(&heads, uint64_t, i - 1);
 		id = ch_graph_node_at(leaks->graph, addr);
@@ -158,6 +187,8 @@ enum ch_reach ch_leaks_reach(const struct ch_leaks *leaks, uint32_t id)
 		return CH_REACH_POSSIBLE;
 	if (chp_bit(leaks->held, id))
 		return CH_REACH_LEFTOVER;
+	if (chp_bit(leaks->dead, id))
+		return CH_REACH_DEAD;
 	return chp_bit(leaks->direct, id) ? CH_REACH_DIRECT : CH_REACH_INDIRECT;
 }
 
@@ -295,7 +326,7 @@ static struct ch_error *add_objects(void *arg, const struct ch_object *objects, 
 			continue;
 		reach = ch_leaks_reach(leaks, id);
 		add_sum(&leaks->sums[reach], &objects[i]);
-		if (reach >= CH_REACH_DIRECT)
+		if (reach >= CH_REACH_DEAD)
 			err = add_lost(leaks, &objects[i], reach);
 	}
 	return err;
@@ -352,6 +383,8 @@ static struct ch_error *find(struct ch_leaks *leaks)
 		return err;
 	err = mark_held(leaks, &mark);
 	if (!err)
+		err = mark_dead(leaks, &mark);
+	if (!err)
 		err = find_direct(leaks, &mark);
 	chp_mark_deinit(&mark);
 	if (!err)
@@ -388,6 +421,7 @@ void ch_leaks_destroy(struct ch_leaks *leaks)
 	free(leaks->exact);
 	free(leaks->live);
 	free(leaks->held);
+	free(leaks->dead);
 	free(leaks->direct);
 	ch_vec_deinit(&leaks->groups);
 	free(leaks->slots);
@@ -423,7 +457,7 @@ uint64_t ch_leaks_absent_root_bytes(const struct ch_leaks *leaks)
 const char *ch_reach_name(enum ch_reach reach)
 {
 	static const char *const names[] = { "reachable", "possibly-lost", "thread-leftover",
-					     "directly-lost", "indirectly-lost" };
+					     "dead",      "directly-lost", "indirectly-lost" };
 
 	return (size_t)reach < CH_COUNT_OF(names) ? names[reach] : "unknown";
 }

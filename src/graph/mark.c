@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "graph/pieces.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 
@@ -21,6 +22,7 @@
 struct entry {
 	const uint8_t *bytes;
 	uint64_t addr, size_bytes;
+	const struct ch_index_span *span;
 };
 
 struct word {
@@ -53,6 +55,7 @@ struct ch_marker {
 	uint32_t words_head, words_count, nodes_head, nodes_count;
 	uint64_t absent_bytes, scanned;
 	bool starved;
+	struct ch_pieces pieces;
 };
 
 struct ch_error *chp_mark_init(struct ch_mark *mark, const struct ch_graph *graph)
@@ -123,7 +126,7 @@ static bool push_address(struct ch_vec *list, uint64_t addr)
 CH_INLINE void resolve(struct ch_marker *marker, const struct word *word)
 {
 	struct ch_mark *mark = marker->mark;
-	struct entry entry = { .bytes = NULL };
+	struct entry entry = { .span = word->span };
 	uint32_t id = chp_index_node(mark->graph, word->span, word->value, &entry.addr);
 
 	if (id == CH_ID_NONE)
@@ -142,13 +145,14 @@ CH_INLINE void resolve(struct ch_marker *marker, const struct word *word)
 	marker->starved |= !push_entry(&marker->stack, &entry);
 }
 
-/* A word of a node or a root; what waited longest is followed when it is full. */
-CH_INLINE void take_word(struct ch_marker *marker, uint64_t value)
+/* A word of a node or a root; what waited longest is followed when it is full. Only
+ * an exact one leads to what has a tracer. */
+CH_INLINE void take_word(struct ch_marker *marker, uint64_t value, bool exact)
 {
 	const struct ch_graph *graph = marker->mark->graph;
 	struct word *slot;
 
-	if (!chp_may_point(graph, value))
+	if (exact ? !chp_may_point(graph, value) : !chp_may_point_plain(graph, value))
 		return;
 	slot = &marker->words[(marker->words_head + marker->words_count) % WORDS];
 	if (marker->words_count == WORDS) {
@@ -158,10 +162,26 @@ CH_INLINE void take_word(struct ch_marker *marker, uint64_t value)
 	}
 	slot->value = value;
 	slot->span = chp_index_span(graph, value);
-	if (!slot->span)
+	if (!slot->span || (!exact && slot->span->traced))
 		return;
 	chp_index_prefetch(slot->span, value);
 	marker->words_count++;
+}
+
+static inline void take_traced(void *arg, uint64_t offset, uint64_t value, bool exact)
+{
+	(void)offset;
+	take_word(arg, value, exact);
+}
+
+/* A node whose walker knows its pointers. */
+static void scan_traced(struct ch_marker *marker, const struct entry *entry)
+{
+	const struct ch_graph *graph = marker->mark->graph;
+	uint32_t id = graph->links.count ? chp_index_hit(entry->span, entry->addr).id : 0;
+
+	chp_pieces_begin(&marker->pieces, graph, entry->span, id, entry->addr, entry->size_bytes);
+	marker->absent_bytes += chp_pieces_visit(&marker->pieces, take_traced, marker);
 }
 
 /* A node that lies in pieces, or partly not in the core. */
@@ -173,7 +193,7 @@ static void scan_slowly(struct ch_marker *marker, const struct entry *entry)
 
 	while (at + 8 <= end) {
 		if (ch_core_read_u64(core, at, &value)) {
-			take_word(marker, value);
+			take_word(marker, value, false);
 			at += 8;
 			continue;
 		}
@@ -189,12 +209,16 @@ CH_INLINE void scan(struct ch_marker *marker, const struct entry *entry)
 	/* Nodes are aligned to 8. */
 	const uint8_t *p = entry->bytes, *end;
 
+	if (entry->span->traced) {
+		scan_traced(marker, entry);
+		return;
+	}
 	if (!p) {
 		scan_slowly(marker, entry);
 		return;
 	}
 	for (end = p + (entry->size_bytes & ~7ULL); p < end; p += 8)
-		take_word(marker, ch_get64(p));
+		take_word(marker, ch_get64(p), false);
 }
 
 /* Nodes move from the stack to where their bytes are waited for. */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "graph/pieces.h"
 #include "util/context.h"
 #include "util/error.h"
 
@@ -25,6 +26,9 @@ struct visit {
 	struct ch_cursor cursor;
 	struct word words[WORDS];
 	uint32_t head, count;
+	/* The node under way. */
+	uint32_t source;
+	struct ch_pieces pieces;
 	struct ch_error *err;
 };
 
@@ -35,22 +39,22 @@ CH_INLINE void resolve(struct visit *visit)
 	uint32_t id = chp_index_node(visit->graph, word->span, word->value, &start);
 
 	visit->count--;
-	if (id == CH_ID_NONE || (visit->exact && word->value != start) || visit->err)
+	if (id == CH_ID_NONE || visit->err || (visit->exact && word->value != start))
 		return;
 	visit->err = visit->fn(visit->arg, word->source, id);
 }
 
-CH_INLINE void take_word(struct visit *visit, uint32_t source, uint64_t value)
+CH_INLINE void take_word(struct visit *visit, uint32_t source, uint64_t value, bool exact)
 {
 	struct word *slot;
 
-	if (!chp_may_point(visit->graph, value))
+	if (exact ? !chp_may_point(visit->graph, value) : !chp_may_point_plain(visit->graph, value))
 		return;
 	if (visit->count == WORDS)
 		resolve(visit);
 	slot = &visit->words[(visit->head + visit->count) % WORDS];
 	slot->span = chp_index_span(visit->graph, value);
-	if (!slot->span)
+	if (!slot->span || (!exact && slot->span->traced))
 		return;
 	slot->value = value;
 	slot->source = source;
@@ -72,13 +76,30 @@ CH_INLINE void scan(struct visit *visit, uint32_t id, uint64_t addr, uint64_t si
 		}
 		if (len < 8) {
 			if (ch_core_read_u64(visit->graph->core, at, &value))
-				take_word(visit, id, value);
+				take_word(visit, id, value, false);
 			at += 8;
 			continue;
 		}
 		for (; len >= 8 && at + 8 <= end; at += 8, bytes += 8, len -= 8)
-			take_word(visit, id, ch_get64(bytes));
+			take_word(visit, id, ch_get64(bytes), false);
 	}
+}
+
+static inline void take_traced(void *arg, uint64_t offset, uint64_t value, bool exact)
+{
+	struct visit *visit = arg;
+
+	(void)offset;
+	take_word(visit, visit->source, value, exact);
+}
+
+static void scan_traced(struct visit *visit, const struct ch_index_span *span, uint32_t id,
+			uint64_t addr)
+{
+	visit->source = id;
+	chp_pieces_begin(&visit->pieces, visit->graph, span, id, addr,
+			 chp_index_size(visit->graph, span, id, addr));
+	chp_pieces_visit(&visit->pieces, take_traced, visit);
 }
 
 CH_RANKING struct ch_error *chp_each_edge(const struct ch_graph *graph, uint32_t from, uint32_t to,
@@ -94,7 +115,9 @@ CH_RANKING struct ch_error *chp_each_edge(const struct ch_graph *graph, uint32_t
 			span = chp_index_span_of(graph, id);
 			addr = ch_graph_addr(graph, id);
 		}
-		if (chp_is_node(graph, id))
+		if (chp_is_node(graph, id) && span->traced)
+			scan_traced(&visit, span, id, addr);
+		else if (chp_is_node(graph, id))
 			scan(&visit, id, addr, chp_index_size(graph, span, id, addr));
 		addr = chp_index_next(span, id, addr);
 		if (id % PACE == 0) {

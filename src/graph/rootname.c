@@ -265,6 +265,44 @@ static struct ch_error *name_memory(struct ch_graph *graph, const struct ch_root
 	return NULL;
 }
 
+/* ---- What runtimes name ------------------------------------------------------ */
+
+static struct ch_error *name_traced(struct ch_graph *graph, const struct ch_root *root,
+				    struct ch_root_text *ret)
+{
+	const struct ch_traced_root *named;
+	const struct ch_traced *traced;
+	char text[768] = "";
+
+	if (root->named >= graph->traced_roots.count)
+		return NULL;
+	named = CH_VEC_AT(&graph->traced_roots, struct ch_traced_root, root->named);
+	traced = &graph->traced[named->traced];
+	ret->basis = CH_BASIS_DERIVED;
+	traced->tracer->root_text(traced->state, &named->root, text, sizeof(text));
+	return put_escaped(text, ret->where, sizeof(ret->where));
+}
+
+bool ch_graph_place_name(struct ch_graph *graph, uint32_t id, uint64_t offset, char *buf,
+			 size_t max)
+{
+	const struct ch_traced *traced = chp_index_span_of(graph, id)->traced;
+	_cleanup_free_ char *escaped = NULL;
+	struct ch_object object;
+	char text[512];
+
+	if (!traced || !traced->tracer->place_text || offset == CH_OFFSET_NONE ||
+	    !ch_graph_object(graph, id, &object) ||
+	    !traced->tracer->place_text(traced->state, object.addr, object.type, offset, text,
+					sizeof(text)))
+		return false;
+	escaped = chp_text_escape(text, max - 1);
+	if (!escaped)
+		return false;
+	snprintf(buf, max, "%s", escaped);
+	return true;
+}
+
 struct ch_error *ch_root_describe(struct ch_graph *graph, const struct ch_root *root,
 				  struct ch_root_text *ret)
 {
@@ -281,6 +319,13 @@ struct ch_error *ch_root_describe(struct ch_graph *graph, const struct ch_root *
 		return NULL;
 	case CH_ROOT_DATA:
 		return name_data(graph, root, ret);
+	case CH_ROOT_HANDLE:
+	case CH_ROOT_STATIC:
+	case CH_ROOT_THREAD_STATIC:
+	case CH_ROOT_FINALIZER:
+	case CH_ROOT_FROZEN:
+	case CH_ROOT_WEAK:
+		return name_traced(graph, root, ret);
 	case CH_ROOT_STACK:
 		if (root->thread != UINT32_MAX)
 			return name_stack(graph, root, ret);

@@ -514,6 +514,10 @@ static struct ch_error *flush(struct batch *batch)
 /* Fill the rest of a root and keep it, if its value leads to a node. */
 static struct ch_error *put(struct batch *batch, struct ch_root root)
 {
+	/* Who may hold what a collector moves. */
+	const uint32_t exact = 1U << CH_ROOT_REGISTER | 1U << CH_ROOT_STACK | 1U << CH_ROOT_HANDLE |
+			       1U << CH_ROOT_STATIC | 1U << CH_ROOT_THREAD_STATIC |
+			       1U << CH_ROOT_FINALIZER | 1U << CH_ROOT_FROZEN | 1U << CH_ROOT_WEAK;
 	const struct ch_graph *graph = batch->graph;
 	const struct ch_index_span *span;
 	uint64_t start = 0;
@@ -521,6 +525,8 @@ static struct ch_error *put(struct batch *batch, struct ch_root root)
 	if (!chp_may_point(graph, root.value))
 		return NULL;
 	span = chp_index_span(graph, root.value);
+	if (span && span->traced && !(exact & 1U << root.kind))
+		return NULL;
 	root.target = span ? chp_index_node(graph, span, root.value, &start) : CH_ID_NONE;
 	if (root.target == CH_ID_NONE)
 		return NULL;
@@ -576,6 +582,33 @@ static struct ch_error *visit_range(struct batch *batch, uint32_t index)
 	return err;
 }
 
+/* What runtimes name. */
+static struct ch_error *visit_traced(struct batch *batch, uint32_t kinds)
+{
+	static const enum ch_root_kind kind_of_root[] = {
+		[CH_WALKER_ROOT_HANDLE] = CH_ROOT_HANDLE,
+		[CH_WALKER_ROOT_STATIC] = CH_ROOT_STATIC,
+		[CH_WALKER_ROOT_THREAD_STATIC] = CH_ROOT_THREAD_STATIC,
+		[CH_WALKER_ROOT_FINALIZER] = CH_ROOT_FINALIZER,
+		[CH_WALKER_ROOT_FROZEN] = CH_ROOT_FROZEN,
+		[CH_WALKER_ROOT_WEAK] = CH_ROOT_WEAK,
+	};
+	const struct ch_traced_root *roots = batch->graph->traced_roots.items;
+	struct ch_root root = { .thread = UINT32_MAX, .range = UINT32_MAX };
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < batch->graph->traced_roots.count && i < UINT32_MAX; i++) {
+		root.kind = kind_of_root[roots[i].root.kind];
+		root.addr = roots[i].root.addr;
+		root.value = roots[i].root.value;
+		root.named = (uint32_t)i;
+		if (kinds & 1U << root.kind)
+			err = put(batch, root);
+	}
+	return err;
+}
+
 struct ch_error *ch_graph_visit_roots(const struct ch_graph *graph, uint32_t kinds, ch_roots_fn fn,
 				      void *arg)
 {
@@ -588,13 +621,27 @@ struct ch_error *ch_graph_visit_roots(const struct ch_graph *graph, uint32_t kin
 	for (i = 0; !err && i < graph->ranges.count; i++)
 		if (kinds & 1U << CH_VEC_AT(&graph->ranges, struct ch_root_range, i)->kind)
 			err = visit_range(&batch, i);
+	if (!err)
+		err = visit_traced(&batch, kinds);
 	return err ? err : flush(&batch);
 }
 
 const char *ch_root_kind_name(enum ch_root_kind kind)
 {
-	static const char *const names[] = { "register", "stack",  "tls",
-					     "data",     "memory", "leftover" };
+	static const char *const names[CH_ROOT_KINDS] = {
+		[CH_ROOT_REGISTER] = "register",
+		[CH_ROOT_STACK] = "stack",
+		[CH_ROOT_TLS] = "tls",
+		[CH_ROOT_DATA] = "data",
+		[CH_ROOT_MEMORY] = "memory",
+		[CH_ROOT_HANDLE] = "handle",
+		[CH_ROOT_STATIC] = "static",
+		[CH_ROOT_THREAD_STATIC] = "thread-static",
+		[CH_ROOT_FINALIZER] = "finalizer",
+		[CH_ROOT_FROZEN] = "frozen",
+		[CH_ROOT_LEFTOVER] = "leftover",
+		[CH_ROOT_WEAK] = "weak",
+	};
 
 	return (size_t)kind < CH_COUNT_OF(names) ? names[kind] : "unknown";
 }

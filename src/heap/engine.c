@@ -437,3 +437,26 @@ const char *ch_type_kind_name(enum ch_type_kind kind)
 
 	return (size_t)kind < CH_COUNT_OF(names) ? names[kind] : "unknown";
 }
+
+size_t chp_heaps_tracers(const struct ch_heaps *heaps, struct ch_traced *ret, size_t max)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	size_t count = 0, i;
+
+	for (i = 0; i < heaps->opened.count && count < max; i++)
+		if (opened[i].walker->tracer)
+			ret[count++] =
+				(struct ch_traced){ opened[i].walker->tracer, opened[i].state };
+	return count;
+}
+
+bool chp_heaps_span_tracer(const struct ch_heaps *heaps, uint32_t span, struct ch_traced *ret)
+{
+	const struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, span);
+	const struct ch_opened *opened = CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened);
+
+	if (!opened->walker->tracer)
+		return false;
+	*ret = (struct ch_traced){ opened->walker->tracer, opened->state };
+	return true;
+}

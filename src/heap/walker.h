@@ -113,6 +113,84 @@ static inline struct ch_error *ch_object_batch_put(struct ch_object_batch *batch
 	return batch->count == CH_BATCH_MAX ? ch_object_batch_flush(batch) : NULL;
 }
 
+/** Contiguous pointers of an object: words of 8 bytes from offset on. */
+struct ch_ref_run {
+	uint64_t offset, words;
+};
+#define CH_REF_RUNS 64
+
+/** One object whose pointers are asked for. */
+struct ch_ref_query {
+	/** The object; its bytes in our memory, NULL when they are not in one piece. */
+	uint64_t addr, size_bytes;
+	const uint8_t *bytes;
+	/** refs() fills the rest: runs, ascending, inside of the object; more when
+	 * there are others behind them: call again. */
+	struct ch_ref_run runs[CH_REF_RUNS];
+	uint32_t count;
+	bool more;
+	/** No other word is an address of anything: text, small numbers. */
+	bool pure;
+	/** An object that it keeps alive without a word of its own; 0: none. Given
+	 * with the first runs. */
+	uint64_t also;
+	/** The walker's own; the caller zeroes them once, and resume for each object. */
+	uint64_t resume, key;
+	const void *shape;
+};
+
+/** Why a walker says that an object is kept alive. */
+enum ch_walker_root_kind {
+	/** An entry of a table of handles. */
+	CH_WALKER_ROOT_HANDLE,
+	/** A static field; one that each thread has. */
+	CH_WALKER_ROOT_STATIC,
+	CH_WALKER_ROOT_THREAD_STATIC,
+	/** In the queue of those whose finalizers are to run. */
+	CH_WALKER_ROOT_FINALIZER,
+	/** It lies where nothing is ever collected. */
+	CH_WALKER_ROOT_FROZEN,
+	/** A weak handle: it keeps nothing alive. */
+	CH_WALKER_ROOT_WEAK,
+};
+
+struct ch_walker_root {
+	enum ch_walker_root_kind kind;
+	/** Where the pointer lies, and what it holds. */
+	uint64_t addr, value;
+	/** The walker's own, for root_text(). */
+	uint64_t cookie;
+};
+
+/** Non-NULL ends the visit: return it unchanged. */
+typedef struct ch_error *(*ch_walker_roots_fn)(void *arg, const struct ch_walker_root *root);
+/** The object at to is kept alive by the one at from (a dependent handle). */
+typedef struct ch_error *(*ch_walker_links_fn)(void *arg, uint64_t from, uint64_t to);
+
+/**
+ * What a runtime that collects its garbage knows of pointers: with it, no other
+ * word than those that it names counts as a pointer into its spans, but for
+ * registers and stacks, which are looked at word by word.
+ */
+struct ch_tracer {
+	/** Get ready for objects of a type; called once for each type before any
+	 * refs(). Errors: NOMEM. */
+	struct ch_error *(*learn)(void *state, uint64_t type);
+	/** The pointers of an object. Must be thread-safe. */
+	void (*refs)(void *state, struct ch_ref_query *query);
+	/** What keeps objects alive beside registers and stacks; called once, after
+	 * learn() and before any refs(). Errors: NOMEM, STOP. */
+	struct ch_error *(*roots)(void *state, ch_walker_roots_fn fn, void *arg);
+	/** Pointers that lie in no object; after roots(). May be NULL. */
+	struct ch_error *(*links)(void *state, ch_walker_links_fn fn, void *arg);
+	/** A root in words, unescaped: "static Program.s_list". */
+	void (*root_text)(void *state, const struct ch_walker_root *root, char *buf, size_t max);
+	/** What lies at offset of an object: ".name", "[3]", unescaped. False when
+	 * that is not known. May be NULL. */
+	bool (*place_text)(void *state, uint64_t addr, uint64_t type, uint64_t offset, char *buf,
+			   size_t max);
+};
+
 struct ch_walker {
 	/** Equal to the file's stem. */
 	const char *name;
@@ -154,7 +232,20 @@ struct ch_walker {
 	 * NOMEM, STOP.
 	 */
 	struct ch_error *(*check)(void *state, const struct ch_heap_free *found);
+	/** NULL: any word of a block may be a pointer. */
+	const struct ch_tracer *tracer;
 };
+
+/** A walker with a tracer, and its state. */
+struct ch_traced {
+	const struct ch_tracer *tracer;
+	void *state;
+};
+/** The walkers with a tracer among those opened; max is enough. Returns how many. */
+size_t chp_heaps_tracers(const struct ch_heaps *heaps, struct ch_traced *ret, size_t max);
+/** That of a span, by its index in ch_heaps_spans(). False: it has none. */
+bool chp_heaps_span_tracer(const struct ch_heaps *heaps, uint32_t span, struct ch_traced *ret);
+#define CH_TRACERS_MAX 8
 
 /** Registry generated from src/walkers, ended by NULL; src/heap/registry.c. */
 extern const struct ch_walker *const chp_walkers[];

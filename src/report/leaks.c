@@ -14,9 +14,19 @@ static const char *const meanings[CH_REACHES] = {
 	[CH_REACH_LIVE] = "held from a root by pointers to first bytes",
 	[CH_REACH_POSSIBLE] = "held, but by a pointer into a block somewhere on each way",
 	[CH_REACH_LEFTOVER] = "held only by what threads that ended left behind",
+	[CH_REACH_DEAD] = "garbage that its runtime did not collect yet, and what only that holds",
 	[CH_REACH_DIRECT] = "nothing holds it",
 	[CH_REACH_INDIRECT] = "only directly lost blocks hold it",
 };
+
+/* Everything that has a row: garbage, too. */
+static uint64_t groups_bytes(const struct ch_leaks_result *result)
+{
+	const struct ch_leak_sum *sums = ch_leaks_sums(result->leaks);
+
+	return sums[CH_REACH_DEAD].chunk_bytes + sums[CH_REACH_DIRECT].chunk_bytes +
+	       sums[CH_REACH_INDIRECT].chunk_bytes;
+}
 
 static struct ch_leak_sum lost_sum(const struct ch_leaks_result *result)
 {
@@ -111,7 +121,9 @@ static struct ch_error *add_group_row(struct ch_table *table, const struct ch_le
 		return err;
 	const struct ch_cell cells[] = {
 		CH_CELL_STR(type.name),
-		CH_CELL_STR(group->reach == CH_REACH_DIRECT ? "direct" : "indirect"),
+		CH_CELL_STR(group->reach == CH_REACH_DEAD     ? "dead"
+			    : group->reach == CH_REACH_DIRECT ? "direct"
+							      : "indirect"),
 		CH_CELL_STR(signature),
 		CH_CELL_NUM(group->sum.count),
 		CH_CELL_NUM(group->sum.chunk_bytes),
@@ -141,9 +153,13 @@ static struct ch_error *print_groups(const struct ch_report *report,
 		shown += groups[i].sum.chunk_bytes;
 	}
 	if (!err && count) {
-		chp_report_heading(report, "lost blocks", false);
+		chp_report_heading(report,
+				   groups_bytes(result) > lost_sum(result).chunk_bytes
+					   ? "lost blocks and garbage"
+					   : "lost blocks",
+				   false);
 		chp_table_print(table, report);
-		chp_report_cut(report, rows, count, shown, lost_sum(result).chunk_bytes);
+		chp_report_cut(report, rows, count, shown, groups_bytes(result));
 	}
 	chp_table_destroy(table);
 	return err;
@@ -291,11 +307,11 @@ static json_t *json_classes(const struct ch_leaks_result *result)
 	const struct ch_leak_sum *sums = ch_leaks_sums(result->leaks);
 	struct ch_leak_sum own = ch_leaks_allocator_sum(result->leaks);
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "reachable",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "reachable",
 			 json_sum(&sums[CH_REACH_LIVE]), "possibly_lost",
 			 json_sum(&sums[CH_REACH_POSSIBLE]), "thread_leftover",
-			 json_sum(&sums[CH_REACH_LEFTOVER]), "directly_lost",
-			 json_sum(&sums[CH_REACH_DIRECT]), "indirectly_lost",
+			 json_sum(&sums[CH_REACH_LEFTOVER]), "dead", json_sum(&sums[CH_REACH_DEAD]),
+			 "directly_lost", json_sum(&sums[CH_REACH_DIRECT]), "indirectly_lost",
 			 json_sum(&sums[CH_REACH_INDIRECT]), "allocator", json_sum(&own));
 }
 

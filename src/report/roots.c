@@ -18,6 +18,10 @@ struct step {
 	uint64_t addr;
 	/* Where in the holder the word lies, and where in the node it points. */
 	uint64_t offset, into;
+	/* What lies at offset, escaped; "" when that is not known. */
+	char place[160];
+	/* The holder's runtime says that it is a pointer. */
+	bool exact;
 	/* Escaped, owned. */
 	char *type;
 };
@@ -66,6 +70,7 @@ static void find_word(const struct ch_graph *graph, uint32_t holder, uint32_t ta
 			if (edges[i].target != target || (found && edges[i].interior))
 				continue;
 			step->offset = edges[i].offset;
+			step->exact = edges[i].exact;
 			step->into = edges[i].value - step->addr;
 			if (!edges[i].interior)
 				return;
@@ -78,10 +83,14 @@ static struct ch_error *make_step(const struct writer *writer, const struct ch_c
 				  uint32_t holder, uint32_t id, struct step *ret)
 {
 	*ret = (struct step){ .id = id, .addr = ch_graph_addr(writer->result->graph, id) };
-	if (holder == CH_ID_NONE)
+	if (holder == CH_ID_NONE) {
 		ret->into = chain->root.value - ret->addr;
-	else
+	} else {
 		find_word(writer->result->graph, holder, id, ret);
+		if (!ch_graph_place_name(writer->result->graph, holder, ret->offset, ret->place,
+					 sizeof(ret->place)))
+			ret->place[0] = '\0';
+	}
 	return type_name(writer, id, &ret->type);
 }
 
@@ -92,9 +101,13 @@ static void print_step(const struct writer *writer, const struct step *step, boo
 {
 	FILE *out = writer->report->out;
 	bool plain = writer->report->format == CH_FORMAT_PLAIN;
-	char offset[32] = "";
+	char offset[sizeof(step->place)] = "";
 
-	if (!first)
+	if (!first && step->place[0])
+		snprintf(offset, sizeof(offset), "%s", step->place);
+	else if (!first && step->offset == CH_OFFSET_NONE)
+		snprintf(offset, sizeof(offset), "kept by");
+	else if (!first)
 		snprintf(offset, sizeof(offset), "+0x%" PRIx64, step->offset);
 	if (plain)
 		fprintf(out, "step\t%s\t0x%" PRIx64 "\t%s\t%" PRIu64 "\n", offset, step->addr,
@@ -119,25 +132,26 @@ static void print_elided(const struct writer *writer, uint64_t count)
 			chp_count_text(count, text));
 }
 
-static void print_join(const struct writer *writer, uint32_t id, uint32_t chain)
+static void print_join(const struct writer *writer, const struct step *step, uint32_t chain)
 {
-	uint64_t addr = ch_graph_addr(writer->result->graph, id);
-
 	if (writer->report->format == CH_FORMAT_PLAIN)
-		fprintf(writer->report->out, "joins\t%u\t0x%" PRIx64 "\n", chain, addr);
+		fprintf(writer->report->out, "joins\t%u\t0x%" PRIx64 "\n", chain, step->addr);
 	else
-		fprintf(writer->report->out, "             -> 0x%" PRIx64 "  joins chain %u\n",
-			addr, chain);
+		fprintf(writer->report->out, "    %-8s -> 0x%" PRIx64 "  joins chain %u\n",
+			step->place, step->addr, chain);
 }
 
 /* ---- JSON -------------------------------------------------------------------- */
 
 static json_t *json_step(const struct step *step, bool first)
 {
-	return json_pack("{s:o, s:o, s:n, s:n, s:o, s:o, s:s}", "addr", chp_json_addr(step->addr),
-			 "type", chp_json_text(step->type), "field", "index", "offset",
-			 first ? json_null() : chp_json_uint(step->offset), "points_into",
-			 chp_json_uint(step->into), "basis", "conservative");
+	return json_pack("{s:o, s:o, s:s?, s:n, s:o, s:o, s:s}", "addr", chp_json_addr(step->addr),
+			 "type", chp_json_text(step->type), "field",
+			 step->place[0] ? step->place : NULL, "index", "offset",
+			 first || step->offset == CH_OFFSET_NONE ? json_null()
+								 : chp_json_uint(step->offset),
+			 "points_into", chp_json_uint(step->into), "basis",
+			 step->exact ? "exact" : "conservative");
 }
 
 static json_t *json_root(const struct ch_chain *chain, const struct ch_root_text *text)
@@ -166,6 +180,28 @@ static struct ch_error *put_step(struct writer *writer, const struct ch_chain *c
 		chp_json_append_take(path, json_step(&step, holder == CH_ID_NONE));
 	else
 		print_step(writer, &step, holder == CH_ID_NONE, target);
+	free(step.type);
+	return NULL;
+}
+
+/* A chain ends at a node that an earlier one came by. */
+static struct ch_error *put_join(struct writer *writer, const struct ch_chain *chain,
+				 uint32_t holder, uint32_t id, json_t **path)
+{
+	uint32_t joined = writer->shown_by[id];
+	struct ch_error *err;
+	struct step step;
+
+	err = make_step(writer, chain, holder, id, &step);
+	if (err)
+		return err;
+	if (path)
+		chp_json_append_take(path,
+				     json_pack("{s:o, s:s?, s:o}", "addr", chp_json_addr(step.addr),
+					       "field", step.place[0] ? step.place : NULL,
+					       "joins_chain", chp_json_uint(joined)));
+	else
+		print_join(writer, &step, joined);
 	free(step.type);
 	return NULL;
 }
@@ -205,14 +241,7 @@ static struct ch_error *put_path(struct writer *writer, const struct ch_chain *c
 	}
 	if (err || at == CH_ID_NONE || writer->shown_by[at] == number)
 		return err;
-	if (!path)
-		print_join(writer, at, writer->shown_by[at]);
-	else
-		chp_json_append_take(
-			path, json_pack("{s:o, s:o}", "addr",
-					chp_json_addr(ch_graph_addr(writer->result->graph, at)),
-					"joins_chain", chp_json_uint(writer->shown_by[at])));
-	return NULL;
+	return put_join(writer, chain, holder, at, path);
 }
 
 static struct ch_error *put_chain(struct writer *writer, const struct ch_chain *chain,

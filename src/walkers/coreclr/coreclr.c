@@ -48,7 +48,12 @@ static void close_walker(void *state)
 	ch_vec_deinit(&clr->spans);
 	ch_vec_deinit(&clr->regions_list);
 	ch_vec_deinit(&clr->contexts);
-	ch_vec_deinit(&clr->modules);
+	clr_modules_free(clr);
+	free(clr->types);
+	ch_vec_deinit(&clr->series);
+	ch_vec_deinit(&clr->slots);
+	ch_vec_deinit(&clr->handle_segments);
+	ch_vec_deinit(&clr->threads);
 	ch_vec_deinit(&clr->facts);
 	ch_vec_deinit(&clr->type_names);
 	free(clr);
@@ -114,7 +119,10 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	clr->spans = CH_VEC(struct ch_span);
 	clr->regions_list = CH_VEC(struct clr_region);
 	clr->contexts = CH_VEC(struct clr_context);
-	clr->modules = CH_VEC(struct clr_module);
+	clr->series = CH_VEC(struct clr_series);
+	clr->slots = CH_VEC(struct clr_slot);
+	clr->handle_segments = CH_VEC(uint64_t);
+	clr->threads = CH_VEC(struct clr_thread);
 	clr->facts = CH_VEC(struct ch_fact);
 	clr->type_names = CH_VEC(char *);
 	err = clr->runtime ? clr_find_tables(clr)
@@ -328,6 +336,33 @@ static struct ch_error *walk_objects(struct walk *walk, uint64_t at, uint64_t li
 	return err;
 }
 
+struct ch_error *clr_frozen_visit(struct clr *clr, ch_walker_roots_fn fn, void *arg)
+{
+	struct walk walk = { .clr = clr };
+	const struct clr_region *region;
+	struct ch_error *err = NULL;
+	struct ch_object object;
+	uint64_t at;
+	size_t i;
+
+	for (i = 0; !err && i < clr->regions_list.count; i++) {
+		region = CH_VEC_AT(&clr->regions_list, struct clr_region, i);
+		if (!region->frozen)
+			continue;
+		for (at = region->first; !err && at < region->allocated; at += object.chunk_bytes) {
+			if (!read_object(&walk, at, region->allocated, &object))
+				break;
+			const struct ch_walker_root root = { .kind = CH_WALKER_ROOT_FROZEN,
+							     .addr = 0,
+							     .value = at };
+
+			if (object.state == CH_OBJECT_USED)
+				err = fn(arg, &root);
+		}
+	}
+	return err;
+}
+
 static struct ch_error *objects(void *state, const struct ch_span *span, uint64_t from,
 				struct ch_object_sink *sink)
 {
@@ -373,4 +408,5 @@ const struct ch_walker ch_walker_coreclr = {
 	.objects = objects,
 	.type = type,
 	.facts = facts,
+	.tracer = &clr_tracer,
 };

@@ -3,7 +3,9 @@
  *
  * find.c finds the runtime and its tables, descriptor.c reads the contract
  * descriptor (.NET 9 and later), gc.c the heaps and their regions, types.c and
- * metadata.c name types, coreclr.c walks the objects.
+ * metadata.c name types, coreclr.c walks the objects. Pointers: edges.c knows
+ * those in objects, handles.c handles and finalizers, statics.c static fields,
+ * fields.c what fields a type has; tracer.c puts them together.
  *
  * Layout facts: dotnet/runtime, release/9.0 and release/10.0, docs/design/
  * datacontracts (the descriptor), src/coreclr/gc/gcinterface.dac.h (GcDacVars,
@@ -45,6 +47,19 @@ struct clr_layout {
 	uint32_t store_first, store_count, thread_link, thread_os_id, thread_locals;
 	/** Of the allocation context in what thread_locals leads to. */
 	uint32_t context;
+
+	/* What is not in every descriptor; .NET 9's by measurement. */
+	/** Of MethodTable. */
+	uint32_t mt_aux;
+	/** Of EEClass: list of fields, numbers of them (16 bits). */
+	uint32_t class_fields, class_instance_count, class_static_count, class_thread_count;
+	/** Of Module. */
+	uint32_t module_assembly, module_allocator, module_types;
+	/** Of Thread: its ThreadLocalData. */
+	uint32_t thread_data;
+	/** Of AppDomain: the list of assemblies; of one of them: its module. 0: not
+	 * known. */
+	uint32_t domain_assemblies, assembly_module;
 };
 
 /** [start, limit): a piece of a region that a thread allocates from. */
@@ -58,12 +73,60 @@ struct clr_region {
 	uint64_t start, end, committed;
 	/** First object, and the end of the last one. */
 	uint64_t first, allocated;
+	/** Read only: what lies in it is never collected. */
+	bool frozen;
 };
 
 struct clr_module {
 	uint64_t addr;
 	bool known;
 	struct clr_metadata metadata;
+};
+
+/** What edges.c knows of a type. */
+struct clr_type {
+	uint64_t mt;
+	/** An object that each instance keeps alive; 0: none. */
+	uint64_t also;
+	uint32_t base_bytes, component_bytes;
+	/** Its series: series_count items of clr.series from series_first on. */
+	uint32_t series_first, series_count;
+	/** Bytes of an element, where elements are structures with pointers. */
+	uint32_t element_bytes;
+	/** No word but those of series is an address. */
+	bool pure;
+	/** An array of references. */
+	bool array;
+};
+
+/** Where pointers lie: in an object from offset on, delta + size bytes of it; in
+ * an element words of them from offset on. */
+struct clr_series {
+	uint64_t offset;
+	int64_t delta;
+};
+
+/** A named word: a static field, or a thread's. */
+struct clr_slot {
+	uint64_t addr;
+	/** Method table and row of the field's definition. */
+	uint64_t mt;
+	uint32_t field;
+	/** Kernel id of the thread; 0: an ordinary static. */
+	uint32_t tid;
+	/** Its type can be unloaded: it is no root, but an element of an array that
+	 * its LoaderAllocator keeps. */
+	bool collectible;
+};
+/** Of a method table's flags. */
+#define CLR_FLAG_COLLECTIBLE 0x00200000U
+
+/** A managed thread. */
+struct clr_thread {
+	/** Thread, and its ThreadLocalData or 0. */
+	uint64_t addr, data;
+	/** Kernel's id. */
+	uint32_t tid;
 };
 
 struct clr {
@@ -89,12 +152,29 @@ struct clr {
 	struct ch_vec spans, regions_list;
 	/** of struct clr_context, ascending */
 	struct ch_vec contexts;
-	/** of struct clr_module */
-	struct ch_vec modules;
+	/** A hash table by address of what was asked for; NULL: empty. */
+	struct clr_module **modules;
+	size_t modules_count, modules_mask;
 	/** of struct ch_fact */
 	struct ch_vec facts;
 	/** of char *: type names, owned */
 	struct ch_vec type_names;
+
+	/** edges.c: a hash table of struct clr_type by mt, 0: empty. */
+	struct clr_type *types;
+	uint32_t types_count, types_mask;
+	/** of struct clr_series */
+	struct ch_vec series;
+	/** of struct clr_slot, ascending: words of statics' arrays with a name; [low,
+	 * high) holds the arrays */
+	struct ch_vec slots;
+	uint64_t slots_low, slots_high;
+	/** Where in a LoaderAllocator the handle of its object is; 0: not known. */
+	uint32_t allocator_handle;
+	/** of uint64_t: segments of handles, ascending */
+	struct ch_vec handle_segments;
+	/** of struct clr_thread: the runtime's list */
+	struct ch_vec threads;
 };
 
 /** Where the runtime is; NULL when it is not there. */
@@ -126,6 +206,64 @@ struct clr_shape {
 bool clr_shape_read(const struct clr *clr, uint64_t mt, struct clr_shape *ret);
 /** Full name of a type, as SOS prints it, unescaped; false when there is no metadata. */
 bool clr_type_name(struct clr *clr, uint64_t mt, char *buf, size_t max);
+/** Metadata of a Module, looked up once; NULL when there is none. */
+const struct clr_metadata *clr_module_metadata(struct clr *clr, uint64_t module);
+void clr_modules_free(struct clr *clr);
+/** EEClass of a method table. */
+bool clr_class_of(const struct clr *clr, uint64_t mt, uint64_t *ret);
+
+/** A field as the runtime lays it out (FieldDesc). */
+struct clr_field {
+	/** Row of Field. */
+	uint32_t row;
+	/** From the first byte behind the method table of an object, or from the
+	 * statics' base. */
+	uint32_t offset;
+	/** CorElementType. */
+	uint8_t kind;
+	bool is_static, is_thread_static, has_rva;
+};
+/** Fields that a type declares itself, at most max; returns how many. */
+uint32_t clr_fields_of(const struct clr *clr, uint64_t mt, struct clr_field *fields, uint32_t max);
+/** Name of a field of the type's module, unescaped. */
+bool clr_field_name(struct clr *clr, uint64_t mt, uint32_t row, char *buf, size_t max);
+/** What lies at offset of an object of a type: ".name", "[3]", unescaped. */
+bool clr_place_text(struct clr *clr, uint64_t addr, uint64_t mt, uint64_t offset, char *buf,
+		    size_t max);
+#define CLR_FIELDS_MAX 4096
+
+/** edges.c. */
+CH_MUST_CHECK struct ch_error *clr_edges_learn(void *state, uint64_t mt);
+void clr_edges_refs(void *state, struct ch_ref_query *query);
+const struct clr_type *clr_edges_type(const struct clr *clr, uint64_t mt);
+
+/** handles.c: entries of the handle table, and the finalizers' queue. Errors: those of fn. */
+CH_MUST_CHECK struct ch_error *clr_handles_visit(struct clr *clr, ch_walker_roots_fn fn, void *arg);
+/** Dependent handles: from the object that must live to the one it keeps. */
+CH_MUST_CHECK struct ch_error *clr_handles_links(void *state, ch_walker_links_fn fn, void *arg);
+CH_MUST_CHECK struct ch_error *clr_finalizers_visit(struct clr *clr, ch_walker_roots_fn fn,
+						    void *arg);
+/** Find the segments of handles, once. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *clr_handles_find(struct clr *clr);
+/** "strong handle". Static. */
+const char *clr_handle_kind_name(uint64_t kind);
+
+/** tracer.c: "static Type.field". */
+void clr_slot_text(struct clr *clr, const struct clr_slot *slot, char *buf, size_t max);
+/** statics.c: find the named words. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *clr_statics_find(struct clr *clr);
+/** The first slot at addr or behind it: an index into clr.slots. */
+size_t clr_slot_from(const struct clr *clr, uint64_t addr);
+
+/** gc.c: a variable of the collector: where it is, and a pointer that it holds. */
+bool clr_gc_variable(const struct clr *clr, uint32_t offset, uint64_t *ret);
+
+/** coreclr.c: objects in the frozen heap. Errors: those of fn. */
+CH_MUST_CHECK struct ch_error *clr_frozen_visit(struct clr *clr, ch_walker_roots_fn fn, void *arg);
+
+/** tracer.c. */
+extern const struct ch_tracer clr_tracer;
+
 static inline bool clr_read_ptr(const struct clr *clr, uint64_t addr, uint64_t *ret)
 {
 	return ch_core_read_u64(clr->core, addr, ret);

@@ -57,6 +57,37 @@ static const struct wanted_field fields[] = {
 	FIELD(context, "RuntimeThreadLocals", "AllocContext"),
 };
 
+/* What not every release tells; where .NET 9 has it (measured on 9.0.7). */
+static const struct {
+	struct wanted_field field;
+	uint32_t usual;
+} more_fields[] = {
+	{ FIELD(mt_aux, "MethodTable", "AuxiliaryData"), 32 },
+	{ FIELD(class_fields, "EEClass", "FieldDescList"), 24 },
+	{ FIELD(class_instance_count, "EEClass", "NumInstanceFields"), 50 },
+	{ FIELD(class_static_count, "EEClass", "NumStaticFields"), 54 },
+	{ FIELD(class_thread_count, "EEClass", "NumThreadStaticFields"), 58 },
+	{ FIELD(module_assembly, "Module", "Assembly"), 312 },
+	{ FIELD(module_allocator, "Module", "LoaderAllocator"), 248 },
+	{ FIELD(module_types, "Module", "TypeDefToMethodTableMap"), 624 },
+	{ FIELD(thread_data, "Thread", "ThreadLocalDataPtr"), 928 },
+	{ FIELD(domain_assemblies, "AppDomain", "DomainAssemblyList"), 0 },
+	{ FIELD(assembly_module, "Assembly", "Module"), 0 },
+};
+
+static void take_more_fields(struct clr *clr, const struct clr_descriptor *descriptor)
+{
+	uint32_t *to;
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(more_fields); i++) {
+		to = (void *)((char *)&clr->layout + more_fields[i].field.offset);
+		if (!clr_descriptor_field(descriptor, more_fields[i].field.type,
+					  more_fields[i].field.field, to))
+			*to = more_fields[i].usual;
+	}
+}
+
 static struct ch_error *take_fields(struct clr *clr, const struct clr_descriptor *descriptor)
 {
 	uint32_t inner;
@@ -72,6 +103,7 @@ static struct ch_error *take_fields(struct clr *clr, const struct clr_descriptor
 	/* .NET 10 put a structure of its own around the collector's. */
 	if (clr_descriptor_field(descriptor, "EEAllocContext", "GCAllocationContext", &inner))
 		clr->layout.context += inner;
+	take_more_fields(clr, descriptor);
 	return NULL;
 }
 

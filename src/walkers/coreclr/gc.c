@@ -95,6 +95,11 @@ static bool read_value(const struct clr *clr, uint32_t var, uint64_t *ret)
 	return read_var(clr, var, &addr) && addr && clr_read_ptr(clr, addr, ret);
 }
 
+bool clr_gc_variable(const struct clr *clr, uint32_t offset, uint64_t *ret)
+{
+	return read_var(clr, offset, ret) && *ret;
+}
+
 static bool read_count(const struct clr *clr, uint32_t var, uint32_t *ret)
 {
 	uint64_t addr;
@@ -229,6 +234,7 @@ static struct ch_error *add_segment(struct clr *clr, struct gc_heap *heap, uint3
 		.committed = ch_max(segment->committed, allocated),
 		.first = segment->mem,
 		.allocated = allocated,
+		.frozen = segment->flags & SEGMENT_FLAG_READONLY,
 	};
 
 	if (allocated < segment->mem || allocated > region.end)
@@ -347,6 +353,19 @@ static struct ch_error *read_server(struct clr *clr)
 	return err;
 }
 
+static struct ch_error *add_thread(struct clr *clr, uint64_t addr)
+{
+	struct clr_thread *thread = ch_vec_push(&clr->threads);
+
+	if (!thread)
+		return &ch_enomem;
+	thread->addr = addr;
+	ch_core_read_u32(clr->core, addr + clr->layout.thread_os_id, &thread->tid);
+	if (clr->layout.thread_data)
+		clr_read_ptr(clr, addr + clr->layout.thread_data, &thread->data);
+	return NULL;
+}
+
 /* What threads have taken of gen0 to allocate from. */
 static struct ch_error *read_contexts(struct clr *clr)
 {
@@ -362,6 +381,9 @@ static struct ch_error *read_contexts(struct clr *clr)
 		thread = link - layout->thread_link;
 		if (!clr_read_ptr(clr, link, &link))
 			break;
+		err = add_thread(clr, thread);
+		if (err)
+			return err;
 		if (!clr_read_ptr(clr, thread + layout->thread_locals, &locals) || !locals ||
 		    !clr_read_ptr(clr, locals + layout->context, &start) ||
 		    !clr_read_ptr(clr, locals + layout->context + 8, &limit))

@@ -77,36 +77,84 @@ static void later(struct work *work, uint64_t type, uint32_t part, const char *t
 	work->items[work->count++].text = text;
 }
 
-/* Metadata of a Module; looked up once. */
-static const struct clr_metadata *metadata_of(struct clr *clr, uint64_t module)
+static struct clr_module **module_slot(const struct clr *clr, uint64_t addr)
 {
-	uint64_t base = 0, blob = 0;
-	struct clr_module *entry;
-	uint32_t bytes;
-	size_t i;
+	size_t slot = (size_t)(addr * 0x9e3779b97f4a7c15ULL >> 32) & clr->modules_mask;
 
-	for (i = clr->modules.count; i > 0; i--) {
-		entry = CH_VEC_AT(&clr->modules, struct clr_module, i - 1);
-		if (entry->addr == module)
-			return entry->known ? &entry->metadata : NULL;
-	}
-	if (clr->modules.count >= MODULES_MAX)
-		return NULL;
-	entry = ch_vec_push(&clr->modules);
-	if (!entry)
-		return NULL;
-	entry->addr = module;
-	if (clr_read_ptr(clr, module + clr->layout.module_base, &base) && base)
-		entry->known = clr_metadata_open_image(clr->core, base, &entry->metadata);
-	/* Made at run time: the size, then a snapshot of the metadata. */
-	if (!entry->known && clr_read_ptr(clr, module + clr->layout.module_dynamic, &blob) &&
-	    blob && ch_core_read_u32(clr->core, blob, &bytes))
-		entry->known = clr_metadata_open(clr->core, blob + 4, bytes, &entry->metadata);
-	return entry->known ? &entry->metadata : NULL;
+	while (clr->modules[slot] && clr->modules[slot]->addr != addr)
+		slot = (slot + 1) & clr->modules_mask;
+	return &clr->modules[slot];
 }
 
-/* EEClass of a method table, whose tagged word may lead to the canonical one. */
-static bool class_of(const struct clr *clr, uint64_t mt, uint64_t *ret)
+static bool grow_modules(struct clr *clr)
+{
+	size_t old = clr->modules ? clr->modules_mask + 1 : 0, size = old ? 2 * old : 256, i;
+	struct clr_module **modules = clr->modules;
+
+	clr->modules = calloc(size, sizeof(struct clr_module *));
+	if (!clr->modules) {
+		clr->modules = modules;
+		return false;
+	}
+	clr->modules_mask = size - 1;
+	for (i = 0; i < old; i++)
+		if (modules[i])
+			*module_slot(clr, modules[i]->addr) = modules[i];
+	free(modules);
+	return true;
+}
+
+void clr_modules_free(struct clr *clr)
+{
+	size_t i;
+
+	for (i = 0; clr->modules && i <= clr->modules_mask; i++)
+		free(clr->modules[i]);
+	free(clr->modules);
+}
+
+/* One that metadata was not looked for yet. */
+static struct clr_module *add_module(struct clr *clr, uint64_t addr)
+{
+	struct clr_module **slot, *module;
+
+	if (clr->modules_count >= MODULES_MAX ||
+	    (2 * clr->modules_count >= clr->modules_mask && !grow_modules(clr)))
+		return NULL;
+	slot = module_slot(clr, addr);
+	module = calloc(1, sizeof(*module));
+	if (!module)
+		return NULL;
+	module->addr = addr;
+	*slot = module;
+	clr->modules_count++;
+	return module;
+}
+
+const struct clr_metadata *clr_module_metadata(struct clr *clr, uint64_t addr)
+{
+	struct clr_module *module = clr->modules ? *module_slot(clr, addr) : NULL;
+	uint64_t base = 0, blob = 0;
+	uint32_t bytes;
+
+	if (!addr)
+		return NULL;
+	if (module)
+		return module->known ? &module->metadata : NULL;
+	module = add_module(clr, addr);
+	if (!module)
+		return NULL;
+	if (clr_read_ptr(clr, addr + clr->layout.module_base, &base) && base)
+		module->known = clr_metadata_open_image(clr->core, base, &module->metadata);
+	/* Made at run time: the size, then a snapshot of the metadata. */
+	if (!module->known && clr_read_ptr(clr, addr + clr->layout.module_dynamic, &blob) && blob &&
+	    ch_core_read_u32(clr->core, blob, &bytes))
+		module->known = clr_metadata_open(clr->core, blob + 4, bytes, &module->metadata);
+	return module->known ? &module->metadata : NULL;
+}
+
+/* The tagged word may lead to the canonical method table. */
+bool clr_class_of(const struct clr *clr, uint64_t mt, uint64_t *ret)
 {
 	if (!clr_read_ptr(clr, mt + clr->layout.mt_class, ret))
 		return false;
@@ -146,7 +194,7 @@ static const char *rank_text(const struct clr *clr, uint64_t mt, uint32_t flags)
 
 	if (flags & ARRAY_SINGLE)
 		return "[]";
-	if (class_of(clr, mt, &class))
+	if (clr_class_of(clr, mt, &class))
 		ch_core_try_read(clr->core, class + clr->layout.array_rank, &rank, 1);
 	return texts[rank < CH_COUNT_OF(texts) ? rank : 0];
 }
@@ -258,7 +306,7 @@ static void name_class(struct clr *clr, struct work *work, uint64_t mt, uint32_t
 	struct nest nest;
 
 	if (clr_read_ptr(clr, mt + clr->layout.mt_module, &module))
-		metadata = metadata_of(clr, module);
+		metadata = clr_module_metadata(clr, module);
 	/* The token's row is in the upper 24 bits (since .NET 9). */
 	if (!metadata || !ch_core_read_u32(clr->core, mt + clr->layout.mt_flags2, &token) ||
 	    !read_nest(metadata, token >> 8, &nest) || part >= nest.count) {

@@ -1,0 +1,210 @@
+/*
+ * What walkers know of pointers: roots, links, and the pieces of nodes.
+ */
+#include <stdlib.h>
+
+#include "graph/pieces.h"
+#include "util/context.h"
+
+/* ---- Roots and links --------------------------------------------------------- */
+
+struct collecting {
+	struct ch_graph *graph;
+	uint32_t traced;
+	uint64_t met;
+};
+
+/* Look at the rest of the world now and then. */
+static struct ch_error *pace(struct collecting *collecting)
+{
+	return ++collecting->met % 65536 == 0 ? chp_context_check(collecting->graph->ctx) : NULL;
+}
+
+static struct ch_error *take_root(void *arg, const struct ch_walker_root *root)
+{
+	struct collecting *collecting = arg;
+	struct ch_traced_root *slot;
+
+	if (ch_graph_node_at(collecting->graph, root->value) == CH_ID_NONE)
+		return pace(collecting);
+	slot = ch_vec_push(&collecting->graph->traced_roots);
+	if (!slot)
+		return &ch_enomem;
+	*slot = (struct ch_traced_root){ *root, collecting->traced };
+	return pace(collecting);
+}
+
+static struct ch_error *take_link(void *arg, uint64_t from, uint64_t to)
+{
+	struct collecting *collecting = arg;
+	struct ch_link link = { ch_graph_node_at(collecting->graph, from),
+				ch_graph_node_at(collecting->graph, to) };
+	struct ch_link *slot;
+
+	if (link.from == CH_ID_NONE || link.to == CH_ID_NONE)
+		return pace(collecting);
+	slot = ch_vec_push(&collecting->graph->links);
+	if (!slot)
+		return &ch_enomem;
+	*slot = link;
+	return pace(collecting);
+}
+
+static int compare_links(const void *a, const void *b)
+{
+	const struct ch_link *x = a, *y = b;
+
+	if (x->from != y->from)
+		return x->from < y->from ? -1 : 1;
+	return x->to < y->to ? -1 : x->to > y->to;
+}
+
+struct ch_error *chp_traced_collect(struct ch_graph *graph)
+{
+	struct collecting collecting = { .graph = graph };
+	const struct ch_traced *traced;
+	struct ch_error *err = NULL;
+
+	graph->traced_roots = CH_VEC(struct ch_traced_root);
+	graph->links = CH_VEC(struct ch_link);
+	for (; !err && collecting.traced < graph->traced_count; collecting.traced++) {
+		traced = &graph->traced[collecting.traced];
+		err = traced->tracer->roots(traced->state, take_root, &collecting);
+		if (!err && traced->tracer->links)
+			err = traced->tracer->links(traced->state, take_link, &collecting);
+	}
+	ch_vec_sort(&graph->links, compare_links);
+	return err;
+}
+
+void chp_traced_deinit(struct ch_graph *graph)
+{
+	ch_vec_deinit(&graph->traced_roots);
+	ch_vec_deinit(&graph->links);
+}
+
+/* ---- Pieces ------------------------------------------------------------------ */
+
+/* The first link from id or a later node. */
+static size_t first_link(const struct ch_graph *graph, uint32_t id)
+{
+	const struct ch_link *links = graph->links.items;
+	size_t low = 0, high = graph->links.count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (links[mid].from < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+void chp_pieces_begin(struct ch_pieces *pieces, const struct ch_graph *graph,
+		      const struct ch_index_span *span, uint32_t id, uint64_t addr, uint64_t size)
+{
+	struct ch_ref_query *query = &pieces->query;
+
+	pieces->graph = graph;
+	pieces->traced = span->traced;
+	pieces->at = 0;
+	pieces->run = 0;
+	pieces->told_also = false;
+	pieces->link = pieces->links_end = 0;
+	if (graph->links.count) {
+		pieces->link = first_link(graph, id);
+		pieces->links_end = first_link(graph, id + 1);
+	}
+	query->addr = addr;
+	query->size_bytes = size;
+	query->bytes = addr + size <= span->bytes_end ? span->bytes + (addr - span->start) : NULL;
+	query->resume = query->also = 0;
+	query->count = 0;
+	query->more = true;
+}
+
+/* Runs inside of the object that begin behind what was handed out. */
+static bool next_run(struct ch_pieces *pieces, struct ch_ref_run *ret)
+{
+	struct ch_ref_query *query = &pieces->query;
+	uint64_t words = query->size_bytes / 8;
+
+	for (;; pieces->run++) {
+		if (pieces->run >= query->count) {
+			if (!query->more)
+				return false;
+			query->count = pieces->run = 0;
+			query->more = false;
+			pieces->traced->tracer->refs(pieces->traced->state, query);
+			if (!query->count)
+				return false;
+		}
+		*ret = query->runs[pieces->run];
+		if (ret->words && ret->offset % 8 == 0 && ret->offset >= pieces->at &&
+		    ret->offset / 8 < words && ret->words <= words - ret->offset / 8)
+			return true;
+	}
+}
+
+bool chp_pieces_next(struct ch_pieces *pieces, struct ch_piece *ret)
+{
+	const struct ch_ref_query *query = &pieces->query;
+	uint64_t end = query->size_bytes & ~7ULL;
+	struct ch_ref_run run;
+	bool found;
+
+	*ret = (struct ch_piece){ .offset = pieces->at };
+	while (pieces->at < end) {
+		found = next_run(pieces, &run);
+		if (!found || run.offset > pieces->at) {
+			/* What lies before the run. */
+			ret->offset = pieces->at;
+			ret->words = ((found ? run.offset : end) - pieces->at) / 8;
+			pieces->at += 8 * ret->words;
+			if (!query->pure)
+				return true;
+			continue;
+		}
+		ret->offset = pieces->at;
+		ret->words = run.words;
+		ret->exact = true;
+		pieces->at += 8 * run.words;
+		pieces->run++;
+		return true;
+	}
+	*ret = (struct ch_piece){ .offset = UINT64_MAX, .exact = true };
+	if (!pieces->told_also) {
+		pieces->told_also = true;
+		ret->value = query->also;
+		if (ret->value)
+			return true;
+	}
+	if (pieces->link == pieces->links_end)
+		return false;
+	ret->value =
+		ch_graph_addr(pieces->graph,
+			      CH_VEC_AT(&pieces->graph->links, struct ch_link, pieces->link++)->to);
+	return true;
+}
+
+uint64_t chp_pieces_visit_slowly(const struct ch_pieces *pieces, const struct ch_piece *piece,
+				 chp_word_fn fn, void *arg)
+{
+	const struct ch_core *core = pieces->graph->core;
+	uint64_t at = pieces->query.addr + piece->offset, end = at + 8 * piece->words, next;
+	uint64_t absent = 0, value;
+
+	while (at < end) {
+		if (ch_core_read_u64(core, at, &value)) {
+			fn(arg, at - pieces->query.addr, value, piece->exact);
+			at += 8;
+			continue;
+		}
+		next = ch_max(at + 8, ch_align_up(ch_core_next_present(core, at + 1, end), 8));
+		next = ch_min(next, end);
+		absent += next - at;
+		at = next;
+	}
+	return absent;
+}

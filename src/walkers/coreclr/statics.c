@@ -1,0 +1,409 @@
+/*
+ * Static fields that hold objects, and those of threads.
+ *
+ * dotnet/runtime, release/9.0, src/coreclr/vm/methodtable.h (DynamicStaticsInfo,
+ * ThreadStaticsInfo), threadstatics.h (TLSIndex, ThreadLocalData), ceeload.h
+ * (LookupMap); measured on 9.0.7 and 10.0.12.
+ */
+#include "walkers/coreclr/coreclr_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/bytes.h"
+#include "util/context.h"
+
+enum {
+	FLAG2_DYNAMIC_STATICS = 2,
+	/* Before the auxiliary data of a method table. */
+	STATICS_INFO = 24,
+	THREAD_STATICS_INFO = 40,
+	/* CorElementType of fields that are references, or boxed values. */
+	KIND_STRING = 0x0e,
+	KIND_VALUE_TYPE = 0x11,
+	KIND_CLASS = 0x12,
+	KIND_OBJECT = 0x1c,
+	KIND_ARRAY = 0x1d,
+	/* LookupMap. */
+	MAP_NEXT = 0,
+	MAP_TABLE = 8,
+	MAP_COUNT = 16,
+	/* ArrayListBase: a count, and the first block: next, size, elements. */
+	LIST_BLOCK = 8,
+	BLOCK_NEXT = 0,
+	BLOCK_SIZE = 8,
+	BLOCK_ITEMS = 16,
+	/* ThreadLocalData. */
+	DATA_COUNT = 0,
+	DATA_ARRAY = 8,
+	/* TLSIndex: what of it is the index, and the kind behind it. */
+	TLS_INDEX_MASK = 0xffffff,
+	TLS_KIND_SHIFT = 24,
+	TLS_UNUSED = 2,
+	ARRAY_DATA = 16,
+};
+
+#define ASSEMBLIES_MAX (1U << 20)
+#define BLOCKS_MAX     65536
+#define MAPS_MAX       65536
+#define TYPES_MAX      (1U << 22)
+#define PARENTS_MAX    256
+/* Bytes of an AppDomain that are looked through for its assemblies. */
+#define DOMAIN_BYTES 4096
+
+struct search {
+	struct clr *clr;
+	/* of uint64_t: method tables; modules; both in hash tables, too. */
+	struct ch_vec types, modules;
+	uint64_t *seen;
+	size_t seen_mask, seen_count;
+	struct clr_field *fields;
+};
+
+static uint64_t *seen_slot(const struct search *search, uint64_t addr)
+{
+	size_t slot = (size_t)(addr * 0x9e3779b97f4a7c15ULL >> 32) & search->seen_mask;
+
+	while (search->seen[slot] && search->seen[slot] != addr)
+		slot = (slot + 1) & search->seen_mask;
+	return &search->seen[slot];
+}
+
+static bool grow_seen(struct search *search)
+{
+	size_t old = search->seen ? search->seen_mask + 1 : 0, size = old ? 2 * old : 4096, i;
+	uint64_t *seen = search->seen;
+
+	search->seen = calloc(size, sizeof(uint64_t));
+	if (!search->seen) {
+		search->seen = seen;
+		return false;
+	}
+	search->seen_mask = size - 1;
+	for (i = 0; i < old; i++)
+		if (seen[i])
+			*seen_slot(search, seen[i]) = seen[i];
+	free(seen);
+	return true;
+}
+
+/* Keep an address in a list, once in all. */
+static struct ch_error *keep(struct search *search, struct ch_vec *list, uint64_t addr)
+{
+	uint64_t *slot;
+
+	if (!addr || (search->seen && *seen_slot(search, addr) == addr))
+		return NULL;
+	if (2 * search->seen_count >= search->seen_mask && !grow_seen(search))
+		return &ch_enomem;
+	*seen_slot(search, addr) = addr;
+	search->seen_count++;
+	slot = ch_vec_push(list);
+	if (!slot)
+		return &ch_enomem;
+	*slot = addr;
+	return NULL;
+}
+
+static struct ch_error *keep_type(struct search *search, uint64_t mt)
+{
+	struct ch_error *err = NULL;
+	uint64_t module;
+	uint32_t up;
+
+	for (up = 0; !err && mt && up < PARENTS_MAX && search->types.count < TYPES_MAX; up++) {
+		if (search->seen && *seen_slot(search, mt) == mt)
+			break;
+		err = keep(search, &search->types, mt);
+		if (!err && clr_read_ptr(search->clr, mt + search->clr->layout.mt_module, &module))
+			err = keep(search, &search->modules, module);
+		if (!clr_read_ptr(search->clr, mt + search->clr->layout.mt_parent, &mt))
+			break;
+	}
+	return err;
+}
+
+/* ---- Modules ----------------------------------------------------------------- */
+
+/* Each element of a list of assemblies leads to a module at a known place. */
+static struct ch_error *keep_assemblies(struct search *search, uint64_t list, uint32_t module_at)
+{
+	uint64_t block = list + LIST_BLOCK, at, module;
+	struct clr *clr = search->clr;
+	struct ch_error *err = NULL;
+	uint32_t left, size, blocks, i;
+
+	if (!ch_core_read_u32(clr->core, list, &left) || left > ASSEMBLIES_MAX)
+		return NULL;
+	for (blocks = 0; !err && left && block && blocks < BLOCKS_MAX; blocks++) {
+		if (!ch_core_read_u32(clr->core, block + BLOCK_SIZE, &size) || !size)
+			break;
+		for (i = 0; !err && i < size && left; i++, left--)
+			if (clr_read_ptr(clr, block + BLOCK_ITEMS + 8ULL * i, &at) && at &&
+			    clr_read_ptr(clr, at + module_at, &module))
+				err = keep(search, &search->modules, module);
+		if (!clr_read_ptr(clr, block + BLOCK_NEXT, &block))
+			break;
+	}
+	return err;
+}
+
+/* Whether the first elements of what may be a list all lead to modules with metadata
+ * at module_at. */
+static bool leads_to_modules(struct clr *clr, uint64_t list, uint32_t module_at)
+{
+	uint64_t item, module, next;
+	uint32_t count, size, i;
+
+	if (!ch_core_read_u32(clr->core, list, &count) || !count || count > ASSEMBLIES_MAX ||
+	    !ch_core_read_u32(clr->core, list + LIST_BLOCK + BLOCK_SIZE, &size) || !size ||
+	    size > 64 || !clr_read_ptr(clr, list + LIST_BLOCK + BLOCK_NEXT, &next) ||
+	    (count > size) != (next != 0))
+		return false;
+	for (i = 0; i < count && i < size; i++)
+		if (!clr_read_ptr(clr, list + LIST_BLOCK + BLOCK_ITEMS + 8ULL * i, &item) ||
+		    !clr_read_ptr(clr, item + module_at, &module) ||
+		    !clr_module_metadata(clr, module))
+			return false;
+	return true;
+}
+
+/* Where the domain's list is, and where an assembly has its module: .NET 10 tells,
+ * in .NET 9 it is where all that it leads to are modules. */
+static struct ch_error *find_assemblies(struct search *search)
+{
+	struct clr *clr = search->clr;
+	uint32_t list, module_at;
+	uint64_t domain;
+
+	if (!clr_read_ptr(clr, clr->app_domain, &domain) || !domain)
+		return NULL;
+	if (clr->layout.domain_assemblies && clr->layout.assembly_module)
+		return keep_assemblies(search, domain + clr->layout.domain_assemblies,
+				       clr->layout.assembly_module);
+	for (list = 8; list < DOMAIN_BYTES; list += 8)
+		for (module_at = 0; module_at < 128; module_at += 8)
+			if (leads_to_modules(clr, domain + list, module_at))
+				return keep_assemblies(search, domain + list, module_at);
+	return NULL;
+}
+
+/* The types of a module that the runtime has loaded. */
+static struct ch_error *keep_types_of(struct search *search, uint64_t module)
+{
+	uint64_t map = module + search->clr->layout.module_types, table, mt;
+	struct ch_error *err = NULL;
+	uint32_t maps, count, i;
+
+	for (maps = 0; !err && map && maps < MAPS_MAX; maps++) {
+		if (!clr_read_ptr(search->clr, map + MAP_TABLE, &table) ||
+		    !ch_core_read_u32(search->clr->core, map + MAP_COUNT, &count) ||
+		    count > TYPES_MAX)
+			break;
+		for (i = 0; !err && i < count; i++) {
+			if (!clr_read_ptr(search->clr, table + 8ULL * i, &mt))
+				break;
+			err = keep_type(search, mt & ~7ULL);
+		}
+		if (!clr_read_ptr(search->clr, map + MAP_NEXT, &map))
+			break;
+	}
+	return err;
+}
+
+/* ---- Words ------------------------------------------------------------------- */
+
+static bool holds_object(const struct clr_field *field)
+{
+	return !field->has_rva && (field->kind == KIND_STRING || field->kind == KIND_VALUE_TYPE ||
+				   field->kind == KIND_CLASS || field->kind == KIND_OBJECT ||
+				   field->kind == KIND_ARRAY);
+}
+
+static struct ch_error *add_slot(struct clr *clr, uint64_t addr, uint64_t mt, uint32_t field,
+				 uint32_t tid)
+{
+	struct clr_slot *slot = ch_vec_push(&clr->slots);
+	uint32_t flags = 0;
+
+	if (!slot)
+		return &ch_enomem;
+	ch_core_read_u32(clr->core, mt + clr->layout.mt_flags, &flags);
+	*slot = (struct clr_slot){ addr, mt, field, tid, flags & CLR_FLAG_COLLECTIBLE };
+	return NULL;
+}
+
+/* Offsets of a thread's fields count from its array in .NET 10, from the first element
+ * in .NET 9, where the first field has none. */
+static uint64_t thread_base(const struct search *search, uint32_t count, uint64_t array)
+{
+	const struct clr_field *field;
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		field = &search->fields[i];
+		if (field->is_thread_static && holds_object(field) && field->offset < ARRAY_DATA)
+			return array + ARRAY_DATA;
+	}
+	return array;
+}
+
+/* Words of the statics of a type at base; of a thread at its array. */
+static struct ch_error *add_fields(struct search *search, uint64_t mt, uint64_t base, uint32_t tid)
+{
+	uint32_t count = clr_fields_of(search->clr, mt, search->fields, CLR_FIELDS_MAX), i;
+	struct ch_error *err = NULL;
+	const struct clr_field *field;
+
+	if (tid)
+		base = thread_base(search, count, base);
+	for (i = 0; !err && i < count; i++) {
+		field = &search->fields[i];
+		if (field->is_static && field->is_thread_static == (tid != 0) &&
+		    holds_object(field))
+			err = add_slot(search->clr, base + field->offset, mt, field->row, tid);
+	}
+	return err;
+}
+
+/* The array of a thread's statics that an index of a type leads to; 0: none. */
+static uint64_t thread_array(const struct clr *clr, uint64_t data, uint32_t index)
+{
+	uint64_t array, ret;
+	uint32_t count;
+
+	/* Only those of types that are never unloaded lie in the array. */
+	if (index >> TLS_KIND_SHIFT || (index & TLS_INDEX_MASK) < TLS_UNUSED ||
+	    !ch_core_read_u32(clr->core, data + DATA_COUNT, &count) ||
+	    (index & TLS_INDEX_MASK) >= count || !clr_read_ptr(clr, data + DATA_ARRAY, &array) ||
+	    !clr_read_ptr(clr, array + ARRAY_DATA + 8ULL * ((index & TLS_INDEX_MASK) - TLS_UNUSED),
+			  &ret))
+		return 0;
+	return ret;
+}
+
+static struct ch_error *add_thread_fields(struct search *search, uint64_t mt, uint64_t aux)
+{
+	struct clr *clr = search->clr;
+	const struct clr_thread *threads = clr->threads.items;
+	struct ch_error *err = NULL;
+	uint64_t array;
+	uint32_t index;
+	size_t i;
+
+	if (!ch_core_read_u32(clr->core, aux - THREAD_STATICS_INFO + 4, &index) || !index)
+		return NULL;
+	for (i = 0; !err && i < clr->threads.count; i++) {
+		array = threads[i].data ? thread_array(clr, threads[i].data, index) : 0;
+		if (array)
+			err = add_fields(search, mt, array, threads[i].tid);
+	}
+	return err;
+}
+
+static struct ch_error *add_type(struct search *search, uint64_t mt)
+{
+	const struct clr_layout *layout = &search->clr->layout;
+	struct ch_error *err = NULL;
+	uint64_t aux, base, class;
+	uint8_t count[2] = { 0, 0 };
+	uint32_t flags;
+
+	if (!ch_core_read_u32(search->clr->core, mt + layout->mt_flags2, &flags) ||
+	    !(flags & FLAG2_DYNAMIC_STATICS) ||
+	    !clr_read_ptr(search->clr, mt + layout->mt_aux, &aux))
+		return NULL;
+	/* The low bit of the base says that the type was not initialised yet. */
+	if (clr_read_ptr(search->clr, aux - STATICS_INFO, &base) && (base & ~1ULL))
+		err = add_fields(search, mt, base & ~1ULL, 0);
+	if (!err && clr_class_of(search->clr, mt, &class) &&
+	    ch_core_try_read(search->clr->core, class + layout->class_thread_count, count, 2) &&
+	    ch_get16(count))
+		err = add_thread_fields(search, mt, aux);
+	return err;
+}
+
+static int compare_slots(const void *a, const void *b)
+{
+	const struct clr_slot *x = a, *y = b;
+
+	if (x->addr != y->addr)
+		return x->addr < y->addr ? -1 : 1;
+	return x->mt < y->mt ? -1 : x->mt > y->mt;
+}
+
+/* Two fields at one place: the core is damaged, or one is not what it seems. */
+static void drop_doubles(struct clr *clr)
+{
+	struct clr_slot *slots = clr->slots.items;
+	size_t i, kept;
+
+	for (i = kept = 0; i < clr->slots.count; i++)
+		if (!kept || slots[i].addr != slots[kept - 1].addr)
+			slots[kept++] = slots[i];
+	clr->slots.count = kept;
+	if (!kept)
+		return;
+	/* An object's address is before its words. */
+	clr->slots_low = slots[0].addr - ch_min(slots[0].addr, 1U << 27);
+	clr->slots_high = slots[kept - 1].addr;
+}
+
+size_t clr_slot_from(const struct clr *clr, uint64_t addr)
+{
+	const struct clr_slot *slots = clr->slots.items;
+	size_t low = 0, high = clr->slots.count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (slots[mid].addr < addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static struct ch_error *find(struct search *search)
+{
+	struct clr *clr = search->clr;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && clr->types && i <= clr->types_mask; i++)
+		if (clr->types[i].mt)
+			err = keep_type(search, clr->types[i].mt);
+	if (!err)
+		err = find_assemblies(search);
+	for (i = 0; !err && i < search->modules.count; i++) {
+		err = keep_types_of(search, *CH_VEC_AT(&search->modules, uint64_t, i));
+		if (!err && i % 256 == 0)
+			err = chp_context_check(clr->env->ctx);
+	}
+	for (i = 0; !err && i < search->types.count; i++) {
+		err = add_type(search, *CH_VEC_AT(&search->types, uint64_t, i));
+		if (!err && i % 4096 == 0)
+			err = chp_context_check(clr->env->ctx);
+	}
+	ch_vec_sort(&clr->slots, compare_slots);
+	drop_doubles(clr);
+	return err;
+}
+
+struct ch_error *clr_statics_find(struct clr *clr)
+{
+	struct search search = { .clr = clr,
+				 .types = CH_VEC(uint64_t),
+				 .modules = CH_VEC(uint64_t) };
+	struct ch_error *err;
+
+	if (clr->slots.count)
+		return NULL;
+	search.fields = calloc(CLR_FIELDS_MAX, sizeof(*search.fields));
+	err = search.fields ? find(&search) : &ch_enomem;
+	ch_vec_deinit(&search.types);
+	ch_vec_deinit(&search.modules);
+	free(search.seen);
+	free(search.fields);
+	return err;
+}

@@ -1,0 +1,182 @@
+/*
+ * What keeps objects alive, as the graph asks for it.
+ */
+#include "walkers/coreclr/coreclr_priv.h"
+
+#include <stdio.h>
+
+#include "util/bytes.h"
+#include "util/context.h"
+
+/* Bytes of a LoaderAllocator that are looked through for its object's handle. */
+#define ALLOCATOR_BYTES 2560
+
+/* Cookies of roots other than handles. */
+enum {
+	COOKIE_THREAD_ARRAY = 1ULL << 32,
+};
+
+static bool is_handle(const struct clr *clr, uint64_t addr)
+{
+	uint64_t segment = addr & ~0xffffULL;
+	const uint64_t *segments = clr->handle_segments.items;
+	size_t low = 0, high = clr->handle_segments.count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (segments[mid] < segment)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < clr->handle_segments.count && segments[low] == segment;
+}
+
+/* Where in a LoaderAllocator the handle of its managed object is: a handle whose
+ * object's type says so. */
+static void find_allocator_handle(struct clr *clr, uint64_t allocator)
+{
+	uint64_t handle, object, mt;
+	char name[CLR_NAME_MAX];
+	uint32_t at;
+
+	for (at = 8; at < ALLOCATOR_BYTES; at += 8)
+		if (clr_read_ptr(clr, allocator + at, &handle) && is_handle(clr, handle & ~3ULL) &&
+		    clr_read_ptr(clr, handle & ~3ULL, &object) && clr_read_ptr(clr, object, &mt) &&
+		    clr_type_name(clr, mt & ~7ULL, name, sizeof(name)) &&
+		    strcmp(name, "System.Reflection.LoaderAllocator") == 0) {
+			clr->allocator_handle = at;
+			return;
+		}
+}
+
+static struct ch_error *learn(void *state, uint64_t mt)
+{
+	struct clr *clr = state;
+	struct ch_error *err = clr_handles_find(clr);
+	uint64_t module, allocator;
+	uint32_t flags;
+
+	if (err)
+		return err;
+	if (!clr->allocator_handle && mt > CLR_TYPE_UNUSED &&
+	    ch_core_read_u32(clr->core, mt + clr->layout.mt_flags, &flags) &&
+	    flags & CLR_FLAG_COLLECTIBLE &&
+	    clr_read_ptr(clr, mt + clr->layout.mt_module, &module) &&
+	    clr_read_ptr(clr, module + clr->layout.module_allocator, &allocator))
+		find_allocator_handle(clr, allocator);
+	return clr_edges_learn(clr, mt);
+}
+
+static struct ch_error *visit_statics(struct clr *clr, ch_walker_roots_fn fn, void *arg)
+{
+	const struct clr_slot *slots = clr->slots.items;
+	struct ch_walker_root root;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < clr->slots.count; i++) {
+		root = (struct ch_walker_root){ .kind = slots[i].tid ? CH_WALKER_ROOT_THREAD_STATIC
+								     : CH_WALKER_ROOT_STATIC,
+						.addr = slots[i].addr,
+						.cookie = i };
+		if (!slots[i].collectible && clr_read_ptr(clr, root.addr, &root.value) &&
+		    root.value)
+			err = fn(arg, &root);
+	}
+	return err;
+}
+
+/* The array that holds a thread's statics. */
+static struct ch_error *visit_threads(struct clr *clr, ch_walker_roots_fn fn, void *arg)
+{
+	const struct clr_thread *threads = clr->threads.items;
+	struct ch_walker_root root;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < clr->threads.count; i++) {
+		root = (struct ch_walker_root){ .kind = CH_WALKER_ROOT_THREAD_STATIC,
+						.addr = threads[i].data + 8,
+						.cookie = COOKIE_THREAD_ARRAY | threads[i].tid };
+		if (threads[i].data && clr_read_ptr(clr, root.addr, &root.value) && root.value)
+			err = fn(arg, &root);
+	}
+	return err;
+}
+
+static struct ch_error *roots(void *state, ch_walker_roots_fn fn, void *arg)
+{
+	struct clr *clr = state;
+	struct ch_error *err;
+
+	err = clr_handles_find(clr);
+	if (!err)
+		err = clr_statics_find(clr);
+	if (!err)
+		err = visit_statics(clr, fn, arg);
+	if (!err)
+		err = visit_threads(clr, fn, arg);
+	if (!err)
+		err = clr_finalizers_visit(clr, fn, arg);
+	if (!err)
+		err = clr_handles_visit(clr, fn, arg);
+	if (!err)
+		err = clr_frozen_visit(clr, fn, arg);
+	return err;
+}
+
+void clr_slot_text(struct clr *clr, const struct clr_slot *slot, char *buf, size_t max)
+{
+	char type[CLR_NAME_MAX], field[256];
+
+	if (!clr_type_name(clr, slot->mt, type, sizeof(type)))
+		snprintf(type, sizeof(type), "MT 0x%llx", (unsigned long long)slot->mt);
+	if (!clr_field_name(clr, slot->mt, slot->field, field, sizeof(field)))
+		snprintf(field, sizeof(field), "field 0x%x", 0x04000000 | slot->field);
+	if (slot->tid)
+		snprintf(buf, max, "thread %u [ThreadStatic] %s.%s", slot->tid, type, field);
+	else
+		snprintf(buf, max, "static %s.%s", type, field);
+}
+
+static void root_text(void *state, const struct ch_walker_root *root, char *buf, size_t max)
+{
+	struct clr *clr = state;
+
+	switch (root->kind) {
+	case CH_WALKER_ROOT_STATIC:
+	case CH_WALKER_ROOT_THREAD_STATIC:
+		if (root->cookie & COOKIE_THREAD_ARRAY)
+			snprintf(buf, max, "thread %u thread statics",
+				 (unsigned)(root->cookie & UINT32_MAX));
+		else if (root->cookie < clr->slots.count)
+			clr_slot_text(clr, CH_VEC_AT(&clr->slots, struct clr_slot, root->cookie),
+				      buf, max);
+		return;
+	case CH_WALKER_ROOT_FINALIZER:
+		snprintf(buf, max, "finalizer queue 0x%llx", (unsigned long long)root->addr);
+		return;
+	case CH_WALKER_ROOT_FROZEN:
+		snprintf(buf, max, "frozen heap: never collected");
+		return;
+	default:
+		snprintf(buf, max, "%s 0x%llx", clr_handle_kind_name(root->cookie),
+			 (unsigned long long)root->addr);
+	}
+}
+
+static bool place_text(void *state, uint64_t addr, uint64_t type, uint64_t offset, char *buf,
+		       size_t max)
+{
+	return clr_place_text(state, addr, type, offset, buf, max);
+}
+
+const struct ch_tracer clr_tracer = {
+	.learn = learn,
+	.refs = clr_edges_refs,
+	.roots = roots,
+	.links = clr_handles_links,
+	.root_text = root_text,
+	.place_text = place_text,
+};
