@@ -1,5 +1,7 @@
 #include <stdlib.h>
 
+#include <coreheap/leaks.h>
+
 #include "graph/mark.h"
 #include "util/cleanup.h"
 #include "util/context.h"

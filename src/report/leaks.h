@@ -4,7 +4,7 @@
 #ifndef COREHEAP_REPORT_LEAKS_H
 #define COREHEAP_REPORT_LEAKS_H
 
-#include <coreheap/graph.h>
+#include <coreheap/leaks.h>
 
 #include "report/heap.h"
 

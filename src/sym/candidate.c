@@ -159,13 +159,53 @@ static enum ch_verdict judge_contents(const struct ch_sym *sym, const struct ch_
 	return verdict;
 }
 
+/* Whether a mapping shows all of a file, its headers, or one of its sections, as the
+ * runtime maps them: whole pages from the one that it begins in. */
+static bool row_fits(const struct ch_file_map *row, const struct ch_candidate *file)
+{
+	uint64_t bytes = row->end - row->start, start, end;
+	uint32_t i;
+
+	if (row->off == 0 && (bytes == ch_align_up(file->bytes, CH_PAGE_BYTES) ||
+			      bytes == ch_align_up(file->pe.header_bytes, CH_PAGE_BYTES)))
+		return true;
+	for (i = 0; i < file->pe.sections_count; i++) {
+		start = ch_align_down(file->pe.sections[i].offset, CH_PAGE_BYTES);
+		end = ch_align_up((uint64_t)file->pe.sections[i].offset +
+					  file->pe.sections[i].bytes,
+				  CH_PAGE_BYTES);
+		if (row->off == start && bytes == end - start)
+			return true;
+	}
+	return false;
+}
+
+/* No headers in the core: by the places and sizes of its mappings. */
+static enum ch_verdict judge_rows(const struct ch_sym *sym, const struct ch_module *module,
+				  const struct ch_candidate *file)
+{
+	const struct ch_file_map *maps;
+	bool found = false;
+	size_t count, i;
+
+	maps = ch_core_file_maps(sym->core, &count);
+	for (i = 0; i < count && maps[i].start < module->end; i++) {
+		if (maps[i].start < module->start || strcmp(maps[i].path, module->path) != 0)
+			continue;
+		if (!row_fits(&maps[i], file))
+			return CH_VERDICT_OTHER;
+		found = true;
+	}
+	return found ? CH_VERDICT_ALIKE : CH_VERDICT_UNKNOWN;
+}
+
 static enum ch_verdict judge_pe(const struct ch_sym *sym, const struct ch_module *module,
 				const struct ch_candidate *file)
 {
 	struct ch_pe pe;
 
 	if (!chp_pe_read(sym->core, module->start, &pe))
-		return CH_VERDICT_UNKNOWN;
+		return judge_rows(sym, module, file);
 	return pe.timestamp == file->pe.timestamp && pe.image_bytes == file->pe.image_bytes &&
 			       pe.checksum == file->pe.checksum
 		       ? CH_VERDICT_SAME

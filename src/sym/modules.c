@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "util/bytes.h"
 #include "util/context.h"
@@ -107,6 +108,15 @@ static bool is_library_name(const char *path)
 	return dot && (dot[3] == '\0' || dot[3] == '.' || dot[3] == ' ');
 }
 
+/* A managed assembly, whose first page the dumper left out. */
+static bool is_assembly_name(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > 4 &&
+	       (strcasecmp(path + len - 4, ".dll") == 0 || strcasecmp(path + len - 4, ".exe") == 0);
+}
+
 /* Names the kernel gives to memory that has no file on any disk. */
 static bool is_pseudo_path(const char *path)
 {
@@ -152,7 +162,9 @@ static uint64_t look_at(const struct ch_core *core, struct group *group)
 	group->first_page_absent = !ch_core_try_read(core, group->start, magic, sizeof(magic));
 	if (group->rows[0].off != 0)
 		return 0;
-	group->is_pe = chp_pe_read(core, group->start, &pe);
+	group->is_pe = chp_pe_read(core, group->start, &pe) ||
+		       (group->first_page_absent && is_assembly_name(group->rows[0].path) &&
+			!is_pseudo_path(group->rows[0].path));
 	group->is_elf = chp_image_read(core, group->start, &group->image);
 	if (!group->is_elf || !chp_image_extent(&group->image, &low, &high))
 		return 0;

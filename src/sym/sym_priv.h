@@ -35,12 +35,20 @@ struct ch_image {
 	uint32_t phdrs_count;
 };
 
+/** Sections of a PE image that are looked at; one of .NET has three or four. */
+#define CH_PE_SECTIONS_MAX 16
+
 /** What tells one build of a PE image from another. */
 struct ch_pe {
 	/** COFF TimeDateStamp: a hash of the contents in deterministic builds. */
 	uint32_t timestamp;
-	/** SizeOfImage and CheckSum of the optional header. */
-	uint32_t image_bytes, checksum;
+	/** SizeOfImage, CheckSum and SizeOfHeaders of the optional header. */
+	uint32_t image_bytes, checksum, header_bytes;
+	/** Sections as they lie in the file: PointerToRawData, SizeOfRawData. */
+	struct {
+		uint32_t offset, bytes;
+	} sections[CH_PE_SECTIONS_MAX];
+	uint32_t sections_count;
 };
 
 /** A symbol of a module's index. */

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <coreheap/graph.h>
+#include <coreheap/leaks.h>
 
 #include "fuzz/fuzz.h"
 #include "fuzz/use_core.h"

@@ -32,6 +32,8 @@ function public_layer(name) {
 	# The version and the session.
 	if (name == "coreheap")
 		return "heap"
+	if (name == "leaks")
+		return "graph"
 	return name
 }
 

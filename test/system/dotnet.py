@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""fixtures/dotnet, dumped by createdump: types, counts and roots are the program's own, with
+"""fixtures/dotnet, dumped by createdump, gcore and the kernel: types, counts and roots are the program's own, with
 the workstation's and the server's collector, regions and segments."""
+import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -14,10 +16,18 @@ from tap import Tap, repo, skip_all  # noqa: E402
 COUNT = 2000
 ENVIRONMENT = {"DOTNET_CLI_TELEMETRY_OPTOUT": "1", "DOTNET_NOLOGO": "1",
                "DOTNET_SKIP_FIRST_TIME_EXPERIENCE": "1", "DOTNET_EnableDiagnostics": "0"}
+# How it is dumped, what is set, which collector that is.
 SETTINGS = {
-    "workstation, regions": ({}, "workstation", "regions"),
-    "server, regions": ({"DOTNET_gcServer": "1", "DOTNET_GCHeapCount": "2"}, "server", "regions"),
-    "workstation, segments": ({"DOTNET_GCName": "libclrgc.so"}, "workstation", "segments"),
+    "workstation, regions": ("createdump", {}, "workstation", "regions"),
+    "server, regions": ("createdump", {"DOTNET_gcServer": "1", "DOTNET_GCHeapCount": "2"},
+                        "server", "regions"),
+    "workstation, segments": ("createdump", {"DOTNET_GCName": "libclrgc.so"}, "workstation",
+                              "segments"),
+    "gcore": ("gcore", {}, "workstation", "regions"),
+    "kernel": ("kernel", {}, "workstation", "regions"),
+    "kernel, server, segments": ("kernel", {"DOTNET_GCName": "libclrgc.so",
+                                            "DOTNET_gcServer": "1", "DOTNET_GCHeapCount": "2"},
+                                 "server", "segments"),
 }
 
 
@@ -102,19 +112,40 @@ def build(where):
     return program if os.path.exists(program) else None, done.stdout[-2000:]
 
 
-def dump(program, createdump, env):
+def crash(process, where):
+    """The runtime may take the first signal for its own."""
+    for _ in range(20):
+        process.send_signal(signal.SIGSEGV)
+        try:
+            process.wait(timeout=3)
+            break
+        except subprocess.TimeoutExpired:
+            pass
+    found = glob.glob(os.path.join(where, "core*"))
+    if found:
+        os.rename(found[0], os.path.join(where, "core"))
+
+
+def dump(how, program, createdump, env):
     where = fixture.folder()
     core = os.path.join(where, "core")
     process = subprocess.Popen([shutil.which("dotnet"), program, where, str(COUNT)], cwd=where,
                                env=dict(ENVIRONMENT, HOME=where, **env), stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL)
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               preexec_fn=fixture.unlimited_core)
     try:
         fixture.wait_for(os.path.join(where, "ready"), process)
-        done = subprocess.run([createdump, "--full", "-f", core, str(process.pid)],
-                              capture_output=True, text=True, check=False,
-                              stdin=subprocess.DEVNULL)
+        if how == "kernel":
+            crash(process, where)
+        elif how == "gcore":
+            subprocess.run(["gcore", "-o", core, str(process.pid)], capture_output=True,
+                           check=False, stdin=subprocess.DEVNULL, timeout=120)
+            os.rename("%s.%d" % (core, process.pid), core)
+        else:
+            subprocess.run([createdump, "--full", "-f", core, str(process.pid)],
+                           capture_output=True, check=False, stdin=subprocess.DEVNULL)
         if not os.path.exists(core):
-            raise RuntimeError("createdump: " + done.stdout + done.stderr)
+            raise RuntimeError("no core from " + how)
     finally:
         process.kill()
         process.wait()
@@ -126,8 +157,8 @@ def dump(program, createdump, env):
 
 
 def check(tap, name, program, createdump):
-    env, collector, layout = SETTINGS[name]
-    core, truth, native = dump(program, createdump, env)
+    how, env, collector, layout = SETTINGS[name]
+    core, truth, native = dump(how, program, createdump, env)
     types = fixture.answer("types", "--json", core)
     counts = {row["name"]: row["count"] for row in types["types"] if row["runtime"] == "coreclr"}
     tap.equal({key: counts.get(key) for key in truth}, truth,
@@ -163,7 +194,11 @@ def main():
         skip_all("the .NET SDK cannot build here: " + why.strip().splitlines()[-1])
     tap = Tap()
     for name in SETTINGS:
-        if "GCName" in str(SETTINGS[name][0]) and not os.path.exists(
+        why = None if SETTINGS[name][0] == "createdump" else fixture.why_not(SETTINGS[name][0])
+        if why:
+            tap.skip(name, why)
+            continue
+        if "DOTNET_GCName" in SETTINGS[name][1] and not os.path.exists(
                 os.path.join(runtime[1], "libclrgc.so")):
             tap.skip(name, "this .NET runtime has no collector with segments")
             continue

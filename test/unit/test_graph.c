@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <coreheap/leaks.h>
+
 #include "support/ck.h"
 #include "support/graphcase.h"
 
