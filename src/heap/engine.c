@@ -460,3 +460,14 @@ bool chp_heaps_span_tracer(const struct ch_heaps *heaps, uint32_t span, struct c
 	*ret = (struct ch_traced){ opened->walker->tracer, opened->state };
 	return true;
 }
+
+bool chp_heaps_span_inspector(const struct ch_heaps *heaps, uint32_t span, struct ch_inspected *ret)
+{
+	const struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, span);
+	const struct ch_opened *opened = CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened);
+
+	if (!opened->walker->inspector)
+		return false;
+	*ret = (struct ch_inspected){ opened->walker->inspector, opened->state };
+	return true;
+}

@@ -21,6 +21,8 @@
 
 #include <coreheap/heap.h>
 
+#include "heap/inspect.h"
+
 /** Which walker asks first for memory that two of them recognise. */
 enum ch_walker_priority {
 	/** A runtime with tables of its own. */
@@ -234,6 +236,8 @@ struct ch_walker {
 	struct ch_error *(*check)(void *state, const struct ch_heap_free *found);
 	/** NULL: any word of a block may be a pointer. */
 	const struct ch_tracer *tracer;
+	/** NULL: what is inside of a block is not known. */
+	const struct ch_inspector *inspector;
 };
 
 /** A walker with a tracer, and its state. */

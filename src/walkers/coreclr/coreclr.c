@@ -49,6 +49,7 @@ static void close_walker(void *state)
 	ch_vec_deinit(&clr->regions_list);
 	ch_vec_deinit(&clr->contexts);
 	clr_modules_free(clr);
+	clr_value_types_free(clr);
 	free(clr->types);
 	ch_vec_deinit(&clr->series);
 	ch_vec_deinit(&clr->slots);
@@ -409,4 +410,5 @@ const struct ch_walker ch_walker_coreclr = {
 	.type = type,
 	.facts = facts,
 	.tracer = &clr_tracer,
+	.inspector = &clr_inspector,
 };

@@ -53,8 +53,12 @@ struct clr_layout {
 	uint32_t mt_aux;
 	/** Of EEClass: list of fields, numbers of them (16 bits). */
 	uint32_t class_fields, class_instance_count, class_static_count, class_thread_count;
+	/** Of EEClass: CorElementType; the byte behind it is the padding of an object. */
+	uint32_t class_kind;
 	/** Of Module. */
 	uint32_t module_assembly, module_allocator, module_types;
+	/** The same as module_types, of what other modules define. */
+	uint32_t module_foreign_types;
 	/** Of Thread: its ThreadLocalData. */
 	uint32_t thread_data;
 	/** Of AppDomain: the list of assemblies; of one of them: its module. 0: not
@@ -175,6 +179,10 @@ struct clr {
 	struct ch_vec handle_segments;
 	/** of struct clr_thread: the runtime's list */
 	struct ch_vec threads;
+
+	/** valuetypes.c: of struct clr_named_type, by hash, once value_types_known. */
+	struct ch_vec value_types;
+	bool value_types_known;
 };
 
 /** Where the runtime is; NULL when it is not there. */
@@ -211,6 +219,38 @@ const struct clr_metadata *clr_module_metadata(struct clr *clr, uint64_t module)
 void clr_modules_free(struct clr *clr);
 /** EEClass of a method table. */
 bool clr_class_of(const struct clr *clr, uint64_t mt, uint64_t *ret);
+
+#define CLR_ARITY_MAX  64
+#define CLR_NESTED_MAX 32
+/** A type and those it is nested in, outermost first; names without their arities. */
+struct clr_nest {
+	char names[CLR_NESTED_MAX][256];
+	uint32_t arities[CLR_NESTED_MAX];
+	uint32_t count;
+	char space[256];
+};
+/** Of a row of TypeDef or TypeRef. */
+bool clr_nest_read(const struct clr_metadata *metadata, enum clr_table table, uint32_t row,
+		   struct clr_nest *nest);
+/** Type arguments of an instance of a generic type: type handles; returns how many. */
+uint32_t clr_type_arguments(const struct clr *clr, uint64_t mt, uint64_t args[CLR_ARITY_MAX]);
+
+/** signature.c: the type of a field as its module declares it. */
+struct clr_signature {
+	/** Unescaped; "" when it cannot be told. */
+	char name[CLR_NAME_MAX];
+	/** Method table of a value type, if it is a type of its own, of another module,
+	 * or an argument of the type that declares it; 0: look for it by name. */
+	uint64_t value_type;
+};
+/** Of a row of Field of the type that declares it. */
+void clr_signature_of_field(struct clr *clr, uint64_t mt, uint32_t row, struct clr_signature *ret);
+/** The method table that a module has loaded for a row of TypeDef or TypeRef; 0: none. */
+uint64_t clr_module_type(const struct clr *clr, uint64_t module, enum clr_table table,
+			 uint32_t row);
+/** valuetypes.c: the value type of a name, as clr_type_name() gives it; 0: none. */
+uint64_t clr_value_type_by_name(struct clr *clr, const char *name);
+void clr_value_types_free(struct clr *clr);
 
 /** A field as the runtime lays it out (FieldDesc). */
 struct clr_field {
@@ -252,6 +292,10 @@ const char *clr_handle_kind_name(uint64_t kind);
 void clr_slot_text(struct clr *clr, const struct clr_slot *slot, char *buf, size_t max);
 /** statics.c: find the named words. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *clr_statics_find(struct clr *clr);
+/** The array of a thread's statics that an index of a type leads to; 0: none. */
+uint64_t clr_thread_array(const struct clr *clr, uint64_t data, uint32_t index);
+/** What offsets of a type's fields in such an array count from. */
+uint64_t clr_thread_base(const struct clr_field *fields, uint32_t count, uint64_t array);
 /** The first slot at addr or behind it: an index into clr.slots. */
 size_t clr_slot_from(const struct clr *clr, uint64_t addr);
 
@@ -261,8 +305,29 @@ bool clr_gc_variable(const struct clr *clr, uint32_t offset, uint64_t *ret);
 /** coreclr.c: objects in the frozen heap. Errors: those of fn. */
 CH_MUST_CHECK struct ch_error *clr_frozen_visit(struct clr *clr, ch_walker_roots_fn fn, void *arg);
 
+/** inspect.c. */
+extern const struct ch_inspector clr_inspector;
 /** tracer.c. */
 extern const struct ch_tracer clr_tracer;
+
+/** CorElementType of values and references. */
+enum clr_kind {
+	CLR_KIND_BOOL = 0x02,
+	CLR_KIND_CHAR = 0x03,
+	CLR_KIND_I1 = 0x04,
+	CLR_KIND_U8 = 0x0b,
+	CLR_KIND_R4 = 0x0c,
+	CLR_KIND_R8 = 0x0d,
+	CLR_KIND_STRING = 0x0e,
+	CLR_KIND_POINTER = 0x0f,
+	CLR_KIND_VALUE_TYPE = 0x11,
+	CLR_KIND_CLASS = 0x12,
+	CLR_KIND_I = 0x18,
+	CLR_KIND_U = 0x19,
+	CLR_KIND_FUNCTION = 0x1b,
+	CLR_KIND_OBJECT = 0x1c,
+	CLR_KIND_ARRAY = 0x1d,
+};
 
 static inline bool clr_read_ptr(const struct clr *clr, uint64_t addr, uint64_t *ret)
 {

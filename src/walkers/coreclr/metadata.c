@@ -214,6 +214,9 @@ bool clr_metadata_open(const struct ch_core *core, uint64_t addr, uint64_t bytes
 		} else if (strcmp(name, "#Strings") == 0) {
 			ret->strings = addr + where;
 			ret->strings_bytes = size;
+		} else if (strcmp(name, "#Blob") == 0) {
+			ret->blobs = addr + where;
+			ret->blobs_bytes = size;
 		}
 	}
 	return ret->strings && tables && open_tables(ret, tables, tables_bytes);
@@ -294,26 +297,62 @@ bool clr_metadata_string(const struct clr_metadata *metadata, enum clr_table tab
 				   ch_min(max, metadata->strings_bytes - index + 1));
 }
 
-uint32_t clr_metadata_enclosing(const struct clr_metadata *metadata, uint32_t row)
+size_t clr_metadata_blob(const struct clr_metadata *metadata, enum clr_table table, uint32_t row,
+			 uint32_t column, uint8_t *buf, size_t max)
 {
-	uint32_t low = 1, high = metadata->rows[CLR_TABLE_NESTED_CLASS] + 1, mid, nested, ret;
+	uint8_t head[4] = { 0 };
+	uint64_t len, room;
+	uint32_t index, n;
 
-	/* Sorted by the nested type (II.22.32). */
+	if (!clr_metadata_cell(metadata, table, row, column, &index) ||
+	    index >= metadata->blobs_bytes)
+		return 0;
+	room = metadata->blobs_bytes - index;
+	if (!ch_core_try_read(metadata->core, metadata->blobs + index, head, ch_min(4, room)))
+		return 0;
+	/* II.24.2.4: one, two or four bytes of length, the most significant first. */
+	if (!(head[0] & 0x80)) {
+		n = 1;
+		len = head[0];
+	} else if (!(head[0] & 0x40)) {
+		n = 2;
+		len = (head[0] & 0x3fU) << 8 | head[1];
+	} else {
+		n = 4;
+		len = (head[0] & 0x1fU) << 24 | (uint32_t)head[1] << 16 | (uint32_t)head[2] << 8 |
+		      head[3];
+	}
+	if (!ch_inside(n, len, room))
+		return 0;
+	len = ch_min(len, max);
+	return ch_core_try_read(metadata->core, metadata->blobs + index + n, buf, len) ? len : 0;
+}
+
+uint32_t clr_metadata_find(const struct clr_metadata *metadata, enum clr_table table,
+			   uint32_t column, uint32_t value)
+{
+	uint32_t low = 1, high = metadata->rows[table] + 1, mid, found;
+
 	while (low < high) {
 		mid = low + (high - low) / 2;
-		if (!clr_metadata_cell(metadata, CLR_TABLE_NESTED_CLASS, mid,
-				       CLR_NESTED_CLASS_NESTED, &nested))
+		if (!clr_metadata_cell(metadata, table, mid, column, &found))
 			return 0;
-		if (nested < row)
+		if (found < value)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	if (!clr_metadata_cell(metadata, CLR_TABLE_NESTED_CLASS, low, CLR_NESTED_CLASS_NESTED,
-			       &nested) ||
-	    nested != row ||
-	    !clr_metadata_cell(metadata, CLR_TABLE_NESTED_CLASS, low, CLR_NESTED_CLASS_ENCLOSING,
-			       &ret))
+	return clr_metadata_cell(metadata, table, low, column, &found) && found == value ? low : 0;
+}
+
+uint32_t clr_metadata_enclosing(const struct clr_metadata *metadata, uint32_t row)
+{
+	uint32_t ret;
+
+	/* Sorted by the nested type (II.22.32). */
+	row = clr_metadata_find(metadata, CLR_TABLE_NESTED_CLASS, CLR_NESTED_CLASS_NESTED, row);
+	if (!row || !clr_metadata_cell(metadata, CLR_TABLE_NESTED_CLASS, row,
+				       CLR_NESTED_CLASS_ENCLOSING, &ret))
 		return 0;
 	return ret;
 }

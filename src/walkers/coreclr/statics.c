@@ -235,16 +235,14 @@ static struct ch_error *add_slot(struct clr *clr, uint64_t addr, uint64_t mt, ui
 
 /* Offsets of a thread's fields count from its array in .NET 10, from the first element
  * in .NET 9, where the first field has none. */
-static uint64_t thread_base(const struct search *search, uint32_t count, uint64_t array)
+uint64_t clr_thread_base(const struct clr_field *fields, uint32_t count, uint64_t array)
 {
-	const struct clr_field *field;
 	uint32_t i;
 
-	for (i = 0; i < count; i++) {
-		field = &search->fields[i];
-		if (field->is_thread_static && holds_object(field) && field->offset < ARRAY_DATA)
+	for (i = 0; i < count; i++)
+		if (fields[i].is_thread_static && holds_object(&fields[i]) &&
+		    fields[i].offset < ARRAY_DATA)
 			return array + ARRAY_DATA;
-	}
 	return array;
 }
 
@@ -256,7 +254,7 @@ static struct ch_error *add_fields(struct search *search, uint64_t mt, uint64_t 
 	const struct clr_field *field;
 
 	if (tid)
-		base = thread_base(search, count, base);
+		base = clr_thread_base(search->fields, count, base);
 	for (i = 0; !err && i < count; i++) {
 		field = &search->fields[i];
 		if (field->is_static && field->is_thread_static == (tid != 0) &&
@@ -266,8 +264,7 @@ static struct ch_error *add_fields(struct search *search, uint64_t mt, uint64_t 
 	return err;
 }
 
-/* The array of a thread's statics that an index of a type leads to; 0: none. */
-static uint64_t thread_array(const struct clr *clr, uint64_t data, uint32_t index)
+uint64_t clr_thread_array(const struct clr *clr, uint64_t data, uint32_t index)
 {
 	uint64_t array, ret;
 	uint32_t count;
@@ -294,7 +291,7 @@ static struct ch_error *add_thread_fields(struct search *search, uint64_t mt, ui
 	if (!ch_core_read_u32(clr->core, aux - THREAD_STATICS_INFO + 4, &index) || !index)
 		return NULL;
 	for (i = 0; !err && i < clr->threads.count; i++) {
-		array = threads[i].data ? thread_array(clr, threads[i].data, index) : 0;
+		array = threads[i].data ? clr_thread_array(clr, threads[i].data, index) : 0;
 		if (array)
 			err = add_fields(search, mt, array, threads[i].tid);
 	}

@@ -21,8 +21,8 @@ enum {
 	MANAGED_BASE_MAX = 1 << 27,
 };
 
-#define ARITY_MAX   64
-#define NESTED_MAX  32
+#define ARITY_MAX   CLR_ARITY_MAX
+#define NESTED_MAX  CLR_NESTED_MAX
 #define MODULES_MAX (1U << 18)
 
 bool clr_shape_read(const struct clr *clr, uint64_t mt, struct clr_shape *ret)
@@ -163,8 +163,7 @@ bool clr_class_of(const struct clr *clr, uint64_t mt, uint64_t *ret)
 	return true;
 }
 
-/* Type arguments of an instance; returns how many. */
-static uint32_t read_arguments(const struct clr *clr, uint64_t mt, uint64_t args[ARITY_MAX])
+uint32_t clr_type_arguments(const struct clr *clr, uint64_t mt, uint64_t args[ARITY_MAX])
 {
 	uint64_t dictionaries, dictionary;
 	uint8_t counts[4];
@@ -226,13 +225,28 @@ static void name_type_desc(const struct clr *clr, struct work *work, uint64_t de
 	}
 }
 
-/* Rows of TypeDef from the outermost type in; returns how many, 0 when damaged. */
-static uint32_t nest_of(const struct clr_metadata *metadata, uint32_t row,
+/* The type that a type lies in, of the same table; 0: it is not nested. */
+static uint32_t enclosing(const struct clr_metadata *metadata, enum clr_table table, uint32_t row)
+{
+	/* ResolutionScope (II.24.2.6): two bits of tag, 3 is TypeRef. */
+	enum { TAG_BITS = 2, TAG_TYPE_REF = 3 };
+	uint32_t scope;
+
+	if (table == CLR_TABLE_TYPE_DEF)
+		return clr_metadata_enclosing(metadata, row);
+	if (!clr_metadata_cell(metadata, table, row, CLR_TYPE_REF_SCOPE, &scope) ||
+	    (scope & TAG_TYPE_REF) != TAG_TYPE_REF)
+		return 0;
+	return scope >> TAG_BITS;
+}
+
+/* Rows of a table from the outermost type in; returns how many, 0 when damaged. */
+static uint32_t nest_of(const struct clr_metadata *metadata, enum clr_table table, uint32_t row,
 			uint32_t rows[NESTED_MAX])
 {
 	uint32_t reversed[NESTED_MAX], n = 0, i;
 
-	for (; row && n < NESTED_MAX; row = clr_metadata_enclosing(metadata, row))
+	for (; row && n < NESTED_MAX; row = enclosing(metadata, table, row))
 		reversed[n++] = row;
 	if (row)
 		return 0;
@@ -272,28 +286,21 @@ static void later_arguments(struct work *work, const uint64_t *args, uint32_t fr
 	}
 }
 
-/* A type and those it is nested in, outermost first. */
-struct nest {
-	char names[NESTED_MAX][256];
-	uint32_t arities[NESTED_MAX];
-	uint32_t count;
-	char space[256];
-};
-
-static bool read_nest(const struct clr_metadata *metadata, uint32_t row, struct nest *nest)
+bool clr_nest_read(const struct clr_metadata *metadata, enum clr_table table, uint32_t row,
+		   struct clr_nest *nest)
 {
+	/* Both tables have the name before the namespace, in the same columns. */
 	uint32_t rows[NESTED_MAX], i;
 
-	nest->count = nest_of(metadata, row, rows);
+	nest->count = nest_of(metadata, table, row, rows);
 	for (i = 0; i < nest->count; i++) {
-		if (!clr_metadata_string(metadata, CLR_TABLE_TYPE_DEF, rows[i], CLR_TYPE_DEF_NAME,
+		if (!clr_metadata_string(metadata, table, rows[i], CLR_TYPE_DEF_NAME,
 					 nest->names[i], sizeof(nest->names[i])))
 			return false;
 		nest->arities[i] = split_arity(nest->names[i]);
 	}
-	return nest->count &&
-	       clr_metadata_string(metadata, CLR_TABLE_TYPE_DEF, rows[0], CLR_TYPE_DEF_NAMESPACE,
-				   nest->space, sizeof(nest->space));
+	return nest->count && clr_metadata_string(metadata, table, rows[0], CLR_TYPE_DEF_NAMESPACE,
+						  nest->space, sizeof(nest->space));
 }
 
 /* One part of the nest of a class; its arguments and the other parts come later. */
@@ -303,13 +310,13 @@ static void name_class(struct clr *clr, struct work *work, uint64_t mt, uint32_t
 	const struct clr_metadata *metadata = NULL;
 	uint32_t token, from = 0, n = 0, i;
 	uint64_t module, args[ARITY_MAX];
-	struct nest nest;
+	struct clr_nest nest;
 
 	if (clr_read_ptr(clr, mt + clr->layout.mt_module, &module))
 		metadata = clr_module_metadata(clr, module);
 	/* The token's row is in the upper 24 bits (since .NET 9). */
 	if (!metadata || !ch_core_read_u32(clr->core, mt + clr->layout.mt_flags2, &token) ||
-	    !read_nest(metadata, token >> 8, &nest) || part >= nest.count) {
+	    !clr_nest_read(metadata, CLR_TABLE_TYPE_DEF, token >> 8, &nest) || part >= nest.count) {
 		work->failed = true;
 		return;
 	}
@@ -321,7 +328,7 @@ static void name_class(struct clr *clr, struct work *work, uint64_t mt, uint32_t
 		put(work, "+");
 	put(work, nest.names[part]);
 	if (!(flags & FLAG_HAS_COMPONENT) && flags & GENERICS_MASK)
-		n = read_arguments(clr, mt, args);
+		n = clr_type_arguments(clr, mt, args);
 	for (i = 0; i < part; i++)
 		from += nest.arities[i];
 	if (part + 1 < nest.count)

@@ -1,0 +1,367 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/show_priv.h"
+#include "util/bytes.h"
+#include "util/cleanup.h"
+#include "util/error.h"
+
+#define PATH_STEPS_MAX 256
+
+struct options {
+	bool statics;
+};
+
+/* ---- The object -------------------------------------------------------------- */
+
+static struct ch_error *nothing_at(uint64_t addr)
+{
+	return ch_error_create(
+		CH_ERROR_ARG,
+		"0x%llx lies in no block of a heap; `coreheap whatis` says what it is",
+		(unsigned long long)addr);
+}
+
+/* Make an object the one that is shown. */
+static struct ch_error *set_object(struct ch_show *show, const struct ch_object *object)
+{
+	struct ch_show_result *result = show->result;
+	const struct ch_heap *heaps;
+	const struct ch_span *spans;
+	char buf[2048];
+	size_t count;
+
+	spans = ch_heaps_spans(show->heaps, &count);
+	heaps = ch_heaps_list(show->heaps, &count);
+	result->object = *object;
+	result->heap = &heaps[spans[object->span].heap];
+	free(result->type);
+	free(result->calls);
+	result->type = result->calls = NULL;
+	result->has_shape = object->type &&
+			    chp_heaps_span_inspector(show->heaps, object->span, &show->inspected);
+	if (result->has_shape)
+		show->inspected.inspector->shape(show->inspected.state, object->addr, object->type,
+						 &result->shape);
+	if (result->has_shape && show->inspected.inspector->target_text &&
+	    show->inspected.inspector->target_text(show->inspected.state, object->addr,
+						   object->type, buf, sizeof(buf))) {
+		result->calls = strdup(buf);
+		if (!result->calls)
+			return &ch_enomem;
+	}
+	return chp_show_type_name(show, object, &result->type);
+}
+
+static struct ch_error *find_object(struct ch_show *show, uint64_t addr)
+{
+	struct ch_object object;
+
+	if (!ch_heaps_object_at(show->heaps, addr, &object))
+		return nothing_at(addr);
+	show->result->into = addr - object.addr;
+	return set_object(show, &object);
+}
+
+/* The word of the allocator before a block: its size and flags. */
+static void read_header(struct ch_show *show)
+{
+	struct ch_show_result *result = show->result;
+
+	result->has_header = result->object.header_bytes == 16 &&
+			     ch_core_read_u64(show->core, result->object.addr - 8, &result->header);
+}
+
+/* ---- Paths ------------------------------------------------------------------- */
+
+/* One step of a path: a name, or an index in brackets. */
+struct step {
+	const char *name;
+	size_t len;
+	bool is_index;
+	uint64_t index;
+};
+
+static bool next_step(const char **path, struct step *ret)
+{
+	const char *at = *path;
+	char *end;
+
+	if (*at == '[') {
+		errno = 0;
+		ret->is_index = true;
+		ret->index = strtoull(at + 1, &end, 10);
+		if (errno || at[1] < '0' || at[1] > '9' || *end != ']')
+			return false;
+		*path = end + 1;
+		return true;
+	}
+	at += *at == '.';
+	ret->is_index = false;
+	ret->name = at;
+	ret->len = strcspn(at, ".[");
+	*path = at + ret->len;
+	return ret->len != 0;
+}
+
+/* Looks for a field by its name, or that of the property it is behind. */
+struct finder {
+	const struct step *step;
+	bool found;
+	struct ch_field field;
+	char type[1024];
+};
+
+static bool is_named(const struct step *step, const char *name)
+{
+	if (strncmp(name, step->name, step->len) == 0 && !name[step->len])
+		return true;
+	return name[0] == '<' && strncmp(name + 1, step->name, step->len) == 0 &&
+	       strcmp(name + 1 + step->len, ">k__BackingField") == 0;
+}
+
+static struct ch_error *find_field(void *arg, const struct ch_field *field)
+{
+	struct finder *finder = arg;
+
+	if (!is_named(finder->step, field->name))
+		return NULL;
+	/* What a type declares itself comes last and hides what it inherits. */
+	finder->found = true;
+	finder->field = *field;
+	snprintf(finder->type, sizeof(finder->type), "%s", field->type ? field->type : "");
+	return NULL;
+}
+
+static bool find_element(const struct ch_object_shape *shape, const struct ch_place *place,
+			 struct finder *finder)
+{
+	if (place->is_value || shape->kind != CH_SHAPE_ARRAY || finder->step->index >= shape->count)
+		return false;
+	finder->found = true;
+	finder->field = (struct ch_field){
+		.kind = shape->element_kind,
+		.addr = shape->data_addr + finder->step->index * shape->element_bytes,
+		.size_bytes = shape->element_bytes,
+		.inner = shape->element_inner,
+	};
+	finder->field.offset = finder->field.addr - place->addr;
+	snprintf(finder->type, sizeof(finder->type), "%s", shape->element_type);
+	return true;
+}
+
+static struct ch_error *bad_step(const char *path, size_t len, const char *why)
+{
+	return ch_error_create(CH_ERROR_ARG, "path '%.*s': %s", (int)len, path, why);
+}
+
+/* Enter what a field holds: the object it refers to, or the structure. */
+static struct ch_error *enter(struct ch_show *show, const struct finder *finder, const char *path,
+			      size_t len, struct ch_place *place)
+{
+	const struct ch_field *field = &finder->field;
+	struct ch_show_result *result = show->result;
+	struct ch_object object;
+	uint64_t value;
+
+	if (field->kind == CH_VALUE_STRUCT && field->inner && field->addr) {
+		*place = (struct ch_place){ field->inner, field->addr, true };
+		free(result->value_type);
+		result->value_type = strdup(finder->type);
+		return result->value_type ? NULL : &ch_enomem;
+	}
+	if (field->kind != CH_VALUE_REFERENCE)
+		return bad_step(path, len, "there is nothing inside of it");
+	if (!field->addr || !ch_core_read_u64(show->core, field->addr, &value))
+		return bad_step(path, len, "it is not in the core");
+	if (!value)
+		return bad_step(path, len, "it is null");
+	if (!ch_heaps_object_at(show->heaps, value, &object) || object.addr != value)
+		return bad_step(path, len, "it does not lead to an object");
+	*place = (struct ch_place){ object.type, object.addr, false };
+	result->into = 0;
+	return set_object(show, &object);
+}
+
+/* Whether something inside of a field can be shown in its stead. */
+static bool can_enter(const struct ch_show *show, const struct ch_field *field)
+{
+	uint64_t value;
+
+	if (field->kind == CH_VALUE_STRUCT)
+		return field->inner && field->addr;
+	return field->kind == CH_VALUE_REFERENCE && field->addr &&
+	       ch_core_read_u64(show->core, field->addr, &value) && value;
+}
+
+static struct ch_error *take_step(struct ch_show *show, const struct ch_place *place, bool statics,
+				  struct finder *finder)
+{
+	const struct ch_fields_query query = { place->type, place->addr, place->is_value, statics };
+	struct ch_error *err = NULL;
+
+	if (!show->result->has_shape)
+		return NULL;
+	if (finder->step->is_index)
+		find_element(&show->result->shape, place, finder);
+	else
+		err = show->inspected.inspector->fields(show->inspected.state, &query, find_field,
+							finder);
+	if (finder->found)
+		finder->field.type = finder->type;
+	return err;
+}
+
+/*
+ * Follow a path from the object; place is where it ends. When the last field is
+ * a plain value, it becomes the only row, and *done_ret is set.
+ */
+static struct ch_error *follow(struct ch_show *show, const char *path, bool statics,
+			       struct ch_place *place, bool *done_ret)
+{
+	const char *rest = path, *from;
+	struct ch_error *err = NULL;
+	struct step step;
+	char name[256];
+	uint32_t steps;
+
+	for (steps = 0; !err && *rest && steps < PATH_STEPS_MAX; steps++) {
+		struct finder finder = { .step = &step };
+
+		from = rest;
+		if (!next_step(&rest, &step))
+			return bad_step(path, strlen(path), "write it as in name.other[3].name");
+		err = take_step(show, place, statics && from == path, &finder);
+		if (err)
+			return err;
+		if (!finder.found)
+			return bad_step(path, (size_t)(rest - path),
+					step.is_index ? "there is no such element"
+						      : "there is no such field");
+		snprintf(name, sizeof(name), "%.*s", (int)(rest - from), from);
+		finder.field.name = name;
+		if (!*rest && !can_enter(show, &finder.field)) {
+			*done_ret = true;
+			return chp_show_field(show, &finder.field);
+		}
+		err = enter(show, &finder, path, (size_t)(rest - path), place);
+	}
+	return err;
+}
+
+/* ---- The command ------------------------------------------------------------- */
+
+static struct ch_error *reveal_text(struct ch_show *show)
+{
+	struct ch_show_result *result = show->result;
+
+	if (!show->reveal)
+		return NULL;
+	result->text = chp_show_text(show->core, &result->shape, CH_SHOW_TEXT_MAX);
+	result->text_cut = result->shape.count > CH_SHOW_TEXT_MAX;
+	return result->text ? NULL : &ch_enomem;
+}
+
+static struct ch_error *fill(struct ch_show *show, const struct ch_place *place, bool statics)
+{
+	struct ch_show_result *result = show->result;
+
+	result->is_value = place->is_value;
+	result->value_addr = place->addr;
+	read_header(show);
+	if (!result->has_shape || result->shape.kind == CH_SHAPE_FREE)
+		return chp_show_words(show);
+	if (statics || place->is_value)
+		return chp_show_fields(show, place, statics);
+	switch (result->shape.kind) {
+	case CH_SHAPE_STRING:
+		return reveal_text(show);
+	case CH_SHAPE_ARRAY:
+		return chp_show_elements(show);
+	default:
+		return chp_show_fields(show, place, false);
+	}
+}
+
+static struct ch_error *show_object(struct ch_cmd_env *env, struct ch_show *show)
+{
+	const struct options *options = env->options;
+	struct ch_show_result *result = show->result;
+	struct ch_error *err;
+	struct ch_place place;
+	bool done = false;
+	uint64_t addr;
+
+	err = chp_parse_addr(env->session, env->argv[0], &addr);
+	if (!err)
+		err = find_object(show, addr);
+	if (err)
+		return err;
+	place = (struct ch_place){ result->object.type, result->object.addr, false };
+	if (env->argc > 1) {
+		if (!result->has_shape)
+			return ch_error_create(CH_ERROR_ARG,
+					       "0x%llx is a block without a type: it has no fields "
+					       "to follow",
+					       (unsigned long long)result->object.addr);
+		result->path = env->argv[1];
+		err = follow(show, result->path, options->statics, &place, &done);
+	}
+	if (!err && !done)
+		err = fill(show, &place, options->statics && env->argc == 1);
+	return err ? err : ch_report_show(env->report, result);
+}
+
+static struct ch_error *run(struct ch_cmd_env *env)
+{
+	struct ch_show_result result = { .rows = CH_VEC(struct ch_show_row) };
+	struct ch_show show = { .core = ch_session_core(env->session),
+				.reveal = env->report->reveal,
+				.limit = env->report->limit ? env->report->limit : CH_SHOW_ROWS_MAX,
+				.result = &result };
+	struct ch_error *err;
+
+	if (!env->argc)
+		return ch_error_create(CH_ERROR_ARG, "show needs an address after the core");
+	err = ch_session_sym(env->session, &show.sym);
+	if (!err)
+		err = ch_session_map(env->session, &show.map);
+	if (!err)
+		err = ch_session_heaps(env->session, &show.heaps);
+	result.heaps = show.heaps;
+	if (!err)
+		err = show_object(env, &show);
+	ch_show_result_deinit(&result);
+	return err;
+}
+
+static const char *const aliases[] = { "dumpobj", "do", NULL };
+
+static const struct ch_option options_table[] = {
+	{ .name = "statics",
+	  .kind = CH_OPTION_FLAG,
+	  .offset = offsetof(struct options, statics),
+	  .help = "static fields of the object's type, and those of each thread" },
+	{ 0 },
+};
+
+const struct ch_cmd ch_cmd_show = {
+	.name = "show",
+	.aliases = aliases,
+	.summary = "one object: its fields by name and type, or where its words lead",
+	.synopsis = "[OPTIONS] CORE ADDR [PATH]",
+	.examples = "coreheap show core.1234 0x7f2b18009c50\n"
+		    "coreheap show core.1234 0x7f2b18009c50 _entries[3].value\n"
+		    "coreheap show --statics --json core.1234 0x7f2b18009c50\n",
+	.notes = "ADDR may lie anywhere in the object. PATH goes on from there: names of fields, "
+		 "parted by\n"
+		 "dots, and [N] for elements; it follows references.\n"
+		 "Numbers and text are contents of the dead process: they are shown with --reveal "
+		 "only.\n",
+	.options = options_table,
+	.options_size = sizeof(struct options),
+	.args_max = 2,
+	.run = run,
+};

@@ -1,0 +1,137 @@
+/*
+ * inspect.h - what is inside of an object, as its runtime knows it.
+ *
+ * A walker that knows the fields of its types has an inspector. It says what
+ * an object is (its shape) and where its fields lie; it never reads their
+ * values: who shows them decides that.
+ *
+ * Vocabulary:
+ *   field   a named place in an object, in a value, or (static) of a type;
+ *   value   bytes of a structure that lies inside of something else, without
+ *           an object's header; a type id says what it is made of;
+ *   shape   plain object, boxed value, array or string.
+ */
+#ifndef COREHEAP_HEAP_INSPECT_H
+#define COREHEAP_HEAP_INSPECT_H
+
+#include <coreheap/heap.h>
+
+/** How the bytes of a field are to be read. */
+enum ch_value_kind {
+	/** Nothing is known but where they are. */
+	CH_VALUE_BYTES,
+	/** The address of an object, or null. */
+	CH_VALUE_REFERENCE,
+	/** A structure in place. */
+	CH_VALUE_STRUCT,
+	CH_VALUE_BOOL,
+	/** A character of UTF-16. */
+	CH_VALUE_CHAR16,
+	CH_VALUE_SIGNED,
+	CH_VALUE_UNSIGNED,
+	CH_VALUE_FLOAT,
+	/** An address of anything, or a number that may be one. */
+	CH_VALUE_POINTER,
+};
+
+/** Texts are unescaped and borrowed until the callback returns. */
+struct ch_field {
+	const char *name;
+	/** The type that declares it; NULL: not known. */
+	const char *declared_by;
+	/** Its own type as declared; NULL: not known. */
+	const char *type;
+	enum ch_value_kind kind;
+	/** From the address that was asked for; of a static from where statics of
+	 * its kind begin. */
+	uint64_t offset;
+	/** Where it lies; 0: not known, or nowhere yet. */
+	uint64_t addr;
+	/** 0: not known. */
+	uint64_t size_bytes;
+	/** Type id of a structure in place, or of an enumeration; 0: not known. */
+	uint64_t inner;
+	bool is_static;
+	/** It lies in an image: a constant blob, not a variable. */
+	bool in_image;
+	/** Of a thread's static: kernel id of the thread; 0: an ordinary field. */
+	uint32_t tid;
+};
+
+/** Which fields are asked for. */
+struct ch_fields_query {
+	uint64_t type;
+	/** The object, or the value. */
+	uint64_t addr;
+	/** addr is that of a value in place. */
+	bool is_value;
+	/** Statics of the type and of those it derives from, not what is in it. */
+	bool statics;
+};
+
+/** Non-NULL ends the list: return it unchanged. */
+typedef struct ch_error *(*ch_fields_fn)(void *arg, const struct ch_field *field);
+
+enum ch_shape_kind {
+	CH_SHAPE_OBJECT,
+	/** A value with a header of its own. */
+	CH_SHAPE_BOXED,
+	CH_SHAPE_ARRAY,
+	CH_SHAPE_STRING,
+	/** Free memory. */
+	CH_SHAPE_FREE,
+};
+
+#define CH_SHAPE_RANK_MAX  8
+#define CH_SHAPE_FACTS_MAX 12
+
+struct ch_object_shape {
+	enum ch_shape_kind kind;
+	/** Arrays: dimensions; of each its length and first index. */
+	uint32_t rank;
+	uint32_t lengths[CH_SHAPE_RANK_MAX];
+	int32_t lower[CH_SHAPE_RANK_MAX];
+	/** Elements of an array, characters of a string; where the first one lies
+	 * and how many bytes each has. */
+	uint64_t count, data_addr;
+	uint32_t element_bytes;
+	/** Of the elements of an array; element_inner as inner of a field. */
+	enum ch_value_kind element_kind;
+	uint64_t element_inner;
+	/** Unescaped. */
+	char element_type[512];
+	/** More for people: keys in snake_case; those of addresses end in _addr,
+	 * where number is one; texts are unescaped and owned by the walker. */
+	struct ch_fact facts[CH_SHAPE_FACTS_MAX];
+	size_t facts_count;
+	/** Room for texts of facts. */
+	char storage[1024];
+};
+
+struct ch_inspector {
+	/** What the object at addr is. Required. */
+	void (*shape)(void *state, uint64_t addr, uint64_t type, struct ch_object_shape *ret);
+	/** Its fields, in the order of their offsets, those of the base first.
+	 * Required. Errors: NOMEM, STOP, those of fn. */
+	struct ch_error *(*fields)(void *state, const struct ch_fields_query *query,
+				   ch_fields_fn fn, void *arg);
+	/** The name of a value of an enumeration: "Green", unescaped. False when it
+	 * has none. May be NULL. */
+	bool (*value_text)(void *state, uint64_t type, uint64_t value, char *buf, size_t max);
+	/** What an object does when it is called: "Program.OnError", unescaped.
+	 * False: it is nothing that is called. May be NULL. */
+	bool (*target_text)(void *state, uint64_t addr, uint64_t type, char *buf, size_t max);
+	/** Whether objects of a type are strings. May be NULL: none is. */
+	bool (*is_string)(void *state, uint64_t type);
+};
+
+/** A walker with an inspector, and its state. */
+struct ch_inspected {
+	const struct ch_inspector *inspector;
+	void *state;
+};
+/** That of a span, by its index in ch_heaps_spans(). False: it has none. */
+bool chp_heaps_span_inspector(const struct ch_heaps *heaps, uint32_t span,
+			      struct ch_inspected *ret);
+
+#endif /* COREHEAP_HEAP_INSPECT_H */

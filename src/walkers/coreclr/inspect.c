@@ -1,0 +1,497 @@
+/*
+ * What is inside of objects: shapes, fields, statics.
+ *
+ * dotnet/runtime, release/9.0, src/coreclr/vm/object.h (StringObject, ArrayBase),
+ * methodtable.h (DynamicStaticsInfo, ThreadStaticsInfo), class.h (EEClass),
+ * field.h (FieldDesc).
+ */
+#include "walkers/coreclr/coreclr_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/bytes.h"
+#include "util/cleanup.h"
+#include "util/error.h"
+
+enum {
+	FLAG_HAS_COMPONENT = 0x80000000U,
+	CATEGORY_MASK = 0x000f0000,
+	CATEGORY_CLASS_MASK = 0x000c0000,
+	CATEGORY_VALUE = 0x00040000,
+	CATEGORY_ENUM = 0x00060000,
+	CATEGORY_ARRAY = 0x00080000,
+	ARRAY_SINGLE = 0x00020000,
+	FLAG2_DYNAMIC_STATICS = 2,
+	/* Before the auxiliary data of a method table. */
+	STATICS_INFO = 24,
+	THREAD_STATICS_INFO = 40,
+	/* An object's header and method table. */
+	OBJECT_HEAD = 16,
+	/* Of Field. */
+	FIELD_LITERAL = 0x40,
+};
+
+#define PARENTS_MAX  64
+#define LITERALS_MAX 65536
+
+/* A type and those it derives from, the first one last. */
+struct lineage {
+	uint64_t types[PARENTS_MAX];
+	uint32_t count;
+};
+
+struct lister {
+	struct clr *clr;
+	const struct ch_fields_query *query;
+	ch_fields_fn fn;
+	void *arg;
+	struct clr_field *fields;
+	uint32_t count;
+	/* The type at hand, and its name. */
+	uint64_t mt;
+	char declared_by[CLR_NAME_MAX];
+};
+
+static uint32_t read_flags(const struct clr *clr, uint64_t mt)
+{
+	uint32_t flags = 0;
+
+	ch_core_read_u32(clr->core, mt + clr->layout.mt_flags, &flags);
+	return flags;
+}
+
+static bool is_enum(const struct clr *clr, uint64_t mt)
+{
+	return mt && (read_flags(clr, mt) & CATEGORY_MASK) == CATEGORY_ENUM;
+}
+
+static bool is_value_type(const struct clr *clr, uint64_t mt)
+{
+	return mt && (read_flags(clr, mt) & CATEGORY_CLASS_MASK) == CATEGORY_VALUE;
+}
+
+/* Kind of a type, and the padding at the end of its objects. */
+static bool read_class(const struct clr *clr, uint64_t mt, uint8_t *kind_ret, uint8_t *padding_ret)
+{
+	uint8_t bytes[2];
+	uint64_t class;
+
+	if (!clr_class_of(clr, mt, &class) ||
+	    !ch_core_try_read(clr->core, class + clr->layout.class_kind, bytes, sizeof(bytes)))
+		return false;
+	*kind_ret = bytes[0];
+	*padding_ret = bytes[1];
+	return true;
+}
+
+/* Bytes of a value in place; 0: not known. */
+static uint64_t value_bytes(const struct clr *clr, uint64_t mt)
+{
+	struct clr_shape shape;
+	uint8_t kind, padding;
+
+	if (!clr_shape_read(clr, mt, &shape) || !read_class(clr, mt, &kind, &padding) ||
+	    padding < OBJECT_HEAD || padding > shape.base_bytes)
+		return 0;
+	return shape.base_bytes - padding;
+}
+
+static enum ch_value_kind value_kind(uint8_t kind, uint64_t *bytes_ret)
+{
+	*bytes_ret = 8;
+	if (kind >= CLR_KIND_I1 && kind <= CLR_KIND_U8) {
+		*bytes_ret = 1ULL << ((kind - CLR_KIND_I1) / 2);
+		return (kind - CLR_KIND_I1) % 2 ? CH_VALUE_UNSIGNED : CH_VALUE_SIGNED;
+	}
+	switch (kind) {
+	case CLR_KIND_BOOL:
+		*bytes_ret = 1;
+		return CH_VALUE_BOOL;
+	case CLR_KIND_CHAR:
+		*bytes_ret = 2;
+		return CH_VALUE_CHAR16;
+	case CLR_KIND_R4:
+		*bytes_ret = 4;
+		return CH_VALUE_FLOAT;
+	case CLR_KIND_R8:
+		return CH_VALUE_FLOAT;
+	case CLR_KIND_POINTER:
+	case CLR_KIND_FUNCTION:
+	case CLR_KIND_I:
+	case CLR_KIND_U:
+		return CH_VALUE_POINTER;
+	case CLR_KIND_VALUE_TYPE:
+		*bytes_ret = 0;
+		return CH_VALUE_STRUCT;
+	case CLR_KIND_STRING:
+	case CLR_KIND_CLASS:
+	case CLR_KIND_OBJECT:
+	case CLR_KIND_ARRAY:
+		return CH_VALUE_REFERENCE;
+	default:
+		*bytes_ret = 0;
+		return CH_VALUE_BYTES;
+	}
+}
+
+/* ---- Fields ------------------------------------------------------------------ */
+
+static void read_lineage(const struct clr *clr, uint64_t mt, struct lineage *ret)
+{
+	ret->count = 0;
+	while (mt && !(mt & 7) && ret->count < PARENTS_MAX) {
+		ret->types[ret->count++] = mt;
+		if (!clr_read_ptr(clr, mt + clr->layout.mt_parent, &mt))
+			break;
+	}
+}
+
+static int compare_fields(const void *a, const void *b)
+{
+	const struct clr_field *x = a, *y = b;
+
+	if (x->offset != y->offset)
+		return x->offset < y->offset ? -1 : 1;
+	return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* A field without its place. */
+static void describe(struct lister *lister, const struct clr_field *from,
+		     struct clr_signature *signature, char *name, size_t max, struct ch_field *ret)
+{
+	struct clr *clr = lister->clr;
+
+	if (!clr_field_name(clr, lister->mt, from->row, name, max))
+		snprintf(name, max, "field 0x%x", 0x04000000 | from->row);
+	clr_signature_of_field(clr, lister->mt, from->row, signature);
+	*ret = (struct ch_field){
+		.name = name,
+		.declared_by = lister->declared_by,
+		.type = signature->name[0] ? signature->name : NULL,
+		.offset = from->offset,
+		.is_static = from->is_static,
+		.in_image = from->has_rva,
+	};
+	ret->kind = value_kind(from->kind, &ret->size_bytes);
+	if (ret->kind == CH_VALUE_STRUCT && !signature->value_type && ret->type)
+		signature->value_type = clr_value_type_by_name(clr, ret->type);
+	if (ret->kind == CH_VALUE_STRUCT && is_value_type(clr, signature->value_type)) {
+		ret->inner = signature->value_type;
+		ret->size_bytes = value_bytes(clr, ret->inner);
+	} else if (ret->kind != CH_VALUE_REFERENCE && is_enum(clr, signature->value_type)) {
+		ret->inner = signature->value_type;
+	}
+}
+
+static struct ch_error *put_instance(struct lister *lister, const struct clr_field *from)
+{
+	struct clr_signature signature;
+	struct ch_field field;
+	char name[512];
+
+	describe(lister, from, &signature, name, sizeof(name), &field);
+	field.offset += lister->query->is_value ? 0 : 8;
+	field.addr = lister->query->addr + field.offset;
+	return lister->fn(lister->arg, &field);
+}
+
+/* Structures among statics are boxed: the word is a reference. */
+static uint64_t static_place(const struct clr *clr, const struct ch_field *field, uint64_t at)
+{
+	uint64_t box;
+
+	if (field->kind != CH_VALUE_STRUCT || !at)
+		return at;
+	return clr_read_ptr(clr, at, &box) && box ? box + 8 : 0;
+}
+
+/* Where statics of a type begin: those that hold objects, and the others; 0: nowhere. */
+static void static_bases(const struct clr *clr, uint64_t mt, uint64_t bases[2])
+{
+	uint64_t aux;
+	uint32_t flags, i;
+
+	bases[0] = bases[1] = 0;
+	if (!ch_core_read_u32(clr->core, mt + clr->layout.mt_flags2, &flags) ||
+	    !(flags & FLAG2_DYNAMIC_STATICS) || !clr_read_ptr(clr, mt + clr->layout.mt_aux, &aux))
+		return;
+	for (i = 0; i < 2; i++) {
+		/* The low bit says that the type was not initialised yet. */
+		if (!clr_read_ptr(clr, aux - STATICS_INFO + 8ULL * i, &bases[i]))
+			bases[i] = 0;
+		bases[i] &= ~1ULL;
+	}
+}
+
+static bool is_with_objects(enum ch_value_kind kind)
+{
+	return kind == CH_VALUE_REFERENCE || kind == CH_VALUE_STRUCT;
+}
+
+static struct ch_error *put_static(struct lister *lister, const struct clr_field *from)
+{
+	struct clr_signature signature;
+	struct ch_field field;
+	uint64_t bases[2], base;
+	char name[512];
+
+	describe(lister, from, &signature, name, sizeof(name), &field);
+	static_bases(lister->clr, lister->mt, bases);
+	base = bases[is_with_objects(field.kind) ? 0 : 1];
+	if (base && !field.in_image)
+		field.addr = static_place(lister->clr, &field, base + field.offset);
+	return lister->fn(lister->arg, &field);
+}
+
+/* One line for each thread that has it, or one that says that none has. */
+static struct ch_error *put_thread_static(struct lister *lister, const struct clr_field *from)
+{
+	struct clr *clr = lister->clr;
+	const struct clr_thread *threads = clr->threads.items;
+	struct clr_signature signature;
+	struct ch_error *err = NULL;
+	struct ch_field field;
+	uint64_t aux = 0, array, base;
+	uint32_t index = 0, found = 0;
+	char name[512];
+	size_t i;
+
+	describe(lister, from, &signature, name, sizeof(name), &field);
+	/* ThreadStaticsInfo: index of those without objects, then of those with. */
+	if (clr_read_ptr(clr, lister->mt + clr->layout.mt_aux, &aux))
+		ch_core_read_u32(clr->core,
+				 aux - THREAD_STATICS_INFO + (is_with_objects(field.kind) ? 4 : 0),
+				 &index);
+	for (i = 0; !err && is_with_objects(field.kind) && i < clr->threads.count; i++) {
+		array = threads[i].data ? clr_thread_array(clr, threads[i].data, index) : 0;
+		if (!array)
+			continue;
+		base = clr_thread_base(lister->fields, lister->count, array);
+		field.addr = static_place(clr, &field, base + from->offset);
+		field.tid = threads[i].tid;
+		err = lister->fn(lister->arg, &field);
+		found++;
+	}
+	field.addr = 0;
+	field.tid = 0;
+	return err || found ? err : lister->fn(lister->arg, &field);
+}
+
+static struct ch_error *list_type(struct lister *lister, uint64_t mt)
+{
+	const struct clr_field *field;
+	struct ch_error *err = NULL;
+	uint32_t i;
+
+	lister->mt = mt;
+	lister->count = clr_fields_of(lister->clr, mt, lister->fields, CLR_FIELDS_MAX);
+	if (!lister->count)
+		return NULL;
+	if (!clr_type_name(lister->clr, mt, lister->declared_by, sizeof(lister->declared_by)))
+		snprintf(lister->declared_by, sizeof(lister->declared_by), "MT 0x%llx",
+			 (unsigned long long)mt);
+	qsort(lister->fields, lister->count, sizeof(*lister->fields), compare_fields);
+	for (i = 0; !err && i < lister->count; i++) {
+		field = &lister->fields[i];
+		if (field->is_static != lister->query->statics)
+			continue;
+		if (!field->is_static)
+			err = put_instance(lister, field);
+		else if (field->is_thread_static)
+			err = put_thread_static(lister, field);
+		else
+			err = put_static(lister, field);
+	}
+	return err;
+}
+
+static struct ch_error *list_fields(void *state, const struct ch_fields_query *query,
+				    ch_fields_fn fn, void *arg)
+{
+	struct lister lister = { .clr = state, .query = query, .fn = fn, .arg = arg };
+	struct ch_error *err = NULL;
+	struct lineage lineage;
+	uint32_t i;
+
+	if (query->type <= CLR_TYPE_UNUSED)
+		return NULL;
+	lister.fields = calloc(CLR_FIELDS_MAX, sizeof(*lister.fields));
+	if (!lister.fields)
+		return &ch_enomem;
+	read_lineage(state, query->type, &lineage);
+	for (i = lineage.count; !err && i > 0; i--)
+		err = list_type(&lister, lineage.types[i - 1]);
+	free(lister.fields);
+	return err;
+}
+
+/* ---- Shapes ------------------------------------------------------------------ */
+
+static void add_fact(struct ch_object_shape *shape, const char *key, uint64_t number,
+		     const char *text)
+{
+	if (shape->facts_count < CH_SHAPE_FACTS_MAX)
+		shape->facts[shape->facts_count++] =
+			(struct ch_fact){ .key = key, .number = number, .text = text };
+}
+
+static void add_type_facts(struct clr *clr, uint64_t mt, struct ch_object_shape *shape)
+{
+	const struct clr_metadata *metadata = NULL;
+	size_t half = sizeof(shape->storage) / 2;
+	char *name = shape->storage, *base = shape->storage + half;
+	uint64_t class, module, parent;
+
+	add_fact(shape, "method_table_addr", mt, NULL);
+	if (clr_class_of(clr, mt, &class))
+		add_fact(shape, "eeclass_addr", class, NULL);
+	if (clr_read_ptr(clr, mt + clr->layout.mt_parent, &parent) && parent &&
+	    clr_type_name(clr, parent, base, half))
+		add_fact(shape, "base_type", 0, base);
+	if (clr_read_ptr(clr, mt + clr->layout.mt_module, &module))
+		metadata = clr_module_metadata(clr, module);
+	if (metadata &&
+	    clr_metadata_string(metadata, CLR_TABLE_MODULE, 1, CLR_MODULE_NAME, name, half))
+		add_fact(shape, "module", 0, name);
+	if (read_flags(clr, mt) & CLR_FLAG_COLLECTIBLE)
+		add_fact(shape, "collectible", 0, "yes");
+}
+
+static void read_element(struct clr *clr, uint64_t mt, struct ch_object_shape *ret)
+{
+	uint8_t kind = 0, padding;
+	uint64_t element, bytes;
+
+	if (!clr_read_ptr(clr, mt + clr->layout.mt_dictionaries, &element))
+		return;
+	clr_type_name(clr, element, ret->element_type, sizeof(ret->element_type));
+	ret->element_kind = CH_VALUE_POINTER;
+	if (element & 2)
+		return;
+	read_class(clr, element, &kind, &padding);
+	ret->element_kind = value_kind(kind, &bytes);
+	/* Interfaces and arrays are references, too. */
+	if (!is_value_type(clr, element))
+		ret->element_kind = CH_VALUE_REFERENCE;
+	else if (ret->element_kind == CH_VALUE_STRUCT || is_enum(clr, element))
+		ret->element_inner = element;
+}
+
+static void read_array(struct clr *clr, uint64_t addr, uint64_t mt, uint32_t flags,
+		       struct ch_object_shape *ret)
+{
+	struct clr_shape shape;
+	uint64_t class, at;
+	uint32_t count, word = 0, i;
+	uint8_t rank = 1;
+
+	if (!clr_shape_read(clr, mt, &shape) || !ch_core_read_u32(clr->core, addr + 8, &count))
+		return;
+	ret->kind = CH_SHAPE_ARRAY;
+	ret->count = count;
+	ret->element_bytes = shape.component_bytes;
+	ret->data_addr = addr + shape.base_bytes - 8;
+	read_element(clr, mt, ret);
+	ret->rank = 1;
+	ret->lengths[0] = count;
+	if (flags & ARRAY_SINGLE || !clr_class_of(clr, mt, &class) ||
+	    !ch_core_try_read(clr->core, class + clr->layout.array_rank, &rank, 1) || !rank ||
+	    rank > CH_SHAPE_RANK_MAX)
+		return;
+	ret->rank = rank;
+	for (i = 0; i < rank; i++) {
+		at = addr + 16 + 4ULL * i;
+		if (!ch_core_read_u32(clr->core, at, &ret->lengths[i]))
+			ret->lengths[i] = 0;
+		ch_core_read_u32(clr->core, at + 4ULL * rank, &word);
+		ret->lower[i] = (int32_t)word;
+	}
+}
+
+static void shape(void *state, uint64_t addr, uint64_t mt, struct ch_object_shape *ret)
+{
+	struct clr *clr = state;
+	uint32_t flags, count;
+
+	memset(ret, 0, sizeof(*ret));
+	if (mt <= CLR_TYPE_UNUSED || mt == clr->free_mt) {
+		ret->kind = CH_SHAPE_FREE;
+		return;
+	}
+	flags = read_flags(clr, mt);
+	add_type_facts(clr, mt, ret);
+	if (mt == clr->string_mt) {
+		ret->kind = CH_SHAPE_STRING;
+		ret->element_bytes = 2;
+		ret->data_addr = addr + 12;
+		if (ch_core_read_u32(clr->core, addr + 8, &count))
+			ret->count = count;
+	} else if (flags & FLAG_HAS_COMPONENT && (flags & CATEGORY_CLASS_MASK) == CATEGORY_ARRAY) {
+		read_array(clr, addr, mt, flags, ret);
+	} else if ((flags & CATEGORY_CLASS_MASK) == CATEGORY_VALUE) {
+		ret->kind = CH_SHAPE_BOXED;
+	}
+}
+
+/* ---- Values ------------------------------------------------------------------ */
+
+/* The value of a literal: its constant, as many bytes as its type has. */
+static bool literal_is(const struct clr_metadata *metadata, uint32_t row, uint64_t value)
+{
+	uint32_t flags, constant;
+	uint8_t bytes[8] = { 0 };
+	size_t n;
+
+	if (!clr_metadata_cell(metadata, CLR_TABLE_FIELD, row, CLR_FIELD_FLAGS, &flags) ||
+	    !(flags & FIELD_LITERAL))
+		return false;
+	/* HasConstant (II.24.2.6): two bits of tag, 0 is Field. */
+	constant = clr_metadata_find(metadata, CLR_TABLE_CONSTANT, CLR_CONSTANT_PARENT, row << 2);
+	if (!constant)
+		return false;
+	n = clr_metadata_blob(metadata, CLR_TABLE_CONSTANT, constant, CLR_CONSTANT_VALUE, bytes,
+			      sizeof(bytes));
+	if (!n)
+		return false;
+	return ch_get64(bytes) == (n < 8 ? value & ((1ULL << (8 * n)) - 1) : value);
+}
+
+static bool value_text(void *state, uint64_t mt, uint64_t value, char *buf, size_t max)
+{
+	struct clr *clr = state;
+	const struct clr_metadata *metadata = NULL;
+	uint32_t token, row, end, first;
+	uint64_t module;
+
+	if (!is_enum(clr, mt) || !clr_read_ptr(clr, mt + clr->layout.mt_module, &module) ||
+	    !ch_core_read_u32(clr->core, mt + clr->layout.mt_flags2, &token))
+		return false;
+	metadata = clr_module_metadata(clr, module);
+	if (!metadata || !clr_metadata_cell(metadata, CLR_TABLE_TYPE_DEF, token >> 8,
+					    CLR_TYPE_DEF_FIELDS, &first))
+		return false;
+	if (!clr_metadata_cell(metadata, CLR_TABLE_TYPE_DEF, (token >> 8) + 1, CLR_TYPE_DEF_FIELDS,
+			       &end))
+		end = metadata->rows[CLR_TABLE_FIELD] + 1;
+	for (row = first; row < end && row - first < LITERALS_MAX; row++)
+		if (literal_is(metadata, row, value))
+			return clr_metadata_string(metadata, CLR_TABLE_FIELD, row, CLR_FIELD_NAME,
+						   buf, max);
+	return false;
+}
+
+static bool is_string(void *state, uint64_t type)
+{
+	const struct clr *clr = state;
+
+	return type == clr->string_mt;
+}
+
+const struct ch_inspector clr_inspector = {
+	.shape = shape,
+	.fields = list_fields,
+	.value_text = value_text,
+	.is_string = is_string,
+};

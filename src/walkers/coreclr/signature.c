@@ -1,0 +1,416 @@
+/*
+ * Types of fields as their module's metadata writes them.
+ *
+ * ECMA-335 II.23.2 (signatures), II.23.2.8 (coded tokens), II.23.1.16 (element
+ * types). A signature is a tree in prefix order; it is read with a list of what
+ * is still open, not by recursion.
+ */
+#include "walkers/coreclr/coreclr_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "util/bytes.h"
+#include "util/cleanup.h"
+
+enum {
+	E_END = 0x00,
+	E_STRING = 0x0e,
+	E_PTR = 0x0f,
+	E_BY_REF = 0x10,
+	E_VALUE_TYPE = 0x11,
+	E_CLASS = 0x12,
+	E_VAR = 0x13,
+	E_ARRAY = 0x14,
+	E_GENERIC = 0x15,
+	E_FUNCTION = 0x1b,
+	E_SZ_ARRAY = 0x1d,
+	E_MVAR = 0x1e,
+	E_CMOD_REQUIRED = 0x1f,
+	E_CMOD_OPTIONAL = 0x20,
+	E_INTERNAL = 0x21,
+	E_CMOD_INTERNAL = 0x22,
+	E_SENTINEL = 0x41,
+	E_PINNED = 0x45,
+	SIGNATURE_FIELD = 0x06,
+};
+
+#define BYTES_MAX 512
+#define OPEN_MAX  64
+#define RANK_MAX  32
+#define MAPS_MAX  65536
+
+static const char *const primitives[] = {
+	[0x01] = "System.Void",   [0x02] = "System.Boolean", [0x03] = "System.Char",
+	[0x04] = "System.SByte",  [0x05] = "System.Byte",    [0x06] = "System.Int16",
+	[0x07] = "System.UInt16", [0x08] = "System.Int32",   [0x09] = "System.UInt32",
+	[0x0a] = "System.Int64",  [0x0b] = "System.UInt64",  [0x0c] = "System.Single",
+	[0x0d] = "System.Double", [0x0e] = "System.String",  [0x16] = "System.TypedReference",
+	[0x18] = "System.IntPtr", [0x19] = "System.UIntPtr", [0x1c] = "System.Object",
+};
+
+/* Something whose end is still to be written. */
+struct open {
+	/* Written when the type before it is complete; NULL: arguments. */
+	const char *text;
+	/* A shape of an array follows. */
+	bool array;
+	/* Arguments: those left of the current part, and of all parts. */
+	uint32_t left, all;
+	/* The generic type, and its part whose arguments are being written. */
+	enum clr_table table;
+	uint32_t row, part;
+};
+
+struct reader {
+	struct clr *clr;
+	const struct clr_metadata *metadata;
+	uint64_t module;
+	uint8_t bytes[BYTES_MAX];
+	size_t count, at;
+	const uint64_t *args;
+	uint32_t args_count;
+	struct open open[OPEN_MAX];
+	size_t open_count;
+	struct clr_signature *ret;
+	size_t len;
+	bool failed;
+};
+
+static void put(struct reader *reader, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (reader->len + len + 1 > sizeof(reader->ret->name)) {
+		reader->failed = true;
+		return;
+	}
+	memcpy(reader->ret->name + reader->len, text, len + 1);
+	reader->len += len;
+}
+
+static struct open *push(struct reader *reader)
+{
+	if (reader->open_count == OPEN_MAX) {
+		reader->failed = true;
+		return NULL;
+	}
+	reader->open[reader->open_count] = (struct open){ 0 };
+	return &reader->open[reader->open_count++];
+}
+
+static void push_text(struct reader *reader, const char *text)
+{
+	struct open *open = push(reader);
+
+	if (open)
+		open->text = text;
+}
+
+static uint8_t read_byte(struct reader *reader)
+{
+	if (reader->at >= reader->count) {
+		reader->failed = true;
+		return 0;
+	}
+	return reader->bytes[reader->at++];
+}
+
+/* II.23.2: one, two or four bytes, the most significant first. */
+static uint32_t read_number(struct reader *reader)
+{
+	uint32_t value = read_byte(reader), more = 0;
+
+	if (!(value & 0x80))
+		return value;
+	if (value & 0x40)
+		more = 2;
+	value &= more ? 0x1f : 0x3f;
+	for (more++; more; more--)
+		value = value << 8 | read_byte(reader);
+	return value;
+}
+
+static bool read_token(struct reader *reader, enum clr_table *table_ret, uint32_t *row_ret)
+{
+	static const enum clr_table tables[] = { CLR_TABLE_TYPE_DEF, CLR_TABLE_TYPE_REF,
+						 CLR_TABLE_TYPE_SPEC };
+	uint32_t token = read_number(reader);
+
+	if (reader->failed || (token & 3) == 3) {
+		reader->failed = true;
+		return false;
+	}
+	*table_ret = tables[token & 3];
+	*row_ret = token >> 2;
+	return true;
+}
+
+/* Parts of a name until one that has arguments; false when all are written. */
+static bool write_parts(struct reader *reader, struct open *open)
+{
+	struct clr_nest nest;
+	uint32_t sum = 0, i;
+
+	if (!clr_nest_read(reader->metadata, open->table, open->row, &nest)) {
+		reader->failed = true;
+		return false;
+	}
+	for (i = 0; i < nest.count; i++)
+		sum += nest.arities[i];
+	/* Where names do not tell whose arguments they are, all are the last one's. */
+	for (i = 0; sum != open->all && i < nest.count; i++)
+		nest.arities[i] = i + 1 == nest.count ? open->all : 0;
+	while (open->part < nest.count) {
+		i = open->part++;
+		if (i == 0 && nest.space[0]) {
+			put(reader, nest.space);
+			put(reader, ".");
+		}
+		if (i)
+			put(reader, "+");
+		put(reader, nest.names[i]);
+		if (nest.arities[i]) {
+			put(reader, "<");
+			open->left = nest.arities[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+static void write_class(struct reader *reader, enum clr_table table, uint32_t row)
+{
+	struct open open = { .table = table, .row = row };
+
+	if (table == CLR_TABLE_TYPE_SPEC)
+		reader->failed = true;
+	else
+		write_parts(reader, &open);
+}
+
+/* "[,]", and over the sizes and bounds that follow. */
+static void write_array_shape(struct reader *reader)
+{
+	uint32_t rank = read_number(reader), n, i, k;
+
+	if (rank == 0 || rank > RANK_MAX) {
+		reader->failed = true;
+		return;
+	}
+	put(reader, rank == 1 ? "[*" : "[");
+	for (i = 1; i < rank; i++)
+		put(reader, ",");
+	put(reader, "]");
+	/* Lengths, then first indexes. */
+	for (k = 0; k < 2; k++) {
+		n = read_number(reader);
+		for (i = 0; i < n && !reader->failed; i++)
+			read_number(reader);
+	}
+}
+
+/* A type is complete: end what it completes. */
+static void close_open(struct reader *reader)
+{
+	struct open *open;
+
+	while (reader->open_count && !reader->failed) {
+		open = &reader->open[reader->open_count - 1];
+		if (open->text) {
+			put(reader, open->text);
+		} else if (open->array) {
+			write_array_shape(reader);
+		} else if (--open->left) {
+			put(reader, ", ");
+			return;
+		} else {
+			put(reader, ">");
+			if (write_parts(reader, open))
+				return;
+		}
+		reader->open_count--;
+	}
+}
+
+static void read_generic(struct reader *reader)
+{
+	struct open *open = push(reader);
+
+	/* CLASS or VALUETYPE. */
+	read_byte(reader);
+	if (!open || !read_token(reader, &open->table, &open->row))
+		return;
+	open->all = read_number(reader);
+	if (open->table == CLR_TABLE_TYPE_SPEC || !open->all || open->all > CLR_ARITY_MAX) {
+		reader->failed = true;
+		return;
+	}
+	if (!write_parts(reader, open)) {
+		/* Arguments, but no part that takes them: damaged. */
+		reader->failed = true;
+	}
+}
+
+/* An argument of the type that declares the field. */
+static void read_variable(struct reader *reader, bool whole)
+{
+	uint32_t index = read_number(reader);
+	char name[CLR_NAME_MAX];
+
+	if (index >= reader->args_count ||
+	    !clr_type_name(reader->clr, reader->args[index], name, sizeof(name))) {
+		snprintf(name, sizeof(name), "!%u", index);
+		put(reader, name);
+		return;
+	}
+	put(reader, name);
+	if (whole && !(reader->args[index] & 2))
+		reader->ret->value_type = reader->args[index];
+}
+
+static void read_class(struct reader *reader, bool value, bool whole)
+{
+	enum clr_table table;
+	uint32_t row;
+
+	if (!read_token(reader, &table, &row))
+		return;
+	write_class(reader, table, row);
+	if (value && whole)
+		reader->ret->value_type = clr_module_type(reader->clr, reader->module, table, row);
+}
+
+/* A type that only the runtime could name: a type handle follows. */
+static void read_internal(struct reader *reader, bool whole)
+{
+	uint8_t bytes[8];
+	char name[CLR_NAME_MAX];
+	uint64_t type;
+	size_t i;
+
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = read_byte(reader);
+	type = ch_get64(bytes);
+	if (reader->failed || !clr_type_name(reader->clr, type, name, sizeof(name))) {
+		reader->failed = true;
+		return;
+	}
+	put(reader, name);
+	if (whole && !(type & 2))
+		reader->ret->value_type = type;
+}
+
+/* One element; true: it ends a type. */
+static bool read_element(struct reader *reader, bool whole)
+{
+	uint8_t element = read_byte(reader);
+	enum clr_table table;
+	struct open *open;
+	char name[32];
+	uint32_t row;
+
+	switch (element) {
+	case E_SZ_ARRAY:
+		push_text(reader, "[]");
+		return false;
+	case E_PTR:
+	case E_BY_REF:
+		push_text(reader, element == E_PTR ? "*" : "&");
+		return false;
+	case E_ARRAY:
+		open = push(reader);
+		if (open)
+			open->array = true;
+		return false;
+	case E_CMOD_REQUIRED:
+	case E_CMOD_OPTIONAL:
+		read_token(reader, &table, &row);
+		return false;
+	case E_SENTINEL:
+	case E_PINNED:
+		return false;
+	case E_GENERIC:
+		read_generic(reader);
+		return false;
+	case E_VAR:
+		read_variable(reader, whole);
+		return true;
+	case E_MVAR:
+		snprintf(name, sizeof(name), "!!%u", read_number(reader));
+		put(reader, name);
+		return true;
+	case E_VALUE_TYPE:
+	case E_CLASS:
+		read_class(reader, element == E_VALUE_TYPE, whole);
+		return true;
+	case E_INTERNAL:
+		read_internal(reader, whole);
+		return true;
+	case E_FUNCTION:
+		/* Its own signature follows; nothing is behind it in a field's. */
+		put(reader, "fnptr");
+		reader->at = reader->count;
+		return true;
+	default:
+		if (element >= CH_COUNT_OF(primitives) || !primitives[element])
+			reader->failed = true;
+		else
+			put(reader, primitives[element]);
+		return true;
+	}
+}
+
+void clr_signature_of_field(struct clr *clr, uint64_t mt, uint32_t row, struct clr_signature *ret)
+{
+	struct reader reader = { .clr = clr, .ret = ret };
+	uint64_t args[CLR_ARITY_MAX];
+	bool whole;
+
+	*ret = (struct clr_signature){ .value_type = 0 };
+	if (!clr_read_ptr(clr, mt + clr->layout.mt_module, &reader.module))
+		return;
+	reader.metadata = clr_module_metadata(clr, reader.module);
+	if (!reader.metadata)
+		return;
+	reader.count = clr_metadata_blob(reader.metadata, CLR_TABLE_FIELD, row, CLR_FIELD_SIGNATURE,
+					 reader.bytes, sizeof(reader.bytes));
+	reader.args = args;
+	reader.args_count = clr_type_arguments(clr, mt, args);
+	if ((read_byte(&reader) & 0x0f) != SIGNATURE_FIELD)
+		reader.failed = true;
+	do {
+		whole = !reader.open_count;
+		if (read_element(&reader, whole))
+			close_open(&reader);
+	} while (!reader.failed && (reader.open_count || !reader.len));
+	if (reader.failed)
+		*ret = (struct clr_signature){ .value_type = 0 };
+}
+
+/* ---- Types of a module ------------------------------------------------------- */
+
+uint64_t clr_module_type(const struct clr *clr, uint64_t module, enum clr_table table, uint32_t row)
+{
+	/* LookupMap (src/coreclr/vm/ceeload.h): next, table, number of its entries. */
+	enum { NEXT = 0, TABLE = 8, COUNT = 16 };
+	uint64_t map = module, entries, mt;
+	uint32_t count, maps;
+
+	if (table == CLR_TABLE_TYPE_SPEC)
+		return 0;
+	map += table == CLR_TABLE_TYPE_DEF ? clr->layout.module_types
+					   : clr->layout.module_foreign_types;
+	for (maps = 0; map && maps < MAPS_MAX; maps++) {
+		if (!clr_read_ptr(clr, map + TABLE, &entries) ||
+		    !ch_core_read_u32(clr->core, map + COUNT, &count))
+			return 0;
+		if (row < count)
+			/* Low bits are flags of the map. */
+			return clr_read_ptr(clr, entries + 8ULL * row, &mt) ? mt & ~7ULL : 0;
+		row -= count;
+		if (!clr_read_ptr(clr, map + NEXT, &map))
+			return 0;
+	}
+	return 0;
+}
