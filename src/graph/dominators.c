@@ -79,7 +79,7 @@ CH_INLINE bool follow(struct search *search, uint64_t value, uint32_t parent, bo
 	return push(search, id, start, parent);
 }
 
-static inline void take_traced(void *arg, uint64_t offset, uint64_t value, bool exact)
+CH_INLINE void take_traced(void *arg, uint64_t offset, uint64_t value, bool exact)
 {
 	struct search *search = arg;
 
@@ -87,8 +87,8 @@ static inline void take_traced(void *arg, uint64_t offset, uint64_t value, bool 
 	search->starved |= !follow(search, value, search->under_way, exact);
 }
 
-static bool expand_traced(struct search *search, const struct ch_index_span *span,
-			  const struct pending *node, uint32_t number)
+CH_RANKING static bool expand_traced(struct search *search, const struct ch_index_span *span,
+				     const struct pending *node, uint32_t number)
 {
 	search->under_way = number;
 	chp_pieces_begin(&search->pieces, search->graph, span, node->id, node->addr,

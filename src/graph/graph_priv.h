@@ -62,7 +62,7 @@ struct ch_index_piece {
 	uint64_t key;
 	uint32_t span;
 };
-#define CH_PIECE_SHIFT 26
+#define CH_PIECE_SHIFT 22
 
 /** Memory within a span that is not the allocator's: target range [start, end). */
 struct ch_foreign {

@@ -13,7 +13,7 @@
 /* A span's slack is not known yet. */
 #define SLACK_UNKNOWN UINT32_MAX
 
-/* Pieces of address space that heaps may meet: 1 PiB. */
+/* Pieces of address space that heaps may meet: 64 TiB. */
 #define PIECES_MAX (1U << 24)
 
 /* Bytes of lines beside a part of the core's own: only a core that lies about

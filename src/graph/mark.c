@@ -168,14 +168,14 @@ CH_INLINE void take_word(struct ch_marker *marker, uint64_t value, bool exact)
 	marker->words_count++;
 }
 
-static inline void take_traced(void *arg, uint64_t offset, uint64_t value, bool exact)
+CH_INLINE void take_traced(void *arg, uint64_t offset, uint64_t value, bool exact)
 {
 	(void)offset;
 	take_word(arg, value, exact);
 }
 
 /* A node whose walker knows its pointers. */
-static void scan_traced(struct ch_marker *marker, const struct entry *entry)
+CH_RANKING static void scan_traced(struct ch_marker *marker, const struct entry *entry)
 {
 	const struct ch_graph *graph = marker->mark->graph;
 	uint32_t id = graph->links.count ? chp_index_hit(entry->span, entry->addr).id : 0;
@@ -289,9 +289,10 @@ static void share(struct ch_marker *marker)
 	for (i = 0; i < n && !marker->starved; i++)
 		marker->starved =
 			!push_entry(&crew->pool, CH_VEC_AT(&marker->stack, struct entry, i));
-	memmove(marker->stack.items, CH_VEC_AT(&marker->stack, struct entry, i),
-		(marker->stack.count - i) * sizeof(struct entry));
+	/* Their places go to the newest: n is at most half of all. */
 	marker->stack.count -= i;
+	memcpy(marker->stack.items, CH_VEC_AT(&marker->stack, struct entry, marker->stack.count),
+	       i * sizeof(struct entry));
 	crew->hungry = false;
 	pthread_cond_broadcast(&crew->changed);
 	pthread_mutex_unlock(&crew->lock);

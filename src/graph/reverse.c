@@ -1,5 +1,6 @@
 #include "graph/reverse.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "graph/pieces.h"
@@ -11,6 +12,9 @@
 
 /* Nodes between two looks at the rest of the world. */
 #define PACE 4096
+
+/* Threads that share the work: each needs four bytes an object. */
+#define SHARES_MAX 4
 
 struct word {
 	uint64_t value;
@@ -85,7 +89,7 @@ CH_INLINE void scan(struct visit *visit, uint32_t id, uint64_t addr, uint64_t si
 	}
 }
 
-static inline void take_traced(void *arg, uint64_t offset, uint64_t value, bool exact)
+CH_INLINE void take_traced(void *arg, uint64_t offset, uint64_t value, bool exact)
 {
 	struct visit *visit = arg;
 
@@ -93,8 +97,8 @@ static inline void take_traced(void *arg, uint64_t offset, uint64_t value, bool 
 	take_word(visit, visit->source, value, exact);
 }
 
-static void scan_traced(struct visit *visit, const struct ch_index_span *span, uint32_t id,
-			uint64_t addr)
+CH_RANKING static void scan_traced(struct visit *visit, const struct ch_index_span *span,
+				   uint32_t id, uint64_t addr)
 {
 	visit->source = id;
 	chp_pieces_begin(&visit->pieces, visit->graph, span, id, addr,
@@ -121,7 +125,8 @@ CH_RANKING struct ch_error *chp_each_edge(const struct ch_graph *graph, uint32_t
 			scan(&visit, id, addr, chp_index_size(graph, span, id, addr));
 		addr = chp_index_next(span, id, addr);
 		if (id % PACE == 0) {
-			chp_context_progress(graph->ctx, phase, id, to);
+			if (phase)
+				chp_context_progress(graph->ctx, phase, id - from, to - from);
 			if (!visit.err)
 				visit.err = chp_context_check(graph->ctx);
 		}
@@ -131,54 +136,145 @@ CH_RANKING struct ch_error *chp_each_edge(const struct ch_graph *graph, uint32_t
 	return visit.err;
 }
 
-struct counting {
-	uint32_t *start;
+/*
+ * Several threads count and fill, each the edges of its share of the sources. Where
+ * an edge goes does not depend on how many there are: a target's sources descend, so
+ * those of the last share come first.
+ */
+struct share {
+	const struct ch_graph *graph;
+	/* Ids of sources: [from, to). */
+	uint32_t from, to;
+	bool exact;
+	const char *phase;
+	/* By target: edges of this share; then the end of its part, going down. */
+	uint32_t *places, *sources;
 	uint64_t edges;
+	pthread_t thread;
+	struct ch_error *err;
 };
 
 static struct ch_error *count_edge(void *arg, uint32_t source, uint32_t target)
 {
-	struct counting *counting = arg;
+	struct share *share = arg;
 
 	(void)source;
-	counting->start[target]++;
-	counting->edges++;
+	share->places[target]++;
+	share->edges++;
 	return NULL;
 }
 
 static struct ch_error *fill_edge(void *arg, uint32_t source, uint32_t target)
 {
-	struct ch_reverse *reverse = arg;
+	struct share *share = arg;
 
-	/* start is the end of the target's part, and goes down. */
-	reverse->sources[--reverse->start[target]] = source;
+	share->sources[--share->places[target]] = source;
 	return NULL;
+}
+
+static void *count_share(void *arg)
+{
+	struct share *share = arg;
+
+	share->err = chp_each_edge(share->graph, share->from, share->to, share->exact, share->phase,
+				   count_edge, share);
+	return NULL;
+}
+
+static void *fill_share(void *arg)
+{
+	struct share *share = arg;
+
+	share->err = chp_each_edge(share->graph, share->from, share->to, share->exact, share->phase,
+				   fill_edge, share);
+	return NULL;
+}
+
+/* Run all shares, the first one here; those that get no thread after it. */
+static struct ch_error *run_shares(struct share *shares, uint32_t count, const char *phase,
+				   void *(*work)(void *))
+{
+	bool started[SHARES_MAX] = { false };
+	struct ch_error *err = NULL;
+	uint32_t i;
+
+	shares[0].phase = phase;
+	for (i = 1; i < count; i++)
+		started[i] = !pthread_create(&shares[i].thread, NULL, work, &shares[i]);
+	for (i = 0; i < count; i++)
+		if (!started[i])
+			work(&shares[i]);
+	for (i = 0; i < count; i++) {
+		if (started[i])
+			pthread_join(shares[i].thread, NULL);
+		if (!err)
+			err = shares[i].err;
+		else
+			ch_error_destroy(shares[i].err);
+	}
+	return err;
+}
+
+/* Turn counts into the ends of parts; returns how many edges there are. */
+static uint32_t make_places(struct share *shares, uint32_t shares_count, uint32_t targets)
+{
+	uint32_t sum = 0, target, i;
+
+	for (target = 0; target < targets; target++)
+		for (i = shares_count; i > 0; i--)
+			shares[i - 1].places[target] = sum += shares[i - 1].places[target];
+	return sum;
+}
+
+static struct ch_error *build(struct share *shares, uint32_t shares_count, struct ch_reverse *ret)
+{
+	uint32_t targets = shares[0].graph->objects_count, sum, i;
+	struct ch_error *err;
+	uint64_t edges = 0;
+
+	err = run_shares(shares, shares_count, "counting pointers", count_share);
+	for (i = 0; i < shares_count; i++)
+		edges += shares[i].edges;
+	if (!err && edges >= UINT32_MAX)
+		err = ch_error_create(CH_ERROR_LIMIT, "more than 4,294,967,294 pointers");
+	if (err)
+		return err;
+	sum = make_places(shares, shares_count, targets);
+	ret->sources = malloc((sum + 1ULL) * sizeof(uint32_t));
+	if (!ret->sources)
+		return &ch_enomem;
+	for (i = 0; i < shares_count; i++)
+		shares[i].sources = ret->sources;
+	err = run_shares(shares, shares_count, "turning pointers round", fill_share);
+	/* The last share's parts begin where the targets' do. */
+	ret->start = shares[shares_count - 1].places;
+	ret->start[targets] = sum;
+	shares[shares_count - 1].places = NULL;
+	return err;
 }
 
 struct ch_error *chp_reverse_init(const struct ch_graph *graph, bool exact, struct ch_reverse *ret)
 {
-	struct counting counting = { .edges = 0 };
-	uint32_t count = graph->objects_count, sum = 0, i;
-	struct ch_error *err;
+	uint32_t count = (uint32_t)ch_min(graph->threads, SHARES_MAX), i;
+	struct share shares[SHARES_MAX] = { { .graph = NULL } };
+	struct ch_error *err = NULL;
 
-	*ret = (struct ch_reverse){ .start = calloc(count + 1ULL, sizeof(uint32_t)) };
-	if (!ret->start)
-		return &ch_enomem;
-	counting.start = ret->start;
-	err = chp_each_edge(graph, 0, count, exact, "counting pointers", count_edge, &counting);
-	if (!err && counting.edges >= UINT32_MAX)
-		err = ch_error_create(CH_ERROR_LIMIT, "more than 4,294,967,294 pointers");
-	if (!err) {
-		for (i = 0; i < count; i++)
-			ret->start[i] = sum += ret->start[i];
-		ret->start[count] = sum;
-		ret->sources = malloc((sum + 1ULL) * sizeof(uint32_t));
-		if (!ret->sources)
+	*ret = (struct ch_reverse){ .start = NULL };
+	for (i = 0; i < count; i++) {
+		shares[i] = (struct share){
+			.graph = graph,
+			.from = (uint32_t)((uint64_t)graph->objects_count * i / count),
+			.to = (uint32_t)((uint64_t)graph->objects_count * (i + 1) / count),
+			.exact = exact,
+			.places = calloc(graph->objects_count + 1ULL, sizeof(uint32_t)),
+		};
+		if (!shares[i].places)
 			err = &ch_enomem;
 	}
 	if (!err)
-		err = chp_each_edge(graph, 0, count, exact, "turning pointers round", fill_edge,
-				    ret);
+		err = build(shares, count, ret);
+	for (i = 0; i < count; i++)
+		free(shares[i].places);
 	if (err)
 		chp_reverse_deinit(ret);
 	return err;

@@ -11,7 +11,7 @@ typedef struct ch_error *(*chp_edge_fn)(void *arg, uint32_t source, uint32_t tar
 
 /**
  * Visit all edges of all nodes of [from, to); with exact only pointers to first
- * bytes. phase is for progress. Errors: STOP, whatever fn returned.
+ * bytes. phase is for progress, NULL: none is told. Errors: STOP, whatever fn returned.
  */
 CH_MUST_CHECK struct ch_error *chp_each_edge(const struct ch_graph *graph, uint32_t from,
 					     uint32_t to, bool exact, const char *phase,

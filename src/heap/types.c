@@ -12,6 +12,7 @@
 #define HASH_BITS 20
 /* Ids and sizes below these go through a plain array: nearly every object. */
 #define DIRECT_SIZE_MAX 65536
+#define RECENT_SLOTS    1024
 #define DIRECT_SLOTS    (DIRECT_SIZE_MAX / 8)
 #define KINDS           (CH_TYPE_ALLOCATOR + 1)
 
@@ -21,6 +22,12 @@ struct direct {
 	uint32_t by_size[KINDS][DIRECT_SLOTS];
 	/* by the walker's own id */
 	uint32_t by_id[KINDS][DIRECT_SLOTS];
+	/* what came lately of other ids, those being addresses of something */
+	struct recent {
+		uint64_t type;
+		enum ch_type_kind kind;
+		uint32_t number;
+	} recent[RECENT_SLOTS];
 };
 
 struct types {
@@ -106,6 +113,16 @@ static inline uint32_t *direct_slot(struct direct *direct, enum ch_type_kind kin
 	return NULL;
 }
 
+/* The slot of what came lately: another one's if it holds 0. */
+static inline uint32_t *recent_slot(struct direct *direct, enum ch_type_kind kind, uint64_t type)
+{
+	struct recent *recent = &direct->recent[(type >> 3 ^ type >> 12) % RECENT_SLOTS];
+
+	if (recent->type != type || recent->kind != kind)
+		*recent = (struct recent){ .type = type, .kind = kind };
+	return &recent->number;
+}
+
 static struct ch_error *count_objects(void *arg, const struct ch_object *objects, size_t n)
 {
 	struct types *types = arg;
@@ -126,14 +143,15 @@ static struct ch_error *count_objects(void *arg, const struct ch_object *objects
 		key.type = chp_object_type_id(&objects[i]);
 		key.kind = chp_object_kind(&objects[i]);
 		slot = direct_slot(direct, key.kind, key.type);
-		number = slot ? *slot : 0;
+		if (!slot)
+			slot = recent_slot(direct, key.kind, key.type);
+		number = *slot;
 		if (__builtin_expect(!number, 0)) {
 			key.sample_addr = objects[i].addr;
 			number = find_row(types, &key);
 			if (!number)
 				return &ch_enomem;
-			if (slot)
-				*slot = number;
+			*slot = number;
 		}
 		row = CH_VEC_AT(&types->rows, struct ch_type_stat, number - 1);
 		row->count++;

@@ -315,7 +315,7 @@ static uint64_t resync(struct walk *walk, uint64_t at, uint64_t limit)
 static struct ch_error *walk_objects(struct walk *walk, uint64_t at, uint64_t limit)
 {
 	struct ch_error *err = NULL;
-	struct ch_object object;
+	struct ch_object_batch *batch = &walk->batch;
 	uint64_t next;
 
 	while (!err && at < limit) {
@@ -323,9 +323,11 @@ static struct ch_error *walk_objects(struct walk *walk, uint64_t at, uint64_t li
 			err = put_piece(walk, at, next, CLR_TYPE_CONTEXT, CH_OBJECT_FREE,
 					CH_OBJECT_CACHED);
 			at = next;
-		} else if (read_object(walk, at, limit, &object)) {
-			err = ch_object_batch_put(&walk->batch, &object);
-			at += object.chunk_bytes;
+		} else if (read_object(walk, at, limit, &batch->items[batch->count])) {
+			/* Made where it belongs: a copy costs as much as the rest. */
+			at += batch->items[batch->count++].chunk_bytes;
+			if (batch->count == CH_BATCH_MAX)
+				err = ch_object_batch_flush(batch);
 		} else {
 			next = resync(walk, at, limit);
 			if (!walk->skipped_count++)
