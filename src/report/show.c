@@ -84,10 +84,10 @@ static char *value_text(const struct ch_show_row *row)
 		return strdup("(not in the core)");
 	if (row->words > 1)
 		len = asprintf(&ret, "%" PRIu64 " words that lead nowhere", row->words);
-	else if (row->value && *target)
+	else if (row->value && *target && row->kind != CH_VALUE_POINTER)
 		len = asprintf(&ret, "%s %s", row->value, target);
 	else
-		return strdup(row->value ? row->value : *target ? target : "-");
+		return strdup(*target ? target : row->value ? row->value : "-");
 	return len < 0 ? NULL : ret;
 }
 

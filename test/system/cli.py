@@ -29,7 +29,13 @@ def commands():
 def arguments(command):
     """What a command needs after CORE."""
     return {"whatis": ["0x10000"], "roots": ["136-byte blocks"], "refs": ["0x10000"],
-            "search": ["--int", "0x1234567"]}.get(command, [])
+            "search": ["--int", "0x1234567"], "show": [a_block()]}.get(command, [])
+
+
+def a_block():
+    """Address of some block of CORE."""
+    return json.loads(coreheap("types", "--json", "--limit", "1", unpack(CORE)).out)[
+        "types"][0]["sample_addr"]
 
 
 def one_line(text):

@@ -245,6 +245,11 @@ struct clr_signature {
 };
 /** Of a row of Field of the type that declares it. */
 void clr_signature_of_field(struct clr *clr, uint64_t mt, uint32_t row, struct clr_signature *ret);
+/** The value type of such a field; 0: not known. */
+uint64_t clr_signature_value_type(struct clr *clr, uint64_t mt, uint32_t row,
+				  const struct clr_signature *signature);
+/** inspect.c: whether a type is one of values, enumerations included. */
+bool clr_is_value_type(const struct clr *clr, uint64_t mt);
 /** The method table that a module has loaded for a row of TypeDef or TypeRef; 0: none. */
 uint64_t clr_module_type(const struct clr *clr, uint64_t module, enum clr_table table,
 			 uint32_t row);

@@ -67,9 +67,9 @@ static bool is_enum(const struct clr *clr, uint64_t mt)
 	return mt && (read_flags(clr, mt) & CATEGORY_MASK) == CATEGORY_ENUM;
 }
 
-static bool is_value_type(const struct clr *clr, uint64_t mt)
+bool clr_is_value_type(const struct clr *clr, uint64_t mt)
 {
-	return mt && (read_flags(clr, mt) & CATEGORY_CLASS_MASK) == CATEGORY_VALUE;
+	return mt && !(mt & 2) && (read_flags(clr, mt) & CATEGORY_CLASS_MASK) == CATEGORY_VALUE;
 }
 
 /* Kind of a type, and the padding at the end of its objects. */
@@ -175,9 +175,10 @@ static void describe(struct lister *lister, const struct clr_field *from,
 		.in_image = from->has_rva,
 	};
 	ret->kind = value_kind(from->kind, &ret->size_bytes);
-	if (ret->kind == CH_VALUE_STRUCT && !signature->value_type && ret->type)
-		signature->value_type = clr_value_type_by_name(clr, ret->type);
-	if (ret->kind == CH_VALUE_STRUCT && is_value_type(clr, signature->value_type)) {
+	if (ret->kind == CH_VALUE_STRUCT)
+		signature->value_type =
+			clr_signature_value_type(clr, lister->mt, from->row, signature);
+	if (ret->kind == CH_VALUE_STRUCT && clr_is_value_type(clr, signature->value_type)) {
 		ret->inner = signature->value_type;
 		ret->size_bytes = value_bytes(clr, ret->inner);
 	} else if (ret->kind != CH_VALUE_REFERENCE && is_enum(clr, signature->value_type)) {
@@ -373,7 +374,7 @@ static void read_element(struct clr *clr, uint64_t mt, struct ch_object_shape *r
 	read_class(clr, element, &kind, &padding);
 	ret->element_kind = value_kind(kind, &bytes);
 	/* Interfaces and arrays are references, too. */
-	if (!is_value_type(clr, element))
+	if (!clr_is_value_type(clr, element))
 		ret->element_kind = CH_VALUE_REFERENCE;
 	else if (ret->element_kind == CH_VALUE_STRUCT || is_enum(clr, element))
 		ret->element_inner = element;

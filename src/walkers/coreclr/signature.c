@@ -24,6 +24,7 @@ enum {
 	E_ARRAY = 0x14,
 	E_GENERIC = 0x15,
 	E_FUNCTION = 0x1b,
+	E_OBJECT = 0x1c,
 	E_SZ_ARRAY = 0x1d,
 	E_MVAR = 0x1e,
 	E_CMOD_REQUIRED = 0x1f,
@@ -34,6 +35,9 @@ enum {
 	E_PINNED = 0x45,
 	SIGNATURE_FIELD = 0x06,
 };
+
+/* What stands for any reference in code that several types share. */
+#define CANONICAL "System.__Canon"
 
 #define BYTES_MAX 512
 #define OPEN_MAX  64
@@ -75,12 +79,20 @@ struct reader {
 	struct clr_signature *ret;
 	size_t len;
 	bool failed;
+	/* References among arguments are written as the runtime shares code for them. */
+	bool canonical;
+	/* What follows is a part of one that was written as a whole: until no more
+	 * than so many are open. */
+	bool mute;
+	size_t mute_open;
 };
 
 static void put(struct reader *reader, const char *text)
 {
 	size_t len = strlen(text);
 
+	if (reader->mute)
+		return;
 	if (reader->len + len + 1 > sizeof(reader->ret->name)) {
 		reader->failed = true;
 		return;
@@ -215,7 +227,11 @@ static void close_open(struct reader *reader)
 {
 	struct open *open;
 
-	while (reader->open_count && !reader->failed) {
+	while (!reader->failed) {
+		if (reader->open_count == reader->mute_open)
+			reader->mute = false;
+		if (!reader->open_count)
+			return;
 		open = &reader->open[reader->open_count - 1];
 		if (open->text) {
 			put(reader, open->text);
@@ -252,14 +268,33 @@ static void read_generic(struct reader *reader)
 	}
 }
 
+/* The type that shares its code with a type: all of one shape. */
+static uint64_t canonical_of(const struct clr *clr, uint64_t type)
+{
+	/* Of EEClass. */
+	enum { CLASS_METHOD_TABLE = 16 };
+	uint64_t class, ret;
+
+	if (type & 2 || !clr_class_of(clr, type, &class) ||
+	    !clr_read_ptr(clr, class + CLASS_METHOD_TABLE, &ret))
+		return type;
+	return ret;
+}
+
 /* An argument of the type that declares the field. */
 static void read_variable(struct reader *reader, bool whole)
 {
 	uint32_t index = read_number(reader);
+	uint64_t type = index < reader->args_count ? reader->args[index] : 0;
 	char name[CLR_NAME_MAX];
 
-	if (index >= reader->args_count ||
-	    !clr_type_name(reader->clr, reader->args[index], name, sizeof(name))) {
+	if (reader->canonical && !whole && type && !clr_is_value_type(reader->clr, type)) {
+		put(reader, CANONICAL);
+		return;
+	}
+	if (reader->canonical)
+		type = canonical_of(reader->clr, type);
+	if (!type || !clr_type_name(reader->clr, type, name, sizeof(name))) {
 		snprintf(name, sizeof(name), "!%u", index);
 		put(reader, name);
 		return;
@@ -301,6 +336,19 @@ static void read_internal(struct reader *reader, bool whole)
 		reader->ret->value_type = type;
 }
 
+/* Whether an element begins a reference that is an argument. */
+static bool is_reference(const struct reader *reader, uint8_t element)
+{
+	const struct open *open = &reader->open[reader->open_count - 1];
+
+	if (!reader->canonical || reader->mute || !reader->open_count || open->text || open->array)
+		return false;
+	return element == E_CLASS || element == E_STRING || element == E_OBJECT ||
+	       element == E_SZ_ARRAY || element == E_ARRAY ||
+	       (element == E_GENERIC && reader->at < reader->count &&
+		reader->bytes[reader->at] == E_CLASS);
+}
+
 /* One element; true: it ends a type. */
 static bool read_element(struct reader *reader, bool whole)
 {
@@ -310,6 +358,11 @@ static bool read_element(struct reader *reader, bool whole)
 	char name[32];
 	uint32_t row;
 
+	if (is_reference(reader, element)) {
+		put(reader, CANONICAL);
+		reader->mute = true;
+		reader->mute_open = reader->open_count;
+	}
 	switch (element) {
 	case E_SZ_ARRAY:
 		push_text(reader, "[]");
@@ -361,9 +414,10 @@ static bool read_element(struct reader *reader, bool whole)
 	}
 }
 
-void clr_signature_of_field(struct clr *clr, uint64_t mt, uint32_t row, struct clr_signature *ret)
+static void read_field(struct clr *clr, uint64_t mt, uint32_t row, bool canonical,
+		       struct clr_signature *ret)
 {
-	struct reader reader = { .clr = clr, .ret = ret };
+	struct reader reader = { .clr = clr, .ret = ret, .canonical = canonical };
 	uint64_t args[CLR_ARITY_MAX];
 	bool whole;
 
@@ -386,6 +440,26 @@ void clr_signature_of_field(struct clr *clr, uint64_t mt, uint32_t row, struct c
 	} while (!reader.failed && (reader.open_count || !reader.len));
 	if (reader.failed)
 		*ret = (struct clr_signature){ .value_type = 0 };
+}
+
+void clr_signature_of_field(struct clr *clr, uint64_t mt, uint32_t row, struct clr_signature *ret)
+{
+	read_field(clr, mt, row, false, ret);
+}
+
+uint64_t clr_signature_value_type(struct clr *clr, uint64_t mt, uint32_t row,
+				  const struct clr_signature *signature)
+{
+	struct clr_signature shared;
+	uint64_t type = signature->value_type;
+
+	if (!type && signature->name[0])
+		type = clr_value_type_by_name(clr, signature->name);
+	if (type || !signature->name[0])
+		return type;
+	/* The runtime may have had no need of it but as one of those that share code. */
+	read_field(clr, mt, row, true, &shared);
+	return shared.name[0] ? clr_value_type_by_name(clr, shared.name) : 0;
 }
 
 /* ---- Types of a module ------------------------------------------------------- */
