@@ -79,8 +79,8 @@ bool chp_candidate_open(const struct ch_sym *sym, const char *path, bool pe,
 	return true;
 }
 
-/* File offset of the module's first mapping. */
-static uint64_t first_offset(const struct ch_sym *sym, const struct ch_module *module)
+/* The first mapping at the module's start or behind it. */
+static size_t first_map(const struct ch_sym *sym, const struct ch_module *module)
 {
 	const struct ch_file_map *maps;
 	size_t low = 0, high, mid, count;
@@ -93,7 +93,17 @@ static uint64_t first_offset(const struct ch_sym *sym, const struct ch_module *m
 		else
 			high = mid;
 	}
-	return low < count && maps[low].start == module->start ? maps[low].off : 0;
+	return low;
+}
+
+/* File offset of the module's first mapping. */
+static uint64_t first_offset(const struct ch_sym *sym, const struct ch_module *module)
+{
+	const struct ch_file_map *maps;
+	size_t count, first = first_map(sym, module);
+
+	maps = ch_core_file_maps(sym->core, &count);
+	return first < count && maps[first].start == module->start ? maps[first].off : 0;
 }
 
 uint64_t chp_candidate_bias(const struct ch_sym *sym, const struct ch_module *module,
@@ -189,8 +199,8 @@ static enum ch_verdict judge_rows(const struct ch_sym *sym, const struct ch_modu
 	size_t count, i;
 
 	maps = ch_core_file_maps(sym->core, &count);
-	for (i = 0; i < count && maps[i].start < module->end; i++) {
-		if (maps[i].start < module->start || strcmp(maps[i].path, module->path) != 0)
+	for (i = first_map(sym, module); i < count && maps[i].start < module->end; i++) {
+		if (strcmp(maps[i].path, module->path) != 0)
 			continue;
 		if (!row_fits(&maps[i], file))
 			return CH_VERDICT_OTHER;

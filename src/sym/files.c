@@ -282,36 +282,42 @@ static bool is_read_only(const struct ch_image *image, uint64_t off, uint64_t by
 	return true;
 }
 
-/* The module whose file a mapping shows: the one that it is a part of, else one of the
- * same file (a single file maps what it is bundled with from itself). */
-static const struct ch_module *lender_of(const struct ch_sym *sym, const struct ch_file_map *map)
+static const struct ch_module *find_exe(const struct ch_sym *sym)
 {
-	const struct ch_module *module = ch_sym_module_at(sym, map->start);
+	const struct ch_module *module;
 	size_t i;
 
-	if (module && strcmp(module->path, map->path) == 0)
-		return module;
-	if (module)
-		return NULL;
 	for (i = 0; i < sym->modules.count; i++) {
 		module = CH_VEC_AT(&sym->modules, struct ch_module, i);
-		if (module->kind == CH_MODULE_EXE && strcmp(module->path, map->path) == 0)
+		if (module->kind == CH_MODULE_EXE)
 			return module;
 	}
 	return NULL;
 }
 
+/* The module whose file a mapping shows: the one that it is a part of, else the
+ * executable (a single file maps what it is bundled with from itself). */
+static const struct ch_module *lender_of(const struct ch_sym *sym, const struct ch_module *exe,
+					 const struct ch_file_map *map)
+{
+	const struct ch_module *module = ch_sym_module_at(sym, map->start);
+
+	if (!module)
+		module = exe;
+	return module && strcmp(module->path, map->path) == 0 ? module : NULL;
+}
+
 static struct ch_error *lend_all(struct ch_sym *sym)
 {
+	const struct ch_module *module, *exe = find_exe(sym);
 	const struct ch_file_map *maps;
-	const struct ch_module *module;
 	struct ch_module_extra *extra;
 	struct ch_error *err;
 	size_t count, i;
 
 	maps = ch_core_file_maps(sym->core, &count);
 	for (i = 0; i < count; i++) {
-		module = lender_of(sym, &maps[i]);
+		module = lender_of(sym, exe, &maps[i]);
 		/* Of an assembly the dumper may have left nothing to verify it by. */
 		if (!module || (module->match != CH_MATCH_MATCHED &&
 				(module->match != CH_MATCH_LIKELY || module->kind != CH_MODULE_PE)))
