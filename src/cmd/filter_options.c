@@ -1,9 +1,12 @@
 #include "cmd/filter_options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "report/heap.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 
@@ -68,8 +71,7 @@ struct ch_error *chp_parse_range(struct ch_session *session, const char *text, u
 }
 
 /* An index as `heap` counts them, from 0, or a name. */
-static struct ch_error *parse_heap(struct ch_heaps *heaps, const char *text,
-				   struct ch_object_filter *ret)
+static struct ch_error *parse_heap(struct ch_heaps *heaps, const char *text, bool *wanted)
 {
 	const struct ch_heap *list;
 	unsigned long long index;
@@ -77,22 +79,105 @@ static struct ch_error *parse_heap(struct ch_heaps *heaps, const char *text,
 	char *end;
 
 	list = ch_heaps_list(heaps, &count);
-	ret->has_heap = true;
 	for (i = 0; i < count; i++) {
-		ret->heap = (uint32_t)i;
-		if (strcmp(list[i].name, text) == 0)
-			return NULL;
+		if (strcmp(list[i].name, text) != 0)
+			continue;
+		wanted[i] = true;
+		return NULL;
 	}
 	errno = 0;
 	index = strtoull(text, &end, 10);
-	ret->heap = (uint32_t)index;
-	if (*text >= '0' && *text <= '9' && !*end && !errno && index < count)
+	if (*text >= '0' && *text <= '9' && !*end && !errno && index < count) {
+		wanted[index] = true;
 		return NULL;
+	}
 	return ch_error_create(
 		CH_ERROR_ARG,
 		"--arena: no heap is named '%s'; the core has %zu, counted from 0%s%s%s", text,
 		count, count ? ", the first is '" : "", count ? list[0].name : "",
 		count ? "'" : "");
+}
+
+/* Whether a generation is the one that a word of len bytes names. */
+static bool is_generation(const struct ch_heap *heap, const char *word, size_t len)
+{
+	static const struct {
+		const char *word, *name;
+	} others[] = {
+		{ "large", "LOH" }, { "pinned", "POH" }, { "foh", "frozen" }, { "nongc", "frozen" }
+	};
+	const char *name = chp_generation_name(heap);
+	size_t i, end;
+
+	if (strcmp(heap->kind, "generation") != 0)
+		return false;
+	for (i = 0; i < CH_COUNT_OF(others); i++)
+		if (strlen(others[i].word) == len && strncasecmp(others[i].word, word, len) == 0)
+			return strncmp(name, others[i].name, strlen(others[i].name)) == 0;
+	if (*word >= '0' && *word <= '9' && strncmp(name, "gen", 3) == 0)
+		name += 3;
+	/* "POH" stands for "POH (pinned)". */
+	end = strcspn(name, " ");
+	return end == len && strncasecmp(name, word, len) == 0;
+}
+
+static struct ch_error *parse_generation(struct ch_heaps *heaps, const char *text, bool *wanted)
+{
+	const struct ch_heap *list;
+	size_t count, len, i;
+	bool found;
+
+	list = ch_heaps_list(heaps, &count);
+	for (; *text; text += len + (text[len] == ',')) {
+		len = strcspn(text, ",");
+		found = false;
+		for (i = 0; i < count; i++) {
+			if (!is_generation(&list[i], text, len))
+				continue;
+			wanted[i] = found = true;
+		}
+		if (!found)
+			return ch_error_create(
+				CH_ERROR_ARG,
+				"--gen: the core has no generation '%.*s'; `coreheap heap` lists "
+				"what it has",
+				(int)len, text);
+	}
+	return NULL;
+}
+
+/* --arena and --gen: those that are in all that is given. */
+static struct ch_error *parse_heaps(struct ch_heaps *heaps, const struct ch_filter_options *options,
+				    struct ch_parsed_filter *ret)
+{
+	_cleanup_free_ bool *wanted = NULL;
+	struct ch_error *err = NULL;
+	size_t count, i;
+
+	if (!options->heap && !options->generation)
+		return NULL;
+	ch_heaps_list(heaps, &count);
+	ret->heaps = calloc(count + 1, sizeof(bool));
+	wanted = calloc(count + 1, sizeof(bool));
+	if (!ret->heaps || !wanted)
+		return &ch_enomem;
+	if (options->heap)
+		err = parse_heap(heaps, options->heap, ret->heaps);
+	if (!err && options->generation)
+		err = parse_generation(heaps, options->generation, wanted);
+	for (i = 0; options->generation && i < count; i++)
+		ret->heaps[i] = wanted[i] && (!options->heap || ret->heaps[i]);
+	ret->filter.heaps = ret->heaps;
+	return err;
+}
+
+/* A type by its id: a method table. */
+static bool is_type_id(const char *text, uint64_t type)
+{
+	char id[24];
+
+	snprintf(id, sizeof(id), "0x%llx", (unsigned long long)type);
+	return type < CH_TYPE_ID_ENGINE && strcasecmp(id, text) == 0;
 }
 
 /* Rows of `types` whose name is the one given, or holds it. */
@@ -108,7 +193,8 @@ static struct ch_error *parse_type(struct ch_heaps *heaps, const char *text, boo
 	err = ch_heaps_types(heaps, &rows, &count);
 	for (i = 0; !err && i < count; i++) {
 		err = ch_heaps_type(heaps, rows[i].walker, rows[i].type, &type);
-		if (err || (part ? !strstr(type.name, text) : strcmp(type.name, text) != 0))
+		if (err || (part ? !strstr(type.name, text)
+				 : strcmp(type.name, text) != 0 && !is_type_id(text, rows[i].type)))
 			continue;
 		slot = ch_vec_push(ret);
 		if (!slot)
@@ -149,8 +235,8 @@ struct ch_error *chp_filter_parse(struct ch_session *session, struct ch_heaps *h
 	if (!err && options->range)
 		err = chp_parse_range(session, options->range, &ret->filter.start,
 				      &ret->filter.end);
-	if (!err && options->heap)
-		err = parse_heap(heaps, options->heap, &ret->filter);
+	if (!err)
+		err = parse_heaps(heaps, options, ret);
 	if (!err && options->type)
 		err = parse_type(heaps, options->type, false, &ret->types);
 	if (!err && options->type_part)
@@ -166,4 +252,5 @@ struct ch_error *chp_filter_parse(struct ch_session *session, struct ch_heaps *h
 void chp_filter_deinit(struct ch_parsed_filter *parsed)
 {
 	ch_vec_deinit(&parsed->types);
+	free(parsed->heaps);
 }

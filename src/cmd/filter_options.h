@@ -9,9 +9,9 @@
 
 /** Options struct of both commands. */
 struct ch_filter_options {
-	const char *state, *range, *heap, *type, *type_part;
+	const char *state, *range, *heap, *generation, *type, *type_part;
 	uint64_t min_bytes, max_bytes, size_bytes;
-	bool stat;
+	bool stat, strings, by_generation;
 };
 
 #define CH_FILTER_OPTION(name, value, kind, field, help)                                           \
@@ -24,6 +24,8 @@ struct ch_parsed_filter {
 	struct ch_object_filter filter;
 	/** of struct ch_type_stat */
 	struct ch_vec types;
+	/** One for each heap; NULL: all are wanted. */
+	bool *heaps;
 };
 
 /**
@@ -35,6 +37,9 @@ CH_MUST_CHECK struct ch_error *chp_filter_parse(struct ch_session *session, stru
 						const struct ch_filter_options *options,
 						uint32_t states, struct ch_parsed_filter *ret);
 void chp_filter_deinit(struct ch_parsed_filter *parsed);
+
+/** Help of --gen. */
+#define CH_GENERATION_HELP "only one generation: 0, 1, 2, LOH, POH, frozen (comma separated)"
 
 /** "START-END", two addresses as chp_parse_addr() takes them. Errors: ARG, NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_parse_range(struct ch_session *session, const char *text,

@@ -34,8 +34,12 @@ static const struct ch_option options[] = {
 	CH_FILTER_OPTION("range", "A-B", CH_OPTION_STRING, range, "only blocks that meet [A, B)"),
 	CH_FILTER_OPTION("arena", "HEAP", CH_OPTION_STRING, heap,
 			 "only one heap: its name, or its place in `heap` from 0"),
+	CH_FILTER_OPTION("gen", "LIST", CH_OPTION_STRING, generation, CH_GENERATION_HELP),
 	CH_FILTER_OPTION("type", "NAME", CH_OPTION_STRING, type,
-			 "only one type, as `types` names it (\"24-byte blocks\")"),
+			 "only one type, as `types` names it (\"24-byte blocks\"), or its "
+			 "method table"),
+	CH_FILTER_OPTION("type-part", "TEXT", CH_OPTION_STRING, type_part,
+			 "only types whose name holds TEXT"),
 	CH_FILTER_OPTION("mt", "NAME", CH_OPTION_STRING, type, NULL),
 	CH_FILTER_OPTION("min", "BYTES", CH_OPTION_BYTES, min_bytes, NULL),
 	CH_FILTER_OPTION("max", "BYTES", CH_OPTION_BYTES, max_bytes, NULL),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/show_priv.h"
+#include "report/text16.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -259,7 +260,8 @@ static struct ch_error *reveal_text(struct ch_show *show)
 
 	if (!show->reveal)
 		return NULL;
-	result->text = chp_show_text(show->core, &result->shape, CH_SHOW_TEXT_MAX);
+	result->text = chp_text16(show->core, result->shape.data_addr, result->shape.element_bytes,
+				  result->shape.count, CH_SHOW_TEXT_MAX);
 	result->text_cut = result->shape.count > CH_SHOW_TEXT_MAX;
 	return result->text ? NULL : &ch_enomem;
 }

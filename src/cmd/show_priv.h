@@ -51,8 +51,5 @@ CH_MUST_CHECK struct ch_error *chp_show_reference(struct ch_show *show, uint64_t
 /** Name of an object's type; owned by the caller. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_show_type_name(struct ch_show *show,
 						  const struct ch_object *object, char **ret);
-/** At most max characters of a string as UTF-8, unescaped; NULL when out of memory,
- * "" when they are not in the core. */
-char *chp_show_text(const struct ch_core *core, const struct ch_object_shape *shape, uint64_t max);
 
 #endif /* COREHEAP_CMD_SHOW_PRIV_H */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cmd/show_priv.h"
+#include "report/text16.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -104,7 +105,8 @@ static struct ch_error *reveal_text(struct ch_show *show, struct ch_show_row *ro
 	inspected.inspector->shape(inspected.state, object.addr, object.type, &shape);
 	if (shape.kind != CH_SHAPE_STRING)
 		return NULL;
-	row->value = chp_show_text(show->core, &shape, CH_SHOW_SHORT_MAX);
+	row->value = chp_text16(show->core, shape.data_addr, shape.element_bytes, shape.count,
+				CH_SHOW_SHORT_MAX);
 	return row->value ? NULL : &ch_enomem;
 }
 

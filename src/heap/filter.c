@@ -1,6 +1,7 @@
 #include "heap/filter.h"
 
 #include "heap/heap_priv.h"
+#include "util/bytes.h"
 
 static bool type_passes(const struct ch_object_filter *filter, uint32_t walker,
 			const struct ch_object *object)
@@ -24,7 +25,7 @@ size_t chp_filter_batch(const struct ch_heaps *heaps, const struct ch_object_fil
 	uint32_t states = filter->states ? filter->states : UINT32_MAX;
 	size_t i, kept = 0;
 
-	if (filter->has_heap && span->heap != filter->heap)
+	if (filter->heaps && !filter->heaps[span->heap])
 		return 0;
 	for (i = 0; i < n; i++) {
 		if (!(states >> objects[i].state & 1) || objects[i].size_bytes > max ||
@@ -65,9 +66,21 @@ struct ch_error *chp_heaps_walk_where(struct ch_heaps *heaps, const struct ch_ob
 				      ch_objects_fn fn, void *arg)
 {
 	struct where where = { .heaps = heaps, .filter = filter, .fn = fn, .arg = arg };
-	uint64_t end = filter->end ? filter->end : UINT64_MAX;
+	uint64_t end = filter->end ? filter->end : UINT64_MAX, from, to;
+	const struct ch_span *spans = heaps->spans.items;
+	struct ch_error *err = NULL;
+	size_t i;
 
 	if (chp_filter_is_open(filter))
 		return ch_heaps_walk(heaps, 0, UINT64_MAX, fn, arg);
-	return ch_heaps_walk(heaps, filter->start, end, pass_on, &where);
+	if (!filter->heaps)
+		return ch_heaps_walk(heaps, filter->start, end, pass_on, &where);
+	/* Spans of other heaps need not be walked at all. */
+	for (i = 0; !err && i < heaps->spans.count; i++) {
+		from = ch_max(spans[i].start, filter->start);
+		to = ch_min(spans[i].end, end);
+		if (filter->heaps[spans[i].heap] && from < to)
+			err = ch_heaps_walk(heaps, from, to, pass_on, &where);
+	}
+	return err;
 }

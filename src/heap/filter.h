@@ -16,9 +16,9 @@ struct ch_object_filter {
 	uint64_t min_bytes, max_bytes;
 	/** Chunks that meet [start, end); end 0: everywhere. */
 	uint64_t start, end;
-	/** Only one heap (index into ch_heaps_list()). */
-	bool has_heap;
-	uint32_t heap;
+	/** Only some heaps: one of these for each of ch_heaps_list(), borrowed; NULL:
+	 * all. */
+	const bool *heaps;
 	/** Only these types: keys of rows of ch_heaps_types(); count 0: all. */
 	const struct ch_type_stat *types;
 	size_t types_count;
@@ -28,7 +28,7 @@ struct ch_object_filter {
 static inline bool chp_filter_is_open(const struct ch_object_filter *filter)
 {
 	return !filter->states && !filter->min_bytes && !filter->max_bytes && !filter->end &&
-	       !filter->has_heap && !filter->types_count;
+	       !filter->heaps && !filter->types_count;
 }
 
 /**

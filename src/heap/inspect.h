@@ -108,6 +108,12 @@ struct ch_object_shape {
 	char storage[1024];
 };
 
+/** Characters of a string. */
+struct ch_string {
+	uint64_t addr, count;
+	uint32_t bytes;
+};
+
 struct ch_inspector {
 	/** What the object at addr is. Required. */
 	void (*shape)(void *state, uint64_t addr, uint64_t type, struct ch_object_shape *ret);
@@ -121,8 +127,9 @@ struct ch_inspector {
 	/** What an object does when it is called: "Program.OnError", unescaped.
 	 * False: it is nothing that is called. May be NULL. */
 	bool (*target_text)(void *state, uint64_t addr, uint64_t type, char *buf, size_t max);
-	/** Whether objects of a type are strings. May be NULL: none is. */
-	bool (*is_string)(void *state, uint64_t type);
+	/** Where the characters of a string lie. False: it is none. Cheap, and
+	 * thread-safe; may be NULL: there are no strings. */
+	bool (*string)(void *state, uint64_t addr, uint64_t type, struct ch_string *ret);
 };
 
 /** A walker with an inspector, and its state. */

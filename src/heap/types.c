@@ -182,8 +182,8 @@ static struct ch_error *count_gaps(struct types *types, const struct ch_object_f
 
 	for (i = 0; i < heaps->gaps.count; i++) {
 		if (!gaps[i].count ||
-		    (filter && filter->has_heap &&
-		     CH_VEC_AT(&heaps->spans, struct ch_span, i)->heap != filter->heap))
+		    (filter && filter->heaps &&
+		     !filter->heaps[CH_VEC_AT(&heaps->spans, struct ch_span, i)->heap]))
 			continue;
 		info = CH_VEC_AT(&heaps->infos, struct ch_span_info, i);
 		key.walker = CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened)->index;

@@ -35,6 +35,8 @@ struct ch_types_result {
 	uint64_t total_count, total_bytes;
 	/** Not all objects were asked for. */
 	bool filtered;
+	/** Of each row its generation or arena; NULL: rows are of the whole. Borrowed. */
+	const char *const *groups;
 };
 
 /** Errors: NOMEM, OS. */
@@ -80,6 +82,8 @@ bool chp_heaps_any(const struct ch_heaps *heaps);
 bool chp_heaps_present(const struct ch_heaps *heaps);
 /** {name, score, evidence, open, status, facts{}} of each walker that looked. */
 json_t *chp_json_runtimes(const struct ch_heaps *heaps);
+/** Name of a heap without that of the processor it belongs to: "gen0" of "heap 3 gen0". */
+const char *chp_generation_name(const struct ch_heap *heap);
 /** Where an object is kept ("thread cache", "top" ...), or NULL. */
 const char *chp_object_place(const struct ch_object *object);
 

@@ -17,6 +17,8 @@
 /* Texts of one heap, escaped for the format in use. */
 struct heap_text {
 	char *name, *runtime;
+	/* NULL: it is no generation. */
+	char *generation;
 };
 
 /* The type named last, escaped for the format in use. */
@@ -200,7 +202,9 @@ static void put_json_row(struct writer *writer, const struct ch_object *object, 
 	} else {
 		PUT(writer, "null");
 	}
-	PUT(writer, ",\"generation\":null}");
+	PUT(writer, ",\"generation\":");
+	put_text(writer, text->generation ? text->generation : "null");
+	PUT(writer, "}");
 }
 
 static void put_plain_row(struct writer *writer, const struct ch_object *object, const char *type)
@@ -384,6 +388,9 @@ static struct ch_error *prepare(struct writer *writer)
 		writer->texts[i].runtime = render_text(writer, writer->heaps[i].runtime);
 		if (!writer->texts[i].name || !writer->texts[i].runtime)
 			return &ch_enomem;
+		if (strcmp(writer->heaps[i].kind, "generation") == 0)
+			writer->texts[i].generation =
+				render_text(writer, chp_generation_name(&writer->heaps[i]));
 	}
 	return NULL;
 }
@@ -395,6 +402,7 @@ static void writer_destroy(struct writer *writer)
 	for (i = 0; writer->texts && i < writer->heaps_count; i++) {
 		free(writer->texts[i].name);
 		free(writer->texts[i].runtime);
+		free(writer->texts[i].generation);
 	}
 	free(writer->texts);
 	free(writer->type.name);

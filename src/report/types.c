@@ -32,20 +32,26 @@ static const char *runtime_of(const struct ch_types_result *result, const struct
 	return ch_heaps_runtimes(result->heaps, &count)[row->walker].name;
 }
 
+static const char *group_of(const struct ch_types_result *result, size_t i)
+{
+	return result->groups ? result->groups[i] : NULL;
+}
+
 static json_t *json_row(const struct ch_types_result *result, const struct ch_type_stat *row,
-			const struct ch_type *type)
+			const struct ch_type *type, const char *group)
 {
 	const char *runtime = runtime_of(result, row);
 	char id[24];
 
 	snprintf(id, sizeof(id), "%016" PRIx64, stable_id(runtime, type, row->kind));
-	return json_pack("{s:s, s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s}", "id", id,
+	return json_pack("{s:s, s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "id", id,
 			 "name", chp_json_text(type->name), "runtime", runtime, "module",
 			 chp_json_text(type->module), "kind", ch_type_kind_name(row->kind), "count",
 			 chp_json_uint(row->count), "total_bytes", chp_json_uint(row->total_bytes),
 			 "smallest_bytes", chp_json_uint(row->smallest_bytes), "largest_bytes",
 			 chp_json_uint(row->largest_bytes), "sample_addr",
-			 chp_json_addr(row->sample_addr), "basis", ch_basis_name(type->basis));
+			 chp_json_addr(row->sample_addr), "basis", ch_basis_name(type->basis),
+			 "generation", chp_json_text(group));
 }
 
 static struct ch_error *print_json(const struct ch_report *report,
@@ -63,7 +69,8 @@ static struct ch_error *print_json(const struct ch_report *report,
 			json_decref(array);
 			return err;
 		}
-		chp_json_append_take(&array, json_row(result, &result->rows[i], &type));
+		chp_json_append_take(
+			&array, json_row(result, &result->rows[i], &type, group_of(result, i)));
 	}
 	return chp_json_print_take(
 		report, chp_json_document_take(
@@ -77,7 +84,7 @@ static struct ch_error *print_json(const struct ch_report *report,
 }
 
 static struct ch_error *add_row(struct ch_table *table, const struct ch_types_result *result,
-				const struct ch_type_stat *row)
+				const struct ch_type_stat *row, const char *group)
 {
 	struct ch_type type;
 	struct ch_error *err = ch_heaps_type(result->heaps, row->walker, row->type, &type);
@@ -90,6 +97,7 @@ static struct ch_error *add_row(struct ch_table *table, const struct ch_types_re
 		CH_CELL_NUM(row->largest_bytes),
 		CH_CELL_NUM(row->sample_addr),
 		CH_CELL_STR(runtime_of(result, row)),
+		CH_CELL_STR(group),
 	};
 
 	return err ? err : chp_table_row(table, cells);
@@ -110,11 +118,13 @@ struct ch_error *ch_report_types(const struct ch_report *report,
 				 const struct ch_types_result *result)
 {
 	static const struct ch_column columns[] = {
-		{ "TYPE", CH_CELL_TEXT },      { "KIND", CH_CELL_TEXT },
-		{ "COUNT", CH_CELL_COUNT },    { "TOTAL", CH_CELL_BYTES },
-		{ "SMALLEST", CH_CELL_COUNT }, { "LARGEST", CH_CELL_COUNT },
-		{ "SAMPLE", CH_CELL_ADDR },    { "RUNTIME", CH_CELL_TEXT },
+		{ "TYPE", CH_CELL_TEXT },       { "KIND", CH_CELL_TEXT },
+		{ "COUNT", CH_CELL_COUNT },     { "TOTAL", CH_CELL_BYTES },
+		{ "SMALLEST", CH_CELL_COUNT },  { "LARGEST", CH_CELL_COUNT },
+		{ "SAMPLE", CH_CELL_ADDR },     { "RUNTIME", CH_CELL_TEXT },
+		{ "GENERATION", CH_CELL_TEXT },
 	};
+	size_t columns_count = CH_COUNT_OF(columns) - (result->groups ? 0 : 1);
 	uint64_t rows = chp_report_rows(report, result->rows_count), shown = 0, i;
 	struct ch_error *err = NULL;
 	struct ch_table *table;
@@ -127,11 +137,11 @@ struct ch_error *ch_report_types(const struct ch_report *report,
 		chp_report_findings(report);
 		return NULL;
 	}
-	table = chp_table_create(columns, CH_COUNT_OF(columns));
+	table = chp_table_create(columns, columns_count);
 	if (!table)
 		return &ch_enomem;
 	for (i = 0; !err && i < rows; i++) {
-		err = add_row(table, result, &result->rows[i]);
+		err = add_row(table, result, &result->rows[i], group_of(result, i));
 		shown += result->rows[i].total_bytes;
 	}
 	if (!err) {

@@ -20,6 +20,21 @@ def shows(text):
     return [word for word in WORDS if word in text or word[:8] in text]
 
 
+def check_blocks(tap, core, how):
+    """show of every block of the heap: one of them is the copy of a word."""
+    rows = fixture.records("objects", "--jsonl", "--state", "all", core)[:-1]
+    for form in FORMATS:
+        shown = [fixture.coreheap("show", *form, core, row["addr"]) for row in rows]
+        bad = [result for result in shown if result.code or shows(result.out + result.err)]
+        tap.ok(rows and not bad, "%s: show %s shows none of them" % (how, " ".join(form)),
+               bad[:1])
+    revealed = [fixture.coreheap("show", "--json", "--reveal", core, row["addr"]).out
+                for row in rows]
+    inside = "0x%016x" % int.from_bytes(WORDS[0].encode()[:8], "little")
+    tap.ok(any(inside in text for text in revealed),
+           "%s: --reveal shows the first" % how)
+
+
 def check(tap, program, how):
     where = fixture.folder()
     core = fixture.dump(program, how, where, WORDS)
@@ -33,6 +48,7 @@ def check(tap, program, how):
             result = fixture.coreheap(*command, *form, core)
             tap.ok(result.code == 0 and not shows(result.out) and not shows(result.err),
                    "%s: %s shows none of them" % (how, " ".join(command + form)), result)
+    check_blocks(tap, core, how)
     os.unlink(core)
 
 

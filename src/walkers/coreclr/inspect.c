@@ -483,16 +483,21 @@ static bool value_text(void *state, uint64_t mt, uint64_t value, char *buf, size
 	return false;
 }
 
-static bool is_string(void *state, uint64_t type)
+/* StringObject: the method table, the length, the characters. */
+static bool string(void *state, uint64_t addr, uint64_t type, struct ch_string *ret)
 {
 	const struct clr *clr = state;
+	uint32_t count;
 
-	return type == clr->string_mt;
+	if (type != clr->string_mt || !ch_core_read_u32(clr->core, addr + 8, &count))
+		return false;
+	*ret = (struct ch_string){ .addr = addr + 12, .count = count, .bytes = 2 };
+	return true;
 }
 
 const struct ch_inspector clr_inspector = {
 	.shape = shape,
 	.fields = list_fields,
 	.value_text = value_text,
-	.is_string = is_string,
+	.string = string,
 };

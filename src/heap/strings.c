@@ -1,0 +1,223 @@
+#include "heap/strings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "heap/heap_priv.h"
+#include "util/bytes.h"
+
+/* Bounds of the table: rows of 72 bytes, and row numbers of 4. */
+#define ROWS_MAX  (1U << 22)
+#define HASH_MULT 0x9e3779b97f4a7c15ULL
+
+struct counter {
+	struct ch_heaps *heaps;
+	struct ch_strings_stat *ret;
+	/* Row numbers plus one; 0: empty. */
+	uint32_t *slots;
+	size_t mask;
+};
+
+/* A piece of a text that is in one piece in our memory. */
+static const uint8_t *piece_of(const struct ch_core *core, uint64_t addr, uint64_t left,
+			       size_t *len_ret)
+{
+	const uint8_t *bytes = ch_core_span(core, addr, len_ret);
+
+	*len_ret = (size_t)ch_min(*len_ret, left);
+	return *len_ret ? bytes : NULL;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * HASH_MULT;
+	return hash ^ hash >> 32;
+}
+
+/* Words count from the text's start, so pieces are carried over. False: absent. */
+static bool hash_text(const struct ch_core *core, const struct ch_string *text, uint64_t *ret)
+{
+	uint64_t left = text->count * text->bytes, at = text->addr, hash = left;
+	uint8_t carry[8];
+	size_t len, used = 0, n;
+	const uint8_t *bytes;
+
+	while (left) {
+		bytes = piece_of(core, at, left, &len);
+		if (!bytes)
+			return false;
+		at += len;
+		left -= len;
+		while (len) {
+			if (!used && len >= 8) {
+				hash = mix(hash, ch_get64(bytes));
+				n = 8;
+			} else {
+				n = (size_t)ch_min(8 - used, len);
+				memcpy(carry + used, bytes, n);
+				used += n;
+				if (used == 8) {
+					hash = mix(hash, ch_get64(carry));
+					used = 0;
+				}
+			}
+			bytes += n;
+			len -= n;
+		}
+	}
+	memset(carry + used, 0, 8 - used);
+	*ret = used ? mix(hash, ch_get64(carry)) : hash;
+	return true;
+}
+
+static bool same_text(const struct ch_core *core, const struct ch_string *a,
+		      const struct ch_string *b)
+{
+	uint64_t left = a->count * a->bytes, done = 0;
+	const uint8_t *x, *y;
+	size_t len, len_y;
+
+	if (a->count != b->count || a->bytes != b->bytes)
+		return false;
+	for (; left; left -= len, done += len) {
+		x = piece_of(core, a->addr + done, left, &len);
+		y = piece_of(core, b->addr + done, left, &len_y);
+		len = (size_t)ch_min(len, len_y);
+		if (!x || !y || memcmp(x, y, len) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool grow(struct counter *counter)
+{
+	size_t size = counter->slots ? 2 * (counter->mask + 1) : 4096, i, at;
+	const struct ch_string_stat *rows = counter->ret->rows.items;
+	uint32_t *slots = calloc(size, sizeof(*slots));
+
+	if (!slots)
+		return false;
+	free(counter->slots);
+	counter->slots = slots;
+	counter->mask = size - 1;
+	for (i = 0; i < counter->ret->rows.count; i++) {
+		for (at = rows[i].hash & counter->mask; slots[at]; at = (at + 1) & counter->mask)
+			;
+		slots[at] = (uint32_t)i + 1;
+	}
+	return true;
+}
+
+/* The row of a text, or NULL; *slot_ret is where it belongs. */
+static struct ch_string_stat *find(struct counter *counter, const struct ch_string *text,
+				   uint64_t hash, uint32_t **slot_ret)
+{
+	struct ch_string_stat *row;
+	size_t at = hash & counter->mask;
+
+	for (; counter->slots[at]; at = (at + 1) & counter->mask) {
+		row = CH_VEC_AT(&counter->ret->rows, struct ch_string_stat, counter->slots[at] - 1);
+		if (row->hash == hash && same_text(counter->heaps->env.core, &row->text, text))
+			return row;
+	}
+	*slot_ret = &counter->slots[at];
+	return NULL;
+}
+
+static struct ch_error *add_text(struct counter *counter, const struct ch_object *object,
+				 const struct ch_string *text, uint64_t hash)
+{
+	struct ch_strings_stat *ret = counter->ret;
+	struct ch_string_stat *row;
+	uint32_t *slot = NULL;
+
+	if ((!counter->slots || 2 * ret->rows.count >= counter->mask) && !grow(counter))
+		return &ch_enomem;
+	row = find(counter, text, hash, &slot);
+	if (!row && ret->rows.count >= ROWS_MAX) {
+		ret->left_out_count++;
+		ret->left_out_bytes += object->chunk_bytes;
+		return NULL;
+	}
+	if (!row) {
+		row = ch_vec_push(&ret->rows);
+		if (!row)
+			return &ch_enomem;
+		*slot = (uint32_t)ret->rows.count;
+		row->hash = hash;
+		row->text = *text;
+		row->sample_addr = object->addr;
+		row->each_bytes = object->chunk_bytes;
+	}
+	row->count++;
+	row->total_bytes += object->chunk_bytes;
+	row->each_bytes = ch_min(row->each_bytes, object->chunk_bytes);
+	return NULL;
+}
+
+static struct ch_error *take(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct counter *counter = arg;
+	struct ch_inspected inspected;
+	struct ch_string text;
+	struct ch_error *err = NULL;
+	uint64_t hash;
+	size_t i;
+
+	if (!chp_heaps_span_inspector(counter->heaps, objects[0].span, &inspected) ||
+	    !inspected.inspector->string)
+		return NULL;
+	for (i = 0; !err && i < n; i++) {
+		if (objects[i].state != CH_OBJECT_USED ||
+		    !inspected.inspector->string(inspected.state, objects[i].addr, objects[i].type,
+						 &text))
+			continue;
+		/* A damaged length may lead anywhere. */
+		if (text.addr < objects[i].addr ||
+		    !ch_inside(text.addr - objects[i].addr, text.count * text.bytes,
+			       objects[i].size_bytes))
+			continue;
+		counter->ret->count++;
+		counter->ret->total_bytes += objects[i].chunk_bytes;
+		if (hash_text(counter->heaps->env.core, &text, &hash))
+			err = add_text(counter, &objects[i], &text, hash);
+		else
+			counter->ret->absent_count++;
+	}
+	return err;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct ch_string_stat *x = a, *y = b;
+
+	if (ch_string_waste(x) != ch_string_waste(y))
+		return ch_string_waste(x) > ch_string_waste(y) ? -1 : 1;
+	if (x->total_bytes != y->total_bytes)
+		return x->total_bytes > y->total_bytes ? -1 : 1;
+	return x->sample_addr < y->sample_addr ? -1 : x->sample_addr > y->sample_addr;
+}
+
+struct ch_error *chp_strings_count(struct ch_heaps *heaps, const struct ch_object_filter *filter,
+				   struct ch_strings_stat *ret)
+{
+	struct counter counter = { .heaps = heaps, .ret = ret };
+	struct ch_error *err;
+	size_t i;
+
+	ret->rows = CH_VEC(struct ch_string_stat);
+	err = chp_heaps_walk_where(heaps, filter, take, &counter);
+	free(counter.slots);
+	if (err)
+		return err;
+	ch_vec_sort(&ret->rows, compare_rows);
+	for (i = 0; i < ret->rows.count; i++)
+		ret->waste_bytes +=
+			ch_string_waste(CH_VEC_AT(&ret->rows, struct ch_string_stat, i));
+	return NULL;
+}
+
+void chp_strings_deinit(struct ch_strings_stat *strings)
+{
+	ch_vec_deinit(&strings->rows);
+}

@@ -1,0 +1,47 @@
+/*
+ * strings.h - the different texts among the strings of all runtimes.
+ */
+#ifndef COREHEAP_HEAP_STRINGS_H
+#define COREHEAP_HEAP_STRINGS_H
+
+#include "heap/filter.h"
+#include "heap/inspect.h"
+
+/** One text, and the strings that hold it. */
+struct ch_string_stat {
+	uint64_t hash;
+	/** Characters of the first one; its address, that of the object. */
+	struct ch_string text;
+	uint64_t sample_addr;
+	uint64_t count;
+	/** Sum of chunk_bytes; those of the smallest string. */
+	uint64_t total_bytes, each_bytes;
+};
+
+/** Bytes that are there more than once: all but one string. */
+static inline uint64_t ch_string_waste(const struct ch_string_stat *stat)
+{
+	return stat->total_bytes - stat->each_bytes;
+}
+
+struct ch_strings_stat {
+	/** of struct ch_string_stat: most waste first, then most bytes, then by
+	 * address. */
+	struct ch_vec rows;
+	uint64_t count, total_bytes, waste_bytes;
+	/** Strings whose characters are not in the core. */
+	uint64_t absent_count;
+	/** Strings that came after the table was full: in no row. */
+	uint64_t left_out_count, left_out_bytes;
+};
+
+/**
+ * Compare all strings that pass. ret is zeroed before, and the caller's to end
+ * with chp_strings_deinit() also on failure. Errors: NOMEM, STOP.
+ */
+CH_MUST_CHECK struct ch_error *chp_strings_count(struct ch_heaps *heaps,
+						 const struct ch_object_filter *filter,
+						 struct ch_strings_stat *ret);
+void chp_strings_deinit(struct ch_strings_stat *strings);
+
+#endif /* COREHEAP_HEAP_STRINGS_H */
