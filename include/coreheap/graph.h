@@ -99,6 +99,10 @@ CH_PUBLIC size_t ch_graph_edges(const struct ch_graph *graph, uint32_t id, uint6
 CH_PUBLIC bool ch_graph_place_name(struct ch_graph *graph, uint32_t id, uint64_t offset, char *buf,
 				   size_t max);
 
+/** What else its runtime says of a node: "calls Cache.OnError" of a delegate. False:
+ * nothing. Escaped; may be cut. */
+CH_PUBLIC bool ch_graph_detail(struct ch_graph *graph, uint32_t id, char *buf, size_t max);
+
 enum ch_root_kind {
 	/** General registers of a thread. */
 	CH_ROOT_REGISTER,

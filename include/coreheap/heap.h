@@ -331,6 +331,20 @@ CH_PUBLIC enum ch_type_kind ch_object_kind(const struct ch_object *object);
  */
 CH_PUBLIC bool ch_heaps_object_at(struct ch_heaps *heaps, uint64_t addr, struct ch_object *ret);
 
+/** A method of a runtime with a compiler of its own. */
+struct ch_code {
+	/** "JIT", "ReadyToRun", "stub". Static. */
+	const char *kind;
+	/** Where it begins; 0: not known. */
+	uint64_t start;
+	enum ch_basis basis;
+	/** "Namespace.Type.Method", escaped; may be cut. */
+	char name[512];
+};
+
+/** What runtime code an address lies in. False when no runtime knows it. */
+CH_PUBLIC bool ch_heaps_code_at(struct ch_heaps *heaps, uint64_t addr, struct ch_code *ret);
+
 /** "walked", "not walked yet", "not readable" (it is here, but could not be
  * opened) or "not found". Static. */
 CH_PUBLIC const char *ch_runtime_status(const struct ch_runtime *runtime);

@@ -1,3 +1,4 @@
+#include <search.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,81 @@ static const struct ch_option option_rows[] = {
 	{ NULL, NULL, CH_OPTION_FLAG, 0, NULL },
 };
 
-/* Module by name and place in it; an address outside of all is only "outside". */
+/* A code address that a runtime named. */
+struct named {
+	uint64_t pc, start;
+	char name[];
+};
+
+/* What all rows are filled with. */
+struct filler {
+	struct ch_session *session;
+	struct ch_heaps *heaps;
+	/* tsearch(3) of struct named: methods that runtimes compiled */
+	void *names;
+	size_t frames_max;
+	struct ch_frame *scratch;
+};
+
+static int compare_named(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+
+	return x->pc < y->pc ? -1 : x->pc > y->pc;
+}
+
+/* What pc lies in; its name is empty when no runtime knows it. NULL: out of memory. */
+static const struct named *name_code(struct filler *filler, uint64_t pc)
+{
+	const struct named key = { .pc = pc };
+	struct named *named, **slot;
+	struct ch_code code = { .start = 0 };
+
+	slot = tfind(&key, &filler->names, compare_named);
+	if (slot)
+		return *slot;
+	if (!ch_heaps_code_at(filler->heaps, pc, &code))
+		code.name[0] = '\0';
+	named = malloc(sizeof(*named) + strlen(code.name) + 1);
+	if (!named)
+		return NULL;
+	named->pc = pc;
+	named->start = code.start;
+	memcpy(named->name, code.name, strlen(code.name) + 1);
+	slot = tsearch(named, &filler->names, compare_named);
+	if (!slot) {
+		free(named);
+		return NULL;
+	}
+	return *slot;
+}
+
+/* Frames that no module has a symbol for may be a runtime's. */
+static struct ch_error *name_frames(struct filler *filler, struct ch_thread_row *row)
+{
+	const struct named *named;
+	struct ch_frame *frame;
+	size_t i;
+
+	for (i = 0; i < row->frames_count; i++) {
+		frame = &row->frames[i];
+		if (frame->symbol.name || !frame->pc)
+			continue;
+		/* A return address may be the first byte of what comes behind. */
+		named = name_code(filler, frame->pc - (i > 0));
+		if (!named)
+			return &ch_enomem;
+		if (!named->name[0])
+			continue;
+		frame->symbol.name = named->name;
+		frame->symbol.addr = named->start;
+		frame->symbol.offset = frame->pc - named->start;
+	}
+	return NULL;
+}
+
+/* Module by name and place in it; code of a runtime's compiler by method; any other
+ * address outside of all is only "outside". */
 static uint64_t fingerprint(const struct ch_sym *sym, const struct ch_thread_row *row)
 {
 	uint64_t hash = CH_HASH_START, place;
@@ -40,34 +115,39 @@ static uint64_t fingerprint(const struct ch_sym *sym, const struct ch_thread_row
 		module = ch_sym_module_at(sym, row->frames[i].pc);
 		name = module ? module->name : "outside";
 		place = module ? row->frames[i].pc - module->start : 0;
+		if (!module && row->frames[i].symbol.name) {
+			name = row->frames[i].symbol.name;
+			place = row->frames[i].symbol.offset;
+		}
 		hash = ch_hash_bytes(hash, name, strlen(name) + 1);
 		hash = ch_hash_number(hash, place);
 	}
 	return hash;
 }
 
-static struct ch_error *unwind(struct ch_sym *sym, size_t index, size_t frames_max,
-			       struct ch_frame *scratch, struct ch_thread_row *row)
+static struct ch_error *unwind(struct filler *filler, struct ch_sym *sym, size_t index,
+			       struct ch_thread_row *row)
 {
 	const char *end = NULL;
 	struct ch_error *err;
 
-	err = ch_sym_unwind(sym, index, scratch, frames_max, &row->frames_count, &end);
+	err = ch_sym_unwind(sym, index, filler->scratch, filler->frames_max, &row->frames_count,
+			    &end);
 	if (err)
 		return err;
 	row->frames = calloc(row->frames_count + 1, sizeof(*row->frames));
 	row->end = end ? strdup(end) : NULL;
 	if (!row->frames || (end && !row->end))
 		return &ch_enomem;
-	memcpy(row->frames, scratch, row->frames_count * sizeof(*row->frames));
+	memcpy(row->frames, filler->scratch, row->frames_count * sizeof(*row->frames));
+	err = name_frames(filler, row);
 	row->fingerprint = fingerprint(sym, row);
-	return NULL;
+	return err;
 }
 
-static struct ch_error *fill_row(struct ch_session *session, size_t index, size_t frames_max,
-				 struct ch_frame *scratch, struct ch_thread_row *row)
+static struct ch_error *fill_row(struct filler *filler, size_t index, struct ch_thread_row *row)
 {
-	const struct ch_core *core = ch_session_core(session);
+	const struct ch_core *core = ch_session_core(filler->session);
 	const struct ch_process *process = ch_core_process(core);
 	struct ch_error *err;
 	struct ch_sym *sym;
@@ -78,32 +158,35 @@ static struct ch_error *fill_row(struct ch_session *session, size_t index, size_
 	if (row->thread->tid == process->pid && process->comm[0])
 		row->name = process->comm;
 	row->crashed = process->signal && row->thread->tid == process->crash_tid;
-	err = ch_session_map(session, &map);
+	err = ch_session_map(filler->session, &map);
 	if (!err)
-		err = ch_session_sym(session, &sym);
+		err = ch_session_sym(filler->session, &sym);
 	if (err)
 		return err;
 	if (ch_map_thread_stack(map, index, &row->stack_start, &row->stack_end))
 		row->used_bytes = row->stack_end -
 				  ch_max(ch_min(row->thread->sp, row->stack_end), row->stack_start);
-	return unwind(sym, index, frames_max, scratch, row);
+	return unwind(filler, sym, index, row);
 }
 
-static struct ch_error *fill_rows(struct ch_session *session, struct ch_thread_row *rows,
-				  size_t count, size_t frames_max)
+static struct ch_error *fill_rows(struct filler *filler, struct ch_thread_row *rows, size_t count)
 {
-	struct ch_frame *scratch = calloc(frames_max, sizeof(*scratch));
-	struct ch_context *ctx = ch_session_context(session);
-	struct ch_error *err = scratch ? NULL : &ch_enomem;
+	struct ch_context *ctx = ch_session_context(filler->session);
+	struct ch_error *err;
 	size_t i;
+
+	err = ch_session_heaps(filler->session, &filler->heaps);
+	filler->scratch = calloc(filler->frames_max, sizeof(*filler->scratch));
+	if (!err && !filler->scratch)
+		err = &ch_enomem;
 
 	for (i = 0; !err && i < count; i++) {
 		chp_context_progress(ctx, "unwinding threads", i, count);
 		err = chp_context_check(ctx);
 		if (!err)
-			err = fill_row(session, i, frames_max, scratch, &rows[i]);
+			err = fill_row(filler, i, &rows[i]);
 	}
-	free(scratch);
+	free(filler->scratch);
 	return err;
 }
 
@@ -186,20 +269,20 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	struct ch_threads threads = { .with_regs = options->regs,
 				      .grouped = options->group,
 				      .arch = ch_core_arch(core) };
-	uint64_t frames_max = options->frames ? options->frames : FRAMES_DEFAULT;
+	struct filler filler = { .session = env->session,
+				 .frames_max = options->frames ? options->frames : FRAMES_DEFAULT };
 	struct ch_thread_group *groups;
 	struct ch_thread_row *rows;
 	struct ch_error *err;
 	size_t i;
 
-	if (frames_max > FRAMES_MAX)
+	if (filler.frames_max > FRAMES_MAX)
 		return ch_error_create(CH_ERROR_ARG, "--frames: at most %d", FRAMES_MAX);
 	ch_core_threads(core, &threads.rows_count);
 	rows = calloc(threads.rows_count + 1, sizeof(*rows));
 	groups = calloc(threads.rows_count + 1, sizeof(*groups));
 	threads.rows = rows;
-	err = rows && groups ? fill_rows(env->session, rows, threads.rows_count, (size_t)frames_max)
-			     : &ch_enomem;
+	err = rows && groups ? fill_rows(&filler, rows, threads.rows_count) : &ch_enomem;
 	if (!err)
 		err = make_groups(&threads, groups);
 	if (!err)
@@ -212,6 +295,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	}
 	free(rows);
 	free(groups);
+	tdestroy(filler.names, free);
 	return err;
 }
 

@@ -110,6 +110,8 @@ static struct ch_error *classify(struct ch_session *session, struct ch_whatis_re
 	find_symbol(sym, ret);
 	find_stack(core, map, ret);
 	err = find_object(heaps, ret);
+	ret->has_code = !ret->has_symbol && !ret->has_object && !ret->has_stack &&
+			ch_heaps_code_at(heaps, ret->addr, &ret->code);
 	find_registers(core, ret);
 	return err;
 }

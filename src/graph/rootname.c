@@ -158,6 +158,7 @@ static struct ch_error *name_stack(struct ch_graph *graph, const struct ch_root 
 {
 	const struct ch_frame *frames, *frame;
 	const struct ch_module *module;
+	struct ch_code method;
 	struct ch_error *err;
 	const char *function;
 	char text[768], code[256];
@@ -175,6 +176,8 @@ static struct ch_error *name_stack(struct ch_graph *graph, const struct ch_root 
 	}
 	offset = (int64_t)(root->addr - frame->sp);
 	function = frame->symbol.name ? frame->symbol.name : "";
+	if (!function[0] && ch_heaps_code_at(graph->heaps, frame->pc - (frame > frames), &method))
+		function = method.name;
 	module = ch_sym_module_at(graph->sym, frame->pc);
 	snprintf(code, sizeof(code), "%.200s+0x%llx", module ? module->name : "?",
 		 (unsigned long long)(frame->pc - (module ? module->start : 0)));
@@ -283,24 +286,40 @@ static struct ch_error *name_traced(struct ch_graph *graph, const struct ch_root
 	return put_escaped(text, ret->where, sizeof(ret->where));
 }
 
-bool ch_graph_place_name(struct ch_graph *graph, uint32_t id, uint64_t offset, char *buf,
-			 size_t max)
+static bool copy_escaped(const char *text, char *buf, size_t max)
 {
-	const struct ch_traced *traced = chp_index_span_of(graph, id)->traced;
-	_cleanup_free_ char *escaped = NULL;
-	struct ch_object object;
-	char text[512];
+	_cleanup_free_ char *escaped = chp_text_escape(text, max - 1);
 
-	if (!traced || !traced->tracer->place_text || offset == CH_OFFSET_NONE ||
-	    !ch_graph_object(graph, id, &object) ||
-	    !traced->tracer->place_text(traced->state, object.addr, object.type, offset, text,
-					sizeof(text)))
-		return false;
-	escaped = chp_text_escape(text, max - 1);
 	if (!escaped)
 		return false;
 	snprintf(buf, max, "%s", escaped);
 	return true;
+}
+
+bool ch_graph_place_name(struct ch_graph *graph, uint32_t id, uint64_t offset, char *buf,
+			 size_t max)
+{
+	const struct ch_traced *traced = chp_index_span_of(graph, id)->traced;
+	struct ch_object object;
+	char text[512];
+
+	return traced && traced->tracer->place_text && offset != CH_OFFSET_NONE &&
+	       ch_graph_object(graph, id, &object) &&
+	       traced->tracer->place_text(traced->state, object.addr, object.type, offset, text,
+					  sizeof(text)) &&
+	       copy_escaped(text, buf, max);
+}
+
+bool ch_graph_detail(struct ch_graph *graph, uint32_t id, char *buf, size_t max)
+{
+	const struct ch_traced *traced = chp_index_span_of(graph, id)->traced;
+	struct ch_object object;
+	char text[512];
+
+	return traced && traced->tracer->detail_text && ch_graph_object(graph, id, &object) &&
+	       traced->tracer->detail_text(traced->state, object.addr, object.type, text,
+					   sizeof(text)) &&
+	       copy_escaped(text, buf, max);
 }
 
 struct ch_error *ch_root_describe(struct ch_graph *graph, const struct ch_root *root,

@@ -1,6 +1,7 @@
 #include "heap/heap_priv.h"
 
 #include <elf.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -470,4 +471,24 @@ bool chp_heaps_span_inspector(const struct ch_heaps *heaps, uint32_t span, struc
 		return false;
 	*ret = (struct ch_inspected){ opened->walker->inspector, opened->state };
 	return true;
+}
+
+bool ch_heaps_code_at(struct ch_heaps *heaps, uint64_t addr, struct ch_code *ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	_cleanup_free_ char *escaped = NULL;
+	char name[sizeof(ret->name)];
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++) {
+		if (!opened[i].walker->code ||
+		    !opened[i].walker->code(opened[i].state, addr, ret, name, sizeof(name)))
+			continue;
+		escaped = chp_text_escape(name, sizeof(ret->name) - 1);
+		if (!escaped)
+			return false;
+		snprintf(ret->name, sizeof(ret->name), "%s", escaped);
+		return true;
+	}
+	return false;
 }

@@ -191,6 +191,9 @@ struct ch_tracer {
 	 * that is not known. May be NULL. */
 	bool (*place_text)(void *state, uint64_t addr, uint64_t type, uint64_t offset, char *buf,
 			   size_t max);
+	/** What else says what an object is for: "calls Cache.OnError", unescaped.
+	 * False: nothing does. May be NULL. */
+	bool (*detail_text)(void *state, uint64_t addr, uint64_t type, char *buf, size_t max);
 };
 
 struct ch_walker {
@@ -236,6 +239,9 @@ struct ch_walker {
 	struct ch_error *(*check)(void *state, const struct ch_heap_free *found);
 	/** NULL: any word of a block may be a pointer. */
 	const struct ch_tracer *tracer;
+	/** Code that the runtime made or knows: fill ret but the name, and buf with the
+	 * name, unescaped. False when addr is none. May be NULL. */
+	bool (*code)(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
 	/** NULL: what is inside of a block is not known. */
 	const struct ch_inspector *inspector;
 };

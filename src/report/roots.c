@@ -20,6 +20,8 @@ struct step {
 	uint64_t offset, into;
 	/* What lies at offset, escaped; "" when that is not known. */
 	char place[160];
+	/* What else is known of the node, escaped; "" when nothing is. */
+	char detail[256];
 	/* The holder's runtime says that it is a pointer. */
 	bool exact;
 	/* Escaped, owned. */
@@ -91,6 +93,8 @@ static struct ch_error *make_step(const struct writer *writer, const struct ch_c
 					 sizeof(ret->place)))
 			ret->place[0] = '\0';
 	}
+	if (!ch_graph_detail(writer->result->graph, id, ret->detail, sizeof(ret->detail)))
+		ret->detail[0] = '\0';
 	return type_name(writer, id, &ret->type);
 }
 
@@ -116,6 +120,8 @@ static void print_step(const struct writer *writer, const struct step *step, boo
 		fprintf(out, "    %-8s -> 0x%" PRIx64 "  %s", offset, step->addr, step->type);
 	if (plain)
 		return;
+	if (step->detail[0])
+		fprintf(out, "  (%s)", step->detail);
 	if (step->into)
 		fprintf(out, "  (points at +0x%" PRIx64 ")", step->into);
 	fputs(target ? "  <- target\n" : "\n", out);
@@ -145,13 +151,13 @@ static void print_join(const struct writer *writer, const struct step *step, uin
 
 static json_t *json_step(const struct step *step, bool first)
 {
-	return json_pack("{s:o, s:o, s:s?, s:n, s:o, s:o, s:s}", "addr", chp_json_addr(step->addr),
-			 "type", chp_json_text(step->type), "field",
-			 step->place[0] ? step->place : NULL, "index", "offset",
-			 first || step->offset == CH_OFFSET_NONE ? json_null()
-								 : chp_json_uint(step->offset),
-			 "points_into", chp_json_uint(step->into), "basis",
-			 step->exact ? "exact" : "conservative");
+	return json_pack(
+		"{s:o, s:o, s:s?, s:s?, s:n, s:o, s:o, s:s}", "addr", chp_json_addr(step->addr),
+		"type", chp_json_text(step->type), "detail", step->detail[0] ? step->detail : NULL,
+		"field", step->place[0] ? step->place : NULL, "index", "offset",
+		first || step->offset == CH_OFFSET_NONE ? json_null() : chp_json_uint(step->offset),
+		"points_into", chp_json_uint(step->into), "basis",
+		step->exact ? "exact" : "conservative");
 }
 
 static json_t *json_root(const struct ch_chain *chain, const struct ch_root_text *text)

@@ -73,7 +73,10 @@ static char *answer(const struct ch_whatis_result *result)
 		place_in_block(result, place, sizeof(place));
 		len = asprintf(&text, "%s of %s (%s): %s", block_word(&result->object),
 			       result->heap->name, result->heap->runtime, place);
-	} else if (result->has_symbol)
+	} else if (result->has_code)
+		len = asprintf(&text, "%s+0x%llx (%s)", result->code.name,
+			       (ull)(result->addr - result->code.start), result->code.kind);
+	else if (result->has_symbol)
 		len = asprintf(&text, "%s+0x%llx in %s", result->symbol.name,
 			       (ull)result->symbol.offset, result->module->name);
 	else if (result->has_stack)
@@ -143,6 +146,14 @@ static json_t *json_symbol(const struct ch_whatis_result *result)
 			 chp_json_uint(result->symbol.offset));
 }
 
+static json_t *json_code(const struct ch_whatis_result *result)
+{
+	return json_pack("{s:s, s:s, s:o, s:o, s:s}", "name", result->code.name, "kind",
+			 result->code.kind, "addr", chp_json_addr(result->code.start), "offset",
+			 chp_json_uint(result->addr - result->code.start), "basis",
+			 ch_basis_name(result->code.basis));
+}
+
 static json_t *json_stack(const struct ch_whatis_result *result)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:b}", "tid", chp_json_uint(result->tid), "addr",
@@ -170,12 +181,13 @@ static json_t *json_result(const struct ch_whatis_result *result)
 
 	if (!text)
 		return NULL;
-	return json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addr",
+	return json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addr",
 			 chp_json_addr(result->addr), "answer", chp_json_text(text), "readable",
 			 (int)result->readable, "region",
 			 result->has_region ? json_region(&result->region) : json_null(), "module",
 			 result->module ? json_module(result) : json_null(), "symbol",
-			 result->has_symbol ? json_symbol(result) : json_null(), "object",
+			 result->has_symbol ? json_symbol(result) : json_null(), "method",
+			 result->has_code ? json_code(result) : json_null(), "object",
 			 result->has_object ? json_object_of(result) : json_null(), "stack",
 			 result->has_stack ? json_stack(result) : json_null(), "registers",
 			 json_registers(result), "registers_count",
@@ -295,6 +307,9 @@ static struct ch_error *print_result(const struct ch_report *report,
 		err = print_escaped(report, "type", result->type);
 	if (!err && result->module)
 		err = print_module(report, result);
+	if (result->has_code)
+		chp_report_field(report, "method", "%s, %s code from 0x%llx", result->code.name,
+				 result->code.kind, (ull)result->code.start);
 	if (result->has_stack)
 		print_stack(report, result);
 	if (!err && result->has_region)

@@ -27,6 +27,9 @@ struct ch_whatis_result {
 	const struct ch_module *module;
 	bool has_symbol;
 	struct ch_symbol symbol;
+	/** A method that a runtime compiled, or has compiled code of. */
+	bool has_code;
+	struct ch_code code;
 	/** Heap and span that hold the address; NULL outside any. */
 	const struct ch_heap *heap;
 	const struct ch_span *span;

@@ -91,6 +91,30 @@ def check_roots(tap, name, core, truth, native):
            "%s: a block from malloc is held by a field" % name, doc["chains"])
 
 
+def check_methods(tap, name, core):
+    rows = fixture.records("objects", "--jsonl", "--limit", "1", "--type",
+                           "System.EventHandler<Story.ErrorArgs>", core)
+    doc = fixture.answer("roots", "--json", core, rows[0]["addr"])
+    details = [step.get("detail") for step in doc["chains"][0]["path"]]
+    tap.ok("calls Story.Cache.OnError" in details and
+           "calls %d handlers" % COUNT in details, "%s: a delegate says what it calls" % name,
+           details)
+    stacks = [[frame["symbol"] for frame in thread["frames"]]
+              for thread in fixture.answer("threads", "--json", core)["threads"]]
+    for methods in (["System.Threading.Thread.Sleep", "Story.Program.Main"],
+                    ["System.Threading.Thread.Sleep", "Story.Blocker.Finalize",
+                     "System.GC.RunFinalizers"]):
+        tap.ok([stack for stack in stacks if
+                [symbol for symbol in stack if symbol and symbol.split(".")[0] in
+                 ("System", "Story")] == methods],
+               "%s: a stack goes through %s" % (name, methods), stacks)
+    frames = [frame for thread in fixture.answer("threads", "--json", core)["threads"]
+              for frame in thread["frames"] if frame["symbol"] == "Story.Program.Main"]
+    what = fixture.answer("whatis", "--json", core, frames[0]["addr"])["results"][0]
+    tap.equal((what["method"]["name"], what["method"]["kind"]), ("Story.Program.Main", "JIT"),
+              "%s: an address of code is in a method" % name)
+
+
 def newest_runtime():
     """(version, folder) of the newest .NET runtime here, or None."""
     done = subprocess.run(["dotnet", "--list-runtimes"], capture_output=True, text=True,
@@ -177,6 +201,7 @@ def check(tap, name, program, createdump):
     verdict = fixture.answer("info", "--json", core)
     tap.ok(".NET" in str(verdict), "%s: info names the runtime" % name)
     check_roots(tap, name, core, truth, native)
+    check_methods(tap, name, core)
     os.unlink(core)
 
 

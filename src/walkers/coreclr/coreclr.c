@@ -412,5 +412,6 @@ const struct ch_walker ch_walker_coreclr = {
 	.type = type,
 	.facts = facts,
 	.tracer = &clr_tracer,
+	.code = clr_code_at,
 	.inspector = &clr_inspector,
 };

@@ -64,6 +64,9 @@ struct clr_layout {
 	/** Of AppDomain: the list of assemblies; of one of them: its module. 0: not
 	 * known. */
 	uint32_t domain_assemblies, assembly_module;
+	/** Of Module: its ReadyToRunInfo; of that the map from entry points to methods.
+	 * 0: not known. */
+	uint32_t module_r2r, r2r_methods;
 };
 
 /** [start, limit): a piece of a region that a thread allocates from. */
@@ -81,10 +84,22 @@ struct clr_region {
 	bool frozen;
 };
 
+/** Compiled code that came with an assembly. */
+struct clr_r2r {
+	/** Its runtime functions, count of them; its array of entries of methods. */
+	uint64_t functions, entries;
+	uint32_t count;
+	/** Row of MethodDef by function, 0: none. Owned; NULL: not asked for. */
+	uint32_t *rows;
+};
+
 struct clr_module {
 	uint64_t addr;
 	bool known;
+	/** Whether r2r was looked for, and found. */
+	bool r2r_tried, has_r2r;
 	struct clr_metadata metadata;
+	struct clr_r2r r2r;
 };
 
 /** What edges.c knows of a type. */
@@ -143,6 +158,10 @@ struct clr {
 	uint64_t app_domain, thread_store, free_mt, object_mt, string_mt;
 	/** GcDacVars. */
 	uint64_t gc_vars;
+	/** Method table of System.MulticastDelegate, once it was met. */
+	uint64_t delegate_mt;
+	/** ExecutionManager's map of code; 0: not known. */
+	uint64_t code_map;
 	uint64_t generation_bytes;
 	uint32_t generations_count, heaps_count;
 	bool server, regions;
@@ -216,7 +235,18 @@ bool clr_shape_read(const struct clr *clr, uint64_t mt, struct clr_shape *ret);
 bool clr_type_name(struct clr *clr, uint64_t mt, char *buf, size_t max);
 /** Metadata of a Module, looked up once; NULL when there is none. */
 const struct clr_metadata *clr_module_metadata(struct clr *clr, uint64_t module);
+/** The same with what else is kept of a Module; NULL when out of memory. */
+struct clr_module *clr_module_entry(struct clr *clr, uint64_t module);
 void clr_modules_free(struct clr *clr);
+/** "Space.Outer+Inner" of a row of TypeDef, unescaped. */
+bool clr_definition_name(const struct clr_metadata *metadata, uint32_t row, char *buf, size_t max);
+
+/** code.c: as ch_walker.code. */
+bool clr_code_at(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
+/** "Type.Method" of where a method is entered: its code, or what jumps there. */
+bool clr_entry_name(struct clr *clr, uint64_t entry, char *buf, size_t max);
+/** "Type.Method" of a MethodDesc, unescaped. */
+bool clr_method_name(struct clr *clr, uint64_t method, char *buf, size_t max);
 /** EEClass of a method table. */
 bool clr_class_of(const struct clr *clr, uint64_t mt, uint64_t *ret);
 

@@ -236,35 +236,69 @@ static uint64_t flat_offset(const uint8_t *sections, uint32_t count, uint32_t rv
 	return rva;
 }
 
-bool clr_metadata_open_image(const struct ch_core *core, uint64_t base, struct clr_metadata *ret)
+/* Headers of a PE image. */
+struct pe_head {
+	uint8_t sections[40 * SECTIONS_MAX];
+	uint32_t sections_count;
+	/* Relative address of the CLI header. */
+	uint32_t cli;
+};
+
+static bool read_pe_head(const struct ch_core *core, uint64_t base, struct pe_head *ret)
 {
-	uint32_t pe, magic, count, cli, rva, size, flat;
-	uint8_t head[24], sections[40 * SECTIONS_MAX];
-	uint64_t optional, at;
+	uint32_t pe, magic;
+	uint64_t optional;
+	uint8_t head[24];
 
 	if (!ch_core_read_u32(core, base + 0x3c, &pe) || pe > 0x10000 ||
 	    !ch_core_try_read(core, base + pe, head, sizeof(head)) ||
 	    memcmp(head, "PE\0\0", 4) != 0)
 		return false;
-	count = ch_get16(head + 6);
+	ret->sections_count = ch_get16(head + 6);
 	optional = base + pe + sizeof(head);
-	if (count > SECTIONS_MAX || !ch_core_read_u32(core, optional, &magic) ||
-	    !ch_core_try_read(core, optional + ch_get16(head + 20), sections, 40ULL * count))
+	if (ret->sections_count > SECTIONS_MAX || !ch_core_read_u32(core, optional, &magic) ||
+	    !ch_core_try_read(core, optional + ch_get16(head + 20), ret->sections,
+			      40ULL * ret->sections_count))
 		return false;
 	/* PE32+ has its directories 16 bytes later than PE32. */
 	optional += ((magic & 0xffff) == 0x20b ? 112U : 96U) + 8U * DIRECTORY_CLI;
-	if (!ch_core_read_u32(core, optional, &cli) || !cli)
+	return ch_core_read_u32(core, optional, &ret->cli) && ret->cli;
+}
+
+bool clr_metadata_open_image(const struct ch_core *core, uint64_t base, struct clr_metadata *ret)
+{
+	uint32_t rva, size, flat;
+	struct pe_head head;
+	uint64_t at;
+
+	if (!read_pe_head(core, base, &head))
 		return false;
 	for (flat = 0; flat < 2; flat++) {
-		at = base + (flat ? flat_offset(sections, count, cli) : cli);
+		at = base +
+		     (flat ? flat_offset(head.sections, head.sections_count, head.cli) : head.cli);
 		if (!ch_core_read_u32(core, at + 8, &rva) ||
 		    !ch_core_read_u32(core, at + 12, &size))
 			continue;
-		at = base + (flat ? flat_offset(sections, count, rva) : rva);
+		at = base + (flat ? flat_offset(head.sections, head.sections_count, rva) : rva);
 		if (clr_metadata_open(core, at, size, ret))
 			return true;
 	}
 	return false;
+}
+
+bool clr_image_ready_to_run(const struct ch_core *core, uint64_t base, uint64_t *ret)
+{
+	/* Of the CLI header: ManagedNativeHeader (II.25.3.3). */
+	const uint64_t native_header = 64;
+	struct pe_head head;
+	uint32_t rva;
+
+	/* Code runs only where the image lies as the loader maps it. */
+	if (!read_pe_head(core, base, &head) ||
+	    !ch_core_read_u32(core, base + head.cli + native_header, &rva) || !rva)
+		return false;
+	*ret = base + rva;
+	return true;
 }
 
 bool clr_metadata_cell(const struct clr_metadata *metadata, enum clr_table table, uint32_t row,

@@ -68,6 +68,9 @@ bool clr_metadata_open(const struct ch_core *core, uint64_t addr, uint64_t bytes
  */
 bool clr_metadata_open_image(const struct ch_core *core, uint64_t base, struct clr_metadata *ret);
 
+/** The header of the compiled code in the PE image at base, if there is one. */
+bool clr_image_ready_to_run(const struct ch_core *core, uint64_t base, uint64_t *ret);
+
 /** A cell; row counts from 1. False when there is no such row. */
 bool clr_metadata_cell(const struct clr_metadata *metadata, enum clr_table table, uint32_t row,
 		       uint32_t column, uint32_t *ret);

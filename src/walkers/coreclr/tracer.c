@@ -172,6 +172,39 @@ static bool place_text(void *state, uint64_t addr, uint64_t type, uint64_t offse
 	return clr_place_text(state, addr, type, offset, buf, max);
 }
 
+/* System.Delegate: the target, then the method's entry; of a static method, the entry
+ * of a thunk and then the method's. System.MulticastDelegate: then an array of
+ * delegates, and how many of it are in use. */
+static bool detail_text(void *state, uint64_t addr, uint64_t type, char *buf, size_t max)
+{
+	enum { METHOD = 24, STATIC_METHOD = 32, LIST = 40, COUNT = 48 };
+	struct clr *clr = state;
+	char name[CLR_NAME_MAX];
+	uint64_t parent, entry, list, count;
+
+	if (!clr_read_ptr(clr, type + clr->layout.mt_parent, &parent) || !parent)
+		return false;
+	if (parent != clr->delegate_mt) {
+		if (clr->delegate_mt || !clr_type_name(clr, parent, name, sizeof(name)) ||
+		    strcmp(name, "System.MulticastDelegate") != 0)
+			return false;
+		clr->delegate_mt = parent;
+	}
+	/* An event with several handlers. */
+	if (clr_read_ptr(clr, addr + LIST, &list) && list &&
+	    clr_read_ptr(clr, addr + COUNT, &count) && count > 1 && count <= UINT32_MAX) {
+		snprintf(buf, max, "calls %llu handlers", (unsigned long long)count);
+		return true;
+	}
+	if ((!clr_read_ptr(clr, addr + STATIC_METHOD, &entry) || !entry ||
+	     !clr_entry_name(clr, entry, name, sizeof(name))) &&
+	    (!clr_read_ptr(clr, addr + METHOD, &entry) ||
+	     !clr_entry_name(clr, entry, name, sizeof(name))))
+		return false;
+	snprintf(buf, max, "calls %s", name);
+	return true;
+}
+
 const struct ch_tracer clr_tracer = {
 	.learn = learn,
 	.refs = clr_edges_refs,
@@ -179,4 +212,5 @@ const struct ch_tracer clr_tracer = {
 	.links = clr_handles_links,
 	.root_text = root_text,
 	.place_text = place_text,
+	.detail_text = detail_text,
 };

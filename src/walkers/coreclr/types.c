@@ -6,6 +6,7 @@
  */
 #include "walkers/coreclr/coreclr_priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,8 +109,11 @@ void clr_modules_free(struct clr *clr)
 {
 	size_t i;
 
-	for (i = 0; clr->modules && i <= clr->modules_mask; i++)
+	for (i = 0; clr->modules && i <= clr->modules_mask; i++) {
+		if (clr->modules[i])
+			free(clr->modules[i]->r2r.rows);
 		free(clr->modules[i]);
+	}
 	free(clr->modules);
 }
 
@@ -131,7 +135,7 @@ static struct clr_module *add_module(struct clr *clr, uint64_t addr)
 	return module;
 }
 
-const struct clr_metadata *clr_module_metadata(struct clr *clr, uint64_t addr)
+struct clr_module *clr_module_entry(struct clr *clr, uint64_t addr)
 {
 	struct clr_module *module = clr->modules ? *module_slot(clr, addr) : NULL;
 	uint64_t base = 0, blob = 0;
@@ -140,7 +144,7 @@ const struct clr_metadata *clr_module_metadata(struct clr *clr, uint64_t addr)
 	if (!addr)
 		return NULL;
 	if (module)
-		return module->known ? &module->metadata : NULL;
+		return module;
 	module = add_module(clr, addr);
 	if (!module)
 		return NULL;
@@ -150,7 +154,14 @@ const struct clr_metadata *clr_module_metadata(struct clr *clr, uint64_t addr)
 	if (!module->known && clr_read_ptr(clr, addr + clr->layout.module_dynamic, &blob) && blob &&
 	    ch_core_read_u32(clr->core, blob, &bytes))
 		module->known = clr_metadata_open(clr->core, blob + 4, bytes, &module->metadata);
-	return module->known ? &module->metadata : NULL;
+	return module;
+}
+
+const struct clr_metadata *clr_module_metadata(struct clr *clr, uint64_t addr)
+{
+	const struct clr_module *module = clr_module_entry(clr, addr);
+
+	return module && module->known ? &module->metadata : NULL;
 }
 
 /* The tagged word may lead to the canonical method table. */
@@ -301,6 +312,20 @@ bool clr_nest_read(const struct clr_metadata *metadata, enum clr_table table, ui
 	}
 	return nest->count && clr_metadata_string(metadata, table, rows[0], CLR_TYPE_DEF_NAMESPACE,
 						  nest->space, sizeof(nest->space));
+}
+
+bool clr_definition_name(const struct clr_metadata *metadata, uint32_t row, char *buf, size_t max)
+{
+	struct clr_nest nest;
+	size_t len;
+	uint32_t i;
+
+	if (!clr_nest_read(metadata, CLR_TABLE_TYPE_DEF, row, &nest))
+		return false;
+	len = (size_t)snprintf(buf, max, "%s%s", nest.space, nest.space[0] ? "." : "");
+	for (i = 0; i < nest.count && len < max; i++)
+		len += (size_t)snprintf(buf + len, max - len, "%s%s", i ? "+" : "", nest.names[i]);
+	return len < max;
 }
 
 /* One part of the nest of a class; its arguments and the other parts come later. */
