@@ -1,21 +1,16 @@
 #!/usr/bin/env python3
 """fixtures/dotnet, dumped by createdump, gcore and the kernel: types, counts and roots are the program's own, with
 the workstation's and the server's collector, regions and segments."""
-import glob
 import os
 import re
-import shutil
-import signal
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import fixture  # noqa: E402
-from tap import Tap, repo, skip_all  # noqa: E402
+import managed  # noqa: E402
+from tap import Tap  # noqa: E402
 
 COUNT = 2000
-ENVIRONMENT = {"DOTNET_CLI_TELEMETRY_OPTOUT": "1", "DOTNET_NOLOGO": "1",
-               "DOTNET_SKIP_FIRST_TIME_EXPERIENCE": "1", "DOTNET_EnableDiagnostics": "0"}
 # How it is dumped, what is set, which collector that is.
 SETTINGS = {
     "workstation, regions": ("createdump", {}, "workstation", "regions"),
@@ -115,64 +110,8 @@ def check_methods(tap, name, core):
               "%s: an address of code is in a method" % name)
 
 
-def newest_runtime():
-    """(version, folder) of the newest .NET runtime here, or None."""
-    done = subprocess.run(["dotnet", "--list-runtimes"], capture_output=True, text=True,
-                          check=False, stdin=subprocess.DEVNULL)
-    found = re.findall(r"^Microsoft\.NETCore\.App (\d+)\.(\S+) \[(.*)\]", done.stdout, re.M)
-    rows = sorted((int(major), "%s.%s" % (major, rest), folder) for major, rest, folder in found)
-    return (rows[-1][1], os.path.join(rows[-1][2], rows[-1][1])) if rows else None
-
-
-def build(where):
-    """The program, or why it cannot be built."""
-    for name in ("Story.cs", "story.csproj"):
-        shutil.copy(os.path.join(repo(), "fixtures", "dotnet", name), where)
-    env = dict(ENVIRONMENT, HOME=where, PATH=os.environ["PATH"])
-    done = subprocess.run(["dotnet", "build", "-c", "Release", "-o", "out", "--nologo"], cwd=where,
-                          env=env, capture_output=True, text=True, check=False, timeout=240,
-                          stdin=subprocess.DEVNULL)
-    program = os.path.join(where, "out", "story.dll")
-    return program if os.path.exists(program) else None, done.stdout[-2000:]
-
-
-def crash(process, where):
-    """The runtime may take the first signal for its own."""
-    for _ in range(20):
-        process.send_signal(signal.SIGSEGV)
-        try:
-            process.wait(timeout=3)
-            break
-        except subprocess.TimeoutExpired:
-            pass
-    found = glob.glob(os.path.join(where, "core*"))
-    if found:
-        os.rename(found[0], os.path.join(where, "core"))
-
-
 def dump(how, program, createdump, env):
-    where = fixture.folder()
-    core = os.path.join(where, "core")
-    process = subprocess.Popen([shutil.which("dotnet"), program, where, str(COUNT)], cwd=where,
-                               env=dict(ENVIRONMENT, HOME=where, **env), stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               preexec_fn=fixture.unlimited_core)
-    try:
-        fixture.wait_for(os.path.join(where, "ready"), process)
-        if how == "kernel":
-            crash(process, where)
-        elif how == "gcore":
-            subprocess.run(["gcore", "-o", core, str(process.pid)], capture_output=True,
-                           check=False, stdin=subprocess.DEVNULL, timeout=120)
-            os.rename("%s.%d" % (core, process.pid), core)
-        else:
-            subprocess.run([createdump, "--full", "-f", core, str(process.pid)],
-                           capture_output=True, check=False, stdin=subprocess.DEVNULL)
-        if not os.path.exists(core):
-            raise RuntimeError("no core from " + how)
-    finally:
-        process.kill()
-        process.wait()
+    core, where = managed.dump(how, program, createdump, env, [str(COUNT)])
     with open(os.path.join(where, "truth"), encoding="utf-8") as file:
         truth = {name: int(count) for count, name in (line.rstrip("\n").split("\t")
                                                       for line in file)}
@@ -194,10 +133,10 @@ def check(tap, name, program, createdump):
     facts = [r for r in heap["runtimes"] if r["name"] == "coreclr"][0]["facts"]
     tap.equal((facts["collector"], facts["heap_layout"]), (collector, layout),
               "%s: the collector is told" % name)
-    managed = [h for h in heap["heaps"] if h["runtime"] == "coreclr"]
-    tap.ok(managed and all(h["used_bytes"] + h["free_bytes"] + h["overhead_bytes"] ==
-                           h["committed_bytes"] and not h["unwalked_bytes"] for h in managed),
-           "%s: objects and allocation contexts fill the regions" % name, managed)
+    heaps = [h for h in heap["heaps"] if h["runtime"] == "coreclr"]
+    tap.ok(heaps and all(h["used_bytes"] + h["free_bytes"] + h["overhead_bytes"] ==
+                           h["committed_bytes"] and not h["unwalked_bytes"] for h in heaps),
+           "%s: objects and allocation contexts fill the regions" % name, heaps)
     verdict = fixture.answer("info", "--json", core)
     tap.ok(".NET" in str(verdict), "%s: info names the runtime" % name)
     check_roots(tap, name, core, truth, native)
@@ -206,17 +145,8 @@ def check(tap, name, program, createdump):
 
 
 def main():
-    if not shutil.which("dotnet"):
-        skip_all("no .NET SDK is installed")
-    runtime = newest_runtime()
-    if not runtime or int(runtime[0].split(".")[0]) < 9:
-        skip_all("no .NET runtime from 9 on is installed")
-    createdump = os.path.join(runtime[1], "createdump")
-    if not os.path.exists(createdump):
-        skip_all("this .NET runtime has no createdump")
-    program, why = build(fixture.folder())
-    if not program:
-        skip_all("the .NET SDK cannot build here: " + why.strip().splitlines()[-1])
+    _, folder, program = managed.tools("dotnet", "story")
+    createdump = os.path.join(folder, "createdump")
     tap = Tap()
     for name in SETTINGS:
         why = None if SETTINGS[name][0] == "createdump" else fixture.why_not(SETTINGS[name][0])
@@ -224,7 +154,7 @@ def main():
             tap.skip(name, why)
             continue
         if "DOTNET_GCName" in SETTINGS[name][1] and not os.path.exists(
-                os.path.join(runtime[1], "libclrgc.so")):
+                os.path.join(folder, "libclrgc.so")):
             tap.skip(name, "this .NET runtime has no collector with segments")
             continue
         tap.attempt(name, check, name, program, createdump)
