@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/show_priv.h"
+#include "heap/walker.h"
 #include "report/text16.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -31,6 +32,7 @@ static struct ch_error *set_object(struct ch_show *show, const struct ch_object 
 	struct ch_show_result *result = show->result;
 	const struct ch_heap *heaps;
 	const struct ch_span *spans;
+	struct ch_traced traced;
 	char buf[2048];
 	size_t count;
 
@@ -39,18 +41,19 @@ static struct ch_error *set_object(struct ch_show *show, const struct ch_object 
 	result->object = *object;
 	result->heap = &heaps[spans[object->span].heap];
 	free(result->type);
-	free(result->calls);
-	result->type = result->calls = NULL;
+	free(result->detail);
+	result->type = result->detail = NULL;
 	result->has_shape = object->type &&
 			    chp_heaps_span_inspector(show->heaps, object->span, &show->inspected);
 	if (result->has_shape)
 		show->inspected.inspector->shape(show->inspected.state, object->addr, object->type,
 						 &result->shape);
-	if (result->has_shape && show->inspected.inspector->target_text &&
-	    show->inspected.inspector->target_text(show->inspected.state, object->addr,
-						   object->type, buf, sizeof(buf))) {
-		result->calls = strdup(buf);
-		if (!result->calls)
+	if (result->has_shape && chp_heaps_span_tracer(show->heaps, object->span, &traced) &&
+	    traced.tracer->detail_text &&
+	    traced.tracer->detail_text(traced.state, object->addr, object->type, buf,
+				       sizeof(buf))) {
+		result->detail = strdup(buf);
+		if (!result->detail)
 			return &ch_enomem;
 	}
 	return chp_show_type_name(show, object, &result->type);

@@ -88,10 +88,24 @@ static bool lead_to_stack(struct ch_show *show, struct ch_target *ret)
 	return false;
 }
 
+static bool lead_to_method(struct ch_show *show, struct ch_target *ret, struct ch_error **err)
+{
+	struct ch_code code;
+
+	if (!ch_heaps_code_at(show->heaps, ret->addr, &code))
+		return false;
+	ret->kind = CH_TARGET_METHOD;
+	ret->into = code.start && ret->addr > code.start ? ret->addr - code.start : 0;
+	ret->name = strdup(code.name);
+	*err = ret->name ? NULL : &ch_enomem;
+	return true;
+}
+
 struct ch_error *chp_show_target(struct ch_show *show, uint64_t value, struct ch_target *ret)
 {
 	const struct ch_region *region;
 	const struct ch_module *module;
+	struct ch_error *err = NULL;
 	struct ch_object object;
 
 	*ret = (struct ch_target){ .addr = value };
@@ -101,6 +115,8 @@ struct ch_error *chp_show_target(struct ch_show *show, uint64_t value, struct ch
 	if (ch_heaps_object_at(show->heaps, value, &object) && value >= object.addr &&
 	    object.state != CH_OBJECT_OVERHEAD)
 		return lead_to_object(show, &object, ret);
+	if (region->prot & CH_SEGMENT_EXEC && lead_to_method(show, ret, &err))
+		return err;
 	module = ch_sym_module_at(show->sym, value);
 	if (module)
 		return lead_to_module(show, module, ret);

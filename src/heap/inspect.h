@@ -124,9 +124,6 @@ struct ch_inspector {
 	/** The name of a value of an enumeration: "Green", unescaped. False when it
 	 * has none. May be NULL. */
 	bool (*value_text)(void *state, uint64_t type, uint64_t value, char *buf, size_t max);
-	/** What an object does when it is called: "Program.OnError", unescaped.
-	 * False: it is nothing that is called. May be NULL. */
-	bool (*target_text)(void *state, uint64_t addr, uint64_t type, char *buf, size_t max);
 	/** Where the characters of a string lie. False: it is none. Cheap, and
 	 * thread-safe; may be NULL: there are no strings. */
 	bool (*string)(void *state, uint64_t addr, uint64_t type, struct ch_string *ret);

@@ -30,7 +30,7 @@ void ch_show_result_deinit(struct ch_show_result *result)
 	ch_vec_deinit(&result->rows);
 	free(result->type);
 	free(result->value_type);
-	free(result->calls);
+	free(result->detail);
 	free(result->text);
 }
 
@@ -57,9 +57,12 @@ static char *target_text(const struct ch_target *target)
 		len = asprintf(&ret, "-> 0x%" PRIx64 " stack of thread %u", target->addr,
 			       target->tid);
 		break;
+	case CH_TARGET_MEMORY:
+		len = asprintf(&ret, "-> 0x%" PRIx64 " memory: %s", target->addr, target->name);
+		break;
 	case CH_TARGET_OBJECT:
 	case CH_TARGET_MODULE:
-	case CH_TARGET_MEMORY:
+	case CH_TARGET_METHOD:
 		len = asprintf(&ret, "-> 0x%" PRIx64 " %s%s%s", target->addr, target->name, into,
 			       count);
 		break;
@@ -210,8 +213,8 @@ static struct ch_error *print_json(const struct ch_report *report,
 		"generation", generation ? chp_json_text(chp_generation_name(heap)) : json_null(),
 		"state", ch_object_state_name((enum ch_object_state)object->state), "kind",
 		ch_type_kind_name(ch_object_kind(object)), "place",
-		chp_json_text(chp_object_place(object)), "shape", json_shape(result), "calls",
-		chp_json_text(result->calls), "text", chp_json_text(result->text), "value", value,
+		chp_json_text(chp_object_place(object)), "shape", json_shape(result), "detail",
+		chp_json_text(result->detail), "text", chp_json_text(result->text), "value", value,
 		"fields", json_rows(result), "items_count", chp_json_uint(result->items_count),
 		"items_shown_count", chp_json_uint(result->items_shown));
 	return chp_json_print_take(
@@ -288,8 +291,8 @@ static struct ch_error *put_shape(const struct ch_report *report,
 		chp_report_field(report, "boxed", "a value with a header of its own");
 	if (shape->kind == CH_SHAPE_STRING)
 		chp_report_count_field(report, "characters", shape->count);
-	if (!err && result->calls)
-		err = put_escaped(report, "calls", result->calls);
+	if (!err && result->detail)
+		err = put_escaped(report, "detail", result->detail);
 	if (!err && result->text)
 		err = put_escaped(report, result->text_cut ? "text (cut)" : "text", result->text);
 	return err;

@@ -17,6 +17,8 @@ enum ch_target_kind {
 	CH_TARGET_OBJECT,
 	/** A module: its name, and a symbol if there is one. */
 	CH_TARGET_MODULE,
+	/** A method of a runtime with a compiler of its own. */
+	CH_TARGET_METHOD,
 	CH_TARGET_STACK,
 	/** Other mapped memory, by its usage. */
 	CH_TARGET_MEMORY,
@@ -76,8 +78,9 @@ struct ch_show_result {
 	/** Its runtime knows what is inside. */
 	bool has_shape;
 	struct ch_object_shape shape;
-	/** What a delegate calls. Owned; NULL: it is none. */
-	char *calls;
+	/** What else the runtime says of it: "calls Program.OnError". Unescaped, owned;
+	 * NULL: nothing. */
+	char *detail;
 	/** Contents of a string; NULL unless revealed; cut: there is more. Owned. */
 	char *text;
 	bool text_cut;

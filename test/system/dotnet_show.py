@@ -120,6 +120,15 @@ def check_arrays(tap, core):
               "its first elements")
 
 
+def check_calls(tap, core):
+    addr = one(core, WHOLE)
+    call = show(core, addr, "Call")
+    tap.ok(call["detail"] and call["detail"].startswith("calls Shown.Whole+<>c."),
+           "a delegate says what it calls", call["detail"])
+    tap.ok([row for row in call["fields"] if row["name"] == "_target" and
+            row["target_type"] == "Shown.Whole+<>c"], "and on what", call["fields"])
+
+
 def check_statics(tap, core, truth):
     rows = show(core, one(core, "Shown.Holder"), options=["--statics"])["fields"]
     mine = {row["name"]: row for row in rows if row["depth"] == 0 and not row["thread"]}
@@ -205,6 +214,7 @@ def check(tap, program, createdump):
     check_fields(tap, core, truth)
     check_paths(tap, core)
     check_arrays(tap, core)
+    check_calls(tap, core)
     check_statics(tap, core, truth)
     check_generations(tap, core, truth)
     check_strings(tap, core, truth)
