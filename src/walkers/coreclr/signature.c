@@ -339,9 +339,12 @@ static void read_internal(struct reader *reader, bool whole)
 /* Whether an element begins a reference that is an argument. */
 static bool is_reference(const struct reader *reader, uint8_t element)
 {
-	const struct open *open = &reader->open[reader->open_count - 1];
+	const struct open *open;
 
-	if (!reader->canonical || reader->mute || !reader->open_count || open->text || open->array)
+	if (!reader->canonical || reader->mute || !reader->open_count)
+		return false;
+	open = &reader->open[reader->open_count - 1];
+	if (open->text || open->array)
 		return false;
 	return element == E_CLASS || element == E_STRING || element == E_OBJECT ||
 	       element == E_SZ_ARRAY || element == E_ARRAY ||
