@@ -331,6 +331,21 @@ CH_PUBLIC enum ch_type_kind ch_object_kind(const struct ch_object *object);
  */
 CH_PUBLIC bool ch_heaps_object_at(struct ch_heaps *heaps, uint64_t addr, struct ch_object *ret);
 
+/** Memory that a runtime has for itself, by what it is for. */
+struct ch_runtime_memory {
+	/** Index into ch_heaps_runtimes(). */
+	uint32_t walker;
+	enum ch_usage usage;
+	/** "low frequency heap", "JIT code". Static. */
+	const char *label;
+	/** Ranges, their bytes, and those of them that the process had mapped. */
+	uint64_t count, bytes, mapped_bytes;
+};
+
+/** Such memory by walker and label; computed when the heaps were opened. Borrowed. */
+CH_PUBLIC const struct ch_runtime_memory *ch_heaps_runtime_memory(const struct ch_heaps *heaps,
+								  size_t *count_ret);
+
 /** A method of a runtime with a compiler of its own. */
 struct ch_code {
 	/** "JIT", "ReadyToRun", "stub". Static. */

@@ -178,10 +178,63 @@ static struct ch_error *claim(struct ch_heaps *heaps, const struct ch_span *span
 	return err;
 }
 
+/* The sum that a claim belongs to; made if there is none. */
+static struct ch_runtime_memory *memory_of(struct ch_heaps *heaps, const struct ch_opened *opened,
+					   const struct ch_walker_claim *claim)
+{
+	struct ch_runtime_memory *sum;
+	size_t i;
+
+	for (i = 0; i < heaps->memory.count; i++) {
+		sum = CH_VEC_AT(&heaps->memory, struct ch_runtime_memory, i);
+		if (sum->walker == opened->index && strcmp(sum->label, claim->label) == 0)
+			return sum;
+	}
+	sum = ch_vec_push(&heaps->memory);
+	if (sum)
+		*sum = (struct ch_runtime_memory){ .walker = opened->index,
+						   .usage = claim->usage,
+						   .label = claim->label };
+	return sum;
+}
+
+/* What runtimes have beside their spans; those have been claimed before. */
+static struct ch_error *claim_memory(struct ch_heaps *heaps, const struct ch_opened *opened)
+{
+	const struct ch_walker_claim *claims;
+	struct ch_runtime_memory *sum;
+	struct ch_error *err = NULL;
+	uint64_t refused;
+	size_t count, i;
+
+	if (!opened->walker->claims)
+		return NULL;
+	claims = opened->walker->claims(opened->state, &count);
+	for (i = 0; !err && i < count; i++) {
+		const struct ch_claim wanted = { .start = claims[i].start,
+						 .end = claims[i].end,
+						 .usage = claims[i].usage,
+						 .basis = claims[i].basis,
+						 .owner = claims[i].label };
+
+		if (claims[i].start >= claims[i].end)
+			continue;
+		sum = memory_of(heaps, opened, &claims[i]);
+		if (!sum)
+			return &ch_enomem;
+		refused = 0;
+		err = ch_map_claim(heaps->env.map, &wanted, &refused);
+		sum->count++;
+		sum->bytes += wanted.end - wanted.start;
+		sum->mapped_bytes += wanted.end - wanted.start - refused;
+	}
+	return err;
+}
+
 static struct ch_error *claim_all(struct ch_heaps *heaps)
 {
 	const struct ch_span *span;
-	struct ch_error *err;
+	struct ch_error *err = NULL;
 	size_t i;
 
 	for (i = 0; i < heaps->spans.count; i++) {
@@ -192,7 +245,16 @@ static struct ch_error *claim_all(struct ch_heaps *heaps)
 		if (err)
 			return err;
 	}
-	return NULL;
+	for (i = 0; !err && i < heaps->opened.count; i++)
+		err = claim_memory(heaps, CH_VEC_AT(&heaps->opened, struct ch_opened, i));
+	return err;
+}
+
+const struct ch_runtime_memory *ch_heaps_runtime_memory(const struct ch_heaps *heaps,
+							size_t *count_ret)
+{
+	*count_ret = heaps->memory.count;
+	return heaps->memory.items;
 }
 
 /* AT_PAGESZ, unless it makes no sense. */
@@ -222,6 +284,7 @@ static struct ch_error *probe_heaps(const struct ch_walker *const *walkers, stru
 	heaps->opened = CH_VEC(struct ch_opened);
 	heaps->heaps = CH_VEC(struct ch_heap);
 	heaps->frees = CH_VEC(struct ch_heap_free);
+	heaps->memory = CH_VEC(struct ch_runtime_memory);
 	heaps->page_bytes = page_bytes(core);
 	heaps->spans = CH_VEC(struct ch_span);
 	heaps->infos = CH_VEC(struct ch_span_info);
@@ -291,6 +354,7 @@ void ch_heaps_close(struct ch_heaps *heaps)
 	ch_vec_deinit(&heaps->opened);
 	ch_vec_deinit(&heaps->heaps);
 	ch_vec_deinit(&heaps->frees);
+	ch_vec_deinit(&heaps->memory);
 	ch_vec_deinit(&heaps->spans);
 	ch_vec_deinit(&heaps->infos);
 	ch_vec_deinit(&heaps->sums);

@@ -47,6 +47,8 @@ struct ch_heaps {
 	struct ch_vec opened;
 	/** of struct ch_heap; of struct ch_heap_free, equally long */
 	struct ch_vec heaps, frees;
+	/** of struct ch_runtime_memory */
+	struct ch_vec memory;
 	/** Bytes of a page of the process. */
 	uint64_t page_bytes;
 	/** of struct ch_span, struct ch_span_info, struct ch_span_sums, struct

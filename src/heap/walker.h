@@ -141,6 +141,15 @@ struct ch_ref_query {
 	const void *shape;
 };
 
+/** Memory of a runtime that holds no objects: target range [start, end). */
+struct ch_walker_claim {
+	uint64_t start, end;
+	enum ch_usage usage;
+	enum ch_basis basis;
+	/** What it is for: "low frequency heap". Static. */
+	const char *label;
+};
+
 /** Why a walker says that an object is kept alive. */
 enum ch_walker_root_kind {
 	/** An entry of a table of handles. */
@@ -239,6 +248,9 @@ struct ch_walker {
 	struct ch_error *(*check)(void *state, const struct ch_heap_free *found);
 	/** NULL: any word of a block may be a pointer. */
 	const struct ch_tracer *tracer;
+	/** What the runtime has beside its spans; what lies in one stays there. May be
+	 * NULL. */
+	const struct ch_walker_claim *(*claims)(void *state, size_t *count_ret);
 	/** Code that the runtime made or knows: fill ret but the name, and buf with the
 	 * name, unescaped. False when addr is none. May be NULL. */
 	bool (*code)(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);

@@ -225,12 +225,14 @@ static struct ch_error *print_json(const struct ch_report *report,
 				     json_heap(&list[i], &frees[i], segments ? segments[i] : NULL));
 	free(segments);
 	return chp_json_print_take(
-		report, chp_json_document_take(
-				report, "heap",
-				json_pack("{s:o, s:o, s:o, s:o, s:o}", "total", json_sums(&total),
-					  "verdict", chp_json_retention(&result->retention), "free",
-					  chp_json_free(&result->retention.free), "heaps", array,
-					  "runtimes", chp_json_runtimes(heaps))));
+		report,
+		chp_json_document_take(
+			report, "heap",
+			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "total", json_sums(&total),
+				  "verdict", chp_json_retention(&result->retention), "free",
+				  chp_json_free(&result->retention.free), "heaps", array,
+				  "runtime_memory", chp_json_runtime_memory(heaps), "runtimes",
+				  chp_json_runtimes(heaps))));
 }
 
 /* ---- Text ------------------------------------------------------------------ */
@@ -450,7 +452,9 @@ struct ch_error *ch_report_heap(const struct ch_report *report, const struct ch_
 	if (err)
 		return err;
 	print_total(report, &total);
-	err = chp_print_retention(report, result);
+	err = chp_print_runtime_memory(report, heaps);
+	if (!err)
+		err = chp_print_retention(report, result);
 	if (!err)
 		err = chp_print_free(report, result);
 	if (!err)

@@ -87,4 +87,9 @@ const char *chp_generation_name(const struct ch_heap *heap);
 /** Where an object is kept ("thread cache", "top" ...), or NULL. */
 const char *chp_object_place(const struct ch_object *object);
 
+/** heap_memory.c: what runtimes have for themselves, by what it is for. */
+json_t *chp_json_runtime_memory(const struct ch_heaps *heaps);
+CH_MUST_CHECK struct ch_error *chp_print_runtime_memory(const struct ch_report *report,
+							const struct ch_heaps *heaps);
+
 #endif /* COREHEAP_REPORT_HEAP_H */

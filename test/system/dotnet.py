@@ -110,6 +110,35 @@ def check_methods(tap, name, core):
               "%s: an address of code is in a method" % name)
 
 
+def usage_at(core, addr):
+    return fixture.answer("whatis", "--json", core, addr)["results"][0]["region"]["usage"]
+
+
+def check_memory(tap, name, core):
+    heap = fixture.answer("heap", "--json", core)
+    facts = [r for r in heap["runtimes"] if r["name"] == "coreclr"][0]["facts"]
+    tap.equal((facts.get("dynamic_modules_count"), facts.get("collectible_loaders_count")),
+              (1, 1), "%s: the emitted assembly is counted" % name)
+    rows = {row["name"]: row for row in heap["runtime_memory"]}
+    wanted = {"low frequency heap", "high frequency heap", "precode heaps", "JIT code",
+              "handle table", "collectible loaders"}
+    tap.ok(wanted <= set(rows) and all(0 < rows[key]["mapped_bytes"] <= rows[key]["total_bytes"]
+                                       for key in wanted),
+           "%s: the runtime's own memory has rows" % name, rows)
+    tap.equal(facts.get("collectible_loaders_bytes"), rows["collectible loaders"]["total_bytes"],
+              "%s: what it costs is counted" % name)
+    frames = [frame["addr"] for thread in fixture.answer("threads", "--json", core)["threads"]
+              for frame in thread["frames"] if frame["symbol"] == "Story.Program.Main"]
+    root = fixture.answer("roots", "--json", core, "Story.ByStrongHandle")["chains"][0]["root"]
+    tap.equal([usage_at(core, frames[0]), usage_at(core, root["addr"])],
+              ["jit", "managed:other"], "%s: code and handles lie where they should" % name)
+    summary = fixture.answer("summary", "--json", core)
+    used = {row["name"]: row["bytes"] for row in summary["accounting"]["rows"]}
+    tap.ok(all(row["ok"] for row in summary["accounting"]["invariants"]) and
+           used["managed_loader"] > 0 and used["managed_other"] > 0,
+           "%s: summary closes" % name, summary["accounting"])
+
+
 def dump(how, program, createdump, env):
     core, where = managed.dump(how, program, createdump, env, [str(COUNT)])
     with open(os.path.join(where, "truth"), encoding="utf-8") as file:
@@ -141,6 +170,7 @@ def check(tap, name, program, createdump):
     tap.ok(".NET" in str(verdict), "%s: info names the runtime" % name)
     check_roots(tap, name, core, truth, native)
     check_methods(tap, name, core)
+    check_memory(tap, name, core)
     os.unlink(core)
 
 

@@ -63,6 +63,7 @@ enum {
 #define HEAPS_MAX      65536
 #define BACK_WORDS_MAX 65536
 #define FUNCTIONS_MAX  (1U << 22)
+#define STEPS_MAX      (1U << 24)
 
 /* ---- From an address to a section -------------------------------------------- */
 
@@ -87,6 +88,59 @@ static bool find_section(const struct clr *clr, uint64_t addr, uint64_t *ret)
 			return false;
 	}
 	return false;
+}
+
+/* A table of the map that is gone through, and how far. */
+struct level {
+	uint64_t table;
+	uint32_t next;
+};
+
+/* Sections of a leaf; the same one comes once for each 128 KiB that it covers. */
+static struct ch_error *visit_leaf(const struct clr *clr, uint64_t fragment, uint64_t *last,
+				   clr_range_fn fn, void *arg)
+{
+	uint64_t section, start, end;
+	struct ch_error *err = NULL;
+	uint32_t flags, i;
+
+	for (i = 0; !err && i < FRAGMENTS_MAX && (fragment &= ~1ULL); i++) {
+		if (clr_read_ptr(clr, fragment + FRAGMENT_SECTION, &section) && section != *last &&
+		    ch_core_read_u32(clr->core, section + SECTION_FLAGS, &flags) &&
+		    flags & SECTION_FLAG_CODE_HEAP && clr_read_ptr(clr, section, &start) &&
+		    clr_read_ptr(clr, section + 8, &end)) {
+			*last = section;
+			err = fn(arg, start, end);
+		}
+		if (!clr_read_ptr(clr, fragment + FRAGMENT_NEXT, &fragment))
+			break;
+	}
+	return err;
+}
+
+struct ch_error *clr_code_heaps_visit(const struct clr *clr, clr_range_fn fn, void *arg)
+{
+	struct level levels[MAP_LEVELS] = { { .table = clr->code_map } };
+	struct ch_error *err = NULL;
+	uint64_t at, last = 0, steps = 0;
+	uint32_t depth = 0;
+
+	/* A table that leads back to one above it is damage: steps bound the loss. */
+	while (!err && clr->code_map && steps++ < STEPS_MAX) {
+		if (levels[depth].next == 1U << MAP_BITS) {
+			if (!depth--)
+				break;
+			continue;
+		}
+		if (!clr_read_ptr(clr, levels[depth].table + 8ULL * levels[depth].next++, &at) ||
+		    !(at & ~1ULL))
+			continue;
+		if (depth + 1 == MAP_LEVELS)
+			err = visit_leaf(clr, at, &last, fn, arg);
+		else
+			levels[++depth] = (struct level){ .table = at & ~1ULL };
+	}
+	return err;
 }
 
 /* ---- Code of the process's own compiler -------------------------------------- */

@@ -55,6 +55,8 @@ static void close_walker(void *state)
 	ch_vec_deinit(&clr->slots);
 	ch_vec_deinit(&clr->handle_segments);
 	ch_vec_deinit(&clr->threads);
+	ch_vec_deinit(&clr->module_list);
+	ch_vec_deinit(&clr->claims);
 	ch_vec_deinit(&clr->facts);
 	ch_vec_deinit(&clr->type_names);
 	free(clr);
@@ -100,6 +102,12 @@ static struct ch_error *make_facts(struct clr *clr)
 		err = add_fact(clr, "heap_layout", 0, clr->regions ? "regions" : "segments");
 	if (!err && clr->server)
 		err = add_fact(clr, "gc_heaps_count", clr->heaps_count, NULL);
+	if (!err && clr->dynamic_count)
+		err = add_fact(clr, "dynamic_modules_count", clr->dynamic_count, NULL);
+	if (!err && clr->collectible_count)
+		err = add_fact(clr, "collectible_loaders_count", clr->collectible_count, NULL);
+	if (!err && clr->collectible_count)
+		err = add_fact(clr, "collectible_loaders_bytes", clr->collectible_bytes, NULL);
 	if (!err)
 		err = add_fact(clr, "tables", 0, "contract descriptor of the runtime");
 	return err;
@@ -124,6 +132,8 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	clr->slots = CH_VEC(struct clr_slot);
 	clr->handle_segments = CH_VEC(uint64_t);
 	clr->threads = CH_VEC(struct clr_thread);
+	clr->module_list = CH_VEC(uint64_t);
+	clr->claims = CH_VEC(struct ch_walker_claim);
 	clr->facts = CH_VEC(struct ch_fact);
 	clr->type_names = CH_VEC(char *);
 	err = clr->runtime ? clr_find_tables(clr)
@@ -132,6 +142,8 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 		err = clr_gc_open(clr);
 	if (!err)
 		err = check_names(clr);
+	if (!err)
+		err = clr_loader_find(clr);
 	if (!err)
 		err = make_facts(clr);
 	if (err) {
@@ -413,5 +425,6 @@ const struct ch_walker ch_walker_coreclr = {
 	.facts = facts,
 	.tracer = &clr_tracer,
 	.code = clr_code_at,
+	.claims = clr_loader_claims,
 	.inspector = &clr_inspector,
 };

@@ -196,6 +196,13 @@ struct clr {
 	uint32_t allocator_handle;
 	/** of uint64_t: segments of handles, ascending */
 	struct ch_vec handle_segments;
+	/** of uint64_t: modules of assemblies; see clr_modules_find() */
+	struct ch_vec module_list;
+	bool modules_found;
+	/** of struct ch_walker_claim; of those of collectible types how many
+	 * LoaderAllocators and bytes there are */
+	struct ch_vec claims;
+	uint64_t collectible_count, collectible_bytes, dynamic_count;
 	/** of struct clr_thread: the runtime's list */
 	struct ch_vec threads;
 
@@ -238,6 +245,18 @@ const struct clr_metadata *clr_module_metadata(struct clr *clr, uint64_t module)
 /** The same with what else is kept of a Module; NULL when out of memory. */
 struct clr_module *clr_module_entry(struct clr *clr, uint64_t module);
 void clr_modules_free(struct clr *clr);
+/** modules.c: find the modules of all assemblies, once. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *clr_modules_find(struct clr *clr);
+
+/** loader.c: find the runtime's own memory. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *clr_loader_find(struct clr *clr);
+/** As ch_walker.claims. */
+const struct ch_walker_claim *clr_loader_claims(void *state, size_t *count_ret);
+/** code.c: called with each range of code: of the compiler's, or what the runtime has
+ * stubs in. Errors: those of fn. */
+typedef struct ch_error *(*clr_range_fn)(void *arg, uint64_t start, uint64_t end);
+CH_MUST_CHECK struct ch_error *clr_code_heaps_visit(const struct clr *clr, clr_range_fn fn,
+						    void *arg);
 /** "Space.Outer+Inner" of a row of TypeDef, unescaped. */
 bool clr_definition_name(const struct clr_metadata *metadata, uint32_t row, char *buf, size_t max);
 

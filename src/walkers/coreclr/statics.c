@@ -28,11 +28,6 @@ enum {
 	MAP_NEXT = 0,
 	MAP_TABLE = 8,
 	MAP_COUNT = 16,
-	/* ArrayListBase: a count, and the first block: next, size, elements. */
-	LIST_BLOCK = 8,
-	BLOCK_NEXT = 0,
-	BLOCK_SIZE = 8,
-	BLOCK_ITEMS = 16,
 	/* ThreadLocalData. */
 	DATA_COUNT = 0,
 	DATA_ARRAY = 8,
@@ -43,13 +38,9 @@ enum {
 	ARRAY_DATA = 16,
 };
 
-#define ASSEMBLIES_MAX (1U << 20)
-#define BLOCKS_MAX     65536
-#define MAPS_MAX       65536
-#define TYPES_MAX      (1U << 22)
-#define PARENTS_MAX    256
-/* Bytes of an AppDomain that are looked through for its assemblies. */
-#define DOMAIN_BYTES 4096
+#define MAPS_MAX    65536
+#define TYPES_MAX   (1U << 22)
+#define PARENTS_MAX 256
 
 struct search {
 	struct clr *clr;
@@ -124,69 +115,6 @@ static struct ch_error *keep_type(struct search *search, uint64_t mt)
 }
 
 /* ---- Modules ----------------------------------------------------------------- */
-
-/* Each element of a list of assemblies leads to a module at a known place. */
-static struct ch_error *keep_assemblies(struct search *search, uint64_t list, uint32_t module_at)
-{
-	uint64_t block = list + LIST_BLOCK, at, module;
-	struct clr *clr = search->clr;
-	struct ch_error *err = NULL;
-	uint32_t left, size, blocks, i;
-
-	if (!ch_core_read_u32(clr->core, list, &left) || left > ASSEMBLIES_MAX)
-		return NULL;
-	for (blocks = 0; !err && left && block && blocks < BLOCKS_MAX; blocks++) {
-		if (!ch_core_read_u32(clr->core, block + BLOCK_SIZE, &size) || !size)
-			break;
-		for (i = 0; !err && i < size && left; i++, left--)
-			if (clr_read_ptr(clr, block + BLOCK_ITEMS + 8ULL * i, &at) && at &&
-			    clr_read_ptr(clr, at + module_at, &module))
-				err = keep(search, &search->modules, module);
-		if (!clr_read_ptr(clr, block + BLOCK_NEXT, &block))
-			break;
-	}
-	return err;
-}
-
-/* Whether the first elements of what may be a list all lead to modules with metadata
- * at module_at. */
-static bool leads_to_modules(struct clr *clr, uint64_t list, uint32_t module_at)
-{
-	uint64_t item, module, next;
-	uint32_t count, size, i;
-
-	if (!ch_core_read_u32(clr->core, list, &count) || !count || count > ASSEMBLIES_MAX ||
-	    !ch_core_read_u32(clr->core, list + LIST_BLOCK + BLOCK_SIZE, &size) || !size ||
-	    size > 64 || !clr_read_ptr(clr, list + LIST_BLOCK + BLOCK_NEXT, &next) ||
-	    (count > size) != (next != 0))
-		return false;
-	for (i = 0; i < count && i < size; i++)
-		if (!clr_read_ptr(clr, list + LIST_BLOCK + BLOCK_ITEMS + 8ULL * i, &item) ||
-		    !clr_read_ptr(clr, item + module_at, &module) ||
-		    !clr_module_metadata(clr, module))
-			return false;
-	return true;
-}
-
-/* Where the domain's list is, and where an assembly has its module: .NET 10 tells,
- * in .NET 9 it is where all that it leads to are modules. */
-static struct ch_error *find_assemblies(struct search *search)
-{
-	struct clr *clr = search->clr;
-	uint32_t list, module_at;
-	uint64_t domain;
-
-	if (!clr_read_ptr(clr, clr->app_domain, &domain) || !domain)
-		return NULL;
-	if (clr->layout.domain_assemblies && clr->layout.assembly_module)
-		return keep_assemblies(search, domain + clr->layout.domain_assemblies,
-				       clr->layout.assembly_module);
-	for (list = 8; list < DOMAIN_BYTES; list += 8)
-		for (module_at = 0; module_at < 128; module_at += 8)
-			if (leads_to_modules(clr, domain + list, module_at))
-				return keep_assemblies(search, domain + list, module_at);
-	return NULL;
-}
 
 /* The types of a module that the runtime has loaded. */
 static struct ch_error *keep_types_of(struct search *search, uint64_t module)
@@ -371,7 +299,9 @@ static struct ch_error *find(struct search *search)
 		if (clr->types[i].mt)
 			err = keep_type(search, clr->types[i].mt);
 	if (!err)
-		err = find_assemblies(search);
+		err = clr_modules_find(clr);
+	for (i = 0; !err && i < clr->module_list.count; i++)
+		err = keep(search, &search->modules, *CH_VEC_AT(&clr->module_list, uint64_t, i));
 	for (i = 0; !err && i < search->modules.count; i++) {
 		err = keep_types_of(search, *CH_VEC_AT(&search->modules, uint64_t, i));
 		if (!err && i % 256 == 0)
