@@ -83,6 +83,7 @@ static void judge(struct ch_session *session, struct ch_summary *summary)
 		.native_overhead_bytes = rows[CH_ACCOUNT_HEAP_OVERHEAD].bytes,
 		.unwalked_bytes = rows[CH_ACCOUNT_HEAP_UNWALKED].bytes,
 		.managed_bytes =
+			rows[CH_ACCOUNT_MANAGED_USED].bytes + rows[CH_ACCOUNT_MANAGED_FREE].bytes +
 			rows[CH_ACCOUNT_MANAGED_HEAP].bytes + rows[CH_ACCOUNT_MANAGED_OTHER].bytes,
 		.loader_bytes = rows[CH_ACCOUNT_MANAGED_LOADER].bytes,
 		.stacks_bytes = summary->stack_touched_bytes + rows[CH_ACCOUNT_TLS].bytes,
@@ -91,6 +92,8 @@ static void judge(struct ch_session *session, struct ch_summary *summary)
 		.complete = ch_context_complete(ch_session_context(session)),
 		.closes = true,
 	};
+	summary->used_bytes =
+		summary->input.native_used_bytes + rows[CH_ACCOUNT_MANAGED_USED].bytes;
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
 		summary->input.closes = summary->input.closes && account->invariants[i].ok;
 	chp_verdict_make(&summary->input, &summary->verdict);
@@ -168,13 +171,12 @@ static struct ch_error *suspect_type(struct ch_summary *summary)
 	struct ch_type type;
 	uint64_t share;
 
-	if (!stat || stat->count < 2 ||
-	    !is_suspect(stat->total_bytes, summary->input.native_used_bytes))
+	if (!stat || stat->count < 2 || !is_suspect(stat->total_bytes, summary->used_bytes))
 		return NULL;
 	err = ch_heaps_type(summary->heaps, stat->walker, stat->type, &type);
 	if (err)
 		return err;
-	share = chp_percent(stat->total_bytes, summary->input.native_used_bytes);
+	share = chp_percent(stat->total_bytes, summary->used_bytes);
 	return add_suspect(summary, "one-type", stat->total_bytes, stat->sample_addr,
 			   "%s: %s of them hold %s, %" PRIu64 ".%02" PRIu64
 			   "%% of the used bytes; one is at 0x%" PRIx64,

@@ -19,7 +19,9 @@ static const struct account_names {
 	[CH_ACCOUNT_HEAP_TOP] = { "heap top, never used or given back", "heap_top" },
 	[CH_ACCOUNT_HEAP_OVERHEAD] = { "heap overhead", "heap_overhead" },
 	[CH_ACCOUNT_HEAP_UNWALKED] = { "heap, not walked", "heap_not_walked" },
-	[CH_ACCOUNT_MANAGED_HEAP] = { "managed heap", "managed_heap" },
+	[CH_ACCOUNT_MANAGED_USED] = { "managed heap used, garbage included", "managed_used" },
+	[CH_ACCOUNT_MANAGED_FREE] = { "managed heap free", "managed_free" },
+	[CH_ACCOUNT_MANAGED_HEAP] = { "managed heap overhead", "managed_heap" },
 	[CH_ACCOUNT_MANAGED_LOADER] = { "managed loader", "managed_loader" },
 	[CH_ACCOUNT_MANAGED_OTHER] = { "managed other", "managed_other" },
 	[CH_ACCOUNT_STACKS] = { "stacks", "stacks" },
@@ -137,6 +139,23 @@ static void split_heap(struct ch_account *account, const struct ch_account_heaps
 		rows[i].basis = basis;
 }
 
+/* The same of managed heaps, whose rest stays in their row. */
+static void split_managed(struct ch_account *account, const struct ch_account_heaps *heaps)
+{
+	struct ch_account_row *rows = account->rows;
+	struct ch_account_row *whole = &rows[CH_ACCOUNT_MANAGED_HEAP];
+	uint64_t left = whole->bytes;
+
+	if (!heaps->managed_used_bytes && !heaps->managed_free_bytes)
+		return;
+	rows[CH_ACCOUNT_MANAGED_USED].bytes = ch_min(heaps->managed_used_bytes, left);
+	left -= rows[CH_ACCOUNT_MANAGED_USED].bytes;
+	rows[CH_ACCOUNT_MANAGED_FREE].bytes = ch_min(heaps->managed_free_bytes, left);
+	whole->bytes = left - rows[CH_ACCOUNT_MANAGED_FREE].bytes;
+	whole->has_core = false;
+	rows[CH_ACCOUNT_MANAGED_USED].basis = rows[CH_ACCOUNT_MANAGED_FREE].basis = whole->basis;
+}
+
 /* Sums over the regions, for the invariants. */
 struct sums {
 	uint64_t free, busy, by_usage, by_type, by_state, by_protect, commit;
@@ -189,7 +208,9 @@ void chp_account_make(const struct ch_region *regions, size_t regions_count, uin
 	*ret = (struct ch_account){ .total_bytes = space_end };
 	sum_regions(regions, regions_count, space_end, &sums);
 	for (i = 0; i < CH_ACCOUNT_ROWS; i++)
-		ret->rows[i].has_core = i > CH_ACCOUNT_HEAP_OVERHEAD;
+		ret->rows[i].has_core = i > CH_ACCOUNT_HEAP_OVERHEAD &&
+					i != CH_ACCOUNT_MANAGED_USED &&
+					i != CH_ACCOUNT_MANAGED_FREE;
 	for (i = 0; i < regions_count; i++) {
 		if (regions[i].state == CH_STATE_FREE)
 			continue;
@@ -200,6 +221,7 @@ void chp_account_make(const struct ch_region *regions, size_t regions_count, uin
 	heap_bytes = ret->rows[CH_ACCOUNT_HEAP_UNWALKED].bytes;
 	if (heaps) {
 		split_heap(ret, heaps);
+		split_managed(ret, heaps);
 		ret->rows[CH_ACCOUNT_HEAP_UNWALKED].has_core = false;
 	}
 	memcpy(ret->invariants,
@@ -271,8 +293,12 @@ struct ch_error *chp_account_heaps(struct ch_heaps *heaps, struct ch_account_hea
 	spans = ch_heaps_spans(heaps, &count);
 	sums = ch_heaps_span_sums(heaps, &count);
 	for (i = 0; i < count; i++)
-		if (is_native(spans[i].usage))
+		if (is_native(spans[i].usage)) {
 			add_span(&spans[i], &sums[i], ret);
+		} else {
+			ret->managed_used_bytes += sums[i].used_bytes;
+			ret->managed_free_bytes += sums[i].free_bytes;
+		}
 	list = ch_heaps_list(heaps, &count);
 	move_own_blocks(list, count, ret);
 	ret->top_bytes = ch_min(ret->top_bytes, ret->free_bytes);

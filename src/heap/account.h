@@ -23,6 +23,10 @@ enum ch_account_id {
 	CH_ACCOUNT_HEAP_OVERHEAD,
 	/** Heap according to the map, but no walker has walked it. */
 	CH_ACCOUNT_HEAP_UNWALKED,
+	/** Objects of managed runtimes, garbage included; free memory between and behind
+	 * them; what else their heaps consist of. */
+	CH_ACCOUNT_MANAGED_USED,
+	CH_ACCOUNT_MANAGED_FREE,
 	CH_ACCOUNT_MANAGED_HEAP,
 	CH_ACCOUNT_MANAGED_LOADER,
 	/** Other memory of managed runtimes, code they made. */
@@ -77,6 +81,8 @@ struct ch_account_heaps {
 	uint64_t used_bytes, mmapped_bytes, free_bytes, top_bytes, overhead_bytes;
 	/** Committed bytes of the spans. */
 	uint64_t committed_bytes;
+	/** The same of managed runtimes. */
+	uint64_t managed_used_bytes, managed_free_bytes;
 	/** For each heap used + free + overhead = committed. */
 	bool sums_close;
 	/** At least one span is known by no more than a heuristic. */

@@ -77,13 +77,12 @@ static struct ch_error *print_types(const struct ch_report *report,
 		if (err)
 			break;
 		err = chp_table_row(
-			table, (struct ch_cell[]){
-				       { .text = type.name },
-				       CH_CELL_NUM(stat->count),
-				       CH_CELL_NUM(stat->total_bytes),
-				       CH_CELL_NUM(chp_percent(stat->total_bytes,
-							       summary->input.native_used_bytes)),
-				       CH_CELL_NUM(stat->sample_addr) });
+			table, (struct ch_cell[]){ { .text = type.name },
+						   CH_CELL_NUM(stat->count),
+						   CH_CELL_NUM(stat->total_bytes),
+						   CH_CELL_NUM(chp_percent(stat->total_bytes,
+									   summary->used_bytes)),
+						   CH_CELL_NUM(stat->sample_addr) });
 	}
 	if (!err && summary->types_count) {
 		fputs(report->format == CH_FORMAT_PLAIN ? "" : "\n", report->out);

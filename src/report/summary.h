@@ -31,6 +31,8 @@ struct ch_summary {
 	struct ch_verdict_input input;
 	struct ch_verdict verdict;
 	uint64_t threads_count, stack_bytes, stack_used_bytes, stack_touched_bytes;
+	/** Of all heaps, managed ones included: what shares of types are of. */
+	uint64_t used_bytes;
 	/** Types of used objects by bytes, descending. Borrowed. */
 	const struct ch_type_stat *types[CH_SUMMARY_TYPES];
 	size_t types_count;
