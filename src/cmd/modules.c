@@ -41,10 +41,15 @@ static struct ch_error *run(struct ch_cmd_env *env)
 {
 	struct ch_modules_group groups[KINDS];
 	struct ch_modules modules = { .modules = NULL };
+	struct ch_heaps *heaps;
 	struct ch_error *err;
 	struct ch_sym *sym;
 
 	err = ch_session_sym(env->session, &sym);
+	if (!err)
+		err = ch_session_heaps(env->session, &heaps);
+	if (!err)
+		err = ch_heaps_assemblies(heaps, &modules.assemblies, &modules.assemblies_count);
 	if (err)
 		return err;
 	modules.modules = ch_sym_modules(sym, &modules.modules_count);

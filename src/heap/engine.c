@@ -556,3 +556,18 @@ bool ch_heaps_code_at(struct ch_heaps *heaps, uint64_t addr, struct ch_code *ret
 	}
 	return false;
 }
+
+struct ch_error *ch_heaps_assemblies(struct ch_heaps *heaps, const struct ch_assembly **ret,
+				     size_t *count_ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	size_t i;
+
+	*ret = NULL;
+	*count_ret = 0;
+	/* Two runtimes in one process have not been seen. */
+	for (i = 0; i < heaps->opened.count; i++)
+		if (opened[i].walker->assemblies)
+			return opened[i].walker->assemblies(opened[i].state, ret, count_ret);
+	return NULL;
+}

@@ -251,6 +251,10 @@ struct ch_walker {
 	/** What the runtime has beside its spans; what lies in one stays there. May be
 	 * NULL. */
 	const struct ch_walker_claim *(*claims)(void *state, size_t *count_ret);
+	/** What the process loaded of managed code, alike ones in one row; computed when
+	 * it is first asked for. Errors: NOMEM, STOP. May be NULL. */
+	struct ch_error *(*assemblies)(void *state, const struct ch_assembly **ret,
+				       size_t *count_ret);
 	/** Code that the runtime made or knows: fill ret but the name, and buf with the
 	 * name, unescaped. False when addr is none. May be NULL. */
 	bool (*code)(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);

@@ -20,6 +20,9 @@ struct ch_modules {
 	const struct ch_modules_group *groups;
 	size_t groups_count;
 	uint64_t mapped_bytes;
+	/** Managed code, see ch_heaps_assemblies(). */
+	const struct ch_assembly *assemblies;
+	size_t assemblies_count;
 };
 
 CH_MUST_CHECK struct ch_error *ch_report_modules(const struct ch_report *report,

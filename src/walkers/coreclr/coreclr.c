@@ -57,6 +57,8 @@ static void close_walker(void *state)
 	ch_vec_deinit(&clr->threads);
 	ch_vec_deinit(&clr->module_list);
 	ch_vec_deinit(&clr->claims);
+	ch_vec_deinit(&clr->allocators);
+	clr_assemblies_free(clr);
 	ch_vec_deinit(&clr->facts);
 	ch_vec_deinit(&clr->type_names);
 	free(clr);
@@ -134,6 +136,8 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	clr->threads = CH_VEC(struct clr_thread);
 	clr->module_list = CH_VEC(uint64_t);
 	clr->claims = CH_VEC(struct ch_walker_claim);
+	clr->allocators = CH_VEC(struct clr_allocator);
+	clr->assemblies = CH_VEC(struct ch_assembly);
 	clr->facts = CH_VEC(struct ch_fact);
 	clr->type_names = CH_VEC(char *);
 	err = clr->runtime ? clr_find_tables(clr)
@@ -309,8 +313,12 @@ static uint64_t resync(struct walk *walk, uint64_t at, uint64_t limit)
 
 	for (at += CLR_ALIGN; at < limit; at += CLR_ALIGN) {
 		if (!bytes_at(walk, at, 16)) {
-			at = ch_align_up(ch_core_next_present(walk->clr->core, at, limit),
-					 CLR_ALIGN) -
+			/* Its first half may be there: go on behind it all the same. */
+			if (limit - at <= CLR_ALIGN)
+				return limit;
+			at = ch_align_up(
+				     ch_core_next_present(walk->clr->core, at + CLR_ALIGN, limit),
+				     CLR_ALIGN) -
 			     CLR_ALIGN;
 			continue;
 		}
@@ -425,6 +433,7 @@ const struct ch_walker ch_walker_coreclr = {
 	.facts = facts,
 	.tracer = &clr_tracer,
 	.code = clr_code_at,
+	.assemblies = clr_assemblies,
 	.claims = clr_loader_claims,
 	.inspector = &clr_inspector,
 };

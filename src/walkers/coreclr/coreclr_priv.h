@@ -140,6 +140,11 @@ struct clr_slot {
 /** Of a method table's flags. */
 #define CLR_FLAG_COLLECTIBLE 0x00200000U
 
+/** A LoaderAllocator, and the bytes of its heaps. */
+struct clr_allocator {
+	uint64_t addr, bytes;
+};
+
 /** A managed thread. */
 struct clr_thread {
 	/** Thread, and its ThreadLocalData or 0. */
@@ -203,6 +208,11 @@ struct clr {
 	 * LoaderAllocators and bytes there are */
 	struct ch_vec claims;
 	uint64_t collectible_count, collectible_bytes, dynamic_count;
+	/** of struct clr_allocator, ascending: those of types that can be unloaded */
+	struct ch_vec allocators;
+	/** of struct ch_assembly, whose texts are owned; see clr_assemblies() */
+	struct ch_vec assemblies;
+	bool assemblies_made;
 	/** of struct clr_thread: the runtime's list */
 	struct ch_vec threads;
 
@@ -247,6 +257,14 @@ struct clr_module *clr_module_entry(struct clr *clr, uint64_t module);
 void clr_modules_free(struct clr *clr);
 /** modules.c: find the modules of all assemblies, once. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *clr_modules_find(struct clr *clr);
+
+/** assemblies.c: as ch_walker.assemblies. */
+CH_MUST_CHECK struct ch_error *clr_assemblies(void *state, const struct ch_assembly **ret,
+					      size_t *count_ret);
+void clr_assemblies_free(struct clr *clr);
+/** Bytes of the loader heaps of a LoaderAllocator of types that can be unloaded; 0: it is
+ * not one. */
+uint64_t clr_loader_bytes(const struct clr *clr, uint64_t allocator);
 
 /** loader.c: find the runtime's own memory. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *clr_loader_find(struct clr *clr);

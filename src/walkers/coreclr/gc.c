@@ -222,6 +222,18 @@ static struct ch_error *add_ephemeral(struct clr *clr, struct gc_heap *heap,
 	return err;
 }
 
+/* A region that has objects begins with one: what does not is no region, and must not
+ * take memory from others. */
+static bool begins_with_object(const struct clr *clr, const struct clr_region *region)
+{
+	struct clr_shape shape;
+	uint64_t mt;
+
+	return region->allocated == region->first || clr->invalid_count ||
+	       (clr_read_ptr(clr, region->first, &mt) && clr_shape_read(clr, mt & ~7ULL, &shape)) ||
+	       !ch_core_try_read(clr->core, region->first, &mt, sizeof(mt));
+}
+
 static struct ch_error *add_segment(struct clr *clr, struct gc_heap *heap, uint32_t generation,
 				    uint64_t addr, const struct segment *segment)
 {
@@ -237,8 +249,14 @@ static struct ch_error *add_segment(struct clr *clr, struct gc_heap *heap, uint3
 		.frozen = segment->flags & SEGMENT_FLAG_READONLY,
 	};
 
-	if (allocated < segment->mem || allocated > region.end)
-		return bad_gc(clr, "a region ends before it begins");
+	if (allocated < segment->mem || allocated > region.end ||
+	    !begins_with_object(clr, &region)) {
+		chp_context_finding(clr->env->ctx, CH_SEVERITY_INCOMPLETE, "gc-region",
+				    "heap %u, generation %u: what is at 0x%llx is no region of "
+				    "objects; it is left out",
+				    heap->number, generation, (unsigned long long)addr);
+		return NULL;
+	}
 	if (segment->flags & SEGMENT_FLAG_READONLY)
 		return add_region(clr, heap, FROZEN, &region);
 	if (ephemeral && !clr->regions)

@@ -219,6 +219,7 @@ static struct ch_error *add_allocators(struct clr *clr)
 {
 	struct ch_vec allocators = CH_VEC(uint64_t);
 	uint64_t global = find_global(clr), unused = 0, last = 0, *items;
+	struct clr_allocator *slot;
 	struct ch_error *err = NULL;
 	size_t i;
 
@@ -231,14 +232,38 @@ static struct ch_error *add_allocators(struct clr *clr)
 		if (items[i] == global || items[i] == last)
 			continue;
 		last = items[i];
-		clr->collectible_count++;
+		slot = ch_vec_push(&clr->allocators);
+		if (!slot) {
+			err = &ch_enomem;
+			break;
+		}
+		slot->addr = items[i];
 		err = add_allocator(clr, items[i], ALLOCATOR_BYTES, "collectible loaders",
-				    &clr->collectible_bytes);
+				    &slot->bytes);
+		clr->collectible_count++;
+		clr->collectible_bytes += slot->bytes;
 		if (!err && i % 1024 == 0)
 			err = chp_context_check(clr->env->ctx);
 	}
 	ch_vec_deinit(&allocators);
 	return err;
+}
+
+uint64_t clr_loader_bytes(const struct clr *clr, uint64_t allocator)
+{
+	const struct clr_allocator *allocators = clr->allocators.items;
+	size_t low = 0, high = clr->allocators.count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (allocators[mid].addr < allocator)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < clr->allocators.count && allocators[low].addr == allocator
+		       ? allocators[low].bytes
+		       : 0;
 }
 
 static struct ch_error *add_code(void *arg, uint64_t start, uint64_t end)
