@@ -38,8 +38,10 @@ static struct ch_error *set_object(struct ch_show *show, const struct ch_object 
 
 	spans = ch_heaps_spans(show->heaps, &count);
 	heaps = ch_heaps_list(show->heaps, &count);
+	result->has_object = true;
 	result->object = *object;
 	result->heap = &heaps[spans[object->span].heap];
+	result->runtime = result->heap->runtime;
 	free(result->type);
 	free(result->detail);
 	result->type = result->detail = NULL;
@@ -67,6 +69,62 @@ static struct ch_error *find_object(struct ch_show *show, uint64_t addr)
 		return nothing_at(addr);
 	show->result->into = addr - object.addr;
 	return set_object(show, &object);
+}
+
+/* ---- A type ------------------------------------------------------------------ */
+
+/* A type that has objects: those of generic types are in no module's own table. */
+static struct ch_error *find_used_type(struct ch_show *show, const char *name, uint64_t *ret)
+{
+	const struct ch_type_stat *rows;
+	struct ch_error *err;
+	struct ch_type type;
+	size_t count, i;
+
+	err = ch_heaps_types(show->heaps, &rows, &count);
+	for (i = 0; !err && !*ret && i < count; i++) {
+		if (rows[i].walker != show->inspected.walker || rows[i].type >= CH_TYPE_ID_ENGINE)
+			continue;
+		err = ch_heaps_type(show->heaps, rows[i].walker, rows[i].type, &type);
+		if (!err && strcmp(type.name, name) == 0)
+			*ret = rows[i].type;
+	}
+	return err;
+}
+
+static struct ch_error *set_type(struct ch_show *show, uint64_t type)
+{
+	struct ch_show_result *result = show->result;
+	struct ch_type named;
+	struct ch_error *err;
+	size_t count;
+
+	result->runtime = ch_heaps_runtimes(show->heaps, &count)[show->inspected.walker].name;
+	result->has_shape = true;
+	show->inspected.inspector->shape(show->inspected.state, 0, type, &result->shape);
+	err = ch_heaps_type(show->heaps, show->inspected.walker, type, &named);
+	if (err)
+		return err;
+	result->type = strdup(named.name);
+	return result->type ? NULL : &ch_enomem;
+}
+
+/* The type of a name, by the first runtime that knows it; *ret 0: none does. */
+static struct ch_error *find_type(struct ch_show *show, const char *name, uint64_t *ret)
+{
+	struct ch_inspected all[CH_INSPECTORS_MAX];
+	size_t count = chp_heaps_inspectors(show->heaps, all, CH_INSPECTORS_MAX), i;
+	struct ch_error *err = NULL;
+
+	*ret = 0;
+	for (i = 0; !err && !*ret && i < count; i++) {
+		show->inspected = all[i];
+		if (all[i].inspector->find_type)
+			err = all[i].inspector->find_type(all[i].state, name, ret);
+		if (!err && !*ret)
+			err = find_used_type(show, name, ret);
+	}
+	return err;
 }
 
 /* The word of the allocator before a block: its size and flags. */
@@ -290,6 +348,21 @@ static struct ch_error *fill(struct ch_show *show, const struct ch_place *place,
 	}
 }
 
+/* Statics of a type that was asked for by its name; *done_ret: there is one. */
+static struct ch_error *show_type(struct ch_cmd_env *env, struct ch_show *show, bool *done_ret)
+{
+	struct ch_place place = { .type = 0 };
+	struct ch_error *err = find_type(show, env->argv[0], &place.type);
+
+	if (err || !place.type)
+		return err;
+	*done_ret = true;
+	err = set_type(show, place.type);
+	if (!err)
+		err = chp_show_fields(show, &place, true);
+	return err ? err : ch_report_show(env->report, show->result);
+}
+
 static struct ch_error *show_object(struct ch_cmd_env *env, struct ch_show *show)
 {
 	const struct options *options = env->options;
@@ -299,6 +372,9 @@ static struct ch_error *show_object(struct ch_cmd_env *env, struct ch_show *show
 	bool done = false;
 	uint64_t addr;
 
+	err = options->statics && env->argc == 1 ? show_type(env, show, &done) : NULL;
+	if (err || done)
+		return err;
 	err = chp_parse_addr(env->session, env->argv[0], &addr);
 	if (!err)
 		err = find_object(show, addr);
@@ -348,7 +424,7 @@ static const struct ch_option options_table[] = {
 	{ .name = "statics",
 	  .kind = CH_OPTION_FLAG,
 	  .offset = offsetof(struct options, statics),
-	  .help = "static fields of the object's type, and those of each thread" },
+	  .help = "static fields of an object's type, or of a type by its name" },
 	{ 0 },
 };
 
@@ -359,8 +435,10 @@ const struct ch_cmd ch_cmd_show = {
 	.synopsis = "[OPTIONS] CORE ADDR [PATH]",
 	.examples = "coreheap show core.1234 0x7f2b18009c50\n"
 		    "coreheap show core.1234 0x7f2b18009c50 _entries[3].value\n"
-		    "coreheap show --statics --json core.1234 0x7f2b18009c50\n",
-	.notes = "ADDR may lie anywhere in the object. PATH goes on from there: names of fields, "
+		    "coreheap show --statics core.1234 MyCompany.Program\n",
+	.notes = "With --statics ADDR may be the name of a type, or the address of its method "
+		 "table.\n"
+		 "ADDR may lie anywhere in the object. PATH goes on from there: names of fields, "
 		 "parted by\n"
 		 "dots, and [N] for elements; it follows references.\n"
 		 "Numbers and text are contents of the dead process: they are shown with --reveal "

@@ -533,8 +533,20 @@ bool chp_heaps_span_inspector(const struct ch_heaps *heaps, uint32_t span, struc
 
 	if (!opened->walker->inspector)
 		return false;
-	*ret = (struct ch_inspected){ opened->walker->inspector, opened->state };
+	*ret = (struct ch_inspected){ opened->walker->inspector, opened->state, opened->index };
 	return true;
+}
+
+size_t chp_heaps_inspectors(const struct ch_heaps *heaps, struct ch_inspected *ret, size_t max)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	size_t count = 0, i;
+
+	for (i = 0; i < heaps->opened.count && count < max; i++)
+		if (opened[i].walker->inspector)
+			ret[count++] = (struct ch_inspected){ opened[i].walker->inspector,
+							      opened[i].state, opened[i].index };
+	return count;
 }
 
 bool ch_heaps_code_at(struct ch_heaps *heaps, uint64_t addr, struct ch_code *ret)

@@ -124,6 +124,10 @@ struct ch_inspector {
 	/** The name of a value of an enumeration: "Green", unescaped. False when it
 	 * has none. May be NULL. */
 	bool (*value_text)(void *state, uint64_t type, uint64_t value, char *buf, size_t max);
+	/** The type of a name, as it is shown, or of an id in hexadecimal ("0x7f.."), be
+	 * there objects of it or not; 0 when there is none. May be NULL. Errors: NOMEM,
+	 * STOP. */
+	struct ch_error *(*find_type)(void *state, const char *name, uint64_t *ret);
 	/** Where the characters of a string lie. False: it is none. Cheap, and
 	 * thread-safe; may be NULL: there are no strings. */
 	bool (*string)(void *state, uint64_t addr, uint64_t type, struct ch_string *ret);
@@ -133,9 +137,15 @@ struct ch_inspector {
 struct ch_inspected {
 	const struct ch_inspector *inspector;
 	void *state;
+	/** Index of the walker in ch_heaps_runtimes(). */
+	uint32_t walker;
 };
 /** That of a span, by its index in ch_heaps_spans(). False: it has none. */
 bool chp_heaps_span_inspector(const struct ch_heaps *heaps, uint32_t span,
 			      struct ch_inspected *ret);
+
+/** All of them; max is enough. Returns how many. */
+size_t chp_heaps_inspectors(const struct ch_heaps *heaps, struct ch_inspected *ret, size_t max);
+#define CH_INSPECTORS_MAX 8
 
 #endif /* COREHEAP_HEAP_INSPECT_H */

@@ -192,31 +192,52 @@ static json_t *json_module_of(const struct ch_show_result *result)
 	return json_null();
 }
 
+/* Keys of the object itself; all are null where only a type is shown. */
+static json_t *json_block(const struct ch_show_result *result)
+{
+	static const char *const keys[] = { "addr",       "size_bytes", "chunk_bytes", "heap",
+					    "generation", "state",      "kind",        "place" };
+	const struct ch_object *object = &result->object;
+	const struct ch_heap *heap = result->heap;
+	json_t *body = json_object();
+	size_t i;
+
+	for (i = 0; !result->has_object && i < CH_COUNT_OF(keys); i++)
+		json_object_set_new(body, keys[i], json_null());
+	if (!result->has_object)
+		return body;
+	json_decref(body);
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o}", "addr", chp_json_addr(object->addr),
+		"size_bytes", chp_json_uint(object->size_bytes), "chunk_bytes",
+		chp_json_uint(object->chunk_bytes), "heap", chp_json_text(heap->name), "generation",
+		strcmp(heap->kind, "generation") == 0 ? chp_json_text(chp_generation_name(heap))
+						      : json_null(),
+		"state", ch_object_state_name((enum ch_object_state)object->state), "kind",
+		ch_type_kind_name(ch_object_kind(object)), "place",
+		chp_json_text(chp_object_place(object)));
+}
+
 static struct ch_error *print_json(const struct ch_report *report,
 				   const struct ch_show_result *result)
 {
-	const struct ch_object *object = &result->object;
-	const struct ch_heap *heap = result->heap;
-	bool generation = strcmp(heap->kind, "generation") == 0;
-	json_t *value = json_null(), *body;
+	json_t *value = json_null(), *body = json_block(result), *rest;
 
 	if (result->is_value)
 		value = json_pack("{s:o, s:o}", "addr", chp_json_addr(result->value_addr), "type",
 				  chp_json_text(result->value_type));
-	body = json_pack(
-		"{s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:o}",
-		"addr", chp_json_addr(object->addr), "size_bytes",
-		chp_json_uint(object->size_bytes), "chunk_bytes",
-		chp_json_uint(object->chunk_bytes), "type", chp_json_text(result->type), "runtime",
-		heap->runtime, "module", json_module_of(result), "heap", chp_json_text(heap->name),
-		"generation", generation ? chp_json_text(chp_generation_name(heap)) : json_null(),
-		"state", ch_object_state_name((enum ch_object_state)object->state), "kind",
-		ch_type_kind_name(ch_object_kind(object)), "place",
-		chp_json_text(chp_object_place(object)), "shape", json_shape(result), "detail",
-		chp_json_text(result->detail), "text", chp_json_text(result->text), "value", value,
-		"fields", json_rows(result), "items_count", chp_json_uint(result->items_count),
-		"items_shown_count", chp_json_uint(result->items_shown));
+	rest = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "type",
+			 chp_json_text(result->type), "runtime", result->runtime, "module",
+			 json_module_of(result), "shape", json_shape(result), "detail",
+			 chp_json_text(result->detail), "text", chp_json_text(result->text),
+			 "value", value, "fields", json_rows(result), "items_count",
+			 chp_json_uint(result->items_count), "items_shown_count",
+			 chp_json_uint(result->items_shown));
+	if (!body || !rest || json_object_update(body, rest) != 0) {
+		json_decref(body);
+		body = NULL;
+	}
+	json_decref(rest);
 	return chp_json_print_take(
 		report,
 		chp_json_document_take(report, "show",
@@ -308,8 +329,9 @@ static void put_header(const struct ch_report *report, const struct ch_show_resu
 			 result->header & 4 ? ", not of the main arena" : "");
 }
 
-static struct ch_error *put_head(const struct ch_report *report,
-				 const struct ch_show_result *result)
+/* The block, and where it lies. */
+static struct ch_error *put_object(const struct ch_report *report,
+				   const struct ch_show_result *result)
 {
 	const struct ch_object *object = &result->object;
 	const char *place = chp_object_place(object);
@@ -332,6 +354,16 @@ static struct ch_error *put_head(const struct ch_report *report,
 	err = put_escaped(report, "heap", result->heap->name);
 	if (!err && result->has_header)
 		put_header(report, result);
+	return err;
+}
+
+static struct ch_error *put_head(const struct ch_report *report,
+				 const struct ch_show_result *result)
+{
+	struct ch_error *err;
+
+	err = result->has_object ? put_object(report, result)
+				 : put_escaped(report, "type", result->type);
 	if (!err && result->has_shape)
 		err = put_shape(report, result);
 	if (!err && result->path)
@@ -421,7 +453,7 @@ static bool hides(const struct ch_show_result *result)
 	const struct ch_show_row *row;
 	size_t i;
 
-	if (result->has_shape && !result->text && !result->is_value &&
+	if (result->has_object && result->has_shape && !result->text && !result->is_value &&
 	    (result->shape.kind == CH_SHAPE_STRING ||
 	     (result->shape.kind == CH_SHAPE_ARRAY && result->items_count && !result->items_shown)))
 		return true;

@@ -62,9 +62,13 @@ struct ch_show_row {
 
 struct ch_show_result {
 	struct ch_heaps *heaps;
-	/** The object or block. */
+	/** The object or block; without one the type itself is shown. */
+	bool has_object;
 	struct ch_object object;
+	/** NULL without an object. */
 	const struct ch_heap *heap;
+	/** Walker that knows the type. Static. */
+	const char *runtime;
 	/** Unescaped, owned. */
 	char *type;
 	/** What was asked for lies behind the first byte; 0: nothing does. */

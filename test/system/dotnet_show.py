@@ -2,10 +2,13 @@
 """fixtures/dotnet-shown: fields, their types, offsets and contents, statics, generations and equal
 strings are those that the program wrote down; contents appear with --reveal only."""
 import os
+import random
 import struct
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import damaging  # noqa: E402
 import fixture  # noqa: E402
 import managed  # noqa: E402
 from tap import Tap  # noqa: E402
@@ -13,7 +16,7 @@ from tap import Tap  # noqa: E402
 WHOLE = "Shown.Whole"
 # Of the objects' contents, as text and as hidden numbers would show.
 SECRETS = ["Quokka", "54321", "3000000000", "1195853639", "4702394921427289928", "-1234.5",
-           "0x1234567", "0x7654321", "fedcba98", "Green", "Far", "81985529216486895"]
+           "0x1234567", "0x7654321", "fedcba98", "Green", "Far", "81985529216486895", "471101"]
 
 
 class Truth:
@@ -131,18 +134,30 @@ def check_calls(tap, core):
 
 def check_statics(tap, core, truth):
     rows = show(core, one(core, "Shown.Holder"), options=["--statics"])["fields"]
-    mine = {row["name"]: row for row in rows if row["depth"] == 0 and not row["thread"]}
+    named = show(core, "Shown.Holder", options=["--statics"])
+    tap.equal((named["addr"], named["type"], named["fields"]), (None, "Shown.Holder", rows),
+              "a type may be asked for by its name")
+    table = named["shape"]["detail"]["method_table_addr"]
+    tap.equal(show(core, table, options=["--statics"]), named, "or by its method table")
+    # A class that is static has no objects.
+    rows += show(core, "Shown.Kept", options=["--statics"])["fields"]
+    mine = {(row["declared_by"], row["name"]): row for row in rows
+            if row["depth"] == 0 and not row["thread"]}
     for name, field, kind, want in truth.rows["static"]:
-        tap.ok(field in mine and mine[field]["type"] == kind and mine[field]["static"] and
-               same_contents(core, None, rows, mine[field], want),
-               "static %s.%s holds %s" % (name, field, want), mine.get(field))
+        row = mine.get((name, field), {})
+        tap.ok(row and row["type"] == kind and row["static"] and
+               same_contents(core, None, rows, row, want),
+               "static %s.%s holds %s" % (name, field, want), row)
     cell = {row["name"]: row["value"] for row in rows if row["depth"] == 1}
     tap.equal((cell.get("s_cell.Row"), cell.get("s_cell.Tag")), ("55", "Quokka-boxed"),
               "a static structure is opened, too")
+    own = [row for row in rows if row["name"] == "t_length" and row["value"] != "0"]
+    tap.equal(sorted(row["value"] for row in own), sorted(row[3] for row in truth.rows["thread"]),
+              "each thread has its own number")
     own = [row for row in rows if row["name"] == "t_text" and row["value"]]
     threads = fixture.answer("threads", "--json", core)["threads"]
     tap.equal(sorted(row["value"] for row in own), sorted(row[2] for row in truth.rows["thread"]),
-              "each thread has its own")
+              "and its own text")
     tap.ok(len({row["thread"] for row in own}) == 2 and
            {row["thread"] for row in own} <= {thread["tid"] for thread in threads},
            "threads are those of the process", own)
@@ -196,7 +211,8 @@ def check_silence(tap, core):
             ("show", core, addr, "Cells"), ("show", core, addr, "Map"), ("show", core, addr, "Grid"),
             ("show", core, addr, "Colour"), ("show", core, addr, "Jagged"),
             ("show", core, addr, "Boxed"), ("show", core, addr, "Call"),
-            ("show", "--statics", core, holder), ("show", "--statics", core, addr),
+            ("show", "--statics", core, holder), ("show", "--statics", core, "Shown.Kept"),
+            ("show", "--statics", core, addr),
             ("types", "--strings", core), ("types", "--by-gen", core),
             ("objects", "--type-part", "Shown", core)]
     for run in runs:
@@ -206,6 +222,43 @@ def check_silence(tap, core):
             tap.ok(result.code == 0 and not [word for word in SECRETS if word in text],
                    "no contents: %s" % " ".join([run[0], *form, *run[2:]]),
                    [word for word in SECRETS if word in text])
+
+
+def check_damage(tap, core):
+    """Types whose tables are damaged are shown as well as may be, and every run ends."""
+    addr = one(core, WHOLE)
+    detail = show(core, addr)["shape"]["detail"]
+    places = [(int(detail[key], 16), size) for key, size in
+              (("method_table_addr", 64), ("eeclass_addr", 80))]
+    loads = damaging.Core("shown", core).loads
+
+    def offset(at):
+        return [off + at - vaddr for vaddr, bytes_, off, _ in loads
+                if vaddr <= at < vaddr + bytes_][0]
+
+    rng = random.Random(5)
+    with open(core, "r+b") as file:
+        file.seek(offset(places[1][0] + 24))
+        places += [(struct.unpack("<Q", file.read(8))[0], 16 * 30), (int(addr, 16), 300)]
+        bad = []
+        for _ in range(60):
+            start, size = rng.choice(places)
+            at = offset(start + rng.randrange(size))
+            file.seek(at)
+            old = file.read(8)
+            file.seek(at)
+            file.write(rng.choice([bytes([old[0] ^ 1 << rng.randrange(8)]) + old[1:], bytes(8),
+                                   b"\xff" * 8, struct.pack("<Q", rng.choice(places)[0])]))
+            file.flush()
+            for option in ("--reveal", "--statics"):
+                done = subprocess.run([damaging.binary(), "show", option, core, addr], timeout=60,
+                                      capture_output=True, check=False, stdin=subprocess.DEVNULL)
+                if done.returncode not in (0, 2):
+                    bad.append((hex(start), at, done.returncode, done.stderr[-2000:]))
+            file.seek(at)
+            file.write(old)
+            file.flush()
+    tap.equal(bad[:1], [], "damaged types end in an answer")
 
 
 def check(tap, program, createdump):
@@ -219,6 +272,7 @@ def check(tap, program, createdump):
     check_generations(tap, core, truth)
     check_strings(tap, core, truth)
     check_silence(tap, core)
+    check_damage(tap, core)
     os.unlink(core)
 
 

@@ -362,10 +362,15 @@ const char *clr_handle_kind_name(uint64_t kind);
 
 /** tracer.c: "static Type.field". */
 void clr_slot_text(struct clr *clr, const struct clr_slot *slot, char *buf, size_t max);
-/** statics.c: find the named words. Errors: NOMEM, STOP. */
+/** statics.c: method tables (uint64_t) of all types that are known, added to an empty
+ * vector, which is the caller's also on failure. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *clr_types_list(struct clr *clr, struct ch_vec *ret);
+/** Find the named words. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *clr_statics_find(struct clr *clr);
 /** The array of a thread's statics that an index of a type leads to; 0: none. */
 uint64_t clr_thread_array(const struct clr *clr, uint64_t data, uint32_t index);
+/** The same of what holds no objects. */
+uint64_t clr_thread_values(const struct clr *clr, uint64_t data, uint32_t index);
 /** What offsets of a type's fields in such an array count from. */
 uint64_t clr_thread_base(const struct clr_field *fields, uint32_t count, uint64_t array);
 /** The first slot at addr or behind it: an index into clr.slots. */

@@ -257,19 +257,21 @@ static struct ch_error *put_thread_static(struct lister *lister, const struct cl
 	uint64_t aux = 0, array, base;
 	uint32_t index = 0, found = 0;
 	char name[512];
+	bool objects;
 	size_t i;
 
 	describe(lister, from, &signature, name, sizeof(name), &field);
+	objects = is_with_objects(field.kind);
 	/* ThreadStaticsInfo: index of those without objects, then of those with. */
 	if (clr_read_ptr(clr, lister->mt + clr->layout.mt_aux, &aux))
-		ch_core_read_u32(clr->core,
-				 aux - THREAD_STATICS_INFO + (is_with_objects(field.kind) ? 4 : 0),
-				 &index);
-	for (i = 0; !err && is_with_objects(field.kind) && i < clr->threads.count; i++) {
-		array = threads[i].data ? clr_thread_array(clr, threads[i].data, index) : 0;
+		ch_core_read_u32(clr->core, aux - THREAD_STATICS_INFO + (objects ? 4 : 0), &index);
+	for (i = 0; !err && i < clr->threads.count; i++) {
+		array = threads[i].data ? (objects ? clr_thread_array
+						   : clr_thread_values)(clr, threads[i].data, index)
+					: 0;
 		if (!array)
 			continue;
-		base = clr_thread_base(lister->fields, lister->count, array);
+		base = objects ? clr_thread_base(lister->fields, lister->count, array) : array;
 		field.addr = static_place(clr, &field, base + from->offset);
 		field.tid = threads[i].tid;
 		err = lister->fn(lister->arg, &field);
@@ -483,6 +485,31 @@ static bool value_text(void *state, uint64_t mt, uint64_t value, char *buf, size
 	return false;
 }
 
+/* Whether a method table is the one of a name, or of its address. */
+static bool is_called(struct clr *clr, uint64_t mt, const char *wanted)
+{
+	char name[CLR_NAME_MAX];
+
+	snprintf(name, sizeof(name), "0x%llx", (unsigned long long)mt);
+	if (strcmp(name, wanted) == 0)
+		return true;
+	return clr_type_name(clr, mt, name, sizeof(name)) && strcmp(name, wanted) == 0;
+}
+
+static struct ch_error *find_type(void *state, const char *name, uint64_t *ret)
+{
+	struct ch_vec types = CH_VEC(uint64_t);
+	struct ch_error *err = clr_types_list(state, &types);
+	size_t i;
+
+	*ret = 0;
+	for (i = 0; !err && !*ret && i < types.count; i++)
+		if (is_called(state, *CH_VEC_AT(&types, uint64_t, i), name))
+			*ret = *CH_VEC_AT(&types, uint64_t, i);
+	ch_vec_deinit(&types);
+	return err;
+}
+
 /* StringObject: the method table, the length, the characters. */
 static bool string(void *state, uint64_t addr, uint64_t type, struct ch_string *ret)
 {
@@ -499,5 +526,6 @@ const struct ch_inspector clr_inspector = {
 	.shape = shape,
 	.fields = list_fields,
 	.value_text = value_text,
+	.find_type = find_type,
 	.string = string,
 };

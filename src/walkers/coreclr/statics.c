@@ -34,6 +34,7 @@ enum {
 	/* TLSIndex: what of it is the index, and the kind behind it. */
 	TLS_INDEX_MASK = 0xffffff,
 	TLS_KIND_SHIFT = 24,
+	TLS_KIND_DIRECT = 2,
 	TLS_UNUSED = 2,
 	ARRAY_DATA = 16,
 };
@@ -192,6 +193,14 @@ static struct ch_error *add_fields(struct search *search, uint64_t mt, uint64_t 
 	return err;
 }
 
+uint64_t clr_thread_values(const struct clr *clr, uint64_t data, uint32_t index)
+{
+	/* DirectOnThreadLocalData: a distance from there. */
+	if (index >> TLS_KIND_SHIFT == TLS_KIND_DIRECT)
+		return data + (index & TLS_INDEX_MASK);
+	return clr_thread_array(clr, data, index);
+}
+
 uint64_t clr_thread_array(const struct clr *clr, uint64_t data, uint32_t index)
 {
 	uint64_t array, ret;
@@ -289,7 +298,8 @@ size_t clr_slot_from(const struct clr *clr, uint64_t addr)
 	return low;
 }
 
-static struct ch_error *find(struct search *search)
+/* All types that are known: those of objects, then those that modules have loaded. */
+static struct ch_error *collect(struct search *search)
 {
 	struct clr *clr = search->clr;
 	struct ch_error *err = NULL;
@@ -307,6 +317,15 @@ static struct ch_error *find(struct search *search)
 		if (!err && i % 256 == 0)
 			err = chp_context_check(clr->env->ctx);
 	}
+	return err;
+}
+
+static struct ch_error *find(struct search *search)
+{
+	struct clr *clr = search->clr;
+	struct ch_error *err = collect(search);
+	size_t i;
+
 	for (i = 0; !err && i < search->types.count; i++) {
 		err = add_type(search, *CH_VEC_AT(&search->types, uint64_t, i));
 		if (!err && i % 4096 == 0)
@@ -332,5 +351,16 @@ struct ch_error *clr_statics_find(struct clr *clr)
 	ch_vec_deinit(&search.modules);
 	free(search.seen);
 	free(search.fields);
+	return err;
+}
+
+struct ch_error *clr_types_list(struct clr *clr, struct ch_vec *ret)
+{
+	struct search search = { .clr = clr, .types = *ret, .modules = CH_VEC(uint64_t) };
+	struct ch_error *err = collect(&search);
+
+	*ret = search.types;
+	ch_vec_deinit(&search.modules);
+	free(search.seen);
 	return err;
 }
