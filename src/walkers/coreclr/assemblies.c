@@ -59,15 +59,16 @@ static void read_version(const struct clr_metadata *metadata, char *buf, size_t 
 
 static void read_facts(struct clr *clr, uint64_t module, struct facts *ret)
 {
+	const struct clr_module *entry = clr_module_entry(clr, module);
 	const struct ch_module *file;
 
-	*ret = (struct facts){ .kind = "dynamic" };
-	if (clr_read_ptr(clr, module + clr->layout.module_base, &ret->image) && ret->image) {
+	*ret = (struct facts){ .kind = "dynamic", .image = entry ? entry->image : 0 };
+	if (ret->image) {
 		file = ch_sym_module_at(clr->env->sym, ret->image);
 		ret->kind = file ? "file" : "in memory";
 		ret->path = file ? file->path : NULL;
 	}
-	clr_read_ptr(clr, module + clr->layout.module_allocator, &ret->allocator);
+	clr_module_allocator(clr, module, &ret->allocator);
 	ret->metadata = clr_module_metadata(clr, module);
 	if (!ret->metadata || !clr_metadata_string(ret->metadata, CLR_TABLE_ASSEMBLY, 1,
 						   CLR_ASSEMBLY_NAME, ret->name, sizeof(ret->name)))

@@ -225,7 +225,7 @@ static bool name_row(struct clr *clr, uint64_t mt, uint32_t row, char *buf, size
 	char type[CLR_NAME_MAX], method[256];
 	uint64_t module;
 
-	if (!clr_read_ptr(clr, mt + clr->layout.mt_module, &module))
+	if (!clr_type_module(clr, mt, &module))
 		return false;
 	metadata = clr_module_metadata(clr, module);
 	if (!metadata || !clr_metadata_string(metadata, CLR_TABLE_METHOD_DEF, row,

@@ -111,7 +111,9 @@ static struct ch_error *make_facts(struct clr *clr)
 	if (!err && clr->collectible_count)
 		err = add_fact(clr, "collectible_loaders_bytes", clr->collectible_bytes, NULL);
 	if (!err)
-		err = add_fact(clr, "tables", 0, "contract descriptor of the runtime");
+		err = add_fact(clr, "tables", 0,
+			       clr->layout.old ? "where this release has them"
+					       : "contract descriptor of the runtime");
 	return err;
 }
 
@@ -421,7 +423,7 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 
 const struct ch_walker ch_walker_coreclr = {
 	.name = "coreclr",
-	.summary = ".NET 9 and 10: generations, regions and segments, types by name",
+	.summary = ".NET Core 3.1, .NET 8 to 10: generations, regions and segments, types by name",
 	.priority = CH_WALKER_SPECIFIC,
 	.probe = probe,
 	.open = open_walker,

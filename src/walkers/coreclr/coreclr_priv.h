@@ -5,7 +5,8 @@
  * descriptor (.NET 9 and later), gc.c the heaps and their regions, types.c and
  * metadata.c name types, coreclr.c walks the objects. Pointers: edges.c knows
  * those in objects, handles.c handles and finalizers, statics.c static fields,
- * fields.c what fields a type has; tracer.c puts them together.
+ * fields.c what fields a type has; tracer.c puts them together. layout.c knows what
+ * differs before .NET 9.
  *
  * Layout facts: dotnet/runtime, release/9.0 and release/10.0, docs/design/
  * datacontracts (the descriptor), src/coreclr/gc/gcinterface.dac.h (GcDacVars,
@@ -62,6 +63,8 @@ struct clr_r2r {
 
 struct clr_module {
 	uint64_t addr;
+	/** Where its image is; 0: it has none. */
+	uint64_t image;
 	bool known;
 	/** Whether r2r was looked for, and found. */
 	bool r2r_tried, has_r2r;
@@ -104,9 +107,6 @@ struct clr_slot {
 	 * its LoaderAllocator keeps. */
 	bool collectible;
 };
-/** Of a method table's flags. */
-#define CLR_FLAG_COLLECTIBLE 0x00200000U
-
 /** A LoaderAllocator, and the bytes of its heaps. */
 struct clr_allocator {
 	uint64_t addr, bytes;
@@ -343,6 +343,8 @@ uint64_t clr_thread_base(const struct clr_field *fields, uint32_t count, uint64_
 /** The first slot at addr or behind it: an index into clr.slots. */
 size_t clr_slot_from(const struct clr *clr, uint64_t addr);
 
+/** gc.c: offset of a field of a heap of the server's collector, by its index. */
+bool clr_gc_heap_field(const struct clr *clr, uint32_t field, uint32_t *ret);
 /** gc.c: a variable of the collector: where it is, and a pointer that it holds. */
 bool clr_gc_variable(const struct clr *clr, uint32_t offset, uint64_t *ret);
 

@@ -121,8 +121,8 @@ static uint64_t find_allocator(struct clr *clr, uint64_t mt)
 {
 	uint64_t module, allocator, handle, object;
 
-	if (!clr->allocator_handle || !clr_read_ptr(clr, mt + clr->layout.mt_module, &module) ||
-	    !clr_read_ptr(clr, module + clr->layout.module_allocator, &allocator) ||
+	if (!clr->allocator_handle || !clr_type_module(clr, mt, &module) ||
+	    !clr_module_allocator(clr, module, &allocator) ||
 	    !clr_read_ptr(clr, allocator + clr->allocator_handle, &handle) ||
 	    !clr_read_ptr(clr, handle & ~3ULL, &object))
 		return 0;
@@ -160,7 +160,7 @@ struct ch_error *clr_edges_learn(void *state, uint64_t mt)
 		    type.component_bytes && type.component_bytes < 8;
 	type.array = flags & FLAG_HAS_COMPONENT && flags & FLAG_POINTERS && !type.element_bytes;
 	type.pure |= type.array;
-	if (flags & CLR_FLAG_COLLECTIBLE)
+	if (flags & clr->layout.flag_collectible)
 		type.also = find_allocator(clr, mt);
 	*slot_of(clr, mt) = type;
 	clr->types_count++;

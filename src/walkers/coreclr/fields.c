@@ -27,24 +27,17 @@ enum {
 
 #define PARENTS_MAX         256
 
-/* Fields that a type adds to its parent's; all counts have 16 bits. */
+/* Fields that a type adds to its parent's. */
 static uint32_t count_fields(const struct clr *clr, uint64_t mt, uint64_t class)
 {
-	const struct clr_layout *layout = &clr->layout;
+	uint32_t own = clr_class_number(clr, class, CLR_NUMBER_INSTANCE), inherited = 0;
 	uint64_t parent, parent_class;
-	uint8_t counts[2], statics[2], inherited[2] = { 0, 0 };
-	uint32_t own;
 
-	if (!ch_core_try_read(clr->core, class + layout->class_instance_count, counts, 2) ||
-	    !ch_core_try_read(clr->core, class + layout->class_static_count, statics, 2))
-		return 0;
-	if (clr_read_ptr(clr, mt + layout->mt_parent, &parent) && parent &&
+	if (clr_read_ptr(clr, mt + clr->layout.mt_parent, &parent) && parent &&
 	    clr_class_of(clr, parent, &parent_class))
-		ch_core_try_read(clr->core, parent_class + layout->class_instance_count, inherited,
-				 2);
-	own = ch_get16(counts);
-	own -= (uint32_t)ch_min(own, ch_get16(inherited));
-	return own + ch_get16(statics);
+		inherited = clr_class_number(clr, parent_class, CLR_NUMBER_INSTANCE);
+	own -= (uint32_t)ch_min(own, inherited);
+	return own + clr_class_number(clr, class, CLR_NUMBER_STATIC);
 }
 
 uint32_t clr_fields_of(const struct clr *clr, uint64_t mt, struct clr_field *fields, uint32_t max)
@@ -84,7 +77,7 @@ bool clr_field_name(struct clr *clr, uint64_t mt, uint32_t row, char *buf, size_
 	const struct clr_metadata *metadata;
 	uint64_t module;
 
-	if (!clr_read_ptr(clr, mt + clr->layout.mt_module, &module))
+	if (!clr_type_module(clr, mt, &module))
 		return false;
 	metadata = clr_module_metadata(clr, module);
 	return metadata &&

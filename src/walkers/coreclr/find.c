@@ -8,6 +8,8 @@
 
 /* Entries of g_dacTable: 158 in 9.0. */
 #define DAC_ENTRIES_MAX 512
+/* Of a method table's flags, since .NET 9. */
+#define FLAG_COLLECTIBLE 0x00200000U
 
 const struct ch_module *clr_find_runtime(const struct ch_heap_env *env)
 {
@@ -108,6 +110,7 @@ static struct ch_error *take_fields(struct clr *clr, const struct clr_descriptor
 	if (clr_descriptor_field(descriptor, "EEAllocContext", "GCAllocationContext", &inner))
 		clr->layout.context += inner;
 	take_more_fields(clr, descriptor);
+	clr->layout.flag_collectible = FLAG_COLLECTIBLE;
 	return NULL;
 }
 
@@ -181,6 +184,11 @@ struct ch_error *clr_find_tables(struct clr *clr)
 	struct ch_error *err;
 
 	err = clr_descriptor_open(clr, &descriptor);
+	/* Those before .NET 9 are told by their tables. */
+	if (err && err->code == CH_ERROR_UNSUPPORTED) {
+		ch_error_destroy(err);
+		return clr_old_tables(clr);
+	}
 	if (err)
 		return err;
 	err = take_fields(clr, descriptor);

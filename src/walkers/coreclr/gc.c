@@ -34,6 +34,7 @@ enum {
 enum {
 	HEAP_ALLOC_ALLOCATED = 0,
 	HEAP_EPHEMERAL = 1,
+	HEAP_FINALIZE_QUEUE = 2,
 	HEAP_GENERATION_TABLE = 18,
 	HEAP_FIELDS = 19,
 	GENERATION_CONTEXT = 0,
@@ -84,6 +85,9 @@ struct segment {
 
 static bool read_var(const struct clr *clr, uint32_t var, uint64_t *ret)
 {
+	/* .NET Core 3.1 does not count generations: all behind that lies lower. */
+	if (var > VAR_GENERATIONS)
+		var -= clr->layout.gc_shift;
 	return clr_read_ptr(clr, clr->gc_vars + var, ret);
 }
 
@@ -110,9 +114,20 @@ static bool read_count(const struct clr *clr, uint32_t var, uint32_t *ret)
 
 static bool read_fields(const struct clr *clr, uint32_t var, uint32_t *fields, size_t count)
 {
+	/* .NET Core 3.1 does not tell: gcinterface.dac.h has dac_gc_heap, dac_generation. */
+	static const uint32_t old_heap[HEAP_FIELDS] = { [HEAP_ALLOC_ALLOCATED] = 0,
+							[HEAP_EPHEMERAL] = 8,
+							[HEAP_FINALIZE_QUEUE] = 16,
+							[HEAP_GENERATION_TABLE] = 344 };
+	static const uint32_t old_generation[GENERATION_FIELDS] = { 0, 56, 64 };
 	uint64_t addr;
 	size_t i;
 
+	if (clr->layout.gc_shift) {
+		memcpy(fields, var == VAR_HEAP_FIELDS ? old_heap : old_generation,
+		       count * sizeof(*fields));
+		return true;
+	}
 	if (!read_var(clr, var, &addr) || !addr)
 		return false;
 	for (i = 0; i < count; i++)
@@ -120,6 +135,16 @@ static bool read_fields(const struct clr *clr, uint32_t var, uint32_t *fields, s
 		    (fields[i] > FIELD_OFFSET_MAX && fields[i] != FIELD_NONE))
 			return false;
 	return true;
+}
+
+bool clr_gc_heap_field(const struct clr *clr, uint32_t field, uint32_t *ret)
+{
+	uint32_t fields[HEAP_FIELDS];
+
+	if (field >= HEAP_FIELDS || !read_fields(clr, VAR_HEAP_FIELDS, fields, CH_COUNT_OF(fields)))
+		return false;
+	*ret = fields[field];
+	return *ret != FIELD_NONE;
 }
 
 static bool read_segment(const struct clr *clr, uint64_t addr, struct segment *ret)
@@ -402,7 +427,10 @@ static struct ch_error *read_contexts(struct clr *clr)
 		err = add_thread(clr, thread);
 		if (err)
 			return err;
-		if (!clr_read_ptr(clr, thread + layout->thread_locals, &locals) || !locals ||
+		/* Before .NET 9 the context is a part of Thread. */
+		locals = thread;
+		if ((!layout->old &&
+		     (!clr_read_ptr(clr, thread + layout->thread_locals, &locals) || !locals)) ||
 		    !clr_read_ptr(clr, locals + layout->context, &start) ||
 		    !clr_read_ptr(clr, locals + layout->context + 8, &limit))
 			continue;
@@ -425,13 +453,14 @@ static int compare_contexts(const void *a, const void *b)
 
 struct ch_error *clr_gc_open(struct clr *clr)
 {
-	uint64_t generations;
+	uint64_t generations = LARGE + 1;
 	struct ch_error *err;
 
 	if (!read_var(clr, VAR_GENERATION_BYTES, &clr->generation_bytes) ||
-	    !read_var(clr, VAR_GENERATIONS, &generations) || clr->generation_bytes < 72 ||
-	    clr->generation_bytes > 4096 || generations < 4 || generations > CLR_GENERATIONS)
-		return bad_gc(clr, "they are not what a collector of .NET 9 or 10 has");
+	    (!clr->layout.gc_shift && !read_var(clr, VAR_GENERATIONS, &generations)) ||
+	    clr->generation_bytes < 72 || clr->generation_bytes > 4096 || generations < 4 ||
+	    generations > CLR_GENERATIONS)
+		return bad_gc(clr, "they are not what a collector of .NET Core 3.1 to .NET 10 has");
 	clr->generations_count = (uint32_t)generations;
 	if (!read_count(clr, VAR_HEAPS_COUNT, &clr->heaps_count) ||
 	    clr->heaps_count > CLR_HEAPS_MAX ||

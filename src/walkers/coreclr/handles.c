@@ -15,7 +15,6 @@
 enum {
 	/* GcDacVars. */
 	VAR_FINALIZE_QUEUE = 144,
-	VAR_HEAP_FIELDS = 240,
 	VAR_HEAPS = 184,
 	VAR_HANDLE_MAP = 232,
 	HEAP_FINALIZE_QUEUE = 2,
@@ -292,17 +291,16 @@ static struct ch_error *visit_queue(struct clr *clr, uint64_t queue, ch_walker_r
 struct ch_error *clr_finalizers_visit(struct clr *clr, ch_walker_roots_fn fn, void *arg)
 {
 	struct ch_error *err = NULL;
-	uint64_t fields, heaps, heap, queue;
+	uint64_t variable, heaps, heap, queue;
 	uint32_t offset, i;
 
 	if (!clr->server) {
-		if (clr_gc_variable(clr, VAR_FINALIZE_QUEUE, &fields) &&
-		    clr_read_ptr(clr, fields, &queue))
+		if (clr_gc_variable(clr, VAR_FINALIZE_QUEUE, &variable) &&
+		    clr_read_ptr(clr, variable, &queue))
 			err = visit_queue(clr, queue, fn, arg);
 		return err;
 	}
-	if (!clr_gc_variable(clr, VAR_HEAP_FIELDS, &fields) ||
-	    !ch_core_read_u32(clr->core, fields + 4 * HEAP_FINALIZE_QUEUE, &offset) ||
+	if (!clr_gc_heap_field(clr, HEAP_FINALIZE_QUEUE, &offset) ||
 	    !clr_gc_variable(clr, VAR_HEAPS, &heaps) || !clr_read_ptr(clr, heaps, &heaps))
 		return NULL;
 	for (i = 0; !err && i < clr->heaps_count; i++)

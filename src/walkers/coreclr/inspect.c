@@ -208,24 +208,6 @@ static uint64_t static_place(const struct clr *clr, const struct ch_field *field
 	return clr_read_ptr(clr, at, &box) && box ? box + 8 : 0;
 }
 
-/* Where statics of a type begin: those that hold objects, and the others; 0: nowhere. */
-static void static_bases(const struct clr *clr, uint64_t mt, uint64_t bases[2])
-{
-	uint64_t aux;
-	uint32_t flags, i;
-
-	bases[0] = bases[1] = 0;
-	if (!ch_core_read_u32(clr->core, mt + clr->layout.mt_flags2, &flags) ||
-	    !(flags & FLAG2_DYNAMIC_STATICS) || !clr_read_ptr(clr, mt + clr->layout.mt_aux, &aux))
-		return;
-	for (i = 0; i < 2; i++) {
-		/* The low bit says that the type was not initialised yet. */
-		if (!clr_read_ptr(clr, aux - STATICS_INFO + 8ULL * i, &bases[i]))
-			bases[i] = 0;
-		bases[i] &= ~1ULL;
-	}
-}
-
 static bool is_with_objects(enum ch_value_kind kind)
 {
 	return kind == CH_VALUE_REFERENCE || kind == CH_VALUE_STRUCT;
@@ -239,7 +221,7 @@ static struct ch_error *put_static(struct lister *lister, const struct clr_field
 	char name[512];
 
 	describe(lister, from, &signature, name, sizeof(name), &field);
-	static_bases(lister->clr, lister->mt, bases);
+	clr_static_bases(lister->clr, lister->mt, bases);
 	base = bases[is_with_objects(field.kind) ? 0 : 1];
 	if (base && !field.in_image)
 		field.addr = static_place(lister->clr, &field, base + field.offset);
@@ -263,7 +245,7 @@ static struct ch_error *put_thread_static(struct lister *lister, const struct cl
 	describe(lister, from, &signature, name, sizeof(name), &field);
 	objects = is_with_objects(field.kind);
 	/* ThreadStaticsInfo: index of those without objects, then of those with. */
-	if (clr_read_ptr(clr, lister->mt + clr->layout.mt_aux, &aux))
+	if (!clr->layout.old && clr_read_ptr(clr, lister->mt + clr->layout.mt_aux, &aux))
 		ch_core_read_u32(clr->core, aux - THREAD_STATICS_INFO + (objects ? 4 : 0), &index);
 	for (i = 0; !err && i < clr->threads.count; i++) {
 		array = threads[i].data ? (objects ? clr_thread_array
@@ -353,12 +335,12 @@ static void add_type_facts(struct clr *clr, uint64_t mt, struct ch_object_shape 
 	if (clr_read_ptr(clr, mt + clr->layout.mt_parent, &parent) && parent &&
 	    clr_type_name(clr, parent, base, half))
 		add_fact(shape, "base_type", 0, base);
-	if (clr_read_ptr(clr, mt + clr->layout.mt_module, &module))
+	if (clr_type_module(clr, mt, &module))
 		metadata = clr_module_metadata(clr, module);
 	if (metadata &&
 	    clr_metadata_string(metadata, CLR_TABLE_MODULE, 1, CLR_MODULE_NAME, name, half))
 		add_fact(shape, "module", 0, name);
-	if (read_flags(clr, mt) & CLR_FLAG_COLLECTIBLE)
+	if (clr_is_collectible(clr, mt))
 		add_fact(shape, "collectible", 0, "yes");
 }
 
@@ -465,17 +447,17 @@ static bool value_text(void *state, uint64_t mt, uint64_t value, char *buf, size
 {
 	struct clr *clr = state;
 	const struct clr_metadata *metadata = NULL;
-	uint32_t token, row, end, first;
+	uint32_t type_row, row, end, first;
 	uint64_t module;
 
-	if (!is_enum(clr, mt) || !clr_read_ptr(clr, mt + clr->layout.mt_module, &module) ||
-	    !ch_core_read_u32(clr->core, mt + clr->layout.mt_flags2, &token))
+	if (!is_enum(clr, mt) || !clr_type_module(clr, mt, &module) ||
+	    !clr_type_row(clr, mt, &type_row))
 		return false;
 	metadata = clr_module_metadata(clr, module);
-	if (!metadata || !clr_metadata_cell(metadata, CLR_TABLE_TYPE_DEF, token >> 8,
-					    CLR_TYPE_DEF_FIELDS, &first))
+	if (!metadata ||
+	    !clr_metadata_cell(metadata, CLR_TABLE_TYPE_DEF, type_row, CLR_TYPE_DEF_FIELDS, &first))
 		return false;
-	if (!clr_metadata_cell(metadata, CLR_TABLE_TYPE_DEF, (token >> 8) + 1, CLR_TYPE_DEF_FIELDS,
+	if (!clr_metadata_cell(metadata, CLR_TABLE_TYPE_DEF, type_row + 1, CLR_TYPE_DEF_FIELDS,
 			       &end))
 		end = metadata->rows[CLR_TABLE_FIELD] + 1;
 	for (row = first; row < end && row - first < LITERALS_MAX; row++)

@@ -1,10 +1,13 @@
 /*
- * layout.h - where fields are in the runtime's own structures.
+ * layout.h - where the runtime's structures have what, and what that differs in
+ * between releases.
  */
 #ifndef COREHEAP_WALKERS_CORECLR_LAYOUT_H
 #define COREHEAP_WALKERS_CORECLR_LAYOUT_H
 
-#include <stdint.h>
+#include "heap/walker.h"
+
+struct clr;
 
 /** Offsets into the runtime's own structures. */
 struct clr_layout {
@@ -28,6 +31,8 @@ struct clr_layout {
 	uint32_t class_kind;
 	/** Of Module. */
 	uint32_t module_assembly, module_allocator, module_types;
+	/** Of Assembly: its LoaderAllocator, where Module has none; 0: not known. */
+	uint32_t assembly_allocator;
 	/** The same as module_types, of what other modules define. */
 	uint32_t module_foreign_types;
 	/** Of Thread: its ThreadLocalData. */
@@ -35,9 +40,45 @@ struct clr_layout {
 	/** Of AppDomain: the list of assemblies; of one of them: its module. 0: not
 	 * known. */
 	uint32_t domain_assemblies, assembly_module;
+	/** Before .NET 9. Of EEClass: the byte that tells where its numbers of fields
+	 * are (32 bits each); 0: they are where the others say. */
+	uint32_t class_numbers;
+	/** Module, file, image, one of several layouts: where each leads to the next;
+	 * of the last, the address it is at. 0: Module has that itself. */
+	uint32_t module_file, file_image, image_layout, layout_base;
+	/** Of Module: its statics (DomainLocalModule); of that, those that hold objects. 0:
+	 * types have their own. */
+	uint32_t module_statics, statics_objects;
+	/** Of a method table's flags: it can be unloaded. */
+	uint32_t flag_collectible;
+	/** Bytes that the collector's variables lie before where .NET 5 has them. */
+	uint32_t gc_shift;
+	/** Method tables have rows of 16 bits and modules that must be looked for. */
+	bool old;
 	/** Of Module: its ReadyToRunInfo; of that the map from entry points to methods.
 	 * 0: not known. */
 	uint32_t module_r2r, r2r_methods;
 };
+
+/** Layout and variables of .NET Core 3.1 to .NET 8, which have no descriptor.
+ * Errors: UNSUPPORTED, CORRUPT. */
+CH_MUST_CHECK struct ch_error *clr_old_tables(struct clr *clr);
+/** Module of a method table, and its row of TypeDef. */
+bool clr_type_module(const struct clr *clr, uint64_t mt, uint64_t *ret);
+bool clr_type_row(const struct clr *clr, uint64_t mt, uint32_t *ret);
+/** LoaderAllocator of a Module. */
+bool clr_module_allocator(const struct clr *clr, uint64_t module, uint64_t *ret);
+bool clr_is_collectible(const struct clr *clr, uint64_t mt);
+
+/** Numbers of fields that an EEClass has. */
+enum clr_number {
+	CLR_NUMBER_INSTANCE,
+	CLR_NUMBER_STATIC,
+	CLR_NUMBER_THREAD,
+};
+/** 0 when it is not in the core. */
+uint32_t clr_class_number(const struct clr *clr, uint64_t class, enum clr_number number);
+/** Where statics that hold objects begin, and the others; 0: not known. */
+void clr_static_bases(const struct clr *clr, uint64_t mt, uint64_t bases[2]);
 
 #endif /* COREHEAP_WALKERS_CORECLR_LAYOUT_H */

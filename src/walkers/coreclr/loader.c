@@ -191,8 +191,7 @@ static struct ch_error *list_allocators(struct clr *clr, struct ch_vec *allocato
 		module = *CH_VEC_AT(&clr->module_list, uint64_t, i);
 		if (clr_read_ptr(clr, module + clr->layout.module_base, &base) && !base)
 			clr->dynamic_count++;
-		if (!clr_read_ptr(clr, module + clr->layout.module_allocator, &allocator) ||
-		    !allocator)
+		if (!clr_module_allocator(clr, module, &allocator) || !allocator)
 			continue;
 		slot = ch_vec_push(allocators);
 		if (!slot)
@@ -209,8 +208,8 @@ static uint64_t find_global(const struct clr *clr)
 	uint64_t module, allocator;
 
 	/* System.Private.CoreLib is never unloaded. */
-	return clr_read_ptr(clr, clr->object_mt + clr->layout.mt_module, &module) &&
-			       clr_read_ptr(clr, module + clr->layout.module_allocator, &allocator)
+	return clr_type_module(clr, clr->object_mt, &module) &&
+			       clr_module_allocator(clr, module, &allocator)
 		       ? allocator
 		       : 0;
 }

@@ -425,7 +425,7 @@ static void read_field(struct clr *clr, uint64_t mt, uint32_t row, bool canonica
 	bool whole;
 
 	*ret = (struct clr_signature){ .value_type = 0 };
-	if (!clr_read_ptr(clr, mt + clr->layout.mt_module, &reader.module))
+	if (!clr_type_module(clr, mt, &reader.module))
 		return;
 	reader.metadata = clr_module_metadata(clr, reader.module);
 	if (!reader.metadata)

@@ -107,7 +107,7 @@ static struct ch_error *keep_type(struct search *search, uint64_t mt)
 		if (search->seen && *seen_slot(search, mt) == mt)
 			break;
 		err = keep(search, &search->types, mt);
-		if (!err && clr_read_ptr(search->clr, mt + search->clr->layout.mt_module, &module))
+		if (!err && clr_type_module(search->clr, mt, &module))
 			err = keep(search, &search->modules, module);
 		if (!clr_read_ptr(search->clr, mt + search->clr->layout.mt_parent, &mt))
 			break;
@@ -153,12 +153,10 @@ static struct ch_error *add_slot(struct clr *clr, uint64_t addr, uint64_t mt, ui
 				 uint32_t tid)
 {
 	struct clr_slot *slot = ch_vec_push(&clr->slots);
-	uint32_t flags = 0;
 
 	if (!slot)
 		return &ch_enomem;
-	ch_core_read_u32(clr->core, mt + clr->layout.mt_flags, &flags);
-	*slot = (struct clr_slot){ addr, mt, field, tid, flags & CLR_FLAG_COLLECTIBLE };
+	*slot = (struct clr_slot){ addr, mt, field, tid, clr_is_collectible(clr, mt) };
 	return NULL;
 }
 
@@ -237,22 +235,17 @@ static struct ch_error *add_thread_fields(struct search *search, uint64_t mt, ui
 
 static struct ch_error *add_type(struct search *search, uint64_t mt)
 {
-	const struct clr_layout *layout = &search->clr->layout;
+	struct clr *clr = search->clr;
 	struct ch_error *err = NULL;
-	uint64_t aux, base, class;
-	uint8_t count[2] = { 0, 0 };
-	uint32_t flags;
+	uint64_t aux, bases[2], class;
 
-	if (!ch_core_read_u32(search->clr->core, mt + layout->mt_flags2, &flags) ||
-	    !(flags & FLAG2_DYNAMIC_STATICS) ||
-	    !clr_read_ptr(search->clr, mt + layout->mt_aux, &aux))
-		return NULL;
-	/* The low bit of the base says that the type was not initialised yet. */
-	if (clr_read_ptr(search->clr, aux - STATICS_INFO, &base) && (base & ~1ULL))
-		err = add_fields(search, mt, base & ~1ULL, 0);
-	if (!err && clr_class_of(search->clr, mt, &class) &&
-	    ch_core_try_read(search->clr->core, class + layout->class_thread_count, count, 2) &&
-	    ch_get16(count))
+	clr_static_bases(clr, mt, bases);
+	if (bases[0])
+		err = add_fields(search, mt, bases[0], 0);
+	/* Before .NET 9 threads have theirs elsewhere. */
+	if (!err && !clr->layout.old && clr_class_of(clr, mt, &class) &&
+	    clr_class_number(clr, class, CLR_NUMBER_THREAD) &&
+	    clr_read_ptr(clr, mt + clr->layout.mt_aux, &aux))
 		err = add_thread_fields(search, mt, aux);
 	return err;
 }

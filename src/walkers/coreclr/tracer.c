@@ -55,15 +55,11 @@ static struct ch_error *learn(void *state, uint64_t mt)
 	struct clr *clr = state;
 	struct ch_error *err = clr_handles_find(clr);
 	uint64_t module, allocator;
-	uint32_t flags;
 
 	if (err)
 		return err;
-	if (!clr->allocator_handle && mt > CLR_TYPE_UNUSED &&
-	    ch_core_read_u32(clr->core, mt + clr->layout.mt_flags, &flags) &&
-	    flags & CLR_FLAG_COLLECTIBLE &&
-	    clr_read_ptr(clr, mt + clr->layout.mt_module, &module) &&
-	    clr_read_ptr(clr, module + clr->layout.module_allocator, &allocator))
+	if (!clr->allocator_handle && mt > CLR_TYPE_UNUSED && clr_is_collectible(clr, mt) &&
+	    clr_type_module(clr, mt, &module) && clr_module_allocator(clr, module, &allocator))
 		find_allocator_handle(clr, allocator);
 	return clr_edges_learn(clr, mt);
 }

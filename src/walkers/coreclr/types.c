@@ -25,6 +25,8 @@ enum {
 #define ARITY_MAX   CLR_ARITY_MAX
 #define NESTED_MAX  CLR_NESTED_MAX
 #define MODULES_MAX (1U << 18)
+/* Layouts of an image (IMAGE_COUNT). */
+#define LAYOUTS 3
 
 bool clr_shape_read(const struct clr *clr, uint64_t mt, struct clr_shape *ret)
 {
@@ -135,10 +137,31 @@ static struct clr_module *add_module(struct clr *clr, uint64_t addr)
 	return module;
 }
 
+/* An image may be flat in one layout and loaded in another: the first one will do. */
+static bool open_old_image(const struct clr *clr, struct clr_module *module)
+{
+	const struct clr_layout *layout = &clr->layout;
+	uint64_t file, image, at, base;
+	uint32_t i;
+
+	if (!clr_read_ptr(clr, module->addr + layout->module_file, &file) || !file ||
+	    !clr_read_ptr(clr, file + layout->file_image, &image) || !image)
+		return false;
+	for (i = 0; i < LAYOUTS; i++) {
+		if (!clr_read_ptr(clr, image + layout->image_layout - 8ULL * i, &at) || !at ||
+		    !clr_read_ptr(clr, at + layout->layout_base, &base) || !base)
+			continue;
+		module->image = base;
+		if (clr_metadata_open_image(clr->core, base, &module->metadata))
+			return true;
+	}
+	return false;
+}
+
 struct clr_module *clr_module_entry(struct clr *clr, uint64_t addr)
 {
 	struct clr_module *module = clr->modules ? *module_slot(clr, addr) : NULL;
-	uint64_t base = 0, blob = 0;
+	uint64_t blob = 0;
 	uint32_t bytes;
 
 	if (!addr)
@@ -148,10 +171,14 @@ struct clr_module *clr_module_entry(struct clr *clr, uint64_t addr)
 	module = add_module(clr, addr);
 	if (!module)
 		return NULL;
-	if (clr_read_ptr(clr, addr + clr->layout.module_base, &base) && base)
-		module->known = clr_metadata_open_image(clr->core, base, &module->metadata);
+	if (clr->layout.module_file)
+		module->known = open_old_image(clr, module);
+	else if (clr_read_ptr(clr, addr + clr->layout.module_base, &module->image) && module->image)
+		module->known =
+			clr_metadata_open_image(clr->core, module->image, &module->metadata);
 	/* Made at run time: the size, then a snapshot of the metadata. */
-	if (!module->known && clr_read_ptr(clr, addr + clr->layout.module_dynamic, &blob) && blob &&
+	if (!module->known && clr->layout.module_dynamic &&
+	    clr_read_ptr(clr, addr + clr->layout.module_dynamic, &blob) && blob &&
 	    ch_core_read_u32(clr->core, blob, &bytes))
 		module->known = clr_metadata_open(clr->core, blob + 4, bytes, &module->metadata);
 	return module;
@@ -169,8 +196,9 @@ bool clr_class_of(const struct clr *clr, uint64_t mt, uint64_t *ret)
 {
 	if (!clr_read_ptr(clr, mt + clr->layout.mt_class, ret))
 		return false;
-	if (*ret & 1)
-		return clr_read_ptr(clr, (*ret & ~1ULL) + clr->layout.mt_class, ret);
+	/* The tag is 1, and was 2 in .NET Core 3.1. */
+	if (*ret & 3)
+		return clr_read_ptr(clr, (*ret & ~3ULL) + clr->layout.mt_class, ret);
 	return true;
 }
 
@@ -212,7 +240,16 @@ static const char *rank_text(const struct clr *clr, uint64_t mt, uint32_t flags)
 /* TypeDesc: what is no class (typedesc.h; CorElementType in corhdr.h). */
 static void name_type_desc(const struct clr *clr, struct work *work, uint64_t desc)
 {
-	enum { POINTER = 0x0f, BY_REF = 0x10, VARIABLE = 0x13, FUNCTION = 0x1b, METHOD = 0x1e };
+	enum {
+		POINTER = 0x0f,
+		BY_REF = 0x10,
+		VARIABLE = 0x13,
+		FUNCTION = 0x1b,
+		METHOD = 0x1e,
+		/* In .NET Core 3.1: with its method table before the element. */
+		SINGLE = 0x1d,
+		ARRAY = 0x14
+	};
 	uint64_t target;
 	uint8_t kind;
 
@@ -221,6 +258,13 @@ static void name_type_desc(const struct clr *clr, struct work *work, uint64_t de
 		return;
 	}
 	switch (kind) {
+	case SINGLE:
+	case ARRAY:
+		if (clr_read_ptr(clr, desc + 8, &target) && target && !(target & 3))
+			later(work, target, 0, NULL);
+		else
+			put(work, "?");
+		return;
 	case POINTER:
 	case BY_REF:
 		later(work, 0, 0, kind == POINTER ? "*" : "&");
@@ -333,15 +377,14 @@ static void name_class(struct clr *clr, struct work *work, uint64_t mt, uint32_t
 		       uint32_t flags)
 {
 	const struct clr_metadata *metadata = NULL;
-	uint32_t token, from = 0, n = 0, i;
+	uint32_t row, from = 0, n = 0, i;
 	uint64_t module, args[ARITY_MAX];
 	struct clr_nest nest;
 
-	if (clr_read_ptr(clr, mt + clr->layout.mt_module, &module))
+	if (clr_type_module(clr, mt, &module))
 		metadata = clr_module_metadata(clr, module);
-	/* The token's row is in the upper 24 bits (since .NET 9). */
-	if (!metadata || !ch_core_read_u32(clr->core, mt + clr->layout.mt_flags2, &token) ||
-	    !clr_nest_read(metadata, CLR_TABLE_TYPE_DEF, token >> 8, &nest) || part >= nest.count) {
+	if (!metadata || !clr_type_row(clr, mt, &row) ||
+	    !clr_nest_read(metadata, CLR_TABLE_TYPE_DEF, row, &nest) || part >= nest.count) {
 		work->failed = true;
 		return;
 	}

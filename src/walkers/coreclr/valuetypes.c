@@ -41,7 +41,7 @@ static uint64_t find_value_type(struct clr *clr)
 	uint64_t module;
 	uint32_t row;
 
-	if (clr_read_ptr(clr, clr->object_mt + clr->layout.mt_module, &module))
+	if (clr_type_module(clr, clr->object_mt, &module))
 		metadata = clr_module_metadata(clr, module);
 	for (row = 1; metadata && row <= metadata->rows[CLR_TABLE_TYPE_DEF]; row++) {
 		if (!clr_metadata_string(metadata, CLR_TABLE_TYPE_DEF, row, CLR_TYPE_DEF_NAME, name,

@@ -1,0 +1,353 @@
+/*
+ * What differs between releases: .NET Core 3.1 and .NET 8 do not say where their
+ * fields are. Their places are known, and all of them are checked by what they lead
+ * to before anything is believed.
+ *
+ * dotnet/coreclr, release/3.1, and dotnet/runtime, release/8.0: src/inc/dacvars.h
+ * (the order of the table), src/vm/methodtable.h (MethodTable, its multipurpose
+ * slots), class.h (EEClass), packedfields.inl, ceeload.h (Module), appdomain.hpp
+ * (DomainLocalModule), threads.h; measured on 3.1.3, 8.0.0 and 8.0.33.
+ */
+#include "walkers/coreclr/coreclr_priv.h"
+
+#include "util/bytes.h"
+#include "util/error.h"
+
+/* Of the table of variables, counted from g_gcDacGlobals. */
+enum {
+	ENTRY_APP_DOMAIN = 1,
+	/* From the method table of System.Object to that of System.String. */
+	ENTRY_STRING = 3,
+	STRINGS_FROM = 8,
+	FREE_FROM = 4,
+	ENTRIES = 64,
+};
+
+/* Of a method table. */
+enum {
+	STRING_FLAGS_MASK = 0x8000ffff,
+	STRING_FLAGS = 0x80000002,
+	STRING_BYTES = 22,
+	FREE_FLAGS = 0x80000001,
+	FREE_BYTES = 24,
+	FLAG_COMPONENT = 0x80000000,
+	FLAG_GENERICS = 0x30,
+	FLAG_OLD_COLLECTIBLE = 0x10000000,
+	FLAG2_DYNAMIC_STATICS = 2,
+	/* Multipurpose slots, and that one of them holds the module. */
+	FLAG2_SLOTS = 0x0f,
+	FLAG2_MODULE = 0x10,
+	MT_FLAGS2 = 8,
+	MT_ROW = 10,
+	MT_VIRTUALS = 12,
+	MT_SLOTS = 48,
+	MT_TABLES = 64,
+	ROW_OVERFLOW = 0xffff,
+	CATEGORY_MASK = 0x000c0000,
+	CATEGORY_ARRAY = 0x00080000,
+};
+
+enum {
+	/* Before the auxiliary data of a method table, since .NET 9. */
+	STATICS_INFO = 24,
+	/* Where a Module has what, before: numbers of fields by their place. */
+	NUMBER_INSTANCE = 0,
+	NUMBER_STATIC = 2,
+	NUMBER_THREAD = 6,
+	FIELDS_MAX = 65535,
+};
+
+/* One release: its layout, and where the table has ThreadStore. */
+struct release {
+	struct clr_layout layout;
+	int store_entry;
+};
+
+#define OLD_METHOD_TABLE                                                                           \
+	.mt_flags = 0, .mt_base_size = 4, .mt_flags2 = MT_FLAGS2, .mt_module = 24,                 \
+	.mt_parent = 16, .mt_class = 40, .mt_dictionaries = MT_SLOTS, .mt_aux = 32,                \
+	.class_fields = 24, .array_rank = 56, .flag_collectible = FLAG_OLD_COLLECTIBLE,            \
+	.layout_base = 8, .file_image = 8, .statics_objects = 32, .old = true, .context = 88
+
+static const struct release net8 = {
+	.layout = { OLD_METHOD_TABLE, .class_kind = 48, .class_numbers = 50, .module_file = 272,
+		    .image_layout = 120, .module_types = 752, .module_allocator = 248,
+		    .module_statics = 1224, .store_first = 160, .store_count = 184,
+		    .thread_link = 232, .thread_os_id = 424 },
+	.store_entry = -4,
+};
+
+static const struct release core3 = {
+	.layout = { OLD_METHOD_TABLE, .class_kind = 52, .class_numbers = 54, .module_file = 16,
+		    .image_layout = 88, .module_assembly = 48, .assembly_allocator = 64,
+		    .module_types = 696, .module_foreign_types = 728, .module_statics = 1304,
+		    .store_first = 168, .store_count = 192, .thread_link = 256, .thread_os_id = 456,
+		    .gc_shift = 8 },
+	.store_entry = -18,
+};
+
+/* ---- The table of variables --------------------------------------------------- */
+
+/* Absolute addresses, or since the start of the runtime in 32 bits. */
+struct table {
+	const struct clr *clr;
+	uint64_t addr;
+	bool relative;
+};
+
+/* Address of the variable of an entry, which may lie before addr; 0: there is none. */
+static uint64_t variable(const struct table *table, int64_t entry)
+{
+	uint64_t ret = 0;
+	uint32_t offset;
+
+	if (!table->relative)
+		return clr_read_ptr(table->clr, table->addr + (uint64_t)(8 * entry), &ret) ? ret
+											   : 0;
+	if (!ch_core_read_u32(table->clr->core, table->addr + (uint64_t)(4 * entry), &offset))
+		return 0;
+	return table->clr->runtime->start + offset;
+}
+
+static bool value(const struct table *table, int64_t entry, uint64_t *ret)
+{
+	uint64_t addr = variable(table, entry);
+
+	return addr && clr_read_ptr(table->clr, addr, ret) && *ret;
+}
+
+/* GcDacVars: version, bytes of a generation, number of them (since .NET 5), then
+ * addresses in the runtime or in a collector of its own file. */
+static bool is_gc_vars(const struct clr *clr, uint64_t addr)
+{
+	uint64_t version, bytes, word;
+	uint32_t good = 0, i;
+
+	if (addr % 8 || !clr_read_ptr(clr, addr, &version) ||
+	    !clr_read_ptr(clr, addr + 8, &bytes) || !version || version > 0xffff || bytes < 100 ||
+	    bytes > 2000 || bytes % 8)
+		return false;
+	for (i = 2; i < 32; i++)
+		if (clr_read_ptr(clr, addr + 8ULL * i, &word) && word > CH_PAGE_BYTES &&
+		    ch_core_try_read(clr->core, word, &word, 1))
+			good++;
+	return good >= 5;
+}
+
+/* .NET Core 3.1 exports nothing: the structure lies in the runtime's data, a variable
+ * there points at it, and the table has that variable. */
+static bool find_relative(struct clr *clr, struct table *table)
+{
+	uint64_t start = clr->runtime->start,
+		 end = ch_max(clr->runtime->end, clr->runtime->bss_end);
+	uint64_t at, word, where = 0;
+	uint32_t offset;
+
+	for (at = clr->runtime->bss_start & ~7ULL; at < end; at += 8) {
+		if (!clr_read_ptr(clr, at, &word) || word < start || word >= end ||
+		    !is_gc_vars(clr, word))
+			continue;
+		where = at;
+		break;
+	}
+	for (at = clr->runtime->bss_start & ~7ULL; where && at < end; at += 4)
+		if (ch_core_read_u32(clr->core, at, &offset) && start + offset == where) {
+			*table = (struct table){ clr, at, true };
+			return true;
+		}
+	return false;
+}
+
+/* The entry of g_gcDacGlobals. */
+static bool find_absolute(struct clr *clr, struct table *table)
+{
+	struct ch_symbol symbol;
+	uint64_t addr;
+	int64_t i;
+
+	if (!ch_sym_exported(clr->env->sym, clr->runtime, "g_dacTable", &symbol))
+		return false;
+	*table = (struct table){ clr, symbol.addr, false };
+	for (i = 0; i < ENTRIES; i++)
+		if (value(table, i, &addr) && is_gc_vars(clr, addr)) {
+			table->addr += (uint64_t)(8 * i);
+			return true;
+		}
+	return false;
+}
+
+static bool is_method_table(const struct clr *clr, uint64_t mt, uint32_t mask, uint32_t flags,
+			    uint32_t bytes)
+{
+	uint32_t words[2];
+
+	return mt % 8 == 0 && ch_core_read_u32(clr->core, mt, &words[0]) &&
+	       ch_core_read_u32(clr->core, mt + 4, &words[1]) && (words[0] & mask) == flags &&
+	       words[1] == bytes;
+}
+
+/* The best known types: strings are unlike all others, objects lie before them. */
+static bool find_types(struct clr *clr, const struct table *table)
+{
+	int64_t i, k;
+
+	for (i = STRINGS_FROM; i < ENTRIES; i++)
+		if (value(table, i, &clr->string_mt) &&
+		    is_method_table(clr, clr->string_mt, STRING_FLAGS_MASK, STRING_FLAGS,
+				    STRING_BYTES))
+			break;
+	if (i == ENTRIES || !value(table, i - ENTRY_STRING, &clr->object_mt))
+		return false;
+	for (k = i + FREE_FROM; k < i + ENTRIES; k++)
+		if (value(table, k, &clr->free_mt) &&
+		    is_method_table(clr, clr->free_mt, UINT32_MAX, FREE_FLAGS, FREE_BYTES))
+			return true;
+	return false;
+}
+
+struct ch_error *clr_old_tables(struct clr *clr)
+{
+	const struct release *release = &net8;
+	struct table table;
+
+	if (!find_absolute(clr, &table)) {
+		release = &core3;
+		if (!find_relative(clr, &table))
+			return ch_error_create(CH_ERROR_UNSUPPORTED,
+					       "its tables are not where .NET Core 3.1 or .NET 8 "
+					       "has them, and it does not describe itself as later "
+					       "ones do");
+	}
+	clr->layout = release->layout;
+	clr->app_domain = variable(&table, ENTRY_APP_DOMAIN);
+	if (!value(&table, 0, &clr->gc_vars) || !find_types(clr, &table) ||
+	    !value(&table, release->store_entry, &clr->thread_store))
+		return ch_error_create(
+			CH_ERROR_CORRUPT,
+			"the runtime's table of variables does not lead to its types "
+			"and threads");
+	return NULL;
+}
+
+/* ---- What method tables say ---------------------------------------------------- */
+
+/* Where a generic type or an array has its module, when the loader's is another; 0:
+ * it has no such word. The slot is the next one that its other words leave. */
+static uint64_t module_slot(const struct clr *clr, uint64_t mt)
+{
+	uint32_t flags, flags2, virtuals, set, slot;
+	uint64_t class;
+
+	if (!ch_core_read_u32(clr->core, mt, &flags) || !(flags & (FLAG_COMPONENT | FLAG_GENERICS)))
+		return 0;
+	if ((flags & CATEGORY_MASK) != CATEGORY_ARRAY &&
+	    clr_read_ptr(clr, mt + clr->layout.mt_class, &class) && class & 3)
+		mt = class & ~3ULL;
+	if (!ch_core_read_u32(clr->core, mt + MT_FLAGS2, &flags2) || !(flags2 & FLAG2_MODULE) ||
+	    !ch_core_read_u32(clr->core, mt + MT_VIRTUALS, &virtuals))
+		return 0;
+	set = flags2 & FLAG2_SLOTS;
+	/* Alone, interfaces leave the first slot free. */
+	if (set == 2)
+		set = 0;
+	for (slot = 0; set; set &= set - 1)
+		slot++;
+	if (slot < 2)
+		return mt + MT_SLOTS + 8ULL * slot;
+	return mt + MT_TABLES + 8ULL * (slot - 2) + 8ULL * (((virtuals & 0xffff) + 7) / 8);
+}
+
+bool clr_type_module(const struct clr *clr, uint64_t mt, uint64_t *ret)
+{
+	uint64_t slot = clr->layout.old ? module_slot(clr, mt) : 0;
+
+	return clr_read_ptr(clr, slot ? slot : mt + clr->layout.mt_module, ret);
+}
+
+bool clr_type_row(const struct clr *clr, uint64_t mt, uint32_t *ret)
+{
+	/* Upper 24 bits since .NET 9, upper half before. */
+	if (!ch_core_read_u32(clr->core, mt + clr->layout.mt_flags2, ret))
+		return false;
+	*ret >>= clr->layout.old ? 16 : 8;
+	return !clr->layout.old || *ret != ROW_OVERFLOW;
+}
+
+bool clr_module_allocator(const struct clr *clr, uint64_t module, uint64_t *ret)
+{
+	const struct clr_layout *layout = &clr->layout;
+	uint64_t assembly;
+
+	if (layout->assembly_allocator)
+		return clr_read_ptr(clr, module + layout->module_assembly, &assembly) &&
+		       clr_read_ptr(clr, assembly + layout->assembly_allocator, ret);
+	return layout->module_allocator &&
+	       clr_read_ptr(clr, module + layout->module_allocator, ret);
+}
+
+bool clr_is_collectible(const struct clr *clr, uint64_t mt)
+{
+	uint32_t flags;
+
+	return ch_core_read_u32(clr->core, mt + clr->layout.mt_flags, &flags) &&
+	       flags & clr->layout.flag_collectible;
+}
+
+uint32_t clr_class_number(const struct clr *clr, uint64_t class, enum clr_number number)
+{
+	static const uint32_t places[] = { NUMBER_INSTANCE, NUMBER_STATIC, NUMBER_THREAD };
+	const struct clr_layout *layout = &clr->layout;
+	const uint32_t offsets[] = { layout->class_instance_count, layout->class_static_count,
+				     layout->class_thread_count };
+	uint8_t bytes[2], start;
+	uint32_t ret;
+
+	if (!layout->class_numbers)
+		return ch_core_try_read(clr->core, class + offsets[number], bytes, 2)
+			       ? ch_get16(bytes)
+			       : 0;
+	if (!ch_core_try_read(clr->core, class + layout->class_numbers, &start, 1) ||
+	    !ch_core_read_u32(clr->core, class + start + 4ULL * places[number], &ret) ||
+	    ret > FIELDS_MAX)
+		return 0;
+	return ret;
+}
+
+/* Statics of a module lie together, but for those of generic types and of types made
+ * at run time. */
+static void old_static_bases(const struct clr *clr, uint64_t mt, uint64_t bases[2])
+{
+	uint64_t module, statics;
+	uint32_t flags;
+
+	if (!ch_core_read_u32(clr->core, mt, &flags) ||
+	    flags & (FLAG_COMPONENT | FLAG_GENERICS | FLAG_OLD_COLLECTIBLE) ||
+	    !clr_type_module(clr, mt, &module) ||
+	    !clr_read_ptr(clr, module + clr->layout.module_statics, &statics) || !statics)
+		return;
+	/* Fields without objects count from the start of the structure. */
+	bases[1] = statics;
+	if (!clr_read_ptr(clr, statics + clr->layout.statics_objects, &bases[0]))
+		bases[0] = 0;
+}
+
+void clr_static_bases(const struct clr *clr, uint64_t mt, uint64_t bases[2])
+{
+	uint64_t aux;
+	uint32_t flags, i;
+
+	bases[0] = bases[1] = 0;
+	if (clr->layout.old) {
+		old_static_bases(clr, mt, bases);
+		return;
+	}
+	if (!ch_core_read_u32(clr->core, mt + clr->layout.mt_flags2, &flags) ||
+	    !(flags & FLAG2_DYNAMIC_STATICS) || !clr_read_ptr(clr, mt + clr->layout.mt_aux, &aux))
+		return;
+	for (i = 0; i < 2; i++) {
+		/* The low bit says that the type was not initialised yet. */
+		if (!clr_read_ptr(clr, aux - STATICS_INFO + 8ULL * i, &bases[i]))
+			bases[i] = 0;
+		bases[i] &= ~1ULL;
+	}
+}
