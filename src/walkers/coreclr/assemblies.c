@@ -4,8 +4,6 @@
  */
 #include "walkers/coreclr/coreclr_priv.h"
 
-#include <ctype.h>
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +11,7 @@
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
+#include "util/hash.h"
 #include "util/text.h"
 
 #define NAME_BYTES_MAX 256
@@ -34,13 +33,18 @@ static bool is_dynamic(const struct facts *facts)
 	return strcmp(facts->kind, "dynamic") == 0;
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 /* "Proxy12_3" and "Proxy7_11" are "Proxy#_#". */
 static void make_pattern(const char *name, char *ret)
 {
 	for (; *name; name++) {
-		if (!isdigit((unsigned char)*name))
+		if (!is_digit(*name))
 			*ret++ = *name;
-		else if (!isdigit((unsigned char)name[1]))
+		else if (!is_digit(name[1]))
 			*ret++ = '#';
 	}
 	*ret = '\0';
@@ -102,17 +106,40 @@ static char *references_text(const struct clr_metadata *metadata)
 	return chp_text_escape(text, 4 * sizeof(text));
 }
 
-/* A group of dynamic modules: where its row is. */
-struct group {
-	char key[NAME_BYTES_MAX + 2];
-	size_t row;
+/* Groups of dynamic modules: a hash table of rows + 1 by what their key hashes to. Two
+ * keys of one hash are taken for one. */
+struct groups {
+	struct slot {
+		uint64_t hash;
+		size_t row;
+	} * slots;
+	size_t count, mask;
 };
 
-static int compare_groups(const void *a, const void *b)
+static struct slot *slot_of(const struct groups *groups, uint64_t hash)
 {
-	const struct group *x = a, *y = b;
+	size_t slot = (size_t)hash & groups->mask;
 
-	return strcmp(x->key, y->key);
+	while (groups->slots[slot].row && groups->slots[slot].hash != hash)
+		slot = (slot + 1) & groups->mask;
+	return &groups->slots[slot];
+}
+
+static bool grow(struct groups *groups)
+{
+	struct groups larger = { .mask = groups->slots ? 2 * groups->mask + 1 : 255 };
+	size_t i;
+
+	larger.slots = calloc(larger.mask + 1, sizeof(*larger.slots));
+	if (!larger.slots)
+		return false;
+	for (i = 0; groups->slots && i <= groups->mask; i++)
+		if (groups->slots[i].row)
+			*slot_of(&larger, groups->slots[i].hash) = groups->slots[i];
+	larger.count = groups->count;
+	free(groups->slots);
+	*groups = larger;
+	return true;
 }
 
 static struct ch_error *add_row(struct clr *clr, uint64_t module, const struct facts *facts)
@@ -135,31 +162,27 @@ static struct ch_error *add_row(struct clr *clr, uint64_t module, const struct f
 }
 
 /* The row that a dynamic module belongs to; made if there is none. */
-static struct ch_error *find_row(struct clr *clr, void **groups, uint64_t module,
+static struct ch_error *find_row(struct clr *clr, struct groups *groups, uint64_t module,
 				 const struct facts *facts, size_t *ret)
 {
-	struct group *group = calloc(1, sizeof(*group)), **slot;
-	struct ch_error *err;
+	bool collectible = clr_loader_bytes(clr, facts->allocator) != 0;
+	uint64_t hash = ch_hash_number(CH_HASH_START, collectible);
+	struct slot *slot;
 
-	if (!group)
+	/* The last row takes what comes when there are too many. */
+	if (clr->assemblies.count < ROWS_MAX)
+		hash = ch_hash_bytes(hash, facts->pattern, strlen(facts->pattern));
+	if (2 * groups->count >= groups->mask && !grow(groups))
 		return &ch_enomem;
-	snprintf(group->key, sizeof(group->key), "%s%s", facts->pattern,
-		 clr_loader_bytes(clr, facts->allocator) ? "*" : "");
-	group->row = clr->assemblies.count;
-	if (clr->assemblies.count >= ROWS_MAX)
-		snprintf(group->key, sizeof(group->key), "(others)");
-	slot = tsearch(group, groups, compare_groups);
-	if (!slot) {
-		free(group);
-		return &ch_enomem;
-	}
-	*ret = (*slot)->row;
-	if (*slot != group) {
-		free(group);
+	slot = slot_of(groups, hash);
+	if (slot->row) {
+		*ret = slot->row - 1;
 		return NULL;
 	}
-	err = add_row(clr, module, facts);
-	return err;
+	*ret = clr->assemblies.count;
+	*slot = (struct slot){ hash, clr->assemblies.count + 1 };
+	groups->count++;
+	return add_row(clr, module, facts);
 }
 
 /* The second of a group: from now on the row has their pattern for a name. */
@@ -174,7 +197,7 @@ static struct ch_error *rename_row(struct ch_assembly *row, const struct facts *
 	return NULL;
 }
 
-static struct ch_error *add_module(struct clr *clr, void **groups, uint64_t module)
+static struct ch_error *add_module(struct clr *clr, struct groups *groups, uint64_t module)
 {
 	size_t index = clr->assemblies.count;
 	struct ch_assembly *row;
@@ -210,7 +233,7 @@ struct ch_error *clr_assemblies(void *state, const struct ch_assembly **ret, siz
 {
 	struct clr *clr = state;
 	struct ch_error *err = NULL;
-	void *groups = NULL;
+	struct groups groups = { .slots = NULL };
 	size_t i;
 
 	if (!clr->assemblies_made) {
@@ -221,7 +244,7 @@ struct ch_error *clr_assemblies(void *state, const struct ch_assembly **ret, siz
 			if (!err && i % 1024 == 0)
 				err = chp_context_check(clr->env->ctx);
 		}
-		tdestroy(groups, free);
+		free(groups.slots);
 		ch_vec_sort(&clr->assemblies, compare_rows);
 	}
 	*ret = clr->assemblies.items;

@@ -63,7 +63,8 @@ enum {
 #define HEAPS_MAX      65536
 #define BACK_WORDS_MAX 65536
 #define FUNCTIONS_MAX  (1U << 22)
-#define STEPS_MAX      (1U << 24)
+/* Entries and fragments of the whole map: enough for 100 GB of code. */
+#define STEPS_MAX (1U << 20)
 
 /* ---- From an address to a section -------------------------------------------- */
 
@@ -98,13 +99,13 @@ struct level {
 
 /* Sections of a leaf; the same one comes once for each 128 KiB that it covers. */
 static struct ch_error *visit_leaf(const struct clr *clr, uint64_t fragment, uint64_t *last,
-				   clr_range_fn fn, void *arg)
+				   uint64_t *steps, clr_range_fn fn, void *arg)
 {
 	uint64_t section, start, end;
 	struct ch_error *err = NULL;
-	uint32_t flags, i;
+	uint32_t flags;
 
-	for (i = 0; !err && i < FRAGMENTS_MAX && (fragment &= ~1ULL); i++) {
+	while (!err && (*steps)++ < STEPS_MAX && (fragment &= ~1ULL)) {
 		if (clr_read_ptr(clr, fragment + FRAGMENT_SECTION, &section) && section != *last &&
 		    ch_core_read_u32(clr->core, section + SECTION_FLAGS, &flags) &&
 		    flags & SECTION_FLAG_CODE_HEAP && clr_read_ptr(clr, section, &start) &&
@@ -136,7 +137,7 @@ struct ch_error *clr_code_heaps_visit(const struct clr *clr, clr_range_fn fn, vo
 		    !(at & ~1ULL))
 			continue;
 		if (depth + 1 == MAP_LEVELS)
-			err = visit_leaf(clr, at, &last, fn, arg);
+			err = visit_leaf(clr, at, &last, &steps, fn, arg);
 		else
 			levels[++depth] = (struct level){ .table = at & ~1ULL };
 	}

@@ -94,7 +94,7 @@ static uint32_t types_of(const struct clr *clr, uint64_t segment, uint64_t table
 /* The list of segments of a table is where its structure has a pointer to one. */
 static struct ch_error *add_segments(struct clr *clr, uint64_t table)
 {
-	uint64_t segment = 0, at, *slot;
+	uint64_t segment = 0, mark = 0, at, *slot;
 	uint32_t types = 0, i;
 
 	for (at = 32; at < 512 && !types; at += 8)
@@ -104,16 +104,18 @@ static struct ch_error *add_segments(struct clr *clr, uint64_t table)
 	for (i = 0; types && segment && i < SEGMENTS_MAX; i++) {
 		if (segment % SEGMENT_BYTES || types_of(clr, segment, table) != types)
 			break;
-		/* A ring repeats itself; sorting drops what came twice. */
+		/* A ring comes back to where it was at a power of two; sorting drops what
+		 * came twice. */
 		slot = ch_vec_push(&clr->handle_segments);
 		if (!slot)
 			return &ch_enomem;
 		*slot = segment;
 		if (!clr_read_ptr(clr, segment + SEGMENT_NEXT + TYPE_BYTES * types, &segment))
 			break;
-		if (clr->handle_segments.count > 1 &&
-		    segment == *CH_VEC_AT(&clr->handle_segments, uint64_t, 0))
+		if (segment == mark)
 			break;
+		if ((i & (i + 1)) == 0)
+			mark = segment;
 	}
 	return NULL;
 }

@@ -35,7 +35,8 @@ enum {
 #define DOMAIN_BYTES    8192
 #define ALLOCATOR_BYTES 2560
 #define MANAGER_BYTES   512
-#define BLOCKS_MAX      (1U << 20)
+/* Blocks of all heaps together. */
+#define BLOCKS_MAX      (1U << 22)
 #define BLOCK_BYTES_MAX (1ULL << 32)
 
 /* By how far a heap's pointer lies behind that to the low frequency heap. */
@@ -94,13 +95,18 @@ static bool is_heap(const struct clr *clr, uint64_t heap)
 static struct ch_error *add_heap(struct clr *clr, uint64_t heap, const char *label,
 				 uint64_t *bytes_ret)
 {
-	uint64_t block, next, start, bytes;
+	uint64_t block, next, start, bytes, mark = 0;
 	struct ch_error *err = NULL;
 	uint32_t i;
 
 	if (!clr_read_ptr(clr, heap + HEAP_BLOCK, &block))
 		return NULL;
-	for (i = 0; !err && i < BLOCKS_MAX && read_block(clr, block, &next, &start, &bytes); i++) {
+	for (i = 0; !err && clr->claims.count < BLOCKS_MAX && block != mark &&
+		    read_block(clr, block, &next, &start, &bytes);
+	     i++) {
+		/* A ring comes back to where it was at a power of two. */
+		if ((i & (i + 1)) == 0)
+			mark = block;
 		err = add_claim(clr, start, start + bytes, CH_USAGE_MANAGED_LOADER, label);
 		*bytes_ret += bytes;
 		block = next;

@@ -41,6 +41,7 @@ enum {
 
 #define MAPS_MAX    65536
 #define TYPES_MAX   (1U << 22)
+#define ENTRIES_MAX (1U << 24)
 #define PARENTS_MAX 256
 
 struct search {
@@ -50,6 +51,8 @@ struct search {
 	uint64_t *seen;
 	size_t seen_mask, seen_count;
 	struct clr_field *fields;
+	/* Of all modules' maps of types. */
+	uint64_t entries;
 };
 
 static uint64_t *seen_slot(const struct search *search, uint64_t addr)
@@ -129,7 +132,7 @@ static struct ch_error *keep_types_of(struct search *search, uint64_t module)
 		    !ch_core_read_u32(search->clr->core, map + MAP_COUNT, &count) ||
 		    count > TYPES_MAX)
 			break;
-		for (i = 0; !err && i < count; i++) {
+		for (i = 0; !err && i < count && search->entries++ < ENTRIES_MAX; i++) {
 			if (!clr_read_ptr(search->clr, table + 8ULL * i, &mt))
 				break;
 			err = keep_type(search, mt & ~7ULL);
