@@ -52,7 +52,9 @@ enum {
 	METHOD_UNIT = 8,
 	CHUNK_BYTES = 24,
 	CHUNK_TOKEN = 18,
+	/* Of a row, in the method itself; until .NET 8. */
 	TOKEN_LOW_BITS = 12,
+	TOKEN_OLD_LOW_BITS = 14,
 	/* ReadyToRun images. */
 	RUNTIME_FUNCTION_BYTES = 12,
 	SECTION_RUNTIME_FUNCTIONS = 102,
@@ -242,7 +244,7 @@ bool clr_method_name(struct clr *clr, uint64_t method, char *buf, size_t max)
 {
 	uint8_t head[8], range[2];
 	uint64_t chunk, mt, name;
-	uint32_t row;
+	uint32_t row, low_bits;
 
 	if (!ch_core_try_read(clr->core, method, head, sizeof(head)))
 		return false;
@@ -259,8 +261,9 @@ bool clr_method_name(struct clr *clr, uint64_t method, char *buf, size_t max)
 	if (!clr_read_ptr(clr, chunk, &mt) ||
 	    !ch_core_try_read(clr->core, chunk + CHUNK_TOKEN, range, sizeof(range)))
 		return false;
-	row = (uint32_t)(ch_get16(range) & 0xfff) << TOKEN_LOW_BITS |
-	      (ch_get16(head + METHOD_TOKEN) & 0xfff);
+	low_bits = clr->layout.old ? TOKEN_OLD_LOW_BITS : TOKEN_LOW_BITS;
+	row = (ch_get16(range) & ((1U << (24 - low_bits)) - 1)) << low_bits |
+	      (ch_get16(head + METHOD_TOKEN) & ((1U << low_bits) - 1));
 	return name_row(clr, mt, row, buf, max);
 }
 
@@ -488,8 +491,9 @@ static bool name_ready_to_run(struct clr *clr, uint64_t module, uint64_t addr, s
 	uint64_t base, method;
 
 	ret->kind = "ReadyToRun";
-	if (!entry || !entry->known || !clr_read_ptr(clr, module + clr->layout.module_base, &base))
+	if (!entry || !entry->known || !entry->image)
 		return false;
+	base = entry->image;
 	if (!entry->r2r_tried) {
 		entry->r2r_tried = true;
 		entry->has_r2r = find_r2r(clr, base, &entry->r2r);

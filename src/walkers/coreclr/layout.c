@@ -168,6 +168,8 @@ static bool find_absolute(struct clr *clr, struct table *table)
 	if (!ch_sym_exported(clr->env->sym, clr->runtime, "g_dacTable", &symbol))
 		return false;
 	*table = (struct table){ clr, symbol.addr, false };
+	/* The first entry is that of ExecutionManager's map of code (since .NET 8). */
+	clr_read_ptr(clr, symbol.addr, &clr->code_map);
 	for (i = 0; i < ENTRIES; i++)
 		if (value(table, i, &addr) && is_gc_vars(clr, addr)) {
 			table->addr += (uint64_t)(8 * i);

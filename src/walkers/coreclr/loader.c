@@ -169,7 +169,11 @@ static struct ch_error *add_allocator(struct clr *clr, uint64_t start, uint32_t 
 			if (!first)
 				first = at;
 			seen[count++] = heap;
-			err = add_heap(clr, heap, label ? label : label_of(at, first), bytes_ret);
+			err = add_heap(clr, heap,
+				       label             ? label
+				       : clr->layout.old ? "loader heaps"
+							 : label_of(at, first),
+				       bytes_ret);
 		} else if (first && (heap < start || heap >= start + size) &&
 			   !(heap >= clr->runtime->start && heap < clr->runtime->end)) {
 			err = add_manager(clr, heap, start, label ? label : "virtual call stubs",
@@ -190,13 +194,14 @@ static int compare_addrs(const void *a, const void *b)
 
 static struct ch_error *list_allocators(struct clr *clr, struct ch_vec *allocators)
 {
-	uint64_t module, allocator, base, *slot;
+	const struct clr_module *entry;
+	uint64_t module, allocator, *slot;
 	size_t i;
 
 	for (i = 0; i < clr->module_list.count; i++) {
 		module = *CH_VEC_AT(&clr->module_list, uint64_t, i);
-		if (clr_read_ptr(clr, module + clr->layout.module_base, &base) && !base)
-			clr->dynamic_count++;
+		entry = clr_module_entry(clr, module);
+		clr->dynamic_count += entry && !entry->image;
 		if (!clr_module_allocator(clr, module, &allocator) || !allocator)
 			continue;
 		slot = ch_vec_push(allocators);
