@@ -78,6 +78,8 @@ static const struct {
 	{ FIELD(domain_assemblies, "AppDomain", "DomainAssemblyList"), 0 },
 	{ FIELD(assembly_module, "Assembly", "Module"), 0 },
 	{ FIELD(module_r2r, "Module", "ReadyToRunInfo"), 0 },
+	{ FIELD(module_methods, "Module", "MethodDefToDescMap"), 0 },
+	{ FIELD(module_field_map, "Module", "FieldDefToDescMap"), 0 },
 	{ FIELD(r2r_methods, "ReadyToRunInfo", "EntryPointToMethodDescMap"), 0 },
 };
 

@@ -58,6 +58,8 @@ struct clr_layout {
 	/** Of Module: its ReadyToRunInfo; of that the map from entry points to methods.
 	 * 0: not known. */
 	uint32_t module_r2r, r2r_methods;
+	/** Of Module: maps of its methods and fields. 0: not known. */
+	uint32_t module_methods, module_field_map;
 };
 
 /** Layout and variables of .NET Core 3.1 to .NET 8, which have no descriptor.

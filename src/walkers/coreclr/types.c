@@ -12,6 +12,8 @@
 
 #include "util/bytes.h"
 #include "util/cleanup.h"
+#include "util/context.h"
+#include "util/text.h"
 
 enum {
 	FLAG_HAS_COMPONENT = 0x80000000U,
@@ -158,6 +160,47 @@ static bool open_old_image(const struct clr *clr, struct clr_module *module)
 	return false;
 }
 
+/* Whether metadata is that of the module: the runtime's maps from rows to what it made
+ * of them have an entry for each row, and one for row 0. */
+static bool has_rows(const struct clr *clr, uint64_t addr, const struct clr_metadata *metadata)
+{
+	enum { MAP_COUNT = 16 };
+	const struct {
+		uint32_t map;
+		enum clr_table table;
+	} maps[] = {
+		{ clr->layout.module_types, CLR_TABLE_TYPE_DEF },
+		{ clr->layout.module_methods, CLR_TABLE_METHOD_DEF },
+		{ clr->layout.module_field_map, CLR_TABLE_FIELD },
+	};
+	uint32_t count;
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(maps); i++)
+		if (maps[i].map &&
+		    ch_core_read_u32(clr->core, addr + maps[i].map + MAP_COUNT, &count) &&
+		    count != metadata->rows[maps[i].table] + 1)
+			return false;
+	return true;
+}
+
+/* A file that nothing in the core contradicted may be of another build all the same. */
+static void check_file(const struct clr *clr, struct clr_module *module)
+{
+	const struct ch_module *file = ch_sym_module_at(clr->env->sym, module->image);
+	_cleanup_free_ char *path = NULL;
+
+	if (!module->known || !file || file->match != CH_MATCH_LIKELY ||
+	    has_rows(clr, module->addr, &module->metadata))
+		return;
+	module->known = false;
+	path = chp_text_escape(file->file_path, 1024);
+	chp_context_finding(clr->env->ctx, CH_SEVERITY_INCOMPLETE, "assembly-mismatch",
+			    "%s is another build than the one in the core: it has not as many "
+			    "types, methods or fields; its types have no names",
+			    path ? path : "an assembly");
+}
+
 struct clr_module *clr_module_entry(struct clr *clr, uint64_t addr)
 {
 	struct clr_module *module = clr->modules ? *module_slot(clr, addr) : NULL;
@@ -176,6 +219,7 @@ struct clr_module *clr_module_entry(struct clr *clr, uint64_t addr)
 	else if (clr_read_ptr(clr, addr + clr->layout.module_base, &module->image) && module->image)
 		module->known =
 			clr_metadata_open_image(clr->core, module->image, &module->metadata);
+	check_file(clr, module);
 	/* Made at run time: the size, then a snapshot of the metadata. */
 	if (!module->known && clr->layout.module_dynamic &&
 	    clr_read_ptr(clr, addr + clr->layout.module_dynamic, &blob) && blob &&
