@@ -130,6 +130,17 @@ static const struct ch_runtime *find_probe(const struct ch_heaps *heaps, const c
 	return NULL;
 }
 
+static const char *kind_of(const char *walker)
+{
+	static const char *const runtimes[] = { "coreclr", "mono", "nativeaot" };
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(runtimes); i++)
+		if (strcmp(walker, runtimes[i]) == 0)
+			return "runtime";
+	return "allocator";
+}
+
 /* What no file's name gives away: linked in statically, or under another name. */
 static struct ch_error *gather_probes(const struct ch_heaps *heaps, struct gathered *g)
 {
@@ -149,7 +160,7 @@ static struct ch_error *gather_probes(const struct ch_heaps *heaps, struct gathe
 		if (!row)
 			return &ch_enomem;
 		*row = (struct ch_info_runtime){ .name = runtimes[i].name,
-						 .kind = "allocator",
+						 .kind = kind_of(runtimes[i].name),
 						 .probe = &runtimes[i] };
 	}
 	return NULL;
@@ -176,7 +187,8 @@ static struct ch_error *gather_runtimes(const struct ch_core *core, const struct
 		{ "node", "Node.js (V8)", "runtime", NULL },
 		{ "libruby", "Ruby", "runtime", NULL },
 		{ "libperl", "Perl", "runtime", NULL },
-		{ "libmonosgen", "Mono", "runtime", NULL },
+		{ "libmonosgen", "Mono", "runtime", "mono" },
+		{ "mono-sgen", "Mono", "runtime", "mono" },
 	};
 	const struct ch_file_map *maps;
 	struct ch_info_runtime *row;

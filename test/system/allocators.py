@@ -10,7 +10,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import fixture  # noqa: E402
 from tap import Tap  # noqa: E402
 
-NAMES = ["jemalloc", "mimalloc", "gperftools_tcmalloc", "google_tcmalloc"]
+NAMES = ["jemalloc", "mimalloc", "gperftools_tcmalloc", "google_tcmalloc", "mono", "nativeaot"]
+RUNTIMES = ["mono", "nativeaot"]
 SHARED = "-Wl,--no-as-needed"
 STATIC_JEMALLOC = ["-Wl,-u,malloc", "-Wl,-Bstatic", "-ljemalloc", "-Wl,-Bdynamic", "-lm",
                    "-lstdc++", "-ldl"]
@@ -34,6 +35,11 @@ CASES = [
      "TCMalloc_Internal_GetStats"),
     ("Google's tcmalloc, static", ["-DGOOGLE", "-static"], "google_tcmalloc", True,
      "TCMalloc_Internal_GetStats"),
+    ("Mono, exported", ["-DMONO", "-rdynamic"], "mono", True, "mono_get_root_domain"),
+    (".NET ahead of time, exported", ["-DNATIVEAOT", "-rdynamic"], "nativeaot", True,
+     "DotNetRuntimeDebugHeader, version 4.0"),
+    (".NET ahead of time, by its data", ["-DNATIVEAOT", "-s"], "nativeaot", True,
+     "DotNetRuntimeDebugHeader, version 4.0"),
     ("glibc", [], None, True, ""),
     ("glibc, static", ["-static"], None, True, ""),
 ]
@@ -68,7 +74,8 @@ def check_named(tap, core, allocator, evidence, name):
                   "%s: %s --strict fails" % (name, command))
     rows = fixture.answer("info", "--json", core)["runtimes"]
     tap.ok([row for row in rows if row["status"] == "not walked yet"
-            and row["kind"] == "allocator"], "%s: info lists it" % name, str(rows))
+            and row["kind"] == ("runtime" if allocator in RUNTIMES else "allocator")],
+           "%s: info lists it" % name, str(rows))
 
 
 def check_none_named(tap, core, name):
@@ -101,6 +108,18 @@ def check(tap, how, case):
     os.unlink(core)
 
 
+def check_native_aot(tap):
+    """A real one, of .NET 9.0.20, whose file is not at hand: readelf has its header
+    at 0x1455c0 of a program that begins on a page."""
+    core = fixture.unpack("nativeaot")
+    check_named(tap, core, "nativeaot", "aot is .NET compiled ahead of time: "
+                "DotNetRuntimeDebugHeader, version 4.0, at 0x", "a real .NET ahead of time")
+    evidence = [row["evidence"] for row in fixture.answer("info", "--json", core)["runtimes"]
+                if row["name"] == "nativeaot"]
+    tap.equal([int(text.split()[-1], 16) % 4096 for text in evidence], [0x5c0],
+              "a real .NET ahead of time: where its header is")
+
+
 def check_none(tap):
     """A program that never made a block: all that was looked for is listed."""
     program = os.path.join(fixture.folder(), "signs")
@@ -125,6 +144,7 @@ def main():
                 tap.skip("%s, %s" % (case[0], how), reason)
             else:
                 tap.attempt("%s, %s" % (case[0], how), check, how, case)
+    tap.attempt("a real .NET ahead of time", check_native_aot)
     reason = fixture.why_not("gcore")
     if reason:
         tap.skip("none", reason)

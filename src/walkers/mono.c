@@ -1,0 +1,27 @@
+#include "heap/signs.h"
+
+#include "util/cleanup.h"
+
+static const char *const modules[] = { "libmonosgen", "libmonoboehm", "mono-sgen", "mono-boehm",
+				       NULL };
+
+/* Also of a libcoreclr.so that is Mono in the place of CoreCLR. */
+static const char *const symbols[] = { "mono_get_root_domain", "mono_gc_collect" };
+
+static const struct ch_signs signs = {
+	.modules = modules,
+	.symbols = symbols,
+	.symbols_count = CH_COUNT_OF(symbols),
+};
+
+static struct ch_error *probe(const struct ch_heap_env *env, struct ch_probe *ret)
+{
+	return chp_signs_probe(env, &signs, ret);
+}
+
+const struct ch_walker ch_walker_mono = {
+	.name = "mono",
+	.summary = "Mono: named, not walked yet",
+	.priority = CH_WALKER_SPECIFIC,
+	.probe = probe,
+};
