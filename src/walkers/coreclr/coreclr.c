@@ -112,8 +112,8 @@ static struct ch_error *make_facts(struct clr *clr)
 		err = add_fact(clr, "collectible_loaders_bytes", clr->collectible_bytes, NULL);
 	if (!err)
 		err = add_fact(clr, "tables", 0,
-			       clr->layout.old ? "where this release has them"
-					       : "contract descriptor of the runtime");
+			       clr->tables_source ? clr->tables_source
+						  : "contract descriptor of the runtime");
 	return err;
 }
 

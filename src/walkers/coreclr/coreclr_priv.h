@@ -183,6 +183,9 @@ struct clr {
 	/** of struct clr_thread: the runtime's list */
 	struct ch_vec threads;
 
+	/** Where the layout is from, of a runtime without a descriptor; else NULL. */
+	const char *tables_source;
+
 	/** valuetypes.c: of struct clr_named_type, by hash, once value_types_known. */
 	struct ch_vec value_types;
 	bool value_types_known;

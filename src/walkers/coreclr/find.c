@@ -8,8 +8,8 @@
 
 /* Entries of g_dacTable: 158 in 9.0. */
 #define DAC_ENTRIES_MAX 512
-/* Of a method table's flags, since .NET 9. */
-#define FLAG_COLLECTIBLE 0x00200000U
+/* A library of this name may be Mono, in the place of CoreCLR. */
+#define MONO_SYMBOL "mono_get_root_domain"
 
 const struct ch_module *clr_find_runtime(const struct ch_heap_env *env)
 {
@@ -19,7 +19,8 @@ const struct ch_module *clr_find_runtime(const struct ch_heap_env *env)
 
 	modules = ch_sym_modules(env->sym, &count);
 	for (i = 0; i < count; i++)
-		if (strcmp(modules[i].name, "libcoreclr.so") == 0)
+		if (strcmp(modules[i].name, "libcoreclr.so") == 0 &&
+		    !ch_sym_exported(env->sym, &modules[i], MONO_SYMBOL, &symbol))
 			return &modules[i];
 	/* A single file: the program itself exports what the library would. */
 	for (i = 0; i < count; i++)
@@ -112,7 +113,7 @@ static struct ch_error *take_fields(struct clr *clr, const struct clr_descriptor
 	if (clr_descriptor_field(descriptor, "EEAllocContext", "GCAllocationContext", &inner))
 		clr->layout.context += inner;
 	take_more_fields(clr, descriptor);
-	clr->layout.flag_collectible = FLAG_COLLECTIBLE;
+	clr->layout.flag_collectible = CLR_FLAG_COLLECTIBLE;
 	return NULL;
 }
 

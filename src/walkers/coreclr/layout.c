@@ -1,7 +1,7 @@
 /*
- * What differs between releases: .NET Core 3.1 and .NET 8 do not say where their
- * fields are. Their places are known, and all of them are checked by what they lead
- * to before anything is believed.
+ * What differs between releases: .NET Core 3.1 and .NET 8, and programs of one file
+ * of .NET 9, do not say where their fields are. Their places are known, and all of them are checked
+ * by what they lead to before anything is believed.
  *
  * dotnet/coreclr, release/3.1, and dotnet/runtime, release/8.0: src/inc/dacvars.h
  * (the order of the table), src/vm/methodtable.h (MethodTable, its multipurpose
@@ -16,6 +16,8 @@
 /* Of the table of variables, counted from g_gcDacGlobals. */
 enum {
 	ENTRY_APP_DOMAIN = 1,
+	/* The same in .NET 8 and 9. */
+	STORE_ENTRY = -4,
 	/* From the method table of System.Object to that of System.String. */
 	ENTRY_STRING = 3,
 	STRINGS_FROM = 8,
@@ -61,6 +63,7 @@ enum {
 struct release {
 	struct clr_layout layout;
 	int store_entry;
+	const char *source;
 };
 
 #define OLD_METHOD_TABLE                                                                           \
@@ -74,7 +77,41 @@ static const struct release net8 = {
 		    .image_layout = 120, .module_types = 752, .module_allocator = 248,
 		    .module_statics = 1224, .store_first = 160, .store_count = 184,
 		    .thread_link = 232, .thread_os_id = 424 },
-	.store_entry = -4,
+	.store_entry = STORE_ENTRY,
+	.source = "those of .NET 8, measured on 8.0.0 and 8.0.33",
+};
+
+/* Programs of one file leave the descriptor of .NET 9 away. */
+static const struct release net9 = {
+	.layout = { .mt_flags = 0,
+		    .mt_base_size = 4,
+		    .mt_flags2 = MT_FLAGS2,
+		    .mt_module = 24,
+		    .mt_parent = 16,
+		    .mt_class = 40,
+		    .mt_dictionaries = MT_SLOTS,
+		    .mt_aux = 32,
+		    .module_base = 288,
+		    .module_dynamic = 1120,
+		    .module_assembly = 312,
+		    .module_allocator = 248,
+		    .module_types = 624,
+		    .module_foreign_types = 8,
+		    .array_rank = 72,
+		    .class_fields = 24,
+		    .class_kind = 48,
+		    .class_instance_count = 50,
+		    .class_static_count = 54,
+		    .class_thread_count = 58,
+		    .flag_collectible = CLR_FLAG_COLLECTIBLE,
+		    .store_first = 160,
+		    .store_count = 184,
+		    .thread_link = 112,
+		    .thread_os_id = 296,
+		    .thread_locals = 32,
+		    .thread_data = 928 },
+	.store_entry = STORE_ENTRY,
+	.source = "those of .NET 9, from the descriptor of 9.0.22",
 };
 
 static const struct release core3 = {
@@ -84,6 +121,7 @@ static const struct release core3 = {
 		    .store_first = 168, .store_count = 192, .thread_link = 256, .thread_os_id = 456,
 		    .gc_shift = 8 },
 	.store_entry = -18,
+	.source = "those of .NET Core 3.1, measured on 3.1.3",
 };
 
 /* ---- The table of variables --------------------------------------------------- */
@@ -152,7 +190,7 @@ static bool find_relative(struct clr *clr, struct table *table)
 	}
 	for (at = clr->runtime->bss_start & ~7ULL; where && at < end; at += 4)
 		if (ch_core_read_u32(clr->core, at, &offset) && start + offset == where) {
-			*table = (struct table){ clr, at, true };
+			*table = (struct table){ .clr = clr, .addr = at, .relative = true };
 			return true;
 		}
 	return false;
@@ -167,7 +205,7 @@ static bool find_absolute(struct clr *clr, struct table *table)
 
 	if (!ch_sym_exported(clr->env->sym, clr->runtime, "g_dacTable", &symbol))
 		return false;
-	*table = (struct table){ clr, symbol.addr, false };
+	*table = (struct table){ .clr = clr, .addr = symbol.addr };
 	/* The first entry is that of ExecutionManager's map of code (since .NET 8). */
 	clr_read_ptr(clr, symbol.addr, &clr->code_map);
 	for (i = 0; i < ENTRIES; i++)
@@ -207,27 +245,46 @@ static bool find_types(struct clr *clr, const struct table *table)
 	return false;
 }
 
+/* Take a release's layout; false when its threads are not where it has them. */
+static bool take_release(struct clr *clr, const struct table *table, const struct release *release,
+			 enum clr_fit wanted)
+{
+	clr->layout = release->layout;
+	clr->tables_source = release->source;
+	return value(table, release->store_entry, &clr->thread_store) &&
+	       clr_layout_fits(clr) >= wanted;
+}
+
+static bool choose_release(struct clr *clr, const struct table *table)
+{
+	static const struct release *const releases[] = { &net8, &net9, &core3 };
+	/* Of its three, the last has a table of its own kind. */
+	size_t first = table->relative ? 2 : 0, end = table->relative ? 3 : 2, i;
+	int wanted;
+
+	for (wanted = CLR_FIT_CORE; wanted > CLR_FIT_NOT; wanted--)
+		for (i = first; i < end; i++)
+			if (take_release(clr, table, releases[i], (enum clr_fit)wanted))
+				return true;
+	return false;
+}
+
 struct ch_error *clr_old_tables(struct clr *clr)
 {
-	const struct release *release = &net8;
 	struct table table;
 
-	if (!find_absolute(clr, &table)) {
-		release = &core3;
-		if (!find_relative(clr, &table))
-			return ch_error_create(CH_ERROR_UNSUPPORTED,
-					       "its tables are not where .NET Core 3.1 or .NET 8 "
-					       "has them, and it does not describe itself as later "
-					       "ones do");
-	}
-	clr->layout = release->layout;
+	if (!find_absolute(clr, &table) && !find_relative(clr, &table))
+		return ch_error_create(CH_ERROR_UNSUPPORTED,
+				       "its tables are not where .NET Core 3.1 to .NET 9 have "
+				       "them, and it does not describe itself as later ones do");
 	clr->app_domain = variable(&table, ENTRY_APP_DOMAIN);
-	if (!value(&table, 0, &clr->gc_vars) || !find_types(clr, &table) ||
-	    !value(&table, release->store_entry, &clr->thread_store))
-		return ch_error_create(
-			CH_ERROR_CORRUPT,
-			"the runtime's table of variables does not lead to its types "
-			"and threads");
+	if (!value(&table, 0, &clr->gc_vars) || !find_types(clr, &table))
+		return ch_error_create(CH_ERROR_CORRUPT, "the runtime's table of variables does "
+							 "not lead to its types");
+	if (!choose_release(clr, &table))
+		return ch_error_create(CH_ERROR_UNSUPPORTED,
+				       "its threads are not where .NET Core 3.1, .NET 8 or .NET 9 "
+				       "have them: it is of another release, or damaged");
 	return NULL;
 }
 

@@ -9,6 +9,9 @@
 
 struct clr;
 
+/** Of a method table's flags, since .NET 9: it can be unloaded. */
+#define CLR_FLAG_COLLECTIBLE 0x00200000U
+
 /** Offsets into the runtime's own structures. */
 struct clr_layout {
 	/** Of MethodTable. */
@@ -62,8 +65,20 @@ struct clr_layout {
 	uint32_t module_methods, module_field_map;
 };
 
-/** Layout and variables of .NET Core 3.1 to .NET 8, which have no descriptor.
- * Errors: UNSUPPORTED, CORRUPT. */
+/** How well a layout fits the runtime's threads. */
+enum clr_fit {
+	CLR_FIT_NOT,
+	/** As many as are counted, with ids that threads may have. */
+	CLR_FIT_LIST,
+	/** And their ids are those of threads of the core. Seen from another PID
+	 * namespace they are not. */
+	CLR_FIT_CORE,
+};
+/** Hold clr->layout against the list at clr->thread_store. */
+enum clr_fit clr_layout_fits(const struct clr *clr);
+
+/** Layout and variables of runtimes without a descriptor: .NET Core 3.1 to .NET 8,
+ * programs of one file of .NET 9. Errors: UNSUPPORTED, CORRUPT. */
 CH_MUST_CHECK struct ch_error *clr_old_tables(struct clr *clr);
 /** Module of a method table, and its row of TypeDef. */
 bool clr_type_module(const struct clr *clr, uint64_t mt, uint64_t *ret);
