@@ -73,21 +73,27 @@ static struct ch_error *keep_assemblies(struct clr *clr, const struct path *path
 	return err;
 }
 
-/* Whether the first elements of what may be a list all lead to modules with metadata. */
+/* Whether the first elements of what may be a list lead to modules, most of them with
+ * metadata: a file on disk may be another build's. */
 static bool leads_to_modules(struct clr *clr, const struct path *path)
 {
 	uint64_t block = path->list + LIST_BLOCK, item, module, next;
-	uint32_t count, size, i;
+	uint32_t count, size, known = 0, i;
 
 	if (!ch_core_read_u32(clr->core, path->list, &count) || !count || count > ASSEMBLIES_MAX ||
 	    !ch_core_read_u32(clr->core, block + BLOCK_SIZE, &size) || !size || size > 64 ||
 	    !clr_read_ptr(clr, block + BLOCK_NEXT, &next) || (count > size) != (next != 0))
 		return false;
-	for (i = 0; i < count && i < size; i++)
+	for (i = 0; i < count && i < size; i++) {
 		if (!clr_read_ptr(clr, block + BLOCK_ITEMS + 8ULL * i, &item) ||
-		    !read_module(clr, path, item, &module) || !clr_module_metadata(clr, module))
+		    !read_module(clr, path, item, &module))
 			return false;
-	return true;
+		known += clr_module_metadata(clr, module) != NULL;
+		/* The first one is System.Private.CoreLib. */
+		if (!known)
+			return false;
+	}
+	return known > i / 2;
 }
 
 /* How elements lead to modules: .NET 10 tells the offset, else it is where all do. */
