@@ -2,12 +2,12 @@
 """fixtures/dotnet, dumped by createdump, gcore and the kernel: types, counts and roots are the program's own, with
 the workstation's and the server's collector, regions and segments."""
 import os
-import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import fixture  # noqa: E402
 import managed  # noqa: E402
+import story  # noqa: E402
 from tap import Tap  # noqa: E402
 
 COUNT = 2000
@@ -24,66 +24,6 @@ SETTINGS = {
                                             "DOTNET_gcServer": "1", "DOTNET_GCHeapCount": "2"},
                                  "server", "segments"),
 }
-
-
-# What holds an object of a type: the root, and the last step of its chain.
-HELD = {
-    "Story.Multiplexer": ("static", r"static Story\.Cache\.s_multiplexer", None),
-    "System.EventHandler<Story.FailedArgs>":
-        ("static", r"static Story\.Cache\.s_multiplexer", r"\.(Failed|Restored)"),
-    "System.EventHandler<Story.ErrorArgs>":
-        ("static", r"static Story\.Cache\.s_multiplexer", r"\.Error"),
-    "System.EventHandler<Story.InternalArgs>":
-        ("static", r"static Story\.Cache\.s_multiplexer", r"\.Internal"),
-    "System.EventHandler<Story.MovedArgs>":
-        ("static", r"static Story\.Cache\.s_multiplexer", r"\.Moved"),
-    "System.EventHandler<Story.ChangedArgs>":
-        ("static", r"static Story\.Cache\.s_multiplexer", r"\.Changed"),
-    "Story.Order": ("static", r"static Story\.Program\.orders", r"\[\d+\]"),
-    "Story.Point[]": ("static", r"static Story\.Program\.orders", r"\.Points"),
-    "Story.ByStrongHandle": ("handle", r"strong handle 0x[0-9a-f]+", None),
-    "Story.ByPinnedHandle": ("handle", r"pinned handle 0x[0-9a-f]+", None),
-    "Story.ByDependentHandle": ("static", r"static Story\.Program\.key", None),
-    "Story.ByThreadStatic":
-        ("thread-static", r"thread \d+ \[ThreadStatic\] Story\.Program\.t_own", None),
-    "Story.ByCollectible":
-        ("static", r"static Story\.Program\.emitted", r"static Emitted\.Type\.Held"),
-    "Story.ByFinalizer": ("finalizer", r"finalizer queue 0x[0-9a-f]+", None),
-}
-DEAD = ("Story.Garbage", "Story.ByWeakHandle")
-
-
-def check_roots(tap, name, core, truth, native):
-    for type_name, (kind, where, place) in HELD.items():
-        doc = fixture.answer("roots", "--json", core, type_name)
-        # A word on a stack may point there, too.
-        chains = [chain for chain in doc["chains"]
-                  if chain["root"]["kind"] == kind and re.fullmatch(where, chain["root"]["where"])]
-        tap.ok(chains, "%s: %s is held by %s" % (name, type_name, where),
-               [chain["root"] for chain in doc["chains"]])
-        tap.ok(chains and (not place or
-                           re.fullmatch(place, str(chains[0]["path"][-1].get("field")))),
-               "%s: %s lies at %s" % (name, type_name, place), chains[:1])
-    # Words on stacks may look like pointers to a few: they are roots, and said to be.
-    held = {}
-    for type_name in DEAD:
-        doc = fixture.answer("roots", "--json", "--limit", "0", core, type_name)
-        held[type_name] = {chain["path"][-1]["addr"] for chain in doc["chains"]}
-        tap.ok(all(chain["root"]["kind"] in ("stack", "register") for chain in doc["chains"]) and
-               len(held[type_name]) <= 20,
-               "%s: %s is held by nothing but stacks" % (name, type_name), doc["chains"][:3])
-    leaks = fixture.answer("leaks", "--json", core)
-    dead = {row["type"]: row["count"] for row in leaks["groups"] if row["class"] == "dead"}
-    tap.equal({key: dead.get(key, 0) + len(held[key]) for key in DEAD},
-              {key: truth[key] for key in DEAD}, "%s: garbage is counted" % name)
-    tap.equal([key for key in HELD if key in dead], [], "%s: nothing else is garbage" % name)
-    tap.ok(not [row for row in leaks["groups"] if row["class"] != "dead" and
-                row["runtime"] == "coreclr"], "%s: no object is lost" % name)
-    doc = fixture.answer("roots", "--json", core, native)
-    tap.ok([chain for chain in doc["chains"] if
-            chain["root"]["where"] == "static Story.Program.native" and
-            chain["path"][-1]["field"] == ".Block"],
-           "%s: a block from malloc is held by a field" % name, doc["chains"])
 
 
 def check_methods(tap, name, core):
@@ -139,36 +79,14 @@ def check_memory(tap, name, core):
            "%s: summary closes" % name, summary["accounting"])
 
 
-def dump(how, program, createdump, env):
-    core, where = managed.dump(how, program, createdump, env, [str(COUNT)])
-    with open(os.path.join(where, "truth"), encoding="utf-8") as file:
-        truth = {name: int(count) for count, name in (line.rstrip("\n").split("\t")
-                                                      for line in file)}
-    with open(os.path.join(where, "native"), encoding="utf-8") as file:
-        return core, truth, file.read()
-
-
 def check(tap, name, program, createdump):
     how, env, collector, layout = SETTINGS[name]
-    core, truth, native = dump(how, program, createdump, env)
-    types = fixture.answer("types", "--json", core)
-    counts = {row["name"]: row["count"] for row in types["types"] if row["runtime"] == "coreclr"}
-    tap.equal({key: counts.get(key) for key in truth}, truth,
-              "%s: the counts are the program's" % name)
-    tap.ok(types["complete"], "%s: nothing is missing" % name, types["warnings"])
-    tap.ok(counts.get("System.String", 0) > 100 and
-           not [key for key in counts if "no metadata" in key], "%s: every type has a name" % name)
-    heap = fixture.answer("heap", "--json", core)
-    facts = [r for r in heap["runtimes"] if r["name"] == "coreclr"][0]["facts"]
-    tap.equal((facts["collector"], facts["heap_layout"]), (collector, layout),
-              "%s: the collector is told" % name)
-    heaps = [h for h in heap["heaps"] if h["runtime"] == "coreclr"]
-    tap.ok(heaps and all(h["used_bytes"] + h["free_bytes"] + h["overhead_bytes"] ==
-                           h["committed_bytes"] and not h["unwalked_bytes"] for h in heaps),
-           "%s: objects and allocation contexts fill the regions" % name, heaps)
-    verdict = fixture.answer("info", "--json", core)
-    tap.ok(".NET" in str(verdict), "%s: info names the runtime" % name)
-    check_roots(tap, name, core, truth, native)
+    core, where = managed.dump(how, program, createdump, env, [str(COUNT)])
+    truth = story.read_truth(os.path.join(where, "truth"))
+    story.check_types(tap, name, core, truth)
+    story.check_heap(tap, name, core, collector, layout)
+    with open(os.path.join(where, "native"), encoding="utf-8") as file:
+        story.check_roots(tap, name, core, truth, file.read())
     check_methods(tap, name, core)
     check_memory(tap, name, core)
     os.unlink(core)

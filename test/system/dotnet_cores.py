@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""The checked-in cores of .NET Core 3.1 and .NET 8, 9 and 10: types, counts and roots are the
+program's own, where no .NET is installed."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import fixture  # noqa: E402
+import story  # noqa: E402
+from tap import Tap, repo  # noqa: E402
+
+# Version: collector, layout of its heap, and whether it tells where its fields are.
+CORES = {
+    "3.1.3": ("workstation", "segments", False),
+    "8.0.33": ("workstation", "regions", False),
+    "9.0.22": ("workstation", "segments", True),
+    "10.0.12": ("server", "regions", True),
+}
+# Before .NET 9: what is made at run time has no names here, and threads' statics none.
+MADE = ("Emitted.Type", "Generated.Type0")
+MADE_COUNT = 4
+NOT_NAMED = ("Story.ByThreadStatic", "Story.ByCollectible")
+
+
+def check(tap, version):
+    collector, layout, tells = CORES[version]
+    folder = os.path.join(repo(), "fixtures", "dotnet-cores")
+    core = fixture.unpack("dotnet-cores", version)
+    truth = story.read_truth(os.path.join(folder, version + ".truth"))
+    name = ".NET " + version
+    if not tells:
+        truth = {key: count for key, count in truth.items() if key not in MADE}
+    story.check_types(tap, name, core, truth, 0 if tells else MADE_COUNT)
+    story.check_heap(tap, name, core, collector, layout)
+    with open(os.path.join(folder, version + ".native"), encoding="utf-8") as file:
+        story.check_roots(tap, name, core, truth, file.read().strip(), () if tells else NOT_NAMED)
+
+
+def main():
+    tap = Tap()
+    for version in CORES:
+        tap.attempt(version, check, version)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
