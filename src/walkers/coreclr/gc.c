@@ -112,9 +112,35 @@ static bool read_count(const struct clr *clr, uint32_t var, uint32_t *ret)
 	return read_var(clr, var, &addr) && (!addr || ch_core_read_u32(clr->core, addr, ret));
 }
 
+static bool is_offsets(const struct clr *clr, uint32_t var, size_t count)
+{
+	uint32_t offset;
+	uint64_t addr;
+	size_t i;
+
+	if (!read_var(clr, var, &addr) || !addr)
+		return false;
+	for (i = 0; i < count; i++)
+		if (!ch_core_read_u32(clr->core, addr + 4 * i, &offset) ||
+		    (offset > FIELD_OFFSET_MAX && offset != FIELD_NONE))
+			return false;
+	return true;
+}
+
+/* Major version 1 has them since .NET 6: before, other data lies there. */
+static bool has_field_arrays(const struct clr *clr)
+{
+	uint64_t version;
+
+	return !clr_read_ptr(clr, clr->gc_vars, &version) || (version & 0xff) > 1 ||
+	       (is_offsets(clr, VAR_HEAP_FIELDS, HEAP_FIELDS) &&
+		is_offsets(clr, VAR_GENERATION_FIELDS, GENERATION_FIELDS));
+}
+
 static bool read_fields(const struct clr *clr, uint32_t var, uint32_t *fields, size_t count)
 {
-	/* .NET Core 3.1 does not tell: gcinterface.dac.h has dac_gc_heap, dac_generation. */
+	/* .NET Core 3.1 and .NET 5 do not tell: gcinterface.dac.h has dac_gc_heap, dac_generation.
+	 */
 	static const uint32_t old_heap[HEAP_FIELDS] = { [HEAP_ALLOC_ALLOCATED] = 0,
 							[HEAP_EPHEMERAL] = 8,
 							[HEAP_FINALIZE_QUEUE] = 16,
@@ -123,7 +149,7 @@ static bool read_fields(const struct clr *clr, uint32_t var, uint32_t *fields, s
 	uint64_t addr;
 	size_t i;
 
-	if (clr->layout.gc_shift) {
+	if (clr->layout.gc_shift || !has_field_arrays(clr)) {
 		memcpy(fields, var == VAR_HEAP_FIELDS ? old_heap : old_generation,
 		       count * sizeof(*fields));
 		return true;

@@ -18,6 +18,9 @@ enum {
 	ENTRY_APP_DOMAIN = 1,
 	/* The same in .NET 8 and 9. */
 	STORE_ENTRY = -4,
+	/* g_pFinalizerThread, in all of them. */
+	ENTRY_FINALIZER = -3,
+	STORE_FROM = 32,
 	/* From the method table of System.Object to that of System.String. */
 	ENTRY_STRING = 3,
 	STRINGS_FROM = 8,
@@ -269,6 +272,30 @@ static bool choose_release(struct clr *clr, const struct table *table)
 	return false;
 }
 
+struct clr_layout clr_layout_common(void)
+{
+	return (struct clr_layout){ OLD_METHOD_TABLE };
+}
+
+/* .NET 5 to 7, of which no core was at hand, and whatever a servicing release moved. */
+static bool measure_release(struct clr *clr, const struct table *table)
+{
+	uint64_t finalizer;
+	int64_t entry;
+
+	if (!value(table, ENTRY_FINALIZER, &finalizer))
+		return false;
+	for (entry = -1; entry > -STORE_FROM; entry--) {
+		clr->layout = clr_layout_common();
+		if (value(table, entry, &clr->thread_store) && clr_layout_measure(clr, finalizer)) {
+			clr->tables_source =
+				"measured in this core; .NET 5 to 7 were not tried yet";
+			return true;
+		}
+	}
+	return false;
+}
+
 struct ch_error *clr_old_tables(struct clr *clr)
 {
 	struct table table;
@@ -281,10 +308,12 @@ struct ch_error *clr_old_tables(struct clr *clr)
 	if (!value(&table, 0, &clr->gc_vars) || !find_types(clr, &table))
 		return ch_error_create(CH_ERROR_CORRUPT, "the runtime's table of variables does "
 							 "not lead to its types");
-	if (!choose_release(clr, &table))
+	if (!choose_release(clr, &table) && !measure_release(clr, &table))
 		return ch_error_create(CH_ERROR_UNSUPPORTED,
 				       "its threads are not where .NET Core 3.1, .NET 8 or .NET 9 "
-				       "have them: it is of another release, or damaged");
+				       "have them, and measuring where they are failed: it is of "
+				       "another release, or damaged, or its assemblies are not at "
+				       "hand (see --sysroot)");
 	return NULL;
 }
 
@@ -381,7 +410,7 @@ static void old_static_bases(const struct clr *clr, uint64_t mt, uint64_t bases[
 
 	if (!ch_core_read_u32(clr->core, mt, &flags) ||
 	    flags & (FLAG_COMPONENT | FLAG_GENERICS | FLAG_OLD_COLLECTIBLE) ||
-	    !clr_type_module(clr, mt, &module) ||
+	    !clr->layout.module_statics || !clr_type_module(clr, mt, &module) ||
 	    !clr_read_ptr(clr, module + clr->layout.module_statics, &statics) || !statics)
 		return;
 	/* Fields without objects count from the start of the structure. */

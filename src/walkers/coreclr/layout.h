@@ -49,6 +49,8 @@ struct clr_layout {
 	/** Module, file, image, one of several layouts: where each leads to the next;
 	 * of the last, the address it is at. 0: Module has that itself. */
 	uint32_t module_file, file_image, image_layout, layout_base;
+	/** How many layouts an image has, of which image_layout is the last; 0: 3. */
+	uint32_t image_layouts;
 	/** Of Module: its statics (DomainLocalModule); of that, those that hold objects. 0:
 	 * types have their own. */
 	uint32_t module_statics, statics_objects;
@@ -76,6 +78,14 @@ enum clr_fit {
 };
 /** Hold clr->layout against the list at clr->thread_store. */
 enum clr_fit clr_layout_fits(const struct clr *clr);
+/**
+ * Find by measuring what clr->layout must hold of threads, images, maps and classes,
+ * for the store of threads at clr->thread_store, of which thread is one. The rest of
+ * the layout is set. False when anything does not come out as it must.
+ */
+bool clr_layout_measure(struct clr *clr, uint64_t thread);
+/** A layout that knows what is the same in all releases without a descriptor. */
+struct clr_layout clr_layout_common(void);
 
 /** Layout and variables of runtimes without a descriptor: .NET Core 3.1 to .NET 8,
  * programs of one file of .NET 9. Errors: UNSUPPORTED, CORRUPT. */

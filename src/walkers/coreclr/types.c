@@ -143,13 +143,13 @@ static struct clr_module *add_module(struct clr *clr, uint64_t addr)
 static bool open_old_image(const struct clr *clr, struct clr_module *module)
 {
 	const struct clr_layout *layout = &clr->layout;
+	uint32_t layouts = layout->image_layouts ? layout->image_layouts : LAYOUTS, i;
 	uint64_t file, image, at, base;
-	uint32_t i;
 
 	if (!clr_read_ptr(clr, module->addr + layout->module_file, &file) || !file ||
 	    !clr_read_ptr(clr, file + layout->file_image, &image) || !image)
 		return false;
-	for (i = 0; i < LAYOUTS; i++) {
+	for (i = 0; i < layouts; i++) {
 		if (!clr_read_ptr(clr, image + layout->image_layout - 8ULL * i, &at) || !at ||
 		    !clr_read_ptr(clr, at + layout->layout_base, &base) || !base)
 			continue;
