@@ -221,6 +221,36 @@ static struct ch_error *parse_sizes(const struct ch_filter_options *options,
 	return NULL;
 }
 
+/* Whether a used block is on the side that was asked for. */
+static bool keep_reach(const void *arg, const struct ch_object *object)
+{
+	const struct ch_parsed_filter *parsed = arg;
+	uint32_t id = ch_graph_node_at(parsed->graph, object->addr);
+
+	return id != CH_ID_NONE && object->state == CH_OBJECT_USED &&
+	       (ch_leaks_reach(parsed->leaks, id) < CH_REACH_DEAD) == parsed->live;
+}
+
+/* ret stays where it is: the filter points at it. */
+static struct ch_error *find_reach(struct ch_session *session,
+				   const struct ch_filter_options *options,
+				   struct ch_parsed_filter *ret)
+{
+	struct ch_error *err;
+
+	if (!options->live && !options->dead)
+		return NULL;
+	if (options->live && options->dead)
+		return ch_error_create(CH_ERROR_ARG, "--live and --dead: only one of them");
+	err = ch_graph_create(session, NULL, &ret->graph);
+	if (!err)
+		err = ch_leaks_find(ret->graph, &ret->leaks);
+	ret->live = options->live;
+	ret->filter.keep = keep_reach;
+	ret->filter.keep_arg = ret;
+	return err;
+}
+
 struct ch_error *chp_filter_parse(struct ch_session *session, struct ch_heaps *heaps,
 				  const struct ch_filter_options *options, uint32_t states,
 				  struct ch_parsed_filter *ret)
@@ -241,6 +271,8 @@ struct ch_error *chp_filter_parse(struct ch_session *session, struct ch_heaps *h
 		err = parse_type(heaps, options->type, false, &ret->types);
 	if (!err && options->type_part)
 		err = parse_type(heaps, options->type_part, true, &ret->types);
+	if (!err)
+		err = find_reach(session, options, ret);
 	/* All states is no filter: the sums are those of the heaps. */
 	if (ret->filter.states == 7)
 		ret->filter.states = 0;
@@ -253,4 +285,6 @@ void chp_filter_deinit(struct ch_parsed_filter *parsed)
 {
 	ch_vec_deinit(&parsed->types);
 	free(parsed->heaps);
+	ch_leaks_destroy(parsed->leaks);
+	ch_graph_destroy(parsed->graph);
 }

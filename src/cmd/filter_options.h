@@ -5,13 +5,15 @@
 #define COREHEAP_CMD_FILTER_OPTIONS_H
 
 #include "cmd/cmd.h"
+#include <coreheap/leaks.h>
+
 #include "heap/filter.h"
 
 /** Options struct of both commands. */
 struct ch_filter_options {
 	const char *state, *range, *heap, *generation, *type, *type_part;
 	uint64_t min_bytes, max_bytes, size_bytes;
-	bool stat, strings, by_generation;
+	bool stat, strings, by_generation, live, dead;
 };
 
 #define CH_FILTER_OPTION(name, value, kind, field, help)                                           \
@@ -26,6 +28,10 @@ struct ch_parsed_filter {
 	struct ch_vec types;
 	/** One for each heap; NULL: all are wanted. */
 	bool *heaps;
+	/** With --live and --dead: what they ask. */
+	struct ch_graph *graph;
+	struct ch_leaks *leaks;
+	bool live;
 };
 
 /**
@@ -37,6 +43,10 @@ CH_MUST_CHECK struct ch_error *chp_filter_parse(struct ch_session *session, stru
 						const struct ch_filter_options *options,
 						uint32_t states, struct ch_parsed_filter *ret);
 void chp_filter_deinit(struct ch_parsed_filter *parsed);
+
+/** Help of --live and --dead. */
+#define CH_LIVE_HELP "only used blocks that a root reaches"
+#define CH_DEAD_HELP "only used blocks that no root reaches: garbage of a runtime, lost blocks"
 
 /** Help of --gen. */
 #define CH_GENERATION_HELP "only one generation: 0, 1, 2, LOH, POH, frozen (comma separated)"

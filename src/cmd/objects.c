@@ -40,6 +40,8 @@ static const struct ch_option options[] = {
 			 "method table"),
 	CH_FILTER_OPTION("type-part", "TEXT", CH_OPTION_STRING, type_part,
 			 "only types whose name holds TEXT"),
+	CH_FILTER_OPTION("live", NULL, CH_OPTION_FLAG, live, CH_LIVE_HELP),
+	CH_FILTER_OPTION("dead", NULL, CH_OPTION_FLAG, dead, CH_DEAD_HELP),
 	CH_FILTER_OPTION("mt", "NAME", CH_OPTION_STRING, type, NULL),
 	CH_FILTER_OPTION("min", "BYTES", CH_OPTION_BYTES, min_bytes, NULL),
 	CH_FILTER_OPTION("max", "BYTES", CH_OPTION_BYTES, max_bytes, NULL),

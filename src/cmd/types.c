@@ -201,6 +201,8 @@ static const struct ch_option options_table[] = {
 	CH_FILTER_OPTION("strings", NULL, CH_OPTION_FLAG, strings,
 			 "equal strings of managed heaps, and what they waste (texts only with "
 			 "--reveal)"),
+	CH_FILTER_OPTION("live", NULL, CH_OPTION_FLAG, live, CH_LIVE_HELP),
+	CH_FILTER_OPTION("dead", NULL, CH_OPTION_FLAG, dead, CH_DEAD_HELP),
 	CH_FILTER_OPTION("stat", NULL, CH_OPTION_FLAG, stat, NULL),
 	{ 0 },
 };

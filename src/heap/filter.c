@@ -33,6 +33,8 @@ size_t chp_filter_batch(const struct ch_heaps *heaps, const struct ch_object_fil
 			continue;
 		if (filter->types_count && !type_passes(filter, walker, &objects[i]))
 			continue;
+		if (filter->keep && !filter->keep(filter->keep_arg, &objects[i]))
+			continue;
 		out[kept++] = objects[i];
 	}
 	return kept;

@@ -22,13 +22,16 @@ struct ch_object_filter {
 	/** Only these types: keys of rows of ch_heaps_types(); count 0: all. */
 	const struct ch_type_stat *types;
 	size_t types_count;
+	/** Of those only what it is true for; NULL: all. */
+	bool (*keep)(const void *arg, const struct ch_object *object);
+	const void *keep_arg;
 };
 
 /** Whether nothing is filtered out. */
 static inline bool chp_filter_is_open(const struct ch_object_filter *filter)
 {
 	return !filter->states && !filter->min_bytes && !filter->max_bytes && !filter->end &&
-	       !filter->heaps && !filter->types_count;
+	       !filter->heaps && !filter->types_count && !filter->keep;
 }
 
 /**

@@ -165,9 +165,9 @@ static struct ch_error *count_objects(void *arg, const struct ch_object *objects
 /* Whether bytes that no object covers are among what filter asks for. */
 static bool wants_gaps(const struct ch_object_filter *filter)
 {
-	return !filter ||
-	       ((!filter->states || filter->states >> CH_OBJECT_OVERHEAD & 1) &&
-		!filter->min_bytes && !filter->max_bytes && !filter->end && !filter->types_count);
+	return !filter || ((!filter->states || filter->states >> CH_OBJECT_OVERHEAD & 1) &&
+			   !filter->min_bytes && !filter->max_bytes && !filter->end &&
+			   !filter->types_count && !filter->keep);
 }
 
 /* Rows for what no object covers, so that the total is the committed bytes. */

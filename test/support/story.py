@@ -56,6 +56,11 @@ def check_roots(tap, name, core, truth, native, skip=()):
     dead = {row["type"]: row["count"] for row in leaks["groups"] if row["class"] == "dead"}
     tap.equal({key: dead.get(key, 0) + len(held[key]) for key in DEAD},
               {key: truth[key] for key in DEAD}, "%s: garbage is counted" % name)
+    for option, there, absent in (("--dead", DEAD, HELD), ("--live", HELD, ())):
+        rows = fixture.answer("types", "--json", "--limit", "0", option, core)["types"]
+        names = {row["name"] for row in rows}
+        tap.ok(set(there) <= names and not set(absent) & names,
+               "%s: types %s" % (name, option), sorted(names))
     tap.equal([key for key in HELD if key in dead], [], "%s: nothing else is garbage" % name)
     tap.ok(not [row for row in leaks["groups"] if row["class"] != "dead" and
                 row["runtime"] == "coreclr"], "%s: no object is lost" % name)
