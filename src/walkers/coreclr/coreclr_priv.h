@@ -337,12 +337,21 @@ void clr_slot_text(struct clr *clr, const struct clr_slot *slot, char *buf, size
 CH_MUST_CHECK struct ch_error *clr_types_list(struct clr *clr, struct ch_vec *ret);
 /** Find the named words. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *clr_statics_find(struct clr *clr);
-/** The array of a thread's statics that an index of a type leads to; 0: none. */
-uint64_t clr_thread_array(const struct clr *clr, uint64_t data, uint32_t index);
-/** The same of what holds no objects. */
-uint64_t clr_thread_values(const struct clr *clr, uint64_t data, uint32_t index);
-/** What offsets of a type's fields in such an array count from. */
-uint64_t clr_thread_base(const struct clr_field *fields, uint32_t count, uint64_t array);
+/** Whether a field's word is a reference: to its value when that is a structure. */
+bool clr_holds_object(const struct clr_field *field);
+
+/** Which of a thread's statics are asked for. */
+struct clr_thread_query {
+	uint64_t mt;
+	/** All fields of the type. */
+	const struct clr_field *fields;
+	uint32_t count;
+	/** Those that hold objects, or the others. */
+	bool objects;
+};
+/** threadstatics.c: what offsets of such fields count from; 0: the thread has none. */
+uint64_t clr_thread_base(const struct clr *clr, const struct clr_thread *thread,
+			 const struct clr_thread_query *query);
 /** The first slot at addr or behind it: an index into clr.slots. */
 size_t clr_slot_from(const struct clr *clr, uint64_t addr);
 

@@ -26,7 +26,6 @@ enum {
 	FLAG2_DYNAMIC_STATICS = 2,
 	/* Before the auxiliary data of a method table. */
 	STATICS_INFO = 24,
-	THREAD_STATICS_INFO = 40,
 	/* An object's header and method table. */
 	OBJECT_HEAD = 16,
 	/* Of Field. */
@@ -233,27 +232,23 @@ static struct ch_error *put_thread_static(struct lister *lister, const struct cl
 {
 	struct clr *clr = lister->clr;
 	const struct clr_thread *threads = clr->threads.items;
+	struct clr_thread_query query = { .mt = lister->mt,
+					  .fields = lister->fields,
+					  .count = lister->count };
 	struct clr_signature signature;
 	struct ch_error *err = NULL;
 	struct ch_field field;
-	uint64_t aux = 0, array, base;
-	uint32_t index = 0, found = 0;
+	uint32_t found = 0;
 	char name[512];
-	bool objects;
+	uint64_t base;
 	size_t i;
 
 	describe(lister, from, &signature, name, sizeof(name), &field);
-	objects = is_with_objects(field.kind);
-	/* ThreadStaticsInfo: index of those without objects, then of those with. */
-	if (!clr->layout.old && clr_read_ptr(clr, lister->mt + clr->layout.mt_aux, &aux))
-		ch_core_read_u32(clr->core, aux - THREAD_STATICS_INFO + (objects ? 4 : 0), &index);
+	query.objects = is_with_objects(field.kind);
 	for (i = 0; !err && i < clr->threads.count; i++) {
-		array = threads[i].data ? (objects ? clr_thread_array
-						   : clr_thread_values)(clr, threads[i].data, index)
-					: 0;
-		if (!array)
+		base = clr_thread_base(clr, &threads[i], &query);
+		if (!base)
 			continue;
-		base = objects ? clr_thread_base(lister->fields, lister->count, array) : array;
 		field.addr = static_place(clr, &field, base + from->offset);
 		field.tid = threads[i].tid;
 		err = lister->fn(lister->arg, &field);

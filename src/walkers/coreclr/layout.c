@@ -78,8 +78,9 @@ struct release {
 static const struct release net8 = {
 	.layout = { OLD_METHOD_TABLE, .class_kind = 48, .class_numbers = 50, .module_file = 272,
 		    .image_layout = 120, .module_types = 752, .module_allocator = 248,
-		    .module_statics = 1224, .store_first = 160, .store_count = 184,
-		    .thread_link = 232, .thread_os_id = 424 },
+		    .module_statics = 1224, .module_index = 1232, .thread_block = 1080,
+		    .store_first = 160, .store_count = 184, .thread_link = 232,
+		    .thread_os_id = 424 },
 	.store_entry = STORE_ENTRY,
 	.source = "those of .NET 8, measured on 8.0.0 and 8.0.33",
 };
@@ -121,8 +122,8 @@ static const struct release core3 = {
 	.layout = { OLD_METHOD_TABLE, .class_kind = 52, .class_numbers = 54, .module_file = 16,
 		    .image_layout = 88, .module_assembly = 48, .assembly_allocator = 64,
 		    .module_types = 696, .module_foreign_types = 728, .module_statics = 1304,
-		    .store_first = 168, .store_count = 192, .thread_link = 256, .thread_os_id = 456,
-		    .gc_shift = 8 },
+		    .module_index = 1312, .thread_block = 1072, .store_first = 168,
+		    .store_count = 192, .thread_link = 256, .thread_os_id = 456, .gc_shift = 8 },
 	.store_entry = -18,
 	.source = "those of .NET Core 3.1, measured on 3.1.3",
 };
@@ -403,14 +404,20 @@ uint32_t clr_class_number(const struct clr *clr, uint64_t class, enum clr_number
 
 /* Statics of a module lie together, but for those of generic types and of types made
  * at run time. */
+bool clr_old_statics_module(const struct clr *clr, uint64_t mt, uint64_t *ret)
+{
+	uint32_t flags;
+
+	return ch_core_read_u32(clr->core, mt, &flags) &&
+	       !(flags & (FLAG_COMPONENT | FLAG_GENERICS | FLAG_OLD_COLLECTIBLE)) &&
+	       clr_type_module(clr, mt, ret);
+}
+
 static void old_static_bases(const struct clr *clr, uint64_t mt, uint64_t bases[2])
 {
 	uint64_t module, statics;
-	uint32_t flags;
 
-	if (!ch_core_read_u32(clr->core, mt, &flags) ||
-	    flags & (FLAG_COMPONENT | FLAG_GENERICS | FLAG_OLD_COLLECTIBLE) ||
-	    !clr->layout.module_statics || !clr_type_module(clr, mt, &module) ||
+	if (!clr->layout.module_statics || !clr_old_statics_module(clr, mt, &module) ||
 	    !clr_read_ptr(clr, module + clr->layout.module_statics, &statics) || !statics)
 		return;
 	/* Fields without objects count from the start of the structure. */

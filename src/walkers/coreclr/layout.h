@@ -54,6 +54,8 @@ struct clr_layout {
 	/** Of Module: its statics (DomainLocalModule); of that, those that hold objects. 0:
 	 * types have their own. */
 	uint32_t module_statics, statics_objects;
+	/** Of Module: its number among a thread's statics; of Thread: their table. */
+	uint32_t module_index, thread_block;
 	/** Of a method table's flags: it can be unloaded. */
 	uint32_t flag_collectible;
 	/** Bytes that the collector's variables lie before where .NET 5 has them. */
@@ -107,5 +109,9 @@ enum clr_number {
 uint32_t clr_class_number(const struct clr *clr, uint64_t class, enum clr_number number);
 /** Where statics that hold objects begin, and the others; 0: not known. */
 void clr_static_bases(const struct clr *clr, uint64_t mt, uint64_t bases[2]);
+
+/** The Module whose table has the statics of a type, before .NET 9; false when it is
+ * generic, an array or collectible: then they are elsewhere. */
+bool clr_old_statics_module(const struct clr *clr, uint64_t mt, uint64_t *ret);
 
 #endif /* COREHEAP_WALKERS_CORECLR_LAYOUT_H */

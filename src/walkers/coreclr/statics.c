@@ -14,10 +14,6 @@
 #include "util/context.h"
 
 enum {
-	FLAG2_DYNAMIC_STATICS = 2,
-	/* Before the auxiliary data of a method table. */
-	STATICS_INFO = 24,
-	THREAD_STATICS_INFO = 40,
 	/* CorElementType of fields that are references, or boxed values. */
 	KIND_STRING = 0x0e,
 	KIND_VALUE_TYPE = 0x11,
@@ -28,15 +24,6 @@ enum {
 	MAP_NEXT = 0,
 	MAP_TABLE = 8,
 	MAP_COUNT = 16,
-	/* ThreadLocalData. */
-	DATA_COUNT = 0,
-	DATA_ARRAY = 8,
-	/* TLSIndex: what of it is the index, and the kind behind it. */
-	TLS_INDEX_MASK = 0xffffff,
-	TLS_KIND_SHIFT = 24,
-	TLS_KIND_DIRECT = 2,
-	TLS_UNUSED = 2,
-	ARRAY_DATA = 16,
 };
 
 #define MAPS_MAX    65536
@@ -145,7 +132,7 @@ static struct ch_error *keep_types_of(struct search *search, uint64_t module)
 
 /* ---- Words ------------------------------------------------------------------- */
 
-static bool holds_object(const struct clr_field *field)
+bool clr_holds_object(const struct clr_field *field)
 {
 	return !field->has_rva && (field->kind == KIND_STRING || field->kind == KIND_VALUE_TYPE ||
 				   field->kind == KIND_CLASS || field->kind == KIND_OBJECT ||
@@ -163,75 +150,39 @@ static struct ch_error *add_slot(struct clr *clr, uint64_t addr, uint64_t mt, ui
 	return NULL;
 }
 
-/* Offsets of a thread's fields count from its array in .NET 10, from the first element
- * in .NET 9, where the first field has none. */
-uint64_t clr_thread_base(const struct clr_field *fields, uint32_t count, uint64_t array)
-{
-	uint32_t i;
-
-	for (i = 0; i < count; i++)
-		if (fields[i].is_thread_static && holds_object(&fields[i]) &&
-		    fields[i].offset < ARRAY_DATA)
-			return array + ARRAY_DATA;
-	return array;
-}
-
-/* Words of the statics of a type at base; of a thread at its array. */
+/* Words of the statics of a type, or of a thread, at base. */
 static struct ch_error *add_fields(struct search *search, uint64_t mt, uint64_t base, uint32_t tid)
 {
 	uint32_t count = clr_fields_of(search->clr, mt, search->fields, CLR_FIELDS_MAX), i;
 	struct ch_error *err = NULL;
 	const struct clr_field *field;
 
-	if (tid)
-		base = clr_thread_base(search->fields, count, base);
 	for (i = 0; !err && i < count; i++) {
 		field = &search->fields[i];
 		if (field->is_static && field->is_thread_static == (tid != 0) &&
-		    holds_object(field))
+		    clr_holds_object(field))
 			err = add_slot(search->clr, base + field->offset, mt, field->row, tid);
 	}
 	return err;
 }
 
-uint64_t clr_thread_values(const struct clr *clr, uint64_t data, uint32_t index)
+static struct ch_error *add_thread_fields(struct search *search, uint64_t mt)
 {
-	/* DirectOnThreadLocalData: a distance from there. */
-	if (index >> TLS_KIND_SHIFT == TLS_KIND_DIRECT)
-		return data + (index & TLS_INDEX_MASK);
-	return clr_thread_array(clr, data, index);
-}
-
-uint64_t clr_thread_array(const struct clr *clr, uint64_t data, uint32_t index)
-{
-	uint64_t array, ret;
-	uint32_t count;
-
-	/* Only those of types that are never unloaded lie in the array. */
-	if (index >> TLS_KIND_SHIFT || (index & TLS_INDEX_MASK) < TLS_UNUSED ||
-	    !ch_core_read_u32(clr->core, data + DATA_COUNT, &count) ||
-	    (index & TLS_INDEX_MASK) >= count || !clr_read_ptr(clr, data + DATA_ARRAY, &array) ||
-	    !clr_read_ptr(clr, array + ARRAY_DATA + 8ULL * ((index & TLS_INDEX_MASK) - TLS_UNUSED),
-			  &ret))
-		return 0;
-	return ret;
-}
-
-static struct ch_error *add_thread_fields(struct search *search, uint64_t mt, uint64_t aux)
-{
-	struct clr *clr = search->clr;
-	const struct clr_thread *threads = clr->threads.items;
+	const struct clr_thread *threads = search->clr->threads.items;
+	const struct clr_thread_query query = {
+		.mt = mt,
+		.fields = search->fields,
+		.count = clr_fields_of(search->clr, mt, search->fields, CLR_FIELDS_MAX),
+		.objects = true,
+	};
 	struct ch_error *err = NULL;
-	uint64_t array;
-	uint32_t index;
+	uint64_t base;
 	size_t i;
 
-	if (!ch_core_read_u32(clr->core, aux - THREAD_STATICS_INFO + 4, &index) || !index)
-		return NULL;
-	for (i = 0; !err && i < clr->threads.count; i++) {
-		array = threads[i].data ? clr_thread_array(clr, threads[i].data, index) : 0;
-		if (array)
-			err = add_fields(search, mt, array, threads[i].tid);
+	for (i = 0; !err && i < search->clr->threads.count; i++) {
+		base = clr_thread_base(search->clr, &threads[i], &query);
+		if (base && threads[i].tid)
+			err = add_fields(search, mt, base, threads[i].tid);
 	}
 	return err;
 }
@@ -240,16 +191,14 @@ static struct ch_error *add_type(struct search *search, uint64_t mt)
 {
 	struct clr *clr = search->clr;
 	struct ch_error *err = NULL;
-	uint64_t aux, bases[2], class;
+	uint64_t bases[2], class;
 
 	clr_static_bases(clr, mt, bases);
 	if (bases[0])
 		err = add_fields(search, mt, bases[0], 0);
-	/* Before .NET 9 threads have theirs elsewhere. */
-	if (!err && !clr->layout.old && clr_class_of(clr, mt, &class) &&
-	    clr_class_number(clr, class, CLR_NUMBER_THREAD) &&
-	    clr_read_ptr(clr, mt + clr->layout.mt_aux, &aux))
-		err = add_thread_fields(search, mt, aux);
+	if (!err && clr_class_of(clr, mt, &class) &&
+	    clr_class_number(clr, class, CLR_NUMBER_THREAD))
+		err = add_thread_fields(search, mt);
 	return err;
 }
 
