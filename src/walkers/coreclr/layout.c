@@ -78,9 +78,9 @@ struct release {
 static const struct release net8 = {
 	.layout = { OLD_METHOD_TABLE, .class_kind = 48, .class_numbers = 50, .module_file = 272,
 		    .image_layout = 120, .module_types = 752, .module_allocator = 248,
-		    .module_statics = 1224, .module_index = 1232, .thread_block = 1080,
-		    .store_first = 160, .store_count = 184, .thread_link = 232,
-		    .thread_os_id = 424 },
+		    .module_dynamic = 1688, .module_statics = 1224, .module_index = 1232,
+		    .thread_block = 1080, .store_first = 160, .store_count = 184,
+		    .thread_link = 232, .thread_os_id = 424 },
 	.store_entry = STORE_ENTRY,
 	.source = "those of .NET 8, measured on 8.0.0 and 8.0.33",
 };
@@ -121,9 +121,10 @@ static const struct release net9 = {
 static const struct release core3 = {
 	.layout = { OLD_METHOD_TABLE, .class_kind = 52, .class_numbers = 54, .module_file = 16,
 		    .image_layout = 88, .module_assembly = 48, .assembly_allocator = 64,
-		    .module_types = 696, .module_foreign_types = 728, .module_statics = 1304,
-		    .module_index = 1312, .thread_block = 1072, .store_first = 168,
-		    .store_count = 192, .thread_link = 256, .thread_os_id = 456, .gc_shift = 8 },
+		    .module_types = 696, .module_foreign_types = 728, .module_dynamic = 1656,
+		    .module_statics = 1304, .module_index = 1312, .thread_block = 1072,
+		    .store_first = 168, .store_count = 192, .thread_link = 256, .thread_os_id = 456,
+		    .gc_shift = 8 },
 	.store_entry = -18,
 	.source = "those of .NET Core 3.1, measured on 3.1.3",
 };

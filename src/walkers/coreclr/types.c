@@ -201,11 +201,27 @@ static void check_file(const struct clr *clr, struct clr_module *module)
 			    path ? path : "an assembly");
 }
 
+/* Made at run time: a snapshot of the metadata, behind its size; before .NET 9 that is
+ * an SBuffer (inc/sbuffer.h), which leads to it. */
+static bool open_snapshot(const struct clr *clr, struct clr_module *module)
+{
+	enum { SBUFFER_BYTES = 16 };
+	uint64_t blob;
+	uint32_t bytes;
+
+	if (!clr_read_ptr(clr, module->addr + clr->layout.module_dynamic, &blob) || !blob ||
+	    !ch_core_read_u32(clr->core, blob, &bytes))
+		return false;
+	if (!clr->layout.old)
+		blob += 4;
+	else if (!clr_read_ptr(clr, blob + SBUFFER_BYTES, &blob))
+		return false;
+	return clr_metadata_open(clr->core, blob, bytes, &module->metadata);
+}
+
 struct clr_module *clr_module_entry(struct clr *clr, uint64_t addr)
 {
 	struct clr_module *module = clr->modules ? *module_slot(clr, addr) : NULL;
-	uint64_t blob = 0;
-	uint32_t bytes;
 
 	if (!addr)
 		return NULL;
@@ -220,11 +236,8 @@ struct clr_module *clr_module_entry(struct clr *clr, uint64_t addr)
 		module->known =
 			clr_metadata_open_image(clr->core, module->image, &module->metadata);
 	check_file(clr, module);
-	/* Made at run time: the size, then a snapshot of the metadata. */
-	if (!module->known && clr->layout.module_dynamic &&
-	    clr_read_ptr(clr, addr + clr->layout.module_dynamic, &blob) && blob &&
-	    ch_core_read_u32(clr->core, blob, &bytes))
-		module->known = clr_metadata_open(clr->core, blob + 4, bytes, &module->metadata);
+	if (!module->known && clr->layout.module_dynamic && !(clr->layout.old && module->image))
+		module->known = open_snapshot(clr, module);
 	return module;
 }
 
