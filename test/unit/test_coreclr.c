@@ -1,6 +1,8 @@
 /*
  * Layouts of .NET by measuring: on releases whose layout is known, it must come out.
  */
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +10,7 @@
 
 #include "support/ck.h"
 #include "support/heapcore.h"
+#include "util/error.h"
 #include "walkers/coreclr/coreclr_priv.h"
 
 extern const struct ch_walker ch_walker_coreclr;
@@ -78,26 +81,96 @@ static void check_measured(struct clr *clr, uint64_t thread)
 	ck_assert(!clr_layout_measure(clr, thread));
 }
 
+struct patient {
+	const char *path;
+	struct heapcore hc;
+	struct ch_heap_env env;
+};
+
+static struct patient admit(const char *path)
+{
+	struct patient p = { .path = path };
+
+	ck_ch_ok(hc_open_path(path, &p.hc));
+	p.env = (struct ch_heap_env){ p.hc.o.core, p.hc.sym, p.hc.map, p.hc.o.ctx };
+	return p;
+}
+
 static void measure(const char *fixture)
 {
 	const char *path = unpack(fixture);
-	struct heapcore hc;
-	struct ch_heap_env env;
-	void *state;
+	struct patient p;
 	struct clr *clr;
+	void *state;
 
 	ck_assert_msg(path != NULL, "%s is missing", fixture);
-	ck_ch_ok(hc_open_path(path, &hc));
-	env = (struct ch_heap_env){ hc.o.core, hc.sym, hc.map, hc.o.ctx };
-	ck_ch_ok(ch_walker_coreclr.open(&env, &state));
+	p = admit(path);
+	ck_ch_ok(ch_walker_coreclr.open(&p.env, &state));
 	clr = state;
 	ck_assert(clr->layout.old);
 	ck_assert_uint_gt(clr->threads.count, 0);
 	check_measured(clr, CH_VEC_AT(&clr->threads, struct clr_thread, 0)->addr);
 	ch_walker_coreclr.close(state);
-	hc_close(&hc);
+	hc_close(&p.hc);
 	unlink(path);
 }
+
+/* Where GcDacVars are in the file. */
+static uint64_t gc_vars_offset(const char *path)
+{
+	struct patient p = admit(path);
+	const struct ch_segment *segment;
+	struct clr *clr;
+	uint64_t ret;
+	void *state;
+
+	ck_ch_ok(ch_walker_coreclr.open(&p.env, &state));
+	clr = state;
+	segment = ch_core_segment_at(p.hc.o.core, clr->gc_vars);
+	ck_assert_ptr_nonnull(segment);
+	ret = segment->off + (clr->gc_vars - segment->start);
+	ch_walker_coreclr.close(state);
+	hc_close(&p.hc);
+	return ret;
+}
+
+static void write_version(const char *path, uint64_t offset, uint8_t major, uint8_t minor)
+{
+	const uint8_t bytes[] = { major, minor };
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pwrite(fd, bytes, sizeof(bytes), (off_t)offset), sizeof(bytes));
+	close(fd);
+}
+
+/* A later minor version adds variables: said, and read. Another major one is not read. */
+START_TEST(later_collectors_are_said)
+{
+	const char *path = unpack("fixtures/dotnet-cores/10.0.12.zst");
+	struct ch_error *err;
+	struct patient p;
+	uint64_t offset;
+	void *state;
+
+	ck_assert_ptr_nonnull(path);
+	offset = gc_vars_offset(path);
+	write_version(path, offset, 2, 9);
+	p = admit(path);
+	ck_ch_ok(ch_walker_coreclr.open(&p.env, &state));
+	ck_assert_ptr_nonnull(oc_finding(&p.hc.o, "gc-newer"));
+	ch_walker_coreclr.close(state);
+	hc_close(&p.hc);
+	write_version(path, offset, 3, 0);
+	p = admit(path);
+	err = ch_walker_coreclr.open(&p.env, &state);
+	ck_assert_ptr_nonnull(err);
+	ck_assert_ptr_nonnull(strstr(err->message, "version"));
+	ch_error_destroy(err);
+	hc_close(&p.hc);
+	unlink(path);
+}
+END_TEST
 
 START_TEST(measure_core_3)
 {
@@ -121,6 +194,7 @@ Suite *suite_coreclr(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, measure_core_3);
 	tcase_add_test(tc, measure_net_8);
+	tcase_add_test(tc, later_collectors_are_said);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

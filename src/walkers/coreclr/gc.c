@@ -57,6 +57,10 @@ enum {
 
 #define SEGMENTS_MAX (1U << 20)
 
+/* Of GcDacVars; the last ones that were seen: .NET 10. */
+#define VERSION_MAJOR 2
+#define VERSION_MINOR 4
+
 /* Offsets of fields; a field that this collector does not have. */
 #define FIELD_OFFSET_MAX (1U << 20)
 #define FIELD_NONE       UINT32_MAX
@@ -477,11 +481,32 @@ static int compare_contexts(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
+/* Variables are added at the end as the minor version grows; .NET 10 has 2.4. */
+static struct ch_error *check_version(const struct clr *clr)
+{
+	uint64_t version = 0;
+	uint32_t major, minor;
+
+	clr_read_ptr(clr, clr->gc_vars, &version);
+	major = version & 0xff;
+	minor = version >> 8 & 0xff;
+	if (major < 1 || major > VERSION_MAJOR)
+		return bad_gc(clr, "they are of a version that is not known");
+	if (major == VERSION_MAJOR && minor > VERSION_MINOR)
+		chp_context_finding(clr->env->ctx, CH_SEVERITY_NOTE, "gc-newer",
+				    "the garbage collector's variables have version %u.%u, later "
+				    "than .NET 10; they are read as those of .NET 10",
+				    major, minor);
+	return NULL;
+}
+
 struct ch_error *clr_gc_open(struct clr *clr)
 {
 	uint64_t generations = LARGE + 1;
-	struct ch_error *err;
+	struct ch_error *err = check_version(clr);
 
+	if (err)
+		return err;
 	if (!read_var(clr, VAR_GENERATION_BYTES, &clr->generation_bytes) ||
 	    (!clr->layout.gc_shift && !read_var(clr, VAR_GENERATIONS, &generations)) ||
 	    clr->generation_bytes < 72 || clr->generation_bytes > 4096 || generations < 4 ||
