@@ -10,6 +10,7 @@
  */
 #include "walkers/coreclr/coreclr_priv.h"
 
+#include "heap/signs.h"
 #include "util/bytes.h"
 #include "util/error.h"
 
@@ -179,23 +180,35 @@ static bool is_gc_vars(const struct clr *clr, uint64_t addr)
 
 /* .NET Core 3.1 exports nothing: the structure lies in the runtime's data, a variable
  * there points at it, and the table has that variable. */
-static bool find_relative(struct clr *clr, struct table *table)
+static uint64_t find_gc_pointer(const struct clr *clr)
 {
-	uint64_t start = clr->runtime->start,
-		 end = ch_max(clr->runtime->end, clr->runtime->bss_end);
-	uint64_t at, word, where = 0;
-	uint32_t offset;
+	uint64_t start = clr->runtime->start, at = start, word, i;
+	uint64_t end = ch_max(clr->runtime->end, clr->runtime->bss_end);
+	struct ch_data_run run = { 0 };
 
-	for (at = clr->runtime->bss_start & ~7ULL; at < end; at += 8) {
-		if (!clr_read_ptr(clr, at, &word) || word < start || word >= end ||
-		    !is_gc_vars(clr, word))
-			continue;
-		where = at;
-		break;
-	}
-	for (at = clr->runtime->bss_start & ~7ULL; where && at < end; at += 4)
-		if (ch_core_read_u32(clr->core, at, &offset) && start + offset == where) {
-			*table = (struct table){ .clr = clr, .addr = at, .relative = true };
+	while (chp_data_next(clr->env, clr->runtime, &at, &run))
+		for (i = ch_align_up(run.addr, 8) - run.addr; i < run.len && 8 <= run.len - i;
+		     i += 8) {
+			word = ch_get64(run.bytes + i);
+			if (word >= start && word < end && is_gc_vars(clr, word))
+				return run.addr + i;
+		}
+	return 0;
+}
+
+static bool find_relative(const struct clr *clr, struct table *table)
+{
+	uint64_t at = clr->runtime->start, i, pointer = find_gc_pointer(clr);
+	struct ch_data_run run = { 0 };
+
+	while (pointer && chp_data_next(clr->env, clr->runtime, &at, &run))
+		for (i = ch_align_up(run.addr, 4) - run.addr; i < run.len && 4 <= run.len - i;
+		     i += 4) {
+			if (clr->runtime->start + ch_get32(run.bytes + i) != pointer)
+				continue;
+			*table = (struct table){ .clr = clr,
+						 .addr = run.addr + i,
+						 .relative = true };
 			return true;
 		}
 	return false;
