@@ -108,6 +108,21 @@ def check(tap, how, case):
     os.unlink(core)
 
 
+def check_mono_for_coreclr(tap):
+    """A libcoreclr.so that is Mono is named so, and not taken for CoreCLR."""
+    where = fixture.folder()
+    program = os.path.join(where, "signs")
+    fixture.build("signs", os.path.join(where, "libcoreclr.so"), "-shared", "-fPIC", "-DMONO")
+    fixture.build("signs", program, SHARED, "-L" + where, "-Wl,-rpath," + where,
+                  "-l:libcoreclr.so")
+    core = fixture.dump(program, "gcore", fixture.folder())
+    status = {row["name"]: row["status"]
+              for row in fixture.answer("heap", "--json", core)["runtimes"]}
+    tap.equal((status["mono"], status["coreclr"]), ("not walked yet", "not found"),
+              "Mono as libcoreclr.so: named")
+    os.unlink(core)
+
+
 def check_native_aot(tap):
     """A real one, of .NET 9.0.20, whose file is not at hand: readelf has its header
     at 0x1455c0 of a program that begins on a page."""
@@ -150,6 +165,7 @@ def main():
         tap.skip("none", reason)
     else:
         tap.attempt("none", check_none)
+        tap.attempt("Mono as libcoreclr.so", check_mono_for_coreclr)
     return tap.done()
 
 

@@ -115,28 +115,32 @@ static void measure(const char *fixture)
 	unlink(path);
 }
 
-/* Where GcDacVars are in the file. */
-static uint64_t gc_vars_offset(const char *path)
+static uint64_t offset_of(const struct clr *clr, uint64_t addr)
+{
+	const struct ch_segment *segment = ch_core_segment_at(clr->core, addr);
+
+	ck_assert_ptr_nonnull(segment);
+	return segment->off + (addr - segment->start);
+}
+
+/* Where GcDacVars and the runtime's ELF header are in the file. */
+static void offsets(const char *path, uint64_t *gc_vars_ret, uint64_t *header_ret)
 {
 	struct patient p = admit(path);
-	const struct ch_segment *segment;
 	struct clr *clr;
-	uint64_t ret;
 	void *state;
 
 	ck_ch_ok(ch_walker_coreclr.open(&p.env, &state));
 	clr = state;
-	segment = ch_core_segment_at(p.hc.o.core, clr->gc_vars);
-	ck_assert_ptr_nonnull(segment);
-	ret = segment->off + (clr->gc_vars - segment->start);
+	*gc_vars_ret = offset_of(clr, clr->gc_vars);
+	*header_ret = offset_of(clr, clr->runtime->start);
 	ch_walker_coreclr.close(state);
 	hc_close(&p.hc);
-	return ret;
 }
 
-static void write_version(const char *path, uint64_t offset, uint8_t major, uint8_t minor)
+static void write_two(const char *path, uint64_t offset, uint8_t first, uint8_t second)
 {
-	const uint8_t bytes[] = { major, minor };
+	const uint8_t bytes[] = { first, second };
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 
 	ck_assert_int_ge(fd, 0);
@@ -150,18 +154,18 @@ START_TEST(later_collectors_are_said)
 	const char *path = unpack("fixtures/dotnet-cores/10.0.12.zst");
 	struct ch_error *err;
 	struct patient p;
-	uint64_t offset;
+	uint64_t offset, header;
 	void *state;
 
 	ck_assert_ptr_nonnull(path);
-	offset = gc_vars_offset(path);
-	write_version(path, offset, 2, 9);
+	offsets(path, &offset, &header);
+	write_two(path, offset, 2, 9);
 	p = admit(path);
 	ck_ch_ok(ch_walker_coreclr.open(&p.env, &state));
 	ck_assert_ptr_nonnull(oc_finding(&p.hc.o, "gc-newer"));
 	ch_walker_coreclr.close(state);
 	hc_close(&p.hc);
-	write_version(path, offset, 3, 0);
+	write_two(path, offset, 3, 0);
 	p = admit(path);
 	err = ch_walker_coreclr.open(&p.env, &state);
 	ck_assert_ptr_nonnull(err);
@@ -184,6 +188,29 @@ START_TEST(measure_net_8)
 }
 END_TEST
 
+/* Without the ELF header nothing is exported, and bounds of its data are not known: the
+ * search for tables that are not exported must end. */
+START_TEST(headers_may_be_damaged)
+{
+	const char *path = unpack("fixtures/dotnet-cores/8.0.33.zst");
+	uint64_t gc_vars, header;
+	struct ch_error *err;
+	struct patient p;
+	void *state;
+
+	ck_assert_ptr_nonnull(path);
+	offsets(path, &gc_vars, &header);
+	write_two(path, header, 0, 0);
+	p = admit(path);
+	err = ch_walker_coreclr.open(&p.env, &state);
+	ck_assert_ptr_nonnull(err);
+	ck_assert_int_eq(err->code, CH_ERROR_UNSUPPORTED);
+	ch_error_destroy(err);
+	hc_close(&p.hc);
+	unlink(path);
+}
+END_TEST
+
 Suite *suite_coreclr(void);
 
 Suite *suite_coreclr(void)
@@ -195,6 +222,7 @@ Suite *suite_coreclr(void)
 	tcase_add_test(tc, measure_core_3);
 	tcase_add_test(tc, measure_net_8);
 	tcase_add_test(tc, later_collectors_are_said);
+	tcase_add_test(tc, headers_may_be_damaged);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
