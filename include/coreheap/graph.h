@@ -231,6 +231,8 @@ CH_PUBLIC void ch_chains_destroy(struct ch_chains *chains);
 
 /** By steps, then in the order of ch_graph_visit_roots(). Borrowed. */
 CH_PUBLIC const struct ch_chain *ch_chains_list(const struct ch_chains *chains, size_t *count_ret);
+/** Weak handles of a runtime that point at targets: they keep nothing alive. Borrowed. */
+CH_PUBLIC const struct ch_root *ch_chains_weak(const struct ch_chains *chains, size_t *count_ret);
 /** The node after id on its way; CH_ID_NONE for a target. */
 CH_PUBLIC uint32_t ch_chains_next(const struct ch_chains *chains, uint32_t id);
 /** Nodes that reach a target, targets included. */

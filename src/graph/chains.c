@@ -16,8 +16,8 @@ struct ch_chains {
 	 * target is reached. */
 	uint32_t *next, *steps;
 	uint32_t reaching_count;
-	/** of struct ch_chain */
-	struct ch_vec list;
+	/** of struct ch_chain; of struct ch_root */
+	struct ch_vec list, weak;
 	const char *cut;
 };
 
@@ -93,6 +93,24 @@ static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_
 	return NULL;
 }
 
+/* Weak handles of targets alone: what they lead on to, they do not hold either. */
+static struct ch_error *take_weak(void *arg, const struct ch_root *roots, size_t n)
+{
+	struct ch_chains *chains = arg;
+	struct ch_root *slot;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (chains->steps[roots[i].target] != 1)
+			continue;
+		slot = ch_vec_push(&chains->weak);
+		if (!slot)
+			return &ch_enomem;
+		*slot = roots[i];
+	}
+	return NULL;
+}
+
 /* Registers first, then memory by address. */
 static int compare_chains(const void *a, const void *b)
 {
@@ -147,6 +165,8 @@ static struct ch_error *find(struct ch_chains *chains, const uint32_t *targets, 
 	ch_vec_deinit(&queue);
 	if (!err)
 		err = ch_graph_visit_roots(chains->graph, CH_ROOTS_LIVE, take_roots, chains);
+	if (!err)
+		err = ch_graph_visit_roots(chains->graph, 1U << CH_ROOT_WEAK, take_weak, chains);
 	ch_vec_sort(&chains->list, compare_chains);
 	return err;
 }
@@ -163,6 +183,7 @@ struct ch_error *ch_chains_find(struct ch_graph *graph, const uint32_t *targets,
 	chains->graph = graph;
 	chains->started_ms = now_ms();
 	chains->list = CH_VEC(struct ch_chain);
+	chains->weak = CH_VEC(struct ch_root);
 	if (options)
 		chains->options = *options;
 	err = find(chains, targets, targets_count);
@@ -181,6 +202,7 @@ void ch_chains_destroy(struct ch_chains *chains)
 	free(chains->next);
 	free(chains->steps);
 	ch_vec_deinit(&chains->list);
+	ch_vec_deinit(&chains->weak);
 	free(chains);
 }
 
@@ -188,6 +210,12 @@ const struct ch_chain *ch_chains_list(const struct ch_chains *chains, size_t *co
 {
 	*count_ret = chains->list.count;
 	return chains->list.items;
+}
+
+const struct ch_root *ch_chains_weak(const struct ch_chains *chains, size_t *count_ret)
+{
+	*count_ret = chains->weak.count;
+	return chains->weak.items;
 }
 
 uint32_t ch_chains_next(const struct ch_chains *chains, uint32_t id)

@@ -299,6 +299,38 @@ static struct ch_error *put_chains(struct writer *writer, json_t **array, uint64
 	return err;
 }
 
+/* ---- Weak handles ------------------------------------------------------------ */
+
+static struct ch_error *put_weak(const struct writer *writer, json_t **array)
+{
+	const struct ch_root *weak;
+	struct ch_root_text text;
+	struct ch_error *err = NULL;
+	uint64_t rows, i;
+	size_t count;
+
+	weak = ch_chains_weak(writer->result->chains, &count);
+	rows = chp_report_rows(writer->report, count);
+	for (i = 0; !err && i < rows; i++) {
+		err = ch_root_describe(writer->result->graph, &weak[i], &text);
+		if (err)
+			break;
+		if (array)
+			chp_json_append_take(
+				array, json_pack("{s:s, s:o, s:o}", "where", text.where, "addr",
+						 chp_json_addr(weak[i].addr), "target_addr",
+						 chp_json_addr(weak[i].value)));
+		else if (writer->report->format == CH_FORMAT_PLAIN)
+			fprintf(writer->report->out, "weak\t%s\t0x%" PRIx64 "\n", text.where,
+				weak[i].value);
+		else
+			fprintf(writer->report->out,
+				"%s%s points at 0x%" PRIx64 " and does not hold it\n",
+				i ? "" : "\n", text.where, weak[i].value);
+	}
+	return err;
+}
+
 /* ---- The whole --------------------------------------------------------------- */
 
 static struct ch_error *print_head(struct writer *writer)
@@ -359,6 +391,9 @@ static struct ch_error *print_text(struct writer *writer)
 	if (shown < count && writer->report->format == CH_FORMAT_TEXT)
 		fprintf(writer->report->out, "\nshowing %llu of %llu roots\n",
 			(unsigned long long)shown, (unsigned long long)count);
+	err = put_weak(writer, NULL);
+	if (err)
+		return err;
 	chp_report_findings(writer->report);
 	return NULL;
 }
@@ -385,7 +420,7 @@ static json_t *json_target(struct writer *writer, struct ch_error **err)
 static struct ch_error *print_json(struct writer *writer)
 {
 	const struct ch_roots_result *result = writer->result;
-	json_t *array = json_array(), *target;
+	json_t *array = json_array(), *weak = json_array(), *target;
 	struct ch_error *err = NULL;
 	uint64_t shown = 0;
 	size_t count;
@@ -393,7 +428,10 @@ static struct ch_error *print_json(struct writer *writer)
 	target = json_target(writer, &err);
 	if (!err)
 		err = put_chains(writer, &array, &shown);
+	if (!err)
+		err = put_weak(writer, &weak);
 	if (err) {
+		json_decref(weak);
 		json_decref(target);
 		json_decref(array);
 		return err;
@@ -403,12 +441,13 @@ static struct ch_error *print_json(struct writer *writer)
 		writer->report,
 		chp_json_document_take(
 			writer->report, "roots",
-			json_pack("{s:o, s:s, s:s?, s:o, s:o, s:o, s:o}", "target", target,
+			json_pack("{s:o, s:s, s:s?, s:o, s:o, s:o, s:o, s:o}", "target", target,
 				  "verdict", verdicts[result->verdict], "reason",
 				  result->reason[0] ? result->reason : NULL, "roots_count",
 				  chp_json_uint(count), "reaching_count",
 				  chp_json_uint(ch_chains_reaching_count(result->chains)),
-				  "showing_count", chp_json_uint(shown), "chains", array)));
+				  "showing_count", chp_json_uint(shown), "chains", array, "weak",
+				  weak)));
 }
 
 struct ch_error *ch_report_roots(const struct ch_report *report,

@@ -52,6 +52,9 @@ def check_roots(tap, name, core, truth, native, skip=()):
         tap.ok(all(chain["root"]["kind"] in ("stack", "register") for chain in doc["chains"]) and
                len(held[type_name]) <= 20,
                "%s: %s is held by nothing but stacks" % (name, type_name), doc["chains"][:3])
+    doc = fixture.answer("roots", "--json", core, "Story.ByWeakHandle")
+    tap.equal([weak["where"].split(" 0x")[0] for weak in doc["weak"]], ["weak handle"],
+              "%s: a weak handle is shown as one" % name)
     leaks = fixture.answer("leaks", "--json", core)
     dead = {row["type"]: row["count"] for row in leaks["groups"] if row["class"] == "dead"}
     tap.equal({key: dead.get(key, 0) + len(held[key]) for key in DEAD},
