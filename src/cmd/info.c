@@ -130,15 +130,25 @@ static const struct ch_runtime *find_probe(const struct ch_heaps *heaps, const c
 	return NULL;
 }
 
-static const char *kind_of(const char *walker)
+/* Runtimes by their walkers; all other walkers are of allocators. */
+static struct ch_info_runtime row_of(const struct ch_runtime *probe)
 {
-	static const char *const runtimes[] = { "coreclr", "mono", "nativeaot" };
+	static const struct {
+		const char *walker, *name;
+	} runtimes[] = {
+		{ "coreclr", ".NET" },
+		{ "mono", "Mono" },
+		{ "nativeaot", ".NET ahead of time" },
+	};
+	struct ch_info_runtime row = { .name = probe->name, .kind = "allocator", .probe = probe };
 	size_t i;
 
 	for (i = 0; i < CH_COUNT_OF(runtimes); i++)
-		if (strcmp(walker, runtimes[i]) == 0)
-			return "runtime";
-	return "allocator";
+		if (strcmp(probe->name, runtimes[i].walker) == 0) {
+			row.name = runtimes[i].name;
+			row.kind = "runtime";
+		}
+	return row;
 }
 
 /* What no file's name gives away: linked in statically, or under another name. */
@@ -159,9 +169,7 @@ static struct ch_error *gather_probes(const struct ch_heaps *heaps, struct gathe
 		row = ch_vec_push(&g->runtimes);
 		if (!row)
 			return &ch_enomem;
-		*row = (struct ch_info_runtime){ .name = runtimes[i].name,
-						 .kind = kind_of(runtimes[i].name),
-						 .probe = &runtimes[i] };
+		*row = row_of(&runtimes[i]);
 	}
 	return NULL;
 }

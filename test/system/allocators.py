@@ -130,7 +130,7 @@ def check_native_aot(tap):
     check_named(tap, core, "nativeaot", "aot is .NET compiled ahead of time: "
                 "DotNetRuntimeDebugHeader, version 4.0, at 0x", "a real .NET ahead of time")
     evidence = [row["evidence"] for row in fixture.answer("info", "--json", core)["runtimes"]
-                if row["name"] == "nativeaot"]
+                if row["name"] == ".NET ahead of time"]
     tap.equal([int(text.split()[-1], 16) % 4096 for text in evidence], [0x5c0],
               "a real .NET ahead of time: where its header is")
 

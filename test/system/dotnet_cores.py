@@ -14,6 +14,8 @@ CORES = {
     "3.1.3": ("workstation", "segments", False),
     "8.0.33": ("workstation", "regions", False),
     "9.0.22": ("workstation", "segments", True),
+    # A program of one file: it leaves the descriptor away.
+    "9.0.20": ("workstation", "regions", True),
     "10.0.12": ("server", "regions", True),
 }
 # Before .NET 9 statics of types that can be unloaded have no names here.
