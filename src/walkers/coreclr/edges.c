@@ -153,8 +153,9 @@ struct ch_error *clr_edges_learn(void *state, uint64_t mt)
 		    !learn_elements(clr, &type, (uint64_t)-count))
 			return &ch_enomem;
 	}
-	qsort(CH_VEC_AT(&clr->series, struct clr_series, type.series_first), type.series_count,
-	      sizeof(struct clr_series), compare_series);
+	if (type.series_count)
+		qsort(CH_VEC_AT(&clr->series, struct clr_series, type.series_first),
+		      type.series_count, sizeof(struct clr_series), compare_series);
 	/* Text, bytes, small numbers: nothing that could be an address. */
 	type.pure = flags & FLAG_HAS_COMPONENT && !(flags & FLAG_POINTERS) &&
 		    type.component_bytes && type.component_bytes < 8;
