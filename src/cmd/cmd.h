@@ -53,16 +53,33 @@ struct ch_option {
 	const char *help;
 };
 
+/** How many cores a command takes. */
+enum ch_cores {
+	/** One, then arguments. */
+	CH_CORES_ONE,
+	/** One or more, and the same is asked of each. */
+	CH_CORES_EACH,
+	/** Two or more, compared: the command opens them with chp_core_open(). */
+	CH_CORES_COMPARED,
+};
+
+struct ch_line;
+
 struct ch_cmd_env {
+	/** NULL for CH_CORES_COMPARED; so is session in report. */
 	struct ch_session *session;
 	struct ch_report *report;
 	/** The command's options struct, filled from its table. */
 	const void *options;
 	/** Threads to work with; 0: as many as there are processors. */
 	uint32_t threads;
-	/** Arguments after CORE. */
+	/** Arguments after CORE; for CH_CORES_COMPARED all cores. */
 	int argc;
 	char **argv;
+	/** For chp_core_open(). */
+	const struct ch_line *line;
+	/** The command sets it to end with another code than 0, or than that of its error. */
+	int code;
 };
 
 struct ch_cmd {
@@ -83,8 +100,11 @@ struct ch_cmd {
 	const struct ch_option *options;
 	/** sizeof the options struct; zeroed before parsing. */
 	size_t options_size;
-	/** Most arguments after CORE. */
+	/** Most arguments after CORE, for CH_CORES_ONE. */
 	int args_max;
+	enum ch_cores cores;
+	/** Can print Markdown. */
+	bool markdown;
 	/** Can stream JSON lines. */
 	bool jsonl;
 	/** Answer. CH_ERROR_ARG becomes exit 2 with the message. */
@@ -93,6 +113,26 @@ struct ch_cmd {
 
 /** Generated from src/cmd, ended by NULL. */
 extern const struct ch_cmd *const chp_cmds[];
+
+/** One of several cores, with findings and an interrupt of its own. */
+struct ch_open_core {
+	struct ch_context *ctx;
+	struct ch_session *session;
+	/** What hears of SIGINT and shows progress; private to open.c. */
+	struct ch_signals *signals;
+	struct ch_talk *talk;
+};
+
+/**
+ * Open the core at path with the options of the command line; on failure ret is
+ * empty. Errors: those of ch_session_open().
+ */
+CH_MUST_CHECK struct ch_error *chp_core_open(const struct ch_line *line, const char *path,
+					     struct ch_open_core *ret);
+/** Exit code for what chp_core_open() said. */
+int chp_open_exit_code(const struct ch_error *err);
+/** Close, and take progress off the screen. */
+void chp_core_close(struct ch_open_core *open);
 
 /**
  * Parse an address as product.md says: 0x7f.., bare hex, WinDbg's

@@ -14,32 +14,6 @@
 /* As the shell reports it: 128 + SIGINT. */
 #define EXIT_INTERRUPTED 130
 
-/* Argument of the context's callbacks. */
-struct talk {
-	struct ch_progress progress;
-	bool verbose;
-};
-
-static void on_log(void *arg, enum ch_log_level level, const char *message)
-{
-	static const char *const names[] = { "debug", "info", "warning" };
-	struct talk *talk = arg;
-	_cleanup_free_ char *safe = NULL;
-
-	if (!talk->verbose)
-		return;
-	safe = chp_text_escape(message, MESSAGE_BYTES_MAX);
-	chp_progress_clear(&talk->progress);
-	fprintf(stderr, "coreheap: %s: %s\n", names[level], safe ? safe : "");
-}
-
-static void on_progress(void *arg, const char *phase, uint64_t done, uint64_t total)
-{
-	struct talk *talk = arg;
-
-	chp_progress_report(&talk->progress, phase, done, total);
-}
-
 void chp_driver_complain_take(struct ch_error *err)
 {
 	/* Messages name files and may quote the core. */
@@ -62,8 +36,7 @@ bool chp_driver_finish(FILE *out)
 	return false;
 }
 
-/* Exit code for a core that could not be opened. */
-static int open_exit_code(const struct ch_error *err)
+int chp_open_exit_code(const struct ch_error *err)
 {
 	switch (err->code) {
 	case CH_ERROR_NOMEM:
@@ -96,6 +69,8 @@ static enum ch_format format_of(const struct ch_global_options *global)
 		return CH_FORMAT_JSONL;
 	if (global->json)
 		return CH_FORMAT_JSON;
+	if (global->markdown)
+		return CH_FORMAT_MARKDOWN;
 	return global->plain ? CH_FORMAT_PLAIN : CH_FORMAT_TEXT;
 }
 
@@ -108,6 +83,7 @@ static struct ch_report make_report(const struct ch_global_options *global,
 		.format = format_of(global),
 		.limit = global->limit,
 		.reveal = global->reveal,
+		.reproducible = global->reproducible,
 	};
 
 	if (report.limit == CH_LIMIT_UNSET)
@@ -135,80 +111,125 @@ static void tell_findings(const struct ch_report *report, const struct ch_cmd *c
 	}
 }
 
-/* Run the command on an open core. */
-static int answer(const struct ch_line *line, struct ch_session *session, struct talk *talk)
+static struct ch_cmd_env make_env(const struct ch_line *line, struct ch_report *report)
 {
-	struct ch_report report = make_report(&line->global, session);
-	struct ch_cmd_env env = {
-		.session = session,
-		.report = &report,
+	return (struct ch_cmd_env){
+		.session = report->session,
+		.report = report,
 		.options = line->options,
 		.threads = (uint32_t)ch_min(line->global.threads, UINT32_MAX),
 		.argc = line->argc,
 		.argv = line->argv,
+		.line = line,
 	};
-	struct ch_context *ctx = ch_session_context(session);
-	struct ch_error *err = line->cmd->run(&env);
-	int code = CH_EXIT_ANSWERED;
+}
 
-	chp_progress_clear(&talk->progress);
+/* Say why there is no answer. Returns the exit code. */
+static int fail_take(struct ch_error *err, int code)
+{
+	code = code ? code : run_exit_code(err);
+	/* What was printed before it belongs before its message. */
+	fflush(stdout);
+	if (err->code == CH_ERROR_STOP)
+		fputs("coreheap: interrupted: the answer is incomplete\n", stderr);
+	else
+		chp_driver_complain_take(err);
+	return code;
+}
+
+/* Where each core has its line, one without an answer has, too. */
+static void print_failure(const struct ch_line *line, const char *path, const struct ch_error *err)
+{
+	if (line->cmd->cores == CH_CORES_EACH && line->global.jsonl)
+		ch_error_destroy(chp_json_print_failure(stdout, line->cmd->name, path, err));
+	fflush(stdout);
+}
+
+/* Run the command on an open core. */
+static int answer(const struct ch_line *line, const char *path, const struct ch_open_core *open)
+{
+	struct ch_report report = make_report(&line->global, open->session);
+	struct ch_cmd_env env = make_env(line, &report);
+	struct ch_error *err = line->cmd->run(&env);
+
+	chp_progress_clear(&open->talk->progress);
 	if (err) {
-		code = run_exit_code(err);
-		/* What was printed before it belongs before its message. */
-		fflush(stdout);
-		if (err->code == CH_ERROR_STOP)
-			fputs("coreheap: interrupted: the answer is incomplete\n", stderr);
-		else
-			chp_driver_complain_take(err);
-		return code;
+		print_failure(line, path, err);
+		return fail_take(err, env.code);
 	}
 	if (!chp_driver_finish(stdout))
 		return CH_EXIT_FAILED;
 	tell_findings(&report, line->cmd);
-	if (ch_context_cancelled(ctx))
-		code = EXIT_INTERRUPTED;
-	else if (line->global.strict && !ch_context_complete(ctx))
-		code = CH_EXIT_INCOMPLETE;
+	if (ch_context_cancelled(open->ctx))
+		return EXIT_INTERRUPTED;
+	if (line->global.strict && !ch_context_complete(open->ctx))
+		return CH_EXIT_INCOMPLETE;
+	return env.code;
+}
+
+static int run_one(const struct ch_line *line, const char *path)
+{
+	struct ch_open_core open;
+	struct ch_error *err = chp_core_open(line, path, &open);
+	int code;
+
+	if (err) {
+		code = chp_open_exit_code(err);
+		print_failure(line, path, err);
+		chp_driver_complain_take(err);
+		return code;
+	}
+	code = answer(line, path, &open);
+	chp_core_close(&open);
 	return code;
+}
+
+static void print_title(const char *path, bool first)
+{
+	_cleanup_free_ char *safe = chp_text_escape(path, MESSAGE_BYTES_MAX);
+
+	printf("%s==> %s <==\n", first ? "" : "\n", safe ? safe : "");
+}
+
+/* Ask the same of each core. Returns the highest exit code. */
+static int run_each(const struct ch_line *line)
+{
+	bool titles = !line->global.jsonl && line->argc > 1;
+	int i, code, worst = CH_EXIT_ANSWERED;
+
+	for (i = 0; i < line->argc; i++) {
+		if (titles)
+			print_title(line->argv[i], i == 0);
+		code = run_one(line, line->argv[i]);
+		worst = code > worst ? code : worst;
+		if (code == EXIT_INTERRUPTED)
+			break;
+	}
+	if (!chp_driver_finish(stdout))
+		worst = CH_EXIT_FAILED;
+	return worst;
+}
+
+static int run_compared(const struct ch_line *line)
+{
+	struct ch_report report = make_report(&line->global, NULL);
+	struct ch_cmd_env env = make_env(line, &report);
+	struct ch_error *err = line->cmd->run(&env);
+
+	if (err)
+		return fail_take(err, env.code);
+	return chp_driver_finish(stdout) ? env.code : CH_EXIT_FAILED;
 }
 
 int chp_driver_run(const struct ch_line *line)
 {
-	const struct ch_global_options *global = &line->global;
-	const struct ch_session_options options = {
-		.core = { .temp_bytes_max = global->temp_bytes, .temp_dir = global->temp_dir },
-		.sym = { .sysroot = global->sysroot,
-			 .exe = global->exe,
-			 .debug_dirs = global->debug_dirs.items,
-			 .debug_dirs_count = global->debug_dirs.count,
-			 .debuginfod = global->debuginfod },
-	};
-	struct talk talk = { .verbose = global->verbose };
-	const struct ch_context_options callbacks = { .log = on_log,
-						      .progress = on_progress,
-						      .arg = &talk };
-	struct ch_context *ctx = ch_context_create(&callbacks);
-	struct ch_session *session = NULL;
-	struct ch_signals *signals;
-	struct ch_error *err;
-	int code;
-
-	if (!ctx) {
-		chp_driver_complain_take(&ch_enomem);
-		return CH_EXIT_FAILED;
+	switch (line->cmd->cores) {
+	case CH_CORES_EACH:
+		return run_each(line);
+	case CH_CORES_COMPARED:
+		return run_compared(line);
+	case CH_CORES_ONE:
+		break;
 	}
-	chp_progress_init(&talk.progress);
-	signals = chp_signals_watch(ctx);
-	err = ch_session_open(ctx, line->core_path, &options, &session);
-	if (err) {
-		chp_progress_clear(&talk.progress);
-		code = open_exit_code(err);
-		chp_driver_complain_take(err);
-	} else {
-		code = answer(line, session, &talk);
-	}
-	chp_signals_end(signals);
-	ch_session_close(session);
-	ch_context_destroy(ctx);
-	return code;
+	return run_one(line, line->core_path);
 }

@@ -18,7 +18,8 @@
 #define CH_LIMIT_UNSET UINT64_MAX
 
 struct ch_global_options {
-	bool json, jsonl, plain, reveal, strict, debuginfod, verbose, help, version, completion;
+	bool json, jsonl, plain, markdown, reveal, reproducible, strict, debuginfod;
+	bool verbose, help, version, completion;
 	uint64_t limit, threads, temp_bytes;
 	const char *sysroot, *exe, *temp_dir;
 	struct ch_strings debug_dirs;
@@ -79,9 +80,9 @@ struct ch_line {
 	const struct ch_cmd *cmd;
 	/** Options struct of the command, owned. */
 	void *options;
-	/** CORE, or NULL. */
+	/** CORE, or NULL; of a command that takes several also the first in argv. */
 	const char *core_path;
-	/** Arguments after CORE; the array is owned. */
+	/** Arguments after CORE, or all cores; the array is owned. */
 	int argc;
 	char **argv;
 };
@@ -126,5 +127,11 @@ void chp_progress_report(struct ch_progress *progress, const char *phase, uint64
 			 uint64_t total);
 /** Take the line off the screen. */
 void chp_progress_clear(struct ch_progress *progress);
+
+/** Argument of a context's callbacks. */
+struct ch_talk {
+	struct ch_progress progress;
+	bool verbose;
+};
 
 #endif /* COREHEAP_CMD_DRIVER_H */

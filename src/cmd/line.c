@@ -58,7 +58,9 @@ struct ch_error *chp_line_parse(struct ch_line *line, int argc, char **argv)
 	if (err || !line->cmd)
 		return err;
 	err = chp_options_next(&parser, &line->core_path);
-	while (!err) {
+	if (!err && line->core_path && line->cmd->cores != CH_CORES_ONE)
+		line->argv[line->argc++] = (char *)(uintptr_t)line->core_path;
+	while (!err && line->core_path) {
 		err = chp_options_next(&parser, &word);
 		if (err || !word)
 			break;
@@ -73,13 +75,25 @@ struct ch_error *chp_line_check(const struct ch_line *line)
 
 	if (!cmd)
 		return ch_error_create(CH_ERROR_ARG, "no command given: see coreheap --help");
-	if (line->global.json + line->global.jsonl + line->global.plain > 1)
-		return ch_error_create(CH_ERROR_ARG,
-				       "only one of --json, --jsonl and --plain can be given");
+	if (line->global.json + line->global.jsonl + line->global.plain + line->global.markdown > 1)
+		return ch_error_create(
+			CH_ERROR_ARG,
+			"only one of --json, --jsonl, --plain and --markdown can be given");
+	if (line->global.markdown && !cmd->markdown)
+		return ch_error_create(CH_ERROR_ARG, "%s has no --markdown", cmd->name);
 	if (!line->core_path)
 		return ch_error_create(CH_ERROR_ARG, "%s: no core given; usage: coreheap %s %s",
 				       cmd->name, cmd->name, cmd->synopsis);
-	if (line->argc > cmd->args_max)
+	if (cmd->cores == CH_CORES_COMPARED && line->argc < 2)
+		return ch_error_create(CH_ERROR_ARG,
+				       "%s: two cores or more are compared; usage: "
+				       "coreheap %s %s",
+				       cmd->name, cmd->name, cmd->synopsis);
+	if (cmd->cores == CH_CORES_EACH && line->argc > 1 && line->global.json)
+		return ch_error_create(CH_ERROR_ARG,
+				       "%s: --json is one document: use --jsonl for several cores",
+				       cmd->name);
+	if (cmd->cores == CH_CORES_ONE && line->argc > cmd->args_max)
 		return ch_error_create(
 			CH_ERROR_ARG, "%s: '%s' is one argument too many; usage: coreheap %s %s",
 			cmd->name, line->argv[cmd->args_max], cmd->name, cmd->synopsis);

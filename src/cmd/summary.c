@@ -274,8 +274,10 @@ static struct ch_error *run(struct ch_cmd_env *env)
 const struct ch_cmd ch_cmd_summary = {
 	.name = "summary",
 	.summary = "where the memory went, on one screen, with a verdict",
-	.synopsis = "[OPTIONS] CORE",
+	.synopsis = "[OPTIONS] CORE...",
 	.examples = "  coreheap summary core.1234\n"
 		    "  coreheap summary --json core.1234 | jq .verdict    for a ticket\n",
+	.cores = CH_CORES_EACH,
+	.markdown = true,
 	.run = run,
 };

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -79,15 +80,22 @@ static uint64_t dump_id(const struct ch_core *core)
 	return hash;
 }
 
-static json_t *make_dump(const struct ch_core *core)
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+json_t *chp_json_dump(const struct ch_core *core, bool reproducible)
 {
 	const struct ch_process *process = ch_core_process(core);
-	const char *path = ch_core_path(core), *slash = strrchr(path, '/');
+	const char *name = base_name(ch_core_path(core));
 	char id[17];
 
 	snprintf(id, sizeof(id), "%016" PRIx64, dump_id(core));
 	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o}", "id", id, "file_name",
-			 chp_json_text(slash ? slash + 1 : path), "producer",
+			 chp_json_text(reproducible ? NULL : name), "producer",
 			 ch_producer_name(ch_core_producer(core)), "arch",
 			 ch_arch_name(ch_core_arch(core)), "pid",
 			 process->pid ? chp_json_uint(process->pid) : json_null(), "comm",
@@ -119,8 +127,9 @@ json_t *chp_json_envelope(const struct ch_report *report, const char *schema_nam
 	snprintf(schema, sizeof(schema), "coreheap/%s", schema_name);
 	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:b, s:o}", "schema", schema,
 			 "schema_version", "1.0", "tool", "name", "coreheap", "version", CH_VERSION,
-			 "dump", make_dump(ch_session_core(report->session)), "complete",
-			 (int)ch_context_complete(ctx), "warnings", make_warnings(ctx));
+			 "dump",
+			 chp_json_dump(ch_session_core(report->session), report->reproducible),
+			 "complete", (int)ch_context_complete(ctx), "warnings", make_warnings(ctx));
 }
 
 json_t *chp_json_document_take(const struct ch_report *report, const char *schema_name,
@@ -137,18 +146,53 @@ json_t *chp_json_document_take(const struct ch_report *report, const char *schem
 	return NULL;
 }
 
-struct ch_error *chp_json_print_take(const struct ch_report *report, json_t *doc)
+static struct ch_error *print_take(FILE *out, json_t *doc, size_t form)
 {
-	size_t flags = JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15);
 	struct ch_error *err = NULL;
 
 	if (!doc)
 		return &ch_enomem;
-	flags |= report->format == CH_FORMAT_JSONL ? JSON_COMPACT : JSON_INDENT(2);
 	errno = 0;
-	if (json_dumpf(doc, report->out, flags) < 0 || fputc('\n', report->out) == EOF)
+	if (json_dumpf(doc, out, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15) | form) < 0 ||
+	    fputc('\n', out) == EOF)
 		err = errno == ENOMEM || !errno ? &ch_enomem
 						: ch_error_os(errno, "output", "cannot write");
 	json_decref(doc);
 	return err;
+}
+
+struct ch_error *chp_json_print_take(const struct ch_report *report, json_t *doc)
+{
+	return print_take(report->out, doc,
+			  report->format == CH_FORMAT_JSONL ? JSON_COMPACT : JSON_INDENT(2));
+}
+
+/* "OS" as "os", like the codes of warnings. */
+static json_t *error_code(const struct ch_error *why)
+{
+	char code[32];
+	size_t i;
+
+	snprintf(code, sizeof(code), "%s", ch_error_code_name(why->code));
+	for (i = 0; code[i]; i++)
+		code[i] = (char)tolower((unsigned char)code[i]);
+	return json_string(code);
+}
+
+struct ch_error *chp_json_print_failure(FILE *out, const char *schema_name, const char *path,
+					const struct ch_error *why)
+{
+	char schema[64];
+
+	snprintf(schema, sizeof(schema), "coreheap/%s", schema_name);
+	return print_take(
+		out,
+		json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:n, s:o, s:n, s:n, s:n, s:n}, s:b, s:[], "
+			  "s:{s:o, s:o}}",
+			  "schema", schema, "schema_version", "1.0", "tool", "name", "coreheap",
+			  "version", CH_VERSION, "dump", "id", "file_name",
+			  chp_json_text(base_name(path)), "producer", "arch", "pid", "comm",
+			  "complete", 0, "warnings", "error", "code", error_code(why), "message",
+			  chp_json_text(why->message)),
+		JSON_COMPACT);
 }

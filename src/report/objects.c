@@ -263,6 +263,7 @@ static struct ch_error *put_row(struct writer *writer, const struct ch_object *o
 		return err;
 	switch (writer->report->format) {
 	case CH_FORMAT_TEXT:
+	case CH_FORMAT_MARKDOWN:
 		put_text_row(writer, object, type);
 		break;
 	case CH_FORMAT_PLAIN:
@@ -308,6 +309,7 @@ static struct ch_error *begin(struct writer *writer)
 
 	switch (writer->report->format) {
 	case CH_FORMAT_TEXT:
+	case CH_FORMAT_MARKDOWN:
 		put_text(writer, "ADDRESS                      SIZE            CHUNK  STATE     "
 				 "KIND       PLACE         HEAP\n");
 		return NULL;
@@ -361,6 +363,7 @@ static void end(struct writer *writer)
 			(unsigned long long)writer->matched_bytes, complete ? "true" : "false");
 		return;
 	case CH_FORMAT_TEXT:
+	case CH_FORMAT_MARKDOWN:
 		chp_report_cut(writer->report, writer->shown_count, writer->matched_count,
 			       writer->shown_bytes, writer->matched_bytes);
 		fprintf(out, "total: %s blocks, %s in chunks\n",

@@ -26,6 +26,8 @@ enum ch_format {
 	CH_FORMAT_JSON,
 	/** One record a line. */
 	CH_FORMAT_JSONL,
+	/** For a ticket; only of commands that say so. */
+	CH_FORMAT_MARKDOWN,
 };
 
 /** Room for a number as text. */
@@ -40,10 +42,14 @@ struct ch_report {
 	uint64_t limit;
 	/** Show memory contents. */
 	bool reveal;
+	/** Leave out what depends on where the file lies. */
+	bool reproducible;
 };
 
 enum ch_cell_kind {
 	CH_CELL_TEXT,
+	/** Text that is a name from the core: a code span in MARKDOWN. */
+	CH_CELL_NAME,
 	/** A number with separators. */
 	CH_CELL_COUNT,
 	/** Exact bytes, and a binary size beside it in TEXT format. */
@@ -81,7 +87,8 @@ struct ch_table *chp_table_create(const struct ch_column *columns, size_t column
 void chp_table_destroy(struct ch_table *table);
 /** Add one row: columns_count cells; texts are copied. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_table_row(struct ch_table *table, const struct ch_cell *cells);
-/** Print heading and rows, columns aligned (TEXT) or tab separated (PLAIN). */
+/** Print heading and rows, columns aligned (TEXT), tab separated (PLAIN), between bars
+ * (MARKDOWN). */
 void chp_table_print(const struct ch_table *table, const struct ch_report *report);
 
 /**
@@ -116,6 +123,13 @@ void chp_report_findings(const struct ch_report *report);
 /** One finding as a line. */
 void chp_report_finding(FILE *out, const struct ch_finding *finding);
 
+/**
+ * Escaped text for MARKDOWN: as a code span, or with a backslash before what would be
+ * markup. Owned by the caller; NULL when out of memory.
+ */
+char *chp_markdown_code(const char *text);
+char *chp_markdown_text(const char *text);
+
 /** "3,426,475,520 (3.19 GiB)" into buf; returns buf. Below 1024 only the number. */
 char *chp_bytes_text(uint64_t bytes, char buf[CH_BYTES_TEXT_MAX]);
 /** "3.19 GiB"; bytes below 1024 as "17 B". */
@@ -136,6 +150,14 @@ uint64_t chp_percent(uint64_t part, uint64_t whole);
 
 /** The envelope of docs/JSON.md for schema "coreheap/<name>"; owned by the caller. */
 json_t *chp_json_envelope(const struct ch_report *report, const char *schema_name);
+/**
+ * The line of a core that could not be opened: the envelope with what is known, and
+ * error {code, message}. Errors: NOMEM, OS.
+ */
+CH_MUST_CHECK struct ch_error *chp_json_print_failure(FILE *out, const char *schema_name,
+						      const char *path, const struct ch_error *why);
+/** What the envelope says of a dump; path is not used when reproducible. */
+json_t *chp_json_dump(const struct ch_core *core, bool reproducible);
 /** The envelope followed by the keys of fields, which is released. */
 json_t *chp_json_document_take(const struct ch_report *report, const char *schema_name,
 			       json_t *fields);

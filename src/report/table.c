@@ -35,6 +35,11 @@ struct widths {
 	size_t main, side;
 };
 
+static bool is_text(enum ch_cell_kind kind)
+{
+	return kind == CH_CELL_TEXT || kind == CH_CELL_NAME;
+}
+
 struct ch_table *chp_table_create(const struct ch_column *columns, size_t columns_count)
 {
 	struct ch_table *table = calloc(1, sizeof(*table));
@@ -80,8 +85,8 @@ struct ch_error *chp_table_row(struct ch_table *table, const struct ch_cell *cel
 			goto nomem; /* cannot be: reserved above */
 		stored->text = texts[i];
 		stored->number = cells[i].number;
-		stored->absent = cells[i].absent ||
-				 (table->columns[i].kind == CH_CELL_TEXT && !cells[i].text);
+		stored->absent =
+			cells[i].absent || (is_text(table->columns[i].kind) && !cells[i].text);
 	}
 	return NULL;
 nomem:
@@ -117,6 +122,7 @@ static void render_number(struct rendered *ret, enum ch_cell_kind kind, uint64_t
 	case CH_CELL_BYTES:
 	case CH_CELL_COUNT:
 	case CH_CELL_TEXT:
+	case CH_CELL_NAME:
 		break;
 	}
 	if (plain) {
@@ -135,7 +141,7 @@ static void render(struct rendered *ret, enum ch_cell_kind kind, const struct st
 	ret->main = ret->main_buf;
 	if (cell->absent)
 		ret->main = plain ? "" : "-";
-	else if (kind == CH_CELL_TEXT)
+	else if (is_text(kind))
 		ret->main = cell->text;
 	else
 		render_number(ret, kind, cell->number, plain);
@@ -213,13 +219,13 @@ static void print_text(const struct ch_table *table, FILE *out, const struct wid
 	for (i = 0; i <= last; i++) {
 		cell.main = table->columns[i].title;
 		whole = (struct widths){ widths[i].main + widths[i].side, 0 };
-		left = table->columns[i].kind == CH_CELL_TEXT;
+		left = is_text(table->columns[i].kind);
 		print_cell(out, &cell, whole, left, i == last);
 	}
 	fputc('\n', out);
 	for (i = 0; i < table->cells.count; i++) {
 		column = i % table->columns_count;
-		left = table->columns[column].kind == CH_CELL_TEXT;
+		left = is_text(table->columns[column].kind);
 		render(&cell, table->columns[column].kind,
 		       CH_VEC_AT(&table->cells, struct stored, i), false);
 		print_cell(out, &cell, widths[column], left, column == last);
@@ -228,10 +234,49 @@ static void print_text(const struct ch_table *table, FILE *out, const struct wid
 	}
 }
 
+/* "BYTES" as "Bytes" */
+static void print_markdown_title(FILE *out, const char *title)
+{
+	for (fprintf(out, "| %c", title[0]); title[0] && *++title;)
+		fputc(*title >= 'A' && *title <= 'Z' ? *title - 'A' + 'a' : *title, out);
+	fputc(' ', out);
+}
+
+static void print_markdown(const struct ch_table *table, FILE *out)
+{
+	size_t i, column, last = table->columns_count - 1;
+	struct rendered cell;
+
+	for (i = 0; i <= last; i++)
+		print_markdown_title(out, table->columns[i].title);
+	fputs("|\n", out);
+	for (i = 0; i <= last; i++)
+		fputs(is_text(table->columns[i].kind) ? "|---" : "|---:", out);
+	fputs("|\n", out);
+	for (i = 0; i < table->cells.count; i++) {
+		_cleanup_free_ char *text = NULL;
+		const struct stored *stored = CH_VEC_AT(&table->cells, struct stored, i);
+
+		column = i % table->columns_count;
+		render(&cell, table->columns[column].kind, stored, false);
+		if (!stored->absent && is_text(table->columns[column].kind))
+			text = table->columns[column].kind == CH_CELL_NAME
+				       ? chp_markdown_code(stored->text)
+				       : chp_markdown_text(stored->text);
+		fprintf(out, "| %s%s%s %s", text ? text : cell.main, cell.side[0] ? " " : "",
+			cell.side, column == last ? "|\n" : "");
+	}
+}
+
 void chp_table_print(const struct ch_table *table, const struct ch_report *report)
 {
 	struct widths widths[CH_COLUMNS_MAX];
 	size_t i;
+
+	if (report->format == CH_FORMAT_MARKDOWN) {
+		print_markdown(table, report->out);
+		return;
+	}
 
 	if (report->format == CH_FORMAT_PLAIN) {
 		print_plain(table, report->out);
