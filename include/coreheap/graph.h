@@ -43,6 +43,9 @@ struct ch_graph;
 struct ch_graph_options {
 	/** Threads that work; 0: as many as there are processors. */
 	uint32_t threads;
+	/** Several questions will be asked: keep what they have in common, four bytes
+	 * for each edge. */
+	bool keep_edges;
 };
 
 /**

@@ -35,7 +35,7 @@ void chp_core_close(struct ch_open_core *open)
 	ch_session_close(open->session);
 	ch_context_destroy(open->ctx);
 	free(open->talk);
-	*open = (struct ch_open_core){ NULL };
+	*open = (struct ch_open_core){ .ctx = NULL };
 }
 
 struct ch_error *chp_core_open(const struct ch_line *line, const char *path,

@@ -155,13 +155,13 @@ static struct ch_error *find(struct ch_chains *chains, const uint32_t *targets, 
 	if (!chains->next || !chains->steps)
 		return &ch_enomem;
 	memset(chains->next, 0xff, ids * sizeof(uint32_t));
-	err = chp_reverse_init(chains->graph, chains->options.exact, &reverse);
+	err = chp_reverse_borrow(chains->graph, chains->options.exact, &reverse);
 	if (err)
 		return err;
 	err = add_targets(chains, targets, count, &queue);
 	if (!err)
 		err = search(chains, &reverse, &queue);
-	chp_reverse_deinit(&reverse);
+	chp_reverse_return(chains->graph, chains->options.exact, &reverse);
 	ch_vec_deinit(&queue);
 	if (!err)
 		err = ch_graph_visit_roots(chains->graph, CH_ROOTS_LIVE, take_roots, chains);

@@ -18,7 +18,7 @@ struct pending {
 
 struct search {
 	struct ch_retained *retained;
-	const struct ch_graph *graph;
+	struct ch_graph *graph;
 	/* By number. */
 	uint32_t *parent;
 	/* By id: a root points at it. */
@@ -309,11 +309,11 @@ static struct ch_error *build(struct search *search)
 	ch_vec_deinit(&search->stack);
 	if (err)
 		return err;
-	err = chp_reverse_init(graph, false, &reverse);
+	err = chp_reverse_borrow(graph, false, &reverse);
 	if (err)
 		return err;
 	err = find_dominators(search, &reverse);
-	chp_reverse_deinit(&reverse);
+	chp_reverse_return(search->graph, false, &reverse);
 	return err ? err : sum_up(retained);
 }
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "graph/reverse.h"
+#include "graph/reverse.h"
 #include "util/error.h"
 
 /* More helps nobody. */
@@ -48,6 +50,7 @@ struct ch_error *ch_graph_create(struct ch_session *session, const struct ch_gra
 	graph->core = ch_session_core(session);
 	graph->ctx = ch_session_context(session);
 	graph->threads = count_threads(options);
+	graph->keep_edges = options && options->keep_edges;
 	err = build(graph);
 	if (err) {
 		ch_graph_destroy(graph);
@@ -61,6 +64,7 @@ void ch_graph_destroy(struct ch_graph *graph)
 {
 	if (!graph)
 		return;
+	chp_reverse_deinit(&graph->reverse);
 	chp_index_deinit(graph);
 	chp_rootnames_deinit(graph);
 	chp_traced_deinit(graph);

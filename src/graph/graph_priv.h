@@ -81,6 +81,11 @@ struct ch_link {
 	uint32_t from, to;
 };
 
+/** Sources of each target: sources[start[t]] .. sources[start[t + 1]]. */
+struct ch_reverse {
+	uint32_t *start, *sources;
+};
+
 struct ch_graph {
 	struct ch_session *session;
 	struct ch_core *core;
@@ -120,6 +125,10 @@ struct ch_graph {
 	struct ch_vec traced_roots;
 	/** of struct ch_link, ascending */
 	struct ch_vec links;
+
+	/** All edges turned round, once they were asked for, in a graph that keeps them. */
+	struct ch_reverse reverse;
+	bool keep_edges;
 
 	/** By thread; NULL until a root on a stack is named. */
 	struct ch_root_stack *stacks;

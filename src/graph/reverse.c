@@ -253,13 +253,16 @@ static struct ch_error *build(struct share *shares, uint32_t shares_count, struc
 	return err;
 }
 
-struct ch_error *chp_reverse_init(const struct ch_graph *graph, bool exact, struct ch_reverse *ret)
+struct ch_error *chp_reverse_borrow(const struct ch_graph *graph, bool exact,
+				    struct ch_reverse *ret)
 {
 	uint32_t count = (uint32_t)ch_min(graph->threads, SHARES_MAX), i;
 	struct share shares[SHARES_MAX] = { { .graph = NULL } };
 	struct ch_error *err = NULL;
 
-	*ret = (struct ch_reverse){ .start = NULL };
+	*ret = exact ? (struct ch_reverse){ .start = NULL } : graph->reverse;
+	if (ret->start)
+		return NULL;
 	for (i = 0; i < count; i++) {
 		shares[i] = (struct share){
 			.graph = graph,
@@ -278,6 +281,14 @@ struct ch_error *chp_reverse_init(const struct ch_graph *graph, bool exact, stru
 	if (err)
 		chp_reverse_deinit(ret);
 	return err;
+}
+
+void chp_reverse_return(struct ch_graph *graph, bool exact, struct ch_reverse *reverse)
+{
+	if (graph->keep_edges && !exact)
+		graph->reverse = *reverse;
+	else
+		chp_reverse_deinit(reverse);
 }
 
 void chp_reverse_deinit(struct ch_reverse *reverse)

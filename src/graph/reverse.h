@@ -17,14 +17,14 @@ CH_MUST_CHECK struct ch_error *chp_each_edge(const struct ch_graph *graph, uint3
 					     uint32_t to, bool exact, const char *phase,
 					     chp_edge_fn fn, void *arg);
 
-/** Sources of each target: sources[start[t]] .. sources[start[t + 1]]. */
-struct ch_reverse {
-	uint32_t *start, *sources;
-};
-
-/** Errors: LIMIT, NOMEM, STOP. */
-CH_MUST_CHECK struct ch_error *chp_reverse_init(const struct ch_graph *graph, bool exact,
-						struct ch_reverse *ret);
+/**
+ * All edges turned round, those that the graph kept if it did. End with
+ * chp_reverse_return(). Errors: LIMIT, NOMEM, STOP.
+ */
+CH_MUST_CHECK struct ch_error *chp_reverse_borrow(const struct ch_graph *graph, bool exact,
+						  struct ch_reverse *ret);
+/** Free it, or keep it in a graph that keeps edges. */
+void chp_reverse_return(struct ch_graph *graph, bool exact, struct ch_reverse *reverse);
 void chp_reverse_deinit(struct ch_reverse *reverse);
 
 #endif /* COREHEAP_GRAPH_REVERSE_H */

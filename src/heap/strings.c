@@ -6,13 +6,20 @@
 #include "heap/heap_priv.h"
 #include "util/bytes.h"
 
-/* Bounds of the table: rows of 72 bytes, and row numbers of 4. */
-#define ROWS_MAX  (1U << 22)
-#define HASH_MULT 0x9e3779b97f4a7c15ULL
+/* Bounds of the table: rows of 72 bytes, and row numbers of 4. Of blocks in general
+ * less, as most have no equal. */
+#define ROWS_MAX       (1U << 22)
+#define BLOCK_ROWS_MAX (1U << 20)
+/* A block of malloc's may be this much longer than what was asked for: the rest is
+ * whatever was there before. Small blocks are compared whole all the same. */
+#define PADDING_BYTES 15
+#define PADDED_MIN    64
+#define HASH_MULT     0x9e3779b97f4a7c15ULL
 
 struct counter {
 	struct ch_heaps *heaps;
 	struct ch_strings_stat *ret;
+	size_t rows_max;
 	/* Row numbers plus one; 0: empty. */
 	uint32_t *slots;
 	size_t mask;
@@ -134,7 +141,7 @@ static struct ch_error *add_text(struct counter *counter, const struct ch_object
 	if ((!counter->slots || 2 * ret->rows.count >= counter->mask) && !grow(counter))
 		return &ch_enomem;
 	row = find(counter, text, hash, &slot);
-	if (!row && ret->rows.count >= ROWS_MAX) {
+	if (!row && ret->rows.count >= counter->rows_max) {
 		ret->left_out_count++;
 		ret->left_out_bytes += object->chunk_bytes;
 		return NULL;
@@ -187,6 +194,54 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 	return err;
 }
 
+static bool is_zero(const struct ch_core *core, const struct ch_string *text)
+{
+	uint64_t left = text->count, at = text->addr;
+	const uint8_t *bytes;
+	size_t len;
+
+	for (; left; left -= len, at += len) {
+		bytes = piece_of(core, at, left, &len);
+		if (!bytes || bytes[0] || memcmp(bytes, bytes + 1, len - 1) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Blocks of every heap, as texts of bytes. */
+static struct ch_error *take_blocks(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct counter *counter = arg;
+	const struct ch_core *core = counter->heaps->env.core;
+	struct ch_string text = { .bytes = 1 };
+	struct ch_error *err = NULL;
+	struct ch_traced traced;
+	bool padded;
+	uint64_t hash;
+	size_t i;
+
+	padded = n && !chp_heaps_span_tracer(counter->heaps, objects[0].span, &traced);
+	for (i = 0; !err && i < n; i++) {
+		if (objects[i].state != CH_OBJECT_USED || (objects[i].flags & CH_OBJECT_ALLOCATOR))
+			continue;
+		text.addr = objects[i].addr;
+		text.count = objects[i].size_bytes;
+		if (padded && text.count >= PADDED_MIN)
+			text.count -= PADDING_BYTES;
+		counter->ret->count++;
+		counter->ret->total_bytes += objects[i].chunk_bytes;
+		if (!hash_text(core, &text, &hash)) {
+			counter->ret->absent_count++;
+		} else if (is_zero(core, &text)) {
+			counter->ret->zero_count++;
+			counter->ret->zero_bytes += objects[i].chunk_bytes;
+		} else {
+			err = add_text(counter, &objects[i], &text, hash);
+		}
+	}
+	return err;
+}
+
 static int compare_rows(const void *a, const void *b)
 {
 	const struct ch_string_stat *x = a, *y = b;
@@ -198,23 +253,41 @@ static int compare_rows(const void *a, const void *b)
 	return x->sample_addr < y->sample_addr ? -1 : x->sample_addr > y->sample_addr;
 }
 
-struct ch_error *chp_strings_count(struct ch_heaps *heaps, const struct ch_object_filter *filter,
-				   struct ch_strings_stat *ret)
+static void sum_up(struct ch_strings_stat *ret)
 {
-	struct counter counter = { .heaps = heaps, .ret = ret };
-	struct ch_error *err;
 	size_t i;
 
-	ret->rows = CH_VEC(struct ch_string_stat);
-	err = chp_heaps_walk_where(heaps, filter, take, &counter);
-	free(counter.slots);
-	if (err)
-		return err;
 	ch_vec_sort(&ret->rows, compare_rows);
 	for (i = 0; i < ret->rows.count; i++)
 		ret->waste_bytes +=
 			ch_string_waste(CH_VEC_AT(&ret->rows, struct ch_string_stat, i));
-	return NULL;
+}
+
+struct ch_error *chp_strings_count(struct ch_heaps *heaps, const struct ch_object_filter *filter,
+				   struct ch_strings_stat *ret)
+{
+	struct counter counter = { .heaps = heaps, .ret = ret, .rows_max = ROWS_MAX };
+	struct ch_error *err;
+
+	ret->rows = CH_VEC(struct ch_string_stat);
+	err = chp_heaps_walk_where(heaps, filter, take, &counter);
+	free(counter.slots);
+	if (!err)
+		sum_up(ret);
+	return err;
+}
+
+struct ch_error *chp_contents_count(struct ch_heaps *heaps, struct ch_strings_stat *ret)
+{
+	struct counter counter = { .heaps = heaps, .ret = ret, .rows_max = BLOCK_ROWS_MAX };
+	struct ch_error *err;
+
+	ret->rows = CH_VEC(struct ch_string_stat);
+	err = ch_heaps_walk(heaps, 0, UINT64_MAX, take_blocks, &counter);
+	free(counter.slots);
+	if (!err)
+		sum_up(ret);
+	return err;
 }
 
 void chp_strings_deinit(struct ch_strings_stat *strings)

@@ -33,6 +33,8 @@ struct ch_strings_stat {
 	uint64_t absent_count;
 	/** Strings that came after the table was full: in no row. */
 	uint64_t left_out_count, left_out_bytes;
+	/** For chp_contents_count(): blocks of zeros, in no row. */
+	uint64_t zero_count, zero_bytes;
 };
 
 /**
@@ -42,6 +44,12 @@ struct ch_strings_stat {
 CH_MUST_CHECK struct ch_error *chp_strings_count(struct ch_heaps *heaps,
 						 const struct ch_object_filter *filter,
 						 struct ch_strings_stat *ret);
+/**
+ * The same for the contents of all used blocks of programs. Of a malloc block of 64
+ * bytes or more the last 15 are not compared, as they may be padding.
+ */
+CH_MUST_CHECK struct ch_error *chp_contents_count(struct ch_heaps *heaps,
+						  struct ch_strings_stat *ret);
 void chp_strings_deinit(struct ch_strings_stat *strings);
 
 #endif /* COREHEAP_HEAP_STRINGS_H */

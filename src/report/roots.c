@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/chain.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
@@ -12,22 +13,6 @@
 
 static const char *const verdicts[] = { "reachable", "unreachable", "incomplete" };
 
-/* One step of a chain, as it is printed. */
-struct step {
-	uint32_t id;
-	uint64_t addr;
-	/* Where in the holder the word lies, and where in the node it points. */
-	uint64_t offset, into;
-	/* What lies at offset, escaped; "" when that is not known. */
-	char place[160];
-	/* What else is known of the node, escaped; "" when nothing is. */
-	char detail[256];
-	/* The holder's runtime says that it is a pointer. */
-	bool exact;
-	/* Escaped, owned. */
-	char *type;
-};
-
 struct writer {
 	const struct ch_report *report;
 	const struct ch_roots_result *result;
@@ -35,72 +20,9 @@ struct writer {
 	uint32_t *shown_by;
 };
 
-static struct ch_error *type_name(const struct writer *writer, uint32_t id, char **ret)
-{
-	const struct ch_heap *heaps;
-	const struct ch_span *spans;
-	struct ch_object object;
-	struct ch_error *err;
-	struct ch_type type;
-	size_t count;
-
-	if (!ch_graph_object(writer->result->graph, id, &object)) {
-		*ret = strdup("?");
-		return *ret ? NULL : &ch_enomem;
-	}
-	spans = ch_heaps_spans(writer->result->heaps, &count);
-	heaps = ch_heaps_list(writer->result->heaps, &count);
-	err = ch_heaps_type(writer->result->heaps, heaps[spans[object.span].heap].walker,
-			    ch_object_type_id(&object), &type);
-	if (err)
-		return err;
-	*ret = strdup(type.name);
-	return *ret ? NULL : &ch_enomem;
-}
-
-/* The word of holder that leads to target: at its first byte, if there is one. */
-static void find_word(const struct ch_graph *graph, uint32_t holder, uint32_t target,
-		      struct step *step)
-{
-	struct ch_edge edges[64];
-	uint64_t offset = 0;
-	bool found = false;
-	size_t n, i;
-
-	while ((n = ch_graph_edges(graph, holder, &offset, edges, CH_COUNT_OF(edges))) > 0) {
-		for (i = 0; i < n; i++) {
-			if (edges[i].target != target || (found && edges[i].interior))
-				continue;
-			step->offset = edges[i].offset;
-			step->exact = edges[i].exact;
-			step->into = edges[i].value - step->addr;
-			if (!edges[i].interior)
-				return;
-			found = true;
-		}
-	}
-}
-
-static struct ch_error *make_step(const struct writer *writer, const struct ch_chain *chain,
-				  uint32_t holder, uint32_t id, struct step *ret)
-{
-	*ret = (struct step){ .id = id, .addr = ch_graph_addr(writer->result->graph, id) };
-	if (holder == CH_ID_NONE) {
-		ret->into = chain->root.value - ret->addr;
-	} else {
-		find_word(writer->result->graph, holder, id, ret);
-		if (!ch_graph_place_name(writer->result->graph, holder, ret->offset, ret->place,
-					 sizeof(ret->place)))
-			ret->place[0] = '\0';
-	}
-	if (!ch_graph_detail(writer->result->graph, id, ret->detail, sizeof(ret->detail)))
-		ret->detail[0] = '\0';
-	return type_name(writer, id, &ret->type);
-}
-
 /* ---- Text -------------------------------------------------------------------- */
 
-static void print_step(const struct writer *writer, const struct step *step, bool first,
+static void print_step(const struct writer *writer, const struct ch_step *step, bool first,
 		       bool target)
 {
 	FILE *out = writer->report->out;
@@ -138,36 +60,13 @@ static void print_elided(const struct writer *writer, uint64_t count)
 			chp_count_text(count, text));
 }
 
-static void print_join(const struct writer *writer, const struct step *step, uint32_t chain)
+static void print_join(const struct writer *writer, const struct ch_step *step, uint32_t chain)
 {
 	if (writer->report->format == CH_FORMAT_PLAIN)
 		fprintf(writer->report->out, "joins\t%u\t0x%" PRIx64 "\n", chain, step->addr);
 	else
 		fprintf(writer->report->out, "    %-8s -> 0x%" PRIx64 "  joins chain %u\n",
 			step->place, step->addr, chain);
-}
-
-/* ---- JSON -------------------------------------------------------------------- */
-
-static json_t *json_step(const struct step *step, bool first)
-{
-	return json_pack(
-		"{s:o, s:o, s:s?, s:s?, s:n, s:o, s:o, s:s}", "addr", chp_json_addr(step->addr),
-		"type", chp_json_text(step->type), "detail", step->detail[0] ? step->detail : NULL,
-		"field", step->place[0] ? step->place : NULL, "index", "offset",
-		first || step->offset == CH_OFFSET_NONE ? json_null() : chp_json_uint(step->offset),
-		"points_into", chp_json_uint(step->into), "basis",
-		step->exact ? "exact" : "conservative");
-}
-
-static json_t *json_root(const struct ch_chain *chain, const struct ch_root_text *text)
-{
-	return json_pack("{s:s, s:o, s:s, s:s?, s:o, s:s}", "kind",
-			 ch_root_kind_name(chain->root.kind), "thread",
-			 text->tid ? chp_json_uint(text->tid) : json_null(), "where", text->where,
-			 "symbol", text->symbol[0] ? text->symbol : NULL, "addr",
-			 chain->root.addr ? chp_json_addr(chain->root.addr) : json_null(), "basis",
-			 ch_basis_name(text->basis));
 }
 
 /* ---- Chains ------------------------------------------------------------------ */
@@ -177,13 +76,13 @@ static struct ch_error *put_step(struct writer *writer, const struct ch_chain *c
 {
 	bool target = ch_chains_next(writer->result->chains, id) == CH_ID_NONE;
 	struct ch_error *err;
-	struct step step;
+	struct ch_step step;
 
-	err = make_step(writer, chain, holder, id, &step);
+	err = chp_step_make(writer->result->graph, writer->result->heaps, chain, holder, id, &step);
 	if (err)
 		return err;
 	if (path)
-		chp_json_append_take(path, json_step(&step, holder == CH_ID_NONE));
+		chp_json_append_take(path, chp_step_json(&step, holder == CH_ID_NONE));
 	else
 		print_step(writer, &step, holder == CH_ID_NONE, target);
 	free(step.type);
@@ -196,9 +95,9 @@ static struct ch_error *put_join(struct writer *writer, const struct ch_chain *c
 {
 	uint32_t joined = writer->shown_by[id];
 	struct ch_error *err;
-	struct step step;
+	struct ch_step step;
 
-	err = make_step(writer, chain, holder, id, &step);
+	err = chp_step_make(writer->result->graph, writer->result->heaps, chain, holder, id, &step);
 	if (err)
 		return err;
 	if (path)
@@ -264,9 +163,9 @@ static struct ch_error *put_chain(struct writer *writer, const struct ch_chain *
 	if (array) {
 		path = json_array();
 		err = put_path(writer, chain, number, &path);
-		chp_json_append_take(array, json_pack("{s:o, s:o, s:o}", "steps",
-						      chp_json_uint(chain->steps), "root",
-						      json_root(chain, &text), "path", path));
+		chp_json_append_take(
+			array, json_pack("{s:o, s:o, s:o}", "steps", chp_json_uint(chain->steps),
+					 "root", chp_root_json(&chain->root, &text), "path", path));
 		return err;
 	}
 	if (report->format == CH_FORMAT_PLAIN)
@@ -351,7 +250,7 @@ static struct ch_error *print_head(struct writer *writer)
 		chp_report_field(report, "target", "%s blocks of type %s",
 				 chp_count_text(result->targets_count, blocks), name);
 	} else {
-		err = type_name(writer, result->targets[0], &type);
+		err = chp_node_type_name(result->graph, result->heaps, result->targets[0], &type);
 		if (err)
 			return err;
 		chp_report_field(
@@ -407,7 +306,7 @@ static json_t *json_target(struct writer *writer, struct ch_error **err)
 		return json_pack("{s:n, s:o, s:n, s:o}", "addr", "type",
 				 chp_json_text(result->type_name), "size_bytes", "count",
 				 chp_json_uint(result->targets_count));
-	*err = type_name(writer, result->targets[0], &type);
+	*err = chp_node_type_name(result->graph, result->heaps, result->targets[0], &type);
 	if (*err)
 		return NULL;
 	return json_pack("{s:o, s:o, s:o, s:i}", "addr",

@@ -1,0 +1,30 @@
+/*
+ * thread_rows.h - every thread with its stack unwound, and groups of equal stacks.
+ */
+#ifndef COREHEAP_CMD_THREAD_ROWS_H
+#define COREHEAP_CMD_THREAD_ROWS_H
+
+#include "report/threads.h"
+
+/** Frames of a stack where nobody says how many. */
+#define CH_FRAMES_DEFAULT 64
+
+struct ch_thread_rows {
+	/** rows, groups and arch are filled. */
+	struct ch_threads threads;
+	/** Owned; as in threads. */
+	struct ch_thread_row *rows;
+	struct ch_thread_group *groups;
+	/** Names that frames borrow. */
+	void *names;
+};
+
+/**
+ * Unwind all threads. ret is zeroed before, and the caller's to end with
+ * chp_thread_rows_deinit() also on failure. Errors: NOMEM, STOP, those of unwinding.
+ */
+CH_MUST_CHECK struct ch_error *chp_thread_rows_make(struct ch_session *session, size_t frames_max,
+						    struct ch_thread_rows *ret);
+void chp_thread_rows_deinit(struct ch_thread_rows *rows);
+
+#endif /* COREHEAP_CMD_THREAD_ROWS_H */

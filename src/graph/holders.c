@@ -1,0 +1,289 @@
+#include "graph/holders.h"
+
+#include <stdlib.h>
+
+#include "graph/retained.h"
+#include "util/hash.h"
+
+/* A child that retains this many percent of what the way began with continues it. */
+#define MOST_PERCENT 70
+/* Blocks of one type in a row that make a list, and most steps of a way. */
+#define LIST_STEPS 16
+#define STEPS_MAX  4096
+/* Types told apart below all holders; what comes later is CH_TYPE_ID_OTHER. */
+#define TYPES_MAX (1U << 16)
+
+/* ---- Where the memory spreads ------------------------------------------------- */
+
+static uint32_t largest_child(const struct ch_retained *retained, uint32_t number)
+{
+	uint32_t child, best = 0;
+
+	for (child = retained->child[number]; child; child = retained->next[child])
+		if (!best || retained->bytes[child] > retained->bytes[best] ||
+		    (retained->bytes[child] == retained->bytes[best] &&
+		     retained->ids[child] < retained->ids[best]))
+			best = child;
+	return best;
+}
+
+static uint64_t type_of(struct ch_graph *graph, uint32_t id)
+{
+	struct ch_object object;
+
+	return ch_graph_object(graph, id, &object) ? ch_object_type_id(&object) : 0;
+}
+
+/* Down from number; *list_ret: it ended at the head of a list. */
+static uint32_t descend(struct ch_graph *graph, const struct ch_retained *retained, uint32_t number,
+			bool *list_ret)
+{
+	uint64_t enough = retained->bytes[number] / 100 * MOST_PERCENT;
+	uint64_t type = type_of(graph, retained->ids[number]), next_type;
+	uint32_t head = number, child, steps, row = 1;
+
+	*list_ret = false;
+	for (steps = 0; steps < STEPS_MAX; steps++) {
+		child = largest_child(retained, number);
+		if (!child || retained->bytes[child] < enough)
+			break;
+		next_type = type_of(graph, retained->ids[child]);
+		if (next_type != type) {
+			head = child;
+			row = 0;
+		}
+		type = next_type;
+		number = child;
+		if (++row < LIST_STEPS)
+			continue;
+		*list_ret = true;
+		return head;
+	}
+	return number;
+}
+
+static uint64_t count_children(const struct ch_retained *retained, uint32_t number)
+{
+	uint64_t count = 0;
+	uint32_t child;
+
+	for (child = retained->child[number]; child; child = retained->next[child])
+		count++;
+	return count;
+}
+
+static void add_holder(struct ch_graph *graph, const struct ch_retained *retained, uint32_t top,
+		       struct ch_holders *ret)
+{
+	struct ch_holder *holder = &ret->items[ret->count++];
+	uint32_t number;
+
+	number = descend(graph, retained, top, &holder->list);
+	holder->id = retained->ids[number];
+	holder->children_count = count_children(retained, number);
+	holder->types = CH_VEC(struct ch_held_type);
+}
+
+/* ---- What of ------------------------------------------------------------------ */
+
+/* A row of the table: what a holder has of a type. */
+struct tally {
+	uint32_t holder;
+	struct ch_held_type held;
+};
+
+struct survey {
+	struct ch_graph *graph;
+	const struct ch_leaks *leaks;
+	struct ch_holders *holders;
+	/* By id: holder + 1; 0: none. */
+	uint8_t *painted;
+	uint32_t next_id;
+	/* of struct tally, and a hash table of their indexes + 1 */
+	struct ch_vec tallies;
+	uint32_t *slots;
+	uint32_t mask;
+};
+
+/* Down and up the dominator tree below a holder. */
+static void paint(const struct ch_retained *retained, uint32_t top, uint8_t colour,
+		  uint8_t *painted)
+{
+	uint32_t w = top;
+
+	for (;;) {
+		painted[retained->ids[w]] = colour;
+		if (retained->child[w]) {
+			w = retained->child[w];
+			continue;
+		}
+		while (w != top && !retained->next[w])
+			w = retained->idom[w];
+		if (w == top)
+			return;
+		w = retained->next[w];
+	}
+}
+
+static uint32_t slot_of(const struct survey *survey, uint32_t holder, uint64_t type)
+{
+	return (uint32_t)ch_hash_number(ch_hash_number(CH_HASH_START, type), holder) & survey->mask;
+}
+
+static struct ch_error *grow(struct survey *survey)
+{
+	uint32_t size = survey->slots ? (survey->mask + 1) * 2 : 1024, slot;
+	const struct tally *tally;
+	size_t i;
+
+	free(survey->slots);
+	survey->slots = calloc(size, sizeof(*survey->slots));
+	if (!survey->slots)
+		return &ch_enomem;
+	survey->mask = size - 1;
+	for (i = 0; i < survey->tallies.count; i++) {
+		tally = CH_VEC_AT(&survey->tallies, struct tally, i);
+		slot = slot_of(survey, tally->holder, tally->held.type);
+		while (survey->slots[slot])
+			slot = (slot + 1) & survey->mask;
+		survey->slots[slot] = (uint32_t)i + 1;
+	}
+	return NULL;
+}
+
+static struct ch_error *add_object(struct survey *survey, uint32_t holder, uint32_t walker,
+				   const struct ch_object *object)
+{
+	uint64_t type =
+		survey->tallies.count < TYPES_MAX ? ch_object_type_id(object) : CH_TYPE_ID_OTHER;
+	struct tally *tally = NULL;
+	struct ch_error *err;
+	uint32_t slot;
+
+	if (!survey->slots || 2 * survey->tallies.count >= survey->mask) {
+		err = grow(survey);
+		if (err)
+			return err;
+	}
+	for (slot = slot_of(survey, holder, type); survey->slots[slot];
+	     slot = (slot + 1) & survey->mask) {
+		tally = CH_VEC_AT(&survey->tallies, struct tally, survey->slots[slot] - 1);
+		if (tally->held.type == type && tally->holder == holder &&
+		    tally->held.walker == walker)
+			break;
+	}
+	if (!survey->slots[slot]) {
+		tally = ch_vec_push(&survey->tallies);
+		if (!tally)
+			return &ch_enomem;
+		*tally = (struct tally){ holder, { .walker = walker, .type = type } };
+		survey->slots[slot] = (uint32_t)survey->tallies.count;
+	}
+	tally->held.count++;
+	tally->held.total_bytes += object->chunk_bytes;
+	survey->holders->items[holder].total_count++;
+	survey->holders->items[holder].total_bytes += object->chunk_bytes;
+	return NULL;
+}
+
+static struct ch_error *take_objects(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct survey *survey = arg;
+	const struct ch_graph *graph = survey->graph;
+	struct ch_error *err = NULL;
+	const struct ch_heap *heaps;
+	const struct ch_span *spans;
+	struct ch_traced traced;
+	size_t count, i;
+	bool managed;
+	uint32_t id;
+
+	if (!n)
+		return NULL;
+	spans = ch_heaps_spans(graph->heaps, &count);
+	heaps = ch_heaps_list(graph->heaps, &count);
+	managed = chp_heaps_span_tracer(graph->heaps, objects[0].span, &traced);
+	for (i = 0; !err && i < n; i++) {
+		id = survey->next_id++;
+		if (graph->gaps)
+			id = ch_graph_node_at(graph, objects[i].addr);
+		if (id >= graph->objects_count || !chp_is_node(graph, id))
+			continue;
+		if (managed && ch_leaks_reach(survey->leaks, id) >= CH_REACH_DEAD) {
+			survey->holders->managed_dead_count++;
+			survey->holders->managed_dead_bytes += objects[i].chunk_bytes;
+		}
+		if (survey->painted[id])
+			err = add_object(survey, survey->painted[id] - 1U,
+					 heaps[spans[objects[i].span].heap].walker, &objects[i]);
+	}
+	return err;
+}
+
+static int compare_types(const void *a, const void *b)
+{
+	const struct ch_held_type *x = a, *y = b;
+
+	if (x->total_bytes != y->total_bytes)
+		return x->total_bytes > y->total_bytes ? -1 : 1;
+	if (x->walker != y->walker)
+		return x->walker < y->walker ? -1 : 1;
+	return x->type < y->type ? -1 : x->type > y->type;
+}
+
+static struct ch_error *hand_out(const struct survey *survey, struct ch_holders *holders)
+{
+	const struct tally *tally;
+	struct ch_held_type *slot;
+	size_t i;
+
+	for (i = 0; i < survey->tallies.count; i++) {
+		tally = CH_VEC_AT(&survey->tallies, struct tally, i);
+		slot = ch_vec_push(&holders->items[tally->holder].types);
+		if (!slot)
+			return &ch_enomem;
+		*slot = tally->held;
+	}
+	for (i = 0; i < holders->count; i++)
+		ch_vec_sort(&holders->items[i].types, compare_types);
+	return NULL;
+}
+
+struct ch_error *chp_holders_find(struct ch_graph *graph, const struct ch_retained *retained,
+				  const struct ch_leaks *leaks, uint64_t bytes_min,
+				  struct ch_holders *ret)
+{
+	struct survey survey = {
+		.graph = graph, .leaks = leaks, .holders = ret, .tallies = CH_VEC(struct tally)
+	};
+	struct ch_retained_row tops[CH_HOLDERS_MAX];
+	struct ch_error *err = &ch_enomem;
+	uint64_t matched;
+	size_t count, i;
+
+	*ret = (struct ch_holders){ .count = 0 };
+	count = ch_retained_children(retained, CH_ID_NONE, tops, CH_HOLDERS_MAX, &matched);
+	survey.painted = calloc(graph->objects_count + 1ULL, 1);
+	if (survey.painted) {
+		for (i = 0; i < count && tops[i].retained_bytes >= bytes_min; i++) {
+			add_holder(graph, retained, retained->number[tops[i].id], ret);
+			paint(retained, retained->number[ret->items[i].id], (uint8_t)(i + 1),
+			      survey.painted);
+		}
+		err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take_objects, &survey);
+	}
+	if (!err)
+		err = hand_out(&survey, ret);
+	free(survey.painted);
+	free(survey.slots);
+	ch_vec_deinit(&survey.tallies);
+	return err;
+}
+
+void chp_holders_deinit(struct ch_holders *holders)
+{
+	size_t i;
+
+	for (i = 0; i < holders->count; i++)
+		ch_vec_deinit(&holders->items[i].types);
+}

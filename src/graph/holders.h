@@ -1,0 +1,58 @@
+/*
+ * holders.h - the few blocks through which most of the memory is held.
+ *
+ * From each block that roots alone dominate and that retains enough, the way
+ * leads down the dominator tree as long as one child retains most of it; where
+ * it ends is the holder: below it the memory spreads.
+ */
+#ifndef COREHEAP_GRAPH_HOLDERS_H
+#define COREHEAP_GRAPH_HOLDERS_H
+
+#include <coreheap/leaks.h>
+
+#include "util/vec.h"
+
+#define CH_HOLDERS_MAX 8
+
+/** Blocks of a type that a holder retains. */
+struct ch_held_type {
+	/** As in struct ch_type_stat. */
+	uint32_t walker;
+	uint64_t type;
+	uint64_t count;
+	/** Sum of chunk_bytes. */
+	uint64_t total_bytes;
+};
+
+struct ch_holder {
+	uint32_t id;
+	/** Of chunks: of all that it retains, itself included. */
+	uint64_t total_bytes, total_count;
+	/** Blocks that it dominates directly. */
+	uint64_t children_count;
+	/** It is the first of a long row of blocks of its type, each of which holds
+	 * the next one. */
+	bool list;
+	/** of struct ch_held_type: by bytes, descending */
+	struct ch_vec types;
+};
+
+struct ch_holders {
+	/** By retained bytes, descending. */
+	struct ch_holder items[CH_HOLDERS_MAX];
+	size_t count;
+	/** Chunk bytes of managed objects that their collector would free. */
+	uint64_t managed_dead_bytes, managed_dead_count;
+};
+
+/**
+ * Find the blocks below which at least bytes_min usable bytes are held, and what of.
+ * The caller's to end with chp_holders_deinit() also on failure. Errors: NOMEM, STOP.
+ */
+CH_MUST_CHECK struct ch_error *chp_holders_find(struct ch_graph *graph,
+						const struct ch_retained *retained,
+						const struct ch_leaks *leaks, uint64_t bytes_min,
+						struct ch_holders *ret);
+void chp_holders_deinit(struct ch_holders *holders);
+
+#endif /* COREHEAP_GRAPH_HOLDERS_H */
