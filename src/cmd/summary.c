@@ -4,14 +4,21 @@
 #include <stdlib.h>
 
 #include "cmd/cmd.h"
+#include "cmd/suspects.h"
 #include "report/heap.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 
-/* What is worth a line: a share in percent and a size. */
-#define SUSPECT_PERCENT 25
-#define SUSPECT_BYTES   (1U << 20)
+struct options {
+	bool quick;
+};
+
+static const struct ch_option option_rows[] = {
+	{ "quick", NULL, CH_OPTION_FLAG, offsetof(struct options, quick),
+	  "only count: do not ask who holds what, and what nothing holds" },
+	{ NULL, NULL, CH_OPTION_FLAG, 0, NULL },
+};
 
 static struct ch_error *measure_stacks(struct ch_session *session, struct ch_summary *summary)
 {
@@ -138,91 +145,6 @@ static struct ch_error *write_arithmetic(struct ch_summary *summary)
 	return fclose(out) == 0 ? NULL : &ch_enomem;
 }
 
-static bool is_suspect(uint64_t bytes, uint64_t whole)
-{
-	return bytes >= SUSPECT_BYTES && chp_percent(bytes, whole) >= SUSPECT_PERCENT * 100;
-}
-
-CH_PRINTF(5, 6)
-static struct ch_error *add_suspect(struct ch_summary *summary, const char *code, uint64_t bytes,
-				    uint64_t sample_addr, const char *format, ...)
-{
-	struct ch_suspect *suspect = &summary->suspects[summary->suspects_count];
-	va_list args;
-	int len;
-
-	va_start(args, format);
-	len = vasprintf(&suspect->message, format, args);
-	va_end(args);
-	if (len < 0)
-		return &ch_enomem;
-	suspect->code = code;
-	suspect->bytes = bytes;
-	suspect->sample_addr = sample_addr;
-	summary->suspects_count++;
-	return NULL;
-}
-
-static struct ch_error *suspect_type(struct ch_summary *summary)
-{
-	const struct ch_type_stat *stat = summary->types_count ? summary->types[0] : NULL;
-	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
-	struct ch_error *err;
-	struct ch_type type;
-	uint64_t share;
-
-	if (!stat || stat->count < 2 || !is_suspect(stat->total_bytes, summary->used_bytes))
-		return NULL;
-	err = ch_heaps_type(summary->heaps, stat->walker, stat->type, &type);
-	if (err)
-		return err;
-	share = chp_percent(stat->total_bytes, summary->used_bytes);
-	return add_suspect(summary, "one-type", stat->total_bytes, stat->sample_addr,
-			   "%s: %s of them hold %s, %" PRIu64 ".%02" PRIu64
-			   "%% of the used bytes; one is at 0x%" PRIx64,
-			   type.name, chp_count_text(stat->count, count),
-			   chp_bytes_text(stat->total_bytes, bytes), share / 100, share % 100,
-			   stat->sample_addr);
-}
-
-/* Whom memory may belong to that nobody claims. */
-static const char *whose_memory(const struct ch_heaps *heaps)
-{
-	const struct ch_runtime *runtimes;
-	size_t count, i;
-
-	runtimes = ch_heaps_runtimes(heaps, &count);
-	for (i = 0; i < count; i++)
-		if (runtimes[i].score && !runtimes[i].open)
-			return "no heap that was walked; an allocator named above was not";
-	return "no known allocator";
-}
-
-static struct ch_error *find_suspects(struct ch_summary *summary)
-{
-	const struct ch_verdict_input *input = &summary->input;
-	char bytes[CH_BYTES_TEXT_MAX];
-	struct ch_error *err;
-
-	err = suspect_type(summary);
-	if (!err && is_suspect(input->native_free_bytes, summary->verdict.total_bytes))
-		err = add_suspect(summary, "free-retained", input->native_free_bytes, 0,
-				  "the allocator keeps %s of free memory: see coreheap heap",
-				  chp_bytes_text(input->native_free_bytes, bytes));
-	if (!err && is_suspect(input->files_bytes, summary->verdict.total_bytes))
-		err = add_suspect(summary, "file-maps", input->files_bytes, 0,
-				  "files and shared memory are mapped at %s; how much of it was "
-				  "resident is not recorded",
-				  chp_bytes_text(input->files_bytes, bytes));
-	if (!err && is_suspect(input->unattributed_bytes, summary->verdict.total_bytes))
-		err = add_suspect(summary, "unattributed", input->unattributed_bytes, 0,
-				  "%s of anonymous memory belongs to %s: see coreheap address "
-				  "--regions",
-				  chp_bytes_text(input->unattributed_bytes, bytes),
-				  whose_memory(summary->heaps));
-	return err;
-}
-
 static struct ch_error *pick_types(struct ch_summary *summary)
 {
 	const struct ch_type_stat *stats;
@@ -240,7 +162,9 @@ static struct ch_error *pick_types(struct ch_summary *summary)
 
 static struct ch_error *run(struct ch_cmd_env *env)
 {
-	struct ch_summary summary = { .heaps = NULL };
+	const struct options *options = env->options;
+	struct ch_summary summary = { .quick = options->quick,
+				      .suspects = CH_VEC(struct ch_suspect) };
 	struct ch_error *err;
 	size_t i;
 
@@ -262,11 +186,12 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	judge(env->session, &summary);
 	err = write_arithmetic(&summary);
 	if (!err)
-		err = find_suspects(&summary);
+		err = chp_suspects_find(env, &summary, options->quick);
 	if (!err)
 		err = ch_report_summary(env->report, &summary);
-	for (i = 0; i < summary.suspects_count; i++)
-		free(summary.suspects[i].message);
+	for (i = 0; i < summary.suspects.count; i++)
+		chp_suspect_deinit(CH_VEC_AT(&summary.suspects, struct ch_suspect, i));
+	ch_vec_deinit(&summary.suspects);
 	free(summary.arithmetic);
 	return err;
 }
@@ -276,7 +201,11 @@ const struct ch_cmd ch_cmd_summary = {
 	.summary = "where the memory went, on one screen, with a verdict",
 	.synopsis = "[OPTIONS] CORE...",
 	.examples = "  coreheap summary core.1234\n"
-		    "  coreheap summary --json core.1234 | jq .verdict    for a ticket\n",
+		    "  coreheap summary --quick core.1234              only the sums, in no time\n"
+		    "  coreheap summary --markdown core.1234           for a ticket\n"
+		    "  coreheap summary --jsonl *.core.zst | jq .verdict.class   a line for each\n",
+	.options = option_rows,
+	.options_size = sizeof(struct options),
 	.cores = CH_CORES_EACH,
 	.markdown = true,
 	.run = run,

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "graph/reverse.h"
-#include "graph/reverse.h"
 #include "util/error.h"
 
 /* More helps nobody. */

@@ -86,6 +86,9 @@ static void add_holder(struct ch_graph *graph, const struct ch_retained *retaine
 
 /* ---- What of ------------------------------------------------------------------ */
 
+/* Colour of what is under no holder. */
+#define LOOSE CH_HOLDERS_MAX
+
 /* A row of the table: what a holder has of a type. */
 struct tally {
 	uint32_t holder;
@@ -94,6 +97,7 @@ struct tally {
 
 struct survey {
 	struct ch_graph *graph;
+	const struct ch_retained *retained;
 	const struct ch_leaks *leaks;
 	struct ch_holders *holders;
 	/* By id: holder + 1; 0: none. */
@@ -152,7 +156,7 @@ static struct ch_error *grow(struct survey *survey)
 }
 
 static struct ch_error *add_object(struct survey *survey, uint32_t holder, uint32_t walker,
-				   const struct ch_object *object)
+				   const struct ch_object *object, uint64_t bytes)
 {
 	uint64_t type =
 		survey->tallies.count < TYPES_MAX ? ch_object_type_id(object) : CH_TYPE_ID_OTHER;
@@ -180,10 +184,25 @@ static struct ch_error *add_object(struct survey *survey, uint32_t holder, uint3
 		survey->slots[slot] = (uint32_t)survey->tallies.count;
 	}
 	tally->held.count++;
-	tally->held.total_bytes += object->chunk_bytes;
-	survey->holders->items[holder].total_count++;
-	survey->holders->items[holder].total_bytes += object->chunk_bytes;
+	tally->held.total_bytes += bytes;
 	return NULL;
+}
+
+/* A node of the walk: below a holder, or dominated by roots alone. */
+static struct ch_error *add_node(struct survey *survey, uint32_t id, uint32_t walker,
+				 const struct ch_object *object)
+{
+	uint32_t number = survey->retained->number[id], holder;
+
+	if (survey->painted[id]) {
+		holder = survey->painted[id] - 1U;
+		survey->holders->items[holder].total_count++;
+		survey->holders->items[holder].total_bytes += object->chunk_bytes;
+		return add_object(survey, holder, walker, object, object->chunk_bytes);
+	}
+	if (!number || survey->retained->idom[number] != CH_DOMINATOR_ROOT)
+		return NULL;
+	return add_object(survey, LOOSE, walker, object, survey->retained->bytes[number]);
 }
 
 static struct ch_error *take_objects(void *arg, const struct ch_object *objects, size_t n)
@@ -213,9 +232,7 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 			survey->holders->managed_dead_count++;
 			survey->holders->managed_dead_bytes += objects[i].chunk_bytes;
 		}
-		if (survey->painted[id])
-			err = add_object(survey, survey->painted[id] - 1U,
-					 heaps[spans[objects[i].span].heap].walker, &objects[i]);
+		err = add_node(survey, id, heaps[spans[objects[i].span].heap].walker, &objects[i]);
 	}
 	return err;
 }
@@ -239,13 +256,15 @@ static struct ch_error *hand_out(const struct survey *survey, struct ch_holders 
 
 	for (i = 0; i < survey->tallies.count; i++) {
 		tally = CH_VEC_AT(&survey->tallies, struct tally, i);
-		slot = ch_vec_push(&holders->items[tally->holder].types);
+		slot = ch_vec_push(tally->holder == LOOSE ? &holders->loose
+							  : &holders->items[tally->holder].types);
 		if (!slot)
 			return &ch_enomem;
 		*slot = tally->held;
 	}
 	for (i = 0; i < holders->count; i++)
 		ch_vec_sort(&holders->items[i].types, compare_types);
+	ch_vec_sort(&holders->loose, compare_types);
 	return NULL;
 }
 
@@ -253,15 +272,17 @@ struct ch_error *chp_holders_find(struct ch_graph *graph, const struct ch_retain
 				  const struct ch_leaks *leaks, uint64_t bytes_min,
 				  struct ch_holders *ret)
 {
-	struct survey survey = {
-		.graph = graph, .leaks = leaks, .holders = ret, .tallies = CH_VEC(struct tally)
-	};
+	struct survey survey = { .graph = graph,
+				 .retained = retained,
+				 .leaks = leaks,
+				 .holders = ret,
+				 .tallies = CH_VEC(struct tally) };
 	struct ch_retained_row tops[CH_HOLDERS_MAX];
 	struct ch_error *err = &ch_enomem;
 	uint64_t matched;
 	size_t count, i;
 
-	*ret = (struct ch_holders){ .count = 0 };
+	*ret = (struct ch_holders){ .loose = CH_VEC(struct ch_held_type) };
 	count = ch_retained_children(retained, CH_ID_NONE, tops, CH_HOLDERS_MAX, &matched);
 	survey.painted = calloc(graph->objects_count + 1ULL, 1);
 	if (survey.painted) {
@@ -286,4 +307,5 @@ void chp_holders_deinit(struct ch_holders *holders)
 
 	for (i = 0; i < holders->count; i++)
 		ch_vec_deinit(&holders->items[i].types);
+	ch_vec_deinit(&holders->loose);
 }

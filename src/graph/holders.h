@@ -41,6 +41,9 @@ struct ch_holders {
 	/** By retained bytes, descending. */
 	struct ch_holder items[CH_HOLDERS_MAX];
 	size_t count;
+	/** Of blocks that roots alone dominate, outside of all holders: by type, how many
+	 * they are and the usable bytes that they retain. By bytes, descending. */
+	struct ch_vec loose;
 	/** Chunk bytes of managed objects that their collector would free. */
 	uint64_t managed_dead_bytes, managed_dead_count;
 };

@@ -19,6 +19,8 @@ static const struct account_names {
 	[CH_ACCOUNT_HEAP_TOP] = { "heap top, never used or given back", "heap_top" },
 	[CH_ACCOUNT_HEAP_OVERHEAD] = { "heap overhead", "heap_overhead" },
 	[CH_ACCOUNT_HEAP_UNWALKED] = { "heap, not walked", "heap_not_walked" },
+	[CH_ACCOUNT_MANAGED_LIVE] = { "managed heap live", "managed_live" },
+	[CH_ACCOUNT_MANAGED_DEAD] = { "managed heap garbage", "managed_dead" },
 	[CH_ACCOUNT_MANAGED_USED] = { "managed heap used, garbage included", "managed_used" },
 	[CH_ACCOUNT_MANAGED_FREE] = { "managed heap free", "managed_free" },
 	[CH_ACCOUNT_MANAGED_HEAP] = { "managed heap overhead", "managed_heap" },
@@ -208,9 +210,9 @@ void chp_account_make(const struct ch_region *regions, size_t regions_count, uin
 	*ret = (struct ch_account){ .total_bytes = space_end };
 	sum_regions(regions, regions_count, space_end, &sums);
 	for (i = 0; i < CH_ACCOUNT_ROWS; i++)
-		ret->rows[i].has_core = i > CH_ACCOUNT_HEAP_OVERHEAD &&
-					i != CH_ACCOUNT_MANAGED_USED &&
-					i != CH_ACCOUNT_MANAGED_FREE;
+		ret->rows[i].has_core =
+			i > CH_ACCOUNT_HEAP_OVERHEAD &&
+			(i < CH_ACCOUNT_MANAGED_LIVE || i > CH_ACCOUNT_MANAGED_FREE);
 	for (i = 0; i < regions_count; i++) {
 		if (regions[i].state == CH_STATE_FREE)
 			continue;
@@ -237,6 +239,18 @@ void chp_account_make(const struct ch_region *regions, size_t regions_count, uin
 			 !heaps || heaps->committed_bytes <= heap_bytes },
 		       { "rows_are_the_busy_bytes", sum_rows(ret) == sums.busy } },
 	       sizeof(ret->invariants));
+}
+
+void chp_account_split_live(struct ch_account *account, uint64_t dead_bytes)
+{
+	struct ch_account_row *used = &account->rows[CH_ACCOUNT_MANAGED_USED];
+	struct ch_account_row *live = &account->rows[CH_ACCOUNT_MANAGED_LIVE];
+	struct ch_account_row *dead = &account->rows[CH_ACCOUNT_MANAGED_DEAD];
+
+	dead->bytes = ch_min(dead_bytes, used->bytes);
+	live->bytes = used->bytes - dead->bytes;
+	live->basis = dead->basis = used->basis;
+	used->bytes = 0;
 }
 
 static bool is_native(enum ch_usage usage)

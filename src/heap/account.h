@@ -23,8 +23,11 @@ enum ch_account_id {
 	CH_ACCOUNT_HEAP_OVERHEAD,
 	/** Heap according to the map, but no walker has walked it. */
 	CH_ACCOUNT_HEAP_UNWALKED,
-	/** Objects of managed runtimes, garbage included; free memory between and behind
-	 * them; what else their heaps consist of. */
+	/** Objects of managed runtimes: those that something holds, and garbage; all
+	 * together where nobody has traced them. Free memory between and behind them;
+	 * what else their heaps consist of. */
+	CH_ACCOUNT_MANAGED_LIVE,
+	CH_ACCOUNT_MANAGED_DEAD,
 	CH_ACCOUNT_MANAGED_USED,
 	CH_ACCOUNT_MANAGED_FREE,
 	CH_ACCOUNT_MANAGED_HEAP,
@@ -100,6 +103,9 @@ CH_MUST_CHECK struct ch_error *chp_account_heaps(struct ch_heaps *heaps,
 void chp_account_make(const struct ch_region *regions, size_t regions_count, uint64_t space_end,
 		      const struct ch_account_heaps *heaps, struct ch_account *ret);
 
+/** Managed objects were traced: tell the live ones from dead_bytes of garbage. */
+void chp_account_split_live(struct ch_account *account, uint64_t dead_bytes);
+
 /** "heap used" for people, "heap_used" for programs. Static. */
 const char *chp_account_title(enum ch_account_id id);
 const char *chp_account_name(enum ch_account_id id);
@@ -122,8 +128,8 @@ struct ch_verdict_input {
 };
 
 struct ch_verdict {
-	/** "native-live", "native-retained", "managed", "stacks", "files",
-	 * "mixed", "inconclusive". Static. */
+	/** "native-live", "native-retained", "managed", "loader", "stacks",
+	 * "files", "mixed", "inconclusive". Static. */
 	const char *class;
 	/** "high", "medium", "low" and why. Static, one sentence. */
 	const char *confidence, *reason;

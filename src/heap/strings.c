@@ -20,8 +20,9 @@ struct counter {
 	struct ch_heaps *heaps;
 	struct ch_strings_stat *ret;
 	size_t rows_max;
-	/* Row numbers plus one; 0: empty. */
-	uint32_t *slots;
+	/* Row numbers plus one, below half of their hashes: most rows that a slot
+	 * names need not be looked at. 0: empty. */
+	uint64_t *slots;
 	size_t mask;
 };
 
@@ -96,11 +97,16 @@ static bool same_text(const struct ch_core *core, const struct ch_string *a,
 	return true;
 }
 
+static uint64_t slot_of(uint64_t hash, size_t row)
+{
+	return (hash & 0xffffffff00000000ULL) | (row + 1);
+}
+
 static bool grow(struct counter *counter)
 {
 	size_t size = counter->slots ? 2 * (counter->mask + 1) : 4096, i, at;
 	const struct ch_string_stat *rows = counter->ret->rows.items;
-	uint32_t *slots = calloc(size, sizeof(*slots));
+	uint64_t *slots = calloc(size, sizeof(*slots));
 
 	if (!slots)
 		return false;
@@ -110,20 +116,23 @@ static bool grow(struct counter *counter)
 	for (i = 0; i < counter->ret->rows.count; i++) {
 		for (at = rows[i].hash & counter->mask; slots[at]; at = (at + 1) & counter->mask)
 			;
-		slots[at] = (uint32_t)i + 1;
+		slots[at] = slot_of(rows[i].hash, i);
 	}
 	return true;
 }
 
 /* The row of a text, or NULL; *slot_ret is where it belongs. */
 static struct ch_string_stat *find(struct counter *counter, const struct ch_string *text,
-				   uint64_t hash, uint32_t **slot_ret)
+				   uint64_t hash, uint64_t **slot_ret)
 {
 	struct ch_string_stat *row;
 	size_t at = hash & counter->mask;
 
 	for (; counter->slots[at]; at = (at + 1) & counter->mask) {
-		row = CH_VEC_AT(&counter->ret->rows, struct ch_string_stat, counter->slots[at] - 1);
+		if ((counter->slots[at] ^ hash) >> 32)
+			continue;
+		row = CH_VEC_AT(&counter->ret->rows, struct ch_string_stat,
+				(uint32_t)counter->slots[at] - 1);
 		if (row->hash == hash && same_text(counter->heaps->env.core, &row->text, text))
 			return row;
 	}
@@ -136,7 +145,7 @@ static struct ch_error *add_text(struct counter *counter, const struct ch_object
 {
 	struct ch_strings_stat *ret = counter->ret;
 	struct ch_string_stat *row;
-	uint32_t *slot = NULL;
+	uint64_t *slot = NULL;
 
 	if ((!counter->slots || 2 * ret->rows.count >= counter->mask) && !grow(counter))
 		return &ch_enomem;
@@ -150,7 +159,7 @@ static struct ch_error *add_text(struct counter *counter, const struct ch_object
 		row = ch_vec_push(&ret->rows);
 		if (!row)
 			return &ch_enomem;
-		*slot = (uint32_t)ret->rows.count;
+		*slot = slot_of(hash, ret->rows.count - 1);
 		row->hash = hash;
 		row->text = *text;
 		row->sample_addr = object->addr;

@@ -49,7 +49,8 @@ void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *r
 	const struct candidate candidates[] = {
 		{ "native-live", "native used", input->native_used_bytes },
 		{ "native-retained", "native free", input->native_free_bytes },
-		{ "managed", "managed", input->managed_bytes + input->loader_bytes },
+		{ "managed", "managed", input->managed_bytes },
+		{ "loader", "loader", input->loader_bytes },
 		{ "stacks", "stacks", input->stacks_bytes },
 		{ "files", "files", input->files_bytes },
 		{ "inconclusive", "unattributed", input->unattributed_bytes },

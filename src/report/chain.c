@@ -58,6 +58,8 @@ struct ch_error *chp_step_make(struct ch_graph *graph, struct ch_heaps *heaps,
 	*ret = (struct ch_step){ .id = id, .addr = ch_graph_addr(graph, id) };
 	if (holder == CH_ID_NONE) {
 		ret->into = chain->root.value - ret->addr;
+		ret->exact =
+			chain->root.kind >= CH_ROOT_HANDLE && chain->root.kind <= CH_ROOT_FROZEN;
 	} else {
 		find_word(graph, holder, id, ret);
 		if (!ch_graph_place_name(graph, holder, ret->offset, ret->place,

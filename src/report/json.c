@@ -55,7 +55,7 @@ void chp_json_append_take(json_t **array, json_t *item)
  * mapped files. All of it is in the notes, so a truncated or compressed copy
  * has the same id.
  */
-static uint64_t dump_id(const struct ch_core *core)
+static uint64_t hash_dump(const struct ch_core *core)
 {
 	const struct ch_process *process = ch_core_process(core);
 	uint64_t hash = CH_HASH_START;
@@ -80,21 +80,26 @@ static uint64_t dump_id(const struct ch_core *core)
 	return hash;
 }
 
-static const char *base_name(const char *path)
+const char *chp_base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
 	return slash ? slash + 1 : path;
 }
 
+const char *chp_dump_id(const struct ch_core *core, char buf[17])
+{
+	snprintf(buf, 17, "%016" PRIx64, hash_dump(core));
+	return buf;
+}
+
 json_t *chp_json_dump(const struct ch_core *core, bool reproducible)
 {
 	const struct ch_process *process = ch_core_process(core);
-	const char *name = base_name(ch_core_path(core));
+	const char *name = chp_base_name(ch_core_path(core));
 	char id[17];
 
-	snprintf(id, sizeof(id), "%016" PRIx64, dump_id(core));
-	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o}", "id", id, "file_name",
+	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o}", "id", chp_dump_id(core, id), "file_name",
 			 chp_json_text(reproducible ? NULL : name), "producer",
 			 ch_producer_name(ch_core_producer(core)), "arch",
 			 ch_arch_name(ch_core_arch(core)), "pid",
@@ -191,7 +196,7 @@ struct ch_error *chp_json_print_failure(FILE *out, const char *schema_name, cons
 			  "s:{s:o, s:o}}",
 			  "schema", schema, "schema_version", "1.0", "tool", "name", "coreheap",
 			  "version", CH_VERSION, "dump", "id", "file_name",
-			  chp_json_text(base_name(path)), "producer", "arch", "pid", "comm",
+			  chp_json_text(chp_base_name(path)), "producer", "arch", "pid", "comm",
 			  "complete", 0, "warnings", "error", "code", error_code(why), "message",
 			  chp_json_text(why->message)),
 		JSON_COMPACT);

@@ -156,6 +156,10 @@ json_t *chp_json_envelope(const struct ch_report *report, const char *schema_nam
  */
 CH_MUST_CHECK struct ch_error *chp_json_print_failure(FILE *out, const char *schema_name,
 						      const char *path, const struct ch_error *why);
+/** Behind the last slash. */
+const char *chp_base_name(const char *path);
+/** What tells one dump from another, as text. Returns buf. */
+const char *chp_dump_id(const struct ch_core *core, char buf[17]);
 /** What the envelope says of a dump; path is not used when reproducible. */
 json_t *chp_json_dump(const struct ch_core *core, bool reproducible);
 /** The envelope followed by the keys of fields, which is released. */

@@ -10,11 +10,12 @@
 
 /* Warnings on the screen; JSON has all. */
 #define FINDINGS_SHOWN 3
-#define SUSPECTS_SHOWN 2
+#define TYPES_SHOWN    5
 #define NAME_BYTES_MAX 256
 #define LINE_BYTES_MAX 512
 
-static struct ch_error *print_rows(const struct ch_report *report, const struct ch_summary *summary)
+struct ch_error *chp_summary_print_rows(const struct ch_report *report,
+					const struct ch_summary *summary)
 {
 	static const struct ch_column columns[] = { { "WHERE THE MEMORY IS", CH_CELL_TEXT },
 						    { "BYTES", CH_CELL_BYTES },
@@ -56,11 +57,11 @@ static struct ch_error *print_rows(const struct ch_report *report, const struct 
 	return err;
 }
 
-static struct ch_error *print_types(const struct ch_report *report,
-				    const struct ch_summary *summary)
+struct ch_error *chp_summary_print_types(const struct ch_report *report,
+					 const struct ch_summary *summary)
 {
 	static const struct ch_column columns[] = { { "LARGEST TYPES OF USED BLOCKS",
-						      CH_CELL_TEXT },
+						      CH_CELL_NAME },
 						    { "COUNT", CH_CELL_COUNT },
 						    { "BYTES", CH_CELL_BYTES },
 						    { "OF USED", CH_CELL_PERCENT },
@@ -70,7 +71,9 @@ static struct ch_error *print_types(const struct ch_report *report,
 	struct ch_type type;
 	size_t i;
 
-	for (i = 0; !err && i < summary->types_count; i++) {
+	for (i = 0; !err && i < summary->types_count &&
+		    (i < TYPES_SHOWN || report->format != CH_FORMAT_TEXT);
+	     i++) {
 		const struct ch_type_stat *stat = summary->types[i];
 
 		err = ch_heaps_type(summary->heaps, stat->walker, stat->type, &type);
@@ -85,7 +88,7 @@ static struct ch_error *print_types(const struct ch_report *report,
 						   CH_CELL_NUM(stat->sample_addr) });
 	}
 	if (!err && summary->types_count) {
-		fputs(report->format == CH_FORMAT_PLAIN ? "" : "\n", report->out);
+		fputs(report->format == CH_FORMAT_TEXT ? "\n" : "", report->out);
 		chp_table_print(table, report);
 	}
 	chp_table_destroy(table);
@@ -145,9 +148,6 @@ static void print_plain_head(const struct ch_report *report, const struct ch_sum
 	chp_report_field(report, "confidence", "%s", summary->verdict.confidence);
 	chp_report_bytes_field(report, "native used bytes", input->native_used_bytes);
 	chp_report_bytes_field(report, "native free bytes", input->native_free_bytes);
-	for (i = 0; i < summary->suspects_count; i++)
-		fprintf(report->out, "suspect\t%s\t%" PRIu64 "\n", summary->suspects[i].code,
-			summary->suspects[i].bytes);
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
 		if (!summary->account.invariants[i].ok)
 			chp_report_field(report, "does not hold", "%s",
@@ -194,8 +194,6 @@ static void print_verdict(const struct ch_report *report, const struct ch_summar
 		 summary->verdict.confidence, summary->verdict.reason);
 	chp_report_wrapped(report, "verdict", line);
 	chp_report_wrapped(report, "because", summary->arithmetic);
-	for (i = 0; i < summary->suspects_count && i < SUSPECTS_SHOWN; i++)
-		chp_report_wrapped(report, i ? "" : "look at", summary->suspects[i].message);
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
 		if (!account->invariants[i].ok)
 			chp_report_field(report, "does not hold", "%s",
@@ -231,15 +229,19 @@ struct ch_error *ch_report_summary(const struct ch_report *report, const struct 
 
 	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
 		return chp_summary_print_json(report, summary);
+	if (report->format == CH_FORMAT_MARKDOWN)
+		return chp_summary_print_markdown(report, summary);
 	if (report->format == CH_FORMAT_PLAIN) {
 		print_plain_head(report, summary);
 	} else {
 		print_head(report, summary);
 		print_verdict(report, summary);
 	}
-	err = print_rows(report, summary);
+	err = chp_summary_print_rows(report, summary);
 	if (!err)
-		err = print_types(report, summary);
+		err = chp_summary_print_types(report, summary);
+	if (!err)
+		err = chp_suspects_print(report, summary->suspects.items, summary->suspects.count);
 	if (!err)
 		print_findings(report);
 	return err;

@@ -6,18 +6,8 @@
 
 #include "heap/account.h"
 #include "report/process.h"
-
-/** Something worth a second look. */
-struct ch_suspect {
-	/** kebab-case. Static. */
-	const char *code;
-	/** One line, escaped. Owned by the array. */
-	char *message;
-	uint64_t bytes;
-	/** 0: none. */
-	uint64_t sample_addr;
-};
-#define CH_SUSPECTS_MAX 4
+#include "report/suspect.h"
+#include "util/vec.h"
 
 /** Types shown. */
 #define CH_SUMMARY_TYPES 10
@@ -27,6 +17,8 @@ struct ch_summary {
 	struct ch_heaps *heaps;
 	/** Whether the heaps were walked to the end. */
 	bool walked;
+	/** Rules that need the graph were left out. */
+	bool quick;
 	struct ch_account account;
 	struct ch_verdict_input input;
 	struct ch_verdict verdict;
@@ -36,8 +28,8 @@ struct ch_summary {
 	/** Types of used objects by bytes, descending. Borrowed. */
 	const struct ch_type_stat *types[CH_SUMMARY_TYPES];
 	size_t types_count;
-	struct ch_suspect suspects[CH_SUSPECTS_MAX];
-	size_t suspects_count;
+	/** of struct ch_suspect: by bytes, descending */
+	struct ch_vec suspects;
 	/** "native used 12 + native free 3 + ... = 15; native used is 80.00 %". Owned. */
 	char *arithmetic;
 };

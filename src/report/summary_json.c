@@ -105,24 +105,6 @@ static struct ch_error *json_types(const struct ch_summary *summary, json_t **re
 	return NULL;
 }
 
-static json_t *json_suspects(const struct ch_summary *summary)
-{
-	json_t *array = json_array();
-	size_t i;
-
-	for (i = 0; i < summary->suspects_count; i++) {
-		const struct ch_suspect *suspect = &summary->suspects[i];
-
-		chp_json_append_take(
-			&array, json_pack("{s:s, s:s, s:o, s:o}", "code", suspect->code, "message",
-					  suspect->message, "bytes", chp_json_uint(suspect->bytes),
-					  "sample_addr",
-					  suspect->sample_addr ? chp_json_addr(suspect->sample_addr)
-							       : json_null()));
-	}
-	return array;
-}
-
 struct ch_error *chp_summary_print_json(const struct ch_report *report,
 					const struct ch_summary *summary)
 {
@@ -138,22 +120,24 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 		report,
 		chp_json_document_take(
 			report, "summary",
-			json_pack("{s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:{s:o, s:o, s:o, "
-				  "s:o}, s:o, s:o, s:o, s:o, s:{s:b, s:b, s:s}}",
-				  "process", chp_json_process(core), "death",
-				  chp_json_death(&summary->death), "address_space", "total_bytes",
-				  chp_json_uint(account->total_bytes), "busy_bytes",
-				  chp_json_uint(account->busy_bytes), "in_core_bytes",
-				  chp_json_uint(account->in_core_bytes), "missing_bytes",
-				  chp_json_uint(account->busy_bytes - account->in_core_bytes),
-				  "runtimes", chp_json_runtimes(summary->heaps), "native_heaps",
-				  json_heaps(summary), "threads", "threads_count",
-				  chp_json_uint(summary->threads_count), "stack_bytes",
-				  chp_json_uint(summary->stack_bytes), "stack_used_bytes",
-				  chp_json_uint(summary->stack_used_bytes), "stack_touched_bytes",
-				  chp_json_uint(summary->stack_touched_bytes), "accounting",
-				  json_accounting(account), "verdict", json_verdict(summary),
-				  "suspects", json_suspects(summary), "types_top", types,
-				  "redaction", "memory_contents", 0, "environment", 0, "arguments",
-				  "argv[0] only")));
+			json_pack(
+				"{s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:{s:o, s:o, s:o, "
+				"s:o}, s:o, s:o, s:b, s:o, s:o, s:{s:b, s:b, s:s}}",
+				"process", chp_json_process(core), "death",
+				chp_json_death(&summary->death), "address_space", "total_bytes",
+				chp_json_uint(account->total_bytes), "busy_bytes",
+				chp_json_uint(account->busy_bytes), "in_core_bytes",
+				chp_json_uint(account->in_core_bytes), "missing_bytes",
+				chp_json_uint(account->busy_bytes - account->in_core_bytes),
+				"runtimes", chp_json_runtimes(summary->heaps), "native_heaps",
+				json_heaps(summary), "threads", "threads_count",
+				chp_json_uint(summary->threads_count), "stack_bytes",
+				chp_json_uint(summary->stack_bytes), "stack_used_bytes",
+				chp_json_uint(summary->stack_used_bytes), "stack_touched_bytes",
+				chp_json_uint(summary->stack_touched_bytes), "accounting",
+				json_accounting(account), "verdict", json_verdict(summary), "quick",
+				(int)summary->quick, "suspects",
+				chp_suspects_json(summary->suspects.items, summary->suspects.count),
+				"types_top", types, "redaction", "memory_contents", 0,
+				"environment", 0, "arguments", "argv[0] only")));
 }

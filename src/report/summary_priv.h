@@ -1,5 +1,5 @@
 /*
- * summary_priv.h - the JSON half of the summary.
+ * summary_priv.h - the parts of the summary's report.
  */
 #ifndef COREHEAP_REPORT_SUMMARY_PRIV_H
 #define COREHEAP_REPORT_SUMMARY_PRIV_H
@@ -9,5 +9,14 @@
 /** Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *chp_summary_print_json(const struct ch_report *report,
 						      const struct ch_summary *summary);
+
+/** Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_summary_print_markdown(const struct ch_report *report,
+							  const struct ch_summary *summary);
+/** The accounting, and the largest types, as tables. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_summary_print_rows(const struct ch_report *report,
+						      const struct ch_summary *summary);
+CH_MUST_CHECK struct ch_error *chp_summary_print_types(const struct ch_report *report,
+						       const struct ch_summary *summary);
 
 #endif /* COREHEAP_REPORT_SUMMARY_PRIV_H */

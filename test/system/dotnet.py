@@ -92,6 +92,25 @@ def check(tap, name, program, createdump):
     os.unlink(core)
 
 
+def check_hunt(tap, program, createdump):
+    """Six events of one static object hold nearly everything: one suspect."""
+    core, _ = managed.dump("createdump", program, createdump, {}, ["30000"])
+    suspects = fixture.answer("summary", "--json", core)["suspects"]
+    found = [row for row in suspects if row["rule"] == "common-holder"]
+    tap.equal([row["holder"]["type"] for row in found], ["Story.Multiplexer"],
+              "hunt: one holder of all handlers")
+    tap.equal(found[0]["chain"]["root"]["where"], "static Story.Cache.s_multiplexer",
+              "hunt: a static field holds it")
+    handlers = {row["name"] for row in found[0]["types"] if "EventHandler" in row["name"]}
+    tap.equal(handlers, {"System.EventHandler<Story.%sArgs>" % name for name in
+                         ("Failed", "Error", "Internal", "Changed", "Moved")},
+              "hunt: with the types of all handlers")
+    tap.ok(found[0]["percent"] > 30 and not any(
+        row["rule"] == "one-type" and row["types"][0]["runtime"] == "coreclr" for row in suspects),
+           "hunt: and no type is told twice", suspects)
+    os.unlink(core)
+
+
 def main():
     _, folder, program = managed.tools("dotnet", "story")
     createdump = os.path.join(folder, "createdump")
@@ -106,6 +125,7 @@ def main():
             tap.skip(name, "this .NET runtime has no collector with segments")
             continue
         tap.attempt(name, check, name, program, createdump)
+    tap.attempt("hunt", check_hunt, program, createdump)
     sys.exit(tap.done())
 
 

@@ -164,6 +164,94 @@ START_TEST(undumped_memory_is_a_row_of_its_own)
 }
 END_TEST
 
+#define GOOD .complete = true, .closes = true
+
+/* A hunt that was published: committed bytes of a process, and what its GC heap and its
+ * loader heaps had of them; the rest was subtracted with a calculator. */
+#define HUNT_COMMIT 8910004224ULL
+#define HUNT_GC     3442001168ULL
+#define HUNT_LOADER 3237711872ULL
+#define HUNT_REST   2230291184ULL
+#define HUNT_FROM   0x7f0000000000ULL
+#define HUNT_END    0x7fffffffffffULL
+
+START_TEST(published_hunt)
+{
+	static const struct ch_region hunt[] = {
+		{ .end = HUNT_FROM, .usage = CH_USAGE_FREE, .state = CH_STATE_FREE },
+		{ .start = HUNT_FROM,
+		  .end = HUNT_FROM + HUNT_GC,
+		  .usage = CH_USAGE_MANAGED_HEAP,
+		  .type = CH_MEMTYPE_PRIVATE,
+		  .state = CH_STATE_COMMIT },
+		{ .start = HUNT_FROM + HUNT_GC,
+		  .end = HUNT_FROM + HUNT_GC + HUNT_LOADER,
+		  .usage = CH_USAGE_MANAGED_LOADER,
+		  .type = CH_MEMTYPE_PRIVATE,
+		  .state = CH_STATE_COMMIT },
+		{ .start = HUNT_FROM + HUNT_GC + HUNT_LOADER,
+		  .end = HUNT_FROM + HUNT_COMMIT,
+		  .usage = CH_USAGE_ANON,
+		  .type = CH_MEMTYPE_PRIVATE,
+		  .state = CH_STATE_COMMIT },
+		{ .start = HUNT_FROM + HUNT_COMMIT,
+		  .end = HUNT_END,
+		  .usage = CH_USAGE_FREE,
+		  .state = CH_STATE_FREE },
+	};
+	const struct ch_account_heaps heaps = { .managed_used_bytes = 3000000000ULL,
+						.managed_free_bytes = 442000000ULL,
+						.sums_close = true };
+	struct ch_account a;
+	struct ch_verdict verdict;
+
+	chp_account_make(hunt, CH_COUNT_OF(hunt), HUNT_END, &heaps, &a);
+	ck_assert(all_hold(&a));
+	ck_assert_uint_eq(a.busy_bytes, HUNT_COMMIT);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_MANAGED_LOADER].bytes, HUNT_LOADER);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_MANAGED_USED].bytes +
+				  a.rows[CH_ACCOUNT_MANAGED_FREE].bytes +
+				  a.rows[CH_ACCOUNT_MANAGED_HEAP].bytes,
+			  HUNT_GC);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_UNATTRIBUTED].bytes, HUNT_REST);
+	ck_assert_uint_eq(sum(&a), HUNT_COMMIT);
+	chp_verdict_make(&(struct ch_verdict_input){ .managed_bytes = HUNT_GC,
+						     .loader_bytes = HUNT_LOADER,
+						     .unattributed_bytes = HUNT_REST,
+						     GOOD },
+			 &verdict);
+	ck_assert_str_eq(verdict.class, "mixed");
+	ck_assert_uint_eq(verdict.total_bytes, HUNT_COMMIT);
+	/* 3,442,001,168 of 8,910,004,224 */
+	ck_assert_uint_eq(verdict.share, 3863);
+}
+END_TEST
+
+START_TEST(live_and_garbage_are_what_was_used)
+{
+	const struct ch_region regions[] = {
+		REGION(0x00, 0x10, MANAGED_HEAP, PRIVATE, COMMIT, 0x10000),
+		REGION(0x10, 0x100, FREE, NONE, FREE, 0),
+	};
+	const struct ch_account_heaps heaps = { .managed_used_bytes = 0xa000,
+						.managed_free_bytes = 0x5000,
+						.sums_close = true };
+	struct ch_account a;
+
+	chp_account_make(regions, CH_COUNT_OF(regions), SPACE_END, &heaps, &a);
+	chp_account_split_live(&a, 0x3000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_MANAGED_LIVE].bytes, 0x7000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_MANAGED_DEAD].bytes, 0x3000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_MANAGED_USED].bytes, 0);
+	ck_assert_uint_eq(sum(&a), a.busy_bytes);
+	/* more garbage than there was */
+	chp_account_make(regions, CH_COUNT_OF(regions), SPACE_END, &heaps, &a);
+	chp_account_split_live(&a, 0xffff0000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_MANAGED_DEAD].bytes, 0xa000);
+	ck_assert_uint_eq(sum(&a), a.busy_bytes);
+}
+END_TEST
+
 START_TEST(account_names_are_given_and_unique)
 {
 	size_t i, k;
@@ -177,8 +265,6 @@ START_TEST(account_names_are_given_and_unique)
 	}
 }
 END_TEST
-
-#define GOOD .complete = true, .closes = true
 
 static const struct {
 	struct ch_verdict_input input;
@@ -199,7 +285,11 @@ static const struct {
 	{ { .managed_bytes = 70, .loader_bytes = 10, .native_used_bytes = 20, GOOD },
 	  "managed",
 	  "high",
-	  8000 },
+	  7000 },
+	{ { .managed_bytes = 10, .loader_bytes = 75, .native_used_bytes = 15, GOOD },
+	  "loader",
+	  "high",
+	  7500 },
 	{ { .native_used_bytes = 40, .native_free_bytes = 30, .files_bytes = 30, GOOD },
 	  "mixed",
 	  "medium",
@@ -305,6 +395,8 @@ Suite *suite_summary(void)
 	tcase_add_test(tc, heap_larger_than_its_memory);
 	tcase_add_test(tc, sums_that_do_not_close_are_told);
 	tcase_add_test(tc, undumped_memory_is_a_row_of_its_own);
+	tcase_add_test(tc, published_hunt);
+	tcase_add_test(tc, live_and_garbage_are_what_was_used);
 	tcase_add_test(tc, account_names_are_given_and_unique);
 	suite_add_tcase(s, tc);
 	tc = tcase_create("verdict");

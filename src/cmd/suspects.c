@@ -1,0 +1,455 @@
+#include "cmd/suspects.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/thread_rows.h"
+#include "heap/strings.h"
+#include "util/bytes.h"
+#include "util/cleanup.h"
+#include "util/context.h"
+#include "util/hash.h"
+#include "util/text.h"
+
+/* What makes a suspect: a size, and a share in percent. */
+#define SIZE_MIN        (1ULL << 20)
+#define PART_PERCENT    25
+#define RETAINED_SHARE  10
+#define DUPLICATE_SHARE 5
+#define EQUAL_MIN       8
+#define EQUAL_BYTES     (16ULL << 20)
+#define EQUAL_SHARE     10
+#define MODULES_ALIKE   200
+#define MODULES_ALL     1000
+#define THREADS_MANY    100
+/* Frames that are compared to tell stacks apart. */
+#define FRAMES 32
+
+#define IN_USE "the memory in use"
+
+bool chp_suspect_is(uint64_t bytes, uint64_t min, uint64_t percent, uint64_t whole)
+{
+	return bytes >= min && chp_percent(bytes, whole) >= percent * 100;
+}
+
+/* ---- A suspect ---------------------------------------------------------------- */
+
+/* Names only: what the rule is about, not where it lies. */
+static uint64_t make_id(const struct ch_suspect *suspect)
+{
+	uint64_t hash = CH_HASH_START;
+	const char *parts[] = { chp_suspect_rule_name(suspect->rule),
+				suspect->types_count ? suspect->types[0].name : "",
+				suspect->holder_type ? suspect->holder_type : "",
+				suspect->chain.text.symbol };
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(parts); i++)
+		hash = ch_hash_bytes(hash, parts[i], strlen(parts[i]) + 1);
+	return hash;
+}
+
+struct ch_error *chp_suspect_take(struct ch_suspecting *suspecting, struct ch_suspect *suspect,
+				  uint64_t whole, const char *format, ...)
+{
+	struct ch_suspect *slot;
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vasprintf(&suspect->message, format, args);
+	va_end(args);
+	if (len < 0)
+		suspect->message = NULL;
+	suspect->share = chp_percent(suspect->bytes, whole);
+	suspect->id = make_id(suspect);
+	if (suspect->types_total < suspect->types_count)
+		suspect->types_total = suspect->types_count;
+	slot = suspect->message ? ch_vec_push(&suspecting->summary->suspects) : NULL;
+	if (!slot) {
+		chp_suspect_deinit(suspect);
+		return &ch_enomem;
+	}
+	*slot = *suspect;
+	return NULL;
+}
+
+struct ch_error *chp_suspect_type(struct ch_suspecting *suspecting, struct ch_suspect *suspect,
+				  uint32_t walker, uint64_t type, uint64_t count, uint64_t bytes)
+{
+	struct ch_suspect_type *slot = &suspect->types[suspect->types_count];
+	struct ch_heaps *heaps = suspecting->summary->heaps;
+	struct ch_error *err;
+	struct ch_type named;
+	size_t runtimes;
+
+	err = ch_heaps_type(heaps, walker, type, &named);
+	if (err)
+		return err;
+	*slot = (struct ch_suspect_type){
+		.name = strdup(named.name),
+		.runtime = ch_heaps_runtimes(heaps, &runtimes)[walker].name,
+		.count = count,
+		.total_bytes = bytes,
+	};
+	if (!slot->name)
+		return &ch_enomem;
+	suspect->types_count++;
+	return NULL;
+}
+
+void chp_suspect_fact(struct ch_suspect *suspect, const char *key, uint64_t number)
+{
+	suspect->facts[suspect->facts_count++] = (struct ch_fact){ .key = key, .number = number };
+}
+
+static void set_next(struct ch_suspect *suspect, const char *command)
+{
+	snprintf(suspect->next, sizeof(suspect->next), "%s", command);
+}
+
+/* ---- Rules -------------------------------------------------------------------- */
+
+static struct ch_error *find_file_maps(struct ch_suspecting *suspecting)
+{
+	const struct ch_summary *summary = suspecting->summary;
+	struct ch_suspect suspect = { .rule = CH_RULE_FILE_MAPS,
+				      .bytes = summary->input.files_bytes,
+				      .share_of = IN_USE,
+				      .basis = CH_BASIS_RECORDED };
+	char bytes[CH_BYTES_TEXT_MAX];
+
+	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, PART_PERCENT, summary->verdict.total_bytes))
+		return NULL;
+	set_next(&suspect, "address --regions");
+	return chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
+				"files and shared memory are mapped at %s; how much of it was "
+				"resident is not recorded",
+				chp_bytes_text(suspect.bytes, bytes));
+}
+
+/* Whom memory may belong to that nobody claims. */
+static const char *whose_memory(const struct ch_heaps *heaps)
+{
+	const struct ch_runtime *runtimes;
+	size_t count, i;
+
+	runtimes = ch_heaps_runtimes(heaps, &count);
+	for (i = 0; i < count; i++)
+		if (runtimes[i].score && !runtimes[i].open)
+			return "no heap that was walked; an allocator named above was not";
+	return "no known allocator";
+}
+
+static struct ch_error *find_unattributed(struct ch_suspecting *suspecting)
+{
+	const struct ch_summary *summary = suspecting->summary;
+	struct ch_suspect suspect = { .rule = CH_RULE_UNATTRIBUTED,
+				      .bytes = summary->input.unattributed_bytes,
+				      .share_of = IN_USE,
+				      .basis = CH_BASIS_DERIVED };
+	char bytes[CH_BYTES_TEXT_MAX];
+
+	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, PART_PERCENT, summary->verdict.total_bytes))
+		return NULL;
+	set_next(&suspect, "address --regions");
+	return chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
+				"%s of anonymous memory belongs to %s",
+				chp_bytes_text(suspect.bytes, bytes), whose_memory(summary->heaps));
+}
+
+/* Arenas that keep more than is in use. */
+static struct ch_error *find_retained_free(struct ch_suspecting *suspecting)
+{
+	const struct ch_summary *summary = suspecting->summary;
+	struct ch_suspect suspect = { .rule = CH_RULE_FREE_RETAINED,
+				      .share_of = IN_USE,
+				      .basis = CH_BASIS_DERIVED };
+	char bytes[CH_BYTES_TEXT_MAX], used_text[CH_BYTES_TEXT_MAX], trim[CH_BYTES_TEXT_MAX];
+	const struct ch_heap *heaps, *worst = NULL;
+	const struct ch_heap_free *frees;
+	uint64_t used = 0, returnable = 0;
+	size_t count, i;
+
+	heaps = ch_heaps_list(summary->heaps, &count);
+	frees = ch_heaps_free(summary->heaps, &count);
+	for (i = 0; i < count; i++) {
+		if (!frees[i].can_trim || heaps[i].free_bytes <= heaps[i].used_bytes)
+			continue;
+		suspect.count++;
+		suspect.bytes += heaps[i].free_bytes;
+		used += heaps[i].used_bytes;
+		returnable += frees[i].trim_pages_bytes + frees[i].trim_top_bytes;
+		if (!worst || heaps[i].free_bytes > worst->free_bytes)
+			worst = &heaps[i];
+	}
+	if (!worst ||
+	    !chp_suspect_is(suspect.bytes, SIZE_MIN, RETAINED_SHARE, summary->verdict.total_bytes))
+		return NULL;
+	chp_suspect_fact(&suspect, "used_bytes", used);
+	chp_suspect_fact(&suspect, "returnable_bytes", returnable);
+	set_next(&suspect, "heap");
+	return chp_suspect_take(
+		suspecting, &suspect, summary->verdict.total_bytes,
+		"%" PRIu64
+		" heap%s %s more free than used memory: %s free beside %s used; %s could "
+		"give back at most %s; most of it is in %s",
+		suspect.count, suspect.count == 1 ? "" : "s", suspect.count == 1 ? "keeps" : "keep",
+		chp_bytes_text(suspect.bytes, bytes), chp_bytes_text(used, used_text),
+		ch_heaps_trim_name(summary->heaps, worst->walker), chp_bytes_text(returnable, trim),
+		worst->name);
+}
+
+static int compare_sizes(const void *a, const void *b)
+{
+	const struct ch_span *x = *(const struct ch_span *const *)a;
+	const struct ch_span *y = *(const struct ch_span *const *)b;
+	uint64_t x_bytes = x->committed_end - x->start, y_bytes = y->committed_end - y->start;
+
+	if (x_bytes != y_bytes)
+		return x_bytes < y_bytes ? -1 : 1;
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Of spans by size, those of one size that have most bytes; returns how many. */
+static size_t largest_group(const struct ch_span **spans, size_t count, size_t *first_ret)
+{
+	size_t i, k, best = 0;
+	uint64_t bytes, best_bytes = 0;
+
+	for (i = 0; i < count; i = k) {
+		bytes = spans[i]->committed_end - spans[i]->start;
+		for (k = i + 1; k < count; k++)
+			if (spans[k]->committed_end - spans[k]->start != bytes)
+				break;
+		if (k - i >= EQUAL_MIN && bytes * (k - i) > best_bytes) {
+			best_bytes = bytes * (k - i);
+			best = k - i;
+			*first_ret = i;
+		}
+	}
+	return best;
+}
+
+static struct ch_error *find_equal_mappings(struct ch_suspecting *suspecting)
+{
+	struct ch_suspect suspect = { .rule = CH_RULE_EQUAL_MAPPINGS,
+				      .share_of = "the used bytes of native heaps",
+				      .basis = CH_BASIS_DERIVED };
+	char total[CH_BYTES_TEXT_MAX], each[CH_BYTES_TEXT_MAX];
+	_cleanup_free_ const struct ch_span **list = NULL;
+	const struct ch_span *spans;
+	size_t count, i, kept = 0, first = 0, runs = 1;
+	struct ch_object object;
+
+	spans = ch_heaps_spans(suspecting->summary->heaps, &count);
+	list = calloc(count + 1, sizeof(*list));
+	if (!list)
+		return &ch_enomem;
+	for (i = 0; i < count; i++)
+		if (spans[i].usage == CH_USAGE_MMAP_CHUNK)
+			list[kept++] = &spans[i];
+	qsort(list, kept, sizeof(*list), compare_sizes);
+	suspect.count = largest_group(list, kept, &first);
+	if (!suspect.count)
+		return NULL;
+	suspect.bytes = suspect.count * (list[first]->committed_end - list[first]->start);
+	if (!chp_suspect_is(suspect.bytes, EQUAL_BYTES, EQUAL_SHARE, suspecting->native_bytes))
+		return NULL;
+	for (i = first + 1; i < first + suspect.count; i++)
+		runs += list[i]->start != list[i - 1]->committed_end;
+	if (ch_heaps_object_at(suspecting->summary->heaps, list[first]->start, &object))
+		suspect.sample_addr = object.addr;
+	chp_suspect_fact(&suspect, "each_bytes", suspect.bytes / suspect.count);
+	chp_suspect_fact(&suspect, "runs_count", runs);
+	set_next(&suspect, suspect.sample_addr ? "roots" : "address --regions");
+	if (suspect.sample_addr)
+		snprintf(suspect.next_args, sizeof(suspect.next_args), "0x%" PRIx64,
+			 suspect.sample_addr);
+	return chp_suspect_take(suspecting, &suspect, suspecting->native_bytes,
+				"%" PRIu64 " blocks have mappings of their own of the same size, "
+				"%s each: %s in %zu run%s of touching mappings",
+				suspect.count, chp_count_text(suspect.bytes / suspect.count, each),
+				chp_bytes_text(suspect.bytes, total), runs, runs == 1 ? "" : "s");
+}
+
+static struct ch_error *find_modules(struct ch_suspecting *suspecting)
+{
+	const struct ch_summary *summary = suspecting->summary;
+	struct ch_suspect suspect = { .rule = CH_RULE_MODULE_EXPLOSION,
+				      .share_of = IN_USE,
+				      .basis = CH_BASIS_DERIVED };
+	const struct ch_assembly *assemblies, *most = NULL;
+	char count_text[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
+	struct ch_error *err;
+	size_t count, i;
+
+	err = ch_heaps_assemblies(summary->heaps, &assemblies, &count);
+	if (err)
+		return err;
+	for (i = 0; i < count; i++) {
+		suspect.types_total += assemblies[i].types_count;
+		if (!most || assemblies[i].count > most->count)
+			most = &assemblies[i];
+	}
+	if (!most || (most->count < MODULES_ALIKE && count < MODULES_ALL))
+		return NULL;
+	suspect.count = most->count;
+	suspect.bytes = most->loader_bytes ? most->loader_bytes : summary->input.loader_bytes;
+	chp_suspect_fact(&suspect, "assembly_rows_count", count);
+	chp_suspect_fact(&suspect, "types_count", most->types_count);
+	chp_suspect_fact(&suspect, "loader_bytes", summary->input.loader_bytes);
+	suspect.types_total = 0;
+	set_next(&suspect, "modules");
+	return chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
+				"%s %s assemblies are alike (%s%s): %s of the runtime's own memory",
+				chp_count_text(most->count, count_text), most->kind, most->name,
+				most->collectible ? ", collectible" : "",
+				chp_bytes_text(suspect.bytes, bytes));
+}
+
+/* "poll+0x4f in libc.so.6", escaped; owned. */
+static char *frame_text(const struct ch_frame *frame)
+{
+	_cleanup_free_ char *raw = NULL;
+
+	if (asprintf(&raw, "%s%s%s", frame->symbol.name ? frame->symbol.name : "code",
+		     frame->symbol.module ? " in " : "",
+		     frame->symbol.module ? frame->symbol.module->name : "") < 0) {
+		raw = NULL;
+		return NULL;
+	}
+	return chp_text_escape(raw, 256);
+}
+
+static struct ch_error *find_threads(struct ch_suspecting *suspecting)
+{
+	const struct ch_summary *summary = suspecting->summary;
+	struct ch_suspect suspect = { .rule = CH_RULE_THREAD_EXPLOSION,
+				      .count = summary->threads_count,
+				      .bytes = summary->stack_touched_bytes,
+				      .share_of = IN_USE,
+				      .basis = CH_BASIS_DERIVED };
+	struct ch_thread_rows rows = { .names = NULL };
+	const struct ch_thread_group *group;
+	const struct ch_thread_row *row;
+	_cleanup_free_ char *top = NULL;
+	struct ch_error *err;
+
+	if (summary->threads_count < THREADS_MANY)
+		return NULL;
+	err = chp_thread_rows_make(suspecting->env->session, FRAMES, &rows);
+	if (!err && rows.threads.groups_count) {
+		group = &rows.threads.groups[0];
+		row = &rows.threads.rows[group->first];
+		top = row->frames_count ? frame_text(&row->frames[0]) : strdup("no frame");
+		chp_suspect_fact(&suspect, "stacks_count", rows.threads.groups_count);
+		chp_suspect_fact(&suspect, "alike_count", group->count);
+		set_next(&suspect, "threads --group");
+		err = top ? chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
+					     "%" PRIu64 " threads; %" PRIu64
+					     " of them have one and the same stack (%s)",
+					     suspect.count, group->count, top)
+			  : &ch_enomem;
+	}
+	chp_thread_rows_deinit(&rows);
+	return err;
+}
+
+static struct ch_error *find_duplicates(struct ch_suspecting *suspecting)
+{
+	struct ch_suspect suspect = { .rule = CH_RULE_DUPLICATE_CONTENTS,
+				      .share_of = "the used bytes",
+				      .basis = CH_BASIS_HEURISTIC };
+	char bytes[CH_BYTES_TEXT_MAX], count_text[CH_BYTES_TEXT_MAX], each[CH_BYTES_TEXT_MAX];
+	struct ch_strings_stat contents = { .count = 0 };
+	const struct ch_string_stat *rows;
+	struct ch_error *err;
+	uint64_t groups = 0;
+	size_t i;
+
+	err = chp_contents_count(suspecting->summary->heaps, &contents);
+	rows = contents.rows.items;
+	for (i = 0; !err && i < contents.rows.count && rows[i].count > 1; i++) {
+		groups++;
+		suspect.count += rows[i].count - 1;
+	}
+	suspect.bytes = contents.waste_bytes;
+	if (!err && chp_suspect_is(suspect.bytes, SIZE_MIN, DUPLICATE_SHARE,
+				   suspecting->summary->used_bytes)) {
+		suspect.sample_addr = rows[0].sample_addr;
+		chp_suspect_fact(&suspect, "groups_count", groups);
+		chp_suspect_fact(&suspect, "largest_group_count", rows[0].count);
+		chp_suspect_fact(&suspect, "largest_group_each_bytes", rows[0].each_bytes);
+		chp_suspect_fact(&suspect, "zero_blocks_count", contents.zero_count);
+		chp_suspect_fact(&suspect, "zero_blocks_bytes", contents.zero_bytes);
+		chp_suspect_fact(&suspect, "not_compared_count",
+				 contents.left_out_count + contents.absent_count);
+		set_next(&suspect, "whatis");
+		snprintf(suspect.next_args, sizeof(suspect.next_args), "0x%" PRIx64,
+			 suspect.sample_addr);
+		err = chp_suspect_take(
+			suspecting, &suspect, suspecting->summary->used_bytes,
+			"%s blocks repeat the contents of others, %s in all; most in one group: "
+			"%" PRIu64 " blocks of %s bytes",
+			chp_count_text(suspect.count, count_text),
+			chp_bytes_text(suspect.bytes, bytes), rows[0].count,
+			chp_count_text(rows[0].each_bytes, each));
+	}
+	chp_strings_deinit(&contents);
+	return err;
+}
+
+/* ---- All of them -------------------------------------------------------------- */
+
+static int compare_suspects(const void *a, const void *b)
+{
+	const struct ch_suspect *x = a, *y = b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes > y->bytes ? -1 : 1;
+	if (x->rule != y->rule)
+		return x->rule < y->rule ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void sum_heaps(struct ch_suspecting *suspecting)
+{
+	const struct ch_account_row *rows = suspecting->summary->account.rows;
+
+	suspecting->native_bytes =
+		rows[CH_ACCOUNT_HEAP_USED].bytes + rows[CH_ACCOUNT_HEAP_MMAPPED].bytes;
+	suspecting->managed_bytes = rows[CH_ACCOUNT_MANAGED_USED].bytes;
+}
+
+struct ch_error *chp_suspects_find(struct ch_cmd_env *env, struct ch_summary *summary, bool quick)
+{
+
+	static struct ch_error *(*const walked[])(struct ch_suspecting *) = { find_retained_free,
+									      find_equal_mappings };
+	static struct ch_error *(*const always[])(struct ch_suspecting *) = {
+		find_file_maps, find_unattributed, find_modules, find_threads
+	};
+	struct ch_suspecting suspecting = { .env = env, .summary = summary };
+	struct ch_error *err = NULL;
+	size_t i;
+
+	sum_heaps(&suspecting);
+	for (i = 0; !err && i < CH_COUNT_OF(always); i++)
+		err = always[i](&suspecting);
+	for (i = 0; !err && summary->walked && i < CH_COUNT_OF(walked); i++)
+		err = walked[i](&suspecting);
+	if (!err && summary->walked && !quick)
+		err = find_duplicates(&suspecting);
+	if (!err && summary->walked && !quick)
+		err = chp_suspects_in_graph(&suspecting);
+	if (err && err->code == CH_ERROR_STOP) {
+		chp_context_finding(ch_session_context(env->session), CH_SEVERITY_INCOMPLETE,
+				    "interrupted", "interrupted: not all rules were applied");
+		err = NULL;
+	}
+	ch_vec_sort(&summary->suspects, compare_suspects);
+	return err;
+}

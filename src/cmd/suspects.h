@@ -1,0 +1,48 @@
+/*
+ * suspects.h - rules that say what in a dump is worth a second look.
+ */
+#ifndef COREHEAP_CMD_SUSPECTS_H
+#define COREHEAP_CMD_SUSPECTS_H
+
+#include <coreheap/graph.h>
+
+#include "cmd/cmd.h"
+#include "report/summary.h"
+
+/** What the rules look at, and where they put what they find. */
+struct ch_suspecting {
+	struct ch_cmd_env *env;
+	struct ch_summary *summary;
+	/** Used bytes of native heaps, and of managed ones, in chunks. */
+	uint64_t native_bytes, managed_bytes;
+};
+
+/**
+ * Apply all rules; suspects go into summary, by bytes, descending. quick: only those
+ * that need no graph. Errors: those of the graph, NOMEM; an interrupt ends the rules and
+ * is a finding.
+ */
+CH_MUST_CHECK struct ch_error *chp_suspects_find(struct ch_cmd_env *env, struct ch_summary *summary,
+						 bool quick);
+
+/** Whether bytes are at least min and at least percent of whole. */
+bool chp_suspect_is(uint64_t bytes, uint64_t min, uint64_t percent, uint64_t whole);
+
+/**
+ * Add a suspect, whose share is that of its bytes in whole. What it owns is taken, also
+ * on failure. Errors: NOMEM.
+ */
+CH_MUST_CHECK CH_PRINTF(4, 5) struct ch_error *chp_suspect_take(struct ch_suspecting *suspecting,
+								struct ch_suspect *suspect,
+								uint64_t whole, const char *format,
+								...);
+/** Name a type as the next one of a suspect. Errors: NOMEM, those of ch_heaps_type(). */
+CH_MUST_CHECK struct ch_error *chp_suspect_type(struct ch_suspecting *suspecting,
+						struct ch_suspect *suspect, uint32_t walker,
+						uint64_t type, uint64_t count, uint64_t bytes);
+void chp_suspect_fact(struct ch_suspect *suspect, const char *key, uint64_t number);
+
+/** suspects_graph.c: the rules that need the graph. Errors: those of the graph, NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_suspects_in_graph(struct ch_suspecting *suspecting);
+
+#endif /* COREHEAP_CMD_SUSPECTS_H */

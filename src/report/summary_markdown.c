@@ -1,0 +1,147 @@
+#include <inttypes.h>
+
+#include "report/heap.h"
+#include "report/summary_priv.h"
+#include "util/cleanup.h"
+#include "util/text.h"
+
+/* Text from the core, escaped, as a code span. */
+static char *code_of(const char *text)
+{
+	_cleanup_free_ char *safe = chp_text_escape(text, 1024);
+
+	return safe ? chp_markdown_code(safe) : NULL;
+}
+
+static struct ch_error *print_title(const struct ch_report *report,
+				    const struct ch_summary *summary)
+{
+	const struct ch_process *process = ch_core_process(ch_session_core(report->session));
+	_cleanup_free_ char *name = code_of(process->comm[0] ? process->comm : "a process");
+	char total[CH_BYTES_TEXT_MAX];
+
+	if (!name)
+		return &ch_enomem;
+	fprintf(report->out, "# %s: %s, %s in use\n\n", name, summary->verdict.class,
+		chp_binary_text(summary->verdict.total_bytes, total));
+	return NULL;
+}
+
+static struct ch_error *print_verdict(const struct ch_report *report,
+				      const struct ch_summary *summary)
+{
+	const struct ch_core *core = ch_session_core(report->session);
+	const struct ch_process *process = ch_core_process(core);
+	char death[CH_DEATH_TEXT_MAX], a[CH_BYTES_TEXT_MAX], b[CH_BYTES_TEXT_MAX];
+	_cleanup_free_ char *arithmetic = chp_markdown_text(summary->arithmetic);
+	_cleanup_free_ char *died = chp_markdown_text(chp_death_text(&summary->death, death));
+	FILE *out = report->out;
+	size_t i;
+
+	if (!arithmetic || !died)
+		return &ch_enomem;
+	fprintf(out, "**Verdict:** %s (confidence %s: %s)\n\n%s\n\n", summary->verdict.class,
+		summary->verdict.confidence, summary->verdict.reason, arithmetic);
+	fprintf(out, "- process %" PRIu32 ", %s, dumped by %s; died of: %s\n", process->pid,
+		ch_arch_name(ch_core_arch(core)), ch_producer_name(ch_core_producer(core)), died);
+	fprintf(out, "- %s threads; of %s mapped bytes the core holds %s\n",
+		chp_count_text(summary->threads_count, a),
+		chp_count_text(summary->account.busy_bytes, b),
+		chp_count_text(summary->account.in_core_bytes, death));
+	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
+		if (!summary->account.invariants[i].ok)
+			fprintf(out, "- **does not hold:** %s\n",
+				summary->account.invariants[i].name);
+	return NULL;
+}
+
+static struct ch_error *print_runtimes(const struct ch_report *report,
+				       const struct ch_summary *summary)
+{
+	const struct ch_runtime *runtimes;
+	size_t count, i;
+
+	runtimes = ch_heaps_runtimes(summary->heaps, &count);
+	for (i = 0; i < count; i++) {
+		_cleanup_free_ char *evidence = NULL;
+
+		if (!runtimes[i].score)
+			continue;
+		evidence = chp_markdown_code(runtimes[i].evidence);
+		if (!evidence)
+			return &ch_enomem;
+		fprintf(report->out, "- %s: %s (%s)\n", runtimes[i].name,
+			ch_runtime_status(&runtimes[i]), evidence);
+	}
+	return NULL;
+}
+
+/* What weakens the answer. */
+static struct ch_error *print_unknown(const struct ch_report *report,
+				      const struct ch_summary *summary)
+{
+	const struct ch_account *account = &summary->account;
+	uint64_t unknown = account->rows[CH_ACCOUNT_UNATTRIBUTED].bytes +
+			   account->rows[CH_ACCOUNT_HEAP_UNWALKED].bytes;
+	const struct ch_finding *findings;
+	char bytes[CH_BYTES_TEXT_MAX];
+	FILE *out = report->out;
+	size_t count, i;
+
+	fputs("\n## What could not be known\n\n", out);
+	fprintf(out, "- %s belong to nobody that is known\n", chp_bytes_text(unknown, bytes));
+	if (summary->quick)
+		fputs("- who holds what was not asked (`--quick`)\n", out);
+	findings = ch_context_findings(ch_session_context(report->session), &count);
+	for (i = 0; i < count; i++) {
+		_cleanup_free_ char *message = chp_markdown_text(findings[i].message);
+
+		if (!message)
+			return &ch_enomem;
+		fprintf(out, "- %s%s\n",
+			findings[i].severity == CH_SEVERITY_INCOMPLETE ? "**incomplete:** " : "",
+			message);
+	}
+	return NULL;
+}
+
+static struct ch_error *print_foot(const struct ch_report *report)
+{
+	const struct ch_core *core = ch_session_core(report->session);
+	_cleanup_free_ char *name = code_of(chp_base_name(ch_core_path(core)));
+	char id[17];
+
+	if (!name)
+		return &ch_enomem;
+	fprintf(report->out, "\n---\ncoreheap %s, dump `%s`", CH_VERSION, chp_dump_id(core, id));
+	if (!report->reproducible)
+		fprintf(report->out, ", file %s", name);
+	fputs("; no memory contents, environment or arguments are in this text\n", report->out);
+	return NULL;
+}
+
+struct ch_error *chp_summary_print_markdown(const struct ch_report *report,
+					    const struct ch_summary *summary)
+{
+	struct ch_error *err = print_title(report, summary);
+
+	if (!err)
+		err = print_verdict(report, summary);
+	if (!err)
+		err = print_runtimes(report, summary);
+	if (!err) {
+		fputs("\n## Where the bytes are\n\n", report->out);
+		err = chp_summary_print_rows(report, summary);
+	}
+	if (!err && summary->types_count) {
+		fputs("\n## Largest types\n\n", report->out);
+		err = chp_summary_print_types(report, summary);
+	}
+	if (!err && summary->suspects.count) {
+		fputs("\n## Suspects\n\n", report->out);
+		err = chp_suspects_print(report, summary->suspects.items, summary->suspects.count);
+	}
+	if (!err)
+		err = print_unknown(report, summary);
+	return err ? err : print_foot(report);
+}

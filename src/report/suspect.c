@@ -1,0 +1,281 @@
+#include "report/suspect.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/bytes.h"
+#include "util/cleanup.h"
+#include "util/text.h"
+
+#define LINE_WIDTH 98
+#define INDENT     4
+/* Suspects on the screen. */
+#define SHOWN 3
+
+static const char *const rule_names[CH_RULES] = {
+	[CH_RULE_GROWING_COLLECTION] = "growing-collection",
+	[CH_RULE_COMMON_HOLDER] = "common-holder",
+	[CH_RULE_LARGE_BLOCK] = "large-block",
+	[CH_RULE_ONE_TYPE] = "one-type",
+	[CH_RULE_UNREACHABLE_NATIVE] = "unreachable-native",
+	[CH_RULE_MANAGED_GARBAGE] = "managed-garbage",
+	[CH_RULE_FREE_RETAINED] = "free-retained",
+	[CH_RULE_EQUAL_MAPPINGS] = "equal-mappings",
+	[CH_RULE_DUPLICATE_CONTENTS] = "duplicate-contents",
+	[CH_RULE_MODULE_EXPLOSION] = "module-explosion",
+	[CH_RULE_THREAD_EXPLOSION] = "thread-explosion",
+	[CH_RULE_FILE_MAPS] = "file-maps",
+	[CH_RULE_UNATTRIBUTED] = "unattributed",
+};
+
+const char *chp_suspect_rule_name(enum ch_suspect_rule rule)
+{
+	return rule_names[rule];
+}
+
+void chp_suspect_deinit(struct ch_suspect *suspect)
+{
+	size_t i;
+
+	for (i = 0; i < suspect->types_count; i++)
+		free(suspect->types[i].name);
+	for (i = 0; i < suspect->chain.steps_count; i++)
+		free(suspect->chain.steps[i].type);
+	free(suspect->holder_type);
+	free(suspect->message);
+}
+
+/* ---- JSON -------------------------------------------------------------------- */
+
+static json_t *json_chain(const struct ch_suspect_chain *chain)
+{
+	json_t *path = json_array();
+	size_t i;
+
+	if (!chain->roots_count) {
+		json_decref(path);
+		return json_null();
+	}
+	for (i = 0; i < chain->steps_count; i++) {
+		if (chain->elided_count && i == chain->elided_at)
+			chp_json_append_take(&path, json_pack("{s:o}", "elided_count",
+							      chp_json_uint(chain->elided_count)));
+		chp_json_append_take(&path, chp_step_json(&chain->steps[i], i == 0));
+	}
+	return json_pack("{s:o, s:o, s:o}", "roots_count", chp_json_uint(chain->roots_count),
+			 "root", chp_root_json(&chain->root, &chain->text), "path", path);
+}
+
+static json_t *json_types(const struct ch_suspect *suspect)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < suspect->types_count; i++)
+		chp_json_append_take(
+			&array, json_pack("{s:s, s:s, s:o, s:o}", "name", suspect->types[i].name,
+					  "runtime", suspect->types[i].runtime, "count",
+					  chp_json_uint(suspect->types[i].count), "total_bytes",
+					  chp_json_uint(suspect->types[i].total_bytes)));
+	return array;
+}
+
+static json_t *json_facts(const struct ch_suspect *suspect)
+{
+	json_t *object = json_object();
+	size_t i;
+
+	for (i = 0; i < suspect->facts_count; i++)
+		if (json_object_set_new(object, suspect->facts[i].key,
+					suspect->facts[i].text
+						? json_string(suspect->facts[i].text)
+						: chp_json_uint(suspect->facts[i].number)) != 0) {
+			json_decref(object);
+			return NULL;
+		}
+	return object;
+}
+
+static json_t *json_suspect(const struct ch_suspect *suspect)
+{
+	char id[17], next[160];
+
+	snprintf(id, sizeof(id), "%016" PRIx64, suspect->id);
+	snprintf(next, sizeof(next), "coreheap %s CORE%s%s", suspect->next,
+		 suspect->next_args[0] ? " " : "", suspect->next_args);
+	return json_pack(
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "id",
+		id, "rule", chp_suspect_rule_name(suspect->rule), "message", suspect->message,
+		"bytes", chp_json_uint(suspect->bytes), "count",
+		suspect->count ? chp_json_uint(suspect->count) : json_null(), "percent",
+		chp_json_percent(suspect->share), "of", suspect->share_of, "basis",
+		ch_basis_name(suspect->basis), "sample_addr",
+		suspect->sample_addr ? chp_json_addr(suspect->sample_addr) : json_null(),
+		"types_count", chp_json_uint(suspect->types_total), "types", json_types(suspect),
+		"holder",
+		suspect->holder_type
+			? json_pack("{s:o, s:s}", "addr", chp_json_addr(suspect->holder_addr),
+				    "type", suspect->holder_type)
+			: json_null(),
+		"chain", json_chain(&suspect->chain), "evidence", json_facts(suspect), "next",
+		next);
+}
+
+json_t *chp_suspects_json(const struct ch_suspect *suspects, size_t count)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		chp_json_append_take(&array, json_suspect(&suspects[i]));
+	return array;
+}
+
+/* ---- Text -------------------------------------------------------------------- */
+
+/* "static Cache.s_all -> Dictionary<..> ._entries -> Entry[]" */
+static char *chain_text(const struct ch_suspect_chain *chain)
+{
+	char *text = NULL, number[CH_BYTES_TEXT_MAX];
+	size_t i, size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	fputs(chain->text.where, out);
+	for (i = 0; i < chain->steps_count; i++) {
+		const struct ch_step *step = &chain->steps[i];
+
+		if (chain->elided_count && i == chain->elided_at)
+			fprintf(out, " -> ... %s more ...",
+				chp_count_text(chain->elided_count, number));
+		if (i && step->place[0])
+			fprintf(out, " %s", step->place);
+		fprintf(out, " -> %s", step->type);
+		if (step->detail[0])
+			fprintf(out, " (%s)", step->detail);
+	}
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* Words of text in lines below each other. */
+static void print_wrapped(FILE *out, const char *label, const char *text)
+{
+	size_t column = strlen(label), word;
+
+	fputs(label, out);
+	while (*text) {
+		word = strcspn(text, " ");
+		if (column + 1 + word > LINE_WIDTH && column > 2 * INDENT) {
+			fprintf(out, "\n%*s", 2 * INDENT - 1, "");
+			column = 2 * INDENT - 1;
+		}
+		fprintf(out, " %.*s", (int)word, text);
+		column += 1 + word;
+		text += word;
+		text += strspn(text, " ");
+	}
+	fputc('\n', out);
+}
+
+/* For a shell, when the name is a simple one; else what stands for it. */
+static const char *path_word(const struct ch_report *report)
+{
+	const char *path = ch_core_path(ch_session_core(report->session));
+	size_t len = strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				  "./_-+,:@%");
+
+	return !report->reproducible && !path[len] && path[0] != '-' ? path : "CORE";
+}
+
+static struct ch_error *print_text(const struct ch_report *report, const struct ch_suspect *suspect,
+				   size_t number)
+{
+	_cleanup_free_ char *chain =
+		suspect->chain.roots_count ? chain_text(&suspect->chain) : NULL;
+	FILE *out = report->out;
+	char label[128];
+
+	if (suspect->chain.roots_count && !chain)
+		return &ch_enomem;
+	snprintf(label, sizeof(label), "%-3zu %s, %" PRIu64 ".%02" PRIu64 "%% of %s%s:", number,
+		 chp_suspect_rule_name(suspect->rule), suspect->share / 100, suspect->share % 100,
+		 suspect->share_of, suspect->basis == CH_BASIS_HEURISTIC ? " (heuristic)" : "");
+	print_wrapped(out, label, suspect->message);
+	if (chain)
+		print_wrapped(out, "    held by", chain);
+	fprintf(out, "    next: coreheap %s %s%s%s\n", suspect->next, path_word(report),
+		suspect->next_args[0] ? " " : "", suspect->next_args);
+	return NULL;
+}
+
+static struct ch_error *print_markdown(const struct ch_report *report,
+				       const struct ch_suspect *suspect, size_t number)
+{
+	_cleanup_free_ char *chain =
+		suspect->chain.roots_count ? chain_text(&suspect->chain) : NULL;
+	_cleanup_free_ char *message = chp_markdown_text(suspect->message);
+	_cleanup_free_ char *held = chain ? chp_markdown_code(chain) : NULL;
+	char bytes[CH_BYTES_TEXT_MAX];
+	FILE *out = report->out;
+	size_t i;
+
+	if (!message || (suspect->chain.roots_count && !held))
+		return &ch_enomem;
+	fprintf(out, "%zu. **%s**: %s, %" PRIu64 ".%02" PRIu64 "%% of %s%s\n", number,
+		chp_suspect_rule_name(suspect->rule), chp_bytes_text(suspect->bytes, bytes),
+		suspect->share / 100, suspect->share % 100, suspect->share_of,
+		suspect->basis == CH_BASIS_HEURISTIC ? " (heuristic)" : "");
+	fprintf(out, "   - %s\n", message);
+	for (i = 0; suspect->types_count > 1 && i < suspect->types_count; i++) {
+		_cleanup_free_ char *name = chp_markdown_code(suspect->types[i].name);
+		char count[CH_BYTES_TEXT_MAX];
+
+		if (!name)
+			return &ch_enomem;
+		fprintf(out, "     - %s of %s: %s\n",
+			chp_count_text(suspect->types[i].count, count), name,
+			chp_bytes_text(suspect->types[i].total_bytes, bytes));
+	}
+	if (held)
+		fprintf(out, "   - held by %s\n", held);
+	fprintf(out, "   - next: `coreheap %s CORE%s%s`\n", suspect->next,
+		suspect->next_args[0] ? " " : "", suspect->next_args);
+	return NULL;
+}
+
+static void print_plain(const struct ch_report *report, const struct ch_suspect *suspect)
+{
+	fprintf(report->out,
+		"suspect\t%s\t%016" PRIx64 "\t%" PRIu64 "\t%" PRIu64 "\t0x%" PRIx64 "\t%s\n",
+		chp_suspect_rule_name(suspect->rule), suspect->id, suspect->bytes, suspect->count,
+		suspect->sample_addr, suspect->holder_type ? suspect->holder_type : "");
+}
+
+struct ch_error *chp_suspects_print(const struct ch_report *report,
+				    const struct ch_suspect *suspects, size_t count)
+{
+	struct ch_error *err = NULL;
+	size_t i, shown = count;
+
+	if (report->format == CH_FORMAT_TEXT) {
+		fputs(count ? "\nSUSPECTS\n" : "", report->out);
+		shown = ch_min(count, SHOWN);
+	}
+	for (i = 0; !err && i < shown; i++) {
+		if (report->format == CH_FORMAT_MARKDOWN)
+			err = print_markdown(report, &suspects[i], i + 1);
+		else if (report->format == CH_FORMAT_TEXT)
+			err = print_text(report, &suspects[i], i + 1);
+		else
+			print_plain(report, &suspects[i]);
+	}
+	if (!err && shown < count)
+		fprintf(report->out, "    %zu more: see summary --json\n", count - shown);
+	return err;
+}

@@ -1,0 +1,92 @@
+/*
+ * suspect.h - something in a dump that is worth a second look, with its evidence.
+ */
+#ifndef COREHEAP_REPORT_SUSPECT_H
+#define COREHEAP_REPORT_SUSPECT_H
+
+#include "report/chain.h"
+
+/** Rules; their ids are chp_suspect_rule_name(). */
+enum ch_suspect_rule {
+	CH_RULE_GROWING_COLLECTION,
+	CH_RULE_COMMON_HOLDER,
+	CH_RULE_LARGE_BLOCK,
+	CH_RULE_ONE_TYPE,
+	CH_RULE_UNREACHABLE_NATIVE,
+	CH_RULE_MANAGED_GARBAGE,
+	CH_RULE_FREE_RETAINED,
+	CH_RULE_EQUAL_MAPPINGS,
+	CH_RULE_DUPLICATE_CONTENTS,
+	CH_RULE_MODULE_EXPLOSION,
+	CH_RULE_THREAD_EXPLOSION,
+	CH_RULE_FILE_MAPS,
+	CH_RULE_UNATTRIBUTED,
+};
+#define CH_RULES (CH_RULE_UNATTRIBUTED + 1)
+
+/** Types of a suspect that are named. */
+#define CH_SUSPECT_TYPES 8
+/** Steps of a chain that are kept: some from each end. */
+#define CH_SUSPECT_STEPS 12
+#define CH_SUSPECT_FACTS 8
+
+struct ch_suspect_type {
+	/** Escaped, owned. */
+	char *name;
+	/** Static. */
+	const char *runtime;
+	uint64_t count, total_bytes;
+};
+
+/** How a root holds it: a shortest chain, roots that are no stacks preferred. */
+struct ch_suspect_chain {
+	/** 0: there is no chain. */
+	uint64_t roots_count;
+	struct ch_root root;
+	struct ch_root_text text;
+	/** Types owned. Behind the first elided_at steps, elided_count are left out. */
+	struct ch_step steps[CH_SUSPECT_STEPS];
+	size_t steps_count, elided_at;
+	uint64_t elided_count;
+};
+
+struct ch_suspect {
+	enum ch_suspect_rule rule;
+	/** Hash of names, never of addresses: the same in another dump of the program. */
+	uint64_t id;
+	/** One line, escaped. Owned. */
+	char *message;
+	uint64_t bytes, count;
+	/** Hundredths of a percent, and of what. Static. */
+	uint64_t share;
+	const char *share_of;
+	enum ch_basis basis;
+	/** A block of it; 0: none. */
+	uint64_t sample_addr;
+	/** By bytes, descending; types_total counts those not kept, too. */
+	struct ch_suspect_type types[CH_SUSPECT_TYPES];
+	size_t types_count;
+	uint64_t types_total;
+	/** The block that holds it; holder_type is NULL when there is none. Owned. */
+	uint64_t holder_addr;
+	char *holder_type;
+	struct ch_suspect_chain chain;
+	/** Numbers that the rule rests on; texts are static. */
+	struct ch_fact facts[CH_SUSPECT_FACTS];
+	size_t facts_count;
+	/** The next command: its name and options, and what stands behind the core. */
+	char next[64], next_args[32];
+};
+
+/** kebab-case. Static. */
+const char *chp_suspect_rule_name(enum ch_suspect_rule rule);
+
+void chp_suspect_deinit(struct ch_suspect *suspect);
+
+/** Elements of suspects[] of docs/JSON.md. */
+json_t *chp_suspects_json(const struct ch_suspect *suspects, size_t count);
+/** For people, below a heading (TEXT); a row each (PLAIN); MARKDOWN. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_suspects_print(const struct ch_report *report,
+						  const struct ch_suspect *suspects, size_t count);
+
+#endif /* COREHEAP_REPORT_SUSPECT_H */
