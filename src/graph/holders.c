@@ -3,15 +3,13 @@
 #include <stdlib.h>
 
 #include "graph/retained.h"
-#include "util/hash.h"
+#include "graph/tally.h"
 
 /* A child that retains this many percent of what the way began with continues it. */
 #define MOST_PERCENT 70
 /* Blocks of one type in a row that make a list, and most steps of a way. */
 #define LIST_STEPS 16
 #define STEPS_MAX  4096
-/* Types told apart below all holders; what comes later is CH_TYPE_ID_OTHER. */
-#define TYPES_MAX (1U << 16)
 
 /* ---- Where the memory spreads ------------------------------------------------- */
 
@@ -89,12 +87,6 @@ static void add_holder(struct ch_graph *graph, const struct ch_retained *retaine
 /* Colour of what is under no holder. */
 #define LOOSE CH_HOLDERS_MAX
 
-/* A row of the table: what a holder has of a type. */
-struct tally {
-	uint32_t holder;
-	struct ch_held_type held;
-};
-
 struct survey {
 	struct ch_graph *graph;
 	const struct ch_retained *retained;
@@ -103,10 +95,7 @@ struct survey {
 	/* By id: holder + 1; 0: none. */
 	uint8_t *painted;
 	uint32_t next_id;
-	/* of struct tally, and a hash table of their indexes + 1 */
-	struct ch_vec tallies;
-	uint32_t *slots;
-	uint32_t mask;
+	struct ch_tallies tallies;
 };
 
 /* Down and up the dominator tree below a holder. */
@@ -129,80 +118,28 @@ static void paint(const struct ch_retained *retained, uint32_t top, uint8_t colo
 	}
 }
 
-static uint32_t slot_of(const struct survey *survey, uint32_t holder, uint64_t type)
-{
-	return (uint32_t)ch_hash_number(ch_hash_number(CH_HASH_START, type), holder) & survey->mask;
-}
-
-static struct ch_error *grow(struct survey *survey)
-{
-	uint32_t size = survey->slots ? (survey->mask + 1) * 2 : 1024, slot;
-	const struct tally *tally;
-	size_t i;
-
-	free(survey->slots);
-	survey->slots = calloc(size, sizeof(*survey->slots));
-	if (!survey->slots)
-		return &ch_enomem;
-	survey->mask = size - 1;
-	for (i = 0; i < survey->tallies.count; i++) {
-		tally = CH_VEC_AT(&survey->tallies, struct tally, i);
-		slot = slot_of(survey, tally->holder, tally->held.type);
-		while (survey->slots[slot])
-			slot = (slot + 1) & survey->mask;
-		survey->slots[slot] = (uint32_t)i + 1;
-	}
-	return NULL;
-}
-
-static struct ch_error *add_object(struct survey *survey, uint32_t holder, uint32_t walker,
-				   const struct ch_object *object, uint64_t bytes)
-{
-	uint64_t type =
-		survey->tallies.count < TYPES_MAX ? ch_object_type_id(object) : CH_TYPE_ID_OTHER;
-	struct tally *tally = NULL;
-	struct ch_error *err;
-	uint32_t slot;
-
-	if (!survey->slots || 2 * survey->tallies.count >= survey->mask) {
-		err = grow(survey);
-		if (err)
-			return err;
-	}
-	for (slot = slot_of(survey, holder, type); survey->slots[slot];
-	     slot = (slot + 1) & survey->mask) {
-		tally = CH_VEC_AT(&survey->tallies, struct tally, survey->slots[slot] - 1);
-		if (tally->held.type == type && tally->holder == holder &&
-		    tally->held.walker == walker)
-			break;
-	}
-	if (!survey->slots[slot]) {
-		tally = ch_vec_push(&survey->tallies);
-		if (!tally)
-			return &ch_enomem;
-		*tally = (struct tally){ holder, { .walker = walker, .type = type } };
-		survey->slots[slot] = (uint32_t)survey->tallies.count;
-	}
-	tally->held.count++;
-	tally->held.total_bytes += bytes;
-	return NULL;
-}
-
 /* A node of the walk: below a holder, or dominated by roots alone. */
 static struct ch_error *add_node(struct survey *survey, uint32_t id, uint32_t walker,
 				 const struct ch_object *object)
 {
-	uint32_t number = survey->retained->number[id], holder;
+	uint32_t number = survey->retained->number[id], holder = LOOSE;
+	uint64_t type = ch_object_type_id(object), bytes = survey->retained->bytes[number];
+	struct ch_tally *tally;
 
 	if (survey->painted[id]) {
 		holder = survey->painted[id] - 1U;
 		survey->holders->items[holder].total_count++;
 		survey->holders->items[holder].total_bytes += object->chunk_bytes;
-		return add_object(survey, holder, walker, object, object->chunk_bytes);
-	}
-	if (!number || survey->retained->idom[number] != CH_DOMINATOR_ROOT)
+		bytes = object->chunk_bytes;
+	} else if (!number || survey->retained->idom[number] != CH_DOMINATOR_ROOT) {
 		return NULL;
-	return add_object(survey, LOOSE, walker, object, survey->retained->bytes[number]);
+	}
+	tally = chp_tally_of(&survey->tallies, holder, walker, type);
+	if (!tally)
+		return &ch_enomem;
+	tally->count++;
+	tally->bytes += bytes;
+	return NULL;
 }
 
 static struct ch_error *take_objects(void *arg, const struct ch_object *objects, size_t n)
@@ -250,17 +187,18 @@ static int compare_types(const void *a, const void *b)
 
 static struct ch_error *hand_out(const struct survey *survey, struct ch_holders *holders)
 {
-	const struct tally *tally;
+	const struct ch_tally *tally;
 	struct ch_held_type *slot;
 	size_t i;
 
-	for (i = 0; i < survey->tallies.count; i++) {
-		tally = CH_VEC_AT(&survey->tallies, struct tally, i);
-		slot = ch_vec_push(tally->holder == LOOSE ? &holders->loose
-							  : &holders->items[tally->holder].types);
+	for (i = 0; i < survey->tallies.rows.count; i++) {
+		tally = CH_VEC_AT(&survey->tallies.rows, struct ch_tally, i);
+		slot = ch_vec_push(tally->group == LOOSE ? &holders->loose
+							 : &holders->items[tally->group].types);
 		if (!slot)
 			return &ch_enomem;
-		*slot = tally->held;
+		*slot = (struct ch_held_type){ tally->walker, tally->type, tally->count,
+					       tally->bytes };
 	}
 	for (i = 0; i < holders->count; i++)
 		ch_vec_sort(&holders->items[i].types, compare_types);
@@ -276,7 +214,7 @@ struct ch_error *chp_holders_find(struct ch_graph *graph, const struct ch_retain
 				 .retained = retained,
 				 .leaks = leaks,
 				 .holders = ret,
-				 .tallies = CH_VEC(struct tally) };
+				 .tallies = CH_TALLIES };
 	struct ch_retained_row tops[CH_HOLDERS_MAX];
 	struct ch_error *err = &ch_enomem;
 	uint64_t matched;
@@ -296,8 +234,7 @@ struct ch_error *chp_holders_find(struct ch_graph *graph, const struct ch_retain
 	if (!err)
 		err = hand_out(&survey, ret);
 	free(survey.painted);
-	free(survey.slots);
-	ch_vec_deinit(&survey.tallies);
+	chp_tallies_deinit(&survey.tallies);
 	return err;
 }
 

@@ -1,0 +1,270 @@
+#include "graph/rootpaths.h"
+
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/retained.h"
+#include "graph/tally.h"
+
+/* Roots that are named; those behind them only by their kind. */
+#define NAMED_MAX (1U << 20)
+
+/* A place in a tree of names. */
+struct place {
+	uint32_t index;
+	char *name;
+};
+
+struct naming {
+	struct ch_graph *graph;
+	const struct ch_retained *retained;
+	struct ch_root_paths *paths;
+	/* tsearch(3) of struct place */
+	void *places;
+	/* By number: index of its place + 1; 0: no root points at it. */
+	uint32_t *place_of;
+	uint32_t named_count, next_id;
+	struct ch_tallies tallies;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+	return strcmp(((const struct place *)a)->name, ((const struct place *)b)->name);
+}
+
+/* Index of a place. */
+static struct ch_error *place_index(struct naming *naming, const char *name, uint32_t *ret)
+{
+	struct place *place = calloc(1, sizeof(*place)), **slot;
+	char **listed;
+
+	if (!place)
+		return &ch_enomem;
+	place->name = strdup(name);
+	slot = place->name ? tsearch(place, &naming->places, compare_places) : NULL;
+	if (slot && *slot != place) {
+		*ret = (*slot)->index;
+		free(place->name);
+		free(place);
+		return NULL;
+	}
+	listed = slot ? ch_vec_push(&naming->paths->places) : NULL;
+	if (!listed) {
+		if (slot)
+			tdelete(place, &naming->places, compare_places);
+		free(place->name);
+		free(place);
+		return &ch_enomem;
+	}
+	*listed = place->name;
+	place->index = (uint32_t)naming->paths->places.count - 1;
+	*ret = place->index;
+	return NULL;
+}
+
+/* Words that are addresses, or numbers of threads, are not the same next time. */
+static void drop_numbers(const char *text, char *buf, size_t max)
+{
+	size_t used = 0, word;
+
+	buf[0] = '\0';
+	while (*text) {
+		word = strcspn(text, " ");
+		if (strncmp(text, "0x", 2) != 0 && strncmp(text, "+0x", 3) != 0 &&
+		    strspn(text, "0123456789") < word && used + word + 2 < max)
+			used += (size_t)snprintf(buf + used, max - used, "%s%.*s", used ? " " : "",
+						 (int)word, text);
+		text += word;
+		text += strspn(text, " ");
+	}
+}
+
+static struct ch_error *name_root(struct naming *naming, const struct ch_root *root, char *buf,
+				  size_t max)
+{
+	struct ch_root_text text = { .where = "" };
+	struct ch_error *err;
+
+	if (root->kind == CH_ROOT_REGISTER || root->kind == CH_ROOT_MEMORY ||
+	    naming->named_count++ >= NAMED_MAX) {
+		snprintf(buf, max, "%s",
+			 root->kind == CH_ROOT_MEMORY ? "anonymous memory"
+						      : ch_root_kind_name(root->kind));
+		return NULL;
+	}
+	err = ch_root_describe(naming->graph, root, &text);
+	if (err)
+		return err;
+	if (root->kind == CH_ROOT_STACK)
+		snprintf(buf, max, "stack of %s", text.symbol[0] ? text.symbol : "unnamed code");
+	else if (root->kind == CH_ROOT_TLS)
+		snprintf(buf, max, "thread-local %s", text.symbol);
+	else if (text.symbol[0] && root->kind == CH_ROOT_DATA)
+		snprintf(buf, max, "%s", text.symbol);
+	else
+		drop_numbers(text.where, buf, max);
+	return NULL;
+}
+
+static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_t n)
+{
+	struct naming *naming = arg;
+	char name[sizeof(((struct ch_root_text *)NULL)->where)];
+	struct ch_error *err = NULL;
+	uint32_t number, index;
+	size_t i;
+
+	for (i = 0; !err && i < n; i++) {
+		number = naming->retained->number[roots[i].target];
+		if (!number || naming->retained->idom[number] != CH_DOMINATOR_ROOT ||
+		    naming->place_of[number])
+			continue;
+		err = name_root(naming, &roots[i], name, sizeof(name));
+		if (!err)
+			err = place_index(naming, name, &index);
+		if (!err)
+			naming->place_of[number] = index + 1;
+	}
+	return err;
+}
+
+static struct ch_error *take_objects(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct naming *naming = arg;
+	const struct ch_graph *graph = naming->graph;
+	const struct ch_retained *retained = naming->retained;
+	const struct ch_heap *heaps;
+	const struct ch_span *spans;
+	struct ch_tally *tally;
+	uint32_t id, number;
+	size_t count, i;
+
+	spans = ch_heaps_spans(graph->heaps, &count);
+	heaps = ch_heaps_list(graph->heaps, &count);
+	for (i = 0; i < n; i++) {
+		id = naming->next_id++;
+		if (graph->gaps)
+			id = ch_graph_node_at(graph, objects[i].addr);
+		number = id < graph->objects_count ? retained->number[id] : 0;
+		if (!number || retained->idom[number] != CH_DOMINATOR_ROOT)
+			continue;
+		tally = chp_tally_of(&naming->tallies, naming->place_of[number],
+				     heaps[spans[objects[i].span].heap].walker,
+				     ch_object_type_id(&objects[i]));
+		if (!tally)
+			return &ch_enomem;
+		tally->count++;
+		tally->bytes += retained->bytes[number];
+		if (!tally->most_bytes || retained->bytes[number] > tally->most_bytes) {
+			tally->most_bytes = retained->bytes[number];
+			tally->most_id = id;
+		}
+	}
+	return NULL;
+}
+
+/* Roots that last before those that pass, so that a block has the name of the former. */
+static struct ch_error *name_roots(struct naming *naming)
+{
+	static const uint32_t passes[] = {
+		1U << CH_ROOT_HANDLE | 1U << CH_ROOT_STATIC | 1U << CH_ROOT_THREAD_STATIC |
+			1U << CH_ROOT_FINALIZER | 1U << CH_ROOT_FROZEN,
+		1U << CH_ROOT_DATA,
+		1U << CH_ROOT_TLS,
+		1U << CH_ROOT_STACK,
+		1U << CH_ROOT_MEMORY | 1U << CH_ROOT_REGISTER,
+	};
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < sizeof(passes) / sizeof(passes[0]); i++)
+		err = ch_graph_visit_roots(naming->graph, passes[i], take_roots, naming);
+	return err;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+	const struct ch_root_path *x = a, *y = b;
+	int order;
+
+	if (x->bytes != y->bytes)
+		return x->bytes > y->bytes ? -1 : 1;
+	order = strcmp(x->place, y->place);
+	if (order)
+		return order;
+	if (x->walker != y->walker)
+		return x->walker < y->walker ? -1 : 1;
+	return x->type < y->type ? -1 : x->type > y->type;
+}
+
+static struct ch_error *hand_out(const struct naming *naming, struct ch_root_paths *ret)
+{
+	const struct ch_tally *tally;
+	struct ch_root_path *row;
+	size_t i;
+
+	for (i = 0; i < naming->tallies.rows.count; i++) {
+		tally = CH_VEC_AT(&naming->tallies.rows, struct ch_tally, i);
+		row = ch_vec_push(&ret->rows);
+		if (!row)
+			return &ch_enomem;
+		*row = (struct ch_root_path){
+			.place = tally->group ? *CH_VEC_AT(&ret->places, char *, tally->group - 1)
+					      : "several ways",
+			.walker = tally->walker,
+			.type = tally->type,
+			.count = tally->count,
+			.bytes = tally->bytes,
+			.id = tally->most_id,
+		};
+	}
+	ch_vec_sort(&ret->rows, compare_paths);
+	return NULL;
+}
+
+struct ch_error *chp_root_paths_find(struct ch_graph *graph, const struct ch_retained *retained,
+				     struct ch_root_paths *ret)
+{
+	struct naming naming = {
+		.graph = graph, .retained = retained, .paths = ret, .tallies = CH_TALLIES
+	};
+	struct ch_error *err = &ch_enomem;
+
+	*ret = (struct ch_root_paths){ .rows = CH_VEC(struct ch_root_path),
+				       .places = CH_VEC(char *) };
+	naming.place_of = calloc(retained->count + 1ULL, sizeof(*naming.place_of));
+	if (naming.place_of)
+		err = name_roots(&naming);
+	if (!err)
+		err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take_objects, &naming);
+	if (!err)
+		err = hand_out(&naming, ret);
+	/* the names live on in ret->places */
+	tdestroy(naming.places, free);
+	free(naming.place_of);
+	chp_tallies_deinit(&naming.tallies);
+	return err;
+}
+
+void chp_root_paths_deinit(struct ch_root_paths *paths)
+{
+	size_t i;
+
+	for (i = 0; i < paths->places.count; i++)
+		free(*CH_VEC_AT(&paths->places, char *, i));
+	ch_vec_deinit(&paths->places);
+	ch_vec_deinit(&paths->rows);
+}
+
+uint32_t chp_heaviest_child(const struct ch_retained *retained, uint32_t id, uint32_t percent)
+{
+	uint32_t number = retained->number[id], child, best = 0;
+
+	for (child = retained->child[number]; child; child = retained->next[child])
+		if (!best || retained->bytes[child] > retained->bytes[best])
+			best = child;
+	return best && retained->bytes[best] >= retained->bytes[number] / 100 * percent
+		       ? retained->ids[best]
+		       : CH_ID_NONE;
+}

@@ -1,0 +1,42 @@
+/*
+ * rootpaths.h - what roots hold, named so that the same place has the same name in
+ * another dump of the program.
+ */
+#ifndef COREHEAP_GRAPH_ROOTPATHS_H
+#define COREHEAP_GRAPH_ROOTPATHS_H
+
+#include <coreheap/graph.h>
+
+#include "util/vec.h"
+
+/** Blocks of one type that roots alone dominate, by the place that points at them. */
+struct ch_root_path {
+	/** "g_orders", "static Cache.s_all", "stack of main", "several ways". Escaped,
+	 * without addresses and numbers of threads. Borrowed from the list. */
+	const char *place;
+	/** As in struct ch_type_stat. */
+	uint32_t walker;
+	uint64_t type;
+	/** Such blocks, and the usable bytes that they retain. */
+	uint64_t count, bytes;
+	/** The one that retains most. */
+	uint32_t id;
+};
+
+struct ch_root_paths {
+	/** of struct ch_root_path: by bytes, descending, then by place */
+	struct ch_vec rows;
+	/** of char *: places */
+	struct ch_vec places;
+};
+
+/** The caller's to end with chp_root_paths_deinit() also on failure. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_root_paths_find(struct ch_graph *graph,
+						   const struct ch_retained *retained,
+						   struct ch_root_paths *ret);
+void chp_root_paths_deinit(struct ch_root_paths *paths);
+/** Of what id dominates directly, the one that retains most: at least percent of what id
+ * does; else CH_ID_NONE. */
+uint32_t chp_heaviest_child(const struct ch_retained *retained, uint32_t id, uint32_t percent);
+
+#endif /* COREHEAP_GRAPH_ROOTPATHS_H */
