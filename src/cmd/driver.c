@@ -121,6 +121,7 @@ static struct ch_cmd_env make_env(const struct ch_line *line, struct ch_report *
 		.argc = line->argc,
 		.argv = line->argv,
 		.line = line,
+		.strict = line->global.strict,
 	};
 }
 

@@ -107,7 +107,7 @@ json_t *chp_json_dump(const struct ch_core *core, bool reproducible)
 			 chp_json_text(process->comm[0] ? process->comm : NULL));
 }
 
-static json_t *make_warnings(const struct ch_context *ctx)
+json_t *chp_json_warnings(const struct ch_context *ctx)
 {
 	const struct ch_finding *findings;
 	json_t *array = json_array();
@@ -130,11 +130,11 @@ json_t *chp_json_envelope(const struct ch_report *report, const char *schema_nam
 	char schema[64];
 
 	snprintf(schema, sizeof(schema), "coreheap/%s", schema_name);
-	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:b, s:o}", "schema", schema,
-			 "schema_version", "1.0", "tool", "name", "coreheap", "version", CH_VERSION,
-			 "dump",
-			 chp_json_dump(ch_session_core(report->session), report->reproducible),
-			 "complete", (int)ch_context_complete(ctx), "warnings", make_warnings(ctx));
+	return json_pack(
+		"{s:s, s:s, s:{s:s, s:s}, s:o, s:b, s:o}", "schema", schema, "schema_version",
+		"1.0", "tool", "name", "coreheap", "version", CH_VERSION, "dump",
+		chp_json_dump(ch_session_core(report->session), report->reproducible), "complete",
+		(int)ch_context_complete(ctx), "warnings", chp_json_warnings(ctx));
 }
 
 json_t *chp_json_document_take(const struct ch_report *report, const char *schema_name,

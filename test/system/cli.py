@@ -29,7 +29,8 @@ def commands():
 def arguments(command):
     """What a command needs after CORE."""
     return {"whatis": ["0x10000"], "roots": ["136-byte blocks"], "refs": ["0x10000"],
-            "search": ["--int", "0x1234567"], "show": [a_block()]}.get(command, [])
+            "search": ["--int", "0x1234567"], "show": [a_block()],
+            "diff": [unpack(CORE), "--all"]}.get(command, [])
 
 
 def a_block():

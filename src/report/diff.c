@@ -1,0 +1,307 @@
+#include "report/diff.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "util/bytes.h"
+#include "util/cleanup.h"
+
+#define NUMBER_MAX (CH_BYTES_TEXT_MAX + 2)
+#define RANKED     10
+
+static const char *const titles[CH_AXES] = {
+	[CH_AXIS_TYPES] = "TYPES",     [CH_AXIS_ROOT_PATHS] = "ROOT PATHS (what roots retain)",
+	[CH_AXIS_MODULES] = "MODULES", [CH_AXIS_THREAD_GROUPS] = "THREADS BY STACK",
+	[CH_AXIS_HEAPS] = "HEAPS",     [CH_AXIS_SIZE_CLASSES] = "SIZE CLASSES",
+	[CH_AXIS_REGIONS] = "REGIONS", [CH_AXIS_TOTALS] = "ALL MAPPED MEMORY",
+};
+
+/* "+1,234", "-1,234", "0" */
+static const char *signed_text(int64_t number, char buf[NUMBER_MAX])
+{
+	char digits[CH_BYTES_TEXT_MAX];
+
+	chp_count_text(number < 0 ? (uint64_t)-number : (uint64_t)number, digits);
+	snprintf(buf, NUMBER_MAX, "%s%s", number > 0 ? "+" : number < 0 ? "-" : "", digits);
+	return buf;
+}
+
+static bool is_shown(const struct ch_diff_row *row, bool all)
+{
+	return all || row->change != CH_CHANGE_SAME;
+}
+
+/* Rows of an axis: [*first_ret, end). */
+static size_t find_axis(const struct ch_diff *diff, enum ch_axis axis, size_t *first_ret)
+{
+	const struct ch_diff_row *rows = diff->rows.items;
+	size_t first = 0, end;
+
+	while (first < diff->rows.count && rows[first].axis != axis)
+		first++;
+	for (end = first; end < diff->rows.count && rows[end].axis == axis;)
+		end++;
+	*first_ret = first;
+	return end;
+}
+
+/* ---- Text ---------------------------------------------------------------------- */
+
+/* As UMDH: + delta ( new - old ) count name */
+static void print_row(const struct ch_report *report, const struct ch_diff_row *row)
+{
+	char delta[NUMBER_MAX], now[CH_BYTES_TEXT_MAX], before[CH_BYTES_TEXT_MAX];
+	char count[NUMBER_MAX];
+
+	chp_count_text(row->delta_bytes < 0 ? (uint64_t)-row->delta_bytes
+					    : (uint64_t)row->delta_bytes,
+		       delta);
+	fprintf(report->out, "%c %15s ( %15s - %15s ) %11s  %s%s%s\n",
+		row->delta_bytes < 0 ? '-' : '+', delta, chp_count_text(row->target_bytes, now),
+		chp_count_text(row->baseline_bytes, before), signed_text(row->delta_count, count),
+		row->name,
+		row->change == CH_CHANGE_NEW    ? "  [new]"
+		: row->change == CH_CHANGE_GONE ? "  [gone]"
+						: "",
+		row->monotonic ? "  [grew each time]" : "");
+}
+
+static void print_axis(const struct ch_report *report, const struct ch_diff *diff,
+		       enum ch_axis axis, bool all)
+{
+	const struct ch_diff_row *rows = diff->rows.items;
+	uint64_t matched = 0, shown = 0, most;
+	size_t first, end, i;
+
+	end = find_axis(diff, axis, &first);
+	for (i = first; i < end; i++)
+		matched += is_shown(&rows[i], all);
+	if (!matched)
+		return;
+	most = chp_report_rows(report, matched);
+	fprintf(report->out, "\n%s\n", titles[axis]);
+	for (i = first; i < end && shown < most; i++) {
+		if (!is_shown(&rows[i], all))
+			continue;
+		print_row(report, &rows[i]);
+		shown++;
+	}
+	if (shown < matched)
+		fprintf(report->out, "showing %" PRIu64 " of %" PRIu64 "\n", shown, matched);
+}
+
+static void format_verdict(const struct ch_diff *diff, char *buf, size_t max)
+{
+	char used[NUMBER_MAX], busy[NUMBER_MAX], unexplained[NUMBER_MAX];
+	char threshold[CH_BYTES_TEXT_MAX];
+
+	if (!diff->grown)
+		snprintf(buf, max,
+			 "no growth above the threshold (%s bytes, and %" PRIu64
+			 "%% of what was used): used blocks %s bytes, all mapped memory %s",
+			 chp_count_text(diff->threshold_bytes, threshold), diff->threshold_percent,
+			 signed_text(diff->used_delta_bytes, used),
+			 signed_text(diff->busy_delta_bytes, busy));
+	else
+		snprintf(buf, max,
+			 "grew: used blocks %s bytes, all mapped memory %s%s%s; unexplained %s",
+			 signed_text(diff->used_delta_bytes, used),
+			 signed_text(diff->busy_delta_bytes, busy),
+			 diff->grew_in ? ", most in " : "",
+			 diff->grew_in ? diff->grew_in->name : "",
+			 signed_text(diff->unexplained_delta_bytes, unexplained));
+}
+
+static void print_dumps(const struct ch_report *report, const struct ch_diff *diff)
+{
+	char used[CH_BYTES_TEXT_MAX], line[512];
+	const struct ch_snapshot *dump;
+	size_t i;
+
+	for (i = 0; i < diff->dumps_count; i++) {
+		dump = &diff->dumps[i];
+		snprintf(line, sizeof(line), "%.300s (%s, %s%s; used blocks %s bytes)",
+			 report->reproducible ? dump->executable : dump->file, dump->producer,
+			 dump->arch, dump->complete ? "" : ", incomplete",
+			 chp_count_text(dump->used_bytes, used));
+		chp_report_wrapped(report,
+				   !i                          ? "baseline"
+				   : i + 1 < diff->dumps_count ? "then"
+							       : "target",
+				   line);
+	}
+}
+
+static void print_head(const struct ch_report *report, const struct ch_diff *diff)
+{
+	const char *const *notes = diff->notes.items;
+	char line[512];
+	size_t i;
+
+	print_dumps(report, diff);
+	if (diff->hours > 0)
+		chp_report_field(report, "time between", "%.2f hours (%s)", diff->hours,
+				 diff->hours_basis);
+	for (i = 0; i < diff->notes.count; i++)
+		chp_report_wrapped(report, i ? "" : "note", notes[i]);
+	format_verdict(diff, line, sizeof(line));
+	chp_report_wrapped(report, "verdict", line);
+}
+
+static void format_rate(const struct ch_diff *diff, const struct ch_diff_row *row, char *buf,
+			size_t max)
+{
+	char number[NUMBER_MAX];
+
+	buf[0] = '\0';
+	if (diff->hours > 0)
+		snprintf(buf, max, ", %s an hour",
+			 signed_text((int64_t)((double)row->delta_bytes / diff->hours), number));
+}
+
+static void print_ranking(const struct ch_report *report, const struct ch_diff *diff)
+{
+	const struct ch_diff_row *rows = diff->rows.items, *row;
+	char delta[NUMBER_MAX], count[NUMBER_MAX], rate[NUMBER_MAX + 16];
+	size_t i;
+
+	if (!diff->ranking.count)
+		return;
+	fputs("\nGREW MOST\n", report->out);
+	for (i = 0; i < diff->ranking.count && i < RANKED; i++) {
+		row = &rows[*CH_VEC_AT(&diff->ranking, size_t, i)];
+		format_rate(diff, row, rate, sizeof(rate));
+		fprintf(report->out, "%2zu  %-13s  %s bytes (count %s%s)%s: %s\n", i + 1,
+			chp_axis_name(row->axis), signed_text(row->delta_bytes, delta),
+			signed_text(row->delta_count, count), rate,
+			row->monotonic ? ", in every step" : "", row->name);
+	}
+}
+
+static void print_plain(const struct ch_report *report, const struct ch_diff *diff, bool all)
+{
+	const struct ch_diff_row *rows = diff->rows.items;
+	size_t i;
+
+	fputs("AXIS\tID\tDELTA_BYTES\tNEW_BYTES\tOLD_BYTES\tDELTA_COUNT\tNEW_COUNT\tOLD_COUNT\t"
+	      "STATE\tNAME\n",
+	      report->out);
+	for (i = 0; i < diff->rows.count; i++)
+		if (is_shown(&rows[i], all))
+			fprintf(report->out,
+				"%s\t%016" PRIx64 "\t%" PRId64 "\t%" PRIu64 "\t%" PRIu64
+				"\t%" PRId64 "\t%" PRIu64 "\t%" PRIu64 "\t%s\t%s\n",
+				chp_axis_name(rows[i].axis), rows[i].id, rows[i].delta_bytes,
+				rows[i].target_bytes, rows[i].baseline_bytes, rows[i].delta_count,
+				rows[i].target_count, rows[i].baseline_count,
+				chp_change_name(rows[i].change), rows[i].name);
+}
+
+/* ---- Markdown ------------------------------------------------------------------ */
+
+static struct ch_error *print_table(const struct ch_report *report, const struct ch_diff *diff,
+				    enum ch_axis axis, bool all)
+{
+	static const struct ch_column columns[] = { { "DELTA", CH_CELL_TEXT },
+						    { "NEW", CH_CELL_BYTES },
+						    { "OLD", CH_CELL_BYTES },
+						    { "COUNT", CH_CELL_TEXT },
+						    { "NAME", CH_CELL_NAME } };
+	const struct ch_diff_row *rows = diff->rows.items;
+	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+	struct ch_error *err = table ? NULL : &ch_enomem;
+	char delta[NUMBER_MAX], count[NUMBER_MAX];
+	uint64_t shown = 0, most = report->limit ? report->limit : RANKED;
+	size_t first, end, i;
+
+	end = find_axis(diff, axis, &first);
+	for (i = first; !err && i < end && shown < most; i++) {
+		if (!is_shown(&rows[i], all))
+			continue;
+		err = chp_table_row(
+			table,
+			(struct ch_cell[]){ { .text = signed_text(rows[i].delta_bytes, delta) },
+					    CH_CELL_NUM(rows[i].target_bytes),
+					    CH_CELL_NUM(rows[i].baseline_bytes),
+					    { .text = signed_text(rows[i].delta_count, count) },
+					    { .text = rows[i].name } });
+		shown++;
+	}
+	if (!err && shown) {
+		fprintf(report->out, "\n## %s\n\n", titles[axis]);
+		chp_table_print(table, report);
+	}
+	chp_table_destroy(table);
+	return err;
+}
+
+static struct ch_error *print_markdown(const struct ch_report *report, const struct ch_diff *diff,
+				       bool all)
+{
+	const struct ch_diff_row *rows = diff->rows.items, *row;
+	const char *const *notes = diff->notes.items;
+	char line[512], delta[NUMBER_MAX], rate[NUMBER_MAX + 16];
+	struct ch_error *err = NULL;
+	FILE *out = report->out;
+	enum ch_axis axis;
+	size_t i;
+
+	format_verdict(diff, line, sizeof(line));
+	fprintf(out, "# Memory of %zu dumps compared\n\n**Verdict:** %s\n\n", diff->dumps_count,
+		line);
+	for (i = 0; i < diff->dumps_count; i++) {
+		_cleanup_free_ char *name = chp_markdown_code(
+			report->reproducible ? diff->dumps[i].executable : diff->dumps[i].file);
+
+		if (!name)
+			return &ch_enomem;
+		fprintf(out, "- %s %s, used blocks %s bytes\n", i ? "then" : "baseline", name,
+			chp_count_text(diff->dumps[i].used_bytes, delta));
+	}
+	if (diff->hours > 0)
+		fprintf(out, "- %.2f hours between them (%s)\n", diff->hours, diff->hours_basis);
+	for (i = 0; i < diff->notes.count; i++)
+		fprintf(out, "- note: %s\n", notes[i]);
+	if (diff->ranking.count)
+		fputs("\n## What grew most\n\n", out);
+	for (i = 0; i < diff->ranking.count && i < RANKED; i++) {
+		_cleanup_free_ char *name = NULL;
+
+		row = &rows[*CH_VEC_AT(&diff->ranking, size_t, i)];
+		name = chp_markdown_code(row->name);
+		if (!name)
+			return &ch_enomem;
+		format_rate(diff, row, rate, sizeof(rate));
+		fprintf(out, "%zu. %s: %s bytes%s%s in %s\n", i + 1, chp_axis_name(row->axis),
+			signed_text(row->delta_bytes, delta), rate,
+			row->monotonic ? ", in every step," : "", name);
+	}
+	for (axis = 0; !err && axis < CH_AXES; axis++)
+		err = print_table(report, diff, axis, all);
+	fprintf(out, "\n---\ncoreheap %s; no memory contents are in this text\n", CH_VERSION);
+	return err;
+}
+
+struct ch_error *ch_report_diff(const struct ch_report *report, const struct ch_diff *diff,
+				bool all)
+{
+	enum ch_axis axis;
+
+	switch (report->format) {
+	case CH_FORMAT_JSON:
+	case CH_FORMAT_JSONL:
+		return chp_diff_print_json(report, diff, all);
+	case CH_FORMAT_MARKDOWN:
+		return print_markdown(report, diff, all);
+	case CH_FORMAT_PLAIN:
+		print_plain(report, diff, all);
+		return NULL;
+	case CH_FORMAT_TEXT:
+		break;
+	}
+	print_head(report, diff);
+	print_ranking(report, diff);
+	for (axis = 0; axis < CH_AXES; axis++)
+		print_axis(report, diff, axis, all);
+	return NULL;
+}
