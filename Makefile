@@ -21,8 +21,10 @@ mandir ?= $(prefix)/share/man
 DEPS_BUILD := gcc make pkg-config libelf-dev libdw-dev libjansson-dev libzstd-dev \
 	liblzma-dev zlib1g-dev liblz4-dev
 DEPS_TEST := check gdb zstd xz-utils lz4 gzip g++ binutils elfutils jq python3
-# Programs on other allocators and C libraries; without them their tests are skipped.
-DEPS_TEST_MORE := musl-tools libjemalloc-dev libmimalloc-dev libtcmalloc-minimal4 python3-jsonschema sqlite3
+# Other allocators and C libraries, a validator, a database; without them their tests are
+# skipped.
+DEPS_TEST_MORE := musl-tools libjemalloc-dev libmimalloc-dev libtcmalloc-minimal4 \
+	python3-jsonschema sqlite3
 DEPS_LINT := clang clang-format clang-tidy
 
 PKGS := libelf libdw jansson libzstd liblzma zlib liblz4

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""The commands of docs/PIPELINES.md as they stand there, and the crash hook with a crash."""
+import glob
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from fixture import COREHEAP, build, folder, unpack, why_not  # noqa: E402
+from tap import Tap, repo  # noqa: E402
+
+HOOK = os.path.join(repo(), "docs", "hooks", "coreheap-ticket")
+PATTERN = "/proc/sys/kernel/core_pattern"
+
+
+def blocks():
+    with open(os.path.join(repo(), "docs", "PIPELINES.md"), encoding="utf-8") as file:
+        return re.findall(r"```sh\n(.*?)```", file.read(), re.S)
+
+
+def shell(where, script):
+    tools = os.path.join(where, "bin")
+    os.makedirs(tools, exist_ok=True)
+    if not os.path.exists(os.path.join(tools, "coreheap")):
+        os.symlink(os.path.abspath(COREHEAP), os.path.join(tools, "coreheap"))
+    return subprocess.run(["sh", "-c", script], cwd=where, text=True, capture_output=True,
+                          env={**os.environ, "PATH": tools + ":" + os.environ["PATH"]},
+                          check=False, stdin=subprocess.DEVNULL)
+
+
+def test_documented(tap):
+    missing = [tool for tool in ("jq", "sqlite3", "zstd") if not shutil.which(tool)]
+    if missing:
+        tap.skip("the commands of docs/PIPELINES.md", "not installed: " + ", ".join(missing))
+        return
+    where = folder()
+    names = {"first": "bookworm-small-abort", "last": "sid-cpp-abort", "third": "musl-static-abort"}
+    for name, fixture in names.items():
+        subprocess.run(["zstd", "-q", "-1", "-o", os.path.join(where, name + ".core.zst"),
+                        unpack(fixture)], check=True)
+    with open(os.path.join(where, "broken.core.zst"), "wb") as file:
+        file.write(b"\x28\xb5\x2f\xfd and no more")
+    found = [shell(where, block) for block in blocks()]
+    tap.equal([(result.returncode, result.stderr) for result in found if result.returncode], [],
+              "every command of the page succeeds")
+    classes, suspects, growth, _, types, errors = [result.stdout for result in found]
+    rows = [line.split("\t") for line in classes.splitlines()]
+    tap.equal(sorted(row[0] for row in rows), sorted(
+        ["broken.core.zst"] + [name + ".core.zst" for name in names]), "jq: a row for each core")
+    tap.equal([row[2] for row in rows if row[0].startswith("broken")], ["0"],
+              "jq: the broken one, too")
+    sizes = [int(line.split("\t")[0]) for line in suspects.splitlines()]
+    tap.ok(sizes and sizes == sorted(sizes, reverse=True) and "coreheap " in suspects,
+           "jq: suspects of all cores, largest first", suspects)
+    tap.ok(growth.strip() in ("growth", "no growth"), "diff in a script", growth)
+    tap.ok(len(types.splitlines()) == 7 and "-byte blocks" in types, "SQLite: a query", types)
+    tap.ok(errors.startswith("broken.core.zst|"), "SQLite: what could not be read", errors)
+
+
+def configure(where):
+    config = os.path.join(where, "ticket.conf")
+    with open(config, "w", encoding="ascii") as file:
+        file.write("COREHEAP=%s\nFOLDER=%s/out\nKEEP=2\nMAX_BYTES=200000000\n" % (
+            os.path.abspath(COREHEAP), where))
+    return config
+
+
+def check_ticket(tap, name, where, pid):
+    """What the hook left for one process."""
+    found = {path.rsplit(".", 1)[1]: path
+             for path in glob.glob(os.path.join(where, "out", "core.*.%s.*" % pid))}
+    tap.equal(sorted(found), ["json", "md", "zst"], "%s: a core, a ticket, JSON" % name)
+    with open(found["md"], encoding="utf-8") as file:
+        ticket = file.read()
+    tap.ok(ticket.startswith("# `") and "## Where the bytes are" in ticket, "%s: a ticket" % name,
+           ticket[:300])
+    with open(found["json"], encoding="utf-8") as file:
+        doc = json.load(file)
+    tap.equal((doc["schema"], str(doc["dump"]["pid"])), ("coreheap/summary", str(pid)),
+              "%s: JSON of that process" % name)
+    tap.equal([oct(stat.S_IMODE(os.stat(path).st_mode)) for path in found.values()],
+              ["0o600"] * 3, "%s: for its owner alone" % name)
+
+
+def run_hook(config, core, *arguments):
+    with open(core, "rb") as file:
+        return subprocess.run(["sh", HOOK, *arguments], stdin=file, check=False,
+                              capture_output=True, text=True, env={"CONFIG": config})
+
+
+def test_hook(tap):
+    if not shutil.which("zstd"):
+        tap.skip("hook", "zstd is not installed")
+        return
+    where = folder()
+    config = configure(where)
+    core = unpack("bookworm-small-abort")
+    result = run_hook(config, core, "20751", "../../small;x", "1700000000")
+    tap.equal((result.returncode, result.stderr), (0, ""), "hook: succeeds")
+    check_ticket(tap, "hook", where, "20751")
+    tap.equal([name for name in os.listdir(where) if name not in ("out", "ticket.conf")], [],
+              "hook: a name from the process leads nowhere else")
+    for number in ("1", "2"):
+        time.sleep(1.1)
+        run_hook(config, core, number, "small", "1700000000")
+    kept = glob.glob(os.path.join(where, "out", "*.core.zst"))
+    tap.equal((len(kept), len(glob.glob(os.path.join(where, "out", "*.md")))), (2, 3),
+              "hook: keeps as many cores as it was told, and all tickets")
+    broken = os.path.join(where, "broken")
+    with open(broken, "wb") as file:
+        file.write(b"not a core")
+    tap.equal(run_hook(config, broken, "9", "x", "1").returncode, 0, "hook: survives what is none")
+    with open(glob.glob(os.path.join(where, "out", "core.x.9.*.json"))[0],
+              encoding="utf-8") as file:
+        tap.ok("error" in json.load(file), "hook: and says so")
+
+
+def test_crash(tap):
+    """The kernel itself runs the hook."""
+    if not os.access(PATTERN, os.W_OK) or not shutil.which("zstd"):
+        tap.skip("a real crash", "kernel.core_pattern cannot be set here")
+        return
+    if why_not("kernel"):
+        tap.skip("a real crash", why_not("kernel"))
+        return
+    where = folder()
+    program = os.path.join(folder(), "secrets")
+    build("secrets", program)
+    wrapper = os.path.join(where, "hook")
+    with open(wrapper, "w", encoding="ascii") as file:
+        # What else crashes at this moment gets its core as if nothing had happened.
+        file.write("#!/bin/sh\n[ \"$(readlink /proc/$1/cwd)\" = %s ] || exec cat > /proc/$1/cwd/core\n"
+                   "CONFIG=%s exec sh %s \"$@\"\n" % (where, configure(where), HOOK))
+    os.chmod(wrapper, 0o755)
+    pattern = "|%s %%P %%e %%t" % wrapper
+    if len(pattern) > 126:
+        tap.skip("a real crash", "the path of the test is too long for kernel.core_pattern")
+        return
+    with open(PATTERN, encoding="ascii") as file:
+        before = file.read()
+    process = None
+    try:
+        # other tests need what was there: only for this moment
+        with open(PATTERN, "w", encoding="ascii") as file:
+            file.write(pattern)
+        process = subprocess.Popen([program, where, "abort", "hunter2-Quokka"], cwd=where, env={},
+                                   stdin=subprocess.DEVNULL)
+        process.wait(60)
+    finally:
+        with open(PATTERN, "w", encoding="ascii") as file:
+            file.write(before)
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not glob.glob(os.path.join(where, "out", "*.json")):
+        time.sleep(0.1)
+    time.sleep(0.5)
+    check_ticket(tap, "crash", where, process.pid)
+    texts = [open(path, encoding="utf-8").read()  # pylint: disable=consider-using-with
+             for path in glob.glob(os.path.join(where, "out", "*.[mj]*"))]
+    tap.ok(not any("hunter2" in text for text in texts), "crash: its arguments are in no ticket")
+
+
+def main():
+    tap = Tap()
+    tap.attempt("documented", test_documented)
+    tap.attempt("hook", test_hook)
+    tap.attempt("crash", test_crash)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
