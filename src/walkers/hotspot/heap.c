@@ -1,0 +1,316 @@
+/*
+ * The collector's spaces or regions, and what threads have taken of them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/context.h"
+#include "util/error.h"
+#include "walkers/hotspot/hotspot_priv.h"
+
+#define REGIONS_MAX (1U << 20)
+#define THREADS_MAX (1U << 17)
+
+/* Heaps of a collector, in the order shown. */
+enum g1_heap { G1_EDEN, G1_SURVIVOR, G1_OLD, G1_HUMONGOUS, G1_FREE };
+static const char *const g1_names[] = { "eden", "survivor", "old", "humongous", "free regions" };
+static const char *const serial_names[] = { "eden", "from", "to", "tenured" };
+static const char *const parallel_names[] = { "eden", "from", "to", "old" };
+
+static struct ch_error *add_heaps(struct hs *hs, const char *const *names, size_t count)
+{
+	struct ch_heap_desc *heap;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		heap = ch_vec_push(&hs->heaps);
+		if (!heap)
+			return &ch_enomem;
+		heap->kind = "space";
+		heap->name = names[i];
+	}
+	return NULL;
+}
+
+/* Whether the memory at addr was backed at all. */
+static bool is_committed(const struct hs *hs, uint64_t addr)
+{
+	const struct ch_region *region = ch_map_region_at(hs->env->map, addr);
+
+	return region && region->state == CH_STATE_COMMIT;
+}
+
+static struct ch_error *add_space(struct hs *hs, uint32_t heap, uint64_t start, uint64_t top,
+				  uint64_t end)
+{
+	struct hs_space *space;
+	struct ch_span *span;
+
+	if (start == end)
+		return NULL;
+	if (start % 8 || top % 8 || end % 8 || start > top || top > end || !start)
+		return ch_error_create(CH_ERROR_CORRUPT,
+				       "a space of the Java heap has impossible bounds: "
+				       "0x%llx, 0x%llx, 0x%llx",
+				       (unsigned long long)start, (unsigned long long)top,
+				       (unsigned long long)end);
+	space = ch_vec_push(&hs->spaces);
+	span = ch_vec_push(&hs->spans);
+	if (!space || !span)
+		return &ch_enomem;
+	*space = (struct hs_space){ start, top, end, heap };
+	*span = (struct ch_span){ .start = start,
+				  .end = end,
+				  .kind = "space",
+				  .heap = heap,
+				  .usage = CH_USAGE_MANAGED_HEAP,
+				  .committed_end = end,
+				  .basis = CH_BASIS_DERIVED,
+				  .cookie = hs->spaces.count - 1,
+				  .align_bytes = 8 };
+	return NULL;
+}
+
+/* ---- G1 ------------------------------------------------------------------------- */
+
+struct region {
+	uint64_t bottom, top, end;
+	uint32_t tag;
+};
+
+static bool read_region(const struct hs *hs, uint64_t addr, struct region *ret)
+{
+	ret->tag = 0;
+	return hs_member_ptr(hs, HS_G1_BOTTOM, addr, &ret->bottom) &&
+	       hs_member_ptr(hs, HS_G1_TOP, addr, &ret->top) &&
+	       hs_member_ptr(hs, HS_G1_END, addr, &ret->end) &&
+	       hs_member_u32(hs, HS_G1_TAG, hs_member_addr(hs, HS_G1_TYPE, addr), &ret->tag);
+}
+
+static uint32_t g1_heap_of(const struct hs *hs, const struct region *region)
+{
+	static const struct {
+		enum hs_number_id tag;
+		enum g1_heap heap;
+	} rows[] = { { HS_TAG_FREE, G1_FREE },
+		     { HS_TAG_EDEN, G1_EDEN },
+		     { HS_TAG_SURVIVOR, G1_SURVIVOR },
+		     { HS_TAG_STARTS, G1_HUMONGOUS },
+		     { HS_TAG_CONTINUES, G1_HUMONGOUS } };
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(rows); i++)
+		if (hs->numbers[rows[i].tag].found && hs->numbers[rows[i].tag].value == region->tag)
+			return rows[i].heap;
+	/* old, and what is archived */
+	return G1_OLD;
+}
+
+/* A region that an object of the one before reaches into makes that one longer. */
+static void extend_last(struct hs *hs, const struct region *region)
+{
+	struct hs_space *space = CH_VEC_AT(&hs->spaces, struct hs_space, hs->spaces.count - 1);
+	struct ch_span *span = CH_VEC_AT(&hs->spans, struct ch_span, hs->spans.count - 1);
+
+	if (space->end != region->bottom || region->top < region->bottom ||
+	    region->end < region->top)
+		return;
+	if (space->top == space->end)
+		space->top = region->top;
+	space->end = span->end = span->committed_end = region->end;
+}
+
+static struct ch_error *add_region(struct hs *hs, const struct region *region)
+{
+	if (hs->numbers[HS_TAG_CONTINUES].found &&
+	    region->tag == hs->numbers[HS_TAG_CONTINUES].value && hs->spaces.count) {
+		extend_last(hs, region);
+		return NULL;
+	}
+	if (g1_heap_of(hs, region) == G1_FREE)
+		return is_committed(hs, region->bottom)
+			       ? add_space(hs, G1_FREE, region->bottom, region->bottom, region->end)
+			       : NULL;
+	return add_space(hs, g1_heap_of(hs, region), region->bottom, region->top, region->end);
+}
+
+static struct ch_error *open_g1(struct hs *hs, uint64_t heap)
+{
+	uint64_t holder = hs_member_addr(hs, HS_G1_REGIONS_HOLDER, heap);
+	uint64_t table = hs_member_addr(hs, HS_G1_REGIONS, holder), base, length, i, addr;
+	struct region region;
+	struct ch_error *err;
+
+	if (!hs_member_ptr(hs, HS_G1_TABLE_BASE, table, &base) ||
+	    !hs_member_ptr(hs, HS_G1_TABLE_LENGTH, table, &length) || length > REGIONS_MAX)
+		return ch_error_create(CH_ERROR_CORRUPT, "G1's table of regions is not readable");
+	err = add_heaps(hs, g1_names, CH_COUNT_OF(g1_names));
+	for (i = 0; !err && i < length; i++) {
+		if (!hs_read_ptr(hs, base + 8 * i, &addr) || !addr)
+			continue;
+		if (!read_region(hs, addr, &region)) {
+			chp_context_finding(hs->env->ctx, CH_SEVERITY_INCOMPLETE, "jvm-no-region",
+					    "a region of the Java heap is not readable: 0x%llx",
+					    (unsigned long long)addr);
+			continue;
+		}
+		err = add_region(hs, &region);
+	}
+	return err;
+}
+
+/* ---- Serial and Parallel --------------------------------------------------------- */
+
+/* A space at a pointer that lies in the generation. */
+static struct ch_error *add_at(struct hs *hs, uint32_t heap, uint64_t generation,
+			       enum hs_member_id where, enum hs_member_id bottom_id)
+{
+	uint64_t space, bottom, top, end;
+
+	/* bottom, top and end are in this order among the members */
+	if (!hs_member_ptr(hs, where, generation, &space) ||
+	    !hs_member_ptr(hs, bottom_id, space, &bottom) ||
+	    !hs_member_ptr(hs, bottom_id + 1, space, &top) ||
+	    !hs_member_ptr(hs, bottom_id + 2, space, &end))
+		return ch_error_create(CH_ERROR_CORRUPT,
+				       "a space of the Java heap is not readable");
+	return add_space(hs, heap, bottom, top, end);
+}
+
+static struct ch_error *open_spaces(struct hs *hs, uint64_t heap, const char *const *names,
+				    enum hs_member_id young_id, enum hs_member_id eden_id,
+				    enum hs_member_id bottom_id)
+{
+	uint64_t young, old;
+	struct ch_error *err;
+	uint32_t i;
+
+	if (!hs_member_ptr(hs, young_id, heap, &young) ||
+	    !hs_member_ptr(hs, young_id + 1, heap, &old))
+		return ch_error_create(CH_ERROR_UNSUPPORTED,
+				       "the generations of this collector are not known");
+	err = add_heaps(hs, names, 4);
+	/* eden, from, to, then that of the old generation */
+	for (i = 0; !err && i < 4; i++)
+		err = add_at(hs, i, i < 3 ? young : old, eden_id + i, bottom_id);
+	return err;
+}
+
+/* ---- What threads have taken ------------------------------------------------------ */
+
+static struct ch_error *add_gap(struct hs *hs, uint64_t thread)
+{
+	uint64_t tlab = hs_member_addr(hs, HS_THREAD_TLAB, thread), top, end;
+	uint32_t reserve = 0;
+	struct hs_gap *gap;
+
+	if (!hs_member_ptr(hs, HS_TLAB_TOP, tlab, &top) ||
+	    !hs_member_ptr(hs, HS_TLAB_END, tlab, &end) || !top || end < top)
+		return NULL;
+	hs_member_u32(hs, HS_TLAB_RESERVE, 0, &reserve);
+	/* Room for a filler is always kept. */
+	reserve = (uint32_t)ch_max(reserve, 2);
+	gap = ch_vec_push(&hs->gaps);
+	if (!gap)
+		return &ch_enomem;
+	*gap = (struct hs_gap){ top, end + 8ULL * ch_min(reserve, 4096) };
+	return NULL;
+}
+
+static int compare_gaps(const void *a, const void *b)
+{
+	const struct hs_gap *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static struct ch_error *find_gaps(struct hs *hs)
+{
+	uint64_t list, array, thread;
+	struct ch_error *err = NULL;
+	uint32_t length, i;
+
+	if (hs_member_ptr(hs, HS_THREADS_LIST, 0, &list) &&
+	    hs_member_u32(hs, HS_THREADS_LENGTH, list, &length) &&
+	    hs_member_ptr(hs, HS_THREADS_ARRAY, list, &array)) {
+		for (i = 0; !err && i < ch_min(length, THREADS_MAX); i++)
+			if (hs_read_ptr(hs, array + 8ULL * i, &thread))
+				err = add_gap(hs, thread);
+	} else if (hs_member_ptr(hs, HS_THREAD_FIRST, 0, &thread)) {
+		for (i = 0; !err && thread && i < THREADS_MAX; i++) {
+			err = add_gap(hs, thread);
+			if (!hs_member_ptr(hs, HS_THREAD_NEXT, thread, &thread))
+				break;
+		}
+	}
+	ch_vec_sort(&hs->gaps, compare_gaps);
+	return err;
+}
+
+/* ---- All of it -------------------------------------------------------------------- */
+
+static bool flag_is_set(const struct hs *hs, const char *name)
+{
+	uint64_t value;
+
+	return hs_flag(hs, name, &value) && (value & 0xff) == 1;
+}
+
+static void read_encodings(struct hs *hs)
+{
+	uint64_t value;
+	uint32_t active;
+
+	hs->narrow_klass = flag_is_set(hs, "UseCompressedClassPointers");
+	hs->compact = flag_is_set(hs, "UseCompactObjectHeaders");
+	hs->narrow_oop = flag_is_set(hs, "UseCompressedOops");
+	hs_member_ptr(hs, HS_NARROW_KLASS_BASE, 0, &hs->klass_base);
+	hs_member_u32(hs, HS_NARROW_KLASS_SHIFT, 0, &hs->klass_shift);
+	hs_member_ptr(hs, HS_NARROW_OOP_BASE, 0, &hs->oop_base);
+	hs_member_u32(hs, HS_NARROW_OOP_SHIFT, 0, &hs->oop_shift);
+	hs->klass_shift &= 31;
+	hs->oop_shift &= 31;
+	hs->mark_shift = hs->numbers[HS_KLASS_SHIFT].found
+				 ? (uint32_t)hs->numbers[HS_KLASS_SHIFT].value & 63
+				 : 42;
+	hs->align = 8;
+	if (hs_flag(hs, "ObjectAlignmentInBytes", &value) &&
+	    (value == 8 || value == 16 || value == 32 || value == 64 || value == 128 ||
+	     value == 256))
+		hs->align = (uint32_t)value;
+	hs->length_offset = hs->compact ? 8 : hs->narrow_klass ? 12 : 16;
+	hs_member_u32(hs, HS_CLASS_OOP_SIZE, 0, &hs->class_size_offset);
+	hs->gc_active = false;
+	if (hs_member_ptr(hs, HS_COLLECTED_HEAP, 0, &value) &&
+	    hs_member_u32(hs, HS_GC_ACTIVE, value, &active))
+		hs->gc_active = (active & 0xff) == 1;
+}
+
+struct ch_error *hs_heap_open(struct hs *hs)
+{
+	struct ch_error *err;
+	uint64_t heap;
+
+	read_encodings(hs);
+	if (!hs_member_ptr(hs, HS_COLLECTED_HEAP, 0, &heap) || !heap)
+		return ch_error_create(CH_ERROR_ABSENT, "the JVM has no heap yet");
+	if (flag_is_set(hs, "UseG1GC")) {
+		hs->collector = "G1";
+		err = open_g1(hs, heap);
+	} else if (flag_is_set(hs, "UseSerialGC")) {
+		hs->collector = "Serial";
+		err = open_spaces(hs, heap, serial_names, HS_SERIAL_YOUNG, HS_SERIAL_EDEN,
+				  HS_SPACE_BOTTOM);
+	} else if (flag_is_set(hs, "UseParallelGC")) {
+		hs->collector = "Parallel";
+		err = open_spaces(hs, heap, parallel_names, HS_PARALLEL_YOUNG, HS_PARALLEL_EDEN,
+				  HS_MUTABLE_BOTTOM);
+	} else {
+		err = ch_error_create(CH_ERROR_UNSUPPORTED,
+				      "this collector's heap is not read yet (only G1, Serial and "
+				      "Parallel)");
+	}
+	return err ? err : find_gaps(hs);
+}

@@ -1,0 +1,181 @@
+/*
+ * hotspot_priv.h - the inside of the HotSpot (JVM) walker.
+ *
+ * libjvm describes itself: it exports tables of its structures, their fields, its
+ * types and constants, for debuggers (gHotSpotVMStructs and others). tables.c reads
+ * them from the core, by the names that the releases gave them; heap.c finds the
+ * collector's spaces, klass.c says what a class is called and how large its objects
+ * are, hotspot.c walks them.
+ *
+ * Layout facts: openjdk/jdk, src/hotspot/share/runtime/vmStructs.{hpp,cpp} (tags
+ * jdk-17+35, jdk-21+35, jdk-25+36), gc/g1/vmStructs_g1.hpp, gc/serial, gc/parallel, oops/klass.hpp
+ * (layout helper), oops/markWord.hpp; measured on 17.0.15 and 25.
+ */
+#ifndef COREHEAP_WALKERS_HOTSPOT_PRIV_H
+#define COREHEAP_WALKERS_HOTSPOT_PRIV_H
+
+#include "heap/walker.h"
+#include "util/bytes.h"
+#include "util/vec.h"
+
+#define HS_NAME_MAX 1024
+
+/** Fields of structures that are read, each with the names it had: tables.c. */
+enum hs_member_id {
+	HS_FLAGS,
+	HS_FLAGS_COUNT,
+	HS_FLAG_NAME,
+	HS_FLAG_ADDR,
+	HS_COLLECTED_HEAP,
+	HS_NARROW_KLASS_BASE,
+	HS_NARROW_KLASS_SHIFT,
+	HS_NARROW_OOP_BASE,
+	HS_NARROW_OOP_SHIFT,
+	HS_KLASS_LAYOUT_HELPER,
+	HS_KLASS_NAME,
+	HS_SYMBOL_LENGTH,
+	HS_SYMBOL_BODY,
+	HS_CLASS_OOP_SIZE,
+	HS_G1_REGIONS_HOLDER,
+	HS_G1_REGIONS,
+	HS_G1_TABLE_BASE,
+	HS_G1_TABLE_LENGTH,
+	HS_G1_BOTTOM,
+	HS_G1_TOP,
+	HS_G1_END,
+	HS_G1_TYPE,
+	HS_G1_TAG,
+	HS_SERIAL_YOUNG,
+	HS_SERIAL_OLD,
+	HS_SERIAL_EDEN,
+	HS_SERIAL_FROM,
+	HS_SERIAL_TO,
+	HS_SERIAL_SPACE,
+	HS_SPACE_BOTTOM,
+	HS_SPACE_TOP,
+	HS_SPACE_END,
+	HS_PARALLEL_YOUNG,
+	HS_PARALLEL_OLD,
+	HS_PARALLEL_EDEN,
+	HS_PARALLEL_FROM,
+	HS_PARALLEL_TO,
+	HS_PARALLEL_SPACE,
+	HS_MUTABLE_BOTTOM,
+	HS_MUTABLE_TOP,
+	HS_MUTABLE_END,
+	HS_THREADS_LIST,
+	HS_THREADS_LENGTH,
+	HS_THREADS_ARRAY,
+	HS_THREAD_FIRST,
+	HS_THREAD_NEXT,
+	HS_THREAD_TLAB,
+	HS_TLAB_TOP,
+	HS_TLAB_END,
+	HS_TLAB_RESERVE,
+	HS_GC_ACTIVE,
+	HS_VM_RELEASE,
+	HS_MEMBERS,
+};
+
+struct hs_member {
+	bool found, is_static;
+	/** Of a field; of a static one its address. */
+	uint64_t offset, addr;
+};
+
+/** Sizes of types, and constants. */
+enum hs_number_id {
+	HS_SIZE_FLAG,
+	HS_TAG_FREE,
+	HS_TAG_EDEN,
+	HS_TAG_SURVIVOR,
+	HS_TAG_STARTS,
+	HS_TAG_CONTINUES,
+	HS_TAG_OLD,
+	HS_KLASS_SHIFT,
+	HS_NUMBERS,
+};
+
+struct hs_number {
+	bool found;
+	uint64_t value;
+};
+
+/** Type ids below any class. */
+enum hs_pseudo_type {
+	/** Memory that a thread has taken to allocate from. */
+	HS_TYPE_TLAB = 1,
+	/** Behind the last object of a space or region. */
+	HS_TYPE_UNUSED,
+};
+
+/** [start, end): taken by a thread, no objects. */
+struct hs_gap {
+	uint64_t start, end;
+};
+
+/** A piece of the heap with objects in [start, top). */
+struct hs_space {
+	uint64_t start, top, end;
+	/** Index in heaps. */
+	uint32_t heap;
+};
+
+struct hs {
+	const struct ch_heap_env *env;
+	struct ch_core *core;
+	const struct ch_module *module;
+	struct hs_member members[HS_MEMBERS];
+	struct hs_number numbers[HS_NUMBERS];
+
+	/** "G1", "Serial", "Parallel". Static. */
+	const char *collector;
+	/** Class pointers of 4 bytes, of as many bits as the mark word has room for; pointers
+	 * between objects of 4 bytes. */
+	bool narrow_klass, compact, narrow_oop;
+	uint64_t klass_base, oop_base;
+	uint32_t klass_shift, oop_shift, mark_shift;
+	uint32_t align;
+	/** Offset of an array's length. */
+	uint32_t length_offset;
+	/** Where an instance of java.lang.Class keeps its size, in words. */
+	uint32_t class_size_offset;
+	bool gc_active;
+
+	/** of struct ch_heap_desc, struct ch_span, struct hs_space (same order as spans),
+	 * struct hs_gap (ascending), struct ch_fact, char * */
+	struct ch_vec heaps, spans, spaces, gaps, facts, names;
+	char release[64];
+};
+
+/** How large the objects of a class are. */
+struct hs_shape {
+	/** Klass::_layout_helper. */
+	int32_t layout;
+	/** java.lang.Class: each has a size of its own. */
+	bool mirror;
+};
+
+/** tables.c: the module of the JVM, or NULL. */
+const struct ch_module *hs_find_module(const struct ch_heap_env *env);
+/** Read the tables. Errors: UNSUPPORTED (what is missing), NOMEM. */
+CH_MUST_CHECK struct ch_error *hs_tables_read(struct hs *hs);
+bool hs_read_ptr(const struct hs *hs, uint64_t addr, uint64_t *ret);
+bool hs_read_u32(const struct hs *hs, uint64_t addr, uint32_t *ret);
+/** A member of the structure at addr, or a static one (addr unused): 8 bytes, 4 bytes. */
+bool hs_member_ptr(const struct hs *hs, enum hs_member_id id, uint64_t addr, uint64_t *ret);
+bool hs_member_u32(const struct hs *hs, enum hs_member_id id, uint64_t addr, uint32_t *ret);
+/** Address of a member that is a structure itself; 0: not known. */
+uint64_t hs_member_addr(const struct hs *hs, enum hs_member_id id, uint64_t addr);
+/** A flag of the JVM ("UseG1GC") as its raw 8 bytes. */
+bool hs_flag(const struct hs *hs, const char *name, uint64_t *ret);
+
+/** heap.c: spaces, heaps, spans, gaps. Errors: UNSUPPORTED, NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *hs_heap_open(struct hs *hs);
+
+/** klass.c: what the word(s) behind the mark say. False: no class. */
+bool hs_shape_read(const struct hs *hs, uint64_t klass, struct hs_shape *ret);
+/** "java.util.HashMap$Node[]"; false when it is not in the core. */
+bool hs_klass_name(const struct hs *hs, uint64_t klass, char *buf, size_t max);
+
+#endif /* COREHEAP_WALKERS_HOTSPOT_PRIV_H */

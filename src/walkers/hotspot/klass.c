@@ -1,0 +1,87 @@
+/*
+ * Classes: how large their objects are, and what they are called.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "walkers/hotspot/hotspot_priv.h"
+
+/* Layout helper of arrays: the two highest bits are set (10: objects, 11: values). */
+#define CLASS_NAME "java/lang/Class"
+
+/* The bytes of a class's name. */
+static bool read_symbol(const struct hs *hs, uint64_t klass, char *buf, size_t max)
+{
+	uint64_t symbol;
+	uint32_t word, length;
+
+	if (!hs_member_ptr(hs, HS_KLASS_NAME, klass, &symbol) || !symbol ||
+	    !hs_read_u32(hs, symbol + hs->members[HS_SYMBOL_LENGTH].offset, &word))
+		return false;
+	length = word & 0xffff;
+	if (!length || length >= max)
+		return false;
+	if (ch_core_read(hs->core, symbol + hs->members[HS_SYMBOL_BODY].offset, buf, length))
+		return false;
+	buf[length] = '\0';
+	return strlen(buf) == length;
+}
+
+bool hs_shape_read(const struct hs *hs, uint64_t klass, struct hs_shape *ret)
+{
+	char name[HS_NAME_MAX];
+	uint32_t layout;
+
+	if (!klass || klass % 8 || !hs_member_u32(hs, HS_KLASS_LAYOUT_HELPER, klass, &layout) ||
+	    !layout || !read_symbol(hs, klass, name, sizeof(name)))
+		return false;
+	ret->layout = (int32_t)layout;
+	ret->mirror = strcmp(name, CLASS_NAME) == 0;
+	return true;
+}
+
+/* "I" as "int"; NULL for what is none. */
+static const char *primitive(char code)
+{
+	static const struct {
+		char code;
+		const char *name;
+	} rows[] = {
+		{ 'B', "byte" }, { 'C', "char" }, { 'D', "double" }, { 'F', "float" },
+		{ 'I', "int" },  { 'J', "long" }, { 'S', "short" },  { 'Z', "boolean" },
+	};
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(rows); i++)
+		if (rows[i].code == code)
+			return rows[i].name;
+	return NULL;
+}
+
+bool hs_klass_name(const struct hs *hs, uint64_t klass, char *buf, size_t max)
+{
+	char raw[HS_NAME_MAX], *name = raw, *at;
+	size_t dims, len, used;
+
+	if (!read_symbol(hs, klass, raw, sizeof(raw)))
+		return false;
+	dims = strspn(name, "[");
+	name += dims;
+	len = strlen(name);
+	if (dims && len == 1 && primitive(name[0])) {
+		used = (size_t)snprintf(buf, max, "%s", primitive(name[0]));
+	} else {
+		if (dims && len > 2 && name[0] == 'L' && name[len - 1] == ';') {
+			name[len - 1] = '\0';
+			name++;
+		}
+		for (at = name; *at; at++)
+			if (*at == '/')
+				*at = '.';
+		used = (size_t)snprintf(buf, max, "%s", name);
+	}
+	for (; dims && used + 3 < max; dims--)
+		used += (size_t)snprintf(buf + used, max - used, "[]");
+	return true;
+}

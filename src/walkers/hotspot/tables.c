@@ -1,0 +1,346 @@
+/*
+ * The tables in which libjvm describes itself. A field that another release calls
+ * otherwise is another row here.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/error.h"
+#include "walkers/hotspot/hotspot_priv.h"
+
+/* Entries of a table; 17 has 788 fields, 768 types and 484 constants. */
+#define ENTRIES_MAX 16384
+#define WORD_MAX    160
+
+static const struct member_row {
+	enum hs_member_id id;
+	const char *type, *field;
+} member_rows[] = {
+	{ HS_FLAGS, "JVMFlag", "flags" },
+	{ HS_FLAGS, "Flag", "flags" },
+	{ HS_FLAGS_COUNT, "JVMFlag", "numFlags" },
+	{ HS_FLAGS_COUNT, "Flag", "numFlags" },
+	{ HS_FLAG_NAME, "JVMFlag", "_name" },
+	{ HS_FLAG_NAME, "Flag", "_name" },
+	{ HS_FLAG_ADDR, "JVMFlag", "_addr" },
+	{ HS_FLAG_ADDR, "Flag", "_addr" },
+	{ HS_COLLECTED_HEAP, "Universe", "_collectedHeap" },
+	/* 8 and 11; 17 and 21; 25 */
+	{ HS_NARROW_KLASS_BASE, "Universe", "_narrow_klass._base" },
+	{ HS_NARROW_KLASS_BASE, "CompressedKlassPointers", "_narrow_klass._base" },
+	{ HS_NARROW_KLASS_BASE, "CompressedKlassPointers", "_base" },
+	{ HS_NARROW_KLASS_SHIFT, "Universe", "_narrow_klass._shift" },
+	{ HS_NARROW_KLASS_SHIFT, "CompressedKlassPointers", "_narrow_klass._shift" },
+	{ HS_NARROW_KLASS_SHIFT, "CompressedKlassPointers", "_shift" },
+	{ HS_NARROW_OOP_BASE, "Universe", "_narrow_oop._base" },
+	{ HS_NARROW_OOP_BASE, "CompressedOops", "_narrow_oop._base" },
+	{ HS_NARROW_OOP_BASE, "CompressedOops", "_base" },
+	{ HS_NARROW_OOP_SHIFT, "Universe", "_narrow_oop._shift" },
+	{ HS_NARROW_OOP_SHIFT, "CompressedOops", "_narrow_oop._shift" },
+	{ HS_NARROW_OOP_SHIFT, "CompressedOops", "_shift" },
+	{ HS_KLASS_LAYOUT_HELPER, "Klass", "_layout_helper" },
+	{ HS_KLASS_NAME, "Klass", "_name" },
+	{ HS_SYMBOL_LENGTH, "Symbol", "_length" },
+	{ HS_SYMBOL_BODY, "Symbol", "_body" },
+	{ HS_SYMBOL_BODY, "Symbol", "_body[0]" },
+	{ HS_CLASS_OOP_SIZE, "java_lang_Class", "_oop_size_offset" },
+	{ HS_G1_REGIONS_HOLDER, "G1CollectedHeap", "_hrm" },
+	{ HS_G1_REGIONS, "HeapRegionManager", "_regions" },
+	{ HS_G1_REGIONS, "G1HeapRegionManager", "_regions" },
+	{ HS_G1_TABLE_BASE, "G1HeapRegionTable", "_base" },
+	{ HS_G1_TABLE_LENGTH, "G1HeapRegionTable", "_length" },
+	{ HS_G1_BOTTOM, "G1HeapRegion", "_bottom" },
+	{ HS_G1_BOTTOM, "HeapRegion", "_bottom" },
+	{ HS_G1_BOTTOM, "Space", "_bottom" },
+	{ HS_G1_TOP, "G1HeapRegion", "_top" },
+	{ HS_G1_TOP, "HeapRegion", "_top" },
+	{ HS_G1_TOP, "G1ContiguousSpace", "_top" },
+	{ HS_G1_TOP, "G1OffsetTableContigSpace", "_top" },
+	{ HS_G1_END, "G1HeapRegion", "_end" },
+	{ HS_G1_END, "HeapRegion", "_end" },
+	{ HS_G1_END, "Space", "_end" },
+	{ HS_G1_TYPE, "G1HeapRegion", "_type" },
+	{ HS_G1_TYPE, "HeapRegion", "_type" },
+	{ HS_G1_TAG, "G1HeapRegionType", "_tag" },
+	{ HS_G1_TAG, "HeapRegionType", "_tag" },
+	{ HS_SERIAL_YOUNG, "SerialHeap", "_young_gen" },
+	{ HS_SERIAL_YOUNG, "GenCollectedHeap", "_young_gen" },
+	{ HS_SERIAL_OLD, "SerialHeap", "_old_gen" },
+	{ HS_SERIAL_OLD, "GenCollectedHeap", "_old_gen" },
+	{ HS_SERIAL_EDEN, "DefNewGeneration", "_eden_space" },
+	{ HS_SERIAL_FROM, "DefNewGeneration", "_from_space" },
+	{ HS_SERIAL_TO, "DefNewGeneration", "_to_space" },
+	{ HS_SERIAL_SPACE, "TenuredGeneration", "_the_space" },
+	{ HS_SERIAL_SPACE, "OneContigSpaceCardGeneration", "_the_space" },
+	{ HS_SPACE_BOTTOM, "Space", "_bottom" },
+	{ HS_SPACE_BOTTOM, "ContiguousSpace", "_bottom" },
+	{ HS_SPACE_TOP, "ContiguousSpace", "_top" },
+	{ HS_SPACE_END, "Space", "_end" },
+	{ HS_SPACE_END, "ContiguousSpace", "_end" },
+	{ HS_PARALLEL_YOUNG, "ParallelScavengeHeap", "_young_gen" },
+	{ HS_PARALLEL_OLD, "ParallelScavengeHeap", "_old_gen" },
+	{ HS_PARALLEL_EDEN, "PSYoungGen", "_eden_space" },
+	{ HS_PARALLEL_FROM, "PSYoungGen", "_from_space" },
+	{ HS_PARALLEL_TO, "PSYoungGen", "_to_space" },
+	{ HS_PARALLEL_SPACE, "PSOldGen", "_object_space" },
+	{ HS_MUTABLE_BOTTOM, "MutableSpace", "_bottom" },
+	{ HS_MUTABLE_BOTTOM, "ImmutableSpace", "_bottom" },
+	{ HS_MUTABLE_TOP, "MutableSpace", "_top" },
+	{ HS_MUTABLE_END, "MutableSpace", "_end" },
+	{ HS_MUTABLE_END, "ImmutableSpace", "_end" },
+	{ HS_THREADS_LIST, "ThreadsSMRSupport", "_java_thread_list" },
+	{ HS_THREADS_LENGTH, "ThreadsList", "_length" },
+	{ HS_THREADS_ARRAY, "ThreadsList", "_threads" },
+	{ HS_THREAD_FIRST, "Threads", "_thread_list" },
+	{ HS_THREAD_NEXT, "JavaThread", "_next" },
+	{ HS_THREAD_TLAB, "Thread", "_tlab" },
+	{ HS_TLAB_TOP, "ThreadLocalAllocBuffer", "_top" },
+	{ HS_TLAB_END, "ThreadLocalAllocBuffer", "_allocation_end" },
+	{ HS_TLAB_END, "ThreadLocalAllocBuffer", "_end" },
+	{ HS_TLAB_RESERVE, "ThreadLocalAllocBuffer", "_reserve_for_allocation_prefetch" },
+	{ HS_GC_ACTIVE, "CollectedHeap", "_is_stw_gc_active" },
+	{ HS_GC_ACTIVE, "CollectedHeap", "_is_gc_active" },
+	{ HS_VM_RELEASE, "Abstract_VM_Version", "_s_vm_release" },
+};
+
+static const struct number_row {
+	enum hs_number_id id;
+	const char *name;
+} size_rows[] = {
+	{ HS_SIZE_FLAG, "JVMFlag" },
+	{ HS_SIZE_FLAG, "Flag" },
+}, constant_rows[] = {
+	{ HS_TAG_FREE, "G1HeapRegionType::FreeTag" },
+	{ HS_TAG_FREE, "HeapRegionType::FreeTag" },
+	{ HS_TAG_EDEN, "G1HeapRegionType::EdenTag" },
+	{ HS_TAG_EDEN, "HeapRegionType::EdenTag" },
+	{ HS_TAG_SURVIVOR, "G1HeapRegionType::SurvTag" },
+	{ HS_TAG_SURVIVOR, "HeapRegionType::SurvTag" },
+	{ HS_TAG_STARTS, "G1HeapRegionType::StartsHumongousTag" },
+	{ HS_TAG_STARTS, "HeapRegionType::StartsHumongousTag" },
+	{ HS_TAG_CONTINUES, "G1HeapRegionType::ContinuesHumongousTag" },
+	{ HS_TAG_CONTINUES, "HeapRegionType::ContinuesHumongousTag" },
+	{ HS_TAG_OLD, "G1HeapRegionType::OldTag" },
+	{ HS_TAG_OLD, "HeapRegionType::OldTag" },
+}, long_rows[] = {
+	{ HS_KLASS_SHIFT, "markWord::klass_shift" },
+};
+
+const struct ch_module *hs_find_module(const struct ch_heap_env *env)
+{
+	const struct ch_module *modules;
+	size_t count, i;
+
+	modules = ch_sym_modules(env->sym, &count);
+	for (i = 0; i < count; i++)
+		if (strcmp(modules[i].name, "libjvm.so") == 0)
+			return &modules[i];
+	return NULL;
+}
+
+bool hs_read_ptr(const struct hs *hs, uint64_t addr, uint64_t *ret)
+{
+	return ch_core_read_u64(hs->core, addr, ret);
+}
+
+bool hs_read_u32(const struct hs *hs, uint64_t addr, uint32_t *ret)
+{
+	return ch_core_read_u32(hs->core, addr, ret);
+}
+
+uint64_t hs_member_addr(const struct hs *hs, enum hs_member_id id, uint64_t addr)
+{
+	const struct hs_member *member = &hs->members[id];
+
+	if (!member->found || (!member->is_static && !addr))
+		return 0;
+	return member->is_static ? member->addr : addr + member->offset;
+}
+
+bool hs_member_ptr(const struct hs *hs, enum hs_member_id id, uint64_t addr, uint64_t *ret)
+{
+	uint64_t at = hs_member_addr(hs, id, addr);
+
+	return at && hs_read_ptr(hs, at, ret);
+}
+
+bool hs_member_u32(const struct hs *hs, enum hs_member_id id, uint64_t addr, uint32_t *ret)
+{
+	uint64_t at = hs_member_addr(hs, id, addr);
+
+	return at && hs_read_u32(hs, at, ret);
+}
+
+/* ---- Reading ------------------------------------------------------------------- */
+
+/* A table and where in an entry what stands; libjvm exports these numbers, too. */
+struct table {
+	uint64_t at, stride;
+	uint64_t name, field, is_static, offset, address;
+};
+
+/* An exported variable of libjvm; 0: there is none. */
+static uint64_t exported(const struct hs *hs, const char *name)
+{
+	struct ch_symbol symbol;
+	uint64_t value;
+
+	if (!ch_sym_exported(hs->env->sym, hs->module, name, &symbol) ||
+	    !hs_read_ptr(hs, symbol.addr, &value))
+		return 0;
+	return value;
+}
+
+/* The word that the pointer at addr leads to; "" when it is not in the core. */
+static bool read_word(const struct hs *hs, uint64_t addr, char buf[WORD_MAX])
+{
+	uint64_t at;
+
+	buf[0] = '\0';
+	if (!hs_read_ptr(hs, addr, &at) || !at)
+		return false;
+	return ch_core_read_string(hs->core, at, buf, WORD_MAX);
+}
+
+static void take_field(struct hs *hs, const struct table *table, uint64_t entry, const char *type,
+		       const char *field)
+{
+	struct hs_member *member;
+	uint32_t is_static;
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(member_rows); i++) {
+		if (strcmp(member_rows[i].type, type) != 0 ||
+		    strcmp(member_rows[i].field, field) != 0)
+			continue;
+		member = &hs->members[member_rows[i].id];
+		if (member->found || !hs_read_u32(hs, entry + table->is_static, &is_static) ||
+		    !hs_read_ptr(hs, entry + table->offset, &member->offset) ||
+		    !hs_read_ptr(hs, entry + table->address, &member->addr))
+			continue;
+		member->is_static = is_static != 0;
+		/* no structure is that large */
+		member->found = member->is_static ? member->addr != 0 : member->offset < (1U << 20);
+	}
+}
+
+static uint64_t read_fields(struct hs *hs)
+{
+	const struct table table = {
+		.at = exported(hs, "gHotSpotVMStructs"),
+		.stride = exported(hs, "gHotSpotVMStructEntryArrayStride"),
+		.name = exported(hs, "gHotSpotVMStructEntryTypeNameOffset"),
+		.field = exported(hs, "gHotSpotVMStructEntryFieldNameOffset"),
+		.is_static = exported(hs, "gHotSpotVMStructEntryIsStaticOffset"),
+		.offset = exported(hs, "gHotSpotVMStructEntryOffsetOffset"),
+		.address = exported(hs, "gHotSpotVMStructEntryAddressOffset"),
+	};
+	char type[WORD_MAX], field[WORD_MAX];
+	uint64_t entry, count;
+
+	if (!table.at || table.stride < 16 || table.stride > 4096)
+		return 0;
+	for (count = 0; count < ENTRIES_MAX; count++) {
+		entry = table.at + count * table.stride;
+		if (!read_word(hs, entry + table.name, type) ||
+		    !read_word(hs, entry + table.field, field))
+			break;
+		take_field(hs, &table, entry, type, field);
+	}
+	return count;
+}
+
+/* Types and constants: a name, and a number of size bytes. */
+static void read_numbers(struct hs *hs, const char *prefix, const char *value_name,
+			 const struct number_row *rows, size_t rows_count, uint32_t size)
+{
+	char symbol[96], name[WORD_MAX];
+	struct table table = { .at = 0 };
+	uint64_t entry, count, value;
+	uint32_t small;
+	size_t i;
+
+	snprintf(symbol, sizeof(symbol), "%ss", prefix);
+	table.at = exported(hs, symbol);
+	snprintf(symbol, sizeof(symbol), "%sEntryArrayStride", prefix);
+	table.stride = exported(hs, symbol);
+	snprintf(symbol, sizeof(symbol), "%sEntry%s", prefix,
+		 size == 0 ? "TypeNameOffset" : "NameOffset");
+	table.name = exported(hs, symbol);
+	snprintf(symbol, sizeof(symbol), "%sEntry%s", prefix, value_name);
+	table.offset = exported(hs, symbol);
+	if (!table.at || table.stride < 16 || table.stride > 4096)
+		return;
+	for (count = 0; count < ENTRIES_MAX; count++) {
+		entry = table.at + count * table.stride;
+		if (!read_word(hs, entry + table.name, name))
+			return;
+		for (i = 0; i < rows_count; i++) {
+			if (strcmp(rows[i].name, name) != 0 || hs->numbers[rows[i].id].found)
+				continue;
+			if (size == 4 ? !hs_read_u32(hs, entry + table.offset, &small)
+				      : !hs_read_ptr(hs, entry + table.offset, &value))
+				continue;
+			hs->numbers[rows[i].id] =
+				(struct hs_number){ true, size == 4 ? small : value };
+		}
+	}
+}
+
+static const char *name_of(enum hs_member_id id, char buf[2 * WORD_MAX])
+{
+	size_t i = 0;
+
+	while (member_rows[i].id != id)
+		i++;
+	snprintf(buf, 2 * WORD_MAX, "%s::%s", member_rows[i].type, member_rows[i].field);
+	return buf;
+}
+
+struct ch_error *hs_tables_read(struct hs *hs)
+{
+	static const enum hs_member_id needed[] = {
+		HS_FLAGS,          HS_FLAGS_COUNT,         HS_FLAG_NAME,  HS_FLAG_ADDR,
+		HS_COLLECTED_HEAP, HS_KLASS_LAYOUT_HELPER, HS_KLASS_NAME, HS_SYMBOL_LENGTH,
+		HS_SYMBOL_BODY,    HS_CLASS_OOP_SIZE,
+	};
+	char name[2 * WORD_MAX];
+	size_t i;
+
+	if (!read_fields(hs))
+		return ch_error_create(CH_ERROR_ABSENT,
+				       "the tables of libjvm.so are not in the core, and the file "
+				       "with its build-id is not at hand (see --sysroot)");
+	read_numbers(hs, "gHotSpotVMType", "SizeOffset", size_rows, CH_COUNT_OF(size_rows), 0);
+	read_numbers(hs, "gHotSpotVMIntConstant", "ValueOffset", constant_rows,
+		     CH_COUNT_OF(constant_rows), 4);
+	read_numbers(hs, "gHotSpotVMLongConstant", "ValueOffset", long_rows, CH_COUNT_OF(long_rows),
+		     8);
+	for (i = 0; i < CH_COUNT_OF(needed); i++)
+		if (!hs->members[needed[i]].found)
+			return ch_error_create(CH_ERROR_UNSUPPORTED,
+					       "libjvm.so's tables do not name %s",
+					       name_of(needed[i], name));
+	return NULL;
+}
+
+bool hs_flag(const struct hs *hs, const char *name, uint64_t *ret)
+{
+	uint64_t flags, count, stride = hs->numbers[HS_SIZE_FLAG].value, i, at, addr;
+	char word[WORD_MAX];
+
+	if (!hs->numbers[HS_SIZE_FLAG].found || stride < 16 || stride > 4096 ||
+	    !hs_member_ptr(hs, HS_FLAGS, 0, &flags) ||
+	    !hs_member_ptr(hs, HS_FLAGS_COUNT, 0, &count))
+		return false;
+	for (i = 0; i < ch_min(count, ENTRIES_MAX); i++) {
+		at = flags + i * stride;
+		if (!read_word(hs, hs_member_addr(hs, HS_FLAG_NAME, at), word) ||
+		    strcmp(word, name) != 0)
+			continue;
+		return hs_member_ptr(hs, HS_FLAG_ADDR, at, &addr) && hs_read_ptr(hs, addr, ret);
+	}
+	return false;
+}
