@@ -1,21 +1,17 @@
-"""Every kind of document that coreheap prints, and on which fixtures.
-
-Run as a program it writes the goldens of test/golden anew: only for a new major
-version of the schemas, or for documents that had none.
-"""
+"""Every kind of document that coreheap prints, on which fixtures, and its schema."""
 import functools
 import glob
 import json
 import os
-import subprocess
-import sys
 
 from fixture import coreheap, every_core, unpack
 from tap import repo
 
-# Largest cores that are looked at for their documents' shape.
+# Rows that are asked for where a list may be long.
 ROWS = "30"
-GOLDEN_ROWS = "3"
+# What these print with --jsonl are records and a closing line, not documents.
+STREAMS = (["objects"], ["refs"], ["search"], ["leaks"], ["address", "--regions"],
+           ["address", "-f:PAGE_READWRITE"])
 
 
 def commands():
@@ -24,118 +20,102 @@ def commands():
     return [line.split()[0] for line in lines[1:] if line.startswith("  ") and line[2] != " "]
 
 
-def unpack_dotnet(path):
-    folder = os.path.join(os.environ.get("BUILD", os.path.join(repo(), "build")), "fixtures")
-    target = os.path.join(folder, "dotnet-%s.core" % os.path.basename(path)[:-len(".zst")])
-    if not os.path.exists(target):
-        os.makedirs(folder, exist_ok=True)
-        part = "%s.%d" % (target, os.getpid())
-        subprocess.run(["zstd", "-q", "-d", "-f", "--long=27", "-o", part, path], check=True)
-        os.rename(part, target)
-    return target
-
-
 def every_fixture():
     """(name, core) of all cores that are checked in."""
     for name in every_core():
         yield name, unpack(name)
     for path in sorted(glob.glob(os.path.join(repo(), "fixtures", "dotnet-cores", "*.zst"))):
-        yield "dotnet " + os.path.basename(path)[:-len(".zst")], unpack_dotnet(path)
+        version = os.path.basename(path)[:-len(".zst")]
+        yield "dotnet " + version, unpack("dotnet-cores", version)
 
 
 @functools.lru_cache(maxsize=None)
 def samples(core):
-    """Addresses and a type name that lie in a core."""
+    """Addresses, a type and a heap that lie in a core."""
     rows = json.loads(coreheap("types", "--json", core).out)["types"]
-    objects = [row for row in rows if row["kind"] == "object" and row["sample_addr"]]
+    objects = [row for row in rows if row["kind"] == "object"]
     threads = json.loads(coreheap("threads", "--json", core).out)["threads"]
     held = json.loads(coreheap("retained", "--json", "--limit", "1", core).out)["rows"]
     return {"held": held[0]["addr"] if held else None,
             "block": objects[0]["sample_addr"] if objects else None,
             "rare": objects[-1]["sample_addr"] if objects else None,
             "type": objects[0]["name"] if objects else None,
-            "pc": threads[0]["pc"] if threads else "0x10"}
+            "managed": [row for row in objects if row["runtime"] == "coreclr"][:4],
+            "pc": threads[0]["pc"] if threads else "0x10",
+            "sp": threads[0]["sp"] if threads else "0x10"}
 
 
-def cases(core, rows=ROWS):
-    """(schema, arguments) of everything that can be asked of a core."""
-    found = samples(core)
+def is_stream(arguments):
+    """Whether --jsonl prints records, not the document on one line."""
+    return any(all(word in arguments for word in words) for words in STREAMS)
+
+
+def plain_cases(core, rows):
+    """What can be asked of any core."""
     limit = ["--limit", rows]
     yield "info", ["info", core]
     yield "summary", ["summary", core]
     yield "summary", ["summary", "--quick", core]
     yield "address", ["address", core]
+    yield "address", ["address", "--zero-pages", core]
+    yield "address", ["address", "--summary", "-f:stack,lib", core]
     yield "address", ["address", "--regions", *limit, core]
-    yield "address", ["address", "--raw", core]
-    yield "address", ["address", core, found["pc"]]
+    yield "address", ["address", "-f:PAGE_READWRITE", *limit, core]
+    yield "address", ["address", "--raw", *limit, core]
     yield "heap", ["heap", core]
     yield "heap", ["heap", "--segments", core]
-    yield "types", ["types", core]
-    yield "types", ["types", "--by-gen", core]
+    yield "types", ["types", *limit, core]
+    yield "types", ["types", "--by-gen", *limit, core]
+    yield "types", ["types", "--live", *limit, core]
+    yield "types", ["types", "--state", "free", *limit, core]
     yield "strings", ["types", "--strings", *limit, core]
+    yield "strings", ["types", "--strings", "--reveal", *limit, core]
     yield "objects", ["objects", *limit, core]
+    yield "objects", ["objects", "--state", "all", *limit, core]
     yield "retained", ["retained", *limit, core]
     yield "leaks", ["leaks", *limit, core]
     yield "leaks", ["leaks", "--list", *limit, core]
-    yield "threads", ["threads", "--regs", core]
+    yield "leaks", ["leaks", "--possible", *limit, core]
+    yield "leaks", ["leaks", "--dead", *limit, core]
+    yield "threads", ["threads", core]
+    yield "threads", ["threads", "--regs", "--group", "--frames", "3", core]
     yield "modules", ["modules", core]
     yield "search", ["search", "--text", "lib", *limit, core]
-    yield "whatis", ["whatis", core, found["pc"]]
-    yield "whatis", ["whatis", core, "0x10"]
-    yield "diff", ["diff", "--all", *limit, core, core]
+    yield "search", ["search", "--utf16", "S", "--reveal", *limit, core]
+    yield "search", ["search", "--regex", "[a-z]{9}", "--count", core]
+    yield "diff", ["diff", core, core]
+    yield "diff", ["diff", "--all", "--hours", "2", *limit, core, core, core]
+    yield "diff", ["diff", "--all", "--no-paths", *limit, core, core]
+
+
+def address_cases(core, rows):
+    """What is asked of an address or a type that lies in the core."""
+    found = samples(core)
+    limit = ["--limit", rows]
+    for addr in (found["pc"], found["sp"], "0x10"):
+        yield "address", ["address", core, addr]
+        yield "whatis", ["whatis", core, addr]
+    yield "refs", ["refs", *limit, core, found["sp"]]
     if not found["block"]:
         return
-    for addr in (found["block"], found["rare"]):
-        yield "whatis", ["whatis", core, addr]
+    yield "whatis", ["whatis", core, found["block"], found["rare"], found["pc"]]
+    for addr in dict.fromkeys((found["block"], found["rare"], found["held"] or found["rare"])):
         yield "show", ["show", *limit, core, addr]
         yield "show", ["show", "--reveal", *limit, core, addr]
         yield "roots", ["roots", *limit, core, addr]
         yield "refs", ["refs", *limit, core, addr]
+        yield "refs", ["refs", "--code", "--exact", *limit, core, addr]
+    for row in found["managed"]:
+        yield "show", ["show", "--statics", *limit, core, row["name"]]
+        yield "show", ["show", *limit, core, row["sample_addr"]]
     if found["held"]:
         yield "retained", ["retained", *limit, core, found["held"]]
-    yield "roots", ["roots", *limit, core, found["type"]]
+    yield "roots", ["roots", "--depth", "2", *limit, core, found["type"]]
+    yield "objects", ["objects", "--type", found["type"], *limit, core]
     yield "search", ["search", "--pointer", found["block"], "--reveal", *limit, core]
 
 
-def golden_cases():
-    """(name, core, arguments) of the documents that are kept."""
-    fixtures = dict(every_fixture())
-    for name in ("bookworm-small-abort", "dotnet 10.0.12"):
-        core = fixtures[name]
-        count = {}
-        for schema, arguments in cases(core, GOLDEN_ROWS):
-            count[schema] = count.get(schema, 0) + 1
-            if "--reveal" not in arguments:
-                yield ("%s.%s.%d" % (name.replace(" ", "-"), schema, count[schema]), core,
-                       [*arguments, "--limit", GOLDEN_ROWS])
-
-
-def golden_path(name):
-    return os.path.join(repo(), "test", "golden", name + ".json")
-
-
-def shortened(value):
-    """A few elements of each list are enough to show its shape."""
-    if isinstance(value, dict):
-        return {key: shortened(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [shortened(item) for item in value[:int(GOLDEN_ROWS)]]
-    return value
-
-
-def main():
-    os.makedirs(os.path.dirname(golden_path("x")), exist_ok=True)
-    for name, _, arguments in golden_cases():
-        if os.path.exists(golden_path(name)):
-            print("kept   " + name)
-            continue
-        doc = json.loads(coreheap(*arguments, "--json", "--reproducible").out)
-        with open(golden_path(name), "w", encoding="utf-8") as file:
-            json.dump(shortened(doc), file, indent=1)
-            file.write("\n")
-        print("wrote  " + name)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def cases(core, rows=ROWS):
+    """(schema, arguments) of everything that can be asked of a core."""
+    yield from plain_cases(core, rows)
+    yield from address_cases(core, rows)

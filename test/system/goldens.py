@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Documents that an older version printed: today's still have all that readers rely on."""
+import copy
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from documents import commands, every_fixture  # noqa: E402
+from golden import ask, changes, files_used, saved  # noqa: E402
+from tap import Tap  # noqa: E402
+
+
+def test_golden(tap, name, golden, core, values):
+    kind = "lines" if "lines" in golden else "document"
+    faults = changes(golden[kind], ask(core, golden["arguments"])[kind], values=values)
+    tap.ok(not faults, "golden %s" % name, "\n".join(faults[:8]))
+
+
+def test_changes(tap, golden):
+    """The comparison can fail, and lets pass what is only added."""
+    old = golden["document"]
+    for what, change, breaks in (
+            ("a field that is gone", lambda d: d["types"][0].pop("count"), True),
+            ("a number that is a text", lambda d: d["types"][0].update(count="1"), True),
+            ("another number", lambda d: d["types"][0].update(count=12345), True),
+            ("another id", lambda d: d["types"][0].update(id="0" * 16), True),
+            ("a fact that became null", lambda d: d["types"][0].update(sample_addr=None), True),
+            ("a row that is gone", lambda d: d["types"].pop(0), True),
+            ("a field more", lambda d: d["types"][0].update(more=1), False),
+            ("a row more", lambda d: d["types"].insert(0, dict(d["types"][0], name="x")), False),
+            ("another version of the tool", lambda d: d["tool"].update(version="9.9"), False)):
+        new = copy.deepcopy(old)
+        change(new)
+        tap.equal(bool(changes(old, new)), breaks, "%s %s" % (
+            what, "breaks" if breaks else "does not break"))
+    other = copy.deepcopy(old)
+    other["types"][0]["count"] = 12345
+    tap.ok(not changes(old, other, values=False), "another number, where values may differ")
+
+
+def main():
+    tap = Tap()
+    fixtures = dict(every_fixture())
+    files, known, seen = {}, set(commands()), set()
+    for name, golden in saved():
+        core = fixtures[golden["fixture"]]
+        if golden["fixture"] not in files:
+            files[golden["fixture"]] = files_used(core)
+            if files[golden["fixture"]] != golden["files_used"]:
+                tap.skip("%s: values" % golden["fixture"], "the goldens were made where the "
+                         "files of this core lay, or did not; only fields and types are compared")
+        tap.attempt(name, test_golden, name, golden, core,
+                    files[golden["fixture"]] == golden["files_used"])
+        seen |= known & set(golden["arguments"][:1])
+        if name == os.path.join("musl-static-abort", "types"):
+            tap.attempt("changes", test_changes, golden)
+    tap.equal(sorted(known - seen), [], "each command has goldens")
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
