@@ -11,8 +11,10 @@
 #include "graph/graph_priv.h"
 
 struct ch_piece {
-	/** Words of 8 bytes from offset on; 0: value stands for itself. */
+	/** Words from offset on; 0: value stands for itself. */
 	uint64_t offset, words;
+	/** Of a word: 8, or 4 for pointers that the runtime keeps so. */
+	uint32_t width;
 	uint64_t value;
 	/** The walker says that these are pointers. */
 	bool exact;
@@ -46,6 +48,12 @@ typedef void (*chp_word_fn)(void *arg, uint64_t offset, uint64_t value, bool exa
 uint64_t chp_pieces_visit_slowly(const struct ch_pieces *pieces, const struct ch_piece *piece,
 				 chp_word_fn fn, void *arg);
 
+/** What a pointer of 4 bytes stands for. */
+CH_INLINE uint64_t chp_narrow_value(const struct ch_narrow *narrow, uint32_t word)
+{
+	return word ? narrow->base + ((uint64_t)word << narrow->shift) : 0;
+}
+
 /** Visit all words of a node; returns how many bytes of it are absent. */
 CH_INLINE uint64_t chp_pieces_visit(struct ch_pieces *pieces, chp_word_fn fn, void *arg)
 {
@@ -58,6 +66,12 @@ CH_INLINE uint64_t chp_pieces_visit(struct ch_pieces *pieces, chp_word_fn fn, vo
 			fn(arg, UINT64_MAX, piece.value, true);
 		else if (!bytes)
 			absent += chp_pieces_visit_slowly(pieces, &piece, fn, arg);
+		else if (piece.width == 4)
+			for (i = 0; i < piece.words; i++)
+				fn(arg, piece.offset + 4 * i,
+				   chp_narrow_value(&pieces->traced->narrow,
+						    ch_get32(bytes + piece.offset + 4 * i)),
+				   piece.exact);
 		else
 			for (i = 0; i < piece.words; i++)
 				fn(arg, piece.offset + 8 * i,

@@ -1,6 +1,6 @@
 #include <elf.h>
 
-#include "graph/graph_priv.h"
+#include "graph/pieces.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 
@@ -535,6 +535,39 @@ static struct ch_error *put(struct batch *batch, struct ch_root root)
 	return batch->count == BATCH ? flush(batch) : NULL;
 }
 
+/* Halves of a word that a runtime with pointers of 4 bytes may have spilled: they must
+ * point at first bytes. */
+static struct ch_error *put_halves(struct batch *batch, struct ch_root root)
+{
+	const struct ch_graph *graph = batch->graph;
+	const uint64_t word = root.value, addr = root.addr;
+	struct ch_error *err = NULL;
+	uint32_t i, half, id;
+
+	for (i = 0; !err && i < graph->traced_count; i++) {
+		if (!graph->traced[i].narrow.used)
+			continue;
+		for (half = 0; !err && half < 2; half++) {
+			root.value = chp_narrow_value(&graph->traced[i].narrow,
+						      (uint32_t)(word >> (32 * half)));
+			root.addr = addr ? addr + 4 * half : 0;
+			if (root.value == word || !chp_may_point(graph, root.value))
+				continue;
+			id = ch_graph_node_at(graph, root.value);
+			if (id != CH_ID_NONE && ch_graph_addr(graph, id) == root.value)
+				err = put(batch, root);
+		}
+	}
+	return err;
+}
+
+static struct ch_error *put_register(struct batch *batch, struct ch_root root)
+{
+	struct ch_error *err = put(batch, root);
+
+	return err ? err : put_halves(batch, root);
+}
+
 static struct ch_error *visit_registers(struct batch *batch)
 {
 	const struct ch_thread *threads;
@@ -545,11 +578,11 @@ static struct ch_error *visit_registers(struct batch *batch)
 	threads = ch_core_threads(batch->graph->core, &count);
 	for (i = 0; i < count; i++)
 		for (k = 0; !err && k < threads[i].regs_count; k++)
-			err = put(batch, (struct ch_root){ .kind = CH_ROOT_REGISTER,
-							   .value = threads[i].regs[k],
-							   .thread = (uint32_t)i,
-							   .reg = k,
-							   .range = UINT32_MAX });
+			err = put_register(batch, (struct ch_root){ .kind = CH_ROOT_REGISTER,
+								    .value = threads[i].regs[k],
+								    .thread = (uint32_t)i,
+								    .reg = k,
+								    .range = UINT32_MAX });
 	return err;
 }
 
@@ -575,6 +608,8 @@ static struct ch_error *visit_range(struct batch *batch, uint32_t index)
 				root.addr = at;
 				root.value = ch_get64(bytes);
 				err = put(batch, root);
+				if (!err && range->kind == CH_ROOT_STACK)
+					err = put_halves(batch, root);
 			}
 		if (!err)
 			err = chp_context_check(batch->graph->ctx);

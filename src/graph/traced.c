@@ -124,11 +124,17 @@ void chp_pieces_begin(struct ch_pieces *pieces, const struct ch_graph *graph,
 	query->more = true;
 }
 
+static uint32_t width_of(const struct ch_pieces *pieces)
+{
+	return pieces->traced->narrow.used ? 4 : 8;
+}
+
 /* Runs inside of the object that begin behind what was handed out. */
 static bool next_run(struct ch_pieces *pieces, struct ch_ref_run *ret)
 {
 	struct ch_ref_query *query = &pieces->query;
-	uint64_t words = query->size_bytes / 8;
+	uint32_t width = width_of(pieces);
+	uint64_t words = query->size_bytes / width;
 
 	for (;; pieces->run++) {
 		if (pieces->run >= query->count) {
@@ -141,10 +147,25 @@ static bool next_run(struct ch_pieces *pieces, struct ch_ref_run *ret)
 				return false;
 		}
 		*ret = query->runs[pieces->run];
-		if (ret->words && ret->offset % 8 == 0 && ret->offset >= pieces->at &&
-		    ret->offset / 8 < words && ret->words <= words - ret->offset / 8)
+		if (ret->words && ret->offset % width == 0 && ret->offset >= pieces->at &&
+		    ret->offset / width < words && ret->words <= words - ret->offset / width)
 			return true;
 	}
+}
+
+/* Whole words of 8 bytes between what was handed out and end, if any word of the object
+ * may be an address. */
+static bool put_rest(struct ch_pieces *pieces, uint64_t end, struct ch_piece *ret)
+{
+	uint64_t from = ch_align_up(pieces->at, 8);
+
+	pieces->at = end;
+	if (pieces->query.pure || end < from + 8)
+		return false;
+	ret->offset = from;
+	ret->words = (end - from) / 8;
+	ret->width = 8;
+	return true;
 }
 
 bool chp_pieces_next(struct ch_pieces *pieces, struct ch_piece *ret)
@@ -158,18 +179,15 @@ bool chp_pieces_next(struct ch_pieces *pieces, struct ch_piece *ret)
 	while (pieces->at < end) {
 		found = next_run(pieces, &run);
 		if (!found || run.offset > pieces->at) {
-			/* What lies before the run. */
-			ret->offset = pieces->at;
-			ret->words = ((found ? run.offset : end) - pieces->at) / 8;
-			pieces->at += 8 * ret->words;
-			if (!query->pure)
+			if (put_rest(pieces, found ? run.offset : end, ret))
 				return true;
 			continue;
 		}
 		ret->offset = pieces->at;
 		ret->words = run.words;
+		ret->width = width_of(pieces);
 		ret->exact = true;
-		pieces->at += 8 * run.words;
+		pieces->at += ret->width * run.words;
 		pieces->run++;
 		return true;
 	}
@@ -192,13 +210,17 @@ uint64_t chp_pieces_visit_slowly(const struct ch_pieces *pieces, const struct ch
 				 chp_word_fn fn, void *arg)
 {
 	const struct ch_core *core = pieces->graph->core;
-	uint64_t at = pieces->query.addr + piece->offset, end = at + 8 * piece->words, next;
-	uint64_t absent = 0, value;
+	uint64_t at = pieces->query.addr + piece->offset, end = at + piece->width * piece->words;
+	uint64_t absent = 0, value, next;
+	uint32_t word = 0;
 
 	while (at < end) {
-		if (ch_core_read_u64(core, at, &value)) {
+		if (piece->width == 4 ? ch_core_read_u32(core, at, &word)
+				      : ch_core_read_u64(core, at, &value)) {
+			if (piece->width == 4)
+				value = chp_narrow_value(&pieces->traced->narrow, word);
 			fn(arg, at - pieces->query.addr, value, piece->exact);
-			at += 8;
+			at += piece->width;
 			continue;
 		}
 		next = ch_max(at + 8, ch_align_up(ch_core_next_present(core, at + 1, end), 8));

@@ -503,6 +503,15 @@ const char *ch_type_kind_name(enum ch_type_kind kind)
 	return (size_t)kind < CH_COUNT_OF(names) ? names[kind] : "unknown";
 }
 
+static struct ch_traced traced_of(const struct ch_opened *opened)
+{
+	struct ch_traced traced = { .tracer = opened->walker->tracer, .state = opened->state };
+
+	if (traced.tracer->narrow)
+		traced.tracer->narrow(traced.state, &traced.narrow);
+	return traced;
+}
+
 size_t chp_heaps_tracers(const struct ch_heaps *heaps, struct ch_traced *ret, size_t max)
 {
 	const struct ch_opened *opened = heaps->opened.items;
@@ -510,8 +519,7 @@ size_t chp_heaps_tracers(const struct ch_heaps *heaps, struct ch_traced *ret, si
 
 	for (i = 0; i < heaps->opened.count && count < max; i++)
 		if (opened[i].walker->tracer)
-			ret[count++] =
-				(struct ch_traced){ opened[i].walker->tracer, opened[i].state };
+			ret[count++] = traced_of(&opened[i]);
 	return count;
 }
 
@@ -522,7 +530,7 @@ bool chp_heaps_span_tracer(const struct ch_heaps *heaps, uint32_t span, struct c
 
 	if (!opened->walker->tracer)
 		return false;
-	*ret = (struct ch_traced){ opened->walker->tracer, opened->state };
+	*ret = traced_of(opened);
 	return true;
 }
 

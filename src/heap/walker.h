@@ -115,7 +115,17 @@ static inline struct ch_error *ch_object_batch_put(struct ch_object_batch *batch
 	return batch->count == CH_BATCH_MAX ? ch_object_batch_flush(batch) : NULL;
 }
 
-/** Contiguous pointers of an object: words of 8 bytes from offset on. */
+/** How a runtime keeps pointers between its objects in 4 bytes: 0 is none, n is
+ * base + (n << shift). */
+struct ch_narrow {
+	/** Otherwise they have 8 bytes. */
+	bool used;
+	uint64_t base;
+	uint32_t shift;
+};
+
+/** Contiguous pointers of an object from offset on: words of 8 bytes, or of 4 where
+ * they are narrow. */
 struct ch_ref_run {
 	uint64_t offset, words;
 };
@@ -184,6 +194,8 @@ typedef struct ch_error *(*ch_walker_links_fn)(void *arg, uint64_t from, uint64_
  * registers and stacks, which are looked at word by word.
  */
 struct ch_tracer {
+	/** How pointers in runs are kept. NULL: in 8 bytes. */
+	void (*narrow)(void *state, struct ch_narrow *ret);
 	/** Get ready for objects of a type; called once for each type before any
 	 * refs(). Errors: NOMEM. */
 	struct ch_error *(*learn)(void *state, uint64_t type);
@@ -266,6 +278,7 @@ struct ch_walker {
 struct ch_traced {
 	const struct ch_tracer *tracer;
 	void *state;
+	struct ch_narrow narrow;
 };
 /** The walkers with a tracer among those opened; max is enough. Returns how many. */
 size_t chp_heaps_tracers(const struct ch_heaps *heaps, struct ch_traced *ret, size_t max);
