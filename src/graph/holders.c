@@ -78,6 +78,7 @@ static void add_holder(struct ch_graph *graph, const struct ch_retained *retaine
 
 	number = descend(graph, retained, top, &holder->list);
 	holder->id = retained->ids[number];
+	holder->top = retained->ids[top];
 	holder->children_count = count_children(retained, number);
 	holder->types = CH_VEC(struct ch_held_type);
 }
@@ -118,6 +119,17 @@ static void paint(const struct ch_retained *retained, uint32_t top, uint8_t colo
 	}
 }
 
+/* Whether the way to a holder leads through id: what it retains is told there. */
+static bool is_above(const struct ch_holders *holders, uint32_t id)
+{
+	size_t i;
+
+	for (i = 0; i < holders->count; i++)
+		if (holders->items[i].top == id)
+			return true;
+	return false;
+}
+
 /* A node of the walk: below a holder, or dominated by roots alone. */
 static struct ch_error *add_node(struct survey *survey, uint32_t id, uint32_t walker,
 				 const struct ch_object *object)
@@ -131,7 +143,8 @@ static struct ch_error *add_node(struct survey *survey, uint32_t id, uint32_t wa
 		survey->holders->items[holder].total_count++;
 		survey->holders->items[holder].total_bytes += object->chunk_bytes;
 		bytes = object->chunk_bytes;
-	} else if (!number || survey->retained->idom[number] != CH_DOMINATOR_ROOT) {
+	} else if (!number || survey->retained->idom[number] != CH_DOMINATOR_ROOT ||
+		   is_above(survey->holders, id)) {
 		return NULL;
 	}
 	tally = chp_tally_of(&survey->tallies, holder, walker, type);

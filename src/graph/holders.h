@@ -26,6 +26,8 @@ struct ch_held_type {
 
 struct ch_holder {
 	uint32_t id;
+	/** The block that roots alone dominate, from which the way led here. */
+	uint32_t top;
 	/** Of chunks: of all that it retains, itself included. */
 	uint64_t total_bytes, total_count;
 	/** Blocks that it dominates directly. */

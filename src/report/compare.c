@@ -44,6 +44,23 @@ const char *chp_change_name(enum ch_change change)
 
 /* ---- Snapshots ---------------------------------------------------------------- */
 
+/* A name without the addresses that some have ("Shop$$Lambda+0x7f57b1003208"). */
+static uint64_t hash_name(uint64_t hash, const char *name)
+{
+	size_t len;
+
+	while (*name) {
+		len = strncmp(name, "+0x", 3) == 0 ? 3 + strspn(name + 3, "0123456789abcdef") : 0;
+		/* offsets are shorter */
+		if (len >= 3 + 8) {
+			name += len;
+			continue;
+		}
+		hash = ch_hash_bytes(hash, name++, 1);
+	}
+	return ch_hash_number(hash, 0);
+}
+
 struct ch_error *chp_snapshot_add(struct ch_snapshot *snapshot, enum ch_axis axis,
 				  const char *runtime, const char *name, uint64_t count,
 				  uint64_t bytes)
@@ -55,7 +72,7 @@ struct ch_error *chp_snapshot_add(struct ch_snapshot *snapshot, enum ch_axis axi
 		return &ch_enomem;
 	hash = ch_hash_bytes(hash, axis_names[axis], strlen(axis_names[axis]) + 1);
 	hash = ch_hash_bytes(hash, runtime ? runtime : "", runtime ? strlen(runtime) + 1 : 1);
-	hash = ch_hash_bytes(hash, name, strlen(name) + 1);
+	hash = hash_name(hash, name);
 	*row = (struct ch_snapshot_row){ .axis = axis,
 					 .id = hash,
 					 .name = strdup(name),

@@ -37,6 +37,10 @@ static void close_walker(void *state)
 	for (i = 0; i < hs->names.count; i++)
 		free(*CH_VEC_AT(&hs->names, char *, i));
 	ch_vec_deinit(&hs->names);
+	ch_vec_deinit(&hs->maps);
+	ch_vec_deinit(&hs->classes);
+	ch_vec_deinit(&hs->statics);
+	free(hs->types);
 	ch_vec_deinit(&hs->heaps);
 	ch_vec_deinit(&hs->spans);
 	ch_vec_deinit(&hs->spaces);
@@ -103,6 +107,9 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	hs->gaps = CH_VEC(struct hs_gap);
 	hs->facts = CH_VEC(struct ch_fact);
 	hs->names = CH_VEC(char *);
+	hs->maps = CH_VEC(struct ch_ref_run);
+	hs->classes = CH_VEC(struct hs_class);
+	hs->statics = CH_VEC(struct hs_static);
 	err = hs->module ? hs_tables_read(hs)
 			 : ch_error_create(CH_ERROR_UNSUPPORTED, "no libjvm.so");
 	if (!err)
@@ -381,4 +388,5 @@ const struct ch_walker ch_walker_hotspot = {
 	.objects = objects,
 	.type = type,
 	.facts = facts,
+	.tracer = &hs_tracer,
 };

@@ -74,6 +74,31 @@ enum hs_member_id {
 	HS_TLAB_RESERVE,
 	HS_GC_ACTIVE,
 	HS_VM_RELEASE,
+	HS_KLASS_SUPER,
+	HS_KLASS_MIRROR,
+	HS_KLASS_NEXT,
+	HS_KLASS_VTABLE,
+	HS_KLASS_ITABLE,
+	HS_KLASS_MAPS,
+	HS_KLASS_CONSTANTS,
+	HS_KLASS_FIELDS,
+	HS_KLASS_FIELD_STREAM,
+	HS_KLASS_FIELDS_COUNT,
+	HS_CLASS_STATICS_COUNT,
+	HS_CLASS_KLASS,
+	HS_POOL_CACHE,
+	HS_POOL_RESOLVED,
+	HS_LOADERS,
+	HS_LOADER_NEXT,
+	HS_LOADER_KLASSES,
+	HS_LOADER_OOP,
+	HS_THREAD_OOP,
+	HS_THREAD_HANDLES,
+	HS_HANDLES,
+	HS_HANDLES_TOP,
+	HS_HANDLES_NEXT,
+	HS_JNI_GLOBAL,
+	HS_JNI_WEAK,
 	HS_MEMBERS,
 };
 
@@ -86,6 +111,8 @@ struct hs_member {
 /** Sizes of types, and constants. */
 enum hs_number_id {
 	HS_SIZE_FLAG,
+	HS_SIZE_KLASS,
+	HS_SIZE_POOL,
 	HS_TAG_FREE,
 	HS_TAG_EDEN,
 	HS_TAG_SURVIVOR,
@@ -142,6 +169,19 @@ struct hs {
 	uint32_t class_size_offset;
 	bool gc_active;
 
+	/** What edges.c learned of classes: a table of types_mask + 1 slots; 0 before. */
+	struct hs_type *types;
+	size_t types_count, types_mask;
+	/** of struct ch_ref_run: pointers of instances */
+	struct ch_vec maps;
+	/** klass.c: java.lang.Class itself; 0: not met yet. Statics begin there in its
+	 * instances. */
+	uint64_t class_klass;
+	uint32_t statics_offset;
+	/** of struct hs_class: every class that a loader has; of struct hs_static */
+	struct ch_vec classes, statics;
+	bool classes_listed;
+
 	/** of struct ch_heap_desc, struct ch_span, struct hs_space (same order as spans),
 	 * struct hs_gap (ascending), struct ch_fact, char * */
 	struct ch_vec heaps, spans, spaces, gaps, facts, names;
@@ -155,6 +195,68 @@ struct hs_shape {
 	/** java.lang.Class: each has a size of its own. */
 	bool mirror;
 };
+
+enum hs_shape_kind {
+	HS_SHAPE_INSTANCE,
+	/** An array of references; of numbers. */
+	HS_SHAPE_OBJECTS,
+	HS_SHAPE_VALUES,
+};
+
+/** What edges.c knows of a class. */
+struct hs_type {
+	/** 0: empty slot. */
+	uint64_t klass;
+	enum hs_shape_kind kind;
+	bool mirror;
+	uint32_t header_bytes;
+	/** Runs in maps. */
+	uint32_t map_first, map_count;
+};
+
+struct hs_class {
+	uint64_t klass, mirror;
+};
+
+/** A static field that holds a reference. */
+struct hs_static {
+	uint64_t klass, addr;
+	uint32_t offset;
+};
+
+/** One field of a class. */
+struct hs_field {
+	/** Borrowed until the next one: "orders", "Ljava/util/Map;". */
+	const char *name, *signature;
+	uint32_t offset;
+	bool is_static;
+};
+/** False ends the visit. */
+typedef bool (*hs_field_fn)(void *arg, const struct hs_field *field);
+
+/** fields.c: fields that a class itself declares, in the order of its class file. */
+void hs_fields_visit(const struct hs *hs, uint64_t klass, hs_field_fn fn, void *arg);
+/** What lies at offset of an object of klass: ".name", "[3]", of a mirror a static
+ * field's name. False: not known. */
+bool hs_place_text(struct hs *hs, uint64_t addr, uint64_t klass, uint64_t offset, char *buf,
+		   size_t max);
+
+/** edges.c: get ready for objects of a class. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *hs_edges_learn(struct hs *hs, uint64_t klass);
+void hs_edges_refs(void *state, struct ch_ref_query *query);
+void hs_narrow(void *state, struct ch_narrow *ret);
+
+/** roots.c: classes, threads, JNI handles. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *hs_classes_list(struct hs *hs);
+CH_MUST_CHECK struct ch_error *hs_roots_visit(void *state, ch_walker_roots_fn fn, void *arg);
+void hs_root_text(void *state, const struct ch_walker_root *root, char *buf, size_t max);
+/** The reference at addr, of the width that objects have. */
+bool hs_read_oop(const struct hs *hs, uint64_t addr, uint64_t *ret);
+/** The class of the object at addr; 0: not readable. */
+uint64_t hs_klass_at(const struct hs *hs, uint64_t addr);
+/** The pointer that a handle (OopHandle) at addr leads to; 8: it is one itself. */
+bool hs_read_handle(const struct hs *hs, uint64_t addr, uint64_t *ret);
+extern const struct ch_tracer hs_tracer;
 
 /** tables.c: the module of the JVM, or NULL. */
 const struct ch_module *hs_find_module(const struct ch_heap_env *env);
@@ -175,6 +277,10 @@ CH_MUST_CHECK struct ch_error *hs_heap_open(struct hs *hs);
 
 /** klass.c: what the word(s) behind the mark say. False: no class. */
 bool hs_shape_read(const struct hs *hs, uint64_t klass, struct hs_shape *ret);
+/** The class's own bytes: "java/util/HashMap$Node". */
+bool hs_klass_symbol(const struct hs *hs, uint64_t klass, char *buf, size_t max);
+/** The text of a Symbol. */
+bool hs_symbol_text(const struct hs *hs, uint64_t symbol, char *buf, size_t max);
 /** "java.util.HashMap$Node[]"; false when it is not in the core. */
 bool hs_klass_name(const struct hs *hs, uint64_t klass, char *buf, size_t max);
 

@@ -5,27 +5,37 @@
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/error.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
 /* Layout helper of arrays: the two highest bits are set (10: objects, 11: values). */
 #define CLASS_NAME "java/lang/Class"
 
-/* The bytes of a class's name. */
-static bool read_symbol(const struct hs *hs, uint64_t klass, char *buf, size_t max)
+bool hs_symbol_text(const struct hs *hs, uint64_t symbol, char *buf, size_t max)
 {
-	uint64_t symbol;
+	struct ch_error *err;
 	uint32_t word, length;
 
-	if (!hs_member_ptr(hs, HS_KLASS_NAME, klass, &symbol) || !symbol ||
-	    !hs_read_u32(hs, symbol + hs->members[HS_SYMBOL_LENGTH].offset, &word))
+	if (!symbol || !hs_read_u32(hs, symbol + hs->members[HS_SYMBOL_LENGTH].offset, &word))
 		return false;
 	length = word & 0xffff;
 	if (!length || length >= max)
 		return false;
-	if (ch_core_read(hs->core, symbol + hs->members[HS_SYMBOL_BODY].offset, buf, length))
+	err = ch_core_read(hs->core, symbol + hs->members[HS_SYMBOL_BODY].offset, buf, length);
+	if (err) {
+		ch_error_destroy(err);
 		return false;
+	}
 	buf[length] = '\0';
 	return strlen(buf) == length;
+}
+
+bool hs_klass_symbol(const struct hs *hs, uint64_t klass, char *buf, size_t max)
+{
+	uint64_t symbol;
+
+	return hs_member_ptr(hs, HS_KLASS_NAME, klass, &symbol) &&
+	       hs_symbol_text(hs, symbol, buf, max);
 }
 
 bool hs_shape_read(const struct hs *hs, uint64_t klass, struct hs_shape *ret)
@@ -34,7 +44,7 @@ bool hs_shape_read(const struct hs *hs, uint64_t klass, struct hs_shape *ret)
 	uint32_t layout;
 
 	if (!klass || klass % 8 || !hs_member_u32(hs, HS_KLASS_LAYOUT_HELPER, klass, &layout) ||
-	    !layout || !read_symbol(hs, klass, name, sizeof(name)))
+	    !layout || !hs_klass_symbol(hs, klass, name, sizeof(name)))
 		return false;
 	ret->layout = (int32_t)layout;
 	ret->mirror = strcmp(name, CLASS_NAME) == 0;
@@ -64,7 +74,7 @@ bool hs_klass_name(const struct hs *hs, uint64_t klass, char *buf, size_t max)
 	char raw[HS_NAME_MAX], *name = raw, *at;
 	size_t dims, len, used;
 
-	if (!read_symbol(hs, klass, raw, sizeof(raw)))
+	if (!hs_klass_symbol(hs, klass, raw, sizeof(raw)))
 		return false;
 	dims = strspn(name, "[");
 	name += dims;

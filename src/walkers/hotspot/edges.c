@@ -1,0 +1,264 @@
+/*
+ * References in objects. oops/instanceKlass.hpp: behind the vtable and the itable of a
+ * class come blocks of {offset, count} of its instances' references; those of
+ * java.lang.Class have the static fields of their class behind their own, references
+ * first. The referent of a weak or phantom reference is in no block, so nothing
+ * follows it; that of a soft or final one is added here, as the collector does while
+ * there is memory.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "walkers/hotspot/hotspot_priv.h"
+
+#define MAPS_MAX   4096
+#define SUPERS_MAX 256
+#define WORDS_MAX  65536
+
+void hs_narrow(void *state, struct ch_narrow *ret)
+{
+	const struct hs *hs = state;
+
+	*ret = (struct ch_narrow){ hs->narrow_oop, hs->oop_base, hs->oop_shift };
+}
+
+static uint32_t width_of(const struct hs *hs)
+{
+	return hs->narrow_oop ? 4 : 8;
+}
+
+static struct hs_type *slot_of(const struct hs *hs, uint64_t klass)
+{
+	size_t slot = (size_t)((klass >> 3) * 0x9e3779b97f4a7c15ULL >> 20) & hs->types_mask;
+
+	while (hs->types[slot].klass && hs->types[slot].klass != klass)
+		slot = (slot + 1) & hs->types_mask;
+	return &hs->types[slot];
+}
+
+static bool grow(struct hs *hs)
+{
+	size_t size = hs->types ? 2 * (hs->types_mask + 1) : 1024, i, old = hs->types_mask + 1;
+	struct hs_type *before = hs->types;
+
+	hs->types = calloc(size, sizeof(*hs->types));
+	if (!hs->types) {
+		hs->types = before;
+		return false;
+	}
+	hs->types_mask = size - 1;
+	for (i = 0; before && i < old; i++)
+		if (before[i].klass)
+			*slot_of(hs, before[i].klass) = before[i];
+	free(before);
+	return true;
+}
+
+static bool add_run(struct hs *hs, struct hs_type *type, uint64_t offset, uint64_t count)
+{
+	struct ch_ref_run *run = ch_vec_push(&hs->maps);
+
+	if (!run)
+		return false;
+	*run = (struct ch_ref_run){ offset, count };
+	type->map_count++;
+	return true;
+}
+
+static int compare_runs(const void *a, const void *b)
+{
+	const struct ch_ref_run *x = a, *y = b;
+
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+static bool take_referent(void *arg, const struct hs_field *field)
+{
+	uint32_t *offset = arg;
+
+	if (field->is_static || strcmp(field->name, "referent") != 0)
+		return true;
+	*offset = field->offset;
+	return false;
+}
+
+/* Soft and final references hold what they refer to: where; 0 for other classes. */
+static uint32_t held_referent(const struct hs *hs, uint64_t klass)
+{
+	char name[HS_NAME_MAX];
+	uint32_t i, offset = 0;
+	bool holds = false;
+
+	for (i = 0; i < SUPERS_MAX && klass; i++) {
+		if (!hs_klass_symbol(hs, klass, name, sizeof(name)))
+			return 0;
+		holds = holds || strcmp(name, "java/lang/ref/SoftReference") == 0 ||
+			strcmp(name, "java/lang/ref/FinalReference") == 0;
+		if (strcmp(name, "java/lang/ref/Reference") == 0) {
+			if (holds)
+				hs_fields_visit(hs, klass, take_referent, &offset);
+			return offset;
+		}
+		if (!hs_member_ptr(hs, HS_KLASS_SUPER, klass, &klass))
+			return 0;
+	}
+	return 0;
+}
+
+/* The blocks of an instance's references. */
+static bool learn_maps(struct hs *hs, struct hs_type *type)
+{
+	uint64_t klass = type->klass, at = klass + hs->numbers[HS_SIZE_KLASS].value;
+	uint32_t vtable, itable, blocks, i, offset, count, referent;
+
+	if (!hs->numbers[HS_SIZE_KLASS].found ||
+	    !hs_member_u32(hs, HS_KLASS_VTABLE, klass, &vtable) ||
+	    !hs_member_u32(hs, HS_KLASS_ITABLE, klass, &itable) ||
+	    !hs_member_u32(hs, HS_KLASS_MAPS, klass, &blocks) || vtable > WORDS_MAX ||
+	    itable > WORDS_MAX * 16 || blocks > MAPS_MAX)
+		return true;
+	at += 8ULL * vtable + 8ULL * itable;
+	for (i = 0; i < blocks; i++, at += 8) {
+		if (!hs_read_u32(hs, at, &offset) || !hs_read_u32(hs, at + 4, &count))
+			break;
+		if (count && !add_run(hs, type, offset, count))
+			return false;
+	}
+	referent = held_referent(hs, klass);
+	if (referent && !add_run(hs, type, referent, 1))
+		return false;
+	if (type->map_count)
+		qsort(CH_VEC_AT(&hs->maps, struct ch_ref_run, type->map_first), type->map_count,
+		      sizeof(struct ch_ref_run), compare_runs);
+	return true;
+}
+
+struct ch_error *hs_edges_learn(struct hs *hs, uint64_t klass)
+{
+	struct hs_type type = { .klass = klass, .map_first = (uint32_t)hs->maps.count };
+	struct hs_shape shape;
+	uint32_t layout;
+
+	if (klass <= HS_TYPE_UNUSED || !hs_shape_read(hs, klass, &shape))
+		return NULL;
+	if (2 * hs->types_count >= hs->types_mask && !grow(hs))
+		return &ch_enomem;
+	if (slot_of(hs, klass)->klass)
+		return NULL;
+	layout = (uint32_t)shape.layout;
+	type.mirror = shape.mirror;
+	if (shape.layout < 0) {
+		/* oops/klass.hpp: two bits say of what it is an array */
+		type.kind = layout >> 30 == 2 ? HS_SHAPE_OBJECTS : HS_SHAPE_VALUES;
+		type.header_bytes = layout >> 16 & 0xff;
+	} else if (!learn_maps(hs, &type)) {
+		return &ch_enomem;
+	}
+	if (type.mirror) {
+		hs->class_klass = klass;
+		hs->statics_offset = layout & ~7U;
+	}
+	*slot_of(hs, klass) = type;
+	hs->types_count++;
+	return NULL;
+}
+
+/* How many references a mirror's class has in static fields. */
+static uint32_t statics_of(const struct hs *hs, const struct ch_ref_query *query)
+{
+	uint32_t offset, count;
+
+	if (!hs_member_u32(hs, HS_CLASS_STATICS_COUNT, 0, &offset) ||
+	    !hs_read_u32(hs, query->addr + offset, &count))
+		return 0;
+	return count;
+}
+
+static void put_run(const struct hs *hs, struct ch_ref_query *query, uint64_t offset,
+		    uint64_t count)
+{
+	uint64_t most;
+
+	if (offset >= query->size_bytes || query->count == CH_REF_RUNS)
+		return;
+	most = (query->size_bytes - offset) / width_of(hs);
+	query->runs[query->count++] = (struct ch_ref_run){ offset, ch_min(count, most) };
+}
+
+uint64_t hs_klass_at(const struct hs *hs, uint64_t addr)
+{
+	uint64_t word;
+	uint32_t narrow;
+
+	if (hs->compact || !hs->narrow_klass) {
+		if (!hs_read_ptr(hs, hs->compact ? addr : addr + 8, &word))
+			return 0;
+		if (!hs->compact)
+			return word;
+		word >>= hs->mark_shift;
+		return word ? hs->klass_base + (word << hs->klass_shift) : 0;
+	}
+	if (!hs_read_u32(hs, addr + 8, &narrow) || !narrow)
+		return 0;
+	return hs->klass_base + ((uint64_t)narrow << hs->klass_shift);
+}
+
+static uint64_t klass_of(const struct hs *hs, const struct ch_ref_query *query)
+{
+	uint64_t narrow;
+
+	if (!query->bytes || query->size_bytes < 16)
+		return hs_klass_at(hs, query->addr);
+	if (!hs->compact && !hs->narrow_klass)
+		return ch_get64(query->bytes + 8);
+	narrow =
+		hs->compact ? ch_get64(query->bytes) >> hs->mark_shift : ch_get32(query->bytes + 8);
+	return hs->klass_base + (narrow << hs->klass_shift);
+}
+
+/* Runs from the first on that was not given. */
+static void put_maps(const struct hs *hs, const struct hs_type *type, struct ch_ref_query *query)
+{
+	const struct ch_ref_run *runs =
+		type->map_count ? CH_VEC_AT(&hs->maps, struct ch_ref_run, type->map_first) : NULL;
+
+	for (; query->resume < type->map_count; query->resume++) {
+		if (query->count == CH_REF_RUNS) {
+			query->more = true;
+			return;
+		}
+		put_run(hs, query, runs[query->resume].offset, runs[query->resume].words);
+	}
+	if (!type->mirror || query->resume > type->map_count)
+		return;
+	if (query->count == CH_REF_RUNS) {
+		query->more = true;
+		return;
+	}
+	query->resume++;
+	put_run(hs, query, hs->statics_offset, statics_of(hs, query));
+}
+
+void hs_edges_refs(void *state, struct ch_ref_query *query)
+{
+	const struct hs *hs = state;
+	const struct hs_type *type = query->shape;
+	uint64_t klass = klass_of(hs, query);
+
+	query->count = 0;
+	query->more = false;
+	if (!type || query->key != klass) {
+		type = hs->types ? slot_of(hs, klass) : NULL;
+		type = type && type->klass ? type : NULL;
+		query->shape = type;
+		query->key = klass;
+	}
+	query->pure = type && type->kind != HS_SHAPE_INSTANCE;
+	if (!type)
+		return;
+	if (type->kind == HS_SHAPE_OBJECTS)
+		put_run(hs, query, type->header_bytes, UINT64_MAX);
+	else if (type->kind == HS_SHAPE_INSTANCE)
+		put_maps(hs, type, query);
+}

@@ -1,0 +1,378 @@
+/*
+ * What keeps objects alive: static fields and whatever else classes hold, thread objects,
+ * JNI handles. Stacks and registers are looked at by the graph.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/context.h"
+#include "walkers/hotspot/hotspot_priv.h"
+
+#define LOADERS_MAX (1U << 20)
+#define CLASSES_MAX (1U << 22)
+#define THREADS_MAX (1U << 17)
+#define BLOCKS_MAX  (1U << 16)
+#define LOCALS_MAX  32
+
+/* Cookies of roots: a number of a static field, or one of these. */
+enum {
+	COOKIE_CLASS = 1ULL << 32,
+	COOKIE_LOADER = 2ULL << 32,
+	COOKIE_RESOLVED = 3ULL << 32,
+	COOKIE_THREAD = 4ULL << 32,
+	COOKIE_GLOBAL = 5ULL << 32,
+	COOKIE_LOCAL = 6ULL << 32,
+	COOKIE_WEAK = 7ULL << 32,
+};
+
+bool hs_read_oop(const struct hs *hs, uint64_t addr, uint64_t *ret)
+{
+	uint32_t narrow;
+
+	if (!hs->narrow_oop)
+		return hs_read_ptr(hs, addr, ret);
+	if (!hs_read_u32(hs, addr, &narrow))
+		return false;
+	*ret = narrow ? hs->oop_base + ((uint64_t)narrow << hs->oop_shift) : 0;
+	return true;
+}
+
+bool hs_read_handle(const struct hs *hs, uint64_t addr, uint64_t *ret)
+{
+	uint64_t at;
+
+	return addr && hs_read_ptr(hs, addr, &at) && at && hs_read_ptr(hs, at, ret);
+}
+
+/* ---- Classes ---------------------------------------------------------------------- */
+
+struct listing {
+	struct hs *hs;
+	struct hs_class class;
+	struct ch_error *err;
+};
+
+static bool take_static(void *arg, const struct hs_field *field)
+{
+	struct listing *listing = arg;
+	struct hs_static *slot;
+
+	if (!field->is_static || (field->signature[0] != 'L' && field->signature[0] != '['))
+		return true;
+	slot = ch_vec_push(&listing->hs->statics);
+	if (!slot) {
+		listing->err = &ch_enomem;
+		return false;
+	}
+	*slot = (struct hs_static){ .klass = listing->class.klass,
+				    .addr = listing->class.mirror + field->offset,
+				    .offset = field->offset };
+	return true;
+}
+
+static struct ch_error *add_class(struct hs *hs, uint64_t klass)
+{
+	struct listing listing = { .hs = hs, .class.klass = klass };
+	struct hs_class *slot;
+
+	/* In 8 the mirror is the object itself, later a handle of it. */
+	if (!hs_read_handle(hs, hs_member_addr(hs, HS_KLASS_MIRROR, klass), &listing.class.mirror))
+		listing.class.mirror = 0;
+	slot = ch_vec_push(&hs->classes);
+	if (!slot)
+		return &ch_enomem;
+	*slot = listing.class;
+	if (listing.class.mirror)
+		hs_fields_visit(hs, klass, take_static, &listing);
+	return listing.err;
+}
+
+static struct ch_error *list_loader(struct hs *hs, uint64_t loader)
+{
+	struct ch_error *err = NULL;
+	uint64_t klass;
+
+	if (!hs_member_ptr(hs, HS_LOADER_KLASSES, loader, &klass))
+		return NULL;
+	while (!err && klass && hs->classes.count < CLASSES_MAX) {
+		err = add_class(hs, klass);
+		if (!hs_member_ptr(hs, HS_KLASS_NEXT, klass, &klass))
+			break;
+	}
+	return err;
+}
+
+struct ch_error *hs_classes_list(struct hs *hs)
+{
+	struct ch_error *err = NULL;
+	uint64_t loader;
+	uint32_t i;
+
+	if (hs->classes_listed)
+		return NULL;
+	hs->classes_listed = true;
+	if (!hs_member_ptr(hs, HS_LOADERS, 0, &loader)) {
+		chp_context_finding(hs->env->ctx, CH_SEVERITY_INCOMPLETE, "jvm-no-classes",
+				    "the list of class loaders is not in libjvm's tables: static "
+				    "fields are not known as roots");
+		return NULL;
+	}
+	for (i = 0; !err && loader && i < LOADERS_MAX; i++) {
+		err = list_loader(hs, loader);
+		if (!err)
+			err = chp_context_check(hs->env->ctx);
+		if (!hs_member_ptr(hs, HS_LOADER_NEXT, loader, &loader))
+			break;
+	}
+	return err;
+}
+
+/* ---- Visiting --------------------------------------------------------------------- */
+
+struct visit {
+	struct hs *hs;
+	ch_walker_roots_fn fn;
+	void *arg;
+};
+
+static struct ch_error *put(const struct visit *visit, enum ch_walker_root_kind kind, uint64_t addr,
+			    uint64_t value, uint64_t cookie)
+{
+	const struct ch_walker_root root = { kind, addr, value, cookie };
+
+	return value ? visit->fn(visit->arg, &root) : NULL;
+}
+
+static struct ch_error *visit_statics(const struct visit *visit)
+{
+	const struct hs_static *statics = visit->hs->statics.items;
+	struct ch_error *err = NULL;
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; !err && i < visit->hs->statics.count; i++)
+		if (hs_read_oop(visit->hs, statics[i].addr, &value))
+			err = put(visit, CH_WALKER_ROOT_STATIC, statics[i].addr, value, i);
+	return err;
+}
+
+/* A handle in a structure: where it leads, as a root. */
+static struct ch_error *put_handle(const struct visit *visit, uint64_t addr, uint64_t cookie)
+{
+	uint64_t at, value;
+
+	if (!addr || !hs_read_ptr(visit->hs, addr, &at) || !at ||
+	    !hs_read_ptr(visit->hs, at, &value))
+		return NULL;
+	return put(visit, CH_WALKER_ROOT_HANDLE, at, value, cookie);
+}
+
+static struct ch_error *visit_classes(const struct visit *visit)
+{
+	const struct hs *hs = visit->hs;
+	const struct hs_class *classes = hs->classes.items;
+	uint64_t pool, cache, loader;
+	struct ch_error *err = NULL;
+	struct hs_shape shape;
+	size_t i;
+	uint32_t k;
+
+	for (i = 0; !err && i < hs->classes.count; i++) {
+		err = put_handle(visit, hs_member_addr(hs, HS_KLASS_MIRROR, classes[i].klass),
+				 COOKIE_CLASS | (i & UINT32_MAX));
+		if (err || !hs_shape_read(hs, classes[i].klass, &shape) || shape.layout < 0 ||
+		    !hs_member_ptr(hs, HS_KLASS_CONSTANTS, classes[i].klass, &pool) ||
+		    !hs_member_ptr(hs, HS_POOL_CACHE, pool, &cache))
+			continue;
+		err = put_handle(visit, hs_member_addr(hs, HS_POOL_RESOLVED, cache),
+				 COOKIE_RESOLVED | (i & UINT32_MAX));
+	}
+	if (!hs_member_ptr(hs, HS_LOADERS, 0, &loader))
+		return err;
+	for (k = 0; !err && loader && k < LOADERS_MAX; k++) {
+		err = put_handle(visit, hs_member_addr(hs, HS_LOADER_OOP, loader), COOKIE_LOADER);
+		if (!hs_member_ptr(hs, HS_LOADER_NEXT, loader, &loader))
+			break;
+	}
+	return err;
+}
+
+/* runtime/jniHandles.hpp: blocks of 32 handles each. */
+static struct ch_error *visit_locals(const struct visit *visit, uint64_t block, uint32_t thread)
+{
+	const struct hs *hs = visit->hs;
+	struct ch_error *err = NULL;
+	uint64_t at, value;
+	uint32_t top, i, blocks;
+
+	for (blocks = 0; !err && block && blocks < BLOCKS_MAX; blocks++) {
+		at = hs_member_addr(hs, HS_HANDLES, block);
+		if (!at || !hs_member_u32(hs, HS_HANDLES_TOP, block, &top))
+			break;
+		for (i = 0; !err && i < ch_min(top, LOCALS_MAX); i++)
+			/* free ones are numbers with the lowest bit set */
+			if (hs_read_ptr(hs, at + 8ULL * i, &value) && !(value & 7))
+				err = put(visit, CH_WALKER_ROOT_HANDLE, at + 8ULL * i, value,
+					  COOKIE_LOCAL | thread);
+		if (!hs_member_ptr(hs, HS_HANDLES_NEXT, block, &block))
+			break;
+	}
+	return err;
+}
+
+static struct ch_error *visit_thread(const struct visit *visit, uint64_t thread, uint32_t index)
+{
+	const struct hs *hs = visit->hs;
+	struct ch_error *err;
+	uint64_t block;
+
+	err = put_handle(visit, hs_member_addr(hs, HS_THREAD_OOP, thread), COOKIE_THREAD | index);
+	if (!err && hs_member_ptr(hs, HS_THREAD_HANDLES, thread, &block))
+		err = visit_locals(visit, block, index);
+	return err;
+}
+
+static struct ch_error *visit_threads(const struct visit *visit)
+{
+	const struct hs *hs = visit->hs;
+	uint64_t list, array, thread;
+	struct ch_error *err = NULL;
+	uint32_t length, i;
+
+	if (hs_member_ptr(hs, HS_THREADS_LIST, 0, &list) &&
+	    hs_member_u32(hs, HS_THREADS_LENGTH, list, &length) &&
+	    hs_member_ptr(hs, HS_THREADS_ARRAY, list, &array))
+		for (i = 0; !err && i < ch_min(length, THREADS_MAX); i++)
+			if (hs_read_ptr(hs, array + 8ULL * i, &thread))
+				err = visit_thread(visit, thread, i);
+	return err;
+}
+
+/*
+ * gc/shared/oopStorage.{hpp,inline.hpp}, not in the tables: behind its name a storage has
+ * a pointer to an array {size, count of blocks, count of users} with the blocks behind
+ * it; a block begins with 64 references and a word with a bit for each that is in use.
+ */
+static struct ch_error *visit_storage(const struct visit *visit, uint64_t storage, uint64_t cookie)
+{
+	enum { ARRAY = 8, BLOCKS = 24, IN_BLOCK = 64 };
+	const enum ch_walker_root_kind kind =
+		cookie == COOKIE_WEAK ? CH_WALKER_ROOT_WEAK : CH_WALKER_ROOT_HANDLE;
+	const struct hs *hs = visit->hs;
+	uint64_t array, size, count, block, used, value, i;
+	struct ch_error *err = NULL;
+	uint32_t k;
+
+	if (!hs_read_ptr(hs, storage + ARRAY, &array) || !hs_read_ptr(hs, array, &size) ||
+	    !hs_read_ptr(hs, array + 8, &count) || count > size || size > BLOCKS_MAX)
+		return NULL;
+	for (i = 0; !err && i < count; i++) {
+		if (!hs_read_ptr(hs, array + BLOCKS + 8 * i, &block) ||
+		    !hs_read_ptr(hs, block + 8 * IN_BLOCK, &used))
+			continue;
+		for (k = 0; !err && k < IN_BLOCK; k++)
+			if (used >> k & 1 && hs_read_ptr(hs, block + 8ULL * k, &value))
+				err = put(visit, kind, block + 8ULL * k, value, cookie);
+	}
+	return err;
+}
+
+struct ch_error *hs_roots_visit(void *state, ch_walker_roots_fn fn, void *arg)
+{
+	const struct visit visit = { state, fn, arg };
+	struct ch_error *err;
+	uint64_t storage;
+
+	err = hs_classes_list(visit.hs);
+	if (!err)
+		err = visit_statics(&visit);
+	if (!err)
+		err = visit_threads(&visit);
+	if (!err && hs_member_ptr(visit.hs, HS_JNI_GLOBAL, 0, &storage))
+		err = visit_storage(&visit, storage, COOKIE_GLOBAL);
+	if (!err && hs_member_ptr(visit.hs, HS_JNI_WEAK, 0, &storage))
+		err = visit_storage(&visit, storage, COOKIE_WEAK);
+	return err ? err : visit_classes(&visit);
+}
+
+/* ---- Names ------------------------------------------------------------------------ */
+
+static void name_static(struct hs *hs, const struct hs_static *place, char *buf, size_t max)
+{
+	char class[HS_NAME_MAX], field[300];
+
+	if (!hs_klass_name(hs, place->klass, class, sizeof(class)))
+		snprintf(class, sizeof(class), "class 0x%llx", (unsigned long long)place->klass);
+	if (!hs_place_text(hs, place->addr - place->offset, hs->class_klass, place->offset, field,
+			   sizeof(field)))
+		snprintf(field, sizeof(field), "+0x%x", place->offset);
+	snprintf(buf, max, "static %s%s", class, field);
+}
+
+static void name_class(struct hs *hs, const char *what, uint64_t index, char *buf, size_t max)
+{
+	char class[HS_NAME_MAX];
+
+	if (index >= hs->classes.count ||
+	    !hs_klass_name(hs, CH_VEC_AT(&hs->classes, struct hs_class, index)->klass, class,
+			   sizeof(class)))
+		snprintf(class, sizeof(class), "?");
+	snprintf(buf, max, "%s %s", what, class);
+}
+
+void hs_root_text(void *state, const struct ch_walker_root *root, char *buf, size_t max)
+{
+	struct hs *hs = state;
+	uint64_t index = root->cookie & UINT32_MAX;
+
+	switch (root->cookie & ~(uint64_t)UINT32_MAX) {
+	case COOKIE_CLASS:
+		name_class(hs, "class", index, buf, max);
+		return;
+	case COOKIE_RESOLVED:
+		name_class(hs, "constants of class", index, buf, max);
+		return;
+	case COOKIE_LOADER:
+		snprintf(buf, max, "class loader");
+		return;
+	case COOKIE_THREAD:
+		snprintf(buf, max, "Java thread %u", (unsigned)index + 1);
+		return;
+	case COOKIE_LOCAL:
+		snprintf(buf, max, "JNI local of Java thread %u", (unsigned)index + 1);
+		return;
+	case COOKIE_GLOBAL:
+	case COOKIE_WEAK:
+		snprintf(buf, max, "JNI %sglobal 0x%llx",
+			 root->kind == CH_WALKER_ROOT_WEAK ? "weak " : "",
+			 (unsigned long long)root->addr);
+		return;
+	default:
+		if (index < hs->statics.count)
+			name_static(hs, CH_VEC_AT(&hs->statics, struct hs_static, index), buf, max);
+		else
+			snprintf(buf, max, "static 0x%llx", (unsigned long long)root->addr);
+	}
+}
+
+static struct ch_error *learn(void *state, uint64_t klass)
+{
+	return hs_edges_learn(state, klass);
+}
+
+static bool place_text(void *state, uint64_t addr, uint64_t type, uint64_t offset, char *buf,
+		       size_t max)
+{
+	return hs_place_text(state, addr, type, offset, buf, max);
+}
+
+const struct ch_tracer hs_tracer = {
+	.narrow = hs_narrow,
+	.learn = learn,
+	.refs = hs_edges_refs,
+	.roots = hs_roots_visit,
+	.root_text = hs_root_text,
+	.place_text = place_text,
+};

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""The Java heap: every class against jhsdb on the same core, and against what the program made."""
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from fixture import answer, coreheap, folder, unlimited_core, wait_for, why_not  # noqa: E402
+from tap import Tap, repo, skip_all  # noqa: E402
+
+ORDERS, EVENTS, BUFFERS = 5000, 400, 24
+SMALL = ["-Xmx32m", "-Xss256k", "-XX:ReservedCodeCacheSize=32m", "-XX:CompressedClassSpaceSize=16m"]
+# name: how, first release that has it, options
+SETTINGS = {
+    "G1": ("gcore", 11, ["-XX:+UseG1GC"]),
+    "G1, kernel": ("kernel", 11, ["-XX:+UseG1GC"]),
+    "Serial": ("kernel", 11, ["-XX:+UseSerialGC"]),
+    "Parallel": ("kernel", 11, ["-XX:+UseParallelGC"]),
+    "G1, plain pointers": ("kernel", 11, ["-XX:+UseG1GC", "-XX:-UseCompressedOops"]),
+    "Serial, no compressed class pointers": (
+        "kernel", 11, ["-XX:+UseSerialGC", "-XX:-UseCompressedClassPointers"]),
+    "G1, compact headers": ("kernel", 25, ["-XX:+UseG1GC", "-XX:+UseCompactObjectHeaders"]),
+}
+LIVE = {"Shop$Order": ORDERS, "Shop$Item": 3 * ORDERS, "Shop$Event": EVENTS, "Shop$OnlyStack": 3,
+        "Shop$OnlyThreadLocal": 3, "Shop$Softly": 50}
+DEAD = {"Shop$Weakly": 50, "Shop$Dropped": 1000}
+
+
+def jdks():
+    """{release: folder} of the JDKs of this machine that can compile and have jhsdb."""
+    found = {}
+    for path in sorted(glob.glob("/usr/lib/jvm/*")):
+        if os.path.islink(path) or not os.access(os.path.join(path, "bin", "jhsdb"), os.X_OK) or \
+                not os.access(os.path.join(path, "bin", "javac"), os.X_OK):
+            continue
+        text = subprocess.run([os.path.join(path, "bin", "java"), "-version"], check=False,
+                              capture_output=True, text=True).stderr
+        match = re.search(r'version "(\d+)', text)
+        if match:
+            found[int(match.group(1))] = path
+    return found
+
+
+def dump(jdk, how, options):
+    """The core of a shop under a JDK."""
+    where = folder()
+    subprocess.run([os.path.join(jdk, "bin", "javac"), "-d", where,
+                    os.path.join(repo(), "fixtures", "jvm", "Shop.java")], check=True)
+    process = subprocess.Popen(
+        [os.path.join(jdk, "bin", "java"), *SMALL, *options, "-cp", ".", "Shop", str(ORDERS),
+         str(EVENTS), str(BUFFERS)], cwd=where, env={}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=unlimited_core)
+    try:
+        wait_for(os.path.join(where, "ready"), process)
+        if how == "gcore":
+            subprocess.run(["gcore", "-o", os.path.join(where, "core"), str(process.pid)],
+                           capture_output=True, check=True, stdin=subprocess.DEVNULL)
+        else:
+            process.send_signal(6)
+            process.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+    return glob.glob(os.path.join(where, "core*"))[0], where
+
+
+def jhsdb(jdk, core):
+    """{class: (count, bytes)}; fillers are arrays of int there."""
+    text = subprocess.run([os.path.join(jdk, "bin", "jhsdb"), "jmap", "--histo", "--exe",
+                           os.path.join(jdk, "bin", "java"), "--core", core],
+                          capture_output=True, text=True, check=False, timeout=200).stdout
+    found = {}
+    for match in re.finditer(r"^\d+:\s+(\d+)\s+(\d+)\s+(\S.*\S)\s*$", text, re.M):
+        count, size = found.get(match.group(3), (0, 0))
+        found[match.group(3)] = (count + int(match.group(1)), size + int(match.group(2)))
+    return found
+
+
+def ours(core):
+    rows = [row for row in answer("types", "--json", core)["types"] if row["runtime"] == "hotspot"]
+    found = {}
+    for row in rows:
+        if row["kind"] != "object":
+            continue
+        name = row["name"]
+        if name == "jdk.internal.vm.FillerElement[]":
+            name = "int[]"
+        count, size = found.get(name, (0, 0))
+        found[name] = (count + row["count"], size + row["total_bytes"])
+    return found
+
+
+def check_live(tap, name, core):
+    every = {row["name"]: row["count"] for row in answer("types", "--json", core)["types"]}
+    live = {row["name"]: row["count"]
+            for row in answer("types", "--live", "--json", core)["types"]}
+    tap.equal({key: live.get(key, 0) for key in LIVE}, LIVE, "%s: what is held is live" % name)
+    tap.equal({key: every[key] - live.get(key, 0) for key in DEAD if key in every},
+              {key: count for key, count in DEAD.items() if key in every},
+              "%s: what nothing holds is not" % name)
+    classes = answer("leaks", "--json", core)["classes"]
+    tap.ok(classes["directly_lost"]["count"] < 20 and classes["dead"]["count"] > 900,
+           "%s: garbage is dead, not lost" % name, classes)
+
+
+def check_chains(tap, name, core):
+    chains = answer("roots", "--json", core, "Shop$Order")["chains"]
+    wanted = [[step["field"] for step in chain["path"][1:]] for chain in chains
+              if chain["root"]["where"] == "static Shop$Cache.orders"]
+    tap.ok(wanted and wanted[0][0] == ".table" and wanted[0][1].startswith("[") and
+           wanted[0][-1] == ".value", "%s: a static field holds the orders" % name, wanted[:1])
+    blocks = [row for row in answer("types", "--json", core)["types"]
+              if row["runtime"] == "glibc" and 65536 <= row["smallest_bytes"] <= 65600]
+    tap.ok(sum(row["count"] for row in blocks) >= BUFFERS,
+           "%s: direct buffers are blocks of malloc" % name, blocks)
+    most = max(blocks, key=lambda row: row["count"])
+    chains = answer("roots", "--json", core, most["sample_addr"])["chains"]
+    paths = [[step["type"] for step in chain["path"]] for chain in chains
+             if chain["root"]["where"] == "static Shop.buffers"]
+    tap.equal(paths[:1] and paths[0][-2], "java.nio.DirectByteBuffer",
+              "%s: a buffer holds its block" % name)
+
+
+def check(tap, release, jdk, setting):
+    how, since, options = SETTINGS[setting]
+    name = "JDK %d, %s" % (release, setting)
+    if release < since or why_not(how):
+        tap.skip(name, why_not(how) or "this release has it not")
+        return
+    core, where = dump(jdk, how, options)
+    wanted, found = jhsdb(jdk, core), ours(core)
+    differing = {key: (found.get(key), wanted.get(key)) for key in set(found) | set(wanted)
+                 if found.get(key) != wanted.get(key)}
+    tap.ok(len(wanted) > 200 and not differing, "%s: all %d classes as jhsdb has them" % (
+        name, len(wanted)), differing)
+    doc = answer("heap", "--json", core)
+    heaps = [heap for heap in doc["heaps"] if heap["runtime"] == "hotspot"]
+    tap.ok(heaps and all(heap["used_bytes"] + heap["free_bytes"] + heap["overhead_bytes"] ==
+                         heap["committed_bytes"] for heap in heaps) and
+           sum(heap["used_bytes"] for heap in heaps) == sum(size for _, size in wanted.values()),
+           "%s: its spaces close" % name, heaps)
+    check_live(tap, name, core)
+    check_chains(tap, name, core)
+    summary = answer("summary", "--json", core)
+    tap.ok(all(row["ok"] for row in summary["accounting"]["invariants"]),
+           "%s: summary closes" % name, summary["accounting"])
+    holders = [row for row in summary["suspects"] if row["holder"] and row["chain"] and
+               row["chain"]["root"]["where"] == "static Shop$Cache.orders"]
+    tap.ok(holders, "%s: the map of orders is a suspect" % name, summary["suspects"])
+    tap.equal(coreheap("types", "--json", "--threads", "1", core).out,
+              coreheap("types", "--json", "--threads", "2", core).out,
+              "%s: the same with one thread and two" % name)
+    shutil.rmtree(where)
+
+
+def main():
+    found = jdks()
+    if not found:
+        skip_all("no JDK with jhsdb is installed")
+    tap = Tap()
+    for release, jdk in sorted(found.items()):
+        for setting in SETTINGS:
+            tap.attempt("%d %s" % (release, setting), check, release, jdk, setting)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
