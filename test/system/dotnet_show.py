@@ -11,12 +11,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import damaging  # noqa: E402
 import fixture  # noqa: E402
 import managed  # noqa: E402
+import planted  # noqa: E402
 from tap import Tap  # noqa: E402
 
 WHOLE = "Shown.Whole"
 # Of the objects' contents, as text and as hidden numbers would show.
 SECRETS = ["Quokka", "54321", "3000000000", "1195853639", "4702394921427289928", "-1234.5",
            "0x1234567", "0x7654321", "fedcba98", "Green", "Far", "81985529216486895", "471101"]
+TOKEN, ARGUMENT = "hunter2-Quokka", "Bearer-eyJhbGciOi"
 
 
 class Truth:
@@ -224,6 +226,16 @@ def check_silence(tap, core):
                    [word for word in SECRETS if word in text])
 
 
+def check_everything(tap, core):
+    """Strings of objects, of the environment and of the arguments, in whatever is asked."""
+    words = ["Quokka-name", "Quokka-static", TOKEN, ARGUMENT]
+    with open(core, "rb") as file:
+        data = file.read()
+    tap.ok(all(sum(planted.lies_in(data, word)) for word in words), "secrets are in the core")
+    count, bad = planted.shown(core, words)
+    tap.ok(count > 200 and not bad, "%d answers show none of them" % count, "\n".join(bad[:5]))
+
+
 def check_damage(tap, core):
     """Types whose tables are damaged are shown as well as may be, and every run ends."""
     addr = one(core, WHOLE)
@@ -262,7 +274,7 @@ def check_damage(tap, core):
 
 
 def check(tap, program, createdump):
-    core, where = managed.dump("createdump", program, createdump, {})
+    core, where = managed.dump("createdump", program, createdump, {"TOKEN": TOKEN}, [ARGUMENT])
     truth = Truth(where)
     check_fields(tap, core, truth)
     check_paths(tap, core)
@@ -272,6 +284,7 @@ def check(tap, program, createdump):
     check_generations(tap, core, truth)
     check_strings(tap, core, truth)
     check_silence(tap, core)
+    check_everything(tap, core)
     check_damage(tap, core)
     os.unlink(core)
 
