@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""The commands of docs/PIPELINES.md as they stand there, and the crash hook with a crash."""
+"""The commands of docs/PIPELINES.md as they stand there, and the crash hook of docs/HOOKS.md with a
+crash."""
 import glob
 import json
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -18,9 +20,19 @@ HOOK = os.path.join(repo(), "docs", "hooks", "coreheap-ticket")
 PATTERN = "/proc/sys/kernel/core_pattern"
 
 
+def read(*path):
+    with open(os.path.join(*path), encoding="utf-8") as file:
+        return file.read()
+
+
 def blocks():
-    with open(os.path.join(repo(), "docs", "PIPELINES.md"), encoding="utf-8") as file:
-        return re.findall(r"```sh\n(.*?)```", file.read(), re.S)
+    return re.findall(r"```sh\n(.*?)```", read(repo(), "docs", "PIPELINES.md"), re.S)
+
+
+def shown():
+    """The output that the page shows."""
+    return re.search(r"^prints.*?\n```\n(.*?)```", read(repo(), "docs", "PIPELINES.md"),
+                     re.M | re.S).group(1)
 
 
 def shell(where, script):
@@ -39,7 +51,7 @@ def test_documented(tap):
         tap.skip("the commands of docs/PIPELINES.md", "not installed: " + ", ".join(missing))
         return
     where = folder()
-    names = {"first": "bookworm-small-abort", "last": "sid-cpp-abort", "third": "musl-static-abort"}
+    names = {"first": "bookworm-small-abort", "last": "sid-cpp-abort", "third": "musl-static-abort"}  # those of the page
     for name, fixture in names.items():
         subprocess.run(["zstd", "-q", "-1", "-o", os.path.join(where, name + ".core.zst"),
                         unpack(fixture)], check=True)
@@ -58,30 +70,29 @@ def test_documented(tap):
     tap.ok(sizes and sizes == sorted(sizes, reverse=True) and "coreheap " in suspects,
            "jq: suspects of all cores, largest first", suspects)
     tap.ok(growth.strip() in ("growth", "no growth"), "diff in a script", growth)
-    tap.ok(len(types.splitlines()) == 7 and "-byte blocks" in types, "SQLite: a query", types)
+    tap.equal(types.split(), shown().split(), "SQLite: the query gives what the page shows")
     tap.ok(errors.startswith("broken.core.zst|"), "SQLite: what could not be read", errors)
 
 
-def configure(where):
+def configure(where, program=COREHEAP, **settings):
     config = os.path.join(where, "ticket.conf")
+    settings = {"COREHEAP": os.path.abspath(program), "FOLDER": os.path.join(where, "out"),
+                "KEEP": 2, "MAX_BYTES": 200000000, **settings}
     with open(config, "w", encoding="ascii") as file:
-        file.write("COREHEAP=%s\nFOLDER=%s/out\nKEEP=2\nMAX_BYTES=200000000\n" % (
-            os.path.abspath(COREHEAP), where))
+        file.write("".join("%s=%s\n" % item for item in settings.items()))
     return config
 
 
-def check_ticket(tap, name, where, pid):
-    """What the hook left for one process."""
+def check_ticket(tap, name, where, pid, recorded=None):
+    """What the hook left for a process; recorded: its id in the core, where that is another."""
     found = {path.rsplit(".", 1)[1]: path
              for path in glob.glob(os.path.join(where, "out", "core.*.%s.*" % pid))}
     tap.equal(sorted(found), ["json", "md", "zst"], "%s: a core, a ticket, JSON" % name)
-    with open(found["md"], encoding="utf-8") as file:
-        ticket = file.read()
+    ticket = read(found["md"])
     tap.ok(ticket.startswith("# `") and "## Where the bytes are" in ticket, "%s: a ticket" % name,
            ticket[:300])
-    with open(found["json"], encoding="utf-8") as file:
-        doc = json.load(file)
-    tap.equal((doc["schema"], str(doc["dump"]["pid"])), ("coreheap/summary", str(pid)),
+    doc = json.loads(read(found["json"]))
+    tap.equal((doc["schema"], str(doc["dump"]["pid"])), ("coreheap/summary", str(recorded or pid)),
               "%s: JSON of that process" % name)
     tap.equal([oct(stat.S_IMODE(os.stat(path).st_mode)) for path in found.values()],
               ["0o600"] * 3, "%s: for its owner alone" % name)
@@ -115,9 +126,93 @@ def test_hook(tap):
     with open(broken, "wb") as file:
         file.write(b"not a core")
     tap.equal(run_hook(config, broken, "9", "x", "1").returncode, 0, "hook: survives what is none")
-    with open(glob.glob(os.path.join(where, "out", "core.x.9.*.json"))[0],
-              encoding="utf-8") as file:
-        tap.ok("error" in json.load(file), "hook: and says so")
+    tap.ok("error" in json.loads(read(where, "out", "core.x.9.1.json")) and
+           "no answer" in read(where, "out", "core.x.9.1.md") and
+           "not a core: " in read(where, "out", "core.x.9.1.md"),
+           "hook: and says so", read(where, "out", "core.x.9.1.md"))
+
+
+def test_bounds(tap):
+    """What is too large is cut, what is too slow is asked less."""
+    if not shutil.which("zstd"):
+        tap.skip("bounds", "zstd is not installed")
+        return
+    where = folder()
+    core = unpack("bookworm-small-abort")
+    run_hook(configure(where, MAX_BYTES=1 << 20), core, "1", "cut", "1")
+    doc = json.loads(read(where, "out", "core.cut.1.1.json"))
+    tap.ok(not doc["complete"] and any(row["code"] == "truncated" for row in doc["warnings"]) and
+           "truncated" in read(where, "out", "core.cut.1.1.md"),
+           "a core above the bound is cut, and the ticket says so", doc["warnings"])
+    unpacked = subprocess.run(["zstd", "-dc", os.path.join(where, "out", "core.cut.1.1.core.zst")],
+                              capture_output=True, check=False).stdout
+    tap.equal(len(unpacked), 1 << 20, "to as many bytes as were allowed")
+    slow = os.path.join(where, "slow")
+    with open(slow, "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\ncase \" $* \" in *--quick*) ;; *) sleep 60 ;; esac\nexec %s \"$@\"\n"
+                   % os.path.abspath(COREHEAP))
+    os.chmod(slow, 0o755)
+    config = configure(where, slow, SECONDS_MAX=1)
+    begin = time.monotonic()
+    both = [subprocess.Popen(["sh", HOOK, pid, "slow", "1"], stdin=open(core, "rb"),
+                             env={"CONFIG": config}) for pid in ("2", "3")]
+    codes = [process.wait(60) for process in both]
+    tap.ok(codes == [0, 0] and time.monotonic() - begin < 45, "two at once, each slow, end in time",
+           codes)
+    for pid in ("2", "3"):
+        check_ticket(tap, "slow", where, pid, "20751")
+        tap.ok(json.loads(read(where, "out", "core.slow.%s.1.json" % pid))["quick"],
+               "slow: what can be had in no time")
+
+
+def test_stored(tap):
+    """A folder as systemd-coredump has it."""
+    if not shutil.which("zstd"):
+        tap.skip("stored", "zstd is not installed")
+        return
+    where, stored = folder(), folder()
+    name = "core.small.0.0123456789abcdef0123456789abcdef.20751.1700000000000000.zst"
+    subprocess.run(["zstd", "-q", "-1", "-o", os.path.join(stored, name),
+                    unpack("bookworm-small-abort")], check=True)
+    with open(os.path.join(stored, ".#core.half.zst"), "wb") as file:
+        file.write(b"being written")
+    os.symlink("/etc/passwd", os.path.join(stored, "core.link"))
+    config = configure(where)
+
+    def run():
+        return subprocess.run(["sh", HOOK, "--stored", stored], env={"CONFIG": config}, check=False,
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+    result = run()
+    made = sorted(name for name in os.listdir(os.path.join(where, "out")) if name[0] != ".")
+    stem = re.sub(r"[^A-Za-z0-9_-]", "_", name)
+    tap.equal((result.returncode, result.stderr, made), (0, "", [stem + ".json", stem + ".md"]),
+              "stored: a ticket for the core alone, and no copy of it")
+    tap.equal(json.loads(read(where, "out", stem + ".json"))["dump"]["pid"], 20751,
+              "stored: of that process")
+    before = os.stat(os.path.join(where, "out", stem + ".md")).st_mtime_ns
+    run()
+    tap.equal(os.stat(os.path.join(where, "out", stem + ".md")).st_mtime_ns, before,
+              "stored: once")
+
+
+def test_units(tap):
+    """systemd takes the units."""
+    if not shutil.which("systemd-analyze"):
+        tap.skip("units", "systemd-analyze is not installed")
+        return
+    where = folder()
+    for kind in ("path", "service"):
+        text = read(HOOK + "." + kind).replace("/usr/local/libexec/coreheap-ticket", HOOK)
+        with open(os.path.join(where, "coreheap-ticket." + kind), "w", encoding="utf-8") as file:
+            file.write(text)
+    result = subprocess.run(["systemd-analyze", "verify", "--man=no",
+                             os.path.join(where, "coreheap-ticket.path"),
+                             os.path.join(where, "coreheap-ticket.service")],
+                            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    about = [line for line in (result.stdout + result.stderr).splitlines()
+             if "coreheap-ticket" in line]
+    tap.equal(about, [], "systemd-analyze has nothing to say of the units")
 
 
 def test_crash(tap):
@@ -168,6 +263,11 @@ def main():
     tap = Tap()
     tap.attempt("documented", test_documented)
     tap.attempt("hook", test_hook)
+    tap.attempt("bounds", test_bounds)
+    tap.attempt("stored", test_stored)
+    tap.attempt("units", test_units)
+    # Ended by the runner, it still puts the pattern back.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     tap.attempt("crash", test_crash)
     return tap.done()
 
