@@ -236,7 +236,7 @@ static struct ch_error *enter(struct ch_show *show, const struct finder *finder,
 	}
 	if (field->kind != CH_VALUE_REFERENCE)
 		return bad_step(path, len, "there is nothing inside of it");
-	if (!field->addr || !ch_core_read_u64(show->core, field->addr, &value))
+	if (!chp_show_read_reference(show, field, &value))
 		return bad_step(path, len, "it is not in the core");
 	if (!value)
 		return bad_step(path, len, "it is null");
@@ -254,8 +254,8 @@ static bool can_enter(const struct ch_show *show, const struct ch_field *field)
 
 	if (field->kind == CH_VALUE_STRUCT)
 		return field->inner && field->addr;
-	return field->kind == CH_VALUE_REFERENCE && field->addr &&
-	       ch_core_read_u64(show->core, field->addr, &value) && value;
+	return field->kind == CH_VALUE_REFERENCE && chp_show_read_reference(show, field, &value) &&
+	       value;
 }
 
 static struct ch_error *take_step(struct ch_show *show, const struct ch_place *place, bool statics,

@@ -33,6 +33,9 @@ struct ch_place {
 	bool is_value;
 };
 
+/** show_rows.c: what a field of kind REFERENCE holds. False: it is not in the core. */
+bool chp_show_read_reference(const struct ch_show *show, const struct ch_field *field,
+			     uint64_t *ret);
 /** show_rows.c: fields of a place. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_show_fields(struct ch_show *show, const struct ch_place *place,
 					       bool statics);

@@ -110,6 +110,22 @@ static struct ch_error *reveal_text(struct ch_show *show, struct ch_show_row *ro
 	return row->value ? NULL : &ch_enomem;
 }
 
+bool chp_show_read_reference(const struct ch_show *show, const struct ch_field *field,
+			     uint64_t *ret)
+{
+	const struct ch_inspector *inspector = show->inspected.inspector;
+	uint32_t narrow;
+
+	if (!field->addr)
+		return false;
+	if (!inspector->reference || field->size_bytes != sizeof(narrow))
+		return ch_core_read_u64(show->core, field->addr, ret);
+	if (!ch_core_read_u32(show->core, field->addr, &narrow))
+		return false;
+	*ret = inspector->reference(show->inspected.state, narrow);
+	return true;
+}
+
 static struct ch_error *read_value(struct ch_show *show, const struct ch_field *field,
 				   struct ch_show_row *row)
 {
@@ -127,6 +143,7 @@ static struct ch_error *read_value(struct ch_show *show, const struct ch_field *
 	row->present = true;
 	value = ch_get64(bytes);
 	if (field->kind == CH_VALUE_REFERENCE) {
+		row->present = chp_show_read_reference(show, field, &value);
 		err = chp_show_reference(show, value, &row->target);
 		return err || !show->reveal ? err : reveal_text(show, row);
 	}
@@ -259,11 +276,6 @@ struct ch_error *chp_show_field(struct ch_show *show, const struct ch_field *fie
 
 /* ---- Elements ---------------------------------------------------------------- */
 
-static uint64_t number_bytes(const struct ch_object_shape *shape)
-{
-	return shape->element_kind == CH_VALUE_REFERENCE ? 8 : shape->element_bytes;
-}
-
 /* "[1,2]" of a flat index. */
 static void index_text(const struct ch_object_shape *shape, uint64_t index, char *buf, size_t max)
 {
@@ -288,7 +300,7 @@ struct ch_error *chp_show_elements(struct ch_show *show)
 	struct ch_error *err = NULL;
 	struct ch_field field = { .type = shape->element_type,
 				  .kind = shape->element_kind,
-				  .size_bytes = number_bytes(shape),
+				  .size_bytes = shape->element_bytes,
 				  .inner = shape->element_inner };
 	uint64_t i, count;
 	char name[128];

@@ -57,8 +57,14 @@ char *chp_text16(const struct ch_core *core, uint64_t addr, uint32_t char_bytes,
 		free(text);
 		return NULL;
 	}
-	if (char_bytes != 2 || !ch_core_try_read(core, addr, bytes, 2 * n))
+	if (char_bytes < 1 || char_bytes > 2 ||
+	    !ch_core_try_read(core, addr, bytes, char_bytes * n))
 		n = 0;
+	/* Latin-1: the same characters, of one byte */
+	for (i = char_bytes == 1 ? n : 0; i > 0; i--) {
+		bytes[2 * i - 2] = bytes[i - 1];
+		bytes[2 * i - 1] = 0;
+	}
 	for (i = 0; i < n; i += units) {
 		code = read_char(bytes, n, i, &units);
 		/* A text of C ends at a zero. */

@@ -7,7 +7,7 @@
 #include <coreheap/core.h>
 
 /**
- * At most max of count characters of char_bytes bytes at addr, unescaped. Half
+ * At most max of count characters at addr, of UTF-16 (char_bytes 2) or Latin-1 (1), unescaped. Half
  * pairs become U+FFFD, zeros U+2400. "" when they are not in the core; NULL when
  * out of memory. Free with free().
  */

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from fixture import answer, coreheap, folder, unlimited_core, wait_for, why_not  # noqa: E402
 from tap import Tap, repo, skip_all  # noqa: E402
 
-ORDERS, EVENTS, BUFFERS = 5000, 400, 24
+ORDERS, EVENTS, BUFFERS = 12000, 400, 24
 SMALL = ["-Xmx32m", "-Xss256k", "-XX:ReservedCodeCacheSize=32m", "-XX:CompressedClassSpaceSize=16m"]
 # name: how, first release that has it, options
 SETTINGS = {
@@ -124,6 +124,35 @@ def check_chains(tap, name, core):
               "%s: a buffer holds its block" % name)
 
 
+def check_fields(tap, name, core):
+    """An order's fields by name, type and value: what the program put there."""
+    sample = next(row["sample_addr"] for row in answer("types", "--json", core)["types"]
+                  if row["name"] == "Shop$Order")
+    fields = {row["name"]: row for row in answer("show", "--json", "--reveal", core, sample)[
+        "object"]["fields"]}
+    tap.equal({key: (row["type"], row["declared_by"]) for key, row in fields.items()},
+              {"id": ("java.lang.String", "Shop$Order"), "total": ("long", "Shop$Order"),
+               "items": ("java.util.List", "Shop$Order")}, "%s: an order's fields" % name)
+    tap.equal(fields["id"]["value"], "order-" + fields["total"]["value"],
+              "%s: and their values" % name)
+    hidden = answer("show", "--json", core, sample)["object"]["fields"]
+    tap.equal([row["value"] for row in hidden], [None] * 3, "%s: only with --reveal" % name)
+    item = answer("show", "--json", "--reveal", core, sample,
+                  ".items.elementData[2]")["object"]
+    tap.equal(({row["name"]: row["value"] for row in item["fields"]}, item["type"]),
+              ({"name": "item-2", "price": fields["total"]["value"]}, "Shop$Item"),
+              "%s: through fields and elements" % name)
+    static = answer("show", "--json", "--statics", core, "Shop$Cache")["object"]["fields"]
+    tap.equal([(row["name"], row["target_type"]) for row in static],
+              [("orders", "java.util.HashMap"), ("events", "java.util.ArrayList")],
+              "%s: static fields" % name)
+    facts = {row["name"]: row["facts"] for row in answer("heap", "--json", core)["runtimes"]}
+    # the class library may have one of two bytes
+    tap.ok(0 <= facts["hotspot"]["direct_count"] - BUFFERS <= 1 and
+           0 <= facts["hotspot"]["direct_reserved_bytes"] - BUFFERS * 65536 <= 2,
+           "%s: direct memory as java.nio.Bits counts it" % name, facts["hotspot"])
+
+
 def check(tap, release, jdk, setting):
     how, since, options = SETTINGS[setting]
     name = "JDK %d, %s" % (release, setting)
@@ -144,6 +173,7 @@ def check(tap, release, jdk, setting):
            "%s: its spaces close" % name, heaps)
     check_live(tap, name, core)
     check_chains(tap, name, core)
+    check_fields(tap, name, core)
     summary = answer("summary", "--json", core)
     tap.ok(all(row["ok"] for row in summary["accounting"]["invariants"]),
            "%s: summary closes" % name, summary["accounting"])

@@ -73,33 +73,20 @@ static int compare_runs(const void *a, const void *b)
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-static bool take_referent(void *arg, const struct hs_field *field)
-{
-	uint32_t *offset = arg;
-
-	if (field->is_static || strcmp(field->name, "referent") != 0)
-		return true;
-	*offset = field->offset;
-	return false;
-}
-
 /* Soft and final references hold what they refer to: where; 0 for other classes. */
 static uint32_t held_referent(const struct hs *hs, uint64_t klass)
 {
 	char name[HS_NAME_MAX];
-	uint32_t i, offset = 0;
 	bool holds = false;
+	uint32_t i;
 
 	for (i = 0; i < SUPERS_MAX && klass; i++) {
 		if (!hs_klass_symbol(hs, klass, name, sizeof(name)))
 			return 0;
 		holds = holds || strcmp(name, "java/lang/ref/SoftReference") == 0 ||
 			strcmp(name, "java/lang/ref/FinalReference") == 0;
-		if (strcmp(name, "java/lang/ref/Reference") == 0) {
-			if (holds)
-				hs_fields_visit(hs, klass, take_referent, &offset);
-			return offset;
-		}
+		if (strcmp(name, "java/lang/ref/Reference") == 0)
+			return holds ? hs_field_offset(hs, klass, "referent", false) : 0;
 		if (!hs_member_ptr(hs, HS_KLASS_SUPER, klass, &klass))
 			return 0;
 	}

@@ -137,6 +137,37 @@ void hs_fields_visit(const struct hs *hs, uint64_t klass, hs_field_fn fn, void *
 		read_array(&reading, klass, array);
 }
 
+/* ---- By name --------------------------------------------------------------------- */
+
+struct searching {
+	const char *name;
+	bool is_static;
+	uint32_t offset;
+};
+
+static bool match_field(void *arg, const struct hs_field *field)
+{
+	struct searching *searching = arg;
+
+	if (field->is_static != searching->is_static || strcmp(field->name, searching->name) != 0)
+		return true;
+	searching->offset = field->offset;
+	return false;
+}
+
+uint32_t hs_field_offset(const struct hs *hs, uint64_t klass, const char *name, bool is_static)
+{
+	struct searching searching = { .name = name, .is_static = is_static };
+	uint32_t i;
+
+	for (i = 0; i < SUPERS_MAX && klass && !searching.offset; i++) {
+		hs_fields_visit(hs, klass, match_field, &searching);
+		if (!hs_member_ptr(hs, HS_KLASS_SUPER, klass, &klass))
+			break;
+	}
+	return searching.offset;
+}
+
 /* ---- What lies where ------------------------------------------------------------- */
 
 struct looking {

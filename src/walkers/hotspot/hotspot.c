@@ -46,6 +46,7 @@ static void close_walker(void *state)
 	ch_vec_deinit(&hs->spaces);
 	ch_vec_deinit(&hs->gaps);
 	ch_vec_deinit(&hs->facts);
+	ch_vec_deinit(&hs->claims);
 	free(hs);
 }
 
@@ -57,6 +58,24 @@ static struct ch_error *add_fact(struct hs *hs, const char *key, uint64_t number
 		return &ch_enomem;
 	*fact = (struct ch_fact){ .key = key, .number = number, .text = text };
 	return NULL;
+}
+
+static struct ch_error *add_direct(struct hs *hs)
+{
+	struct hs_direct direct;
+	struct ch_error *err = hs_direct_find(hs, &direct);
+
+	if (!err && direct.known)
+		err = add_fact(hs, "direct_reserved_bytes", direct.reserved_bytes, NULL);
+	if (!err && direct.known)
+		err = add_fact(hs, "direct_count", direct.count, NULL);
+	if (!err && direct.limited)
+		err = add_fact(hs, "direct_limit_bytes", direct.limit_bytes, NULL);
+	if (!err && direct.netty_known)
+		err = add_fact(hs, "netty_direct_bytes", direct.netty_bytes, NULL);
+	if (!err && direct.netty_known)
+		err = add_fact(hs, "netty_direct_limit_bytes", direct.netty_limit_bytes, NULL);
+	return err;
 }
 
 static struct ch_error *make_facts(struct hs *hs)
@@ -84,6 +103,8 @@ static struct ch_error *make_facts(struct hs *hs)
 						  : "8 bytes");
 	if (!err)
 		err = add_fact(hs, "tables", 0, "gHotSpotVMStructs of libjvm");
+	if (!err)
+		err = add_direct(hs);
 	if (!err && hs->gc_active)
 		chp_context_finding(hs->env->ctx, CH_SEVERITY_INCOMPLETE, "jvm-gc-active",
 				    "the JVM was dumped in the middle of a collection: objects may "
@@ -106,6 +127,7 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	hs->spaces = CH_VEC(struct hs_space);
 	hs->gaps = CH_VEC(struct hs_gap);
 	hs->facts = CH_VEC(struct ch_fact);
+	hs->claims = CH_VEC(struct ch_walker_claim);
 	hs->names = CH_VEC(char *);
 	hs->maps = CH_VEC(struct ch_ref_run);
 	hs->classes = CH_VEC(struct hs_class);
@@ -116,6 +138,8 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 		err = hs_heap_open(hs);
 	if (!err)
 		err = make_facts(hs);
+	if (!err)
+		err = hs_claims_find(hs);
 	if (err) {
 		close_walker(hs);
 		return err;
@@ -146,6 +170,14 @@ static const struct ch_fact *facts(void *state, size_t *count_ret)
 
 	*count_ret = hs->facts.count;
 	return hs->facts.items;
+}
+
+static const struct ch_walker_claim *claims(void *state, size_t *count_ret)
+{
+	const struct hs *hs = state;
+
+	*count_ret = hs->claims.count;
+	return hs->claims.items;
 }
 
 static struct ch_error *type(void *state, uint64_t id, struct ch_type *ret)
@@ -388,5 +420,7 @@ const struct ch_walker ch_walker_hotspot = {
 	.objects = objects,
 	.type = type,
 	.facts = facts,
+	.claims = claims,
 	.tracer = &hs_tracer,
+	.inspector = &hs_inspector,
 };

@@ -99,6 +99,12 @@ enum hs_member_id {
 	HS_HANDLES_NEXT,
 	HS_JNI_GLOBAL,
 	HS_JNI_WEAK,
+	HS_CODE_HEAPS,
+	HS_ARRAY_LENGTH,
+	HS_ARRAY_DATA,
+	HS_CODE_MEMORY,
+	HS_VIRTUAL_LOW,
+	HS_VIRTUAL_HIGH,
 	HS_MEMBERS,
 };
 
@@ -185,6 +191,8 @@ struct hs {
 	/** of struct ch_heap_desc, struct ch_span, struct hs_space (same order as spans),
 	 * struct hs_gap (ascending), struct ch_fact, char * */
 	struct ch_vec heaps, spans, spaces, gaps, facts, names;
+	/** of struct ch_walker_claim, ascending */
+	struct ch_vec claims;
 	char release[64];
 };
 
@@ -256,7 +264,24 @@ bool hs_read_oop(const struct hs *hs, uint64_t addr, uint64_t *ret);
 uint64_t hs_klass_at(const struct hs *hs, uint64_t addr);
 /** The pointer that a handle (OopHandle) at addr leads to; 8: it is one itself. */
 bool hs_read_handle(const struct hs *hs, uint64_t addr, uint64_t *ret);
+/** Offset of a field of this name, which the class or one that it derives from declares;
+ * 0: there is none. */
+uint32_t hs_field_offset(const struct hs *hs, uint64_t klass, const char *name, bool is_static);
 extern const struct ch_tracer hs_tracer;
+/** direct.c: what is known of memory outside of the heap. Errors: NOMEM, STOP. */
+struct hs_direct {
+	bool known, limited;
+	/** java.nio.Bits: bytes reserved for buffers, buffers, and the most bytes. */
+	uint64_t reserved_bytes, count, limit_bytes;
+	bool netty_known;
+	/** Netty's own counter of buffers without cleaners, and its limit. */
+	uint64_t netty_bytes, netty_limit_bytes;
+};
+CH_MUST_CHECK struct ch_error *hs_direct_find(struct hs *hs, struct hs_direct *ret);
+/** claims.c: code cache and metaspace. */
+CH_MUST_CHECK struct ch_error *hs_claims_find(struct hs *hs);
+/** inspect.c */
+extern const struct ch_inspector hs_inspector;
 
 /** tables.c: the module of the JVM, or NULL. */
 const struct ch_module *hs_find_module(const struct ch_heap_env *env);
@@ -281,6 +306,8 @@ bool hs_shape_read(const struct hs *hs, uint64_t klass, struct hs_shape *ret);
 bool hs_klass_symbol(const struct hs *hs, uint64_t klass, char *buf, size_t max);
 /** The text of a Symbol. */
 bool hs_symbol_text(const struct hs *hs, uint64_t symbol, char *buf, size_t max);
+/** "[Ljava/lang/String;" as "java.lang.String[]"; with signature also what is no array. */
+void hs_java_name(const char *raw, bool signature, char *buf, size_t max);
 /** "java.util.HashMap$Node[]"; false when it is not in the core. */
 bool hs_klass_name(const struct hs *hs, uint64_t klass, char *buf, size_t max);
 

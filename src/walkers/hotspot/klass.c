@@ -69,29 +69,35 @@ static const char *primitive(char code)
 	return NULL;
 }
 
-bool hs_klass_name(const struct hs *hs, uint64_t klass, char *buf, size_t max)
+void hs_java_name(const char *raw, bool signature, char *buf, size_t max)
 {
-	char raw[HS_NAME_MAX], *name = raw, *at;
-	size_t dims, len, used;
+	size_t dims = strspn(raw, "["), len, used;
+	char name[HS_NAME_MAX], *start = name, *at;
 
-	if (!hs_klass_symbol(hs, klass, raw, sizeof(raw)))
-		return false;
-	dims = strspn(name, "[");
-	name += dims;
+	snprintf(name, sizeof(name), "%s", raw + dims);
 	len = strlen(name);
-	if (dims && len == 1 && primitive(name[0])) {
+	if ((dims || signature) && len == 1 && primitive(name[0])) {
 		used = (size_t)snprintf(buf, max, "%s", primitive(name[0]));
 	} else {
-		if (dims && len > 2 && name[0] == 'L' && name[len - 1] == ';') {
+		if ((dims || signature) && len > 2 && name[0] == 'L' && name[len - 1] == ';') {
 			name[len - 1] = '\0';
-			name++;
+			start++;
 		}
-		for (at = name; *at; at++)
+		for (at = start; *at; at++)
 			if (*at == '/')
 				*at = '.';
-		used = (size_t)snprintf(buf, max, "%s", name);
+		used = (size_t)snprintf(buf, max, "%s", start);
 	}
 	for (; dims && used + 3 < max; dims--)
 		used += (size_t)snprintf(buf + used, max - used, "[]");
+}
+
+bool hs_klass_name(const struct hs *hs, uint64_t klass, char *buf, size_t max)
+{
+	char raw[HS_NAME_MAX];
+
+	if (!hs_klass_symbol(hs, klass, raw, sizeof(raw)))
+		return false;
+	hs_java_name(raw, false, buf, max);
 	return true;
 }

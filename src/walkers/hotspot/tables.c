@@ -130,6 +130,13 @@ static const struct member_row {
 	{ HS_HANDLES_NEXT, "JNIHandleBlock", "_next" },
 	{ HS_JNI_GLOBAL, "JNIHandles", "_global_handles" },
 	{ HS_JNI_WEAK, "JNIHandles", "_weak_global_handles" },
+	{ HS_CODE_HEAPS, "CodeCache", "_heaps" },
+	{ HS_ARRAY_LENGTH, "GrowableArrayBase", "_len" },
+	{ HS_ARRAY_LENGTH, "GenericGrowableArray", "_len" },
+	{ HS_ARRAY_DATA, "GrowableArray<int>", "_data" },
+	{ HS_CODE_MEMORY, "CodeHeap", "_memory" },
+	{ HS_VIRTUAL_LOW, "VirtualSpace", "_low" },
+	{ HS_VIRTUAL_HIGH, "VirtualSpace", "_high" },
 };
 
 static const struct number_row {

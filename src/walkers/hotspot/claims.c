@@ -1,0 +1,107 @@
+/*
+ * Memory of the JVM's own beside its heap: compiled code, by the code cache's own list of
+ * heaps; metaspace, by the mappings that classes and their constants lie in (heuristic:
+ * libjvm's tables do not list its chunks).
+ */
+#include <stdlib.h>
+
+#include "walkers/hotspot/hotspot_priv.h"
+
+#define CODE_HEAPS_MAX 16
+
+static bool add_claim(struct hs *hs, uint64_t start, uint64_t end, enum ch_usage usage,
+		      enum ch_basis basis, const char *label)
+{
+	struct ch_walker_claim *claim = end > start ? ch_vec_push(&hs->claims) : NULL;
+
+	if (end <= start)
+		return true;
+	if (!claim)
+		return false;
+	*claim = (struct ch_walker_claim){ start, end, usage, basis, label };
+	return true;
+}
+
+static struct ch_error *claim_code(struct hs *hs)
+{
+	uint64_t list, data, heap, memory, low, high;
+	uint32_t count, i;
+
+	if (!hs_member_ptr(hs, HS_CODE_HEAPS, 0, &list) ||
+	    !hs_member_u32(hs, HS_ARRAY_LENGTH, list, &count) ||
+	    !hs_member_ptr(hs, HS_ARRAY_DATA, list, &data))
+		return NULL;
+	for (i = 0; i < count && i < CODE_HEAPS_MAX; i++) {
+		if (!hs_read_ptr(hs, data + 8ULL * i, &heap))
+			continue;
+		memory = hs_member_addr(hs, HS_CODE_MEMORY, heap);
+		if (hs_member_ptr(hs, HS_VIRTUAL_LOW, memory, &low) &&
+		    hs_member_ptr(hs, HS_VIRTUAL_HIGH, memory, &high) &&
+		    !add_claim(hs, low, high, CH_USAGE_JIT, CH_BASIS_DERIVED, "code cache"))
+			return &ch_enomem;
+	}
+	return NULL;
+}
+
+/* The mapping that holds addr, if nobody has said yet what it is for. */
+static struct ch_error *claim_around(struct hs *hs, uint64_t addr, uint64_t *last)
+{
+	const struct ch_region *region;
+
+	/* Most lie where the one before did. */
+	if (addr - last[0] < last[1] - last[0])
+		return NULL;
+	region = ch_map_region_at(hs->env->map, addr);
+	if (!region)
+		return NULL;
+	last[0] = region->start;
+	last[1] = region->end;
+	if (region->usage != CH_USAGE_ANON || region->state != CH_STATE_COMMIT)
+		return NULL;
+	return add_claim(hs, region->start, region->end, CH_USAGE_MANAGED_LOADER,
+			 CH_BASIS_HEURISTIC, "metaspace")
+		       ? NULL
+		       : &ch_enomem;
+}
+
+static int compare_claims(const void *a, const void *b)
+{
+	const struct ch_walker_claim *x = a, *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return x->end < y->end ? -1 : x->end > y->end;
+}
+
+/* What was met twice is claimed once; no claim reaches into the next one. */
+static void unite(struct hs *hs)
+{
+	struct ch_walker_claim *claims = hs->claims.items;
+	size_t i, kept = 0;
+
+	ch_vec_sort(&hs->claims, compare_claims);
+	for (i = 0; i < hs->claims.count; i++)
+		if (!kept || claims[i].start >= claims[kept - 1].end)
+			claims[kept++] = claims[i];
+	hs->claims.count = kept;
+}
+
+struct ch_error *hs_claims_find(struct hs *hs)
+{
+	uint64_t in_class_space[2] = { 0, 0 }, in_metaspace[2] = { 0, 0 }, pool;
+	const struct hs_class *classes;
+	struct ch_error *err = claim_code(hs);
+	size_t i;
+
+	if (!err)
+		err = hs_classes_list(hs);
+	classes = hs->classes.items;
+	for (i = 0; !err && i < hs->classes.count; i++) {
+		err = claim_around(hs, classes[i].klass, in_class_space);
+		if (!err && hs_member_ptr(hs, HS_KLASS_CONSTANTS, classes[i].klass, &pool) && pool)
+			err = claim_around(hs, pool, in_metaspace);
+	}
+	if (!err)
+		unite(hs);
+	return err;
+}
