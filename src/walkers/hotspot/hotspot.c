@@ -12,7 +12,7 @@
 #include "walkers/hotspot/hotspot_priv.h"
 
 /* Classes kept while a span is walked: a power of two. */
-#define SHAPES 4096
+#define SHAPES 1024
 
 static struct ch_error *probe(const struct ch_heap_env *env, struct ch_probe *ret)
 {
