@@ -58,7 +58,7 @@ static uint64_t hash_name(uint64_t hash, const char *name)
 		}
 		hash = ch_hash_bytes(hash, name++, 1);
 	}
-	return ch_hash_number(hash, 0);
+	return ch_hash_bytes(hash, "", 1);
 }
 
 struct ch_error *chp_snapshot_add(struct ch_snapshot *snapshot, enum ch_axis axis,
