@@ -4,6 +4,7 @@ import glob
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from fixture import answer, coreheap, folder, unlimited_core, wait_for, why_not  # noqa: E402
 from tap import Tap, repo, skip_all  # noqa: E402
 
-ORDERS, EVENTS, BUFFERS = 12000, 400, 24
+ORDERS, EVENTS, BUFFERS = 10000, 400, 24
 SMALL = ["-Xmx32m", "-Xss256k", "-XX:ReservedCodeCacheSize=32m", "-XX:CompressedClassSpaceSize=16m"]
 # name: how, first release that has it, options
 SETTINGS = {
@@ -24,6 +25,8 @@ SETTINGS = {
         "kernel", 11, ["-XX:+UseSerialGC", "-XX:-UseCompressedClassPointers"]),
     "G1, compact headers": ("kernel", 25, ["-XX:+UseG1GC", "-XX:+UseCompactObjectHeaders"]),
 }
+# Of further releases these are left out.
+NOT_AGAIN = ("G1", "Serial", "G1, plain pointers")
 LIVE = {"Shop$Order": ORDERS, "Shop$Item": 3 * ORDERS, "Shop$Event": EVENTS, "Shop$OnlyStack": 3,
         "Shop$OnlyThreadLocal": 3, "Shop$Softly": 50}
 DEAD = {"Shop$Weakly": 50, "Shop$Dropped": 1000}
@@ -98,9 +101,10 @@ def check_live(tap, name, core):
     live = {row["name"]: row["count"]
             for row in answer("types", "--live", "--json", core)["types"]}
     tap.equal({key: live.get(key, 0) for key in LIVE}, LIVE, "%s: what is held is live" % name)
-    tap.equal({key: every[key] - live.get(key, 0) for key in DEAD if key in every},
-              {key: count for key, count in DEAD.items() if key in every},
-              "%s: what nothing holds is not" % name)
+    # a word left on a stack may hold one of them
+    held = {key: live.get(key, 0) for key in DEAD if key in every and
+            (live.get(key, 0) > 2 or every[key] != DEAD[key])}
+    tap.equal(held, {}, "%s: what nothing holds is not" % name)
     classes = answer("leaks", "--json", core)["classes"]
     tap.ok(classes["directly_lost"]["count"] < 20 and classes["dead"]["count"] > 900,
            "%s: garbage is dead, not lost" % name, classes)
@@ -153,6 +157,48 @@ def check_fields(tap, name, core):
            "%s: direct memory as java.nio.Bits counts it" % name, facts["hotspot"])
 
 
+def loads(core):
+    """[(address, end, offset in the file)]"""
+    with open(core, "rb") as file:
+        head = file.read(64)
+        at, size, count = struct.unpack_from("<Q", head, 32)[0], *struct.unpack_from("<HH", head, 54)
+        file.seek(at)
+        rows = [struct.unpack_from("<IIQQQQQQ", file.read(size)) for _ in range(count)]
+    return [(row[3], row[3] + row[5], row[2]) for row in rows if row[0] == 1 and row[5]]
+
+
+def check_rings(tap, name, core):
+    """Whatever a class points at leads back to it: no list may be followed for ever."""
+    places = loads(core)
+
+    def place(addr):
+        return next((off + addr - start for start, end, off in places if start <= addr < end), None)
+
+    sample = next(row["sample_addr"] for row in answer("types", "--json", core)["types"]
+                  if row["name"] == "Shop$Order")
+    slow = []
+    with open(core, "r+b") as file:
+        file.seek(place(int(sample, 16) + 8))
+        klass = struct.unpack("<Q", file.read(8))[0]
+        file.seek(place(klass))
+        words = struct.unpack("<64Q", file.read(512))
+        for index, word in enumerate(words):
+            if place(word) is None:
+                continue
+            file.seek(place(klass) + 8 * index)
+            file.write(struct.pack("<Q", klass))
+            file.flush()
+            for command in (["heap"], ["types", "--live"]):
+                try:
+                    if coreheap(*command, core, timeout=20).code not in (0, 5):
+                        slow.append((index, command))
+                except subprocess.TimeoutExpired:
+                    slow.append((index, command))
+            file.seek(place(klass) + 8 * index)
+            file.write(struct.pack("<Q", word))
+    tap.equal(slow, [], "%s: rings of pointers end" % name)
+
+
 def check(tap, release, jdk, setting):
     how, since, options = SETTINGS[setting]
     name = "JDK %d, %s" % (release, setting)
@@ -183,6 +229,8 @@ def check(tap, release, jdk, setting):
     tap.equal(coreheap("types", "--json", "--threads", "1", core).out,
               coreheap("types", "--json", "--threads", "2", core).out,
               "%s: the same with one thread and two" % name)
+    if "no compressed class" in setting:
+        check_rings(tap, name, core)
     shutil.rmtree(where)
 
 
@@ -193,6 +241,8 @@ def main():
     tap = Tap()
     for release, jdk in sorted(found.items()):
         for setting in SETTINGS:
+            if release != min(found) and setting in NOT_AGAIN:
+                continue
             tap.attempt("%d %s" % (release, setting), check, release, jdk, setting)
     return tap.done()
 

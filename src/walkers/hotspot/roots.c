@@ -46,6 +46,25 @@ bool hs_read_handle(const struct hs *hs, uint64_t addr, uint64_t *ret)
 	return addr && hs_read_ptr(hs, addr, &at) && at && hs_read_ptr(hs, at, ret);
 }
 
+/* A damaged list may be a ring: Brent's way to tell, from the second round on. */
+struct ring {
+	uint64_t seen;
+	uint32_t steps, power;
+};
+
+static bool is_ring(struct ring *ring, uint64_t addr)
+{
+	if (ring->steps && addr == ring->seen)
+		return true;
+	if (ring->steps == ring->power) {
+		ring->seen = addr;
+		ring->power = 2 * ring->power + 1;
+		ring->steps = 0;
+	}
+	ring->steps++;
+	return false;
+}
+
 /* ---- Classes ---------------------------------------------------------------------- */
 
 struct listing {
@@ -91,13 +110,22 @@ static struct ch_error *add_class(struct hs *hs, uint64_t klass)
 
 static struct ch_error *list_loader(struct hs *hs, uint64_t loader)
 {
+	struct ring ring = { 0 };
 	struct ch_error *err = NULL;
 	uint64_t klass;
 
 	if (!hs_member_ptr(hs, HS_LOADER_KLASSES, loader, &klass))
 		return NULL;
 	while (!err && klass && hs->classes.count < CLASSES_MAX) {
+		if (is_ring(&ring, klass)) {
+			chp_context_finding(hs->env->ctx, CH_SEVERITY_INCOMPLETE, "jvm-damaged",
+					    "the list of a class loader's classes is damaged: not "
+					    "all classes are known");
+			break;
+		}
 		err = add_class(hs, klass);
+		if (!err && hs->classes.count % 1024 == 0)
+			err = chp_context_check(hs->env->ctx);
 		if (!hs_member_ptr(hs, HS_KLASS_NEXT, klass, &klass))
 			break;
 	}
@@ -106,6 +134,7 @@ static struct ch_error *list_loader(struct hs *hs, uint64_t loader)
 
 struct ch_error *hs_classes_list(struct hs *hs)
 {
+	struct ring ring = { 0 };
 	struct ch_error *err = NULL;
 	uint64_t loader;
 	uint32_t i;
@@ -119,7 +148,7 @@ struct ch_error *hs_classes_list(struct hs *hs)
 				    "fields are not known as roots");
 		return NULL;
 	}
-	for (i = 0; !err && loader && i < LOADERS_MAX; i++) {
+	for (i = 0; !err && loader && i < LOADERS_MAX && !is_ring(&ring, loader); i++) {
 		err = list_loader(hs, loader);
 		if (!err)
 			err = chp_context_check(hs->env->ctx);
@@ -174,6 +203,7 @@ static struct ch_error *visit_classes(const struct visit *visit)
 	const struct hs *hs = visit->hs;
 	const struct hs_class *classes = hs->classes.items;
 	uint64_t pool, cache, loader;
+	struct ring ring = { 0 };
 	struct ch_error *err = NULL;
 	struct hs_shape shape;
 	size_t i;
@@ -191,7 +221,7 @@ static struct ch_error *visit_classes(const struct visit *visit)
 	}
 	if (!hs_member_ptr(hs, HS_LOADERS, 0, &loader))
 		return err;
-	for (k = 0; !err && loader && k < LOADERS_MAX; k++) {
+	for (k = 0; !err && loader && k < LOADERS_MAX && !is_ring(&ring, loader); k++) {
 		err = put_handle(visit, hs_member_addr(hs, HS_LOADER_OOP, loader), COOKIE_LOADER);
 		if (!hs_member_ptr(hs, HS_LOADER_NEXT, loader, &loader))
 			break;
@@ -203,11 +233,12 @@ static struct ch_error *visit_classes(const struct visit *visit)
 static struct ch_error *visit_locals(const struct visit *visit, uint64_t block, uint32_t thread)
 {
 	const struct hs *hs = visit->hs;
+	struct ring ring = { 0 };
 	struct ch_error *err = NULL;
 	uint64_t at, value;
 	uint32_t top, i, blocks;
 
-	for (blocks = 0; !err && block && blocks < BLOCKS_MAX; blocks++) {
+	for (blocks = 0; !err && block && blocks < BLOCKS_MAX && !is_ring(&ring, block); blocks++) {
 		at = hs_member_addr(hs, HS_HANDLES, block);
 		if (!at || !hs_member_u32(hs, HS_HANDLES_TOP, block, &top))
 			break;
