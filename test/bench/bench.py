@@ -27,7 +27,8 @@ DOTNET = [("types", ["types"]), ("heap", ["heap"]),
           ("retained", ["retained", "--limit", "20"])]
 MIB = 1 << 20
 COMMANDS = [("open (info)", ["info"]), ("address", ["address"]), ("heap", ["heap"]),
-            ("types", ["types"]), ("leaks, 1 thread", ["leaks", "--threads", "1"]),
+            ("types", ["types"]), ("summary --quick", ["summary", "--quick"]),
+            ("summary", ["summary"]), ("leaks, 1 thread", ["leaks", "--threads", "1"]),
             ("leaks, 2 threads", ["leaks", "--threads", "2"]),
             ("retained", ["retained", "--limit", "20"]),
             ("refs", ["refs", "CORE", "0x1000"]),
