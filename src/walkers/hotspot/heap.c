@@ -161,6 +161,67 @@ static struct ch_error *open_g1(struct hs *hs, uint64_t heap)
 	return err;
 }
 
+/* ---- Shenandoah ------------------------------------------------------------------ */
+
+/* gc/shenandoah/shenandoahHeapRegion.hpp, enum RegionState (jdk-17, jdk-25). */
+enum {
+	STATE_UNCOMMITTED = 0,
+	STATE_EMPTY = 1,
+	STATE_HUMONGOUS = 3,
+	STATE_CONTINUES = 4,
+	STATE_PINNED_HUMONGOUS = 5,
+	STATE_TRASH = 9,
+};
+
+enum shenandoah_heap { SHENANDOAH_REGULAR, SHENANDOAH_HUMONGOUS, SHENANDOAH_FREE };
+static const char *const shenandoah_names[] = { "regular", "humongous", "free regions" };
+
+static struct ch_error *add_shenandoah(struct hs *hs, uint64_t addr, uint64_t bytes)
+{
+	struct region region;
+
+	if (!hs_member_ptr(hs, HS_SHENANDOAH_BOTTOM, addr, &region.bottom) ||
+	    !hs_member_ptr(hs, HS_SHENANDOAH_TOP, addr, &region.top) ||
+	    !hs_member_u32(hs, HS_SHENANDOAH_STATE, addr, &region.tag))
+		return ch_error_create(CH_ERROR_CORRUPT,
+				       "a region of the Java heap is not readable");
+	if (!hs_member_ptr(hs, HS_SHENANDOAH_END, addr, &region.end))
+		region.end = region.bottom + bytes;
+	switch (region.tag) {
+	case STATE_UNCOMMITTED:
+		return NULL;
+	case STATE_EMPTY:
+	case STATE_TRASH:
+		return add_space(hs, SHENANDOAH_FREE, region.bottom, region.bottom, region.end);
+	case STATE_CONTINUES:
+		if (hs->spaces.count)
+			extend_last(hs, &region);
+		return NULL;
+	case STATE_HUMONGOUS:
+	case STATE_PINNED_HUMONGOUS:
+		return add_space(hs, SHENANDOAH_HUMONGOUS, region.bottom, region.top, region.end);
+	default:
+		return add_space(hs, SHENANDOAH_REGULAR, region.bottom, region.top, region.end);
+	}
+}
+
+static struct ch_error *open_shenandoah(struct hs *hs, uint64_t heap)
+{
+	uint64_t regions, count, bytes = 0, i, addr;
+	struct ch_error *err;
+
+	hs_member_ptr(hs, HS_SHENANDOAH_BYTES, 0, &bytes);
+	if (!hs_member_ptr(hs, HS_SHENANDOAH_REGIONS, heap, &regions) ||
+	    !hs_member_ptr(hs, HS_SHENANDOAH_COUNT, heap, &count) || count > REGIONS_MAX)
+		return ch_error_create(CH_ERROR_CORRUPT,
+				       "Shenandoah's table of regions is not readable");
+	err = add_heaps(hs, shenandoah_names, CH_COUNT_OF(shenandoah_names));
+	for (i = 0; !err && i < count; i++)
+		if (hs_read_ptr(hs, regions + 8 * i, &addr) && addr)
+			err = add_shenandoah(hs, addr, bytes);
+	return err;
+}
+
 /* ---- Serial and Parallel --------------------------------------------------------- */
 
 /* A space at a pointer that lies in the generation. */
@@ -307,10 +368,13 @@ struct ch_error *hs_heap_open(struct hs *hs)
 		hs->collector = "Parallel";
 		err = open_spaces(hs, heap, parallel_names, HS_PARALLEL_YOUNG, HS_PARALLEL_EDEN,
 				  HS_MUTABLE_BOTTOM);
+	} else if (flag_is_set(hs, "UseShenandoahGC")) {
+		hs->collector = "Shenandoah";
+		err = open_shenandoah(hs, heap);
 	} else {
 		err = ch_error_create(CH_ERROR_UNSUPPORTED,
-				      "this collector's heap is not read yet (only G1, Serial and "
-				      "Parallel)");
+				      "this collector's heap is not read yet (only G1, Serial, "
+				      "Parallel and Shenandoah)");
 	}
 	return err ? err : find_gaps(hs);
 }

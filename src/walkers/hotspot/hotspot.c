@@ -410,7 +410,8 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 
 const struct ch_walker ch_walker_hotspot = {
 	.name = "hotspot",
-	.summary = "the JVM (HotSpot): heap of G1, Serial and Parallel, classes by name",
+	.summary =
+		"the JVM (HotSpot): heap of G1, Serial, Parallel and Shenandoah, classes by name",
 	.priority = CH_WALKER_SPECIFIC,
 	.probe = probe,
 	.open = open_walker,

@@ -45,6 +45,13 @@ enum hs_member_id {
 	HS_G1_END,
 	HS_G1_TYPE,
 	HS_G1_TAG,
+	HS_SHENANDOAH_REGIONS,
+	HS_SHENANDOAH_COUNT,
+	HS_SHENANDOAH_BOTTOM,
+	HS_SHENANDOAH_TOP,
+	HS_SHENANDOAH_END,
+	HS_SHENANDOAH_STATE,
+	HS_SHENANDOAH_BYTES,
 	HS_SERIAL_YOUNG,
 	HS_SERIAL_OLD,
 	HS_SERIAL_EDEN,
@@ -161,7 +168,7 @@ struct hs {
 	struct hs_member members[HS_MEMBERS];
 	struct hs_number numbers[HS_NUMBERS];
 
-	/** "G1", "Serial", "Parallel". Static. */
+	/** "G1", "Serial", "Parallel", "Shenandoah". Static. */
 	const char *collector;
 	/** Class pointers of 4 bytes, of as many bits as the mark word has room for; pointers
 	 * between objects of 4 bytes. */
