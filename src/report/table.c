@@ -10,10 +10,12 @@
 /* Longest text of a cell, in bytes before escaping. */
 #define CELL_BYTES_MAX 4096
 
-/* A cell as it was given; text is escaped and owned. */
+/* A cell as it was given: of a column of text, escaped and owned; else a number. */
 struct stored {
-	char *text;
-	uint64_t number;
+	union {
+		char *text;
+		uint64_t number;
+	};
 	bool absent;
 };
 
@@ -59,7 +61,8 @@ void chp_table_destroy(struct ch_table *table)
 	if (!table)
 		return;
 	for (i = 0; i < table->cells.count; i++)
-		free(CH_VEC_AT(&table->cells, struct stored, i)->text);
+		if (is_text(table->columns[i % table->columns_count].kind))
+			free(CH_VEC_AT(&table->cells, struct stored, i)->text);
 	ch_vec_deinit(&table->cells);
 	free(table);
 }
@@ -73,7 +76,7 @@ struct ch_error *chp_table_row(struct ch_table *table, const struct ch_cell *cel
 	if (!ch_vec_reserve(&table->cells, wanted))
 		return &ch_enomem;
 	for (i = 0; i < table->columns_count; i++) {
-		if (!cells[i].text || cells[i].absent)
+		if (!is_text(table->columns[i].kind) || !cells[i].text || cells[i].absent)
 			continue;
 		texts[i] = chp_text_escape(cells[i].text, CELL_BYTES_MAX);
 		if (!texts[i])
@@ -83,8 +86,10 @@ struct ch_error *chp_table_row(struct ch_table *table, const struct ch_cell *cel
 		stored = ch_vec_push(&table->cells);
 		if (!stored)
 			goto nomem; /* cannot be: reserved above */
-		stored->text = texts[i];
-		stored->number = cells[i].number;
+		if (is_text(table->columns[i].kind))
+			stored->text = texts[i];
+		else
+			stored->number = cells[i].number;
 		stored->absent =
 			cells[i].absent || (is_text(table->columns[i].kind) && !cells[i].text);
 	}
