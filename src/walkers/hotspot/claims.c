@@ -1,13 +1,16 @@
 /*
  * Memory of the JVM's own beside its heap: compiled code, by the code cache's own list of
- * heaps; metaspace, by the mappings that classes and their constants lie in (heuristic:
- * libjvm's tables do not list its chunks).
+ * heaps; metaspace, by the granules that classes and their constants lie in (heuristic:
+ * libjvm's tables do not list its chunks). Granules of 64 KiB are what metaspace commits
+ * (memory/metaspace/metaspaceSettings.hpp, jdk-17), and nothing else lies in one; whole
+ * mappings are not taken, as the kernel merges those of neighbours.
  */
 #include <stdlib.h>
 
 #include "walkers/hotspot/hotspot_priv.h"
 
 #define CODE_HEAPS_MAX 16
+#define GRANULE        65536ULL
 
 static bool add_claim(struct hs *hs, uint64_t start, uint64_t end, enum ch_usage usage,
 		      enum ch_basis basis, const char *label)
@@ -43,23 +46,21 @@ static struct ch_error *claim_code(struct hs *hs)
 	return NULL;
 }
 
-/* The mapping that holds addr, if nobody has said yet what it is for. */
+/* The granule that holds addr, if nobody has said yet what it is for. */
 static struct ch_error *claim_around(struct hs *hs, uint64_t addr, uint64_t *last)
 {
+	uint64_t start = ch_align_down(addr, GRANULE), end = start + GRANULE;
 	const struct ch_region *region;
 
 	/* Most lie where the one before did. */
-	if (addr - last[0] < last[1] - last[0])
+	if (start == *last)
 		return NULL;
+	*last = start;
 	region = ch_map_region_at(hs->env->map, addr);
-	if (!region)
+	if (!region || region->usage != CH_USAGE_ANON || region->state != CH_STATE_COMMIT)
 		return NULL;
-	last[0] = region->start;
-	last[1] = region->end;
-	if (region->usage != CH_USAGE_ANON || region->state != CH_STATE_COMMIT)
-		return NULL;
-	return add_claim(hs, region->start, region->end, CH_USAGE_MANAGED_LOADER,
-			 CH_BASIS_HEURISTIC, "metaspace")
+	return add_claim(hs, ch_max(start, region->start), ch_min(end, region->end),
+			 CH_USAGE_MANAGED_LOADER, CH_BASIS_HEURISTIC, "metaspace")
 		       ? NULL
 		       : &ch_enomem;
 }
@@ -73,22 +74,26 @@ static int compare_claims(const void *a, const void *b)
 	return x->end < y->end ? -1 : x->end > y->end;
 }
 
-/* What was met twice is claimed once; no claim reaches into the next one. */
+/* What was met twice is claimed once, and neighbours together. */
 static void unite(struct hs *hs)
 {
-	struct ch_walker_claim *claims = hs->claims.items;
+	struct ch_walker_claim *claims = hs->claims.items, *last;
 	size_t i, kept = 0;
 
 	ch_vec_sort(&hs->claims, compare_claims);
-	for (i = 0; i < hs->claims.count; i++)
-		if (!kept || claims[i].start >= claims[kept - 1].end)
+	for (i = 0; i < hs->claims.count; i++) {
+		last = kept ? &claims[kept - 1] : NULL;
+		if (last && claims[i].start == last->end && claims[i].label == last->label)
+			last->end = claims[i].end;
+		else if (!last || claims[i].start >= last->end)
 			claims[kept++] = claims[i];
+	}
 	hs->claims.count = kept;
 }
 
 struct ch_error *hs_claims_find(struct hs *hs)
 {
-	uint64_t in_class_space[2] = { 0, 0 }, in_metaspace[2] = { 0, 0 }, pool;
+	uint64_t in_class_space = 0, in_metaspace = 0, pool;
 	const struct hs_class *classes;
 	struct ch_error *err = claim_code(hs);
 	size_t i;
@@ -97,9 +102,9 @@ struct ch_error *hs_claims_find(struct hs *hs)
 		err = hs_classes_list(hs);
 	classes = hs->classes.items;
 	for (i = 0; !err && i < hs->classes.count; i++) {
-		err = claim_around(hs, classes[i].klass, in_class_space);
+		err = claim_around(hs, classes[i].klass, &in_class_space);
 		if (!err && hs_member_ptr(hs, HS_KLASS_CONSTANTS, classes[i].klass, &pool) && pool)
-			err = claim_around(hs, pool, in_metaspace);
+			err = claim_around(hs, pool, &in_metaspace);
 	}
 	if (!err)
 		unite(hs);
