@@ -110,3 +110,20 @@ struct ch_error *chp_summary_measure(struct ch_session *session, struct ch_summa
 		judge(session, summary);
 	return err;
 }
+
+bool chp_graph_is_bloated(struct ch_session *session, const struct ch_graph *graph)
+{
+	const struct ch_root_range *ranges;
+	uint64_t bytes = 0;
+	size_t count, i;
+
+	ranges = ch_graph_root_ranges(graph, &count);
+	for (i = 0; i < count; i++)
+		bytes += ranges[i].end - ranges[i].start - ranges[i].absent_bytes;
+	if (bytes / 2 <= ch_core_stats(ch_session_core(session))->file_bytes)
+		return false;
+	chp_context_finding(ch_session_context(session), CH_SEVERITY_INCOMPLETE, "shared-roots",
+			    "segments of the core share bytes of the file: who holds what was not "
+			    "asked (see coreheap roots, leaks)");
+	return true;
+}

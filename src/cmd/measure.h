@@ -4,6 +4,8 @@
 #ifndef COREHEAP_CMD_MEASURE_H
 #define COREHEAP_CMD_MEASURE_H
 
+#include <coreheap/graph.h>
+
 #include "report/summary.h"
 
 /**
@@ -12,5 +14,11 @@
  */
 CH_MUST_CHECK struct ch_error *chp_summary_measure(struct ch_session *session,
 						   struct ch_summary *summary);
+
+/**
+ * Whether segments share the bytes of the file, so that roots are many times what the file
+ * has, and each question looks at all of them: no honest core is so. Then it is a finding.
+ */
+bool chp_graph_is_bloated(struct ch_session *session, const struct ch_graph *graph);
 
 #endif /* COREHEAP_CMD_MEASURE_H */

@@ -418,13 +418,14 @@ static struct ch_error *take_paths(struct taking *taking)
 	struct ch_error *err;
 
 	err = ch_graph_create(taking->session, &options, &graph);
-	if (!err)
+	taking->ret->bloated = !err && chp_graph_is_bloated(taking->session, graph);
+	if (!err && !taking->ret->bloated)
 		err = ch_retained_make(graph, &retained);
-	if (!err)
+	if (!err && !taking->ret->bloated)
 		err = add_paths(taking, graph, retained);
 	ch_retained_destroy(retained);
 	ch_graph_destroy(graph);
-	taking->ret->has_paths = !err;
+	taking->ret->has_paths = !err && !taking->ret->bloated;
 	return err;
 }
 

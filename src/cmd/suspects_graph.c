@@ -2,11 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/measure.h"
 #include "cmd/suspects.h"
 #include "graph/holders.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
-#include "util/context.h"
 
 #define SIZE_MIN     (1ULL << 20)
 #define HOLDER_SHARE 10
@@ -507,26 +507,6 @@ static struct ch_error *look(struct looking *looking)
 	return err ? err : find_garbage(looking);
 }
 
-/* Where segments share the bytes of the file, roots may be many times what the file has,
- * and each question looks at all of them: no honest core is so. */
-static bool is_bloated(struct ch_suspecting *suspecting, const struct ch_graph *graph)
-{
-	struct ch_session *session = suspecting->env->session;
-	const struct ch_root_range *ranges;
-	uint64_t bytes = 0;
-	size_t count, i;
-
-	ranges = ch_graph_root_ranges(graph, &count);
-	for (i = 0; i < count; i++)
-		bytes += ranges[i].end - ranges[i].start - ranges[i].absent_bytes;
-	if (bytes / 2 <= ch_core_stats(ch_session_core(session))->file_bytes)
-		return false;
-	chp_context_finding(ch_session_context(session), CH_SEVERITY_INCOMPLETE, "shared-roots",
-			    "segments of the core share bytes of the file: who holds what was not "
-			    "asked (see coreheap roots, leaks)");
-	return true;
-}
-
 struct ch_error *chp_suspects_in_graph(struct ch_suspecting *suspecting)
 {
 	const struct ch_graph_options options = { .threads = suspecting->env->threads,
@@ -535,7 +515,7 @@ struct ch_error *chp_suspects_in_graph(struct ch_suspecting *suspecting)
 	struct ch_error *err;
 
 	err = ch_graph_create(suspecting->env->session, &options, &looking.graph);
-	if (!err && !is_bloated(suspecting, looking.graph))
+	if (!err && !chp_graph_is_bloated(suspecting->env->session, looking.graph))
 		err = look(&looking);
 	chp_holders_deinit(&looking.holders);
 	ch_leaks_destroy(looking.leaks);

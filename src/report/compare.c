@@ -207,7 +207,10 @@ static struct ch_error *merge(struct ch_diff *diff)
 	const struct ch_snapshot_row *found[CH_DUMPS_MAX], *next, *row;
 	size_t at[CH_DUMPS_MAX] = { 0 }, i;
 	struct ch_error *err = NULL;
+	bool pathed = true;
 
+	for (i = 0; i < diff->dumps_count; i++)
+		pathed = pathed && diff->dumps[i].has_paths;
 	while (!err) {
 		next = NULL;
 		for (i = 0; i < diff->dumps_count; i++) {
@@ -229,7 +232,9 @@ static struct ch_error *merge(struct ch_diff *diff)
 				at[i]++;
 			}
 		}
-		err = add_row(diff, next, found);
+		/* Where one dump has none, those of the others would all be new. */
+		if (pathed || next->axis != CH_AXIS_ROOT_PATHS)
+			err = add_row(diff, next, found);
 	}
 	return err;
 }
@@ -401,7 +406,7 @@ static struct ch_error *note_if(struct ch_diff *diff, bool applies, const char *
 static struct ch_error *find_notes(struct ch_diff *diff)
 {
 	bool builds = all_equal(diff, offsetof(struct ch_snapshot, build_id));
-	bool incomplete = false, unpathed = false;
+	bool incomplete = false, unpathed = false, bloated = false;
 	const struct {
 		bool applies;
 		const char *text;
@@ -427,6 +432,7 @@ static struct ch_error *find_notes(struct ch_diff *diff)
 	for (i = 0; i < diff->dumps_count; i++) {
 		incomplete = incomplete || !diff->dumps[i].complete;
 		unpathed = unpathed || !diff->dumps[i].has_paths;
+		bloated = bloated || diff->dumps[i].bloated;
 	}
 	diff->same_executable = !rows[0].applies && !rows[1].applies;
 	for (i = 0; !err && i < CH_COUNT_OF(rows); i++)
@@ -434,7 +440,10 @@ static struct ch_error *find_notes(struct ch_diff *diff)
 	if (!err)
 		err = note_if(diff, incomplete, "a dump is incomplete: see the warnings");
 	if (!err)
-		err = note_if(diff, unpathed, "root paths were not compared (--no-paths)");
+		err = note_if(diff, unpathed,
+			      bloated ? "root paths were not compared: segments of a core share "
+					"bytes of the file"
+				      : "root paths were not compared (--no-paths)");
 	return err;
 }
 

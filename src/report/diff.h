@@ -57,6 +57,8 @@ struct ch_snapshot {
 	struct ch_vec rows;
 	/** Root paths were looked for. */
 	bool has_paths;
+	/** Segments share bytes of the file: its root paths were not asked for. */
+	bool bloated;
 };
 
 /** Add a row; rows of one axis, runtime and name become one. Errors: NOMEM. */

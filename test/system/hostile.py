@@ -277,7 +277,7 @@ CASES = [
     ("one file that is 60,000 modules", one_file_many_times, "too-many-files"),
     ("data that 200 modules have in common", shared_data, None),
 ]
-COMMANDS = ["info", "modules", "threads", "address", "heap", "types", "objects", "summary", "leaks", "retained"]
+COMMANDS = ["info", "modules", "threads", "address", "heap", "types", "objects", "summary", "leaks", "retained", "diff"]
 
 
 # elfutils up to 0.192 loses the stack of an expression that takes too many steps (expr_eval).
@@ -305,7 +305,7 @@ def check(tap, path, name, finding):
     most = MEMORY_FIXED + MEMORY_PER_BYTE * min(os.path.getsize(path), 64 << 20)
     wrong = []
     for command in COMMANDS:
-        code, memory, _, err = run([command, path])
+        code, memory, _, err = run([command, path] + [path] * (command == "diff"))
         if code not in (0, 3) or memory > most:
             wrong.append("%s: exit code %s, %d MiB (at most %d): %s" % (
                 command, code, memory >> 20, most >> 20, err[-2000:].decode(errors="replace")))
