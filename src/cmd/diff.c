@@ -10,6 +10,8 @@
 /* What is noise when nobody says so. */
 #define NOISE_BYTES   (64ULL << 10)
 #define NOISE_PERCENT 1
+/* Keeps the product with the bytes of a dump in 64 bits. */
+#define PERCENT_MAX 1000000
 
 struct options {
 	bool exit_code, all, no_paths;
@@ -40,6 +42,7 @@ static struct ch_error *parse_threshold(const char *text, struct ch_diff_options
 	static const char suffixes[] = "KMGT";
 	const char *suffix;
 	unsigned long long value;
+	unsigned shift;
 	char *end;
 
 	ret->threshold_bytes = NOISE_BYTES;
@@ -51,13 +54,18 @@ static struct ch_error *parse_threshold(const char *text, struct ch_diff_options
 		return bad_value("--threshold", text);
 	ret->threshold_bytes = ret->threshold_percent = 0;
 	if (strcmp(end, "%") == 0) {
+		if (value > PERCENT_MAX)
+			return bad_value("--threshold", text);
 		ret->threshold_percent = value;
 		return NULL;
 	}
 	suffix = *end ? strchr(suffixes, *end) : NULL;
 	if (*end && (!suffix || end[1]))
 		return bad_value("--threshold", text);
-	ret->threshold_bytes = value << (suffix ? 10 * (suffix - suffixes + 1) : 0);
+	shift = suffix ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
+	if (value > UINT64_MAX >> shift)
+		return bad_value("--threshold", text);
+	ret->threshold_bytes = value << shift;
 	return NULL;
 }
 

@@ -378,6 +378,16 @@ static void find_hours(struct ch_diff *diff, const struct ch_diff_options *optio
 	}
 }
 
+int64_t chp_diff_rate(const struct ch_diff *diff, const struct ch_diff_row *row)
+{
+	double rate = (double)row->delta_bytes / diff->hours;
+
+	/* 2^63 is no int64_t, and a double that is less than it by one step is */
+	if (rate >= 0x1p63 || rate <= -0x1p63)
+		return rate > 0 ? INT64_MAX : -INT64_MAX;
+	return (int64_t)rate;
+}
+
 static bool all_equal(const struct ch_diff *diff, size_t offset)
 {
 	const char *first = *(const char *const *)((const char *)&diff->dumps[0] + offset), *other;

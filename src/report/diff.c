@@ -155,8 +155,7 @@ static void format_rate(const struct ch_diff *diff, const struct ch_diff_row *ro
 
 	buf[0] = '\0';
 	if (diff->hours > 0)
-		snprintf(buf, max, ", %s an hour",
-			 signed_text((int64_t)((double)row->delta_bytes / diff->hours), number));
+		snprintf(buf, max, ", %s an hour", signed_text(chp_diff_rate(diff, row), number));
 }
 
 static void print_ranking(const struct ch_report *report, const struct ch_diff *diff)

@@ -145,6 +145,9 @@ void chp_diff_deinit(struct ch_diff *diff);
 const char *chp_axis_name(enum ch_axis axis);
 const char *chp_change_name(enum ch_change change);
 
+/** Bytes an hour, at most what fits; only where the hours are known. */
+int64_t chp_diff_rate(const struct ch_diff *diff, const struct ch_diff_row *row);
+
 /** Print it in any format. all: also rows that did not change. Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_diff(const struct ch_report *report,
 					      const struct ch_diff *diff, bool all);

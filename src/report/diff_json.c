@@ -14,8 +14,7 @@ static json_t *json_id(uint64_t id)
 
 static json_t *json_rate(const struct ch_diff *diff, const struct ch_diff_row *row)
 {
-	return diff->hours > 0 ? json_integer((json_int_t)((double)row->delta_bytes / diff->hours))
-			       : json_null();
+	return diff->hours > 0 ? json_integer((json_int_t)chp_diff_rate(diff, row)) : json_null();
 }
 
 static json_t *json_row(const struct ch_diff *diff, const struct ch_diff_row *row)
