@@ -335,7 +335,8 @@ static void judge(struct ch_diff *diff)
 {
 	const struct ch_snapshot *first = &diff->dumps[0];
 	const struct ch_snapshot *last = &diff->dumps[diff->dumps_count - 1];
-	const struct ch_diff_row *row;
+	const struct ch_diff_row *row, *threads = NULL;
+	int64_t threads_delta = 0;
 	uint64_t bound;
 	size_t i;
 
@@ -345,6 +346,11 @@ static void judge(struct ch_diff *diff)
 	diff->grown = diff->used_delta_bytes > 0 && size_of(diff->used_delta_bytes) >= bound;
 	for (i = 0; i < diff->rows.count; i++) {
 		row = CH_VEC_AT(&diff->rows, struct ch_diff_row, i);
+		/* Rows come by growth, so the first is the group that grew most. */
+		if (row->axis == CH_AXIS_THREAD_GROUPS) {
+			threads_delta += row->delta_count;
+			threads = threads ? threads : row;
+		}
 		if (row->axis != CH_AXIS_TOTALS || row->idle)
 			continue;
 		if (says_nothing(row->name)) {
@@ -358,6 +364,10 @@ static void judge(struct ch_diff *diff)
 		if (row->significant && !diff->grew_in)
 			diff->grew_in = row;
 	}
+	/* Their stacks are mapped, not used, but they are growth; a move from one group to
+	 * another is none. */
+	if (!diff->grew_in && threads_delta >= THREADS_MANY)
+		diff->grew_in = threads;
 	diff->grown = diff->grown || diff->grew_in;
 }
 

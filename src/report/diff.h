@@ -121,9 +121,10 @@ struct ch_diff {
 	uint64_t growth_bytes, unexplained_growth_bytes;
 	/** Growth of used blocks of all heaps. */
 	int64_t used_delta_bytes;
-	/** The row of the totals that grew most, or NULL: nothing grew significantly. */
+	/** The row of the totals that grew most; if none did, the group of threads where
+	 * there are many more; or NULL: nothing grew significantly. */
 	const struct ch_diff_row *grew_in;
-	/** Whether used blocks or any total grew above the threshold. */
+	/** Whether used blocks or any total grew above the threshold, or many threads are new. */
 	bool grown;
 	/** Hours between first and last; 0: not known; and why. */
 	double hours;

@@ -150,6 +150,10 @@ def check_threads(tap, name, dumps):
               [dumps[1][1]["threads"] - dumps[0][1]["threads"]],
               "%s: one group of threads grew, by as many" % name)
     tap.ok("wait_for_ever" in grown[0]["name"], "%s: it is named by its frames" % name, grown)
+    for cores, code in ((dumps[:2], 1), (dumps[1::-1], 0)):
+        tap.equal(coreheap("diff", "--no-paths", "--exit-code", "--threshold", "1G",
+                           *[core for core, _ in cores]).code, code,
+                  "%s: more of them are growth, however few bytes: exit code %d" % (name, code))
 
 
 def test_programs(tap):
