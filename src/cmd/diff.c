@@ -111,10 +111,11 @@ static struct ch_error *compare(struct ch_cmd_env *env, const struct ch_diff_opt
 		err = ch_report_diff(env->report, &diff, options->all);
 	for (i = 0; i < env->argc; i++)
 		incomplete = incomplete || !dumps[i].complete;
-	if (!err && options->exit_code && diff.grown)
-		env->code = CH_EXIT_FINDINGS;
-	else if (!err && incomplete && env->strict)
+	/* What is missing from a dump may look like growth. */
+	if (!err && incomplete && env->strict)
 		env->code = CH_EXIT_INCOMPLETE;
+	else if (!err && options->exit_code && diff.grown)
+		env->code = CH_EXIT_FINDINGS;
 	chp_diff_deinit(&diff);
 	return err;
 }

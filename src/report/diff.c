@@ -132,7 +132,47 @@ static void print_dumps(const struct ch_report *report, const struct ch_diff *di
 	}
 }
 
-static void print_head(const struct ch_report *report, const struct ch_diff *diff)
+/* Each with the name of its dump. Text wraps it, Markdown lists it, else a line each. */
+static struct ch_error *print_warnings(const struct ch_report *report, const struct ch_diff *diff,
+				       FILE *out)
+{
+	json_t *warning;
+	const char *file;
+	size_t i, k;
+
+	for (i = 0; i < diff->dumps_count; i++) {
+		file = report->reproducible ? diff->dumps[i].executable : diff->dumps[i].file;
+		json_array_foreach(diff->dumps[i].warnings, k, warning)
+		{
+			_cleanup_free_ char *line = NULL;
+			const char *message =
+				json_string_value(json_object_get(warning, "message"));
+			const char *severity =
+				json_string_value(json_object_get(warning, "severity"));
+
+			severity = severity && strcmp(severity, "note") == 0 ? "note" : "warning";
+			if (asprintf(&line, "dump %zu (%s): %s", i + 1, file,
+				     message ? message : "") < 0) {
+				line = NULL;
+				return &ch_enomem;
+			}
+			if (report->format == CH_FORMAT_TEXT) {
+				chp_report_wrapped(report, severity, line);
+			} else if (report->format == CH_FORMAT_MARKDOWN) {
+				_cleanup_free_ char *text = chp_markdown_text(line);
+
+				if (!text)
+					return &ch_enomem;
+				fprintf(out, "- %s: %s\n", severity, text);
+			} else {
+				fprintf(out, "coreheap: %s: %s\n", severity, line);
+			}
+		}
+	}
+	return NULL;
+}
+
+static struct ch_error *print_head(const struct ch_report *report, const struct ch_diff *diff)
 {
 	const char *const *notes = diff->notes.items;
 	char line[512];
@@ -146,6 +186,7 @@ static void print_head(const struct ch_report *report, const struct ch_diff *dif
 		chp_report_wrapped(report, i ? "" : "note", notes[i]);
 	format_verdict(diff, line, sizeof(line));
 	chp_report_wrapped(report, "verdict", line);
+	return print_warnings(report, diff, report->out);
 }
 
 static void format_rate(const struct ch_diff *diff, const struct ch_diff_row *row, char *buf,
@@ -261,6 +302,7 @@ static struct ch_error *print_markdown(const struct ch_report *report, const str
 		fprintf(out, "- %.2f hours between them (%s)\n", diff->hours, diff->hours_basis);
 	for (i = 0; i < diff->notes.count; i++)
 		fprintf(out, "- note: %s\n", notes[i]);
+	err = print_warnings(report, diff, out);
 	if (diff->ranking.count)
 		fputs("\n## What grew most\n\n", out);
 	for (i = 0; i < diff->ranking.count && i < RANKED; i++) {
@@ -284,6 +326,7 @@ static struct ch_error *print_markdown(const struct ch_report *report, const str
 struct ch_error *ch_report_diff(const struct ch_report *report, const struct ch_diff *diff,
 				bool all)
 {
+	struct ch_error *err;
 	enum ch_axis axis;
 
 	switch (report->format) {
@@ -294,11 +337,13 @@ struct ch_error *ch_report_diff(const struct ch_report *report, const struct ch_
 		return print_markdown(report, diff, all);
 	case CH_FORMAT_PLAIN:
 		print_plain(report, diff, all);
-		return NULL;
+		return print_warnings(report, diff, stderr);
 	case CH_FORMAT_TEXT:
 		break;
 	}
-	print_head(report, diff);
+	err = print_head(report, diff);
+	if (err)
+		return err;
 	print_ranking(report, diff);
 	for (axis = 0; axis < CH_AXES; axis++)
 		print_axis(report, diff, axis, all);

@@ -143,6 +143,20 @@ def check_churn(tap, name, dumps):
     check_sums(tap, name, doc)
 
 
+def check_cut(tap, name, dumps):
+    """What is missing is said in each form, and outdoes growth with --strict."""
+    cut = dumps[1][0] + ".cut"
+    with open(dumps[1][0], "rb") as whole, open(cut, "wb") as file:
+        file.write(whole.read(os.path.getsize(dumps[1][0]) // 2))
+    for option in ("--json", "--markdown", "--plain", "--threads=1"):
+        got = coreheap("diff", "--no-paths", option, dumps[0][0], cut)
+        tap.ok("the core is truncated" in got.out + got.err, "%s: %s says so" % (name, option),
+               got.out[:500] + got.err)
+    tap.equal(coreheap("diff", "--no-paths", "--strict", "--exit-code", dumps[0][0], cut).code, 4,
+              "%s: exit code 4 with --strict" % name)
+    os.remove(cut)
+
+
 def check_threads(tap, name, dumps):
     doc = answer("diff", "--json", dumps[0][0], dumps[1][0])
     grown = [item for item in doc["thread_groups"] if item["significant"]]
@@ -170,6 +184,7 @@ def test_programs(tap):
         tap.attempt(language, lambda tap: check_leak(
             tap, language + ", held", dumps, variable))
         tap.attempt(language, lambda tap: check_three(tap, language + ", three", dumps))
+        tap.attempt("cut", lambda tap: check_cut(tap, language + ", cut", dumps))
         for core, _ in dumps:
             os.remove(core)
         if language == "c":
