@@ -16,6 +16,9 @@
 /* Heaps of a collector, in the order shown. */
 enum g1_heap { G1_EDEN, G1_SURVIVOR, G1_OLD, G1_HUMONGOUS, G1_FREE };
 static const char *const g1_names[] = { "eden", "survivor", "old", "humongous", "free regions" };
+/* The tables of 8 do not tell what a region is for. */
+enum untold_heap { UNTOLD_REGIONS, UNTOLD_FREE };
+static const char *const untold_names[] = { "regions", "free regions" };
 static const char *const serial_names[] = { "eden", "from", "to", "tenured" };
 static const char *const parallel_names[] = { "eden", "from", "to", "old" };
 
@@ -86,7 +89,8 @@ static bool read_region(const struct hs *hs, uint64_t addr, struct region *ret)
 	return hs_member_ptr(hs, HS_G1_BOTTOM, addr, &ret->bottom) &&
 	       hs_member_ptr(hs, HS_G1_TOP, addr, &ret->top) &&
 	       hs_member_ptr(hs, HS_G1_END, addr, &ret->end) &&
-	       hs_member_u32(hs, HS_G1_TAG, hs_member_addr(hs, HS_G1_TYPE, addr), &ret->tag);
+	       (!hs->members[HS_G1_TAG].found ||
+		hs_member_u32(hs, HS_G1_TAG, hs_member_addr(hs, HS_G1_TYPE, addr), &ret->tag));
 }
 
 static uint32_t g1_heap_of(const struct hs *hs, const struct region *region)
@@ -122,8 +126,30 @@ static void extend_last(struct hs *hs, const struct region *region)
 	space->end = span->end = span->committed_end = region->end;
 }
 
+/*
+ * A region of 8. The first one of a large object ends where the object's last one does
+ * (gc_implementation/g1/heapRegion.cpp, set_startsHumongous, jdk8u), so that those in
+ * between begin inside it.
+ */
+static struct ch_error *add_untold(struct hs *hs, const struct region *region)
+{
+	const struct hs_space *last =
+		hs->spaces.count ? CH_VEC_AT(&hs->spaces, struct hs_space, hs->spaces.count - 1)
+				 : NULL;
+
+	if (last && region->bottom >= last->start && region->bottom < last->end)
+		return NULL;
+	if (region->top != region->bottom)
+		return add_space(hs, UNTOLD_REGIONS, region->bottom, region->top, region->end);
+	return is_committed(hs, region->bottom)
+		       ? add_space(hs, UNTOLD_FREE, region->bottom, region->bottom, region->end)
+		       : NULL;
+}
+
 static struct ch_error *add_region(struct hs *hs, const struct region *region)
 {
+	if (!hs->members[HS_G1_TAG].found)
+		return add_untold(hs, region);
 	if (hs->numbers[HS_TAG_CONTINUES].found &&
 	    region->tag == hs->numbers[HS_TAG_CONTINUES].value && hs->spaces.count) {
 		extend_last(hs, region);
@@ -146,7 +172,8 @@ static struct ch_error *open_g1(struct hs *hs, uint64_t heap)
 	if (!hs_member_ptr(hs, HS_G1_TABLE_BASE, table, &base) ||
 	    !hs_member_ptr(hs, HS_G1_TABLE_LENGTH, table, &length) || length > REGIONS_MAX)
 		return ch_error_create(CH_ERROR_CORRUPT, "G1's table of regions is not readable");
-	err = add_heaps(hs, g1_names, CH_COUNT_OF(g1_names));
+	err = hs->members[HS_G1_TAG].found ? add_heaps(hs, g1_names, CH_COUNT_OF(g1_names))
+					   : add_heaps(hs, untold_names, CH_COUNT_OF(untold_names));
 	for (i = 0; !err && i < length; i++) {
 		if (!hs_read_ptr(hs, base + 8 * i, &addr) || !addr)
 			continue;
@@ -248,8 +275,11 @@ static struct ch_error *open_spaces(struct hs *hs, uint64_t heap, const char *co
 	struct ch_error *err;
 	uint32_t i;
 
+	/* 8 has an array of both, which is the row of the young one */
 	if (!hs_member_ptr(hs, young_id, heap, &young) ||
-	    !hs_member_ptr(hs, young_id + 1, heap, &old))
+	    !(hs->members[young_id + 1].found
+		      ? hs_member_ptr(hs, young_id + 1, heap, &old)
+		      : hs_read_ptr(hs, hs_member_addr(hs, young_id, heap) + 8, &old)))
 		return ch_error_create(CH_ERROR_UNSUPPORTED,
 				       "the generations of this collector are not known");
 	err = add_heaps(hs, names, 4);
@@ -271,8 +301,8 @@ static struct ch_error *add_gap(struct hs *hs, uint64_t thread)
 	    !hs_member_ptr(hs, HS_TLAB_END, tlab, &end) || !top || end < top)
 		return NULL;
 	hs_member_u32(hs, HS_TLAB_RESERVE, 0, &reserve);
-	/* Room for a filler is always kept. */
-	reserve = (uint32_t)ch_max(reserve, 2);
+	/* Room for a filler is always kept: the header of an array of int. */
+	reserve = (uint32_t)ch_max(reserve, hs->narrow_klass || hs->compact ? 2 : 3);
 	gap = ch_vec_push(&hs->gaps);
 	if (!gap)
 		return &ch_enomem;

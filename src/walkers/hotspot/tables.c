@@ -74,6 +74,7 @@ static const struct member_row {
 	{ HS_SHENANDOAH_BYTES, "ShenandoahHeapRegion", "RegionSizeBytes" },
 	{ HS_SERIAL_YOUNG, "SerialHeap", "_young_gen" },
 	{ HS_SERIAL_YOUNG, "GenCollectedHeap", "_young_gen" },
+	{ HS_SERIAL_YOUNG, "GenCollectedHeap", "_gens" },
 	{ HS_SERIAL_OLD, "SerialHeap", "_old_gen" },
 	{ HS_SERIAL_OLD, "GenCollectedHeap", "_old_gen" },
 	{ HS_SERIAL_EDEN, "DefNewGeneration", "_eden_space" },
