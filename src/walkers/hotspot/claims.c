@@ -9,8 +9,7 @@
 
 #include "walkers/hotspot/hotspot_priv.h"
 
-#define CODE_HEAPS_MAX 16
-#define GRANULE        65536ULL
+#define GRANULE 65536ULL
 
 static bool add_claim(struct hs *hs, uint64_t start, uint64_t end, enum ch_usage usage,
 		      enum ch_basis basis, const char *label)
@@ -27,22 +26,13 @@ static bool add_claim(struct hs *hs, uint64_t start, uint64_t end, enum ch_usage
 
 static struct ch_error *claim_code(struct hs *hs)
 {
-	uint64_t list, data, heap, memory, low, high;
-	uint32_t count, i;
+	const struct hs_code_heap *heaps = hs->code_heaps.items;
+	size_t i;
 
-	if (!hs_member_ptr(hs, HS_CODE_HEAPS, 0, &list) ||
-	    !hs_member_u32(hs, HS_ARRAY_LENGTH, list, &count) ||
-	    !hs_member_ptr(hs, HS_ARRAY_DATA, list, &data))
-		return NULL;
-	for (i = 0; i < count && i < CODE_HEAPS_MAX; i++) {
-		if (!hs_read_ptr(hs, data + 8ULL * i, &heap))
-			continue;
-		memory = hs_member_addr(hs, HS_CODE_MEMORY, heap);
-		if (hs_member_ptr(hs, HS_VIRTUAL_LOW, memory, &low) &&
-		    hs_member_ptr(hs, HS_VIRTUAL_HIGH, memory, &high) &&
-		    !add_claim(hs, low, high, CH_USAGE_JIT, CH_BASIS_DERIVED, "code cache"))
+	for (i = 0; i < hs->code_heaps.count; i++)
+		if (!add_claim(hs, heaps[i].low, heaps[i].high, CH_USAGE_JIT, CH_BASIS_DERIVED,
+			       "code cache"))
 			return &ch_enomem;
-	}
 	return NULL;
 }
 

@@ -26,7 +26,7 @@ struct reading {
 	char name[256], signature[512];
 };
 
-static bool pool_text(const struct hs *hs, uint64_t pool, uint32_t index, char *buf, size_t max)
+bool hs_pool_text(const struct hs *hs, uint64_t pool, uint32_t index, char *buf, size_t max)
 {
 	uint64_t symbol;
 
@@ -42,9 +42,9 @@ static bool tell(struct reading *reading, uint32_t name, uint32_t signature, uin
 					.offset = offset,
 					.is_static = is_static };
 
-	if (!pool_text(reading->hs, reading->pool, name, reading->name, sizeof(reading->name)) ||
-	    !pool_text(reading->hs, reading->pool, signature, reading->signature,
-		       sizeof(reading->signature)))
+	if (!hs_pool_text(reading->hs, reading->pool, name, reading->name, sizeof(reading->name)) ||
+	    !hs_pool_text(reading->hs, reading->pool, signature, reading->signature,
+			  sizeof(reading->signature)))
 		return true;
 	return reading->fn(reading->arg, &field);
 }

@@ -47,6 +47,7 @@ static void close_walker(void *state)
 	ch_vec_deinit(&hs->gaps);
 	ch_vec_deinit(&hs->facts);
 	ch_vec_deinit(&hs->claims);
+	ch_vec_deinit(&hs->code_heaps);
 	free(hs);
 }
 
@@ -128,6 +129,7 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	hs->gaps = CH_VEC(struct hs_gap);
 	hs->facts = CH_VEC(struct ch_fact);
 	hs->claims = CH_VEC(struct ch_walker_claim);
+	hs->code_heaps = CH_VEC(struct hs_code_heap);
 	hs->names = CH_VEC(char *);
 	hs->maps = CH_VEC(struct ch_ref_run);
 	hs->classes = CH_VEC(struct hs_class);
@@ -138,6 +140,8 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 		err = hs_heap_open(hs);
 	if (!err)
 		err = make_facts(hs);
+	if (!err)
+		err = hs_code_open(hs);
 	if (!err)
 		err = hs_claims_find(hs);
 	if (err) {
@@ -422,6 +426,7 @@ const struct ch_walker ch_walker_hotspot = {
 	.type = type,
 	.facts = facts,
 	.claims = claims,
+	.code = hs_code_at,
 	.tracer = &hs_tracer,
 	.inspector = &hs_inspector,
 };

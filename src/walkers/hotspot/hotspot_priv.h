@@ -107,9 +107,32 @@ enum hs_member_id {
 	HS_JNI_GLOBAL,
 	HS_JNI_WEAK,
 	HS_CODE_HEAPS,
+	HS_CODE_HEAP,
 	HS_ARRAY_LENGTH,
 	HS_ARRAY_DATA,
 	HS_CODE_MEMORY,
+	HS_CODE_SEGMAP,
+	HS_CODE_SEGMENT_LOG2,
+	HS_BLOCK_USED,
+	HS_BLOB_NAME,
+	HS_BLOB_SIZE,
+	HS_BLOB_FRAME_SIZE,
+	HS_BLOB_FRAME_COMPLETE,
+	HS_BLOB_CODE_BEGIN,
+	HS_BLOB_CODE_OFFSET,
+	HS_BLOB_DATA_OFFSET,
+	HS_NMETHOD_METHOD,
+	HS_NMETHOD_LEVEL,
+	HS_METHOD_CONST,
+	HS_CONST_POOL,
+	HS_CONST_NAME,
+	HS_CONST_CODE_SIZE,
+	HS_POOL_HOLDER,
+	HS_INTERPRETER,
+	HS_QUEUE_BUFFER,
+	HS_QUEUE_LIMIT,
+	HS_CODELET_SIZE,
+	HS_CODELET_TEXT,
 	HS_VIRTUAL_LOW,
 	HS_VIRTUAL_HIGH,
 	HS_MEMBERS,
@@ -126,6 +149,9 @@ enum hs_number_id {
 	HS_SIZE_FLAG,
 	HS_SIZE_KLASS,
 	HS_SIZE_POOL,
+	HS_SIZE_BLOCK,
+	HS_SIZE_METHOD,
+	HS_SIZE_CONST,
 	HS_TAG_FREE,
 	HS_TAG_EDEN,
 	HS_TAG_SURVIVOR,
@@ -200,7 +226,33 @@ struct hs {
 	struct ch_vec heaps, spans, spaces, gaps, facts, names;
 	/** of struct ch_walker_claim, ascending */
 	struct ch_vec claims;
+	/** of struct hs_code_heap: pieces of the code cache */
+	struct ch_vec code_heaps;
 	char release[64];
+};
+
+/** A piece of the code cache: memory in segments, with a byte for each that leads back to
+ * the start of what lies there. */
+struct hs_code_heap {
+	uint64_t low, high, map, map_end;
+	uint32_t segment_log2;
+};
+
+/** Something in the code cache: a method's code, stubs. */
+struct hs_blob {
+	uint64_t addr, end;
+	/** Its instructions. */
+	uint64_t code_start, code_end;
+	/** The Method that it is the code of; 0: none. */
+	uint64_t method;
+	/** What each of its frames takes on the stack, the return address included; 0: not
+	 * known. Only from this offset of the code on, negative: nowhere. */
+	uint64_t frame_bytes;
+	int32_t frame_complete;
+	/** The compiler's level, of a method; 0: a wrapper of a native one. */
+	uint32_t level;
+	bool interpreter;
+	char name[128];
 };
 
 /** How large the objects of a class are. */
@@ -251,6 +303,8 @@ typedef bool (*hs_field_fn)(void *arg, const struct hs_field *field);
 
 /** fields.c: fields that a class itself declares, in the order of its class file. */
 void hs_fields_visit(const struct hs *hs, uint64_t klass, hs_field_fn fn, void *arg);
+/** The text of a constant pool's entry that is a Symbol. */
+bool hs_pool_text(const struct hs *hs, uint64_t pool, uint32_t index, char *buf, size_t max);
 /** What lies at offset of an object of klass: ".name", "[3]", of a mirror a static
  * field's name. False: not known. */
 bool hs_place_text(struct hs *hs, uint64_t addr, uint64_t klass, uint64_t offset, char *buf,
@@ -285,6 +339,13 @@ struct hs_direct {
 	uint64_t netty_bytes, netty_limit_bytes;
 };
 CH_MUST_CHECK struct ch_error *hs_direct_find(struct hs *hs, struct hs_direct *ret);
+/** code.c: pieces of the code cache. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *hs_code_open(struct hs *hs);
+/** What lies at an address of the code cache. */
+bool hs_blob_at(const struct hs *hs, uint64_t addr, struct hs_blob *ret);
+bool hs_code_at(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
+/** "java.lang.Thread.sleep"; false: that is no Method. */
+bool hs_method_name(const struct hs *hs, uint64_t method, char *buf, size_t max);
 /** claims.c: code cache and metaspace. */
 CH_MUST_CHECK struct ch_error *hs_claims_find(struct hs *hs);
 /** inspect.c */
@@ -299,6 +360,8 @@ bool hs_read_u32(const struct hs *hs, uint64_t addr, uint32_t *ret);
 /** A member of the structure at addr, or a static one (addr unused): 8 bytes, 4 bytes. */
 bool hs_member_ptr(const struct hs *hs, enum hs_member_id id, uint64_t addr, uint64_t *ret);
 bool hs_member_u32(const struct hs *hs, enum hs_member_id id, uint64_t addr, uint32_t *ret);
+/** Of 2 bytes. */
+bool hs_member_u16(const struct hs *hs, enum hs_member_id id, uint64_t addr, uint32_t *ret);
 /** Address of a member that is a structure itself; 0: not known. */
 uint64_t hs_member_addr(const struct hs *hs, enum hs_member_id id, uint64_t addr);
 /** A flag of the JVM ("UseG1GC") as its raw 8 bytes. */

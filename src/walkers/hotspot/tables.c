@@ -139,10 +139,34 @@ static const struct member_row {
 	{ HS_JNI_GLOBAL, "JNIHandles", "_global_handles" },
 	{ HS_JNI_WEAK, "JNIHandles", "_weak_global_handles" },
 	{ HS_CODE_HEAPS, "CodeCache", "_heaps" },
+	{ HS_CODE_HEAP, "CodeCache", "_heap" },
 	{ HS_ARRAY_LENGTH, "GrowableArrayBase", "_len" },
 	{ HS_ARRAY_LENGTH, "GenericGrowableArray", "_len" },
 	{ HS_ARRAY_DATA, "GrowableArray<int>", "_data" },
 	{ HS_CODE_MEMORY, "CodeHeap", "_memory" },
+	{ HS_CODE_SEGMAP, "CodeHeap", "_segmap" },
+	{ HS_CODE_SEGMENT_LOG2, "CodeHeap", "_log2_segment_size" },
+	{ HS_BLOCK_USED, "HeapBlock::Header", "_used" },
+	{ HS_BLOB_NAME, "CodeBlob", "_name" },
+	{ HS_BLOB_SIZE, "CodeBlob", "_size" },
+	{ HS_BLOB_FRAME_SIZE, "CodeBlob", "_frame_size" },
+	{ HS_BLOB_FRAME_COMPLETE, "CodeBlob", "_frame_complete_offset" },
+	{ HS_BLOB_CODE_BEGIN, "CodeBlob", "_code_begin" },
+	{ HS_BLOB_CODE_OFFSET, "CodeBlob", "_code_offset" },
+	{ HS_BLOB_DATA_OFFSET, "CodeBlob", "_data_offset" },
+	{ HS_NMETHOD_METHOD, "nmethod", "_method" },
+	{ HS_NMETHOD_METHOD, "CompiledMethod", "_method" },
+	{ HS_NMETHOD_LEVEL, "nmethod", "_comp_level" },
+	{ HS_METHOD_CONST, "Method", "_constMethod" },
+	{ HS_CONST_POOL, "ConstMethod", "_constants" },
+	{ HS_CONST_NAME, "ConstMethod", "_name_index" },
+	{ HS_CONST_CODE_SIZE, "ConstMethod", "_code_size" },
+	{ HS_POOL_HOLDER, "ConstantPool", "_pool_holder" },
+	{ HS_INTERPRETER, "AbstractInterpreter", "_code" },
+	{ HS_QUEUE_BUFFER, "StubQueue", "_stub_buffer" },
+	{ HS_QUEUE_LIMIT, "StubQueue", "_buffer_limit" },
+	{ HS_CODELET_SIZE, "InterpreterCodelet", "_size" },
+	{ HS_CODELET_TEXT, "InterpreterCodelet", "_description" },
 	{ HS_VIRTUAL_LOW, "VirtualSpace", "_low" },
 	{ HS_VIRTUAL_HIGH, "VirtualSpace", "_high" },
 };
@@ -155,6 +179,9 @@ static const struct number_row {
 	{ HS_SIZE_FLAG, "Flag" },
 	{ HS_SIZE_KLASS, "InstanceKlass" },
 	{ HS_SIZE_POOL, "ConstantPool" },
+	{ HS_SIZE_BLOCK, "HeapBlock" },
+	{ HS_SIZE_METHOD, "Method" },
+	{ HS_SIZE_CONST, "ConstMethod" },
 }, constant_rows[] = {
 	{ HS_TAG_FREE, "G1HeapRegionType::FreeTag" },
 	{ HS_TAG_FREE, "HeapRegionType::FreeTag" },
@@ -215,6 +242,17 @@ bool hs_member_u32(const struct hs *hs, enum hs_member_id id, uint64_t addr, uin
 	uint64_t at = hs_member_addr(hs, id, addr);
 
 	return at && hs_read_u32(hs, at, ret);
+}
+
+bool hs_member_u16(const struct hs *hs, enum hs_member_id id, uint64_t addr, uint32_t *ret)
+{
+	uint64_t at = hs_member_addr(hs, id, addr);
+	uint8_t bytes[2];
+
+	if (!at || !ch_core_try_read(hs->core, at, bytes, sizeof(bytes)))
+		return false;
+	*ret = ch_get16(bytes);
+	return true;
 }
 
 /* ---- Reading ------------------------------------------------------------------- */
