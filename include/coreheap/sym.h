@@ -129,6 +129,11 @@ enum ch_frame_basis {
 	/** The frame above called an address without code: the return address
 	 * is where a call leaves it. */
 	CH_FRAME_CALL,
+	/** What a runtime says of frames of code that it made. */
+	CH_FRAME_RUNTIME,
+	/** No frame of its own on the stack: the compiler put the function into the
+	 * one that called it, which is a further frame. */
+	CH_FRAME_INLINED,
 };
 
 struct ch_frame {
@@ -136,9 +141,15 @@ struct ch_frame {
 	uint64_t pc;
 	/** Stack pointer in that frame; 0 when not known. */
 	uint64_t sp;
+	/** Frame pointer register in that frame; 0 when not known. */
+	uint64_t fp;
 	enum ch_frame_basis basis;
 	/** Symbol of pc (of pc - 1 for callers); name NULL when unknown. */
 	struct ch_symbol symbol;
+	/** Set by who asks a runtime for a name: what made the code ("C2",
+	 * "interpreted"; static), its source file and line; NULL and 0 otherwise. */
+	const char *code, *source;
+	uint32_t line;
 };
 
 /**

@@ -321,7 +321,7 @@ static struct ch_error *name_stack(const struct ch_thread_row *row, char *buf, s
 
 static struct ch_error *take_threads(struct taking *taking)
 {
-	struct ch_thread_rows rows = { .names = NULL };
+	struct ch_thread_rows rows = { .texts = NULL };
 	const struct ch_thread_group *group;
 	struct ch_error *err;
 	char name[NAME_BYTES_MAX], stack[NAME_BYTES_MAX / 2];

@@ -332,7 +332,7 @@ static struct ch_error *find_threads(struct ch_suspecting *suspecting)
 				      .bytes = summary->stack_touched_bytes,
 				      .share_of = IN_USE,
 				      .basis = CH_BASIS_DERIVED };
-	struct ch_thread_rows rows = { .names = NULL };
+	struct ch_thread_rows rows = { .texts = NULL };
 	const struct ch_thread_group *group;
 	const struct ch_thread_row *row;
 	_cleanup_free_ char *top = NULL;

@@ -8,19 +8,30 @@
 #include "util/context.h"
 #include "util/error.h"
 #include "util/hash.h"
+#include "util/vec.h"
 
-/* A code address that a runtime named. */
+/* Functions that a compiler put into one another. */
+#define INLINED_MAX 256
+
+/* What a runtime says of a code address; cached, as many threads stand in the same. */
 struct named {
-	uint64_t pc, start;
-	char name[];
+	uint64_t pc;
+	uint32_t depth;
+	bool is_top;
+	/* It depends on the frame: the rest is not set. */
+	bool of_frame;
+	/* NULL: no runtime knows it. */
+	const char *name, *code, *source;
+	uint64_t start, offset;
+	uint32_t line;
 };
 
 /* What all rows are filled with. */
 struct filler {
 	struct ch_session *session;
 	struct ch_heaps *heaps;
-	/* tsearch(3) of struct named: methods that runtimes compiled */
-	void *names;
+	/* tsearch(3) of struct named; of char: texts that frames borrow */
+	void *places, *texts;
 	size_t frames_max;
 	struct ch_frame *scratch;
 };
@@ -29,57 +40,135 @@ static int compare_named(const void *a, const void *b)
 {
 	const struct named *x = a, *y = b;
 
-	return x->pc < y->pc ? -1 : x->pc > y->pc;
+	if (x->pc != y->pc)
+		return x->pc < y->pc ? -1 : 1;
+	if (x->depth != y->depth)
+		return x->depth < y->depth ? -1 : 1;
+	return x->is_top - y->is_top;
 }
 
-/* What pc lies in; its name is empty when no runtime knows it. NULL: out of memory. */
-static const struct named *name_code(struct filler *filler, uint64_t pc)
+static int compare_texts(const void *a, const void *b)
 {
-	const struct named key = { .pc = pc };
-	struct named *named, **slot;
-	struct ch_code code = { .start = 0 };
+	return strcmp(a, b);
+}
 
-	slot = tfind(&key, &filler->names, compare_named);
+/* One copy of each; NULL: out of memory. */
+static const char *keep_text(struct filler *filler, const char *text)
+{
+	char **slot = tfind(text, &filler->texts, compare_texts), *copy;
+
 	if (slot)
 		return *slot;
-	if (!ch_heaps_code_at(filler->heaps, pc, &code))
-		code.name[0] = '\0';
-	named = malloc(sizeof(*named) + strlen(code.name) + 1);
-	if (!named)
+	copy = strdup(text);
+	slot = copy ? tsearch(copy, &filler->texts, compare_texts) : NULL;
+	if (slot)
+		return *slot;
+	free(copy);
+	return NULL;
+}
+
+static struct ch_error *ask(struct filler *filler, const struct ch_frame *frame, struct named *ret)
+{
+	struct ch_code code;
+
+	ret->name = NULL;
+	if (!ch_heaps_frame_code(filler->heaps, frame, ret->is_top, ret->depth, &code) ||
+	    !code.name[0])
 		return NULL;
-	named->pc = pc;
-	named->start = code.start;
-	memcpy(named->name, code.name, strlen(code.name) + 1);
-	slot = tsearch(named, &filler->names, compare_named);
-	if (!slot) {
-		free(named);
+	ret->name = keep_text(filler, code.name);
+	ret->source = code.source[0] ? keep_text(filler, code.source) : NULL;
+	if (!ret->name || (code.source[0] && !ret->source))
+		return &ch_enomem;
+	ret->code = code.kind;
+	ret->start = code.start;
+	ret->offset = code.offset;
+	ret->line = code.line;
+	ret->of_frame = strcmp(code.kind, "interpreted") == 0;
+	return NULL;
+}
+
+/* The function of a frame at a depth. */
+static struct ch_error *name_code(struct filler *filler, const struct ch_frame *frame,
+				  struct named *ret)
+{
+	struct named *named, **slot = tfind(ret, &filler->places, compare_named);
+	struct ch_error *err;
+
+	if (slot && !(*slot)->of_frame) {
+		*ret = **slot;
 		return NULL;
 	}
-	return *slot;
+	err = ask(filler, frame, ret);
+	if (err || slot)
+		return err;
+	named = malloc(sizeof(*named));
+	if (!named)
+		return &ch_enomem;
+	*named = *ret;
+	if (!tsearch(named, &filler->places, compare_named)) {
+		free(named);
+		return &ch_enomem;
+	}
+	return NULL;
+}
+
+static bool add_frame(struct ch_vec *frames, const struct ch_frame *frame,
+		      const struct named *named)
+{
+	struct ch_frame *slot = ch_vec_push(frames);
+
+	if (!slot)
+		return false;
+	*slot = *frame;
+	if (!named)
+		return true;
+	slot->symbol.name = named->name;
+	slot->symbol.addr = named->start;
+	slot->symbol.offset = named->offset;
+	slot->code = named->code;
+	slot->source = named->source;
+	slot->line = named->line;
+	return true;
+}
+
+/* A frame with its functions, as its runtime knows them. */
+static struct ch_error *add_frames(struct filler *filler, const struct ch_frame *frame, bool is_top,
+				   struct ch_vec *frames)
+{
+	struct named named = { .pc = frame->pc, .is_top = is_top };
+	struct ch_error *err;
+	size_t first = frames->count;
+
+	for (; named.depth < INLINED_MAX && frames->count < filler->frames_max; named.depth++) {
+		err = name_code(filler, frame, &named);
+		if (err)
+			return err;
+		if (!named.name)
+			break;
+		if (named.depth)
+			CH_VEC_AT(frames, struct ch_frame, frames->count - 1)->basis =
+				CH_FRAME_INLINED;
+		if (!add_frame(frames, frame, &named))
+			return &ch_enomem;
+	}
+	return frames->count > first || add_frame(frames, frame, NULL) ? NULL : &ch_enomem;
 }
 
 /* Frames that no module has a symbol for may be a runtime's. */
-static struct ch_error *name_frames(struct filler *filler, struct ch_thread_row *row)
+static struct ch_error *name_frames(struct filler *filler, size_t count, struct ch_vec *frames)
 {
-	const struct named *named;
-	struct ch_frame *frame;
+	const struct ch_frame *frame;
+	struct ch_error *err = NULL;
 	size_t i;
 
-	for (i = 0; i < row->frames_count; i++) {
-		frame = &row->frames[i];
-		if (frame->symbol.name || !frame->pc)
-			continue;
-		/* A return address may be the first byte of what comes behind. */
-		named = name_code(filler, frame->pc - (i > 0));
-		if (!named)
-			return &ch_enomem;
-		if (!named->name[0])
-			continue;
-		frame->symbol.name = named->name;
-		frame->symbol.addr = named->start;
-		frame->symbol.offset = frame->pc - named->start;
+	for (i = 0; !err && i < count && frames->count < filler->frames_max; i++) {
+		frame = &filler->scratch[i];
+		if (!frame->symbol.name && frame->pc)
+			err = add_frames(filler, frame, i == 0, frames);
+		else if (!add_frame(frames, frame, NULL))
+			err = &ch_enomem;
 	}
-	return NULL;
+	return err;
 }
 
 /* Module by name and place in it; code of a runtime's compiler by method; any other
@@ -108,19 +197,21 @@ static uint64_t fingerprint(const struct ch_sym *sym, const struct ch_thread_row
 static struct ch_error *unwind(struct filler *filler, struct ch_sym *sym, size_t index,
 			       struct ch_thread_row *row)
 {
+	struct ch_vec frames = CH_VEC(struct ch_frame);
 	const char *end = NULL;
 	struct ch_error *err;
+	size_t count;
 
-	err = ch_sym_unwind(sym, index, filler->scratch, filler->frames_max, &row->frames_count,
-			    &end);
+	err = ch_heaps_unwind(filler->heaps, index, filler->scratch, filler->frames_max, &count,
+			      &end);
 	if (err)
 		return err;
-	row->frames = calloc(row->frames_count + 1, sizeof(*row->frames));
 	row->end = end ? strdup(end) : NULL;
-	if (!row->frames || (end && !row->end))
+	if (end && !row->end)
 		return &ch_enomem;
-	memcpy(row->frames, filler->scratch, row->frames_count * sizeof(*row->frames));
-	err = name_frames(filler, row);
+	err = name_frames(filler, count, &frames);
+	row->frames = frames.items;
+	row->frames_count = frames.count;
 	row->fingerprint = fingerprint(sym, row);
 	return err;
 }
@@ -233,7 +324,8 @@ struct ch_error *chp_thread_rows_make(struct ch_session *session, size_t frames_
 	threads->rows = ret->rows;
 	err = ret->rows && ret->groups ? fill_rows(&filler, ret->rows, threads->rows_count)
 				       : &ch_enomem;
-	ret->names = filler.names;
+	ret->texts = filler.texts;
+	tdestroy(filler.places, free);
 	return err ? err : make_groups(threads, ret->groups);
 }
 
@@ -247,5 +339,5 @@ void chp_thread_rows_deinit(struct ch_thread_rows *rows)
 	}
 	free(rows->rows);
 	free(rows->groups);
-	tdestroy(rows->names, free);
+	tdestroy(rows->texts, free);
 }

@@ -15,8 +15,8 @@ struct ch_thread_rows {
 	/** Owned; as in threads. */
 	struct ch_thread_row *rows;
 	struct ch_thread_group *groups;
-	/** Names that frames borrow. */
-	void *names;
+	/** Texts that frames borrow. */
+	void *texts;
 };
 
 /**

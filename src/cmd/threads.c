@@ -49,7 +49,7 @@ static struct ch_error *sum_stacks(const struct ch_core *core, struct ch_threads
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
-	struct ch_thread_rows rows = { .names = NULL };
+	struct ch_thread_rows rows = { .texts = NULL };
 	struct ch_error *err;
 
 	if (options->frames > FRAMES_MAX)

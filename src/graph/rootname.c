@@ -97,8 +97,8 @@ struct ch_error *chp_rootnames_frames(struct ch_graph *graph, uint32_t thread,
 		if (!stack->frames)
 			return &ch_enomem;
 		stack->known = true;
-		err = ch_sym_unwind(graph->sym, thread, stack->frames, FRAMES_MAX, &stack->count,
-				    &end);
+		err = ch_heaps_unwind(graph->heaps, thread, stack->frames, FRAMES_MAX,
+				      &stack->count, &end);
 		if (err && err->code == CH_ERROR_NOMEM)
 			return err;
 		ch_error_destroy(err);
@@ -176,7 +176,7 @@ static struct ch_error *name_stack(struct ch_graph *graph, const struct ch_root 
 	}
 	offset = (int64_t)(root->addr - frame->sp);
 	function = frame->symbol.name ? frame->symbol.name : "";
-	if (!function[0] && ch_heaps_code_at(graph->heaps, frame->pc - (frame > frames), &method))
+	if (!function[0] && ch_heaps_frame_code(graph->heaps, frame, frame == frames, 0, &method))
 		function = method.name;
 	module = ch_sym_module_at(graph->sym, frame->pc);
 	snprintf(code, sizeof(code), "%.200s+0x%llx", module ? module->name : "?",

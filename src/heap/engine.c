@@ -557,26 +557,6 @@ size_t chp_heaps_inspectors(const struct ch_heaps *heaps, struct ch_inspected *r
 	return count;
 }
 
-bool ch_heaps_code_at(struct ch_heaps *heaps, uint64_t addr, struct ch_code *ret)
-{
-	const struct ch_opened *opened = heaps->opened.items;
-	_cleanup_free_ char *escaped = NULL;
-	char name[sizeof(ret->name)];
-	size_t i;
-
-	for (i = 0; i < heaps->opened.count; i++) {
-		if (!opened[i].walker->code ||
-		    !opened[i].walker->code(opened[i].state, addr, ret, name, sizeof(name)))
-			continue;
-		escaped = chp_text_escape(name, sizeof(ret->name) - 1);
-		if (!escaped)
-			return false;
-		snprintf(ret->name, sizeof(ret->name), "%s", escaped);
-		return true;
-	}
-	return false;
-}
-
 struct ch_error *ch_heaps_assemblies(struct ch_heaps *heaps, const struct ch_assembly **ret,
 				     size_t *count_ret)
 {

@@ -22,6 +22,7 @@
 #include <coreheap/heap.h>
 
 #include "heap/inspect.h"
+#include "sym/unwind.h"
 
 /** Which walker asks first for memory that two of them recognise. */
 enum ch_walker_priority {
@@ -151,6 +152,12 @@ struct ch_ref_query {
 	const void *shape;
 };
 
+/** Which function of a frame is asked for; see frame() below. */
+struct ch_walker_frame {
+	struct ch_frame_regs regs;
+	uint32_t depth;
+};
+
 /** Memory of a runtime that holds no objects: target range [start, end). */
 struct ch_walker_claim {
 	uint64_t start, end;
@@ -270,6 +277,19 @@ struct ch_walker {
 	/** Code that the runtime made or knows: fill ret but the name, and buf with the
 	 * name, unescaped. False when addr is none. May be NULL. */
 	bool (*code)(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
+	/** The caller of a frame in code that code() knows, where frame pointers alone do
+	 * not lead there: fill pc, sp and fp of ret; the unwinder checks them. False: not
+	 * known. May be NULL. */
+	bool (*caller)(void *state, const struct ch_frame_regs *frame, struct ch_frame_regs *ret);
+	/** As code(), of a frame, where that depends on more than its address: what an
+	 * interpreter runs, what was inlined (depth 1 and on: the functions that the one
+	 * before was put into, the frame's own last), offset, source (unescaped) and line.
+	 * False: code() says it, or there are no more. May be NULL. */
+	bool (*frame)(void *state, const struct ch_walker_frame *frame, struct ch_code *ret,
+		      char *buf, size_t max);
+	/** A thread of the core: fill ret but runtime; name unescaped. False: it is none of
+	 * the runtime's. May be NULL. */
+	bool (*thread)(void *state, size_t index, struct ch_thread_info *ret);
 	/** NULL: what is inside of a block is not known. */
 	const struct ch_inspector *inspector;
 };

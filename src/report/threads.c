@@ -13,21 +13,31 @@
 
 static const char *frame_basis(enum ch_frame_basis basis)
 {
-	static const char *const names[] = { "registers", "cfi", "frame-pointer", "call" };
+	static const char *const names[] = { "registers", "cfi",     "frame-pointer",
+					     "call",      "runtime", "inlined" };
 
 	return (size_t)basis < CH_COUNT_OF(names) ? names[basis] : "unknown";
+}
+
+static json_t *json_source(const struct ch_frame *frame)
+{
+	if (!frame->source)
+		return json_null();
+	return frame->line ? json_sprintf("%s:%" PRIu32, frame->source, frame->line)
+			   : json_string(frame->source);
 }
 
 static json_t *json_frame(const struct ch_frame *frame)
 {
 	const struct ch_symbol *symbol = &frame->symbol;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:n, s:o, s:s}", "addr", chp_json_addr(frame->pc),
-			 "symbol", chp_json_text(symbol->name), "offset",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s?}", "addr",
+			 chp_json_addr(frame->pc), "symbol", chp_json_text(symbol->name), "offset",
 			 symbol->name ? chp_json_uint(symbol->offset) : json_null(), "module",
 			 chp_json_text(symbol->module ? symbol->module->name : NULL), "source",
-			 "sp", frame->sp ? chp_json_addr(frame->sp) : json_null(), "basis",
-			 frame_basis(frame->basis));
+			 json_source(frame), "sp",
+			 frame->sp ? chp_json_addr(frame->sp) : json_null(), "basis",
+			 frame_basis(frame->basis), "code", frame->code);
 }
 
 static json_t *json_frames(const struct ch_thread_row *row)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sym/sym_priv.h"
+#include "sym/unwind.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -60,6 +61,8 @@ static const struct unwind_arch archs[] = {
 /* One walk over a stack. */
 struct ch_unwind {
 	struct ch_sym *sym;
+	/* May be NULL. */
+	const struct ch_frame_source *source;
 	const struct unwind_arch *arch;
 	struct ch_frame *frames;
 	size_t max, count;
@@ -189,6 +192,7 @@ static void add_frame(struct ch_unwind *unwind, enum ch_frame_basis basis)
 	memset(frame, 0, sizeof(*frame));
 	frame->pc = unwind->pc;
 	frame->sp = unwind->sp;
+	frame->fp = unwind->fp;
 	frame->basis = basis;
 	if (ch_sym_at(unwind->sym, addr, &frame->symbol))
 		frame->symbol.offset += unwind->pc - addr;
@@ -370,12 +374,35 @@ static bool step_fp(struct ch_unwind *unwind)
 	return true;
 }
 
+/* Code of a runtime, which knows its own frames. */
+static bool step_runtime(struct ch_unwind *unwind)
+{
+	const struct ch_frame_regs frame = { unwind->pc, unwind->sp, unwind->fp,
+					     unwind->activation };
+	struct ch_frame_regs caller = { .pc = 0 };
+
+	if (!unwind->source || !unwind->source->caller(unwind->source->arg, &frame, &caller))
+		return false;
+	caller.pc &= unwind->arch->code_mask;
+	if (caller.sp <= unwind->sp || caller.sp - unwind->sp > FRAME_BYTES_MAX ||
+	    !is_code(unwind->sym, caller.pc - 1))
+		return false;
+	unwind->pc = caller.pc;
+	unwind->sp = caller.sp;
+	unwind->fp = caller.fp;
+	unwind->activation = false;
+	set_known(unwind, 0);
+	return true;
+}
+
 /* One frame without call frame information. */
 static bool step_without_cfi(struct ch_unwind *unwind)
 {
 	enum ch_frame_basis basis;
 
-	if (step_call(unwind))
+	if (step_runtime(unwind))
+		basis = CH_FRAME_RUNTIME;
+	else if (step_call(unwind))
 		basis = CH_FRAME_CALL;
 	else if (step_fp(unwind))
 		basis = CH_FRAME_FP;
@@ -456,16 +483,20 @@ static void walk(struct ch_unwind *unwind)
 	} while (step_without_cfi(unwind));
 }
 
-struct ch_error *ch_sym_unwind(struct ch_sym *sym, size_t thread_index, struct ch_frame *frames,
-			       size_t max, size_t *count_ret, const char **end_ret)
+struct ch_error *chp_sym_unwind_with(struct ch_sym *sym, const struct ch_frame_source *source,
+				     size_t thread_index, struct ch_unwound *unwound)
 {
-	struct ch_unwind unwind = { .sym = sym, .frames = frames, .max = max, .activation = true };
+	struct ch_unwind unwind = { .sym = sym,
+				    .source = source,
+				    .frames = unwound->frames,
+				    .max = unwound->max,
+				    .activation = true };
 	const struct ch_thread *threads, *thread;
 	size_t count;
 	uint32_t i;
 
 	threads = ch_core_threads(sym->core, &count);
-	if (thread_index >= count || !max)
+	if (thread_index >= count || !unwind.max)
 		return ch_error_create(CH_ERROR_ARG, "no thread with index %zu", thread_index);
 	thread = &threads[thread_index];
 	unwind.arch = &archs[ch_core_arch(sym->core)];
@@ -480,7 +511,20 @@ struct ch_error *ch_sym_unwind(struct ch_sym *sym, size_t thread_index, struct c
 	walk(&unwind);
 	explain(&unwind);
 	sym->unwind = NULL;
-	*count_ret = unwind.count;
-	*end_ret = sym->end_text;
+	unwound->count = unwind.count;
+	unwound->end = sym->end_text;
+	return NULL;
+}
+
+struct ch_error *ch_sym_unwind(struct ch_sym *sym, size_t thread_index, struct ch_frame *frames,
+			       size_t max, size_t *count_ret, const char **end_ret)
+{
+	struct ch_unwound unwound = { .frames = frames, .max = max };
+	struct ch_error *err = chp_sym_unwind_with(sym, NULL, thread_index, &unwound);
+
+	if (err)
+		return err;
+	*count_ret = unwound.count;
+	*end_ret = unwound.end;
 	return NULL;
 }

@@ -215,7 +215,7 @@ static void name_interpreter(const struct hs *hs, uint64_t addr, struct ch_code 
 	snprintf(buf, max, "interpreter (%s)", text);
 }
 
-static const char *compiler(const struct hs_blob *blob)
+const char *hs_compiler_name(const struct hs_blob *blob)
 {
 	/* compiler/compilerDefinitions.hpp, CompLevel */
 	enum { LEVEL_FULL = 4 };
@@ -242,7 +242,7 @@ bool hs_code_at(void *state, uint64_t addr, struct ch_code *ret, char *buf, size
 		name_interpreter(hs, addr, ret, buf, max);
 		return true;
 	}
-	ret->kind = blob.method ? compiler(&blob) : "stub";
+	ret->kind = blob.method ? hs_compiler_name(&blob) : "stub";
 	if (!blob.method || !hs_method_name(hs, blob.method, buf, max))
 		snprintf(buf, max, "%s", blob.name);
 	return true;

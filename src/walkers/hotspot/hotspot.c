@@ -427,6 +427,8 @@ const struct ch_walker ch_walker_hotspot = {
 	.facts = facts,
 	.claims = claims,
 	.code = hs_code_at,
+	.caller = hs_frame_caller,
+	.frame = hs_frame_code,
 	.tracer = &hs_tracer,
 	.inspector = &hs_inspector,
 };

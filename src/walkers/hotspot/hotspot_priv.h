@@ -133,6 +133,21 @@ enum hs_member_id {
 	HS_QUEUE_LIMIT,
 	HS_CODELET_SIZE,
 	HS_CODELET_TEXT,
+	HS_CALL_STUB_RETURN,
+	HS_CONST_FLAGS,
+	HS_CONST_WORDS,
+	HS_SOURCE_OF_POOL,
+	HS_SOURCE_OF_KLASS,
+	HS_NMETHOD_IMMUTABLE,
+	HS_NMETHOD_PCS,
+	HS_NMETHOD_DEPENDENCIES,
+	HS_NMETHOD_SCOPES,
+	HS_NMETHOD_SCOPES_OFFSET,
+	HS_NMETHOD_METADATA,
+	HS_BLOB_MUTABLE,
+	HS_BLOB_RELOCATION_SIZE,
+	HS_PC_OFFSET,
+	HS_PC_SCOPE,
 	HS_VIRTUAL_LOW,
 	HS_VIRTUAL_HIGH,
 	HS_MEMBERS,
@@ -152,6 +167,8 @@ enum hs_number_id {
 	HS_SIZE_BLOCK,
 	HS_SIZE_METHOD,
 	HS_SIZE_CONST,
+	HS_SIZE_PC,
+	HS_HAS_LINES,
 	HS_TAG_FREE,
 	HS_TAG_EDEN,
 	HS_TAG_SURVIVOR,
@@ -344,8 +361,28 @@ CH_MUST_CHECK struct ch_error *hs_code_open(struct hs *hs);
 /** What lies at an address of the code cache. */
 bool hs_blob_at(const struct hs *hs, uint64_t addr, struct hs_blob *ret);
 bool hs_code_at(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
+/** "C1", "C2", "native wrapper": what made a method's code. Static. */
+const char *hs_compiler_name(const struct hs_blob *blob);
 /** "java.lang.Thread.sleep"; false: that is no Method. */
 bool hs_method_name(const struct hs *hs, uint64_t method, char *buf, size_t max);
+/** A place in Java code. */
+struct hs_place {
+	uint64_t method;
+	/** Bytecode; -1: before the first one. */
+	int32_t bci;
+	/** The function that it was put into by the compiler follows. */
+	bool inlined;
+};
+/** scopes.c: what compiled code does at pc, depth functions further out; any: pc is not
+ * right behind a call. False: not known, or there are no more. */
+bool hs_scope_at(const struct hs *hs, const struct hs_blob *blob, uint64_t pc, bool any,
+		 uint32_t depth, struct hs_place *ret);
+/** Source file and line of a bytecode, as far as they are known. */
+void hs_source_of(const struct hs *hs, uint64_t method, int32_t bci, struct ch_code *ret);
+/** frames.c: stacks of threads that run Java code. */
+bool hs_frame_caller(void *state, const struct ch_frame_regs *frame, struct ch_frame_regs *ret);
+bool hs_frame_code(void *state, const struct ch_walker_frame *frame, struct ch_code *ret, char *buf,
+		   size_t max);
 /** claims.c: code cache and metaspace. */
 CH_MUST_CHECK struct ch_error *hs_claims_find(struct hs *hs);
 /** inspect.c */

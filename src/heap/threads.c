@@ -1,0 +1,115 @@
+/*
+ * What runtimes know of threads: their stacks, the code in their frames, their names.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "heap/heap_priv.h"
+#include "util/cleanup.h"
+#include "util/text.h"
+
+/* False: out of memory. */
+static bool escape(const char *text, char *buf, size_t max)
+{
+	_cleanup_free_ char *escaped = chp_text_escape(text, max - 1);
+
+	if (!escaped)
+		return false;
+	snprintf(buf, max, "%s", escaped);
+	return true;
+}
+
+bool ch_heaps_code_at(struct ch_heaps *heaps, uint64_t addr, struct ch_code *ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	char name[sizeof(ret->name)];
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++) {
+		if (!opened[i].walker->code ||
+		    !opened[i].walker->code(opened[i].state, addr, ret, name, sizeof(name)))
+			continue;
+		ret->offset = ret->start ? addr - ret->start : 0;
+		ret->source[0] = '\0';
+		ret->line = 0;
+		return escape(name, ret->name, sizeof(ret->name));
+	}
+	return false;
+}
+
+bool ch_heaps_frame_code(struct ch_heaps *heaps, const struct ch_frame *frame, bool is_top,
+			 uint32_t depth, struct ch_code *ret)
+{
+	const struct ch_walker_frame asked = { { frame->pc, frame->sp, frame->fp, is_top }, depth };
+	const struct ch_opened *opened = heaps->opened.items;
+	char name[sizeof(ret->name)], source[sizeof(ret->source)];
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++) {
+		if (!opened[i].walker->frame)
+			continue;
+		*ret = (struct ch_code){ .basis = CH_BASIS_DERIVED };
+		if (!opened[i].walker->frame(opened[i].state, &asked, ret, name, sizeof(name)))
+			continue;
+		snprintf(source, sizeof(source), "%s", ret->source);
+		return escape(source, ret->source, sizeof(ret->source)) &&
+		       escape(name, ret->name, sizeof(ret->name));
+	}
+	/* A return address may be the first byte of what comes behind. */
+	if (depth || !ch_heaps_code_at(heaps, frame->pc - !is_top, ret))
+		return false;
+	ret->offset += !is_top;
+	return true;
+}
+
+/* ---- Stacks -------------------------------------------------------------------- */
+
+static bool find_caller(void *arg, const struct ch_frame_regs *frame, struct ch_frame_regs *ret)
+{
+	const struct ch_heaps *heaps = arg;
+	const struct ch_opened *opened = heaps->opened.items;
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++)
+		if (opened[i].walker->caller &&
+		    opened[i].walker->caller(opened[i].state, frame, ret))
+			return true;
+	return false;
+}
+
+struct ch_error *ch_heaps_unwind(struct ch_heaps *heaps, size_t thread_index,
+				 struct ch_frame *frames, size_t max, size_t *count_ret,
+				 const char **end_ret)
+{
+	const struct ch_frame_source source = { find_caller, heaps };
+	struct ch_unwound unwound = { .frames = frames, .max = max };
+	struct ch_error *err;
+
+	err = chp_sym_unwind_with(heaps->env.sym, &source, thread_index, &unwound);
+	if (err)
+		return err;
+	*count_ret = unwound.count;
+	*end_ret = unwound.end;
+	return NULL;
+}
+
+/* ---- Threads ------------------------------------------------------------------- */
+
+bool ch_heaps_thread(struct ch_heaps *heaps, size_t thread_index, struct ch_thread_info *ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	char name[sizeof(ret->name)];
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++) {
+		*ret = (struct ch_thread_info){ .number = 0 };
+		if (!opened[i].walker->thread ||
+		    !opened[i].walker->thread(opened[i].state, thread_index, ret))
+			continue;
+		ret->runtime = opened[i].walker->name;
+		snprintf(name, sizeof(name), "%s", ret->name);
+		return escape(name, ret->name, sizeof(ret->name));
+	}
+	return false;
+}
