@@ -417,7 +417,7 @@ struct ch_thread_info {
 	const char *runtime;
 	/** What it is to the runtime: "Java", "VM". Static. */
 	const char *kind;
-	/** Escaped; may be cut; "" when it has none, or it is not in the core. */
+	/** Unescaped; may be cut; "" when it has none, or it is not in the core. */
 	char name[512];
 	/** The number that the runtime gave it; 0: none. */
 	uint64_t number;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/thread_names.h"
 #include "util/bytes.h"
 #include "util/context.h"
 #include "util/error.h"
@@ -171,6 +172,19 @@ static struct ch_error *name_frames(struct filler *filler, size_t count, struct 
 	return err;
 }
 
+/* Classes that the JVM made are called by their address: "Shop$$Lambda+0x00007fc341001880". */
+static uint64_t hash_name(uint64_t hash, const char *name)
+{
+	const char *at = name;
+
+	while ((at = strstr(at, "0x"))) {
+		hash = ch_hash_bytes(hash, name, (size_t)(at - name));
+		at += 2;
+		name = at += strspn(at, "0123456789abcdef");
+	}
+	return ch_hash_bytes(hash, name, strlen(name) + 1);
+}
+
 /* Module by name and place in it; code of a runtime's compiler by method; any other
  * address outside of all is only "outside". */
 static uint64_t fingerprint(const struct ch_sym *sym, const struct ch_thread_row *row)
@@ -188,7 +202,7 @@ static uint64_t fingerprint(const struct ch_sym *sym, const struct ch_thread_row
 			name = row->frames[i].symbol.name;
 			place = row->frames[i].symbol.offset;
 		}
-		hash = ch_hash_bytes(hash, name, strlen(name) + 1);
+		hash = module ? ch_hash_bytes(hash, name, strlen(name) + 1) : hash_name(hash, name);
 		hash = ch_hash_number(hash, place);
 	}
 	return hash;
@@ -216,6 +230,22 @@ static struct ch_error *unwind(struct filler *filler, struct ch_sym *sym, size_t
 	return err;
 }
 
+/* What a runtime knows of it. */
+static struct ch_error *describe(struct filler *filler, size_t index, struct ch_thread_row *row)
+{
+	struct ch_thread_info info;
+
+	if (!ch_heaps_thread(filler->heaps, index, &info))
+		return NULL;
+	row->info = malloc(sizeof(*row->info));
+	if (!row->info)
+		return &ch_enomem;
+	*row->info = info;
+	if (info.name[0])
+		row->name = row->info->name;
+	return NULL;
+}
+
 static struct ch_error *fill_row(struct filler *filler, size_t index, struct ch_thread_row *row)
 {
 	const struct ch_core *core = ch_session_core(filler->session);
@@ -232,6 +262,9 @@ static struct ch_error *fill_row(struct filler *filler, size_t index, struct ch_
 	err = ch_session_map(filler->session, &map);
 	if (!err)
 		err = ch_session_sym(filler->session, &sym);
+	if (err)
+		return err;
+	err = describe(filler, index, row);
 	if (err)
 		return err;
 	if (ch_map_thread_stack(map, index, &row->stack_start, &row->stack_end))
@@ -283,7 +316,8 @@ static int compare_groups(const void *a, const void *b)
 /* groups holds room for rows_count. */
 static struct ch_error *make_groups(struct ch_threads *threads, struct ch_thread_group *groups)
 {
-	size_t i, *order = calloc(threads->rows_count + 1, sizeof(*order));
+	size_t i, order_at = 0, *order = calloc(threads->rows_count + 1, sizeof(*order));
+	struct ch_error *err = NULL;
 	struct ch_thread_row *rows = (struct ch_thread_row *)(uintptr_t)threads->rows;
 	struct ch_thread_group *group = NULL;
 
@@ -304,10 +338,12 @@ static struct ch_error *make_groups(struct ch_threads *threads, struct ch_thread
 		group->stack_bytes += row->stack_end - row->stack_start;
 		group->used_bytes += row->used_bytes;
 	}
+	for (i = 0; !err && i < threads->groups_count; i++, order_at += groups[i - 1].count)
+		err = chp_thread_names_make(rows, order + order_at, &groups[i]);
 	qsort(groups, threads->groups_count, sizeof(*groups), compare_groups);
 	threads->groups = groups;
 	free(order);
-	return NULL;
+	return err;
 }
 
 struct ch_error *chp_thread_rows_make(struct ch_session *session, size_t frames_max,
@@ -336,7 +372,10 @@ void chp_thread_rows_deinit(struct ch_thread_rows *rows)
 	for (i = 0; rows->rows && i < rows->threads.rows_count; i++) {
 		free(rows->rows[i].frames);
 		free(rows->rows[i].end);
+		free(rows->rows[i].info);
 	}
+	for (i = 0; rows->groups && i < rows->threads.groups_count; i++)
+		chp_thread_names_free(&rows->groups[i]);
 	free(rows->rows);
 	free(rows->groups);
 	tdestroy(rows->texts, free);

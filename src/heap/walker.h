@@ -287,7 +287,7 @@ struct ch_walker {
 	 * False: code() says it, or there are no more. May be NULL. */
 	bool (*frame)(void *state, const struct ch_walker_frame *frame, struct ch_code *ret,
 		      char *buf, size_t max);
-	/** A thread of the core: fill ret but runtime; name unescaped. False: it is none of
+	/** A thread of the core: fill ret but runtime. False: it is none of
 	 * the runtime's. May be NULL. */
 	bool (*thread)(void *state, size_t index, struct ch_thread_info *ret);
 	/** NULL: what is inside of a block is not known. */

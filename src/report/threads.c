@@ -8,6 +8,8 @@
 #include "util/text.h"
 
 #define NAME_BYTES_MAX 512
+/* Names of a group. */
+#define NAMES_MAX 8
 /* Registers of one line. */
 #define REGS_PER_LINE 4
 
@@ -77,23 +79,49 @@ static json_t *json_fingerprint(uint64_t fingerprint)
 	return json_string(buf);
 }
 
+static json_t *json_info(const struct ch_thread_info *info)
+{
+	if (!info)
+		return json_null();
+	return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s?, s:s?, s:o}", "runtime", info->runtime,
+			 "kind", info->kind, "name",
+			 chp_json_text(info->name[0] ? info->name : NULL), "number",
+			 info->number ? chp_json_uint(info->number) : json_null(), "daemon",
+			 (int)info->daemon, "state", info->state, "vm_state", info->vm_state,
+			 "addr", chp_json_addr(info->addr));
+}
+
+static json_t *json_names(const struct ch_thread_group *group)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < group->names_count && i < NAMES_MAX; i++)
+		chp_json_append_take(&array,
+				     json_pack("{s:o, s:o}", "pattern",
+					       chp_json_text(group->names[i].pattern), "count",
+					       chp_json_uint(group->names[i].count)));
+	return array;
+}
+
 static json_t *json_thread(const struct ch_threads *threads, const struct ch_thread_row *row)
 {
 	const struct ch_thread *thread = row->thread;
 	bool known = row->stack_end != 0;
 
-	return json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:o}",
-			 "tid", chp_json_uint(thread->tid), "name", chp_json_text(row->name),
-			 "crashed", (int)row->crashed, "signal",
-			 thread->signal ? json_integer(thread->signal) : json_null(), "pc",
-			 chp_json_addr(thread->pc), "sp", chp_json_addr(thread->sp), "stack_addr",
-			 known ? chp_json_addr(row->stack_start) : json_null(), "stack_end",
-			 known ? chp_json_addr(row->stack_end) : json_null(), "stack_bytes",
-			 known ? chp_json_uint(row->stack_end - row->stack_start) : json_null(),
-			 "stack_used_bytes", known ? chp_json_uint(row->used_bytes) : json_null(),
-			 "fingerprint", json_fingerprint(row->fingerprint), "frames",
-			 json_frames(row), "frames_end", row->end, "registers",
-			 json_regs(threads, thread));
+	return json_pack(
+		"{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:o, s:o}",
+		"tid", chp_json_uint(thread->tid), "name", chp_json_text(row->name), "crashed",
+		(int)row->crashed, "signal",
+		thread->signal ? json_integer(thread->signal) : json_null(), "pc",
+		chp_json_addr(thread->pc), "sp", chp_json_addr(thread->sp), "stack_addr",
+		known ? chp_json_addr(row->stack_start) : json_null(), "stack_end",
+		known ? chp_json_addr(row->stack_end) : json_null(), "stack_bytes",
+		known ? chp_json_uint(row->stack_end - row->stack_start) : json_null(),
+		"stack_used_bytes", known ? chp_json_uint(row->used_bytes) : json_null(),
+		"fingerprint", json_fingerprint(row->fingerprint), "frames", json_frames(row),
+		"frames_end", row->end, "registers", json_regs(threads, thread), "runtime_thread",
+		json_info(row->info));
 }
 
 static struct ch_error *print_json(const struct ch_report *report, const struct ch_threads *threads)
@@ -107,13 +135,14 @@ static struct ch_error *print_json(const struct ch_report *report, const struct 
 	for (i = 0; i < count; i++) {
 		const struct ch_thread_group *group = &threads->groups[i];
 
-		chp_json_append_take(
-			&groups, json_pack("{s:o, s:o, s:o, s:o, s:o}", "fingerprint",
-					   json_fingerprint(group->fingerprint), "count",
-					   chp_json_uint(group->count), "stack_bytes",
-					   chp_json_uint(group->stack_bytes), "stack_used_bytes",
-					   chp_json_uint(group->used_bytes), "frames",
-					   json_frames(&threads->rows[group->first])));
+		chp_json_append_take(&groups,
+				     json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "fingerprint",
+					       json_fingerprint(group->fingerprint), "count",
+					       chp_json_uint(group->count), "stack_bytes",
+					       chp_json_uint(group->stack_bytes),
+					       "stack_used_bytes", chp_json_uint(group->used_bytes),
+					       "frames", json_frames(&threads->rows[group->first]),
+					       "names", json_names(group)));
 	}
 	return chp_json_print_take(
 		report,
@@ -124,6 +153,24 @@ static struct ch_error *print_json(const struct ch_report *report, const struct 
 				  chp_json_uint(threads->stack_bytes), "total_stack_used_bytes",
 				  chp_json_uint(threads->used_bytes), "threads", rows, "groups",
 				  groups)));
+}
+
+/* "pthread_kill+0x11c", "Shop.main+0x120 (Shop.java:37)" */
+static void symbol_text(const struct ch_frame *frame, char *buf, size_t max)
+{
+	int len;
+
+	if (!frame->symbol.name)
+		return;
+	len = snprintf(buf, max, "%.*s+0x%" PRIx64, NAME_BYTES_MAX, frame->symbol.name,
+		       frame->symbol.offset);
+	if (len < 0 || (size_t)len >= max || !frame->source)
+		return;
+	if (frame->line)
+		snprintf(buf + len, max - (size_t)len, " (%s:%" PRIu32 ")", frame->source,
+			 frame->line);
+	else
+		snprintf(buf + len, max - (size_t)len, " (%s)", frame->source);
 }
 
 /* "#1  0x7f06ed5d0e5c  pthread_kill+0x11c  libc.so.6" */
@@ -137,7 +184,7 @@ static struct ch_error *print_frames(const struct ch_report *report,
 						    { "BASIS", CH_CELL_TEXT } };
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	struct ch_error *err = table ? NULL : &ch_enomem;
-	char number[24], symbol[NAME_BYTES_MAX + 24];
+	char number[24], symbol[2 * NAME_BYTES_MAX];
 	size_t i;
 
 	for (i = 0; !err && i < row->frames_count; i++) {
@@ -145,14 +192,12 @@ static struct ch_error *print_frames(const struct ch_report *report,
 		const struct ch_module *module = frame->symbol.module;
 
 		snprintf(number, sizeof(number), "  #%zu", i);
-		if (frame->symbol.name)
-			snprintf(symbol, sizeof(symbol), "%.*s+0x%" PRIx64, NAME_BYTES_MAX,
-				 frame->symbol.name, frame->symbol.offset);
+		symbol_text(frame, symbol, sizeof(symbol));
 		err = chp_table_row(
 			table, (struct ch_cell[]){ CH_CELL_STR(number),
 						   CH_CELL_NUM(frame->pc),
 						   { .text = frame->symbol.name ? symbol : NULL },
-						   { .text = module ? module->name : NULL },
+						   { .text = module ? module->name : frame->code },
 						   { .text = frame_basis(frame->basis) } });
 	}
 	if (!err && row->frames_count)
@@ -175,6 +220,42 @@ static void print_regs(const struct ch_report *report, const struct ch_threads *
 					  : "  ",
 			ch_arch_reg_name(threads->arch, i), thread->regs[i]);
 	if (thread->regs_count)
+		fputc('\n', report->out);
+}
+
+/* "  Java thread #12, tid 0x5a7, daemon, TIMED_WAITING (sleeping), runtime state: blocked" */
+static void print_info(const struct ch_report *report, const struct ch_thread_row *row)
+{
+	const struct ch_thread_info *info = row->info;
+
+	if (!info)
+		return;
+	fprintf(report->out, "  %s thread", info->kind);
+	if (info->number)
+		fprintf(report->out, " #%" PRIu64, info->number);
+	fprintf(report->out, ", tid 0x%" PRIx32 "%s", row->thread->tid,
+		info->daemon ? ", daemon" : "");
+	if (info->state)
+		fprintf(report->out, ", %s", info->state);
+	if (info->vm_state)
+		fprintf(report->out, ", runtime state: %s", info->vm_state);
+	fputc('\n', report->out);
+}
+
+static void print_names(const struct ch_report *report, const struct ch_thread_group *group)
+{
+	char *name;
+	size_t i;
+
+	for (i = 0; i < group->names_count && i < NAMES_MAX; i++) {
+		name = chp_text_escape(group->names[i].pattern, NAME_BYTES_MAX);
+		fprintf(report->out, "%s%s (%" PRIu64 ")", i ? ", " : "  named ", name ? name : "?",
+			group->names[i].count);
+		free(name);
+	}
+	if (i < group->names_count)
+		fprintf(report->out, " and %zu other names", group->names_count - i);
+	if (i)
 		fputc('\n', report->out);
 }
 
@@ -212,6 +293,7 @@ static struct ch_error *print_threads(const struct ch_report *report,
 			fputc('\n', report->out);
 		shown += row->stack_end - row->stack_start;
 		print_thread_line(report, row);
+		print_info(report, row);
 		if (threads->with_regs)
 			print_regs(report, threads, row->thread);
 		err = print_frames(report, row);
@@ -238,6 +320,7 @@ static struct ch_error *print_groups(const struct ch_report *report,
 			group->count == 1 ? "thread" : "threads", row->thread->tid,
 			chp_bytes_text(group->stack_bytes, bytes),
 			chp_bytes_text(group->used_bytes, used));
+		print_names(report, group);
 		err = print_frames(report, row);
 	}
 	chp_report_cut(report, rows, threads->groups_count, shown, threads->stack_bytes);

@@ -4,13 +4,18 @@
 #ifndef COREHEAP_REPORT_THREADS_H
 #define COREHEAP_REPORT_THREADS_H
 
+#include <coreheap/heap.h>
+
 #include "report/report.h"
 
 struct ch_thread_row {
 	/** Borrowed from the core. */
 	const struct ch_thread *thread;
-	/** Only the main thread's is recorded; NULL otherwise. Unescaped. */
+	/** What its runtime calls it, else of the main thread what the kernel did; NULL:
+	 * neither is recorded. Unescaped. */
 	const char *name;
+	/** What its runtime knows of it; NULL: nothing. Owned by the array. */
+	struct ch_thread_info *info;
 	/** It got the signal that ended the process. */
 	bool crashed;
 	/** Its stack [start, end); both 0 when sp points nowhere known. */
@@ -26,12 +31,21 @@ struct ch_thread_row {
 	uint64_t fingerprint;
 };
 
+/** Names that differ in digits only: "worker-#", unescaped, and how many have one. */
+struct ch_thread_names {
+	char *pattern;
+	uint64_t count;
+};
+
 /** Threads with equal fingerprints. */
 struct ch_thread_group {
 	uint64_t fingerprint;
 	uint64_t count, stack_bytes, used_bytes;
 	/** Index of the first of them in rows. */
 	size_t first;
+	/** Most frequent first, then by name; those without a name are in none. Owned. */
+	struct ch_thread_names *names;
+	size_t names_count;
 };
 
 struct ch_threads {

@@ -48,6 +48,7 @@ static void close_walker(void *state)
 	ch_vec_deinit(&hs->facts);
 	ch_vec_deinit(&hs->claims);
 	ch_vec_deinit(&hs->code_heaps);
+	ch_vec_deinit(&hs->threads);
 	free(hs);
 }
 
@@ -130,6 +131,7 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	hs->facts = CH_VEC(struct ch_fact);
 	hs->claims = CH_VEC(struct ch_walker_claim);
 	hs->code_heaps = CH_VEC(struct hs_code_heap);
+	hs->threads = CH_VEC(struct hs_thread);
 	hs->names = CH_VEC(char *);
 	hs->maps = CH_VEC(struct ch_ref_run);
 	hs->classes = CH_VEC(struct hs_class);
@@ -429,6 +431,7 @@ const struct ch_walker ch_walker_hotspot = {
 	.code = hs_code_at,
 	.caller = hs_frame_caller,
 	.frame = hs_frame_code,
+	.thread = hs_thread_info,
 	.tracer = &hs_tracer,
 	.inspector = &hs_inspector,
 };

@@ -134,6 +134,13 @@ enum hs_member_id {
 	HS_CODELET_SIZE,
 	HS_CODELET_TEXT,
 	HS_CALL_STUB_RETURN,
+	HS_THREAD_STACK_BASE,
+	HS_THREAD_STACK_SIZE,
+	HS_THREAD_STATE,
+	HS_THREAD_OS,
+	HS_OS_TID,
+	HS_OS_PTHREAD,
+	HS_NAMED_NAME,
 	HS_CONST_FLAGS,
 	HS_CONST_WORDS,
 	HS_SOURCE_OF_POOL,
@@ -245,6 +252,9 @@ struct hs {
 	struct ch_vec claims;
 	/** of struct hs_code_heap: pieces of the code cache */
 	struct ch_vec code_heaps;
+	/** of struct hs_thread: Java's, by stack; valid when threads_listed */
+	struct ch_vec threads;
+	bool threads_listed;
 	char release[64];
 };
 
@@ -270,6 +280,12 @@ struct hs_blob {
 	uint32_t level;
 	bool interpreter;
 	char name[128];
+};
+
+/** A thread that runs Java, and its stack. */
+struct hs_thread {
+	uint64_t addr, stack_start, stack_end;
+	uint32_t tid;
 };
 
 /** How large the objects of a class are. */
@@ -383,6 +399,8 @@ void hs_source_of(const struct hs *hs, uint64_t method, int32_t bci, struct ch_c
 bool hs_frame_caller(void *state, const struct ch_frame_regs *frame, struct ch_frame_regs *ret);
 bool hs_frame_code(void *state, const struct ch_walker_frame *frame, struct ch_code *ret, char *buf,
 		   size_t max);
+/** threads.c: a thread of the core, by its index. */
+bool hs_thread_info(void *state, size_t index, struct ch_thread_info *ret);
 /** claims.c: code cache and metaspace. */
 CH_MUST_CHECK struct ch_error *hs_claims_find(struct hs *hs);
 /** inspect.c */

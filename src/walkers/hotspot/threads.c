@@ -1,0 +1,358 @@
+/*
+ * The JVM's threads: those that run Java, by the JVM's list of them, with their names and
+ * states; its own (collector, compiler) by the structure that their stacks lead to.
+ *
+ * openjdk/jdk, jdk-17+35 and jdk-25+36, src/hotspot/share: runtime/thread.hpp,
+ * runtime/javaThread.hpp, runtime/nonJavaThread.hpp, runtime/osThread.hpp,
+ * classfile/javaClasses.hpp (JavaThreadStatus, the same numbers in 8 to 25),
+ * utilities/globalDefinitions.hpp (JavaThreadState); java.base/java/lang/Thread.java.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "walkers/hotspot/hotspot_priv.h"
+
+#define THREADS_MAX (1U << 17)
+#define SUPERS_MAX  64
+#define NAME_CHARS  256
+/* How far from the end of its stack a thread's own structure is looked for. */
+#define SCAN_BYTES 32768U
+
+/* ---- The list ------------------------------------------------------------------------ */
+
+/* A thread's stack and number; false: the structure makes no sense. */
+static bool read_thread(const struct hs *hs, uint64_t addr, struct hs_thread *ret)
+{
+	uint64_t base, size, os;
+
+	*ret = (struct hs_thread){ .addr = addr };
+	if (!addr || addr % 8 || !hs_member_ptr(hs, HS_THREAD_STACK_BASE, addr, &base) ||
+	    !hs_member_ptr(hs, HS_THREAD_STACK_SIZE, addr, &size) || !base || !size || size > base)
+		return false;
+	ret->stack_start = base - size;
+	ret->stack_end = base;
+	return hs_member_ptr(hs, HS_THREAD_OS, addr, &os) &&
+	       hs_member_u32(hs, HS_OS_TID, os, &ret->tid);
+}
+
+static void add_thread(struct hs *hs, uint64_t addr)
+{
+	struct hs_thread thread, *slot;
+
+	if (!read_thread(hs, addr, &thread))
+		return;
+	slot = ch_vec_push(&hs->threads);
+	if (slot)
+		*slot = thread;
+}
+
+static int compare_threads(const void *a, const void *b)
+{
+	const struct hs_thread *x = a, *y = b;
+
+	if (x->stack_start != y->stack_start)
+		return x->stack_start < y->stack_start ? -1 : 1;
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+static void list_threads(struct hs *hs)
+{
+	uint64_t list, array, thread;
+	uint32_t length, i;
+
+	hs->threads_listed = true;
+	if (hs_member_ptr(hs, HS_THREADS_LIST, 0, &list) &&
+	    hs_member_u32(hs, HS_THREADS_LENGTH, list, &length) &&
+	    hs_member_ptr(hs, HS_THREADS_ARRAY, list, &array)) {
+		for (i = 0; i < ch_min(length, THREADS_MAX); i++)
+			if (hs_read_ptr(hs, array + 8ULL * i, &thread))
+				add_thread(hs, thread);
+	} else if (hs_member_ptr(hs, HS_THREAD_FIRST, 0, &thread)) {
+		/* a ring of a damaged list ends with the bound */
+		for (i = 0; thread && i < THREADS_MAX; i++) {
+			add_thread(hs, thread);
+			if (!hs_member_ptr(hs, HS_THREAD_NEXT, thread, &thread))
+				break;
+		}
+	}
+	ch_vec_sort(&hs->threads, compare_threads);
+}
+
+/* The thread on whose stack sp is. */
+static const struct hs_thread *find_thread(struct hs *hs, uint64_t sp)
+{
+	const struct hs_thread *threads;
+	size_t low = 0, high, mid;
+
+	if (!hs->threads_listed)
+		list_threads(hs);
+	threads = hs->threads.items;
+	high = hs->threads.count;
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (threads[mid].stack_start <= sp)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low && sp < threads[low - 1].stack_end ? &threads[low - 1] : NULL;
+}
+
+/* ---- Java ---------------------------------------------------------------------------- */
+
+static bool is_thread_class(const struct hs *hs, uint64_t klass)
+{
+	char name[HS_NAME_MAX];
+	uint32_t i;
+
+	for (i = 0; klass && i < SUPERS_MAX; i++) {
+		if (!hs_klass_symbol(hs, klass, name, sizeof(name)))
+			return false;
+		if (strcmp(name, "java/lang/Thread") == 0)
+			return true;
+		if (!hs_member_ptr(hs, HS_KLASS_SUPER, klass, &klass))
+			return false;
+	}
+	return false;
+}
+
+/* The java.lang.Thread of a thread: up to 15 JavaThread has its address, later a handle
+ * of it. 0: not known. */
+static uint64_t thread_object(const struct hs *hs, uint64_t thread)
+{
+	uint64_t at = hs_member_addr(hs, HS_THREAD_OOP, thread), object;
+
+	if (hs_read_handle(hs, at, &object) && is_thread_class(hs, hs_klass_at(hs, object)))
+		return object;
+	if (at && hs_read_ptr(hs, at, &object) && object &&
+	    is_thread_class(hs, hs_klass_at(hs, object)))
+		return object;
+	return 0;
+}
+
+static size_t put_utf8(char *buf, uint32_t code)
+{
+	if (code < 0x80) {
+		buf[0] = (char)code;
+		return 1;
+	}
+	if (code < 0x800) {
+		buf[0] = (char)(0xc0 | code >> 6);
+		buf[1] = (char)(0x80 | (code & 0x3f));
+		return 2;
+	}
+	if (code < 0x10000) {
+		buf[0] = (char)(0xe0 | code >> 12);
+		buf[1] = (char)(0x80 | (code >> 6 & 0x3f));
+		buf[2] = (char)(0x80 | (code & 0x3f));
+		return 3;
+	}
+	buf[0] = (char)(0xf0 | code >> 18);
+	buf[1] = (char)(0x80 | (code >> 12 & 0x3f));
+	buf[2] = (char)(0x80 | (code >> 6 & 0x3f));
+	buf[3] = (char)(0x80 | (code & 0x3f));
+	return 4;
+}
+
+/* Characters of 1 or 2 bytes as UTF-8, as far as buf reaches. */
+static void put_text(const struct hs *hs, const struct ch_object_shape *shape, char *buf,
+		     size_t max)
+{
+	uint64_t count = ch_min(shape->count, NAME_CHARS), i;
+	uint32_t width = shape->element_bytes, code, low;
+	uint8_t bytes[2 * NAME_CHARS];
+	size_t used = 0;
+
+	buf[0] = '\0';
+	if (width < 1 || width > 2 || !count ||
+	    !ch_core_try_read(hs->core, shape->data_addr, bytes, count * width))
+		return;
+	for (i = 0; i < count && used + 5 < max; i++) {
+		code = width == 1 ? bytes[i] : ch_get16(bytes + 2 * i);
+		low = width == 2 && i + 1 < count ? ch_get16(bytes + 2 * (i + 1)) : 0;
+		if (code >= 0xd800 && code < 0xdc00 && low >= 0xdc00 && low < 0xe000) {
+			code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+			i++;
+		} else if ((code >= 0xd800 && code < 0xe000) || !code) {
+			code = 0xfffd;
+		}
+		used += put_utf8(buf + used, code);
+	}
+	buf[used] = '\0';
+}
+
+/* A field of a class or one that it derives from, in an object. */
+static uint64_t field_addr(const struct hs *hs, uint64_t object, const char *name)
+{
+	uint32_t offset = object ? hs_field_offset(hs, hs_klass_at(hs, object), name, false) : 0;
+
+	return offset ? object + offset : 0;
+}
+
+/* Up to 8 it may be an array of characters itself. */
+static void read_name(struct hs *hs, uint64_t object, char *buf, size_t max)
+{
+	uint64_t at = field_addr(hs, object, "name"), text;
+	struct ch_object_shape shape;
+
+	if (!at || !hs_read_oop(hs, at, &text) || !text)
+		return;
+	hs_inspector.shape(hs, text, hs_klass_at(hs, text), &shape);
+	if (shape.kind == CH_SHAPE_STRING || shape.kind == CH_SHAPE_ARRAY)
+		put_text(hs, &shape, buf, max);
+}
+
+static const char *status_text(uint32_t status)
+{
+	static const struct {
+		uint32_t status;
+		const char *text;
+	} rows[] = {
+		{ 0, "NEW" },
+		{ 5, "RUNNABLE" },
+		{ 225, "TIMED_WAITING (sleeping)" },
+		{ 401, "WAITING (on object monitor)" },
+		{ 417, "TIMED_WAITING (on object monitor)" },
+		{ 657, "WAITING (parking)" },
+		{ 673, "TIMED_WAITING (parking)" },
+		{ 1025, "BLOCKED (on object monitor)" },
+		{ 2, "TERMINATED" },
+	};
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(rows); i++)
+		if (rows[i].status == status)
+			return rows[i].text;
+	return NULL;
+}
+
+static const char *vm_state_text(uint32_t state)
+{
+	/* every second one is on the way out of the one before */
+	static const char *const texts[] = { NULL,        NULL,        "new",     "new",
+					     "in native", "in native", "in VM",   "in VM",
+					     "in Java",   "in Java",   "blocked", "blocked" };
+
+	return state < CH_COUNT_OF(texts) ? texts[state] : NULL;
+}
+
+static bool read_byte(const struct hs *hs, uint64_t addr, uint8_t *ret)
+{
+	return addr && ch_core_try_read(hs->core, addr, ret, 1);
+}
+
+static void describe_java(struct hs *hs, const struct hs_thread *thread, struct ch_thread_info *ret)
+{
+	uint64_t object = thread_object(hs, thread->addr), holder = 0, at, number;
+	uint32_t status;
+	uint8_t daemon;
+
+	ret->kind = "Java";
+	ret->addr = thread->addr;
+	if (hs_member_u32(hs, HS_THREAD_STATE, thread->addr, &status))
+		ret->vm_state = vm_state_text(status);
+	if (!object)
+		return;
+	read_name(hs, object, ret->name, sizeof(ret->name));
+	at = field_addr(hs, object, "tid");
+	if (at && hs_read_ptr(hs, at, &number))
+		ret->number = number;
+	/* from 19 on what virtual threads do not have is in an object of its own */
+	at = field_addr(hs, object, "holder");
+	if (!at || !hs_read_oop(hs, at, &holder) || !holder)
+		holder = object;
+	at = field_addr(hs, holder, "threadStatus");
+	if (at && hs_read_u32(hs, at, &status))
+		ret->state = status_text(status);
+	if (read_byte(hs, field_addr(hs, holder, "daemon"), &daemon))
+		ret->daemon = daemon == 1;
+}
+
+/* ---- Others -------------------------------------------------------------------------- */
+
+/* Whether a word is the Thread of a core's thread: its stack and its pthread_t say so. */
+static bool is_thread(const struct hs *hs, uint64_t addr, const struct ch_thread *thread)
+{
+	struct hs_thread found;
+	uint64_t os, pthread;
+
+	return read_thread(hs, addr, &found) && thread->sp >= found.stack_start &&
+	       thread->sp < found.stack_end && thread->tls_base &&
+	       hs_member_ptr(hs, HS_THREAD_OS, addr, &os) &&
+	       hs_member_ptr(hs, HS_OS_PTHREAD, os, &pthread) && pthread == thread->tls_base;
+}
+
+/* A thread's first function keeps its Thread on the stack. */
+static uint64_t find_own(const struct hs *hs, size_t index, const struct ch_thread *thread)
+{
+	uint64_t words[SCAN_BYTES / 8], start, end, from, n, i;
+
+	if (!ch_map_thread_stack(hs->env->map, index, &start, &end) || thread->sp < start ||
+	    thread->sp >= end)
+		return 0;
+	from = ch_max(ch_align_up(thread->sp, 8), end - ch_min(end - start, SCAN_BYTES));
+	n = from < end ? (end - from) / 8 : 0;
+	if (!n || !ch_core_try_read(hs->core, from, words, 8 * n))
+		return 0;
+	for (i = n; i-- > 0;) {
+		const uint64_t word = le64toh(words[i]);
+
+		if (word >= CH_PAGE_BYTES && word % 8 == 0 && is_thread(hs, word, thread))
+			return word;
+	}
+	return 0;
+}
+
+/* NamedThread::_name, if that is what lies there: few threads are none. */
+static void read_vm_name(const struct hs *hs, uint64_t addr, char *buf, size_t max)
+{
+	uint64_t text;
+	size_t i;
+
+	if (!hs_member_ptr(hs, HS_NAMED_NAME, addr, &text) || !text ||
+	    !ch_core_read_string(hs->core, text, buf, max)) {
+		buf[0] = '\0';
+		return;
+	}
+	for (i = 0; buf[i] >= ' ' && buf[i] <= '~'; i++)
+		;
+	if (i < 3 || buf[i])
+		buf[0] = '\0';
+}
+
+/* WatcherThread::name(): the one thread that has a name of its own by its class only. */
+static bool is_watcher(const struct hs *hs, uint64_t addr)
+{
+	struct ch_symbol symbol;
+	uint64_t table;
+
+	return hs_read_ptr(hs, addr, &table) && ch_sym_at(hs->env->sym, table, &symbol) &&
+	       strcmp(symbol.name, "_ZTV13WatcherThread") == 0;
+}
+
+bool hs_thread_info(void *state, size_t index, struct ch_thread_info *ret)
+{
+	struct hs *hs = state;
+	const struct ch_thread *threads;
+	const struct hs_thread *found;
+	size_t count;
+
+	threads = ch_core_threads(hs->core, &count);
+	if (index >= count)
+		return false;
+	found = find_thread(hs, threads[index].sp);
+	if (found) {
+		describe_java(hs, found, ret);
+		return true;
+	}
+	ret->addr = find_own(hs, index, &threads[index]);
+	if (!ret->addr)
+		return false;
+	ret->kind = "VM";
+	if (is_watcher(hs, ret->addr))
+		snprintf(ret->name, sizeof(ret->name), "VM Periodic Task Thread");
+	else
+		read_vm_name(hs, ret->addr, ret->name, sizeof(ret->name));
+	return true;
+}

@@ -1,0 +1,58 @@
+"""JDKs of this machine, programs of fixtures/jvm run under them and dumped."""
+import glob
+import os
+import re
+import subprocess
+
+from fixture import folder, unlimited_core, wait_for
+from tap import repo
+
+SMALL = ["-Xmx32m", "-Xss256k", "-XX:ReservedCodeCacheSize=32m", "-XX:CompressedClassSpaceSize=16m"]
+
+
+def jdks():
+    """{release: folder} of the JDKs of this machine that can compile and have jhsdb."""
+    found = {}
+    for path in sorted(glob.glob("/usr/lib/jvm/*")):
+        if os.path.islink(path) or not os.access(os.path.join(path, "bin", "jhsdb"), os.X_OK) or \
+                not os.access(os.path.join(path, "bin", "javac"), os.X_OK):
+            continue
+        text = subprocess.run([os.path.join(path, "bin", "java"), "-version"], check=False,
+                              capture_output=True, text=True).stderr
+        match = re.search(r'version "(\d+)', text)
+        if match:
+            found[int(match.group(1))] = path
+    return found
+
+
+def tool(jdk, name, *arguments):
+    """What a tool of a JDK prints."""
+    return subprocess.run([os.path.join(jdk, "bin", name), *arguments], capture_output=True,
+                          check=False, timeout=200).stdout.decode("utf-8", "replace")
+
+
+class Dump:
+    """A program of fixtures/jvm, dumped under a JDK: its core, and what ask(jdk, pid) said of
+    the process before."""
+
+    def __init__(self, jdk, program, how, options, arguments=(), ask=None):
+        where = folder()
+        subprocess.run([os.path.join(jdk, "bin", "javac"), "-g", "-d", where,
+                        os.path.join(repo(), "fixtures", "jvm", program + ".java")], check=True)
+        process = subprocess.Popen(
+            [os.path.join(jdk, "bin", "java"), *SMALL, *options, "-cp", ".", program, *arguments],
+            cwd=where, env={}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, preexec_fn=unlimited_core)
+        try:
+            wait_for(os.path.join(where, "ready"), process)
+            self.asked = ask(jdk, str(process.pid)) if ask else None
+            if how == "gcore":
+                subprocess.run(["gcore", "-o", os.path.join(where, "core"), str(process.pid)],
+                               capture_output=True, check=True, stdin=subprocess.DEVNULL)
+            else:
+                process.send_signal(6)
+                process.wait(60)
+        finally:
+            process.kill()
+            process.wait()
+        self.core, self.folder = glob.glob(os.path.join(where, "core*"))[0], where
