@@ -40,6 +40,8 @@ enum ch_usage {
 	CH_USAGE_MANAGED_HEAP,
 	CH_USAGE_MANAGED_LOADER,
 	CH_USAGE_MANAGED_OTHER,
+	/** The same memory as a managed heap that is mapped elsewhere. */
+	CH_USAGE_MANAGED_VIEW,
 	CH_USAGE_JIT,
 	CH_USAGE_TLS,
 	CH_USAGE_STACK,

@@ -114,15 +114,15 @@ bool chp_show_read_reference(const struct ch_show *show, const struct ch_field *
 			     uint64_t *ret)
 {
 	const struct ch_inspector *inspector = show->inspected.inspector;
-	uint32_t narrow;
+	uint32_t bytes = field->size_bytes == 4 ? 4 : 8, narrow = 0;
 
-	if (!field->addr)
+	if (!field->addr || (bytes == 4 ? !ch_core_read_u32(show->core, field->addr, &narrow)
+					: !ch_core_read_u64(show->core, field->addr, ret)))
 		return false;
-	if (!inspector->reference || field->size_bytes != sizeof(narrow))
-		return ch_core_read_u64(show->core, field->addr, ret);
-	if (!ch_core_read_u32(show->core, field->addr, &narrow))
-		return false;
-	*ret = inspector->reference(show->inspected.state, narrow);
+	if (bytes == 4)
+		*ret = narrow;
+	if (inspector->reference)
+		*ret = inspector->reference(show->inspected.state, *ret, bytes);
 	return true;
 }
 

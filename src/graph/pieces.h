@@ -54,6 +54,12 @@ CH_INLINE uint64_t chp_narrow_value(const struct ch_narrow *narrow, uint32_t wor
 	return word ? narrow->base + ((uint64_t)word << narrow->shift) : 0;
 }
 
+/** What a word of 8 bytes of a piece stands for. */
+CH_INLINE uint64_t chp_word_value(const struct ch_traced *traced, uint64_t word, bool exact)
+{
+	return exact && traced->decode ? traced->decode(traced->state, word) : word;
+}
+
 /** Visit all words of a node; returns how many bytes of it are absent. */
 CH_INLINE uint64_t chp_pieces_visit(struct ch_pieces *pieces, chp_word_fn fn, void *arg)
 {
@@ -75,7 +81,10 @@ CH_INLINE uint64_t chp_pieces_visit(struct ch_pieces *pieces, chp_word_fn fn, vo
 		else
 			for (i = 0; i < piece.words; i++)
 				fn(arg, piece.offset + 8 * i,
-				   ch_get64(bytes + piece.offset + 8 * i), piece.exact);
+				   chp_word_value(pieces->traced,
+						  ch_get64(bytes + piece.offset + 8 * i),
+						  piece.exact),
+				   piece.exact);
 	}
 	return absent;
 }

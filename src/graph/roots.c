@@ -535,27 +535,40 @@ static struct ch_error *put(struct batch *batch, struct ch_root root)
 	return batch->count == BATCH ? flush(batch) : NULL;
 }
 
-/* Halves of a word that a runtime with pointers of 4 bytes may have spilled: they must
- * point at first bytes. */
-static struct ch_error *put_halves(struct batch *batch, struct ch_root root)
+/* A root whose value a runtime's way to keep pointers gave: it must be a first byte. */
+static struct ch_error *put_decoded(struct batch *batch, struct ch_root root)
 {
 	const struct ch_graph *graph = batch->graph;
+	uint32_t id;
+
+	if (!chp_may_point(graph, root.value))
+		return NULL;
+	id = ch_graph_node_at(graph, root.value);
+	return id != CH_ID_NONE && ch_graph_addr(graph, id) == root.value ? put(batch, root) : NULL;
+}
+
+/* What a runtime may have spilled of pointers that are no addresses: halves of the word, or
+ * the word in its own code. */
+static struct ch_error *put_encoded(struct batch *batch, struct ch_root root)
+{
+	const struct ch_traced *traced = batch->graph->traced;
 	const uint64_t word = root.value, addr = root.addr;
 	struct ch_error *err = NULL;
-	uint32_t i, half, id;
+	uint32_t i, half;
 
-	for (i = 0; !err && i < graph->traced_count; i++) {
-		if (!graph->traced[i].narrow.used)
-			continue;
-		for (half = 0; !err && half < 2; half++) {
-			root.value = chp_narrow_value(&graph->traced[i].narrow,
+	for (i = 0; !err && i < batch->graph->traced_count; i++) {
+		root.addr = addr;
+		if (traced[i].decode) {
+			root.value = traced[i].decode(traced[i].state, word);
+			if (root.value != word)
+				err = put_decoded(batch, root);
+		}
+		for (half = 0; !err && traced[i].narrow.used && half < 2; half++) {
+			root.value = chp_narrow_value(&traced[i].narrow,
 						      (uint32_t)(word >> (32 * half)));
 			root.addr = addr ? addr + 4 * half : 0;
-			if (root.value == word || !chp_may_point(graph, root.value))
-				continue;
-			id = ch_graph_node_at(graph, root.value);
-			if (id != CH_ID_NONE && ch_graph_addr(graph, id) == root.value)
-				err = put(batch, root);
+			if (root.value != word)
+				err = put_decoded(batch, root);
 		}
 	}
 	return err;
@@ -565,7 +578,7 @@ static struct ch_error *put_register(struct batch *batch, struct ch_root root)
 {
 	struct ch_error *err = put(batch, root);
 
-	return err ? err : put_halves(batch, root);
+	return err ? err : put_encoded(batch, root);
 }
 
 static struct ch_error *visit_registers(struct batch *batch)
@@ -609,7 +622,7 @@ static struct ch_error *visit_range(struct batch *batch, uint32_t index)
 				root.value = ch_get64(bytes);
 				err = put(batch, root);
 				if (!err && range->kind == CH_ROOT_STACK)
-					err = put_halves(batch, root);
+					err = put_encoded(batch, root);
 			}
 		if (!err)
 			err = chp_context_check(batch->graph->ctx);

@@ -219,6 +219,8 @@ uint64_t chp_pieces_visit_slowly(const struct ch_pieces *pieces, const struct ch
 				      : ch_core_read_u64(core, at, &value)) {
 			if (piece->width == 4)
 				value = chp_narrow_value(&pieces->traced->narrow, word);
+			else
+				value = chp_word_value(pieces->traced, value, piece->exact);
 			fn(arg, at - pieces->query.addr, value, piece->exact);
 			at += piece->width;
 			continue;

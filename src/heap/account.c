@@ -26,6 +26,7 @@ static const struct account_names {
 	[CH_ACCOUNT_MANAGED_HEAP] = { "managed heap overhead", "managed_heap" },
 	[CH_ACCOUNT_MANAGED_LOADER] = { "managed loader", "managed_loader" },
 	[CH_ACCOUNT_MANAGED_OTHER] = { "managed other", "managed_other" },
+	[CH_ACCOUNT_MANAGED_VIEWS] = { "managed heap, mapped again", "managed_views" },
 	[CH_ACCOUNT_STACKS] = { "stacks", "stacks" },
 	[CH_ACCOUNT_GUARDS] = { "stack guards", "stack_guards" },
 	[CH_ACCOUNT_TLS] = { "thread-local storage", "tls" },
@@ -57,6 +58,7 @@ static enum ch_account_id row_of(const struct ch_region *region)
 		[CH_USAGE_MANAGED_HEAP] = CH_ACCOUNT_MANAGED_HEAP,
 		[CH_USAGE_MANAGED_LOADER] = CH_ACCOUNT_MANAGED_LOADER,
 		[CH_USAGE_MANAGED_OTHER] = CH_ACCOUNT_MANAGED_OTHER,
+		[CH_USAGE_MANAGED_VIEW] = CH_ACCOUNT_MANAGED_VIEWS,
 		[CH_USAGE_JIT] = CH_ACCOUNT_MANAGED_OTHER,
 		[CH_USAGE_TLS] = CH_ACCOUNT_TLS,
 		[CH_USAGE_STACK] = CH_ACCOUNT_STACKS,
@@ -79,7 +81,7 @@ static enum ch_account_id row_of(const struct ch_region *region)
 		[CH_USAGE_ANON] = CH_ACCOUNT_UNATTRIBUTED,
 		[CH_USAGE_FREE] = CH_ACCOUNT_UNATTRIBUTED,
 	};
-	_Static_assert(CH_USAGE_COUNT == 24, "a usage was added: give it a row");
+	_Static_assert(CH_USAGE_COUNT == 25, "a usage was added: give it a row");
 	enum ch_account_id id =
 		region->usage < CH_USAGE_COUNT ? rows[region->usage] : CH_ACCOUNT_UNATTRIBUTED;
 	bool of_program = id == CH_ACCOUNT_IMAGE || id == CH_ACCOUNT_GUARDS;

@@ -34,6 +34,8 @@ enum ch_account_id {
 	CH_ACCOUNT_MANAGED_LOADER,
 	/** Other memory of managed runtimes, code they made. */
 	CH_ACCOUNT_MANAGED_OTHER,
+	/** A managed heap mapped once more: the same memory, other addresses. */
+	CH_ACCOUNT_MANAGED_VIEWS,
 	CH_ACCOUNT_STACKS,
 	CH_ACCOUNT_GUARDS,
 	CH_ACCOUNT_TLS,

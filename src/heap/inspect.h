@@ -128,9 +128,8 @@ struct ch_inspector {
 	 * there objects of it or not; 0 when there is none. May be NULL. Errors: NOMEM,
 	 * STOP. */
 	struct ch_error *(*find_type)(void *state, const char *name, uint64_t *ret);
-	/** What the 4 bytes of a reference of that size stand for. NULL: references
-	 * have 8 bytes. */
-	uint64_t (*reference)(void *state, uint32_t bytes);
+	/** What a reference of 4 or 8 bytes stands for. NULL: they are addresses. */
+	uint64_t (*reference)(void *state, uint64_t word, uint32_t bytes);
 	/** Where the characters of a string lie. False: it is none. Cheap, and
 	 * thread-safe; may be NULL: there are no strings. */
 	bool (*string)(void *state, uint64_t addr, uint64_t type, struct ch_string *ret);

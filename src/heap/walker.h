@@ -203,6 +203,12 @@ typedef struct ch_error *(*ch_walker_links_fn)(void *arg, uint64_t from, uint64_
 struct ch_tracer {
 	/** How pointers in runs are kept. NULL: in 8 bytes. */
 	void (*narrow)(void *state, struct ch_narrow *ret);
+	/** Where pointers of 8 bytes are no addresses: what one stands for; 0: nothing.
+	 * Asked of words on stacks and in registers, too. Must be thread-safe. NULL:
+	 * they are addresses. */
+	uint64_t (*decode)(const void *state, uint64_t word);
+	/** Whether decode() is needed here; NULL: it is not. */
+	bool (*is_encoded)(void *state);
 	/** Get ready for objects of a type; called once for each type before any
 	 * refs(). Errors: NOMEM. */
 	struct ch_error *(*learn)(void *state, uint64_t type);
@@ -299,6 +305,8 @@ struct ch_traced {
 	const struct ch_tracer *tracer;
 	void *state;
 	struct ch_narrow narrow;
+	/** The tracer's decode(), if it is needed. */
+	uint64_t (*decode)(const void *state, uint64_t word);
 };
 /** The walkers with a tracer among those opened; max is enough. Returns how many. */
 size_t chp_heaps_tracers(const struct ch_heaps *heaps, struct ch_traced *ret, size_t max);

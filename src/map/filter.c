@@ -11,7 +11,8 @@
 	(BIT(CH_USAGE_HEAP) | BIT(CH_USAGE_ARENA) | BIT(CH_USAGE_MMAP_CHUNK) |                     \
 	 BIT(CH_USAGE_MANAGED_HEAP))
 #define MANAGED                                                                                    \
-	(BIT(CH_USAGE_MANAGED_HEAP) | BIT(CH_USAGE_MANAGED_LOADER) | BIT(CH_USAGE_MANAGED_OTHER))
+	(BIT(CH_USAGE_MANAGED_HEAP) | BIT(CH_USAGE_MANAGED_LOADER) | BIT(CH_USAGE_MANAGED_OTHER) | \
+	 BIT(CH_USAGE_MANAGED_VIEW))
 
 enum axis {
 	AXIS_USAGE,

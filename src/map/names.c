@@ -9,6 +9,7 @@ static const struct usage_row {
 	[CH_USAGE_MANAGED_HEAP] = { "managed:heap", "Heap" },
 	[CH_USAGE_MANAGED_LOADER] = { "managed:loader", "<unknown>" },
 	[CH_USAGE_MANAGED_OTHER] = { "managed:other", "<unknown>" },
+	[CH_USAGE_MANAGED_VIEW] = { "managed:view", "<unknown>" },
 	[CH_USAGE_JIT] = { "jit", "<unknown>" },
 	[CH_USAGE_TLS] = { "tls", "TEB" },
 	[CH_USAGE_STACK] = { "stack", "Stack" },

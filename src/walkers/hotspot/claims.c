@@ -11,17 +11,23 @@
 
 #define GRANULE 65536ULL
 
+bool hs_claim_add(struct hs *hs, const struct ch_walker_claim *given)
+{
+	struct ch_walker_claim *claim;
+
+	if (given->end <= given->start)
+		return true;
+	claim = ch_vec_push(&hs->claims);
+	if (!claim)
+		return false;
+	*claim = *given;
+	return true;
+}
+
 static bool add_claim(struct hs *hs, uint64_t start, uint64_t end, enum ch_usage usage,
 		      enum ch_basis basis, const char *label)
 {
-	struct ch_walker_claim *claim = end > start ? ch_vec_push(&hs->claims) : NULL;
-
-	if (end <= start)
-		return true;
-	if (!claim)
-		return false;
-	*claim = (struct ch_walker_claim){ start, end, usage, basis, label };
-	return true;
+	return hs_claim_add(hs, &(struct ch_walker_claim){ start, end, usage, basis, label });
 }
 
 static struct ch_error *claim_code(struct hs *hs)
@@ -88,6 +94,8 @@ struct ch_error *hs_claims_find(struct hs *hs)
 	struct ch_error *err = claim_code(hs);
 	size_t i;
 
+	if (!err && hs->colors.used)
+		err = hs_zgc_claim(hs);
 	if (!err)
 		err = hs_classes_list(hs);
 	classes = hs->classes.items;

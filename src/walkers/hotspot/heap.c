@@ -22,7 +22,7 @@ static const char *const untold_names[] = { "regions", "free regions" };
 static const char *const serial_names[] = { "eden", "from", "to", "tenured" };
 static const char *const parallel_names[] = { "eden", "from", "to", "old" };
 
-static struct ch_error *add_heaps(struct hs *hs, const char *const *names, size_t count)
+struct ch_error *hs_heaps_add(struct hs *hs, const char *const *names, size_t count)
 {
 	struct ch_heap_desc *heap;
 	size_t i;
@@ -45,9 +45,9 @@ static bool is_committed(const struct hs *hs, uint64_t addr)
 	return region && region->state == CH_STATE_COMMIT;
 }
 
-static struct ch_error *add_space(struct hs *hs, uint32_t heap, uint64_t start, uint64_t top,
-				  uint64_t end)
+struct ch_error *hs_space_add(struct hs *hs, const struct hs_space *given)
 {
+	const uint64_t start = given->start, top = given->top, end = given->end;
 	struct hs_space *space;
 	struct ch_span *span;
 
@@ -63,17 +63,25 @@ static struct ch_error *add_space(struct hs *hs, uint32_t heap, uint64_t start, 
 	span = ch_vec_push(&hs->spans);
 	if (!space || !span)
 		return &ch_enomem;
-	*space = (struct hs_space){ start, top, end, heap };
+	*space = *given;
 	*span = (struct ch_span){ .start = start,
 				  .end = end,
 				  .kind = "space",
-				  .heap = heap,
+				  .heap = given->heap,
 				  .usage = CH_USAGE_MANAGED_HEAP,
 				  .committed_end = end,
 				  .basis = CH_BASIS_DERIVED,
 				  .cookie = hs->spaces.count - 1,
 				  .align_bytes = 8 };
 	return NULL;
+}
+
+static struct ch_error *add_space(struct hs *hs, uint32_t heap, uint64_t start, uint64_t top,
+				  uint64_t end)
+{
+	const struct hs_space space = { .start = start, .top = top, .end = end, .heap = heap };
+
+	return hs_space_add(hs, &space);
 }
 
 /* ---- G1 ------------------------------------------------------------------------- */
@@ -172,8 +180,9 @@ static struct ch_error *open_g1(struct hs *hs, uint64_t heap)
 	if (!hs_member_ptr(hs, HS_G1_TABLE_BASE, table, &base) ||
 	    !hs_member_ptr(hs, HS_G1_TABLE_LENGTH, table, &length) || length > REGIONS_MAX)
 		return ch_error_create(CH_ERROR_CORRUPT, "G1's table of regions is not readable");
-	err = hs->members[HS_G1_TAG].found ? add_heaps(hs, g1_names, CH_COUNT_OF(g1_names))
-					   : add_heaps(hs, untold_names, CH_COUNT_OF(untold_names));
+	err = hs->members[HS_G1_TAG].found
+		      ? hs_heaps_add(hs, g1_names, CH_COUNT_OF(g1_names))
+		      : hs_heaps_add(hs, untold_names, CH_COUNT_OF(untold_names));
 	for (i = 0; !err && i < length; i++) {
 		if (!hs_read_ptr(hs, base + 8 * i, &addr) || !addr)
 			continue;
@@ -242,7 +251,7 @@ static struct ch_error *open_shenandoah(struct hs *hs, uint64_t heap)
 	    !hs_member_ptr(hs, HS_SHENANDOAH_COUNT, heap, &count) || count > REGIONS_MAX)
 		return ch_error_create(CH_ERROR_CORRUPT,
 				       "Shenandoah's table of regions is not readable");
-	err = add_heaps(hs, shenandoah_names, CH_COUNT_OF(shenandoah_names));
+	err = hs_heaps_add(hs, shenandoah_names, CH_COUNT_OF(shenandoah_names));
 	for (i = 0; !err && i < count; i++)
 		if (hs_read_ptr(hs, regions + 8 * i, &addr) && addr)
 			err = add_shenandoah(hs, addr, bytes);
@@ -282,7 +291,7 @@ static struct ch_error *open_spaces(struct hs *hs, uint64_t heap, const char *co
 		      : hs_read_ptr(hs, hs_member_addr(hs, young_id, heap) + 8, &old)))
 		return ch_error_create(CH_ERROR_UNSUPPORTED,
 				       "the generations of this collector are not known");
-	err = add_heaps(hs, names, 4);
+	err = hs_heaps_add(hs, names, 4);
 	/* eden, from, to, then that of the old generation */
 	for (i = 0; !err && i < 4; i++)
 		err = add_at(hs, i, i < 3 ? young : old, eden_id + i, bottom_id);
@@ -303,9 +312,11 @@ static struct ch_error *add_gap(struct hs *hs, uint64_t thread)
 	hs_member_u32(hs, HS_TLAB_RESERVE, 0, &reserve);
 	/* Room for a filler is always kept: the header of an array of int. */
 	reserve = (uint32_t)ch_max(reserve, hs->narrow_klass || hs->compact ? 2 : 3);
-	gap = ch_vec_push(&hs->gaps);
+	top = hs_decode(hs, top);
+	end = hs_decode(hs, end);
+	gap = top && end >= top ? ch_vec_push(&hs->gaps) : NULL;
 	if (!gap)
-		return &ch_enomem;
+		return top && end >= top ? &ch_enomem : NULL;
 	*gap = (struct hs_gap){ top, end + 8ULL * ch_min(reserve, 4096) };
 	return NULL;
 }
@@ -342,7 +353,7 @@ static struct ch_error *find_gaps(struct hs *hs)
 
 /* ---- All of it -------------------------------------------------------------------- */
 
-static bool flag_is_set(const struct hs *hs, const char *name)
+bool hs_flag_is_set(const struct hs *hs, const char *name)
 {
 	uint64_t value;
 
@@ -354,9 +365,9 @@ static void read_encodings(struct hs *hs)
 	uint64_t value;
 	uint32_t active;
 
-	hs->narrow_klass = flag_is_set(hs, "UseCompressedClassPointers");
-	hs->compact = flag_is_set(hs, "UseCompactObjectHeaders");
-	hs->narrow_oop = flag_is_set(hs, "UseCompressedOops");
+	hs->narrow_klass = hs_flag_is_set(hs, "UseCompressedClassPointers");
+	hs->compact = hs_flag_is_set(hs, "UseCompactObjectHeaders");
+	hs->narrow_oop = hs_flag_is_set(hs, "UseCompressedOops");
 	hs_member_ptr(hs, HS_NARROW_KLASS_BASE, 0, &hs->klass_base);
 	hs_member_u32(hs, HS_NARROW_KLASS_SHIFT, 0, &hs->klass_shift);
 	hs_member_ptr(hs, HS_NARROW_OOP_BASE, 0, &hs->oop_base);
@@ -387,24 +398,27 @@ struct ch_error *hs_heap_open(struct hs *hs)
 	read_encodings(hs);
 	if (!hs_member_ptr(hs, HS_COLLECTED_HEAP, 0, &heap) || !heap)
 		return ch_error_create(CH_ERROR_ABSENT, "the JVM has no heap yet");
-	if (flag_is_set(hs, "UseG1GC")) {
+	if (hs_flag_is_set(hs, "UseG1GC")) {
 		hs->collector = "G1";
 		err = open_g1(hs, heap);
-	} else if (flag_is_set(hs, "UseSerialGC")) {
+	} else if (hs_flag_is_set(hs, "UseSerialGC")) {
 		hs->collector = "Serial";
 		err = open_spaces(hs, heap, serial_names, HS_SERIAL_YOUNG, HS_SERIAL_EDEN,
 				  HS_SPACE_BOTTOM);
-	} else if (flag_is_set(hs, "UseParallelGC")) {
+	} else if (hs_flag_is_set(hs, "UseParallelGC")) {
 		hs->collector = "Parallel";
 		err = open_spaces(hs, heap, parallel_names, HS_PARALLEL_YOUNG, HS_PARALLEL_EDEN,
 				  HS_MUTABLE_BOTTOM);
-	} else if (flag_is_set(hs, "UseShenandoahGC")) {
+	} else if (hs_flag_is_set(hs, "UseShenandoahGC")) {
 		hs->collector = "Shenandoah";
 		err = open_shenandoah(hs, heap);
+	} else if (hs_flag_is_set(hs, "UseZGC")) {
+		hs->collector = "ZGC";
+		err = hs_zgc_open(hs, heap);
 	} else {
 		err = ch_error_create(CH_ERROR_UNSUPPORTED,
-				      "this collector's heap is not read yet (only G1, Serial, "
-				      "Parallel and Shenandoah)");
+				      "this collector's heap is not read (only G1, Serial, "
+				      "Parallel, Shenandoah and ZGC)");
 	}
 	return err ? err : find_gaps(hs);
 }

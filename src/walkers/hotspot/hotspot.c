@@ -40,6 +40,7 @@ static void close_walker(void *state)
 	ch_vec_deinit(&hs->maps);
 	ch_vec_deinit(&hs->classes);
 	ch_vec_deinit(&hs->statics);
+	ch_vec_deinit(&hs->storages);
 	free(hs->types);
 	ch_vec_deinit(&hs->heaps);
 	ch_vec_deinit(&hs->spans);
@@ -136,6 +137,7 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	hs->maps = CH_VEC(struct ch_ref_run);
 	hs->classes = CH_VEC(struct hs_class);
 	hs->statics = CH_VEC(struct hs_static);
+	hs->storages = CH_VEC(struct hs_storage);
 	err = hs->module ? hs_tables_read(hs)
 			 : ch_error_create(CH_ERROR_UNSUPPORTED, "no libjvm.so");
 	if (!err)
@@ -220,6 +222,8 @@ struct walk {
 	const uint8_t *bytes;
 	/* Next gap. */
 	size_t gap;
+	/* Objects begin at multiples of it. */
+	uint32_t align;
 	uint64_t skipped_bytes, skipped_count, skipped_first;
 	struct {
 		uint64_t klass;
@@ -292,16 +296,17 @@ static uint64_t size_of(struct walk *walk, uint64_t at, const struct hs_shape *s
 static bool read_object(struct walk *walk, uint64_t at, uint64_t limit, struct ch_object *ret)
 {
 	const uint8_t *bytes = bytes_at(walk, at, 16);
-	uint64_t klass = bytes ? klass_of(walk->hs, bytes) : 0, size, whole;
+	uint64_t klass = bytes ? klass_of(walk->hs, bytes) : 0, size, whole, chunk;
 	const struct hs_shape *shape = klass ? find_shape(walk, klass) : NULL;
 
 	size = shape ? size_of(walk, at, shape) : 0;
 	whole = ch_align_up(size, walk->hs->align);
 	if (size < 8 || whole > limit - at)
 		return false;
+	chunk = ch_min(ch_align_up(whole, walk->align), limit - at);
 	*ret = (struct ch_object){ .addr = at,
 				   .size_bytes = whole,
-				   .chunk_bytes = whole,
+				   .chunk_bytes = chunk,
 				   .type = klass,
 				   .state = CH_OBJECT_USED };
 	return true;
@@ -338,7 +343,7 @@ static bool skip_gap(struct walk *walk, uint64_t at, uint64_t limit, uint64_t *e
 static uint64_t resync(struct walk *walk, uint64_t at, uint64_t limit)
 {
 	struct ch_object first, second;
-	uint64_t next, align = walk->hs->align;
+	uint64_t next, align = walk->align;
 
 	for (at += align; at < limit; at += align) {
 		if (!bytes_at(walk, at, 8)) {
@@ -389,16 +394,22 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 	struct walk *walk = calloc(1, sizeof(*walk));
 	const struct hs_space *space;
 	struct ch_error *err = NULL;
+	struct ch_object first;
+	uint64_t top;
 
 	if (!walk)
 		return &ch_enomem;
 	walk->hs = state;
 	walk->batch.sink = sink;
 	space = CH_VEC_AT(&walk->hs->spaces, struct hs_space, span->cookie);
-	if (from < space->top)
-		err = walk_objects(walk, from, space->top);
+	walk->align = (uint32_t)ch_max(space->align, walk->hs->align);
+	top = space->top;
+	if (space->single && read_object(walk, space->start, top, &first))
+		top = first.addr + first.chunk_bytes;
+	if (from < top)
+		err = walk_objects(walk, from, top);
 	if (!err)
-		err = put_piece(walk, ch_max(space->top, from), span->committed_end, HS_TYPE_UNUSED,
+		err = put_piece(walk, ch_max(top, from), span->committed_end, HS_TYPE_UNUSED,
 				CH_OBJECT_TOP);
 	if (!err)
 		err = ch_object_batch_flush(&walk->batch);
@@ -416,8 +427,7 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 
 const struct ch_walker ch_walker_hotspot = {
 	.name = "hotspot",
-	.summary =
-		"the JVM (HotSpot): heap of G1, Serial, Parallel and Shenandoah, classes by name",
+	.summary = "the JVM (HotSpot): heap of each collector, classes by name",
 	.priority = CH_WALKER_SPECIFIC,
 	.probe = probe,
 	.open = open_walker,

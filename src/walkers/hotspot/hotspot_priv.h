@@ -17,179 +17,9 @@
 #include "heap/walker.h"
 #include "util/bytes.h"
 #include "util/vec.h"
+#include "walkers/hotspot/tables.h"
 
 #define HS_NAME_MAX 1024
-
-/** Fields of structures that are read, each with the names it had: tables.c. */
-enum hs_member_id {
-	HS_FLAGS,
-	HS_FLAGS_COUNT,
-	HS_FLAG_NAME,
-	HS_FLAG_ADDR,
-	HS_COLLECTED_HEAP,
-	HS_NARROW_KLASS_BASE,
-	HS_NARROW_KLASS_SHIFT,
-	HS_NARROW_OOP_BASE,
-	HS_NARROW_OOP_SHIFT,
-	HS_KLASS_LAYOUT_HELPER,
-	HS_KLASS_NAME,
-	HS_SYMBOL_LENGTH,
-	HS_SYMBOL_BODY,
-	HS_CLASS_OOP_SIZE,
-	HS_G1_REGIONS_HOLDER,
-	HS_G1_REGIONS,
-	HS_G1_TABLE_BASE,
-	HS_G1_TABLE_LENGTH,
-	HS_G1_BOTTOM,
-	HS_G1_TOP,
-	HS_G1_END,
-	HS_G1_TYPE,
-	HS_G1_TAG,
-	HS_SHENANDOAH_REGIONS,
-	HS_SHENANDOAH_COUNT,
-	HS_SHENANDOAH_BOTTOM,
-	HS_SHENANDOAH_TOP,
-	HS_SHENANDOAH_END,
-	HS_SHENANDOAH_STATE,
-	HS_SHENANDOAH_BYTES,
-	HS_SERIAL_YOUNG,
-	HS_SERIAL_OLD,
-	HS_SERIAL_EDEN,
-	HS_SERIAL_FROM,
-	HS_SERIAL_TO,
-	HS_SERIAL_SPACE,
-	HS_SPACE_BOTTOM,
-	HS_SPACE_TOP,
-	HS_SPACE_END,
-	HS_PARALLEL_YOUNG,
-	HS_PARALLEL_OLD,
-	HS_PARALLEL_EDEN,
-	HS_PARALLEL_FROM,
-	HS_PARALLEL_TO,
-	HS_PARALLEL_SPACE,
-	HS_MUTABLE_BOTTOM,
-	HS_MUTABLE_TOP,
-	HS_MUTABLE_END,
-	HS_THREADS_LIST,
-	HS_THREADS_LENGTH,
-	HS_THREADS_ARRAY,
-	HS_THREAD_FIRST,
-	HS_THREAD_NEXT,
-	HS_THREAD_TLAB,
-	HS_TLAB_TOP,
-	HS_TLAB_END,
-	HS_TLAB_RESERVE,
-	HS_GC_ACTIVE,
-	HS_VM_RELEASE,
-	HS_KLASS_SUPER,
-	HS_KLASS_MIRROR,
-	HS_KLASS_NEXT,
-	HS_KLASS_VTABLE,
-	HS_KLASS_ITABLE,
-	HS_KLASS_MAPS,
-	HS_KLASS_CONSTANTS,
-	HS_KLASS_FIELDS,
-	HS_KLASS_FIELD_STREAM,
-	HS_KLASS_FIELDS_COUNT,
-	HS_CLASS_STATICS_COUNT,
-	HS_CLASS_KLASS,
-	HS_POOL_CACHE,
-	HS_POOL_RESOLVED,
-	HS_LOADERS,
-	HS_LOADER_NEXT,
-	HS_LOADER_KLASSES,
-	HS_LOADER_OOP,
-	HS_THREAD_OOP,
-	HS_THREAD_HANDLES,
-	HS_HANDLES,
-	HS_HANDLES_TOP,
-	HS_HANDLES_NEXT,
-	HS_JNI_GLOBAL,
-	HS_JNI_WEAK,
-	HS_CODE_HEAPS,
-	HS_CODE_HEAP,
-	HS_ARRAY_LENGTH,
-	HS_ARRAY_DATA,
-	HS_CODE_MEMORY,
-	HS_CODE_SEGMAP,
-	HS_CODE_SEGMENT_LOG2,
-	HS_BLOCK_USED,
-	HS_BLOB_NAME,
-	HS_BLOB_SIZE,
-	HS_BLOB_FRAME_SIZE,
-	HS_BLOB_FRAME_COMPLETE,
-	HS_BLOB_CODE_BEGIN,
-	HS_BLOB_CODE_OFFSET,
-	HS_BLOB_DATA_OFFSET,
-	HS_NMETHOD_METHOD,
-	HS_NMETHOD_LEVEL,
-	HS_METHOD_CONST,
-	HS_CONST_POOL,
-	HS_CONST_NAME,
-	HS_CONST_CODE_SIZE,
-	HS_POOL_HOLDER,
-	HS_INTERPRETER,
-	HS_QUEUE_BUFFER,
-	HS_QUEUE_LIMIT,
-	HS_CODELET_SIZE,
-	HS_CODELET_TEXT,
-	HS_CALL_STUB_RETURN,
-	HS_THREAD_STACK_BASE,
-	HS_THREAD_STACK_SIZE,
-	HS_THREAD_STATE,
-	HS_THREAD_OS,
-	HS_OS_TID,
-	HS_OS_PTHREAD,
-	HS_NAMED_NAME,
-	HS_CONST_FLAGS,
-	HS_CONST_WORDS,
-	HS_SOURCE_OF_POOL,
-	HS_SOURCE_OF_KLASS,
-	HS_NMETHOD_IMMUTABLE,
-	HS_NMETHOD_PCS,
-	HS_NMETHOD_DEPENDENCIES,
-	HS_NMETHOD_SCOPES,
-	HS_NMETHOD_SCOPES_OFFSET,
-	HS_NMETHOD_METADATA,
-	HS_BLOB_MUTABLE,
-	HS_BLOB_RELOCATION_SIZE,
-	HS_PC_OFFSET,
-	HS_PC_SCOPE,
-	HS_VIRTUAL_LOW,
-	HS_VIRTUAL_HIGH,
-	HS_MEMBERS,
-};
-
-struct hs_member {
-	bool found, is_static;
-	/** Of a field; of a static one its address. */
-	uint64_t offset, addr;
-};
-
-/** Sizes of types, and constants. */
-enum hs_number_id {
-	HS_SIZE_FLAG,
-	HS_SIZE_KLASS,
-	HS_SIZE_POOL,
-	HS_SIZE_BLOCK,
-	HS_SIZE_METHOD,
-	HS_SIZE_CONST,
-	HS_SIZE_PC,
-	HS_HAS_LINES,
-	HS_TAG_FREE,
-	HS_TAG_EDEN,
-	HS_TAG_SURVIVOR,
-	HS_TAG_STARTS,
-	HS_TAG_CONTINUES,
-	HS_TAG_OLD,
-	HS_KLASS_SHIFT,
-	HS_NUMBERS,
-};
-
-struct hs_number {
-	bool found;
-	uint64_t value;
-};
 
 /** Type ids below any class. */
 enum hs_pseudo_type {
@@ -209,6 +39,38 @@ struct hs_space {
 	uint64_t start, top, end;
 	/** Index in heaps. */
 	uint32_t heap;
+	/** Objects begin at multiples of it; 0: as everywhere. */
+	uint32_t align;
+	/** It has one object, and nothing behind that. */
+	bool single;
+};
+
+/**
+ * ZGC's pointers: zgc.c. Of the single generation an offset with bits that say when it
+ * was good, which addresses have, too; of the generational one an address behind 16 bits
+ * of such, of which some are its own lowest ones.
+ */
+struct hs_colors {
+	bool used, generational;
+	/** Objects lie at an offset plus view. */
+	uint64_t offset_mask, view;
+	/** A pointer with one of these is from before the last relocation. */
+	uint64_t bad_mask, good_mask;
+	/** Tables with an entry for each granule of 1 << granule_shift bytes: of pages, and
+	 * of what was relocated, by the only generation or by each of both. */
+	struct hs_granules {
+		uint64_t map, count;
+		/** The bit of a color's number that a generation's relocation changes. */
+		uint32_t color_bit;
+	} pages, moved[2];
+	uint32_t moved_count, granule_shift;
+	/** What objects of medium pages begin at multiples of. */
+	uint32_t medium_align;
+	/** Pages that were being moved. */
+	uint64_t moving_count;
+	uint64_t forwarding_bytes;
+	/** Added to members: 0, or what makes those of X of those of Z. */
+	uint32_t ids;
 };
 
 struct hs {
@@ -218,7 +80,7 @@ struct hs {
 	struct hs_member members[HS_MEMBERS];
 	struct hs_number numbers[HS_NUMBERS];
 
-	/** "G1", "Serial", "Parallel", "Shenandoah". Static. */
+	/** "G1", "Serial", "Parallel", "Shenandoah", "ZGC". Static. */
 	const char *collector;
 	/** Class pointers of 4 bytes, of as many bits as the mark word has room for; pointers
 	 * between objects of 4 bytes. */
@@ -231,6 +93,7 @@ struct hs {
 	/** Where an instance of java.lang.Class keeps its size, in words. */
 	uint32_t class_size_offset;
 	bool gc_active;
+	struct hs_colors colors;
 
 	/** What edges.c learned of classes: a table of types_mask + 1 slots; 0 before. */
 	struct hs_type *types;
@@ -244,6 +107,8 @@ struct hs {
 	/** of struct hs_class: every class that a loader has; of struct hs_static */
 	struct ch_vec classes, statics;
 	bool classes_listed;
+	/** storages.c: of struct hs_storage */
+	struct ch_vec storages;
 
 	/** of struct ch_heap_desc, struct ch_span, struct hs_space (same order as spans),
 	 * struct hs_gap (ascending), struct ch_fact, char * */
@@ -318,6 +183,12 @@ struct hs_class {
 	uint64_t klass, mirror;
 };
 
+/** Where the JVM keeps handles of one purpose. */
+struct hs_storage {
+	uint64_t addr;
+	char name[40];
+};
+
 /** A static field that holds a reference. */
 struct hs_static {
 	uint64_t klass, addr;
@@ -347,6 +218,7 @@ bool hs_place_text(struct hs *hs, uint64_t addr, uint64_t klass, uint64_t offset
 CH_MUST_CHECK struct ch_error *hs_edges_learn(struct hs *hs, uint64_t klass);
 void hs_edges_refs(void *state, struct ch_ref_query *query);
 void hs_narrow(void *state, struct ch_narrow *ret);
+bool hs_is_colored(void *state);
 
 /** roots.c: classes, threads, JNI handles. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *hs_classes_list(struct hs *hs);
@@ -354,6 +226,8 @@ CH_MUST_CHECK struct ch_error *hs_roots_visit(void *state, ch_walker_roots_fn fn
 void hs_root_text(void *state, const struct ch_walker_root *root, char *buf, size_t max);
 /** The reference at addr, of the width that objects have. */
 bool hs_read_oop(const struct hs *hs, uint64_t addr, uint64_t *ret);
+/** The object that a pointer of 8 bytes at addr leads to: a handle's. */
+bool hs_read_word(const struct hs *hs, uint64_t addr, uint64_t *ret);
 /** The class of the object at addr; 0: not readable. */
 uint64_t hs_klass_at(const struct hs *hs, uint64_t addr);
 /** The pointer that a handle (OopHandle) at addr leads to; 8: it is one itself. */
@@ -403,6 +277,8 @@ bool hs_frame_code(void *state, const struct ch_walker_frame *frame, struct ch_c
 bool hs_thread_info(void *state, size_t index, struct ch_thread_info *ret);
 /** claims.c: code cache and metaspace. */
 CH_MUST_CHECK struct ch_error *hs_claims_find(struct hs *hs);
+/** Keep one, if it has bytes. label: static. False: no memory. */
+bool hs_claim_add(struct hs *hs, const struct ch_walker_claim *claim);
 /** inspect.c */
 extern const struct ch_inspector hs_inspector;
 
@@ -424,6 +300,24 @@ bool hs_flag(const struct hs *hs, const char *name, uint64_t *ret);
 
 /** heap.c: spaces, heaps, spans, gaps. Errors: UNSUPPORTED, NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *hs_heap_open(struct hs *hs);
+CH_MUST_CHECK struct ch_error *hs_heaps_add(struct hs *hs, const char *const *names, size_t count);
+/** Objects in [start, top) of [start, end). Errors: CORRUPT, NOMEM. */
+CH_MUST_CHECK struct ch_error *hs_space_add(struct hs *hs, const struct hs_space *space);
+bool hs_flag_is_set(const struct hs *hs, const char *name);
+
+/** zgc.c: pages of the heap at addr. Errors: CORRUPT, UNSUPPORTED, NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *hs_zgc_open(struct hs *hs, uint64_t addr);
+/** Its bookkeeping, and its heap where it is mapped once more. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *hs_zgc_claim(struct hs *hs);
+/** What a pointer between objects stands for; 0: nothing. */
+uint64_t hs_zgc_decode(const struct hs *hs, uint64_t word);
+/** The same of a word on a stack or in a register, or what it stood for. */
+uint64_t hs_zgc_decode_spilled(const struct hs *hs, uint64_t word);
+/** The object that a pointer of 8 bytes stands for. */
+static inline uint64_t hs_decode(const struct hs *hs, uint64_t word)
+{
+	return hs->colors.used ? hs_zgc_decode(hs, word) : word;
+}
 
 /** klass.c: what the word(s) behind the mark say. False: no class. */
 bool hs_shape_read(const struct hs *hs, uint64_t klass, struct hs_shape *ret);
@@ -431,6 +325,11 @@ bool hs_shape_read(const struct hs *hs, uint64_t klass, struct hs_shape *ret);
 bool hs_klass_symbol(const struct hs *hs, uint64_t klass, char *buf, size_t max);
 /** The text of a Symbol. */
 bool hs_symbol_text(const struct hs *hs, uint64_t symbol, char *buf, size_t max);
+/** storages.c: what handles of the JVM hold, JNI's among them, with cookie | a number for
+ * hs_storage_name(). Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *hs_storages_visit(struct hs *hs, uint64_t cookie,
+						 ch_walker_roots_fn fn, void *arg);
+const char *hs_storage_name(const struct hs *hs, uint64_t number);
 /** "[Ljava/lang/String;" as "java.lang.String[]"; with signature also what is no array. */
 void hs_java_name(const char *raw, bool signature, char *buf, size_t max);
 /** "java.util.HashMap$Node[]"; false when it is not in the core. */

@@ -231,11 +231,13 @@ static struct ch_error *find_type(void *state, const char *name, uint64_t *ret)
 	return err;
 }
 
-static uint64_t reference(void *state, uint32_t bytes)
+static uint64_t reference(void *state, uint64_t word, uint32_t bytes)
 {
 	const struct hs *hs = state;
 
-	return bytes ? hs->oop_base + ((uint64_t)bytes << hs->oop_shift) : 0;
+	if (bytes == 8)
+		return hs_decode(hs, word);
+	return word ? hs->oop_base + (word << hs->oop_shift) : 0;
 }
 
 const struct ch_inspector hs_inspector = {

@@ -22,17 +22,24 @@ enum {
 	COOKIE_LOADER = 2ULL << 32,
 	COOKIE_RESOLVED = 3ULL << 32,
 	COOKIE_THREAD = 4ULL << 32,
-	COOKIE_GLOBAL = 5ULL << 32,
+	COOKIE_STORAGE = 5ULL << 32,
 	COOKIE_LOCAL = 6ULL << 32,
-	COOKIE_WEAK = 7ULL << 32,
 };
+
+bool hs_read_word(const struct hs *hs, uint64_t addr, uint64_t *ret)
+{
+	if (!hs_read_ptr(hs, addr, ret))
+		return false;
+	*ret = hs_decode(hs, *ret);
+	return true;
+}
 
 bool hs_read_oop(const struct hs *hs, uint64_t addr, uint64_t *ret)
 {
 	uint32_t narrow;
 
 	if (!hs->narrow_oop)
-		return hs_read_ptr(hs, addr, ret);
+		return hs_read_word(hs, addr, ret);
 	if (!hs_read_u32(hs, addr, &narrow))
 		return false;
 	*ret = narrow ? hs->oop_base + ((uint64_t)narrow << hs->oop_shift) : 0;
@@ -43,7 +50,7 @@ bool hs_read_handle(const struct hs *hs, uint64_t addr, uint64_t *ret)
 {
 	uint64_t at;
 
-	return addr && hs_read_ptr(hs, addr, &at) && at && hs_read_ptr(hs, at, ret);
+	return addr && hs_read_ptr(hs, addr, &at) && at && hs_read_word(hs, at, ret);
 }
 
 /* A damaged list may be a ring: Brent's way to tell, from the second round on. */
@@ -193,7 +200,7 @@ static struct ch_error *put_handle(const struct visit *visit, uint64_t addr, uin
 	uint64_t at, value;
 
 	if (!addr || !hs_read_ptr(visit->hs, addr, &at) || !at ||
-	    !hs_read_ptr(visit->hs, at, &value))
+	    !hs_read_word(visit->hs, at, &value))
 		return NULL;
 	return put(visit, CH_WALKER_ROOT_HANDLE, at, value, cookie);
 }
@@ -244,7 +251,7 @@ static struct ch_error *visit_locals(const struct visit *visit, uint64_t block, 
 			break;
 		for (i = 0; !err && i < ch_min(top, LOCALS_MAX); i++)
 			/* free ones are numbers with the lowest bit set */
-			if (hs_read_ptr(hs, at + 8ULL * i, &value) && !(value & 7))
+			if (hs_read_word(hs, at + 8ULL * i, &value) && !(value & 7))
 				err = put(visit, CH_WALKER_ROOT_HANDLE, at + 8ULL * i, value,
 					  COOKIE_LOCAL | thread);
 		if (!hs_member_ptr(hs, HS_HANDLES_NEXT, block, &block))
@@ -281,50 +288,17 @@ static struct ch_error *visit_threads(const struct visit *visit)
 	return err;
 }
 
-/*
- * gc/shared/oopStorage.{hpp,inline.hpp}, not in the tables: behind its name a storage has
- * a pointer to an array {size, count of blocks, count of users} with the blocks behind
- * it; a block begins with 64 references and a word with a bit for each that is in use.
- */
-static struct ch_error *visit_storage(const struct visit *visit, uint64_t storage, uint64_t cookie)
-{
-	enum { ARRAY = 8, BLOCKS = 24, IN_BLOCK = 64 };
-	const enum ch_walker_root_kind kind =
-		cookie == COOKIE_WEAK ? CH_WALKER_ROOT_WEAK : CH_WALKER_ROOT_HANDLE;
-	const struct hs *hs = visit->hs;
-	uint64_t array, size, count, block, used, value, i;
-	struct ch_error *err = NULL;
-	uint32_t k;
-
-	if (!hs_read_ptr(hs, storage + ARRAY, &array) || !hs_read_ptr(hs, array, &size) ||
-	    !hs_read_ptr(hs, array + 8, &count) || count > size || size > BLOCKS_MAX)
-		return NULL;
-	for (i = 0; !err && i < count; i++) {
-		if (!hs_read_ptr(hs, array + BLOCKS + 8 * i, &block) ||
-		    !hs_read_ptr(hs, block + 8 * IN_BLOCK, &used))
-			continue;
-		for (k = 0; !err && k < IN_BLOCK; k++)
-			if (used >> k & 1 && hs_read_ptr(hs, block + 8ULL * k, &value))
-				err = put(visit, kind, block + 8ULL * k, value, cookie);
-	}
-	return err;
-}
-
 struct ch_error *hs_roots_visit(void *state, ch_walker_roots_fn fn, void *arg)
 {
 	const struct visit visit = { state, fn, arg };
-	struct ch_error *err;
-	uint64_t storage;
+	struct ch_error *err = hs_classes_list(visit.hs);
 
-	err = hs_classes_list(visit.hs);
 	if (!err)
 		err = visit_statics(&visit);
 	if (!err)
 		err = visit_threads(&visit);
-	if (!err && hs_member_ptr(visit.hs, HS_JNI_GLOBAL, 0, &storage))
-		err = visit_storage(&visit, storage, COOKIE_GLOBAL);
-	if (!err && hs_member_ptr(visit.hs, HS_JNI_WEAK, 0, &storage))
-		err = visit_storage(&visit, storage, COOKIE_WEAK);
+	if (!err)
+		err = hs_storages_visit(visit.hs, COOKIE_STORAGE, fn, arg);
 	return err ? err : visit_classes(&visit);
 }
 
@@ -374,10 +348,8 @@ void hs_root_text(void *state, const struct ch_walker_root *root, char *buf, siz
 	case COOKIE_LOCAL:
 		snprintf(buf, max, "JNI local of Java thread %u", (unsigned)index + 1);
 		return;
-	case COOKIE_GLOBAL:
-	case COOKIE_WEAK:
-		snprintf(buf, max, "JNI %sglobal 0x%llx",
-			 root->kind == CH_WALKER_ROOT_WEAK ? "weak " : "",
+	case COOKIE_STORAGE:
+		snprintf(buf, max, "%s 0x%llx", hs_storage_name(hs, index),
 			 (unsigned long long)root->addr);
 		return;
 	default:
@@ -386,6 +358,11 @@ void hs_root_text(void *state, const struct ch_walker_root *root, char *buf, siz
 		else
 			snprintf(buf, max, "static 0x%llx", (unsigned long long)root->addr);
 	}
+}
+
+static uint64_t decode(const void *state, uint64_t word)
+{
+	return hs_zgc_decode_spilled(state, word);
 }
 
 static struct ch_error *learn(void *state, uint64_t klass)
@@ -401,6 +378,8 @@ static bool place_text(void *state, uint64_t addr, uint64_t type, uint64_t offse
 
 const struct ch_tracer hs_tracer = {
 	.narrow = hs_narrow,
+	.decode = decode,
+	.is_encoded = hs_is_colored,
 	.learn = learn,
 	.refs = hs_edges_refs,
 	.roots = hs_roots_visit,

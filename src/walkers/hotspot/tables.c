@@ -14,6 +14,9 @@
 #define ENTRIES_MAX 16384
 #define WORD_MAX    160
 
+/* What 21 calls X is ZGC of a single generation: see zgc.c. */
+#define X(id) (id) + (HS_X_GLOBALS - HS_Z_GLOBALS)
+
 static const struct member_row {
 	enum hs_member_id id;
 	const char *type, *field;
@@ -193,6 +196,47 @@ static const struct member_row {
 	{ HS_PC_SCOPE, "PcDesc", "_scope_decode_offset" },
 	{ HS_VIRTUAL_LOW, "VirtualSpace", "_low" },
 	{ HS_VIRTUAL_HIGH, "VirtualSpace", "_high" },
+	{ HS_Z_GLOBALS, "ZGlobalsForVMStructs", "_instance_p" },
+	{ HS_Z_OFFSET_MASK, "ZGlobalsForVMStructs", "_ZAddressOffsetMask" },
+	{ HS_Z_GOOD_MASK, "ZGlobalsForVMStructs", "_ZPointerLoadGoodMask" },
+	{ HS_Z_BAD_MASK, "ZGlobalsForVMStructs", "_ZPointerLoadBadMask" },
+	{ HS_Z_LOAD_SHIFT, "ZGlobalsForVMStructs", "_ZPointerLoadShift" },
+	{ HS_Z_GOOD_MASK, "ZGlobalsForVMStructs", "_ZAddressGoodMask" },
+	{ HS_Z_BAD_MASK, "ZGlobalsForVMStructs", "_ZAddressBadMask" },
+	{ HS_Z_HEAP, "ZCollectedHeap", "_heap" },
+	{ HS_Z_PAGE_ALLOCATOR, "ZHeap", "_page_allocator" },
+	{ HS_Z_PAGE_TABLE, "ZHeap", "_page_table" },
+	{ HS_Z_FORWARDING_TABLE, "ZHeap", "_forwarding_table" },
+	{ HS_Z_PAGE_MAP, "ZPageTable", "_map" },
+	{ HS_Z_MAP, "ZGranuleMapForPageTable", "_map" },
+	{ HS_Z_PAGE_TYPE, "ZPage", "_type" },
+	{ HS_Z_PAGE_VIRTUAL, "ZPage", "_virtual" },
+	{ HS_Z_PAGE_TOP, "ZPage", "_top" },
+	{ HS_Z_VIRTUAL_START, "ZVirtualMemory", "_start" },
+	{ HS_Z_VIRTUAL_END, "ZVirtualMemory", "_end" },
+	{ HS_Z_VIRTUAL_SIZE, "ZVirtualMemory", "_size" },
+	{ HS_Z_FORWARDING_VIRTUAL, "ZForwarding", "_virtual" },
+	{ HS_Z_FORWARDING_SHIFT, "ZForwarding", "_object_alignment_shift" },
+	{ HS_Z_FORWARDING_USERS, "ZForwarding", "_ref_count" },
+	{ HS_Z_FORWARDING_ENTRIES, "ZForwarding", "_entries" },
+	{ X(HS_Z_GLOBALS), "XGlobalsForVMStructs", "_instance_p" },
+	{ X(HS_Z_OFFSET_MASK), "XGlobalsForVMStructs", "_XAddressOffsetMask" },
+	{ X(HS_Z_GOOD_MASK), "XGlobalsForVMStructs", "_XAddressGoodMask" },
+	{ X(HS_Z_BAD_MASK), "XGlobalsForVMStructs", "_XAddressBadMask" },
+	{ X(HS_Z_HEAP), "XCollectedHeap", "_heap" },
+	{ X(HS_Z_PAGE_TABLE), "XHeap", "_page_table" },
+	{ X(HS_Z_FORWARDING_TABLE), "XHeap", "_forwarding_table" },
+	{ X(HS_Z_PAGE_MAP), "XPageTable", "_map" },
+	{ X(HS_Z_MAP), "XGranuleMapForPageTable", "_map" },
+	{ X(HS_Z_PAGE_TYPE), "XPage", "_type" },
+	{ X(HS_Z_PAGE_VIRTUAL), "XPage", "_virtual" },
+	{ X(HS_Z_PAGE_TOP), "XPage", "_top" },
+	{ X(HS_Z_VIRTUAL_START), "XVirtualMemory", "_start" },
+	{ X(HS_Z_VIRTUAL_END), "XVirtualMemory", "_end" },
+	{ X(HS_Z_FORWARDING_VIRTUAL), "XForwarding", "_virtual" },
+	{ X(HS_Z_FORWARDING_SHIFT), "XForwarding", "_object_alignment_shift" },
+	{ X(HS_Z_FORWARDING_USERS), "XForwarding", "_ref_count" },
+	{ X(HS_Z_FORWARDING_ENTRIES), "XForwarding", "_entries" },
 };
 
 static const struct number_row {
@@ -207,6 +251,9 @@ static const struct number_row {
 	{ HS_SIZE_METHOD, "Method" },
 	{ HS_SIZE_CONST, "ConstMethod" },
 	{ HS_SIZE_PC, "PcDesc" },
+	{ HS_Z_SIZE_HEAP, "ZHeap" },
+	{ HS_Z_SIZE_FORWARDING, "ZForwarding" },
+	{ HS_X_SIZE_FORWARDING, "XForwarding" },
 }, constant_rows[] = {
 	{ HS_TAG_FREE, "G1HeapRegionType::FreeTag" },
 	{ HS_TAG_FREE, "HeapRegionType::FreeTag" },
@@ -222,8 +269,10 @@ static const struct number_row {
 	{ HS_TAG_OLD, "HeapRegionType::OldTag" },
 	{ HS_HAS_LINES, "ConstMethod::_has_linenumber_table" },
 	{ HS_HAS_LINES, "ConstMethodFlags::_misc_has_linenumber_table" },
+	{ HS_Z_GRANULE_SHIFT, "ZGranuleSizeShift" },
 }, long_rows[] = {
 	{ HS_KLASS_SHIFT, "markWord::klass_shift" },
+	{ HS_Z_GRANULE_SHIFT, "ZGranuleSizeShift" },
 };
 
 const struct ch_module *hs_find_module(const struct ch_heap_env *env)
