@@ -11,7 +11,6 @@
 #include "walkers/hotspot/hotspot_priv.h"
 
 #define REGIONS_MAX (1U << 20)
-#define THREADS_MAX (1U << 17)
 
 /* Heaps of a collector, in the order shown. */
 enum g1_heap { G1_EDEN, G1_SURVIVOR, G1_OLD, G1_HUMONGOUS, G1_FREE };
@@ -330,23 +329,13 @@ static int compare_gaps(const void *a, const void *b)
 
 static struct ch_error *find_gaps(struct hs *hs)
 {
-	uint64_t list, array, thread;
-	struct ch_error *err = NULL;
-	uint32_t length, i;
+	struct ch_vec threads = CH_VEC(uint64_t);
+	struct ch_error *err = hs_threads_find(hs, &threads);
+	size_t i;
 
-	if (hs_member_ptr(hs, HS_THREADS_LIST, 0, &list) &&
-	    hs_member_u32(hs, HS_THREADS_LENGTH, list, &length) &&
-	    hs_member_ptr(hs, HS_THREADS_ARRAY, list, &array)) {
-		for (i = 0; !err && i < ch_min(length, THREADS_MAX); i++)
-			if (hs_read_ptr(hs, array + 8ULL * i, &thread))
-				err = add_gap(hs, thread);
-	} else if (hs_member_ptr(hs, HS_THREAD_FIRST, 0, &thread)) {
-		for (i = 0; !err && thread && i < THREADS_MAX; i++) {
-			err = add_gap(hs, thread);
-			if (!hs_member_ptr(hs, HS_THREAD_NEXT, thread, &thread))
-				break;
-		}
-	}
+	for (i = 0; !err && i < threads.count; i++)
+		err = add_gap(hs, *CH_VEC_AT(&threads, uint64_t, i));
+	ch_vec_deinit(&threads);
 	ch_vec_sort(&hs->gaps, compare_gaps);
 	return err;
 }

@@ -41,6 +41,7 @@ static void close_walker(void *state)
 	ch_vec_deinit(&hs->classes);
 	ch_vec_deinit(&hs->statics);
 	ch_vec_deinit(&hs->storages);
+	ch_vec_deinit(&hs->variables);
 	free(hs->types);
 	ch_vec_deinit(&hs->heaps);
 	ch_vec_deinit(&hs->spans);
@@ -138,6 +139,7 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	hs->classes = CH_VEC(struct hs_class);
 	hs->statics = CH_VEC(struct hs_static);
 	hs->storages = CH_VEC(struct hs_storage);
+	hs->variables = CH_VEC(struct hs_variable);
 	err = hs->module ? hs_tables_read(hs)
 			 : ch_error_create(CH_ERROR_UNSUPPORTED, "no libjvm.so");
 	if (!err)

@@ -107,6 +107,8 @@ struct hs {
 	/** of struct hs_class: every class that a loader has; of struct hs_static */
 	struct ch_vec classes, statics;
 	bool classes_listed;
+	/** tables.c: of struct hs_variable */
+	struct ch_vec variables;
 	/** storages.c: of struct hs_storage */
 	struct ch_vec storages;
 
@@ -183,6 +185,12 @@ struct hs_class {
 	uint64_t klass, mirror;
 };
 
+/** A variable of the JVM that refers to an object: "Universe::_main_thread_group". */
+struct hs_variable {
+	uint64_t addr;
+	char name[80];
+};
+
 /** Where the JVM keeps handles of one purpose. */
 struct hs_storage {
 	uint64_t addr;
@@ -230,8 +238,12 @@ bool hs_read_oop(const struct hs *hs, uint64_t addr, uint64_t *ret);
 bool hs_read_word(const struct hs *hs, uint64_t addr, uint64_t *ret);
 /** The class of the object at addr; 0: not readable. */
 uint64_t hs_klass_at(const struct hs *hs, uint64_t addr);
-/** The pointer that a handle (OopHandle) at addr leads to; 8: it is one itself. */
-bool hs_read_handle(const struct hs *hs, uint64_t addr, uint64_t *ret);
+/** The object that a member of the structure at addr is or is a handle of, and where its
+ * pointer lies. */
+bool hs_member_object(const struct hs *hs, enum hs_member_id id, uint64_t addr, uint64_t *at_ret,
+		      uint64_t *ret);
+/** threads.c: all that run Java, appended to ret, of uint64_t. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *hs_threads_find(const struct hs *hs, struct ch_vec *ret);
 /** Offset of a field of this name, which the class or one that it derives from declares;
  * 0: there is none. */
 uint32_t hs_field_offset(const struct hs *hs, uint64_t klass, const char *name, bool is_static);

@@ -127,7 +127,7 @@ static struct ch_error *list_fields(void *state, const struct ch_fields_query *q
 	struct listing listing = { .hs = state,
 				   .statics = query->statics,
 				   .entries = CH_VEC(struct entry) };
-	uint64_t klass = query->type, mirror;
+	uint64_t klass = query->type, mirror, at;
 	struct ch_error *err = NULL;
 	uint32_t i;
 
@@ -138,9 +138,7 @@ static struct ch_error *list_fields(void *state, const struct ch_fields_query *q
 		hs_fields_visit(listing.hs, klass, take_field, &listing);
 		/* statics of each class lie in a mirror of its own */
 		if (query->statics) {
-			if (!hs_read_handle(listing.hs,
-					    hs_member_addr(listing.hs, HS_KLASS_MIRROR, klass),
-					    &mirror))
+			if (!hs_member_object(listing.hs, HS_KLASS_MIRROR, klass, &at, &mirror))
 				mirror = 0;
 			err = hand_out(&listing, mirror, fn, arg);
 		}

@@ -12,7 +12,6 @@
 
 #define LOADERS_MAX (1U << 20)
 #define CLASSES_MAX (1U << 22)
-#define THREADS_MAX (1U << 17)
 #define BLOCKS_MAX  (1U << 16)
 #define LOCALS_MAX  32
 
@@ -24,6 +23,8 @@ enum {
 	COOKIE_THREAD = 4ULL << 32,
 	COOKIE_STORAGE = 5ULL << 32,
 	COOKIE_LOCAL = 6ULL << 32,
+	COOKIE_VARIABLE = 7ULL << 32,
+	COOKIE_JNI = 8ULL << 32,
 };
 
 bool hs_read_word(const struct hs *hs, uint64_t addr, uint64_t *ret)
@@ -46,11 +47,13 @@ bool hs_read_oop(const struct hs *hs, uint64_t addr, uint64_t *ret)
 	return true;
 }
 
-bool hs_read_handle(const struct hs *hs, uint64_t addr, uint64_t *ret)
+bool hs_member_object(const struct hs *hs, enum hs_member_id id, uint64_t addr, uint64_t *at_ret,
+		      uint64_t *ret)
 {
-	uint64_t at;
-
-	return addr && hs_read_ptr(hs, addr, &at) && at && hs_read_word(hs, at, ret);
+	*at_ret = hs_member_addr(hs, id, addr);
+	if (!*at_ret || (!hs->members[id].is_oop && !hs_read_ptr(hs, *at_ret, at_ret)))
+		return false;
+	return *at_ret && hs_read_word(hs, *at_ret, ret);
 }
 
 /* A damaged list may be a ring: Brent's way to tell, from the second round on. */
@@ -102,9 +105,9 @@ static struct ch_error *add_class(struct hs *hs, uint64_t klass)
 {
 	struct listing listing = { .hs = hs, .class.klass = klass };
 	struct hs_class *slot;
+	uint64_t at;
 
-	/* In 8 the mirror is the object itself, later a handle of it. */
-	if (!hs_read_handle(hs, hs_member_addr(hs, HS_KLASS_MIRROR, klass), &listing.class.mirror))
+	if (!hs_member_object(hs, HS_KLASS_MIRROR, klass, &at, &listing.class.mirror))
 		listing.class.mirror = 0;
 	slot = ch_vec_push(&hs->classes);
 	if (!slot)
@@ -113,6 +116,15 @@ static struct ch_error *add_class(struct hs *hs, uint64_t klass)
 	if (listing.class.mirror)
 		hs_fields_visit(hs, klass, take_static, &listing);
 	return listing.err;
+}
+
+/* Where the list is not in the tables, a class must know its loader. */
+static bool belongs_to(const struct hs *hs, uint64_t klass, uint64_t loader)
+{
+	uint64_t data;
+
+	return !hs->members[HS_LOADER_KLASSES].is_guess ||
+	       (hs_member_ptr(hs, HS_KLASS_LOADER, klass, &data) && data == loader);
 }
 
 static struct ch_error *list_loader(struct hs *hs, uint64_t loader)
@@ -124,7 +136,7 @@ static struct ch_error *list_loader(struct hs *hs, uint64_t loader)
 	if (!hs_member_ptr(hs, HS_LOADER_KLASSES, loader, &klass))
 		return NULL;
 	while (!err && klass && hs->classes.count < CLASSES_MAX) {
-		if (is_ring(&ring, klass)) {
+		if (is_ring(&ring, klass) || !belongs_to(hs, klass, loader)) {
 			chp_context_finding(hs->env->ctx, CH_SEVERITY_INCOMPLETE, "jvm-damaged",
 					    "the list of a class loader's classes is damaged: not "
 					    "all classes are known");
@@ -194,13 +206,13 @@ static struct ch_error *visit_statics(const struct visit *visit)
 	return err;
 }
 
-/* A handle in a structure: where it leads, as a root. */
-static struct ch_error *put_handle(const struct visit *visit, uint64_t addr, uint64_t cookie)
+/* An object that a structure refers to, as a root. */
+static struct ch_error *put_member(const struct visit *visit, enum hs_member_id id, uint64_t addr,
+				   uint64_t cookie)
 {
 	uint64_t at, value;
 
-	if (!addr || !hs_read_ptr(visit->hs, addr, &at) || !at ||
-	    !hs_read_word(visit->hs, at, &value))
+	if (!hs_member_object(visit->hs, id, addr, &at, &value))
 		return NULL;
 	return put(visit, CH_WALKER_ROOT_HANDLE, at, value, cookie);
 }
@@ -217,19 +229,22 @@ static struct ch_error *visit_classes(const struct visit *visit)
 	uint32_t k;
 
 	for (i = 0; !err && i < hs->classes.count; i++) {
-		err = put_handle(visit, hs_member_addr(hs, HS_KLASS_MIRROR, classes[i].klass),
+		err = put_member(visit, HS_KLASS_MIRROR, classes[i].klass,
 				 COOKIE_CLASS | (i & UINT32_MAX));
 		if (err || !hs_shape_read(hs, classes[i].klass, &shape) || shape.layout < 0 ||
-		    !hs_member_ptr(hs, HS_KLASS_CONSTANTS, classes[i].klass, &pool) ||
-		    !hs_member_ptr(hs, HS_POOL_CACHE, pool, &cache))
+		    !hs_member_ptr(hs, HS_KLASS_CONSTANTS, classes[i].klass, &pool))
 			continue;
-		err = put_handle(visit, hs_member_addr(hs, HS_POOL_RESOLVED, cache),
-				 COOKIE_RESOLVED | (i & UINT32_MAX));
+		if (hs->members[HS_POOL_OWN_RESOLVED].found)
+			err = put_member(visit, HS_POOL_OWN_RESOLVED, pool,
+					 COOKIE_RESOLVED | (i & UINT32_MAX));
+		else if (hs_member_ptr(hs, HS_POOL_CACHE, pool, &cache))
+			err = put_member(visit, HS_POOL_RESOLVED, cache,
+					 COOKIE_RESOLVED | (i & UINT32_MAX));
 	}
 	if (!hs_member_ptr(hs, HS_LOADERS, 0, &loader))
 		return err;
 	for (k = 0; !err && loader && k < LOADERS_MAX && !is_ring(&ring, loader); k++) {
-		err = put_handle(visit, hs_member_addr(hs, HS_LOADER_OOP, loader), COOKIE_LOADER);
+		err = put_member(visit, HS_LOADER_OOP, loader, COOKIE_LOADER);
 		if (!hs_member_ptr(hs, HS_LOADER_NEXT, loader, &loader))
 			break;
 	}
@@ -237,7 +252,7 @@ static struct ch_error *visit_classes(const struct visit *visit)
 }
 
 /* runtime/jniHandles.hpp: blocks of 32 handles each. */
-static struct ch_error *visit_locals(const struct visit *visit, uint64_t block, uint32_t thread)
+static struct ch_error *visit_handles(const struct visit *visit, uint64_t block, uint64_t cookie)
 {
 	const struct hs *hs = visit->hs;
 	struct ring ring = { 0 };
@@ -253,7 +268,7 @@ static struct ch_error *visit_locals(const struct visit *visit, uint64_t block, 
 			/* free ones are numbers with the lowest bit set */
 			if (hs_read_word(hs, at + 8ULL * i, &value) && !(value & 7))
 				err = put(visit, CH_WALKER_ROOT_HANDLE, at + 8ULL * i, value,
-					  COOKIE_LOCAL | thread);
+					  cookie);
 		if (!hs_member_ptr(hs, HS_HANDLES_NEXT, block, &block))
 			break;
 	}
@@ -266,25 +281,36 @@ static struct ch_error *visit_thread(const struct visit *visit, uint64_t thread,
 	struct ch_error *err;
 	uint64_t block;
 
-	err = put_handle(visit, hs_member_addr(hs, HS_THREAD_OOP, thread), COOKIE_THREAD | index);
+	err = put_member(visit, HS_THREAD_OOP, thread, COOKIE_THREAD | index);
 	if (!err && hs_member_ptr(hs, HS_THREAD_HANDLES, thread, &block))
-		err = visit_locals(visit, block, index);
+		err = visit_handles(visit, block, COOKIE_LOCAL | index);
 	return err;
 }
 
 static struct ch_error *visit_threads(const struct visit *visit)
 {
-	const struct hs *hs = visit->hs;
-	uint64_t list, array, thread;
-	struct ch_error *err = NULL;
-	uint32_t length, i;
+	struct ch_vec threads = CH_VEC(uint64_t);
+	struct ch_error *err = hs_threads_find(visit->hs, &threads);
+	size_t i;
 
-	if (hs_member_ptr(hs, HS_THREADS_LIST, 0, &list) &&
-	    hs_member_u32(hs, HS_THREADS_LENGTH, list, &length) &&
-	    hs_member_ptr(hs, HS_THREADS_ARRAY, list, &array))
-		for (i = 0; !err && i < ch_min(length, THREADS_MAX); i++)
-			if (hs_read_ptr(hs, array + 8ULL * i, &thread))
-				err = visit_thread(visit, thread, i);
+	for (i = 0; !err && i < threads.count; i++)
+		err = visit_thread(visit, *CH_VEC_AT(&threads, uint64_t, i), (uint32_t)i);
+	ch_vec_deinit(&threads);
+	return err;
+}
+
+/* What the JVM itself holds in variables: up to 11 most of it, later in storages. */
+static struct ch_error *visit_variables(const struct visit *visit)
+{
+	const struct hs_variable *variables = visit->hs->variables.items;
+	struct ch_error *err = NULL;
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; !err && i < visit->hs->variables.count; i++)
+		if (hs_read_word(visit->hs, variables[i].addr, &value))
+			err = put(visit, CH_WALKER_ROOT_HANDLE, variables[i].addr, value,
+				  COOKIE_VARIABLE | i);
 	return err;
 }
 
@@ -292,12 +318,18 @@ struct ch_error *hs_roots_visit(void *state, ch_walker_roots_fn fn, void *arg)
 {
 	const struct visit visit = { state, fn, arg };
 	struct ch_error *err = hs_classes_list(visit.hs);
+	uint64_t block;
 
 	if (!err)
 		err = visit_statics(&visit);
 	if (!err)
 		err = visit_threads(&visit);
 	if (!err)
+		err = visit_variables(&visit);
+	if (!err && visit.hs->members[HS_JNI_GLOBAL].is_block &&
+	    hs_member_ptr(visit.hs, HS_JNI_GLOBAL, 0, &block))
+		err = visit_handles(&visit, block, COOKIE_JNI);
+	else if (!err)
 		err = hs_storages_visit(visit.hs, COOKIE_STORAGE, fn, arg);
 	return err ? err : visit_classes(&visit);
 }
@@ -344,6 +376,15 @@ void hs_root_text(void *state, const struct ch_walker_root *root, char *buf, siz
 		return;
 	case COOKIE_THREAD:
 		snprintf(buf, max, "Java thread %u", (unsigned)index + 1);
+		return;
+	case COOKIE_VARIABLE:
+		snprintf(buf, max, "%s",
+			 index < hs->variables.count
+				 ? CH_VEC_AT(&hs->variables, struct hs_variable, index)->name
+				 : "variable of the JVM");
+		return;
+	case COOKIE_JNI:
+		snprintf(buf, max, "JNI Global 0x%llx", (unsigned long long)root->addr);
 		return;
 	case COOKIE_LOCAL:
 		snprintf(buf, max, "JNI local of Java thread %u", (unsigned)index + 1);

@@ -13,6 +13,8 @@
 /* Entries of a table; 17 has 788 fields, 768 types and 484 constants. */
 #define ENTRIES_MAX 16384
 #define WORD_MAX    160
+/* 8 has some 40. */
+#define VARIABLES_MAX 256
 
 /* What 21 calls X is ZGC of a single generation: see zgc.c. */
 #define X(id) (id) + (HS_X_GLOBALS - HS_Z_GLOBALS)
@@ -129,6 +131,10 @@ static const struct member_row {
 	{ HS_CLASS_KLASS, "java_lang_Class", "_klass_offset" },
 	{ HS_POOL_CACHE, "ConstantPool", "_cache" },
 	{ HS_POOL_RESOLVED, "ConstantPoolCache", "_resolved_references" },
+	{ HS_POOL_OWN_RESOLVED, "ConstantPool", "_resolved_references" },
+	{ HS_KLASS_LOADER, "Klass", "_class_loader_data" },
+	{ HS_KLASS_LOADER, "InstanceKlass", "_class_loader_data" },
+	{ HS_KLASS_SIBLING, "Klass", "_next_sibling" },
 	{ HS_LOADERS, "ClassLoaderDataGraph", "_head" },
 	{ HS_LOADER_NEXT, "ClassLoaderData", "_next" },
 	{ HS_LOADER_KLASSES, "ClassLoaderData", "_klasses" },
@@ -336,7 +342,7 @@ bool hs_member_u16(const struct hs *hs, enum hs_member_id id, uint64_t addr, uin
 /* A table and where in an entry what stands; libjvm exports these numbers, too. */
 struct table {
 	uint64_t at, stride;
-	uint64_t name, field, is_static, offset, address;
+	uint64_t name, field, type, is_static, offset, address;
 };
 
 /* An exported variable of libjvm; 0: there is none. */
@@ -366,6 +372,7 @@ static void take_field(struct hs *hs, const struct table *table, uint64_t entry,
 		       const char *field)
 {
 	struct hs_member *member;
+	char declared[WORD_MAX];
 	uint32_t is_static;
 	size_t i;
 
@@ -378,36 +385,93 @@ static void take_field(struct hs *hs, const struct table *table, uint64_t entry,
 		    !hs_read_ptr(hs, entry + table->offset, &member->offset) ||
 		    !hs_read_ptr(hs, entry + table->address, &member->addr))
 			continue;
+		read_word(hs, entry + table->type, declared);
+		member->is_oop = strcmp(declared, "oop") == 0;
+		member->is_block = strcmp(declared, "JNIHandleBlock*") == 0;
 		member->is_static = is_static != 0;
 		/* no structure is that large */
 		member->found = member->is_static ? member->addr != 0 : member->offset < (1U << 20);
 	}
 }
 
-static uint64_t read_fields(struct hs *hs)
+/* Variables of the JVM that refer to objects. */
+static struct ch_error *take_variable(struct hs *hs, const struct table *table, uint64_t entry,
+				      const char *type, const char *field)
+{
+	struct hs_variable *variable;
+	char declared[WORD_MAX];
+	uint32_t is_static;
+	uint64_t addr;
+
+	if (!hs_read_u32(hs, entry + table->is_static, &is_static) || !is_static ||
+	    hs->variables.count >= VARIABLES_MAX || !read_word(hs, entry + table->type, declared) ||
+	    strcmp(declared, "oop") != 0 || !hs_read_ptr(hs, entry + table->address, &addr) ||
+	    !addr)
+		return NULL;
+	variable = ch_vec_push(&hs->variables);
+	if (!variable)
+		return &ch_enomem;
+	variable->addr = addr;
+	snprintf(variable->name, sizeof(variable->name), "%s::%s", type, field);
+	return NULL;
+}
+
+/* What the tables of 8 leave out lies beside what they have: jdk8u, classLoaderData.hpp, the
+ * classes four words before the next loader's data; klass.hpp, the next class of a loader
+ * behind the next sibling. */
+static void guess_members(struct hs *hs)
+{
+	static const struct {
+		enum hs_member_id id, beside;
+		int32_t distance;
+	} rows[] = { { HS_LOADER_KLASSES, HS_LOADER_NEXT, -32 },
+		     { HS_KLASS_NEXT, HS_KLASS_SIBLING, 8 } };
+	const struct hs_member *beside;
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(rows); i++) {
+		beside = &hs->members[rows[i].beside];
+		if (hs->members[rows[i].id].found || !hs->members[HS_LOADER_OOP].is_oop ||
+		    !beside->found || (int64_t)beside->offset + rows[i].distance < 0)
+			continue;
+		hs->members[rows[i].id] =
+			(struct hs_member){ .found = true,
+					    .is_guess = true,
+					    .offset = beside->offset +
+						      (uint64_t)(int64_t)rows[i].distance };
+	}
+}
+
+static struct ch_error *read_fields(struct hs *hs, uint64_t *count_ret)
 {
 	const struct table table = {
 		.at = exported(hs, "gHotSpotVMStructs"),
 		.stride = exported(hs, "gHotSpotVMStructEntryArrayStride"),
 		.name = exported(hs, "gHotSpotVMStructEntryTypeNameOffset"),
 		.field = exported(hs, "gHotSpotVMStructEntryFieldNameOffset"),
+		.type = exported(hs, "gHotSpotVMStructEntryTypeStringOffset"),
 		.is_static = exported(hs, "gHotSpotVMStructEntryIsStaticOffset"),
 		.offset = exported(hs, "gHotSpotVMStructEntryOffsetOffset"),
 		.address = exported(hs, "gHotSpotVMStructEntryAddressOffset"),
 	};
 	char type[WORD_MAX], field[WORD_MAX];
+	struct ch_error *err = NULL;
 	uint64_t entry, count;
 
+	*count_ret = 0;
 	if (!table.at || table.stride < 16 || table.stride > 4096)
-		return 0;
-	for (count = 0; count < ENTRIES_MAX; count++) {
+		return NULL;
+	for (count = 0; !err && count < ENTRIES_MAX; count++) {
 		entry = table.at + count * table.stride;
 		if (!read_word(hs, entry + table.name, type) ||
 		    !read_word(hs, entry + table.field, field))
 			break;
 		take_field(hs, &table, entry, type, field);
+		err = take_variable(hs, &table, entry, type, field);
 	}
-	return count;
+	guess_members(hs);
+	*count_ret = count;
+	return err;
 }
 
 /* Types and constants: a name, and a number of size bytes. */
@@ -465,9 +529,14 @@ struct ch_error *hs_tables_read(struct hs *hs)
 		HS_SYMBOL_BODY,    HS_CLASS_OOP_SIZE,
 	};
 	char name[2 * WORD_MAX];
+	struct ch_error *err;
+	uint64_t count;
 	size_t i;
 
-	if (!read_fields(hs))
+	err = read_fields(hs, &count);
+	if (err)
+		return err;
+	if (!count)
 		return ch_error_create(CH_ERROR_ABSENT,
 				       "the tables of libjvm.so are not in the core, and the file "
 				       "with its build-id is not at hand (see --sysroot)");

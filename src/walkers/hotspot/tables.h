@@ -83,6 +83,9 @@ enum hs_member_id {
 	HS_CLASS_KLASS,
 	HS_POOL_CACHE,
 	HS_POOL_RESOLVED,
+	HS_POOL_OWN_RESOLVED,
+	HS_KLASS_LOADER,
+	HS_KLASS_SIBLING,
 	HS_LOADERS,
 	HS_LOADER_NEXT,
 	HS_LOADER_KLASSES,
@@ -175,6 +178,10 @@ enum hs_member_id {
 
 struct hs_member {
 	bool found, is_static;
+	/** It is an object's address itself, not a handle's; a block of handles. */
+	bool is_oop, is_block;
+	/** Not in the tables, but beside something that is. */
+	bool is_guess;
 	/** Of a field; of a static one its address. */
 	uint64_t offset, addr;
 };

@@ -21,6 +21,32 @@
 
 /* ---- The list ------------------------------------------------------------------------ */
 
+struct ch_error *hs_threads_find(const struct hs *hs, struct ch_vec *ret)
+{
+	uint64_t list, array, thread = 0, *slot;
+	uint32_t length = 0, i;
+	bool linked;
+
+	/* up to 8 a list of structures, later an array */
+	linked = !hs_member_ptr(hs, HS_THREADS_LIST, 0, &list) ||
+		 !hs_member_u32(hs, HS_THREADS_LENGTH, list, &length) ||
+		 !hs_member_ptr(hs, HS_THREADS_ARRAY, list, &array);
+	if (linked && !hs_member_ptr(hs, HS_THREAD_FIRST, 0, &thread))
+		return NULL;
+	/* a ring of a damaged list ends with the bound */
+	for (i = 0; i < THREADS_MAX && (linked ? thread != 0 : i < length); i++) {
+		if (!linked && !hs_read_ptr(hs, array + 8ULL * i, &thread))
+			continue;
+		slot = ch_vec_push(ret);
+		if (!slot)
+			return &ch_enomem;
+		*slot = thread;
+		if (linked && !hs_member_ptr(hs, HS_THREAD_NEXT, thread, &thread))
+			break;
+	}
+	return NULL;
+}
+
 /* A thread's stack and number; false: the structure makes no sense. */
 static bool read_thread(const struct hs *hs, uint64_t addr, struct hs_thread *ret)
 {
@@ -58,24 +84,15 @@ static int compare_threads(const void *a, const void *b)
 
 static void list_threads(struct hs *hs)
 {
-	uint64_t list, array, thread;
-	uint32_t length, i;
+	struct ch_vec addrs = CH_VEC(uint64_t);
+	size_t i;
 
 	hs->threads_listed = true;
-	if (hs_member_ptr(hs, HS_THREADS_LIST, 0, &list) &&
-	    hs_member_u32(hs, HS_THREADS_LENGTH, list, &length) &&
-	    hs_member_ptr(hs, HS_THREADS_ARRAY, list, &array)) {
-		for (i = 0; i < ch_min(length, THREADS_MAX); i++)
-			if (hs_read_ptr(hs, array + 8ULL * i, &thread))
-				add_thread(hs, thread);
-	} else if (hs_member_ptr(hs, HS_THREAD_FIRST, 0, &thread)) {
-		/* a ring of a damaged list ends with the bound */
-		for (i = 0; thread && i < THREADS_MAX; i++) {
-			add_thread(hs, thread);
-			if (!hs_member_ptr(hs, HS_THREAD_NEXT, thread, &thread))
-				break;
-		}
-	}
+	/* without memory for the list there are no names */
+	if (!hs_threads_find(hs, &addrs))
+		for (i = 0; i < addrs.count; i++)
+			add_thread(hs, *CH_VEC_AT(&addrs, uint64_t, i));
+	ch_vec_deinit(&addrs);
 	ch_vec_sort(&hs->threads, compare_threads);
 }
 
@@ -117,18 +134,15 @@ static bool is_thread_class(const struct hs *hs, uint64_t klass)
 	return false;
 }
 
-/* The java.lang.Thread of a thread: up to 15 JavaThread has its address, later a handle
- * of it. 0: not known. */
+/* The java.lang.Thread of a thread. 0: not known. */
 static uint64_t thread_object(const struct hs *hs, uint64_t thread)
 {
-	uint64_t at = hs_member_addr(hs, HS_THREAD_OOP, thread), object;
+	uint64_t at, object;
 
-	if (hs_read_handle(hs, at, &object) && is_thread_class(hs, hs_klass_at(hs, object)))
-		return object;
-	if (at && hs_read_ptr(hs, at, &object) && object &&
-	    is_thread_class(hs, hs_klass_at(hs, object)))
-		return object;
-	return 0;
+	return hs_member_object(hs, HS_THREAD_OOP, thread, &at, &object) &&
+			       is_thread_class(hs, hs_klass_at(hs, object))
+		       ? object
+		       : 0;
 }
 
 static size_t put_utf8(char *buf, uint32_t code)
