@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "util/error.h"
+#include "util/cleanup.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
 #define HEAPS_MAX 16
@@ -22,6 +23,28 @@
 #define FRAME_WORDS_MAX (1U << 20)
 
 /* ---- The code cache ------------------------------------------------------------------ */
+
+/* code/codeCache.cpp: what a CodeHeap is called, whose pointer lies somewhere in it. */
+static const char *label_of(const struct hs *hs, uint64_t heap)
+{
+	static const struct {
+		const char *name, *label;
+	} rows[] = { { "CodeHeap 'non-nmethods'", "code cache, stubs" },
+		     { "CodeHeap 'profiled nmethods'", "code cache, profiled methods" },
+		     { "CodeHeap 'non-profiled nmethods'", "code cache, other methods" } };
+	const uint64_t bytes = ch_min(hs->numbers[HS_SIZE_CODE_HEAP].value, 1024);
+	char name[48];
+	uint64_t at, value;
+	size_t i;
+
+	for (at = heap; at + 8 <= heap + bytes; at += 8)
+		if (hs_read_ptr(hs, at, &value) && value &&
+		    ch_core_read_string(hs->core, value, name, sizeof(name)))
+			for (i = 0; i < CH_COUNT_OF(rows); i++)
+				if (strcmp(rows[i].name, name) == 0)
+					return rows[i].label;
+	return "code cache";
+}
 
 static struct ch_error *add_heap(struct hs *hs, uint64_t heap)
 {
@@ -38,6 +61,7 @@ static struct ch_error *add_heap(struct hs *hs, uint64_t heap)
 	    !hs_member_u32(hs, HS_CODE_SEGMENT_LOG2, heap, &made.segment_log2) ||
 	    made.segment_log2 < 3 || made.segment_log2 > 20)
 		made.map = made.map_end = 0;
+	made.label = label_of(hs, heap);
 	slot = ch_vec_push(&hs->code_heaps);
 	if (!slot)
 		return &ch_enomem;

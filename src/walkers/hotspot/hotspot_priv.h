@@ -130,6 +130,8 @@ struct hs {
 struct hs_code_heap {
 	uint64_t low, high, map, map_end;
 	uint32_t segment_log2;
+	/** "code cache, profiled methods". Static. */
+	const char *label;
 };
 
 /** Something in the code cache: a method's code, stubs. */
