@@ -7,6 +7,7 @@
 #ifndef COREHEAP_COREHEAP_H
 #define COREHEAP_COREHEAP_H
 
+#include <coreheap/code.h>
 #include <coreheap/context.h>
 #include <coreheap/core.h>
 #include <coreheap/error.h>

@@ -19,6 +19,7 @@
 #ifndef COREHEAP_HEAP_WALKER_H
 #define COREHEAP_HEAP_WALKER_H
 
+#include <coreheap/code.h>
 #include <coreheap/heap.h>
 
 #include "heap/inspect.h"

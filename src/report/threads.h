@@ -4,7 +4,7 @@
 #ifndef COREHEAP_REPORT_THREADS_H
 #define COREHEAP_REPORT_THREADS_H
 
-#include <coreheap/heap.h>
+#include <coreheap/code.h>
 
 #include "report/report.h"
 

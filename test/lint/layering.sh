@@ -29,8 +29,8 @@ function public_layer(name) {
 	sub(/\.h$/, "", name)
 	if (name == "error" || name == "context")
 		return "util"
-	# The version and the session.
-	if (name == "coreheap")
+	# The version and the session; what walkers know of code.
+	if (name == "coreheap" || name == "code")
 		return "heap"
 	if (name == "leaks")
 		return "graph"

@@ -1,0 +1,86 @@
+/*
+ * coreheap/code.h - what runtimes know of code, stacks and threads.
+ *
+ * A runtime that compiles or interprets says what a code address is, what its frames run
+ * and who called them, and what it calls its threads.
+ */
+#ifndef COREHEAP_CODE_H
+#define COREHEAP_CODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <coreheap/heap.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A method of a runtime with a compiler or an interpreter of its own. */
+struct ch_code {
+	/** What made it: "JIT", "ReadyToRun", "C1", "C2", "native wrapper", "interpreter",
+	 * "stub"; of a frame of the interpreter "interpreted". Static. */
+	const char *kind;
+	/** Where it begins; 0: not known. */
+	uint64_t start;
+	enum ch_basis basis;
+	/** "Namespace.Type.Method", escaped; may be cut. */
+	char name[512];
+	/** Of frames: where in the method; of interpreted and inlined ones in its
+	 * bytecodes. */
+	uint64_t offset;
+	/** Of frames: source file, escaped, and line; "" and 0: not known. */
+	char source[160];
+	uint32_t line;
+};
+
+/** What runtime code an address lies in. False when no runtime knows it. */
+CH_PUBLIC bool ch_heaps_code_at(struct ch_heaps *heaps, uint64_t addr, struct ch_code *ret);
+
+/**
+ * What runtime code a frame of ch_heaps_unwind() runs. depth 0 is the function that
+ * was at work; those that it was put into by the compiler follow, 1 and on, up to the
+ * one that the frame belongs to. is_top: frame 0, or one that was interrupted. False
+ * when no runtime knows it, or there are no more.
+ */
+CH_PUBLIC bool ch_heaps_frame_code(struct ch_heaps *heaps, const struct ch_frame *frame,
+				   bool is_top, uint32_t depth, struct ch_code *ret);
+
+/**
+ * As ch_sym_unwind(), over frames of runtimes' code, too, where they say how.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_heaps_unwind(struct ch_heaps *heaps,
+							 size_t thread_index,
+							 struct ch_frame *frames, size_t max,
+							 size_t *count_ret, const char **end_ret);
+
+/** What a runtime knows of a thread. */
+struct ch_thread_info {
+	/** Which runtime. Static. */
+	const char *runtime;
+	/** What it is to the runtime: "Java", "VM". Static. */
+	const char *kind;
+	/** Unescaped; may be cut; "" when it has none, or it is not in the core. */
+	char name[512];
+	/** The number that the runtime gave it; 0: none. */
+	uint64_t number;
+	/** It does not keep the process running. */
+	bool daemon;
+	/** What its program sees it do: "TIMED_WAITING (sleeping)"; what the runtime does:
+	 * "blocked", "in native". Static; NULL: not known. */
+	const char *state, *vm_state;
+	/** The runtime's own structure. */
+	uint64_t addr;
+};
+
+/** What a runtime knows of a thread of the core, by its index in ch_core_threads().
+ * False: nothing. */
+CH_PUBLIC bool ch_heaps_thread(struct ch_heaps *heaps, size_t thread_index,
+			       struct ch_thread_info *ret);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* COREHEAP_CODE_H */
