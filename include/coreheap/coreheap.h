@@ -26,6 +26,9 @@ struct ch_session;
 struct ch_session_options {
 	struct ch_core_options core;
 	struct ch_sym_options sym;
+	/** Of enum ch_strength: which of them hold something; if given at all. */
+	bool strengths_given;
+	uint32_t strengths;
 };
 
 /**
@@ -41,6 +44,8 @@ CH_PUBLIC void ch_session_close(struct ch_session *session);
 
 CH_PUBLIC struct ch_context *ch_session_context(const struct ch_session *session);
 CH_PUBLIC struct ch_core *ch_session_core(const struct ch_session *session);
+/** Bits of enum ch_strength. */
+CH_PUBLIC uint32_t ch_session_strengths(const struct ch_session *session);
 
 /** Opened at the first call, then the same each time. Owned by the session. */
 CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_session_sym(struct ch_session *session,

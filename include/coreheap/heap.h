@@ -37,6 +37,16 @@ extern "C" {
 
 struct ch_heaps;
 
+/** References of a runtime that hold what they refer to less than others do: bits. */
+enum ch_strength {
+	CH_STRENGTH_SOFT = 1,
+	CH_STRENGTH_WEAK = 2,
+	CH_STRENGTH_FINAL = 4,
+	CH_STRENGTH_PHANTOM = 8,
+	/** Those that a collector follows while there is memory. */
+	CH_STRENGTHS_COLLECTOR = CH_STRENGTH_SOFT | CH_STRENGTH_FINAL,
+};
+
 enum ch_object_state {
 	CH_OBJECT_USED,
 	CH_OBJECT_FREE,

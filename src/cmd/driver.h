@@ -21,7 +21,7 @@ struct ch_global_options {
 	bool json, jsonl, plain, markdown, reveal, reproducible, strict, debuginfod;
 	bool verbose, help, version, completion;
 	uint64_t limit, threads, temp_bytes;
-	const char *sysroot, *exe, *temp_dir;
+	const char *sysroot, *exe, *temp_dir, *references;
 	struct ch_strings debug_dirs;
 };
 
@@ -92,6 +92,8 @@ struct ch_line {
  * Errors: ARG, NOMEM. Call chp_line_deinit() also on failure.
  */
 CH_MUST_CHECK struct ch_error *chp_line_parse(struct ch_line *line, int argc, char **argv);
+/** "soft,final" as bits of enum ch_strength; NULL: 0. Errors: ARG. */
+CH_MUST_CHECK struct ch_error *chp_references_parse(const char *text, uint32_t *ret);
 /** What must be there to run a command. Errors: ARG. */
 CH_MUST_CHECK struct ch_error *chp_line_check(const struct ch_line *line);
 void chp_line_deinit(struct ch_line *line);

@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "cmd/driver.h"
+#include "util/bytes.h"
+#include "util/cleanup.h"
 #include "util/error.h"
 
 static struct ch_error *unknown_command(const char *name)
@@ -69,9 +71,38 @@ struct ch_error *chp_line_parse(struct ch_line *line, int argc, char **argv)
 	return err;
 }
 
+struct ch_error *chp_references_parse(const char *text, uint32_t *ret)
+{
+	static const struct {
+		const char *word;
+		uint32_t strengths;
+	} rows[] = { { "strong", 0 },
+		     { "soft", CH_STRENGTH_SOFT },
+		     { "weak", CH_STRENGTH_WEAK },
+		     { "final", CH_STRENGTH_FINAL },
+		     { "phantom", CH_STRENGTH_PHANTOM } };
+	size_t len, i;
+
+	*ret = 0;
+	for (; text && *text; text += len + (text[len] == ',')) {
+		len = strcspn(text, ",");
+		for (i = 0; i < CH_COUNT_OF(rows); i++)
+			if (strlen(rows[i].word) == len && strncmp(rows[i].word, text, len) == 0)
+				break;
+		if (i == CH_COUNT_OF(rows))
+			return ch_error_create(CH_ERROR_ARG,
+					       "--references: '%.*s' is none of strong, soft, "
+					       "weak, final and phantom",
+					       (int)ch_min(len, 40), text);
+		*ret |= rows[i].strengths;
+	}
+	return NULL;
+}
+
 struct ch_error *chp_line_check(const struct ch_line *line)
 {
 	const struct ch_cmd *cmd = line->cmd;
+	uint32_t strengths;
 
 	if (!cmd)
 		return ch_error_create(CH_ERROR_ARG, "no command given: see coreheap --help");
@@ -97,7 +128,7 @@ struct ch_error *chp_line_check(const struct ch_line *line)
 		return ch_error_create(
 			CH_ERROR_ARG, "%s: '%s' is one argument too many; usage: coreheap %s %s",
 			cmd->name, line->argv[cmd->args_max], cmd->name, cmd->synopsis);
-	return NULL;
+	return chp_references_parse(line->global.references, &strengths);
 }
 
 void chp_line_deinit(struct ch_line *line)

@@ -55,6 +55,12 @@ void ch_session_close(struct ch_session *session)
 	free(session);
 }
 
+uint32_t ch_session_strengths(const struct ch_session *session)
+{
+	return session->options.strengths_given ? session->options.strengths
+						: CH_STRENGTHS_COLLECTOR;
+}
+
 void chp_session_use_walkers(struct ch_session *session, const struct ch_walker *const *walkers)
 {
 	session->walkers = walkers;

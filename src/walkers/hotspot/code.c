@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "util/error.h"
 #include "util/cleanup.h"
+#include "util/error.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
 #define HEAPS_MAX 16

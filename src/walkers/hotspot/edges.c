@@ -2,9 +2,9 @@
  * References in objects. oops/instanceKlass.hpp: behind the vtable and the itable of a
  * class come blocks of {offset, count} of its instances' references; those of
  * java.lang.Class have the static fields of their class behind their own, references
- * first. The referent of a weak or phantom reference is in no block, so nothing
- * follows it; that of a soft or final one is added here, as the collector does while
- * there is memory.
+ * first. What a reference (java.lang.ref) refers to is in no block; it is added here for
+ * those that are to be followed: soft and final ones, as the collector does while there is
+ * memory, if nobody asked for others.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -80,24 +80,47 @@ static int compare_runs(const void *a, const void *b)
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-/* Soft and final references hold what they refer to: where; 0 for other classes. */
-static uint32_t held_referent(const struct hs *hs, uint64_t klass)
+uint32_t hs_referent(const struct hs *hs, uint64_t klass, enum ch_strength *ret)
 {
+	static const struct {
+		const char *name;
+		enum ch_strength strength;
+	} rows[] = { { "java/lang/ref/SoftReference", CH_STRENGTH_SOFT },
+		     { "java/lang/ref/WeakReference", CH_STRENGTH_WEAK },
+		     { "java/lang/ref/FinalReference", CH_STRENGTH_FINAL },
+		     { "java/lang/ref/PhantomReference", CH_STRENGTH_PHANTOM } };
 	char name[HS_NAME_MAX];
-	bool holds = false;
-	uint32_t i;
+	bool known = false;
+	uint32_t i, k;
 
 	for (i = 0; i < SUPERS_MAX && klass; i++) {
 		if (!hs_klass_symbol(hs, klass, name, sizeof(name)))
 			return 0;
-		holds = holds || strcmp(name, "java/lang/ref/SoftReference") == 0 ||
-			strcmp(name, "java/lang/ref/FinalReference") == 0;
+		for (k = 0; k < CH_COUNT_OF(rows) && !known; k++)
+			if (strcmp(rows[k].name, name) == 0) {
+				*ret = rows[k].strength;
+				known = true;
+			}
 		if (strcmp(name, "java/lang/ref/Reference") == 0)
-			return holds ? hs_field_offset(hs, klass, "referent", false) : 0;
+			return known ? hs_field_offset(hs, klass, "referent", false) : 0;
 		if (!hs_member_ptr(hs, HS_KLASS_SUPER, klass, &klass))
 			return 0;
 	}
 	return 0;
+}
+
+void hs_follow(void *state, uint32_t strengths)
+{
+	struct hs *hs = state;
+
+	if (strengths == hs->strengths)
+		return;
+	/* what was learned is not true any more */
+	hs->strengths = strengths;
+	free(hs->types);
+	hs->types = NULL;
+	hs->types_count = hs->types_mask = 0;
+	hs->maps.count = 0;
 }
 
 /* The blocks of an instance's references. */
@@ -105,6 +128,7 @@ static bool learn_maps(struct hs *hs, struct hs_type *type)
 {
 	uint64_t klass = type->klass, at = klass + hs->numbers[HS_SIZE_KLASS].value;
 	uint32_t vtable, itable, blocks, i, offset, count, referent;
+	enum ch_strength strength = 0;
 
 	if (!hs->numbers[HS_SIZE_KLASS].found ||
 	    !hs_member_u32(hs, HS_KLASS_VTABLE, klass, &vtable) ||
@@ -119,8 +143,8 @@ static bool learn_maps(struct hs *hs, struct hs_type *type)
 		if (count && !add_run(hs, type, offset, count))
 			return false;
 	}
-	referent = held_referent(hs, klass);
-	if (referent && !add_run(hs, type, referent, 1))
+	referent = hs_referent(hs, klass, &strength);
+	if (referent && hs->strengths & strength && !add_run(hs, type, referent, 1))
 		return false;
 	if (type->map_count)
 		qsort(CH_VEC_AT(&hs->maps, struct ch_ref_run, type->map_first), type->map_count,

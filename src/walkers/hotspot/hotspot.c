@@ -125,6 +125,7 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 		return &ch_enomem;
 	hs->env = env;
 	hs->core = env->core;
+	hs->strengths = CH_STRENGTHS_COLLECTOR;
 	hs->module = hs_find_module(env);
 	hs->heaps = CH_VEC(struct ch_heap_desc);
 	hs->spans = CH_VEC(struct ch_span);

@@ -98,6 +98,8 @@ struct hs {
 	/** What edges.c learned of classes: a table of types_mask + 1 slots; 0 before. */
 	struct hs_type *types;
 	size_t types_count, types_mask;
+	/** Of enum ch_strength: references that are followed. */
+	uint32_t strengths;
 	/** of struct ch_ref_run: pointers of instances */
 	struct ch_vec maps;
 	/** klass.c: java.lang.Class itself; 0: not met yet. Statics begin there in its
@@ -229,6 +231,10 @@ CH_MUST_CHECK struct ch_error *hs_edges_learn(struct hs *hs, uint64_t klass);
 void hs_edges_refs(void *state, struct ch_ref_query *query);
 void hs_narrow(void *state, struct ch_narrow *ret);
 bool hs_is_colored(void *state);
+void hs_follow(void *state, uint32_t strengths);
+/** Where instances of a class of references have what they refer to, and how strongly they
+ * hold it; 0: it is no such class, or holds it as any other field does. */
+uint32_t hs_referent(const struct hs *hs, uint64_t klass, enum ch_strength *ret);
 
 /** roots.c: classes, threads, JNI handles. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *hs_classes_list(struct hs *hs);

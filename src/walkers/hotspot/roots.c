@@ -414,13 +414,32 @@ static struct ch_error *learn(void *state, uint64_t klass)
 static bool place_text(void *state, uint64_t addr, uint64_t type, uint64_t offset, char *buf,
 		       size_t max)
 {
-	return hs_place_text(state, addr, type, offset, buf, max);
+	static const struct {
+		enum ch_strength strength;
+		const char *word;
+	} rows[] = { { CH_STRENGTH_SOFT, "soft" },
+		     { CH_STRENGTH_WEAK, "weak" },
+		     { CH_STRENGTH_FINAL, "final" },
+		     { CH_STRENGTH_PHANTOM, "phantom" } };
+	enum ch_strength strength = 0;
+	size_t len, i;
+
+	if (!hs_place_text(state, addr, type, offset, buf, max))
+		return false;
+	if (strcmp(buf, ".referent") != 0 || hs_referent(state, type, &strength) != offset)
+		return true;
+	len = strlen(buf);
+	for (i = 0; i < CH_COUNT_OF(rows); i++)
+		if (rows[i].strength == strength)
+			snprintf(buf + len, max - len, " (%s)", rows[i].word);
+	return true;
 }
 
 const struct ch_tracer hs_tracer = {
 	.narrow = hs_narrow,
 	.decode = decode,
 	.is_encoded = hs_is_colored,
+	.follow = hs_follow,
 	.learn = learn,
 	.refs = hs_edges_refs,
 	.roots = hs_roots_visit,
