@@ -232,7 +232,8 @@ ch_chains_find(struct ch_graph *graph, const uint32_t *targets, size_t targets_c
 	       const struct ch_chains_options *options, struct ch_chains **ret);
 CH_PUBLIC void ch_chains_destroy(struct ch_chains *chains);
 
-/** By steps, then in the order of ch_graph_visit_roots(). Borrowed. */
+/** By steps; of equally long ones those of roots that runtimes name first, then in the
+ * order of ch_graph_visit_roots(). Borrowed. */
 CH_PUBLIC const struct ch_chain *ch_chains_list(const struct ch_chains *chains, size_t *count_ret);
 /** Weak handles of a runtime that point at targets: they keep nothing alive. Borrowed. */
 CH_PUBLIC const struct ch_root *ch_chains_weak(const struct ch_chains *chains, size_t *count_ret);

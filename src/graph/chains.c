@@ -111,13 +111,21 @@ static struct ch_error *take_weak(void *arg, const struct ch_root *roots, size_t
 	return NULL;
 }
 
-/* Registers first, then memory by address. */
+/* A runtime says that it is a root: no word that only looks like an address. */
+static bool is_named(const struct ch_root *root)
+{
+	return root->kind >= CH_ROOT_HANDLE && root->kind <= CH_ROOT_FROZEN;
+}
+
+/* What runtimes name comes first, then registers, then memory by address. */
 static int compare_chains(const void *a, const void *b)
 {
 	const struct ch_chain *x = a, *y = b;
 
 	if (x->steps != y->steps)
 		return x->steps < y->steps ? -1 : 1;
+	if (is_named(&x->root) != is_named(&y->root))
+		return is_named(&x->root) ? -1 : 1;
 	if (x->root.addr != y->root.addr)
 		return x->root.addr < y->root.addr ? -1 : 1;
 	if (x->root.thread != y->root.thread)
