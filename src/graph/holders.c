@@ -9,7 +9,10 @@
 #define MOST_PERCENT 70
 /* Blocks of one type in a row that make a list, and most steps of a way. */
 #define LIST_STEPS 16
-#define STEPS_MAX  4096
+/* As many before it is asked whether they are the head of one. */
+#define ROW_MIN      3
+#define CHILDREN_MAX 64
+#define STEPS_MAX    4096
 
 /* ---- Where the memory spreads ------------------------------------------------- */
 
@@ -32,6 +35,36 @@ static uint64_t type_of(struct ch_graph *graph, uint32_t id)
 	return ch_graph_object(graph, id, &object) ? ch_object_type_id(&object) : 0;
 }
 
+/* The only child of a type, among not too many; 0: there is none, or there are others. */
+static uint32_t only_child(struct ch_graph *graph, const struct ch_retained *retained,
+			   uint32_t number, uint64_t type)
+{
+	uint32_t child, found = 0, looked = 0;
+
+	for (child = retained->child[number]; child; child = retained->next[child]) {
+		if (++looked > CHILDREN_MAX)
+			return 0;
+		if (type_of(graph, retained->ids[child]) != type)
+			continue;
+		if (found)
+			return 0;
+		found = child;
+	}
+	return found;
+}
+
+/* Whether a row of blocks of one type that ends at number goes on behind what is most of
+ * the memory: each holds the next one. */
+static bool goes_on(struct ch_graph *graph, const struct ch_retained *retained, uint32_t number,
+		    uint64_t type, uint32_t row)
+{
+	while (number && row < LIST_STEPS) {
+		number = only_child(graph, retained, number, type);
+		row++;
+	}
+	return number != 0;
+}
+
 /* Down from number; *list_ret: it ended at the head of a list. */
 static uint32_t descend(struct ch_graph *graph, const struct ch_retained *retained, uint32_t number,
 			bool *list_ret)
@@ -43,8 +76,10 @@ static uint32_t descend(struct ch_graph *graph, const struct ch_retained *retain
 	*list_ret = false;
 	for (steps = 0; steps < STEPS_MAX; steps++) {
 		child = largest_child(retained, number);
-		if (!child || retained->bytes[child] < enough)
-			break;
+		if (!child || retained->bytes[child] < enough) {
+			*list_ret = row >= ROW_MIN && goes_on(graph, retained, number, type, row);
+			return *list_ret ? head : number;
+		}
 		next_type = type_of(graph, retained->ids[child]);
 		if (next_type != type) {
 			head = child;
