@@ -170,8 +170,10 @@ struct ch_error *hs_edges_learn(struct hs *hs, uint64_t klass)
 		/* oops/klass.hpp: two bits say of what it is an array */
 		type.kind = layout >> 30 == 2 ? HS_SHAPE_OBJECTS : HS_SHAPE_VALUES;
 		type.header_bytes = layout >> 16 & 0xff;
-	} else if (!learn_maps(hs, &type)) {
-		return &ch_enomem;
+	} else {
+		if (!learn_maps(hs, &type))
+			return &ch_enomem;
+		hs_owner_learn(hs, &type);
 	}
 	if (type.mirror) {
 		hs->class_klass = klass;
@@ -272,9 +274,11 @@ void hs_edges_refs(void *state, struct ch_ref_query *query)
 		query->shape = type;
 		query->key = klass;
 	}
-	query->pure = type && type->kind != HS_SHAPE_INSTANCE;
+	query->pure = type && (type->kind != HS_SHAPE_INSTANCE || type->role != HS_ROLE_PLAIN);
 	if (!type)
 		return;
+	if (type->role == HS_ROLE_CLEANER && !query->resume)
+		query->also = hs_owner_orphan(hs, query->addr);
 	if (type->kind == HS_SHAPE_OBJECTS)
 		put_run(hs, query, type->header_bytes, UINT64_MAX);
 	else if (type->kind == HS_SHAPE_INSTANCE)

@@ -106,6 +106,9 @@ struct hs {
 	 * instances. */
 	uint64_t class_klass;
 	uint32_t statics_offset;
+	/** owners.c: a class, and where fields lie; 0: not met. */
+	uint64_t deallocator;
+	uint32_t deallocator_address, cleaner_referent, cleaner_thunk;
 	/** of struct hs_class: every class that a loader has; of struct hs_static */
 	struct ch_vec classes, statics;
 	bool classes_listed;
@@ -174,11 +177,22 @@ enum hs_shape_kind {
 	HS_SHAPE_VALUES,
 };
 
+/** What the numbers of an instance say of native memory. */
+enum hs_role {
+	/** Any may be the address of a block. */
+	HS_ROLE_PLAIN,
+	/** None owns one. */
+	HS_ROLE_ALIAS,
+	/** Of a direct buffer: it holds the buffer's memory when that is gone. */
+	HS_ROLE_CLEANER,
+};
+
 /** What edges.c knows of a class. */
 struct hs_type {
 	/** 0: empty slot. */
 	uint64_t klass;
 	enum hs_shape_kind kind;
+	enum hs_role role;
 	bool mirror;
 	uint32_t header_bytes;
 	/** Runs in maps. */
@@ -235,6 +249,11 @@ void hs_follow(void *state, uint32_t strengths);
 /** Where instances of a class of references have what they refer to, and how strongly they
  * hold it; 0: it is no such class, or holds it as any other field does. */
 uint32_t hs_referent(const struct hs *hs, uint64_t klass, enum ch_strength *ret);
+
+/** owners.c: set the role of a class of instances. */
+void hs_owner_learn(struct hs *hs, struct hs_type *type);
+/** The native block that a Cleaner alone holds; 0: none. */
+uint64_t hs_owner_orphan(const struct hs *hs, uint64_t cleaner);
 
 /** roots.c: classes, threads, JNI handles. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *hs_classes_list(struct hs *hs);
