@@ -105,9 +105,11 @@ void chp_suspect_fact(struct ch_suspect *suspect, const char *key, uint64_t numb
 	suspect->facts[suspect->facts_count++] = (struct ch_fact){ .key = key, .number = number };
 }
 
-static void set_next(struct ch_suspect *suspect, const char *command)
+void chp_suspect_next(struct ch_suspect *suspect, const char *command, uint64_t addr)
 {
 	snprintf(suspect->next, sizeof(suspect->next), "%s", command);
+	if (addr)
+		snprintf(suspect->next_args, sizeof(suspect->next_args), "0x%" PRIx64, addr);
 }
 
 /* ---- Rules -------------------------------------------------------------------- */
@@ -123,7 +125,7 @@ static struct ch_error *find_file_maps(struct ch_suspecting *suspecting)
 
 	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, PART_PERCENT, summary->verdict.total_bytes))
 		return NULL;
-	set_next(&suspect, "address --regions");
+	chp_suspect_next(&suspect, "address --regions", 0);
 	return chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
 				"files and shared memory are mapped at %s; how much of it was "
 				"resident is not recorded",
@@ -154,7 +156,7 @@ static struct ch_error *find_unattributed(struct ch_suspecting *suspecting)
 
 	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, PART_PERCENT, summary->verdict.total_bytes))
 		return NULL;
-	set_next(&suspect, "address --regions");
+	chp_suspect_next(&suspect, "address --regions", 0);
 	return chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
 				"%s of anonymous memory belongs to %s",
 				chp_bytes_text(suspect.bytes, bytes), whose_memory(summary->heaps));
@@ -190,7 +192,7 @@ static struct ch_error *find_retained_free(struct ch_suspecting *suspecting)
 		return NULL;
 	chp_suspect_fact(&suspect, "used_bytes", used);
 	chp_suspect_fact(&suspect, "returnable_bytes", returnable);
-	set_next(&suspect, "heap");
+	chp_suspect_next(&suspect, "heap", 0);
 	return chp_suspect_take(
 		suspecting, &suspect, summary->verdict.total_bytes,
 		"%" PRIu64
@@ -243,6 +245,7 @@ static struct ch_error *find_equal_mappings(struct ch_suspecting *suspecting)
 	const struct ch_span *spans;
 	size_t count, i, kept = 0, first = 0, runs = 1;
 	struct ch_object object;
+	uint64_t *slot;
 
 	spans = ch_heaps_spans(suspecting->summary->heaps, &count);
 	list = calloc(count + 1, sizeof(*list));
@@ -260,13 +263,18 @@ static struct ch_error *find_equal_mappings(struct ch_suspecting *suspecting)
 		return NULL;
 	for (i = first + 1; i < first + suspect.count; i++)
 		runs += list[i]->start != list[i - 1]->committed_end;
-	if (ch_heaps_object_at(suspecting->summary->heaps, list[first]->start, &object))
-		suspect.sample_addr = object.addr;
+	for (i = first; i < first + suspect.count; i++) {
+		if (!ch_heaps_object_at(suspecting->summary->heaps, list[i]->start, &object))
+			continue;
+		slot = ch_vec_push(&suspecting->equal);
+		if (!slot)
+			return &ch_enomem;
+		*slot = object.addr;
+		suspect.sample_addr = suspect.sample_addr ? suspect.sample_addr : object.addr;
+	}
 	chp_suspect_fact(&suspect, "each_bytes", suspect.bytes / suspect.count);
 	chp_suspect_fact(&suspect, "runs_count", runs);
-	set_next(&suspect, suspect.sample_addr ? "roots" : "address --regions");
-	if (suspect.sample_addr)
-		snprintf(suspect.next_args, sizeof(suspect.next_args), "0x%" PRIx64,
+	chp_suspect_next(&suspect, suspect.sample_addr ? "roots" : "address --regions",
 			 suspect.sample_addr);
 	return chp_suspect_take(suspecting, &suspect, suspecting->native_bytes,
 				"%" PRIu64 " blocks have mappings of their own of the same size, "
@@ -302,7 +310,7 @@ static struct ch_error *find_modules(struct ch_suspecting *suspecting)
 	chp_suspect_fact(&suspect, "types_count", most->types_count);
 	chp_suspect_fact(&suspect, "loader_bytes", summary->input.loader_bytes);
 	suspect.types_total = 0;
-	set_next(&suspect, "modules");
+	chp_suspect_next(&suspect, "modules", 0);
 	return chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
 				"%s %s assemblies are alike (%s%s): %s of the runtime's own memory",
 				chp_count_text(most->count, count_text), most->kind, most->name,
@@ -347,7 +355,7 @@ static struct ch_error *find_threads(struct ch_suspecting *suspecting)
 		top = row->frames_count ? frame_text(&row->frames[0]) : strdup("no frame");
 		chp_suspect_fact(&suspect, "stacks_count", rows.threads.groups_count);
 		chp_suspect_fact(&suspect, "alike_count", group->count);
-		set_next(&suspect, "threads --group");
+		chp_suspect_next(&suspect, "threads --group", 0);
 		err = top ? chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
 					     "%" PRIu64 " threads; %" PRIu64
 					     " of them have one and the same stack (%s)",
@@ -387,9 +395,7 @@ static struct ch_error *find_duplicates(struct ch_suspecting *suspecting)
 		chp_suspect_fact(&suspect, "zero_blocks_bytes", contents.zero_bytes);
 		chp_suspect_fact(&suspect, "not_compared_count",
 				 contents.left_out_count + contents.absent_count);
-		set_next(&suspect, "whatis");
-		snprintf(suspect.next_args, sizeof(suspect.next_args), "0x%" PRIx64,
-			 suspect.sample_addr);
+		chp_suspect_next(&suspect, "whatis", suspect.sample_addr);
 		err = chp_suspect_take(
 			suspecting, &suspect, suspecting->summary->used_bytes,
 			"%s blocks repeat the contents of others, %s in all; most in one group: "
@@ -432,7 +438,9 @@ struct ch_error *chp_suspects_find(struct ch_cmd_env *env, struct ch_summary *su
 	static struct ch_error *(*const always[])(struct ch_suspecting *) = {
 		find_file_maps, find_unattributed, find_modules, find_threads
 	};
-	struct ch_suspecting suspecting = { .env = env, .summary = summary };
+	struct ch_suspecting suspecting = { .env = env,
+					    .summary = summary,
+					    .equal = CH_VEC(uint64_t) };
 	struct ch_error *err = NULL;
 	size_t i;
 
@@ -451,5 +459,6 @@ struct ch_error *chp_suspects_find(struct ch_cmd_env *env, struct ch_summary *su
 		err = NULL;
 	}
 	ch_vec_sort(&summary->suspects, compare_suspects);
+	ch_vec_deinit(&suspecting.equal);
 	return err;
 }

@@ -15,6 +15,8 @@ struct ch_suspecting {
 	struct ch_summary *summary;
 	/** Used bytes of native heaps, and of managed ones, in chunks. */
 	uint64_t native_bytes, managed_bytes;
+	/** of uint64_t: the blocks of the suspect of equal mappings */
+	struct ch_vec equal;
 };
 
 /**
@@ -40,9 +42,21 @@ CH_MUST_CHECK CH_PRINTF(4, 5) struct ch_error *chp_suspect_take(struct ch_suspec
 CH_MUST_CHECK struct ch_error *chp_suspect_type(struct ch_suspecting *suspecting,
 						struct ch_suspect *suspect, uint32_t walker,
 						uint64_t type, uint64_t count, uint64_t bytes);
+/** Bytes of text for the next command: its name, and the address behind the core. */
+void chp_suspect_next(struct ch_suspect *suspect, const char *command, uint64_t addr);
 void chp_suspect_fact(struct ch_suspect *suspect, const char *key, uint64_t number);
 
 /** suspects_graph.c: the rules that need the graph. Errors: those of the graph, NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_suspects_in_graph(struct ch_suspecting *suspecting);
+
+/** How the root that is best to know holds one of targets; roots_count 0: none does.
+ * Errors: those of the graph, NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_suspect_chain(const struct ch_suspecting *suspecting,
+						 struct ch_graph *graph, const uint32_t *targets,
+						 size_t count, struct ch_suspect_chain *ret);
+/** suspects_mapped.c: who holds blocks of equal mappings. Errors: as above. */
+CH_MUST_CHECK struct ch_error *chp_suspect_mapped(struct ch_suspecting *suspecting,
+						  struct ch_graph *graph,
+						  const struct ch_retained *retained);
 
 #endif /* COREHEAP_CMD_SUSPECTS_H */

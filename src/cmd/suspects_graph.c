@@ -50,8 +50,9 @@ static const struct ch_chain *best_chain(const struct ch_chain *list, size_t cou
 	return list;
 }
 
-static struct ch_error *keep_steps(struct looking *looking, const struct ch_chains *chains,
-				   const struct ch_chain *chain, struct ch_suspect_chain *ret)
+static struct ch_error *keep_steps(const struct ch_suspecting *suspecting, struct ch_graph *graph,
+				   const struct ch_chains *chains, const struct ch_chain *chain,
+				   struct ch_suspect_chain *ret)
 {
 	uint32_t id = chain->root.target, holder = CH_ID_NONE, i, length = chain->steps + 1;
 	struct ch_error *err = NULL;
@@ -61,8 +62,8 @@ static struct ch_error *keep_steps(struct looking *looking, const struct ch_chai
 		ret->elided_count = length - CH_SUSPECT_STEPS;
 	for (i = 0; !err && id != CH_ID_NONE && ret->steps_count < CH_SUSPECT_STEPS; i++) {
 		if (i < ret->elided_at || i >= ret->elided_at + ret->elided_count) {
-			err = chp_step_make(looking->graph, looking->suspecting->summary->heaps,
-					    chain, holder, id, &ret->steps[ret->steps_count]);
+			err = chp_step_make(graph, suspecting->summary->heaps, chain, holder, id,
+					    &ret->steps[ret->steps_count]);
 			ret->steps_count += !err;
 		}
 		holder = id;
@@ -71,35 +72,82 @@ static struct ch_error *keep_steps(struct looking *looking, const struct ch_chai
 	return err;
 }
 
-static struct ch_error *find_chain(struct looking *looking, uint32_t target,
-				   struct ch_suspect_chain *ret)
+static struct ch_error *make_chain(const struct ch_suspecting *suspecting, struct ch_graph *graph,
+				   const struct ch_chains *chains, struct ch_suspect_chain *ret)
 {
-	struct ch_chains *chains = NULL;
 	const struct ch_chain *list, *best;
 	struct ch_error *err;
 	size_t roots;
 
-	err = ch_chains_find(looking->graph, &target, 1, NULL, &chains);
-	if (err)
-		return err;
 	list = ch_chains_list(chains, &roots);
-	if (roots) {
-		best = best_chain(list, roots);
-		ret->root = best->root;
-		err = ch_root_describe(looking->graph, &best->root, &ret->text);
-		if (!err)
-			err = keep_steps(looking, chains, best, ret);
-		ret->roots_count = err ? 0 : roots;
-	}
-	ch_chains_destroy(chains);
+	if (!roots)
+		return NULL;
+	best = best_chain(list, roots);
+	ret->root = best->root;
+	err = ch_root_describe(graph, &best->root, &ret->text);
+	if (!err)
+		err = keep_steps(suspecting, graph, chains, best, ret);
+	ret->roots_count = err ? 0 : roots;
 	return err;
 }
 
-static void set_next(struct ch_suspect *suspect, const char *command, uint64_t addr)
+/* Whether a word somewhere on the way that only looks like an address leads behind the
+ * first byte of a block. */
+static bool is_doubtful(const struct ch_suspect_chain *chain)
 {
-	snprintf(suspect->next, sizeof(suspect->next), "%s", command);
-	if (addr)
-		snprintf(suspect->next_args, sizeof(suspect->next_args), "0x%" PRIx64, addr);
+	size_t i;
+
+	for (i = 0; i < chain->steps_count; i++)
+		if (chain->steps[i].into && !chain->steps[i].exact)
+			return true;
+	return false;
+}
+
+static void forget_chain(struct ch_suspect_chain *chain)
+{
+	size_t i;
+
+	for (i = 0; i < chain->steps_count; i++)
+		free(chain->steps[i].type);
+	*chain = (struct ch_suspect_chain){ .roots_count = 0 };
+}
+
+/* Large blocks attract words that happen to lie in them: a way without such is better,
+ * if there is one. */
+struct ch_error *chp_suspect_chain(const struct ch_suspecting *suspecting, struct ch_graph *graph,
+				   const uint32_t *targets, size_t count,
+				   struct ch_suspect_chain *ret)
+{
+	const struct ch_chains_options exactly = { .exact = true };
+	struct ch_suspect_chain other = { .roots_count = 0 };
+	struct ch_chains *chains = NULL;
+	struct ch_error *err;
+
+	err = ch_chains_find(graph, targets, count, NULL, &chains);
+	if (!err)
+		err = make_chain(suspecting, graph, chains, ret);
+	ch_chains_destroy(chains);
+	if (err || !is_doubtful(ret))
+		return err;
+	chains = NULL;
+	err = ch_chains_find(graph, targets, count, &exactly, &chains);
+	if (!err)
+		err = make_chain(suspecting, graph, chains, &other);
+	ch_chains_destroy(chains);
+	if (err || !other.roots_count) {
+		forget_chain(&other);
+		return err;
+	}
+	other.roots_count = ret->roots_count;
+	forget_chain(ret);
+	*ret = other;
+	return NULL;
+}
+
+static struct ch_error *find_chain(struct looking *looking, uint32_t target,
+				   struct ch_suspect_chain *ret)
+{
+	return chp_suspect_chain(looking->suspecting, looking->graph, &target, 1, ret);
 }
 
 /* ---- Holders ------------------------------------------------------------------ */
@@ -223,7 +271,7 @@ static struct ch_error *add_holder(struct looking *looking, const struct ch_hold
 	}
 	chp_suspect_fact(&suspect, "children_count", holder->children_count);
 	chp_suspect_fact(&suspect, "self_bytes", self_bytes);
-	set_next(&suspect, "retained", suspect.holder_addr);
+	chp_suspect_next(&suspect, "retained", suspect.holder_addr);
 	return tell_holder(looking, holder, &suspect);
 }
 
@@ -244,22 +292,44 @@ static struct ch_error *find_holders(struct looking *looking)
 
 /* ---- Types -------------------------------------------------------------------- */
 
-/* What is said of most of a type already: what one holder has, or nothing holds. */
+/* Whether the suspect of equal mappings is about most of a type. */
+static bool is_mapped(const struct looking *looking, const struct ch_type_stat *stat)
+{
+	const struct ch_suspecting *suspecting = looking->suspecting;
+	const uint64_t *addrs = suspecting->equal.items;
+	const struct ch_span *spans;
+	const struct ch_heap *heaps;
+	struct ch_object object;
+	uint64_t bytes = 0;
+	size_t i, count;
+
+	spans = ch_heaps_spans(suspecting->summary->heaps, &count);
+	heaps = ch_heaps_list(suspecting->summary->heaps, &count);
+	for (i = 0; i < suspecting->equal.count; i++)
+		if (ch_heaps_object_at(suspecting->summary->heaps, addrs[i], &object) &&
+		    heaps[spans[object.span].heap].walker == stat->walker &&
+		    ch_object_type_id(&object) == stat->type)
+			bytes += object.chunk_bytes;
+	return chp_percent(bytes, stat->total_bytes) >= MOST_PERCENT * 100;
+}
+
+/* What is said of most of a type already: what holders have, nothing holds, or has mappings
+ * of the same size. */
 static bool is_told(const struct looking *looking, const struct ch_type_stat *stat)
 {
 	const struct ch_leak_group *groups;
 	const struct ch_held_type *types;
-	uint64_t told, lost = 0;
+	uint64_t told = 0, lost = 0;
 	size_t i, k, count;
 
 	for (i = 0; i < looking->holders.count; i++) {
 		types = looking->holders.items[i].types.items;
-		for (k = 0, told = 0; k < looking->holders.items[i].types.count; k++)
+		for (k = 0; k < looking->holders.items[i].types.count; k++)
 			if (types[k].walker == stat->walker && types[k].type == stat->type)
-				told = types[k].total_bytes;
-		if (chp_percent(told, stat->total_bytes) >= MOST_PERCENT * 100)
-			return true;
+				told += types[k].total_bytes;
 	}
+	if (chp_percent(told, stat->total_bytes) >= MOST_PERCENT * 100 || is_mapped(looking, stat))
+		return true;
 	groups = ch_leaks_groups(looking->leaks, &count);
 	for (i = 0; i < count; i++)
 		if (groups[i].walker == stat->walker && groups[i].type == stat->type)
@@ -335,7 +405,7 @@ static struct ch_error *add_type(struct looking *looking, const struct ch_type_s
 	chp_suspect_fact(&suspect, "self_bytes", stat->total_bytes);
 	if (retained)
 		chp_suspect_fact(&suspect, "retained_bytes", retained->total_bytes);
-	set_next(&suspect, "roots", suspect.sample_addr);
+	chp_suspect_next(&suspect, "roots", suspect.sample_addr);
 	return chp_suspect_take(looking->suspecting, &suspect, whole,
 				"%s: %s of them %s %s; several blocks or roots hold them together",
 				suspect.types[0].name, chp_count_text(stat->count, count),
@@ -455,7 +525,7 @@ static struct ch_error *find_lost(struct looking *looking)
 		chp_suspect_deinit(&suspect);
 		return err;
 	}
-	set_next(&suspect, "leaks", 0);
+	chp_suspect_next(&suspect, "leaks", 0);
 	return chp_suspect_take(looking->suspecting, &suspect, whole,
 				"nothing points at %s blocks, %s: leaked; the most are %s",
 				chp_count_text(suspect.count, count),
@@ -474,7 +544,7 @@ static struct ch_error *find_garbage(struct looking *looking)
 
 	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, GARBAGE_SHARE, whole))
 		return NULL;
-	set_next(&suspect, "types --dead", 0);
+	chp_suspect_next(&suspect, "types --dead", 0);
 	return chp_suspect_take(looking->suspecting, &suspect, whole,
 				"%s managed objects, %s, are garbage: the next full collection "
 				"frees them",
@@ -500,6 +570,8 @@ static struct ch_error *look(struct looking *looking)
 		return err;
 	chp_account_split_live(&summary->account, looking->holders.managed_dead_bytes);
 	err = find_holders(looking);
+	if (!err)
+		err = chp_suspect_mapped(looking->suspecting, looking->graph, looking->retained);
 	if (!err)
 		err = find_types(looking);
 	if (!err)

@@ -42,6 +42,8 @@ void chp_suspect_deinit(struct ch_suspect *suspect)
 		free(suspect->types[i].name);
 	for (i = 0; i < suspect->chain.steps_count; i++)
 		free(suspect->chain.steps[i].type);
+	for (i = 0; i < suspect->owners_count; i++)
+		free(suspect->owners[i].name);
 	free(suspect->holder_type);
 	free(suspect->message);
 }
@@ -81,6 +83,20 @@ static json_t *json_types(const struct ch_suspect *suspect)
 	return array;
 }
 
+static json_t *json_owners(const struct ch_suspect *suspect)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < suspect->owners_count; i++)
+		chp_json_append_take(&array, json_pack("{s:s, s:s, s:o, s:b}", "name",
+						       suspect->owners[i].name, "runtime",
+						       suspect->owners[i].runtime, "count",
+						       chp_json_uint(suspect->owners[i].count),
+						       "dead", suspect->owners_dead));
+	return array;
+}
+
 static json_t *json_facts(const struct ch_suspect *suspect)
 {
 	json_t *object = json_object();
@@ -105,8 +121,8 @@ static json_t *json_suspect(const struct ch_suspect *suspect)
 	snprintf(next, sizeof(next), "coreheap %s CORE%s%s", suspect->next,
 		 suspect->next_args[0] ? " " : "", suspect->next_args);
 	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "id",
-		id, "rule", chp_suspect_rule_name(suspect->rule), "message", suspect->message,
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+		"id", id, "rule", chp_suspect_rule_name(suspect->rule), "message", suspect->message,
 		"bytes", chp_json_uint(suspect->bytes), "count",
 		suspect->count ? chp_json_uint(suspect->count) : json_null(), "percent",
 		chp_json_percent(suspect->share), "of", suspect->share_of, "basis",
@@ -118,8 +134,8 @@ static json_t *json_suspect(const struct ch_suspect *suspect)
 			? json_pack("{s:o, s:s}", "addr", chp_json_addr(suspect->holder_addr),
 				    "type", suspect->holder_type)
 			: json_null(),
-		"chain", json_chain(&suspect->chain), "evidence", json_facts(suspect), "next",
-		next);
+		"pointed_at_by", json_owners(suspect), "chain", json_chain(&suspect->chain),
+		"evidence", json_facts(suspect), "next", next);
 }
 
 json_t *chp_suspects_json(const struct ch_suspect *suspects, size_t count)
@@ -163,6 +179,28 @@ static char *chain_text(const struct ch_suspect_chain *chain)
 	return text;
 }
 
+/* "java.nio.DirectByteBuffer (96 of 96), java.lang.Long (12)"; NULL also when there are none. */
+static char *owners_text(const struct ch_suspect *suspect)
+{
+	char *text = NULL, number[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
+	size_t i, size = 0;
+	FILE *out = suspect->owners_count ? open_memstream(&text, &size) : NULL;
+
+	if (!out)
+		return NULL;
+	for (i = 0; i < suspect->owners_count; i++)
+		fprintf(out, "%s%s (%s of %s)", i ? ", " : "", suspect->owners[i].name,
+			chp_count_text(suspect->owners[i].count, number),
+			chp_count_text(suspect->count, all));
+	if (suspect->owners_dead)
+		fputs("; nothing holds these", out);
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
 /* Words of text in lines below each other. */
 static void print_wrapped(FILE *out, const char *label, const char *text)
 {
@@ -198,15 +236,18 @@ static struct ch_error *print_text(const struct ch_report *report, const struct 
 {
 	_cleanup_free_ char *chain =
 		suspect->chain.roots_count ? chain_text(&suspect->chain) : NULL;
+	_cleanup_free_ char *owners = owners_text(suspect);
 	FILE *out = report->out;
 	char label[128];
 
-	if (suspect->chain.roots_count && !chain)
+	if ((suspect->chain.roots_count && !chain) || (suspect->owners_count && !owners))
 		return &ch_enomem;
 	snprintf(label, sizeof(label), "%-3zu %s, %" PRIu64 ".%02" PRIu64 "%% of %s%s:", number,
 		 chp_suspect_rule_name(suspect->rule), suspect->share / 100, suspect->share % 100,
 		 suspect->share_of, suspect->basis == CH_BASIS_HEURISTIC ? " (heuristic)" : "");
 	print_wrapped(out, label, suspect->message);
+	if (owners)
+		print_wrapped(out, "    pointed at by", owners);
 	if (chain)
 		print_wrapped(out, "    held by", chain);
 	fprintf(out, "    next: coreheap %s %s%s%s\n", suspect->next, path_word(report),
@@ -221,11 +262,14 @@ static struct ch_error *print_markdown(const struct ch_report *report,
 		suspect->chain.roots_count ? chain_text(&suspect->chain) : NULL;
 	_cleanup_free_ char *message = chp_markdown_text(suspect->message);
 	_cleanup_free_ char *held = chain ? chp_markdown_code(chain) : NULL;
+	_cleanup_free_ char *owners = owners_text(suspect);
+	_cleanup_free_ char *pointing = owners ? chp_markdown_code(owners) : NULL;
 	char bytes[CH_BYTES_TEXT_MAX];
 	FILE *out = report->out;
 	size_t i;
 
-	if (!message || (suspect->chain.roots_count && !held))
+	if (!message || (suspect->chain.roots_count && !held) ||
+	    (suspect->owners_count && !pointing))
 		return &ch_enomem;
 	fprintf(out, "%zu. **%s**: %s, %" PRIu64 ".%02" PRIu64 "%% of %s%s\n", number,
 		chp_suspect_rule_name(suspect->rule), chp_bytes_text(suspect->bytes, bytes),
@@ -242,6 +286,8 @@ static struct ch_error *print_markdown(const struct ch_report *report,
 			chp_count_text(suspect->types[i].count, count), name,
 			chp_bytes_text(suspect->types[i].total_bytes, bytes));
 	}
+	if (pointing)
+		fprintf(out, "   - pointed at by %s\n", pointing);
 	if (held)
 		fprintf(out, "   - held by %s\n", held);
 	fprintf(out, "   - next: `coreheap %s CORE%s%s`\n", suspect->next,

@@ -29,6 +29,8 @@ enum ch_suspect_rule {
 /** Steps of a chain that are kept: some from each end. */
 #define CH_SUSPECT_STEPS 12
 #define CH_SUSPECT_FACTS 8
+/** Types of owners that are named. */
+#define CH_SUSPECT_OWNERS 4
 
 struct ch_suspect_type {
 	/** Escaped, owned. */
@@ -36,6 +38,16 @@ struct ch_suspect_type {
 	/** Static. */
 	const char *runtime;
 	uint64_t count, total_bytes;
+};
+
+/** Of what type the blocks are that point at blocks of a suspect. */
+struct ch_suspect_owner {
+	/** Escaped, owned. */
+	char *name;
+	/** Static. */
+	const char *runtime;
+	/** Blocks of the suspect that one of them points at. */
+	uint64_t count;
 };
 
 /** How a root holds it: a shortest chain, roots that are no stacks preferred. */
@@ -71,6 +83,11 @@ struct ch_suspect {
 	uint64_t holder_addr;
 	char *holder_type;
 	struct ch_suspect_chain chain;
+	/** What points at first bytes of its blocks, by count, descending; not known of all
+	 * rules. owners_dead: no root holds any of these. */
+	struct ch_suspect_owner owners[CH_SUSPECT_OWNERS];
+	size_t owners_count;
+	bool owners_dead;
 	/** Numbers that the rule rests on; texts are static. */
 	struct ch_fact facts[CH_SUSPECT_FACTS];
 	size_t facts_count;
