@@ -95,13 +95,53 @@ struct ch_error *chp_summary_print_types(const struct ch_report *report,
 	return err;
 }
 
+static bool find_number(const struct ch_heaps *heaps, uint32_t runtime, const char *key,
+			uint64_t *ret)
+{
+	const struct ch_fact *facts;
+	size_t count, i;
+
+	facts = ch_heaps_facts(heaps, runtime, &count);
+	for (i = 0; i < count; i++)
+		if (strcmp(facts[i].key, key) == 0) {
+			*ret = facts[i].number;
+			return true;
+		}
+	return false;
+}
+
+/* What a runtime itself counts of its buffers outside of its heap, where it does. */
+static void print_direct(const struct ch_report *report, const struct ch_heaps *heaps,
+			 uint32_t runtime)
+{
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], limit[CH_BYTES_TEXT_MAX];
+	char line[LINE_BYTES_MAX];
+	uint64_t buffers, reserved, most;
+
+	if (find_number(heaps, runtime, "direct_count", &buffers) &&
+	    find_number(heaps, runtime, "direct_reserved_bytes", &reserved) &&
+	    find_number(heaps, runtime, "direct_limit_bytes", &most)) {
+		snprintf(line, sizeof(line), "%s buffer%s, %s, of at most %s (java.nio.Bits)",
+			 chp_count_text(buffers, count), buffers == 1 ? "" : "s",
+			 chp_bytes_text(reserved, bytes), chp_bytes_text(most, limit));
+		chp_report_wrapped(report, "direct memory", line);
+	}
+	if (find_number(heaps, runtime, "netty_direct_bytes", &reserved) &&
+	    find_number(heaps, runtime, "netty_direct_limit_bytes", &most)) {
+		snprintf(line, sizeof(line), "%s, of at most %s (Netty, without cleaners)",
+			 chp_bytes_text(reserved, bytes), chp_bytes_text(most, limit));
+		chp_report_wrapped(report, "direct memory", line);
+	}
+}
+
 static void print_heaps(const struct ch_report *report, const struct ch_summary *summary)
 {
 	const struct ch_runtime *runtimes;
 	char line[LINE_BYTES_MAX], number[CH_BYTES_TEXT_MAX];
 	const struct ch_heap *list;
-	size_t count, heaps_count, i, k;
+	size_t count, heaps_count, k;
 	uint64_t n;
+	uint32_t i;
 
 	runtimes = ch_heaps_runtimes(summary->heaps, &count);
 	list = ch_heaps_list(summary->heaps, &heaps_count);
@@ -119,6 +159,7 @@ static void print_heaps(const struct ch_report *report, const struct ch_summary 
 				 runtimes[i].name, ch_runtime_status(&runtimes[i]),
 				 runtimes[i].evidence);
 		chp_report_wrapped(report, "heaps", line);
+		print_direct(report, summary->heaps, i);
 	}
 	if (!chp_heaps_present(summary->heaps))
 		chp_report_field(report, "heaps", "no allocator or runtime was recognised");
