@@ -218,13 +218,17 @@ struct ch_chain {
 	struct ch_root root;
 	/** Edges from the root's node to the target; 0: the root points at it. */
 	uint32_t steps;
+	/** The target is large, and only a word that leads into a block, which may do so
+	 * by chance, makes the way. */
+	bool doubtful;
 };
 
 struct ch_chains;
 
 /**
  * All roots that reach any of the targets (ids of nodes), each with a shortest
- * way. Ways share their ends: from each node there is one next. options may be
+ * way; to blocks of 128 KiB or more one of pointers to first bytes where there is
+ * one. Ways share their ends: from each node there is one next. options may be
  * NULL. Errors: LIMIT (2^32 edges or more), NOMEM, STOP.
  */
 CH_PUBLIC CH_MUST_CHECK struct ch_error *
@@ -232,7 +236,7 @@ ch_chains_find(struct ch_graph *graph, const uint32_t *targets, size_t targets_c
 	       const struct ch_chains_options *options, struct ch_chains **ret);
 CH_PUBLIC void ch_chains_destroy(struct ch_chains *chains);
 
-/** By steps; of equally long ones those of roots that runtimes name first, then in the
+/** Doubtful ones last; by steps; of equally long ones those of roots that runtimes name first, then in the
  * order of ch_graph_visit_roots(). Borrowed. */
 CH_PUBLIC const struct ch_chain *ch_chains_list(const struct ch_chains *chains, size_t *count_ret);
 /** Weak handles of a runtime that point at targets: they keep nothing alive. Borrowed. */

@@ -91,35 +91,10 @@ static struct ch_error *make_chain(const struct ch_suspecting *suspecting, struc
 	return err;
 }
 
-/* Whether a word somewhere on the way that only looks like an address leads behind the
- * first byte of a block. */
-static bool is_doubtful(const struct ch_suspect_chain *chain)
-{
-	size_t i;
-
-	for (i = 0; i < chain->steps_count; i++)
-		if (chain->steps[i].into && !chain->steps[i].exact)
-			return true;
-	return false;
-}
-
-static void forget_chain(struct ch_suspect_chain *chain)
-{
-	size_t i;
-
-	for (i = 0; i < chain->steps_count; i++)
-		free(chain->steps[i].type);
-	*chain = (struct ch_suspect_chain){ .roots_count = 0 };
-}
-
-/* Large blocks attract words that happen to lie in them: a way without such is better,
- * if there is one. */
 struct ch_error *chp_suspect_chain(const struct ch_suspecting *suspecting, struct ch_graph *graph,
 				   const uint32_t *targets, size_t count,
 				   struct ch_suspect_chain *ret)
 {
-	const struct ch_chains_options exactly = { .exact = true };
-	struct ch_suspect_chain other = { .roots_count = 0 };
 	struct ch_chains *chains = NULL;
 	struct ch_error *err;
 
@@ -127,21 +102,7 @@ struct ch_error *chp_suspect_chain(const struct ch_suspecting *suspecting, struc
 	if (!err)
 		err = make_chain(suspecting, graph, chains, ret);
 	ch_chains_destroy(chains);
-	if (err || !is_doubtful(ret))
-		return err;
-	chains = NULL;
-	err = ch_chains_find(graph, targets, count, &exactly, &chains);
-	if (!err)
-		err = make_chain(suspecting, graph, chains, &other);
-	ch_chains_destroy(chains);
-	if (err || !other.roots_count) {
-		forget_chain(&other);
-		return err;
-	}
-	other.roots_count = ret->roots_count;
-	forget_chain(ret);
-	*ret = other;
-	return NULL;
+	return err;
 }
 
 static struct ch_error *find_chain(struct looking *looking, uint32_t target,

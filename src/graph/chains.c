@@ -5,6 +5,10 @@
 #include "graph/reverse.h"
 #include "util/context.h"
 
+/* A block so large attracts words that lead into it by chance: its chains are those without
+ * such, where there are any. */
+#define LARGE_BYTES (128ULL << 10)
+
 /* Nodes between two looks at the clock. */
 #define PACE 4096
 
@@ -15,6 +19,9 @@ struct ch_chains {
 	/** By id: the next node, CH_ID_NONE for targets; steps + 1, 0 where no
 	 * target is reached. */
 	uint32_t *next, *steps;
+	/* Of large targets: bits by id of nodes that reach one by pointers to first bytes
+	 * alone; else NULL. */
+	uint64_t *surely;
 	uint32_t reaching_count;
 	/** of struct ch_chain; of struct ch_root */
 	struct ch_vec list, weak;
@@ -76,6 +83,12 @@ static struct ch_error *search(struct ch_chains *chains, const struct ch_reverse
 	return err;
 }
 
+static bool is_doubtful(const struct ch_chains *chains, const struct ch_root *root)
+{
+	return chains->surely &&
+	       (root->interior || !(chains->surely[root->target / 64] >> (root->target % 64) & 1));
+}
+
 static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_t n)
 {
 	struct ch_chains *chains = arg;
@@ -88,7 +101,9 @@ static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_
 		slot = ch_vec_push(&chains->list);
 		if (!slot)
 			return &ch_enomem;
-		*slot = (struct ch_chain){ roots[i], chains->steps[roots[i].target] - 1 };
+		*slot = (struct ch_chain){ .root = roots[i],
+					   .steps = chains->steps[roots[i].target] - 1,
+					   .doubtful = is_doubtful(chains, &roots[i]) };
 	}
 	return NULL;
 }
@@ -122,6 +137,8 @@ static int compare_chains(const void *a, const void *b)
 {
 	const struct ch_chain *x = a, *y = b;
 
+	if (x->doubtful != y->doubtful)
+		return x->doubtful ? 1 : -1;
 	if (x->steps != y->steps)
 		return x->steps < y->steps ? -1 : 1;
 	if (is_named(&x->root) != is_named(&y->root))
@@ -151,11 +168,52 @@ static struct ch_error *add_targets(struct ch_chains *chains, const uint32_t *ta
 	return NULL;
 }
 
+static struct ch_error *search_edges(struct ch_chains *chains, bool exact, struct ch_vec *queue)
+{
+	struct ch_reverse reverse;
+	struct ch_error *err;
+
+	err = chp_reverse_borrow(chains->graph, exact, &reverse);
+	if (err)
+		return err;
+	err = search(chains, &reverse, queue);
+	chp_reverse_return(chains->graph, exact, &reverse);
+	return err;
+}
+
+/* Pointers to first bytes first; what they reach keeps its way. */
+static struct ch_error *search_carefully(struct ch_chains *chains, struct ch_vec *queue)
+{
+	struct ch_error *err;
+	uint32_t id;
+	size_t i;
+
+	chains->surely = calloc(chains->graph->objects_count / 64 + 1ULL, sizeof(uint64_t));
+	if (!chains->surely)
+		return &ch_enomem;
+	err = search_edges(chains, true, queue);
+	for (i = 0; i < queue->count; i++) {
+		id = *CH_VEC_AT(queue, uint32_t, i);
+		chains->surely[id / 64] |= 1ULL << (id % 64);
+	}
+	return err ? err : search_edges(chains, false, queue);
+}
+
+static bool is_any_large(const struct ch_graph *graph, const uint32_t *targets, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (ch_graph_is_node(graph, targets[i]) &&
+		    ch_graph_size_bytes(graph, targets[i]) >= LARGE_BYTES)
+			return true;
+	return false;
+}
+
 static struct ch_error *find(struct ch_chains *chains, const uint32_t *targets, size_t count)
 {
 	size_t ids = chains->graph->objects_count + 1ULL;
 	struct ch_vec queue = CH_VEC(uint32_t);
-	struct ch_reverse reverse;
 	struct ch_error *err;
 
 	chains->next = malloc(ids * sizeof(uint32_t));
@@ -163,13 +221,13 @@ static struct ch_error *find(struct ch_chains *chains, const uint32_t *targets, 
 	if (!chains->next || !chains->steps)
 		return &ch_enomem;
 	memset(chains->next, 0xff, ids * sizeof(uint32_t));
-	err = chp_reverse_borrow(chains->graph, chains->options.exact, &reverse);
-	if (err)
-		return err;
 	err = add_targets(chains, targets, count, &queue);
-	if (!err)
-		err = search(chains, &reverse, &queue);
-	chp_reverse_return(chains->graph, chains->options.exact, &reverse);
+	if (!err && chains->options.exact)
+		err = search_edges(chains, true, &queue);
+	else if (!err && is_any_large(chains->graph, targets, count))
+		err = search_carefully(chains, &queue);
+	else if (!err)
+		err = search_edges(chains, false, &queue);
 	ch_vec_deinit(&queue);
 	if (!err)
 		err = ch_graph_visit_roots(chains->graph, CH_ROOTS_LIVE, take_roots, chains);
@@ -209,6 +267,7 @@ void ch_chains_destroy(struct ch_chains *chains)
 		return;
 	free(chains->next);
 	free(chains->steps);
+	free(chains->surely);
 	ch_vec_deinit(&chains->list);
 	ch_vec_deinit(&chains->weak);
 	free(chains);

@@ -202,8 +202,7 @@ def check_netty(tap, name, jdk, how, options):
     check_suspects(tap, name, core, chunks, (arena, "io.netty.buffer.PoolChunk"))
     check_counters(tap, name, core, lines)
     for addr in chunks[::CHUNKS // 6]:
-        # words that lead into a chunk by chance make shorter ways
-        chains = whole_paths(answer("roots", "--json", "--exact", core, hex(addr))["chains"])
+        chains = whole_paths(answer("roots", "--json", core, hex(addr))["chains"])
         wanted = [arena, "io.netty.buffer.PoolChunk", BUFFER]
         ways = [(root, path) for root, path in chains
                 if [kind for kind in dict.fromkeys(kind for _, kind in path) if kind in wanted] ==
