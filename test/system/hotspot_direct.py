@@ -164,6 +164,7 @@ def check_pool(tap, name, jdk, how, options):
     check_counters(tap, name, core, lines)
     check_retained(tap, name, core)
     share = CHUNKS // WORKERS
+    arenas = [int(words[1]) for words in lines if words[0] == "arena"]
     lists = [row for row in answer("summary", "--json", core)["suspects"]
              if row["rule"] == "growing-collection" and
              row["holder"]["type"] == "DirectStory$PoolChunk"]
@@ -183,8 +184,8 @@ def check_pool(tap, name, jdk, how, options):
             wanted += [(".memory", BUFFER)]
             ways = [[(re.sub(r"\[\d+\]", "[]", field or ""), kind) for field, kind in path[1:-1]]
                     for root, path in chains
-                    if root["kind"] == "handle" and path[0][1] == "java.lang.Thread" and
-                    path[-1][0] == ".address"]
+                    if root["where"] == 'Java thread "imap-%d"' % arenas[worker] and
+                    path[0][1] == "java.lang.Thread" and path[-1][0] == ".address"]
             tap.ok(wanted in ways, "%s: chunk %d of worker %d: buffer, chunk, arena, thread" % (
                 name, place, worker), ways[:2])
     shutil.rmtree(where)

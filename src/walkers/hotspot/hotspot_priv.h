@@ -269,6 +269,8 @@ uint64_t hs_klass_at(const struct hs *hs, uint64_t addr);
  * pointer lies. */
 bool hs_member_object(const struct hs *hs, enum hs_member_id id, uint64_t addr, uint64_t *at_ret,
 		      uint64_t *ret);
+/** threads.c: the name of a java.lang.Thread; "" when it is not known. */
+void hs_thread_name(struct hs *hs, uint64_t object, char *buf, size_t max);
 /** threads.c: all that run Java, appended to ret, of uint64_t. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *hs_threads_find(const struct hs *hs, struct ch_vec *ret);
 /** Offset of a field of this name, which the class or one that it derives from declares;

@@ -359,6 +359,17 @@ static void name_class(struct hs *hs, const char *what, uint64_t index, char *bu
 	snprintf(buf, max, "%s %s", what, class);
 }
 
+static void name_thread(struct hs *hs, uint64_t index, uint64_t object, char *buf, size_t max)
+{
+	char name[256];
+
+	hs_thread_name(hs, object, name, sizeof(name));
+	if (name[0])
+		snprintf(buf, max, "Java thread \"%s\"", name);
+	else
+		snprintf(buf, max, "Java thread %u", (unsigned)index + 1);
+}
+
 void hs_root_text(void *state, const struct ch_walker_root *root, char *buf, size_t max)
 {
 	struct hs *hs = state;
@@ -375,7 +386,7 @@ void hs_root_text(void *state, const struct ch_walker_root *root, char *buf, siz
 		snprintf(buf, max, "class loader");
 		return;
 	case COOKIE_THREAD:
-		snprintf(buf, max, "Java thread %u", (unsigned)index + 1);
+		name_thread(hs, index, root->value, buf, max);
 		return;
 	case COOKIE_VARIABLE:
 		snprintf(buf, max, "%s",

@@ -205,11 +205,12 @@ static uint64_t field_addr(const struct hs *hs, uint64_t object, const char *nam
 }
 
 /* Up to 8 it may be an array of characters itself. */
-static void read_name(struct hs *hs, uint64_t object, char *buf, size_t max)
+void hs_thread_name(struct hs *hs, uint64_t object, char *buf, size_t max)
 {
 	uint64_t at = field_addr(hs, object, "name"), text;
 	struct ch_object_shape shape;
 
+	buf[0] = '\0';
 	if (!at || !hs_read_oop(hs, at, &text) || !text)
 		return;
 	hs_inspector.shape(hs, text, hs_klass_at(hs, text), &shape);
@@ -268,7 +269,7 @@ static void describe_java(struct hs *hs, const struct hs_thread *thread, struct 
 		ret->vm_state = vm_state_text(status);
 	if (!object)
 		return;
-	read_name(hs, object, ret->name, sizeof(ret->name));
+	hs_thread_name(hs, object, ret->name, sizeof(ret->name));
 	at = field_addr(hs, object, "tid");
 	if (at && hs_read_ptr(hs, at, &number))
 		ret->number = number;
