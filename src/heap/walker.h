@@ -21,6 +21,7 @@
 
 #include <coreheap/code.h>
 #include <coreheap/heap.h>
+#include <coreheap/runtime.h>
 
 #include "heap/inspect.h"
 #include "sym/unwind.h"
@@ -302,6 +303,13 @@ struct ch_walker {
 	bool (*thread)(void *state, size_t index, struct ch_thread_info *ret);
 	/** NULL: what is inside of a block is not known. */
 	const struct ch_inspector *inspector;
+	/** What it counts of its own memory, all but walker filled in; *ret NULL: nothing.
+	 * Called when all heaps are open, for it may walk the blocks of others. Owned by
+	 * the state, and computed when it is first asked for. May be NULL. Errors: NOMEM,
+	 * STOP. */
+	struct ch_error *(*tracking)(void *state, struct ch_heaps *heaps, struct ch_tracking **ret);
+	/** How it was set up, by name, all but walker filled in; as tracking. Errors: NOMEM. */
+	struct ch_error *(*settings)(void *state, struct ch_setting **ret, size_t *count_ret);
 };
 
 /** A walker with a tracer, and its state. */

@@ -29,8 +29,8 @@ function public_layer(name) {
 	sub(/\.h$/, "", name)
 	if (name == "error" || name == "context")
 		return "util"
-	# The version and the session; what walkers know of code.
-	if (name == "coreheap" || name == "code")
+	# The version and the session; what walkers know of code, what runtimes say of themselves.
+	if (name == "coreheap" || name == "code" || name == "runtime")
 		return "heap"
 	if (name == "leaks")
 		return "graph"

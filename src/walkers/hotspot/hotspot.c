@@ -51,6 +51,8 @@ static void close_walker(void *state)
 	ch_vec_deinit(&hs->claims);
 	ch_vec_deinit(&hs->code_heaps);
 	ch_vec_deinit(&hs->threads);
+	ch_vec_deinit(&hs->settings);
+	hs_nmt_free(hs->nmt);
 	free(hs);
 }
 
@@ -107,6 +109,8 @@ static struct ch_error *make_facts(struct hs *hs)
 						  : "8 bytes");
 	if (!err)
 		err = add_fact(hs, "tables", 0, "gHotSpotVMStructs of libjvm");
+	if (!err && hs_nmt_level(hs))
+		err = add_fact(hs, "native_memory_tracking", 0, hs_nmt_level(hs));
 	if (!err)
 		err = add_direct(hs);
 	if (!err && hs->gc_active)
@@ -135,6 +139,7 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	hs->claims = CH_VEC(struct ch_walker_claim);
 	hs->code_heaps = CH_VEC(struct hs_code_heap);
 	hs->threads = CH_VEC(struct hs_thread);
+	hs->settings = CH_VEC(struct ch_setting);
 	hs->names = CH_VEC(char *);
 	hs->maps = CH_VEC(struct ch_ref_run);
 	hs->classes = CH_VEC(struct hs_class);
@@ -447,4 +452,6 @@ const struct ch_walker ch_walker_hotspot = {
 	.thread = hs_thread_info,
 	.tracer = &hs_tracer,
 	.inspector = &hs_inspector,
+	.tracking = hs_nmt_tracking,
+	.settings = hs_settings,
 };

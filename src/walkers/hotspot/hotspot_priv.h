@@ -127,6 +127,11 @@ struct hs {
 	/** of struct hs_thread: Java's, by stack; valid when threads_listed */
 	struct ch_vec threads;
 	bool threads_listed;
+	/** flags.c: of struct ch_setting, by name; texts in names. */
+	struct ch_vec settings;
+	bool settings_read;
+	/** nmt.c; NULL before it was asked for. */
+	struct hs_nmt *nmt;
 	char release[64];
 };
 
@@ -338,6 +343,15 @@ bool hs_member_u16(const struct hs *hs, enum hs_member_id id, uint64_t addr, uin
 uint64_t hs_member_addr(const struct hs *hs, enum hs_member_id id, uint64_t addr);
 /** A flag of the JVM ("UseG1GC") as its raw 8 bytes. */
 bool hs_flag(const struct hs *hs, const char *name, uint64_t *ret);
+
+/** flags.c: all of them. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *hs_settings(void *state, struct ch_setting **ret, size_t *count_ret);
+
+/** nmt.c: Native Memory Tracking. "off", "summary", "detail"; NULL: not known. Static. */
+const char *hs_nmt_level(const struct hs *hs);
+CH_MUST_CHECK struct ch_error *hs_nmt_tracking(void *state, struct ch_heaps *heaps,
+					       struct ch_tracking **ret);
+void hs_nmt_free(struct hs_nmt *nmt);
 
 /** heap.c: spaces, heaps, spans, gaps. Errors: UNSUPPORTED, NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *hs_heap_open(struct hs *hs);

@@ -31,6 +31,10 @@ static const struct member_row {
 	{ HS_FLAG_NAME, "Flag", "_name" },
 	{ HS_FLAG_ADDR, "JVMFlag", "_addr" },
 	{ HS_FLAG_ADDR, "Flag", "_addr" },
+	{ HS_FLAG_TYPE, "JVMFlag", "_type" },
+	{ HS_FLAG_TYPE, "Flag", "_type" },
+	{ HS_FLAG_BITS, "JVMFlag", "_flags" },
+	{ HS_FLAG_BITS, "Flag", "_flags" },
 	{ HS_COLLECTED_HEAP, "Universe", "_collectedHeap" },
 	/* 8 and 11; 17 and 21; 25 */
 	{ HS_NARROW_KLASS_BASE, "Universe", "_narrow_klass._base" },
@@ -279,6 +283,7 @@ static const struct number_row {
 	{ HS_HAS_LINES, "ConstMethod::_has_linenumber_table" },
 	{ HS_HAS_LINES, "ConstMethodFlags::_misc_has_linenumber_table" },
 	{ HS_Z_GRANULE_SHIFT, "ZGranuleSizeShift" },
+	{ HS_ORIGIN_MASK, "JVMFlag::VALUE_ORIGIN_MASK" },
 }, long_rows[] = {
 	{ HS_KLASS_SHIFT, "markWord::klass_shift" },
 	{ HS_Z_GRANULE_SHIFT, "ZGranuleSizeShift" },

@@ -1,0 +1,43 @@
+/*
+ * What runtimes say of themselves: the first one that has an answer gives it, as two
+ * runtimes of a kind in one process have not been seen.
+ */
+#include "heap/heap_priv.h"
+
+struct ch_error *ch_heaps_tracking(struct ch_heaps *heaps, const struct ch_tracking **ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	struct ch_tracking *tracking = NULL;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && !tracking && i < heaps->opened.count; i++) {
+		if (!opened[i].walker->tracking)
+			continue;
+		err = opened[i].walker->tracking(opened[i].state, heaps, &tracking);
+		if (!err && tracking)
+			tracking->walker = opened[i].index;
+	}
+	*ret = err ? NULL : tracking;
+	return err;
+}
+
+struct ch_error *ch_heaps_settings(struct ch_heaps *heaps, const struct ch_setting **ret,
+				   size_t *count_ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	struct ch_setting *settings = NULL;
+	struct ch_error *err = NULL;
+	size_t count = 0, i, k;
+
+	for (i = 0; !err && !count && i < heaps->opened.count; i++) {
+		if (!opened[i].walker->settings)
+			continue;
+		err = opened[i].walker->settings(opened[i].state, &settings, &count);
+		for (k = 0; !err && k < count; k++)
+			settings[k].walker = opened[i].index;
+	}
+	*ret = err ? NULL : settings;
+	*count_ret = err ? 0 : count;
+	return err;
+}
