@@ -72,6 +72,10 @@ struct ch_thread_info {
 	const char *state, *vm_state;
 	/** The runtime's own structure. */
 	uint64_t addr;
+	/** A thread of the runtime's alone that it runs now (a virtual thread): its number,
+	 * 0 if none, and its name, unescaped, often "". */
+	uint64_t carried_number;
+	char carried_name[512];
 };
 
 /** What a runtime knows of a thread of the core, by its index in ch_core_threads().

@@ -79,16 +79,24 @@ static json_t *json_fingerprint(uint64_t fingerprint)
 	return json_string(buf);
 }
 
+static json_t *json_carried(const struct ch_thread_info *info)
+{
+	if (!info->carried_number)
+		return json_null();
+	return json_pack("{s:o, s:o}", "number", chp_json_uint(info->carried_number), "name",
+			 chp_json_text(info->carried_name[0] ? info->carried_name : NULL));
+}
+
 static json_t *json_info(const struct ch_thread_info *info)
 {
 	if (!info)
 		return json_null();
-	return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s?, s:s?, s:o}", "runtime", info->runtime,
-			 "kind", info->kind, "name",
+	return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s?, s:s?, s:o, s:o}", "runtime",
+			 info->runtime, "kind", info->kind, "name",
 			 chp_json_text(info->name[0] ? info->name : NULL), "number",
 			 info->number ? chp_json_uint(info->number) : json_null(), "daemon",
 			 (int)info->daemon, "state", info->state, "vm_state", info->vm_state,
-			 "addr", chp_json_addr(info->addr));
+			 "addr", chp_json_addr(info->addr), "carried", json_carried(info));
 }
 
 static json_t *json_names(const struct ch_thread_group *group)
@@ -223,6 +231,15 @@ static void print_regs(const struct ch_report *report, const struct ch_threads *
 		fputc('\n', report->out);
 }
 
+static void print_carried(const struct ch_report *report, const struct ch_thread_info *info)
+{
+	_cleanup_free_ char *name = chp_text_escape(info->carried_name, NAME_BYTES_MAX);
+
+	fprintf(report->out, ", carrying virtual thread #%" PRIu64, info->carried_number);
+	if (name && name[0])
+		fprintf(report->out, " (%s)", name);
+}
+
 /* "  Java thread #12, tid 0x5a7, daemon, TIMED_WAITING (sleeping), runtime state: blocked" */
 static void print_info(const struct ch_report *report, const struct ch_thread_row *row)
 {
@@ -239,6 +256,8 @@ static void print_info(const struct ch_report *report, const struct ch_thread_ro
 		fprintf(report->out, ", %s", info->state);
 	if (info->vm_state)
 		fprintf(report->out, ", runtime state: %s", info->vm_state);
+	if (info->carried_number)
+		print_carried(report, info);
 	fputc('\n', report->out);
 }
 

@@ -74,6 +74,8 @@ struct ch_unwind {
 	bool activation;
 	/* The next frame libdwfl shows is the last one again. */
 	bool skip;
+	/* The last frame has no bytes of the stack. */
+	bool frameless;
 	enum stop stop;
 	/* Memory that was asked for last and is not there. */
 	uint64_t fault;
@@ -384,9 +386,11 @@ static bool step_runtime(struct ch_unwind *unwind)
 	if (!unwind->source || !unwind->source->caller(unwind->source->arg, &frame, &caller))
 		return false;
 	caller.pc &= unwind->arch->code_mask;
-	if (caller.sp <= unwind->sp || caller.sp - unwind->sp > FRAME_BYTES_MAX ||
-	    !is_code(unwind->sym, caller.pc - 1))
+	/* A place that is returned to may have no frame: but not twice. */
+	if (caller.sp < unwind->sp || caller.sp - unwind->sp > FRAME_BYTES_MAX ||
+	    (caller.sp == unwind->sp && unwind->frameless) || !is_code(unwind->sym, caller.pc - 1))
 		return false;
+	unwind->frameless = caller.sp == unwind->sp;
 	unwind->pc = caller.pc;
 	unwind->sp = caller.sp;
 	unwind->fp = caller.fp;

@@ -82,12 +82,18 @@ def java_frames(thread):
     return found
 
 
+def settled(frames):
+    """Without what a thread was in the middle of: there jhsdb guesses."""
+    names = [frame[0] for frame in frames]
+    return frames[names.index("Stands.work"):] if "Stands.work" in names else frames
+
+
 def check_jhsdb(tap, label, threads, jdk, core):
     wanted = jhsdb(jdk, core)
     tap.ok(len(wanted) >= 12 and set(wanted) <= set(threads),
            label + "all threads of jhsdb are there", sorted(set(wanted) - set(threads)))
-    tap.equal({tid: java_frames(threads[tid]) for tid in wanted if tid in threads},
-              {tid: thread["frames"] for tid, thread in wanted.items()},
+    tap.equal({tid: settled(java_frames(threads[tid])) for tid in wanted if tid in threads},
+              {tid: settled(thread["frames"]) for tid, thread in wanted.items()},
               label + "Java frames, bytecodes and lines are jhsdb's")
     keys = ("number", "daemon", "state", "vm_state")
     tap.equal({tid: [threads[tid]["runtime_thread"][key] for key in keys] for tid in wanted},
@@ -127,8 +133,11 @@ def check_program(tap, label, threads, codes):
     if "C2" in codes and codes != {"C1", "C2"}:
         tap.ok(any(frame["basis"] == "inlined" for frame in sleeper["frames"]),
                label + "some are inlined")
-    tap.ok(own(named["at-work"])[-2:] == ["churn", "work"], label + "the one at work",
-           own(named["at-work"]))
+    tap.ok(own(named["at-work"]) in (["churn", "work"], ["mix", "churn", "work"]),
+           label + "the one at work", own(named["at-work"]))
+    tap.ok(57 <= int(next(frame["source"] for frame in named["at-work"]["frames"] if frame[
+        "symbol"] == "Stands.churn").split(":")[1]) <= 63, label + "at a line of its loop",
+           named["at-work"]["frames"][:3])
     tap.equal({name: own(named[name]) for name in ("waits-1", "parked", "accepts", "blocked")},
               {"waits-1": ["await"], "parked": ["park"], "accepts": ["accept"],
                "blocked": ["enter"]}, label + "what the others stand in")
@@ -203,6 +212,37 @@ def check_setting(tap, name, jdk, setting):
     shutil.rmtree(dump.folder)
 
 
+def check_virtual(tap, name, jdk):
+    """Threads that run on others: which, and stacks over what is still in the heap."""
+    dump = Dump(jdk, "Virtual", "kernel", [
+        "-XX:+UseSerialGC", "-Djdk.virtualThreadScheduler.parallelism=3"], ask=ask)
+    label = name + ": "
+    threads = {thread["tid"]: thread for thread in answer("threads", "--json", dump.core)["threads"]}
+    carried = {thread["runtime_thread"]["carried"]["name"]: thread for thread in threads.values()
+               if thread["runtime_thread"] and thread["runtime_thread"]["carried"]}
+    tap.equal(sorted(carried), ["at-work", "waited-1"], label + "those that run are carried")
+    told = dict(re.findall(r'^"(ForkJoinPool[^"]*)".*\n(?:.*\n)?\s+Carrying virtual thread #(\d+)',
+                           dump.asked["threads"], re.M))
+    tap.equal({thread["name"]: str(thread["runtime_thread"]["carried"]["number"])
+               for thread in carried.values()}, told, label + "by whom, as the process tells")
+    tap.equal([[frame["symbol"] for frame in thread["frames"] if frame["symbol"] and
+                frame["symbol"].startswith("Virtual.")] for _, thread in sorted(carried.items())],
+              [["Virtual.work"], ["Virtual.work", "Virtual.waitThenWork"]], label + "their stacks")
+    waited = [frame["symbol"] for frame in carried["waited-1"]["frames"]]
+    gap = [index for index, symbol in enumerate(waited) if symbol and "in the heap" in symbol]
+    tap.ok(len(gap) == 1 and waited[gap[0] + 1].endswith(".Continuation.enterSpecial"),
+           label + "a stack says that frames are in the heap", waited)
+    wanted = jhsdb(jdk, dump.core)
+    # what is interrupted may stand anywhere, and jhsdb guesses there
+    tap.equal({tid: java_frames(threads[tid])[1:] for tid in wanted},
+              {tid: thread["frames"][1:] for tid, thread in wanted.items()},
+              label + "Java frames are jhsdb's")
+    tap.ok("carrying virtual thread #%s (at-work)\n" % carried["at-work"]["runtime_thread"][
+        "carried"]["number"] in coreheap("threads", dump.core).out, label + "in text")
+    check_ends(tap, label, threads)
+    shutil.rmtree(dump.folder)
+
+
 def main():
     reason = why_not("gcore") or why_not("kernel")
     if reason:
@@ -215,6 +255,8 @@ def main():
         for name, setting in SETTINGS.items():
             if release >= setting[1] and (release == min(found) or name not in NOT_AGAIN):
                 check_setting(tap, "JDK %d, %s" % (release, name), jdk, setting)
+        if release >= 21:
+            check_virtual(tap, "JDK %d, virtual threads" % release, jdk)
     return tap.done()
 
 

@@ -96,6 +96,27 @@ static bool leave_stub(const struct hs *hs, const struct ch_frame_regs *frame,
 	       hs_read_ptr(hs, frame->fp + RETURN_ADDR, &ret->pc) && is_return(hs, ret->pc);
 }
 
+/* Below frames of a virtual thread of which the rest is still in the heap: what returns
+ * here copies the next one (runtime/continuationEntry.hpp, ContinuationEntry::to_frame). */
+static bool is_barrier(const struct hs *hs, const struct hs_blob *blob)
+{
+	return hs->members[HS_CONTINUATION].found && !blob->method && !blob->interpreter &&
+	       strstr(blob->name, "continuation");
+}
+
+static bool leave_barrier(struct hs *hs, const struct ch_frame_regs *frame,
+			  struct ch_frame_regs *ret)
+{
+	const struct hs_thread *thread = hs_thread_at(hs, frame->sp);
+	const uint64_t size = hs->numbers[HS_SIZE_CONTINUATION].value;
+
+	if (!thread || !size || size > CH_PAGE_BYTES ||
+	    !hs_member_ptr(hs, HS_CONTINUATION, thread->addr, &ret->sp) || ret->sp < frame->sp ||
+	    ret->sp >= thread->stack_end || !hs_member_ptr(hs, HS_CONTINUATION_RETURN, 0, &ret->pc))
+		return false;
+	return hs_read_ptr(hs, ret->sp + ch_align_up(size, 16), &ret->fp) && is_return(hs, ret->pc);
+}
+
 static bool is_java(const struct hs *hs, uint64_t pc)
 {
 	struct hs_blob blob;
@@ -105,7 +126,7 @@ static bool is_java(const struct hs *hs, uint64_t pc)
 
 bool hs_frame_caller(void *state, const struct ch_frame_regs *frame, struct ch_frame_regs *ret)
 {
-	const struct hs *hs = state;
+	struct hs *hs = state;
 	struct hs_blob blob;
 	uint64_t stub;
 	bool whole;
@@ -116,6 +137,8 @@ bool hs_frame_caller(void *state, const struct ch_frame_regs *frame, struct ch_f
 		return leave_interpreter(hs, frame, ret);
 	if (hs_member_ptr(hs, HS_CALL_STUB_RETURN, 0, &stub) && frame->pc == stub)
 		return leave_stub(hs, frame, ret);
+	if (!frame->activation && is_barrier(hs, &blob))
+		return leave_barrier(hs, frame, ret);
 	/* Who called something has made its frame. */
 	whole = !frame->activation ||
 		(blob.frame_complete >= 0 &&
@@ -131,22 +154,46 @@ bool hs_frame_caller(void *state, const struct ch_frame_regs *frame, struct ch_f
 
 /* ---- What they run ------------------------------------------------------------------- */
 
-/* The bytecode that a frame of the interpreter is at; 0 in native methods. */
-static uint32_t interpreted_bci(const struct hs *hs, uint64_t fp, uint64_t codes, uint32_t size)
+/* The register that the interpreter keeps its place in: r13; r22 of aarch64. */
+static bool live_bcp(struct hs *hs, const struct ch_frame_regs *frame, uint64_t *ret)
+{
+	enum { SEARCHES_MAX = 1024, R13 = 2, X22 = 22 };
+	const uint32_t index = ch_core_arch(hs->core) == CH_ARCH_X86_64 ? R13 : X22;
+	const struct ch_thread *threads;
+	size_t count, i;
+
+	if (!frame->activation || hs->searches++ >= SEARCHES_MAX)
+		return false;
+	threads = ch_core_threads(hs->core, &count);
+	for (i = 0; i < count; i++)
+		if (threads[i].sp == frame->sp && threads[i].pc == frame->pc &&
+		    index < threads[i].regs_count) {
+			*ret = threads[i].regs[index];
+			return true;
+		}
+	return false;
+}
+
+/* The bytecode that a frame of the interpreter is at; 0 in native methods. It is saved
+ * when something is called. */
+static uint32_t interpreted_bci(struct hs *hs, const struct ch_frame_regs *frame, uint64_t codes,
+				uint32_t size)
 {
 	const bool is_8 = hs->members[HS_CODE_HEAP].found;
 	uint64_t bcp;
 
-	if (!hs_read_ptr(hs, fp - (is_8 ? INTERPRETER_BCP_8 : INTERPRETER_BCP), &bcp) ||
+	if (live_bcp(hs, frame, &bcp) && bcp >= codes && bcp - codes < size)
+		return (uint32_t)(bcp - codes);
+	if (!hs_read_ptr(hs, frame->fp - (is_8 ? INTERPRETER_BCP_8 : INTERPRETER_BCP), &bcp) ||
 	    bcp < codes || bcp - codes >= size)
 		return 0;
 	return (uint32_t)(bcp - codes);
 }
 
-static bool name_interpreted(const struct hs *hs, uint64_t fp, struct ch_code *ret, char *buf,
-			     size_t max)
+static bool name_interpreted(struct hs *hs, const struct ch_frame_regs *frame, struct ch_code *ret,
+			     char *buf, size_t max)
 {
-	uint64_t method = interpreted_method(hs, fp), constant;
+	uint64_t method = interpreted_method(hs, frame->fp), constant;
 	uint32_t size;
 
 	if (!method || !hs->numbers[HS_SIZE_CONST].found || !hs_method_name(hs, method, buf, max) ||
@@ -155,7 +202,7 @@ static bool name_interpreted(const struct hs *hs, uint64_t fp, struct ch_code *r
 		return false;
 	ret->kind = "interpreted";
 	ret->start = constant + hs->numbers[HS_SIZE_CONST].value;
-	ret->offset = interpreted_bci(hs, fp, ret->start, size);
+	ret->offset = interpreted_bci(hs, frame, ret->start, size);
 	hs_source_of(hs, method, (int32_t)ret->offset, ret);
 	return true;
 }
@@ -182,22 +229,26 @@ static bool name_compiled(const struct hs *hs, const struct hs_blob *blob,
 bool hs_frame_code(void *state, const struct ch_walker_frame *frame, struct ch_code *ret, char *buf,
 		   size_t max)
 {
-	const struct hs *hs = state;
+	struct hs *hs = state;
 	struct hs_blob blob;
 	uint64_t stub;
 
 	if (!hs_blob_at(hs, frame->regs.pc - !frame->regs.activation, &blob))
 		return false;
 	if (blob.interpreter)
-		return !frame->depth && name_interpreted(hs, frame->regs.fp, ret, buf, max);
+		return !frame->depth && name_interpreted(hs, &frame->regs, ret, buf, max);
 	if (blob.method)
 		return name_compiled(hs, &blob, frame, ret, buf, max);
-	if (frame->depth || !hs_member_ptr(hs, HS_CALL_STUB_RETURN, 0, &stub) ||
-	    frame->regs.pc != stub)
+	if (frame->depth || frame->regs.activation)
+		return false;
+	if (hs_member_ptr(hs, HS_CALL_STUB_RETURN, 0, &stub) && frame->regs.pc == stub)
+		snprintf(buf, max, "call stub");
+	else if (is_barrier(hs, &blob))
+		snprintf(buf, max, "(further frames of the virtual thread are in the heap)");
+	else
 		return false;
 	ret->kind = "stub";
 	ret->start = blob.code_start;
 	ret->offset = frame->regs.pc - blob.code_start;
-	snprintf(buf, max, "call stub");
 	return true;
 }

@@ -132,6 +132,8 @@ struct hs {
 	bool settings_read;
 	/** nmt.c; NULL before it was asked for. */
 	struct hs_nmt *nmt;
+	/** Threads looked for by their registers: frames.c bounds them. */
+	uint32_t searches;
 	char release[64];
 };
 
@@ -319,7 +321,9 @@ void hs_source_of(const struct hs *hs, uint64_t method, int32_t bci, struct ch_c
 bool hs_frame_caller(void *state, const struct ch_frame_regs *frame, struct ch_frame_regs *ret);
 bool hs_frame_code(void *state, const struct ch_walker_frame *frame, struct ch_code *ret, char *buf,
 		   size_t max);
-/** threads.c: a thread of the core, by its index. */
+/** threads.c: the thread that runs Java on whose stack sp is, or NULL. */
+const struct hs_thread *hs_thread_at(struct hs *hs, uint64_t sp);
+/** A thread of the core, by its index. */
 bool hs_thread_info(void *state, size_t index, struct ch_thread_info *ret);
 /** claims.c: code cache and metaspace. */
 CH_MUST_CHECK struct ch_error *hs_claims_find(struct hs *hs);

@@ -96,8 +96,7 @@ static void list_threads(struct hs *hs)
 	ch_vec_sort(&hs->threads, compare_threads);
 }
 
-/* The thread on whose stack sp is. */
-static const struct hs_thread *find_thread(struct hs *hs, uint64_t sp)
+const struct hs_thread *hs_thread_at(struct hs *hs, uint64_t sp)
 {
 	const struct hs_thread *threads;
 	size_t low = 0, high, mid;
@@ -134,12 +133,12 @@ static bool is_thread_class(const struct hs *hs, uint64_t klass)
 	return false;
 }
 
-/* The java.lang.Thread of a thread. 0: not known. */
-static uint64_t thread_object(const struct hs *hs, uint64_t thread)
+/* The java.lang.Thread that a member of a thread leads to. 0: not known. */
+static uint64_t thread_object(const struct hs *hs, enum hs_member_id id, uint64_t thread)
 {
 	uint64_t at, object;
 
-	return hs_member_object(hs, HS_THREAD_OOP, thread, &at, &object) &&
+	return hs_member_object(hs, id, thread, &at, &object) &&
 			       is_thread_class(hs, hs_klass_at(hs, object))
 		       ? object
 		       : 0;
@@ -257,9 +256,16 @@ static bool read_byte(const struct hs *hs, uint64_t addr, uint8_t *ret)
 	return addr && ch_core_try_read(hs->core, addr, ret, 1);
 }
 
+static uint64_t read_number(const struct hs *hs, uint64_t object)
+{
+	uint64_t at = field_addr(hs, object, "tid"), number;
+
+	return at && hs_read_ptr(hs, at, &number) ? number : 0;
+}
+
 static void describe_java(struct hs *hs, const struct hs_thread *thread, struct ch_thread_info *ret)
 {
-	uint64_t object = thread_object(hs, thread->addr), holder = 0, at, number;
+	uint64_t object = thread_object(hs, HS_THREAD_OOP, thread->addr), holder = 0, at;
 	uint32_t status;
 	uint8_t daemon;
 
@@ -270,9 +276,12 @@ static void describe_java(struct hs *hs, const struct hs_thread *thread, struct 
 	if (!object)
 		return;
 	hs_thread_name(hs, object, ret->name, sizeof(ret->name));
-	at = field_addr(hs, object, "tid");
-	if (at && hs_read_ptr(hs, at, &number))
-		ret->number = number;
+	ret->number = read_number(hs, object);
+	at = thread_object(hs, HS_THREAD_VIRTUAL, thread->addr);
+	if (at && at != object) {
+		hs_thread_name(hs, at, ret->carried_name, sizeof(ret->carried_name));
+		ret->carried_number = read_number(hs, at);
+	}
 	/* from 19 on what virtual threads do not have is in an object of its own */
 	at = field_addr(hs, object, "holder");
 	if (!at || !hs_read_oop(hs, at, &holder) || !holder)
@@ -356,7 +365,7 @@ bool hs_thread_info(void *state, size_t index, struct ch_thread_info *ret)
 	threads = ch_core_threads(hs->core, &count);
 	if (index >= count)
 		return false;
-	found = find_thread(hs, threads[index].sp);
+	found = hs_thread_at(hs, threads[index].sp);
 	if (found) {
 		describe_java(hs, found, ret);
 		return true;
