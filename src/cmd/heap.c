@@ -2,13 +2,14 @@
 #include "cmd/cmd.h"
 
 struct options {
-	bool segments;
+	bool segments, flags;
 };
 
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
-	struct ch_heap_result result = { .segments = options->segments };
+	struct ch_heap_result result = { .segments = options->segments,
+					 .settings.all = options->flags };
 	struct ch_error *err;
 
 	err = ch_session_heaps(env->session, &result.heaps);
@@ -18,6 +19,11 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		err = chp_retention_make(result.heaps,
 					 ch_context_complete(ch_session_context(env->session)),
 					 &result.retention);
+	if (!err)
+		err = ch_heaps_tracking(result.heaps, &result.tracking);
+	if (!err)
+		err = ch_heaps_settings(result.heaps, &result.settings.rows,
+					&result.settings.count);
 	return err ? err : ch_report_heap(env->report, &result);
 }
 
@@ -26,6 +32,10 @@ static const struct ch_option options_table[] = {
 	  .kind = CH_OPTION_FLAG,
 	  .offset = offsetof(struct options, segments),
 	  .help = "list every block with a mapping of its own, not only sums by size" },
+	{ .name = "flags",
+	  .kind = CH_OPTION_FLAG,
+	  .offset = offsetof(struct options, flags),
+	  .help = "all flags of the JVM, not only those that are not at their defaults" },
 	{ 0 },
 };
 
@@ -57,7 +67,16 @@ const struct ch_cmd ch_cmd_heap = {
 		"  RETURNABLE        what malloc_trim(0) would give back: whole pages in chunks "
 		"of\n"
 		"                    the bins, and the main arena's top above the first page;\n"
-		"                    pages that are not resident count like the others\n",
+		"                    pages that are not resident count like the others\n"
+		"\n"
+		"Native memory tracking (a JVM with -XX:NativeMemoryTracking):\n"
+		"  RESERVED, COMMITTED  mappings, blocks and arenas, as jcmd VM.native_memory\n"
+		"                       says\n"
+		"  MALLOC, COUNT        what was asked of malloc; ARENAS lie in such blocks\n"
+		"  CHUNKS, BLOCKS       used blocks that begin with the JVM's header, and what\n"
+		"                       they cost: a part of the heaps' used bytes\n"
+		"\n"
+		"Flags that are texts are shown with --reveal.\n",
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.run = run,

@@ -75,6 +75,16 @@ static struct ch_error *pick_types(struct ch_summary *summary)
 	return err;
 }
 
+/* Interrupted, it does without. */
+static struct ch_error *ask_tracking(struct ch_summary *summary)
+{
+	struct ch_error *err = NULL;
+
+	if (summary->walked)
+		err = ch_heaps_tracking(summary->heaps, &summary->tracking);
+	return err && err->code == CH_ERROR_STOP ? NULL : err;
+}
+
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
@@ -87,6 +97,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	err = chp_summary_measure(env->session, &summary);
 	if (!err)
 		err = pick_types(&summary);
+	if (!err)
+		err = ask_tracking(&summary);
 	if (err)
 		return err;
 	err = write_arithmetic(&summary);

@@ -225,14 +225,16 @@ static struct ch_error *print_json(const struct ch_report *report,
 				     json_heap(&list[i], &frees[i], segments ? segments[i] : NULL));
 	free(segments);
 	return chp_json_print_take(
-		report,
-		chp_json_document_take(
-			report, "heap",
-			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "total", json_sums(&total),
-				  "verdict", chp_json_retention(&result->retention), "free",
-				  chp_json_free(&result->retention.free), "heaps", array,
-				  "runtime_memory", chp_json_runtime_memory(heaps), "runtimes",
-				  chp_json_runtimes(heaps))));
+		report, chp_json_document_take(
+				report, "heap",
+				json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "total",
+					  json_sums(&total), "verdict",
+					  chp_json_retention(&result->retention), "free",
+					  chp_json_free(&result->retention.free), "heaps", array,
+					  "runtime_memory", chp_json_runtime_memory(heaps),
+					  "runtimes", chp_json_runtimes(heaps), "native_tracking",
+					  chp_json_tracking(heaps, result->tracking), "settings",
+					  chp_json_settings(report, heaps, &result->settings))));
 }
 
 /* ---- Text ------------------------------------------------------------------ */
@@ -454,6 +456,8 @@ struct ch_error *ch_report_heap(const struct ch_report *report, const struct ch_
 	print_total(report, &total);
 	err = chp_print_runtime_memory(report, heaps);
 	if (!err)
+		err = chp_print_tracking(report, result->tracking);
+	if (!err)
 		err = chp_print_retention(report, result);
 	if (!err)
 		err = chp_print_free(report, result);
@@ -463,6 +467,8 @@ struct ch_error *ch_report_heap(const struct ch_report *report, const struct ch_
 		err = print_details(report, list, count);
 	if (!err)
 		err = chp_print_heap_segments(report, result);
+	if (!err)
+		err = chp_print_settings(report, &result->settings);
 	chp_report_findings(report);
 	return err;
 }

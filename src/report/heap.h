@@ -7,6 +7,7 @@
 #include "heap/filter.h"
 #include "heap/retention.h"
 #include "report/report.h"
+#include "report/runtime.h"
 
 /** What `heap` says. */
 struct ch_heap_result {
@@ -16,6 +17,9 @@ struct ch_heap_result {
 	struct ch_retention retention;
 	/** Show every chunk with a mapping of its own as a segment. */
 	bool segments;
+	/** What a runtime counts of its memory, or NULL. */
+	const struct ch_tracking *tracking;
+	struct ch_settings settings;
 };
 
 /**

@@ -11,6 +11,7 @@
 /* Warnings on the screen; JSON has all. */
 #define FINDINGS_SHOWN 3
 #define TYPES_SHOWN    5
+#define TRACKED_SHOWN  4
 #define NAME_BYTES_MAX 256
 #define LINE_BYTES_MAX 512
 
@@ -132,6 +133,17 @@ static void print_direct(const struct ch_report *report, const struct ch_heaps *
 			 chp_bytes_text(reserved, bytes), chp_bytes_text(most, limit));
 		chp_report_wrapped(report, "direct memory", line);
 	}
+}
+
+struct ch_error *chp_summary_print_tracked(const struct ch_report *report,
+					   const struct ch_summary *summary)
+{
+	if (!summary->tracking)
+		return NULL;
+	fputs(report->format == CH_FORMAT_TEXT ? "\n" : "", report->out);
+	return chp_print_tracked_blocks(report, summary->heaps, summary->tracking,
+					report->format == CH_FORMAT_TEXT ? TRACKED_SHOWN
+									 : SIZE_MAX);
 }
 
 static void print_heaps(const struct ch_report *report, const struct ch_summary *summary)
@@ -279,6 +291,8 @@ struct ch_error *ch_report_summary(const struct ch_report *report, const struct 
 		print_verdict(report, summary);
 	}
 	err = chp_summary_print_rows(report, summary);
+	if (!err)
+		err = chp_summary_print_tracked(report, summary);
 	if (!err)
 		err = chp_summary_print_types(report, summary);
 	if (!err)

@@ -30,6 +30,8 @@ struct ch_summary {
 	size_t types_count;
 	/** of struct ch_suspect: by bytes, descending */
 	struct ch_vec suspects;
+	/** Of the native used bytes those that are a runtime's own; NULL: not known. */
+	const struct ch_tracking *tracking;
 	/** "native used 12 + native free 3 + ... = 15; native used is 80.00 %". Owned. */
 	char *arithmetic;
 };

@@ -122,7 +122,7 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 			report, "summary",
 			json_pack(
 				"{s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:{s:o, s:o, s:o, "
-				"s:o}, s:o, s:o, s:b, s:o, s:o, s:{s:b, s:b, s:s}}",
+				"s:o}, s:o, s:o, s:b, s:o, s:o, s:o, s:{s:b, s:b, s:s}}",
 				"process", chp_json_process(core), "death",
 				chp_json_death(&summary->death), "address_space", "total_bytes",
 				chp_json_uint(account->total_bytes), "busy_bytes",
@@ -138,6 +138,8 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 				json_accounting(account), "verdict", json_verdict(summary), "quick",
 				(int)summary->quick, "suspects",
 				chp_suspects_json(summary->suspects.items, summary->suspects.count),
-				"types_top", types, "redaction", "memory_contents", 0,
-				"environment", 0, "arguments", "argv[0] only")));
+				"types_top", types, "native_tracking",
+				chp_json_tracking(summary->heaps, summary->tracking), "redaction",
+				"memory_contents", 0, "environment", 0, "arguments",
+				"argv[0] only")));
 }

@@ -133,6 +133,10 @@ struct ch_error *chp_summary_print_markdown(const struct ch_report *report,
 		fputs("\n## Where the bytes are\n\n", report->out);
 		err = chp_summary_print_rows(report, summary);
 	}
+	if (!err && summary->tracking) {
+		fputs("\n## Whose blocks of malloc they are\n\n", report->out);
+		err = chp_summary_print_tracked(report, summary);
+	}
 	if (!err && summary->types_count) {
 		fputs("\n## Largest types\n\n", report->out);
 		err = chp_summary_print_types(report, summary);

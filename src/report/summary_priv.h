@@ -16,6 +16,8 @@ CH_MUST_CHECK struct ch_error *chp_summary_print_markdown(const struct ch_report
 /** The accounting, and the largest types, as tables. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_summary_print_rows(const struct ch_report *report,
 						      const struct ch_summary *summary);
+CH_MUST_CHECK struct ch_error *chp_summary_print_tracked(const struct ch_report *report,
+							 const struct ch_summary *summary);
 CH_MUST_CHECK struct ch_error *chp_summary_print_types(const struct ch_report *report,
 						       const struct ch_summary *summary);
 

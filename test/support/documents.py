@@ -64,6 +64,7 @@ def plain_cases(core, rows):
     yield "address", ["address", "--raw", *limit, core]
     yield "heap", ["heap", core]
     yield "heap", ["heap", "--segments", core]
+    yield "heap", ["heap", "--flags", core]
     yield "types", ["types", *limit, core]
     yield "types", ["types", "--by-gen", *limit, core]
     yield "types", ["types", "--live", *limit, core]

@@ -1,0 +1,35 @@
+/*
+ * runtime.h - how is shown what runtimes say of themselves.
+ */
+#ifndef COREHEAP_REPORT_RUNTIME_H
+#define COREHEAP_REPORT_RUNTIME_H
+
+#include "report/report.h"
+
+/** Settings, by name. */
+struct ch_settings {
+	const struct ch_setting *rows;
+	size_t count;
+	/** Those by default, too. */
+	bool all;
+};
+
+/** An object, null where tracking is NULL. */
+json_t *chp_json_tracking(const struct ch_heaps *heaps, const struct ch_tracking *tracking);
+/** Nothing where tracking is NULL. */
+CH_MUST_CHECK struct ch_error *chp_print_tracking(const struct ch_report *report,
+						  const struct ch_tracking *tracking);
+
+/** Whose the used blocks of malloc are: at most so many categories. */
+CH_MUST_CHECK struct ch_error *chp_print_tracked_blocks(const struct ch_report *report,
+							const struct ch_heaps *heaps,
+							const struct ch_tracking *tracking,
+							size_t most);
+
+/** An array; texts are null unless contents may be shown. */
+json_t *chp_json_settings(const struct ch_report *report, const struct ch_heaps *heaps,
+			  const struct ch_settings *settings);
+CH_MUST_CHECK struct ch_error *chp_print_settings(const struct ch_report *report,
+						  const struct ch_settings *settings);
+
+#endif /* COREHEAP_REPORT_RUNTIME_H */

@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""Native Memory Tracking and the flags of a JVM, against what jcmd said right before the dump."""
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from fixture import answer, coreheap, folder, unlimited_core, wait_for, why_not  # noqa: E402
+from tap import Tap, repo, skip_all  # noqa: E402
+
+BUFFERS = 24
+SMALL = ["-Xmx32m", "-Xss256k", "-XX:ReservedCodeCacheSize=32m", "-XX:CompressedClassSpaceSize=16m"]
+# What answering jcmd takes of its own, and what it may leave behind.
+OF_JCMD = ("Internal", "Native Memory Tracking", "Serviceability", "Arena Chunk", "Arguments")
+JCMD_BYTES = 2 << 20
+# What a JVM that does nothing may do between the answer and the dump.
+IDLE_CATEGORIES, IDLE_BYTES = 2, 65536
+STEADY = ("Java Heap", "GC", "Other", "Symbol", "Class")
+WORD = "word-of-the-user"
+
+
+def jdks():
+    """{release: folder} of the JDKs of this machine that can compile and have jcmd."""
+    found = {}
+    for path in sorted(glob.glob("/usr/lib/jvm/*")):
+        tools = [os.path.join(path, "bin", name) for name in ("java", "javac", "jcmd")]
+        if os.path.islink(path) or not all(os.access(tool, os.X_OK) for tool in tools):
+            continue
+        text = subprocess.run([tools[0], "-version"], check=False, capture_output=True,
+                              text=True).stderr
+        match = re.search(r'version "(\d+)', text)
+        if match:
+            found[int(match.group(1))] = path
+    return found
+
+
+def twin(jdk, where):
+    """A JDK of its own, whose libjvm.so can be taken away."""
+    target = os.path.join(where, "jdk")
+    for path, folders, files in os.walk(jdk):
+        here = os.path.join(target, os.path.relpath(path, jdk))
+        os.makedirs(here)
+        for name in files + [name for name in folders if os.path.islink(os.path.join(path, name))]:
+            source = os.path.realpath(os.path.join(path, name))
+            if name in ("java", "libjvm.so", "libjli.so"):
+                shutil.copy(source, os.path.join(here, name))
+            else:
+                os.symlink(source, os.path.join(here, name))
+    return target
+
+
+def jcmd(jdk, pid, *command):
+    return subprocess.run([os.path.join(jdk, "bin", "jcmd"), str(pid), *command],
+                          capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def dump(jdk, java, where, options, how):
+    """The core of a shop, and what jcmd said of it: (core, tracking, flags)."""
+    subprocess.run([os.path.join(jdk, "bin", "javac"), "-d", where,
+                    os.path.join(repo(), "fixtures", "jvm", "Shop.java")], check=True)
+    process = subprocess.Popen(
+        [os.path.join(java, "bin", "java"), *SMALL, *options, "-cp", ".", "Shop", "2000", "100",
+         str(BUFFERS)], cwd=where, env={}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, preexec_fn=unlimited_core)
+    try:
+        wait_for(os.path.join(where, "ready"), process)
+        flags = jcmd(jdk, process.pid, "VM.flags", "-all")
+        # the first answers load what the next ones need
+        for _ in range(3):
+            tracking = jcmd(jdk, process.pid, "VM.native_memory", "summary", "scale=b")
+        if how == "gcore":
+            subprocess.run(["gcore", "-o", os.path.join(where, "core"), str(process.pid)],
+                           capture_output=True, check=True, stdin=subprocess.DEVNULL)
+        else:
+            process.send_signal(6)
+            process.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+    return glob.glob(os.path.join(where, "core*"))[0], tracking, flags
+
+
+def categories(text):
+    """{category: its numbers} of VM.native_memory."""
+    found = {}
+    for part in re.split(r"\n-\s+", text)[1:]:
+        head = re.match(r"(.+?) \(reserved=(\d+), committed=(\d+)", part)
+        malloc = re.search(r"\(malloc=(\d+)(?: tag=[^#\n]*?)?(?: #(\d+))?\)", part)
+        arena = re.search(r"\(arena=(\d+) #(\d+)\)", part)
+        found[head.group(1)] = {
+            "reserved_bytes": int(head.group(2)), "committed_bytes": int(head.group(3)),
+            "malloc_bytes": int(malloc.group(1)) if malloc else 0,
+            "malloc_count": int(malloc.group(2) or 0) if malloc else 0,
+            "arena_bytes": int(arena.group(1)) if arena else 0}
+    return found
+
+
+def far(one, other, keys):
+    """How far two categories are apart."""
+    return max(abs((one or {}).get(key, 0) - (other or {}).get(key, 0)) for key in keys)
+
+
+def check_counters(tap, name, wanted, found):
+    keys = ("reserved_bytes", "committed_bytes", "malloc_bytes", "arena_bytes")
+    rows = {row["name"]: row for row in found["categories"]}
+    apart = {key: far(wanted.get(key), rows.get(key), keys) for key in set(wanted) | set(rows)}
+    differing = {key: (wanted.get(key), rows.get(key)) for key, bytes_ in apart.items()
+                 if bytes_ and key not in OF_JCMD}
+    tap.ok(len(wanted) >= 15 and len(differing) <= IDLE_CATEGORIES and
+           not set(differing) & set(STEADY) and
+           all(apart[key] <= IDLE_BYTES for key in differing),
+           "%s: %d categories as jcmd has them" % (name, len(wanted)), differing)
+    own = {key: apart.get(key, 0) for key in OF_JCMD if apart.get(key, 0) > JCMD_BYTES}
+    tap.equal(own, {}, "%s: but for what jcmd itself took" % name)
+    tap.equal({key: rows[key]["malloc_count"] for key in STEADY},
+              {key: wanted[key]["malloc_count"] for key in STEADY}, "%s: counts" % name)
+    sums = {key: sum(row[key] for row in rows.values()) for key in keys}
+    tap.equal({key: found["total"][key] for key in keys}, sums, "%s: the total" % name)
+
+
+def check_headers(tap, name, wanted, found):
+    """Without symbols: all that is asked of malloc, but no mappings and arenas."""
+    tap.equal((found["counted"], found["basis"]), (False, "heuristic"), "%s: basis" % name)
+    rows = {row["name"]: row for row in found["categories"]}
+    # jcmd leaves out of chunks what arenas have of them
+    apart = {key: far(row, rows.get(key), ("malloc_bytes", "malloc_count"))
+             for key, row in wanted.items() if key not in OF_JCMD and row["malloc_count"]}
+    differing = {key: (wanted[key], rows.get(key)) for key, distance in apart.items() if distance}
+    tap.ok(len(apart) >= 10 and len(differing) <= IDLE_CATEGORIES and
+           not set(differing) & set(STEADY) and
+           all(apart[key] <= IDLE_BYTES for key in differing),
+           "%s: %d categories as jcmd has them" % (name, len(apart)), differing)
+    tap.ok(rows["Arena Chunk"]["malloc_bytes"] >= wanted["Arena Chunk"]["malloc_bytes"] -
+           IDLE_BYTES, "%s: chunks of arenas" % name, rows["Arena Chunk"])
+    tap.equal({row["reserved_bytes"] for row in rows.values()}, {None},
+              "%s: mappings are not known" % name)
+
+
+def check_sums(tap, name, core, found):
+    """Whose the used blocks are adds up to them."""
+    summary = answer("summary", "--quick", "--json", core)
+    rows = {row["name"]: row["bytes"] for row in summary["accounting"]["rows"]}
+    tap.equal(found["total"]["blocks_bytes"] + found["other_blocks_bytes"],
+              rows["heap_used"] + rows["heap_used_mmapped"], "%s: blocks add up" % name)
+    tap.equal((found["total"]["blocks_count"], found["total"]["blocks_bytes"]),
+              tuple(sum(row[key] for row in found["categories"])
+                    for key in ("blocks_count", "blocks_bytes")), "%s: and categories" % name)
+    tap.equal(summary["native_tracking"], found, "%s: summary says the same" % name)
+    others = [row for row in found["categories"] if row["name"] == "Other"]
+    tap.ok(others and others[0]["blocks_count"] >= BUFFERS and
+           0 <= others[0]["malloc_bytes"] - BUFFERS * 65536 < 65536,
+           "%s: direct buffers are others" % name, others)
+    text = coreheap("summary", "--quick", core).out
+    tap.ok("hotspot: Other" in text and "blocks of others" in text, "%s: in text" % name, text)
+
+
+def check_off(tap, name, core, jcmd_said):
+    doc = answer("heap", "--json", core)
+    facts = {row["name"]: row["facts"] for row in doc["runtimes"]}["hotspot"]
+    tap.ok("not enabled" in jcmd_said and doc["native_tracking"] is None and
+           facts["native_memory_tracking"] == "off", "%s: it is off" % name, facts)
+    text = coreheap("heap", core).out + coreheap("summary", "--quick", core).out
+    tap.ok("native memory tracking" not in text and "USED BLOCKS OF MALLOC" not in text,
+           "%s: and nothing else is said of it" % name, text)
+
+
+def check_flags(tap, name, core, text):
+    wanted = {}
+    for line in text.splitlines():
+        match = re.match(r"\s*(\S+) (\S+)\s+= ?(.*?)\s+\{[^}]*\} \{(.*)\}$", line)
+        if match:
+            wanted[match.group(2)] = (match.group(1), match.group(3), match.group(4))
+    rows = answer("heap", "--flags", "--reveal", "--json", core)["settings"]
+    found = {row["name"]: (row["type"], row["value"] or "", row["origin"]) for row in rows}
+    differing = {key: (row, found.get(key)) for key, row in wanted.items()
+                 if found.get(key) != row}
+    tap.ok(len(wanted) > 400 and not differing, "%s: %d flags as jcmd has them" % (
+        name, len(wanted)), differing)
+    tap.equal([row["name"] for row in rows], sorted(found), "%s: each once, by name" % name)
+    changed = {row["name"] for row in answer("heap", "--json", core)["settings"]}
+    tap.ok(changed and changed & set(wanted) == {key for key, row in wanted.items()
+                                                 if row[2] != "default"},
+           "%s: those that are not default" % name, sorted(changed))
+    hidden = answer("heap", "--flags", "--json", core)["settings"]
+    tap.equal({row["value"] for row in hidden if row["type"] in ("ccstr", "ccstrlist")}, {None},
+              "%s: texts only with --reveal" % name)
+    said = "".join(coreheap(*command, core).out for command in (
+        ["heap"], ["heap", "--flags"], ["heap", "--flags", "--json"], ["summary", "--json"]))
+    tap.ok(WORD not in said, "%s: not in any answer without it" % name)
+    tap.ok(WORD in coreheap("heap", "--reveal", core).out, "%s: and with it" % name)
+
+
+def check(tap, release, jdk, level, how):
+    name = "JDK %d, %s, %s" % (release, level, how)
+    files = how != "no file of libjvm"
+    if why_not(how if files else "gcore"):
+        tap.skip(name, why_not(how if files else "gcore"))
+        return
+    where = folder()
+    java = jdk if files else twin(jdk, where)
+    core, tracking, flags = dump(
+        jdk, java, where, ["-XX:NativeMemoryTracking=" + level,
+                           "-XX:OnOutOfMemoryError=echo " + WORD], how if files else "gcore")
+    if not files:
+        os.unlink(os.path.join(java, "lib", "server", "libjvm.so"))
+    check_flags(tap, name, core, flags)
+    if level == "off":
+        check_off(tap, name, core, tracking)
+    else:
+        found = answer("heap", "--json", core)["native_tracking"]
+        tap.equal(found["level"], level, "%s: the level" % name)
+        if found["counted"]:
+            check_counters(tap, name, categories(tracking), found)
+            tap.equal({row["name"]: row["blocks_count"] for row in found["categories"]},
+                      {row["name"]: row["malloc_count"] for row in found["categories"]},
+                      "%s: each block that is counted has a header" % name)
+        else:
+            check_headers(tap, name, categories(tracking), found)
+        tap.equal(found["counted"], files, "%s: counters take symbols" % name)
+        check_sums(tap, name, core, found)
+    shutil.rmtree(where)
+
+
+def main():
+    found = jdks()
+    if not found:
+        skip_all("no JDK with jcmd is installed")
+    tap = Tap()
+    for release, jdk in sorted(found.items()):
+        for level, how in (("summary", "gcore"), ("detail", "kernel"), ("off", "kernel"),
+                           ("summary", "no file of libjvm")):
+            tap.attempt("%d %s %s" % (release, level, how), check, release, jdk, level, how)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
