@@ -347,7 +347,8 @@ CH_PUBLIC void ch_graph_place(struct ch_graph *graph, uint64_t addr, struct ch_r
 /**
  * Every register and every aligned word of all memory in the core that holds an
  * address of [start, end); with code also what executable memory refers to.
- * Registers first, then by address. Errors: STOP, NOMEM, whatever fn returned.
+ * Registers first, then by address; in a region of a runtime whose pointers are no
+ * addresses those follow, with what they stand for as value. Errors: STOP, NOMEM, whatever fn returned.
  */
 CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_graph_refs(struct ch_graph *graph, uint64_t start,
 						       uint64_t end, bool code, ch_refs_fn fn,

@@ -1,5 +1,7 @@
 #include "graph/graph_priv.h"
 
+#include "graph/pieces.h"
+
 #include "util/cleanup.h"
 #include "util/context.h"
 
@@ -252,6 +254,70 @@ static struct ch_error *scan_region(struct finder *finder, bool code)
 	return err;
 }
 
+/* ---- Pointers that are no addresses ---------------------------------------------- */
+
+struct encoded {
+	struct finder *finder;
+	uint64_t addr;
+	struct ch_error *err;
+};
+
+static void take_encoded(void *arg, uint64_t offset, uint64_t value, bool exact)
+{
+	struct encoded *encoded = arg;
+	uint64_t word, at = encoded->addr + offset;
+
+	if (!exact || encoded->err || offset == UINT64_MAX ||
+	    value - encoded->finder->start >= encoded->finder->bytes)
+		return;
+	/* a word that is the address itself was found before */
+	if (at % 8 == 0 && ch_core_read_u64(encoded->finder->graph->core, at, &word) &&
+	    word == value)
+		return;
+	encoded->err = found(encoded->finder, at, value);
+}
+
+/* Objects of a span whose pointers a runtime keeps in its own way. */
+static struct ch_error *scan_encoded(struct finder *finder, const struct ch_index_span *span)
+{
+	const struct ch_graph *graph = finder->graph;
+	struct encoded encoded = { .finder = finder };
+	struct ch_pieces pieces = { 0 };
+	uint32_t id;
+
+	for (id = span->first_id; !encoded.err && id < span->first_id + span->count; id++) {
+		if (!chp_is_node(graph, id))
+			continue;
+		encoded.addr = ch_graph_addr(graph, id);
+		if (encoded.addr < finder->region->start || encoded.addr >= finder->region->end)
+			continue;
+		chp_pieces_begin(&pieces, graph, span, id, encoded.addr,
+				 chp_index_size(graph, span, id, encoded.addr));
+		chp_pieces_visit(&pieces, take_encoded, &encoded);
+		if (id % 65536 == 0 && !encoded.err)
+			encoded.err = chp_context_check(graph->ctx);
+	}
+	return encoded.err;
+}
+
+/* Spans of a region that have such pointers. */
+static struct ch_error *scan_heap(struct finder *finder)
+{
+	const struct ch_index_span *spans = finder->graph->spans.items, *span;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < finder->graph->spans.count; i++) {
+		span = &spans[i];
+		if (span->start >= finder->region->end)
+			break;
+		if (span->traced && (span->traced->narrow.used || span->traced->decode) &&
+		    span->end > finder->region->start)
+			err = scan_encoded(finder, span);
+	}
+	return err;
+}
+
 static struct ch_error *visit_registers(struct finder *finder)
 {
 	const struct ch_thread *threads;
@@ -280,6 +346,20 @@ static struct ch_error *visit_registers(struct finder *finder)
 	return err;
 }
 
+static struct ch_error *scan(struct finder *finder, bool code)
+{
+	const struct ch_region *region = finder->region;
+	struct ch_error *err;
+
+	/* what is mapped once more is looked at where it lies first */
+	if (region->state != CH_STATE_COMMIT || region->usage == CH_USAGE_MANAGED_VIEW)
+		return NULL;
+	if (region->prot & CH_SEGMENT_EXEC && region->prot != CH_PROT_UNKNOWN)
+		return code ? scan_region(finder, true) : NULL;
+	err = scan_region(finder, false);
+	return !err && region->usage == CH_USAGE_MANAGED_HEAP ? scan_heap(finder) : err;
+}
+
 struct ch_error *ch_graph_refs(struct ch_graph *graph, uint64_t start, uint64_t end, bool code,
 			       ch_refs_fn fn, void *arg)
 {
@@ -295,12 +375,7 @@ struct ch_error *ch_graph_refs(struct ch_graph *graph, uint64_t start, uint64_t 
 	err = visit_registers(&finder);
 	for (i = 0; !err && i < count; i++) {
 		finder.region = &regions[i];
-		if (regions[i].state != CH_STATE_COMMIT)
-			continue;
-		if (!(regions[i].prot & CH_SEGMENT_EXEC) || regions[i].prot == CH_PROT_UNKNOWN)
-			err = scan_region(&finder, false);
-		else if (code)
-			err = scan_region(&finder, true);
+		err = scan(&finder, code);
 	}
 	return err;
 }

@@ -112,6 +112,8 @@ struct ch_object_shape {
 struct ch_string {
 	uint64_t addr, count;
 	uint32_t bytes;
+	/** Bytes of the other object that holds them; 0: they lie in the string. */
+	uint64_t apart_bytes;
 };
 
 struct ch_inspector {

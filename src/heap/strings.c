@@ -24,6 +24,9 @@ struct counter {
 	 * names need not be looked at. 0: empty. */
 	uint64_t *slots;
 	size_t mask;
+	/** Bytes of texts apart from their strings that may yet be looked at: damaged
+	 * strings could share long ones. */
+	uint64_t budget;
 };
 
 /* A piece of a text that is in one piece in our memory. */
@@ -123,7 +126,7 @@ static bool grow(struct counter *counter)
 
 /* The row of a text, or NULL; *slot_ret is where it belongs. */
 static struct ch_string_stat *find(struct counter *counter, const struct ch_string *text,
-				   uint64_t hash, uint64_t **slot_ret)
+				   uint64_t type, uint64_t hash, uint64_t **slot_ret)
 {
 	struct ch_string_stat *row;
 	size_t at = hash & counter->mask;
@@ -133,7 +136,8 @@ static struct ch_string_stat *find(struct counter *counter, const struct ch_stri
 			continue;
 		row = CH_VEC_AT(&counter->ret->rows, struct ch_string_stat,
 				(uint32_t)counter->slots[at] - 1);
-		if (row->hash == hash && same_text(counter->heaps->env.core, &row->text, text))
+		if (row->hash == hash && row->type == type &&
+		    same_text(counter->heaps->env.core, &row->text, text))
 			return row;
 	}
 	*slot_ret = &counter->slots[at];
@@ -141,18 +145,21 @@ static struct ch_string_stat *find(struct counter *counter, const struct ch_stri
 }
 
 static struct ch_error *add_text(struct counter *counter, const struct ch_object *object,
-				 const struct ch_string *text, uint64_t hash)
+				 const struct ch_string *text, uint64_t type, uint64_t hash)
 {
 	struct ch_strings_stat *ret = counter->ret;
+	uint64_t *slot = NULL, bytes = object->chunk_bytes;
 	struct ch_string_stat *row;
-	uint64_t *slot = NULL;
 
 	if ((!counter->slots || 2 * ret->rows.count >= counter->mask) && !grow(counter))
 		return &ch_enomem;
-	row = find(counter, text, hash, &slot);
+	row = find(counter, text, type, hash, &slot);
+	if (!row || row->text.addr != text->addr)
+		bytes += text->apart_bytes;
+	ret->total_bytes += bytes;
 	if (!row && ret->rows.count >= counter->rows_max) {
 		ret->left_out_count++;
-		ret->left_out_bytes += object->chunk_bytes;
+		ret->left_out_bytes += bytes;
 		return NULL;
 	}
 	if (!row) {
@@ -163,12 +170,27 @@ static struct ch_error *add_text(struct counter *counter, const struct ch_object
 		row->hash = hash;
 		row->text = *text;
 		row->sample_addr = object->addr;
-		row->each_bytes = object->chunk_bytes;
+		row->type = type;
+		row->each_bytes = bytes;
 	}
 	row->count++;
-	row->total_bytes += object->chunk_bytes;
-	row->each_bytes = ch_min(row->each_bytes, object->chunk_bytes);
+	row->total_bytes += bytes;
+	row->each_bytes = ch_min(row->each_bytes, object->chunk_bytes + text->apart_bytes);
 	return NULL;
+}
+
+/* Whether a text is where it can be. A damaged length may lead anywhere. */
+static bool is_possible(const struct ch_object *object, const struct ch_string *text)
+{
+	uint64_t bytes;
+
+	if (text->count > UINT32_MAX)
+		return false;
+	bytes = text->count * text->bytes;
+	if (text->apart_bytes)
+		return bytes <= text->apart_bytes;
+	return text->addr >= object->addr &&
+	       ch_inside(text->addr - object->addr, bytes, object->size_bytes);
 }
 
 static struct ch_error *take(void *arg, const struct ch_object *objects, size_t n)
@@ -184,21 +206,27 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 	    !inspected.inspector->string)
 		return NULL;
 	for (i = 0; !err && i < n; i++) {
+		text = (struct ch_string){ 0 };
 		if (objects[i].state != CH_OBJECT_USED ||
 		    !inspected.inspector->string(inspected.state, objects[i].addr, objects[i].type,
 						 &text))
 			continue;
-		/* A damaged length may lead anywhere. */
-		if (text.addr < objects[i].addr ||
-		    !ch_inside(text.addr - objects[i].addr, text.count * text.bytes,
-			       objects[i].size_bytes))
+		if (!is_possible(&objects[i], &text))
 			continue;
 		counter->ret->count++;
-		counter->ret->total_bytes += objects[i].chunk_bytes;
-		if (hash_text(counter->heaps->env.core, &text, &hash))
-			err = add_text(counter, &objects[i], &text, hash);
-		else
+		if (text.apart_bytes && text.count * text.bytes > counter->budget) {
+			counter->ret->left_out_count++;
+			counter->ret->left_out_bytes += objects[i].chunk_bytes;
+			counter->ret->total_bytes += objects[i].chunk_bytes;
+			continue;
+		}
+		counter->budget -= text.apart_bytes ? text.count * text.bytes : 0;
+		if (hash_text(counter->heaps->env.core, &text, &hash)) {
+			err = add_text(counter, &objects[i], &text, 0, hash);
+		} else {
 			counter->ret->absent_count++;
+			counter->ret->total_bytes += objects[i].chunk_bytes + text.apart_bytes;
+		}
 	}
 	return err;
 }
@@ -225,27 +253,30 @@ static struct ch_error *take_blocks(void *arg, const struct ch_object *objects, 
 	struct ch_string text = { .bytes = 1 };
 	struct ch_error *err = NULL;
 	struct ch_traced traced;
+	uint64_t hash, own_bytes;
 	bool padded;
-	uint64_t hash;
 	size_t i;
 
 	padded = n && !chp_heaps_span_tracer(counter->heaps, objects[0].span, &traced);
+	own_bytes = n && !padded ? traced.tracer->own_bytes : 0;
 	for (i = 0; !err && i < n; i++) {
 		if (objects[i].state != CH_OBJECT_USED || (objects[i].flags & CH_OBJECT_ALLOCATOR))
 			continue;
-		text.addr = objects[i].addr;
-		text.count = objects[i].size_bytes;
+		text.addr = objects[i].addr + ch_min(own_bytes, objects[i].size_bytes);
+		text.count = objects[i].addr + objects[i].size_bytes - text.addr;
 		if (padded && text.count >= PADDED_MIN)
 			text.count -= PADDING_BYTES;
 		counter->ret->count++;
-		counter->ret->total_bytes += objects[i].chunk_bytes;
 		if (!hash_text(core, &text, &hash)) {
 			counter->ret->absent_count++;
+			counter->ret->total_bytes += objects[i].chunk_bytes;
 		} else if (is_zero(core, &text)) {
+			counter->ret->total_bytes += objects[i].chunk_bytes;
 			counter->ret->zero_count++;
 			counter->ret->zero_bytes += objects[i].chunk_bytes;
 		} else {
-			err = add_text(counter, &objects[i], &text, hash);
+			err = add_text(counter, &objects[i], &text, padded ? 0 : objects[i].type,
+				       mix(hash, objects[i].type));
 		}
 	}
 	return err;
@@ -275,7 +306,12 @@ static void sum_up(struct ch_strings_stat *ret)
 struct ch_error *chp_strings_count(struct ch_heaps *heaps, const struct ch_object_filter *filter,
 				   struct ch_strings_stat *ret)
 {
-	struct counter counter = { .heaps = heaps, .ret = ret, .rows_max = ROWS_MAX };
+	struct counter counter = {
+		.heaps = heaps,
+		.ret = ret,
+		.rows_max = ROWS_MAX,
+		.budget = 4 * ch_core_stats(heaps->env.core)->present_bytes,
+	};
 	struct ch_error *err;
 
 	ret->rows = CH_VEC(struct ch_string_stat);

@@ -14,7 +14,10 @@ struct ch_string_stat {
 	struct ch_string text;
 	uint64_t sample_addr;
 	uint64_t count;
-	/** Sum of chunk_bytes; those of the smallest string. */
+	/** Type id; compared for blocks only. */
+	uint64_t type;
+	/** Sum of chunk_bytes, with those of other objects that hold the characters (one
+	 * that several share with the first is counted once); those of the smallest. */
 	uint64_t total_bytes, each_bytes;
 };
 
@@ -46,7 +49,8 @@ CH_MUST_CHECK struct ch_error *chp_strings_count(struct ch_heaps *heaps,
 						 struct ch_strings_stat *ret);
 /**
  * The same for the contents of all used blocks of programs. Of a malloc block of 64
- * bytes or more the last 15 are not compared, as they may be padding.
+ * bytes or more the last 15 are not compared, as they may be padding; of objects what
+ * their runtime keeps for itself at their start is not, but their types are.
  */
 CH_MUST_CHECK struct ch_error *chp_contents_count(struct ch_heaps *heaps,
 						  struct ch_strings_stat *ret);

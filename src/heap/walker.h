@@ -203,6 +203,8 @@ typedef struct ch_error *(*ch_walker_links_fn)(void *arg, uint64_t from, uint64_
  * registers and stacks, which are looked at word by word.
  */
 struct ch_tracer {
+	/** Bytes at the start of each object that its runtime uses for itself. */
+	uint32_t own_bytes;
 	/** How pointers in runs are kept. NULL: in 8 bytes. */
 	void (*narrow)(void *state, struct ch_narrow *ret);
 	/** Where pointers of 8 bytes are no addresses: what one stands for; 0: nothing.

@@ -111,7 +111,7 @@ def check_live(tap, name, core):
     held = {key: live.get(key, 0) for key in DEAD if key in every and
             (live.get(key, 0) > 2 or (every[key] != DEAD[key] and "ZGC" not in name))}
     tap.equal(held, {}, "%s: what nothing holds is not" % name)
-    for references, wanted in (("strong", (0, 0)), ("soft,weak", (50, every["Shop$Weakly"]))):
+    for references, wanted in (("strong", (0, 0)), ("soft,weak", (50, every.get("Shop$Weakly", 0)))):
         found = {row["name"]: row["count"] for row in answer(
             "types", "--live", "--json", "--references", references, core)["types"]}
         if "ZGC" in name:
@@ -163,6 +163,11 @@ def check_fields(tap, name, core):
                "items": ("java.util.List", "Shop$Order")}, "%s: an order's fields" % name)
     tap.equal(fields["id"]["value"], "order-" + fields["total"]["value"],
               "%s: and their values" % name)
+    found = [row["owner_type"] for row in answer("refs", "--json", core, sample)["refs"]
+             if row["kind"] == "object" and not row["owner_type"].endswith(" blocks")]
+    tap.ok("java.util.HashMap$Node" in found and
+           set(found) <= {"java.util.HashMap$Node", "Shop$Event"},
+           "%s: what refers to an order" % name, found)
     hidden = answer("show", "--json", core, sample)["object"]["fields"]
     tap.equal([row["value"] for row in hidden], [None] * 3, "%s: only with --reveal" % name)
     item = answer("show", "--json", "--reveal", core, sample,
@@ -179,6 +184,17 @@ def check_fields(tap, name, core):
     tap.ok(0 <= facts["hotspot"]["direct_count"] - BUFFERS <= 1 and
            0 <= facts["hotspot"]["direct_reserved_bytes"] - BUFFERS * 65536 <= 2,
            "%s: direct memory as java.nio.Bits counts it" % name, facts["hotspot"])
+
+
+def check_strings(tap, name, core):
+    """Each order made three names of its own."""
+    strings = answer("types", "--strings", "--reveal", "--json", core)
+    named = {row["text"]: row["count"] for row in strings["strings"]}
+    every = {row["name"]: row["count"] for row in answer("types", "--json", core)["types"]}
+    # a word of the class library or two may be the same
+    tap.ok(strings["total_count"] == every["java.lang.String"] and
+           all(0 <= named["item-%d" % i] - ORDERS <= 2 for i in range(3)),
+           "%s: equal strings" % name, (strings["total_count"], every["java.lang.String"]))
 
 
 def loads(core):
@@ -252,6 +268,7 @@ def check(tap, release, jdk, setting):
     check_live(tap, name, core)
     check_chains(tap, name, core)
     check_fields(tap, name, core)
+    check_strings(tap, name, core)
     summary = answer("summary", "--json", core)
     tap.ok(all(row["ok"] for row in summary["accounting"]["invariants"]),
            "%s: summary closes" % name, summary["accounting"])

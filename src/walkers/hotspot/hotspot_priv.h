@@ -102,6 +102,9 @@ struct hs {
 	uint32_t strengths;
 	/** of struct ch_ref_run: pointers of instances */
 	struct ch_vec maps;
+	/** java.lang.String and where its instances have what they hold; 0: not met. */
+	uint64_t string_klass;
+	uint32_t string_value, string_coder;
 	/** klass.c: java.lang.Class itself; 0: not met yet. Statics begin there in its
 	 * instances. */
 	uint64_t class_klass;

@@ -169,31 +169,45 @@ static void read_array(const struct hs *hs, uint64_t addr, uint64_t klass, uint3
 
 /* java.lang.String: an array of bytes, Latin-1 or UTF-16 as coder says; before 9 one of
  * characters. */
-static void read_string(const struct hs *hs, uint64_t addr, uint64_t klass,
-			struct ch_object_shape *ret)
+static bool string(void *state, uint64_t addr, uint64_t klass, struct ch_string *ret)
 {
-	uint32_t value = hs_field_offset(hs, klass, "value", false);
-	uint32_t coder = hs_field_offset(hs, klass, "coder", false), length, word = 1;
+	const struct hs *hs = state;
+	uint32_t length, word = 1, layout;
 	struct hs_shape shape;
 	uint64_t array;
 
-	ret->kind = CH_SHAPE_STRING;
-	ret->element_bytes = 2;
-	if (!value || !hs_read_oop(hs, addr + value, &array) || !array ||
+	if (klass != hs->string_klass || !klass ||
+	    !hs_read_oop(hs, addr + hs->string_value, &array) || !array ||
 	    !hs_shape_read(hs, hs_klass_at(hs, array), &shape) || shape.layout >= 0 ||
 	    !hs_read_u32(hs, array + hs->length_offset, &length))
+		return false;
+	layout = (uint32_t)shape.layout;
+	if (hs->string_coder && hs_read_u32(hs, (addr + hs->string_coder) & ~3ULL, &word))
+		word = word >> 8 * (hs->string_coder & 3) & 0xff;
+	ret->addr = array + (layout >> 16 & 0xff);
+	ret->bytes = word ? 2 : 1;
+	ret->count = hs->string_coder && word ? length / 2 : length;
+	ret->apart_bytes = ch_align_up(
+		(layout >> 16 & 0xff) + ((uint64_t)length << (layout & 0x3f) % 4), hs->align);
+	return true;
+}
+
+static void read_string(struct hs *hs, uint64_t addr, uint64_t klass, struct ch_object_shape *ret)
+{
+	struct ch_string text;
+
+	ret->kind = CH_SHAPE_STRING;
+	ret->element_bytes = 2;
+	if (!string(hs, addr, klass, &text))
 		return;
-	if (coder && hs_read_u32(hs, (addr + coder) & ~3ULL, &word))
-		word = word >> 8 * (coder & 3) & 0xff;
-	ret->data_addr = array + ((uint32_t)shape.layout >> 16 & 0xff);
-	ret->element_bytes = word ? 2 : 1;
-	ret->count = coder && word ? length / 2 : length;
+	ret->data_addr = text.addr;
+	ret->element_bytes = text.bytes;
+	ret->count = text.count;
 }
 
 static void shape(void *state, uint64_t addr, uint64_t klass, struct ch_object_shape *ret)
 {
-	const struct hs *hs = state;
-	char name[HS_NAME_MAX];
+	struct hs *hs = state;
 	struct hs_shape of;
 
 	memset(ret, 0, sizeof(*ret));
@@ -205,8 +219,7 @@ static void shape(void *state, uint64_t addr, uint64_t klass, struct ch_object_s
 		return;
 	if (of.layout < 0)
 		read_array(hs, addr, klass, (uint32_t)of.layout, ret);
-	else if (hs_klass_symbol(hs, klass, name, sizeof(name)) &&
-		 strcmp(name, "java/lang/String") == 0)
+	else if (klass == hs->string_klass)
 		read_string(hs, addr, klass, ret);
 }
 
@@ -243,4 +256,5 @@ const struct ch_inspector hs_inspector = {
 	.fields = list_fields,
 	.find_type = find_type,
 	.reference = reference,
+	.string = string,
 };

@@ -101,6 +101,20 @@ static bool take_static(void *arg, const struct hs_field *field)
 	return true;
 }
 
+/* Strings are asked for by the million: what is to be known of them is looked up once. */
+static void meet_string(struct hs *hs, uint64_t klass)
+{
+	char name[HS_NAME_MAX];
+
+	if (hs->string_klass || !hs_klass_symbol(hs, klass, name, sizeof(name)) ||
+	    strcmp(name, "java/lang/String") != 0)
+		return;
+	hs->string_value = hs_field_offset(hs, klass, "value", false);
+	hs->string_coder = hs_field_offset(hs, klass, "coder", false);
+	if (hs->string_value)
+		hs->string_klass = klass;
+}
+
 static struct ch_error *add_class(struct hs *hs, uint64_t klass)
 {
 	struct listing listing = { .hs = hs, .class.klass = klass };
@@ -113,6 +127,7 @@ static struct ch_error *add_class(struct hs *hs, uint64_t klass)
 	if (!slot)
 		return &ch_enomem;
 	*slot = listing.class;
+	meet_string(hs, klass);
 	if (listing.class.mirror)
 		hs_fields_visit(hs, klass, take_static, &listing);
 	return listing.err;
@@ -447,6 +462,8 @@ static bool place_text(void *state, uint64_t addr, uint64_t type, uint64_t offse
 }
 
 const struct ch_tracer hs_tracer = {
+	/* the mark word */
+	.own_bytes = 8,
 	.narrow = hs_narrow,
 	.decode = decode,
 	.is_encoded = hs_is_colored,
