@@ -236,8 +236,8 @@ ch_chains_find(struct ch_graph *graph, const uint32_t *targets, size_t targets_c
 	       const struct ch_chains_options *options, struct ch_chains **ret);
 CH_PUBLIC void ch_chains_destroy(struct ch_chains *chains);
 
-/** Doubtful ones last; by steps; of equally long ones those of roots that runtimes name first, then in the
- * order of ch_graph_visit_roots(). Borrowed. */
+/** Doubtful ones last; by steps; of equally long ones those of roots that runtimes name
+ * first, then in the order of ch_graph_visit_roots(). Borrowed. */
 CH_PUBLIC const struct ch_chain *ch_chains_list(const struct ch_chains *chains, size_t *count_ret);
 /** Weak handles of a runtime that point at targets: they keep nothing alive. Borrowed. */
 CH_PUBLIC const struct ch_root *ch_chains_weak(const struct ch_chains *chains, size_t *count_ret);
@@ -348,7 +348,8 @@ CH_PUBLIC void ch_graph_place(struct ch_graph *graph, uint64_t addr, struct ch_r
  * Every register and every aligned word of all memory in the core that holds an
  * address of [start, end); with code also what executable memory refers to.
  * Registers first, then by address; in a region of a runtime whose pointers are no
- * addresses those follow, with what they stand for as value. Errors: STOP, NOMEM, whatever fn returned.
+ * addresses those follow, with what they stand for as value. Errors: STOP, NOMEM, whatever fn
+ * returned.
  */
 CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_graph_refs(struct ch_graph *graph, uint64_t start,
 						       uint64_t end, bool code, ch_refs_fn fn,
