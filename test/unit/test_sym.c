@@ -15,6 +15,7 @@
 
 #include "support/ck.h"
 #include "support/opencore.h"
+#include "sym/unwind.h"
 
 #define BASE     0x7f0000000000ULL
 #define EXE      0x400000ULL
@@ -770,6 +771,87 @@ START_TEST(unwinding_checks_its_arguments)
 }
 END_TEST
 
+/* A runtime that knows callers by the address of their callee. */
+struct callers {
+	struct ch_frame_regs rows[6];
+	size_t count, asked;
+};
+
+static bool give_caller(void *arg, const struct ch_frame_regs *frame, struct ch_frame_regs *ret)
+{
+	struct callers *callers = arg;
+	uint64_t index = (frame->pc - CODE) / 0x10;
+
+	ck_assert_int_eq(frame->activation, callers->asked++ == 0);
+	if (index >= callers->count)
+		return false;
+	*ret = callers->rows[index];
+	return true;
+}
+
+static size_t unwind_with(struct session *s, struct callers *callers, struct ch_frame *frames,
+			  size_t max)
+{
+	const struct ch_frame_source source = { give_caller, callers };
+	struct ch_unwound unwound = { .frames = frames, .max = max };
+
+	ck_ch_ok(chp_sym_unwind_with(s->sym, &source, 0, &unwound));
+	ck_assert_ptr_nonnull(unwound.end);
+	return unwound.count;
+}
+
+/* Frames at CODE, CODE + 0x10 and so on are the runtime's; the rest has frame pointers. */
+START_TEST(runtimes_know_further_frames)
+{
+	static const uint64_t words[] = { [14] = 0, CODE + 0x300 };
+	/* the second one takes no stack: once that may be */
+	struct callers callers = { { { CODE + 0x10, STACK + 0x20, 1, false },
+				     { CODE + 0x20, STACK + 0x20, 2, false },
+				     { CODE + 0x200, STACK + 0x60, STACK + 0x70, false } },
+				   3,
+				   0 };
+	struct session s = open_stack(machines[_i], words, 16, CODE, 0);
+	struct ch_frame frames[16];
+
+	ck_assert_uint_eq(unwind_with(&s, &callers, frames, 16), 5);
+	ck_assert_uint_eq(frames[1].pc, CODE + 0x10);
+	ck_assert_uint_eq(frames[1].sp, STACK + 0x20);
+	ck_assert_uint_eq(frames[1].fp, 1);
+	ck_assert_int_eq(frames[1].basis, CH_FRAME_RUNTIME);
+	ck_assert_uint_eq(frames[2].sp, STACK + 0x20);
+	ck_assert_uint_eq(frames[3].pc, CODE + 0x200);
+	ck_assert_uint_eq(frames[4].pc, CODE + 0x300);
+	ck_assert_int_eq(frames[4].basis, CH_FRAME_FP);
+	callers.asked = 0;
+	ck_assert_uint_eq(unwind_with(&s, &callers, frames, 2), 2);
+	close_session(&s);
+}
+END_TEST
+
+/* Callers below, in one place for ever, far away, in data or nowhere. */
+START_TEST(runtimes_may_be_wrong)
+{
+	static const struct {
+		struct ch_frame_regs rows[2];
+		size_t frames;
+	} rows[] = {
+		{ { { CODE + 0x10, STACK - 8, 0, false } }, 1 },
+		{ { { CODE + 0x10, STACK, 0, false }, { CODE + 0x10, STACK, 0, false } }, 2 },
+		{ { { CODE + 0x10, STACK + (1ULL << 40), 0, false } }, 1 },
+		{ { { CODE + 0x10, 0, 0, false } }, 1 },
+		{ { { STACK, STACK + 0x20, 0, false } }, 1 },
+		{ { { 0, STACK + 0x20, 0, false } }, 1 },
+		{ { { 1ULL << 46, STACK + 0x20, 0, false } }, 1 },
+	};
+	struct callers callers = { { rows[_i].rows[0], rows[_i].rows[1] }, 2, 0 };
+	struct session s = open_stack(EM_X86_64, (uint64_t[]){ 0, 0 }, 2, CODE, 0);
+	struct ch_frame frames[64];
+
+	ck_assert_uint_eq(unwind_with(&s, &callers, frames, 64), rows[_i].frames);
+	close_session(&s);
+}
+END_TEST
+
 Suite *suite_sym(void)
 {
 	Suite *suite = suite_create("sym");
@@ -798,6 +880,8 @@ Suite *suite_sym(void)
 	tcase_add_loop_test(stacks, call_of_a_bad_address_is_stepped_over, 0, 2);
 	tcase_add_loop_test(stacks, return_addresses_follow_calls, 0, 2);
 	tcase_add_test(stacks, unwinding_checks_its_arguments);
+	tcase_add_loop_test(stacks, runtimes_know_further_frames, 0, 2);
+	tcase_add_loop_test(stacks, runtimes_may_be_wrong, 0, 7);
 	suite_add_tcase(suite, stacks);
 	return suite;
 }

@@ -15,9 +15,11 @@
 #include "walkers/hotspot/hotspot_priv.h"
 
 #define HEAPS_MAX 16
-/* A byte of the map goes back at most 254 segments: enough for 64 MB in one piece. */
-#define HOPS_MAX     65536
-#define CODELETS_MAX 4096
+/* A byte of the map goes back at most 254 segments, and few where memory is in many
+ * pieces: of one block; of all that are asked for. */
+#define HOPS_MAX        65536
+#define HOPS_OF_ALL_MAX (1U << 24)
+#define CODELETS_MAX    4096
 /* Of a segment that holds nothing. */
 #define SEGMENT_FREE    0xff
 #define FRAME_WORDS_MAX (1U << 20)
@@ -89,14 +91,14 @@ struct ch_error *hs_code_open(struct hs *hs)
 }
 
 /* CodeHeap::find_block_for: each segment's byte says how many to go back. */
-static bool find_block(const struct hs *hs, const struct hs_code_heap *heap, uint64_t addr,
-		       uint64_t *ret)
+static bool find_block(struct hs *hs, const struct hs_code_heap *heap, uint64_t addr, uint64_t *ret)
 {
 	uint64_t segment = (addr - heap->low) >> heap->segment_log2;
-	uint8_t back, used;
+	uint8_t back = 1, used;
 	uint32_t hops;
 
-	for (hops = 0; hops < HOPS_MAX; hops++) {
+	for (hops = 0; hops < HOPS_MAX && hs->work.hops < HOPS_OF_ALL_MAX; hops++) {
+		hs->work.hops++;
 		if (segment >= heap->map_end - heap->map ||
 		    !ch_core_try_read(hs->core, heap->map + segment, &back, 1) ||
 		    back == SEGMENT_FREE || back > segment)
@@ -105,6 +107,8 @@ static bool find_block(const struct hs *hs, const struct hs_code_heap *heap, uin
 			break;
 		segment -= back;
 	}
+	if (back)
+		return false;
 	*ret = heap->low + (segment << heap->segment_log2);
 	return ch_core_try_read(hs->core, hs_member_addr(hs, HS_BLOCK_USED, *ret), &used, 1) &&
 	       used;
@@ -162,7 +166,7 @@ static bool read_blob(const struct hs *hs, struct hs_blob *ret)
 	return true;
 }
 
-bool hs_blob_at(const struct hs *hs, uint64_t addr, struct hs_blob *ret)
+bool hs_blob_at(struct hs *hs, uint64_t addr, struct hs_blob *ret)
 {
 	const struct hs_code_heap *heaps = hs->code_heaps.items;
 	uint64_t block;
@@ -251,7 +255,7 @@ const char *hs_compiler_name(const struct hs_blob *blob)
 
 bool hs_code_at(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max)
 {
-	const struct hs *hs = state;
+	struct hs *hs = state;
 	struct hs_blob blob;
 
 	*ret = (struct ch_code){ .basis = CH_BASIS_DERIVED };

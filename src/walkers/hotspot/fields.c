@@ -8,9 +8,10 @@
 
 #include "walkers/hotspot/hotspot_priv.h"
 
-#define FIELDS_MAX 65536
-#define SUPERS_MAX 256
-#define ACC_STATIC 8
+#define FIELDS_MAX   65536
+#define SUPERS_MAX   256
+#define NAMELESS_MAX 16
+#define ACC_STATIC   8
 
 /* FieldInfo::FieldFlags: what further numbers a field has. */
 #define FIELD_INITIALIZED (1U << 0)
@@ -24,6 +25,8 @@ struct reading {
 	hs_field_fn fn;
 	void *arg;
 	char name[256], signature[512];
+	/* Fields without a name. */
+	uint32_t nameless;
 };
 
 bool hs_pool_text(const struct hs *hs, uint64_t pool, uint32_t index, char *buf, size_t max)
@@ -45,7 +48,8 @@ static bool tell(struct reading *reading, uint32_t name, uint32_t signature, uin
 	if (!hs_pool_text(reading->hs, reading->pool, name, reading->name, sizeof(reading->name)) ||
 	    !hs_pool_text(reading->hs, reading->pool, signature, reading->signature,
 			  sizeof(reading->signature)))
-		return true;
+		/* these are no fields */
+		return ++reading->nameless < NAMELESS_MAX;
 	return reading->fn(reading->arg, &field);
 }
 

@@ -117,7 +117,7 @@ static bool leave_barrier(struct hs *hs, const struct ch_frame_regs *frame,
 	return hs_read_ptr(hs, ret->sp + ch_align_up(size, 16), &ret->fp) && is_return(hs, ret->pc);
 }
 
-static bool is_java(const struct hs *hs, uint64_t pc)
+static bool is_java(struct hs *hs, uint64_t pc)
 {
 	struct hs_blob blob;
 
@@ -162,7 +162,7 @@ static bool live_bcp(struct hs *hs, const struct ch_frame_regs *frame, uint64_t 
 	const struct ch_thread *threads;
 	size_t count, i;
 
-	if (!frame->activation || hs->searches++ >= SEARCHES_MAX)
+	if (!frame->activation || hs->work.searches++ >= SEARCHES_MAX)
 		return false;
 	threads = ch_core_threads(hs->core, &count);
 	for (i = 0; i < count; i++)
@@ -208,7 +208,7 @@ static bool name_interpreted(struct hs *hs, const struct ch_frame_regs *frame, s
 }
 
 /* A method's code, and those that the compiler put into it. */
-static bool name_compiled(const struct hs *hs, const struct hs_blob *blob,
+static bool name_compiled(struct hs *hs, const struct hs_blob *blob,
 			  const struct ch_walker_frame *frame, struct ch_code *ret, char *buf,
 			  size_t max)
 {

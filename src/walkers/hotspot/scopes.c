@@ -12,7 +12,9 @@
 
 #include "walkers/hotspot/hotspot_priv.h"
 
-#define LINES_MAX        65536
+#define LINES_MAX 65536
+/* Bytes of the tables of all methods that are asked for. */
+#define LINES_OF_ALL_MAX (1ULL << 28)
 #define METADATA_MAX     (1U << 20)
 #define SCOPES_BYTES_MAX (1U << 28)
 
@@ -184,7 +186,7 @@ static bool next_difference(struct stream *stream, uint32_t *ret)
 	return true;
 }
 
-static uint32_t line_of(const struct hs *hs, uint64_t constant, uint32_t codes_bytes, uint32_t bci)
+static uint32_t line_of(struct hs *hs, uint64_t constant, uint32_t codes_bytes, uint32_t bci)
 {
 	enum { ESCAPE = 0xff };
 	struct stream stream = { .hs = hs };
@@ -194,6 +196,8 @@ static uint32_t line_of(const struct hs *hs, uint64_t constant, uint32_t codes_b
 	if (!hs_member_u32(hs, HS_CONST_WORDS, constant, &words))
 		return 0;
 	stream.end = constant + 8ULL * words;
+	if (hs->work.lines > LINES_OF_ALL_MAX)
+		return 0;
 	for (i = 0; i < LINES_MAX && next_byte(&stream, &byte) && byte; i++) {
 		if (byte != ESCAPE) {
 			at += byte >> 3;
@@ -210,6 +214,7 @@ static uint32_t line_of(const struct hs *hs, uint64_t constant, uint32_t codes_b
 			best_at = at;
 		}
 	}
+	hs->work.lines += i;
 	return best;
 }
 
@@ -228,7 +233,7 @@ static bool source_file(const struct hs *hs, uint64_t constant, char *buf, size_
 	return index && hs_pool_text(hs, pool, index, buf, max);
 }
 
-void hs_source_of(const struct hs *hs, uint64_t method, int32_t bci, struct ch_code *ret)
+void hs_source_of(struct hs *hs, uint64_t method, int32_t bci, struct ch_code *ret)
 {
 	uint32_t flags, codes_bytes;
 	uint64_t constant;

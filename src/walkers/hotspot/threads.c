@@ -18,6 +18,8 @@
 #define NAME_CHARS  256
 /* How far from the end of its stack a thread's own structure is looked for. */
 #define SCAN_BYTES 32768U
+/* Words of all stacks. */
+#define WORDS_MAX (1ULL << 26)
 
 /* ---- The list ------------------------------------------------------------------------ */
 
@@ -308,7 +310,7 @@ static bool is_thread(const struct hs *hs, uint64_t addr, const struct ch_thread
 }
 
 /* A thread's first function keeps its Thread on the stack. */
-static uint64_t find_own(const struct hs *hs, size_t index, const struct ch_thread *thread)
+static uint64_t find_own(struct hs *hs, size_t index, const struct ch_thread *thread)
 {
 	uint64_t words[SCAN_BYTES / 8], start, end, from, n, i;
 
@@ -317,7 +319,8 @@ static uint64_t find_own(const struct hs *hs, size_t index, const struct ch_thre
 		return 0;
 	from = ch_max(ch_align_up(thread->sp, 8), end - ch_min(end - start, SCAN_BYTES));
 	n = from < end ? (end - from) / 8 : 0;
-	if (!n || !ch_core_try_read(hs->core, from, words, 8 * n))
+	hs->work.words += n;
+	if (!n || hs->work.words > WORDS_MAX || !ch_core_try_read(hs->core, from, words, 8 * n))
 		return 0;
 	for (i = n; i-- > 0;) {
 		const uint64_t word = le64toh(words[i]);

@@ -1,0 +1,76 @@
+/*
+ * stacks.h - the JVM's code and threads: code.c, scopes.c, frames.c, threads.c.
+ */
+#ifndef COREHEAP_WALKERS_HOTSPOT_STACKS_H
+#define COREHEAP_WALKERS_HOTSPOT_STACKS_H
+
+#include "heap/walker.h"
+
+struct hs;
+
+/** A piece of the code cache: memory in segments, with a byte for each that leads back to
+ * the start of what lies there. */
+struct hs_code_heap {
+	uint64_t low, high, map, map_end;
+	uint32_t segment_log2;
+	/** "code cache, profiled methods". Static. */
+	const char *label;
+};
+
+/** Something in the code cache: a method's code, stubs. */
+struct hs_blob {
+	uint64_t addr, end;
+	/** Its instructions. */
+	uint64_t code_start, code_end;
+	/** The Method that it is the code of; 0: none. */
+	uint64_t method;
+	/** What each of its frames takes on the stack, the return address included; 0: not
+	 * known. Only from this offset of the code on, negative: nowhere. */
+	uint64_t frame_bytes;
+	int32_t frame_complete;
+	/** The compiler's level, of a method; 0: a wrapper of a native one. */
+	uint32_t level;
+	bool interpreter;
+	char name[128];
+};
+
+/** A thread that runs Java, and its stack. */
+struct hs_thread {
+	uint64_t addr, stack_start, stack_end;
+	uint32_t tid;
+};
+
+/** A place in Java code. */
+struct hs_place {
+	uint64_t method;
+	/** Bytecode; -1: before the first one. */
+	int32_t bci;
+	/** The function that it was put into by the compiler follows. */
+	bool inlined;
+};
+
+/** code.c: pieces of the code cache. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *hs_code_open(struct hs *hs);
+/** What lies at an address of the code cache. */
+bool hs_blob_at(struct hs *hs, uint64_t addr, struct hs_blob *ret);
+bool hs_code_at(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
+/** "C1", "C2", "native wrapper": what made a method's code. Static. */
+const char *hs_compiler_name(const struct hs_blob *blob);
+/** "java.lang.Thread.sleep"; false: that is no Method. */
+bool hs_method_name(const struct hs *hs, uint64_t method, char *buf, size_t max);
+/** scopes.c: what compiled code does at pc, depth functions further out; any: pc is not
+ * right behind a call. False: not known, or there are no more. */
+bool hs_scope_at(const struct hs *hs, const struct hs_blob *blob, uint64_t pc, bool any,
+		 uint32_t depth, struct hs_place *ret);
+/** Source file and line of a bytecode, as far as they are known. */
+void hs_source_of(struct hs *hs, uint64_t method, int32_t bci, struct ch_code *ret);
+/** frames.c: stacks of threads that run Java code. */
+bool hs_frame_caller(void *state, const struct ch_frame_regs *frame, struct ch_frame_regs *ret);
+bool hs_frame_code(void *state, const struct ch_walker_frame *frame, struct ch_code *ret, char *buf,
+		   size_t max);
+/** threads.c: the thread that runs Java on whose stack sp is, or NULL. */
+const struct hs_thread *hs_thread_at(struct hs *hs, uint64_t sp);
+/** A thread of the core, by its index. */
+bool hs_thread_info(void *state, size_t index, struct ch_thread_info *ret);
+
+#endif /* COREHEAP_WALKERS_HOTSPOT_STACKS_H */
