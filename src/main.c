@@ -26,8 +26,7 @@ const struct ch_option chp_global_options[] = {
 	{ "threads", "N", CH_OPTION_COUNT, GLOBAL(threads),
 	  "most threads to work with; the output does not depend on it" },
 	{ "references", "LIST", CH_OPTION_STRING, GLOBAL(references),
-	  "references of Java that hold: soft, weak, final, phantom, or only strong "
-	  "(default: soft,final)" },
+	  "references of Java that hold, or strong (default: soft,final)" },
 	{ "sysroot", "DIR", CH_OPTION_STRING, GLOBAL(sysroot),
 	  "look for the process's files below DIR first" },
 	{ "exe", "FILE", CH_OPTION_STRING, GLOBAL(exe), "the main executable" },

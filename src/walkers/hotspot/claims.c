@@ -124,6 +124,13 @@ static void unite(struct hs *hs)
 	hs->claims.count = kept;
 }
 
+static bool is_of_file(const struct hs *hs, uint64_t addr)
+{
+	const struct ch_region *region = ch_map_region_at(hs->env->map, addr);
+
+	return region && region->usage == CH_USAGE_FILE;
+}
+
 /* A class's methods, each in two parts. */
 static struct ch_error *claim_methods(struct hs *hs, uint64_t klass, uint64_t last[2])
 {
@@ -131,7 +138,8 @@ static struct ch_error *claim_methods(struct hs *hs, uint64_t klass, uint64_t la
 	struct ch_error *err = NULL;
 	uint32_t count, i;
 
-	if (!hs->numbers[HS_SIZE_POINTERS].found ||
+	/* of a shared archive none lies in memory of the JVM's own */
+	if (is_of_file(hs, klass) || !hs->numbers[HS_SIZE_POINTERS].found ||
 	    !hs_member_ptr(hs, HS_KLASS_METHODS, klass, &methods) || !methods ||
 	    !hs_read_u32(hs, methods, &count))
 		return NULL;
