@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "graph/held.h"
 #include "report/heap.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -221,14 +222,12 @@ static struct ch_error *parse_sizes(const struct ch_filter_options *options,
 	return NULL;
 }
 
-/* Whether a used block is on the side that was asked for. */
-static bool keep_reach(const void *arg, const struct ch_object *object)
+/* Used blocks on the side that was asked for. */
+static void keep_reach(const void *arg, const struct ch_object *objects, size_t n, bool *ret)
 {
 	const struct ch_parsed_filter *parsed = arg;
-	uint32_t id = ch_graph_node_at(parsed->graph, object->addr);
 
-	return id != CH_ID_NONE && object->state == CH_OBJECT_USED &&
-	       (ch_leaks_reach(parsed->leaks, id) < CH_REACH_DEAD) == parsed->live;
+	chp_held_select(parsed->graph, parsed->leaks, parsed->live, objects, n, ret);
 }
 
 /* ret stays where it is: the filter points at it. */
@@ -244,7 +243,7 @@ static struct ch_error *find_reach(struct ch_session *session,
 		return ch_error_create(CH_ERROR_ARG, "--live and --dead: only one of them");
 	err = ch_graph_create(session, NULL, &ret->graph);
 	if (!err)
-		err = ch_leaks_find(ret->graph, &ret->leaks);
+		err = chp_held_find(ret->graph, &ret->leaks);
 	ret->live = options->live;
 	ret->filter.keep = keep_reach;
 	ret->filter.keep_arg = ret;

@@ -2,6 +2,7 @@
 
 #include <coreheap/leaks.h>
 
+#include "graph/held.h"
 #include "graph/mark.h"
 #include "util/cleanup.h"
 #include "util/context.h"
@@ -183,6 +184,8 @@ static struct ch_error *find_direct(struct ch_leaks *leaks, struct ch_mark *mark
 
 enum ch_reach ch_leaks_reach(const struct ch_leaks *leaks, uint32_t id)
 {
+	if (!leaks->dead)
+		return chp_bit(leaks->held, id) ? CH_REACH_LIVE : CH_REACH_DEAD;
 	if (chp_bit(leaks->exact, id))
 		return CH_REACH_LIVE;
 	if (chp_bit(leaks->live, id))
@@ -398,7 +401,28 @@ static struct ch_error *find(struct ch_leaks *leaks)
 	return NULL;
 }
 
-struct ch_error *ch_leaks_find(struct ch_graph *graph, struct ch_leaks **ret)
+/* Marks alone. */
+static struct ch_error *find_held(struct ch_leaks *leaks)
+{
+	struct ch_error *err;
+	struct ch_mark mark;
+
+	err = chp_mark_init(&mark, leaks->graph);
+	if (err)
+		return err;
+	err = mark_roots(&mark, CH_ROOTS_LIVE | 1U << CH_ROOT_LEFTOVER);
+	leaks->absent_block_bytes = mark.absent_bytes;
+	if (!err) {
+		leaks->held = mark.marked;
+		mark.marked = NULL;
+		note_absent(leaks);
+	}
+	chp_mark_deinit(&mark);
+	return err;
+}
+
+static struct ch_error *make(struct ch_graph *graph, struct ch_error *(*fn)(struct ch_leaks *),
+			     struct ch_leaks **ret)
 {
 	struct ch_leaks *leaks = calloc(1, sizeof(*leaks));
 	struct ch_error *err;
@@ -407,13 +431,54 @@ struct ch_error *ch_leaks_find(struct ch_graph *graph, struct ch_leaks **ret)
 		return &ch_enomem;
 	leaks->graph = graph;
 	leaks->groups = CH_VEC(struct ch_leak_group);
-	err = find(leaks);
+	err = fn(leaks);
 	if (err) {
 		ch_leaks_destroy(leaks);
 		return err;
 	}
 	*ret = leaks;
 	return NULL;
+}
+
+struct ch_error *ch_leaks_find(struct ch_graph *graph, struct ch_leaks **ret)
+{
+	return make(graph, find, ret);
+}
+
+struct ch_error *chp_held_find(struct ch_graph *graph, struct ch_leaks **ret)
+{
+	return make(graph, find_held, ret);
+}
+
+/* Ids of a batch are a row where all objects have one: asked for at both ends. */
+static bool find_row(const struct ch_graph *graph, const struct ch_object *objects, size_t n,
+		     uint32_t *first_ret)
+{
+	const struct ch_index_span *span = chp_index_span(graph, objects[0].addr);
+	struct ch_index_hit first, last;
+
+	if (graph->gaps || !span || objects[n - 1].addr < objects[0].addr ||
+	    objects[n - 1].addr >= span->end)
+		return false;
+	first = chp_index_hit(span, objects[0].addr);
+	last = chp_index_hit(span, objects[n - 1].addr);
+	*first_ret = first.id;
+	return first.start == objects[0].addr && last.start == objects[n - 1].addr &&
+	       last.id - first.id == n - 1;
+}
+
+void chp_held_select(const struct ch_graph *graph, const struct ch_leaks *leaks, bool held,
+		     const struct ch_object *objects, size_t n, bool *ret)
+{
+	uint32_t first = 0, id;
+	bool row = n && find_row(graph, objects, n, &first);
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		id = row ? first + (uint32_t)i : ch_graph_node_at(graph, objects[i].addr);
+		ret[i] = objects[i].state == CH_OBJECT_USED && id != CH_ID_NONE &&
+			 chp_is_node(graph, id) && chp_bit(leaks->held, id) == held;
+	}
 }
 
 void ch_leaks_destroy(struct ch_leaks *leaks)

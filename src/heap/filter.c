@@ -23,17 +23,20 @@ size_t chp_filter_batch(const struct ch_heaps *heaps, const struct ch_object_fil
 	uint32_t walker = CH_VEC_AT(&heaps->heaps, struct ch_heap, span->heap)->walker;
 	uint64_t max = filter->max_bytes ? filter->max_bytes : UINT64_MAX;
 	uint32_t states = filter->states ? filter->states : UINT32_MAX;
+	bool wanted[CH_BATCH_MAX];
 	size_t i, kept = 0;
 
 	if (filter->heaps && !filter->heaps[span->heap])
 		return 0;
+	if (filter->keep)
+		filter->keep(filter->keep_arg, objects, n, wanted);
 	for (i = 0; i < n; i++) {
 		if (!(states >> objects[i].state & 1) || objects[i].size_bytes > max ||
 		    objects[i].size_bytes < filter->min_bytes)
 			continue;
 		if (filter->types_count && !type_passes(filter, walker, &objects[i]))
 			continue;
-		if (filter->keep && !filter->keep(filter->keep_arg, &objects[i]))
+		if (filter->keep && !wanted[i])
 			continue;
 		out[kept++] = objects[i];
 	}

@@ -22,8 +22,8 @@ struct ch_object_filter {
 	/** Only these types: keys of rows of ch_heaps_types(); count 0: all. */
 	const struct ch_type_stat *types;
 	size_t types_count;
-	/** Of those only what it is true for; NULL: all. */
-	bool (*keep)(const void *arg, const struct ch_object *object);
+	/** Of n objects of one span, at most CH_BATCH_MAX, which to keep; NULL: all. */
+	void (*keep)(const void *arg, const struct ch_object *objects, size_t n, bool *ret);
 	const void *keep_arg;
 };
 
@@ -35,8 +35,8 @@ static inline bool chp_filter_is_open(const struct ch_object_filter *filter)
 }
 
 /**
- * Move the objects of a batch (all of one span) that pass to the front of out,
- * which has room for n. Returns how many passed. The range is not looked at:
+ * Move the objects of a batch (all of one span, at most CH_BATCH_MAX) that pass to
+ * the front of out, which has room for n. Returns how many passed. The range is not looked at:
  * give it to ch_heaps_walk().
  */
 size_t chp_filter_batch(const struct ch_heaps *heaps, const struct ch_object_filter *filter,

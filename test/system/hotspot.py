@@ -126,6 +126,13 @@ def check_live(tap, name, core):
     tap.ok(classes["directly_lost"]["count"] < 20 and
            ("ZGC" in name or classes["dead"]["count"] > 900),
            "%s: garbage is dead, not lost" % name, classes)
+    sides = [sum(row["count"] for row in answer("types", side, "--json", core)["types"])
+             for side in ("--live", "--dead")]
+    held = sum(classes[key]["count"] for key in ("reachable", "possibly_lost", "thread_leftover"))
+    lost = sum(classes[key]["count"] for key in ("dead", "directly_lost", "indirectly_lost"))
+    tap.equal(sides, [held, lost], "%s: types --live and --dead as leaks counts" % name)
+    part = answer("objects", "--json", "--live", "--type", "Shop$Order", "--limit", "0", core)
+    tap.equal(part["matched_count"], ORDERS, "%s: objects --live of one type" % name)
 
 
 def check_chains(tap, name, core):

@@ -1,0 +1,22 @@
+/*
+ * held.h - whether blocks are held at all, for filters: the quick part of leaks.
+ */
+#ifndef COREHEAP_GRAPH_HELD_H
+#define COREHEAP_GRAPH_HELD_H
+
+#include <coreheap/leaks.h>
+
+/**
+ * As ch_leaks_find(), but nodes that nothing holds all have CH_REACH_DEAD, and there
+ * are no sums and no groups. Errors: NOMEM, STOP.
+ */
+CH_MUST_CHECK struct ch_error *chp_held_find(struct ch_graph *graph, struct ch_leaks **ret);
+
+/**
+ * Of objects of one span as a walk gives them, ascending: which are nodes that a root
+ * reaches (held), or which are nodes that none does.
+ */
+void chp_held_select(const struct ch_graph *graph, const struct ch_leaks *leaks, bool held,
+		     const struct ch_object *objects, size_t n, bool *ret);
+
+#endif /* COREHEAP_GRAPH_HELD_H */
