@@ -17,8 +17,9 @@
 
 #define NAME_BYTES_MAX 2048
 /* Frames that tell stacks apart, and those that name a group. */
-#define FRAMES       32
-#define FRAMES_NAMED 3
+#define FRAMES        32
+#define FRAMES_NAMED  3
+#define METHODS_NAMED 5
 /* Root paths that are told apart, the largest ones. */
 #define PATHS_MAX 20000
 /* Types that a root path goes on with while one child retains most. */
@@ -298,19 +299,40 @@ static struct ch_error *take_modules(struct taking *taking)
 	return err;
 }
 
-/* "poll <- wait_for_work <- worker": the inner frames that have names. */
+/* "Shop$$Lambda+0x00007fc341001880.run" without the address, which no other process has. */
+static void drop_addresses(char *name)
+{
+	char *from, *to = strstr(name, "+0x");
+
+	for (; to; to = strstr(to, "+0x")) {
+		from = to + 3 + strspn(to + 3, "0123456789abcdef");
+		memmove(to, from, strlen(from) + 1);
+	}
+}
+
+/* "poll <- wait_for_work <- worker": the inner frames that have names, a runtime's methods
+ * rather than what they wait in, and more of them: libraries are deep there. */
 static struct ch_error *name_stack(const struct ch_thread_row *row, char *buf, size_t max)
 {
-	size_t i, used = 0, named = 0;
+	/* .NET's groups keep the ids that they had */
+	size_t i = row->info ? chp_thread_row_first(row) : 0, used = 0, named = 0;
+	bool methods = row->info && i < row->frames_count && chp_thread_row_method(&row->frames[i]);
+	const char *last = NULL;
 
 	buf[0] = '\0';
-	for (i = 0; i < row->frames_count && named < FRAMES_NAMED; i++) {
+	for (; i < row->frames_count && named < (methods ? METHODS_NAMED : FRAMES_NAMED); i++) {
 		_cleanup_free_ char *name = escape(row->frames[i].symbol.name);
 
 		if (!name)
 			return &ch_enomem;
-		if (!name[0] || used + strlen(name) + 8 > max)
+		if (methods && !chp_thread_row_method(&row->frames[i]))
 			continue;
+		drop_addresses(name);
+		/* a method that calls itself says nothing more */
+		if (!name[0] || used + strlen(name) + 8 > max ||
+		    (row->frames[i].code && last && strcmp(last, row->frames[i].symbol.name) == 0))
+			continue;
+		last = row->frames[i].symbol.name;
 		used += (size_t)snprintf(buf + used, max - used, "%s%s", named ? " <- " : "", name);
 		named++;
 	}

@@ -352,7 +352,8 @@ static struct ch_error *find_threads(struct ch_suspecting *suspecting)
 	if (!err && rows.threads.groups_count) {
 		group = &rows.threads.groups[0];
 		row = &rows.threads.rows[group->first];
-		top = row->frames_count ? frame_text(&row->frames[0]) : strdup("no frame");
+		top = row->frames_count ? frame_text(&row->frames[chp_thread_row_first(row)])
+					: strdup("no frame");
 		chp_suspect_fact(&suspect, "stacks_count", rows.threads.groups_count);
 		chp_suspect_fact(&suspect, "alike_count", group->count);
 		chp_suspect_next(&suspect, "threads --group", 0);

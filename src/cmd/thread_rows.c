@@ -365,6 +365,22 @@ struct ch_error *chp_thread_rows_make(struct ch_session *session, size_t frames_
 	return err ? err : make_groups(threads, ret->groups);
 }
 
+bool chp_thread_row_method(const struct ch_frame *frame)
+{
+	return frame->code && strcmp(frame->code, "stub") != 0 &&
+	       strcmp(frame->code, "interpreter") != 0;
+}
+
+size_t chp_thread_row_first(const struct ch_thread_row *row)
+{
+	size_t i;
+
+	for (i = 0; i < row->frames_count; i++)
+		if (chp_thread_row_method(&row->frames[i]))
+			return i;
+	return 0;
+}
+
 void chp_thread_rows_deinit(struct ch_thread_rows *rows)
 {
 	size_t i;

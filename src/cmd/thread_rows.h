@@ -26,5 +26,10 @@ struct ch_thread_rows {
 CH_MUST_CHECK struct ch_error *chp_thread_rows_make(struct ch_session *session, size_t frames_max,
 						    struct ch_thread_rows *ret);
 void chp_thread_rows_deinit(struct ch_thread_rows *rows);
+/** Whether a frame is a method of a runtime's code. */
+bool chp_thread_row_method(const struct ch_frame *frame);
+/** The frame that says best what a thread does: the innermost method of a runtime's code,
+ * else 0. */
+size_t chp_thread_row_first(const struct ch_thread_row *row);
 
 #endif /* COREHEAP_CMD_THREAD_ROWS_H */

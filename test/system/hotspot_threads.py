@@ -196,6 +196,13 @@ def check_text(tap, label, core):
            label + "in text, too")
 
 
+def check_diff(tap, label, core):
+    """Groups are named by the methods that wait, not by what they wait in."""
+    names = [row["name"] for row in answer("diff", "--json", "--all", core, core)["thread_groups"]]
+    tap.ok(any(re.match(r"java\.lang\.Object\.wait.* <- Stands\.await <- Stands\$\$Lambda[^+]*\.run",
+                        name) for name in names), label + "diff names groups by methods", names)
+
+
 def check_setting(tap, name, jdk, setting):
     how, _, options, codes = setting
     dump = Dump(jdk, "Stands", how, options, ask=ask)
@@ -209,6 +216,8 @@ def check_setting(tap, name, jdk, setting):
     if "interpreted" not in codes:
         check_code(tap, label, dump.core, dump.asked["code"])
     check_text(tap, label, dump.core)
+    if codes == {"C2"}:
+        check_diff(tap, label, dump.core)
     shutil.rmtree(dump.folder)
 
 
