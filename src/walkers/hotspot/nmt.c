@@ -33,9 +33,11 @@
 #define LOOK_MAX (64U << 20)
 /* What jcmd takes as overhead of a block: the header; from 23 on, which track files, too, also
  * the footer. Measured: 16 on 17.0.15 and 21.0.12, 18 on 25.0.3. */
-#define HEADER_BYTES 16
-#define FOOTER_BYTES 2
-#define FILE_TRACKER "_ZN17MemoryFileTracker8Instance8_trackerE"
+#define HEADER_BYTES       16
+#define FOOTER_BYTES       2
+#define FILE_TRACKER       "_ZN17MemoryFileTracker8Instance8_trackerE"
+#define FILE_TRACKER_BYTES 112
+#define FILES_MAX          64
 
 /* ---- Whether it is on ------------------------------------------------------------ */
 
@@ -215,6 +217,38 @@ static bool read_malloc(const struct hs *hs, struct hs_nmt *nmt, uint64_t *heade
 	return true;
 }
 
+/* Memory files, which ZGC keeps its heap in, have accounts of their own from 23 on, of which
+ * MemBaseline adds what is committed. jdk-25+36 share/nmt/memoryFileTracker.hpp: the tracker ends
+ * with a GrowableArray {int _len, _capacity; MemoryFile **_data}, a MemoryFile begins with a name
+ * and a VirtualMemorySnapshot. False: there are files, and they cannot be read. */
+static bool add_files(const struct hs *hs, struct hs_nmt *nmt, uint32_t each)
+{
+	struct ch_symbol symbol;
+	uint64_t data, file, committed;
+	uint32_t count, capacity, i, k;
+
+	if (!ch_sym_by_name(hs->env->sym, hs->module, FILE_TRACKER, &symbol))
+		return true;
+	/* as measured; other collectors have no such files */
+	if (symbol.size_bytes != FILE_TRACKER_BYTES)
+		return strncmp(hs->collector, "ZGC", 3) != 0;
+	symbol.addr += symbol.size_bytes - 16;
+	if (!hs_read_u32(hs, symbol.addr, &count) || !hs_read_u32(hs, symbol.addr + 4, &capacity) ||
+	    count > capacity || count > FILES_MAX || !hs_read_ptr(hs, symbol.addr + 8, &data))
+		return false;
+	for (i = 0; i < count; i++) {
+		if (!hs_read_ptr(hs, data + 8ULL * i, &file))
+			return false;
+		for (k = 0; k < nmt->count; k++) {
+			if (!hs_read_ptr(hs, file + 8 + 8ULL * each * k + 8, &committed) ||
+			    !ch_add(nmt->rows[k].committed_bytes, committed,
+				    &nmt->rows[k].committed_bytes))
+				return false;
+		}
+	}
+	return true;
+}
+
 static bool read_virtual(const struct hs *hs, struct hs_nmt *nmt)
 {
 	uint64_t words[WORDS_MAX];
@@ -227,7 +261,7 @@ static bool read_virtual(const struct hs *hs, struct hs_nmt *nmt)
 		nmt->rows[i].reserved_bytes = words[(size_t)each * i];
 		nmt->rows[i].committed_bytes = words[(size_t)each * i + 1];
 	}
-	return true;
+	return add_files(hs, nmt, each);
 }
 
 /* Nothing is larger than the address space, and no more committed than reserved. */
