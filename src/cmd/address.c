@@ -211,10 +211,29 @@ static void find_thread(const struct ch_core *core, struct ch_map *map, struct c
 	}
 }
 
+/* What runtimes know of it. */
+static void find_runtime(struct ch_heaps *heaps, struct ch_core *core, struct ch_address_one *ret,
+			 struct ch_code *code, struct ch_thread_info *info)
+{
+	const struct ch_thread *threads;
+	size_t count, i;
+
+	if (!ret->has_symbol && !ret->tid && ch_heaps_code_at(heaps, ret->addr, code))
+		ret->code = code;
+	threads = ch_core_threads(core, &count);
+	for (i = 0; ret->tid && i < count && threads[i].tid != ret->tid;)
+		i++;
+	if (ret->tid && i < count && ch_heaps_thread(heaps, i, info))
+		ret->thread = info;
+}
+
 static struct ch_error *run_one(struct ch_cmd_env *env, bool windbg)
 {
 	struct ch_address_one one = { .windbg = windbg };
+	struct ch_thread_info info;
+	struct ch_heaps *heaps;
 	struct ch_error *err;
+	struct ch_code code;
 	struct ch_map *map;
 	struct ch_sym *sym;
 
@@ -223,6 +242,8 @@ static struct ch_error *run_one(struct ch_cmd_env *env, bool windbg)
 		err = ch_session_sym(env->session, &sym);
 	if (!err)
 		err = ch_session_map(env->session, &map);
+	if (!err)
+		err = ch_session_heaps(env->session, &heaps);
 	if (err)
 		return err;
 	one.region = ch_map_region_at(map, one.addr);
@@ -237,6 +258,7 @@ static struct ch_error *run_one(struct ch_cmd_env *env, bool windbg)
 		one.has_symbol = ch_sym_at(sym, one.addr, &one.symbol);
 	}
 	find_thread(ch_session_core(env->session), map, &one);
+	find_runtime(heaps, ch_session_core(env->session), &one, &code, &info);
 	return ch_report_address_one(env->report, &one);
 }
 

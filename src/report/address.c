@@ -443,18 +443,30 @@ struct ch_error *ch_report_address(const struct ch_report *report, const struct 
 
 /* ---- one address ---- */
 
+static json_t *json_method(const struct ch_code *code)
+{
+	if (!code)
+		return json_null();
+	return json_pack("{s:s, s:s, s:o, s:o, s:s}", "name", code->name, "kind", code->kind,
+			 "addr", chp_json_addr(code->start), "offset", chp_json_uint(code->offset),
+			 "basis", ch_basis_name(code->basis));
+}
+
 static json_t *json_one(const struct ch_address_one *one)
 {
 	const struct ch_module *module = one->module;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addr",
-			 chp_json_addr(one->addr), "region", chp_json_region(one->region), "module",
-			 chp_json_text(module ? module->name : NULL), "module_offset",
-			 module ? chp_json_uint(one->addr - module->start) : json_null(), "symbol",
-			 chp_json_text(one->has_symbol ? one->symbol.name : NULL), "symbol_offset",
-			 one->has_symbol ? chp_json_uint(one->symbol.offset) : json_null(),
-			 "thread", one->tid ? chp_json_uint(one->tid) : json_null(), "sp",
-			 one->tid ? chp_json_addr(one->sp) : json_null());
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addr",
+		chp_json_addr(one->addr), "region", chp_json_region(one->region), "module",
+		chp_json_text(module ? module->name : NULL), "module_offset",
+		module ? chp_json_uint(one->addr - module->start) : json_null(), "symbol",
+		chp_json_text(one->has_symbol ? one->symbol.name : NULL), "symbol_offset",
+		one->has_symbol ? chp_json_uint(one->symbol.offset) : json_null(), "thread",
+		one->tid ? chp_json_uint(one->tid) : json_null(), "sp",
+		one->tid ? chp_json_addr(one->sp) : json_null(), "thread_name",
+		chp_json_text(one->thread && one->thread->name[0] ? one->thread->name : NULL),
+		"method", json_method(one->code));
 }
 
 /* A field whose text came from the core. */
@@ -468,6 +480,21 @@ static struct ch_error *print_escaped(const struct ch_report *report, const char
 	if (!safe)
 		return &ch_enomem;
 	chp_report_field(report, label, "%s%s", safe, rest);
+	return NULL;
+}
+
+static struct ch_error *print_thread(const struct ch_report *report,
+				     const struct ch_address_one *one)
+{
+	_cleanup_free_ char *name =
+		chp_text_escape(one->thread ? one->thread->name : "", PATH_BYTES_MAX);
+
+	if (!one->tid)
+		return NULL;
+	if (!name)
+		return &ch_enomem;
+	chp_report_field(report, "thread", "%" PRIu32 "%s%s%s, whose stack pointer is 0x%" PRIx64,
+			 one->tid, name[0] ? " (" : "", name, name[0] ? ")" : "", one->sp);
 	return NULL;
 }
 
@@ -491,10 +518,11 @@ static struct ch_error *print_more(const struct ch_report *report, const struct 
 		snprintf(rest, sizeof(rest), " +0x%" PRIx64, one->symbol.offset);
 		err = print_escaped(report, "symbol", one->symbol.name, rest);
 	}
-	if (!err && one->tid)
-		chp_report_field(report, "thread", "%" PRIu32 ", whose stack pointer is 0x%" PRIx64,
-				 one->tid, one->sp);
-	return err;
+	/* its name is escaped */
+	if (!err && one->code)
+		chp_report_field(report, "method", "%s +0x%" PRIx64 " (%s)", one->code->name,
+				 one->code->offset, one->code->kind);
+	return err ? err : print_thread(report, one);
 }
 
 static void print_one(const struct ch_report *report, const struct ch_address_one *one)

@@ -6,6 +6,8 @@
 #ifndef COREHEAP_REPORT_ADDRESS_H
 #define COREHEAP_REPORT_ADDRESS_H
 
+#include <coreheap/code.h>
+
 #include "report/report.h"
 
 /** One row of a table. */
@@ -70,6 +72,10 @@ struct ch_address_one {
 	/** Thread whose stack holds the address; 0 when none. */
 	uint32_t tid;
 	uint64_t sp;
+	/** What a runtime knows of that thread; NULL: nothing. */
+	const struct ch_thread_info *thread;
+	/** Code of a runtime; NULL: none. */
+	const struct ch_code *code;
 };
 
 /** Errors: NOMEM, OS. */

@@ -181,6 +181,8 @@ def check_code(tap, label, core, printed):
                   result["method"]["addr"])) != (row[1], levels[int(row[0])], number(row[2]))]
     tap.ok(len(rows) > 30 and len(differ) <= len(rows) // 50,
            label + "code addresses have the JVM's names", (len(rows), differ[:3]))
+    method = answer("address", "--json", core, found[0]["addr"])["method"]
+    tap.equal(method, found[0]["method"], label + "address says it, too")
 
 
 def check_text(tap, label, core):
@@ -189,7 +191,11 @@ def check_text(tap, label, core):
            label + "no control character of a name is printed")
     tap.ok(re.search(r"Java thread #\d+, tid 0x[0-9a-f]+, daemon, WAITING \(on object monitor\)",
                      text), label + "state, number and hexadecimal tid in text")
-    groups = answer("threads", "--json", core)["groups"]
+    document = answer("threads", "--json", core)
+    blocked = next(thread for thread in document["threads"] if thread["name"] == "blocked")
+    tap.equal(answer("address", "--json", core, blocked["sp"])["thread_name"], "blocked",
+              label + "an address of a stack has its thread's name")
+    groups = document["groups"]
     names = {name["pattern"]: name["count"] for group in groups for name in group["names"]}
     tap.equal(names.get("waits-#"), 2, label + "groups have the names of their threads")
     tap.ok("  named waits-# (2)\n" in coreheap("threads", "--group", core).out,
