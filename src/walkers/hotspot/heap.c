@@ -299,6 +299,21 @@ static struct ch_error *open_spaces(struct hs *hs, uint64_t heap, const char *co
 
 /* ---- What threads have taken ------------------------------------------------------ */
 
+/*
+ * Room for a filler is kept at the end of a buffer: in 8 for the header of an array of int
+ * (memory/threadLocalAllocBuffer.hpp, alignment_reserve()), later for that of an object,
+ * where it is longer than what objects are aligned to (gc/shared/collectedHeap.cpp,
+ * lab_alignment_reserve(), tlab_alloc_reserve() in 17).
+ */
+static uint32_t filler_words(const struct hs *hs)
+{
+	const uint32_t align = hs->align / 8, words = hs->compact ? 1 : 2;
+
+	if (!hs->members[HS_TLAB_RESERVE].found)
+		return (uint32_t)ch_align_up(hs->narrow_klass ? 2 : 3, align);
+	return words > align ? (uint32_t)ch_align_up(words, align) : 0;
+}
+
 static struct ch_error *add_gap(struct hs *hs, uint64_t thread)
 {
 	uint64_t tlab = hs_member_addr(hs, HS_THREAD_TLAB, thread), top, end;
@@ -309,8 +324,7 @@ static struct ch_error *add_gap(struct hs *hs, uint64_t thread)
 	    !hs_member_ptr(hs, HS_TLAB_END, tlab, &end) || !top || end < top)
 		return NULL;
 	hs_member_u32(hs, HS_TLAB_RESERVE, 0, &reserve);
-	/* Room for a filler is always kept: the header of an array of int. */
-	reserve = (uint32_t)ch_max(reserve, hs->narrow_klass || hs->compact ? 2 : 3);
+	reserve = (uint32_t)ch_max(reserve, filler_words(hs));
 	top = hs_decode(hs, top);
 	end = hs_decode(hs, end);
 	gap = top && end >= top ? ch_vec_push(&hs->gaps) : NULL;
