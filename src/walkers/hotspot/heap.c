@@ -302,13 +302,16 @@ static struct ch_error *open_spaces(struct hs *hs, uint64_t heap, const char *co
 /*
  * Room for a filler is kept at the end of a buffer: in 8 for the header of an array of int
  * (memory/threadLocalAllocBuffer.hpp, alignment_reserve()), later for that of an object,
- * where it is longer than what objects are aligned to (gc/shared/collectedHeap.cpp,
- * lab_alignment_reserve(), tlab_alloc_reserve() in 17).
+ * where it is longer than what objects are aligned to (gc/shared/collectedHeap.hpp,
+ * tlab_alloc_reserve() in 17; _lab_alignment_reserve in 25, which its tables have).
  */
 static uint32_t filler_words(const struct hs *hs)
 {
 	const uint32_t align = hs->align / 8, words = hs->compact ? 1 : 2;
+	uint32_t told;
 
+	if (hs_member_u32(hs, HS_LAB_RESERVE, 0, &told))
+		return told;
 	if (!hs->members[HS_TLAB_RESERVE].found)
 		return (uint32_t)ch_align_up(hs->narrow_klass ? 2 : 3, align);
 	return words > align ? (uint32_t)ch_align_up(words, align) : 0;
@@ -381,10 +384,12 @@ static void read_encodings(struct hs *hs)
 				 ? (uint32_t)hs->numbers[HS_KLASS_SHIFT].value & 63
 				 : 42;
 	hs->align = 8;
-	if (hs_flag(hs, "ObjectAlignmentInBytes", &value) &&
-	    (value == 8 || value == 16 || value == 32 || value == 64 || value == 128 ||
-	     value == 256))
-		hs->align = (uint32_t)value;
+	/* 8 bytes up to 21, 4 in 25 */
+	if (hs_flag(hs, "ObjectAlignmentInBytes", &value)) {
+		value &= UINT32_MAX;
+		if (value >= 8 && value <= 256 && (value & (value - 1)) == 0)
+			hs->align = (uint32_t)value;
+	}
 	hs->length_offset = hs->compact ? 8 : hs->narrow_klass ? 12 : 16;
 	hs_member_u32(hs, HS_CLASS_OOP_SIZE, 0, &hs->class_size_offset);
 	hs->gc_active = false;

@@ -117,6 +117,7 @@ static const struct member_row {
 	{ HS_TLAB_END, "ThreadLocalAllocBuffer", "_allocation_end" },
 	{ HS_TLAB_END, "ThreadLocalAllocBuffer", "_end" },
 	{ HS_TLAB_RESERVE, "ThreadLocalAllocBuffer", "_reserve_for_allocation_prefetch" },
+	{ HS_LAB_RESERVE, "CollectedHeap", "_lab_alignment_reserve" },
 	{ HS_GC_ACTIVE, "CollectedHeap", "_is_stw_gc_active" },
 	{ HS_GC_ACTIVE, "CollectedHeap", "_is_gc_active" },
 	{ HS_VM_RELEASE, "Abstract_VM_Version", "_s_vm_release" },

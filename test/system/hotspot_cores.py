@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""The checked-in cores of JDK 25: compact headers, and ZGC of two generations, where no JDK is
+installed. The counts are jhsdb's on the same core, and the program's."""
+import lzma
+import os
+import re
+import shutil
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from fixture import answer, coreheap, folder  # noqa: E402
+from tap import Tap, repo  # noqa: E402
+
+ORDERS, EVENTS, BUFFERS = 400, 40, 8
+CORES = {"25-compact": ("G1", "in the mark word"), "25-zgc": ("ZGC", "compressed")}
+LIVE = {"Shop$Order": ORDERS, "Shop$Item": 3 * ORDERS, "Shop$Event": EVENTS, "Shop$OnlyStack": 3,
+        "Shop$OnlyThreadLocal": 3}
+# ZGC ran out of memory once, and cleared the soft references
+SOFT = {"25-compact": 50, "25-zgc": 0}
+
+
+def unpack(name):
+    core = os.path.join(folder(), "core")
+    with lzma.open(os.path.join(repo(), "fixtures", "jvm-cores", name + ".xz")) as packed, \
+            open(core, "wb") as file:
+        shutil.copyfileobj(packed, file)
+    return core
+
+
+def histogram(name):
+    """jhsdb's {class: (count, bytes)}; {}: it does not read this collector's heap."""
+    path = os.path.join(repo(), "fixtures", "jvm-cores", name + ".histo")
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        rows = re.findall(r"^\d+:\s+(\d+)\s+(\d+)\s+(\S.*\S)\s*$", file.read(), re.M)
+    found = {}
+    for count, size, key in rows:
+        before = found.get(key, (0, 0))
+        found[key] = (before[0] + int(count), before[1] + int(size))
+    return found
+
+
+def types(core, *options):
+    found = {}
+    for row in answer("types", "--json", *options, core)["types"]:
+        if row["runtime"] != "hotspot" or row["kind"] != "object":
+            continue
+        # jhsdb counts fillers so
+        name = re.sub(r"^jdk\.internal\.vm\.FillerElement\[\]$", "int[]", row["name"])
+        before = found.get(name, (0, 0))
+        found[name] = (before[0] + row["count"], before[1] + row["total_bytes"])
+    return found
+
+
+def check_types(tap, name, core):
+    wanted, every, live = histogram(name), types(core), types(core, "--live")
+    differing = {key: (every.get(key), wanted.get(key)) for key in set(every) | set(wanted)
+                 if every.get(key) != wanted.get(key)}
+    if wanted:
+        tap.equal(differing, {}, "%s: all %d classes as jhsdb has them" % (name, len(wanted)))
+    tap.equal({key: live.get(key, (0,))[0] for key in LIVE}, LIVE, "%s: what is held" % name)
+    tap.equal(live.get("Shop$Softly", (0,))[0], SOFT[name], "%s: by soft references" % name)
+    strings = answer("types", "--strings", "--json", core)
+    tap.equal(strings["total_count"], every["java.lang.String"][0], "%s: strings" % name)
+
+
+def check_objects(tap, name, core):
+    sample = next(row["sample_addr"] for row in answer("types", "--json", core)["types"]
+                  if row["name"] == "Shop$Order")
+    fields = {row["name"]: row["value"] for row in answer(
+        "show", "--reveal", "--json", core, sample)["object"]["fields"]}
+    tap.equal(fields["id"], "order-" + fields["total"], "%s: fields and their values" % name)
+    chains = answer("roots", "--json", core, "Shop$Order")["chains"]
+    fields = [[step.get("field") for step in chain["path"][1:]] for chain in chains
+              if chain["root"]["where"] == "static Shop$Cache.orders"]
+    tap.ok(fields and fields[0][0] == ".table", "%s: a static field holds the orders" % name,
+           [chain["root"]["where"] for chain in chains][:9])
+    found = {row["owner_type"] for row in answer("refs", "--json", core, sample)["refs"]
+             if row["kind"] == "object" and not row["owner_type"].endswith(" blocks")}
+    tap.ok("java.util.HashMap$Node" in found and
+           found <= {"java.util.HashMap$Node", "Shop$Event"}, "%s: what refers to one" % name, found)
+
+
+def check_process(tap, name, core):
+    collector, pointers = CORES[name]
+    facts = {row["name"]: row["facts"] for row in answer("heap", "--json", core)["runtimes"]}
+    facts = facts["hotspot"]
+    tap.equal((facts["collector"], facts["class_pointers"]), CORES[name],
+              "%s: the heap is %s, class pointers are %s" % (name, collector, pointers))
+    tap.ok(0 <= facts["direct_count"] - BUFFERS <= 1, "%s: direct buffers" % name, facts)
+    threads = {row["name"] for row in answer("threads", "--json", core)["threads"]}
+    tap.ok({"main", "worker-0", "worker-1", "worker-2"} <= threads, "%s: threads" % name, threads)
+    summary = answer("summary", "--json", core)
+    tap.ok(all(row["ok"] for row in summary["accounting"]["invariants"]),
+           "%s: summary closes" % name, summary["accounting"])
+    for command in ("types", "leaks", "retained"):
+        tap.equal(coreheap(command, "--json", "--threads", "1", core).out,
+                  coreheap(command, "--json", "--threads", "2", core).out,
+                  "%s: %s is the same with one thread and two" % (name, command))
+
+
+def check(tap, name):
+    core = unpack(name)
+    check_types(tap, name, core)
+    check_objects(tap, name, core)
+    check_process(tap, name, core)
+
+
+def main():
+    tap = Tap()
+    for name in CORES:
+        tap.attempt(name, check, name)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
