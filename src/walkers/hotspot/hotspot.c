@@ -84,6 +84,20 @@ static struct ch_error *add_direct(struct hs *hs)
 	return err;
 }
 
+/* Classes that several processes share (CDS), mapped from a file. */
+static struct ch_error *add_archive(struct hs *hs)
+{
+	struct ch_error *err;
+	uint64_t start, end;
+
+	if (!hs_member_ptr(hs, HS_ARCHIVE_START, 0, &start) ||
+	    !hs_member_ptr(hs, HS_ARCHIVE_END, 0, &end) || !start || end <= start)
+		return NULL;
+	snprintf(hs->archive, sizeof(hs->archive), "0x%llx", (unsigned long long)start);
+	err = add_fact(hs, "class_data_sharing_addr", 0, hs->archive);
+	return err ? err : add_fact(hs, "class_data_sharing_bytes", end - start, NULL);
+}
+
 static struct ch_error *make_facts(struct hs *hs)
 {
 	struct ch_error *err;
@@ -111,6 +125,8 @@ static struct ch_error *make_facts(struct hs *hs)
 		err = add_fact(hs, "tables", 0, "gHotSpotVMStructs of libjvm");
 	if (!err && hs_nmt_level(hs))
 		err = add_fact(hs, "native_memory_tracking", 0, hs_nmt_level(hs));
+	if (!err)
+		err = add_archive(hs);
 	if (!err)
 		err = add_direct(hs);
 	if (!err && hs->gc_active)

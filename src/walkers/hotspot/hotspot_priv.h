@@ -144,6 +144,8 @@ struct hs {
 		uint32_t searches;
 	} work;
 	char release[64];
+	/** Where the archive of shared classes lies. */
+	char archive[32];
 };
 
 /** How large the objects of a class are. */
