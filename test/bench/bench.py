@@ -3,8 +3,9 @@
 scan of the same file (mmap, 8-byte sums). Nothing is asserted.
 
 Where a .NET SDK is installed, fixtures/dotnet with 4,000,000 subscriptions follows: a core of
-2 GB with 24 million objects. The cores are kept in $BENCH_DIR (default build/bench) and used
-again.
+2 GB with 24 million objects. Where a JDK with jhsdb is, fixtures/jvm/Shop.java with 14 million
+Java objects, and jhsdb on the same core. The cores are kept in $BENCH_DIR (default build/bench)
+and used again.
 """
 import glob
 import os
@@ -25,6 +26,11 @@ DOTNET = [("types", ["types"]), ("heap", ["heap"]),
           ("roots of one", ["roots", "CORE", "HANDLER"]),
           ("leaks, 2 threads", ["leaks", "--threads", "2"]),
           ("retained", ["retained", "--limit", "20"])]
+# Orders, and events among them: 14 million objects.
+SHOP = ["930000", "10000", "24"]
+JAVA = [("types", ["types"]), ("types --live", ["types", "--live"]),
+        ("heap", ["heap"]), ("roots of a type", ["roots", "--limit", "20", "CORE", "Shop$Event"]),
+        ("leaks", ["leaks"]), ("summary", ["summary"])]
 MIB = 1 << 20
 COMMANDS = [("open (info)", ["info"]), ("address", ["address"]), ("heap", ["heap"]),
             ("types", ["types"]), ("summary --quick", ["summary", "--quick"]),
@@ -137,6 +143,66 @@ def measure_dotnet(folder, scan, row):
               flush=True)
 
 
+def make_java_core(folder):
+    """(core, JDK), or None and why there is none."""
+    jdks = [os.path.dirname(os.path.dirname(path)) for path in
+            sorted(glob.glob("/usr/lib/jvm/*/bin/jhsdb")) if not os.path.islink(
+                os.path.dirname(os.path.dirname(path)))]
+    jdks = [jdk for jdk in jdks if os.path.exists(os.path.join(jdk, "bin", "javac"))]
+    if not jdks:
+        return None, "no JDK with jhsdb is installed"
+    how = "kernel" if not fixture.kernel_dumps() else "gcore"
+    if fixture.why_not(how):
+        return None, fixture.why_not(how)
+    target, jdk = os.path.join(folder, "java-core." + how), jdks[0]
+    if os.path.exists(target):
+        return target, jdk
+    print("making the Java core (%s) ..." % how, flush=True)
+    where = os.path.join(folder, "java")
+    shutil.rmtree(where, ignore_errors=True)
+    os.makedirs(where)
+    subprocess.run([os.path.join(jdk, "bin", "javac"), "-d", where, os.path.join(
+        repo(), "fixtures", "jvm", "Shop.java")], check=True)
+    process = subprocess.Popen(
+        [os.path.join(jdk, "bin", "java"), "-Xmx1400m", "-XX:+UseG1GC", "-cp", ".", "Shop", *SHOP],
+        cwd=where, env={}, stdin=subprocess.DEVNULL, preexec_fn=fixture.unlimited_core)
+    try:
+        fixture.wait_for(os.path.join(where, "ready"), process, 300)
+        if how == "gcore":
+            subprocess.run(["gcore", "-o", os.path.join(where, "core"), str(process.pid)],
+                           capture_output=True, check=True, stdin=subprocess.DEVNULL)
+        else:
+            process.send_signal(6)
+            process.wait(300)
+    finally:
+        process.kill()
+        process.wait()
+    os.replace(glob.glob(os.path.join(where, "core*"))[0], target)
+    return target, jdk
+
+
+def measure_java(folder, scan, row):
+    core, jdk = make_java_core(folder)
+    if not core:
+        print("Java: skipped, " + jdk)
+        return
+    objects = sum(kind["count"] for kind in fixture.answer("types", "--json", core)["types"]
+                  if kind["runtime"] == "hotspot" and kind["kind"] == "object")
+    print("Java core: %s bytes, %s objects" % (format(os.path.getsize(core), ","),
+                                               format(objects, ",")))
+    measure([scan, core])
+    unit, unit_rss = median_of([scan, core])
+    print(row % ("scan", "%.3f" % unit, "1.00", unit_rss // MIB))
+    for title, command in JAVA:
+        words = [core if word == "CORE" else word for word in command]
+        seconds, rss = median_of([fixture.COREHEAP, *words] + [core] * (words == command))
+        print(row % (title, "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB), flush=True)
+    seconds, rss = measure([os.path.join(jdk, "bin", "jhsdb"), "jmap", "--histo", "--exe",
+                            os.path.join(jdk, "bin", "java"), "--core", core])
+    print(row % ("jhsdb, histo", "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB),
+          flush=True)
+
+
 def measure_peers(core, unit, row):
     """The same questions to other analyzers, where they are installed: one run each."""
     chap = os.environ.get("CHAP") or shutil.which("chap")
@@ -169,6 +235,7 @@ def main():
     measure_growth(folder)
     measure_peers(core, unit, row)
     measure_dotnet(folder, scan, row)
+    measure_java(folder, scan, row)
 
 
 if __name__ == "__main__":
