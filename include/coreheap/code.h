@@ -76,6 +76,14 @@ struct ch_thread_info {
 	 * 0 if none, and its name, unescaped, often "". */
 	uint64_t carried_number;
 	char carried_name[512];
+	/** What it waits for: "enter" a monitor, "wait" to be notified, "park"; NULL:
+	 * nothing, or it is not known. Static. */
+	const char *waits_to;
+	/** The object, and its type, unescaped. */
+	uint64_t waits_for;
+	char waits_type[256];
+	/** The thread that has the monitor, by its tid; 0: none, or not known. */
+	uint32_t held_by;
 };
 
 /** What a runtime knows of a thread of the core, by its index in ch_core_threads().

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "report/process.h"
 #include "util/cleanup.h"
@@ -87,16 +88,26 @@ static json_t *json_carried(const struct ch_thread_info *info)
 			 chp_json_text(info->carried_name[0] ? info->carried_name : NULL));
 }
 
+static json_t *json_waits(const struct ch_thread_info *info)
+{
+	if (!info->waits_to)
+		return json_null();
+	return json_pack("{s:s, s:o, s:o, s:o}", "how", info->waits_to, "addr",
+			 chp_json_addr(info->waits_for), "type", chp_json_text(info->waits_type),
+			 "held_by", info->held_by ? chp_json_uint(info->held_by) : json_null());
+}
+
 static json_t *json_info(const struct ch_thread_info *info)
 {
 	if (!info)
 		return json_null();
-	return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s?, s:s?, s:o, s:o}", "runtime",
+	return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s?, s:s?, s:o, s:o, s:o}", "runtime",
 			 info->runtime, "kind", info->kind, "name",
 			 chp_json_text(info->name[0] ? info->name : NULL), "number",
 			 info->number ? chp_json_uint(info->number) : json_null(), "daemon",
 			 (int)info->daemon, "state", info->state, "vm_state", info->vm_state,
-			 "addr", chp_json_addr(info->addr), "carried", json_carried(info));
+			 "addr", chp_json_addr(info->addr), "carried", json_carried(info),
+			 "waits_for", json_waits(info));
 }
 
 static json_t *json_names(const struct ch_thread_group *group)
@@ -240,6 +251,19 @@ static void print_carried(const struct ch_report *report, const struct ch_thread
 		fprintf(report->out, " (%s)", name);
 }
 
+/* "  waits to enter 0xfe0bde10 (java.lang.Object), which thread 2262 has" */
+static void print_waits(const struct ch_report *report, const struct ch_thread_info *info)
+{
+	_cleanup_free_ char *type = chp_text_escape(info->waits_type, NAME_BYTES_MAX);
+	const char *what = strcmp(info->waits_to, "enter") == 0  ? "waits to enter"
+			   : strcmp(info->waits_to, "wait") == 0 ? "waits on"
+								 : "is parked for";
+
+	fprintf(report->out, "\n  %s 0x%" PRIx64 " (%s)", what, info->waits_for, type ? type : "?");
+	if (info->held_by)
+		fprintf(report->out, ", which thread %" PRIu32 " has", info->held_by);
+}
+
 /* "  Java thread #12, tid 0x5a7, daemon, TIMED_WAITING (sleeping), runtime state: blocked" */
 static void print_info(const struct ch_report *report, const struct ch_thread_row *row)
 {
@@ -258,6 +282,8 @@ static void print_info(const struct ch_report *report, const struct ch_thread_ro
 		fprintf(report->out, ", runtime state: %s", info->vm_state);
 	if (info->carried_number)
 		print_carried(report, info);
+	if (info->waits_to)
+		print_waits(report, info);
 	fputc('\n', report->out);
 }
 

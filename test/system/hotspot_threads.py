@@ -34,6 +34,7 @@ STATES = {
 }
 VM_STATES = {"_thread_blocked": "blocked", "_thread_in_native": "in native",
              "_thread_in_java": "in Java", "_thread_in_vm": "in VM", "_thread_new": "new"}
+WAITS = {"waiting on": "wait", "waiting to lock": "enter", "parking to wait for": "park"}
 JAVA = ("interpreted", "C1", "C2", "native wrapper")
 
 
@@ -61,7 +62,11 @@ def jhsdb(jdk, core):
                   for name, bci, line, kind in re.findall(
                       r"^ - ([^(]*)\(.*?\) @bci=(-?\d+)(?:, line=(\d+))?.*\((\w+) frame", part,
                       re.M)]
+        waits = re.search(r"^\s+- (waiting on|waiting to lock|parking to wait for)\s+<(\w+)> "
+                          r"\(a ([^)]*)\)", part, re.M)
         found[number(head.group(5))] = {
+            "waits": waits and (WAITS[waits.group(1)], number(waits.group(2)), waits.group(3)),
+            "locked": {number(addr) for addr in re.findall(r"^\s+- locked <(\w+)>", part, re.M)},
             "name": head.group(1), "number": int(head.group(2)), "daemon": bool(head.group(3)),
             "addr": number(head.group(4)), "state": state and state.group(1),
             "vm_state": vm_state and VM_STATES.get(vm_state.group(1)), "frames": frames}
@@ -99,6 +104,15 @@ def check_jhsdb(tap, label, threads, jdk, core):
     tap.equal({tid: [threads[tid]["runtime_thread"][key] for key in keys] for tid in wanted},
               {tid: [thread[key] for key in keys] for tid, thread in wanted.items()},
               label + "numbers, daemons and states are jhsdb's")
+    waits = {tid: threads[tid]["runtime_thread"]["waits_for"] for tid in wanted}
+    tap.equal({tid: (row["how"], int(row["addr"], 16), row["type"])
+               for tid, row in waits.items() if row},
+              {tid: thread["waits"] for tid, thread in wanted.items() if thread["waits"]},
+              label + "what threads wait for is jhsdb's")
+    entering = [row for row in waits.values() if row and row["how"] == "enter"]
+    tap.ok(len(entering) == 1 and int(entering[0]["addr"], 16) in wanted.get(
+        entering[0]["held_by"], {"locked": ()})["locked"],
+           label + "who has a monitor that another waits for", entering)
     plain = {tid: thread for tid, thread in wanted.items() if thread["name"].isascii() and
              "\n" not in thread["name"]}
     tap.equal({tid: (threads[tid]["name"], int(threads[tid]["runtime_thread"]["addr"], 16))

@@ -137,10 +137,10 @@ struct hs {
 	/** nmt.c; NULL before it was asked for. */
 	struct hs_nmt *nmt;
 	/** Work that damage could make endless, and which is bounded as a whole: segments
-	 * gone back, bytes of line tables, words of stacks, threads looked for by their
-	 * registers. One thread asks for stacks. */
+	 * gone back, bytes of line tables, words of stacks, threads looked at for owners and
+	 * by their registers. One thread asks for stacks. */
 	struct {
-		uint64_t hops, lines, words;
+		uint64_t hops, lines, words, owners;
 		uint32_t searches;
 	} work;
 	char release[64];

@@ -37,6 +37,8 @@ struct hs_blob {
 /** A thread that runs Java, and its stack. */
 struct hs_thread {
 	uint64_t addr, stack_start, stack_end;
+	/** What monitors that it owns call it by, from 24 on; else 0. */
+	uint64_t owner_id;
 	uint32_t tid;
 };
 
@@ -68,6 +70,9 @@ void hs_source_of(struct hs *hs, uint64_t method, int32_t bci, struct ch_code *r
 bool hs_frame_caller(void *state, const struct ch_frame_regs *frame, struct ch_frame_regs *ret);
 bool hs_frame_code(void *state, const struct ch_walker_frame *frame, struct ch_code *ret, char *buf,
 		   size_t max);
+/** monitors.c: what a thread waits for; object: its java.lang.Thread, 0 if not known. */
+void hs_waits_for(struct hs *hs, const struct hs_thread *thread, uint64_t object,
+		  struct ch_thread_info *ret);
 /** threads.c: the thread that runs Java on whose stack sp is, or NULL. */
 const struct hs_thread *hs_thread_at(struct hs *hs, uint64_t sp);
 /** A thread of the core, by its index. */

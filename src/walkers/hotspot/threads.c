@@ -60,6 +60,8 @@ static bool read_thread(const struct hs *hs, uint64_t addr, struct hs_thread *re
 		return false;
 	ret->stack_start = base - size;
 	ret->stack_end = base;
+	if (!hs_member_ptr(hs, HS_THREAD_OWNER_ID, addr, &ret->owner_id))
+		ret->owner_id = 0;
 	return hs_member_ptr(hs, HS_THREAD_OS, addr, &os) &&
 	       hs_member_u32(hs, HS_OS_TID, os, &ret->tid);
 }
@@ -275,6 +277,7 @@ static void describe_java(struct hs *hs, const struct hs_thread *thread, struct 
 	ret->addr = thread->addr;
 	if (hs_member_u32(hs, HS_THREAD_STATE, thread->addr, &status))
 		ret->vm_state = vm_state_text(status);
+	hs_waits_for(hs, thread, object, ret);
 	if (!object)
 		return;
 	hs_thread_name(hs, object, ret->name, sizeof(ret->name));
