@@ -43,6 +43,7 @@ SETTINGS = {
 NOT_AGAIN = ("G1", "Serial", "G1, plain pointers")
 NODES = 50000
 MOVING = (["-XX:+UseZGC"], ["-XX:+UseG1GC"], ["-XX:+UseSerialGC"])
+STORMS = ["-XX:+Use%sGC" % name for name in ("Serial", "Parallel", "G1", "Shenandoah", "Z")]
 LIVE = {"Shop$Order": ORDERS, "Shop$Item": 3 * ORDERS, "Shop$Event": EVENTS, "Shop$OnlyStack": 3,
         "Shop$OnlyThreadLocal": 3, "Shop$Softly": 50}
 DEAD = {"Shop$Weakly": 50, "Shop$Dropped": 1000}
@@ -318,6 +319,29 @@ def check_moved(tap, release, jdk, options):
     shutil.rmtree(where)
 
 
+def check_storm(tap, release, jdk, option):
+    """A dump at any moment of a program that allocates all the time."""
+    name = "JDK %d, %s, in a storm" % (release, option)
+    if subprocess.run([os.path.join(jdk, "bin", "java"), option, "-version"], check=False,
+                      capture_output=True).returncode:
+        tap.skip(name, "this build of the JDK has it not")
+        return
+    core, where = dump(jdk, "kernel", [option, "-Xmx48m"], ("Storm", 4 * NODES))
+    every, live = (answer("types", "--json", *more, core) for more in ([], ["--live"]))
+    counts = [sum(row["count"] for row in doc["types"] if row["name"] == "Storm$Node")
+              for doc in (every, live)]
+    moving = any(row["code"] == "jvm-gc-active" for row in every["warnings"])
+    tap.ok(counts == [4 * NODES] * 2 or moving and counts[0] >= counts[1] >= 4 * NODES,
+           "%s: every node is there, and held; if more, it says why" % name,
+           (counts, every["warnings"]))
+    skipped = sum(heap["overhead_bytes"] for heap in answer("heap", "--json", core)["heaps"]
+                  if heap["runtime"] == "hotspot")
+    tap.ok(skipped < 1 << 20 and (not skipped or any(
+        row["code"] == "jvm-skipped" for row in every["warnings"])),
+           "%s: little is skipped, and said" % name, (skipped, every["warnings"]))
+    shutil.rmtree(where)
+
+
 def main():
     found = jdks()
     if not found:
@@ -328,6 +352,8 @@ def main():
             if release != min(found) and setting in NOT_AGAIN:
                 continue
             tap.attempt("%d %s" % (release, setting), check, release, jdk, setting)
+        for option in STORMS:
+            tap.attempt("%d %s storm" % (release, option), check_storm, release, jdk, option)
         for options in MOVING:
             tap.attempt("%d %s moved" % (release, options), check_moved, release, jdk, options)
     return tap.done()
