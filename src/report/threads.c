@@ -382,7 +382,7 @@ static struct ch_error *print_plain(const struct ch_report *report,
 		{ "STACK_BYTES", CH_CELL_BYTES }, { "USED_BYTES", CH_CELL_BYTES },
 		{ "PC", CH_CELL_ADDR },           { "SYMBOL", CH_CELL_TEXT },
 		{ "MODULE", CH_CELL_TEXT },       { "FRAMES", CH_CELL_COUNT },
-		{ "FINGERPRINT", CH_CELL_TEXT },
+		{ "FINGERPRINT", CH_CELL_TEXT },  { "STATE", CH_CELL_TEXT },
 	};
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	struct ch_error *err = table ? NULL : &ch_enomem;
@@ -408,7 +408,8 @@ static struct ch_error *print_plain(const struct ch_report *report,
 				{ .text = symbol ? symbol->name : NULL },
 				{ .text = symbol && symbol->module ? symbol->module->name : NULL },
 				CH_CELL_NUM(row->frames_count),
-				CH_CELL_STR(fingerprint) });
+				CH_CELL_STR(fingerprint),
+				{ .text = row->info ? row->info->state : NULL } });
 	}
 	if (!err)
 		chp_table_print(table, report);
