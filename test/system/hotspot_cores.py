@@ -100,8 +100,33 @@ def check_process(tap, name, core):
                   "%s: %s is the same with one thread and two" % (name, command))
 
 
+def check_names(tap, name, core):
+    """A name that libjvm's tables lack costs what it is for, and that is said."""
+    with open(core, "rb") as file:
+        whole = file.read()
+    for text, costs in (("_nonstatic_oop_map_size", "references between objects"),
+                        ("_global_handles", "handles of JNI"),
+                        ("_java_thread_list", "Java threads")):
+        assert text.encode() + b"\0" in whole
+        with open(core, "wb") as file:
+            file.write(whole.replace(text.encode() + b"\0",
+                                     text[:-1].encode() + b"_\0"))
+        warnings = [row["message"] for row in answer("types", "--json", core)["warnings"]]
+        tap.ok(any(text in message and costs in message for message in warnings),
+               "%s: without %s: no %s" % (name, text, costs), warnings)
+    with open(core, "wb") as file:
+        file.write(whole.replace(b"_layout_helper\0", b"_layout_helpes\0"))
+    doc = answer("types", "--json", core)
+    tap.ok(not doc["complete"] and any("Klass::_layout_helper" in row["message"]
+                                       for row in doc["warnings"]),
+           "%s: without sizes there are no objects, and it says so" % name, doc["warnings"])
+    with open(core, "wb") as file:
+        file.write(whole)
+
+
 def check(tap, name):
     core = unpack(name)
+    check_names(tap, name, core)
     check_types(tap, name, core)
     check_objects(tap, name, core)
     check_process(tap, name, core)

@@ -177,9 +177,10 @@ struct ch_error *hs_classes_list(struct hs *hs)
 		return NULL;
 	hs->classes_listed = true;
 	if (!hs_member_ptr(hs, HS_LOADERS, 0, &loader)) {
-		chp_context_finding(hs->env->ctx, CH_SEVERITY_INCOMPLETE, "jvm-no-classes",
-				    "the list of class loaders is not in libjvm's tables: static "
-				    "fields are not known as roots");
+		if (hs->members[HS_LOADERS].found)
+			chp_context_finding(hs->env->ctx, CH_SEVERITY_INCOMPLETE, "jvm-no-classes",
+					    "the list of class loaders is not in the core: static "
+					    "fields are not known as roots");
 		return NULL;
 	}
 	for (i = 0; !err && loader && i < LOADERS_MAX && !is_ring(&ring, loader); i++) {
