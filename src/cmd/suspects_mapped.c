@@ -15,6 +15,8 @@
 /* Words looked at of a block that points at one, and of all of them. */
 #define EDGES_MAX     4096
 #define ALL_EDGES_MAX (1U << 26)
+/* What it costs to ask for an object, in words. */
+#define OBJECT_COST 256
 
 struct owner {
 	uint32_t walker;
@@ -90,9 +92,10 @@ static void count_owners(struct owners *owners, const struct ch_reverse *reverse
 	struct owner *owner;
 	uint32_t k;
 
-	for (k = reverse->start[target]; k < reverse->start[target + 1]; k++) {
+	for (k = reverse->start[target]; k < reverse->start[target + 1] && owners->left; k++) {
 		if (!points_at_start(owners, reverse->sources[k], target))
 			continue;
+		owners->left -= ch_min(owners->left, OBJECT_COST);
 		owner = owner_of(owners, reverse->sources[k]);
 		if (!owner)
 			continue;
