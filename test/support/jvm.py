@@ -10,19 +10,43 @@ from tap import repo
 SMALL = ["-Xmx32m", "-Xss256k", "-XX:ReservedCodeCacheSize=32m", "-XX:CompressedClassSpaceSize=16m"]
 
 
-def jdks():
-    """{release: folder} of the JDKs of this machine that can compile and have jhsdb."""
+def jdks(*tools, since=0):
+    """{release: folder} of the JDKs of this machine that can compile and have these tools."""
     found = {}
     for path in sorted(glob.glob("/usr/lib/jvm/*")):
-        if os.path.islink(path) or not os.access(os.path.join(path, "bin", "jhsdb"), os.X_OK) or \
-                not os.access(os.path.join(path, "bin", "javac"), os.X_OK):
+        if os.path.islink(path) or not all(os.access(os.path.join(path, "bin", name), os.X_OK)
+                                           for name in ("java", "javac", *tools)):
             continue
         text = subprocess.run([os.path.join(path, "bin", "java"), "-version"], check=False,
                               capture_output=True, text=True).stderr
         match = re.search(r'version "(\d+)', text)
-        if match:
+        if match and int(match.group(1)) >= since:
             found[int(match.group(1))] = path
     return found
+
+
+def has(jdk, *options):
+    """Whether a build of the JDK knows options."""
+    return subprocess.run([os.path.join(jdk, "bin", "java"), *options, "-version"], check=False,
+                          capture_output=True).returncode == 0
+
+
+def dumped(process, where, how, before=None):
+    """The core of a Java process once it is ready; before(pid) is called right before."""
+    try:
+        wait_for(os.path.join(where, "ready"), process)
+        if before:
+            before(process.pid)
+        if how == "gcore":
+            subprocess.run(["gcore", "-o", os.path.join(where, "core"), str(process.pid)],
+                           capture_output=True, check=True, stdin=subprocess.DEVNULL)
+        else:
+            process.send_signal(6)
+            process.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+    return glob.glob(os.path.join(where, "core*"))[0]
 
 
 def tool(jdk, name, *arguments):
@@ -43,16 +67,8 @@ class Dump:
             [os.path.join(jdk, "bin", "java"), *SMALL, *options, "-cp", ".", program, *arguments],
             cwd=where, env={}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, preexec_fn=unlimited_core)
-        try:
-            wait_for(os.path.join(where, "ready"), process)
-            self.asked = ask(jdk, str(process.pid)) if ask else None
-            if how == "gcore":
-                subprocess.run(["gcore", "-o", os.path.join(where, "core"), str(process.pid)],
-                               capture_output=True, check=True, stdin=subprocess.DEVNULL)
-            else:
-                process.send_signal(6)
-                process.wait(60)
-        finally:
-            process.kill()
-            process.wait()
-        self.core, self.folder = glob.glob(os.path.join(where, "core*"))[0], where
+        self.asked = None
+
+        def before(pid):
+            self.asked = ask(jdk, str(pid)) if ask else None
+        self.core, self.folder = dumped(process, where, how, before), where

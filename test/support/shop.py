@@ -7,7 +7,7 @@ import struct
 import subprocess
 
 from fixture import answer, coreheap, why_not
-from jvm import Dump, tool
+from jvm import Dump, has, tool
 
 ORDERS, EVENTS, BUFFERS = 10000, 400, 24
 # name: how, first release that has it, options
@@ -216,8 +216,7 @@ def check(tap, release, jdk, setting):
     if release < since or why_not(how):
         tap.skip(name, why_not(how) or "this release has it not")
         return
-    if subprocess.run([os.path.join(jdk, "bin", "java"), *options, "-version"], check=False,
-                      capture_output=True).returncode:
+    if not has(jdk, *options):
         tap.skip(name, "this build of the JDK has it not")
         return
     dumped = Dump(jdk, "Shop", how, options, [str(ORDERS), str(EVENTS), str(BUFFERS)])

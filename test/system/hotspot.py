@@ -9,7 +9,7 @@ from shop import SETTINGS, check  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 
 def main():
-    found = jdks()
+    found = jdks("jhsdb")
     if not found:
         skip_all("no JDK with jhsdb is installed")
     tap = Tap()

@@ -3,7 +3,6 @@
 
 Netty's jars are looked for in $NETTY_JARS and /usr/share/java (Debian: libnetty-java).
 """
-import glob
 import os
 import re
 import shutil
@@ -11,8 +10,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from fixture import (answer, coreheap, folder, records, unlimited_core,  # noqa: E402
-                     wait_for, why_not)
+from fixture import answer, coreheap, folder, records, unlimited_core, why_not  # noqa: E402
+from jvm import dumped, jdks  # noqa: E402
 from tap import Tap, repo, skip_all  # noqa: E402
 
 CHUNKS, CHUNK_BYTES, WORKERS = 96, 2 << 20, 4
@@ -27,20 +26,6 @@ NETTY = ["-Dio.netty.allocator.pageSize=8192", "-Dio.netty.allocator.maxOrder=8"
 # Else glibc raises it when the JVM gives back something large.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "262144"}
 BUFFER = "java.nio.DirectByteBuffer"
-
-
-def jdks():
-    """{release: folder} of the JDKs of this machine that can compile."""
-    found = {}
-    for path in sorted(glob.glob("/usr/lib/jvm/*")):
-        if os.path.islink(path) or not os.access(os.path.join(path, "bin", "javac"), os.X_OK):
-            continue
-        text = subprocess.run([os.path.join(path, "bin", "java"), "-version"], check=False,
-                              capture_output=True, text=True).stderr
-        match = re.search(r'version "(\d+)', text)
-        if match and int(match.group(1)) >= 11:
-            found[int(match.group(1))] = path
-    return found
 
 
 def netty():
@@ -64,20 +49,10 @@ def dump(jdk, how, name, options, args, classpath=None, flags=()):
             [os.path.join(jdk, "bin", "java"), *OPTIONS, *options, "-cp", path, name,
              *map(str, args)], cwd=where, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=out,
             stderr=subprocess.DEVNULL, preexec_fn=unlimited_core)
-    try:
-        wait_for(os.path.join(where, "ready"), process)
-        if how == "gcore":
-            subprocess.run(["gcore", "-o", os.path.join(where, "core"), str(process.pid)],
-                           capture_output=True, check=True, stdin=subprocess.DEVNULL)
-        else:
-            process.send_signal(6)
-            process.wait(60)
-    finally:
-        process.kill()
-        process.wait()
+    core = dumped(process, where, how)
     with open(os.path.join(where, "out"), encoding="ascii") as file:
         lines = [line.split() for line in file]
-    return glob.glob(os.path.join(where, "core*"))[0], where, lines
+    return core, where, lines
 
 
 def whole_paths(chains):
@@ -245,7 +220,7 @@ def check_stuck(tap, name, jdk, how, options):
 
 
 def main():
-    found = jdks()
+    found = jdks(since=11)
     if not found:
         skip_all("no JDK is installed")
     tap = Tap()

@@ -13,7 +13,7 @@ NOT_AGAIN = ("G1", "Serial", "G1, plain pointers")
 
 
 def main():
-    found = jdks()
+    found = jdks("jhsdb")
     if len(found) < 2:
         skip_all("no second JDK with jhsdb is installed")
     tap = Tap()

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Native Memory Tracking and the flags of a JVM, against what jcmd said right before the dump."""
-import glob
 import os
 import re
 import shutil
@@ -8,11 +7,11 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from fixture import answer, coreheap, folder, unlimited_core, wait_for, why_not  # noqa: E402
+from fixture import answer, coreheap, folder, unlimited_core, why_not  # noqa: E402
+from jvm import SMALL, dumped, jdks  # noqa: E402
 from tap import Tap, repo, skip_all  # noqa: E402
 
 BUFFERS = 24
-SMALL = ["-Xmx32m", "-Xss256k", "-XX:ReservedCodeCacheSize=32m", "-XX:CompressedClassSpaceSize=16m"]
 # What answering jcmd takes of its own, and what it may leave behind.
 OF_JCMD = ("Internal", "Native Memory Tracking", "Serviceability", "Arena Chunk", "Arguments")
 JCMD_BYTES = 2 << 20
@@ -20,21 +19,6 @@ JCMD_BYTES = 2 << 20
 IDLE_CATEGORIES, IDLE_BYTES = 2, 65536
 STEADY = ("Java Heap", "GC", "Other", "Symbol", "Class")
 WORD = "word-of-the-user"
-
-
-def jdks():
-    """{release: folder} of the JDKs of this machine that can compile and have jcmd."""
-    found = {}
-    for path in sorted(glob.glob("/usr/lib/jvm/*")):
-        tools = [os.path.join(path, "bin", name) for name in ("java", "javac", "jcmd")]
-        if os.path.islink(path) or not all(os.access(tool, os.X_OK) for tool in tools):
-            continue
-        text = subprocess.run([tools[0], "-version"], check=False, capture_output=True,
-                              text=True).stderr
-        match = re.search(r'version "(\d+)', text)
-        if match:
-            found[int(match.group(1))] = path
-    return found
 
 
 def twin(jdk, where):
@@ -65,22 +49,16 @@ def dump(jdk, java, where, options, how):
         [os.path.join(java, "bin", "java"), *SMALL, *options, "-cp", ".", "Shop", "2000", "100",
          str(BUFFERS)], cwd=where, env={}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, preexec_fn=unlimited_core)
-    try:
-        wait_for(os.path.join(where, "ready"), process)
-        flags = jcmd(jdk, process.pid, "VM.flags", "-all")
+    said = []
+
+    def ask(pid):
+        said.append(jcmd(jdk, pid, "VM.flags", "-all"))
         # the first answers load what the next ones need
         for _ in range(3):
-            tracking = jcmd(jdk, process.pid, "VM.native_memory", "summary", "scale=b")
-        if how == "gcore":
-            subprocess.run(["gcore", "-o", os.path.join(where, "core"), str(process.pid)],
-                           capture_output=True, check=True, stdin=subprocess.DEVNULL)
-        else:
-            process.send_signal(6)
-            process.wait(60)
-    finally:
-        process.kill()
-        process.wait()
-    return glob.glob(os.path.join(where, "core*"))[0], tracking, flags
+            tracking = jcmd(jdk, pid, "VM.native_memory", "summary", "scale=b")
+        said.append(tracking)
+    core = dumped(process, where, how, ask)
+    return core, said[1], said[0]
 
 
 def categories(text):
@@ -229,7 +207,7 @@ def check(tap, release, jdk, level, how, options=()):
 
 
 def main():
-    found = jdks()
+    found = jdks("jcmd")
     if not found:
         skip_all("no JDK with jcmd is installed")
     tap = Tap()

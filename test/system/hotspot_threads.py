@@ -276,7 +276,7 @@ def main():
     reason = why_not("gcore") or why_not("kernel")
     if reason:
         return skip_all(reason)
-    found = jdks()
+    found = jdks("jhsdb")
     if not found:
         return skip_all("no JDK with jhsdb under /usr/lib/jvm")
     tap = Tap()
