@@ -107,6 +107,43 @@ static void name_only(struct ch_heaps *heaps, const struct ch_runtime *runtime)
 			    runtime->name, runtime->evidence);
 }
 
+static int compare_taken(const void *a, const void *b)
+{
+	const struct ch_taken *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Tell the walkers that come later what this one has: large heaps are not searched again. */
+static struct ch_error *take_spans(struct ch_heaps *heaps, const struct ch_opened *opened)
+{
+	struct ch_taken *taken;
+	const struct ch_span *spans;
+	size_t count, i, kept = 0;
+
+	spans = opened->walker->spans(opened->state, &count);
+	for (i = 0; i < count; i++) {
+		if (spans[i].start >= spans[i].end)
+			continue;
+		taken = ch_vec_push(&heaps->taken);
+		if (!taken)
+			return &ch_enomem;
+		*taken = (struct ch_taken){ spans[i].start, spans[i].end };
+	}
+	ch_vec_sort(&heaps->taken, compare_taken);
+	taken = heaps->taken.items;
+	for (i = 0; i < heaps->taken.count; i++) {
+		if (kept && taken[i].start <= taken[kept - 1].end)
+			taken[kept - 1].end = ch_max(taken[kept - 1].end, taken[i].end);
+		else
+			taken[kept++] = taken[i];
+	}
+	heaps->taken.count = kept;
+	heaps->env.taken = heaps->taken.items;
+	heaps->env.taken_count = kept;
+	return NULL;
+}
+
 static struct ch_error *open_walker(struct ch_heaps *heaps, const struct ch_walker *walker,
 				    uint32_t index)
 {
@@ -129,7 +166,8 @@ static struct ch_error *open_walker(struct ch_heaps *heaps, const struct ch_walk
 	}
 	*opened = (struct ch_opened){ .walker = walker, .state = state, .index = index };
 	runtime->open = true;
-	return add_heaps(heaps, opened);
+	err = add_heaps(heaps, opened);
+	return err ? err : take_spans(heaps, opened);
 }
 
 static struct ch_error *open_present(struct ch_heaps *heaps, const struct ch_walker *const *walkers)
@@ -282,6 +320,7 @@ static struct ch_error *probe_heaps(const struct ch_walker *const *walkers, stru
 	};
 	heaps->runtimes = CH_VEC(struct ch_runtime);
 	heaps->opened = CH_VEC(struct ch_opened);
+	heaps->taken = CH_VEC(struct ch_taken);
 	heaps->heaps = CH_VEC(struct ch_heap);
 	heaps->frees = CH_VEC(struct ch_heap_free);
 	heaps->memory = CH_VEC(struct ch_runtime_memory);
@@ -352,6 +391,7 @@ void ch_heaps_close(struct ch_heaps *heaps)
 		ch_vec_deinit(&CH_VEC_AT(&heaps->infos, struct ch_span_info, i)->checkpoints);
 	ch_vec_deinit(&heaps->runtimes);
 	ch_vec_deinit(&heaps->opened);
+	ch_vec_deinit(&heaps->taken);
 	ch_vec_deinit(&heaps->heaps);
 	ch_vec_deinit(&heaps->frees);
 	ch_vec_deinit(&heaps->memory);

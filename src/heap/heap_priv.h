@@ -45,6 +45,8 @@ struct ch_heaps {
 	struct ch_vec runtimes;
 	/** of struct ch_opened, in order of precedence */
 	struct ch_vec opened;
+	/** of struct ch_taken: env.taken */
+	struct ch_vec taken;
 	/** of struct ch_heap; of struct ch_heap_free, equally long */
 	struct ch_vec heaps, frees;
 	/** of struct ch_runtime_memory */

@@ -35,6 +35,11 @@ enum ch_walker_priority {
 	CH_WALKER_FALLBACK,
 };
 
+/** Memory of another walker's spans: target range [start, end). */
+struct ch_taken {
+	uint64_t start, end;
+};
+
 /** What a walker may look at. Borrowed for its whole life. */
 struct ch_heap_env {
 	struct ch_core *core;
@@ -42,6 +47,10 @@ struct ch_heap_env {
 	/** Base map: before any claim. */
 	struct ch_map *map;
 	struct ch_context *ctx;
+	/** What walkers that were opened before have: ascending, not touching. Only
+	 * while open() runs. */
+	const struct ch_taken *taken;
+	size_t taken_count;
 };
 
 struct ch_probe {

@@ -92,7 +92,9 @@ static struct patient admit(const char *path)
 	struct patient p = { .path = path };
 
 	ck_ch_ok(hc_open_path(path, &p.hc));
-	p.env = (struct ch_heap_env){ p.hc.o.core, p.hc.sym, p.hc.map, p.hc.o.ctx };
+	p.env = (struct ch_heap_env){
+		.core = p.hc.o.core, .sym = p.hc.sym, .map = p.hc.map, .ctx = p.hc.o.ctx
+	};
 	return p;
 }
 

@@ -167,6 +167,22 @@ static uint64_t chunk_limit(const struct glibc *glibc, uint64_t start, uint64_t 
 	return low < glibc->pieces.count ? ch_min(end, pieces[low].start) : end;
 }
 
+/* at, or the end of the other runtime's heap that it lies in. */
+static uint64_t behind_taken(const struct glibc *glibc, uint64_t at)
+{
+	const struct ch_taken *taken = glibc->env.taken;
+	size_t low = 0, high = glibc->env.taken_count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (taken[mid].end <= at)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < glibc->env.taken_count && taken[low].start <= at ? taken[low].end : at;
+}
+
 /* Try every page of [start, end), skipping what was found. */
 static struct ch_error *scan(struct glibc *glibc, uint64_t start, uint64_t end, bool deep)
 {
@@ -174,7 +190,7 @@ static struct ch_error *scan(struct glibc *glibc, uint64_t start, uint64_t end, 
 	struct glibc_mmapped found, *slot;
 
 	while (at < end && !is_counted(glibc)) {
-		at = glibc_next_page(glibc, at);
+		at = glibc_next_page(glibc, ch_align_up(behind_taken(glibc, at), CH_PAGE_BYTES));
 		if (at >= end)
 			break;
 		if (!read_mmapped(glibc, at, chunk_limit(glibc, at, end), deep, &found)) {
