@@ -302,10 +302,12 @@ def run(arguments):
 
 def check(tap, path, name, finding):
     # A sparse file takes as much memory as it has program headers that are read: 2 million.
-    most = MEMORY_FIXED + MEMORY_PER_BYTE * min(os.path.getsize(path), 64 << 20)
+    of_file = MEMORY_PER_BYTE * min(os.path.getsize(path), 64 << 20)
     wrong = []
     for command in COMMANDS:
-        code, memory, _, err = run([command, path] + [path] * (command == "diff"))
+        files = [path] * (2 if command == "diff" else 1)
+        most = MEMORY_FIXED + of_file * len(files)
+        code, memory, _, err = run([command, *files])
         if code not in (0, 3) or memory > most:
             wrong.append("%s: exit code %s, %d MiB (at most %d): %s" % (
                 command, code, memory >> 20, most >> 20, err[-2000:].decode(errors="replace")))
