@@ -19,13 +19,15 @@ static uint32_t count_threads(const struct ch_graph_options *options)
 	return processors < 1 ? 1 : (uint32_t)ch_min((uint64_t)processors, THREADS_MAX);
 }
 
-/* Tell walkers what counts as a pointer before they learn types. */
-static void choose_strengths(const struct ch_graph *graph)
+/* The tracers, which are told what counts as a pointer before they learn types. */
+static void find_tracers(struct ch_graph *graph)
 {
-	struct ch_traced traced[CH_TRACERS_MAX];
-	size_t count = chp_heaps_tracers(graph->heaps, traced, CH_TRACERS_MAX), i;
+	const struct ch_traced *traced = graph->traced;
+	uint32_t i;
 
-	for (i = 0; i < count; i++)
+	graph->traced_count =
+		(uint32_t)chp_heaps_tracers(graph->heaps, graph->traced, CH_TRACERS_MAX);
+	for (i = 0; i < graph->traced_count; i++)
 		if (traced[i].tracer->follow)
 			traced[i].tracer->follow(traced[i].state,
 						 ch_session_strengths(graph->session));
@@ -40,10 +42,10 @@ static struct ch_error *build(struct ch_graph *graph)
 		err = ch_session_sym(graph->session, &graph->sym);
 	if (!err)
 		err = ch_session_map(graph->session, &graph->map);
-	if (!err)
-		choose_strengths(graph);
-	if (!err)
+	if (!err) {
+		find_tracers(graph);
 		err = chp_index_build(graph);
+	}
 	if (!err)
 		err = chp_roots_collect(graph);
 	if (!err)

@@ -394,8 +394,6 @@ struct ch_error *chp_index_build(struct ch_graph *graph)
 	graph->foreign = CH_VEC(struct ch_foreign);
 	graph->low = graph->plain_low = UINT64_MAX;
 	graph->high = graph->plain_high = 0;
-	graph->traced_count =
-		(uint32_t)chp_heaps_tracers(graph->heaps, graph->traced, CH_TRACERS_MAX);
 	err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take, &b);
 	if (!err)
 		err = end_span(&b);

@@ -549,8 +549,8 @@ static struct ch_traced traced_of(const struct ch_opened *opened)
 
 	if (traced.tracer->narrow)
 		traced.tracer->narrow(traced.state, &traced.narrow);
-	if (traced.tracer->is_encoded && traced.tracer->is_encoded(traced.state))
-		traced.decode = traced.tracer->decode;
+	if (traced.tracer->decoder)
+		traced.decode = traced.tracer->decoder(traced.state);
 	return traced;
 }
 

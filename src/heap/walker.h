@@ -206,6 +206,10 @@ typedef struct ch_error *(*ch_walker_roots_fn)(void *arg, const struct ch_walker
 /** The object at to is kept alive by the one at from (a dependent handle). */
 typedef struct ch_error *(*ch_walker_links_fn)(void *arg, uint64_t from, uint64_t to);
 
+/** Where pointers are no addresses: what one stands for; 0: nothing. Asked of words on
+ * stacks and in registers, too. Must be thread-safe. */
+typedef uint64_t (*ch_decode_fn)(const void *state, uint64_t word);
+
 /**
  * What a runtime that collects its garbage knows of pointers: with it, no other
  * word than those that it names counts as a pointer into its spans, but for
@@ -216,12 +220,8 @@ struct ch_tracer {
 	uint32_t own_bytes;
 	/** How pointers in runs are kept. NULL: in 8 bytes. */
 	void (*narrow)(void *state, struct ch_narrow *ret);
-	/** Where pointers of 8 bytes are no addresses: what one stands for; 0: nothing.
-	 * Asked of words on stacks and in registers, too. Must be thread-safe. NULL:
-	 * they are addresses. */
-	uint64_t (*decode)(const void *state, uint64_t word);
-	/** Whether decode() is needed here; NULL: it is not. */
-	bool (*is_encoded)(void *state);
+	/** How to decode pointers of 8 bytes; NULL, or none: they are addresses. */
+	ch_decode_fn (*decoder)(const void *state);
 	/** Which weaker references count: bits of enum ch_strength. Called before
 	 * learn(), for each graph; NULL: there are none. */
 	void (*follow)(void *state, uint32_t strengths);
@@ -328,8 +328,8 @@ struct ch_traced {
 	const struct ch_tracer *tracer;
 	void *state;
 	struct ch_narrow narrow;
-	/** The tracer's decode(), if it is needed. */
-	uint64_t (*decode)(const void *state, uint64_t word);
+	/** What the tracer's decoder() gave. */
+	ch_decode_fn decode;
 };
 /** The walkers with a tracer among those opened; max is enough. Returns how many. */
 size_t chp_heaps_tracers(const struct ch_heaps *heaps, struct ch_traced *ret, size_t max);

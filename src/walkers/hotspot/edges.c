@@ -23,13 +23,6 @@ void hs_narrow(void *state, struct ch_narrow *ret)
 	*ret = (struct ch_narrow){ hs->narrow_oop, hs->oop_base, hs->oop_shift };
 }
 
-bool hs_is_colored(void *state)
-{
-	const struct hs *hs = state;
-
-	return hs->colors.used;
-}
-
 static uint32_t width_of(const struct hs *hs)
 {
 	return hs->narrow_oop ? 4 : 8;

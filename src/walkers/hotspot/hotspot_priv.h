@@ -230,7 +230,6 @@ bool hs_place_text(struct hs *hs, uint64_t addr, uint64_t klass, uint64_t offset
 CH_MUST_CHECK struct ch_error *hs_edges_learn(struct hs *hs, uint64_t klass);
 void hs_edges_refs(void *state, struct ch_ref_query *query);
 void hs_narrow(void *state, struct ch_narrow *ret);
-bool hs_is_colored(void *state);
 void hs_follow(void *state, uint32_t strengths);
 /** Where instances of a class of references have what they refer to, and how strongly they
  * hold it; 0: it is no such class, or holds it as any other field does. */

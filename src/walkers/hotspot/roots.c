@@ -433,6 +433,13 @@ static uint64_t decode(const void *state, uint64_t word)
 	return hs_zgc_decode_spilled(state, word);
 }
 
+static ch_decode_fn decoder(const void *state)
+{
+	const struct hs *hs = state;
+
+	return hs->colors.used ? decode : NULL;
+}
+
 static struct ch_error *learn(void *state, uint64_t klass)
 {
 	return hs_edges_learn(state, klass);
@@ -464,14 +471,9 @@ static bool place_text(void *state, uint64_t addr, uint64_t type, uint64_t offse
 
 const struct ch_tracer hs_tracer = {
 	/* the mark word */
-	.own_bytes = 8,
-	.narrow = hs_narrow,
-	.decode = decode,
-	.is_encoded = hs_is_colored,
-	.follow = hs_follow,
-	.learn = learn,
-	.refs = hs_edges_refs,
-	.roots = hs_roots_visit,
-	.root_text = hs_root_text,
+	.own_bytes = 8,           .narrow = hs_narrow,
+	.decoder = decoder,       .follow = hs_follow,
+	.learn = learn,           .refs = hs_edges_refs,
+	.roots = hs_roots_visit,  .root_text = hs_root_text,
 	.place_text = place_text,
 };
