@@ -85,6 +85,8 @@ struct ch_line {
 	/** Arguments after CORE, or all cores; the array is owned. */
 	int argc;
 	char **argv;
+	/** What --references says: bits of enum ch_strength. */
+	uint32_t strengths;
 };
 
 /**
@@ -92,10 +94,8 @@ struct ch_line {
  * Errors: ARG, NOMEM. Call chp_line_deinit() also on failure.
  */
 CH_MUST_CHECK struct ch_error *chp_line_parse(struct ch_line *line, int argc, char **argv);
-/** "soft,final" as bits of enum ch_strength; NULL: 0. Errors: ARG. */
-CH_MUST_CHECK struct ch_error *chp_references_parse(const char *text, uint32_t *ret);
-/** What must be there to run a command. Errors: ARG. */
-CH_MUST_CHECK struct ch_error *chp_line_check(const struct ch_line *line);
+/** What must be there to run a command; fills strengths. Errors: ARG. */
+CH_MUST_CHECK struct ch_error *chp_line_check(struct ch_line *line);
 void chp_line_deinit(struct ch_line *line);
 
 /** Open the core, run the command, print errors. Returns the exit code. */

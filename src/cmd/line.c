@@ -71,7 +71,8 @@ struct ch_error *chp_line_parse(struct ch_line *line, int argc, char **argv)
 	return err;
 }
 
-struct ch_error *chp_references_parse(const char *text, uint32_t *ret)
+/* "soft,final" as bits of enum ch_strength; NULL: 0. */
+static struct ch_error *parse_references(const char *text, uint32_t *ret)
 {
 	static const struct {
 		const char *word;
@@ -99,10 +100,9 @@ struct ch_error *chp_references_parse(const char *text, uint32_t *ret)
 	return NULL;
 }
 
-struct ch_error *chp_line_check(const struct ch_line *line)
+struct ch_error *chp_line_check(struct ch_line *line)
 {
 	const struct ch_cmd *cmd = line->cmd;
-	uint32_t strengths;
 
 	if (!cmd)
 		return ch_error_create(CH_ERROR_ARG, "no command given: see coreheap --help");
@@ -128,7 +128,7 @@ struct ch_error *chp_line_check(const struct ch_line *line)
 		return ch_error_create(
 			CH_ERROR_ARG, "%s: '%s' is one argument too many; usage: coreheap %s %s",
 			cmd->name, line->argv[cmd->args_max], cmd->name, cmd->synopsis);
-	return chp_references_parse(line->global.references, &strengths);
+	return parse_references(line->global.references, &line->strengths);
 }
 
 void chp_line_deinit(struct ch_line *line)

@@ -42,8 +42,9 @@ struct ch_error *chp_core_open(const struct ch_line *line, const char *path,
 			       struct ch_open_core *ret)
 {
 	const struct ch_global_options *global = &line->global;
-	struct ch_session_options options = {
+	const struct ch_session_options options = {
 		.strengths_given = global->references != NULL,
+		.strengths = line->strengths,
 		.core = { .temp_bytes_max = global->temp_bytes, .temp_dir = global->temp_dir },
 		.sym = { .sysroot = global->sysroot,
 			 .exe = global->exe,
@@ -62,9 +63,7 @@ struct ch_error *chp_core_open(const struct ch_line *line, const char *path,
 		ret->talk->verbose = global->verbose;
 		chp_progress_init(&ret->talk->progress);
 		ret->signals = chp_signals_watch(ret->ctx);
-		err = chp_references_parse(global->references, &options.strengths);
-		if (!err)
-			err = ch_session_open(ret->ctx, path, &options, &ret->session);
+		err = ch_session_open(ret->ctx, path, &options, &ret->session);
 	}
 	if (err)
 		chp_core_close(ret);
