@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/utf.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
 #define THREADS_MAX (1U << 17)
@@ -148,36 +149,12 @@ static uint64_t thread_object(const struct hs *hs, enum hs_member_id id, uint64_
 		       : 0;
 }
 
-static size_t put_utf8(char *buf, uint32_t code)
-{
-	if (code < 0x80) {
-		buf[0] = (char)code;
-		return 1;
-	}
-	if (code < 0x800) {
-		buf[0] = (char)(0xc0 | code >> 6);
-		buf[1] = (char)(0x80 | (code & 0x3f));
-		return 2;
-	}
-	if (code < 0x10000) {
-		buf[0] = (char)(0xe0 | code >> 12);
-		buf[1] = (char)(0x80 | (code >> 6 & 0x3f));
-		buf[2] = (char)(0x80 | (code & 0x3f));
-		return 3;
-	}
-	buf[0] = (char)(0xf0 | code >> 18);
-	buf[1] = (char)(0x80 | (code >> 12 & 0x3f));
-	buf[2] = (char)(0x80 | (code >> 6 & 0x3f));
-	buf[3] = (char)(0x80 | (code & 0x3f));
-	return 4;
-}
-
 /* Characters of 1 or 2 bytes as UTF-8, as far as buf reaches. */
 static void put_text(const struct hs *hs, const struct ch_object_shape *shape, char *buf,
 		     size_t max)
 {
-	uint64_t count = ch_min(shape->count, NAME_CHARS), i;
-	uint32_t width = shape->element_bytes, code, low;
+	uint64_t count = ch_min(shape->count, NAME_CHARS), i, units = 1;
+	uint32_t width = shape->element_bytes, code;
 	uint8_t bytes[2 * NAME_CHARS];
 	size_t used = 0;
 
@@ -185,16 +162,9 @@ static void put_text(const struct hs *hs, const struct ch_object_shape *shape, c
 	if (width < 1 || width > 2 || !count ||
 	    !ch_core_try_read(hs->core, shape->data_addr, bytes, count * width))
 		return;
-	for (i = 0; i < count && used + 5 < max; i++) {
-		code = width == 1 ? bytes[i] : ch_get16(bytes + 2 * i);
-		low = width == 2 && i + 1 < count ? ch_get16(bytes + 2 * (i + 1)) : 0;
-		if (code >= 0xd800 && code < 0xdc00 && low >= 0xdc00 && low < 0xe000) {
-			code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-			i++;
-		} else if ((code >= 0xd800 && code < 0xe000) || !code) {
-			code = 0xfffd;
-		}
-		used += put_utf8(buf + used, code);
+	for (i = 0; i < count && used + 5 < max; i += units) {
+		code = width == 1 ? bytes[i] : chp_utf16_read(bytes, count, i, &units);
+		used += chp_utf8_put(buf + used, code ? code : 0xfffd);
 	}
 	buf[used] = '\0';
 }
