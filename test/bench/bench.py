@@ -17,6 +17,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import fixture  # noqa: E402
+import jvm  # noqa: E402
 import managed  # noqa: E402
 from tap import repo  # noqa: E402
 
@@ -145,16 +146,13 @@ def measure_dotnet(folder, scan, row):
 
 def make_java_core(folder):
     """(core, JDK), or None and why there is none."""
-    jdks = [os.path.dirname(os.path.dirname(path)) for path in
-            sorted(glob.glob("/usr/lib/jvm/*/bin/jhsdb")) if not os.path.islink(
-                os.path.dirname(os.path.dirname(path)))]
-    jdks = [jdk for jdk in jdks if os.path.exists(os.path.join(jdk, "bin", "javac"))]
-    if not jdks:
+    found = jvm.jdks("jhsdb")
+    if not found:
         return None, "no JDK with jhsdb is installed"
     how = "kernel" if not fixture.kernel_dumps() else "gcore"
     if fixture.why_not(how):
         return None, fixture.why_not(how)
-    target, jdk = os.path.join(folder, "java-core." + how), jdks[0]
+    target, jdk = os.path.join(folder, "java-core." + how), found[min(found)]
     if os.path.exists(target):
         return target, jdk
     print("making the Java core (%s) ..." % how, flush=True)
@@ -166,18 +164,7 @@ def make_java_core(folder):
     process = subprocess.Popen(
         [os.path.join(jdk, "bin", "java"), "-Xmx1400m", "-XX:+UseG1GC", "-cp", ".", "Shop", *SHOP],
         cwd=where, env={}, stdin=subprocess.DEVNULL, preexec_fn=fixture.unlimited_core)
-    try:
-        fixture.wait_for(os.path.join(where, "ready"), process, 300)
-        if how == "gcore":
-            subprocess.run(["gcore", "-o", os.path.join(where, "core"), str(process.pid)],
-                           capture_output=True, check=True, stdin=subprocess.DEVNULL)
-        else:
-            process.send_signal(6)
-            process.wait(300)
-    finally:
-        process.kill()
-        process.wait()
-    os.replace(glob.glob(os.path.join(where, "core*"))[0], target)
+    os.replace(jvm.dumped(process, where, how, seconds=300), target)
     return target, jdk
 
 

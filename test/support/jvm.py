@@ -31,10 +31,10 @@ def has(jdk, *options):
                           capture_output=True).returncode == 0
 
 
-def dumped(process, where, how, before=None):
+def dumped(process, where, how, before=None, seconds=60):
     """The core of a Java process once it is ready; before(pid) is called right before."""
     try:
-        wait_for(os.path.join(where, "ready"), process)
+        wait_for(os.path.join(where, "ready"), process, seconds)
         if before:
             before(process.pid)
         if how == "gcore":
@@ -42,7 +42,7 @@ def dumped(process, where, how, before=None):
                            capture_output=True, check=True, stdin=subprocess.DEVNULL)
         else:
             process.send_signal(6)
-            process.wait(60)
+            process.wait(seconds)
     finally:
         process.kill()
         process.wait()

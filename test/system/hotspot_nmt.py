@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from fixture import answer, coreheap, folder, unlimited_core, why_not  # noqa: E402
-from jvm import SMALL, dumped, jdks  # noqa: E402
+from jvm import SMALL, dumped, has, jdks  # noqa: E402
 from tap import Tap, repo, skip_all  # noqa: E402
 
 BUFFERS = 24
@@ -177,8 +177,7 @@ def check(tap, release, jdk, level, how, options=()):
     if why_not(how if files else "gcore"):
         tap.skip(name, why_not(how if files else "gcore"))
         return
-    if subprocess.run([os.path.join(jdk, "bin", "java"), *options, "-version"], check=False,
-                      capture_output=True).returncode:
+    if not has(jdk, *options):
         tap.skip(name, "this build of the JDK has it not")
         return
     where = folder()
