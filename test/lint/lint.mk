@@ -10,7 +10,7 @@ LINT_JOBS ?= $(shell nproc)
 LINT_B := build/lint
 LINT_MAKE = $(MAKE) --no-print-directory B=$(LINT_B) WERROR=1 SAN=
 
-.PHONY: $(addprefix lint-,$(LINT_CHECKS))
+.PHONY: lint-gen $(addprefix lint-,$(LINT_CHECKS))
 
 # The flags of libraries are asked for again after they were installed.
 lint: deps deps-lint
@@ -34,7 +34,11 @@ lint-text:
 	@echo '  LINT   text'
 	$(Q)test/lint/text.sh
 
-lint-gcc:
+# Once, before those that read it: each make would write the same temporary files.
+lint-gen:
+	+$(Q)$(LINT_MAKE) $(LINT_GEN)
+
+lint-gcc: lint-gen
 	@echo '  LINT   gcc'
 	+$(Q)$(LINT_MAKE) check-build fuzz-replay
 
@@ -49,18 +53,16 @@ LINT_GEN = $(LINT_B)/gen/walkers.inc $(LINT_B)/gen/cmds.inc $(LINT_B)/gen/suites
 LINT_WARN = $(filter-out -Wimplicit-fallthrough=5 -Wlogical-op -Wduplicated-% \
 	-Wformat-signedness -Wstack-usage=%,$(WARN)) -Wimplicit-fallthrough -Werror
 
-lint-clang:
+lint-clang: lint-gen
 	@echo '  LINT   clang'
-	+$(Q)$(LINT_MAKE) $(LINT_GEN)
 	$(Q)printf '%s\n' $(LINT_SRC) | xargs -P$(LINT_JOBS) -I{} \
 		clang -fsyntax-only $(LINT_WARN) $(LINT_FLAGS) {}
 	$(Q)printf '%s\n' $(LINT_TEST_SRC) | xargs -P$(LINT_JOBS) -I{} \
 		clang -fsyntax-only $(LINT_WARN) $(LINT_FLAGS) -Wno-missing-prototypes {}
 
 # The checks are in .clang-tidy.
-lint-tidy:
+lint-tidy: lint-gen
 	@echo '  LINT   tidy'
-	+$(Q)$(LINT_MAKE) $(LINT_GEN)
 	$(Q)printf '%s\n' $(LINT_SRC) | xargs -P$(LINT_JOBS) -I{} sh -c \
 		'out=$$(clang-tidy --quiet "$$1" -- $(LINT_FLAGS) 2>&1) || { echo "$$out"; exit 1; }' \
 		tidy {}
