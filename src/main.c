@@ -22,7 +22,7 @@ const struct ch_option chp_global_options[] = {
 	{ "reproducible", NULL, CH_OPTION_FLAG, GLOBAL(reproducible),
 	  "leave out what depends on where the file lies: its name, its times" },
 	{ "strict", NULL, CH_OPTION_FLAG, GLOBAL(strict),
-	  "exit with 4 when the core is truncated, damaged or incomplete" },
+	  "exit with 4 when something is missing or a heap damaged" },
 	{ "threads", "N", CH_OPTION_COUNT, GLOBAL(threads),
 	  "most threads to work with; the output does not depend on it" },
 	{ "references", "LIST", CH_OPTION_STRING, GLOBAL(references),

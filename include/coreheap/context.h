@@ -48,7 +48,10 @@ struct ch_context_options {
 enum ch_severity {
 	/** Worth knowing; the numbers stand. */
 	CH_SEVERITY_NOTE,
-	/** The core is truncated, damaged or incomplete: complete = false. */
+	/** What the process had in its memory contradicts itself: an overwritten header, a
+	 * list that leads nowhere. The core is what it was, so complete stays. */
+	CH_SEVERITY_DAMAGED,
+	/** Something was missing, cut short or not understood: complete = false. */
 	CH_SEVERITY_INCOMPLETE,
 };
 
@@ -57,7 +60,7 @@ struct ch_finding {
 	const char *code;
 	/** One line; already safe to print (no control bytes, valid UTF-8). */
 	const char *message;
-	/** Whether it makes the answer incomplete. */
+	/** What it weakens. */
 	enum ch_severity severity;
 	/** How often the same code was reported; > 1 only for capped codes. */
 	uint64_t count;
@@ -89,6 +92,11 @@ CH_PUBLIC const struct ch_finding *ch_context_findings(const struct ch_context *
 
 /** False as soon as one finding with CH_SEVERITY_INCOMPLETE was reported. */
 CH_PUBLIC bool ch_context_complete(const struct ch_context *ctx);
+/** True as soon as one finding with CH_SEVERITY_DAMAGED was reported. */
+CH_PUBLIC bool ch_context_damaged(const struct ch_context *ctx);
+
+/** "note", "damaged", "incomplete". Static. */
+CH_PUBLIC const char *ch_severity_name(enum ch_severity severity);
 
 #ifdef __cplusplus
 }

@@ -59,6 +59,18 @@ CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_session_map(struct ch_session *sessi
 CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_session_heaps(struct ch_session *session,
 							  struct ch_heaps **ret);
 
+/** Whether what the process had in its heaps contradicts itself. */
+enum ch_intact {
+	/** Not all blocks of all heaps were looked at, or something was missing. */
+	CH_INTACT_UNKNOWN,
+	CH_INTACT_YES,
+	/** Damaged: see the findings. */
+	CH_INTACT_NO,
+};
+
+/** What is known so far: nothing is opened or walked for it. */
+CH_PUBLIC enum ch_intact ch_session_heap_intact(const struct ch_session *session);
+
 #ifdef __cplusplus
 }
 #endif

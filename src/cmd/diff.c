@@ -110,7 +110,7 @@ static struct ch_error *compare(struct ch_cmd_env *env, const struct ch_diff_opt
 	if (!err)
 		err = ch_report_diff(env->report, &diff, options->all);
 	for (i = 0; i < env->argc; i++)
-		incomplete = incomplete || !dumps[i].complete;
+		incomplete = incomplete || !dumps[i].complete || dumps[i].intact == CH_INTACT_NO;
 	/* What is missing from a dump may look like growth. */
 	if (!err && incomplete && env->strict)
 		env->code = CH_EXIT_INCOMPLETE;

@@ -163,7 +163,8 @@ static int answer(const struct ch_line *line, const char *path, const struct ch_
 	tell_findings(&report, line->cmd);
 	if (ch_context_cancelled(open->ctx))
 		return EXIT_INTERRUPTED;
-	if (line->global.strict && !ch_context_complete(open->ctx))
+	if (line->global.strict &&
+	    (!ch_context_complete(open->ctx) || ch_context_damaged(open->ctx)))
 		return CH_EXIT_INCOMPLETE;
 	return env.code;
 }

@@ -16,8 +16,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err)
 		err = ch_heaps_measure(result.heaps);
 	if (!err)
-		err = chp_retention_make(result.heaps,
-					 ch_context_complete(ch_session_context(env->session)),
+		err = chp_retention_make(result.heaps, ch_session_context(env->session),
 					 &result.retention);
 	if (!err)
 		err = ch_heaps_tracking(result.heaps, &result.tracking);

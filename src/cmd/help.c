@@ -108,8 +108,8 @@ void chp_help_global(FILE *out)
 	fputs("\nCORE is an ELF core file, raw or compressed (.zst .gz .xz .lz4).\n"
 	      "\n"
 	      "Exit codes: 0 answered, 1 findings where a verdict was asked for, 2 usage,\n"
-	      "3 not readable as a core, 4 answered but the core is incomplete (--strict),\n"
-	      "5 not answered for another reason, such as a full disk.\n",
+	      "3 not readable as a core, 4 answered but the core is incomplete or a heap in\n"
+	      "it damaged (--strict), 5 not answered for another reason, such as a full disk.\n",
 	      out);
 }
 

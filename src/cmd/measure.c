@@ -83,6 +83,7 @@ static void judge(struct ch_session *session, struct ch_summary *summary)
 		.files_bytes = rows[CH_ACCOUNT_FILES].bytes + rows[CH_ACCOUNT_SHARED].bytes,
 		.unattributed_bytes = rows[CH_ACCOUNT_UNATTRIBUTED].bytes,
 		.complete = ch_context_complete(ch_session_context(session)),
+		.damaged = ch_context_damaged(ch_session_context(session)),
 		.closes = true,
 	};
 	summary->used_bytes =

@@ -112,6 +112,11 @@ static void judge(struct ch_cmd_env *env, struct ch_roots_result *result)
 		result->verdict = CH_ROOTS_INCOMPLETE;
 		snprintf(result->reason, sizeof(result->reason),
 			 "no root was found in what the core holds, which is not all");
+	} else if (ch_context_damaged(ch_session_context(env->session))) {
+		result->verdict = CH_ROOTS_INCOMPLETE;
+		snprintf(result->reason, sizeof(result->reason),
+			 "no root was found, but the heap is damaged: a chain may have led "
+			 "through it");
 	}
 }
 

@@ -105,6 +105,7 @@ static struct ch_error *take_facts(struct taking *taking, const struct ch_contex
 	ret->producer = ch_producer_name(ch_core_producer(core));
 	ret->arch = ch_arch_name(ch_core_arch(core));
 	ret->complete = ch_context_complete(ctx);
+	ret->intact = ch_session_heap_intact(taking->session);
 	out = open_memstream(&ret->runtimes, &size);
 	if (!out)
 		return &ch_enomem;

@@ -407,7 +407,7 @@ struct ch_error *chp_index_build(struct ch_graph *graph)
 	if (!err)
 		err = make_pieces(graph);
 	if (b.misplaced_count)
-		chp_context_finding(graph->ctx, CH_SEVERITY_INCOMPLETE, "blocks-misaligned",
+		chp_context_finding(graph->ctx, CH_SEVERITY_DAMAGED, "blocks-misaligned",
 				    "%llu blocks at addresses no block of their heap can have; "
 				    "they are in no graph",
 				    (unsigned long long)b.misplaced_count);

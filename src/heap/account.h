@@ -123,8 +123,10 @@ struct ch_verdict_input {
 	uint64_t files_bytes;
 	/** Without what was not dumped. */
 	uint64_t unattributed_bytes;
-	/** No finding says that something is missing or damaged. */
+	/** No finding says that something is missing. */
 	bool complete;
+	/** Findings say that the heap is damaged. */
+	bool damaged;
 	/** All invariants hold. */
 	bool closes;
 };

@@ -306,6 +306,28 @@ static uint64_t page_bytes(const struct ch_core *core)
 	return bytes;
 }
 
+static bool lacks_memory(const struct ch_core *core, struct ch_map *map)
+{
+	const struct ch_region *regions;
+	size_t count, i;
+
+	if (ch_core_stats(core)->truncated)
+		return true;
+	regions = ch_map_regions(map, &count);
+	for (i = 0; i < count; i++)
+		if (regions[i].state == CH_STATE_COMMIT && (regions[i].prot & CH_SEGMENT_WRITE) &&
+		    regions[i].type != CH_MEMTYPE_MAPPED &&
+		    regions[i].in_core_bytes < regions[i].end - regions[i].start)
+			return true;
+	return false;
+}
+
+enum ch_severity chp_blame(const struct ch_heap_env *env)
+{
+	return env->lacks_memory || !ch_context_complete(env->ctx) ? CH_SEVERITY_INCOMPLETE
+								   : CH_SEVERITY_DAMAGED;
+}
+
 /* Heaps of which only the runtimes are known. */
 static struct ch_error *probe_heaps(const struct ch_walker *const *walkers, struct ch_core *core,
 				    struct ch_sym *sym, struct ch_map *map, struct ch_heaps **ret)
@@ -325,6 +347,7 @@ static struct ch_error *probe_heaps(const struct ch_walker *const *walkers, stru
 	heaps->frees = CH_VEC(struct ch_heap_free);
 	heaps->memory = CH_VEC(struct ch_runtime_memory);
 	heaps->page_bytes = page_bytes(core);
+	heaps->env.lacks_memory = lacks_memory(core, map);
 	heaps->spans = CH_VEC(struct ch_span);
 	heaps->infos = CH_VEC(struct ch_span_info);
 	heaps->sums = CH_VEC(struct ch_span_sums);

@@ -133,10 +133,12 @@ static const char *meaning_of(const struct ch_retention *retention)
 	return "too little of it could be walked";
 }
 
-struct ch_error *chp_retention_make(const struct ch_heaps *heaps, bool complete,
+struct ch_error *chp_retention_make(const struct ch_heaps *heaps, const struct ch_context *ctx,
 				    struct ch_retention *ret)
 {
-	struct ch_verdict_input input = { .complete = complete, .closes = true };
+	struct ch_verdict_input input = { .complete = ch_context_complete(ctx),
+					  .damaged = ch_context_damaged(ctx),
+					  .closes = true };
 	_cleanup_free_ bool *managed = NULL;
 	const struct ch_heap *list;
 	size_t count, i;

@@ -39,9 +39,9 @@ struct ch_retention {
 	struct ch_heap_free free;
 };
 
-/** Judge heaps that were measured; complete as ch_verdict_input has it. Errors:
- * NOMEM. */
-CH_MUST_CHECK struct ch_error *chp_retention_make(const struct ch_heaps *heaps, bool complete,
+/** Judge heaps that were measured, by what ctx has heard of them. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_retention_make(const struct ch_heaps *heaps,
+						  const struct ch_context *ctx,
 						  struct ch_retention *ret);
 
 /** "used in arenas" for people, "used" for programs. Static. */

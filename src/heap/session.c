@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "heap/heap_priv.h"
 #include "util/error.h"
 
 /* Something opened on demand: tried once, its failure kept. */
@@ -137,4 +138,15 @@ struct ch_error *ch_session_map(struct ch_session *session, struct ch_map **ret)
 		return err;
 	*ret = session->map;
 	return NULL;
+}
+
+enum ch_intact ch_session_heap_intact(const struct ch_session *session)
+{
+	const struct ch_heaps *heaps = session->heaps;
+
+	if (ch_context_damaged(session->ctx))
+		return CH_INTACT_NO;
+	return heaps && heaps->opened.count && heaps->measured && ch_context_complete(session->ctx)
+		       ? CH_INTACT_YES
+		       : CH_INTACT_UNKNOWN;
 }

@@ -109,7 +109,7 @@ static void drop_overlaps(struct ch_heaps *heaps, struct ch_vec *candidates)
 
 	for (i = 0; i < candidates->count; i++) {
 		if (kept && items[i].span.start < items[kept - 1].span.end) {
-			chp_context_finding(heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "span-dropped",
+			chp_context_finding(heaps->env.ctx, chp_blame(&heaps->env), "span-dropped",
 					    "%s: range 0x%llx-0x%llx overlaps another; left out",
 					    runtime_name(heaps, items[i].opened),
 					    (unsigned long long)items[i].span.start,

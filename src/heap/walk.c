@@ -182,7 +182,7 @@ static void finish_span(struct ch_walk *walk)
 	heap->allocator_bytes += walk->allocator_bytes;
 	heap->allocator_count += walk->allocator_count;
 	if (dropped)
-		chp_context_finding(heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "blocks-dropped",
+		chp_context_finding(heaps->env.ctx, CH_SEVERITY_DAMAGED, "blocks-dropped",
 				    "%s, 0x%llx-0x%llx: %llu blocks left out (%llu out of order or "
 				    "overlapping, %llu outside, %llu impossible)",
 				    heap->name, (unsigned long long)span->start,
@@ -191,10 +191,16 @@ static void finish_span(struct ch_walk *walk)
 				    (unsigned long long)walk->dropped_bounds,
 				    (unsigned long long)walk->dropped_shape);
 	if (walk->exhausted)
-		chp_context_finding(heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "blocks-endless",
+		chp_context_finding(heaps->env.ctx, CH_SEVERITY_DAMAGED, "blocks-endless",
 				    "%s, 0x%llx-0x%llx: more blocks than it can hold; stopped",
 				    heap->name, (unsigned long long)span->start,
 				    (unsigned long long)span->end);
+}
+
+static enum ch_severity severity_of(const struct ch_walk *walk, const struct ch_error *err)
+{
+	return err->code == CH_ERROR_CORRUPT ? chp_blame(&walk->heaps->env)
+					     : CH_SEVERITY_INCOMPLETE;
 }
 
 /* What objects() returned, told apart from what emit() returned through it. */
@@ -213,7 +219,7 @@ static struct ch_error *walk_result(struct ch_walk *walk, struct ch_error *err)
 	}
 	if (!err || err->code == CH_ERROR_NOMEM || err->code == CH_ERROR_STOP)
 		return err;
-	chp_context_finding(walk->heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "heap-walk-failed",
+	chp_context_finding(walk->heaps->env.ctx, severity_of(walk, err), "heap-walk-failed",
 			    "%s, 0x%llx-0x%llx: %s", heap->name, (unsigned long long)span->start,
 			    (unsigned long long)span->end, err->message);
 	ch_error_destroy(err);
@@ -286,7 +292,7 @@ static void sum_heaps(struct ch_heaps *heaps)
 		heap->unwalked_bytes += sums[i].unwalked_bytes;
 		if (sums[i].unwalked_bytes && !infos[i].cut)
 			chp_context_finding(
-				heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "heap-unwalked",
+				heaps->env.ctx, chp_blame(&heaps->env), "heap-unwalked",
 				"%s, 0x%llx-0x%llx: %llu of %llu bytes are covered by "
 				"no block; counted as overhead",
 				heap->name, (unsigned long long)spans[i].start,

@@ -51,7 +51,14 @@ struct ch_heap_env {
 	 * while open() runs. */
 	const struct ch_taken *taken;
 	size_t taken_count;
+	/** Memory that the process could write to is not in the core, all of it: what
+	 * leads there, or counts it, is no damage. */
+	bool lacks_memory;
 };
+
+/** How bad it is that parts of a heap contradict each other: damage, unless what the core
+ * lacks may explain it. */
+enum ch_severity chp_blame(const struct ch_heap_env *env);
 
 struct ch_probe {
 	/** 0 = not here .. 100 = certain. */

@@ -120,9 +120,10 @@ static void print_dumps(const struct ch_report *report, const struct ch_diff *di
 
 	for (i = 0; i < diff->dumps_count; i++) {
 		dump = &diff->dumps[i];
-		snprintf(line, sizeof(line), "%.300s (%s, %s%s; used blocks %s bytes)",
+		snprintf(line, sizeof(line), "%.300s (%s, %s%s%s; used blocks %s bytes)",
 			 report->reproducible ? dump->executable : dump->file, dump->producer,
 			 dump->arch, dump->complete ? "" : ", incomplete",
+			 dump->intact == CH_INTACT_NO ? ", heap damaged" : "",
 			 chp_count_text(dump->used_bytes, used));
 		chp_report_wrapped(report,
 				   !i                          ? "baseline"

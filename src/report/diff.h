@@ -48,6 +48,7 @@ struct ch_snapshot {
 	/** Static. */
 	const char *producer, *arch;
 	bool complete;
+	enum ch_intact intact;
 	/** When it was dumped, in microseconds since 1970, and how that is known: "file
 	 * name", "modification time"; NULL: it is not. */
 	uint64_t time_us;

@@ -142,6 +142,18 @@ static bool all_complete(const struct ch_diff *diff)
 	return complete;
 }
 
+/* Damaged if one is, intact if all are. */
+static enum ch_intact all_intact(const struct ch_diff *diff)
+{
+	enum ch_intact intact = CH_INTACT_YES;
+	size_t i;
+
+	for (i = 0; i < diff->dumps_count && intact != CH_INTACT_NO; i++)
+		if (diff->dumps[i].intact != CH_INTACT_YES)
+			intact = diff->dumps[i].intact;
+	return intact;
+}
+
 struct ch_error *chp_diff_print_json(const struct ch_report *report, const struct ch_diff *diff,
 				     bool all)
 {
@@ -149,15 +161,16 @@ struct ch_error *chp_diff_print_json(const struct ch_report *report, const struc
 	json_t *doc;
 	enum ch_axis axis;
 
-	doc = json_pack("{s:s, s:s, s:{s:s, s:s}, s:O, s:b, s:o, s:O, s:O, s:o, s:o, s:o, s:s?, "
-			"s:o}",
-			"schema", "coreheap/diff", "schema_version", "1.0", "tool", "name",
-			"coreheap", "version", CH_VERSION, "dump", target, "complete",
-			(int)all_complete(diff), "warnings", json_warnings(diff), "baseline",
-			diff->dumps[0].dump, "target", target, "dumps", list_dumps(diff),
-			"comparable", json_comparable(diff), "hours",
-			diff->hours > 0 ? json_real(diff->hours) : json_null(), "hours_basis",
-			diff->hours > 0 ? diff->hours_basis : NULL, "verdict", json_verdict(diff));
+	doc = json_pack(
+		"{s:s, s:s, s:{s:s, s:s}, s:O, s:b, s:o, s:o, s:O, s:O, s:o, s:o, s:o, s:s?, "
+		"s:o}",
+		"schema", "coreheap/diff", "schema_version", "1.0", "tool", "name", "coreheap",
+		"version", CH_VERSION, "dump", target, "complete", (int)all_complete(diff),
+		"heap_intact", chp_json_intact(all_intact(diff)), "warnings", json_warnings(diff),
+		"baseline", diff->dumps[0].dump, "target", target, "dumps", list_dumps(diff),
+		"comparable", json_comparable(diff), "hours",
+		diff->hours > 0 ? json_real(diff->hours) : json_null(), "hours_basis",
+		diff->hours > 0 ? diff->hours_basis : NULL, "verdict", json_verdict(diff));
 	for (axis = 0; doc && axis < CH_AXES; axis++)
 		if (json_object_set_new(doc, chp_axis_name(axis),
 					json_axis(report, diff, axis, all)) != 0) {

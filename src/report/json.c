@@ -115,13 +115,17 @@ json_t *chp_json_warnings(const struct ch_context *ctx)
 
 	findings = ch_context_findings(ctx, &count);
 	for (i = 0; i < count; i++)
-		chp_json_append_take(
-			&array,
-			json_pack("{s:s, s:s, s:s, s:o}", "code", findings[i].code, "message",
-				  findings[i].message, "severity",
-				  findings[i].severity == CH_SEVERITY_NOTE ? "note" : "incomplete",
-				  "count", chp_json_uint(findings[i].count)));
+		chp_json_append_take(&array,
+				     json_pack("{s:s, s:s, s:s, s:o}", "code", findings[i].code,
+					       "message", findings[i].message, "severity",
+					       ch_severity_name(findings[i].severity), "count",
+					       chp_json_uint(findings[i].count)));
 	return array;
+}
+
+json_t *chp_json_intact(enum ch_intact intact)
+{
+	return intact == CH_INTACT_UNKNOWN ? json_null() : json_boolean(intact == CH_INTACT_YES);
 }
 
 json_t *chp_json_envelope(const struct ch_report *report, const char *schema_name)
@@ -130,11 +134,13 @@ json_t *chp_json_envelope(const struct ch_report *report, const char *schema_nam
 	char schema[64];
 
 	snprintf(schema, sizeof(schema), "coreheap/%s", schema_name);
-	return json_pack(
-		"{s:s, s:s, s:{s:s, s:s}, s:o, s:b, s:o}", "schema", schema, "schema_version",
-		"1.0", "tool", "name", "coreheap", "version", CH_VERSION, "dump",
-		chp_json_dump(ch_session_core(report->session), report->reproducible), "complete",
-		(int)ch_context_complete(ctx), "warnings", chp_json_warnings(ctx));
+	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:b, s:o, s:o}", "schema", schema,
+			 "schema_version", "1.0", "tool", "name", "coreheap", "version", CH_VERSION,
+			 "dump",
+			 chp_json_dump(ch_session_core(report->session), report->reproducible),
+			 "complete", (int)ch_context_complete(ctx), "heap_intact",
+			 chp_json_intact(ch_session_heap_intact(report->session)), "warnings",
+			 chp_json_warnings(ctx));
 }
 
 json_t *chp_json_document_take(const struct ch_report *report, const char *schema_name,
@@ -190,14 +196,15 @@ struct ch_error *chp_json_print_failure(FILE *out, const char *schema_name, cons
 	char schema[64];
 
 	snprintf(schema, sizeof(schema), "coreheap/%s", schema_name);
-	return print_take(
-		out,
-		json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:n, s:o, s:n, s:n, s:n, s:n}, s:b, s:[], "
-			  "s:{s:o, s:o}}",
-			  "schema", schema, "schema_version", "1.0", "tool", "name", "coreheap",
-			  "version", CH_VERSION, "dump", "id", "file_name",
-			  chp_json_text(chp_base_name(path)), "producer", "arch", "pid", "comm",
-			  "complete", 0, "warnings", "error", "code", error_code(why), "message",
-			  chp_json_text(why->message)),
-		JSON_COMPACT);
+	return print_take(out,
+			  json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:n, s:o, s:n, s:n, s:n, s:n}, "
+				    "s:b, s:n, s:[], "
+				    "s:{s:o, s:o}}",
+				    "schema", schema, "schema_version", "1.0", "tool", "name",
+				    "coreheap", "version", CH_VERSION, "dump", "id", "file_name",
+				    chp_json_text(chp_base_name(path)), "producer", "arch", "pid",
+				    "comm", "complete", 0, "heap_intact", "warnings", "error",
+				    "code", error_code(why), "message",
+				    chp_json_text(why->message)),
+			  JSON_COMPACT);
 }

@@ -165,6 +165,20 @@ static struct ch_error *print_groups(const struct ch_report *report,
 	return err;
 }
 
+/* What weakens the verdict, behind a comma or semicolon. */
+static const char *weakness(const struct ch_report *report, bool lost)
+{
+	const struct ch_context *ctx = ch_session_context(report->session);
+
+	if (!ch_context_complete(ctx))
+		return lost ? "; the core is not complete, so some may be held"
+			    : " in what the core holds; it is not complete";
+	if (ch_context_damaged(ctx))
+		return lost ? "; the heap is damaged, so some may be held"
+			    : " in what could be read; the heap is damaged";
+	return "";
+}
+
 static void print_verdict(const struct ch_report *report, const struct ch_leaks_result *result)
 {
 	const struct ch_leak_sum *sums = ch_leaks_sums(result->leaks);
@@ -181,17 +195,11 @@ static void print_verdict(const struct ch_report *report, const struct ch_leaks_
 	snprintf(share, sizeof(share), "%llu.%02llu%%", (unsigned long long)(percent / 100),
 		 (unsigned long long)(percent % 100));
 	if (!lost.count)
-		fprintf(report->out, "\nNo used block is lost%s.\n",
-			ch_context_complete(ch_session_context(report->session))
-				? ""
-				: " in what the core holds; it is not complete");
+		fprintf(report->out, "\nNo used block is lost%s.\n", weakness(report, false));
 	else
 		fprintf(report->out, "\nLost: %s blocks, %s, %s of the used bytes%s.\n",
 			chp_count_text(lost.count, count), chp_bytes_text(lost.chunk_bytes, bytes),
-			share,
-			ch_context_complete(ch_session_context(report->session))
-				? ""
-				: "; the core is not complete, so some may be held");
+			share, weakness(report, true));
 }
 
 /* ---- Single blocks ----------------------------------------------------------- */

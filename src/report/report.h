@@ -164,6 +164,8 @@ const char *chp_dump_id(const struct ch_core *core, char buf[17]);
 json_t *chp_json_dump(const struct ch_core *core, bool reproducible);
 /** The envelope's warnings[]. */
 json_t *chp_json_warnings(const struct ch_context *ctx);
+/** true, false or null. */
+json_t *chp_json_intact(enum ch_intact intact);
 /** The envelope followed by the keys of fields, which is released. */
 json_t *chp_json_document_take(const struct ch_report *report, const char *schema_name,
 			       json_t *fields);

@@ -180,6 +180,11 @@ static void print_heaps(const struct ch_report *report, const struct ch_summary 
 }
 
 /* What the head and the verdict say, one fact a line. */
+static const char *intact_text(enum ch_intact intact)
+{
+	return intact == CH_INTACT_UNKNOWN ? "not known" : intact == CH_INTACT_YES ? "yes" : "no";
+}
+
 static void print_plain_head(const struct ch_report *report, const struct ch_summary *summary)
 {
 	const struct ch_core *core = ch_session_core(report->session);
@@ -193,6 +198,8 @@ static void print_plain_head(const struct ch_report *report, const struct ch_sum
 	chp_report_process(report, core);
 	chp_report_field(report, "died of", "%s", chp_death_text(&summary->death, death));
 	chp_report_field(report, "complete", "%s", ch_context_complete(ctx) ? "yes" : "no");
+	chp_report_field(report, "heap intact", "%s",
+			 intact_text(ch_session_heap_intact(report->session)));
 	chp_report_count_field(report, "threads", summary->threads_count);
 	chp_report_bytes_field(report, "stack bytes", summary->stack_bytes);
 	chp_report_bytes_field(report, "stack used bytes", summary->stack_used_bytes);
@@ -223,11 +230,14 @@ static void print_head(const struct ch_report *report, const struct ch_summary *
 	chp_report_wrapped(report, "core", line);
 	chp_report_process(report, core);
 	chp_report_wrapped(report, "died of", chp_death_text(&summary->death, death));
-	snprintf(line, sizeof(line), "%s; of %s mapped bytes the core holds %s",
+	snprintf(line, sizeof(line), "%s; of %s mapped bytes the core holds %s%s",
 		 ch_context_complete(ch_session_context(report->session)) ? "yes"
 									  : "no: see the warnings",
 		 chp_count_text(summary->account.busy_bytes, a),
-		 chp_count_text(summary->account.in_core_bytes, b));
+		 chp_count_text(summary->account.in_core_bytes, b),
+		 ch_session_heap_intact(report->session) == CH_INTACT_NO
+			 ? "; the heap in it is damaged: see the warnings"
+			 : "");
 	chp_report_wrapped(report, "complete", line);
 	snprintf(line, sizeof(line), "%s; stacks %s bytes, below the stack pointers %s, touched %s",
 		 chp_count_text(summary->threads_count, a), chp_count_text(summary->stack_bytes, b),

@@ -99,7 +99,9 @@ static struct ch_error *print_unknown(const struct ch_report *report,
 		if (!message)
 			return &ch_enomem;
 		fprintf(out, "- %s%s\n",
-			findings[i].severity == CH_SEVERITY_INCOMPLETE ? "**incomplete:** " : "",
+			findings[i].severity == CH_SEVERITY_NOTE      ? ""
+			: findings[i].severity == CH_SEVERITY_DAMAGED ? "**damaged:** "
+								      : "**incomplete:** ",
 			message);
 	}
 	return NULL;

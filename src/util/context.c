@@ -65,15 +65,31 @@ const struct ch_finding *ch_context_findings(const struct ch_context *ctx, size_
 	return ctx->findings.items;
 }
 
-bool ch_context_complete(const struct ch_context *ctx)
+static bool has_severity(const struct ch_context *ctx, enum ch_severity severity)
 {
 	size_t i;
 
 	for (i = 0; i < ctx->findings.count; i++)
-		if (CH_VEC_AT(&ctx->findings, struct ch_finding, i)->severity ==
-		    CH_SEVERITY_INCOMPLETE)
-			return false;
-	return true;
+		if (CH_VEC_AT(&ctx->findings, struct ch_finding, i)->severity == severity)
+			return true;
+	return false;
+}
+
+bool ch_context_complete(const struct ch_context *ctx)
+{
+	return !has_severity(ctx, CH_SEVERITY_INCOMPLETE);
+}
+
+bool ch_context_damaged(const struct ch_context *ctx)
+{
+	return has_severity(ctx, CH_SEVERITY_DAMAGED);
+}
+
+const char *ch_severity_name(enum ch_severity severity)
+{
+	static const char *const names[] = { "note", "damaged", "incomplete" };
+
+	return (size_t)severity < CH_COUNT_OF(names) ? names[severity] : "incomplete";
 }
 
 /* Takes message. Caller holds the lock. */

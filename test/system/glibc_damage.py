@@ -11,6 +11,7 @@ leads to another chunk, directly or by what looks like headers in blocks, and
 all chunks in between are in use. That is not damage that malloc's own data
 show; there the blocks up to that chunk may be missed, and no others.
 """
+import json
 import os
 import random
 import shutil
@@ -243,8 +244,40 @@ def check_arena(tap, name):
     os.unlink(patient.path)
 
 
+def facts(path, command, *options):
+    """What the document says of the core and of its heap, and the exit code with --strict."""
+    result = fixture.coreheap(command, "--json", "--strict", *options, path)
+    document = json.loads(result.out)
+    return document["complete"], document["heap_intact"], result.code
+
+
+def check_facts(tap, name):
+    """The core is complete, the heap in it is damaged: two facts."""
+    patient = Patient(name)
+    tap.equal([facts(patient.path, command) for command in ("heap", "summary", "info")],
+              [(True, True, 0), (True, True, 0), (True, None, 0)],
+              name + ": whole, and nothing damaged; info did not look")
+    rows, _ = rows_of(patient.path, "used")
+    chunk = Chunk(rows[len(rows) // 2])
+    was = patient.write(chunk.start, TEXT[:16])
+    tap.equal([facts(patient.path, command) for command in ("heap", "summary", "info")],
+              [(True, False, 4), (True, False, 4), (True, None, 0)],
+              name + ": a damaged header leaves the core complete")
+    told = fixture.coreheap("summary", patient.path).out
+    tap.ok("the heap in it is damaged" in " ".join(told.split()), name + ": which is said", told)
+    with open(patient.path, "r+b") as file:
+        file.truncate(os.path.getsize(patient.path) - 4096)
+    tap.equal(facts(patient.path, "heap")[:2], (False, False), name + ": cut, it is both")
+    patient.write(chunk.start, was)
+    tap.equal(facts(patient.path, "heap")[:2], (False, None),
+              name + ": what is missing may hide damage, and is none")
+    patient.file.close()
+    os.unlink(patient.path)
+
+
 def main():
     tap = Tap()
+    tap.attempt("facts", check_facts, "trixie-small-abort")
     for name, count in HEADERS.items():
         tap.attempt(name, check, name, count)
         tap.attempt(name + ": links", check_link, name)

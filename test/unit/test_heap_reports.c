@@ -290,7 +290,7 @@ static struct ch_error *report_heap(struct shown *s)
 	struct ch_heap_result result = { .heaps = s->heaps };
 
 	ck_ch_ok(ch_heaps_measure(s->heaps));
-	ck_ch_ok(chp_retention_make(s->heaps, ch_context_complete(s->ctx), &result.retention));
+	ck_ch_ok(chp_retention_make(s->heaps, s->ctx, &result.retention));
 	return ch_report_heap(&s->report, &result);
 }
 

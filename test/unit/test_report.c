@@ -248,8 +248,8 @@ static json_t *envelope_of(uint64_t limit)
 
 START_TEST(envelope_as_contracted)
 {
-	static const char *const keys[] = { "schema",   "schema_version", "tool", "dump",
-					    "complete", "warnings",       "own" };
+	static const char *const keys[] = { "schema",   "schema_version", "tool",     "dump",
+					    "complete", "heap_intact",    "warnings", "own" };
 	json_t *doc = envelope_of(CW_ALL), *dump = json_object_get(doc, "dump"), *value;
 	const char *key;
 	size_t i = 0;

@@ -174,6 +174,10 @@ START_TEST(equal_findings_are_kept_once)
 	ck_assert_str_eq(findings[0].code, "same");
 	ck_assert_str_eq(findings[0].message, "the \\x1b same");
 	ck_assert(ch_context_complete(ctx));
+	ck_assert(!ch_context_damaged(ctx));
+	chp_context_finding(ctx, CH_SEVERITY_DAMAGED, "third", "overwritten");
+	ck_assert(ch_context_complete(ctx));
+	ck_assert(ch_context_damaged(ctx));
 	chp_context_finding(ctx, CH_SEVERITY_INCOMPLETE, "other", "lost");
 	ck_assert(!ch_context_complete(ctx));
 	ch_context_destroy(ctx);

@@ -410,7 +410,7 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 	if (!err)
 		err = ch_object_batch_flush(&walk.batch);
 	if (walk.skipped_count)
-		chp_context_finding(walk.clr->env->ctx, CH_SEVERITY_INCOMPLETE, "clr-skipped",
+		chp_context_finding(walk.clr->env->ctx, chp_blame(walk.clr->env), "clr-skipped",
 				    "%s 0x%llx-0x%llx: %llu bytes in %llu places are no objects "
 				    "(first at 0x%llx)",
 				    span->kind, (unsigned long long)span->start,

@@ -306,7 +306,7 @@ static struct ch_error *add_segment(struct clr *clr, struct gc_heap *heap, uint3
 
 	if (allocated < segment->mem || allocated > region.end ||
 	    !begins_with_object(clr, &region)) {
-		chp_context_finding(clr->env->ctx, CH_SEVERITY_INCOMPLETE, "gc-region",
+		chp_context_finding(clr->env->ctx, chp_blame(clr->env), "gc-region",
 				    "heap %u, generation %u: what is at 0x%llx is no region of "
 				    "objects; it is left out",
 				    heap->number, generation, (unsigned long long)addr);
@@ -333,7 +333,7 @@ static struct ch_error *add_chain(struct clr *clr, struct gc_heap *heap, uint32_
 		if ((i & (i + 1)) == 0)
 			mark = addr;
 		if (!read_segment(clr, addr, &segment)) {
-			chp_context_finding(clr->env->ctx, CH_SEVERITY_INCOMPLETE, "gc-region",
+			chp_context_finding(clr->env->ctx, chp_blame(clr->env), "gc-region",
 					    "heap %u, generation %u: no region at 0x%llx; what "
 					    "follows it is not known",
 					    heap->number, generation, (unsigned long long)addr);

@@ -114,7 +114,7 @@ struct ch_error *glibc_add_piece(struct glibc *glibc, const struct glibc_piece *
 			pieces[i] = pieces[i + 1];
 		glibc->pieces.count--;
 		chp_context_finding(
-			glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-heap-overlap",
+			glibc->env.ctx, chp_blame(&glibc->env), "glibc-heap-overlap",
 			"%s: its memory at 0x%llx-0x%llx overlaps that of another arena; "
 			"left out",
 			piece->arena ? "an arena" : "main arena", (unsigned long long)piece->start,
@@ -190,7 +190,7 @@ static void check_heap_info(const struct glibc *glibc, const struct glibc_arena 
 	    (!has_top || arena->top - heap < info->size))
 		return;
 	chp_context_finding(
-		glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-heap-damaged",
+		glibc->env.ctx, chp_blame(&glibc->env), "glibc-heap-damaged",
 		"%s: its heap at 0x%llx says that it is 0x%llx bytes long; 0x%llx bytes "
 		"are accessible and taken instead",
 		arena->name, (unsigned long long)heap, (unsigned long long)info->size,
@@ -518,7 +518,7 @@ static void check_arenas(struct glibc *glibc)
 			arenas[i].top_bytes = glibc_chunk_size(glibc->env.core, arenas[i].top);
 		if (arenas[i].found_bytes == arenas[i].system_mem)
 			continue;
-		chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-system-mem",
+		chp_context_finding(glibc->env.ctx, chp_blame(&glibc->env), "glibc-system-mem",
 				    "%s: system_mem says %llu bytes, %llu were found",
 				    arenas[i].name, (unsigned long long)arenas[i].system_mem,
 				    (unsigned long long)arenas[i].found_bytes);

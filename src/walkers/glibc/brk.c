@@ -201,7 +201,7 @@ static uint64_t whole_start(const struct hunt *hunt, uint64_t *end_ret)
 
 static void tell_top(const struct hunt *hunt)
 {
-	chp_context_finding(hunt->glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-top-damaged",
+	chp_context_finding(hunt->glibc->env.ctx, chp_blame(&hunt->glibc->env), "glibc-top-damaged",
 			    "main arena: its top chunk at 0x%llx makes no sense or is not in the "
 			    "core",
 			    (unsigned long long)hunt->arena->top);

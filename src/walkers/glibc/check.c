@@ -20,7 +20,7 @@ struct bin {
 
 static void tell_bin(const struct glibc *glibc, const struct bin *bin)
 {
-	chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-bin-damaged",
+	chp_context_finding(glibc->env.ctx, chp_blame(&glibc->env), "glibc-bin-damaged",
 			    "%s: bin %u leads from 0x%llx to 0x%llx, which does not lead back: "
 			    "the rest of the list is not compared",
 			    bin->arena->name, bin->number, (unsigned long long)bin->last,
@@ -150,7 +150,7 @@ static void compare(const struct glibc *glibc, const struct glibc_arena *arena, 
 {
 	if (listed->count == walked->count && listed->bytes == walked->bytes)
 		return;
-	chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-counters",
+	chp_context_finding(glibc->env.ctx, chp_blame(&glibc->env), "glibc-counters",
 			    "%s: %s have %llu chunks with %llu bytes, the walk found %llu with "
 			    "%llu bytes",
 			    arena->name, what, (unsigned long long)listed->count,
@@ -166,7 +166,7 @@ static void compare_top(const struct glibc *glibc, const struct glibc_arena *are
 
 	if (head != walked->bytes)
 		chp_context_finding(
-			glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-counters",
+			glibc->env.ctx, chp_blame(&glibc->env), "glibc-counters",
 			"%s: top at 0x%llx has %llu bytes by its header, the walk found %llu",
 			arena->name, (unsigned long long)arena->top, (unsigned long long)head,
 			(unsigned long long)walked->bytes);

@@ -190,7 +190,7 @@ static void check_stray_tcache(const struct walk *walk, uint64_t chunk)
 
 static void tell_no_boundary(const struct walk *walk, const struct glibc_cached *cached)
 {
-	chp_context_finding(walk->glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-tcache-lost",
+	chp_context_finding(walk->glibc->env.ctx, chp_blame(&walk->glibc->env), "glibc-tcache-lost",
 			    "a %s holds the block at 0x%llx, but no chunk begins there",
 			    cached->flags & CH_OBJECT_CACHED ? "tcache" : "list of free chunks",
 			    (unsigned long long)cached->chunk + CHUNK_HEADER_BYTES);
@@ -280,7 +280,7 @@ static void tell_damage(const struct walk *walk, uint64_t chunk, uint64_t head, 
 	const struct glibc_arena *arena =
 		CH_VEC_AT(&walk->glibc->arenas, struct glibc_arena, walk->piece->arena);
 
-	chp_context_finding(walk->glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-chunk-damaged",
+	chp_context_finding(walk->glibc->env.ctx, CH_SEVERITY_DAMAGED, "glibc-chunk-damaged",
 			    "%s: the chunk header at 0x%llx is damaged: its size field is 0x%llx, "
 			    "0x%llx was expected; the next intact chunk is at 0x%llx, the last "
 			    "intact one before it at 0x%llx",
@@ -432,7 +432,7 @@ static bool is_contradicted(const struct walk *walk, uint64_t chunk, uint64_t he
 
 static void tell_flags(const struct walk *walk, uint64_t chunk, uint64_t head)
 {
-	chp_context_finding(walk->glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-chunk-flags",
+	chp_context_finding(walk->glibc->env.ctx, CH_SEVERITY_DAMAGED, "glibc-chunk-flags",
 			    "the size field of the chunk at 0x%llx is 0x%llx: its flags or a list "
 			    "of free chunks say otherwise, but the next chunk follows",
 			    (unsigned long long)chunk, (unsigned long long)head);

@@ -78,7 +78,7 @@ static void tell_fastbin(const struct glibc *glibc, const struct fastbin *bin)
 		return;
 	}
 	chp_context_finding(
-		glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-fastbin-damaged",
+		glibc->env.ctx, chp_blame(&glibc->env), "glibc-fastbin-damaged",
 		"%s: the fast bin of %llu bytes leads to the chunk 0x%llx, %s; the word at 0x%llx "
 		"is 0x%llx, a sign of a use after free. What follows in the list is counted as "
 		"used",

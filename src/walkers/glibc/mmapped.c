@@ -268,7 +268,7 @@ static int compare_mmapped(const void *a, const void *b)
 static void tell_difference(const struct glibc *glibc)
 {
 	chp_context_finding(
-		glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-mmapped",
+		glibc->env.ctx, chp_blame(&glibc->env), "glibc-mmapped",
 		"mmapped chunks: malloc counts %llu with %llu bytes, %zu with %llu bytes "
 		"were found",
 		(unsigned long long)glibc->par.n_mmaps, (unsigned long long)glibc->par.mmapped_mem,

@@ -430,7 +430,7 @@ static void tell_list(const struct glibc *glibc, const struct list *list)
 
 	if (!list->stray) {
 		chp_context_finding(
-			glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-tcache-damaged",
+			glibc->env.ctx, CH_SEVERITY_DAMAGED, "glibc-tcache-damaged",
 			"the tcache of thread %u at 0x%llx: its list of %u bytes should have %llu "
 			"blocks, but ends at 0x%llx",
 			list->tid, (unsigned long long)list->tcache, list_bytes(list) - 8,
@@ -438,7 +438,7 @@ static void tell_list(const struct glibc *glibc, const struct list *list)
 		return;
 	}
 	chp_context_finding(
-		glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-tcache-damaged",
+		glibc->env.ctx, chp_blame(&glibc->env), "glibc-tcache-damaged",
 		"the tcache of thread %u at 0x%llx: its list of %llu blocks of %u bytes leads to "
 		"0x%llx, %s; the word at 0x%llx is 0x%llx, a sign of a use after free. What "
 		"follows in the list is counted as used",
@@ -517,7 +517,7 @@ static void tell_pointer(const struct glibc *glibc, const struct pointer *pointe
 
 	if (!pointer->addr || ch_sym_module_at(glibc->env.sym, pointer->addr))
 		return;
-	chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-tcache-pointer",
+	chp_context_finding(glibc->env.ctx, chp_blame(&glibc->env), "glibc-tcache-pointer",
 			    "thread %u: its TLS says that its tcache is at 0x%llx, %s; there is no "
 			    "tcache structure. What it holds is counted as used",
 			    pointer->tid, (unsigned long long)pointer->addr,

@@ -125,7 +125,7 @@ static void check_attached(const struct glibc *glibc)
 	for (i = 0; i < glibc->arenas.count; i++)
 		if (arenas[i].attached != UINT64_MAX && arenas[i].attached != arenas[i].tids.count)
 			chp_context_finding(
-				glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-threads",
+				glibc->env.ctx, chp_blame(&glibc->env), "glibc-threads",
 				"%s: attached_threads counts %llu threads, %zu have it in their "
 				"thread_arena",
 				arenas[i].name, (unsigned long long)arenas[i].attached,

@@ -186,7 +186,7 @@ static struct ch_error *open_g1(struct hs *hs, uint64_t heap)
 		if (!hs_read_ptr(hs, base + 8 * i, &addr) || !addr)
 			continue;
 		if (!read_region(hs, addr, &region)) {
-			chp_context_finding(hs->env->ctx, CH_SEVERITY_INCOMPLETE, "jvm-no-region",
+			chp_context_finding(hs->env->ctx, chp_blame(hs->env), "jvm-no-region",
 					    "a region of the Java heap is not readable: 0x%llx",
 					    (unsigned long long)addr);
 			continue;

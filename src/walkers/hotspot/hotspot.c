@@ -438,7 +438,7 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 	if (!err)
 		err = ch_object_batch_flush(&walk->batch);
 	if (walk->skipped_count)
-		chp_context_finding(walk->hs->env->ctx, CH_SEVERITY_INCOMPLETE, "jvm-skipped",
+		chp_context_finding(walk->hs->env->ctx, chp_blame(walk->hs->env), "jvm-skipped",
 				    "Java heap 0x%llx-0x%llx: %llu bytes in %llu places are no "
 				    "objects (first at 0x%llx)",
 				    (unsigned long long)span->start, (unsigned long long)space->top,

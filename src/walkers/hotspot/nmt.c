@@ -320,7 +320,7 @@ static bool read_counters(const struct hs *hs, struct hs_nmt *nmt)
 	if (!read_malloc(hs, nmt, &headers) || !read_virtual(hs, nmt))
 		return false;
 	if (!is_sane(nmt)) {
-		chp_context_finding(hs->env->ctx, CH_SEVERITY_INCOMPLETE, "jvm-nmt-damaged",
+		chp_context_finding(hs->env->ctx, chp_blame(hs->env), "jvm-nmt-damaged",
 				    "the counters of the JVM's Native Memory Tracking make no "
 				    "sense: blocks are counted by their headers instead");
 		return false;

@@ -152,7 +152,7 @@ static struct ch_error *list_loader(struct hs *hs, uint64_t loader)
 		return NULL;
 	while (!err && klass && hs->classes.count < CLASSES_MAX) {
 		if (is_ring(&ring, klass) || !belongs_to(hs, klass, loader)) {
-			chp_context_finding(hs->env->ctx, CH_SEVERITY_INCOMPLETE, "jvm-damaged",
+			chp_context_finding(hs->env->ctx, chp_blame(hs->env), "jvm-damaged",
 					    "the list of a class loader's classes is damaged: not "
 					    "all classes are known");
 			break;

@@ -244,7 +244,7 @@ static struct ch_error *add_page(struct hs *hs, uint64_t granule, uint64_t page)
 	struct hs_space space = { 0 };
 
 	if (!read_page(hs, page, &space)) {
-		chp_context_finding(hs->env->ctx, CH_SEVERITY_INCOMPLETE, "jvm-no-region",
+		chp_context_finding(hs->env->ctx, chp_blame(hs->env), "jvm-no-region",
 				    "a page of the Java heap is not readable: 0x%llx",
 				    (unsigned long long)page);
 		return NULL;

@@ -203,7 +203,7 @@ static struct ch_error *find_areas(struct mallocng *ng)
 	unique_areas(ng);
 	ng->basis = "pages that begin with the secret";
 	if (!err && ng->context)
-		chp_context_finding(ng->env.ctx, CH_SEVERITY_INCOMPLETE, "mallocng-areas",
+		chp_context_finding(ng->env.ctx, chp_blame(&ng->env), "mallocng-areas",
 				    "musl malloc: the list of meta areas breaks off after %zu; %zu "
 				    "were found by their secret",
 				    listed, ng->areas.count);
@@ -281,7 +281,7 @@ static bool is_mapped(struct ch_map *map, uint64_t start, uint64_t end)
 static void report_meta(const struct mallocng *ng, uint64_t addr, const struct meta *meta,
 			const char *why)
 {
-	chp_context_finding(ng->env.ctx, CH_SEVERITY_INCOMPLETE, "mallocng-meta",
+	chp_context_finding(ng->env.ctx, chp_blame(&ng->env), "mallocng-meta",
 			    "musl malloc: meta at 0x%llx of the group at 0x%llx: %s; the group is "
 			    "left out",
 			    (unsigned long long)addr, (unsigned long long)meta->mem, why);
@@ -294,7 +294,7 @@ static void check_header(const struct mallocng *ng, const struct mallocng_group 
 
 	if (!ch_core_read_u64(ng->env.core, group->start, &meta) || meta == group->meta)
 		return;
-	chp_context_finding(ng->env.ctx, CH_SEVERITY_INCOMPLETE, "mallocng-group",
+	chp_context_finding(ng->env.ctx, CH_SEVERITY_DAMAGED, "mallocng-group",
 			    "musl malloc: the group at 0x%llx begins with 0x%llx, expected 0x%llx: "
 			    "its header was overwritten",
 			    (unsigned long long)group->start, (unsigned long long)meta,
@@ -365,7 +365,7 @@ static void order_groups(struct mallocng *ng, struct ch_vec *groups, bool may_ho
 	for (i = 0; i < groups->count; i++) {
 		if (kept && (items[i].start == items[kept - 1].start ||
 			     (!may_hold_others && items[i].start < items[kept - 1].end))) {
-			chp_context_finding(ng->env.ctx, CH_SEVERITY_INCOMPLETE, "mallocng-meta",
+			chp_context_finding(ng->env.ctx, chp_blame(&ng->env), "mallocng-meta",
 					    "musl malloc: meta at 0x%llx: its group at 0x%llx lies "
 					    "in the one at 0x%llx; left out",
 					    (unsigned long long)items[i].meta,
@@ -412,7 +412,7 @@ static void check_usage(const struct mallocng *ng)
 		if (ch_core_read_u64(ng->env.core, ng->context + ng->layout->usage + 8 * i,
 				     &counted) &&
 		    counted != found[i])
-			chp_context_finding(ng->env.ctx, CH_SEVERITY_INCOMPLETE, "mallocng-usage",
+			chp_context_finding(ng->env.ctx, chp_blame(&ng->env), "mallocng-usage",
 					    "musl malloc: slots of %u bytes: malloc counts %llu, "
 					    "%llu were found",
 					    (unsigned int)(UNIT_BYTES * mallocng_classes[i]),

@@ -119,7 +119,7 @@ static bool find_block(struct view *view, const struct mallocng_group *group,
 /* What is wrong with a slot; the block is counted with all of it. */
 static void report_slot(const struct walk *walk, const struct slot *slot, const char *why)
 {
-	chp_context_finding(walk->ng->env.ctx, CH_SEVERITY_INCOMPLETE, "mallocng-slot",
+	chp_context_finding(walk->ng->env.ctx, CH_SEVERITY_DAMAGED, "mallocng-slot",
 			    "musl malloc: used slot %u at 0x%llx: %s; counted as one block",
 			    slot->index, (unsigned long long)slot->start, why);
 }
