@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/core_priv.h"
+#include "core/kinds.h"
 #include "core/unpack.h"
 #include "util/bytes.h"
 #include "util/context.h"
@@ -23,7 +24,7 @@ static const char *kind_of_file(mode_t mode)
 	static const struct {
 		mode_t mode;
 		const char *name;
-	} kinds[] = { { S_IFDIR, "a directory" },
+	} kinds[] = { { S_IFDIR, "a directory: name the core file in it" },
 		      { S_IFIFO, "a FIFO: save the core to a file first" },
 		      { S_IFCHR, "a character device" },
 		      { S_IFBLK, "a block device" },
@@ -69,7 +70,8 @@ static struct ch_error *map_file(struct ch_core *core, int fd,
 	void *data;
 	int unpacked = -1;
 
-	err = chp_unpack(core->ctx, core->path, fd, options, &unpacked, &core->stats.compression);
+	err = chp_unpack(core->ctx, core->path, fd, options, chp_kind_refuse, &unpacked,
+			 &core->stats.compression);
 	if (err)
 		goto out;
 	if (unpacked >= 0) {
@@ -82,7 +84,9 @@ static struct ch_error *map_file(struct ch_core *core, int fd,
 	}
 	core->stats.file_bytes = (uint64_t)st.st_size;
 	if (st.st_size == 0) {
-		err = ch_error_create(CH_ERROR_FORMAT, "%s: not a core: the file is empty",
+		err = ch_error_create(CH_ERROR_FORMAT,
+				      "%s: not a core: the file is empty (a full disk, or a limit "
+				      "of the size of files)",
 				      core->path);
 		goto out;
 	}
@@ -123,6 +127,8 @@ static struct ch_error *read_all(struct ch_core *core, const struct ch_core_opti
 		err = chp_core_read_ehdr(core);
 	if (!err)
 		err = chp_core_read_phdrs(core);
+	if (!err)
+		err = chp_core_check_owners(core);
 	if (err)
 		return err;
 	chp_core_finish_notes(core);

@@ -75,6 +75,8 @@ bool chp_arch_prstatus(enum ch_arch arch, const uint8_t *desc, uint64_t len, str
 
 /* producer.c: who wrote it. */
 void chp_core_find_producer(struct ch_core *core);
+/* producer.c: FORMAT when the owners of notes say that it is no Linux process's. */
+CH_MUST_CHECK struct ch_error *chp_core_check_owners(const struct ch_core *core);
 
 /* Whether addr was mapped according to segments or NT_FILE. */
 bool chp_core_is_mapped(const struct ch_core *core, uint64_t addr);

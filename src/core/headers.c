@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "core/core_priv.h"
+#include "core/kinds.h"
 #include "util/bytes.h"
 #include "util/context.h"
 #include "util/error.h"
@@ -8,10 +9,13 @@
 /* gABI, "ELF Header", e_type. */
 static const char *elf_type_name(uint16_t type)
 {
-	static const char *const names[] = { [ET_NONE] = "an ELF file of no type",
-					     [ET_REL] = "an ELF object file",
-					     [ET_EXEC] = "an ELF executable",
-					     [ET_DYN] = "an ELF executable or shared library" };
+	static const char *const names[] = {
+		[ET_NONE] = "an ELF file of no type",
+		[ET_REL] = "an ELF object file (of a compiler, or a kernel module)",
+		[ET_EXEC] = "an ELF executable: name the core, and the program by --exe",
+		[ET_DYN] = "an ELF executable or shared library: name the "
+			   "core, and the program by --exe"
+	};
 
 	return type < sizeof(names) / sizeof(names[0]) ? names[type]
 						       : "an ELF file of another type";
@@ -19,26 +23,18 @@ static const char *elf_type_name(uint16_t type)
 
 static struct ch_error *not_a_core(const struct ch_core *core, const char *what)
 {
-	return ch_error_create(CH_ERROR_FORMAT, "%s: not a core: it is %s", core->path, what);
-}
-
-static const char *kind_of_contents(const uint8_t *p, uint64_t len)
-{
-	uint64_t i, n = ch_min(len, 512);
-
-	for (i = 0; i < n; i++)
-		if (p[i] == 0 || (p[i] < 0x20 && !strchr("\t\n\r\f\b\033", p[i])))
-			return "not an ELF file";
-	return "a text file";
+	return chp_not_a_core(core->path, core->stats.compression, what);
 }
 
 /* e_ident, read byte by byte: the file may be shorter than the header. */
 static struct ch_error *check_ident(const struct ch_core *core)
 {
+	struct ch_error *err = chp_kind_refuse(core->path, core->stats.compression, core->data,
+					       core->stats.file_bytes);
 	const uint8_t *p = core->data;
 
-	if (core->stats.file_bytes < EI_NIDENT || memcmp(p, ELFMAG, SELFMAG) != 0)
-		return not_a_core(core, kind_of_contents(p, core->stats.file_bytes));
+	if (err)
+		return err;
 	if (p[EI_DATA] == ELFDATA2MSB)
 		return ch_error_create(CH_ERROR_UNSUPPORTED,
 				       "%s: a big-endian ELF file: only little-endian cores are "
@@ -269,6 +265,9 @@ struct ch_error *chp_core_read_phdrs(struct ch_core *core)
 			break;
 		}
 		if (!read_phdr(core, i, &phdr)) {
+			if (i == 0)
+				return not_a_core(core, "an ELF core cut off before its program "
+							"headers: nothing of the process is in it");
 			chp_context_finding(core->ctx, CH_SEVERITY_INCOMPLETE, "headers-truncated",
 					    "the file ends inside the program headers: %llu of "
 					    "%llu are there",

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "core/core_priv.h"
+#include "core/kinds.h"
 #include "util/cleanup.h"
 
 /*
@@ -67,6 +68,35 @@ void chp_core_find_producer(struct ch_core *core)
 		i++;
 	core->producer = rows[i].producer;
 	core->producer_basis = rows[i].basis;
+}
+
+struct ch_error *chp_core_check_owners(const struct ch_core *core)
+{
+	/* kernel/vmcore_info.c; qemu dump/dump.c; xen/include/public/elfnote.h;
+	 * sys/elf_common.h of FreeBSD, sys/exec_elf.h of NetBSD and OpenBSD */
+	static const struct {
+		const char *owner, *what;
+	} rows[] = {
+		{ "VMCOREINFO",
+		  "a dump of the Linux kernel (vmcore), not of a process: open it with "
+		  "crash" },
+		{ "QEMU", "the memory of a virtual machine, not of a process: open it with crash" },
+		{ "Xen", "the memory of a Xen guest, not of a process: open it with crash" },
+		{ "FreeBSD", "the core of a FreeBSD process: open it with gdb or lldb" },
+		{ "NetBSD-CORE", "the core of a NetBSD process: open it with gdb" },
+		{ "OpenBSD", "the core of an OpenBSD process: open it with gdb" },
+	};
+	const struct ch_note *note;
+	size_t i, k;
+
+	for (i = 0; i < core->notes.count; i++) {
+		note = CH_VEC_AT(&core->notes, struct ch_note, i);
+		for (k = 0; k < CH_COUNT_OF(rows); k++)
+			if (strcmp(note->name, rows[k].owner) == 0)
+				return chp_not_a_core(core->path, core->stats.compression,
+						      rows[k].what);
+	}
+	return NULL;
 }
 
 const char *ch_producer_name(enum ch_producer producer)

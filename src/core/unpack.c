@@ -29,6 +29,7 @@ struct unpack {
 	const char *path, *dir;
 	int fd, out_fd;
 	const struct chp_codec *codec;
+	chp_look_fn look;
 	void *state;
 	struct chp_codec_io io;
 	uint8_t *in, *out;
@@ -227,7 +228,10 @@ static struct ch_error *flush(struct unpack *u)
 				       "(%s raises it)",
 				       u->path, u->codec->name, (unsigned long long)u->limit,
 				       u->limit_name);
-	err = write_sparse(u, u->out, size);
+	err = u->look && size && !u->out_bytes ? u->look(u->path, u->codec->name, u->out, size)
+					       : NULL;
+	if (!err)
+		err = write_sparse(u, u->out, size);
 	if (err)
 		return err;
 	u->out_bytes += size;
@@ -382,12 +386,15 @@ static struct ch_error *unpack_all(struct unpack *u)
 }
 
 struct ch_error *chp_unpack(struct ch_context *ctx, const char *path, int fd,
-			    const struct ch_core_options *options, int *fd_ret,
+			    const struct ch_core_options *options, chp_look_fn look, int *fd_ret,
 			    const char **format_ret)
 {
-	struct unpack u = {
-		.ctx = ctx, .path = path, .dir = temp_dir(options), .fd = fd, .out_fd = -1
-	};
+	struct unpack u = { .ctx = ctx,
+			    .path = path,
+			    .dir = temp_dir(options),
+			    .look = look,
+			    .fd = fd,
+			    .out_fd = -1 };
 	struct ch_error *err;
 	struct stat st;
 

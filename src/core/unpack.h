@@ -13,12 +13,16 @@
 /** What a file may unpack to unless the options say otherwise: 1 TiB. */
 #define CHP_UNPACK_BYTES_MAX (1ULL << 40)
 
+/** What chp_unpack() shows the first bytes that come out: an error ends it. */
+typedef struct ch_error *(*chp_look_fn)(const char *path, const char *format, const uint8_t *data,
+					size_t len);
+
 /**
  * When fd holds a zstd, gzip, xz or lz4 file (by its first bytes), unpack it
  * into an unlinked temporary file: *fd_ret is its descriptor (owned by the
  * caller) and *format_ret names the format (static). Otherwise *fd_ret is -1
  * and *format_ret "none". fd is borrowed and its offset left alone; path is
- * for messages.
+ * for messages. look may be NULL.
  *
  * Input that ends early or is damaged is no error as long as something came
  * out: the finding "compressed-truncated" or "compressed-damaged" says how much.
@@ -26,10 +30,10 @@
  * Errors: LIMIT (more than temp_bytes_max, or a window that is too large), OS
  * (fd cannot be read, the temporary file not be made or written: no room),
  * FORMAT (nothing could be unpacked), UNSUPPORTED (made with a dictionary),
- * STOP (cancelled), NOMEM.
+ * STOP (cancelled), NOMEM, and what look says.
  */
 CH_MUST_CHECK struct ch_error *chp_unpack(struct ch_context *ctx, const char *path, int fd,
-					  const struct ch_core_options *options, int *fd_ret,
-					  const char **format_ret);
+					  const struct ch_core_options *options, chp_look_fn look,
+					  int *fd_ret, const char **format_ret);
 
 #endif /* COREHEAP_CORE_UNPACK_H */

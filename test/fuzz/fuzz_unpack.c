@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!ctx)
 		abort();
-	err = chp_unpack(ctx, path, fd, &options, &copy, &format);
+	err = chp_unpack(ctx, path, fd, &options, NULL, &copy, &format);
 	if (err) {
 		fuzz_touch_text(err->message);
 		if (copy != -2)

@@ -265,7 +265,8 @@ START_TEST(truncated_at_every_place)
 
 		if (cut > layout.contents_off + 64)
 			step = 509;
-		if (cut < sizeof(Elf64_Ehdr)) {
+		/* without one program header there is nothing of a process */
+		if (cut < sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr)) {
 			ck_ch_err(err, FORMAT);
 			continue;
 		}

@@ -169,7 +169,7 @@ static struct result run(const void *data, size_t size, const struct ch_core_opt
 	cw_write_bytes(path, data, size);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	ck_assert_int_ge(fd, 0);
-	r.err = chp_unpack(r.ctx, "the.core", fd, options, &r.fd, &r.format);
+	r.err = chp_unpack(r.ctx, "the.core", fd, options, NULL, &r.fd, &r.format);
 	if (r.err)
 		ck_assert_int_eq(r.fd, -7);
 	else if (r.fd >= 0)
@@ -692,7 +692,7 @@ START_TEST(cancellation_stops_it)
 	cw_write_bytes(path, packed.data, packed.size);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	seen.ctx = ch_context_create(&callbacks);
-	ck_ch_err(chp_unpack(seen.ctx, path, fd, NULL, &copy, &format), STOP);
+	ck_ch_err(chp_unpack(seen.ctx, path, fd, NULL, NULL, &copy, &format), STOP);
 	ck_assert_uint_eq(seen.calls, 1);
 	ck_assert_int_eq(copy, -1);
 	ch_context_destroy(seen.ctx);
