@@ -214,6 +214,39 @@ CH_PUBLIC const uint8_t *ch_core_span_recorded(const struct ch_core *core, uint6
 CH_PUBLIC uint64_t ch_core_next_present(const struct ch_core *core, uint64_t addr, uint64_t end);
 
 /**
+ * Look at each page that the core file holds for a byte other than zero, once for the
+ * core, holes of the file excepted; threads: how many may share the work (0 is 1). From then on
+ * the functions below know. Nothing is done for a core whose segments share bytes of the
+ * file. Not to be called while others read. Errors: STOP.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_core_look_at_pages(struct ch_core *core,
+							       uint32_t threads);
+/** Whether ch_core_look_at_pages() has looked: "touched" is exact. */
+CH_PUBLIC bool ch_core_knows_touched(const struct ch_core *core);
+
+/**
+ * Bytes of [start, end) on pages that the core holds and that have a byte other than zero:
+ * the least that was resident. Before ch_core_look_at_pages(): on pages that may have one,
+ * not being holes of the file. Cost: a bit for each page.
+ */
+CH_PUBLIC uint64_t ch_core_touched_bytes(const struct ch_core *core, uint64_t start, uint64_t end);
+
+/** Whether the core holds all pages of [start, end), and nothing but zeros on them; false
+ * where segments share bytes of the file. Ends at the first page that has something. */
+CH_PUBLIC bool ch_core_is_zero(const struct ch_core *core, uint64_t start, uint64_t end);
+
+/** The first address at or above addr that is not on such a page, or end. */
+CH_PUBLIC uint64_t ch_core_next_untouched(const struct ch_core *core, uint64_t addr, uint64_t end);
+
+/**
+ * The next bytes at or above *addr, below end, that may be other than zero: what was absent, is a
+ * hole of the file or is known to be pages of zeros is stepped over. Moves *addr there and
+ * gives their pointer and how many there are; NULL: no more. As ch_core_span() otherwise.
+ */
+CH_PUBLIC const uint8_t *ch_core_next_data(const struct ch_core *core, uint64_t *addr, uint64_t end,
+					   size_t *len_ret);
+
+/**
  * Copy len bytes at addr. Errors: FAULT (addr or a byte after it not mapped),
  * ABSENT (mapped, no bytes). buf is untouched on failure.
  */

@@ -111,6 +111,8 @@ enum ch_region_flags {
 	CH_REGION_TYPE_GUESSED = 1 << 5,
 	/** State and rights are not those of the segment, but concluded. */
 	CH_REGION_STATE_GUESSED = 1 << 6,
+	/** touched_bytes is known: its pages were looked at. */
+	CH_REGION_COUNTED = 1 << 7,
 };
 
 struct ch_region {
@@ -118,6 +120,9 @@ struct ch_region {
 	uint64_t start, end;
 	/** Bytes of it that the core holds. */
 	uint64_t in_core_bytes;
+	/** Of those, bytes on pages with a byte other than zero: the least that was
+	 * resident. Valid after ch_map_count_touched(). */
+	uint64_t touched_bytes;
 	/** Bytes of it that the dumper wrote, but the truncated file lost. */
 	uint64_t lost_bytes;
 	enum ch_usage usage;
@@ -173,6 +178,14 @@ ch_map_claim(struct ch_map *map, const struct ch_claim *claim, uint64_t *refused
  * neighbours differ in some attribute. Borrowed until the next claim.
  */
 CH_PUBLIC const struct ch_region *ch_map_regions(struct ch_map *map, size_t *count_ret);
+
+/**
+ * Look at the pages that the core holds, once for the core and by at most so many threads, and
+ * fill in touched_bytes of all regions, also of those that later claims make. A core of which
+ * that cannot be known (see ch_core_look_at_pages()) is a finding: what it holds counts as
+ * touched. Errors: STOP.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_map_count_touched(struct ch_map *map, uint32_t threads);
 
 /** The region of addr ([vsyscall] included), or NULL above the address space. */
 CH_PUBLIC const struct ch_region *ch_map_region_at(struct ch_map *map, uint64_t addr);
@@ -276,6 +289,8 @@ CH_PUBLIC bool ch_region_matches(const struct ch_region *region,
 /** What a set of regions adds up to. */
 struct ch_map_sum {
 	uint64_t regions_count, total_bytes, in_core_bytes;
+	/** Bytes on pages with a byte other than zero; see ch_map_count_touched(). */
+	uint64_t touched_bytes;
 	/** Bytes that the core holds in pages of zeros; see ch_map_sum_up(). */
 	uint64_t zero_bytes;
 	/** Bytes by enum ch_basis of what the sum is about. */
@@ -298,13 +313,12 @@ struct ch_map_sums {
 	struct ch_map_sum protect[CH_PROTECT_COUNT];
 	/** Busy bytes that are not in the core, by reason. */
 	uint64_t missing_bytes[CH_MISSING_COUNT];
-	/** Whether zero_bytes were counted. */
-	bool has_zero;
+	/** Whether touched_bytes were counted; zero_bytes, too. */
+	bool has_touched, has_zero;
 };
 
 enum ch_sum_flags {
-	/** Count pages of zeros: reads the core's contents, a cache line of each
-	 * page that is not zero. */
+	/** Count pages of zeros; calls ch_map_count_touched(). */
 	CH_SUM_ZERO = 1 << 0,
 	/** Rights in WinDbg's sense. */
 	CH_SUM_WINDBG = 1 << 1,

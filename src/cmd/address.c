@@ -23,6 +23,7 @@ static void merge(struct ch_map_sum *sum, const struct ch_map_sum *more)
 	sum->regions_count += more->regions_count;
 	sum->total_bytes += more->total_bytes;
 	sum->in_core_bytes += more->in_core_bytes;
+	sum->touched_bytes += more->touched_bytes;
 	sum->zero_bytes += more->zero_bytes;
 	for (i = 0; i < CH_COUNT_OF(sum->basis_bytes); i++)
 		sum->basis_bytes[i] += more->basis_bytes[i];
@@ -168,6 +169,8 @@ static struct ch_error *run_tables(struct ch_cmd_env *env, struct ch_address *ad
 	struct ch_map *map;
 
 	err = ch_session_map(env->session, &map);
+	if (!err)
+		err = ch_map_count_touched(map, env->threads);
 	if (err)
 		return err;
 	err = ch_map_sum_up(map, NULL, address->tables_filtered ? 0 : flags, &all);
@@ -176,6 +179,7 @@ static struct ch_error *run_tables(struct ch_cmd_env *env, struct ch_address *ad
 	ch_map_check(map, &all, address->invariants);
 	address->total_bytes = all.space_bytes;
 	address->busy_bytes = all.busy.total_bytes;
+	address->touched_bytes = all.busy.touched_bytes;
 	address->sums = all;
 	if (address->tables_filtered)
 		err = ch_map_sum_up(map, filter, flags, &address->sums);
@@ -244,6 +248,8 @@ static struct ch_error *run_one(struct ch_cmd_env *env, bool windbg)
 		err = ch_session_map(env->session, &map);
 	if (!err)
 		err = ch_session_heaps(env->session, &heaps);
+	if (!err)
+		err = ch_map_count_touched(map, env->threads);
 	if (err)
 		return err;
 	one.region = ch_map_region_at(map, one.addr);
@@ -362,8 +368,7 @@ static const struct ch_option option_rows[] = {
 	  "regions as comma or tab separated values, or base addresses only" },
 	{ "raw", NULL, CH_OPTION_FLAG, OPTION(raw),
 	  "segments as the core has them, before they are split and joined" },
-	{ "zero-pages", NULL, CH_OPTION_FLAG, OPTION(zero_pages),
-	  "also count pages of zeros, which reads the whole core" },
+	{ "zero-pages", NULL, CH_OPTION_FLAG, OPTION(zero_pages), "also count pages of zeros" },
 	{ "compat", "windbg", CH_OPTION_STRING, OPTION(compat), "the layout of WinDbg's !address" },
 	{ NULL, NULL, CH_OPTION_FLAG, 0, NULL },
 };

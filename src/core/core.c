@@ -61,7 +61,7 @@ static struct ch_error *open_file(const char *path, int *fd_ret, uint64_t *size_
 	return NULL;
 }
 
-/* Map the file (or its unpacked copy). Closes fd. */
+/* Map the file (or its unpacked copy). Takes fd. */
 static struct ch_error *map_file(struct ch_core *core, int fd,
 				 const struct ch_core_options *options)
 {
@@ -96,7 +96,7 @@ static struct ch_error *map_file(struct ch_core *core, int fd,
 	else
 		core->data = data;
 out:
-	close(fd);
+	core->fd = fd;
 	return err;
 }
 
@@ -147,6 +147,8 @@ struct ch_error *ch_core_open(struct ch_context *ctx, const char *path,
 	if (!core)
 		return &ch_enomem;
 	core->ctx = ctx;
+	core->fd = -1;
+	pthread_mutex_init(&core->lock, NULL);
 	core->stats.compression = "none";
 	core->segments = CH_VEC(struct ch_segment);
 	core->overlays = CH_VEC(struct ch_overlay);
@@ -173,6 +175,10 @@ void ch_core_close(struct ch_core *core)
 		return;
 	if (core->data)
 		munmap((void *)(uintptr_t)core->data, core->stats.file_bytes);
+	if (core->fd >= 0)
+		close(core->fd);
+	chp_core_forget_touched(core);
+	pthread_mutex_destroy(&core->lock);
 	for (i = 0; i < core->note_names.count; i++)
 		free(*CH_VEC_AT(&core->note_names, char *, i));
 	ch_vec_deinit(&core->segments);

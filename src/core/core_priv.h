@@ -5,6 +5,7 @@
 #define COREHEAP_CORE_PRIV_H
 
 #include <elf.h>
+#include <pthread.h>
 
 #include <coreheap/core.h>
 
@@ -29,11 +30,14 @@ struct ch_auxv_entry {
 	uint64_t type, value;
 };
 
+struct ch_touched;
+
 struct ch_core {
 	struct ch_context *ctx;
 	char *path;
-	/* The mapped file: data[0 .. stats.file_bytes). */
+	/* The mapped file: data[0 .. stats.file_bytes), and open, to ask for its holes. */
 	const uint8_t *data;
+	int fd;
 	Elf64_Ehdr ehdr;
 	enum ch_arch arch;
 	enum ch_producer producer;
@@ -44,6 +48,9 @@ struct ch_core {
 	struct ch_vec segments;
 	/* Index of the segment hit last: a hint, any value is valid. */
 	_Atomic(size_t) last_segment;
+	/* touched.c: made when it is first asked for, under the lock. */
+	_Atomic(struct ch_touched *) touched;
+	pthread_mutex_t lock;
 	/* of struct ch_overlay, ascending */
 	struct ch_vec overlays;
 	/* of struct ch_note, ch_thread, ch_file_map, ch_auxv_entry */
@@ -77,6 +84,9 @@ bool chp_arch_prstatus(enum ch_arch arch, const uint8_t *desc, uint64_t len, str
 void chp_core_find_producer(struct ch_core *core);
 /* producer.c: FORMAT when the owners of notes say that it is no Linux process's. */
 CH_MUST_CHECK struct ch_error *chp_core_check_owners(const struct ch_core *core);
+
+/* touched.c: free what it knows. */
+void chp_core_forget_touched(struct ch_core *core);
 
 /* Whether addr was mapped according to segments or NT_FILE. */
 bool chp_core_is_mapped(const struct ch_core *core, uint64_t addr);

@@ -225,22 +225,45 @@ static struct ch_error *scan_code(struct finder *finder, uint64_t addr, const ui
 	return err;
 }
 
-static struct ch_error *scan_region(struct finder *finder, bool code)
+/* The next bytes of the region from *at on; zeros are of interest only in code, and to
+ * who looks for address 0. */
+static const uint8_t *next_bytes(const struct finder *finder, bool code, uint64_t *at, size_t *len)
 {
 	const struct ch_core *core = finder->graph->core;
+	uint64_t end = finder->region->end, skip;
+	const uint8_t *bytes;
+
+	if (code) {
+		*at = ch_core_next_present(core, *at, end);
+		return *at < end ? ch_core_span(core, *at, len) : NULL;
+	}
+	while (*at < end) {
+		if (finder->start) {
+			bytes = ch_core_next_data(core, at, end, len);
+		} else {
+			*at = ch_core_next_present(core, *at, end);
+			bytes = *at < end ? ch_core_span(core, *at, len) : NULL;
+		}
+		if (!bytes)
+			break;
+		skip = ch_align_up(*at, 8) - *at;
+		*at += skip;
+		if (*len > skip) {
+			*len -= skip;
+			return bytes + skip;
+		}
+	}
+	return NULL;
+}
+
+static struct ch_error *scan_region(struct finder *finder, bool code)
+{
 	uint64_t at = finder->region->start, end = finder->region->end, n;
 	struct ch_error *err = NULL;
 	const uint8_t *bytes;
 	size_t len;
 
-	while (!err && (at = ch_core_next_present(core, at, end)) < end) {
-		if (!code)
-			at = ch_align_up(at, 8);
-		bytes = at < end ? ch_core_span(core, at, &len) : NULL;
-		if (!bytes) {
-			at += 8;
-			continue;
-		}
+	while (!err && (bytes = next_bytes(finder, code, &at, &len)) && at < end) {
 		n = ch_min(ch_min(len, end - at), PACE);
 		err = code ? scan_code(finder, at, bytes, n) : scan_words(finder, at, bytes, n);
 		/* Words over the end of a piece of code are looked at from the next one. */

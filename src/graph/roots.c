@@ -607,23 +607,27 @@ static struct ch_error *visit_range(struct batch *batch, uint32_t index)
 	struct ch_root root = { .kind = range->kind, .thread = range->thread, .range = index };
 	struct ch_error *err = NULL;
 	const uint8_t *bytes;
-	uint64_t at, stop;
+	uint64_t at, stop, skip;
 	size_t len;
 
+	/* Pages of zeros hold no pointers. */
 	for (at = range->start; !err && at + 8 <= range->end; at = stop) {
-		at = ch_align_up(ch_core_next_present(core, at, range->end), 8);
-		bytes = at + 8 <= range->end ? ch_core_span(core, at, &len) : NULL;
-		stop = bytes ? at + ch_align_down(ch_min(len, range->end - at), 8) : at + 8;
-		if (bytes && stop == at)
-			stop = at + 8;
-		else
-			for (; !err && bytes && at < stop; at += 8, bytes += 8) {
-				root.addr = at;
-				root.value = ch_get64(bytes);
-				err = put(batch, root);
-				if (!err && range->kind == CH_ROOT_STACK)
-					err = put_encoded(batch, root);
-			}
+		bytes = ch_core_next_data(core, &at, range->end, &len);
+		if (!bytes)
+			break;
+		skip = ch_align_up(at, 8) - at;
+		at += skip;
+		len -= ch_min(len, skip);
+		stop = at + ch_align_down(len, 8);
+		for (bytes += skip; !err && at < stop; at += 8, bytes += 8) {
+			root.addr = at;
+			root.value = ch_get64(bytes);
+			err = put(batch, root);
+			if (!err && range->kind == CH_ROOT_STACK)
+				err = put_encoded(batch, root);
+		}
+		/* a word that the next run does not continue */
+		stop += len % 8 ? 8 : 0;
 		if (!err)
 			err = chp_context_check(batch->graph->ctx);
 	}

@@ -10,8 +10,6 @@
  * (arch/x86/kernel/process.c, arch_randomize_brk: 32 MiB; 1 GiB for PIE on
  * aarch64). */
 #define BRK_DISTANCE_MAX (1ULL << 30)
-/* Bytes compared at a time, so that a reading of much memory ends early. */
-#define ZERO_BLOCK_BYTES (64U << 10)
 /* createdump's page that was never mapped: see core/producer.c */
 #define DIAGINFO_ADDR 0x7ffffff10000ULL
 
@@ -90,34 +88,11 @@ static bool classify_bss(struct ch_region *region, const struct ch_region *below
 	return true;
 }
 
-bool chp_map_is_zero(const uint8_t *bytes, size_t len)
-{
-	/* each byte equals the one before it, and the first is zero */
-	return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
-}
-
 /* Whether the core holds nothing but zeros for a piece. */
 static bool is_zero(const struct ch_core *core, const struct ch_piece *piece)
 {
-	uint64_t at = piece->region.start;
-	size_t len = 0, done, n;
-	const uint8_t *p;
-
-	if (piece->present_end < piece->region.end)
-		return false;
-	while (at < piece->region.end) {
-		p = ch_core_span_recorded(core, at, &len);
-		if (!p)
-			return false;
-		len = ch_min(len, piece->region.end - at);
-		for (done = 0; done < len; done += n) {
-			n = ch_min(len - done, ZERO_BLOCK_BYTES);
-			if (!chp_map_is_zero(p + done, n))
-				return false;
-		}
-		at += len;
-	}
-	return true;
+	return piece->present_end >= piece->region.end &&
+	       ch_core_is_zero(core, piece->region.start, piece->region.end);
 }
 
 /*

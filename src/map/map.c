@@ -65,6 +65,21 @@ static struct ch_error *append(struct ch_vec *regions, const struct ch_region *n
 	return NULL;
 }
 
+static void count_touched(const struct ch_map *map, struct ch_vec *regions)
+{
+	bool known = map->counted && ch_core_knows_touched(map->core);
+	struct ch_region *region;
+	size_t i;
+
+	for (i = 0; map->counted && i < regions->count; i++) {
+		region = CH_VEC_AT(regions, struct ch_region, i);
+		region->flags |= known ? CH_REGION_COUNTED : 0U;
+		if (region->in_core_bytes)
+			region->touched_bytes =
+				ch_core_touched_bytes(map->core, region->start, region->end);
+	}
+}
+
 /* Lay claims, join neighbours, fill gaps. */
 static struct ch_error *rebuild(struct ch_map *map)
 {
@@ -88,6 +103,7 @@ static struct ch_error *rebuild(struct ch_map *map)
 		return err;
 	}
 	ch_vec_deinit(&map->regions);
+	count_touched(map, &regions);
 	map->regions = regions;
 	map->dirty = false;
 	return NULL;
@@ -155,6 +171,22 @@ const struct ch_region *ch_map_regions(struct ch_map *map, size_t *count_ret)
 	refresh(map);
 	*count_ret = map->regions.count;
 	return map->regions.items;
+}
+
+struct ch_error *ch_map_count_touched(struct ch_map *map, uint32_t threads)
+{
+	struct ch_error *err = ch_core_look_at_pages(map->core, threads);
+
+	if (err || map->counted)
+		return err;
+	if (!ch_core_knows_touched(map->core))
+		chp_context_finding(
+			ch_core_context(map->core), CH_SEVERITY_INCOMPLETE, "touched-unknown",
+			"segments of the core share bytes of the file: which pages were "
+			"touched is not known, and all that it holds is counted");
+	map->counted = true;
+	count_touched(map, &map->regions);
+	return NULL;
 }
 
 const struct ch_region *ch_map_region_at(struct ch_map *map, uint64_t addr)

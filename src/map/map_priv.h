@@ -48,6 +48,8 @@ struct ch_map {
 	/** of struct ch_region, gaps included; valid unless dirty */
 	struct ch_vec regions;
 	bool dirty;
+	/** Regions have touched_bytes; so has the core. */
+	bool counted;
 	struct ch_region vsyscall;
 	bool has_vsyscall;
 	/** of struct ch_stack_range, by thread index */
@@ -67,9 +69,6 @@ CH_MUST_CHECK struct ch_error *chp_map_keep_claim(struct ch_map *map, const stru
 						  uint32_t rank, bool guard);
 /** Lay claims over pieces: regions, not coalesced, without gaps. */
 CH_MUST_CHECK struct ch_error *chp_map_lay_claims(struct ch_map *map, struct ch_vec *regions);
-
-/** Whether len bytes are zero. */
-bool chp_map_is_zero(const uint8_t *bytes, size_t len);
 
 /** Index of the first piece that ends above addr; pieces.count if none. */
 size_t chp_map_piece_after(const struct ch_map *map, uint64_t addr);

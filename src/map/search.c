@@ -431,7 +431,8 @@ static struct ch_error *search_run(struct finder *finder, uint64_t addr, const u
 	return err;
 }
 
-static struct ch_error *search_region(struct finder *finder, uint64_t start, uint64_t end)
+/* What the core holds of [start, end). */
+static struct ch_error *search_stretch(struct finder *finder, uint64_t start, uint64_t end)
 {
 	const struct ch_core *core = finder->search->core;
 	struct ch_error *err = NULL;
@@ -452,6 +453,41 @@ static struct ch_error *search_region(struct finder *finder, uint64_t start, uin
 		len = ch_min(len, end - at);
 		err = search_run(finder, at, bytes, len);
 		at += len;
+	}
+	return err;
+}
+
+static bool matches_zeros(const struct ch_pattern *pattern)
+{
+	static const uint8_t zeros[CH_PAGE_BYTES];
+	regmatch_t match = { .rm_eo = (regoff_t)sizeof(zeros) };
+
+	switch (pattern->kind) {
+	case CH_PATTERN_BYTES:
+		return matches(pattern, zeros);
+	case CH_PATTERN_RANGE:
+		return pattern->low == 0;
+	default:
+		return regexec(&pattern->regex, (const char *)zeros, 1, &match, REG_STARTEND) !=
+		       REG_NOMATCH;
+	}
+}
+
+/* Pages of zeros only as far as a match may reach into them. */
+static struct ch_error *search_region(struct finder *finder, uint64_t start, uint64_t end)
+{
+	const struct ch_core *core = finder->search->core;
+	uint64_t at = start, data = start, to;
+	struct ch_error *err = NULL;
+	size_t len;
+
+	if (matches_zeros(finder->search->pattern))
+		return search_stretch(finder, start, end);
+	while (!err && ch_core_next_data(core, &data, end, &len)) {
+		at = ch_max(at, data - ch_min(data, CH_PATTERN_MAX));
+		to = end - data - len > CH_PATTERN_MAX ? data + len + CH_PATTERN_MAX : end;
+		err = search_stretch(finder, at, to);
+		at = data = to;
 	}
 	return err;
 }

@@ -5,18 +5,16 @@
 
 /* No region of a user process is this large. */
 #define REGION_BYTES_MAX (1ULL << 57)
-/* How often a long reading says how far it is. */
-#define PROGRESS_BYTES (256ULL << 20)
 
-static void add(struct ch_map_sum *sum, const struct ch_region *region, uint64_t zero_bytes,
-		enum ch_basis basis)
+static void add(struct ch_map_sum *sum, const struct ch_region *region, enum ch_basis basis)
 {
 	uint64_t bytes = region->end - region->start;
 
 	sum->regions_count++;
 	sum->total_bytes += bytes;
 	sum->in_core_bytes += region->in_core_bytes;
-	sum->zero_bytes += zero_bytes;
+	sum->touched_bytes += region->touched_bytes;
+	sum->zero_bytes += region->in_core_bytes - region->touched_bytes;
 	sum->basis_bytes[basis] += bytes;
 	if (bytes > sum->largest_bytes) {
 		sum->largest_bytes = bytes;
@@ -41,84 +39,42 @@ static enum ch_basis state_basis(const struct ch_region *region)
 	return region->flags & CH_REGION_STATE_GUESSED ? CH_BASIS_HEURISTIC : CH_BASIS_RECORDED;
 }
 
-static void add_region(struct ch_map_sums *sums, const struct ch_region *region,
-		       uint64_t zero_bytes, bool windbg)
+static void add_region(struct ch_map_sums *sums, const struct ch_region *region, bool windbg)
 {
 	uint64_t absent;
 
-	add(&sums->all, region, zero_bytes, region->basis);
-	add(&sums->usage[region->usage], region, zero_bytes, region->basis);
-	add(&sums->state[region->state], region, zero_bytes, state_basis(region));
+	add(&sums->all, region, region->basis);
+	add(&sums->usage[region->usage], region, region->basis);
+	add(&sums->state[region->state], region, state_basis(region));
 	if (region->state == CH_STATE_FREE)
 		return;
-	add(&sums->busy, region, zero_bytes, region->basis);
-	add(&sums->type[region->type], region, zero_bytes, type_basis(region));
+	add(&sums->busy, region, region->basis);
+	add(&sums->type[region->type], region, type_basis(region));
 	if (region->state == CH_STATE_COMMIT)
-		add(&sums->protect[ch_region_protect(region, windbg)], region, zero_bytes,
-		    state_basis(region));
+		add(&sums->protect[ch_region_protect(region, windbg)], region, state_basis(region));
 	absent = region->end - region->start - region->in_core_bytes - region->lost_bytes;
 	sums->missing_bytes[CH_MISSING_TRUNCATED] += region->lost_bytes;
 	sums->missing_bytes[ch_region_missing(region)] += absent;
 }
 
-/*
- * Bytes of a region that lie in pages of zeros, of those the core holds. A
- * region may begin and end inside of a page: what counts is the whole page.
- */
-static uint64_t count_zero(const struct ch_core *core, const struct ch_region *region)
-{
-	uint64_t page = ch_align_down(region->start, CH_PAGE_BYTES), zero = 0;
-	const struct ch_segment *segment;
-	size_t len = 0, done, n;
-	const uint8_t *p;
-
-	while (region->in_core_bytes && page < region->end) {
-		p = ch_core_span_recorded(core, page, &len);
-		if (!p) {
-			/* a region of several segments, this one not complete */
-			segment = ch_core_segment_at(core, page);
-			page = segment ? ch_align_up(segment->end, CH_PAGE_BYTES) : region->end;
-			continue;
-		}
-		for (done = 0; done < len && page < region->end; done += n) {
-			n = ch_min(len - done, CH_PAGE_BYTES);
-			if (chp_map_is_zero(p + done, n))
-				zero += ch_min(page + n, region->end) - ch_max(page, region->start);
-			page += CH_PAGE_BYTES;
-		}
-	}
-	return zero;
-}
-
 struct ch_error *ch_map_sum_up(struct ch_map *map, const struct ch_region_filter *filter,
 			       uint32_t flags, struct ch_map_sums *ret)
 {
-	struct ch_context *ctx = ch_core_context(map->core);
-	struct ch_map_sums sums = { .space_bytes = map->space_end,
-				    .has_zero = flags & CH_SUM_ZERO };
-	uint64_t zero = 0, read = 0, told = 0, total;
+	struct ch_map_sums sums = { .space_bytes = map->space_end };
 	const struct ch_region *regions;
-	struct ch_error *err;
+	struct ch_error *err = NULL;
 	size_t count, i;
 
-	total = ch_core_stats(map->core)->present_bytes;
+	if (flags & CH_SUM_ZERO)
+		err = ch_map_count_touched(map, 1);
+	if (err)
+		return err;
 	regions = ch_map_regions(map, &count);
-	for (i = 0; i < count; i++) {
-		if (filter && !ch_region_matches(&regions[i], filter))
-			continue;
-		if (flags & CH_SUM_ZERO) {
-			err = chp_context_check(ctx);
-			if (err)
-				return err;
-			zero = count_zero(map->core, &regions[i]);
-			read += regions[i].in_core_bytes;
-			if (read - told >= PROGRESS_BYTES) {
-				chp_context_progress(ctx, "reading pages", read, total);
-				told = read;
-			}
-		}
-		add_region(&sums, &regions[i], zero, flags & CH_SUM_WINDBG);
-	}
+	for (i = 0; i < count; i++)
+		if (!filter || ch_region_matches(&regions[i], filter))
+			add_region(&sums, &regions[i], flags & CH_SUM_WINDBG);
+	sums.has_touched = map->counted && ch_core_knows_touched(map->core);
+	sums.has_zero = sums.has_touched && flags & CH_SUM_ZERO;
 	*ret = sums;
 	return NULL;
 }

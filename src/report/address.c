@@ -74,8 +74,8 @@ static json_t *json_table(const struct ch_address *address, const struct ch_addr
 
 		chp_json_append_take(
 			&array,
-			json_pack("{s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:s?}", "name",
-				  row->name, "native_name", row->native, "regions_count",
+			json_pack("{s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:o, s:o}",
+				  "name", row->name, "native_name", row->native, "regions_count",
 				  json_or_null(known, chp_json_uint(sum->regions_count)),
 				  "total_bytes", json_or_null(known, chp_json_uint(bytes)),
 				  "in_core_bytes",
@@ -90,7 +90,14 @@ static json_t *json_table(const struct ch_address *address, const struct ch_addr
 				  "percent_of_total",
 				  json_or_null(known, chp_json_percent(chp_percent(
 							      bytes, address->total_bytes))),
-				  "basis", known ? weakest(sum) : NULL));
+				  "basis", known ? weakest(sum) : NULL, "touched_bytes",
+				  json_or_null(known && !row->free && address->sums.has_touched,
+					       chp_json_uint(sum->touched_bytes)),
+				  "percent_of_touched",
+				  json_or_null(
+					  known && !row->free && address->sums.has_touched,
+					  chp_json_percent(chp_percent(sum->touched_bytes,
+								       address->touched_bytes)))));
 	}
 	return array;
 }
@@ -183,7 +190,8 @@ static struct ch_error *print_json(const struct ch_report *report, const struct 
 {
 	const struct ch_map_sums *sums = &address->sums;
 	json_t *doc = json_pack(
-		"{s:{s:o, s:o, s:o, s:o, s:o, s:o}, s:s?, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"{s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o}, s:s?, s:b, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"s:o, "
 		"s:o}",
 		"address_space", "total_bytes", chp_json_uint(address->total_bytes), "busy_bytes",
 		chp_json_uint(address->busy_bytes), "in_core_bytes",
@@ -193,7 +201,8 @@ static struct ch_error *print_json(const struct ch_report *report, const struct 
 				     sums->state[CH_STATE_RESERVE].regions_count,
 			     chp_json_uint(sums->state[CH_STATE_RESERVE].total_bytes)),
 		"zero_page_bytes",
-		json_or_null(sums->has_zero, chp_json_uint(sums->busy.zero_bytes)), "filter",
+		json_or_null(sums->has_zero, chp_json_uint(sums->busy.zero_bytes)), "touched_bytes",
+		json_or_null(sums->has_touched, chp_json_uint(sums->busy.touched_bytes)), "filter",
 		address->filter, "tables_filtered", (int)address->tables_filtered, "by_usage",
 		json_table(address, &address->usage), "by_type",
 		json_table(address, &address->type), "by_state",
@@ -244,6 +253,8 @@ static struct ch_error *add_row(struct ch_table *table, const struct ch_address 
 			{ .number = sum->in_core_bytes, .absent = unknown || row->free },
 			{ .text = unknown ? "not recorded by this dumper"
 					  : basis_text(sum, basis) },
+			{ .number = sum->touched_bytes,
+			  .absent = unknown || row->free || !address->sums.has_touched },
 			{ .number = sum->zero_bytes, .absent = unknown || row->free },
 		});
 }
@@ -257,7 +268,7 @@ static struct ch_error *print_table(const struct ch_report *report,
 		{ "REGIONS", CH_CELL_COUNT },    { "TOTAL SIZE", CH_CELL_BYTES },
 		{ "%OF BUSY", CH_CELL_PERCENT }, { "%OF TOTAL", CH_CELL_PERCENT },
 		{ "IN CORE", CH_CELL_BYTES },    { "BASIS", CH_CELL_TEXT },
-		{ "ZERO PAGES", CH_CELL_BYTES },
+		{ "TOUCHED", CH_CELL_BYTES },    { "ZERO PAGES", CH_CELL_BYTES },
 	};
 	size_t count = CH_COUNT_OF(columns) - !address->sums.has_zero, i;
 	struct ch_table *table = chp_table_create(columns, count);
@@ -349,6 +360,8 @@ static void print_head(const struct ch_report *report, const struct ch_address *
 		print_bytes(report, "matching", sums->all.total_bytes);
 	print_bytes(report, "in core", sums->busy.in_core_bytes);
 	print_bytes(report, "missing", missing_bytes(sums));
+	if (sums->has_touched)
+		print_bytes(report, "touched", sums->busy.touched_bytes);
 	if (sums->has_zero)
 		print_bytes(report, "zero pages", sums->busy.zero_bytes);
 	if (report->format == CH_FORMAT_TEXT)
@@ -548,6 +561,8 @@ static void print_one(const struct ch_report *report, const struct ch_address_on
 			 region->flags & CH_REGION_GUARD ? " | PAGE_GUARD" : "",
 			 ch_region_native_protect(region));
 	print_bytes(report, "in core", region->in_core_bytes);
+	if (region->flags & CH_REGION_COUNTED)
+		print_bytes(report, "touched", region->touched_bytes);
 	if (region->lost_bytes)
 		print_bytes(report, "cut off", region->lost_bytes);
 	if (region->in_core_bytes + region->lost_bytes < bytes)

@@ -41,7 +41,7 @@ struct ch_address {
 	struct ch_map_sums sums;
 	struct ch_address_table usage, type, state, protect;
 	/** Of the whole map, whatever the filter. */
-	uint64_t total_bytes, busy_bytes;
+	uint64_t total_bytes, busy_bytes, touched_bytes;
 	struct ch_map_invariant invariants[CH_MAP_INVARIANTS];
 	enum ch_producer producer;
 	/** As given, joined by spaces; NULL when there is none. */

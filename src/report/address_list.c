@@ -14,7 +14,7 @@ static const struct ch_column region_columns[] = {
 	{ "START", CH_CELL_ADDR },    { "END", CH_CELL_ADDR },     { "SIZE", CH_CELL_BYTES },
 	{ "IN CORE", CH_CELL_BYTES }, { "USAGE", CH_CELL_TEXT },   { "TYPE", CH_CELL_TEXT },
 	{ "STATE", CH_CELL_TEXT },    { "PROTECT", CH_CELL_TEXT }, { "BASIS", CH_CELL_TEXT },
-	{ "OWNER", CH_CELL_TEXT },    { "BACKING", CH_CELL_TEXT },
+	{ "OWNER", CH_CELL_TEXT },    { "BACKING", CH_CELL_TEXT }, { "TOUCHED", CH_CELL_BYTES },
 };
 #define REGION_COLUMNS CH_COUNT_OF(region_columns)
 
@@ -33,6 +33,8 @@ static void fill_cells(const struct ch_region *region, struct ch_cell cells[REGI
 		{ .text = ch_basis_name(region->basis) },
 		{ .text = region->owner },
 		{ .text = region->backing },
+		{ .number = region->touched_bytes,
+		  .absent = free || !(region->flags & CH_REGION_COUNTED) },
 	};
 
 	memcpy(cells, all, sizeof(all));
@@ -171,7 +173,7 @@ json_t *chp_json_region(const struct ch_region *region)
 		reason = ch_missing_name(CH_MISSING_TRUNCATED);
 	return json_pack(
 		"{s:o, s:o, s:o, s:o, s:s, s:s, s:s?, s:s, s:s?, s:s?, s:b, s:o, s:o, s:o, s:s, "
-		"s:s?}",
+		"s:s?, s:o}",
 		"addr", chp_json_addr(region->start), "end", chp_json_addr(region->end),
 		"total_bytes", chp_json_uint(bytes), "in_core_bytes",
 		chp_json_uint(region->in_core_bytes), "usage", ch_usage_name(region->usage),
@@ -183,7 +185,9 @@ json_t *chp_json_region(const struct ch_region *region)
 		"backing_offset",
 		region->backing ? chp_json_uint(region->backing_off) : json_null(), "owner",
 		chp_json_text(region->owner), "basis", ch_basis_name(region->basis),
-		"missing_reason", reason);
+		"missing_reason", reason, "touched_bytes",
+		!free && region->flags & CH_REGION_COUNTED ? chp_json_uint(region->touched_bytes)
+							   : json_null());
 }
 
 /* ---- segments, as the file has them ---- */

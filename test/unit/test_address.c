@@ -261,12 +261,12 @@ START_TEST(tables)
 	has(text, "in core\t8192\n");
 	has(text, "missing\t8192\n");
 	has(text, "zero pages\t4096\n");
-	has(text, "reserve\t<unknown>\t1\t65536\t80.00\t0.00\t0\trecorded\t0\n");
-	has(text, "anon\t<unknown>\t1\t8192\t10.00\t0.00\t8192\trecorded\t4096\n");
-	has(text, "file\tFileMap\t1\t8192\t10.00\t0.00\t0\trecorded\t0\n");
-	has(text, "reserve\tMEM_RESERVE\t1\t65536\t80.00\t0.00\t0\trecorded\t0\n");
-	has(text, "commit\tMEM_COMMIT\t2\t16384\t20.00\t0.00\t8192\trecorded\t4096\n");
-	has(text, "rw-\tPAGE_READWRITE\t1\t8192\t10.00\t0.00\t8192\trecorded\t4096\n");
+	has(text, "reserve\t<unknown>\t1\t65536\t80.00\t0.00\t0\trecorded\t0\t0\n");
+	has(text, "anon\t<unknown>\t1\t8192\t10.00\t0.00\t8192\trecorded\t4096\t4096\n");
+	has(text, "file\tFileMap\t1\t8192\t10.00\t0.00\t0\trecorded\t0\t0\n");
+	has(text, "reserve\tMEM_RESERVE\t1\t65536\t80.00\t0.00\t0\trecorded\t0\t0\n");
+	has(text, "commit\tMEM_COMMIT\t2\t16384\t20.00\t0.00\t8192\trecorded\t4096\t4096\n");
+	has(text, "rw-\tPAGE_READWRITE\t1\t8192\t10.00\t0.00\t8192\trecorded\t4096\t4096\n");
 	has(text, "reserve\t<unknown>\t0x20000\t65536\n");
 	has(text, "reserved\t65536\t");
 	lacks(text, "not recorded");
@@ -284,7 +284,7 @@ START_TEST(tables_of_createdump)
 	has(text, "\nfree or not recorded  Free ");
 	has(text, "\nfree or not recorded  MEM_FREE ");
 	has(text, "\nreserve               MEM_RESERVE        -");
-	has(text, "  not recorded by this dumper\n");
+	has(text, "  not recorded by this dumper ");
 	has(text, "\nother                 Other ");
 	has(text, "note: createdump leaves out memory without access");
 	free(text);
@@ -308,11 +308,13 @@ START_TEST(lists)
 	char *text;
 
 	text = run(&s, CH_FORMAT_TEXT, 0, &options, NULL);
-	has(text, "START,END,SIZE,IN CORE,USAGE,TYPE,STATE,PROTECT,BASIS,OWNER,BACKING\r\n");
-	has(text, "\r\n0x10000,0x12000,8192,8192,anon,MEM_PRIVATE,MEM_COMMIT,rw-p,recorded,,\r\n");
+	has(text,
+	    "START,END,SIZE,IN CORE,USAGE,TYPE,STATE,PROTECT,BASIS,OWNER,BACKING,TOUCHED\r\n");
+	has(text,
+	    "\r\n0x10000,0x12000,8192,8192,anon,MEM_PRIVATE,MEM_COMMIT,rw-p,recorded,,,4096\r\n");
 	has(text, "0x80000,0x82000,8192,0,file,MEM_MAPPED,MEM_COMMIT,r--p?,recorded,,"
-		  "\"/srv/a,\"\"b\"\"\\x1b[31m\\x0a\"\r\n");
-	has(text, "\r\n0x82000,0x7ffffffff000,140737487818752,,free,,MEM_FREE,,derived,,\r\n");
+		  "\"/srv/a,\"\"b\"\"\\x1b[31m\\x0a\",0\r\n");
+	has(text, "\r\n0x82000,0x7ffffffff000,140737487818752,,free,,MEM_FREE,,derived,,,\r\n");
 	free(text);
 	options.list = "1";
 	text = run(&s, CH_FORMAT_TEXT, 2, &options, NULL);
@@ -345,7 +347,7 @@ START_TEST(regions_and_filters)
 		"\"type\":\"MEM_PRIVATE\",\"state\":\"MEM_COMMIT\",\"protect\":\"PAGE_READWRITE\","
 		"\"native_protect\":\"rw-p\",\"guard\":false,\"backing\":null,"
 		"\"backing_offset\":null,\"owner\":null,\"basis\":\"recorded\","
-		"\"missing_reason\":null}\n"
+		"\"missing_reason\":null,\"touched_bytes\":4096}\n"
 		"{\"showing_count\":1,\"matched_count\":1,\"matched_bytes\":8192}\n");
 	free(text);
 	options.compat = "windbg";
@@ -371,7 +373,7 @@ START_TEST(evil_names)
 	const struct options options = { .regions = true };
 	char *text = run(&s, CH_FORMAT_TEXT, 0, &options, NULL);
 
-	has(text, "/srv/a,\"b\"\\x1b[31m\\x0a\n");
+	has(text, "/srv/a,\"b\"\\x1b[31m\\x0a  ");
 	lacks(text, "\033");
 	free(text);
 	text = run(&s, CH_FORMAT_TEXT, 0, &(struct options){ .compat = "windbg" }, "80000");
