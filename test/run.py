@@ -155,7 +155,7 @@ def show(outcome, verbose):
 def main():
     parser = argparse.ArgumentParser(description="Run TAP test programs.")
     parser.add_argument("--jobs", type=int, default=1, help="programs at a time")
-    parser.add_argument("--timeout", type=int, default=300, help="seconds for each program")
+    parser.add_argument("--timeout", type=int, default=1200, help="seconds for each program")
     parser.add_argument("--tmp", default="build/test/tmp", help="where TMPDIR folders are made")
     parser.add_argument("-v", "--verbose", action="store_true", help="show all output")
     parser.add_argument("programs", nargs="+")

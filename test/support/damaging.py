@@ -8,6 +8,7 @@ import concurrent.futures
 import json
 import os
 import random
+import signal
 import struct
 import subprocess
 import threading
@@ -19,6 +20,7 @@ from tap import repo
 COMMANDS = ["info", "address", "heap", "types", "objects", "summary", "threads", "modules", "leaks", "retained"]
 HEAP_COMMANDS = ["heap", "objects", "summary", "address", "leaks"]
 CUTS = 64
+# Of the processors.
 HANG_SECONDS = 60
 GOOD_EXITS = (0, 3, 4)
 PAGE = 4096
@@ -107,10 +109,11 @@ def run_one(path, command, as_json, program=None):
                                   if as_json else []) + [path]
     shown = " ".join(["coreheap"] + args[1:])
     try:
-        done = subprocess.run(args, capture_output=True, stdin=subprocess.DEVNULL, check=False,
-                              timeout=HANG_SECONDS)
+        done = fixture.run_bounded(args, HANG_SECONDS)
     except subprocess.TimeoutExpired:
-        return "%s: still running after %d s" % (shown, HANG_SECONDS)
+        return "%s: never ends" % shown
+    if done.returncode == -signal.SIGKILL:
+        return "%s: took more than %d s of the processors" % (shown, HANG_SECONDS)
     if done.returncode not in GOOD_EXITS:
         return "%s: exit code %d: %s" % (shown, done.returncode,
                                          done.stderr.decode("utf-8", "replace")[-3000:])
@@ -146,7 +149,7 @@ def cut_all(core, end_time, folder):
     copy_sparse(core.path, path)
     places, done, problems = core.cuts(), 0, []
     for place in places:
-        if time.monotonic() > end_time:
+        if done and time.monotonic() > end_time:
             break
         os.truncate(path, place)
         problems += run_all(path, COMMANDS, bool(done % 2), "cut at %d" % place)
@@ -183,7 +186,7 @@ def flip_all(core, trials, end_time, folder):
     areas, done, problems = core.targets(), 0, []
     with open(path, "r+b") as file:
         for trial in range(trials):
-            if time.monotonic() > end_time or len(problems) > 20:
+            if done and (time.monotonic() > end_time or len(problems) > 20):
                 break
             rand = random.Random("%s %d" % (core.name, trial))
             name, place, commands = areas[trial % len(areas)]

@@ -16,6 +16,8 @@ import time
 from tap import repo
 
 COREHEAP = os.environ.get("COREHEAP", os.path.join(repo(), "build", "coreheap"))
+# How much longer things may take on a machine that does other work, too.
+PATIENCE = 15
 ZSTD = ["zstd", "-q", "-d", "-f", "--long=27"]
 
 
@@ -31,7 +33,28 @@ def build(name, target, *flags):
                     *flags, "-o", target, source], check=True)
 
 
-def wait_for(path, process, seconds=60):
+def cpu_seconds():
+    """What the children that ended have taken of the processors."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run_bounded(args, seconds, **more):
+    """subprocess.run with its output captured, for a program that may take so many seconds of
+    the processors; it is killed above that. Time on the clock is what a busy machine makes of
+    it: PATIENCE times as much ends what sleeps for ever, with subprocess.TimeoutExpired."""
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          stdin=subprocess.DEVNULL, **more) as process:
+        resource.prlimit(process.pid, resource.RLIMIT_CPU, (seconds, seconds))
+        try:
+            out, err = process.communicate(timeout=seconds * PATIENCE)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(args, process.returncode, out, err)
+
+
+def wait_for(path, process, seconds=600):
     end = time.monotonic() + seconds
     while not os.path.exists(path):
         if process.poll() is not None:
@@ -103,7 +126,7 @@ def dump(program, how, where, arguments=(), end="abort", coredump_filter=None, r
             if not os.path.exists(core):
                 raise RuntimeError("gcore: " + done.stdout + done.stderr)
             return core
-        code = process.wait(60)
+        code = process.wait(600)
         cores = glob.glob(os.path.join(where, "core*"))
         if code not in (-signal.SIGABRT, -signal.SIGSEGV) or len(cores) != 1:
             raise RuntimeError("%s: exit %d, cores %s" % (name, code, cores))
@@ -163,9 +186,8 @@ class Result:
             " ".join(self.args), self.code, self.out[:1000], self.err[:4000])
 
 
-def coreheap(*args, timeout=120):
-    done = subprocess.run([COREHEAP, *args], capture_output=True, timeout=timeout, check=False,
-                          stdin=subprocess.DEVNULL)
+def coreheap(*args, seconds=120):
+    done = run_bounded([COREHEAP, *args], seconds)
     return Result(args, done.returncode, done.stdout.decode("utf-8"),
                   done.stderr.decode("utf-8", "replace"))
 

@@ -31,7 +31,7 @@ def has(jdk, *options):
                           capture_output=True).returncode == 0
 
 
-def dumped(process, where, how, before=None, seconds=60):
+def dumped(process, where, how, before=None, seconds=600):
     """The core of a Java process once it is ready; before(pid) is called right before."""
     try:
         wait_for(os.path.join(where, "ready"), process, seconds)
@@ -52,7 +52,7 @@ def dumped(process, where, how, before=None, seconds=60):
 def tool(jdk, name, *arguments):
     """What a tool of a JDK prints."""
     return subprocess.run([os.path.join(jdk, "bin", name), *arguments], capture_output=True,
-                          check=False, timeout=200).stdout.decode("utf-8", "replace")
+                          check=False).stdout.decode("utf-8", "replace")
 
 
 class Dump:

@@ -29,7 +29,7 @@ def build(name, target):
         shutil.copy(path, where)
     env = dict(ENVIRONMENT, HOME=where, PATH=os.environ["PATH"])
     done = subprocess.run(["dotnet", "build", "-c", "Release", "-o", "out", "--nologo"], cwd=where,
-                          env=env, capture_output=True, text=True, check=False, timeout=240,
+                          env=env, capture_output=True, text=True, check=False,
                           stdin=subprocess.DEVNULL)
     program = os.path.join(where, "out", target + ".dll")
     return program if os.path.exists(program) else None, done.stdout[-2000:]
@@ -37,7 +37,7 @@ def build(name, target):
 
 def crash(process, where):
     """The runtime may take the first signal for its own."""
-    for _ in range(20):
+    for _ in range(200):
         process.send_signal(signal.SIGSEGV)
         try:
             process.wait(timeout=3)
@@ -63,7 +63,7 @@ def dump(how, program, createdump, env, arguments=()):
             crash(process, where)
         elif how == "gcore":
             subprocess.run(["gcore", "-o", core, str(process.pid)], capture_output=True,
-                           check=False, stdin=subprocess.DEVNULL, timeout=120)
+                           check=False, stdin=subprocess.DEVNULL)
             os.rename("%s.%d" % (core, process.pid), core)
         else:
             subprocess.run([createdump, "--full", "-f", core, str(process.pid)],

@@ -200,7 +200,7 @@ def check_rings(tap, name, core):
             file.flush()
             for command in (["heap"], ["types", "--live"]):
                 try:
-                    if coreheap(*command, core, timeout=20).code not in (0, 5):
+                    if coreheap(*command, core, seconds=20).code not in (0, 5):
                         slow.append((index, command))
                 except subprocess.TimeoutExpired:
                     slow.append((index, command))

@@ -4,7 +4,6 @@ strings are those that the program wrote down; contents appear with --reveal onl
 import os
 import random
 import struct
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -263,8 +262,7 @@ def check_damage(tap, core):
                                    b"\xff" * 8, struct.pack("<Q", rng.choice(places)[0])]))
             file.flush()
             for option in ("--reveal", "--statics"):
-                done = subprocess.run([damaging.binary(), "show", option, core, addr], timeout=60,
-                                      capture_output=True, check=False, stdin=subprocess.DEVNULL)
+                done = fixture.run_bounded([damaging.binary(), "show", option, core, addr], 60)
                 if done.returncode not in (0, 2):
                     bad.append((hex(start), at, done.returncode, done.stderr[-2000:]))
             file.seek(at)

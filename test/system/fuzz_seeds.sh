@@ -12,7 +12,7 @@ replay() {
 	shift 2
 	name="$target: $# seeds, $mutations mutations of each"
 	count=$((count + 1))
-	if timeout 120 "$BUILD/test/fuzz/replay_$target" -n "$mutations" -s 20 \
+	if timeout 1800 "$BUILD/test/fuzz/replay_$target" -n "$mutations" -s 20 \
 		-o "$dir/failed" "$@" > "$dir/out" 2>&1; then
 		echo "ok $count - $name"
 	else

@@ -38,7 +38,7 @@ def twin(jdk, where):
 
 def jcmd(jdk, pid, *command):
     return subprocess.run([os.path.join(jdk, "bin", "jcmd"), str(pid), *command],
-                          capture_output=True, text=True, check=True, timeout=60).stdout
+                          capture_output=True, text=True, check=True).stdout
 
 
 def dump(jdk, java, where, options, how):

@@ -52,7 +52,7 @@ def check_cuts(tap, name, core, chance):
         for command in COMMANDS:
             words = [core if word == "CORE" else word for word in command]
             try:
-                result = coreheap(*words, *([core] if words == command else []), timeout=SECONDS)
+                result = coreheap(*words, *([core] if words == command else []), seconds=SECONDS)
             except subprocess.TimeoutExpired:
                 bad.append((size, command, "hangs"))
                 continue

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from documents import cases, every_fixture  # noqa: E402
-from fixture import COREHEAP, folder  # noqa: E402
+from fixture import COREHEAP, folder, run_bounded  # noqa: E402
 from tap import Tap  # noqa: E402
 
 PACKERS = {"zst": ["zstd", "-q", "-1", "-c"], "gz": ["gzip", "-1", "-c"],
@@ -35,9 +35,8 @@ def questions(core, turn):
 
 def ask(core, words, threads):
     """A hash of the answer, or what went wrong."""
-    done = subprocess.run([COREHEAP, *[core if word == "CORE" else word for word in words],
-                           "--threads", threads], capture_output=True, check=False, timeout=120,
-                          stdin=subprocess.DEVNULL)
+    done = run_bounded([COREHEAP, *[core if word == "CORE" else word for word in words],
+                        "--threads", threads], 120)
     if done.returncode != 0 or not done.stdout:
         return "exit code %d: %s" % (done.returncode, done.stderr.decode(errors="replace"))
     return hashlib.sha256(done.stdout.replace(os.path.dirname(core).encode(), b"DIR")).hexdigest()
