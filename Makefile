@@ -3,6 +3,7 @@
 #   make            build/coreheap, build/libcoreheap.a, build/libcoreheap.so
 #   make demo       install what is missing, build, dump a leaking program, analyse it
 #   make check      install what is missing, build, run all tests
+#   make check-fresh  the two in minimal Debian systems under build/ (as root)
 #   make lint       formatting, layering, warnings as errors, no recursion
 #   make bench      timings as ratios to one scan of the same file
 #   make install    DESTDIR=, prefix=, libdir=

@@ -1,9 +1,10 @@
-# What `make check`, `make demo` and `make bench` do; included by the Makefile.
+# What `make check`, `make check-fresh`, `make demo` and `make bench` do; included by the Makefile.
 #
 #   make check                   all tests; the last line is the totals
 #   make check SAN=address,undefined
 #   make check TESTS='damage'    only the test programs of these names
 #   make check V=1               show the output of tests that pass, too
+#   make check-fresh             demo and check in minimal systems, see test/fresh.sh
 #
 # CHECK_TIMEOUT is the longest one test program may run, in seconds (more with
 # sanitisers), and CHECK_JOBS how many run at a time. It is there for what never ends: on
@@ -39,7 +40,7 @@ $(B)/test/unit/unit: $(UNIT_OBJ) $(B)/test/unit/app_main.o \
 
 -include $(UNIT_OBJ:.o=.d) $(B)/test/unit/app_main.d
 
-.PHONY: check-build check-run
+.PHONY: check-build check-run check-fresh
 
 # make as many things at once as there are processors, unless the caller said.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -63,6 +64,11 @@ check-run:
 		$(if $(filter 1,$(V)),-v) --jobs $(CHECK_JOBS) --timeout $(CHECK_TIMEOUT) \
 		--tmp $(B)/test/tmp $(if $(TESTS),$(foreach t,$(TESTS),\
 		$(filter %/$(t) %/$(t).sh %/$(t).py,$(CHECK_PROGRAMS))),$(CHECK_PROGRAMS))
+
+FRESH_RELEASES ?= bookworm trixie
+
+check-fresh:
+	@test/fresh.sh $(FRESH_RELEASES)
 
 demo: deps
 	+@$(SUBMAKE) all
