@@ -113,11 +113,12 @@ APT_LISTS := /var/lib/apt/lists
 
 # Install what is missing of $(1), or say how and stop. Where the system has no
 # dpkg there is nothing to ask: the compiler and pkg-config will say what they miss.
+# Some libraries are called NAMEt64 since Debian 13, and provide NAME.
 define need
 @if command -v dpkg-query > /dev/null; then \
 	missing=$$(for p in $(1); do \
-		dpkg-query -W -f '$${db:Status-Status}' $$p 2> /dev/null | grep -qx installed || \
-			echo $$p; \
+		dpkg-query -W -f '$${db:Status-Status}\n' $$p $${p}t64 2> /dev/null | \
+			grep -qx installed || echo $$p; \
 	done | xargs); \
 	if [ -z "$$missing" ]; then \
 		:; \

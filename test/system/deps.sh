@@ -20,15 +20,24 @@ stand_in() { # stand_in NAME, script on stdin
 }
 run_deps() {
 	: > "$folder/log"
-	PATH="$folder/bin:$PATH" LOG="$folder/log" MISSING="$1" USER_ID="$2" \
+	PATH="$folder/bin:$PATH" LOG="$folder/log" MISSING="$1" USER_ID="$2" RENAMED="${3:-}" \
 		make --no-print-directory deps APT_LISTS="$folder/lists" > "$folder/out" 2>&1 < /dev/null
 }
 stand_in dpkg-query << 'END'
-for last in "$@"; do :; done
-case " $MISSING " in
-*" $last "*) echo "dpkg-query: no packages found matching $last" >&2; exit 1 ;;
-esac
-case " $* " in *Status-Status*) printf installed ;; *) printf 'ii ' ;; esac
+while [ "${1#-}" != "$1" ]; do
+	[ "$1" != -f ] || { format=$2 && shift; }
+	shift
+done
+code=0
+for name; do
+	case " $MISSING " in
+	*" $name "*) echo "dpkg-query: no packages found matching $name" >&2; code=1; continue ;;
+	esac
+	# A package that was never there is not known by the name of another release.
+	case $name in *t64) case " $RENAMED " in *" $name "*) ;; *) code=1; continue ;; esac ;; esac
+	case $format in *Status-Status*) printf 'installed\n' ;; *) printf 'ii ' ;; esac
+done
+exit $code
 END
 stand_in apt-get << 'END'
 echo "apt-get $*" >> "$LOG"
@@ -41,6 +50,11 @@ run_deps "" 1000
 status=$?
 [ $status = 0 ] && [ ! -s "$folder/log" ] && [ ! -s "$folder/out" ]
 result $? "nothing missing: nothing said, nothing done"
+
+run_deps "libdw-dev" 1000 "libdw-devt64"
+status=$?
+[ $status = 0 ] && [ ! -s "$folder/log" ] && [ ! -s "$folder/out" ]
+result $? "there by its name since Debian 13: nothing missing"
 
 run_deps "jq libdw-dev" 1000
 status=$?

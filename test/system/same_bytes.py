@@ -47,8 +47,8 @@ def answers(pool, core, asked, threads):
 
 
 def differing(asked, first, second):
-    return [" ".join(question[1]) for question, one, other in zip(asked, first, second)
-            if one != other]
+    return [" ".join(question[1]) + ("" if len(other) == 64 else ": " + other)
+            for question, one, other in zip(asked, first, second) if one != other]
 
 
 def compare_packed(tap, pool, name, core, packer, asked, plain, turn):
