@@ -12,9 +12,10 @@ extern "C" {
 
 /** How a node is held. Each node is in the first class that fits. */
 enum ch_reach {
-	/** From a live root by pointers to first bytes only. */
+	/** From a live root by pointers to first bytes, or to a place inside that blocks
+	 * of the size are held by (struct ch_offset_rule), only. */
 	CH_REACH_LIVE,
-	/** From a live root, but each way has an interior pointer in it: what
+	/** From a live root, but each way has another interior pointer in it: what
 	 * valgrind calls possibly lost. */
 	CH_REACH_POSSIBLE,
 	/** Only from what threads that ended left behind. */
@@ -62,6 +63,25 @@ struct ch_leak_group {
 	uint64_t sample_addr;
 };
 
+/**
+ * A place inside that a program holds blocks by, instead of their first bytes: a link of a
+ * list in the middle of its elements, a second base class, a header before what an
+ * allocator hands out, marks in the low bits of pointers. Of the blocks of one size that
+ * words of live memory lead into, and that no way by first bytes reaches, ten or more are
+ * pointed at there, and at least a quarter of all; or of the others, whatever their size,
+ * ten or more of eight sizes or more, and at least half of those that are pointed at in
+ * their first 128 bytes. The basis is heuristic.
+ */
+struct ch_offset_rule {
+	/** Usable bytes of the blocks; 0: of any size. */
+	uint64_t size_bytes;
+	/** Where the pointers lead: 1 or more. */
+	uint64_t offset;
+	/** Blocks that are reachable by it, and their usable bytes: each counts for its
+	 * lowest place. */
+	uint64_t count, bytes;
+};
+
 struct ch_leaks;
 
 /**
@@ -76,6 +96,12 @@ CH_PUBLIC void ch_leaks_destroy(struct ch_leaks *leaks);
 CH_PUBLIC enum ch_reach ch_leaks_reach(const struct ch_leaks *leaks, uint32_t id);
 /** Sums by enum ch_reach. */
 CH_PUBLIC const struct ch_leak_sum *ch_leaks_sums(const struct ch_leaks *leaks);
+/** Of CH_REACH_LIVE: what is so by offset rules alone, with all that only those blocks
+ * hold. */
+CH_PUBLIC struct ch_leak_sum ch_leaks_offset_sum(const struct ch_leaks *leaks);
+/** Rules by bytes of their blocks, descending. Borrowed. */
+CH_PUBLIC const struct ch_offset_rule *ch_leaks_offset_rules(const struct ch_leaks *leaks,
+							     size_t *count_ret);
 /** Blocks of the allocators' own: they are no nodes. */
 CH_PUBLIC struct ch_leak_sum ch_leaks_allocator_sum(const struct ch_leaks *leaks);
 /** Groups of lost blocks by chunk bytes, descending. Borrowed. */

@@ -13,11 +13,13 @@
 
 struct ch_leaks {
 	struct ch_graph *graph;
-	/** Nodes by class: reached exactly; at all from live roots; from any root;
-	 * and from what collectors would free; directly lost. One bit for each id. */
-	uint64_t *exact, *live, *held, *dead, *direct;
+	/** Nodes by class: reached exactly; so or by offset rules; at all from live
+	 * roots; from any root; and from what collectors would free; directly lost. One
+	 * bit for each id. */
+	uint64_t *first, *exact, *live, *held, *dead, *direct;
 	struct ch_leak_sum sums[CH_REACHES];
-	struct ch_leak_sum allocator;
+	struct ch_leak_sum allocator, offset_sum;
+	struct ch_offsets offsets;
 	uint64_t absent_block_bytes, absent_root_bytes;
 	/** Id of the next object of a walk over everything. */
 	uint32_t next_id;
@@ -69,22 +71,132 @@ static struct ch_error *mark_deferred(struct ch_mark *mark)
 	return err ? err : chp_mark_run(mark, true);
 }
 
-/* Live roots by first bytes, then all pointers, then what ended threads left. */
-static struct ch_error *mark_held(struct ch_leaks *leaks, struct ch_mark *mark)
+/* Where words of what is reached exactly, and roots, lead into what was deferred. */
+static ch_inner *copy_insides(const struct ch_mark *mark)
 {
-	struct ch_error *err;
+	ch_inner *insides = calloc(mark->deferred.count + 1, sizeof(*insides));
+	size_t i;
 
+	for (i = 0; insides && i < mark->deferred.count; i++)
+		insides[i] = mark->insides[ch_graph_node_at(
+			mark->graph, *CH_VEC_AT(&mark->deferred, uint64_t, i))];
+	return insides;
+}
+
+/* From what is reached exactly on, by offset rules. */
+static struct ch_error *mark_by_offset(struct ch_leaks *leaks, struct ch_mark *mark,
+				       const ch_inner *insides)
+{
+	size_t bytes = ((size_t)mark->graph->objects_count / 64 + 1) * sizeof(uint64_t), i;
+	struct ch_error *err = NULL;
+	uint64_t addr;
+	uint32_t id;
+
+	memcpy(mark->marked, leaks->first, bytes);
 	mark->exact = true;
-	err = mark_roots(mark, CH_ROOTS_LIVE);
+	mark->offsets = &leaks->offsets;
+	for (i = 0; !err && i < mark->deferred.count; i++) {
+		addr = *CH_VEC_AT(&mark->deferred, uint64_t, i);
+		id = ch_graph_node_at(mark->graph, addr);
+		if (chp_offsets_rule_of(&leaks->offsets, ch_graph_size_bytes(mark->graph, id),
+					insides[i]))
+			err = chp_mark_add(mark, addr);
+	}
+	if (!err)
+		err = chp_mark_run(mark, true);
+	mark->exact = false;
+	mark->offsets = NULL;
 	if (err)
 		return err;
-	leaks->exact = copy_bits(mark);
-	err = leaks->exact ? mark_deferred(mark) : &ch_enomem;
+	memcpy(leaks->exact, mark->marked, bytes);
+	memcpy(mark->marked, leaks->live, bytes);
+	return NULL;
+}
+
+static int compare_by_bytes(const void *a, const void *b)
+{
+	const struct ch_offset_rule *x = a, *y = b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes > y->bytes ? -1 : 1;
+	if (x->size_bytes != y->size_bytes)
+		return x->size_bytes < y->size_bytes ? -1 : 1;
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* How many blocks each rule holds; those that hold none are no news. */
+static void count_rules(struct ch_leaks *leaks, const struct ch_mark *mark)
+{
+	struct ch_vec *rules = &leaks->offsets.rules;
+	struct ch_offset_rule *rule;
+	uint64_t bits, size;
+	uint32_t word, id;
+
+	for (word = 0; rules->count && word <= mark->graph->objects_count / 64; word++) {
+		for (bits = mark->interior[word] & leaks->exact[word] & ~leaks->first[word]; bits;
+		     bits &= bits - 1) {
+			id = word * 64 + (uint32_t)__builtin_ctzll(bits);
+			size = ch_graph_size_bytes(mark->graph, id);
+			rule = chp_offsets_rule_of(&leaks->offsets, size, mark->insides[id]);
+			if (!rule)
+				continue;
+			rule->count++;
+			rule->bytes += size;
+		}
+	}
+	ch_vec_sort(rules, compare_by_bytes);
+	while (rules->count && !CH_VEC_AT(rules, struct ch_offset_rule, rules->count - 1)->count)
+		rules->count--;
+}
+
+/* What is reached by pointers into blocks, and which of these are as good as others. */
+static struct ch_error *mark_inside(struct ch_leaks *leaks, struct ch_mark *mark)
+{
+	_cleanup_free_ ch_inner *insides = copy_insides(mark);
+	struct ch_error *err;
+	uint32_t word;
+
+	if (!insides)
+		return &ch_enomem;
+	mark->known = leaks->first;
+	err = mark_deferred(mark);
+	mark->known = NULL;
 	if (err)
 		return err;
 	leaks->absent_block_bytes = mark->absent_bytes;
 	leaks->live = copy_bits(mark);
-	err = leaks->live ? mark_roots(mark, 1U << CH_ROOT_LEFTOVER) : &ch_enomem;
+	if (!leaks->live)
+		return &ch_enomem;
+	for (word = 0; word <= mark->graph->objects_count / 64; word++)
+		mark->interior[word] &= ~leaks->first[word];
+	err = chp_offsets_find(mark->graph, mark->interior, mark->insides, &leaks->offsets);
+	if (!err && leaks->offsets.rules.count)
+		err = mark_by_offset(leaks, mark, insides);
+	if (!err)
+		count_rules(leaks, mark);
+	return err;
+}
+
+/* Live roots by first bytes, then all pointers, then what ended threads left. */
+static struct ch_error *mark_held(struct ch_leaks *leaks, struct ch_mark *mark)
+{
+	_cleanup_free_ ch_inner *insides = NULL;
+	struct ch_error *err;
+
+	/* Pages of what nothing leads into are never touched. */
+	mark->insides = insides = calloc(mark->graph->objects_count + 1ULL, sizeof(*insides));
+	if (!insides)
+		return &ch_enomem;
+	mark->exact = true;
+	err = mark_roots(mark, CH_ROOTS_LIVE);
+	if (!err) {
+		leaks->first = copy_bits(mark);
+		leaks->exact = copy_bits(mark);
+		err = leaks->first && leaks->exact ? mark_inside(leaks, mark) : &ch_enomem;
+	}
+	mark->insides = NULL;
+	if (!err)
+		err = mark_roots(mark, 1U << CH_ROOT_LEFTOVER);
 	if (err)
 		return err;
 	leaks->held = copy_bits(mark);
@@ -331,6 +443,8 @@ static struct ch_error *add_objects(void *arg, const struct ch_object *objects, 
 			continue;
 		reach = ch_leaks_reach(leaks, id);
 		add_sum(&leaks->sums[reach], &objects[i]);
+		if (reach == CH_REACH_LIVE && leaks->first && !chp_bit(leaks->first, id))
+			add_sum(&leaks->offset_sum, &objects[i]);
 		if (reach >= CH_REACH_DEAD)
 			err = add_lost(leaks, &objects[i], reach);
 	}
@@ -431,6 +545,7 @@ static struct ch_error *make(struct ch_graph *graph, struct ch_error *(*fn)(stru
 		return &ch_enomem;
 	leaks->graph = graph;
 	leaks->groups = CH_VEC(struct ch_leak_group);
+	leaks->offsets.rules = CH_VEC(struct ch_offset_rule);
 	err = fn(leaks);
 	if (err) {
 		ch_leaks_destroy(leaks);
@@ -485,12 +600,14 @@ void ch_leaks_destroy(struct ch_leaks *leaks)
 {
 	if (!leaks)
 		return;
+	free(leaks->first);
 	free(leaks->exact);
 	free(leaks->live);
 	free(leaks->held);
 	free(leaks->dead);
 	free(leaks->direct);
 	ch_vec_deinit(&leaks->groups);
+	chp_offsets_deinit(&leaks->offsets);
 	free(leaks->slots);
 	free(leaks);
 }
@@ -503,6 +620,17 @@ const struct ch_leak_sum *ch_leaks_sums(const struct ch_leaks *leaks)
 struct ch_leak_sum ch_leaks_allocator_sum(const struct ch_leaks *leaks)
 {
 	return leaks->allocator;
+}
+
+struct ch_leak_sum ch_leaks_offset_sum(const struct ch_leaks *leaks)
+{
+	return leaks->offset_sum;
+}
+
+const struct ch_offset_rule *ch_leaks_offset_rules(const struct ch_leaks *leaks, size_t *count_ret)
+{
+	*count_ret = leaks->offsets.rules.count;
+	return leaks->offsets.rules.items;
 }
 
 const struct ch_leak_group *ch_leaks_groups(const struct ch_leaks *leaks, size_t *count_ret)

@@ -28,6 +28,8 @@ struct entry {
 struct word {
 	uint64_t value;
 	const struct ch_index_span *span;
+	/* Address of the node that it is a word of; 0: of none. */
+	uint64_t source;
 };
 
 /* What the threads of one run have in common. */
@@ -53,6 +55,8 @@ struct ch_marker {
 	struct word words[WORDS];
 	struct entry nodes[NODES];
 	uint32_t words_head, words_count, nodes_head, nodes_count;
+	/* Address of the node under way. */
+	uint64_t source;
 	uint64_t absent_bytes, scanned;
 	bool starved;
 	struct ch_pieces pieces;
@@ -122,6 +126,32 @@ static bool push_address(struct ch_vec *list, uint64_t addr)
 	return slot != NULL;
 }
 
+CH_INLINE bool get_bit(const uint64_t *bits, uint32_t id)
+{
+	return __atomic_load_n(&bits[id / 64], __ATOMIC_RELAXED) >> (id % 64) & 1;
+}
+
+/* A pointer that leads into a node which begins at start; whether to follow it. */
+static bool take_inner(struct ch_marker *marker, const struct word *word, uint32_t id,
+		       uint64_t start)
+{
+	struct ch_mark *mark = marker->mark;
+	uint64_t offset = word->value - start;
+	bool fresh;
+
+	if (mark->exact && mark->offsets)
+		return chp_offsets_rule(mark->offsets,
+					chp_index_size(mark->graph, word->span, id, start), offset);
+	if (word->source == start || get_bit(mark->known ? mark->known : mark->marked, id))
+		return !mark->exact;
+	if (mark->insides && !word->span->traced)
+		chp_inside_add(&mark->insides[id], offset);
+	fresh = set_bit(mark->interior, id);
+	if (mark->exact && fresh)
+		marker->starved |= !push_address(&marker->deferred, start);
+	return !mark->exact;
+}
+
 /* Follow one pointer. */
 CH_INLINE void resolve(struct ch_marker *marker, const struct word *word)
 {
@@ -131,12 +161,8 @@ CH_INLINE void resolve(struct ch_marker *marker, const struct word *word)
 
 	if (id == CH_ID_NONE)
 		return;
-	if (mark->exact && word->value != entry.addr) {
-		if (!(__atomic_load_n(&mark->marked[id / 64], __ATOMIC_RELAXED) >> (id % 64) & 1) &&
-		    set_bit(mark->interior, id))
-			marker->starved |= !push_address(&marker->deferred, entry.addr);
+	if (word->value != entry.addr && !take_inner(marker, word, id, entry.addr))
 		return;
-	}
 	if (!set_bit(mark->marked, id))
 		return;
 	entry.size_bytes = chp_index_size(mark->graph, word->span, id, entry.addr);
@@ -161,6 +187,7 @@ CH_INLINE void take_word(struct ch_marker *marker, uint64_t value, bool exact)
 		marker->words_count--;
 	}
 	slot->value = value;
+	slot->source = marker->source;
 	slot->span = chp_index_span(graph, value);
 	if (!slot->span || (!exact && slot->span->traced))
 		return;
@@ -209,6 +236,7 @@ CH_INLINE void scan(struct ch_marker *marker, const struct entry *entry)
 	/* Nodes are aligned to 8. */
 	const uint8_t *p = entry->bytes, *end;
 
+	marker->source = entry->addr;
 	if (entry->span->traced) {
 		scan_traced(marker, entry);
 		return;

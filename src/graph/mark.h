@@ -9,7 +9,7 @@
 #ifndef COREHEAP_GRAPH_MARK_H
 #define COREHEAP_GRAPH_MARK_H
 
-#include "graph/graph_priv.h"
+#include "graph/offsets.h"
 
 /** Of all sets: one bit for each id. */
 struct ch_mark {
@@ -22,6 +22,12 @@ struct ch_mark {
 	uint64_t *interior;
 	/** of uint64_t: addresses of nodes */
 	struct ch_vec deferred;
+	/** By id: where words lead into nodes that are neither marked nor known (bits by
+	 * id, or NULL); each has its bit in interior. NULL: nobody asks. */
+	ch_inner *insides;
+	const uint64_t *known;
+	/** In exact mode: pointers that count as those to first bytes; or NULL. */
+	const struct ch_offsets *offsets;
 	/** Bytes of marked nodes that are not in the core. */
 	uint64_t absent_bytes;
 	struct ch_marker *markers;

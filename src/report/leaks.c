@@ -81,14 +81,20 @@ static struct ch_error *print_classes(const struct ch_report *report,
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	const struct ch_leak_sum *sums = ch_leaks_sums(result->leaks);
 	struct ch_leak_sum own = ch_leaks_allocator_sum(result->leaks);
+	struct ch_leak_sum inside = ch_leaks_offset_sum(result->leaks);
 	struct ch_error *err = table ? NULL : &ch_enomem;
 	size_t i;
 
 	for (i = 0; !err && i < CH_REACHES; i++) {
-		const struct ch_cell cells[] = { CH_CELL_STR(ch_reach_name((enum ch_reach)i)),
-						 CH_CELL_NUM(sums[i].count),
-						 CH_CELL_NUM(sums[i].chunk_bytes),
-						 CH_CELL_STR(meanings[i]) };
+		const struct ch_cell cells[] = {
+			CH_CELL_STR(ch_reach_name((enum ch_reach)i)), CH_CELL_NUM(sums[i].count),
+			CH_CELL_NUM(sums[i].chunk_bytes),
+			CH_CELL_STR(i == CH_REACH_LIVE && inside.count
+					    ? "held from a root by pointers to "
+					      "first bytes, or a constant inner "
+					      "offset"
+					    : meanings[i])
+		};
 
 		err = chp_table_row(table, cells);
 	}
@@ -102,6 +108,58 @@ static struct ch_error *print_classes(const struct ch_report *report,
 	if (!err) {
 		chp_report_heading(report, "used blocks", true);
 		chp_table_print(table, report);
+	}
+	chp_table_destroy(table);
+	return err;
+}
+
+static struct ch_error *add_rule_row(struct ch_table *table, const struct ch_offset_rule *rule)
+{
+	char size[CH_BYTES_TEXT_MAX + 16] = "of any size", place[32];
+	const struct ch_cell cells[] = { CH_CELL_STR(size), CH_CELL_STR(place),
+					 CH_CELL_NUM(rule->count), CH_CELL_NUM(rule->bytes) };
+
+	if (rule->size_bytes)
+		snprintf(size, sizeof(size), "of %llu bytes", (unsigned long long)rule->size_bytes);
+	snprintf(place, sizeof(place), "+%llu", (unsigned long long)rule->offset);
+	return chp_table_row(table, cells);
+}
+
+/* Of what is reachable: what is so because a program points at a constant place inside. */
+static struct ch_error *print_rules(const struct ch_report *report,
+				    const struct ch_leaks_result *result)
+{
+	static const struct ch_column columns[] = {
+		{ "BLOCKS", CH_CELL_TEXT },
+		{ "POINTED AT", CH_CELL_TEXT },
+		{ "COUNT", CH_CELL_COUNT },
+		{ "BYTES", CH_CELL_BYTES },
+	};
+	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+	char heading[160], count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
+	struct ch_leak_sum sum = ch_leaks_offset_sum(result->leaks);
+	struct ch_error *err = table ? NULL : &ch_enomem;
+	const struct ch_offset_rule *rules;
+	uint64_t shown = 0, all = 0, rows;
+	size_t rules_count, i;
+
+	rules = ch_leaks_offset_rules(result->leaks, &rules_count);
+	rows = chp_report_rows(report, rules_count);
+	for (i = 0; !err && i < rules_count; i++) {
+		all += rules[i].bytes;
+		if (i >= rows)
+			continue;
+		shown += rules[i].bytes;
+		err = add_rule_row(table, &rules[i]);
+	}
+	if (!err && rules_count) {
+		snprintf(heading, sizeof(heading),
+			 "held by a constant inner offset (heuristic): %s blocks, %s, with what "
+			 "they hold",
+			 chp_count_text(sum.count, count), chp_bytes_text(sum.chunk_bytes, bytes));
+		chp_report_heading(report, heading, false);
+		chp_table_print(table, report);
+		chp_report_cut(report, rows, rules_count, shown, all);
 	}
 	chp_table_destroy(table);
 	return err;
@@ -323,6 +381,28 @@ static json_t *json_classes(const struct ch_leaks_result *result)
 			 json_sum(&sums[CH_REACH_INDIRECT]), "allocator", json_sum(&own));
 }
 
+/* What is reachable by offset rules, and the rules. */
+static json_t *json_rules(const struct ch_leaks_result *result)
+{
+	struct ch_leak_sum sum = ch_leaks_offset_sum(result->leaks);
+	const struct ch_offset_rule *rules;
+	json_t *array = json_array();
+	size_t count, i;
+
+	rules = ch_leaks_offset_rules(result->leaks, &count);
+	for (i = 0; i < count; i++)
+		chp_json_append_take(
+			&array, json_pack("{s:o, s:o, s:o, s:o}", "size_bytes",
+					  rules[i].size_bytes ? chp_json_uint(rules[i].size_bytes)
+							      : json_null(),
+					  "offset", chp_json_uint(rules[i].offset), "count",
+					  chp_json_uint(rules[i].count), "usable_bytes",
+					  chp_json_uint(rules[i].bytes)));
+	return json_pack("{s:o, s:o, s:o, s:s, s:o}", "count", chp_json_uint(sum.count),
+			 "total_bytes", chp_json_uint(sum.chunk_bytes), "usable_bytes",
+			 chp_json_uint(sum.bytes), "basis", "heuristic", "rules", array);
+}
+
 static json_t *json_group(const struct ch_leaks_result *result, const struct ch_leak_group *group)
 {
 	_cleanup_free_ char *signature = signature_text(result, group);
@@ -365,14 +445,14 @@ static struct ch_error *print_json(const struct ch_report *report,
 		report,
 		chp_json_document_take(
 			report, "leaks",
-			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 				  "unreachable_count", chp_json_uint(lost.count),
 				  "unreachable_bytes", chp_json_uint(lost.chunk_bytes), "classes",
-				  json_classes(result), "absent_root_bytes",
-				  chp_json_uint(absent_roots), "absent_block_bytes",
-				  chp_json_uint(absent_blocks), "showing_count",
-				  chp_json_uint(rows), "matched_count", chp_json_uint(count),
-				  "groups", array, "blocks", blocks)));
+				  json_classes(result), "by_inner_offset", json_rules(result),
+				  "absent_root_bytes", chp_json_uint(absent_roots),
+				  "absent_block_bytes", chp_json_uint(absent_blocks),
+				  "showing_count", chp_json_uint(rows), "matched_count",
+				  chp_json_uint(count), "groups", array, "blocks", blocks)));
 }
 
 static struct ch_error *print_closing(const struct lister *lister)
@@ -408,6 +488,8 @@ struct ch_error *ch_report_leaks(const struct ch_report *report,
 		return print_json(report, result, result->list ? lister.array : json_null());
 	}
 	err = print_classes(report, result);
+	if (!err && !result->list)
+		err = print_rules(report, result);
 	if (!err)
 		err = result->list ? list_blocks(&lister) : print_groups(report, result);
 	if (!err)
