@@ -42,6 +42,8 @@ struct ch_context_options {
 	void (*progress)(void *arg, const char *phase, uint64_t done, uint64_t total);
 	/** Passed to both callbacks. */
 	void *arg;
+	/** Messages may hold contents of the core's memory. */
+	bool reveal;
 };
 
 /** How much a finding weakens the answer. */

@@ -52,7 +52,9 @@ struct ch_error *chp_core_open(const struct ch_line *line, const char *path,
 			 .debug_dirs_count = global->debug_dirs.count,
 			 .debuginfod = global->debuginfod },
 	};
-	struct ch_context_options callbacks = { .log = on_log, .progress = on_progress };
+	struct ch_context_options callbacks = { .log = on_log,
+						.progress = on_progress,
+						.reveal = global->reveal };
 	struct ch_error *err = &ch_enomem;
 
 	*ret = (struct ch_open_core){ .talk = calloc(1, sizeof(*ret->talk)) };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd/show_priv.h"
+#include "core/contents.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -131,7 +132,9 @@ struct ch_error *chp_show_reference(struct ch_show *show, uint64_t value, struct
 {
 	struct ch_object object;
 
-	*ret = (struct ch_target){ .addr = value, .kind = value ? CH_TARGET_BAD : CH_TARGET_NULL };
+	*ret = (struct ch_target){ .addr = value,
+				   .kind = value ? CH_TARGET_BAD : CH_TARGET_NULL,
+				   .hidden = !chp_core_shows(show->core, value) };
 	if (value && ch_heaps_object_at(show->heaps, value, &object) && value == object.addr &&
 	    object.state != CH_OBJECT_OVERHEAD)
 		return lead_to_object(show, &object, ret);

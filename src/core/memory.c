@@ -1,6 +1,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "core/contents.h"
 #include "core/core_priv.h"
 #include "util/bytes.h"
 #include "util/error.h"
@@ -224,8 +225,8 @@ struct ch_error *ch_core_read(const struct ch_core *core, uint64_t addr, void *b
 	if (chp_core_is_mapped(core, at))
 		return ch_error_at(CH_ERROR_ABSENT, at, "memory at 0x%llx is not in the core",
 				   (unsigned long long)at);
-	return ch_error_at(CH_ERROR_FAULT, at, "no memory was mapped at 0x%llx",
-			   (unsigned long long)at);
+	return ch_error_at(CH_ERROR_FAULT, at, "no memory was mapped at %s",
+			   chp_core_addr(core, at, "an address").text);
 }
 
 struct ch_error *ch_core_add_overlay(struct ch_core *core, uint64_t start, uint64_t end,

@@ -50,6 +50,7 @@ static uint64_t mapped_end(struct ch_map *map, uint64_t start, uint64_t end)
 /* Whether the span makes sense; cuts off what is not mapped. */
 static bool check_span(struct ch_heaps *heaps, const struct ch_opened *opened, struct ch_span *span)
 {
+	const struct ch_core *core = heaps->env.core;
 	struct ch_context *ctx = heaps->env.ctx;
 	uint64_t end;
 
@@ -57,17 +58,19 @@ static bool check_span(struct ch_heaps *heaps, const struct ch_opened *opened, s
 	    span->committed_end > span->end || span->heap >= opened->heaps_count ||
 	    (unsigned int)span->usage >= CH_USAGE_COUNT) {
 		chp_context_finding(ctx, CH_SEVERITY_INCOMPLETE, "span-dropped",
-				    "%s: range 0x%llx-0x%llx makes no sense; left out",
-				    opened->walker->name, (unsigned long long)span->start,
-				    (unsigned long long)span->end);
+				    "%s: range %s-%s makes no sense; left out",
+				    opened->walker->name,
+				    chp_core_word(core, span->start, CH_NO_ADDRESS).text,
+				    chp_core_word(core, span->end, CH_NO_ADDRESS).text);
 		return false;
 	}
 	end = mapped_end(heaps->env.map, span->start, span->end);
 	if (end < span->committed_end) {
 		chp_context_finding(ctx, CH_SEVERITY_INCOMPLETE, "span-unmapped",
-				    "%s: range 0x%llx-0x%llx is mapped only up to 0x%llx",
-				    opened->walker->name, (unsigned long long)span->start,
-				    (unsigned long long)span->end, (unsigned long long)end);
+				    "%s: range %s-%s is mapped only up to %s", opened->walker->name,
+				    chp_core_addr(core, span->start, CH_NO_ADDRESS).text,
+				    chp_core_addr(core, span->end, CH_NO_ADDRESS).text,
+				    chp_core_addr(core, end, CH_NO_ADDRESS).text);
 		span->committed_end = end;
 	}
 	/* A reservation that the dumper did not record is not counted. */

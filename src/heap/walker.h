@@ -5,7 +5,8 @@
  * src/walkers/<name>/<name>.c; the build finds it by its file name. It turns
  * one allocator's or runtime's own bookkeeping into spans and objects.
  *
- * Rules for walkers: never print; never allocate per object; never follow a
+ * Rules for walkers: never print; put words of memory into messages only through
+ * core/contents.h; never allocate per object; never follow a
  * pointer that was not bounded first; no recursion over target data; every
  * loop has a cap that comes from a mapping's size; damage is resynchronised,
  * counted and reported with chp_context_finding(), not returned as an error.
@@ -23,6 +24,7 @@
 #include <coreheap/heap.h>
 #include <coreheap/runtime.h>
 
+#include "core/contents.h"
 #include "heap/inspect.h"
 #include "sym/unwind.h"
 

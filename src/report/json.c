@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/contents.h"
 #include "report/report.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -19,6 +20,16 @@ json_t *chp_json_addr(uint64_t addr)
 
 	snprintf(buf, sizeof(buf), "0x%" PRIx64, addr);
 	return json_string(buf);
+}
+
+json_t *chp_json_word(const struct ch_core *core, uint64_t word)
+{
+	return chp_core_shows(core, word) ? chp_json_addr(word) : json_null();
+}
+
+json_t *chp_json_place(const struct ch_core *core, uint64_t addr)
+{
+	return chp_core_shows_addr(core, addr) ? chp_json_addr(addr) : json_null();
 }
 
 json_t *chp_json_uint(uint64_t number)

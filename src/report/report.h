@@ -173,6 +173,10 @@ json_t *chp_json_document_take(const struct ch_report *report, const char *schem
 void chp_json_append_take(json_t **array, json_t *item);
 /** "0x..." string. New reference. */
 json_t *chp_json_addr(uint64_t addr);
+/** The same of a word of the target, and of what was used as an address there: null when
+ * it may not be shown (core/contents.h). New reference. */
+json_t *chp_json_word(const struct ch_core *core, uint64_t word);
+json_t *chp_json_place(const struct ch_core *core, uint64_t addr);
 /** Size or count; values above 2^63-1 become null. New reference. */
 json_t *chp_json_uint(uint64_t number);
 /** Escaped text, or null. New reference. */

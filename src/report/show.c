@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/contents.h"
 #include "report/heap.h"
 #include "util/cleanup.h"
 #include "util/text.h"
@@ -51,6 +52,8 @@ static char *target_text(const struct ch_target *target)
 	case CH_TARGET_NULL:
 		return strdup("null");
 	case CH_TARGET_BAD:
+		if (target->hidden)
+			return strdup("(no object)");
 		len = asprintf(&ret, "0x%" PRIx64 " (no object)", target->addr);
 		break;
 	case CH_TARGET_STACK:
@@ -111,7 +114,8 @@ static json_t *json_row(const struct ch_show_row *row)
 		row->size_bytes ? chp_json_uint(row->size_bytes) : json_null(), "depth",
 		(int)row->depth, "static", (int)row->is_static, "thread",
 		row->tid ? chp_json_uint(row->tid) : json_null(), "present", (int)row->present,
-		"target_addr", leads ? chp_json_addr(target->addr) : json_null(), "target_type",
+		"target_addr", leads && !target->hidden ? chp_json_addr(target->addr) : json_null(),
+		"target_type",
 		chp_json_text(target->kind == CH_TARGET_STACK ? "stack" : target->name),
 		"target_offset", leads ? chp_json_uint(target->into) : json_null(), "target_count",
 		target->counted ? chp_json_uint(target->count) : json_null(), "null",
@@ -322,8 +326,11 @@ static struct ch_error *put_shape(const struct ch_report *report,
 /* Flags of malloc's word of size (glibc, malloc/malloc.c, struct malloc_chunk). */
 static void put_header(const struct ch_report *report, const struct ch_show_result *result)
 {
-	chp_report_field(report, "header", "16 bytes at 0x%" PRIx64 ": size %" PRIu64 "%s%s%s",
-			 result->object.addr - 16, result->header & ~(uint64_t)7,
+	chp_report_field(report, "header", "16 bytes at 0x%" PRIx64 ": size %s%s%s%s",
+			 result->object.addr - 16,
+			 chp_core_size(ch_session_core(report->session),
+				       result->header & ~(uint64_t)7, "that cannot be")
+				 .text,
 			 result->header & 1 ? ", the block before it is in use" : "",
 			 result->header & 2 ? ", own mapping" : "",
 			 result->header & 4 ? ", not of the main arena" : "");

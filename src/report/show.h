@@ -29,6 +29,8 @@ enum ch_target_kind {
 struct ch_target {
 	enum ch_target_kind kind;
 	uint64_t addr;
+	/** What is there instead of an address may not be shown. */
+	bool hidden;
 	/** How far behind the first byte of the object, symbol or module. */
 	uint64_t into;
 	/** Type of the object, the symbol or module, the usage. Unescaped, owned. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/contents.h"
 #include "report/process.h"
 #include "util/cleanup.h"
 #include "util/text.h"
@@ -30,30 +31,31 @@ static json_t *json_source(const struct ch_frame *frame)
 			   : json_string(frame->source);
 }
 
-static json_t *json_frame(const struct ch_frame *frame)
+static json_t *json_frame(const struct ch_core *core, const struct ch_frame *frame)
 {
 	const struct ch_symbol *symbol = &frame->symbol;
 
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s?}", "addr",
-			 chp_json_addr(frame->pc), "symbol", chp_json_text(symbol->name), "offset",
-			 symbol->name ? chp_json_uint(symbol->offset) : json_null(), "module",
-			 chp_json_text(symbol->module ? symbol->module->name : NULL), "source",
-			 json_source(frame), "sp",
-			 frame->sp ? chp_json_addr(frame->sp) : json_null(), "basis",
+			 chp_json_place(core, frame->pc), "symbol", chp_json_text(symbol->name),
+			 "offset", symbol->name ? chp_json_uint(symbol->offset) : json_null(),
+			 "module", chp_json_text(symbol->module ? symbol->module->name : NULL),
+			 "source", json_source(frame), "sp",
+			 frame->sp ? chp_json_place(core, frame->sp) : json_null(), "basis",
 			 frame_basis(frame->basis), "code", frame->code);
 }
 
-static json_t *json_frames(const struct ch_thread_row *row)
+static json_t *json_frames(const struct ch_core *core, const struct ch_thread_row *row)
 {
 	json_t *array = json_array();
 	size_t i;
 
 	for (i = 0; i < row->frames_count; i++)
-		chp_json_append_take(&array, json_frame(&row->frames[i]));
+		chp_json_append_take(&array, json_frame(core, &row->frames[i]));
 	return array;
 }
 
-static json_t *json_regs(const struct ch_threads *threads, const struct ch_thread *thread)
+static json_t *json_regs(const struct ch_core *core, const struct ch_threads *threads,
+			 const struct ch_thread *thread)
 {
 	json_t *regs;
 	const char *name;
@@ -64,7 +66,8 @@ static json_t *json_regs(const struct ch_threads *threads, const struct ch_threa
 	regs = json_object();
 	for (i = 0; i < thread->regs_count; i++) {
 		name = ch_arch_reg_name(threads->arch, i);
-		if (name && json_object_set_new(regs, name, chp_json_addr(thread->regs[i])) < 0) {
+		if (name &&
+		    json_object_set_new(regs, name, chp_json_word(core, thread->regs[i])) < 0) {
 			json_decref(regs);
 			return NULL;
 		}
@@ -123,7 +126,8 @@ static json_t *json_names(const struct ch_thread_group *group)
 	return array;
 }
 
-static json_t *json_thread(const struct ch_threads *threads, const struct ch_thread_row *row)
+static json_t *json_thread(const struct ch_core *core, const struct ch_threads *threads,
+			   const struct ch_thread_row *row)
 {
 	const struct ch_thread *thread = row->thread;
 	bool known = row->stack_end != 0;
@@ -133,35 +137,36 @@ static json_t *json_thread(const struct ch_threads *threads, const struct ch_thr
 		"tid", chp_json_uint(thread->tid), "name", chp_json_text(row->name), "crashed",
 		(int)row->crashed, "signal",
 		thread->signal ? json_integer(thread->signal) : json_null(), "pc",
-		chp_json_addr(thread->pc), "sp", chp_json_addr(thread->sp), "stack_addr",
-		known ? chp_json_addr(row->stack_start) : json_null(), "stack_end",
+		chp_json_place(core, thread->pc), "sp", chp_json_place(core, thread->sp),
+		"stack_addr", known ? chp_json_addr(row->stack_start) : json_null(), "stack_end",
 		known ? chp_json_addr(row->stack_end) : json_null(), "stack_bytes",
 		known ? chp_json_uint(row->stack_end - row->stack_start) : json_null(),
 		"stack_used_bytes", known ? chp_json_uint(row->used_bytes) : json_null(),
-		"fingerprint", json_fingerprint(row->fingerprint), "frames", json_frames(row),
-		"frames_end", row->end, "registers", json_regs(threads, thread), "runtime_thread",
-		json_info(row->info));
+		"fingerprint", json_fingerprint(row->fingerprint), "frames", json_frames(core, row),
+		"frames_end", row->end, "registers", json_regs(core, threads, thread),
+		"runtime_thread", json_info(row->info));
 }
 
 static struct ch_error *print_json(const struct ch_report *report, const struct ch_threads *threads)
 {
+	const struct ch_core *core = ch_session_core(report->session);
 	json_t *rows = json_array(), *groups = json_array();
 	uint64_t i, count = chp_report_rows(report, threads->rows_count);
 
 	for (i = 0; i < count; i++)
-		chp_json_append_take(&rows, json_thread(threads, &threads->rows[i]));
+		chp_json_append_take(&rows, json_thread(core, threads, &threads->rows[i]));
 	count = chp_report_rows(report, threads->groups_count);
 	for (i = 0; i < count; i++) {
 		const struct ch_thread_group *group = &threads->groups[i];
 
-		chp_json_append_take(&groups,
-				     json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "fingerprint",
-					       json_fingerprint(group->fingerprint), "count",
-					       chp_json_uint(group->count), "stack_bytes",
-					       chp_json_uint(group->stack_bytes),
-					       "stack_used_bytes", chp_json_uint(group->used_bytes),
-					       "frames", json_frames(&threads->rows[group->first]),
-					       "names", json_names(group)));
+		chp_json_append_take(
+			&groups, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "fingerprint",
+					   json_fingerprint(group->fingerprint), "count",
+					   chp_json_uint(group->count), "stack_bytes",
+					   chp_json_uint(group->stack_bytes), "stack_used_bytes",
+					   chp_json_uint(group->used_bytes), "frames",
+					   json_frames(core, &threads->rows[group->first]), "names",
+					   json_names(group)));
 	}
 	return chp_json_print_take(
 		report,
@@ -192,6 +197,14 @@ static void symbol_text(const struct ch_frame *frame, char *buf, size_t max)
 		snprintf(buf + len, max - (size_t)len, " (%s)", frame->source);
 }
 
+/* What was used as an address may be contents, too: of a stack that was written over. */
+static struct ch_cell place_cell(const struct ch_report *report, uint64_t addr)
+{
+	bool shown = chp_core_shows_addr(ch_session_core(report->session), addr);
+
+	return (struct ch_cell){ .number = addr, .absent = !shown };
+}
+
 /* "#1  0x7f06ed5d0e5c  pthread_kill+0x11c  libc.so.6" */
 static struct ch_error *print_frames(const struct ch_report *report,
 				     const struct ch_thread_row *row)
@@ -214,7 +227,7 @@ static struct ch_error *print_frames(const struct ch_report *report,
 		symbol_text(frame, symbol, sizeof(symbol));
 		err = chp_table_row(
 			table, (struct ch_cell[]){ CH_CELL_STR(number),
-						   CH_CELL_NUM(frame->pc),
+						   place_cell(report, frame->pc),
 						   { .text = frame->symbol.name ? symbol : NULL },
 						   { .text = module ? module->name : frame->code },
 						   { .text = frame_basis(frame->basis) } });
@@ -230,14 +243,21 @@ static struct ch_error *print_frames(const struct ch_report *report,
 static void print_regs(const struct ch_report *report, const struct ch_threads *threads,
 		       const struct ch_thread *thread)
 {
+	const struct ch_core *core = ch_session_core(report->session);
+	char number[24];
 	uint32_t i;
 
-	for (i = 0; i < thread->regs_count; i++)
-		fprintf(report->out, "%s%-8s 0x%016" PRIx64,
+	for (i = 0; i < thread->regs_count; i++) {
+		if (chp_core_shows(core, thread->regs[i]))
+			snprintf(number, sizeof(number), "0x%016" PRIx64, thread->regs[i]);
+		else
+			snprintf(number, sizeof(number), "(contents)");
+		fprintf(report->out, "%s%-8s %-18s",
 			i % REGS_PER_LINE ? "  "
 			: i               ? "\n  "
 					  : "  ",
-			ch_arch_reg_name(threads->arch, i), thread->regs[i]);
+			ch_arch_reg_name(threads->arch, i), number);
+	}
 	if (thread->regs_count)
 		fputc('\n', report->out);
 }
@@ -319,7 +339,10 @@ static void print_thread_line(const struct ch_report *report, const struct ch_th
 			chp_bytes_text(row->stack_end - row->stack_start, bytes),
 			chp_bytes_text(row->used_bytes, used));
 	else
-		fprintf(report->out, ": no stack: sp is 0x%" PRIx64, row->thread->sp);
+		fprintf(report->out, ": no stack: sp is %s",
+			chp_core_addr(ch_session_core(report->session), row->thread->sp,
+				      CH_NO_ADDRESS)
+				.text);
 	if (row->crashed && row->thread->signal)
 		fprintf(report->out, ", died of %s", signal ? signal : "a signal");
 	fputc('\n', report->out);
@@ -404,7 +427,7 @@ static struct ch_error *print_plain(const struct ch_report *report,
 				{ .number = row->stack_start, .absent = !known },
 				{ .number = row->stack_end - row->stack_start, .absent = !known },
 				{ .number = row->used_bytes, .absent = !known },
-				CH_CELL_NUM(row->thread->pc),
+				place_cell(report, row->thread->pc),
 				{ .text = symbol ? symbol->name : NULL },
 				{ .text = symbol && symbol->module ? symbol->module->name : NULL },
 				CH_CELL_NUM(row->frames_count),

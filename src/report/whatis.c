@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/contents.h"
 #include "report/heap.h"
 #include "util/cleanup.h"
 #include "util/text.h"
@@ -162,20 +163,21 @@ static json_t *json_stack(const struct ch_whatis_result *result)
 			 (int)(result->addr >= result->sp));
 }
 
-static json_t *json_registers(const struct ch_whatis_result *result)
+static json_t *json_registers(const struct ch_core *core, const struct ch_whatis_result *result)
 {
 	json_t *array = json_array();
 	uint64_t i;
 
 	for (i = 0; i < result->registers_count && i < CH_WHATIS_REGISTERS; i++)
-		chp_json_append_take(&array, json_pack("{s:o, s:s, s:o}", "tid",
-						       chp_json_uint(result->registers[i].tid),
-						       "name", result->registers[i].name, "value",
-						       chp_json_addr(result->registers[i].value)));
+		chp_json_append_take(&array,
+				     json_pack("{s:o, s:s, s:o}", "tid",
+					       chp_json_uint(result->registers[i].tid), "name",
+					       result->registers[i].name, "value",
+					       chp_json_word(core, result->registers[i].value)));
 	return array;
 }
 
-static json_t *json_result(const struct ch_whatis_result *result)
+static json_t *json_result(const struct ch_core *core, const struct ch_whatis_result *result)
 {
 	_cleanup_free_ char *text = answer(result);
 
@@ -190,7 +192,7 @@ static json_t *json_result(const struct ch_whatis_result *result)
 			 result->has_code ? json_code(result) : json_null(), "object",
 			 result->has_object ? json_object_of(result) : json_null(), "stack",
 			 result->has_stack ? json_stack(result) : json_null(), "registers",
-			 json_registers(result), "registers_count",
+			 json_registers(core, result), "registers_count",
 			 chp_json_uint(result->registers_count));
 }
 
@@ -277,13 +279,14 @@ static void print_stack(const struct ch_report *report, const struct ch_whatis_r
 
 static void print_registers(const struct ch_report *report, const struct ch_whatis_result *result)
 {
+	const struct ch_core *core = ch_session_core(report->session);
 	const struct ch_whatis_register *reg;
 	uint64_t i;
 
 	for (i = 0; i < result->registers_count && i < CH_WHATIS_REGISTERS; i++) {
 		reg = &result->registers[i];
-		chp_report_field(report, "register", "%s of thread %u = 0x%llx", reg->name,
-				 reg->tid, (ull)reg->value);
+		chp_report_field(report, "register", "%s of thread %u = %s", reg->name, reg->tid,
+				 chp_core_word(core, reg->value, "its contents").text);
 	}
 	if (result->registers_count > CH_WHATIS_REGISTERS)
 		chp_report_field(report, "register", "and %llu more",
@@ -340,7 +343,8 @@ struct ch_error *ch_report_whatis(const struct ch_report *report,
 	}
 	array = json_array();
 	for (i = 0; i < count; i++)
-		chp_json_append_take(&array, json_result(&results[i]));
+		chp_json_append_take(&array,
+				     json_result(ch_session_core(report->session), &results[i]));
 	return chp_json_print_take(
 		report,
 		chp_json_document_take(report, "whatis", json_pack("{s:o}", "results", array)));

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/contents.h"
 #include "util/bytes.h"
 #include "util/context.h"
 
@@ -106,9 +107,9 @@ struct ch_error *chp_linkmap_walk(struct ch_sym *sym)
 	}
 	if (map)
 		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "link-map-damaged",
-				    "the list of loaded libraries breaks off at 0x%llx after %zu "
+				    "the list of loaded libraries breaks off at %s after %zu "
 				    "entries; libraries that NT_FILE does not name may be missing",
-				    (unsigned long long)map, i);
+				    chp_core_word(sym->core, map, CH_NO_ADDRESS).text, i);
 	if (sym->linked_count >= LINKED_MAX)
 		chp_context_finding(sym->ctx, CH_SEVERITY_INCOMPLETE, "too-many-modules",
 				    "the list of loaded libraries names more than %d that NT_FILE "

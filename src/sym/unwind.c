@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/contents.h"
 #include "sym/sym_priv.h"
 #include "sym/unwind.h"
 #include "util/bytes.h"
@@ -443,13 +444,13 @@ static void explain(const struct ch_unwind *unwind)
 		set_end(sym, "end of stack");
 		return;
 	case STOP_BACKWARDS:
-		set_end(sym, "the caller's stack pointer is not above 0x%llx",
-			(unsigned long long)unwind->sp);
+		set_end(sym, "the caller's stack pointer is not above %s",
+			chp_core_addr(sym->core, unwind->sp, "its own").text);
 		return;
 	case STOP_BROKEN:
 		if (unwind->faulted)
-			set_end(sym, "memory at 0x%llx is not in the core",
-				(unsigned long long)unwind->fault);
+			set_end(sym, "memory at %s is not in the core",
+				chp_core_addr(sym->core, unwind->fault, CH_NO_ADDRESS).text);
 		else
 			set_end(sym, "unwind data leads nowhere");
 		return;
@@ -464,7 +465,8 @@ static void explain(const struct ch_unwind *unwind)
 	if (name)
 		set_end(sym, "no unwind data for %s", name);
 	else
-		set_end(sym, "no unwind data for code at 0x%llx", (unsigned long long)unwind->pc);
+		set_end(sym, "no unwind data for code at %s",
+			chp_core_addr(sym->core, unwind->pc, CH_NO_ADDRESS).text);
 }
 
 /* By call frame information, and over gaps in it by frame pointers. */

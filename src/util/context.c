@@ -174,6 +174,11 @@ void chp_context_progress(struct ch_context *ctx, const char *phase, uint64_t do
 		ctx->options.progress(ctx->options.arg, phase, done, total);
 }
 
+bool chp_context_reveals(const struct ch_context *ctx)
+{
+	return ctx && ctx->options.reveal;
+}
+
 struct ch_error *chp_context_check(const struct ch_context *ctx)
 {
 	return ch_context_cancelled(ctx) ? &ch_stop : NULL;

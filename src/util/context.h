@@ -20,6 +20,9 @@ void chp_context_log(struct ch_context *ctx, enum ch_log_level level, const char
 /** Cheap when nobody listens. phase is static. */
 void chp_context_progress(struct ch_context *ctx, const char *phase, uint64_t done, uint64_t total);
 
+/** Whether messages may hold contents of the core's memory; false for NULL. */
+bool chp_context_reveals(const struct ch_context *ctx);
+
 /** &ch_stop when cancelled, else NULL. */
 CH_MUST_CHECK struct ch_error *chp_context_check(const struct ch_context *ctx);
 

@@ -235,7 +235,8 @@ static bool name_row(struct clr *clr, uint64_t mt, uint32_t row, char *buf, size
 					      CLR_METHOD_DEF_NAME, method, sizeof(method)))
 		return false;
 	if (!clr_type_name(clr, mt, type, sizeof(type)))
-		snprintf(type, sizeof(type), "MT 0x%llx", (unsigned long long)mt);
+		snprintf(type, sizeof(type), "MT %s",
+			 chp_core_word(clr->core, mt, CH_NO_ADDRESS).text);
 	snprintf(buf, max, "%s.%s", type, method);
 	return true;
 }

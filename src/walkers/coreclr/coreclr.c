@@ -197,7 +197,8 @@ static struct ch_error *type(void *state, uint64_t id, struct ch_type *ret)
 		return NULL;
 	}
 	if (!clr_type_name(clr, id, name, sizeof(name)))
-		snprintf(name, sizeof(name), "MT 0x%llx (no metadata)", (unsigned long long)id);
+		snprintf(name, sizeof(name), "MT %s (no metadata)",
+			 chp_core_word(clr->core, id, CH_NO_ADDRESS).text);
 	slot = ch_vec_push(&clr->type_names);
 	if (!slot)
 		return &ch_enomem;

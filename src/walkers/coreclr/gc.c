@@ -195,8 +195,8 @@ static bool read_segment(const struct clr *clr, uint64_t addr, struct segment *r
 
 static struct ch_error *bad_gc(const struct clr *clr, const char *what)
 {
-	return ch_error_create(CH_ERROR_CORRUPT, "the collector's tables at 0x%llx: %s",
-			       (unsigned long long)clr->gc_vars, what);
+	return ch_error_create(CH_ERROR_CORRUPT, "the collector's tables at %s: %s",
+			       chp_core_word(clr->core, clr->gc_vars, CH_NO_ADDRESS).text, what);
 }
 
 /* "gen0", or "heap 3 gen0" of a server. */
@@ -306,10 +306,12 @@ static struct ch_error *add_segment(struct clr *clr, struct gc_heap *heap, uint3
 
 	if (allocated < segment->mem || allocated > region.end ||
 	    !begins_with_object(clr, &region)) {
-		chp_context_finding(clr->env->ctx, chp_blame(clr->env), "gc-region",
-				    "heap %u, generation %u: what is at 0x%llx is no region of "
-				    "objects; it is left out",
-				    heap->number, generation, (unsigned long long)addr);
+		chp_context_finding(
+			clr->env->ctx, chp_blame(clr->env), "gc-region",
+			"heap %u, generation %u: what is at %s is no region of objects; "
+			"it is left out",
+			heap->number, generation,
+			chp_core_word(clr->core, addr, CH_NO_ADDRESS).text);
 		return NULL;
 	}
 	if (segment->flags & SEGMENT_FLAG_READONLY)
@@ -333,10 +335,12 @@ static struct ch_error *add_chain(struct clr *clr, struct gc_heap *heap, uint32_
 		if ((i & (i + 1)) == 0)
 			mark = addr;
 		if (!read_segment(clr, addr, &segment)) {
-			chp_context_finding(clr->env->ctx, chp_blame(clr->env), "gc-region",
-					    "heap %u, generation %u: no region at 0x%llx; what "
-					    "follows it is not known",
-					    heap->number, generation, (unsigned long long)addr);
+			chp_context_finding(
+				clr->env->ctx, chp_blame(clr->env), "gc-region",
+				"heap %u, generation %u: no region at %s; what follows it "
+				"is not known",
+				heap->number, generation,
+				chp_core_word(clr->core, addr, CH_NO_ADDRESS).text);
 			return NULL;
 		}
 		err = add_segment(clr, heap, generation, addr, &segment);

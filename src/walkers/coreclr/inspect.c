@@ -270,8 +270,8 @@ static struct ch_error *list_type(struct lister *lister, uint64_t mt)
 	if (!lister->count)
 		return NULL;
 	if (!clr_type_name(lister->clr, mt, lister->declared_by, sizeof(lister->declared_by)))
-		snprintf(lister->declared_by, sizeof(lister->declared_by), "MT 0x%llx",
-			 (unsigned long long)mt);
+		snprintf(lister->declared_by, sizeof(lister->declared_by), "MT %s",
+			 chp_core_word(lister->clr->core, mt, CH_NO_ADDRESS).text);
 	qsort(lister->fields, lister->count, sizeof(*lister->fields), compare_fields);
 	for (i = 0; !err && i < lister->count; i++) {
 		field = &lister->fields[i];

@@ -127,7 +127,8 @@ void clr_slot_text(struct clr *clr, const struct clr_slot *slot, char *buf, size
 	char type[CLR_NAME_MAX], field[256];
 
 	if (!clr_type_name(clr, slot->mt, type, sizeof(type)))
-		snprintf(type, sizeof(type), "MT 0x%llx", (unsigned long long)slot->mt);
+		snprintf(type, sizeof(type), "MT %s",
+			 chp_core_word(clr->core, slot->mt, CH_NO_ADDRESS).text);
 	if (!clr_field_name(clr, slot->mt, slot->field, field, sizeof(field)))
 		snprintf(field, sizeof(field), "field 0x%x", 0x04000000 | slot->field);
 	if (slot->tid)

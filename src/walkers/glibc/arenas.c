@@ -191,9 +191,10 @@ static void check_heap_info(const struct glibc *glibc, const struct glibc_arena 
 		return;
 	chp_context_finding(
 		glibc->env.ctx, chp_blame(&glibc->env), "glibc-heap-damaged",
-		"%s: its heap at 0x%llx says that it is 0x%llx bytes long; 0x%llx bytes "
-		"are accessible and taken instead",
-		arena->name, (unsigned long long)heap, (unsigned long long)info->size,
+		"%s: its heap at 0x%llx says that it is %s long; %llu bytes are accessible and "
+		"taken instead",
+		arena->name, (unsigned long long)heap,
+		chp_core_size(glibc->env.core, info->size, "impossibly").text,
 		(unsigned long long)most);
 	info->size = most;
 }
@@ -407,8 +408,8 @@ static struct ch_error *take_found_arena(struct glibc *glibc, uint64_t heap,
 static void tell_absent(const struct glibc *glibc, uint64_t addr, const char *why)
 {
 	chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-arena-absent",
-			    "the arena at 0x%llx is %s; its heaps are not walked",
-			    (unsigned long long)addr, why);
+			    "the arena at %s is %s; its heaps are not walked",
+			    chp_core_word(glibc->env.core, addr, CH_NO_ADDRESS).text, why);
 }
 
 /*

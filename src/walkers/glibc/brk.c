@@ -201,10 +201,10 @@ static uint64_t whole_start(const struct hunt *hunt, uint64_t *end_ret)
 
 static void tell_top(const struct hunt *hunt)
 {
-	chp_context_finding(hunt->glibc->env.ctx, chp_blame(&hunt->glibc->env), "glibc-top-damaged",
-			    "main arena: its top chunk at 0x%llx makes no sense or is not in the "
-			    "core",
-			    (unsigned long long)hunt->arena->top);
+	chp_context_finding(
+		hunt->glibc->env.ctx, chp_blame(&hunt->glibc->env), "glibc-top-damaged",
+		"main arena: its top chunk at %s makes no sense or is not in the core",
+		chp_core_word(hunt->glibc->env.core, hunt->arena->top, CH_NO_ADDRESS).text);
 }
 
 struct ch_error *glibc_find_main_pieces(struct glibc *glibc)

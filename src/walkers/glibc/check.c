@@ -21,10 +21,10 @@ struct bin {
 static void tell_bin(const struct glibc *glibc, const struct bin *bin)
 {
 	chp_context_finding(glibc->env.ctx, chp_blame(&glibc->env), "glibc-bin-damaged",
-			    "%s: bin %u leads from 0x%llx to 0x%llx, which does not lead back: "
+			    "%s: bin %u leads from 0x%llx to %s, which does not lead back: "
 			    "the rest of the list is not compared",
 			    bin->arena->name, bin->number, (unsigned long long)bin->last,
-			    (unsigned long long)bin->chunk);
+			    chp_core_word(glibc->env.core, bin->chunk, CH_NO_ADDRESS).text);
 }
 
 /* One step along a list. A chunk that leads back to the one before it is new:
@@ -151,11 +151,10 @@ static void compare(const struct glibc *glibc, const struct glibc_arena *arena, 
 	if (listed->count == walked->count && listed->bytes == walked->bytes)
 		return;
 	chp_context_finding(glibc->env.ctx, chp_blame(&glibc->env), "glibc-counters",
-			    "%s: %s have %llu chunks with %llu bytes, the walk found %llu with "
-			    "%llu bytes",
+			    "%s: %s have %llu chunks with %s, the walk found %llu with %llu bytes",
 			    arena->name, what, (unsigned long long)listed->count,
-			    (unsigned long long)listed->bytes, (unsigned long long)walked->count,
-			    (unsigned long long)walked->bytes);
+			    chp_core_size(glibc->env.core, listed->bytes, "impossible sizes").text,
+			    (unsigned long long)walked->count, (unsigned long long)walked->bytes);
 }
 
 /* The size in the header of top, as malloc_info counts it. */
@@ -165,11 +164,12 @@ static void compare_top(const struct glibc *glibc, const struct glibc_arena *are
 	uint64_t head = arena->system_mem ? glibc_chunk_size(glibc->env.core, arena->top) : 0;
 
 	if (head != walked->bytes)
-		chp_context_finding(
-			glibc->env.ctx, chp_blame(&glibc->env), "glibc-counters",
-			"%s: top at 0x%llx has %llu bytes by its header, the walk found %llu",
-			arena->name, (unsigned long long)arena->top, (unsigned long long)head,
-			(unsigned long long)walked->bytes);
+		chp_context_finding(glibc->env.ctx, chp_blame(&glibc->env), "glibc-counters",
+				    "%s: top at %s has %s by its header, the walk found %llu",
+				    arena->name,
+				    chp_core_word(glibc->env.core, arena->top, CH_NO_ADDRESS).text,
+				    chp_core_size(glibc->env.core, head, "an impossible size").text,
+				    (unsigned long long)walked->bytes);
 }
 
 struct ch_error *glibc_check(void *state, const struct ch_heap_free *found)

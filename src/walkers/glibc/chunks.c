@@ -281,10 +281,11 @@ static void tell_damage(const struct walk *walk, uint64_t chunk, uint64_t head, 
 		CH_VEC_AT(&walk->glibc->arenas, struct glibc_arena, walk->piece->arena);
 
 	chp_context_finding(walk->glibc->env.ctx, CH_SEVERITY_DAMAGED, "glibc-chunk-damaged",
-			    "%s: the chunk header at 0x%llx is damaged: its size field is 0x%llx, "
+			    "%s: the chunk header at 0x%llx is damaged: its size field is %s, "
 			    "0x%llx was expected; the next intact chunk is at 0x%llx, the last "
 			    "intact one before it at 0x%llx",
-			    arena->name, (unsigned long long)chunk, (unsigned long long)head,
+			    arena->name, (unsigned long long)chunk,
+			    chp_core_word(walk->glibc->env.core, head, GLIBC_NO_SIZE).text,
 			    (unsigned long long)(next - chunk), (unsigned long long)next,
 			    (unsigned long long)walk->last);
 }
@@ -433,9 +434,10 @@ static bool is_contradicted(const struct walk *walk, uint64_t chunk, uint64_t he
 static void tell_flags(const struct walk *walk, uint64_t chunk, uint64_t head)
 {
 	chp_context_finding(walk->glibc->env.ctx, CH_SEVERITY_DAMAGED, "glibc-chunk-flags",
-			    "the size field of the chunk at 0x%llx is 0x%llx: its flags or a list "
+			    "the size field of the chunk at 0x%llx is %s: its flags or a list "
 			    "of free chunks say otherwise, but the next chunk follows",
-			    (unsigned long long)chunk, (unsigned long long)head);
+			    (unsigned long long)chunk,
+			    chp_core_word(walk->glibc->env.core, head, GLIBC_NO_SIZE).text);
 }
 
 /* A chunk that leads to the next one, but something else contradicts it. */

@@ -65,6 +65,7 @@ static bool is_fast(const struct glibc_piece *piece, uint64_t chunk)
 static void tell_fastbin(const struct glibc *glibc, const struct fastbin *bin)
 {
 	const struct glibc_piece *piece = bin->chunk % 16 ? NULL : piece_of(glibc, bin->chunk);
+	const struct ch_core *core = glibc->env.core;
 	char why[80];
 
 	if (piece && is_fast(piece, bin->chunk)) {
@@ -79,12 +80,13 @@ static void tell_fastbin(const struct glibc *glibc, const struct fastbin *bin)
 	}
 	chp_context_finding(
 		glibc->env.ctx, chp_blame(&glibc->env), "glibc-fastbin-damaged",
-		"%s: the fast bin of %llu bytes leads to the chunk 0x%llx, %s; the word at 0x%llx "
-		"is 0x%llx, a sign of a use after free. What follows in the list is counted as "
-		"used",
-		bin->arena->name, (unsigned long long)bin->size, (unsigned long long)bin->chunk,
+		"%s: the fast bin of %llu bytes leads to the chunk %s, %s; the word at 0x%llx is "
+		"%s, a sign of a use after free. What follows in the list is counted as used",
+		bin->arena->name, (unsigned long long)bin->size,
+		chp_core_word(core, bin->chunk, CH_NO_ADDRESS).text,
 		glibc_explain_link(glibc, bin->chunk + CHUNK_HEADER_BYTES, why, sizeof(why)),
-		(unsigned long long)bin->slot, (unsigned long long)bin->stored);
+		(unsigned long long)bin->slot,
+		chp_core_word(core, bin->stored, "no link to a chunk").text);
 }
 
 /* Whether a list goes on from a chunk whose header is damaged: its link is

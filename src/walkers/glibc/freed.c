@@ -44,11 +44,14 @@ static struct keys find_keys(const struct glibc *glibc)
 
 static void tell_key(const struct glibc *glibc, const struct glibc_freed *freed, uint64_t key)
 {
+	const struct ch_core *core = glibc->env.core;
+
 	chp_context_finding(glibc->env.ctx, CH_SEVERITY_NOTE, "glibc-tcache-key",
 			    "the free block at 0x%llx, of %u bytes, in the tcache of thread %u: "
-			    "its key is 0x%llx, 0x%llx was expected; a sign of a use after free",
+			    "its key is %s, %s was expected; a sign of a use after free",
 			    (unsigned long long)freed->user, freed->bytes, freed->tid,
-			    (unsigned long long)freed->key, (unsigned long long)key);
+			    chp_core_word(core, freed->key, "another one").text,
+			    chp_core_word(core, key, "that of all others").text);
 }
 
 static void tell_twice(const struct glibc *glibc, const struct glibc_freed *a,
@@ -101,8 +104,10 @@ const char *glibc_explain_link(const struct glibc *glibc, uint64_t addr, char *b
 		 glibc_piece_at(glibc, addr - CHUNK_HEADER_BYTES) == glibc->pieces.count)
 		snprintf(buf, bytes, "which is outside of all heaps");
 	else
-		snprintf(buf, bytes, "where the size of a chunk is 0x%llx",
-			 (unsigned long long)glibc_chunk_size(glibc->env.core,
-							      addr - CHUNK_HEADER_BYTES));
+		snprintf(buf, bytes, "where the size of a chunk is %s",
+			 chp_core_word(glibc->env.core,
+				       glibc_chunk_size(glibc->env.core, addr - CHUNK_HEADER_BYTES),
+				       GLIBC_NO_SIZE)
+				 .text);
 	return buf;
 }

@@ -29,6 +29,9 @@
 #define BINS_COUNT         127U
 #define FASTBINS_COUNT     10U
 
+/** What is said instead of a size that may not be shown. */
+#define GLIBC_NO_SIZE "a size that cannot be"
+
 /** Offsets of one family of releases. */
 struct glibc_layout {
 	const char *releases;

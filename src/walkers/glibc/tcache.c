@@ -426,6 +426,7 @@ static struct ch_error *find_place(struct tcaches *tcaches, bool *found_ret, int
 
 static void tell_list(const struct glibc *glibc, const struct list *list)
 {
+	const struct ch_core *core = glibc->env.core;
 	char why[80];
 
 	if (!list->stray) {
@@ -440,13 +441,14 @@ static void tell_list(const struct glibc *glibc, const struct list *list)
 	chp_context_finding(
 		glibc->env.ctx, chp_blame(&glibc->env), "glibc-tcache-damaged",
 		"the tcache of thread %u at 0x%llx: its list of %llu blocks of %u bytes leads to "
-		"0x%llx, %s; the word at 0x%llx is 0x%llx, a sign of a use after free. What "
-		"follows in the list is counted as used",
+		"%s, %s; the word at 0x%llx is %s, a sign of a use after free. What follows in the "
+		"list is counted as used",
 		list->tid, (unsigned long long)list->tcache, (unsigned long long)list->count,
-		list_bytes(list) - 8, (unsigned long long)list->stray,
+		list_bytes(list) - 8, chp_core_word(core, list->stray, CH_NO_ADDRESS).text,
 		list->is_long ? "where it should end"
 			      : glibc_explain_link(glibc, list->stray, why, sizeof(why)),
-		(unsigned long long)list->slot, (unsigned long long)list->stored);
+		(unsigned long long)list->slot,
+		chp_core_word(core, list->stored, "no link to a block").text);
 }
 
 /* Keep the structure and the blocks in it. */
@@ -518,9 +520,10 @@ static void tell_pointer(const struct glibc *glibc, const struct pointer *pointe
 	if (!pointer->addr || ch_sym_module_at(glibc->env.sym, pointer->addr))
 		return;
 	chp_context_finding(glibc->env.ctx, chp_blame(&glibc->env), "glibc-tcache-pointer",
-			    "thread %u: its TLS says that its tcache is at 0x%llx, %s; there is no "
+			    "thread %u: its TLS says that its tcache is at %s, %s; there is no "
 			    "tcache structure. What it holds is counted as used",
-			    pointer->tid, (unsigned long long)pointer->addr,
+			    pointer->tid,
+			    chp_core_word(glibc->env.core, pointer->addr, CH_NO_ADDRESS).text,
 			    glibc_explain_link(glibc, pointer->addr, why, sizeof(why)));
 }
 

@@ -55,9 +55,10 @@ struct ch_error *hs_space_add(struct hs *hs, const struct hs_space *given)
 	if (start % 8 || top % 8 || end % 8 || start > top || top > end || !start)
 		return ch_error_create(CH_ERROR_CORRUPT,
 				       "a space of the Java heap has impossible bounds: "
-				       "0x%llx, 0x%llx, 0x%llx",
-				       (unsigned long long)start, (unsigned long long)top,
-				       (unsigned long long)end);
+				       "%s, %s, %s",
+				       chp_core_word(hs->core, start, CH_NO_ADDRESS).text,
+				       chp_core_word(hs->core, top, CH_NO_ADDRESS).text,
+				       chp_core_word(hs->core, end, CH_NO_ADDRESS).text);
 	space = ch_vec_push(&hs->spaces);
 	span = ch_vec_push(&hs->spans);
 	if (!space || !span)
@@ -187,8 +188,8 @@ static struct ch_error *open_g1(struct hs *hs, uint64_t heap)
 			continue;
 		if (!read_region(hs, addr, &region)) {
 			chp_context_finding(hs->env->ctx, chp_blame(hs->env), "jvm-no-region",
-					    "a region of the Java heap is not readable: 0x%llx",
-					    (unsigned long long)addr);
+					    "a region of the Java heap is not readable: %s",
+					    chp_core_word(hs->core, addr, CH_NO_ADDRESS).text);
 			continue;
 		}
 		err = add_region(hs, &region);

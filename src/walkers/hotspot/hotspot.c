@@ -91,7 +91,8 @@ static struct ch_error *add_archive(struct hs *hs)
 	uint64_t start, end;
 
 	if (!hs_member_ptr(hs, HS_ARCHIVE_START, 0, &start) ||
-	    !hs_member_ptr(hs, HS_ARCHIVE_END, 0, &end) || !start || end <= start)
+	    !hs_member_ptr(hs, HS_ARCHIVE_END, 0, &end) || !start || end <= start ||
+	    !chp_core_shows(hs->core, start))
 		return NULL;
 	snprintf(hs->archive, sizeof(hs->archive), "0x%llx", (unsigned long long)start);
 	err = add_fact(hs, "class_data_sharing_addr", 0, hs->archive);
@@ -225,7 +226,8 @@ static struct ch_error *type(void *state, uint64_t id, struct ch_type *ret)
 		return NULL;
 	}
 	if (!hs_klass_name(hs, id, name, sizeof(name)))
-		snprintf(name, sizeof(name), "class at 0x%llx (no name)", (unsigned long long)id);
+		snprintf(name, sizeof(name), "class at %s (no name)",
+			 chp_core_word(hs->core, id, CH_NO_ADDRESS).text);
 	slot = ch_vec_push(&hs->names);
 	if (!slot)
 		return &ch_enomem;

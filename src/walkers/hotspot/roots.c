@@ -357,7 +357,8 @@ static void name_static(struct hs *hs, const struct hs_static *place, char *buf,
 	char class[HS_NAME_MAX], field[300];
 
 	if (!hs_klass_name(hs, place->klass, class, sizeof(class)))
-		snprintf(class, sizeof(class), "class 0x%llx", (unsigned long long)place->klass);
+		snprintf(class, sizeof(class), "class %s",
+			 chp_core_word(hs->core, place->klass, CH_NO_ADDRESS).text);
 	if (!hs_place_text(hs, place->addr - place->offset, hs->class_klass, place->offset, field,
 			   sizeof(field)))
 		snprintf(field, sizeof(field), "+0x%x", place->offset);

@@ -245,8 +245,8 @@ static struct ch_error *add_page(struct hs *hs, uint64_t granule, uint64_t page)
 
 	if (!read_page(hs, page, &space)) {
 		chp_context_finding(hs->env->ctx, chp_blame(hs->env), "jvm-no-region",
-				    "a page of the Java heap is not readable: 0x%llx",
-				    (unsigned long long)page);
+				    "a page of the Java heap is not readable: %s",
+				    chp_core_word(hs->core, page, CH_NO_ADDRESS).text);
 		return NULL;
 	}
 	/* Others of its granules stand for the same page. */

@@ -281,10 +281,11 @@ static bool is_mapped(struct ch_map *map, uint64_t start, uint64_t end)
 static void report_meta(const struct mallocng *ng, uint64_t addr, const struct meta *meta,
 			const char *why)
 {
-	chp_context_finding(ng->env.ctx, chp_blame(&ng->env), "mallocng-meta",
-			    "musl malloc: meta at 0x%llx of the group at 0x%llx: %s; the group is "
-			    "left out",
-			    (unsigned long long)addr, (unsigned long long)meta->mem, why);
+	chp_context_finding(
+		ng->env.ctx, chp_blame(&ng->env), "mallocng-meta",
+		"musl malloc: meta at 0x%llx of the group at %s: %s; the group is left out",
+		(unsigned long long)addr,
+		chp_core_word(ng->env.core, meta->mem, CH_NO_ADDRESS).text, why);
 }
 
 /* A group begins with the address of its meta: trust the meta, and tell. */
@@ -295,9 +296,10 @@ static void check_header(const struct mallocng *ng, const struct mallocng_group 
 	if (!ch_core_read_u64(ng->env.core, group->start, &meta) || meta == group->meta)
 		return;
 	chp_context_finding(ng->env.ctx, CH_SEVERITY_DAMAGED, "mallocng-group",
-			    "musl malloc: the group at 0x%llx begins with 0x%llx, expected 0x%llx: "
+			    "musl malloc: the group at 0x%llx begins with %s, expected 0x%llx: "
 			    "its header was overwritten",
-			    (unsigned long long)group->start, (unsigned long long)meta,
+			    (unsigned long long)group->start,
+			    chp_core_word(ng->env.core, meta, CH_NO_ADDRESS).text,
 			    (unsigned long long)group->meta);
 }
 
@@ -335,8 +337,8 @@ static struct ch_error *read_area(struct mallocng *ng, uint64_t area)
 
 	if (!ch_core_try_read(ng->env.core, area, bytes, sizeof(bytes))) {
 		chp_context_finding(ng->env.ctx, CH_SEVERITY_INCOMPLETE, "mallocng-areas",
-				    "musl malloc: the meta area at 0x%llx is not all in the core",
-				    (unsigned long long)area);
+				    "musl malloc: the meta area at %s is not all in the core",
+				    chp_core_word(ng->env.core, area, CH_NO_ADDRESS).text);
 		return NULL;
 	}
 	slots = (uint32_t)ch_min(ch_get32(bytes + 16), AREA_SLOTS_MAX);
