@@ -45,6 +45,22 @@ static bool is_unsafe(uint32_t code)
 	       (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
 }
 
+bool chp_text_is_name(const char *text)
+{
+	const uint8_t *p = (const uint8_t *)text;
+	size_t len = strlen(text), n;
+	uint32_t code = 0;
+
+	if (!len)
+		return false;
+	for (; len; p += n, len -= n) {
+		n = utf8_length(p, len, &code);
+		if (!n || is_unsafe(code))
+			return false;
+	}
+	return true;
+}
+
 char *chp_text_escape(const char *text, size_t max)
 {
 	const uint8_t *p = (const uint8_t *)text;

@@ -4,6 +4,7 @@
 #ifndef COREHEAP_UTIL_TEXT_H
 #define COREHEAP_UTIL_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /**
@@ -12,5 +13,8 @@
  * NULL. Free with free(); NULL also when out of memory.
  */
 char *chp_text_escape(const char *text, size_t max);
+
+/** Whether text may be a name: not empty, valid UTF-8, nothing of it is escaped. */
+bool chp_text_is_name(const char *text);
 
 #endif /* COREHEAP_UTIL_TEXT_H */

@@ -43,18 +43,6 @@ enum {
 	/* In front of code: a header, or the kind of a stub. */
 	STUB_KIND_MAX = 15,
 	HEADER_METHOD = 24,
-	/* MethodDesc and the chunk that it lies in. */
-	METHOD_TOKEN = 0,
-	METHOD_INDEX = 2,
-	METHOD_FLAGS = 6,
-	METHOD_DYNAMIC = 7,
-	METHOD_DYNAMIC_NAME = 32,
-	METHOD_UNIT = 8,
-	CHUNK_BYTES = 24,
-	CHUNK_TOKEN = 18,
-	/* Of a row, in the method itself; until .NET 8. */
-	TOKEN_LOW_BITS = 12,
-	TOKEN_OLD_LOW_BITS = 14,
 	/* ReadyToRun images. */
 	RUNTIME_FUNCTION_BYTES = 12,
 	SECTION_RUNTIME_FUNCTIONS = 102,
@@ -217,55 +205,6 @@ static bool find_compiled(const struct clr *clr, uint64_t section, uint64_t addr
 			return false;
 	}
 	return false;
-}
-
-/* ---- Methods ----------------------------------------------------------------- */
-
-/* "Type.Method" of a row of a type's module. */
-static bool name_row(struct clr *clr, uint64_t mt, uint32_t row, char *buf, size_t max)
-{
-	const struct clr_metadata *metadata;
-	char type[CLR_NAME_MAX], method[256];
-	uint64_t module;
-
-	if (!clr_type_module(clr, mt, &module))
-		return false;
-	metadata = clr_module_metadata(clr, module);
-	if (!metadata || !clr_metadata_string(metadata, CLR_TABLE_METHOD_DEF, row,
-					      CLR_METHOD_DEF_NAME, method, sizeof(method)))
-		return false;
-	if (!clr_type_name(clr, mt, type, sizeof(type)))
-		snprintf(type, sizeof(type), "MT %s",
-			 chp_core_word(clr->core, mt, CH_NO_ADDRESS).text);
-	snprintf(buf, max, "%s.%s", type, method);
-	return true;
-}
-
-bool clr_method_name(struct clr *clr, uint64_t method, char *buf, size_t max)
-{
-	uint8_t head[8], range[2];
-	uint64_t chunk, mt, name;
-	uint32_t row, low_bits;
-
-	if (!ch_core_try_read(clr->core, method, head, sizeof(head)))
-		return false;
-	if ((head[METHOD_FLAGS] & 7) == METHOD_DYNAMIC) {
-		char text[256];
-
-		if (!clr_read_ptr(clr, method + METHOD_DYNAMIC_NAME, &name) ||
-		    !ch_core_read_string(clr->core, name, text, sizeof(text)))
-			return false;
-		snprintf(buf, max, "(dynamic) %s", text);
-		return true;
-	}
-	chunk = method - (uint64_t)METHOD_UNIT * head[METHOD_INDEX] - CHUNK_BYTES;
-	if (!clr_read_ptr(clr, chunk, &mt) ||
-	    !ch_core_try_read(clr->core, chunk + CHUNK_TOKEN, range, sizeof(range)))
-		return false;
-	low_bits = clr->layout.old ? TOKEN_OLD_LOW_BITS : TOKEN_LOW_BITS;
-	row = (ch_get16(range) & ((1U << (24 - low_bits)) - 1)) << low_bits |
-	      (ch_get16(head + METHOD_TOKEN) & ((1U << low_bits) - 1));
-	return name_row(clr, mt, row, buf, max);
 }
 
 static bool name_compiled(struct clr *clr, uint64_t section, uint64_t addr, struct ch_code *ret,
@@ -526,9 +465,28 @@ static bool is_code(const struct clr *clr, uint64_t addr)
 }
 
 /* precode.h: what jumps to a method has its data on a page of its own behind that of
- * the code: where it jumps to, then the method. Before the method is compiled it jumps
- * back to itself. */
-static bool precode_method(struct clr *clr, uint64_t entry, uint64_t *ret)
+ * the code, where it jumps to and the method. Its instructions say where: the page's
+ * size is that of the system that the runtime was made for. */
+static bool precode_slots(const struct clr *clr, uint64_t entry, uint64_t slots[2])
+{
+	/* jmp [rip + n], and mov r10, [rip + n] */
+	static const uint8_t jump[] = { 0xff, 0x25 }, load[] = { 0x4c, 0x8b, 0x15 };
+	uint8_t code[sizeof(jump) + sizeof(load) + 8];
+	bool jumps;
+
+	if (!ch_core_try_read(clr->core, entry, code, sizeof(code)))
+		return false;
+	jumps = memcmp(code, jump, 2) == 0 && memcmp(code + 6, load, 3) == 0;
+	if (!jumps && (memcmp(code, load, 3) != 0 || memcmp(code + 7, jump, 2) != 0))
+		return false;
+	slots[0] = entry + (jumps ? 6 : 13) + (uint64_t)(int32_t)ch_get32(code + (jumps ? 2 : 9));
+	slots[1] = entry + (jumps ? 13 : 7) + (uint64_t)(int32_t)ch_get32(code + (jumps ? 9 : 3));
+	return true;
+}
+
+/* Where nobody reads the instructions: before the method is compiled, what is there
+ * jumps back to itself. */
+static bool precode_guess(const struct clr *clr, uint64_t entry, uint64_t *ret)
 {
 	static const uint32_t page_bytes[] = { 16384, 4096, 65536 };
 	uint64_t target;
@@ -542,6 +500,16 @@ static bool precode_method(struct clr *clr, uint64_t entry, uint64_t *ret)
 			return true;
 	}
 	return false;
+}
+
+static bool precode_method(const struct clr *clr, uint64_t entry, uint64_t *ret)
+{
+	uint64_t slots[2];
+
+	if (ch_core_arch(clr->core) != CH_ARCH_X86_64)
+		return precode_guess(clr, entry, ret);
+	return precode_slots(clr, entry, slots) && clr_read_ptr(clr, slots[1], ret) && *ret &&
+	       *ret % 8 == 0;
 }
 
 bool clr_entry_name(struct clr *clr, uint64_t entry, char *buf, size_t max)

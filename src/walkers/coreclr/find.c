@@ -95,6 +95,7 @@ static void take_more_fields(struct clr *clr, const struct clr_descriptor *descr
 					  more_fields[i].field.field, to))
 			*to = more_fields[i].usual;
 	}
+	clr->layout.token_bits = CLR_TOKEN_BITS;
 }
 
 static struct ch_error *take_fields(struct clr *clr, const struct clr_descriptor *descriptor)

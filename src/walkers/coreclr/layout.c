@@ -81,7 +81,7 @@ static const struct release net8 = {
 		    .image_layout = 120, .module_types = 752, .module_allocator = 248,
 		    .module_dynamic = 1688, .module_statics = 1224, .module_index = 1232,
 		    .thread_block = 1080, .store_first = 160, .store_count = 184,
-		    .thread_link = 232, .thread_os_id = 424 },
+		    .thread_link = 232, .thread_os_id = 424, .token_bits = CLR_TOKEN_BITS },
 	.store_entry = STORE_ENTRY,
 	.source = "those of .NET 8, measured on 8.0.0 and 8.0.33",
 };
@@ -114,7 +114,8 @@ static const struct release net9 = {
 		    .thread_link = 112,
 		    .thread_os_id = 296,
 		    .thread_locals = 32,
-		    .thread_data = 928 },
+		    .thread_data = 928,
+		    .token_bits = CLR_TOKEN_BITS },
 	.store_entry = STORE_ENTRY,
 	.source = "those of .NET 9, from the descriptor of 9.0.22",
 };
@@ -125,7 +126,7 @@ static const struct release core3 = {
 		    .module_types = 696, .module_foreign_types = 728, .module_dynamic = 1656,
 		    .module_statics = 1304, .module_index = 1312, .thread_block = 1072,
 		    .store_first = 168, .store_count = 192, .thread_link = 256, .thread_os_id = 456,
-		    .gc_shift = 8 },
+		    .gc_shift = 8, .token_bits = 14 },
 	.store_entry = -18,
 	.source = "those of .NET Core 3.1, measured on 3.1.3",
 };

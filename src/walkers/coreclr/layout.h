@@ -9,6 +9,8 @@
 
 struct clr;
 
+/** Of the row of a method, in its MethodDesc, since .NET 8. */
+#define CLR_TOKEN_BITS 12
 /** Of a method table's flags, since .NET 9: it can be unloaded. */
 #define CLR_FLAG_COLLECTIBLE 0x00200000U
 
@@ -60,6 +62,8 @@ struct clr_layout {
 	uint32_t flag_collectible;
 	/** Bytes that the collector's variables lie before where .NET 5 has them. */
 	uint32_t gc_shift;
+	/** Bits of its row that a MethodDesc has itself, not its chunk; 0: not known. */
+	uint32_t token_bits;
 	/** Method tables have rows of 16 bits and modules that must be looked for. */
 	bool old;
 	/** Of Module: its ReadyToRunInfo; of that the map from entry points to methods.
