@@ -16,7 +16,8 @@
 #include <coreheap/core.h>
 
 /** What is said instead of what may not be shown. */
-#define CH_NO_ADDRESS "what is no address"
+#define CH_NO_ADDRESS "a word that is no address"
+#define CH_NOT_MAPPED "an address where nothing was mapped"
 
 /** A word as it may be shown. */
 struct ch_word {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/contents.h"
 #include "graph/graph_priv.h"
 #include "util/cleanup.h"
 #include "util/text.h"
@@ -179,8 +180,12 @@ static struct ch_error *name_stack(struct ch_graph *graph, const struct ch_root 
 	if (!function[0] && ch_heaps_frame_code(graph->heaps, frame, frame == frames, 0, &method))
 		function = method.name;
 	module = ch_sym_module_at(graph->sym, frame->pc);
-	snprintf(code, sizeof(code), "%.200s+0x%llx", module ? module->name : "?",
-		 (unsigned long long)(frame->pc - (module ? module->start : 0)));
+	if (module)
+		snprintf(code, sizeof(code), "%.200s+0x%llx", module->name,
+			 (unsigned long long)(frame->pc - module->start));
+	else
+		snprintf(code, sizeof(code), "?+%s",
+			 chp_core_addr(graph->core, frame->pc, "?").text);
 	snprintf(text, sizeof(text), "thread %u frame %zu %.400s%s %s%c0x%llx", ret->tid,
 		 (size_t)(frame - frames), function[0] ? function : code, function[0] ? "()" : "",
 		 ch_core_arch(graph->core) == CH_ARCH_X86_64 ? "rsp" : "sp", offset < 0 ? '-' : '+',

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "core/contents.h"
 #include "report/process.h"
 #include "util/cleanup.h"
 
@@ -107,7 +108,9 @@ void chp_death_find(const struct ch_core *core, struct ch_death *ret)
 	ret->has_code = true;
 	ret->code = thread->si_code;
 	ret->meaning = code_meaning(ret->signal, ret->code);
-	ret->has_fault_addr = is_fault(ret->signal, ret->code);
+	/* what was taken for an address may be text */
+	ret->has_fault_addr =
+		is_fault(ret->signal, ret->code) && chp_core_shows_addr(core, thread->fault_addr);
 	ret->fault_addr = thread->fault_addr;
 	/* si_pid lies where si_addr would, for signals that a process sent */
 	ret->has_sender = ret->code == SI_USER || ret->code == SI_QUEUE || ret->code == SI_TKILL;

@@ -341,7 +341,7 @@ static void print_thread_line(const struct ch_report *report, const struct ch_th
 	else
 		fprintf(report->out, ": no stack: sp is %s",
 			chp_core_addr(ch_session_core(report->session), row->thread->sp,
-				      CH_NO_ADDRESS)
+				      CH_NOT_MAPPED)
 				.text);
 	if (row->crashed && row->thread->signal)
 		fprintf(report->out, ", died of %s", signal ? signal : "a signal");

@@ -6,6 +6,7 @@
 #include "core/contents.h"
 #include "util/bytes.h"
 #include "util/context.h"
+#include "util/text.h"
 
 /* A process with more loaded libraries than this is damage. */
 #define LINK_MAPS_MAX    65536
@@ -53,6 +54,13 @@ static uint64_t find_link_map(const struct ch_sym *sym)
 	return 0;
 }
 
+/* The linker has a path for each but the program and what the kernel gave: what else is
+ * there is not its name. */
+static bool is_library_name(const char *name)
+{
+	return (strchr(name, '/') || strncmp(name, "linux-", 6) == 0) && chp_text_is_name(name);
+}
+
 /* A library the link map knows and NT_FILE does not. */
 static struct ch_error *add_linked(struct ch_sym *sym, uint64_t load, uint64_t name_addr)
 {
@@ -60,7 +68,8 @@ static struct ch_error *add_linked(struct ch_sym *sym, uint64_t load, uint64_t n
 	const char *path;
 
 	if (!load || sym->linked_count >= LINKED_MAX ||
-	    !ch_core_read_string(sym->core, name_addr, name, sizeof(name)) || !name[0])
+	    !ch_core_read_string(sym->core, name_addr, name, sizeof(name)) ||
+	    !is_library_name(name))
 		return NULL;
 	sym->linked_count++;
 	path = chp_sym_keep(sym, strdup(name));

@@ -450,7 +450,7 @@ static void explain(const struct ch_unwind *unwind)
 	case STOP_BROKEN:
 		if (unwind->faulted)
 			set_end(sym, "memory at %s is not in the core",
-				chp_core_addr(sym->core, unwind->fault, CH_NO_ADDRESS).text);
+				chp_core_addr(sym->core, unwind->fault, CH_NOT_MAPPED).text);
 		else
 			set_end(sym, "unwind data leads nowhere");
 		return;
@@ -466,7 +466,7 @@ static void explain(const struct ch_unwind *unwind)
 		set_end(sym, "no unwind data for %s", name);
 	else
 		set_end(sym, "no unwind data for code at %s",
-			chp_core_addr(sym->core, unwind->pc, CH_NO_ADDRESS).text);
+			chp_core_addr(sym->core, unwind->pc, CH_NOT_MAPPED).text);
 }
 
 /* By call frame information, and over gaps in it by frame pointers. */

@@ -41,7 +41,7 @@ def samples(core):
             "rare": objects[-1]["sample_addr"] if objects else None,
             "type": objects[0]["name"] if objects else None,
             "managed": [row for row in objects if row["runtime"] == "coreclr"][:4],
-            "pc": threads[0]["pc"] if threads else "0x10",
+            "pc": threads[0]["pc"] if threads and threads[0]["pc"] else "0x10",
             "sp": threads[0]["sp"] if threads else "0x10"}
 
 

@@ -12,6 +12,10 @@ import planted  # noqa: E402
 from tap import Tap  # noqa: E402
 
 WORDS = ["hunter2-Quokka", "Bearer-eyJhbGciOi"]
+# What fixtures/overrun writes over, and codes of what is said of that.
+FOUND = {"headers": {"glibc-chunk-damaged", "link-map-damaged"},
+         "lists": {"glibc-tcache-damaged", "glibc-fastbin-damaged"},
+         "death": set()}
 FORMS = planted.FORMS
 # Strings and settings that are in each core of fixtures/dotnet-cores: UTF-16 on the managed heap,
 # and the environment.
@@ -76,6 +80,23 @@ def check(tap, program, how):
     os.unlink(core)
 
 
+def check_overrun(tap, program, how, what):
+    """Text where malloc, the linker and the processor keep numbers."""
+    core = fixture.dump(program, how, fixture.folder(), [what, *WORDS])
+    name = "%s, %s" % (how, what)
+    found = {warning["code"] for command in ("summary", "leaks")
+             for warning in fixture.answer(command, "--json", core)["warnings"]}
+    tap.ok(FOUND[what] <= found, "%s: it is noticed" % name, sorted(found))
+    count, bad = planted.shown(core, WORDS)
+    tap.ok(count > 150 and not bad, "%s: %d answers show none of it" % (name, count),
+           "\n".join(bad[:8]))
+    revealed = [fixture.coreheap(*words, "--reveal", core).out for words in (
+        ["summary", "--json"], ["leaks", "--json"], ["threads", "--regs"])]
+    tap.ok(any(mark in text for text in revealed for word in WORDS
+               for mark in planted.traces(word)), "%s: --reveal shows some" % name)
+    os.unlink(core)
+
+
 def check_managed(tap, version):
     core = fixture.unpack("dotnet-cores", version)
     with open(core, "rb") as file:
@@ -100,6 +121,11 @@ def main():
             tap.skip(how, reason)
         else:
             tap.attempt(how, check, program, how)
+    program = os.path.join(fixture.folder(), "overrun")
+    fixture.build("overrun", program)
+    for how in ("gcore", "kernel"):
+        for what in () if fixture.why_not(how) else sorted(FOUND):
+            tap.attempt("%s, %s" % (how, what), check_overrun, program, how, what)
     for version in ("3.1.3", "8.0.33", "9.0.20", "9.0.22", "10.0.12"):
         tap.attempt(version, check_managed, version)
     return tap.done()

@@ -80,7 +80,7 @@ static void tell_fastbin(const struct glibc *glibc, const struct fastbin *bin)
 	}
 	chp_context_finding(
 		glibc->env.ctx, chp_blame(&glibc->env), "glibc-fastbin-damaged",
-		"%s: the fast bin of %llu bytes leads to the chunk %s, %s; the word at 0x%llx is "
+		"%s: the fast bin of %llu bytes leads to %s, %s; the word at 0x%llx is "
 		"%s, a sign of a use after free. What follows in the list is counted as used",
 		bin->arena->name, (unsigned long long)bin->size,
 		chp_core_word(core, bin->chunk, CH_NO_ADDRESS).text,

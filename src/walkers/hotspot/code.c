@@ -12,6 +12,7 @@
 
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/text.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
 #define HEAPS_MAX 16
@@ -152,7 +153,8 @@ static bool read_blob(const struct hs *hs, struct hs_blob *ret)
 	uint64_t name;
 
 	if (!read_code(hs, ret) || !hs_member_ptr(hs, HS_BLOB_NAME, ret->addr, &name) ||
-	    !ch_core_read_string(hs->core, name, ret->name, sizeof(ret->name)))
+	    !ch_core_read_string(hs->core, name, ret->name, sizeof(ret->name)) ||
+	    !chp_text_is_name(ret->name))
 		return false;
 	read_frame(hs, ret);
 	ret->interpreter = strcmp(ret->name, "Interpreter") == 0;
@@ -224,7 +226,7 @@ static bool find_codelet(const struct hs *hs, uint64_t addr, uint64_t *start_ret
 			continue;
 		*start_ret = at;
 		return hs_member_ptr(hs, HS_CODELET_TEXT, at, &text) &&
-		       ch_core_read_string(hs->core, text, buf, max);
+		       ch_core_read_string(hs->core, text, buf, max) && chp_text_is_name(buf);
 	}
 	return false;
 }

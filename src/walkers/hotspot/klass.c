@@ -6,6 +6,7 @@
 
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/text.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
 /* Layout helper of arrays: the two highest bits are set (10: objects, 11: values). */
@@ -27,7 +28,7 @@ bool hs_symbol_text(const struct hs *hs, uint64_t symbol, char *buf, size_t max)
 		return false;
 	}
 	buf[length] = '\0';
-	return strlen(buf) == length;
+	return strlen(buf) == length && chp_text_is_name(buf);
 }
 
 bool hs_klass_symbol(const struct hs *hs, uint64_t klass, char *buf, size_t max)
