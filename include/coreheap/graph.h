@@ -143,6 +143,8 @@ struct ch_root_range {
 	enum ch_root_kind kind;
 	/** Index as in ch_core_threads() for STACK and TLS, else UINT32_MAX. */
 	uint32_t thread;
+	/** For STACK: words below are stale (struct ch_root); else 0. */
+	uint64_t sp;
 	/** For DATA; else NULL. */
 	const struct ch_module *module;
 	/** Bytes of it that the core does not hold; and those of them that went
@@ -170,6 +172,10 @@ struct ch_root {
 	uint32_t range;
 	/** For what runtimes name: its number among them. */
 	uint32_t named;
+	/** On a stack below the stack pointer, where only a leaf function keeps anything,
+	 * or on one of which it is not known where its thread left it: what lies there
+	 * mostly is what calls that ended left behind. */
+	bool stale;
 };
 
 /** Called with roots, n of them. Non-NULL ends the visit. */
@@ -218,26 +224,29 @@ struct ch_chain {
 	struct ch_root root;
 	/** Edges from the root's node to the target; 0: the root points at it. */
 	uint32_t steps;
-	/** The target is large, and only a word that leads into a block, which may do so
-	 * by chance, makes the way. */
-	bool doubtful;
+	/** The root, or a step of the way, points into a block and not to its first byte:
+	 * there is no other way from it, and it may do so by chance. */
+	bool inner;
 };
 
 struct ch_chains;
 
 /**
  * All roots that reach any of the targets (ids of nodes), each with a shortest
- * way; to blocks of 128 KiB or more one of pointers to first bytes where there is
- * one. Ways share their ends: from each node there is one next. options may be
- * NULL. Errors: LIMIT (2^32 edges or more), NOMEM, STOP.
+ * way of pointers to first bytes, and if there is none, of any pointers. Ways share
+ * their ends: from each node there is one next. options may be NULL. Errors: LIMIT (2^32 edges or
+ * more), NOMEM, STOP.
  */
 CH_PUBLIC CH_MUST_CHECK struct ch_error *
 ch_chains_find(struct ch_graph *graph, const uint32_t *targets, size_t targets_count,
 	       const struct ch_chains_options *options, struct ch_chains **ret);
 CH_PUBLIC void ch_chains_destroy(struct ch_chains *chains);
 
-/** Doubtful ones last; by steps; of equally long ones those of roots that runtimes name
- * first, then in the order of ch_graph_visit_roots(). Borrowed. */
+/**
+ * Those of stale roots last; before them those that are inner; by steps; of equally long
+ * ones what runtimes name, data of modules, thread-local storage, other memory, and last
+ * registers and stacks, each by address. Borrowed.
+ */
 CH_PUBLIC const struct ch_chain *ch_chains_list(const struct ch_chains *chains, size_t *count_ret);
 /** Weak handles of a runtime that point at targets: they keep nothing alive. Borrowed. */
 CH_PUBLIC const struct ch_root *ch_chains_weak(const struct ch_chains *chains, size_t *count_ret);

@@ -39,12 +39,13 @@ static bool is_passing(const struct ch_root *root)
 	return root->kind == CH_ROOT_STACK || root->kind == CH_ROOT_REGISTER;
 }
 
-/* The shortest chain, of a root that lasts if there is one. */
+/* The shortest chain of those that are as good as the first, of a root that lasts if there
+ * is one. */
 static const struct ch_chain *best_chain(const struct ch_chain *list, size_t count)
 {
 	size_t i;
 
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count && list[i].inner == list->inner; i++)
 		if (!is_passing(&list[i].root))
 			return &list[i];
 	return list;

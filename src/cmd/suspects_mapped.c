@@ -6,17 +6,14 @@
 
 #include "cmd/suspects.h"
 #include "graph/reverse.h"
+#include "graph/tally.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
-/* Blocks looked at, and types of what points at them. */
-#define BLOCKS_MAX 65536
-#define TYPES_MAX  256
-/* Words looked at of a block that points at one, and of all of them. */
-#define EDGES_MAX     4096
-#define ALL_EDGES_MAX (1U << 26)
-/* What it costs to ask for an object, in words. */
-#define OBJECT_COST 256
+/* Sources that are remembered. */
+#define SOURCES 1024
+/* Of a source that is nobody's. */
+#define NOBODY UINT32_MAX
 
 struct owner {
 	uint32_t walker;
@@ -28,78 +25,92 @@ struct owner {
 	uint64_t last_live, last_dead;
 };
 
+/* What is known of a block that points at one. */
+struct source {
+	/* Index of its owner. */
+	uint32_t id, owner;
+	bool live;
+};
+
 struct owners {
 	struct ch_graph *graph;
 	struct ch_heaps *heaps;
 	const struct ch_retained *retained;
-	struct owner items[TYPES_MAX];
-	size_t count;
-	/* Words that may still be looked at. */
-	uint64_t left;
+	/* of struct owner; by walker and type: most_id is the index, once count is 1 */
+	struct ch_vec list;
+	struct ch_tallies types;
+	/* A bit for each id: the blocks themselves, which own no others. */
+	uint64_t *group;
+	/* The last sources, by the low bits of their ids: many point at many. */
+	struct source sources[SOURCES];
 };
 
-static struct owner *owner_of(struct owners *owners, uint32_t source)
+static struct ch_error *find_owner(struct owners *owners, uint32_t source, uint32_t *ret)
 {
 	const struct ch_span *spans;
 	const struct ch_heap *heaps;
 	struct ch_object object;
+	struct ch_tally *tally;
 	struct owner *owner;
 	uint32_t walker;
-	size_t i, count;
+	size_t count;
 
+	*ret = NOBODY;
 	if (!ch_graph_object(owners->graph, source, &object))
 		return NULL;
 	spans = ch_heaps_spans(owners->heaps, &count);
 	heaps = ch_heaps_list(owners->heaps, &count);
 	walker = heaps[spans[object.span].heap].walker;
-	for (i = 0; i < owners->count; i++)
-		if (owners->items[i].walker == walker &&
-		    owners->items[i].type == ch_object_type_id(&object))
-			return &owners->items[i];
-	if (owners->count == TYPES_MAX)
-		return NULL;
-	owner = &owners->items[owners->count++];
-	*owner = (struct owner){ .walker = walker,
-				 .type = ch_object_type_id(&object),
-				 .sample = source };
-	return owner;
-}
-
-/* Whether one of the words of source holds the address of target's first byte. */
-static bool points_at_start(struct owners *owners, uint32_t source, uint32_t target)
-{
-	struct ch_edge edges[64];
-	uint64_t offset = 0;
-	size_t n, i, seen;
-
-	for (seen = 0; seen < EDGES_MAX && owners->left; seen += n) {
-		n = ch_graph_edges(owners->graph, source, &offset, edges, CH_COUNT_OF(edges));
-		owners->left -= ch_min(owners->left, n + 1);
-		for (i = 0; i < n; i++)
-			if (edges[i].target == target && !edges[i].interior)
-				return true;
-		if (!n)
-			break;
+	tally = chp_tally_of(&owners->types, 0, walker, ch_object_type_id(&object));
+	if (!tally)
+		return &ch_enomem;
+	if (!tally->count) {
+		owner = ch_vec_push(&owners->list);
+		if (!owner)
+			return &ch_enomem;
+		*owner = (struct owner){ .walker = walker,
+					 .type = ch_object_type_id(&object),
+					 .sample = source };
+		tally->count = 1;
+		tally->most_id = (uint32_t)owners->list.count - 1;
 	}
-	return false;
+	*ret = tally->most_id;
+	return NULL;
 }
 
-/* What points at the block, the number-th one. */
-static void count_owners(struct owners *owners, const struct ch_reverse *reverse, uint32_t target,
-			 uint64_t number)
+static struct ch_error *find_source(struct owners *owners, uint32_t id, const struct source **ret)
 {
+	struct source *source = &owners->sources[id % SOURCES];
 	struct ch_retained_row row;
+	struct ch_error *err;
+
+	*ret = source;
+	if (source->id == id)
+		return NULL;
+	err = find_owner(owners, id, &source->owner);
+	source->id = err ? CH_ID_NONE : id;
+	source->live = !err && ch_retained_row(owners->retained, id, &row);
+	return err;
+}
+
+/* What points at the first byte of the block, the number-th one. */
+static struct ch_error *count_owners(struct owners *owners, const struct ch_reverse *reverse,
+				     uint32_t target, uint64_t number)
+{
+	const struct source *source;
+	struct ch_error *err = NULL;
 	struct owner *owner;
 	uint32_t k;
 
-	for (k = reverse->start[target]; k < reverse->start[target + 1] && owners->left; k++) {
-		if (!points_at_start(owners, reverse->sources[k], target))
+	for (k = reverse->start[target]; !err && k < reverse->start[target + 1]; k++) {
+		if (chp_reverse_inner(reverse, k) ||
+		    owners->group[reverse->sources[k] / 64] >> (reverse->sources[k] % 64) & 1)
 			continue;
-		owners->left -= ch_min(owners->left, OBJECT_COST);
-		owner = owner_of(owners, reverse->sources[k]);
-		if (!owner)
+		err = find_source(owners, reverse->sources[k], &source);
+		if (err || source->owner == NOBODY)
 			continue;
-		if (ch_retained_row(owners->retained, reverse->sources[k], &row)) {
+		owner = CH_VEC_AT(&owners->list, struct owner, source->owner);
+		if (source->live) {
 			owner->live += owner->last_live != number;
 			owner->last_live = number;
 		} else {
@@ -107,6 +118,7 @@ static void count_owners(struct owners *owners, const struct ch_reverse *reverse
 			owner->last_dead = number;
 		}
 	}
+	return err;
 }
 
 static int compare_live(const void *a, const void *b)
@@ -123,23 +135,25 @@ static int compare_live(const void *a, const void *b)
 /* Those that a root holds; if there are none, the others. */
 static struct ch_error *name_owners(struct owners *owners, struct ch_suspect *suspect)
 {
+	const struct owner *list = owners->list.items;
 	const struct ch_runtime *runtimes;
 	struct ch_suspect_owner *slot;
 	struct ch_error *err = NULL;
-	struct owner *owner;
 	size_t i, count;
 
-	qsort(owners->items, owners->count, sizeof(owners->items[0]), compare_live);
+	ch_vec_sort(&owners->list, compare_live);
 	runtimes = ch_heaps_runtimes(owners->heaps, &count);
-	suspect->owners_dead = owners->count && !owners->items[0].live;
-	for (i = 0; !err && i < owners->count && suspect->owners_count < CH_SUSPECT_OWNERS; i++) {
-		owner = &owners->items[i];
-		slot = &suspect->owners[suspect->owners_count];
-		slot->count = suspect->owners_dead ? owner->dead : owner->live;
-		if (!slot->count)
+	suspect->owners_dead = owners->list.count && !list[0].live;
+	for (i = 0; !err && i < owners->list.count; i++) {
+		if (!(suspect->owners_dead ? list[i].dead : list[i].live))
 			break;
-		slot->runtime = runtimes[owner->walker].name;
-		err = chp_node_type_name(owners->graph, owners->heaps, owner->sample, &slot->name);
+		suspect->owners_total++;
+		if (suspect->owners_count == CH_SUSPECT_OWNERS)
+			continue;
+		slot = &suspect->owners[suspect->owners_count];
+		slot->count = suspect->owners_dead ? list[i].dead : list[i].live;
+		slot->runtime = runtimes[list[i].walker].name;
+		err = chp_node_type_name(owners->graph, owners->heaps, list[i].sample, &slot->name);
 		suspect->owners_count += !err;
 	}
 	return err;
@@ -152,13 +166,15 @@ static struct ch_error *find_owners(struct owners *owners, const uint32_t *targe
 	struct ch_error *err;
 	size_t i;
 
-	err = chp_reverse_borrow(owners->graph, false, &reverse);
+	for (i = 0; i < SOURCES; i++)
+		owners->sources[i].id = CH_ID_NONE;
+	err = chp_reverse_borrow(owners->graph, &reverse);
 	if (err)
 		return err;
-	for (i = 0; i < count; i++)
-		count_owners(owners, &reverse, targets[i], i + 1);
-	chp_reverse_return(owners->graph, false, &reverse);
-	return name_owners(owners, suspect);
+	for (i = 0; !err && i < count; i++)
+		err = count_owners(owners, &reverse, targets[i], i + 1);
+	chp_reverse_return(owners->graph, &reverse);
+	return err ? err : name_owners(owners, suspect);
 }
 
 static struct ch_suspect *find_suspect(const struct ch_summary *summary)
@@ -179,27 +195,35 @@ struct ch_error *chp_suspect_mapped(struct ch_suspecting *suspecting, struct ch_
 	const uint64_t *addrs = suspecting->equal.items;
 	_cleanup_free_ uint32_t *targets = NULL;
 	_cleanup_free_ struct owners *owners = NULL;
+	_cleanup_free_ uint64_t *group = NULL;
 	struct ch_error *err = NULL;
 	size_t i, count = 0;
 	uint32_t id;
 
 	if (!suspect || !suspecting->equal.count)
 		return NULL;
-	targets = calloc(BLOCKS_MAX, sizeof(*targets));
-	owners = calloc(1, sizeof(*owners));
-	if (!targets || !owners)
+	targets = calloc(suspecting->equal.count, sizeof(*targets));
+	owners = malloc(sizeof(*owners));
+	group = calloc(ch_graph_objects_count(graph) / 64 + 1ULL, sizeof(*group));
+	if (!targets || !owners || !group)
 		return &ch_enomem;
-	owners->graph = graph;
-	owners->heaps = suspecting->summary->heaps;
-	owners->retained = retained;
-	owners->left = ALL_EDGES_MAX;
-	for (i = 0; i < suspecting->equal.count && count < BLOCKS_MAX; i++) {
+	*owners = (struct owners){ .graph = graph,
+				   .heaps = suspecting->summary->heaps,
+				   .retained = retained,
+				   .group = group,
+				   .list = CH_VEC(struct owner),
+				   .types = CH_TALLIES };
+	for (i = 0; i < suspecting->equal.count; i++) {
 		id = ch_graph_node_at(graph, addrs[i]);
-		if (id != CH_ID_NONE)
-			targets[count++] = id;
+		if (id == CH_ID_NONE)
+			continue;
+		targets[count++] = id;
+		group[id / 64] |= 1ULL << (id % 64);
 	}
 	if (count)
 		err = find_owners(owners, targets, count, suspect);
+	ch_vec_deinit(&owners->list);
+	chp_tallies_deinit(&owners->types);
 	if (!err && count)
 		err = chp_suspect_chain(suspecting, graph, targets, count, &suspect->chain);
 	if (!err && suspect->chain.steps_count) {

@@ -2,12 +2,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "graph/offsets.h"
 #include "graph/reverse.h"
 #include "util/context.h"
-
-/* A block so large attracts words that lead into it by chance: its chains are those without
- * such, where there are any. */
-#define LARGE_BYTES (128ULL << 10)
 
 /* Nodes between two looks at the clock. */
 #define PACE 4096
@@ -19,8 +16,7 @@ struct ch_chains {
 	/** By id: the next node, CH_ID_NONE for targets; steps + 1, 0 where no
 	 * target is reached. */
 	uint32_t *next, *steps;
-	/* Of large targets: bits by id of nodes that reach one by pointers to first bytes
-	 * alone; else NULL. */
+	/* Bits by id of nodes that reach a target by pointers to first bytes alone. */
 	uint64_t *surely;
 	uint32_t reaching_count;
 	/** of struct ch_chain; of struct ch_root */
@@ -44,19 +40,69 @@ static bool is_late(struct ch_chains *chains)
 	return true;
 }
 
-/* Against the edges, breadth first: the first way found is a shortest one, and of
- * equally short ones that of the target and the sources that come first. */
-static struct ch_error *search(struct ch_chains *chains, const struct ch_reverse *reverse,
-			       struct ch_vec *queue)
-{
-	uint32_t id, source, k, *slot;
-	struct ch_error *err = NULL;
-	size_t i;
+/* A search: nodes whose sources are looked at, by steps. */
+struct search {
+	struct ch_chains *chains;
+	const struct ch_reverse *reverse;
+	bool exact;
+	/* of uint32_t: nodes that had a way before, and those that are found; next of both. */
+	struct ch_vec *queue;
+	size_t known, at_known, at_found;
+};
 
-	for (i = 0; !err && i < queue->count; i++) {
-		id = *CH_VEC_AT(queue, uint32_t, i);
-		if (i % PACE == 0) {
-			chp_context_progress(chains->graph->ctx, "looking for roots", i,
+/* The node with fewest steps of those that wait; CH_ID_NONE: none does. */
+static uint32_t next_node(struct search *search)
+{
+	const uint32_t *items = search->queue->items, *steps = search->chains->steps;
+	bool known = search->at_known < search->known;
+	bool found = search->at_found < search->queue->count;
+
+	if (!known && !found)
+		return CH_ID_NONE;
+	if (known && (!found || steps[items[search->at_known]] <= steps[items[search->at_found]]))
+		return items[search->at_known++];
+	return items[search->at_found++];
+}
+
+static struct ch_error *take_sources(struct search *search, uint32_t id)
+{
+	const struct ch_reverse *reverse = search->reverse;
+	struct ch_chains *chains = search->chains;
+	uint32_t k, source, *slot;
+
+	for (k = reverse->start[id]; k < reverse->start[id + 1]; k++) {
+		source = reverse->sources[k];
+		if (chains->steps[source] || (search->exact && chp_reverse_inner(reverse, k)))
+			continue;
+		chains->steps[source] = chains->steps[id] + 1;
+		chains->next[source] = id;
+		slot = ch_vec_push(search->queue);
+		if (!slot)
+			return &ch_enomem;
+		*slot = source;
+	}
+	return NULL;
+}
+
+/* Against the edges, breadth first: the first way found is a shortest one, and of
+ * equally short ones that of the target and the sources that come first. What has a way
+ * before keeps it. */
+static struct ch_error *search_from(struct ch_chains *chains, const struct ch_reverse *reverse,
+				    bool exact, struct ch_vec *queue)
+{
+	struct search search = { .chains = chains,
+				 .reverse = reverse,
+				 .exact = exact,
+				 .queue = queue,
+				 .known = queue->count,
+				 .at_found = queue->count };
+	struct ch_error *err = NULL;
+	uint64_t done = 0;
+	uint32_t id;
+
+	while (!err && (id = next_node(&search)) != CH_ID_NONE) {
+		if (done++ % PACE == 0) {
+			chp_context_progress(chains->graph->ctx, "looking for roots", done,
 					     chains->graph->nodes_count);
 			err = chp_context_check(chains->graph->ctx);
 			if (err || is_late(chains))
@@ -67,26 +113,17 @@ static struct ch_error *search(struct ch_chains *chains, const struct ch_reverse
 				chains->cut = "depth";
 			continue;
 		}
-		for (k = reverse->start[id]; k < reverse->start[id + 1]; k++) {
-			source = reverse->sources[k];
-			if (chains->steps[source])
-				continue;
-			chains->steps[source] = chains->steps[id] + 1;
-			chains->next[source] = id;
-			slot = ch_vec_push(queue);
-			if (!slot)
-				return &ch_enomem;
-			*slot = source;
-		}
+		err = take_sources(&search, id);
 	}
 	chains->reaching_count = (uint32_t)queue->count;
 	return err;
 }
 
-static bool is_doubtful(const struct ch_chains *chains, const struct ch_root *root)
+/* Whether the root, or a step of its way, points into a block. */
+static bool is_inner(const struct ch_chains *chains, const struct ch_root *root)
 {
-	return chains->surely &&
-	       (root->interior || !(chains->surely[root->target / 64] >> (root->target % 64) & 1));
+	return (root->interior && !chp_offsets_known(chains->graph, root->target, root->value)) ||
+	       !(chains->surely[root->target / 64] >> (root->target % 64) & 1);
 }
 
 static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_t n)
@@ -103,7 +140,7 @@ static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_
 			return &ch_enomem;
 		*slot = (struct ch_chain){ .root = roots[i],
 					   .steps = chains->steps[roots[i].target] - 1,
-					   .doubtful = is_doubtful(chains, &roots[i]) };
+					   .inner = is_inner(chains, &roots[i]) };
 	}
 	return NULL;
 }
@@ -126,23 +163,39 @@ static struct ch_error *take_weak(void *arg, const struct ch_root *roots, size_t
 	return NULL;
 }
 
-/* A runtime says that it is a root: no word that only looks like an address. */
-static bool is_named(const struct ch_root *root)
+/* What lasts first: see ch_chains_list(). */
+static int rank_of(const struct ch_root *root)
 {
-	return root->kind >= CH_ROOT_HANDLE && root->kind <= CH_ROOT_FROZEN;
+	switch (root->kind) {
+	case CH_ROOT_HANDLE:
+	case CH_ROOT_STATIC:
+	case CH_ROOT_THREAD_STATIC:
+	case CH_ROOT_FINALIZER:
+	case CH_ROOT_FROZEN:
+		return 0;
+	case CH_ROOT_DATA:
+		return 1;
+	case CH_ROOT_TLS:
+		return 2;
+	case CH_ROOT_MEMORY:
+		return 3;
+	default:
+		return 4;
+	}
 }
 
-/* What runtimes name comes first, then registers, then memory by address. */
 static int compare_chains(const void *a, const void *b)
 {
 	const struct ch_chain *x = a, *y = b;
 
-	if (x->doubtful != y->doubtful)
-		return x->doubtful ? 1 : -1;
+	if (x->root.stale != y->root.stale)
+		return x->root.stale ? 1 : -1;
+	if (x->inner != y->inner)
+		return x->inner ? 1 : -1;
 	if (x->steps != y->steps)
 		return x->steps < y->steps ? -1 : 1;
-	if (is_named(&x->root) != is_named(&y->root))
-		return is_named(&x->root) ? -1 : 1;
+	if (rank_of(&x->root) != rank_of(&y->root))
+		return rank_of(&x->root) - rank_of(&y->root);
 	if (x->root.addr != y->root.addr)
 		return x->root.addr < y->root.addr ? -1 : 1;
 	if (x->root.thread != y->root.thread)
@@ -168,22 +221,11 @@ static struct ch_error *add_targets(struct ch_chains *chains, const uint32_t *ta
 	return NULL;
 }
 
-static struct ch_error *search_edges(struct ch_chains *chains, bool exact, struct ch_vec *queue)
+/* By pointers to first bytes, then by all: what the former reach keeps its way, as a word
+ * that leads into a block may do so by chance. */
+static struct ch_error *search_edges(struct ch_chains *chains, struct ch_vec *queue)
 {
 	struct ch_reverse reverse;
-	struct ch_error *err;
-
-	err = chp_reverse_borrow(chains->graph, exact, &reverse);
-	if (err)
-		return err;
-	err = search(chains, &reverse, queue);
-	chp_reverse_return(chains->graph, exact, &reverse);
-	return err;
-}
-
-/* Pointers to first bytes first; what they reach keeps its way. */
-static struct ch_error *search_carefully(struct ch_chains *chains, struct ch_vec *queue)
-{
 	struct ch_error *err;
 	uint32_t id;
 	size_t i;
@@ -191,23 +233,18 @@ static struct ch_error *search_carefully(struct ch_chains *chains, struct ch_vec
 	chains->surely = calloc(chains->graph->objects_count / 64 + 1ULL, sizeof(uint64_t));
 	if (!chains->surely)
 		return &ch_enomem;
-	err = search_edges(chains, true, queue);
+	err = chp_reverse_borrow(chains->graph, &reverse);
+	if (err)
+		return err;
+	err = search_from(chains, &reverse, true, queue);
 	for (i = 0; i < queue->count; i++) {
 		id = *CH_VEC_AT(queue, uint32_t, i);
 		chains->surely[id / 64] |= 1ULL << (id % 64);
 	}
-	return err ? err : search_edges(chains, false, queue);
-}
-
-static bool is_any_large(const struct ch_graph *graph, const uint32_t *targets, size_t count)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		if (ch_graph_is_node(graph, targets[i]) &&
-		    ch_graph_size_bytes(graph, targets[i]) >= LARGE_BYTES)
-			return true;
-	return false;
+	if (!err && !chains->options.exact)
+		err = search_from(chains, &reverse, false, queue);
+	chp_reverse_return(chains->graph, &reverse);
+	return err;
 }
 
 static struct ch_error *find(struct ch_chains *chains, const uint32_t *targets, size_t count)
@@ -222,12 +259,8 @@ static struct ch_error *find(struct ch_chains *chains, const uint32_t *targets, 
 		return &ch_enomem;
 	memset(chains->next, 0xff, ids * sizeof(uint32_t));
 	err = add_targets(chains, targets, count, &queue);
-	if (!err && chains->options.exact)
-		err = search_edges(chains, true, &queue);
-	else if (!err && is_any_large(chains->graph, targets, count))
-		err = search_carefully(chains, &queue);
-	else if (!err)
-		err = search_edges(chains, false, &queue);
+	if (!err)
+		err = search_edges(chains, &queue);
 	ch_vec_deinit(&queue);
 	if (!err)
 		err = ch_graph_visit_roots(chains->graph, CH_ROOTS_LIVE, take_roots, chains);

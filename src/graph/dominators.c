@@ -309,11 +309,11 @@ static struct ch_error *build(struct search *search)
 	ch_vec_deinit(&search->stack);
 	if (err)
 		return err;
-	err = chp_reverse_borrow(graph, false, &reverse);
+	err = chp_reverse_borrow(graph, &reverse);
 	if (err)
 		return err;
 	err = find_dominators(search, &reverse);
-	chp_reverse_return(search->graph, false, &reverse);
+	chp_reverse_return(search->graph, &reverse);
 	return err ? err : sum_up(retained);
 }
 

@@ -1,5 +1,7 @@
 #include "graph/pieces.h"
 
+#include <coreheap/leaks.h>
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -65,6 +67,7 @@ struct ch_error *ch_graph_create(struct ch_session *session, const struct ch_gra
 	graph->core = ch_session_core(session);
 	graph->ctx = ch_session_context(session);
 	graph->threads = count_threads(options);
+	graph->offset_rules = CH_VEC(struct ch_offset_rule);
 	graph->keep_edges = options && options->keep_edges;
 	err = build(graph);
 	if (err) {
@@ -84,6 +87,7 @@ void ch_graph_destroy(struct ch_graph *graph)
 	chp_rootnames_deinit(graph);
 	chp_traced_deinit(graph);
 	ch_vec_deinit(&graph->ranges);
+	ch_vec_deinit(&graph->offset_rules);
 	free(graph);
 }
 

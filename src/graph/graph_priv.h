@@ -81,9 +81,12 @@ struct ch_link {
 	uint32_t from, to;
 };
 
-/** Sources of each target: sources[start[t]] .. sources[start[t + 1]]. */
+/** Sources of each target: sources[start[t]] .. sources[start[t + 1]], one for each
+ * word; and by the same index a bit for those words that lead into the target, not to
+ * its first byte. */
 struct ch_reverse {
 	uint32_t *start, *sources;
+	uint64_t *inner;
 };
 
 struct ch_graph {
@@ -125,6 +128,10 @@ struct ch_graph {
 	struct ch_vec traced_roots;
 	/** of struct ch_link, ascending */
 	struct ch_vec links;
+
+	/** Inner offsets that count as first bytes, by size, then by offset, once leaks were
+	 * looked for: of struct ch_offset_rule. */
+	struct ch_vec offset_rules;
 
 	/** All edges turned round, once they were asked for, in a graph that keeps them. */
 	struct ch_reverse reverse;

@@ -149,6 +149,22 @@ static void count_rules(struct ch_leaks *leaks, const struct ch_mark *mark)
 		rules->count--;
 }
 
+/* Chains that are looked for later take the same pointers for as good. */
+static struct ch_error *keep_rules(struct ch_leaks *leaks)
+{
+	const struct ch_vec *rules = &leaks->offsets.rules;
+	struct ch_vec *kept = &leaks->graph->offset_rules;
+
+	kept->count = 0;
+	if (!rules->count)
+		return NULL;
+	if (!ch_vec_reserve(kept, rules->count))
+		return &ch_enomem;
+	memcpy(kept->items, rules->items, rules->count * sizeof(struct ch_offset_rule));
+	kept->count = rules->count;
+	return NULL;
+}
+
 /* What is reached by pointers into blocks, and which of these are as good as others. */
 static struct ch_error *mark_inside(struct ch_leaks *leaks, struct ch_mark *mark)
 {
@@ -170,6 +186,8 @@ static struct ch_error *mark_inside(struct ch_leaks *leaks, struct ch_mark *mark
 	for (word = 0; word <= mark->graph->objects_count / 64; word++)
 		mark->interior[word] &= ~leaks->first[word];
 	err = chp_offsets_find(mark->graph, mark->interior, mark->insides, &leaks->offsets);
+	if (!err)
+		err = keep_rules(leaks);
 	if (!err && leaks->offsets.rules.count)
 		err = mark_by_offset(leaks, mark, insides);
 	if (!err)

@@ -236,12 +236,11 @@ struct ch_error *chp_offsets_find(const struct ch_graph *graph, const uint64_t *
 	return err;
 }
 
-static struct ch_offset_rule *find_rule(const struct ch_offsets *offsets, uint64_t size,
-					uint64_t offset)
+static struct ch_offset_rule *find_rule(const struct ch_vec *list, uint64_t size, uint64_t offset)
 {
 	const struct ch_offset_rule key = { .size_bytes = size, .offset = offset };
-	struct ch_offset_rule *rules = offsets->rules.items;
-	size_t low = 0, high = offsets->rules.count, mid;
+	struct ch_offset_rule *rules = list->items;
+	size_t low = 0, high = list->count, mid;
 
 	while (low < high) {
 		mid = low + (high - low) / 2;
@@ -250,15 +249,15 @@ static struct ch_offset_rule *find_rule(const struct ch_offsets *offsets, uint64
 		else
 			high = mid;
 	}
-	return low < offsets->rules.count && !compare_rules(&rules[low], &key) ? &rules[low] : NULL;
+	return low < list->count && !compare_rules(&rules[low], &key) ? &rules[low] : NULL;
 }
 
 struct ch_offset_rule *chp_offsets_rule(const struct ch_offsets *offsets, uint64_t size,
 					uint64_t offset)
 {
-	struct ch_offset_rule *rule = find_rule(offsets, size, offset);
+	struct ch_offset_rule *rule = find_rule(&offsets->rules, size, offset);
 
-	return rule ? rule : find_rule(offsets, 0, offset);
+	return rule ? rule : find_rule(&offsets->rules, 0, offset);
 }
 
 struct ch_offset_rule *chp_offsets_rule_of(const struct ch_offsets *offsets, uint64_t size,
@@ -269,6 +268,18 @@ struct ch_offset_rule *chp_offsets_rule_of(const struct ch_offsets *offsets, uin
 
 	second &= CH_INSIDE_MASK;
 	return rule || !second ? rule : chp_offsets_rule(offsets, size, second);
+}
+
+bool chp_offsets_known(const struct ch_graph *graph, uint32_t id, uint64_t value)
+{
+	const struct ch_vec *rules = &graph->offset_rules;
+	uint64_t offset;
+
+	if (!rules->count)
+		return false;
+	offset = value - ch_graph_addr(graph, id);
+	return find_rule(rules, ch_graph_size_bytes(graph, id), offset) ||
+	       find_rule(rules, 0, offset);
 }
 
 void chp_offsets_deinit(struct ch_offsets *offsets)

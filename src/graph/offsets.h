@@ -59,6 +59,8 @@ struct ch_offset_rule *chp_offsets_rule(const struct ch_offsets *offsets, uint64
 /** The same of the smallest of all distances that is. */
 struct ch_offset_rule *chp_offsets_rule_of(const struct ch_offsets *offsets, uint64_t size,
 					   ch_inner inside);
+/** Whether value, which leads into a node, does so by a rule that the graph was given. */
+bool chp_offsets_known(const struct ch_graph *graph, uint32_t id, uint64_t value);
 void chp_offsets_deinit(struct ch_offsets *offsets);
 
 #endif /* COREHEAP_GRAPH_OFFSETS_H */

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "graph/offsets.h"
 #include "graph/pieces.h"
 #include "util/context.h"
 #include "util/error.h"
@@ -24,7 +25,6 @@ struct word {
 
 struct visit {
 	const struct ch_graph *graph;
-	bool exact;
 	chp_edge_fn fn;
 	void *arg;
 	struct ch_cursor cursor;
@@ -43,9 +43,10 @@ CH_INLINE void resolve(struct visit *visit)
 	uint32_t id = chp_index_node(visit->graph, word->span, word->value, &start);
 
 	visit->count--;
-	if (id == CH_ID_NONE || visit->err || (visit->exact && word->value != start))
-		return;
-	visit->err = visit->fn(visit->arg, word->source, id);
+	if (id != CH_ID_NONE && !visit->err)
+		visit->err = visit->fn(visit->arg, word->source, id,
+				       word->value != start &&
+					       !chp_offsets_known(visit->graph, id, word->value));
 }
 
 CH_INLINE void take_word(struct visit *visit, uint32_t source, uint64_t value, bool exact)
@@ -107,9 +108,9 @@ CH_RANKING static void scan_traced(struct visit *visit, const struct ch_index_sp
 }
 
 CH_RANKING struct ch_error *chp_each_edge(const struct ch_graph *graph, uint32_t from, uint32_t to,
-					  bool exact, const char *phase, chp_edge_fn fn, void *arg)
+					  const char *phase, chp_edge_fn fn, void *arg)
 {
-	struct visit visit = { .graph = graph, .exact = exact, .fn = fn, .arg = arg };
+	struct visit visit = { .graph = graph, .fn = fn, .arg = arg };
 	const struct ch_index_span *span = NULL;
 	uint64_t addr = 0;
 	uint32_t id;
@@ -145,30 +146,36 @@ struct share {
 	const struct ch_graph *graph;
 	/* Ids of sources: [from, to). */
 	uint32_t from, to;
-	bool exact;
 	const char *phase;
 	/* By target: edges of this share; then the end of its part, going down. */
-	uint32_t *places, *sources;
+	uint32_t *places;
+	/* What all of them fill. */
+	struct ch_reverse *reverse;
 	uint64_t edges;
 	pthread_t thread;
 	struct ch_error *err;
 };
 
-static struct ch_error *count_edge(void *arg, uint32_t source, uint32_t target)
+static struct ch_error *count_edge(void *arg, uint32_t source, uint32_t target, bool inner)
 {
 	struct share *share = arg;
 
 	(void)source;
+	(void)inner;
 	share->places[target]++;
 	share->edges++;
 	return NULL;
 }
 
-static struct ch_error *fill_edge(void *arg, uint32_t source, uint32_t target)
+static struct ch_error *fill_edge(void *arg, uint32_t source, uint32_t target, bool inner)
 {
 	struct share *share = arg;
+	uint32_t place = --share->places[target];
 
-	share->sources[--share->places[target]] = source;
+	share->reverse->sources[place] = source;
+	if (inner)
+		__atomic_fetch_or(&share->reverse->inner[place / 64], 1ULL << (place % 64),
+				  __ATOMIC_RELAXED);
 	return NULL;
 }
 
@@ -176,8 +183,8 @@ static void *count_share(void *arg)
 {
 	struct share *share = arg;
 
-	share->err = chp_each_edge(share->graph, share->from, share->to, share->exact, share->phase,
-				   count_edge, share);
+	share->err = chp_each_edge(share->graph, share->from, share->to, share->phase, count_edge,
+				   share);
 	return NULL;
 }
 
@@ -185,8 +192,8 @@ static void *fill_share(void *arg)
 {
 	struct share *share = arg;
 
-	share->err = chp_each_edge(share->graph, share->from, share->to, share->exact, share->phase,
-				   fill_edge, share);
+	share->err =
+		chp_each_edge(share->graph, share->from, share->to, share->phase, fill_edge, share);
 	return NULL;
 }
 
@@ -241,10 +248,11 @@ static struct ch_error *build(struct share *shares, uint32_t shares_count, struc
 		return err;
 	sum = make_places(shares, shares_count, targets);
 	ret->sources = malloc((sum + 1ULL) * sizeof(uint32_t));
-	if (!ret->sources)
+	ret->inner = calloc(sum / 64 + 1ULL, sizeof(uint64_t));
+	if (!ret->sources || !ret->inner)
 		return &ch_enomem;
 	for (i = 0; i < shares_count; i++)
-		shares[i].sources = ret->sources;
+		shares[i].reverse = ret;
 	err = run_shares(shares, shares_count, "turning pointers round", fill_share);
 	/* The last share's parts begin where the targets' do. */
 	ret->start = shares[shares_count - 1].places;
@@ -253,14 +261,13 @@ static struct ch_error *build(struct share *shares, uint32_t shares_count, struc
 	return err;
 }
 
-struct ch_error *chp_reverse_borrow(const struct ch_graph *graph, bool exact,
-				    struct ch_reverse *ret)
+struct ch_error *chp_reverse_borrow(const struct ch_graph *graph, struct ch_reverse *ret)
 {
 	uint32_t count = (uint32_t)ch_min(graph->threads, SHARES_MAX), i;
 	struct share shares[SHARES_MAX] = { { .graph = NULL } };
 	struct ch_error *err = NULL;
 
-	*ret = exact ? (struct ch_reverse){ .start = NULL } : graph->reverse;
+	*ret = graph->reverse;
 	if (ret->start)
 		return NULL;
 	for (i = 0; i < count; i++) {
@@ -268,7 +275,6 @@ struct ch_error *chp_reverse_borrow(const struct ch_graph *graph, bool exact,
 			.graph = graph,
 			.from = (uint32_t)((uint64_t)graph->objects_count * i / count),
 			.to = (uint32_t)((uint64_t)graph->objects_count * (i + 1) / count),
-			.exact = exact,
 			.places = calloc(graph->objects_count + 1ULL, sizeof(uint32_t)),
 		};
 		if (!shares[i].places)
@@ -283,9 +289,9 @@ struct ch_error *chp_reverse_borrow(const struct ch_graph *graph, bool exact,
 	return err;
 }
 
-void chp_reverse_return(struct ch_graph *graph, bool exact, struct ch_reverse *reverse)
+void chp_reverse_return(struct ch_graph *graph, struct ch_reverse *reverse)
 {
-	if (graph->keep_edges && !exact)
+	if (graph->keep_edges)
 		graph->reverse = *reverse;
 	else
 		chp_reverse_deinit(reverse);
@@ -295,5 +301,6 @@ void chp_reverse_deinit(struct ch_reverse *reverse)
 {
 	free(reverse->start);
 	free(reverse->sources);
+	free(reverse->inner);
 	*reverse = (struct ch_reverse){ .start = NULL };
 }

@@ -6,25 +6,31 @@
 
 #include "graph/graph_priv.h"
 
-/** Called for each edge, sources ascending. Non-NULL ends the visit. */
-typedef struct ch_error *(*chp_edge_fn)(void *arg, uint32_t source, uint32_t target);
+/** Called for each edge, sources ascending; inner: it leads into the target, not to its
+ * first byte. Non-NULL ends the visit. */
+typedef struct ch_error *(*chp_edge_fn)(void *arg, uint32_t source, uint32_t target, bool inner);
 
 /**
- * Visit all edges of all nodes of [from, to); with exact only pointers to first
- * bytes. phase is for progress, NULL: none is told. Errors: STOP, whatever fn returned.
+ * Visit all edges of all nodes of [from, to). phase is for progress, NULL: none is
+ * told. Errors: STOP, whatever fn returned.
  */
 CH_MUST_CHECK struct ch_error *chp_each_edge(const struct ch_graph *graph, uint32_t from,
-					     uint32_t to, bool exact, const char *phase,
-					     chp_edge_fn fn, void *arg);
+					     uint32_t to, const char *phase, chp_edge_fn fn,
+					     void *arg);
 
 /**
  * All edges turned round, those that the graph kept if it did. End with
  * chp_reverse_return(). Errors: LIMIT, NOMEM, STOP.
  */
-CH_MUST_CHECK struct ch_error *chp_reverse_borrow(const struct ch_graph *graph, bool exact,
+CH_MUST_CHECK struct ch_error *chp_reverse_borrow(const struct ch_graph *graph,
 						  struct ch_reverse *ret);
 /** Free it, or keep it in a graph that keeps edges. */
-void chp_reverse_return(struct ch_graph *graph, bool exact, struct ch_reverse *reverse);
+void chp_reverse_return(struct ch_graph *graph, struct ch_reverse *reverse);
+/** Whether the k-th source points into its target only. */
+static inline bool chp_reverse_inner(const struct ch_reverse *reverse, uint32_t k)
+{
+	return reverse->inner[k / 64] >> (k % 64) & 1;
+}
 void chp_reverse_deinit(struct ch_reverse *reverse);
 
 #endif /* COREHEAP_GRAPH_REVERSE_H */

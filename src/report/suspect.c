@@ -121,7 +121,8 @@ static json_t *json_suspect(const struct ch_suspect *suspect)
 	snprintf(next, sizeof(next), "coreheap %s CORE%s%s", suspect->next,
 		 suspect->next_args[0] ? " " : "", suspect->next_args);
 	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"s:s}",
 		"id", id, "rule", chp_suspect_rule_name(suspect->rule), "message", suspect->message,
 		"bytes", chp_json_uint(suspect->bytes), "count",
 		suspect->count ? chp_json_uint(suspect->count) : json_null(), "percent",
@@ -134,7 +135,8 @@ static json_t *json_suspect(const struct ch_suspect *suspect)
 			? json_pack("{s:o, s:s}", "addr", chp_json_addr(suspect->holder_addr),
 				    "type", suspect->holder_type)
 			: json_null(),
-		"pointed_at_by", json_owners(suspect), "chain", json_chain(&suspect->chain),
+		"pointed_at_by", json_owners(suspect), "pointed_at_by_count",
+		chp_json_uint(suspect->owners_total), "chain", json_chain(&suspect->chain),
 		"evidence", json_facts(suspect), "next", next);
 }
 
@@ -192,6 +194,10 @@ static char *owners_text(const struct ch_suspect *suspect)
 		fprintf(out, "%s%s (%s of %s)", i ? ", " : "", suspect->owners[i].name,
 			chp_count_text(suspect->owners[i].count, number),
 			chp_count_text(suspect->count, all));
+	if (suspect->owners_total > suspect->owners_count)
+		fprintf(out, " and %" PRIu64 " more type%s",
+			suspect->owners_total - suspect->owners_count,
+			suspect->owners_total - suspect->owners_count == 1 ? "" : "s");
 	if (suspect->owners_dead)
 		fputs("; nothing holds these", out);
 	if (fclose(out) != 0) {

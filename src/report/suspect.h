@@ -87,6 +87,8 @@ struct ch_suspect {
 	 * rules. owners_dead: no root holds any of these. */
 	struct ch_suspect_owner owners[CH_SUSPECT_OWNERS];
 	size_t owners_count;
+	/** All types of owners, named or not. */
+	uint64_t owners_total;
 	bool owners_dead;
 	/** Numbers that the rule rests on; texts are static. */
 	struct ch_fact facts[CH_SUSPECT_FACTS];
