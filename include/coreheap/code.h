@@ -91,6 +91,13 @@ struct ch_thread_info {
 CH_PUBLIC bool ch_heaps_thread(struct ch_heaps *heaps, size_t thread_index,
 			       struct ch_thread_info *ret);
 
+/** A stack in use with its extent, if it is known: one without is a block that sp lies in. */
+CH_PUBLIC struct ch_thread_stack ch_heaps_stack(struct ch_heaps *heaps,
+						const struct ch_thread_stack *stack);
+/** The stack in use that holds addr. False: none does. */
+CH_PUBLIC bool ch_heaps_stack_at(struct ch_heaps *heaps, uint64_t addr,
+				 struct ch_thread_stack *ret);
+
 #ifdef __cplusplus
 }
 #endif

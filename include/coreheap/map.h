@@ -196,9 +196,33 @@ CH_PUBLIC uint64_t ch_map_space_end(const struct ch_map *map);
 /** The [vsyscall] page as a region, or NULL when the core lists none. */
 CH_PUBLIC const struct ch_region *ch_map_vsyscall(const struct ch_map *map);
 
-/** Stack that a thread (index as in ch_core_threads()) runs on, its guard not
- * included; its sp lies below start after an overflow. False when it is not
- * known, or the thread runs on a stack for signals or on a coroutine's. */
+/** A stack that a thread uses. */
+struct ch_thread_stack {
+	/** Index as in ch_core_threads(). */
+	uint32_t thread;
+	/** Its memory [start, end), guard not included; both 0 when that is not known. */
+	uint64_t start, end;
+	/** What lies from here on is in use; below start after an overflow. */
+	uint64_t sp;
+	/** The program set it for signals (sigaltstack). */
+	bool for_signals;
+	/** A signal came while the thread ran on it; now it runs elsewhere. */
+	bool interrupted;
+};
+
+/** All stacks in use: each thread has one or more in a row, the first is what it runs on.
+ * Borrowed. */
+CH_PUBLIC const struct ch_thread_stack *ch_map_thread_stacks(const struct ch_map *map,
+							     size_t *count_ret);
+/** Those of one thread. */
+CH_PUBLIC const struct ch_thread_stack *ch_map_stacks_of(const struct ch_map *map,
+							 size_t thread_index, size_t *count_ret);
+/** The stack in use that holds addr, or NULL; of several that a damaged core gives the
+ * same memory the first. */
+CH_PUBLIC const struct ch_thread_stack *ch_map_stack_at(const struct ch_map *map, uint64_t addr);
+
+/** Stack that a thread runs on, its guard not included; its sp lies below start after an
+ * overflow. False when its extent is not known: that of a coroutine, say. */
 CH_PUBLIC bool ch_map_thread_stack(struct ch_map *map, size_t thread_index, uint64_t *start_ret,
 				   uint64_t *end_ret);
 

@@ -134,6 +134,9 @@ enum ch_frame_basis {
 	/** No frame of its own on the stack: the compiler put the function into the
 	 * one that called it, which is a further frame. */
 	CH_FRAME_INLINED,
+	/** What a signal interrupted, as the kernel kept it on the handler's stack (found by
+	 * its shape): frames of the handler between it and the one above may be missing. */
+	CH_FRAME_SIGNAL,
 };
 
 struct ch_frame {

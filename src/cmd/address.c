@@ -198,21 +198,16 @@ static struct ch_error *run_tables(struct ch_cmd_env *env, struct ch_address *ad
 
 /* ---- one address ---- */
 
-static void find_thread(const struct ch_core *core, struct ch_map *map, struct ch_address_one *one)
+static void find_thread(const struct ch_core *core, struct ch_heaps *heaps,
+			struct ch_address_one *one)
 {
-	const struct ch_thread *threads;
-	uint64_t start, end;
-	size_t count, i;
+	struct ch_thread_stack stack;
+	size_t count;
 
-	threads = ch_core_threads(core, &count);
-	for (i = 0; i < count; i++) {
-		if (!ch_map_thread_stack(map, i, &start, &end) || one->addr < start ||
-		    one->addr >= end)
-			continue;
-		one->tid = threads[i].tid;
-		one->sp = threads[i].sp;
+	if (!ch_heaps_stack_at(heaps, one->addr, &stack))
 		return;
-	}
+	one->tid = ch_core_threads(core, &count)[stack.thread].tid;
+	one->sp = stack.sp;
 }
 
 /* What runtimes know of it. */
@@ -263,7 +258,7 @@ static struct ch_error *run_one(struct ch_cmd_env *env, bool windbg)
 		one.module = ch_sym_module_at(sym, one.addr);
 		one.has_symbol = ch_sym_at(sym, one.addr, &one.symbol);
 	}
-	find_thread(ch_session_core(env->session), map, &one);
+	find_thread(ch_session_core(env->session), heaps, &one);
 	find_runtime(heaps, ch_session_core(env->session), &one, &code, &info);
 	return ch_report_address_one(env->report, &one);
 }

@@ -6,11 +6,13 @@
 #include "util/cleanup.h"
 #include "util/context.h"
 
+/* Stacks that are blocks or variables count as those. */
 static struct ch_error *measure_stacks(struct ch_session *session, struct ch_summary *summary)
 {
 	const struct ch_core *core = ch_session_core(session);
 	_cleanup_free_ struct ch_stack_use *stacks = NULL;
-	const struct ch_thread *threads;
+	const struct ch_thread_stack *uses;
+	const struct ch_region *region;
 	struct ch_stack_sums sums;
 	struct ch_error *err;
 	struct ch_map *map;
@@ -19,15 +21,17 @@ static struct ch_error *measure_stacks(struct ch_session *session, struct ch_sum
 	err = ch_session_map(session, &map);
 	if (err)
 		return err;
-	threads = ch_core_threads(core, &count);
+	ch_core_threads(core, &count);
 	summary->threads_count = count;
+	uses = ch_map_thread_stacks(map, &count);
 	stacks = calloc(count + 1, sizeof(*stacks));
 	if (!stacks)
 		return &ch_enomem;
 	for (i = 0; i < count; i++) {
-		if (!ch_map_thread_stack(map, i, &stacks[kept].start, &stacks[kept].end))
-			continue;
-		stacks[kept++].sp = threads[i].sp;
+		region = uses[i].end ? ch_map_region_at(map, uses[i].start) : NULL;
+		if (region && region->usage == CH_USAGE_STACK)
+			stacks[kept++] =
+				(struct ch_stack_use){ uses[i].start, uses[i].end, uses[i].sp };
 	}
 	sums = chp_stack_sum_up(core, stacks, kept);
 	summary->stack_bytes = sums.bytes;

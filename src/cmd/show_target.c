@@ -73,20 +73,14 @@ static struct ch_error *lead_to_module(struct ch_show *show, const struct ch_mod
 
 static bool lead_to_stack(struct ch_show *show, struct ch_target *ret)
 {
-	const struct ch_thread *threads;
-	uint64_t start, end;
-	size_t count, i;
+	const struct ch_thread_stack *stack = ch_map_stack_at(show->map, ret->addr);
+	size_t count;
 
-	threads = ch_core_threads(show->core, &count);
-	for (i = 0; i < count; i++) {
-		if (!ch_map_thread_stack(show->map, i, &start, &end) || ret->addr < start ||
-		    ret->addr >= end)
-			continue;
-		ret->kind = CH_TARGET_STACK;
-		ret->tid = threads[i].tid;
-		return true;
-	}
-	return false;
+	if (!stack)
+		return false;
+	ret->kind = CH_TARGET_STACK;
+	ret->tid = ch_core_threads(show->core, &count)[stack->thread].tid;
+	return true;
 }
 
 static bool lead_to_method(struct ch_show *show, struct ch_target *ret, struct ch_error **err)

@@ -246,6 +246,29 @@ static struct ch_error *describe(struct filler *filler, size_t index, struct ch_
 	return NULL;
 }
 
+/* The stacks that it uses, the one that it runs on first. */
+static void take_stacks(struct filler *filler, const struct ch_map *map, size_t index,
+			struct ch_thread_row *row)
+{
+	const struct ch_thread_stack *stacks;
+	struct ch_thread_stack stack;
+	size_t count, i;
+
+	stacks = ch_map_stacks_of(map, index, &count);
+	for (i = 0; i < count; i++) {
+		stack = ch_heaps_stack(filler->heaps, &stacks[i]);
+		if (stack.interrupted) {
+			if (row->interrupted_count < CH_INTERRUPTED_MAX)
+				row->interrupted[row->interrupted_count++] = stack;
+			continue;
+		}
+		row->stack_start = stack.start;
+		row->stack_end = stack.end;
+		row->for_signals = stack.for_signals;
+		row->used_bytes = stack.end - ch_max(ch_min(stack.sp, stack.end), stack.start);
+	}
+}
+
 static struct ch_error *fill_row(struct filler *filler, size_t index, struct ch_thread_row *row)
 {
 	const struct ch_core *core = ch_session_core(filler->session);
@@ -267,9 +290,7 @@ static struct ch_error *fill_row(struct filler *filler, size_t index, struct ch_
 	err = describe(filler, index, row);
 	if (err)
 		return err;
-	if (ch_map_thread_stack(map, index, &row->stack_start, &row->stack_end))
-		row->used_bytes = row->stack_end -
-				  ch_max(ch_min(row->thread->sp, row->stack_end), row->stack_start);
+	take_stacks(filler, map, index, row);
 	return unwind(filler, sym, index, row);
 }
 

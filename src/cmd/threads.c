@@ -23,14 +23,23 @@ static const struct ch_option option_rows[] = {
 	{ NULL, NULL, CH_OPTION_FLAG, 0, NULL },
 };
 
+static size_t count_stacks(const struct ch_threads *threads)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < threads->rows_count; i++)
+		count += 1 + threads->rows[i].interrupted_count;
+	return count;
+}
+
 /* Totals over all stacks, each byte once. */
 static struct ch_error *sum_stacks(const struct ch_core *core, struct ch_threads *threads)
 {
 	_cleanup_free_ struct ch_stack_use *stacks =
-		calloc(threads->rows_count + 1, sizeof(*stacks));
+		calloc(count_stacks(threads) + 1, sizeof(*stacks));
 	const struct ch_thread_row *row;
 	struct ch_stack_sums sums;
-	size_t i, kept = 0;
+	size_t i, k, kept = 0;
 
 	if (!stacks)
 		return &ch_enomem;
@@ -39,6 +48,11 @@ static struct ch_error *sum_stacks(const struct ch_core *core, struct ch_threads
 		if (row->stack_end)
 			stacks[kept++] = (struct ch_stack_use){ row->stack_start, row->stack_end,
 								row->thread->sp };
+		for (k = 0; k < row->interrupted_count; k++)
+			if (row->interrupted[k].end)
+				stacks[kept++] = (struct ch_stack_use){ row->interrupted[k].start,
+									row->interrupted[k].end,
+									row->interrupted[k].sp };
 	}
 	sums = chp_stack_sum_up(core, stacks, kept);
 	threads->stack_bytes = sums.bytes;

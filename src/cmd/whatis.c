@@ -38,23 +38,19 @@ static struct ch_error *find_object(struct ch_heaps *heaps, struct ch_whatis_res
 	return err;
 }
 
-static void find_stack(struct ch_core *core, struct ch_map *map, struct ch_whatis_result *ret)
+static void find_stack(const struct ch_core *core, struct ch_heaps *heaps,
+		       struct ch_whatis_result *ret)
 {
-	const struct ch_thread *threads;
-	uint64_t start, end;
-	size_t count, i;
+	struct ch_thread_stack stack;
+	size_t count;
 
-	threads = ch_core_threads(core, &count);
-	for (i = 0; i < count && !ret->has_stack; i++) {
-		if (!ch_map_thread_stack(map, i, &start, &end) || ret->addr < start ||
-		    ret->addr >= end)
-			continue;
-		ret->has_stack = true;
-		ret->tid = threads[i].tid;
-		ret->sp = threads[i].sp;
-		ret->stack_start = start;
-		ret->stack_end = end;
-	}
+	ret->has_stack = ch_heaps_stack_at(heaps, ret->addr, &stack);
+	if (!ret->has_stack)
+		return;
+	ret->tid = ch_core_threads(core, &count)[stack.thread].tid;
+	ret->sp = stack.sp;
+	ret->stack_start = stack.start;
+	ret->stack_end = stack.end;
 }
 
 static void find_registers(struct ch_core *core, struct ch_whatis_result *ret)
@@ -108,7 +104,7 @@ static struct ch_error *classify(struct ch_session *session, struct ch_whatis_re
 		ret->region = *region;
 	ret->readable = ch_core_span(core, ret->addr, &len) != NULL;
 	find_symbol(sym, ret);
-	find_stack(core, map, ret);
+	find_stack(core, heaps, ret);
 	err = find_object(heaps, ret);
 	ret->has_code = !ret->has_symbol && !ret->has_object && !ret->has_stack &&
 			ch_heaps_code_at(heaps, ret->addr, &ret->code);

@@ -7,6 +7,10 @@
 /* Memory below the stack pointer that a leaf function may use (psABI). */
 #define RED_ZONE_BYTES 128
 
+/* Places of sp in user_regs_struct (asm/user_64.h) and user_pt_regs (asm/ptrace.h). */
+#define X86_64_SP  19
+#define AARCH64_SP 31
+
 /* Roots handed out at a time. */
 #define BATCH 256
 
@@ -22,6 +26,7 @@ struct hole {
 /* A thread by an address: where its stack begins, or its descriptor lies. */
 struct place {
 	uint64_t at, end;
+	uint64_t sp;
 	uint32_t thread;
 };
 
@@ -161,13 +166,14 @@ static struct ch_error *push_hole(struct collector *collector, uint64_t start, u
 	return NULL;
 }
 
-static struct ch_error *push_place(struct ch_vec *places, uint64_t at, uint64_t end, size_t thread)
+static struct ch_error *push_place(struct ch_vec *places, uint64_t at, uint64_t end, uint64_t sp,
+				   size_t thread)
 {
 	struct place *slot = ch_vec_push(places);
 
 	if (!slot)
 		return &ch_enomem;
-	*slot = (struct place){ .at = at, .end = end, .thread = (uint32_t)thread };
+	*slot = (struct place){ .at = at, .end = end, .sp = sp, .thread = (uint32_t)thread };
 	return NULL;
 }
 
@@ -213,6 +219,7 @@ static struct ch_error *add_elsewhere(struct collector *collector, uint32_t thre
 
 	if (!region)
 		return NULL;
+	range.sp = sp;
 	range.start = ch_max(region->start, live_start(graph, sp));
 	if (ch_heaps_object_at(graph->heaps, sp, &object) && object.state == CH_OBJECT_USED &&
 	    sp >= object.addr) {
@@ -247,22 +254,22 @@ static bool is_in_heap(const struct ch_graph *graph, uint64_t sp)
 static struct ch_error *add_threads(struct collector *collector)
 {
 	struct ch_graph *graph = collector->graph;
+	const struct ch_thread_stack *stacks;
 	const struct ch_thread *threads;
 	struct ch_error *err = NULL;
-	uint64_t start, end;
 	size_t count, i;
 
 	threads = ch_core_threads(graph->core, &count);
-	for (i = 0; !err && i < count; i++) {
+	for (i = 0; !err && i < count; i++)
 		if (threads[i].tls_base)
-			err = push_place(&collector->descriptors, threads[i].tls_base, 0, i);
-		if (err)
-			break;
-		if (ch_map_thread_stack(graph->map, i, &start, &end) &&
-		    !is_in_heap(graph, threads[i].sp))
-			err = push_place(&collector->stacks, start, end, i);
+			err = push_place(&collector->descriptors, threads[i].tls_base, 0, 0, i);
+	stacks = ch_map_thread_stacks(graph->map, &count);
+	for (i = 0; !err && i < count; i++) {
+		if (stacks[i].end && !is_in_heap(graph, stacks[i].sp))
+			err = push_place(&collector->stacks, stacks[i].start, stacks[i].end,
+					 stacks[i].sp, stacks[i].thread);
 		else
-			err = add_elsewhere(collector, (uint32_t)i, threads[i].sp);
+			err = add_elsewhere(collector, stacks[i].thread, stacks[i].sp);
 		if (!err)
 			err = chp_context_check(graph->ctx);
 	}
@@ -341,20 +348,21 @@ static struct ch_error *add_stack(struct collector *collector, struct ch_root_ra
 {
 	const struct place *place = place_below(&collector->stacks, range->end - 1);
 	struct ch_graph *graph = collector->graph;
-	const struct ch_thread *threads;
 	const struct ch_frame *frames;
 	struct ch_error *err;
 	size_t count;
 
-	threads = ch_core_threads(graph->core, &count);
 	if (place && place->end > range->start) {
 		range->thread = place->thread;
-		range->start = ch_max(range->start, live_start(graph, threads[place->thread].sp));
+		range->sp = place->sp;
+		range->start = ch_max(range->start, live_start(graph, place->sp));
 		return push_range(collector, range, region, range->start, range->end);
 	}
 	range->thread = thread_away(collector, region, next);
 	if (range->thread == UINT32_MAX)
 		range->kind = CH_ROOT_LEFTOVER;
+	else
+		range->sp = range->end;
 	if (range->thread == UINT32_MAX || collector->unwound_count++ >= UNWOUND_MAX)
 		return push_range(collector, range, region, range->start, range->end);
 	err = chp_rootnames_frames(graph, range->thread, &frames, &count);
@@ -363,6 +371,7 @@ static struct ch_error *add_stack(struct collector *collector, struct ch_root_ra
 	for (; count && frames->sp && frames->basis != CH_FRAME_FP; frames++, count--) {
 		if (frames->sp < range->start || frames->sp >= range->end)
 			continue;
+		range->sp = frames->sp;
 		range->start = ch_max(range->start, live_start(graph, frames->sp));
 		break;
 	}
@@ -599,6 +608,30 @@ static struct ch_error *visit_registers(struct batch *batch)
 	return err;
 }
 
+/* A stack pointer into a block says that the whole of it is a stack in use: as good as a
+ * pointer to its first byte. */
+static struct ch_error *visit_stack_pointers(struct batch *batch)
+{
+	const struct ch_graph *graph = batch->graph;
+	const uint32_t reg = ch_core_arch(graph->core) == CH_ARCH_AARCH64 ? AARCH64_SP : X86_64_SP;
+	const struct ch_thread_stack *stacks;
+	struct ch_error *err = NULL;
+	size_t count, i;
+	uint32_t id;
+
+	stacks = ch_map_thread_stacks(graph->map, &count);
+	for (i = 0; !err && i < count; i++) {
+		id = ch_graph_node_at(graph, stacks[i].sp);
+		if (id != CH_ID_NONE && !chp_index_span_of(graph, id)->traced)
+			err = put(batch, (struct ch_root){ .kind = CH_ROOT_REGISTER,
+							   .value = ch_graph_addr(graph, id),
+							   .thread = stacks[i].thread,
+							   .reg = reg,
+							   .range = UINT32_MAX });
+	}
+	return err;
+}
+
 static struct ch_error *visit_range(struct batch *batch, uint32_t index)
 {
 	const struct ch_core *core = batch->graph->core;
@@ -621,6 +654,7 @@ static struct ch_error *visit_range(struct batch *batch, uint32_t index)
 		stop = at + ch_align_down(len, 8);
 		for (bytes += skip; !err && at < stop; at += 8, bytes += 8) {
 			root.addr = at;
+			root.stale = at < range->sp;
 			root.value = ch_get64(bytes);
 			err = put(batch, root);
 			if (!err && range->kind == CH_ROOT_STACK)
@@ -670,6 +704,8 @@ struct ch_error *ch_graph_visit_roots(const struct ch_graph *graph, uint32_t kin
 
 	if (kinds & 1U << CH_ROOT_REGISTER)
 		err = visit_registers(&batch);
+	if (!err && kinds & 1U << CH_ROOT_REGISTER)
+		err = visit_stack_pointers(&batch);
 	for (i = 0; !err && i < graph->ranges.count; i++)
 		if (kinds & 1U << CH_VEC_AT(&graph->ranges, struct ch_root_range, i)->kind)
 			err = visit_range(&batch, i);

@@ -111,3 +111,34 @@ bool ch_heaps_thread(struct ch_heaps *heaps, size_t thread_index, struct ch_thre
 	}
 	return false;
 }
+
+struct ch_thread_stack ch_heaps_stack(struct ch_heaps *heaps, const struct ch_thread_stack *stack)
+{
+	struct ch_thread_stack ret = *stack;
+	struct ch_object object;
+
+	if (!ret.end && ch_heaps_object_at(heaps, ret.sp, &object) &&
+	    object.state == CH_OBJECT_USED && ret.sp >= object.addr) {
+		ret.start = object.addr;
+		ret.end = object.addr + object.size_bytes;
+	}
+	return ret;
+}
+
+bool ch_heaps_stack_at(struct ch_heaps *heaps, uint64_t addr, struct ch_thread_stack *ret)
+{
+	const struct ch_thread_stack *known = ch_map_stack_at(heaps->env.map, addr), *stacks;
+	size_t count, i;
+
+	if (known) {
+		*ret = *known;
+		return true;
+	}
+	stacks = ch_map_thread_stacks(heaps->env.map, &count);
+	for (i = 0; i < count; i++) {
+		*ret = ch_heaps_stack(heaps, &stacks[i]);
+		if (addr >= ret->start && addr < ret->end)
+			return true;
+	}
+	return false;
+}

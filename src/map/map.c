@@ -121,7 +121,8 @@ struct ch_error *ch_map_create(struct ch_core *core, struct ch_sym *sym, struct 
 	map->pieces = CH_VEC(struct ch_piece);
 	map->claims = CH_VEC(struct ch_stored_claim);
 	map->regions = CH_VEC(struct ch_region);
-	map->stacks = CH_VEC(struct ch_stack_range);
+	map->stacks = CH_VEC(struct ch_thread_stack);
+	map->stack_parts = CH_VEC(struct ch_stack_part);
 	map->names = CH_VEC(char *);
 	err = chp_map_cut(map);
 	if (!err) {
@@ -150,6 +151,7 @@ void ch_map_destroy(struct ch_map *map)
 	ch_vec_deinit(&map->claims);
 	ch_vec_deinit(&map->regions);
 	ch_vec_deinit(&map->stacks);
+	ch_vec_deinit(&map->stack_parts);
 	ch_vec_deinit(&map->names);
 	free(map);
 }
@@ -219,17 +221,46 @@ const struct ch_region *ch_map_vsyscall(const struct ch_map *map)
 	return map->has_vsyscall ? &map->vsyscall : NULL;
 }
 
+const struct ch_thread_stack *ch_map_thread_stacks(const struct ch_map *map, size_t *count_ret)
+{
+	*count_ret = map->stacks.count;
+	return map->stacks.items;
+}
+
+const struct ch_thread_stack *ch_map_stacks_of(const struct ch_map *map, size_t thread_index,
+					       size_t *count_ret)
+{
+	const struct ch_stack_part *part;
+
+	*count_ret = 0;
+	if (thread_index >= map->stack_parts.count)
+		return NULL;
+	part = CH_VEC_AT(&map->stack_parts, struct ch_stack_part, thread_index);
+	*count_ret = part->end - part->first;
+	return *count_ret ? CH_VEC_AT(&map->stacks, struct ch_thread_stack, part->first) : NULL;
+}
+
+const struct ch_thread_stack *ch_map_stack_at(const struct ch_map *map, uint64_t addr)
+{
+	const struct ch_thread_stack *stacks = map->stacks.items;
+	size_t i;
+
+	for (i = 0; i < map->stacks.count; i++)
+		if (addr >= stacks[i].start && addr < stacks[i].end)
+			return &stacks[i];
+	return NULL;
+}
+
 bool ch_map_thread_stack(struct ch_map *map, size_t thread_index, uint64_t *start_ret,
 			 uint64_t *end_ret)
 {
-	const struct ch_stack_range *range;
+	const struct ch_thread_stack *stack;
+	size_t count;
 
-	if (thread_index >= map->stacks.count)
+	stack = ch_map_stacks_of(map, thread_index, &count);
+	if (!count || stack->start >= stack->end)
 		return false;
-	range = CH_VEC_AT(&map->stacks, struct ch_stack_range, thread_index);
-	if (range->start >= range->end)
-		return false;
-	*start_ret = range->start;
-	*end_ret = range->end;
+	*start_ret = stack->start;
+	*end_ret = stack->end;
 	return true;
 }

@@ -37,6 +37,12 @@ struct ch_stack_range {
 	uint64_t start, end;
 };
 
+/** Of ch_map.stacks: a thread's. */
+struct ch_stack_part {
+	/** Indexes into ch_map.stacks: [first, end). */
+	uint32_t first, end;
+};
+
 struct ch_map {
 	struct ch_core *core;
 	struct ch_sym *sym;
@@ -52,8 +58,9 @@ struct ch_map {
 	bool counted;
 	struct ch_region vsyscall;
 	bool has_vsyscall;
-	/** of struct ch_stack_range, by thread index */
-	struct ch_vec stacks;
+	/** of struct ch_thread_stack, by thread index; of struct ch_stack_part, one for
+	 * each thread */
+	struct ch_vec stacks, stack_parts;
 	/** of char *: owner names, owned */
 	struct ch_vec names;
 };

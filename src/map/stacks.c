@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/sigframe.h"
 #include "util/bytes.h"
 
 /*
@@ -24,6 +25,11 @@
  * without a guard below, and where a guard would not have been written. */
 #define UNGUARDED_BYTES_MAX    (256ULL << 10)
 #define UNSEEN_GUARD_BYTES_MAX (16ULL << 20)
+
+/* How far above a stack pointer the kernel's frame of a signal is looked for, and how
+ * many handlers may have interrupted each other. */
+#define SIGFRAME_BYTES_MAX (1ULL << 20)
+#define INTERRUPTED_MAX    8
 
 struct stack {
 	/** Usable part, guard below it: guard_start == start when none. */
@@ -211,23 +217,21 @@ static bool find_guessed_stack(const struct finder *finder, uint64_t sp, struct 
 	return true;
 }
 
-/* Whether a thread runs on a stack, or, after an overflow, right below it, where
+/* Whether a stack pointer points into a stack, or, after an overflow, right below it, where
  * nothing can be written: a stack for signals or a coroutine's may lie there, too. */
-static bool is_on_stack(const struct finder *finder, const struct ch_thread *thread,
-			const struct stack *stack)
+static bool is_on_stack(const struct finder *finder, uint64_t sp, const struct stack *stack)
 {
 	const struct ch_piece *piece;
 
-	if (thread->sp >= stack->start)
-		return thread->sp < stack->end;
-	piece = chp_map_piece_at(finder->map, thread->sp);
-	return stack->start - thread->sp <= GUARD_BYTES_MAX &&
+	if (sp >= stack->start)
+		return sp < stack->end;
+	piece = chp_map_piece_at(finder->map, sp);
+	return stack->start - sp <= GUARD_BYTES_MAX &&
 	       (!piece || !(piece->region.prot & CH_SEGMENT_WRITE));
 }
 
 /* The main thread's stack also holds what the kernel put there at exec. */
-static bool find_main_stack(const struct finder *finder, const struct ch_thread *thread,
-			    struct stack *ret)
+static bool find_main_stack(const struct finder *finder, const uint64_t *sp, struct stack *ret)
 {
 	static const uint64_t types[] = { AT_RANDOM, AT_EXECFN, AT_PLATFORM };
 	uint64_t addr;
@@ -237,7 +241,7 @@ static bool find_main_stack(const struct finder *finder, const struct ch_thread 
 		if (!ch_core_auxv(finder->map->core, types[i], &addr) ||
 		    !find_mapped_stack(finder, addr, ret))
 			continue;
-		if (thread && !is_on_stack(finder, thread, ret))
+		if (sp && !is_on_stack(finder, *sp, ret))
 			return false;
 		ret->guard_start = ret->start;
 		ret->basis = CH_BASIS_DERIVED;
@@ -342,26 +346,158 @@ static void note_size(struct finder *finder, const struct stack *stack)
 		finder->sizes[finder->sizes_count++] = bytes;
 }
 
-static struct ch_error *add_thread(struct finder *finder, const struct ch_thread *thread)
+/* The stack that a stack pointer of a thread points into. */
+static bool find_stack(const struct finder *finder, const struct ch_thread *thread, uint64_t sp,
+		       struct stack *ret)
+{
+	if (find_pthread_stack(finder, thread, ret) && is_on_stack(finder, sp, ret))
+		return true;
+	return find_main_stack(finder, &sp, ret) ||
+	       (find_guessed_stack(finder, sp, ret) && is_on_stack(finder, sp, ret));
+}
+
+/* What the program set for signals is a stack, if it is memory of its own. */
+static struct ch_error *claim_signal_stack(struct finder *finder, const struct ch_thread *thread,
+					   const struct ch_thread_stack *use)
+{
+	const struct ch_piece *piece = chp_map_piece_at(finder->map, use->sp);
+	struct stack stack = { .guard_start = use->start,
+			       .start = use->start,
+			       .end = use->end,
+			       .basis = CH_BASIS_DERIVED,
+			       .rank = CH_RANK_PROGRAM_STACK };
+	char owner[32];
+
+	if (!piece || !piece->claimable || piece->region.usage == CH_USAGE_HEAP ||
+	    use->start < piece->region.start || use->end > piece->region.end)
+		return NULL;
+	snprintf(owner, sizeof(owner), "thread %u", thread->tid);
+	return claim_stack(finder->map, &stack, owner);
+}
+
+/* A stack in use, once: what lies deeper counts. */
+static struct ch_error *add_use(struct finder *finder, size_t first,
+				const struct ch_thread_stack *use)
+{
+	struct ch_thread_stack *known;
+	size_t i;
+
+	for (i = first; i < finder->map->stacks.count; i++) {
+		known = CH_VEC_AT(&finder->map->stacks, struct ch_thread_stack, i);
+		if (use->end && known->start == use->start && known->end == use->end) {
+			known->sp = ch_min(known->sp, use->sp);
+			return NULL;
+		}
+	}
+	known = ch_vec_push(&finder->map->stacks);
+	if (!known)
+		return &ch_enomem;
+	*known = *use;
+	return NULL;
+}
+
+/* Where the stack that use->sp points into lies, by what the map shows. */
+static struct ch_error *place_use(struct finder *finder, const struct ch_thread *thread,
+				  struct ch_thread_stack *use)
+{
+	struct stack stack;
+	char owner[32];
+
+	if (!find_stack(finder, thread, use->sp, &stack))
+		return NULL;
+	use->start = stack.start;
+	use->end = stack.end;
+	/* the others are claimed as what they are */
+	if (stack.basis != CH_BASIS_HEURISTIC)
+		return NULL;
+	snprintf(owner, sizeof(owner), "thread %u", thread->tid);
+	return claim_stack(finder->map, &stack, owner);
+}
+
+/* Whether the kernel's frame says that use->sp points into a stack for signals. */
+static bool is_for_signals(const struct ch_sigframe *frame, const struct ch_thread_stack *use)
+{
+	return use->sp >= frame->stack_start && use->sp < frame->stack_end &&
+	       frame->addr < frame->stack_end;
+}
+
+/*
+ * The stack that a thread runs on, and those on which signals interrupted it. Of a handler
+ * the kernel left where it came from, and what sigaltstack() was told.
+ */
+static struct ch_error *add_uses(struct finder *finder, const struct ch_thread *thread,
+				 size_t index)
 {
 	struct ch_map *map = finder->map;
-	struct ch_stack_range *range = ch_vec_push(&map->stacks);
+	struct ch_thread_stack use = { .thread = (uint32_t)index, .sp = thread->sp };
+	size_t first = map->stacks.count, n, same;
+	struct ch_error *err = NULL;
+	struct ch_sigframe frame;
+	uint64_t from, to;
+	bool more = true;
+
+	for (n = 0; !err && more && n < INTERRUPTED_MAX; n++) {
+		err = place_use(finder, thread, &use);
+		to = use.end ? use.end : UINT64_MAX;
+		for (from = use.sp, same = 0; more && same < INTERRUPTED_MAX;
+		     from = frame.sp, same++) {
+			more = chp_sigframe_find(
+				map->core, from,
+				ch_min(to, from + ch_min(UINT64_MAX - from, SIGFRAME_BYTES_MAX)),
+				&frame);
+			if (more && is_for_signals(&frame, &use)) {
+				use.start = frame.stack_start;
+				to = use.end = frame.stack_end;
+				use.for_signals = true;
+			}
+			/* else a handler that runs on the stack that it came upon */
+			if (!more || frame.sp <= frame.addr || frame.sp >= to ||
+			    (to == UINT64_MAX && frame.sp - frame.addr > SIGFRAME_BYTES_MAX))
+				break;
+		}
+		if (!err && use.for_signals)
+			err = claim_signal_stack(finder, thread, &use);
+		if (!err && (use.end || chp_map_piece_at(map, use.sp)))
+			err = add_use(finder, first, &use);
+		use = (struct ch_thread_stack){ .thread = (uint32_t)index,
+						.sp = more ? frame.sp : 0,
+						.interrupted = true };
+	}
+	return err;
+}
+
+static struct ch_error *keep_part(struct finder *finder, const struct ch_thread *thread,
+				  size_t index)
+{
+	struct ch_map *map = finder->map;
+	struct ch_stack_part *part = ch_vec_push(&map->stack_parts);
+	struct ch_error *err;
+
+	if (!part)
+		return &ch_enomem;
+	part->first = (uint32_t)map->stacks.count;
+	err = add_uses(finder, thread, index);
+	part->end = (uint32_t)map->stacks.count;
+	return err;
+}
+
+static struct ch_error *add_thread(struct finder *finder, const struct ch_thread *thread,
+				   size_t index)
+{
+	struct ch_map *map = finder->map;
 	struct stack stack = { 0 };
 	struct ch_error *err;
 	char owner[32];
 
-	if (!range)
-		return &ch_enomem;
+	err = keep_part(finder, thread, index);
+	if (err)
+		return err;
 	snprintf(owner, sizeof(owner), "thread %u", thread->tid);
 	if (find_pthread_stack(finder, thread, &stack))
 		note_size(finder, &stack);
-	else if (!find_main_stack(finder, thread, &stack) &&
+	else if (!find_main_stack(finder, &thread->sp, &stack) &&
 		 !find_guessed_stack(finder, thread->sp, &stack))
 		return claim_tls(map, thread, NULL, finder->tls_bytes);
-	if (is_on_stack(finder, thread, &stack)) {
-		range->start = stack.start;
-		range->end = stack.end;
-	}
 	err = claim_stack(map, &stack, owner);
 	return err ? err : claim_tls(map, thread, &stack, finder->tls_bytes);
 }
@@ -420,6 +556,7 @@ static struct ch_error *add_cached_stacks(struct finder *finder)
 {
 	const struct ch_stack_range *mappings = finder->mappings.items, *live;
 	struct ch_vec sorted = CH_VEC(struct ch_stack_range);
+	const struct ch_thread_stack *use;
 	struct ch_map *map = finder->map;
 	struct ch_error *err = NULL;
 	struct stack stack;
@@ -427,9 +564,11 @@ static struct ch_error *add_cached_stacks(struct finder *finder)
 
 	if (!ch_vec_reserve(&sorted, map->stacks.count))
 		return &ch_enomem;
-	for (i = 0; i < map->stacks.count; i++)
+	for (i = 0; i < map->stacks.count; i++) {
+		use = CH_VEC_AT(&map->stacks, struct ch_thread_stack, i);
 		*(struct ch_stack_range *)ch_vec_push(&sorted) =
-			*CH_VEC_AT(&map->stacks, struct ch_stack_range, i);
+			(struct ch_stack_range){ use->start, use->end };
+	}
 	ch_vec_sort(&sorted, compare_ranges);
 	for (i = 0; !err && i < finder->mappings.count; i++) {
 		live = range_below(&sorted, mappings[i].start);
@@ -451,7 +590,7 @@ static struct ch_error *add_stacks(struct finder *finder)
 	err = find_mappings(finder);
 	threads = ch_core_threads(finder->map->core, &count);
 	for (i = 0; !err && i < count; i++)
-		err = add_thread(finder, &threads[i]);
+		err = add_thread(finder, &threads[i], i);
 	/* The main thread may have ended, or its registers may be missing. */
 	if (!err && find_main_stack(finder, NULL, &stack))
 		err = claim_stack(finder->map, &stack, "main thread");

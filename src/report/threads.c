@@ -6,6 +6,7 @@
 
 #include "core/contents.h"
 #include "report/process.h"
+#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
@@ -17,8 +18,8 @@
 
 static const char *frame_basis(enum ch_frame_basis basis)
 {
-	static const char *const names[] = { "registers", "cfi",     "frame-pointer",
-					     "call",      "runtime", "inlined" };
+	static const char *const names[] = { "registers", "cfi",     "frame-pointer", "call",
+					     "runtime",   "inlined", "signal" };
 
 	return (size_t)basis < CH_COUNT_OF(names) ? names[basis] : "unknown";
 }
@@ -126,6 +127,31 @@ static json_t *json_names(const struct ch_thread_group *group)
 	return array;
 }
 
+static uint64_t used_bytes(const struct ch_thread_stack *stack)
+{
+	return stack->end - ch_max(ch_min(stack->sp, stack->end), stack->start);
+}
+
+static json_t *json_interrupted(const struct ch_thread_row *row)
+{
+	const struct ch_thread_stack *stack;
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < row->interrupted_count; i++) {
+		stack = &row->interrupted[i];
+		chp_json_append_take(
+			&array,
+			json_pack("{s:o, s:o, s:o, s:o}", "sp", chp_json_addr(stack->sp),
+				  "stack_addr",
+				  stack->end ? chp_json_addr(stack->start) : json_null(),
+				  "stack_end", stack->end ? chp_json_addr(stack->end) : json_null(),
+				  "stack_used_bytes",
+				  stack->end ? chp_json_uint(used_bytes(stack)) : json_null()));
+	}
+	return array;
+}
+
 static json_t *json_thread(const struct ch_core *core, const struct ch_threads *threads,
 			   const struct ch_thread_row *row)
 {
@@ -133,7 +159,8 @@ static json_t *json_thread(const struct ch_core *core, const struct ch_threads *
 	bool known = row->stack_end != 0;
 
 	return json_pack(
-		"{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:o, s:o}",
+		"{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:s?, s:o, "
+		"s:o}",
 		"tid", chp_json_uint(thread->tid), "name", chp_json_text(row->name), "crashed",
 		(int)row->crashed, "signal",
 		thread->signal ? json_integer(thread->signal) : json_null(), "pc",
@@ -142,6 +169,7 @@ static json_t *json_thread(const struct ch_core *core, const struct ch_threads *
 		known ? chp_json_addr(row->stack_end) : json_null(), "stack_bytes",
 		known ? chp_json_uint(row->stack_end - row->stack_start) : json_null(),
 		"stack_used_bytes", known ? chp_json_uint(row->used_bytes) : json_null(),
+		"signal_stack", (int)row->for_signals, "interrupted", json_interrupted(row),
 		"fingerprint", json_fingerprint(row->fingerprint), "frames", json_frames(core, row),
 		"frames_end", row->end, "registers", json_regs(core, threads, thread),
 		"runtime_thread", json_info(row->info));
@@ -324,18 +352,33 @@ static void print_names(const struct ch_report *report, const struct ch_thread_g
 		fputc('\n', report->out);
 }
 
+static void print_interrupted(const struct ch_report *report, const struct ch_thread_stack *stack)
+{
+	char bytes[CH_BYTES_TEXT_MAX], used[CH_BYTES_TEXT_MAX];
+
+	if (stack->end)
+		fprintf(report->out,
+			"  a signal came on stack 0x%" PRIx64 "-0x%" PRIx64
+			", bytes %s, in use %s\n",
+			stack->start, stack->end, chp_bytes_text(stack->end - stack->start, bytes),
+			chp_bytes_text(used_bytes(stack), used));
+	else
+		fprintf(report->out, "  a signal came where sp was 0x%" PRIx64 "\n", stack->sp);
+}
+
 static void print_thread_line(const struct ch_report *report, const struct ch_thread_row *row)
 {
 	_cleanup_free_ char *name = chp_text_escape(row->name, NAME_BYTES_MAX);
 	const char *signal = chp_signal_name(row->thread->signal);
 	char bytes[CH_BYTES_TEXT_MAX], used[CH_BYTES_TEXT_MAX];
+	size_t i;
 
 	fprintf(report->out, "thread %" PRIu32, row->thread->tid);
 	if (name)
 		fprintf(report->out, " (%s)", name);
 	if (row->stack_end)
-		fprintf(report->out, ": stack 0x%" PRIx64 "-0x%" PRIx64 ", bytes %s, in use %s",
-			row->stack_start, row->stack_end,
+		fprintf(report->out, ": %sstack 0x%" PRIx64 "-0x%" PRIx64 ", bytes %s, in use %s",
+			row->for_signals ? "signal " : "", row->stack_start, row->stack_end,
 			chp_bytes_text(row->stack_end - row->stack_start, bytes),
 			chp_bytes_text(row->used_bytes, used));
 	else
@@ -346,6 +389,8 @@ static void print_thread_line(const struct ch_report *report, const struct ch_th
 	if (row->crashed && row->thread->signal)
 		fprintf(report->out, ", died of %s", signal ? signal : "a signal");
 	fputc('\n', report->out);
+	for (i = 0; i < row->interrupted_count; i++)
+		print_interrupted(report, &row->interrupted[i]);
 }
 
 static struct ch_error *print_threads(const struct ch_report *report,

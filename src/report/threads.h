@@ -5,8 +5,12 @@
 #define COREHEAP_REPORT_THREADS_H
 
 #include <coreheap/code.h>
+#include <coreheap/map.h>
 
 #include "report/report.h"
+
+/** Stacks of a thread beside the one that it runs on; more is not kept. */
+#define CH_INTERRUPTED_MAX 8
 
 struct ch_thread_row {
 	/** Borrowed from the core. */
@@ -22,6 +26,11 @@ struct ch_thread_row {
 	uint64_t stack_start, stack_end;
 	/** From sp to the end of the stack. */
 	uint64_t used_bytes;
+	/** The program set that stack for signals. */
+	bool for_signals;
+	/** Stacks on which signals interrupted it, the last one first. */
+	struct ch_thread_stack interrupted[CH_INTERRUPTED_MAX];
+	size_t interrupted_count;
 	/** Owned by the array. */
 	struct ch_frame *frames;
 	size_t frames_count;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/contents.h"
+#include "core/sigframe.h"
 #include "sym/sym_priv.h"
 #include "sym/unwind.h"
 #include "util/bytes.h"
@@ -14,6 +15,10 @@
 
 /* A frame larger than this is no frame. */
 #define FRAME_BYTES_MAX (64ULL << 20)
+/* How far above a stack pointer the kernel's frame of a signal is looked for, and how
+ * many of them. */
+#define SIGFRAME_BYTES_MAX (1ULL << 20)
+#define SIGNALS_MAX        8
 /* Registers by DWARF number. */
 #define DWARF_REGS_MAX 32
 
@@ -77,6 +82,8 @@ struct ch_unwind {
 	bool skip;
 	/* The last frame has no bytes of the stack. */
 	bool frameless;
+	/* Signals whose frames were found by their shape. */
+	uint32_t signals;
 	enum stop stop;
 	/* Memory that was asked for last and is not there. */
 	uint64_t fault;
@@ -400,6 +407,29 @@ static bool step_runtime(struct ch_unwind *unwind)
 	return true;
 }
 
+/*
+ * What a signal interrupted, where nothing is known of the handler's frames: the kernel
+ * left all registers on its stack.
+ */
+static bool step_signal(struct ch_unwind *unwind)
+{
+	uint64_t to = unwind->sp + ch_min(UINT64_MAX - unwind->sp, SIGFRAME_BYTES_MAX);
+	struct ch_sigframe frame;
+	uint32_t i;
+
+	if (!chp_sigframe_find(unwind->sym->core, unwind->sp, to, &frame) ||
+	    unwind->signals++ >= SIGNALS_MAX)
+		return false;
+	for (i = 0; i < unwind->arch->dwarf_count; i++)
+		unwind->regs[i] = frame.regs[i];
+	unwind->valid = (uint32_t)((1ULL << unwind->arch->dwarf_count) - 1);
+	unwind->pc = frame.pc;
+	unwind->sp = frame.sp;
+	unwind->fp = frame.fp;
+	unwind->activation = true;
+	return true;
+}
+
 /* One frame without call frame information. */
 static bool step_without_cfi(struct ch_unwind *unwind)
 {
@@ -411,6 +441,8 @@ static bool step_without_cfi(struct ch_unwind *unwind)
 		basis = CH_FRAME_CALL;
 	else if (step_fp(unwind))
 		basis = CH_FRAME_FP;
+	else if (step_signal(unwind))
+		basis = CH_FRAME_SIGNAL;
 	else
 		return false;
 	add_frame(unwind, basis);
