@@ -12,7 +12,7 @@
  *   object   a block in a span: used, free, or overhead of the allocator;
  *   chunk    the bytes an object costs in its span, header included:
  *            [addr - header_bytes, addr - header_bytes + chunk_bytes);
- *   unwalked committed bytes of a span that no object covers.
+ *   unwalked committed bytes of a span that no object covers; absent: not in the core.
  *
  * Invariants checked by the engine: spans ascend and do not overlap; chunks of
  * a span ascend, lie inside its committed part and do not overlap; what breaks
@@ -140,8 +140,8 @@ struct ch_heap {
 	uint64_t used_bytes, used_count, free_bytes, free_count, overhead_bytes;
 	/** Part of used: the allocator's own blocks. */
 	uint64_t allocator_bytes, allocator_count;
-	/** Part of overhead: bytes no object covers. */
-	uint64_t unwalked_bytes;
+	/** Part of overhead: bytes no object covers; and of these, what the core lacks. */
+	uint64_t unwalked_bytes, absent_bytes;
 	/** Walker's details (top_bytes, tcache_bytes, system_mem_bytes ...). */
 	const struct ch_fact *facts;
 	size_t facts_count;
@@ -155,7 +155,6 @@ struct ch_heap {
 struct ch_free_sum {
 	uint64_t count, bytes;
 };
-
 /** Classes of chunk sizes: class i holds chunks of [2^i, 2^(i+1)) bytes. */
 #define CH_SIZE_CLASSES 64
 
@@ -189,7 +188,8 @@ struct ch_heap_free {
 
 /** Sums over the objects of one span; see ch_heap for what they mean. */
 struct ch_span_sums {
-	uint64_t used_bytes, used_count, free_bytes, free_count, overhead_bytes, unwalked_bytes;
+	uint64_t used_bytes, used_count, free_bytes, free_count;
+	uint64_t overhead_bytes, unwalked_bytes, absent_bytes;
 };
 
 /*
@@ -204,10 +204,12 @@ struct ch_span_sums {
 #define CH_TYPE_ID_TOP 0xc000000000000001ULL
 /** Overhead without a type: headers, fenceposts. */
 #define CH_TYPE_ID_BOOKKEEPING 0xc000000000000002ULL
-/** Unwalked bytes; count is the number of gaps. */
+/** Unwalked bytes that the core holds; count is the number of gaps. */
 #define CH_TYPE_ID_UNWALKED 0xc000000000000003ULL
 /** What came after the types table was full. */
 #define CH_TYPE_ID_OTHER 0xc000000000000004ULL
+/** Absent bytes; count is the number of holes. */
+#define CH_TYPE_ID_ABSENT 0xc000000000000005ULL
 
 enum ch_type_kind {
 	CH_TYPE_OBJECT,
@@ -215,6 +217,8 @@ enum ch_type_kind {
 	CH_TYPE_OVERHEAD,
 	/** The allocator's own blocks. */
 	CH_TYPE_ALLOCATOR,
+	/** Memory of heaps that the core lacks. */
+	CH_TYPE_ABSENT,
 };
 
 /** Do not copy: name may point to storage. */

@@ -269,7 +269,7 @@ static void add_span(const struct ch_span *span, const struct ch_span_sums *sums
 	else
 		ret->used_bytes += sums->used_bytes;
 	ret->free_bytes += sums->free_bytes;
-	ret->overhead_bytes += sums->overhead_bytes;
+	ret->overhead_bytes += sums->overhead_bytes - sums->unwalked_bytes;
 	if (span->basis == CH_BASIS_HEURISTIC)
 		ret->heuristic = true;
 }

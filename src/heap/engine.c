@@ -351,7 +351,7 @@ static struct ch_error *probe_heaps(const struct ch_walker *const *walkers, stru
 	heaps->spans = CH_VEC(struct ch_span);
 	heaps->infos = CH_VEC(struct ch_span_info);
 	heaps->sums = CH_VEC(struct ch_span_sums);
-	heaps->gaps = CH_VEC(struct ch_gaps);
+	heaps->gaps = CH_VEC(struct ch_uncovered);
 	heaps->types = CH_VEC(struct ch_type_stat);
 	err = probe_all(heaps, walkers);
 	if (err) {
@@ -500,6 +500,9 @@ static void name_engine_type(uint64_t type, struct ch_type *ret)
 	case CH_TYPE_ID_UNWALKED:
 		ret->name = "not covered by any block";
 		return;
+	case CH_TYPE_ID_ABSENT:
+		ret->name = "not in the core";
+		return;
 	case CH_TYPE_ID_OTHER:
 		ret->name = "other sizes";
 		return;
@@ -561,7 +564,7 @@ const char *ch_object_state_name(enum ch_object_state state)
 
 const char *ch_type_kind_name(enum ch_type_kind kind)
 {
-	static const char *const names[] = { "object", "free", "overhead", "allocator" };
+	static const char *const names[] = { "object", "free", "overhead", "allocator", "absent" };
 
 	return (size_t)kind < CH_COUNT_OF(names) ? names[kind] : "unknown";
 }

@@ -25,6 +25,11 @@ struct ch_gaps {
 	uint64_t count, bytes, smallest, largest, first;
 };
 
+/** What no object of a span covers: memory that the core lacks, and the rest. */
+struct ch_uncovered {
+	struct ch_gaps absent, present;
+};
+
 /** What the engine knows of a span beside struct ch_span, same index. */
 struct ch_span_info {
 	/** The span as the walker gave it. Borrowed from the walker. */
@@ -54,7 +59,7 @@ struct ch_heaps {
 	/** Bytes of a page of the process. */
 	uint64_t page_bytes;
 	/** of struct ch_span, struct ch_span_info, struct ch_span_sums, struct
-	 * ch_gaps: equally long once chp_spans_collect() is done */
+	 * ch_uncovered: equally long once chp_spans_collect() is done */
 	struct ch_vec spans, infos, sums, gaps;
 	/** Sum over all spans, for progress. */
 	uint64_t committed_bytes;
@@ -121,7 +126,7 @@ struct ch_walk {
 	uint64_t unmarked;
 	struct ch_span_sums sums;
 	uint64_t allocator_bytes, allocator_count;
-	struct ch_gaps gaps;
+	struct ch_uncovered gaps;
 	/** Valid when measure is set. */
 	struct ch_free_run free;
 	/** Committed bytes of the spans done. */

@@ -170,35 +170,54 @@ static bool wants_gaps(const struct ch_object_filter *filter)
 			   !filter->types_count && !filter->keep);
 }
 
+/* Add gaps to their row, key. */
+static struct ch_error *count_row(struct types *types, const struct ch_gaps *gaps,
+				  struct ch_type_stat *key)
+{
+	struct ch_type_stat *row;
+	uint32_t number;
+
+	if (!gaps->count)
+		return NULL;
+	key->sample_addr = gaps->first;
+	number = find_row(types, key);
+	if (!number)
+		return &ch_enomem;
+	row = CH_VEC_AT(&types->rows, struct ch_type_stat, number - 1);
+	row->count += gaps->count;
+	row->total_bytes += gaps->bytes;
+	row->smallest_bytes = ch_min(row->smallest_bytes, gaps->smallest);
+	row->largest_bytes = ch_max(row->largest_bytes, gaps->largest);
+	return NULL;
+}
+
 /* Rows for what no object covers, so that the total is the committed bytes. */
 static struct ch_error *count_gaps(struct types *types, const struct ch_object_filter *filter)
 {
 	struct ch_heaps *heaps = types->heaps;
-	struct ch_type_stat key = { .kind = CH_TYPE_OVERHEAD }, *row;
-	const struct ch_gaps *gaps = heaps->gaps.items;
+	const struct ch_uncovered *gaps = heaps->gaps.items;
 	const struct ch_span_info *info;
-	uint32_t number;
+	struct ch_error *err = NULL;
+	struct ch_type_stat key;
 	size_t i;
 
-	for (i = 0; i < heaps->gaps.count; i++) {
-		if (!gaps[i].count ||
-		    (filter && filter->heaps &&
-		     !filter->heaps[CH_VEC_AT(&heaps->spans, struct ch_span, i)->heap]))
+	for (i = 0; !err && i < heaps->gaps.count; i++) {
+		if (filter && filter->heaps &&
+		    !filter->heaps[CH_VEC_AT(&heaps->spans, struct ch_span, i)->heap])
 			continue;
 		info = CH_VEC_AT(&heaps->infos, struct ch_span_info, i);
-		key.walker = CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened)->index;
+		key = (struct ch_type_stat){
+			.walker = CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened)->index
+		};
+		key.kind = CH_TYPE_OVERHEAD;
 		key.type = CH_TYPE_ID_UNWALKED;
-		key.sample_addr = gaps[i].first;
-		number = find_row(types, &key);
-		if (!number)
-			return &ch_enomem;
-		row = CH_VEC_AT(&types->rows, struct ch_type_stat, number - 1);
-		row->count += gaps[i].count;
-		row->total_bytes += gaps[i].bytes;
-		row->smallest_bytes = ch_min(row->smallest_bytes, gaps[i].smallest);
-		row->largest_bytes = ch_max(row->largest_bytes, gaps[i].largest);
+		err = count_row(types, &gaps[i].present, &key);
+		key.kind = CH_TYPE_ABSENT;
+		key.type = CH_TYPE_ID_ABSENT;
+		if (!err)
+			err = count_row(types, &gaps[i].absent, &key);
 	}
-	return NULL;
+	return err;
 }
 
 /* Names of two rows of equal bytes. */

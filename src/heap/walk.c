@@ -9,11 +9,12 @@
  * this allows is running in circles. */
 #define OBJECT_BYTES_MIN 8
 
-static void note_gap(struct ch_walk *walk, uint64_t start, uint64_t end)
+static void add_gap(struct ch_gaps *gaps, uint64_t start, uint64_t end)
 {
-	struct ch_gaps *gaps = &walk->gaps;
 	uint64_t bytes = end - start;
 
+	if (start >= end)
+		return;
 	if (!gaps->count) {
 		gaps->first = start;
 		gaps->smallest = bytes;
@@ -22,6 +23,25 @@ static void note_gap(struct ch_walk *walk, uint64_t start, uint64_t end)
 	gaps->bytes += bytes;
 	gaps->smallest = ch_min(gaps->smallest, bytes);
 	gaps->largest = ch_max(gaps->largest, bytes);
+}
+
+/* What no object covers is in the core, or is not: each part for itself. */
+static void note_gap(struct ch_walk *walk, uint64_t start, uint64_t end)
+{
+	const struct ch_core *core = walk->heaps->env.core;
+	uint64_t at = start, next;
+	size_t len = 0;
+
+	while (at < end) {
+		next = ch_core_next_present(core, at, end);
+		add_gap(&walk->gaps.absent, at, next);
+		at = next;
+		if (at >= end || !ch_core_span(core, at, &len) || !len)
+			break;
+		next = at + ch_min(len, end - at);
+		add_gap(&walk->gaps.present, at, next);
+		at = next;
+	}
 }
 
 /* An object that breaks a rule: find out which, and count it. */
@@ -175,10 +195,11 @@ static void finish_span(struct ch_walk *walk)
 	chp_free_end(&walk->free);
 	if (walk->limit > walk->at)
 		note_gap(walk, walk->at, walk->limit);
-	walk->sums.unwalked_bytes = walk->gaps.bytes;
-	walk->sums.overhead_bytes += walk->gaps.bytes;
+	walk->sums.absent_bytes = walk->gaps.absent.bytes;
+	walk->sums.unwalked_bytes = walk->gaps.absent.bytes + walk->gaps.present.bytes;
+	walk->sums.overhead_bytes += walk->sums.unwalked_bytes;
 	*CH_VEC_AT(&heaps->sums, struct ch_span_sums, walk->span) = walk->sums;
-	*CH_VEC_AT(&heaps->gaps, struct ch_gaps, walk->span) = walk->gaps;
+	*CH_VEC_AT(&heaps->gaps, struct ch_uncovered, walk->span) = walk->gaps;
 	heap->allocator_bytes += walk->allocator_bytes;
 	heap->allocator_count += walk->allocator_count;
 	if (dropped)
@@ -245,7 +266,7 @@ static void begin_span(struct ch_walk *walk, uint32_t index, uint64_t from)
 	walk->dropped_order = walk->dropped_bounds = walk->dropped_shape = 0;
 	walk->unmarked = 0;
 	walk->sums = (struct ch_span_sums){ 0 };
-	walk->gaps = (struct ch_gaps){ 0 };
+	walk->gaps = (struct ch_uncovered){ 0 };
 	walk->allocator_bytes = walk->allocator_count = 0;
 	if (walk->measure)
 		chp_free_begin(heaps, index, &walk->free);
@@ -273,6 +294,30 @@ struct ch_error *chp_walk_span(struct ch_walk *walk, uint32_t index, uint64_t fr
 	return NULL;
 }
 
+static void tell_uncovered(const struct ch_heaps *heaps, const struct ch_heap *heap,
+			   const struct ch_span *span, const struct ch_span_sums *sums)
+{
+	uint64_t bytes = span->committed_end - span->start, absent = sums->absent_bytes;
+
+	if (absent)
+		chp_context_finding(
+			heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "heap-absent",
+			"%s, 0x%llx-0x%llx: %llu of %llu bytes are not in the core: the "
+			"blocks there are not counted",
+			heap->name, (unsigned long long)span->start,
+			(unsigned long long)span->committed_end, (unsigned long long)absent,
+			(unsigned long long)bytes);
+	if (sums->unwalked_bytes > absent)
+		chp_context_finding(
+			heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "heap-unwalked",
+			"%s, 0x%llx-0x%llx: %llu of %llu bytes are covered by no block: "
+			"not walked",
+			heap->name, (unsigned long long)span->start,
+			(unsigned long long)span->committed_end,
+			(unsigned long long)(sums->unwalked_bytes - absent),
+			(unsigned long long)bytes);
+}
+
 /* Add up the sums of the spans, and tell what stayed unwalked. */
 static void sum_heaps(struct ch_heaps *heaps)
 {
@@ -290,15 +335,9 @@ static void sum_heaps(struct ch_heaps *heaps)
 		heap->free_count += sums[i].free_count;
 		heap->overhead_bytes += sums[i].overhead_bytes;
 		heap->unwalked_bytes += sums[i].unwalked_bytes;
-		if (sums[i].unwalked_bytes && !infos[i].cut)
-			chp_context_finding(
-				heaps->env.ctx, chp_blame(&heaps->env), "heap-unwalked",
-				"%s, 0x%llx-0x%llx: %llu of %llu bytes are covered by "
-				"no block; counted as overhead",
-				heap->name, (unsigned long long)spans[i].start,
-				(unsigned long long)spans[i].committed_end,
-				(unsigned long long)sums[i].unwalked_bytes,
-				(unsigned long long)(spans[i].committed_end - spans[i].start));
+		heap->absent_bytes += sums[i].absent_bytes;
+		if (!infos[i].cut)
+			tell_uncovered(heaps, heap, &spans[i], &sums[i]);
 	}
 }
 

@@ -139,7 +139,7 @@ json_t *chp_json_runtimes(const struct ch_heaps *heaps)
 static json_t *json_sums(const struct ch_heap *heap)
 {
 	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "reserved_bytes",
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "reserved_bytes",
 		chp_json_uint(heap->reserved_bytes), "committed_bytes",
 		chp_json_uint(heap->committed_bytes), "used_bytes", chp_json_uint(heap->used_bytes),
 		"used_count", chp_json_uint(heap->used_count), "free_bytes",
@@ -147,7 +147,8 @@ static json_t *json_sums(const struct ch_heap *heap)
 		"overhead_bytes", chp_json_uint(heap->overhead_bytes), "allocator_bytes",
 		chp_json_uint(heap->allocator_bytes), "allocator_count",
 		chp_json_uint(heap->allocator_count), "unwalked_bytes",
-		chp_json_uint(heap->unwalked_bytes));
+		chp_json_uint(heap->unwalked_bytes), "absent_bytes",
+		chp_json_uint(heap->absent_bytes));
 }
 
 /* Kernel thread ids, null where nobody knows. */
@@ -202,6 +203,7 @@ static struct ch_heap total_of(const struct ch_heap *list, size_t count)
 		total.allocator_bytes += list[i].allocator_bytes;
 		total.allocator_count += list[i].allocator_count;
 		total.unwalked_bytes += list[i].unwalked_bytes;
+		total.absent_bytes += list[i].absent_bytes;
 	}
 	return total;
 }
@@ -277,7 +279,8 @@ static struct ch_error *add_sums_row(struct ch_table *table, const struct ch_hea
 		CH_CELL_NUM(heap->used_count),
 		CH_CELL_NUM(heap->free_bytes),
 		CH_CELL_NUM(heap->free_count),
-		CH_CELL_NUM(heap->overhead_bytes),
+		CH_CELL_NUM(heap->overhead_bytes - heap->absent_bytes),
+		CH_CELL_NUM(heap->absent_bytes),
 	};
 
 	return chp_table_row(table, cells);
@@ -292,9 +295,10 @@ static struct ch_error *print_sums(const struct ch_report *report, const struct 
 		{ "RESERVED", CH_CELL_COUNT }, { "COMMITTED", CH_CELL_COUNT },
 		{ "USED", CH_CELL_COUNT },     { "BLOCKS", CH_CELL_COUNT },
 		{ "FREE", CH_CELL_COUNT },     { "BLOCKS", CH_CELL_COUNT },
-		{ "OVERHEAD", CH_CELL_COUNT },
+		{ "OVERHEAD", CH_CELL_COUNT }, { "ABSENT", CH_CELL_COUNT },
 	};
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+	struct ch_table *table =
+		chp_table_create(columns, CH_COUNT_OF(columns) - !total->absent_bytes);
 	struct ch_error *err = table ? NULL : &ch_enomem;
 	size_t i;
 
@@ -317,18 +321,21 @@ static void print_total(const struct ch_report *report, const struct ch_heap *to
 
 	if (report->format != CH_FORMAT_TEXT)
 		return;
-	fprintf(report->out, "\ncommitted %s = used %s + free %s + overhead %s\n",
+	fprintf(report->out, "\ncommitted %s = used %s + free %s + overhead %s",
 		chp_bytes_text(total->committed_bytes, texts[0]),
 		chp_bytes_text(total->used_bytes, texts[1]),
 		chp_bytes_text(total->free_bytes, texts[2]),
-		chp_bytes_text(total->overhead_bytes, texts[3]));
+		chp_bytes_text(total->overhead_bytes - total->absent_bytes, texts[3]));
+	if (total->absent_bytes)
+		fprintf(report->out, " + absent %s", chp_bytes_text(total->absent_bytes, texts[0]));
+	fputc('\n', report->out);
 	if (total->allocator_count)
 		fprintf(report->out, "used includes %s blocks of the allocator's own: %s\n",
 			chp_count_text(total->allocator_count, texts[0]),
 			chp_bytes_text(total->allocator_bytes, texts[1]));
-	if (total->unwalked_bytes)
+	if (total->unwalked_bytes > total->absent_bytes)
 		fprintf(report->out, "overhead includes %s covered by no block\n",
-			chp_bytes_text(total->unwalked_bytes, texts[0]));
+			chp_bytes_text(total->unwalked_bytes - total->absent_bytes, texts[0]));
 }
 
 struct detail_columns {

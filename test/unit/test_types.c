@@ -101,6 +101,7 @@ START_TEST(rows_are_types_then_sizes)
 	check_name(hc.heaps, CH_TYPE_ID_SIZE(24), "24-byte blocks");
 	check_name(hc.heaps, CH_TYPE_ID_TOP, "top chunks");
 	check_name(hc.heaps, CH_TYPE_ID_UNWALKED, "not covered by any block");
+	check_name(hc.heaps, CH_TYPE_ID_ABSENT, "not in the core");
 	hc_close(&hc);
 }
 END_TEST
@@ -291,11 +292,13 @@ START_TEST(gaps_have_a_row)
 
 	ck_ch_ok(ch_heaps_types(hc.heaps, &rows, &count));
 	ck_assert_uint_eq(count, 101);
-	check_row(find(rows, count, CH_TYPE_OVERHEAD, CH_TYPE_ID_UNWALKED), 100, 4800, 48, 48);
-	ck_assert_uint_eq(find(rows, count, CH_TYPE_OVERHEAD, CH_TYPE_ID_UNWALKED)->sample_addr,
+	/* the core has nothing of this memory */
+	check_row(find(rows, count, CH_TYPE_ABSENT, CH_TYPE_ID_ABSENT), 100, 4800, 48, 48);
+	ck_assert_uint_eq(find(rows, count, CH_TYPE_ABSENT, CH_TYPE_ID_ABSENT)->sample_addr,
 			  POOL_A + 16);
 	ck_assert_uint_eq(total_of(rows, count), many_bytes());
 	heap = ch_heaps_list(hc.heaps, &count);
+	ck_assert_uint_eq(heap->absent_bytes, 4800);
 	ck_assert_uint_eq(heap->unwalked_bytes, 4800);
 	ck_assert_uint_eq(heap->overhead_bytes, 4800);
 	hc_close(&hc);
