@@ -22,20 +22,16 @@ def newest_runtime():
     return (rows[-1][1], os.path.join(rows[-1][2], rows[-1][1])) if rows else None
 
 
-def build(name, target, release=None):
-    """fixtures/NAME as TARGET.dll, or why it cannot be built; release: as TARGET, with that
-    runtime beside it."""
+def build(name, target):
+    """fixtures/NAME as TARGET.dll, or why it cannot be built."""
     where = fixture.folder()
     for path in glob.glob(os.path.join(repo(), "fixtures", name, "*.cs*")):
         shutil.copy(path, where)
     env = dict(ENVIRONMENT, HOME=where, PATH=os.environ["PATH"])
-    how = ["build"] if not release else [
-        "publish", "-p:Release=" + release, "-p:Framework=net" + ".".join(release.split(".")[:2]),
-        "-p:DisableTransitiveFrameworkReferenceDownloads=true"]
-    done = subprocess.run(["dotnet", *how, "-c", "Release", "-o", "out", "--nologo"], cwd=where,
+    done = subprocess.run(["dotnet", "build", "-c", "Release", "-o", "out", "--nologo"], cwd=where,
                           env=env, capture_output=True, text=True, check=False,
                           stdin=subprocess.DEVNULL)
-    program = os.path.join(where, "out", target + ("" if release else ".dll"))
+    program = os.path.join(where, "out", target + ".dll")
     return program if os.path.exists(program) else None, done.stdout[-2000:]
 
 
@@ -57,8 +53,7 @@ def dump(how, program, createdump, env, arguments=()):
     """(core, folder with what the program wrote) of a program that waits to be dumped."""
     where = fixture.folder()
     core = os.path.join(where, "core")
-    command = [shutil.which("dotnet"), program] if program.endswith(".dll") else [program]
-    process = subprocess.Popen([*command, where, *arguments], cwd=where,
+    process = subprocess.Popen([shutil.which("dotnet"), program, where, *arguments], cwd=where,
                                env=dict(ENVIRONMENT, HOME=where, **env), stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                preexec_fn=fixture.unlimited_core)

@@ -7,7 +7,7 @@
 #include "support/ck.h"
 #include "support/heapcore.h"
 #include "util/cleanup.h"
-#include "walkers/glibc/glibc_priv.h"
+#include "walkers/glibc/chunks.h"
 
 extern const struct ch_walker ch_walker_glibc;
 

@@ -1,8 +1,10 @@
 #include "walkers/glibc/glibc_priv.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "util/context.h"
+#include "walkers/glibc/flight.h"
 
 /* Arenas there may be: eight a processor by default, malloc/arena.c. */
 #define ARENAS_MAX 16384
@@ -27,6 +29,38 @@ uint64_t glibc_writable_end(const struct glibc *glibc, uint64_t start)
 			return at;
 		at = region->end;
 	}
+}
+
+uint64_t glibc_extent_end(const struct glibc *glibc, uint64_t start, uint64_t limit)
+{
+	uint64_t at = start, end = start;
+	const struct ch_region *region;
+
+	while (at < limit) {
+		region = ch_map_region_at(glibc->env.map, at);
+		if (!region || (region->state != CH_STATE_FREE && !glibc_is_candidate(region)))
+			break;
+		at = ch_min(region->end, limit);
+		if (region->state != CH_STATE_FREE)
+			end = at;
+	}
+	return end;
+}
+
+bool glibc_is_extent(const struct glibc *glibc, uint64_t start, uint64_t end)
+{
+	const struct ch_region *region = ch_map_region_at(glibc->env.map, start);
+	uint64_t at = start;
+
+	if (!region || !glibc_is_candidate(region))
+		return false;
+	while (at < end) {
+		region = ch_map_region_at(glibc->env.map, at);
+		if (!region || (region->state != CH_STATE_FREE && !glibc_is_candidate(region)))
+			return false;
+		at = region->end;
+	}
+	return true;
 }
 
 static struct glibc_arena *arena_at(const struct glibc *glibc, size_t index)
@@ -56,12 +90,16 @@ static struct ch_error *add_arena(struct glibc *glibc, uint64_t addr, bool is_ma
 {
 	const struct glibc_layout *layout = glibc->layout;
 	const struct ch_core *core = glibc->env.core;
-	struct glibc_arena *arena = ch_vec_push(&glibc->arenas), swapped;
+	struct glibc_arena *arena = ch_vec_push(&glibc->arenas), first;
 
 	if (!arena)
 		return &ch_enomem;
 	arena->addr = addr;
 	arena->is_main = is_main;
+	/* the mutex comes first in all releases */
+	arena->locked = read_or(core, addr, 0) & UINT32_MAX;
+	if (is_main)
+		glibc->libc = ch_sym_module_at(glibc->env.sym, addr);
 	arena->facts = CH_VEC(struct ch_fact);
 	arena->tids = CH_VEC(uint32_t);
 	arena->top = read_or(core, addr + layout->top, 0);
@@ -72,10 +110,19 @@ static struct ch_error *add_arena(struct glibc *glibc, uint64_t addr, bool is_ma
 	if (!is_main || glibc->arenas.count == 1)
 		return NULL;
 	/* the main arena comes first, also when the others led to it */
-	swapped = *arena;
-	*arena = *arena_at(glibc, 0);
-	*arena_at(glibc, 0) = swapped;
+	first = *arena;
+	memmove(arena_at(glibc, 1), arena_at(glibc, 0), (glibc->arenas.count - 1) * sizeof(first));
+	*arena_at(glibc, 0) = first;
 	return NULL;
+}
+
+struct ch_error *glibc_add_orphan(struct glibc *glibc, uint64_t addr)
+{
+	struct ch_error *err = add_arena(glibc, addr, true);
+
+	if (!err)
+		arena_at(glibc, 0)->absent = true;
+	return err;
 }
 
 /* ---- pieces ---------------------------------------------------------------- */
@@ -95,7 +142,7 @@ size_t glibc_piece_at(const struct glibc *glibc, uint64_t addr)
 	return low < glibc->pieces.count && pieces[low].start <= addr ? low : glibc->pieces.count;
 }
 
-struct ch_error *glibc_add_piece(struct glibc *glibc, const struct glibc_piece *piece)
+static struct ch_error *add_piece(struct glibc *glibc, const struct glibc_piece *piece)
 {
 	struct glibc_piece *pieces, *slot;
 	size_t i;
@@ -126,9 +173,79 @@ struct ch_error *glibc_add_piece(struct glibc *glibc, const struct glibc_piece *
 	return NULL;
 }
 
+/* Say it once a heap. */
+static void tell_missing(const struct glibc *glibc, const struct glibc_piece *heap, uint64_t bytes)
+{
+	chp_context_finding(
+		glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-heap-missing",
+		"%s: of its heap 0x%llx-0x%llx the core has no segments for %llu bytes: "
+		"the blocks there are not counted",
+		arena_at(glibc, heap->arena)->name[0] ? arena_at(glibc, heap->arena)->name
+						      : "main arena",
+		(unsigned long long)heap->start, (unsigned long long)heap->end,
+		(unsigned long long)bytes);
+}
+
+struct ch_error *glibc_add_heap(struct glibc *glibc, const struct glibc_piece *heap)
+{
+	struct glibc_piece piece = *heap;
+	const struct ch_region *region;
+	struct ch_error *err = NULL;
+	uint64_t at = heap->start, missing = 0;
+
+	while (!err && at < heap->end) {
+		region = ch_map_region_at(glibc->env.map, at);
+		if (region && region->state == CH_STATE_FREE) {
+			missing += ch_min(region->end, heap->end) - at;
+			at = region->end;
+			continue;
+		}
+		piece.start = at;
+		piece.headless = at > heap->first;
+		if (piece.headless)
+			piece.first = ch_align_up(at, 16);
+		while (at < heap->end && region && region->state != CH_STATE_FREE) {
+			arena_at(glibc, heap->arena)->partial |=
+				region->in_core_bytes < region->end - region->start &&
+				glibc_is_candidate(region);
+			at = region->end;
+			region = ch_map_region_at(glibc->env.map, at);
+		}
+		piece.whole_end = heap->end;
+		piece.end = ch_min(at, heap->end);
+		piece.committed_end = at < heap->end ? piece.end : heap->committed_end;
+		piece.reserved_end = at < heap->end ? piece.end : heap->reserved_end;
+		err = add_piece(glibc, &piece);
+		if (!region)
+			break;
+	}
+	if (missing)
+		tell_missing(glibc, heap, missing);
+	arena_at(glibc, heap->arena)->found_bytes += missing;
+	arena_at(glibc, heap->arena)->partial |= missing > 0;
+	return err;
+}
+
+/* at, or the end of the heap of another runtime, or another libc, that it lies in. */
+static uint64_t behind_taken(const struct glibc *glibc, uint64_t at)
+{
+	const struct ch_taken *taken = glibc->env.taken;
+	size_t low = 0, high = glibc->env.taken_count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (taken[mid].end <= at)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < glibc->env.taken_count && taken[low].start <= at ? taken[low].end : at;
+}
+
 uint64_t glibc_next_page(const struct glibc *glibc, uint64_t at)
 {
 	const struct ch_segment *segment;
+	uint64_t taken;
 	size_t piece, len;
 
 	for (;;) {
@@ -139,6 +256,11 @@ uint64_t glibc_next_page(const struct glibc *glibc, uint64_t at)
 				CH_PAGE_BYTES);
 			continue;
 		}
+		taken = ch_align_up(behind_taken(glibc, at), CH_PAGE_BYTES);
+		if (taken > at) {
+			at = taken;
+			continue;
+		}
 		if (ch_core_span_recorded(glibc->env.core, at, &len))
 			return at;
 		segment = ch_core_segment_at(glibc->env.core, at);
@@ -146,6 +268,22 @@ uint64_t glibc_next_page(const struct glibc *glibc, uint64_t at)
 			return UINT64_MAX;
 		at = ch_align_up(segment->end, CH_PAGE_BYTES);
 	}
+}
+
+bool glibc_is_absent(const struct glibc *glibc, uint64_t addr)
+{
+	const struct glibc_piece *pieces = glibc->pieces.items;
+	size_t low = 0, high = glibc->pieces.count, mid, len;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (pieces[mid].start <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low && addr < pieces[low - 1].whole_end &&
+	       !ch_core_span_recorded(glibc->env.core, addr, &len);
 }
 
 /* ---- heaps of arenas but the main one -------------------------------------- */
@@ -181,7 +319,7 @@ static bool is_heap_like(const struct heap_info *info)
 static void check_heap_info(const struct glibc *glibc, const struct glibc_arena *arena,
 			    uint64_t heap, uint64_t align, struct heap_info *info)
 {
-	uint64_t most = ch_min(glibc_writable_end(glibc, heap) - heap, align);
+	uint64_t most = glibc_extent_end(glibc, heap, heap + align) - heap;
 	bool has_top = arena->top >= heap && arena->top - heap < most;
 
 	if (info->mprotect_size > most || info->mprotect_size % CH_PAGE_BYTES)
@@ -189,13 +327,13 @@ static void check_heap_info(const struct glibc *glibc, const struct glibc_arena 
 	if (info->size && info->size % CH_PAGE_BYTES == 0 && info->size <= most &&
 	    (!has_top || arena->top - heap < info->size))
 		return;
-	chp_context_finding(
-		glibc->env.ctx, chp_blame(&glibc->env), "glibc-heap-damaged",
-		"%s: its heap at 0x%llx says that it is %s long; %llu bytes are accessible and "
-		"taken instead",
-		arena->name, (unsigned long long)heap,
-		chp_core_size(glibc->env.core, info->size, "impossibly").text,
-		(unsigned long long)most);
+	glibc_tell(glibc, (size_t)(arena - arena_at(glibc, 0)), chp_blame(&glibc->env),
+		   "glibc-heap-damaged",
+		   "%s: its heap at 0x%llx says that it is %s long; %llu bytes are accessible and "
+		   "taken instead",
+		   arena->name, (unsigned long long)heap,
+		   chp_core_size(glibc->env.core, info->size, "impossibly").text,
+		   (unsigned long long)most);
 	info->size = most;
 }
 
@@ -227,7 +365,7 @@ static struct ch_error *add_heap(struct glibc *glibc, size_t index, uint64_t hea
 	piece.committed_end = heap + ch_max(info->size, info->mprotect_size);
 	piece.reserved_end = reserved_end(glibc, piece.committed_end,
 					  ch_align_up(piece.committed_end, HEAP_ALIGN_DEFAULT));
-	return glibc_add_piece(glibc, &piece);
+	return glibc_add_heap(glibc, &piece);
 }
 
 /* Whether there is a heap of the arena that should hold its top; trusting says
@@ -468,19 +606,20 @@ static struct ch_error *main_from_ring(struct glibc *glibc)
 
 static struct ch_error *find_all(struct glibc *glibc)
 {
-	struct glibc_place place;
+	uint64_t main_arena = glibc->place.addr;
 	struct ch_error *err = NULL;
 	bool closed = false;
 
-	if (glibc_find_main_arena(&glibc->env, &place)) {
-		glibc->layout = place.layout;
-		glibc->arena_basis = place.basis;
-		glibc_find_par(glibc, place.addr);
-		err = add_arena(glibc, place.addr, true);
+	if (main_arena) {
+		glibc->layout = glibc->place.layout;
+		glibc->arena_basis = glibc->place.basis;
+		glibc_find_par(glibc, main_arena);
+		err = add_arena(glibc, main_arena, true);
 		if (!err)
-			err = take_ring(glibc, place.addr, &closed);
+			err = take_ring(glibc, main_arena, &closed);
 	}
-	if (err || closed)
+	/* arenas of another libc are on its ring */
+	if (err || closed || glibc->number)
 		return err;
 	err = each_heap(glibc, take_found_arena);
 	if (!err && glibc->arenas.count && !arena_at(glibc, 0)->is_main) {
@@ -488,7 +627,16 @@ static struct ch_error *find_all(struct glibc *glibc)
 		if (!err && arena_at(glibc, 0)->is_main)
 			glibc_find_par(glibc, arena_at(glibc, 0)->addr);
 	}
-	if (!err && glibc->arenas.count && !arena_at(glibc, 0)->is_main)
+	return err;
+}
+
+/* The memory of a main arena that is not in the core. */
+static struct ch_error *find_without_main(struct glibc *glibc)
+{
+	bool found = false;
+	struct ch_error *err = glibc_find_orphan(glibc, &found);
+
+	if (!err && !found && glibc->arenas.count)
 		chp_context_finding(glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-arena-absent",
 				    "the main arena is not in the core; the main heap and mmapped "
 				    "chunks cannot be told from other memory with certainty");
@@ -501,8 +649,14 @@ static void name_arenas(struct glibc *glibc)
 	size_t i, number = 0;
 
 	for (i = 0; i < glibc->arenas.count; i++) {
-		if (arenas[i].is_main)
+		if (arenas[i].is_main && glibc->number)
+			snprintf(arenas[i].name, sizeof(arenas[i].name), "main arena %u",
+				 glibc->number + 1);
+		else if (arenas[i].is_main)
 			snprintf(arenas[i].name, sizeof(arenas[i].name), "main arena");
+		else if (glibc->number)
+			snprintf(arenas[i].name, sizeof(arenas[i].name), "arena %u.%zu",
+				 glibc->number + 1, ++number);
 		else
 			snprintf(arenas[i].name, sizeof(arenas[i].name), "arena %zu", ++number);
 	}
@@ -517,12 +671,12 @@ static void check_arenas(struct glibc *glibc)
 	for (i = 0; i < glibc->arenas.count; i++) {
 		if (!arenas[i].is_main && arenas[i].top)
 			arenas[i].top_bytes = glibc_chunk_size(glibc->env.core, arenas[i].top);
-		if (arenas[i].found_bytes == arenas[i].system_mem)
+		if (arenas[i].absent || arenas[i].found_bytes == arenas[i].system_mem)
 			continue;
-		chp_context_finding(glibc->env.ctx, chp_blame(&glibc->env), "glibc-system-mem",
-				    "%s: system_mem says %llu bytes, %llu were found",
-				    arenas[i].name, (unsigned long long)arenas[i].system_mem,
-				    (unsigned long long)arenas[i].found_bytes);
+		glibc_tell(glibc, i, chp_blame(&glibc->env), "glibc-system-mem",
+			   "%s: system_mem says %llu bytes, %llu were found", arenas[i].name,
+			   (unsigned long long)arenas[i].system_mem,
+			   (unsigned long long)arenas[i].found_bytes);
 	}
 }
 
@@ -530,10 +684,13 @@ struct ch_error *glibc_find_arenas(struct glibc *glibc)
 {
 	struct ch_error *err = find_all(glibc);
 
+	if (!err && (!glibc->arenas.count || !arena_at(glibc, 0)->is_main))
+		err = find_without_main(glibc);
 	name_arenas(glibc);
 	if (!err)
 		err = find_heaps(glibc);
-	if (!err && glibc->arenas.count && arena_at(glibc, 0)->is_main)
+	if (!err && glibc->arenas.count && arena_at(glibc, 0)->is_main &&
+	    !arena_at(glibc, 0)->absent)
 		err = glibc_find_main_pieces(glibc);
 	if (!err)
 		check_arenas(glibc);

@@ -1,6 +1,7 @@
-#include "walkers/glibc/glibc_priv.h"
+#include "walkers/glibc/chunks.h"
 
 #include "util/context.h"
+#include "walkers/glibc/flight.h"
 
 /*
  * The main arena grows by sbrk. Its memory is one stretch from
@@ -27,11 +28,12 @@ struct hunt {
 /* End of the top chunk, 0 when its header makes no sense. */
 static uint64_t find_top_end(const struct glibc *glibc, uint64_t top)
 {
-	uint64_t size = top ? glibc_chunk_size(glibc->env.core, top) : 0;
+	uint64_t size = top ? glibc_chunk_size(glibc->env.core, top) : 0, end;
 
-	if (size < CHUNK_HEADER_BYTES || size % 16 || size > glibc_writable_end(glibc, top) - top)
+	if (size < CHUNK_HEADER_BYTES || size % 16 || !ch_add(top, size, &end) ||
+	    glibc_extent_end(glibc, top, end) < end)
 		return 0;
-	return top + size;
+	return end;
 }
 
 static struct ch_error *add_stretch(struct hunt *hunt, uint64_t start, uint64_t end, bool guessed)
@@ -43,7 +45,7 @@ static struct ch_error *add_stretch(struct hunt *hunt, uint64_t start, uint64_t 
 				     .reserved_end = end,
 				     .guessed = guessed };
 
-	return glibc_add_piece(hunt->glibc, &piece);
+	return glibc_add_heap(hunt->glibc, &piece);
 }
 
 /*
@@ -67,6 +69,7 @@ static uint64_t stretch_end(struct hunt *hunt, struct glibc_range *range, uint64
 				return end;
 			break;
 		case GLIBC_STOP_BROKEN:
+		case GLIBC_STOP_ABSENT:
 			break;
 		default:
 			return 0;
@@ -193,7 +196,7 @@ static uint64_t whole_start(const struct hunt *hunt, uint64_t *end_ret)
 	} else if (!base && end > bytes) {
 		base = end - bytes;
 	}
-	if (!base || end < base || end - base != bytes || glibc_writable_end(glibc, base) < end)
+	if (!base || end < base || end - base != bytes || !glibc_is_extent(glibc, base, end))
 		return 0;
 	*end_ret = end;
 	return base;
@@ -201,10 +204,18 @@ static uint64_t whole_start(const struct hunt *hunt, uint64_t *end_ret)
 
 static void tell_top(const struct hunt *hunt)
 {
-	chp_context_finding(
-		hunt->glibc->env.ctx, chp_blame(&hunt->glibc->env), "glibc-top-damaged",
-		"main arena: its top chunk at %s makes no sense or is not in the core",
-		chp_core_word(hunt->glibc->env.core, hunt->arena->top, CH_NO_ADDRESS).text);
+	uint64_t top = hunt->arena->top, head;
+
+	if (top < UINT64_MAX - 8 && !ch_core_read_u64(hunt->glibc->env.core, top + 8, &head)) {
+		chp_context_finding(
+			hunt->glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-top-absent",
+			"main arena: the header of its top chunk at %s is not in the core",
+			chp_core_word(hunt->glibc->env.core, top, CH_NO_ADDRESS).text);
+		return;
+	}
+	glibc_tell(hunt->glibc, 0, chp_blame(&hunt->glibc->env), "glibc-top-damaged",
+		   "main arena: its top chunk at %s makes no sense",
+		   chp_core_word(hunt->glibc->env.core, top, CH_NO_ADDRESS).text);
 }
 
 struct ch_error *glibc_find_main_pieces(struct glibc *glibc)

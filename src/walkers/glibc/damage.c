@@ -1,4 +1,4 @@
-#include "walkers/glibc/glibc_priv.h"
+#include "walkers/glibc/chunks.h"
 
 #include <string.h>
 

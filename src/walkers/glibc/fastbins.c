@@ -80,13 +80,14 @@ static void tell_fastbin(const struct glibc *glibc, const struct fastbin *bin)
 	}
 	chp_context_finding(
 		glibc->env.ctx, chp_blame(&glibc->env), "glibc-fastbin-damaged",
-		"%s: the fast bin of %llu bytes leads to %s, %s; the word at 0x%llx is "
-		"%s, a sign of a use after free. What follows in the list is counted as used",
+		"%s: the fast bin of %llu bytes leads to %s, %s; the word at 0x%llx is %s%s. What "
+		"follows in the list is counted as used",
 		bin->arena->name, (unsigned long long)bin->size,
 		chp_core_word(core, bin->chunk, CH_NO_ADDRESS).text,
 		glibc_explain_link(glibc, bin->chunk + CHUNK_HEADER_BYTES, why, sizeof(why)),
 		(unsigned long long)bin->slot,
-		chp_core_word(core, bin->stored, "no link to a chunk").text);
+		chp_core_word(core, bin->stored, "no link to a chunk").text,
+		glibc_sign(glibc, bin->chunk + CHUNK_HEADER_BYTES));
 }
 
 /* Whether a list goes on from a chunk whose header is damaged: its link is
@@ -128,7 +129,10 @@ static void step_fastbin(struct glibc *glibc, struct fastbin *bin, bool mangled)
 	if (!p || len < 24 || arena_of(glibc, piece) != bin->arena ||
 	    (!fits && !goes_on(glibc, bin, next)) || !mark_fast(piece, bin->chunk) ||
 	    (!fits && !keep_size(glibc, bin))) {
-		tell_fastbin(glibc, bin);
+		if (glibc_is_absent(glibc, bin->chunk))
+			glibc->absent_lists++;
+		else
+			tell_fastbin(glibc, bin);
 		bin->chunk = 0;
 		return;
 	}

@@ -12,16 +12,37 @@
 #define PAR_DISTANCE_MAX 65536U
 #define BYTES_SANE       (1ULL << 47)
 
-/* A bin's list head is the chunk 16 bytes below its pair of pointers. */
-static bool is_bin(const struct ch_core *core, uint64_t pair, const uint8_t *links)
+/* Whether a pair of pointers is a bin; absent where its chunks are not in the core. */
+enum verdict {
+	BIN_GOOD,
+	BIN_BAD,
+	BIN_ABSENT,
+};
+
+/* Whether a chunk's link leads back to head. */
+static enum verdict leads_back(const struct ch_core *core, uint64_t chunk, uint64_t link,
+			       uint64_t head)
 {
-	uint64_t head = pair - CHUNK_HEADER_BYTES, fd = ch_get64(links), bk = ch_get64(links + 8);
 	uint64_t back;
 
+	if (chunk % 16 || chunk < HEAP_ALIGN_MIN || chunk >= BYTES_SANE)
+		return BIN_BAD;
+	if (!ch_core_read_u64(core, chunk + link, &back))
+		return BIN_ABSENT;
+	return back == head ? BIN_GOOD : BIN_BAD;
+}
+
+/* A bin's list head is the chunk 16 bytes below its pair of pointers. */
+static enum verdict look_at_bin(const struct ch_core *core, uint64_t pair, const uint8_t *links)
+{
+	uint64_t head = pair - CHUNK_HEADER_BYTES, fd = ch_get64(links), bk = ch_get64(links + 8);
+	enum verdict first, last;
+
 	if (fd == head || bk == head)
-		return fd == bk;
-	return fd % 16 == 0 && bk % 16 == 0 && ch_core_read_u64(core, fd + 24, &back) &&
-	       back == head && ch_core_read_u64(core, bk + 16, &back) && back == head;
+		return fd == bk ? BIN_GOOD : BIN_BAD;
+	first = leads_back(core, fd, 24, head);
+	last = leads_back(core, bk, 16, head);
+	return first == BIN_BAD || last == BIN_BAD ? BIN_BAD : ch_max(first, last);
 }
 
 bool glibc_is_heap_place(uint64_t addr)
@@ -84,15 +105,19 @@ bool glibc_has_bins(const struct ch_heap_env *env, const struct glibc_layout *la
 		    unsigned int bad_max)
 {
 	uint8_t bins[BINS_COUNT * 16];
-	unsigned int i, bad = 0;
+	unsigned int i, bad = 0, good = 0;
+	enum verdict verdict;
 
 	if (addr > UINT64_MAX - layout->state_bytes ||
 	    !ch_core_try_read(env->core, addr + layout->bins, bins, sizeof(bins)))
 		return false;
-	for (i = 0; i < BINS_COUNT && bad <= bad_max; i++)
-		bad += !is_bin(env->core, addr + layout->bins + 16 * (uint64_t)i,
-			       bins + 16 * (size_t)i);
-	return bad <= bad_max;
+	for (i = 0; i < BINS_COUNT && bad <= bad_max; i++) {
+		verdict = look_at_bin(env->core, addr + layout->bins + 16 * (uint64_t)i,
+				      bins + 16 * (size_t)i);
+		bad += verdict == BIN_BAD;
+		good += verdict == BIN_GOOD;
+	}
+	return bad <= bad_max && good >= BINS_COUNT / 4;
 }
 
 /* Try every arena that could have one of its bins at pair. */
@@ -214,28 +239,51 @@ static bool by_symbol(const struct ch_heap_env *env, const struct ch_module *mod
 	return false;
 }
 
-bool glibc_find_main_arena(const struct ch_heap_env *env, struct glibc_place *ret)
+/* Whether a module may have a malloc of its own: libc, the copy of it that checks
+ * (libc_malloc_debug.so, 2.34 and later), and the executable, when static. */
+static bool may_have_malloc(const struct ch_module *module, int rank)
 {
-	struct search search = { .env = env, .ret = ret };
-	const struct ch_module *modules;
-	size_t count, i;
-	int pass;
+	if (rank == 0)
+		return glibc_is_libc(module);
+	if (rank == 1)
+		return module->kind == CH_MODULE_EXE;
+	return strncmp(module->name, "libc_malloc_debug.so", 20) == 0;
+}
 
-	modules = ch_sym_modules(env->sym, &count);
-	/* Whole bins first: an arena read one bin off has one bad bin. libc comes
-	 * before the executable, which has it inside when static. */
-	for (pass = 0; pass < 4; pass++) {
-		search.bad_max = pass < 2 ? 0 : BAD_BINS_MAX;
-		for (i = 0; i < count; i++)
-			if ((pass % 2 == 0 ? glibc_is_libc(&modules[i])
-					   : modules[i].kind == CH_MODULE_EXE) &&
-			    scan_module(&search, &modules[i]))
-				return true;
+/* Main arenas whose bins are whole, one a module. */
+static size_t find_whole(struct search *search, struct glibc_place *places, size_t max)
+{
+	const struct ch_module *modules;
+	size_t count, i, found = 0;
+	int rank;
+
+	modules = ch_sym_modules(search->env->sym, &count);
+	for (rank = 0; rank < 3; rank++) {
+		for (i = 0; i < count && found < max; i++) {
+			search->ret = &places[found];
+			search->attempts = 0;
+			if (may_have_malloc(&modules[i], rank) && scan_module(search, &modules[i]))
+				found++;
+		}
 	}
-	for (i = 0; i < count; i++)
-		if (glibc_is_libc(&modules[i]) && by_symbol(env, &modules[i], ret))
-			return true;
-	return false;
+	return found;
+}
+
+size_t glibc_find_main_arenas(const struct ch_heap_env *env, struct glibc_place *places, size_t max)
+{
+	struct search search = { .env = env, .ret = places };
+	/* Whole bins first: an arena read one bin off has one bad bin. */
+	size_t count, i, found = find_whole(&search, places, max);
+	const struct ch_module *modules;
+
+	if (found)
+		return found;
+	search.bad_max = BAD_BINS_MAX;
+	found = find_whole(&search, places, 1);
+	modules = ch_sym_modules(env->sym, &count);
+	for (i = 0; i < count && !found; i++)
+		found = glibc_is_libc(&modules[i]) && by_symbol(env, &modules[i], places);
+	return found;
 }
 
 /* ---- malloc_par ------------------------------------------------------------ */
@@ -319,6 +367,15 @@ static bool try_par(struct glibc *glibc, uint64_t addr)
 			return true;
 	}
 	return false;
+}
+
+bool glibc_find_par_like(struct glibc *glibc, const struct glibc *other)
+{
+	uint64_t addr = glibc->place.addr + (other->par.addr - other->place.addr);
+
+	return other->par.addr && other->layout == glibc->layout &&
+	       ch_sym_module_at(glibc->env.sym, addr) == glibc->libc &&
+	       take_par(glibc, glibc->layout, addr);
 }
 
 void glibc_find_par(struct glibc *glibc, uint64_t main_arena)

@@ -81,6 +81,7 @@ void glibc_check_freed(struct glibc *glibc)
 	struct keys keys = find_keys(glibc);
 	size_t i;
 
+	glibc->key = keys.is_common ? keys.common : 0;
 	ch_vec_sort(&glibc->freed, compare_freed);
 	for (i = 0; i < glibc->freed.count; i++) {
 		if (i && freed[i].user == freed[i - 1].user) {
@@ -110,4 +111,17 @@ const char *glibc_explain_link(const struct glibc *glibc, uint64_t addr, char *b
 				       GLIBC_NO_SIZE)
 				 .text);
 	return buf;
+}
+
+/* A link into memory that no known heap has says nothing while heaps are missing. */
+const char *glibc_sign(const struct glibc *glibc, uint64_t addr)
+{
+	bool known = addr >= CHUNK_HEADER_BYTES &&
+		     glibc_piece_at(glibc, addr - CHUNK_HEADER_BYTES) < glibc->pieces.count;
+	size_t len;
+
+	if (chp_blame(&glibc->env) == CH_SEVERITY_DAMAGED ||
+	    (known && ch_core_span_recorded(glibc->env.core, addr - CHUNK_HEADER_BYTES, &len)))
+		return ", a sign of a use after free";
+	return "; that is no sign of damage, for parts of the heaps are not in the core";
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "util/error.h"
+#include "walkers/glibc/flight.h"
 
 static const struct ch_module *find_libc(const struct ch_heap_env *env)
 {
@@ -42,14 +43,23 @@ static bool is_data_present(const struct ch_heap_env *env, const struct ch_modul
 static struct ch_error *glibc_probe(const struct ch_heap_env *env, struct ch_probe *ret)
 {
 	const struct ch_module *libc = find_libc(env);
-	struct glibc_place place;
+	struct glibc_place places[GLIBC_LIBCS_MAX];
+	size_t count = glibc_find_main_arenas(env, places, GLIBC_LIBCS_MAX);
 
-	if (glibc_find_main_arena(env, &place)) {
+	if (count > 1) {
 		ret->score = 90;
 		snprintf(ret->evidence, sizeof(ret->evidence),
-			 "main_arena of glibc %s at 0x%llx: %s", place.layout->releases,
-			 (unsigned long long)place.addr, place.basis);
+			 "main_arena of glibc %s at 0x%llx: %s; and %zu more, each of another libc "
+			 "in the process",
+			 places[0].layout->releases, (unsigned long long)places[0].addr,
+			 places[0].basis, count - 1);
+	} else if (count) {
+		ret->score = 90;
+		snprintf(ret->evidence, sizeof(ret->evidence),
+			 "main_arena of glibc %s at 0x%llx: %s", places[0].layout->releases,
+			 (unsigned long long)places[0].addr, places[0].basis);
 	} else if (libc && is_data_present(env, libc)) {
+		ret->score = 10;
 		snprintf(ret->evidence, sizeof(ret->evidence),
 			 "%.64s is mapped, but its malloc was never used", libc->name);
 	} else if (libc) {
@@ -77,6 +87,10 @@ static bool add_arena_facts(struct glibc_arena *arena, bool known)
 {
 	struct ch_vec *facts = &arena->facts;
 
+	if (arena->absent)
+		return add_fact(facts, "top_bytes", arena->top_bytes, NULL) &&
+		       add_fact(facts, "tcache_bytes", arena->tcache_bytes, NULL) &&
+		       add_fact(facts, "tcache_count", arena->tcache_count, NULL);
 	return add_fact(facts, "system_mem_bytes", arena->system_mem, NULL) &&
 	       add_fact(facts, "max_system_mem_bytes", arena->max_system_mem, NULL) &&
 	       add_fact(facts, "top_bytes", arena->top_bytes, NULL) &&
@@ -117,13 +131,13 @@ static bool add_walker_facts(struct glibc *glibc)
 	       add_fact(facts, "tcache_releases", 0,
 			glibc->tcache ? glibc->tcache->releases : "none seen") &&
 	       add_fact(facts, "tcache_basis", 0, glibc->tcache_basis) &&
-	       add_fact(facts, "tcaches_count", glibc->tcache_structs, NULL) &&
-	       add_fact(facts, "arenas_count", glibc->arenas.count, NULL) &&
+	       add_fact(facts, "tcaches_count", glibc->all_tcaches, NULL) &&
+	       add_fact(facts, "arenas_count", glibc->all_arenas, NULL) &&
 	       add_fact(facts, "mmapped_count", glibc->mmapped.count, NULL) &&
 	       add_fact(facts, "mmapped_bytes", glibc->mmapped_bytes, NULL) &&
 	       (!glibc->par.addr ||
-		(add_fact(facts, "n_mmaps_count", glibc->par.n_mmaps, NULL) &&
-		 add_fact(facts, "mmapped_mem_bytes", glibc->par.mmapped_mem, NULL)));
+		(add_fact(facts, "n_mmaps_count", glibc->counted_mmaps, NULL) &&
+		 add_fact(facts, "mmapped_mem_bytes", glibc->counted_mem, NULL)));
 }
 
 static bool add_heaps(struct glibc *glibc)
@@ -233,9 +247,8 @@ static void arena_deinit(struct glibc_arena *arena)
 	ch_vec_deinit(&arena->tids);
 }
 
-static void glibc_close(void *state)
+static void libc_destroy(struct glibc *glibc)
 {
-	struct glibc *glibc = state;
 	size_t i;
 
 	for (i = 0; i < glibc->arenas.count; i++)
@@ -243,6 +256,7 @@ static void glibc_close(void *state)
 	for (i = 0; i < glibc->pieces.count; i++)
 		free(CH_VEC_AT(&glibc->pieces, struct glibc_piece, i)->fast);
 	pthread_mutex_destroy(&glibc->cached_lock);
+	glibc_flight_destroy(glibc->flight);
 	ch_vec_deinit(&glibc->arenas);
 	ch_vec_deinit(&glibc->pieces);
 	ch_vec_deinit(&glibc->mmapped);
@@ -254,37 +268,17 @@ static void glibc_close(void *state)
 	free(glibc);
 }
 
-static struct ch_error *fill(struct glibc *glibc)
-{
-	struct ch_error *err = glibc_find_arenas(glibc);
-
-	if (err)
-		return err;
-	if (!glibc->layout)
-		return ch_error_create(CH_ERROR_ABSENT,
-				       "neither main_arena nor another arena is in the core");
-	err = glibc_find_tcaches(glibc);
-	if (!err)
-		err = glibc_find_threads(glibc);
-	if (!err)
-		err = glibc_find_mmapped(glibc);
-	if (err)
-		return err;
-	snprintf(glibc->evidence, sizeof(glibc->evidence), "%s%s%s",
-		 glibc->arena_basis ? glibc->arena_basis : "arenas in their own heaps",
-		 glibc->par.addr ? "; malloc_par fits" : "",
-		 glibc->tcache_proven ? "; tcache lists hold" : "");
-	return add_heaps(glibc) && add_spans(glibc) && add_walker_facts(glibc) ? NULL : &ch_enomem;
-}
-
-static struct ch_error *glibc_open(const struct ch_heap_env *env, void **state_ret)
+static struct glibc *libc_create(const struct ch_heap_env *env, const struct glibc_place *place,
+				 uint32_t number)
 {
 	struct glibc *glibc = calloc(1, sizeof(*glibc));
-	struct ch_error *err;
 
 	if (!glibc)
-		return &ch_enomem;
+		return NULL;
 	glibc->env = *env;
+	glibc->number = number;
+	if (place)
+		glibc->place = *place;
 	pthread_mutex_init(&glibc->cached_lock, NULL);
 	glibc->par.tcache_count = UINT64_MAX;
 	glibc->arenas = CH_VEC(struct glibc_arena);
@@ -295,46 +289,295 @@ static struct ch_error *glibc_open(const struct ch_heap_env *env, void **state_r
 	glibc->heaps = CH_VEC(struct ch_heap_desc);
 	glibc->spans = CH_VEC(struct ch_span);
 	glibc->facts = CH_VEC(struct ch_fact);
-	err = fill(glibc);
+	glibc->flight = glibc_flight_create();
+	if (glibc->flight)
+		return glibc;
+	libc_destroy(glibc);
+	return NULL;
+}
+
+/* Whether nothing is to be walked, and nothing is missing. */
+static bool is_unused(const struct glibc *glibc)
+{
+	const struct ch_module *libc = find_libc(&glibc->env);
+
+	return !glibc->layout && libc && is_data_present(&glibc->env, libc);
+}
+
+/* Find what one libc has, but for its mmapped chunks. */
+static struct ch_error *fill(struct glibc *glibc)
+{
+	struct ch_error *err = glibc_find_arenas(glibc);
+
+	if (err || is_unused(glibc))
+		return err;
+	if (!glibc->layout)
+		return ch_error_create(CH_ERROR_ABSENT,
+				       "neither main_arena nor another arena is in the core");
+	err = glibc_find_tcaches(glibc);
+	return err ? err : glibc_find_threads(glibc);
+}
+
+static struct ch_error *describe(struct glibc *glibc)
+{
+	if (!glibc->layout)
+		return add_fact(&glibc->facts, "layout_basis", 0, "its malloc was never used")
+			       ? NULL
+			       : &ch_enomem;
+	snprintf(glibc->evidence, sizeof(glibc->evidence), "%s%s%s",
+		 glibc->arena_basis ? glibc->arena_basis : "arenas in their own heaps",
+		 glibc->par.addr ? "; malloc_par fits" : "",
+		 glibc->tcache_proven ? "; tcache lists hold" : "");
+	return add_heaps(glibc) && add_spans(glibc) && add_walker_facts(glibc) ? NULL : &ch_enomem;
+}
+
+/* ---- all libcs of a process -------------------------------------------------- */
+
+/* Which libc a span belongs to is in its cookie, above its index there. */
+#define COOKIE_SHIFT 48U
+
+struct process {
+	struct glibc *libcs[GLIBC_LIBCS_MAX];
+	size_t count;
+	/** What the others have, while one is opened: of struct ch_taken. */
+	struct ch_vec taken;
+	/** Those of all libcs, one after the other. */
+	struct ch_vec heaps, spans;
+};
+
+static void glibc_close(void *state)
+{
+	struct process *process = state;
+	size_t i;
+
+	for (i = 0; i < process->count; i++)
+		libc_destroy(process->libcs[i]);
+	ch_vec_deinit(&process->taken);
+	ch_vec_deinit(&process->heaps);
+	ch_vec_deinit(&process->spans);
+	free(process);
+}
+
+static int compare_taken(const void *a, const void *b)
+{
+	const struct ch_taken *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Other runtimes' memory, and that of the libcs but one, in order. */
+static struct ch_error *set_taken(struct process *process, struct glibc *libc,
+				  const struct ch_heap_env *env)
+{
+	const struct glibc_piece *piece;
+	struct ch_taken *taken;
+	size_t i, k, kept = 0;
+
+	process->taken.count = 0;
+	for (i = 0; i < env->taken_count; i++) {
+		taken = ch_vec_push(&process->taken);
+		if (!taken)
+			return &ch_enomem;
+		*taken = env->taken[i];
+	}
+	for (i = 0; i < process->count; i++) {
+		for (k = 0; process->libcs[i] != libc && k < process->libcs[i]->pieces.count; k++) {
+			piece = CH_VEC_AT(&process->libcs[i]->pieces, struct glibc_piece, k);
+			taken = ch_vec_push(&process->taken);
+			if (!taken)
+				return &ch_enomem;
+			*taken = (struct ch_taken){ piece->start, piece->reserved_end };
+		}
+	}
+	ch_vec_sort(&process->taken, compare_taken);
+	taken = process->taken.items;
+	for (i = 0; i < process->taken.count; i++) {
+		if (kept && taken[i].start <= taken[kept - 1].end)
+			taken[kept - 1].end = ch_max(taken[kept - 1].end, taken[i].end);
+		else
+			taken[kept++] = taken[i];
+	}
+	libc->env.taken = taken;
+	libc->env.taken_count = process->taken.count = kept;
+	return NULL;
+}
+
+/* Mmapped chunks do not say whose they are: the first libc has all of them. */
+static struct ch_error *find_mmapped(struct process *process, const struct ch_heap_env *env)
+{
+	struct glibc *first = process->libcs[0];
+	struct ch_error *err = set_taken(process, first, env);
+	size_t i;
+
+	for (i = 0; i < process->count; i++) {
+		first->counted_mmaps += process->libcs[i]->par.n_mmaps;
+		first->counted_mem += process->libcs[i]->par.mmapped_mem;
+		first->all_arenas += process->libcs[i]->arenas.count;
+		first->all_tcaches += process->libcs[i]->tcache_structs;
+	}
+	return err || !first->layout ? err : glibc_find_mmapped(first);
+}
+
+static struct ch_error *add_libc(struct process *process, const struct ch_heap_env *env,
+				 const struct glibc_place *place)
+{
+	struct glibc *libc = libc_create(env, place, (uint32_t)process->count);
+	struct ch_error *err;
+
+	if (!libc)
+		return &ch_enomem;
+	process->libcs[process->count++] = libc;
+	err = set_taken(process, libc, env);
+	if (!err)
+		err = fill(libc);
+	if (!err && libc->number && !libc->par.addr)
+		glibc_find_par_like(libc, process->libcs[0]);
+	return err;
+}
+
+/* Whether a main arena has memory of brk: those of other namespaces have none
+ * (glibc-2.36, malloc/arena.c, ptmalloc_init, __always_fail_morecore). */
+static bool has_brk(const struct ch_heap_env *env, const struct glibc_place *place)
+{
+	const struct ch_region *region;
+	uint64_t top;
+
+	if (!ch_core_read_u64(env->core, place->addr + place->layout->top, &top))
+		return false;
+	region = ch_map_region_at(env->map, top);
+	return region && region->usage == CH_USAGE_HEAP;
+}
+
+/* The program's own libc comes first. */
+static void put_first(const struct ch_heap_env *env, struct glibc_place *places, size_t count)
+{
+	struct glibc_place place;
+	size_t i;
+
+	for (i = 0; i < count && !has_brk(env, &places[i]); i++)
+		;
+	if (i == 0 || i == count)
+		return;
+	place = places[i];
+	memmove(places + 1, places, i * sizeof(*places));
+	places[0] = place;
+}
+
+static struct ch_error *find_libcs(struct process *process, const struct ch_heap_env *env)
+{
+	struct glibc_place places[GLIBC_LIBCS_MAX];
+	size_t count = glibc_find_main_arenas(env, places, GLIBC_LIBCS_MAX), i;
+	struct ch_error *err = count ? NULL : add_libc(process, env, NULL);
+
+	put_first(env, places, count);
+	for (i = 0; !err && i < count; i++)
+		err = add_libc(process, env, &places[i]);
+	if (!err)
+		err = find_mmapped(process, env);
+	for (i = 0; !err && i < process->count; i++)
+		err = describe(process->libcs[i]);
+	return err;
+}
+
+/* Put the heaps and spans of all libcs into one table each. */
+static bool join(struct process *process)
+{
+	const struct ch_heap_desc *heaps;
+	const struct ch_span *spans;
+	struct ch_heap_desc *heap;
+	struct ch_span *span;
+	size_t i, k, base;
+
+	for (i = 0; i < process->count; i++) {
+		heaps = process->libcs[i]->heaps.items;
+		spans = process->libcs[i]->spans.items;
+		base = process->heaps.count;
+		for (k = 0; k < process->libcs[i]->heaps.count; k++) {
+			heap = ch_vec_push(&process->heaps);
+			if (!heap)
+				return false;
+			*heap = heaps[k];
+		}
+		for (k = 0; k < process->libcs[i]->spans.count; k++) {
+			span = ch_vec_push(&process->spans);
+			if (!span)
+				return false;
+			*span = spans[k];
+			span->heap += (uint32_t)base;
+			span->cookie |= (uint64_t)i << COOKIE_SHIFT;
+		}
+	}
+	return true;
+}
+
+static struct ch_error *glibc_open(const struct ch_heap_env *env, void **state_ret)
+{
+	struct process *process = calloc(1, sizeof(*process));
+	struct ch_error *err;
+
+	if (!process)
+		return &ch_enomem;
+	process->taken = CH_VEC(struct ch_taken);
+	process->heaps = CH_VEC(struct ch_heap_desc);
+	process->spans = CH_VEC(struct ch_span);
+	err = find_libcs(process, env);
+	if (!err && !join(process))
+		err = &ch_enomem;
 	if (err) {
-		glibc_close(glibc);
+		glibc_close(process);
 		return err;
 	}
-	*state_ret = glibc;
+	*state_ret = process;
 	return NULL;
 }
 
 static const struct ch_heap_desc *glibc_heaps(void *state, size_t *count_ret)
 {
-	struct glibc *glibc = state;
+	struct process *process = state;
 
-	*count_ret = glibc->heaps.count;
-	return glibc->heaps.items;
+	*count_ret = process->heaps.count;
+	return process->heaps.items;
 }
 
 static const struct ch_span *glibc_spans(void *state, size_t *count_ret)
 {
-	struct glibc *glibc = state;
+	struct process *process = state;
 
-	*count_ret = glibc->spans.count;
-	return glibc->spans.items;
+	*count_ret = process->spans.count;
+	return process->spans.items;
 }
 
 static struct ch_error *glibc_objects(void *state, const struct ch_span *span, uint64_t from,
 				      struct ch_object_sink *sink)
 {
-	struct glibc *glibc = state;
+	struct process *process = state;
+	uint64_t cookie = span->cookie & ~GLIBC_COOKIE_MMAPPED;
+	struct glibc *glibc = process->libcs[cookie >> COOKIE_SHIFT];
 	struct ch_error *err;
 
+	cookie &= (1ULL << COOKIE_SHIFT) - 1;
 	if (span->cookie & GLIBC_COOKIE_MMAPPED)
-		return glibc_walk_mmapped(CH_VEC_AT(&glibc->mmapped, struct glibc_mmapped,
-						    span->cookie & ~GLIBC_COOKIE_MMAPPED),
+		return glibc_walk_mmapped(CH_VEC_AT(&glibc->mmapped, struct glibc_mmapped, cookie),
 					  sink);
 	err = glibc_find_cached(glibc);
 	if (err)
 		return err;
-	return glibc_walk_piece(glibc, CH_VEC_AT(&glibc->pieces, struct glibc_piece, span->cookie),
-				from, sink);
+	return glibc_walk_piece(glibc, CH_VEC_AT(&glibc->pieces, struct glibc_piece, cookie), from,
+				sink);
+}
+
+/* What the first walk found free in each heap of each libc. */
+static struct ch_error *check_all(void *state, const struct ch_heap_free *found)
+{
+	struct process *process = state;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < process->count; i++) {
+		err = glibc_check(process->libcs[i], found);
+		found += process->libcs[i]->heaps.count;
+	}
+	return err;
 }
 
 static struct ch_error *glibc_type(void *state, uint64_t type, struct ch_type *ret)
@@ -350,10 +593,10 @@ static struct ch_error *glibc_type(void *state, uint64_t type, struct ch_type *r
 
 static const struct ch_fact *glibc_facts(void *state, size_t *count_ret)
 {
-	struct glibc *glibc = state;
+	struct process *process = state;
 
-	*count_ret = glibc->facts.count;
-	return glibc->facts.items;
+	*count_ret = process->libcs[0]->facts.count;
+	return process->libcs[0]->facts.items;
 }
 
 /* MINSIZE and one byte of top stay; the header of a chunk in a bin has 48 bytes. */
@@ -377,5 +620,5 @@ const struct ch_walker ch_walker_glibc = {
 	.type = glibc_type,
 	.facts = glibc_facts,
 	.trim = &trim_rule,
-	.check = glibc_check,
+	.check = check_all,
 };

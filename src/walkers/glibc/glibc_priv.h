@@ -5,8 +5,10 @@
  * malloc_par, arenas.c the other arenas and their heaps, brk.c the memory of
  * the main arena, tcache.c and fastbins.c the free chunks that look used,
  * mmapped.c chunks with a mapping of their own, threads.c the threads of each
- * arena; chunks.c walks, check.c compares; freed.c looks for
- * signs of use after free; glibc.c is the walker.
+ * arena; chunks.c follows sizes, walk.c walks, holes.c and damage.c find chunks again,
+ * orphan.c does without main_arena; check.c compares; freed.c looks for
+ * signs of use after free; flight.c tells what a thread inside malloc had half
+ * done from damage; glibc.c is the walker.
  *
  * Terms are those of malloc/malloc.c and malloc/arena.c. A chunk's address is
  * that of its prev_size field; the user pointer is 16 bytes above.
@@ -96,7 +98,11 @@ struct glibc_par {
 /** malloc_state as read from the core. */
 struct glibc_arena {
 	uint64_t addr;
-	bool is_main;
+	/** locked: its mutex was held; absent: it is not in the core, only its memory
+	 * is. */
+	bool is_main, locked, absent;
+	/** Parts of its memory are not in the core: lists and walk cannot agree. */
+	bool partial;
 	/** attached is UINT64_MAX where the release does not count it. */
 	uint64_t top, system_mem, max_system_mem, attached;
 	/** Bytes of the pieces found, to compare with system_mem. */
@@ -119,8 +125,13 @@ struct glibc_piece {
 	/** End of accessible memory, and of the reservation behind it. */
 	uint64_t committed_end, reserved_end;
 	uint32_t arena;
+	/** End of the heap where further pieces of it follow behind memory of which the
+	 * core has no segment; else end. */
+	uint64_t whole_end;
 	/** Found without its arena's word for it. */
 	bool guessed;
+	/** It begins behind such memory: where its first chunk is is not known. */
+	bool headless;
 	/** One bit for each 16 bytes from start: chunks in fast bins. NULL: none. */
 	uint64_t *fast;
 };
@@ -153,7 +164,15 @@ struct glibc_freed {
 
 struct glibc {
 	struct ch_heap_env env;
+	/** Which libc of the process it is, from 0, and its main_arena; addr 0: it is not
+	 * in the core. */
+	uint32_t number;
+	struct glibc_place place;
 	const struct glibc_layout *layout;
+	/** The module that has main_arena; NULL: not known. */
+	const struct ch_module *libc;
+	/** What is half done; see flight.c. */
+	struct glibc_flight *flight;
 	/** An arena's heap or malloc_par confirmed the row. */
 	bool row_fixed;
 	/** Row of the thread caches; NULL: none was found. */
@@ -180,6 +199,15 @@ struct glibc {
 	/** of struct glibc_freed */
 	struct ch_vec freed;
 	uint64_t mmapped_bytes, tcache_structs;
+	/** Mmapped chunks as malloc counts them, of all libcs: the first one has all. */
+	uint64_t counted_mmaps, counted_mem;
+	/** Arenas and tcache structures of all libcs, in the first one. */
+	uint64_t all_arenas, all_tcaches;
+	/** The second word of all blocks in tcaches, if it is one random number (2.34 and
+	 * later); 0: not known. */
+	uint64_t key;
+	/** Lists of free blocks that lead into memory that the core lacks. */
+	uint64_t absent_lists;
 	/** thread_arena was found in the threads' TLS. */
 	bool threads_known;
 	/** The mmapped chunks are those that malloc_par counts. */
@@ -213,10 +241,17 @@ static inline const uint8_t *glibc_view_chunk(struct glibc_view *view, uint64_t 
 
 /* ---- find.c ---------------------------------------------------------------- */
 
-/** Find main_arena in the data of modules; false when it is not there. */
-bool glibc_find_main_arena(const struct ch_heap_env *env, struct glibc_place *ret);
+/** Find main_arena in the data of modules, one in each libc: a process may have
+ * several (dlmopen, LD_AUDIT, libc_malloc_debug.so, a static program with plugins).
+ * How many were found, at most max. */
+size_t glibc_find_main_arenas(const struct ch_heap_env *env, struct glibc_place *places,
+			      size_t max);
+/** Libcs that are told apart. */
+#define GLIBC_LIBCS_MAX 8
 /** Find malloc_par beside main_arena: fill par, and settle the row. */
 void glibc_find_par(struct glibc *glibc, uint64_t main_arena);
+/** As far from main_arena as in another libc; false when it is not there. */
+bool glibc_find_par_like(struct glibc *glibc, const struct glibc *other);
 /** Whether bins, counters and ring at addr look like a malloc_state, at most
  * bad_max of its bins being damaged. */
 bool glibc_is_arena(const struct ch_heap_env *env, const struct glibc_layout *layout, uint64_t addr,
@@ -235,16 +270,25 @@ bool glibc_is_same_state(const struct glibc_layout *a, const struct glibc_layout
 
 /** Fill arenas and pieces. */
 CH_MUST_CHECK struct ch_error *glibc_find_arenas(struct glibc *glibc);
+/** Add a main arena that is not in the core; addr 0: not known where it was. */
+CH_MUST_CHECK struct ch_error *glibc_add_orphan(struct glibc *glibc, uint64_t addr);
+/** orphan.c: find the main arena's memory without it. */
+CH_MUST_CHECK struct ch_error *glibc_find_orphan(struct glibc *glibc, bool *found_ret);
 /** Index of the piece whose range holds addr, or pieces.count. O(log n). */
 size_t glibc_piece_at(const struct glibc *glibc, uint64_t addr);
 /** The next page worth a look at or above at: skips arenas and what is not in
  * the core. UINT64_MAX when there is none. */
 uint64_t glibc_next_page(const struct glibc *glibc, uint64_t at);
-/** Add a piece and keep the order. What meets another piece is left out. */
-CH_MUST_CHECK struct ch_error *glibc_add_piece(struct glibc *glibc,
-					       const struct glibc_piece *piece);
+/** Add a heap and keep the order: one piece, or one for each part that the core has
+ * segments of. What meets another piece is left out. */
+CH_MUST_CHECK struct ch_error *glibc_add_heap(struct glibc *glibc, const struct glibc_piece *heap);
 /** Whether a region may hold what malloc got from brk or mmap. */
 bool glibc_is_candidate(const struct ch_region *region);
+/** The same, with memory in between that the core has no segments of; all of
+ * it below limit. */
+uint64_t glibc_extent_end(const struct glibc *glibc, uint64_t start, uint64_t limit);
+/** Whether there is nothing but such memory, and none, in [start, end). */
+bool glibc_is_extent(const struct glibc *glibc, uint64_t start, uint64_t end);
 /** End of the contiguous memory of that kind from start; start when none. */
 uint64_t glibc_writable_end(const struct glibc *glibc, uint64_t start);
 
@@ -279,6 +323,10 @@ static inline uint64_t glibc_unmangle(bool mangled, uint64_t slot, uint64_t stor
 void glibc_check_freed(struct glibc *glibc);
 /** Why a link cannot lead to addr, for people. Written to buf. */
 const char *glibc_explain_link(const struct glibc *glibc, uint64_t addr, char *buf, size_t bytes);
+/** What a link to addr that makes no sense is a sign of, to append to a message. */
+const char *glibc_sign(const struct glibc *glibc, uint64_t addr);
+/** Whether addr is in a heap, and not in the core. */
+bool glibc_is_absent(const struct glibc *glibc, uint64_t addr);
 /** Size of the chunk, 0 when its header is absent. */
 uint64_t glibc_chunk_size(const struct ch_core *core, uint64_t chunk);
 
@@ -308,82 +356,6 @@ CH_MUST_CHECK struct ch_error *glibc_walk_piece(const struct glibc *glibc,
 						struct ch_object_sink *sink);
 CH_MUST_CHECK struct ch_error *glibc_walk_mmapped(const struct glibc_mmapped *mmapped,
 						  struct ch_object_sink *sink);
-
-/** Where following sizes ended. */
-enum glibc_stop {
-	/** At top, or at the end of the range. */
-	GLIBC_STOP_TOP,
-	GLIBC_STOP_END,
-	/** At the first of the fenceposts that close a stretch. */
-	GLIBC_STOP_FENCE,
-	/** After as many chunks as were allowed. */
-	GLIBC_STOP_MAX,
-	/** At a header that makes no sense, or is not in the core. */
-	GLIBC_STOP_BROKEN,
-};
-/** The range chunks are followed in. */
-struct glibc_range {
-	struct glibc_view view;
-	uint64_t end;
-	/** Where chunks begin; 0 when not known. */
-	uint64_t start;
-	/** Address of the top chunk, 0 when it is elsewhere. */
-	uint64_t top;
-	/** Flags that no chunk has: IS_MMAPPED, and NON_MAIN in the main arena. */
-	uint64_t bad_flags;
-	/** Chunks in use have NON_MAIN: not in the main arena. */
-	bool needs_non_main;
-	/** Repairs in it, and how often all memory was searched for pointers. */
-	uint32_t repairs, searches;
-};
-/** Follow sizes from chunk; *left bounds the chunks and is counted down. */
-enum glibc_stop glibc_follow(struct glibc_range *range, uint64_t chunk, uint64_t *left,
-			     uint64_t *stop_ret);
-/** End of the fenceposts that close a stretch of the main arena; 0: none. */
-uint64_t glibc_fence_end(struct glibc_range *range, uint64_t fence);
-/** The lowest address from low on at which a stretch may begin: chunks follow
- * each other from there. range->end when there is none. */
-uint64_t glibc_next_stretch(struct glibc_range *range, uint64_t low);
-/** As above, in a damaged heap: prev is the chunk that is damaged. */
-uint64_t glibc_resync(struct glibc_range *range, uint64_t low, uint64_t prev);
-/** Whether enough chunks follow each other from at, or lead to an end. */
-bool glibc_is_boundary(struct glibc_range *range, uint64_t at, uint64_t enough);
-
-/* ---- damage.c -------------------------------------------------------------- */
-
-/** What lists of free chunks say of one piece: they lead to chunks. */
-struct glibc_lists {
-	/** Ascending; of all pieces. */
-	const struct glibc_cached *cached;
-	size_t count;
-	/** For its fast bins; may be NULL. */
-	const struct glibc_piece *piece;
-};
-/** The first chunk above at that a list leads to, at most limit. */
-uint64_t glibc_next_listed(const struct glibc_lists *lists, uint64_t at, uint64_t limit);
-/** Size of the chunks in the list that a chunk is in; 0: in none, or of many. */
-uint64_t glibc_listed_bytes(const struct glibc_lists *lists, uint64_t chunk);
-
-/** Chunks before a header that makes no sense that may be damaged instead. */
-#define GLIBC_DOUBTS_MAX 4
-/** A header that makes no sense, or contradicts the lists, and chunks that lead
- * to it: the size of each to the next one, of the last to next. */
-struct glibc_doubt {
-	uint64_t starts[GLIBC_DOUBTS_MAX];
-	size_t count;
-	uint64_t next;
-	struct glibc_lists lists;
-};
-/** The chunk that is damaged, one of the doubt's, and where chunks go on. When
- * both are doubt.next, only its prev_size or its PREV_INUSE flag is wrong. */
-struct glibc_verdict {
-	uint64_t damaged, next;
-};
-/** Find out. May search all memory for pointers: for damaged heaps only. */
-void glibc_repair(struct glibc_range *range, const struct glibc_doubt *doubt,
-		  struct glibc_verdict *ret);
-/** A free chunk in front of the one at `at` says so there, with its size. */
-bool glibc_agrees_with(const uint8_t *p, uint64_t at, uint64_t prev);
 
 #define GLIBC_TYPE_TCACHE    1
 #define GLIBC_TYPE_FOREIGN   2

@@ -1,6 +1,7 @@
-#include "walkers/glibc/glibc_priv.h"
+#include "walkers/glibc/chunks.h"
 
 #include "util/context.h"
+#include "walkers/glibc/flight.h"
 
 /*
  * Each thread's cache of free blocks is a block of an arena, pointed to by a
@@ -101,6 +102,9 @@ struct list {
 	uint64_t stray, slot, stored;
 	/** It has all its blocks, and more. */
 	bool is_long;
+	/** It holds, but has one block more or less than it should: its count was
+	 * not written yet, if the thread was inside malloc. */
+	bool off_by_one;
 };
 
 static uint32_t list_bytes(const struct list *list)
@@ -138,6 +142,16 @@ static bool goes_on(const struct glibc *glibc, const struct list *list, uint64_t
 	return is_block(glibc, next) && fits_bin(glibc, list->layout, next, list->bin);
 }
 
+/* Whether the block at user is the last of a list. */
+static bool ends_at(const struct glibc *glibc, const struct list *list, uint64_t user)
+{
+	uint64_t stored;
+
+	return is_block(glibc, user) && fits_bin(glibc, list->layout, user, list->bin) &&
+	       ch_core_read_u64(glibc->env.core, user, &stored) &&
+	       !glibc_unmangle(list->layout->mangled, user, stored);
+}
+
 /*
  * Follow a list. True when it has count blocks, each of the bin's size: but
  * one, in a list of several, whose header is damaged.
@@ -148,6 +162,7 @@ static bool follow_list(const struct glibc *glibc, struct list *list, uint64_t *
 
 	for (i = 0; i < list->count && *left; i++, (*left)--) {
 		list->stray = user;
+		list->off_by_one = !user && i + 1 == list->count;
 		if (!is_block(glibc, user) || !ch_core_read_u64(glibc->env.core, user, &stored))
 			return false;
 		next = glibc_unmangle(list->layout->mangled, user, stored);
@@ -162,6 +177,9 @@ static bool follow_list(const struct glibc *glibc, struct list *list, uint64_t *
 	}
 	list->stray = user;
 	list->is_long = i == list->count;
+	list->off_by_one = list->is_long && user && ends_at(glibc, list, user);
+	if (list->off_by_one && list->out)
+		keep_block(glibc, list, user);
 	return i == list->count && user == 0;
 }
 
@@ -429,6 +447,15 @@ static void tell_list(const struct glibc *glibc, const struct list *list)
 	const struct ch_core *core = glibc->env.core;
 	char why[80];
 
+	if (list->off_by_one && glibc_thread_inside(glibc, list->tid)) {
+		chp_context_finding(
+			glibc->env.ctx, CH_SEVERITY_NOTE, "glibc-under-way",
+			"the tcache of thread %u at 0x%llx: its list of %u bytes has one block "
+			"%s than its count says; the thread was inside malloc: that is no damage",
+			list->tid, (unsigned long long)list->tcache, list_bytes(list) - 8,
+			list->is_long ? "more" : "less");
+		return;
+	}
 	if (!list->stray) {
 		chp_context_finding(
 			glibc->env.ctx, CH_SEVERITY_DAMAGED, "glibc-tcache-damaged",
@@ -441,14 +468,14 @@ static void tell_list(const struct glibc *glibc, const struct list *list)
 	chp_context_finding(
 		glibc->env.ctx, chp_blame(&glibc->env), "glibc-tcache-damaged",
 		"the tcache of thread %u at 0x%llx: its list of %llu blocks of %u bytes leads to "
-		"%s, %s; the word at 0x%llx is %s, a sign of a use after free. What follows in the "
-		"list is counted as used",
+		"%s, %s; the word at 0x%llx is %s%s. What follows in the list is counted as used",
 		list->tid, (unsigned long long)list->tcache, (unsigned long long)list->count,
 		list_bytes(list) - 8, chp_core_word(core, list->stray, CH_NO_ADDRESS).text,
 		list->is_long ? "where it should end"
 			      : glibc_explain_link(glibc, list->stray, why, sizeof(why)),
 		(unsigned long long)list->slot,
-		chp_core_word(core, list->stored, "no link to a block").text);
+		chp_core_word(core, list->stored, "no link to a block").text,
+		glibc_sign(glibc, list->stray));
 }
 
 /* Keep the structure and the blocks in it. */
@@ -479,8 +506,12 @@ static struct ch_error *take(struct glibc *glibc, const struct reading *reading)
 				     .stored = contents.heads[i] };
 
 		if ((contents.heads[i] || contents.counts[i]) &&
-		    (!contents.counts[i] || !follow_list(glibc, &list, &left)))
-			tell_list(glibc, &list);
+		    !follow_list(glibc, &list, &left)) {
+			if (list.stray && glibc_is_absent(glibc, list.stray))
+				glibc->absent_lists++;
+			else
+				tell_list(glibc, &list);
+		}
 	}
 	return NULL;
 }
@@ -620,12 +651,16 @@ static struct ch_error *scan_piece(struct tcaches *tcaches, const struct glibc_p
 	struct glibc_range range = { .view.core = glibc->env.core, .end = piece->end };
 	uint64_t at = piece->first, next = at, left;
 	struct reading reading;
+	enum glibc_stop stop;
 	struct ch_error *err;
 
 	for (; at < piece->end; at = next) {
 		left = 1;
-		if (glibc_follow(&range, at, &left, &next) == GLIBC_STOP_BROKEN)
+		stop = glibc_follow(&range, at, &left, &next);
+		if (stop == GLIBC_STOP_BROKEN)
 			next = glibc_resync(&range, at + CHUNK_BYTES_MIN, at);
+		else if (stop == GLIBC_STOP_ABSENT)
+			next = glibc_behind_hole(&range, at);
 		if (next <= at)
 			return NULL;
 		if (!has_size(glibc, at + CHUNK_HEADER_BYTES) ||

@@ -116,7 +116,8 @@ static struct ch_error *take_threads(struct glibc *glibc, int64_t offset, uint64
 	return NULL;
 }
 
-/* attached_threads counts what thread_arena of all threads says. */
+/* attached_threads counts what thread_arena of all threads says, but for threads
+ * that begin or end just then; no block depends on it. */
 static void check_attached(const struct glibc *glibc)
 {
 	const struct glibc_arena *arenas = glibc->arenas.items;
@@ -125,7 +126,7 @@ static void check_attached(const struct glibc *glibc)
 	for (i = 0; i < glibc->arenas.count; i++)
 		if (arenas[i].attached != UINT64_MAX && arenas[i].attached != arenas[i].tids.count)
 			chp_context_finding(
-				glibc->env.ctx, chp_blame(&glibc->env), "glibc-threads",
+				glibc->env.ctx, CH_SEVERITY_NOTE, "glibc-threads",
 				"%s: attached_threads counts %llu threads, %zu have it in their "
 				"thread_arena",
 				arenas[i].name, (unsigned long long)arenas[i].attached,

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Heaps with parts that the core lacks: what is there is found, what is not is absent.
+
+fixtures/busy marks pages of its heaps with MADV_DONTDUMP. Its table and the core's segments
+say which blocks are wholly in the core. The same with the end of a core cut off, and without
+the data of libc, in which main_arena lies.
+"""
+import os
+import random
+import shutil
+import struct
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import busy  # noqa: E402
+import damaging  # noqa: E402
+import fixture  # noqa: E402
+from tap import Tap  # noqa: E402
+
+DUMPS = int(os.environ.get("HOLES_DUMPS", "4"))
+# Blocks between two holes that are too few to be told from other memory, a hole.
+LONELY = 3
+
+
+def whole(path, blocks):
+    """Those of blocks whose chunks are in the core."""
+    core = damaging.Core("holes", path)
+    loads = [(start, start + size) for start, size, _, _ in core.loads]
+    return {addr: size for addr, size in blocks.items()
+            if any(start <= addr - 16 and addr + size + 16 <= end for start, end in loads)}
+
+
+def accusations(document):
+    return [warning["message"] for warning in document["warnings"]
+            if "sign of a" in warning["message"] or warning["severity"] == "damaged"]
+
+
+def judge(tap, name, core, blocks, spare, hole):
+    there = whole(core, blocks)
+    missed, _ = busy.misses(core, there)
+    rows = fixture.records("objects", "--state", "used", "--jsonl", core)[:-1]
+    strange = len([row for row in rows if int(row["addr"], 16) not in blocks])
+    document = fixture.answer("heap", "--json", core)
+    total = document["total"]
+    tap.ok(there and len(missed) <= spare, "%s: %d of %d blocks are in the core and found" % (
+        name, len(there), len(blocks)), "\n".join(missed[:20]))
+    tap.ok(strange < 150, name + ": no others but libc's own", str(strange))
+    tap.equal(accusations(document), [], name + ": nothing is called damaged")
+    tap.ok(not document["complete"], name + ": it is incomplete")
+    if hole == "kernel":  # gdb leaves no segment for what it does not dump
+        tap.ok(0 < total["absent_bytes"] <= total["unwalked_bytes"] < total["absent_bytes"] + 400000,
+               name + ": what is absent is named", str(total))
+
+
+def check_holes(tap, program, how, number):
+    where = fixture.folder()
+    core = fixture.dump(program, how, where, [str(random.Random(number).randrange(900)), "holes"])
+    judge(tap, "%s, holes %d" % (how, number), core, busy.read_table(core), 12 * LONELY, how)
+    shutil.rmtree(where)
+
+
+def strip_libc(path):
+    """Drop the bytes of libc's writable data, as dumpers do that leave files' pages out."""
+    rows = fixture.coreheap("address", "--regions", "--plain", path).out.splitlines()
+    starts = [int(row.split("\t")[0], 16) for row in rows
+              if "libc.so" in row and "\trw-" in row]
+    with open(path, "r+b") as file:
+        phoff, = struct.unpack_from("<Q", file.read(64), 32)
+        file.seek(56)
+        count, = struct.unpack("<H", file.read(2))
+        for i in range(count):
+            file.seek(phoff + 56 * i)
+            kind, _, _, start, _, _, size, _ = struct.unpack("<IIQQQQQQ", file.read(56))
+            if kind == 1 and any(start <= at < start + size for at in starts):
+                file.seek(phoff + 56 * i + 32)
+                file.write(bytes(8))
+    return starts
+
+
+def check_without_main(tap, program, how):
+    where = fixture.folder()
+    core = fixture.dump(program, how, where, ["5", "holes"])
+    tap.ok(strip_libc(core), how + ": libc's data are found and dropped")
+    judge(tap, how + ", no main_arena", core, busy.read_table(core), 12 * LONELY, how)
+    shutil.rmtree(where)
+
+
+def check_cut(tap, program):
+    """Cut before libraries: brk memory is there, and main_arena is not."""
+    where = fixture.folder()
+    core = fixture.dump(program, "kernel", where, ["5", "alone"])
+    blocks = busy.read_table(core)
+    loads = damaging.Core("holes", core).loads
+    table = next(off + size for start, size, off, _ in loads if start == busy.TABLE)
+    os.truncate(core, table)
+    judge(tap, "cut behind brk memory", core, blocks, 4, None)
+    shutil.rmtree(where)
+
+
+def main():
+    tap = Tap()
+    program = os.path.join(fixture.folder(), "busy")
+    fixture.build("busy", program)
+    for how in ("kernel", "gcore"):
+        if fixture.why_not(how):
+            tap.skip(how, fixture.why_not(how))
+            continue
+        for number in range(DUMPS):
+            tap.attempt("holes", check_holes, program, how, number)
+        tap.attempt("no main_arena", check_without_main, program, how)
+    if not fixture.why_not("kernel"):
+        tap.attempt("cut", check_cut, program)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
