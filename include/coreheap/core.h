@@ -122,12 +122,17 @@ struct ch_file_map {
 	uint64_t off;
 	/** Path as recorded, unescaped; borrowed from the core. */
 	const char *path;
+	/** Not from NT_FILE, but from ch_core_add_file_maps(). */
+	bool derived;
 };
 
 struct ch_process {
-	/** From NT_PRPSINFO, else from the first thread; 0 when unknown. */
+	/** From NT_PRPSINFO, else pid from the first thread; 0 when unknown. */
 	uint32_t pid, ppid, uid, gid;
-	/** Command name (at most 15 bytes), unescaped; "" when unknown. */
+	/** Whether ppid, uid and gid are known. */
+	bool has_ids;
+	/** Command name (at most 15 bytes), unescaped, else from the name of its
+	 * file (AT_EXECFN); "" when unknown. */
 	char comm[17];
 	/** First word of pr_psargs (argv[0]), unescaped; "" when unknown. */
 	char argv0[81];
@@ -183,9 +188,30 @@ CH_PUBLIC const struct ch_process *ch_core_process(const struct ch_core *core);
 CH_PUBLIC const struct ch_segment *ch_core_segments(const struct ch_core *core, size_t *count_ret);
 CH_PUBLIC const struct ch_note *ch_core_notes(const struct ch_core *core, size_t *count_ret);
 CH_PUBLIC const struct ch_thread *ch_core_threads(const struct ch_core *core, size_t *count_ret);
-/** Ascending by start; rows that overlap or wrap are dropped with a finding. */
+/**
+ * Ascending by start; rows that overlap or wrap are dropped with a finding.
+ * What ch_core_add_file_maps() added is among them, marked as derived.
+ */
 CH_PUBLIC const struct ch_file_map *ch_core_file_maps(const struct ch_core *core,
 						      size_t *count_ret);
+
+/**
+ * Whether an NT_FILE note names all mapped files that its writer knew of; false
+ * when the core has none or a damaged one.
+ */
+CH_PUBLIC bool ch_core_lists_files(const struct ch_core *core);
+
+/**
+ * Add count rows that were derived from what memory holds, ascending, without
+ * overlap; those that overlap rows of NT_FILE are left out. Their paths are
+ * borrowed until ch_core_remove_file_maps() or the core is closed. What
+ * ch_core_file_maps() returned before becomes invalid. Errors: NOMEM.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *
+ch_core_add_file_maps(struct ch_core *core, const struct ch_file_map *rows, size_t count);
+
+/** Forget all rows that were added. */
+CH_PUBLIC void ch_core_remove_file_maps(struct ch_core *core);
 
 /** Value of an auxiliary vector entry (AT_*). False when it is not there. */
 CH_PUBLIC bool ch_core_auxv(const struct ch_core *core, uint64_t type, uint64_t *ret);

@@ -132,9 +132,10 @@ static struct ch_error *read_all(struct ch_core *core, const struct ch_core_opti
 	if (err)
 		return err;
 	chp_core_finish_notes(core);
+	err = chp_core_find_auxv(core);
 	chp_core_find_producer(core);
 	check_truncation(core);
-	return NULL;
+	return err;
 }
 
 struct ch_error *ch_core_open(struct ch_context *ctx, const char *path,
@@ -150,6 +151,7 @@ struct ch_error *ch_core_open(struct ch_context *ctx, const char *path,
 	core->fd = -1;
 	pthread_mutex_init(&core->lock, NULL);
 	core->stats.compression = "none";
+	core->file_note_whole = true;
 	core->segments = CH_VEC(struct ch_segment);
 	core->overlays = CH_VEC(struct ch_overlay);
 	core->notes = CH_VEC(struct ch_note);
@@ -249,6 +251,63 @@ const struct ch_file_map *ch_core_file_maps(const struct ch_core *core, size_t *
 {
 	*count_ret = core->file_maps.count;
 	return core->file_maps.items;
+}
+
+bool ch_core_lists_files(const struct ch_core *core)
+{
+	return core->has_file_note && core->file_note_whole;
+}
+
+/* Ascending; where a row that was derived meets another one, it goes. */
+static void drop_overlaps(struct ch_vec *maps)
+{
+	struct ch_file_map *rows = maps->items;
+	size_t i, kept = 0;
+
+	for (i = 0; i < maps->count; i++) {
+		while (kept && rows[i].start < rows[kept - 1].end && rows[kept - 1].derived &&
+		       !rows[i].derived)
+			kept--;
+		if (!kept || rows[i].start >= rows[kept - 1].end)
+			rows[kept++] = rows[i];
+	}
+	maps->count = kept;
+}
+
+static int compare_starts(const void *a, const void *b)
+{
+	const struct ch_file_map *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+struct ch_error *ch_core_add_file_maps(struct ch_core *core, const struct ch_file_map *rows,
+				       size_t count)
+{
+	struct ch_file_map *row;
+	size_t i;
+
+	if (!ch_vec_reserve(&core->file_maps, core->file_maps.count + count))
+		return &ch_enomem;
+	for (i = 0; i < count; i++) {
+		row = ch_vec_push(&core->file_maps);
+		*row = rows[i];
+		row->derived = true;
+	}
+	ch_vec_sort(&core->file_maps, compare_starts);
+	drop_overlaps(&core->file_maps);
+	return NULL;
+}
+
+void ch_core_remove_file_maps(struct ch_core *core)
+{
+	struct ch_file_map *rows = core->file_maps.items;
+	size_t i, kept = 0;
+
+	for (i = 0; i < core->file_maps.count; i++)
+		if (!rows[i].derived)
+			rows[kept++] = rows[i];
+	core->file_maps.count = kept;
 }
 
 bool ch_core_auxv(const struct ch_core *core, uint64_t type, uint64_t *ret)

@@ -59,9 +59,15 @@ struct ch_core {
 	struct ch_vec note_names;
 	/* Evidence for the producer, gathered while reading. */
 	bool has_gdb_note;
+	/* An NT_FILE note was read; nothing of it had to be left out. */
+	bool has_file_note, file_note_whole;
 	/* Bytes of PT_NOTE segments read so far. */
 	uint64_t notes_bytes;
 	uint64_t load_align_max;
+	/* Segments whose p_flags are a mapping's VM_ flags. */
+	uint64_t vm_flags_count;
+	/* p_flags of the first of them. */
+	uint32_t first_flags;
 };
 
 /* Bytes [off, off + len) of the file, or NULL when they are not all there. */
@@ -76,6 +82,9 @@ CH_MUST_CHECK struct ch_error *chp_core_read_notes(struct ch_core *core, uint64_
 						   uint64_t align);
 /* notes.c: once all notes are read. */
 void chp_core_finish_notes(struct ch_core *core);
+
+/* auxv.c: what the notes lack of the auxiliary vector and the process' name, from the stack. */
+CH_MUST_CHECK struct ch_error *chp_core_find_auxv(struct ch_core *core);
 
 /* arch.c: fill a thread from an NT_PRSTATUS descriptor; false when too short. */
 bool chp_arch_prstatus(enum ch_arch arch, const uint8_t *desc, uint64_t len, struct ch_thread *ret);

@@ -124,6 +124,39 @@ static uint64_t count_phdrs(struct ch_core *core)
 	return count;
 }
 
+/* include/linux/mm.h: VM_READ, VM_WRITE, VM_EXEC, and VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC. */
+#define VM_READ  0x1U
+#define VM_WRITE 0x2U
+#define VM_EXEC  0x4U
+#define VM_MAY   0x70U
+
+/*
+ * Rights of all segments. Some dumpers put the kernel's flags of a mapping into
+ * p_flags, where reading and executing have each other's bit; no ELF file has
+ * the bits VM_MAY..., and nearly every mapping has.
+ */
+static void settle_flags(struct ch_core *core)
+{
+	bool vm = core->vm_flags_count > core->segments.count / 2;
+	size_t i;
+
+	for (i = 0; i < core->segments.count; i++) {
+		struct ch_segment *segment = CH_VEC_AT(&core->segments, struct ch_segment, i);
+		uint32_t flags = segment->flags;
+
+		if (vm)
+			flags = (flags & VM_READ ? PF_R : 0U) | (flags & VM_WRITE ? PF_W : 0U) |
+				(flags & VM_EXEC ? PF_X : 0U);
+		segment->flags = flags & (PF_R | PF_W | PF_X);
+	}
+	if (vm)
+		chp_context_finding(core->ctx, CH_SEVERITY_NOTE, "segment-flags",
+				    "the rights of segments are the kernel's flags of a mapping "
+				    "(0x%x for the first) instead of an ELF file's: they were read "
+				    "as VM_READ, VM_WRITE and VM_EXEC",
+				    core->first_flags);
+}
+
 static struct ch_error *add_segment(struct ch_core *core, const Elf64_Phdr *phdr, uint32_t index)
 {
 	uint64_t end, recorded, present = 0;
@@ -131,6 +164,9 @@ static struct ch_error *add_segment(struct ch_core *core, const Elf64_Phdr *phdr
 
 	core->stats.load_count++;
 	core->load_align_max = ch_max(core->load_align_max, phdr->p_align);
+	if (!core->vm_flags_count)
+		core->first_flags = phdr->p_flags;
+	core->vm_flags_count += (phdr->p_flags & VM_MAY) != 0;
 	if (phdr->p_memsz == 0)
 		return NULL;
 	if (!ch_add(phdr->p_vaddr, phdr->p_memsz, &end)) {
@@ -151,7 +187,7 @@ static struct ch_error *add_segment(struct ch_core *core, const Elf64_Phdr *phdr
 					.recorded_end = phdr->p_vaddr + recorded,
 					.present_end = phdr->p_vaddr + present,
 					.off = phdr->p_offset,
-					.flags = phdr->p_flags & (PF_R | PF_W | PF_X),
+					.flags = phdr->p_flags,
 					.phdr_index = index };
 	return NULL;
 }
@@ -278,6 +314,7 @@ struct ch_error *chp_core_read_phdrs(struct ch_core *core)
 		if (err)
 			return err;
 	}
+	settle_flags(core);
 	ch_vec_sort(&core->segments, compare_segments);
 	remove_overlaps(core);
 	sum_segments(core);

@@ -69,6 +69,7 @@ static struct ch_error *take_prpsinfo(struct ch_core *core, const struct raw_not
 		damaged(core, "the NT_PRPSINFO note is too short; the process is not named");
 		return NULL;
 	}
+	process->has_ids = true;
 	process->uid = ch_get32(p + 16);
 	process->gid = ch_get32(p + 20);
 	process->pid = ch_get32(p + 24);
@@ -121,18 +122,25 @@ static struct ch_error *take_arm_tls(struct ch_core *core, const struct raw_note
 	return NULL;
 }
 
-static struct ch_error *add_file_map(struct ch_core *core, const uint8_t *row, uint64_t page_bytes,
+/* Something of NT_FILE is not used: mapped files may be missing. */
+static void file_damaged(struct ch_core *core, const char *what)
+{
+	core->file_note_whole = false;
+	damaged(core, what);
+}
+
+static struct ch_error *add_file_map(struct ch_core *core, const uint8_t *row, uint64_t unit,
 				     const char *path)
 {
 	struct ch_file_map map = { .start = ch_get64(row), .end = ch_get64(row + 8), .path = path };
 	struct ch_file_map *slot;
 
 	if (core->file_maps.count >= FILE_MAPS_MAX) {
-		damaged(core, "NT_FILE names too many mappings; the rest was left out");
+		file_damaged(core, "NT_FILE names too many mappings; the rest was left out");
 		return NULL;
 	}
-	if (map.start >= map.end || !ch_mul(ch_get64(row + 16), page_bytes, &map.off)) {
-		damaged(core, "NT_FILE names an impossible mapping, which was left out");
+	if (map.start >= map.end || !ch_mul(ch_get64(row + 16), unit, &map.off)) {
+		file_damaged(core, "NT_FILE names an impossible mapping, which was left out");
 		return NULL;
 	}
 	slot = ch_vec_push(&core->file_maps);
@@ -142,37 +150,84 @@ static struct ch_error *add_file_map(struct ch_core *core, const uint8_t *row, u
 	return NULL;
 }
 
+/* How many rows go on where the one before ends, in memory and, by this unit, in a file. */
+static uint64_t rows_that_go_on(const uint8_t *rows, uint64_t count, uint64_t unit)
+{
+	uint64_t i, found = 0, from, to;
+
+	for (i = 1; i < count; i++) {
+		const uint8_t *a = rows + (i - 1) * 24, *b = rows + i * 24;
+
+		if (ch_get64(a + 8) == ch_get64(b) && ch_get64(b + 16) > ch_get64(a + 16) &&
+		    ch_mul(ch_get64(a + 16), unit, &from) && ch_mul(ch_get64(b + 16), unit, &to) &&
+		    to - from == ch_get64(a + 8) - ch_get64(a))
+			found++;
+	}
+	return found;
+}
+
+/*
+ * Bytes that the offsets of NT_FILE count in. The kernel writes its page size
+ * and offsets in pages, gdb's gcore 1 and bytes; others write one with the
+ * offsets of the other, or 0. The text of a program lies behind its headers in
+ * the file as in memory: where no row says so by the unit that is claimed, and
+ * some do by another one, that is meant.
+ */
+static uint64_t file_unit(struct ch_core *core, const uint8_t *rows, uint64_t count,
+			  uint64_t claimed)
+{
+	static const uint64_t units[] = { 1, 4096, 16384, 65536 };
+	uint64_t unit = claimed ? claimed : CH_PAGE_BYTES, i;
+
+	if (rows_that_go_on(rows, count, unit))
+		i = sizeof(units) / sizeof(units[0]);
+	else
+		for (i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+			if (rows_that_go_on(rows, count, units[i]))
+				break;
+	if (i < sizeof(units) / sizeof(units[0]))
+		unit = units[i];
+	if (unit != claimed)
+		chp_context_finding(core->ctx, CH_SEVERITY_NOTE, "file-note-unit",
+				    "NT_FILE gives a page size of %llu, which its offsets "
+				    "contradict: they were taken for multiples of %llu bytes",
+				    (unsigned long long)claimed, (unsigned long long)unit);
+	return unit;
+}
+
 /*
  * NT_FILE (fs/binfmt_elf.c, fill_files_note): count, page size, count rows of
  * {start, end, offset in pages}, then count NUL-terminated paths.
  */
 static struct ch_error *take_file(struct ch_core *core, const struct raw_note *note)
 {
-	uint64_t count, i, page_bytes;
+	uint64_t count, i, unit;
 	const char *path, *end, *nul;
 	struct ch_error *err;
 
+	core->has_file_note = true;
 	if (note->len < 16) {
-		damaged(core, "the NT_FILE note is too short; mapped files are not named");
+		file_damaged(core, "the NT_FILE note is too short; mapped files are not named");
 		return NULL;
 	}
 	count = ch_get64(note->desc);
-	page_bytes = ch_get64(note->desc + 8);
 	/* a row takes 24 bytes and its path at least one */
 	if (count > (note->len - 16) / 25) {
-		damaged(core, "the NT_FILE note claims more rows than it holds; mapped files are "
-			      "not named");
+		file_damaged(core,
+			     "the NT_FILE note claims more rows than it holds; mapped files are "
+			     "not named");
 		return NULL;
 	}
+	unit = file_unit(core, note->desc + 16, count, ch_get64(note->desc + 8));
 	path = (const char *)note->desc + 16 + count * 24;
 	end = (const char *)note->desc + note->len;
 	for (i = 0; i < count; i++, path = nul + 1) {
 		nul = path < end ? memchr(path, '\0', (size_t)(end - path)) : NULL;
 		if (!nul) {
-			damaged(core, "the NT_FILE note ends inside its list of paths");
+			file_damaged(core, "the NT_FILE note ends inside its list of paths");
 			return NULL;
 		}
-		err = add_file_map(core, note->desc + 16 + i * 24, page_bytes, path);
+		err = add_file_map(core, note->desc + 16 + i * 24, unit, path);
 		if (err)
 			return err;
 	}
@@ -271,6 +326,26 @@ static bool next_note(const uint8_t *p, uint64_t len, uint64_t align, uint64_t *
 	return true;
 }
 
+/* Bytes of p[0 .. len) that are notes one after the other, by this alignment. */
+static uint64_t notes_bytes(const uint8_t *p, uint64_t len, uint64_t align)
+{
+	struct raw_note note;
+	uint64_t pos = 0;
+
+	while (next_note(p, len, align, &pos, &note))
+		;
+	return pos;
+}
+
+/*
+ * gABI: notes are aligned to 8 bytes when p_align is 8; cores in the wild have
+ * 4, 1 and 0 and mean 4, and some have 8 and mean 4, too.
+ */
+static uint64_t notes_align(const uint8_t *p, uint64_t len, uint64_t align)
+{
+	return align == 8 && notes_bytes(p, len, 8) >= notes_bytes(p, len, 4) ? 8 : 4;
+}
+
 struct ch_error *chp_core_read_notes(struct ch_core *core, uint64_t off, uint64_t len,
 				     uint64_t align)
 {
@@ -289,8 +364,7 @@ struct ch_error *chp_core_read_notes(struct ch_core *core, uint64_t off, uint64_
 	}
 	core->notes_bytes += len;
 	p = core->data + off;
-	/* gABI: 8 when p_align is 8; cores in the wild have 4, 1 and 0. */
-	align = align == 8 ? 8 : 4;
+	align = notes_align(p, len, align);
 	while (next_note(p, len, align, &pos, &note)) {
 		if (core->notes.count >= NOTES_MAX) {
 			damaged(core, "too many notes; the rest was left out");
@@ -325,7 +399,7 @@ void chp_core_finish_notes(struct ch_core *core)
 	ch_vec_sort(&core->file_maps, compare_file_maps);
 	for (i = 0; i < core->file_maps.count; i++) {
 		if (kept && maps[i].start < maps[kept - 1].end) {
-			damaged(core, "NT_FILE names overlapping mappings; one was left out");
+			file_damaged(core, "NT_FILE names overlapping mappings; one was left out");
 			continue;
 		}
 		maps[kept++] = maps[i];

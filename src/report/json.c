@@ -84,6 +84,8 @@ static uint64_t hash_dump(const struct ch_core *core)
 	}
 	maps = ch_core_file_maps(core, &count);
 	for (i = 0; i < count; i++) {
+		if (maps[i].derived)
+			continue;
 		hash = ch_hash_number(hash, maps[i].start);
 		hash = ch_hash_number(hash, maps[i].end);
 		hash = ch_hash_bytes(hash, maps[i].path, strlen(maps[i].path));

@@ -179,6 +179,15 @@ void cw_file(struct corewriter *w, const struct cw_file_row *rows, size_t count)
 	free(desc);
 }
 
+void cw_bare_notes(struct corewriter *w)
+{
+	static const uint64_t pairs[][2] = { { AT_PAGESZ, 4096 } };
+
+	cw_prpsinfo(w, 100, 1, "test", "test");
+	cw_auxv(w, pairs, 1);
+	cw_file(w, NULL, 0);
+}
+
 void cw_siginfo(struct corewriter *w, int32_t signo, int32_t code, uint64_t addr)
 {
 	/* include/uapi/asm-generic/siginfo.h: si_signo, si_errno, si_code, _addr */

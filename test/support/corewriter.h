@@ -94,6 +94,8 @@ void cw_prpsinfo(struct corewriter *w, uint32_t pid, uint32_t ppid, const char *
 void cw_auxv(struct corewriter *w, const uint64_t (*pairs)[2], size_t count);
 /** NT_FILE in pages of 4096 bytes. */
 void cw_file(struct corewriter *w, const struct cw_file_row *rows, size_t count);
+/** NT_PRPSINFO, NT_AUXV and NT_FILE without anything of use: nothing is missing. */
+void cw_bare_notes(struct corewriter *w);
 void cw_siginfo(struct corewriter *w, int32_t signo, int32_t code, uint64_t addr);
 
 /** Where cw_write() would put things. */

@@ -38,6 +38,7 @@ static struct shown open_shown(enum ch_format format, const struct ch_walker *co
 	const char *path = cw_temp_path("shown");
 	struct corewriter *w = hc_writer();
 
+	cw_bare_notes(w);
 	s.addrs[0] = tp_add(&a, 24, 0, false);
 	s.addrs[1] = tp_add(&a, 24, 0, true);
 	s.addrs[2] = tp_add(&a, 40, 1, false);

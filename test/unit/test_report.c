@@ -221,6 +221,7 @@ static struct ch_session *open_session(struct ch_context *ctx, uint64_t limit)
 	uint64_t regs[27] = { 7 };
 
 	cw_prstatus(w, 77, SIGSEGV, regs, 27);
+	cw_bare_notes(w);
 	cw_prpsinfo(w, 77, 1,
 		    "da\x01"
 		    "emon",
