@@ -1,10 +1,10 @@
 /*
  * coreheap/sym.h - modules, symbols and stack frames of a core.
  *
- * Modules come from NT_FILE, the link map and the auxiliary vector, so they
- * are known without any file at hand; a file on disk serves symbols, unwind
- * data and absent read-only pages only if its build-id equals the one in the
- * core (or, where the core holds none, if the caller named it with exe).
+ * Modules come from NT_FILE, or from ELF headers in memory, and from the link
+ * map and the auxiliary vector, so they are known without any file at hand; a file on disk serves
+ * symbols, unwind data and absent read-only pages only if its build-id equals the one in the core
+ * (or, where the core holds none, if the caller named it with exe).
  *
  * Vocabulary:
  *   module   one mapped ELF (or PE) image: a set of mappings under one path;
@@ -84,7 +84,8 @@ struct ch_module {
 	 * [bss_start, bss_end) is the module's bss (page-rounded outside);
 	 * both 0 when program headers are not at hand. */
 	uint64_t bss_start, bss_end;
-	/** Path as recorded (unescaped), "[vdso]" for the vdso. */
+	/** Path as recorded (unescaped), "[vdso]" for the vdso; a bare name or one
+	 * in brackets where only an image without a path was found. */
 	const char *path;
 	/** Last component of path. */
 	const char *name;
@@ -98,9 +99,9 @@ struct ch_module {
 	enum ch_module_match match;
 	/** File in use or rejected (see match), or NULL. */
 	const char *file_path;
-	/** How the module was found: "NT_FILE", "link map", "auxv". Static. */
+	/** How the module was found: "NT_FILE", "ELF headers", "link map", "auxv". Static. */
 	const char *basis;
-	/** Sum of its mappings' bytes in NT_FILE plus its bss. */
+	/** Sum of its mappings' bytes, in NT_FILE or by its program headers, plus its bss. */
 	uint64_t mapped_bytes;
 	/** PT_TLS: size in memory and in the file (0: none), alignment, ELF address. */
 	uint64_t tls_memsz, tls_filesz, tls_align, tls_vaddr;

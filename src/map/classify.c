@@ -46,6 +46,8 @@ static void classify_file(const struct ch_sym *sym, struct ch_region *region)
 
 	region->basis = CH_BASIS_RECORDED;
 	if (module && strcmp(module->path, region->backing) == 0) {
+		if (strcmp(module->basis, "NT_FILE") != 0)
+			region->basis = CH_BASIS_DERIVED;
 		region->type = CH_MEMTYPE_IMAGE;
 		region->usage = module->kind == CH_MODULE_EXE ? CH_USAGE_EXE : CH_USAGE_LIB;
 		region->flags |= CH_REGION_PRIVATE_FILE;
@@ -110,10 +112,24 @@ static bool is_gcore_reserve(const struct ch_map *map, const struct ch_piece *pi
  * dumpwriterelf.cpp, WriteNTFileInfo). */
 static bool lists_all_files(const struct ch_core *core)
 {
-	size_t count;
+	return ch_core_lists_files(core) && ch_core_producer(core) != CH_PRODUCER_CREATEDUMP;
+}
 
-	ch_core_file_maps(core, &count);
-	return count && ch_core_producer(core) != CH_PRODUCER_CREATEDUMP;
+/* Whether a piece lies in a module whose headers are neither in the core nor in a file. */
+static bool classify_headless(const struct ch_sym *sym, struct ch_region *region)
+{
+	const struct ch_module *module = ch_sym_module_at(sym, region->start);
+	uint32_t rights;
+
+	if (!module || strcmp(module->basis, "NT_FILE") == 0 || region->end > module->end ||
+	    ch_sym_module_rights(sym, module, region->start, &rights))
+		return false;
+	region->usage = module->kind == CH_MODULE_EXE ? CH_USAGE_EXE : CH_USAGE_LIB;
+	region->type = CH_MEMTYPE_IMAGE;
+	region->basis = CH_BASIS_HEURISTIC;
+	region->owner = module->name;
+	region->flags &= ~(uint32_t)CH_REGION_TYPE_GUESSED;
+	return true;
 }
 
 static void classify_anon(struct ch_map *map, struct ch_piece *piece, const struct ch_region *below,
@@ -124,7 +140,8 @@ static void classify_anon(struct ch_map *map, struct ch_piece *piece, const stru
 	region->type = CH_MEMTYPE_PRIVATE;
 	if (!all_files)
 		region->flags |= CH_REGION_TYPE_GUESSED;
-	if (classify_bss(region, below, ch_sym_module_at(map->sym, region->start)))
+	if (classify_headless(map->sym, region) ||
+	    classify_bss(region, below, ch_sym_module_at(map->sym, region->start)))
 		return;
 	piece->claimable = true;
 	region->basis = all_files ? CH_BASIS_RECORDED : CH_BASIS_HEURISTIC;

@@ -101,6 +101,20 @@ static char *join(const char *dir, const char *path)
 	return asprintf(&out, "%s/%s", dir, path) < 0 ? NULL : out;
 }
 
+/* The path in the folder of the core. */
+static char *beside_core(const struct ch_sym *sym, const char *path)
+{
+	_cleanup_free_ char *dir = strdup(ch_core_path(sym->core));
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+
+	if (!dir)
+		return NULL;
+	if (!slash)
+		return strdup(path);
+	*slash = '\0';
+	return join(dir, path);
+}
+
 /* dir/.build-id/xx/yyyy: a distribution's link from build-id to file. */
 static struct ch_error *try_build_id(struct ch_sym *sym, struct ch_module *module, const char *dir,
 				     const char *below)
@@ -149,10 +163,13 @@ static struct ch_error *match_module(struct ch_sym *sym, struct ch_module *modul
 	if (!err && sysroot && slash)
 		err = try_path(sym, module, join(sysroot, plain), false);
 	/* a folder into which files were just gathered */
-	if (!err && sysroot && slash)
-		err = try_path(sym, module, join(sysroot, slash + 1), false);
+	if (!err && sysroot && plain[0] != '[')
+		err = try_path(sym, module, join(sysroot, slash ? slash + 1 : plain), false);
 	if (!err && plain[0] == '/')
 		err = try_path(sym, module, strdup(plain), false);
+	/* AT_EXECFN may be relative; a core lies where the program ran, as a rule */
+	else if (!err && module->kind == CH_MODULE_EXE && plain[0] != '[')
+		err = try_path(sym, module, beside_core(sym, plain), false);
 	if (!err)
 		err = try_build_ids(sym, module);
 	return err;
@@ -161,15 +178,9 @@ static struct ch_error *match_module(struct ch_sym *sym, struct ch_module *modul
 /* --exe was given and is not in use: why. */
 static void report_exe(const struct ch_sym *sym)
 {
-	const struct ch_module *exe = NULL, *module;
+	const struct ch_module *exe = chp_sym_exe(sym);
 	struct ch_candidate file;
-	size_t i;
 
-	for (i = 0; i < sym->modules.count; i++) {
-		module = CH_VEC_AT(&sym->modules, struct ch_module, i);
-		if (module->kind == CH_MODULE_EXE)
-			exe = module;
-	}
 	if (exe && is_settled(exe) && strcmp(exe->file_path, sym->options.exe) == 0)
 		return;
 	if (!chp_candidate_open(sym, sym->options.exe, false, &file)) {
@@ -282,19 +293,6 @@ static bool is_read_only(const struct ch_image *image, uint64_t off, uint64_t by
 	return true;
 }
 
-static const struct ch_module *find_exe(const struct ch_sym *sym)
-{
-	const struct ch_module *module;
-	size_t i;
-
-	for (i = 0; i < sym->modules.count; i++) {
-		module = CH_VEC_AT(&sym->modules, struct ch_module, i);
-		if (module->kind == CH_MODULE_EXE)
-			return module;
-	}
-	return NULL;
-}
-
 /* The module whose file a mapping shows: the one that it is a part of, else the
  * executable (a single file maps what it is bundled with from itself). */
 static const struct ch_module *lender_of(const struct ch_sym *sym, const struct ch_module *exe,
@@ -309,7 +307,7 @@ static const struct ch_module *lender_of(const struct ch_sym *sym, const struct 
 
 static struct ch_error *lend_all(struct ch_sym *sym)
 {
-	const struct ch_module *module, *exe = find_exe(sym);
+	const struct ch_module *module, *exe = chp_sym_exe(sym);
 	const struct ch_file_map *maps;
 	struct ch_module_extra *extra;
 	struct ch_error *err;
@@ -370,6 +368,8 @@ struct ch_error *chp_files_match(struct ch_sym *sym)
 		err = walk_again(sym);
 	if (!err && sym->modules.count > known)
 		err = match_all(sym, "link map");
+	if (!err)
+		err = chp_scan_rows(sym);
 	if (!err)
 		err = lend_all(sym);
 	if (!err)

@@ -8,8 +8,7 @@
 #include "util/context.h"
 
 /* A process with more images than this is damage. */
-#define MODULES_MAX    65536
-#define PATH_BYTES_MAX 4096
+#define MODULES_MAX 65536
 
 /* Mappings of one file that lie together. */
 struct group {
@@ -291,27 +290,35 @@ static uint64_t segment_start(const struct ch_sym *sym, uint64_t addr)
 	return segment ? segment->start : addr;
 }
 
-/* A core without NT_FILE: what the auxiliary vector names. */
+/* What the auxiliary vector names, in a core without NT_FILE. */
 static struct ch_error *add_auxv_modules(struct ch_sym *sym)
 {
-	char name[PATH_BYTES_MAX];
-	uint64_t addr, name_addr;
-	struct ch_error *err;
+	const struct ch_module *module;
+	struct ch_error *err = NULL;
 	const char *path;
+	uint64_t addr;
+	size_t count;
 
-	if (ch_core_auxv(sym->core, AT_PHDR, &addr) && !ch_sym_module_at(sym, addr)) {
-		if (!ch_core_auxv(sym->core, AT_EXECFN, &name_addr) ||
-		    !ch_core_read_string(sym->core, name_addr, name, sizeof(name)) || !name[0])
-			memcpy(name, "[exe]", sizeof("[exe]"));
-		path = chp_sym_keep(sym, strdup(name));
-		err = path ? chp_module_add_at(sym, segment_start(sym, addr), path, "auxv")
-			   : &ch_enomem;
-		if (err)
-			return err;
+	if (ch_core_auxv(sym->core, AT_PHDR, &addr)) {
+		module = ch_sym_module_at(sym, addr);
+		path = module && !chp_module_is_unnamed(module) ? module->path : chp_exe_path(sym);
+		if (!path)
+			return &ch_enomem;
+		count = sym->modules.count;
+		if (module)
+			chp_module_set_path(CH_VEC_AT(&sym->modules, struct ch_module, 0) +
+						    chp_module_extra(sym, module)->index,
+					    path);
+		else
+			err = chp_module_add_at(sym, segment_start(sym, addr), path, "auxv");
+		/* other memory may lie before it in its segment */
+		if (!err && !module && sym->modules.count == count)
+			err = chp_module_add_at(sym, ch_align_down(addr, CH_PAGE_BYTES), path,
+						"auxv");
 	}
-	if (ch_core_auxv(sym->core, AT_BASE, &addr) && addr && !ch_sym_module_at(sym, addr))
-		return chp_module_add_at(sym, addr, "[interp]", "auxv");
-	return NULL;
+	if (!err && ch_core_auxv(sym->core, AT_BASE, &addr) && addr && !ch_sym_module_at(sym, addr))
+		err = chp_module_add_at(sym, addr, "[interp]", "auxv");
+	return err;
 }
 
 static int compare_order(const void *a, const void *b, void *arg)
@@ -380,6 +387,15 @@ struct ch_error *chp_modules_sort(struct ch_sym *sym)
 	return NULL;
 }
 
+/* Whether it was linked to run where it lies, without a dynamic linker. */
+static bool is_static_exe(const struct ch_sym *sym, const struct ch_module *module)
+{
+	const struct ch_module_extra *extra = chp_module_extra(sym, module);
+
+	return extra->has_image && extra->image.ehdr.e_type == ET_EXEC &&
+	       !chp_image_phdr(&extra->image, PT_DYNAMIC);
+}
+
 /* Which modules the auxiliary vector names. */
 static void set_kinds(struct ch_sym *sym)
 {
@@ -403,6 +419,14 @@ static void set_kinds(struct ch_sym *sym)
 		modules[found - modules].kind = CH_MODULE_EXE;
 		return;
 	}
+	/* Only the executable has a place for the dynamic linker's DT_DEBUG. */
+	for (i = 0; i < sym->modules.count; i++)
+		if (modules[i].kind == CH_MODULE_LIB &&
+		    (chp_dynamic_find(sym, &modules[i], DT_DEBUG, &addr) ||
+		     is_static_exe(sym, &modules[i]))) {
+			modules[i].kind = CH_MODULE_EXE;
+			return;
+		}
 }
 
 void chp_modules_add_bss(struct ch_sym *sym)
@@ -414,9 +438,32 @@ void chp_modules_add_bss(struct ch_sym *sym)
 	for (i = 0; i < sym->modules.count; i++) {
 		start = ch_align_up(modules[i].bss_start, CH_PAGE_BYTES);
 		end = ch_min(ch_align_up(modules[i].bss_end, CH_PAGE_BYTES), modules[i].end);
-		if (start < end && strcmp(modules[i].basis, "NT_FILE") == 0)
+		if (start < end && modules[i].kind != CH_MODULE_VDSO)
 			modules[i].mapped_bytes += end - start;
 	}
+}
+
+/* No NT_FILE: what is known of files then, and what is not. */
+static void report_no_files(const struct ch_sym *sym)
+{
+	const struct ch_module *module;
+	size_t i, found = 0;
+
+	if (ch_core_lists_files(sym->core))
+		return;
+	for (i = 0; i < sym->modules.count; i++) {
+		module = CH_VEC_AT(&sym->modules, struct ch_module, i);
+		found += module->kind != CH_MODULE_VDSO && strcmp(module->basis, "NT_FILE") != 0;
+	}
+	chp_context_finding(
+		sym->ctx, CH_SEVERITY_NOTE, "file-note-missing",
+		"the core has no whole list of mapped files (NT_FILE): the kernel leaves it out "
+		"when "
+		"their names take more than 4 MiB, and valgrind, qemu-user and minidump-2-core "
+		"write none; %zu modules were found by their ELF headers in memory, the dynamic "
+		"linker's list and the auxiliary vector; other mapped files count as anonymous "
+		"memory",
+		found);
 }
 
 struct ch_error *chp_modules_find(struct ch_sym *sym)
@@ -428,6 +475,8 @@ struct ch_error *chp_modules_find(struct ch_sym *sym)
 		err = add_vdso(sym);
 	if (!err)
 		err = chp_modules_sort(sym);
+	if (!err && !ch_core_lists_files(sym->core))
+		err = chp_scan_images(sym);
 	if (!err)
 		err = add_auxv_modules(sym);
 	if (!err)
@@ -435,5 +484,10 @@ struct ch_error *chp_modules_find(struct ch_sym *sym)
 	if (err)
 		return err;
 	set_kinds(sym);
-	return chp_linkmap_walk(sym);
+	err = chp_linkmap_walk(sym);
+	if (!err)
+		err = chp_scan_name(sym);
+	if (!err)
+		report_no_files(sym);
+	return err;
 }

@@ -50,6 +50,7 @@ void ch_sym_close(struct ch_sym *sym)
 	elf_end(sym->machine_elf);
 	/* They show the files that are unmapped here. */
 	ch_core_remove_overlays(sym->core);
+	ch_core_remove_file_maps(sym->core);
 	for (i = 0; i < sym->extras.count; i++) {
 		extra = CH_VEC_AT(&sym->extras, struct ch_module_extra, i);
 		if (extra->file_data)
@@ -103,6 +104,19 @@ struct ch_module *chp_module_among(const struct ch_sym *sym, size_t count, uint6
 const struct ch_module *ch_sym_module_at(const struct ch_sym *sym, uint64_t addr)
 {
 	return chp_module_among(sym, sym->modules.count, addr);
+}
+
+struct ch_module *chp_sym_exe(const struct ch_sym *sym)
+{
+	struct ch_module *module;
+	size_t i;
+
+	for (i = 0; i < sym->modules.count; i++) {
+		module = CH_VEC_AT(&sym->modules, struct ch_module, i);
+		if (module->kind == CH_MODULE_EXE)
+			return module;
+	}
+	return NULL;
 }
 
 bool ch_sym_module_rights(const struct ch_sym *sym, const struct ch_module *module, uint64_t addr,

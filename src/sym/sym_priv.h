@@ -1,13 +1,11 @@
 /*
  * sym_priv.h - the inside of struct ch_sym, shared by the files of src/sym.
  *
- * modules.c finds modules in the core, linkmap.c those the dynamic linker
- * knows, image.c and pe.c read headers from target memory and from files,
- * files.c looks for the modules' files on disk and lends their bytes to the
- * core, dwfl.c gives libdwfl what matched or an image rebuilt from memory
- * (rebuild.c), debugfile.c finds separate debug information, dynsym.c reads
- * symbols from target memory, symbols.c names
- * addresses, unwind.c walks stacks.
+ * modules.c finds modules in the core, scan.c those that no note names, linkmap.c those the dynamic
+ * linker knows, image.c and pe.c read headers from target memory and from files, files.c looks for
+ * the modules' files on disk and lends their bytes to the core, dwfl.c gives libdwfl what matched
+ * or an image rebuilt from memory (rebuild.c), debugfile.c finds separate debug information,
+ * dynsym.c reads symbols from target memory, symbols.c names addresses, unwind.c walks stacks.
  *
  * libdwfl sees files on disk and validated images, never the core itself.
  */
@@ -171,11 +169,30 @@ CH_MUST_CHECK struct ch_error *chp_module_add_at(struct ch_sym *sym, uint64_t st
 CH_MUST_CHECK struct ch_error *chp_modules_sort(struct ch_sym *sym);
 /** modules.c: bss that lies outside the file's mappings counts as the module's memory. */
 void chp_modules_add_bss(struct ch_sym *sym);
+/** Path of a module until its name is found. */
+#define CH_UNNAMED "[unnamed]"
+/** scan.c: append images by their ELF headers in segments; sorted. */
+CH_MUST_CHECK struct ch_error *chp_scan_images(struct ch_sym *sym);
+/** scan.c: name what neither notes nor the link map named. */
+CH_MUST_CHECK struct ch_error *chp_scan_name(struct ch_sym *sym);
+/** scan.c: give the core the file mappings of modules that NT_FILE does not name. */
+CH_MUST_CHECK struct ch_error *chp_scan_rows(struct ch_sym *sym);
+/** scan.c: whether its path is one that was made up here. */
+bool chp_module_is_unnamed(const struct ch_module *module);
+/** scan.c: path is kept by the caller. */
+void chp_module_set_path(struct ch_module *module, const char *path);
+/** scan.c: path of the executable by AT_EXECFN or the process' name, kept; NULL: no memory. */
+const char *chp_exe_path(struct ch_sym *sym);
+/** scan.c: value of a tag of the module's dynamic section, as memory has it. */
+bool chp_dynamic_find(const struct ch_sym *sym, const struct ch_module *module, uint64_t tag,
+		      uint64_t *ret);
 /** linkmap.c: link_map of the modules, and those only it knows. */
 CH_MUST_CHECK struct ch_error *chp_linkmap_walk(struct ch_sym *sym);
 
 /** sym.c: the module that holds addr among the first count, which ascend; or NULL. */
 struct ch_module *chp_module_among(const struct ch_sym *sym, size_t count, uint64_t addr);
+/** sym.c: the executable, or NULL. */
+struct ch_module *chp_sym_exe(const struct ch_sym *sym);
 /** sym.c: what goes with a module of this sym. */
 struct ch_module_extra *chp_module_extra(const struct ch_sym *sym, const struct ch_module *module);
 /** sym.c: keep a string until the end; NULL when out of memory. */

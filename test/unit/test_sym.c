@@ -617,7 +617,7 @@ START_TEST(auxv_names_the_executable)
 	s = open_take(w, NULL);
 	ck_assert_uint_eq(s.count, 1);
 	ck_assert_str_eq(s.modules[0].path, "/nonexistent/exe");
-	ck_assert_str_eq(s.modules[0].basis, "auxv");
+	ck_assert_str_eq(s.modules[0].basis, "ELF headers");
 	ck_assert_int_eq(s.modules[0].kind, CH_MODULE_EXE);
 	close_session(&s);
 }
