@@ -135,6 +135,7 @@ static struct ch_error *read_all(struct ch_core *core, const struct ch_core_opti
 	err = chp_core_find_auxv(core);
 	chp_core_find_producer(core);
 	check_truncation(core);
+	chp_core_check_limits(core);
 	return err;
 }
 

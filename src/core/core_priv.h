@@ -97,6 +97,9 @@ CH_MUST_CHECK struct ch_error *chp_core_check_owners(const struct ch_core *core)
 /* touched.c: free what it knows. */
 void chp_core_forget_touched(struct ch_core *core);
 
+/* limits.c: findings about limits that were reached; once all else is known. */
+void chp_core_check_limits(const struct ch_core *core);
+
 /* Whether addr was mapped according to segments or NT_FILE. */
 bool chp_core_is_mapped(const struct ch_core *core, uint64_t addr);
 

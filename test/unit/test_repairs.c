@@ -294,10 +294,83 @@ START_TEST(notes_come_before_the_stack)
 }
 END_TEST
 
+/* ---- limits ---- */
+
+static const struct {
+	size_t segments;
+	bool said;
+} map_counts[] = {
+	{ 65499, false }, { 65500, true },  { 65530, true },  { 65532, true },
+	{ 65533, false }, { 30000, false }, { 262144, true },
+};
+
+START_TEST(map_count_at_its_limit_is_said)
+{
+	struct corewriter *w = new_core(STACK);
+	struct opened o;
+	size_t i;
+
+	for (i = 0; i < map_counts[_i].segments; i++)
+		cw_load(w, TEXT + i * 2 * PAGE, PAGE, PF_R | PF_W, NULL, 0);
+	o = oc_must_open_take(w);
+	ck_assert_int_eq(oc_finding(&o, "map-count-limit") != NULL, map_counts[_i].said);
+	ck_assert(ch_context_complete(o.ctx));
+	oc_close(&o);
+}
+END_TEST
+
+static const struct {
+	size_t threads;
+	bool said;
+} thread_counts[] = {
+	{ 4898, false }, { 4899, true },  { 4915, true },  { 4916, false },
+	{ 512, false },  { 32767, true }, { 10813, true }, { 1, false },
+};
+
+START_TEST(thread_count_at_a_limit_is_said)
+{
+	static const uint64_t regs[27] = { 0 };
+	struct corewriter *w = new_core(STACK);
+	struct opened o;
+	size_t i;
+
+	for (i = 1; i < thread_counts[_i].threads; i++)
+		cw_prstatus(w, (uint32_t)(100 + i), 0, regs, 27);
+	cw_load(w, TEXT, PAGE, PF_R, NULL, 0);
+	o = oc_must_open_take(w);
+	ck_assert_int_eq(oc_finding(&o, "thread-limit") != NULL, thread_counts[_i].said);
+	oc_close(&o);
+}
+END_TEST
+
+/* A core of 3 MiB, cut here or there. */
+static const struct {
+	uint64_t bytes;
+	bool said;
+} cuts[] = {
+	{ 1 << 20, true },           { 2 << 20, true },        { 2000000, true },
+	{ (2 << 20) + 4096, false }, { (2 << 20) - 1, false }, { CW_ALL, false },
+};
+
+START_TEST(a_round_size_is_a_limit)
+{
+	struct corewriter *w = new_core(STACK);
+	struct opened o;
+
+	cw_load(w, TEXT, 3 << 20, PF_R, NULL, 3 << 20);
+	ck_ch_ok(oc_open(w, cuts[_i].bytes, &o));
+	ck_assert_int_eq(oc_finding(&o, "file-size-limit") != NULL, cuts[_i].said);
+	ck_assert_int_eq(oc_finding(&o, "truncated") != NULL, cuts[_i].bytes != CW_ALL);
+	oc_close(&o);
+	cw_destroy(w);
+}
+END_TEST
+
 Suite *suite_repairs(void)
 {
 	Suite *suite = suite_create("repairs");
-	TCase *headers = tcase_create("headers"), *vectors = tcase_create("vector");
+	TCase *headers = tcase_create("headers"), *vectors = tcase_create("vector"),
+	      *limits = tcase_create("limits");
 
 	tcase_add_loop_test(headers, flags_of_mappings_are_no_rights, 0,
 			    sizeof(rights) / sizeof(rights[0]));
@@ -312,5 +385,11 @@ Suite *suite_repairs(void)
 			    sizeof(odd_vectors) / sizeof(odd_vectors[0]));
 	tcase_add_test(vectors, notes_come_before_the_stack);
 	suite_add_tcase(suite, vectors);
+	tcase_add_loop_test(limits, map_count_at_its_limit_is_said, 0,
+			    sizeof(map_counts) / sizeof(map_counts[0]));
+	tcase_add_loop_test(limits, thread_count_at_a_limit_is_said, 0,
+			    sizeof(thread_counts) / sizeof(thread_counts[0]));
+	tcase_add_loop_test(limits, a_round_size_is_a_limit, 0, sizeof(cuts) / sizeof(cuts[0]));
+	suite_add_tcase(suite, limits);
 	return suite;
 }
