@@ -43,6 +43,8 @@ enum ch_producer {
 	CH_PRODUCER_KERNEL,
 	CH_PRODUCER_GCORE,
 	CH_PRODUCER_CREATEDUMP,
+	CH_PRODUCER_VALGRIND,
+	CH_PRODUCER_QEMU_USER,
 };
 
 struct ch_core_options {
@@ -200,6 +202,8 @@ CH_PUBLIC const struct ch_file_map *ch_core_file_maps(const struct ch_core *core
  * when the core has none or a damaged one.
  */
 CH_PUBLIC bool ch_core_lists_files(const struct ch_core *core);
+/** Whether there is an NT_FILE note at all. */
+CH_PUBLIC bool ch_core_has_file_note(const struct ch_core *core);
 
 /**
  * Add count rows that were derived from what memory holds, ascending, without

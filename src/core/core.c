@@ -259,6 +259,11 @@ bool ch_core_lists_files(const struct ch_core *core)
 	return core->has_file_note && core->file_note_whole;
 }
 
+bool ch_core_has_file_note(const struct ch_core *core)
+{
+	return core->has_file_note;
+}
+
 /* Ascending; where a row that was derived meets another one, it goes. */
 static void drop_overlaps(struct ch_vec *maps)
 {

@@ -27,6 +27,16 @@ static bool has_diaginfo_page(const struct ch_core *core)
 	return segment && segment->start == DIAGINFO_ADDR;
 }
 
+static bool has_note(const struct ch_core *core, uint32_t type)
+{
+	size_t i;
+
+	for (i = 0; i < core->notes.count; i++)
+		if (CH_VEC_AT(&core->notes, struct ch_note, i)->type == type)
+			return true;
+	return false;
+}
+
 /* Whether the notes begin with these types. */
 static bool notes_begin(const struct ch_core *core, const uint32_t *types, size_t count)
 {
@@ -46,6 +56,10 @@ void chp_core_find_producer(struct ch_core *core)
 	static const uint32_t kernel_order[] = { NT_PRSTATUS, NT_PRPSINFO, NT_SIGINFO };
 	/* createdump/dumpwriterelf.cpp, DumpWriter::WriteDump() */
 	static const uint32_t createdump_order[] = { NT_PRPSINFO, NT_AUXV, NT_FILE };
+	/* valgrind coregrind/m_coredump/coredump-elf.c, make_elf_coredump() */
+	static const uint32_t valgrind_order[] = { NT_PRPSINFO, NT_PRSTATUS, NT_FPREGSET };
+	/* qemu linux-user/elfload.c, fill_note_info(); kernels before 3.7 begin so, too */
+	static const uint32_t qemu_order[] = { NT_PRSTATUS, NT_PRPSINFO, NT_AUXV };
 	const struct {
 		bool found;
 		enum ch_producer producer;
@@ -59,6 +73,14 @@ void chp_core_find_producer(struct ch_core *core)
 		  "NT_PRSTATUS, NT_PRPSINFO, NT_SIGINFO in the kernel's order" },
 		{ notes_begin(core, createdump_order, CH_COUNT_OF(createdump_order)),
 		  CH_PRODUCER_CREATEDUMP, "NT_PRPSINFO, NT_AUXV, NT_FILE in createdump's order" },
+		{ notes_begin(core, valgrind_order, CH_COUNT_OF(valgrind_order)) &&
+			  !has_note(core, NT_AUXV),
+		  CH_PRODUCER_VALGRIND,
+		  "NT_PRPSINFO, NT_PRSTATUS, NT_FPREGSET in valgrind's order, and no NT_AUXV" },
+		{ notes_begin(core, qemu_order, CH_COUNT_OF(qemu_order)) &&
+			  !has_note(core, NT_FPREGSET) && !core->has_file_note,
+		  CH_PRODUCER_QEMU_USER,
+		  "NT_PRSTATUS, NT_PRPSINFO, NT_AUXV in qemu-user's order, and no NT_FPREGSET" },
 		{ core->load_align_max == 1, CH_PRODUCER_GCORE, "segments with an alignment of 1" },
 		{ true, CH_PRODUCER_UNKNOWN, "no producer's mark was found" },
 	};
@@ -101,7 +123,8 @@ struct ch_error *chp_core_check_owners(const struct ch_core *core)
 
 const char *ch_producer_name(enum ch_producer producer)
 {
-	static const char *const names[] = { "unknown", "kernel", "gcore", "createdump" };
+	static const char *const names[] = { "unknown",    "kernel",   "gcore",
+					     "createdump", "valgrind", "qemu-user" };
 
 	return (size_t)producer < CH_COUNT_OF(names) ? names[producer] : "unknown";
 }
