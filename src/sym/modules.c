@@ -46,6 +46,12 @@ struct ch_module *chp_module_add(struct ch_sym *sym, uint64_t start, uint64_t en
 	return module;
 }
 
+static void too_many(const struct ch_sym *sym)
+{
+	chp_context_finding(sym->ctx, CH_SEVERITY_INCOMPLETE, "too-many-modules",
+			    "the core has more than %d images; the rest is left out", MODULES_MAX);
+}
+
 /* Give the module added last the headers found at its start. */
 static void set_image_take(struct ch_sym *sym, struct ch_module *module, struct ch_image *image)
 {
@@ -67,9 +73,13 @@ struct ch_error *chp_module_add_at(struct ch_sym *sym, uint64_t start, const cha
 	struct ch_module *module;
 	struct ch_image image;
 
-	if (sym->modules.count >= MODULES_MAX || start % CH_PAGE_BYTES ||
-	    !chp_image_read(sym->core, start, &image))
+	if (start % CH_PAGE_BYTES || !chp_image_read(sym->core, start, &image))
 		return NULL;
+	if (sym->modules.count >= MODULES_MAX) {
+		chp_image_deinit(&image);
+		too_many(sym);
+		return NULL;
+	}
 	module = chp_module_add(sym, start, start + CH_PAGE_BYTES, path, basis);
 	if (!module) {
 		chp_image_deinit(&image);
@@ -244,10 +254,7 @@ static struct ch_error *add_file_modules(struct ch_sym *sym)
 	maps = ch_core_file_maps(sym->core, &count);
 	for (i = 0; !err && i < count; i += group.count) {
 		if (sym->modules.count >= MODULES_MAX) {
-			chp_context_finding(sym->ctx, CH_SEVERITY_INCOMPLETE, "too-many-modules",
-					    "NT_FILE names more than %d images; the rest is left "
-					    "out",
-					    MODULES_MAX);
+			too_many(sym);
 			return NULL;
 		}
 		gather(sym->core, &maps[i], count - i, &group);
@@ -457,12 +464,13 @@ static void report_no_files(const struct ch_sym *sym)
 	}
 	chp_context_finding(
 		sym->ctx, CH_SEVERITY_NOTE, "file-note-missing",
-		"the core has no whole list of mapped files (NT_FILE): the kernel leaves it out "
-		"when "
-		"their names take more than 4 MiB, and valgrind, qemu-user and minidump-2-core "
-		"write none; %zu modules were found by their ELF headers in memory, the dynamic "
-		"linker's list and the auxiliary vector; other mapped files count as anonymous "
-		"memory",
+		"the core has %s: %zu modules were found by ELF headers in memory and the dynamic "
+		"linker's list; other mapped files count as anonymous memory",
+		ch_core_has_file_note(sym->core)
+			? "only a damaged list of mapped files (NT_FILE)"
+			: "no list of mapped files (NT_FILE: the kernel leaves it out when the "
+			  "names take over 4 MiB; valgrind, qemu-user and minidump-2-core write "
+			  "none)",
 		found);
 }
 

@@ -164,11 +164,6 @@ static struct ch_error *name_module(struct ch_sym *sym, struct ch_module *module
 		path = interp_path(sym);
 	if (!path)
 		path = soname_of(sym, module);
-	if (path && strncmp(path, "linux-vdso.", 11) == 0) {
-		module->kind = CH_MODULE_VDSO;
-		module->match = CH_MATCH_IN_CORE;
-		path = "[vdso]";
-	}
 	if (!path && module->kind == CH_MODULE_INTERP)
 		path = "[interp]";
 	if (!path) {
@@ -192,6 +187,12 @@ struct ch_error *chp_scan_name(struct ch_sym *sym)
 		module = CH_VEC_AT(&sym->modules, struct ch_module, i);
 		if (chp_module_is_unnamed(module))
 			err = name_module(sym, module);
+		/* without an auxiliary vector it is told by its name alone */
+		if (strncmp(module->path, "linux-vdso.", 11) == 0) {
+			module->kind = CH_MODULE_VDSO;
+			module->match = CH_MATCH_IN_CORE;
+			chp_module_set_path(module, "[vdso]");
+		}
 	}
 	return err;
 }

@@ -204,7 +204,16 @@ static struct image make_image(uint16_t machine, uint16_t type, uint64_t base, u
 	return image;
 }
 
-static struct data make_data(void)
+/* What the notes of a core may lack. */
+enum lack {
+	LACKS_NOTHING,
+	/* NT_FILE, NT_AUXV and NT_PRPSINFO. */
+	LACKS_NOTES,
+	/* NT_FILE, and the pages of ELF headers. */
+	LACKS_HEADERS,
+};
+
+static struct data make_data(enum lack lack)
 {
 	struct data data = { .r_debug = { 1, DATA_ADDR + offsetof(struct data, maps), 0, 0,
 					  LIB_ADDR } };
@@ -223,25 +232,33 @@ static struct data make_data(void)
 		data.maps[i].next = i < 2 ? at + 40 : 0;
 		data.maps[i].prev = i ? at - 40 : 0;
 	}
+	if (lack == LACKS_HEADERS) {
+		/* dynamic sections lie in data, which is in the core */
+		data.words[0] = DT_DEBUG;
+		data.words[1] = DATA_ADDR;
+		data.maps[0].dynamic = DATA_ADDR + offsetof(struct data, words);
+		data.maps[1].dynamic = LIB_ADDR + 0x1000;
+	}
 	return data;
 }
 
-static void add_notes(struct corewriter *w, uint16_t machine)
+static const uint64_t auxv[][2] = {
+	{ 3 /* AT_PHDR */, EXE_ADDR + offsetof(struct image, phdrs) },
+	{ 4 /* AT_PHENT */, sizeof(Elf64_Phdr) },
+	{ 5 /* AT_PHNUM */, 6 },
+	{ 6 /* AT_PAGESZ */, 4096 },
+	{ 7 /* AT_BASE */, LIB_ADDR },
+	{ 9 /* AT_ENTRY */, EXE_ADDR + 0x300 },
+	{ 33 /* AT_SYSINFO_EHDR */, VDSO_ADDR },
+};
+
+static void add_notes(struct corewriter *w, uint16_t machine, enum lack lack)
 {
 	static const struct cw_file_row rows[] = {
 		{ EXE_ADDR, EXE_ADDR + 0x1000, 0, "/usr/bin/seed" },
 		{ DATA_ADDR, DATA_ADDR + 0x1000, 0x1000, "/usr/bin/seed" },
 		{ LIB_ADDR, LIB_ADDR + 0x1000, 0, "/lib/libseed.so.6" },
 		{ LIB_ADDR + 0x1000, LIB_ADDR + 0x3000, 0x1000, "/lib/libseed.so.6 (deleted)" },
-	};
-	static const uint64_t auxv[][2] = {
-		{ 3 /* AT_PHDR */, EXE_ADDR + offsetof(struct image, phdrs) },
-		{ 4 /* AT_PHENT */, sizeof(Elf64_Phdr) },
-		{ 5 /* AT_PHNUM */, 6 },
-		{ 6 /* AT_PAGESZ */, 4096 },
-		{ 7 /* AT_BASE */, LIB_ADDR },
-		{ 9 /* AT_ENTRY */, EXE_ADDR + 0x300 },
-		{ 33 /* AT_SYSINFO_EHDR */, VDSO_ADDR },
 	};
 	uint64_t regs[34] = { 0 };
 	size_t count = machine == EM_AARCH64 ? 34 : 27;
@@ -256,10 +273,13 @@ static void add_notes(struct corewriter *w, uint16_t machine)
 	regs[31] = STACK_ADDR + 0x80;
 	regs[32] = LIB_ADDR + 0x310;
 	cw_prstatus(w, 100, SIGSEGV, regs, count);
-	cw_prpsinfo(w, 100, 1, "seed", "seed --of fuzz");
+	if (lack != LACKS_NOTES)
+		cw_prpsinfo(w, 100, 1, "seed", "seed --of fuzz");
 	cw_siginfo(w, SIGSEGV, 1, 0xdead);
-	cw_auxv(w, auxv, sizeof(auxv) / sizeof(auxv[0]));
-	cw_file(w, rows, sizeof(rows) / sizeof(rows[0]));
+	if (lack != LACKS_NOTES)
+		cw_auxv(w, auxv, sizeof(auxv) / sizeof(auxv[0]));
+	if (lack == LACKS_NOTHING)
+		cw_file(w, rows, sizeof(rows) / sizeof(rows[0]));
 	for (tid = 101; tid < 104; tid++) {
 		regs[19] += 0x40;
 		cw_prstatus(w, tid, 0, regs, count);
@@ -268,12 +288,21 @@ static void add_notes(struct corewriter *w, uint16_t machine)
 	cw_note(w, "LINUX", 0x202, "unknown", 8);
 }
 
-static struct corewriter *make_core(uint16_t machine)
+/* The auxiliary vector where the kernel leaves it, behind the environment. */
+static void put_vector(uint64_t *stack)
+{
+	stack[0] = 0;
+	memcpy(stack + 1, auxv, sizeof(auxv));
+	stack[1 + sizeof(auxv) / 8] = 31 /* AT_EXECFN */;
+	stack[2 + sizeof(auxv) / 8] = DATA_ADDR + offsetof(struct data, names) + 1;
+}
+
+static struct corewriter *make_core(uint16_t machine, enum lack lack)
 {
 	struct image exe = make_image(machine, ET_EXEC, EXE_ADDR, 0x11);
 	struct image lib = make_image(machine, ET_DYN, 0, 0x22);
 	struct image vdso = make_image(machine, ET_DYN, 0, 0x33);
-	struct data data = make_data();
+	struct data data = make_data(lack);
 	uint64_t stack[128] = { 0 }, heap[128] = { 0 };
 	struct corewriter *w = cw_create(machine);
 	size_t i;
@@ -288,13 +317,16 @@ static struct corewriter *make_core(uint16_t machine)
 	}
 	for (i = 0; i + 8 <= 128; i += 8)
 		heap[i + 1] = 0x41;
-	add_notes(w, machine);
-	cw_load(w, EXE_ADDR, 0x1000, PF_R | PF_X, &exe, sizeof(exe));
+	if (lack == LACKS_NOTES)
+		put_vector(stack + 100);
+	add_notes(w, machine, lack);
+	cw_load(w, EXE_ADDR, 0x1000, PF_R | PF_X, &exe, lack == LACKS_HEADERS ? 0 : sizeof(exe));
 	cw_load(w, DATA_ADDR, 0x1000, PF_R | PF_W, &data, sizeof(data));
 	cw_load(w, HEAP_ADDR, 0x21000, PF_R | PF_W, heap, sizeof(heap));
-	cw_load(w, LIB_ADDR, 0x1000, PF_R | PF_X, &lib, sizeof(lib));
+	cw_load(w, LIB_ADDR, 0x1000, PF_R | PF_X, &lib, lack == LACKS_HEADERS ? 0 : sizeof(lib));
 	cw_load(w, LIB_ADDR + 0x1000, 0x2000, PF_R | PF_W, NULL, 0);
-	cw_load(w, STACK_ADDR, 0x21000, PF_R | PF_W, stack, sizeof(stack));
+	cw_load(w, STACK_ADDR, lack == LACKS_NOTES ? sizeof(stack) : 0x21000, PF_R | PF_W, stack,
+		sizeof(stack));
 	cw_load(w, VDSO_ADDR, 0x2000, PF_R | PF_X, &vdso, sizeof(vdso));
 	w->content_align = 64;
 	return w;
@@ -302,9 +334,11 @@ static struct corewriter *make_core(uint16_t machine)
 
 static void write_cores(const char *dir, uint16_t machine, const char *name)
 {
-	struct corewriter *w = make_core(machine);
+	static const char *const lacks[] = { "", "-lacking", "-headless" };
+	struct corewriter *w = make_core(machine, LACKS_NOTHING);
 	uint8_t notes[16384];
 	char other[64];
+	size_t i;
 
 	save_core(dir, "core", name, w, CW_ALL);
 	save_core(dir, "session", name, w, CW_ALL);
@@ -321,6 +355,13 @@ static void write_cores(const char *dir, uint16_t machine, const char *name)
 	snprintf(other, sizeof(other), "%s-xnum", name);
 	save_core(dir, "core", other, w, CW_ALL);
 	cw_destroy(w);
+	for (i = LACKS_NOTES; i <= LACKS_HEADERS; i++) {
+		w = make_core(machine, (enum lack)i);
+		snprintf(other, sizeof(other), "%s%s", name, lacks[i]);
+		save_core(dir, "core", other, w, CW_ALL);
+		save_core(dir, "session", other, w, CW_ALL);
+		cw_destroy(w);
+	}
 }
 
 int main(int argc, char **argv)

@@ -8,6 +8,7 @@ where the names of mapped files take over 4 MiB."""
 import glob
 import os
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ import notes  # noqa: E402
 from fixture import answer  # noqa: E402
 from tap import Tap  # noqa: E402
 
+PAGE = 4096
 VARIANTS = {
     "plain": [],
     "no-pie": ["-no-pie"],
@@ -116,16 +118,11 @@ def test_exe(tap):
               "--exe names it without NT_FILE")
 
 
-def without_paths(core):
-    return [(row["count"], row["total_bytes"], row["name"])
-            for row in answer("types", core, "--json")["types"]]
-
-
 def foreign(tap, name, command, pattern):
-    """The core of the same program under another writer."""
+    """The core of the same program under another writer, which is told."""
     if not shutil.which(command[0]):
         tap.skip(name, "%s is not installed" % command[0])
-        return None
+        return
     where = fixture.folder()
     fixture.build("frames", os.path.join(where, "frames"))
     subprocess.run([*command, "./frames", ".", "abort"], cwd=where, env={}, check=False,
@@ -134,7 +131,7 @@ def foreign(tap, name, command, pattern):
     cores = glob.glob(os.path.join(where, pattern))
     if not cores:
         tap.skip(name, "%s wrote no core" % command[0])
-        return None
+        return
     truth = frames.Truth(os.path.join(where, "truth"))
     got = modules(cores[0])
     libraries = [row for row in truth.modules if row["name"] != "linux-vdso.so.1"]
@@ -146,9 +143,10 @@ def foreign(tap, name, command, pattern):
                   (hex(row["end"]), frames.build_id(path), "matched", path),
                   "%s: %s" % (name, os.path.basename(path)))
     tap.equal([row["image"] for row in got.values()].count("exe"), 1, name + ": one executable")
+    tap.equal(answer("info", cores[0], "--json")["dump"]["producer"], name,
+              name + ": the writer is told")
     tap.ok("file-note-missing" in codes(cores[0]), name + ": what is missing is said",
            codes(cores[0]))
-    return cores[0]
 
 
 def test_foreign_writers(tap):
@@ -179,9 +177,65 @@ def test_long_names(tap):
     tap.equal(mine.get("%d-byte blocks" % size), count, "its blocks are counted")
 
 
+def elf(kind, segments, notes_data):
+    """An ELF64 file of these (address, flags, bytes)."""
+    count = len(segments) + 1
+    extended = count >= 0xffff
+    start = (64 + 56 * count + len(notes_data) + PAGE - 1) // PAGE * PAGE
+    size = sum(len(data) for _, _, data in segments)
+    out = [b"\x7fELF\2\1\1" + bytes(9) + struct.pack(
+        "<HHIQQQIHHHHHH", kind, 62, 1, 0, 64, start + size if extended else 0, 0, 64, 56,
+        0xffff if extended else count, 64 if extended else 0, int(extended), 0)]
+    out.append(struct.pack("<IIQQQQQQ", 4, 0, 64 + 56 * count, 0, 0, len(notes_data), 0, 4))
+    at = start
+    for addr, flags, data in segments:
+        out.append(struct.pack("<IIQQQQQQ", 1, flags, at, addr, 0, len(data), len(data), PAGE))
+        at += len(data)
+    out.append(notes_data)
+    out.append(bytes(start - 64 - 56 * count - len(notes_data)))
+    out.extend(data for _, _, data in segments)
+    if extended:
+        out.append(struct.pack("<IIQQQQIIQQ", 0, 0, 0, 0, 0, 1, 0, count, 0, 0))
+    return b"".join(out)
+
+
+def many_images(count):
+    """A core of count images, each in two segments, without NT_FILE."""
+    head = b"\x7fELF\2\1\1" + bytes(9) + struct.pack(
+        "<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    for at, flags in ((0, 5), (PAGE, 6)):
+        head += struct.pack("<IIQQQQQQ", 1, flags, at, at, 0, PAGE, PAGE, PAGE)
+    segments = []
+    for index in range(count):
+        base = 0x7f0000000000 + index * 4 * PAGE
+        segments += [(base, 5, head.ljust(PAGE, b"\0")), (base + PAGE, 6, bytes(PAGE))]
+    return elf(4, segments, notes.pack([(b"CORE", notes.PRSTATUS, bytes(336))]))
+
+
+def test_cost(tap):
+    """Twice the segments take twice the time: processor seconds, best of three."""
+    where, spent = fixture.folder(), {}
+    for count in (12500, 50000):
+        core = os.path.join(where, "core%d" % count)
+        with open(core, "wb") as file:
+            file.write(many_images(count))
+        times = []
+        for _ in range(3):
+            before = os.times()
+            doc = answer("modules", core, "--json", "--limit", "1")
+            after = os.times()
+            times.append(after.children_user - before.children_user +
+                         after.children_system - before.children_system)
+        tap.equal(doc["modules_count"], count, "%d images in segments are found" % count)
+        spent[count] = min(times)
+        os.unlink(core)
+    tap.ok(spent[50000] < 8 * spent[12500] + 0.2, "four times the segments: less than eight times "
+           "the time", spent)
+
+
 def main():
     tap = Tap()
-    for test in (test_exe, test_foreign_writers, test_long_names, test_variants):
+    for test in (test_cost, test_exe, test_foreign_writers, test_long_names, test_variants):
         tap.attempt(test.__name__, test)
     return tap.done()
 
