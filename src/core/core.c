@@ -83,6 +83,7 @@ static struct ch_error *map_file(struct ch_core *core, int fd,
 		goto out;
 	}
 	core->stats.file_bytes = (uint64_t)st.st_size;
+	core->allocated_bytes = unpacked < 0 ? (uint64_t)st.st_blocks * 512 : 0;
 	if (st.st_size == 0) {
 		err = ch_error_create(CH_ERROR_FORMAT,
 				      "%s: not a core: the file is empty (a full disk, or a limit "

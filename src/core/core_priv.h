@@ -64,6 +64,8 @@ struct ch_core {
 	/* Bytes of PT_NOTE segments read so far. */
 	uint64_t notes_bytes;
 	uint64_t load_align_max;
+	/* What the file takes on its disk, holes apart; 0 for an unpacked copy. */
+	uint64_t allocated_bytes;
 	/* Segments whose p_flags are a mapping's VM_ flags. */
 	uint64_t vm_flags_count;
 	/* p_flags of the first of them. */

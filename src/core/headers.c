@@ -13,8 +13,8 @@ static const char *elf_type_name(uint16_t type)
 		[ET_NONE] = "an ELF file of no type",
 		[ET_REL] = "an ELF object file (of a compiler, or a kernel module)",
 		[ET_EXEC] = "an ELF executable: name the core, and the program by --exe",
-		[ET_DYN] = "an ELF executable or shared library: name the "
-			   "core, and the program by --exe"
+		[ET_DYN] = ("an ELF executable or shared library: name the core, and the program "
+			    "by --exe")
 	};
 
 	return type < sizeof(names) / sizeof(names[0]) ? names[type]

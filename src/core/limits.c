@@ -78,7 +78,16 @@ static void check_threads(const struct ch_core *core)
 			core->threads.count, (unsigned long long)limit->value, limit->name);
 }
 
-/* coredump.conf(5): ProcessSizeMax=, ExternalSizeMax=, JournalSizeMax=. */
+static bool is_round(uint64_t bytes)
+{
+	return bytes && (bytes % MIB == 0 || bytes % 1000000 == 0 || bytes % (1000 * 1024) == 0);
+}
+
+/*
+ * coredump.conf(5): ProcessSizeMax=, ExternalSizeMax=, JournalSizeMax=. The
+ * kernel counts what it writes by RLIMIT_CORE and leaves holes for pages that
+ * do not exist (fs/coredump.c, dump_emit()), so the file may be longer.
+ */
 static void check_file_size(const struct ch_core *core)
 {
 	static const struct limit limits[] = {
@@ -95,19 +104,22 @@ static void check_file_size(const struct ch_core *core)
 	uint64_t bytes = core->stats.file_bytes;
 	const struct limit *limit;
 
-	if (!core->stats.truncated || !bytes)
+	if (!core->stats.truncated)
 		return;
 	limit = find_limit(limits, CH_COUNT_OF(limits), bytes, 0, 0);
-	if (!limit && bytes % MIB != 0 && bytes % 1000000 != 0)
-		return;
-	chp_context_finding(core->ctx, CH_SEVERITY_NOTE, "file-size-limit",
-			    "the core ends at exactly %llu bytes, %s: %s, and dump again",
-			    (unsigned long long)bytes,
-			    limit ? limit->name : "a round number, as a limit has it",
-			    limit ? "raise that limit"
-				  : "look at ulimit -c and ulimit -f where the process was "
-				    "started, LimitCORE= in its unit and the limits of whoever "
-				    "stored the core");
+	if (limit)
+		chp_context_finding(core->ctx, CH_SEVERITY_NOTE, "file-size-limit",
+				    "the core ends at exactly %llu bytes, %s: raise that limit and "
+				    "dump again",
+				    (unsigned long long)bytes, limit->name);
+	else if (is_round(bytes) ||
+		 (core->allocated_bytes < bytes && is_round(core->allocated_bytes)))
+		chp_context_finding(
+			core->ctx, CH_SEVERITY_NOTE, "file-size-limit",
+			"exactly %llu bytes of the core were written, as a limit has it: look at "
+			"ulimit -c (RLIMIT_CORE) where the process was started, LimitCORE= in its "
+			"unit, and the limits of whoever stored the core",
+			(unsigned long long)(is_round(bytes) ? bytes : core->allocated_bytes));
 }
 
 void chp_core_check_limits(const struct ch_core *core)
