@@ -324,6 +324,124 @@ START_TEST(refs_end_when_told)
 }
 END_TEST
 
+/* ---- Stacks that signals left ---------------------------------------------------- */
+
+/* What the kernel leaves on [DATA, DATA + BYTES), the stack for signals, of a thread that
+ * was at sp: struct rt_sigframe of both architectures. Returns its place. */
+static uint64_t put_sigframe(uint16_t machine, uint8_t *data, uint64_t sp)
+{
+	uint64_t at = machine == EM_X86_64 ? 0x408 : 0x400;
+	uint64_t uc = at + (machine == EM_X86_64 ? 8 : 128);
+
+	put(data, uc + 16, DATA);
+	put(data, uc + 32, BYTES);
+	if (machine == EM_X86_64) {
+		put(data, at, CODE);
+		put(data, uc + 40 + 15 * 8, sp);
+		put(data, uc + 40 + 16 * 8, CODE + 0x20);
+		put(data, uc + 40 + 17 * 8, 0x10246);
+		put(data, uc + 40 + 18 * 8, 0x002b000000000033);
+		put(data, uc + 40 + 20 * 8, 14);
+		put(data, uc + 40 + 23 * 8, DATA + 0x600);
+	} else {
+		put(data, uc + 184 + 31 * 8, sp);
+		put(data, uc + 184 + 32 * 8, CODE + 0x20);
+		put(data, uc + 464, 0x0000021046508001);
+	}
+	return DATA + at;
+}
+
+static struct opened_graph open_interrupted(uint16_t machine, uint64_t sp, bool spoilt)
+{
+	struct corewriter *w = cw_create(machine);
+	uint8_t data[BYTES] = { 0 };
+	uint64_t at = put_sigframe(machine, data, sp);
+
+	if (spoilt)
+		put(data, at - DATA + (machine == EM_X86_64 ? 8 : 128) + 8, 1);
+	add_thread(w, 7, DATA + 0x100, 0);
+	cw_load(w, STACK, BYTES, PF_R | PF_W, NULL, BYTES);
+	cw_load(w, DATA, BYTES, PF_R | PF_W, data, BYTES);
+	return open_limit(w, CW_ALL);
+}
+
+START_TEST(signals_leave_stacks_in_use)
+{
+	static const uint16_t machines[] = { EM_X86_64, EM_AARCH64 };
+	const struct ch_thread_stack *stacks;
+	const struct ch_root_range *range;
+	struct opened_graph og;
+	struct ch_map *map;
+	size_t count, i;
+
+	for (i = 0; i < 2; i++) {
+		og = open_interrupted(machines[i], STACK + 0x1800, false);
+		ck_ch_ok(ch_session_map(og.session, &map));
+		stacks = ch_map_stacks_of(map, 0, &count);
+		ck_assert_uint_eq(count, 2);
+		ck_assert(stacks[0].for_signals && !stacks[0].interrupted);
+		ck_assert_uint_eq(stacks[0].start, DATA);
+		ck_assert_uint_eq(stacks[0].end, DATA + BYTES);
+		ck_assert_uint_eq(stacks[0].sp, DATA + 0x100);
+		ck_assert(!stacks[1].for_signals && stacks[1].interrupted);
+		ck_assert_uint_eq(stacks[1].start, STACK);
+		ck_assert_uint_eq(stacks[1].sp, STACK + 0x1800);
+		range = range_of(&og, STACK + 0x2000);
+		ck_assert_ptr_nonnull(range);
+		ck_assert_int_eq(range->kind, CH_ROOT_STACK);
+		ck_assert_uint_eq(range->sp, STACK + 0x1800);
+		close_graph(&og);
+		/* one word that the kernel never writes so: no frame */
+		og = open_interrupted(machines[i], STACK + 0x1800, true);
+		ck_ch_ok(ch_session_map(og.session, &map));
+		stacks = ch_map_stacks_of(map, 0, &count);
+		ck_assert_uint_eq(count, 1);
+		ck_assert(!stacks[0].for_signals);
+		close_graph(&og);
+	}
+}
+END_TEST
+
+/* A word below sp points at the target, other memory at what holds it. */
+START_TEST(stale_words_come_last)
+{
+	uint8_t stack[BYTES] = { 0 }, data[BYTES] = { 0 };
+	struct corewriter *w = cw_create(EM_X86_64);
+	struct toypool pool = tp_create(POOL, BYTES);
+	uint64_t target = tp_add(&pool, 0x100, 0, false);
+	uint64_t holder = tp_add(&pool, 0x100, 0, false);
+	const struct ch_chain *list;
+	struct ch_chains *chains;
+	struct opened_graph og;
+	size_t count;
+	uint32_t id;
+
+	put(pool.bytes, holder - POOL + 0x20, target);
+	put(stack, 0x1000 - 16, target);
+	put(stack, 0x1800, target);
+	put(data, 0x10, holder);
+	put(data, 0x18, target + 8);
+	add_thread(w, 7, STACK + 0x1000, 0);
+	tp_write_take(&pool, w);
+	cw_load(w, STACK, BYTES, PF_R | PF_W, stack, BYTES);
+	cw_load(w, DATA, BYTES, PF_R | PF_W, data, BYTES);
+	og = open_limit(w, CW_ALL);
+	id = ch_graph_node_at(og.graph, target);
+	ck_ch_ok(ch_chains_find(og.graph, &id, 1, NULL, &chains));
+	list = ch_chains_list(chains, &count);
+	ck_assert_uint_eq(count, 4);
+	ck_assert_uint_eq(list[0].root.addr, STACK + 0x1800);
+	ck_assert_uint_eq(list[1].root.addr, DATA + 0x10);
+	ck_assert(!list[1].inner && !list[1].root.stale);
+	ck_assert_uint_eq(list[2].root.addr, DATA + 0x18);
+	ck_assert(list[2].inner);
+	ck_assert_uint_eq(list[3].root.addr, STACK + 0x1000 - 16);
+	ck_assert(list[3].root.stale);
+	ch_chains_destroy(chains);
+	close_graph(&og);
+}
+END_TEST
+
 Suite *suite_roots(void);
 
 Suite *suite_roots(void)
@@ -337,6 +455,8 @@ Suite *suite_roots(void)
 	tcase_add_test(tcase, ranges_never_overlap);
 	tcase_add_test(tcase, refs_are_found_and_placed);
 	tcase_add_test(tcase, refs_end_when_told);
+	tcase_add_test(tcase, signals_leave_stacks_in_use);
+	tcase_add_test(tcase, stale_words_come_last);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
