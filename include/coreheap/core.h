@@ -138,8 +138,11 @@ struct ch_process {
 	char comm[17];
 	/** First word of pr_psargs (argv[0]), unescaped; "" when unknown. */
 	char argv0[81];
-	/** Thread that died: the first PRSTATUS. */
+	/** Thread that died, as NT_PRSTATUS and NT_SIGINFO say; the first one when the
+	 * process was dumped alive. */
 	uint32_t crash_tid;
+	/** Its place in ch_core_threads(). */
+	size_t crash_index;
 	/** Signal that ended it; 0 when the process was dumped alive. */
 	int32_t signal;
 };

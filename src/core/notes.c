@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -389,11 +390,44 @@ static int compare_file_maps(const void *a, const void *b)
 	return x->end < y->end ? -1 : x->end > y->end;
 }
 
+/* How well a thread's notes say that it died; 0: they do not. */
+static int death_score(const struct ch_core *core, const struct ch_thread *thread)
+{
+	if (thread->signal)
+		return thread->has_siginfo && thread->si_signo == thread->signal ? 3 : 2;
+	/* gdb writes what stopped a thread last, also when it only looked at the process. */
+	return !core->has_gdb_note && thread->has_siginfo && thread->si_signo > 0 &&
+	       thread->si_signo != SIGSTOP && thread->si_signo != SIGTRAP;
+}
+
+/*
+ * Which thread died, and of what. The kernel and gdb put that thread first and give its
+ * signal to all of them; createdump keeps the order of their ids, and only the one that
+ * died has a signal. The best score wins, and of equal ones the first.
+ */
+static void find_death(struct ch_core *core)
+{
+	const struct ch_thread *threads = core->threads.items, *dead = threads;
+	struct ch_process *process = &core->process;
+	int best = 0, score;
+	size_t i;
+
+	for (i = 0; i < core->threads.count; i++) {
+		score = death_score(core, &threads[i]);
+		if (score > best) {
+			best = score;
+			dead = &threads[i];
+		}
+	}
+	process->crash_tid = dead->tid;
+	process->crash_index = (size_t)(dead - threads);
+	process->signal = dead->signal ? dead->signal : best ? dead->si_signo : 0;
+}
+
 void chp_core_finish_notes(struct ch_core *core)
 {
 	struct ch_file_map *maps = core->file_maps.items;
 	struct ch_process *process = &core->process;
-	const struct ch_thread *first;
 	size_t i, kept = 0;
 
 	ch_vec_sort(&core->file_maps, compare_file_maps);
@@ -407,9 +441,7 @@ void chp_core_finish_notes(struct ch_core *core)
 	core->file_maps.count = kept;
 	if (core->threads.count == 0)
 		return;
-	first = CH_VEC_AT(&core->threads, struct ch_thread, 0);
-	process->crash_tid = first->tid;
-	process->signal = first->signal;
+	find_death(core);
 	if (process->pid == 0)
-		process->pid = first->tid;
+		process->pid = CH_VEC_AT(&core->threads, struct ch_thread, 0)->tid;
 }

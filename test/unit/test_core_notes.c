@@ -36,6 +36,27 @@ static const struct ch_thread *threads_of(const struct opened *o, size_t want_co
 	return threads;
 }
 
+/* createdump orders threads by their ids, and only the one that died has a signal. */
+START_TEST(the_thread_that_died)
+{
+	struct corewriter *w = new_core(EM_X86_64);
+	const struct ch_process *process;
+	uint64_t regs[27] = { 0 };
+	struct opened o;
+
+	cw_prstatus(w, 501, 0, regs, 27);
+	cw_prstatus(w, 502, SIGABRT, regs, 27);
+	cw_siginfo(w, SIGABRT, 0, 501);
+	cw_prstatus(w, 503, 0, regs, 27);
+	o = oc_must_open_take(w);
+	process = ch_core_process(o.core);
+	ck_assert_uint_eq(process->crash_tid, 502);
+	ck_assert_uint_eq(process->crash_index, 1);
+	ck_assert_int_eq(process->signal, SIGABRT);
+	oc_close(&o);
+}
+END_TEST
+
 START_TEST(x86_64_threads)
 {
 	/* arch/x86/include/asm/user_64.h: rbp 4, rip 16, rsp 19, fs_base 21 */
@@ -510,6 +531,7 @@ Suite *suite_core_notes(void)
 	Suite *suite = suite_create("core_notes");
 	TCase *sound = tcase_create("sound"), *damaged = tcase_create("damaged");
 
+	tcase_add_test(sound, the_thread_that_died);
 	tcase_add_test(sound, x86_64_threads);
 	tcase_add_test(sound, aarch64_threads);
 	tcase_add_test(sound, arm_tls_means_nothing_on_x86_64);
