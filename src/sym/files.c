@@ -274,23 +274,40 @@ static struct ch_error *lend(struct ch_sym *sym, const struct ch_module_extra *e
 	return err;
 }
 
-/* Whether the mapping of file offset off holds nothing that the program may write. */
-static bool is_read_only(const struct ch_image *image, uint64_t off, uint64_t bytes)
+/* Whether the pages of [start, start + bytes) and of [at, at + length) have one in common. */
+static bool share_pages(uint64_t start, uint64_t bytes, uint64_t at, uint64_t length)
 {
-	uint64_t end;
+	uint64_t end, at_end;
+
+	return ch_add(start, bytes, &end) && ch_add(at, length, &at_end) && start < at_end &&
+	       ch_align_down(at, CH_PAGE_BYTES) < end;
+}
+
+/*
+ * Whether a mapping holds nothing that the program may write. A page of the file may be
+ * mapped twice, at the end of constants and at the start of data: addresses tell them
+ * apart. What lies outside of the image (a file bundled with it) is judged by its offset.
+ */
+static bool is_read_only(const struct ch_image *image, const struct ch_module *module,
+			 const struct ch_file_map *map)
+{
+	uint64_t bytes = map->end - map->start, end;
+	bool inside = false, writes = false, shares = false;
 	uint32_t i;
 
-	if (!ch_add(off, bytes, &end))
+	if (!ch_add(map->off, bytes, &end))
 		return false;
 	for (i = 0; i < image->phdrs_count; i++) {
 		const Elf64_Phdr *phdr = &image->phdrs[i];
+		bool here = phdr->p_type == PT_LOAD && share_pages(map->start - module->bias, bytes,
+								   phdr->p_vaddr, phdr->p_memsz);
 
-		if (phdr->p_type == PT_LOAD && (phdr->p_flags & PF_W) &&
-		    off < phdr->p_offset + phdr->p_filesz &&
-		    ch_align_down(phdr->p_offset, CH_PAGE_BYTES) < end)
-			return false;
+		inside = inside || here;
+		writes = writes || (here && phdr->p_flags & PF_W);
+		shares = shares || (phdr->p_type == PT_LOAD && phdr->p_flags & PF_W &&
+				    share_pages(map->off, bytes, phdr->p_offset, phdr->p_filesz));
 	}
-	return true;
+	return inside ? !writes : !shares;
 }
 
 /* The module whose file a mapping shows: the one that it is a part of, else the
@@ -321,7 +338,7 @@ static struct ch_error *lend_all(struct ch_sym *sym)
 				(module->match != CH_MATCH_LIKELY || module->kind != CH_MODULE_PE)))
 			continue;
 		extra = chp_module_extra(sym, module);
-		if (!is_read_only(&extra->image, maps[i].off, maps[i].end - maps[i].start))
+		if (!is_read_only(&extra->image, module, &maps[i]))
 			continue;
 		err = lend(sym, extra, &maps[i]);
 		if (err)
