@@ -264,7 +264,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err)
 		err = gather_runtimes(core, heaps, &g);
 	if (!err) {
-		chp_death_find(core, &info.death);
+		chp_death_find(&(struct ch_death_env){ ch_session_core(env->session), sym, map },
+			       &info.death);
 		find_modules(sym, &info);
 		ch_core_threads(core, &count);
 		info.threads_count = count;

@@ -85,6 +85,19 @@ static struct ch_error *ask_tracking(struct ch_summary *summary)
 	return err && err->code == CH_ERROR_STOP ? NULL : err;
 }
 
+static struct ch_error *find_death(struct ch_session *session, struct ch_death *ret)
+{
+	struct ch_death_env place = { .core = ch_session_core(session) };
+	struct ch_error *err;
+
+	err = ch_session_sym(session, &place.sym);
+	if (!err)
+		err = ch_session_map(session, &place.map);
+	if (!err)
+		chp_death_find(&place, ret);
+	return err;
+}
+
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
@@ -93,8 +106,9 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	struct ch_error *err;
 	size_t i;
 
-	chp_death_find(ch_session_core(env->session), &summary.death);
 	err = chp_summary_measure(env->session, &summary);
+	if (!err)
+		err = find_death(env->session, &summary.death);
 	if (!err)
 		err = pick_types(&summary);
 	if (!err)

@@ -1,179 +1,243 @@
+#include "report/death.h"
+
 #include <inttypes.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <string.h>
+#include <stdlib.h>
 
-#include "core/contents.h"
-#include "report/process.h"
 #include "util/cleanup.h"
+#include "util/text.h"
 
-#define NAME(signal) [signal] = #signal
+#define WHAT_BYTES_MAX 1024
+#define LABEL_SIGNAL   "died of"
 
-const char *chp_signal_name(int32_t signal)
+/* "SIGSEGV (11), address not mapped, read at 0x18 (a null pointer + 24)" */
+static void print_fault(FILE *out, const struct ch_fault *fault)
 {
-	static const char *const names[] = {
-		NAME(SIGHUP),    NAME(SIGINT),  NAME(SIGQUIT),  NAME(SIGILL),  NAME(SIGTRAP),
-		NAME(SIGABRT),   NAME(SIGBUS),  NAME(SIGFPE),   NAME(SIGKILL), NAME(SIGUSR1),
-		NAME(SIGSEGV),   NAME(SIGUSR2), NAME(SIGPIPE),  NAME(SIGALRM), NAME(SIGTERM),
-		NAME(SIGSTKFLT), NAME(SIGCHLD), NAME(SIGCONT),  NAME(SIGSTOP), NAME(SIGTSTP),
-		NAME(SIGTTIN),   NAME(SIGTTOU), NAME(SIGURG),   NAME(SIGXCPU), NAME(SIGXFSZ),
-		NAME(SIGVTALRM), NAME(SIGPROF), NAME(SIGWINCH), NAME(SIGIO),   NAME(SIGPWR),
-		NAME(SIGSYS),
-	};
+	_cleanup_free_ char *words = chp_text_escape(fault->words, sizeof(fault->words));
+	const char *access = chp_access_name(fault->access);
 
-	return signal > 0 && (size_t)signal < CH_COUNT_OF(names) ? names[signal] : NULL;
-}
-
-/* Values of include/uapi/asm-generic/siginfo.h; signal 0: for every signal. */
-static const char *code_meaning(int32_t signal, int32_t code)
-{
-	static const struct {
-		int32_t signal, code;
-		const char *meaning;
-	} rows[] = {
-		{ 0, SI_USER, "sent by kill()" },
-		{ 0, SI_KERNEL, "sent by the kernel" },
-		{ 0, SI_QUEUE, "sent by sigqueue()" },
-		{ 0, SI_TIMER, "sent by a timer" },
-		{ 0, SI_MESGQ, "sent by a message queue" },
-		{ 0, SI_ASYNCIO, "sent by asynchronous I/O" },
-		{ 0, SI_TKILL, "sent by tgkill(), as raise() and abort() do" },
-		{ SIGSEGV, SEGV_MAPERR, "address not mapped" },
-		{ SIGSEGV, SEGV_ACCERR, "access not permitted" },
-		{ SIGSEGV, 3 /* SEGV_BNDERR */, "bounds check failed" },
-		{ SIGSEGV, 4 /* SEGV_PKUERR */, "protection key forbids access" },
-		{ SIGSEGV, 10 /* SEGV_CPERR */, "control protection fault" },
-		{ SIGBUS, BUS_ADRALN, "misaligned address" },
-		{ SIGBUS, BUS_ADRERR, "no such physical address, or beyond the end of a file" },
-		{ SIGBUS, BUS_OBJERR, "hardware error of the object" },
-		{ SIGBUS, BUS_MCEERR_AR, "memory hardware error" },
-		{ SIGBUS, BUS_MCEERR_AO, "memory hardware error, found beforehand" },
-		{ SIGILL, ILL_ILLOPC, "illegal opcode" },
-		{ SIGILL, ILL_ILLOPN, "illegal operand" },
-		{ SIGILL, ILL_ILLADR, "illegal addressing mode" },
-		{ SIGILL, ILL_ILLTRP, "illegal trap" },
-		{ SIGILL, ILL_PRVOPC, "privileged opcode" },
-		{ SIGILL, ILL_PRVREG, "privileged register" },
-		{ SIGILL, ILL_COPROC, "coprocessor error" },
-		{ SIGILL, ILL_BADSTK, "internal stack error" },
-		{ SIGFPE, FPE_INTDIV, "integer division by zero" },
-		{ SIGFPE, FPE_INTOVF, "integer overflow" },
-		{ SIGFPE, FPE_FLTDIV, "floating-point division by zero" },
-		{ SIGFPE, FPE_FLTOVF, "floating-point overflow" },
-		{ SIGFPE, FPE_FLTUND, "floating-point underflow" },
-		{ SIGFPE, FPE_FLTRES, "floating-point inexact result" },
-		{ SIGFPE, FPE_FLTINV, "invalid floating-point operation" },
-		{ SIGTRAP, 1 /* TRAP_BRKPT */, "breakpoint" },
-		{ SIGTRAP, 2 /* TRAP_TRACE */, "single step" },
-		{ SIGSYS, 1 /* SYS_SECCOMP */, "system call forbidden by seccomp" },
-	};
-	size_t i;
-
-	for (i = 0; i < CH_COUNT_OF(rows); i++)
-		if ((!rows[i].signal || rows[i].signal == signal) && rows[i].code == code)
-			return rows[i].meaning;
-	return NULL;
-}
-
-/* Whether si_addr means something (sigaction(2)). */
-static bool is_fault(int32_t signal, int32_t code)
-{
-	static const int32_t faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
-	size_t i;
-
-	if (code <= 0 || code == SI_KERNEL)
-		return false;
-	for (i = 0; i < CH_COUNT_OF(faults); i++)
-		if (faults[i] == signal)
-			return true;
-	return false;
-}
-
-void chp_death_find(const struct ch_core *core, struct ch_death *ret)
-{
-	const struct ch_process *process = ch_core_process(core);
-	const struct ch_thread *thread;
-	size_t count;
-
-	*ret = (struct ch_death){ .signal = process->signal, .tid = process->crash_tid };
-	thread = ch_core_threads(core, &count);
-	if (!count || !process->signal) {
-		ret->dumped_alive = count != 0;
-		return;
-	}
-	ret->name = chp_signal_name(process->signal);
-	ret->signal_unsure = ch_core_producer(core) == CH_PRODUCER_CREATEDUMP;
-	if (!thread->has_siginfo || thread->si_signo != process->signal)
-		return;
-	ret->has_code = true;
-	ret->code = thread->si_code;
-	ret->meaning = code_meaning(ret->signal, ret->code);
-	/* what was taken for an address may be text */
-	ret->has_fault_addr =
-		is_fault(ret->signal, ret->code) && chp_core_shows_addr(core, thread->fault_addr);
-	ret->fault_addr = thread->fault_addr;
-	/* si_pid lies where si_addr would, for signals that a process sent */
-	ret->has_sender = ret->code == SI_USER || ret->code == SI_QUEUE || ret->code == SI_TKILL;
-	ret->sender_pid = (uint32_t)thread->fault_addr;
-}
-
-CH_PRINTF(3, 4)
-static void add(char *buf, size_t *used, const char *format, ...)
-{
-	va_list args;
-	int len;
-
-	va_start(args, format);
-	len = vsnprintf(buf + *used, CH_DEATH_TEXT_MAX - *used, format, args);
-	va_end(args);
-	if (len > 0)
-		*used = *used + (size_t)len < CH_DEATH_TEXT_MAX ? *used + (size_t)len
-								: CH_DEATH_TEXT_MAX - 1;
-}
-
-char *chp_death_text(const struct ch_death *death, char buf[CH_DEATH_TEXT_MAX])
-{
-	size_t used = 0;
-
-	buf[0] = '\0';
-	if (death->dumped_alive) {
-		add(buf, &used, "no signal: it was dumped alive");
-		return buf;
-	}
-	if (!death->signal) {
-		add(buf, &used, "not known: the core has no threads");
-		return buf;
-	}
-	if (death->name)
-		add(buf, &used, "%s (%" PRId32 ")", death->name, death->signal);
+	if (fault->name)
+		fprintf(out, "%s (%" PRId32 ")", fault->name, fault->signal);
 	else
-		add(buf, &used, "signal %" PRId32, death->signal);
-	if (death->meaning)
-		add(buf, &used, ", %s", death->meaning);
-	else if (death->has_code)
-		add(buf, &used, ", code %" PRId32, death->code);
-	if (death->has_fault_addr)
-		add(buf, &used, ", at 0x%" PRIx64, death->fault_addr);
-	if (death->has_sender)
-		add(buf, &used, ", from process %" PRIu32, death->sender_pid);
-	add(buf, &used, ", in thread %" PRIu32, death->tid);
-	if (death->signal_unsure)
-		add(buf, &used, " (createdump writes a signal also for a living process)");
-	return buf;
+		fprintf(out, "signal %" PRId32, fault->signal);
+	if (fault->meaning)
+		fprintf(out, ", %s", fault->meaning);
+	else if (fault->has_code)
+		fprintf(out, ", code %" PRId32, fault->code);
+	if (fault->has_addr)
+		fprintf(out, ", %s%sat 0x%" PRIx64, access ? access : "", access ? " " : "",
+			fault->addr);
+	if (words && words[0] && fault->has_addr)
+		fprintf(out, " (%s)", words);
+	else if (words && words[0])
+		fprintf(out, ", %s%s%s",
+			access && fault->kind == CH_FAULT_NON_CANONICAL ? access : "",
+			access && fault->kind == CH_FAULT_NON_CANONICAL ? " " : "", words);
 }
 
-json_t *chp_json_death(const struct ch_death *death)
+char *chp_death_text(const struct ch_death *death)
 {
-	bool known = death->signal != 0;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
 
-	return json_pack(
+	if (!out)
+		return NULL;
+	if (death->dumped_alive) {
+		fputs("no signal: it was dumped alive", out);
+	} else if (!death->fault.signal) {
+		fputs("not known: the core has no threads", out);
+	} else {
+		print_fault(out, &death->fault);
+		if (death->has_sender)
+			fprintf(out, ", from process %" PRIu32, death->sender_pid);
+		fprintf(out, ", in thread %" PRIu32, death->tid);
+	}
+	if (death->signal_unsure)
+		fputs(" (createdump writes a signal also for a living process)", out);
+	if (death->in_debugger && !death->dumped_alive)
+		fputs(" (a debugger held it there and wrote the core)", out);
+	return fclose(out) == 0 ? text : NULL;
+}
+
+static void print_message(FILE *out, const struct ch_report *report, const struct ch_death *death)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (!chp_death_message_shown(death) && !report->reveal) {
+		fputs("not of a known kind, which may be contents of memory: shown with --reveal",
+		      out);
+		return;
+	}
+	text = chp_text_escape(death->message, sizeof(death->message));
+	fputs(text ? text : "", out);
+}
+
+/* What the exception says of itself; NULL unless it may be shown. */
+static char *what_of(const struct ch_report *report, const struct ch_thrown *thrown)
+{
+	char text[WHAT_BYTES_MAX];
+
+	if (!report->reveal || !thrown->what_addr ||
+	    !ch_core_read_string(ch_session_core(report->session), thrown->what_addr, text,
+				 sizeof(text)))
+		return NULL;
+	return chp_text_escape(text, sizeof(text));
+}
+
+static void print_thrown(FILE *out, const struct ch_report *report, const struct ch_thrown *thrown)
+{
+	_cleanup_free_ char *type = chp_text_escape(thrown->type, sizeof(thrown->type));
+	_cleanup_free_ char *what = what_of(report, thrown);
+
+	fputs("C++ exception ", out);
+	if (type && type[0])
+		fputs(type, out);
+	else
+		fprintf(out, "of a type whose name is not in the core (type_info at 0x%" PRIx64 ")",
+			thrown->type_addr);
+	fputs(thrown->uncaught ? ", which nobody caught" : ", which is being handled", out);
+	if (what)
+		fprintf(out, ": %s", what);
+}
+
+static void print_interrupted(FILE *out, const struct ch_death *death)
+{
+	fprintf(out, "thread %" PRIu32 " runs a handler of ", death->interrupted_tid);
+	print_fault(out, &death->interrupted);
+	if (death->on_other_stack)
+		fputs(", on another stack", out);
+}
+
+char *chp_death_detail(const struct ch_report *report, const struct ch_death *death, size_t index,
+		       const char **label_ret)
+{
+	/* a function is said where nothing says more */
+	bool uncaught = death->thrown_count && death->thrown[0].uncaught;
+	const bool there[] = { death->has_interrupted, death->message_kind != NULL,
+			       death->caller && !death->message_kind && !uncaught };
+	static const char *const labels[] = { "handler", "abort message", "aborted because" };
+	char *text = NULL;
+	size_t size, i;
+	FILE *out;
+
+	for (i = 0; i < CH_COUNT_OF(there); i++)
+		if (there[i] && index-- == 0)
+			break;
+	if (i == CH_COUNT_OF(there) && index >= death->thrown_count)
+		return NULL;
+	out = open_memstream(&text, &size);
+	if (!out)
+		return NULL;
+	*label_ret = i < CH_COUNT_OF(there) ? labels[i] : "exception";
+	if (i == 0)
+		print_interrupted(out, death);
+	else if (i == 1)
+		print_message(out, report, death);
+	else if (i == 2)
+		fprintf(out, "%s: %s()", death->caller_words, death->caller);
+	else
+		print_thrown(out, report, &death->thrown[index]);
+	return fclose(out) == 0 ? text : NULL;
+}
+
+static void print_line(const struct ch_report *report, const char *label, const char *text)
+{
+	chp_report_wrapped(report, label, text);
+}
+
+void chp_report_death(const struct ch_report *report, const struct ch_death *death)
+{
+	_cleanup_free_ char *text = chp_death_text(death);
+	const char *label;
+	size_t i;
+
+	print_line(report, LABEL_SIGNAL, text ? text : "");
+	for (i = 0;; i++) {
+		_cleanup_free_ char *detail = chp_death_detail(report, death, i, &label);
+
+		if (!detail)
+			return;
+		print_line(report, label, detail);
+	}
+}
+
+static json_t *json_interrupted(const struct ch_death *death)
+{
+	const struct ch_fault *fault = &death->interrupted;
+
+	if (!death->has_interrupted)
+		return json_null();
+	return json_pack("{s:o, s:s?, s:o, s:s?, s:o, s:s?, s:s?, s:o, s:o, s:b}", "signal",
+			 json_integer(fault->signal), "signal_name", fault->name, "si_code",
+			 json_integer(fault->code), "meaning", fault->meaning, "fault_addr",
+			 fault->has_addr ? chp_json_addr(fault->addr) : json_null(), "access",
+			 chp_access_name(fault->access), "fault_kind",
+			 chp_fault_kind_name(fault->kind), "fault_text",
+			 chp_json_text(fault->words[0] ? fault->words : NULL), "tid",
+			 chp_json_uint(death->interrupted_tid), "on_other_stack",
+			 (int)death->on_other_stack);
+}
+
+static json_t *json_message(const struct ch_report *report, const struct ch_death *death)
+{
+	bool shown = chp_death_message_shown(death) || report->reveal;
+
+	if (!death->message_kind)
+		return json_null();
+	return json_pack("{s:s, s:o, s:o, s:s}", "kind", death->message_kind, "text",
+			 chp_json_text(shown ? death->message : NULL), "addr",
+			 chp_json_addr(death->message_addr), "basis",
+			 ch_basis_name(death->message_basis));
+}
+
+static json_t *json_thrown(const struct ch_report *report, const struct ch_death *death)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < death->thrown_count; i++) {
+		const struct ch_thrown *thrown = &death->thrown[i];
+		_cleanup_free_ char *what = what_of(report, thrown);
+
+		chp_json_append_take(
+			&array, json_pack("{s:s, s:o, s:o, s:b, s:s?}", "runtime", "C++", "type",
+					  chp_json_text(thrown->type[0] ? thrown->type : NULL),
+					  "addr", chp_json_addr(thrown->addr), "uncaught",
+					  (int)thrown->uncaught, "message", what));
+	}
+	return array;
+}
+
+json_t *chp_json_death(const struct ch_report *report, const struct ch_death *death)
+{
+	const struct ch_fault *fault = &death->fault;
+	bool known = fault->signal != 0;
+	json_t *object = json_pack(
 		"{s:b, s:o, s:s?, s:o, s:s?, s:o, s:o, s:o, s:b}", "dumped_alive",
 		(int)death->dumped_alive, "signal",
-		known ? json_integer(death->signal) : json_null(), "signal_name", death->name,
-		"si_code", death->has_code ? json_integer(death->code) : json_null(), "meaning",
-		death->meaning, "fault_addr",
-		death->has_fault_addr ? chp_json_addr(death->fault_addr) : json_null(),
-		"sender_pid", death->has_sender ? chp_json_uint(death->sender_pid) : json_null(),
-		"tid", death->tid ? chp_json_uint(death->tid) : json_null(), "signal_unsure",
+		known ? json_integer(fault->signal) : json_null(), "signal_name", fault->name,
+		"si_code", fault->has_code ? json_integer(fault->code) : json_null(), "meaning",
+		fault->meaning, "fault_addr",
+		fault->has_addr ? chp_json_addr(fault->addr) : json_null(), "sender_pid",
+		death->has_sender ? chp_json_uint(death->sender_pid) : json_null(), "tid",
+		death->tid ? chp_json_uint(death->tid) : json_null(), "signal_unsure",
 		(int)death->signal_unsure);
+	json_t *more = json_pack("{s:b, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o}", "in_debugger",
+				 (int)(death->in_debugger && !death->dumped_alive), "access",
+				 chp_access_name(fault->access), "fault_kind",
+				 chp_fault_kind_name(fault->kind), "fault_text",
+				 chp_json_text(fault->words[0] ? fault->words : NULL),
+				 "interrupted", json_interrupted(death), "abort_message",
+				 json_message(report, death), "aborted_because",
+				 death->caller ? json_pack("{s:s, s:s}", "function", death->caller,
+							   "text", death->caller_words)
+					       : json_null(),
+				 "exceptions", json_thrown(report, death));
+
+	if (!object || !more || json_object_update(object, more) != 0) {
+		json_decref(object);
+		object = NULL;
+	}
+	json_decref(more);
+	return object;
 }

@@ -106,8 +106,9 @@ static struct ch_error *print_json(const struct ch_report *report, const struct 
 			json_pack("{s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 				  "producer", "name", ch_producer_name(ch_core_producer(core)),
 				  "basis", ch_core_producer_basis(core), "process",
-				  chp_json_process(core), "death", chp_json_death(&info->death),
-				  "core", json_core(core, info), "executable", json_exe(info->exe),
+				  chp_json_process(core), "death",
+				  chp_json_death(report, &info->death), "core",
+				  json_core(core, info), "executable", json_exe(info->exe),
 				  "threads_count", chp_json_uint(info->threads_count),
 				  "modules_count", chp_json_uint(info->modules_count), "runtimes",
 				  json_runtimes(info), "auxv", json_auxv(info), "notes",
@@ -142,11 +143,11 @@ static void print_core(const struct ch_report *report, const struct ch_core *cor
 static void print_process(const struct ch_report *report, const struct ch_core *core,
 			  const struct ch_info *info)
 {
-	char death[CH_DEATH_TEXT_MAX], id[CH_HEX_TEXT_MAX];
+	char id[CH_HEX_TEXT_MAX];
 	_cleanup_free_ char *path = NULL;
 
 	chp_report_process(report, core);
-	chp_report_field(report, "died of", "%s", chp_death_text(&info->death, death));
+	chp_report_death(report, &info->death);
 	if (info->exe) {
 		path = chp_text_escape(info->exe->path, PATH_BYTES_MAX);
 		chp_report_field(report, "executable", "%s", path ? path : "");

@@ -6,6 +6,7 @@
 
 #include <coreheap/heap.h>
 
+#include "report/death.h"
 #include "report/process.h"
 
 /** Notes of one owner and type. */

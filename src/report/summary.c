@@ -190,13 +190,12 @@ static void print_plain_head(const struct ch_report *report, const struct ch_sum
 	const struct ch_core *core = ch_session_core(report->session);
 	const struct ch_context *ctx = ch_session_context(report->session);
 	const struct ch_verdict_input *input = &summary->input;
-	char death[CH_DEATH_TEXT_MAX];
 	size_t i;
 
 	chp_report_field(report, "producer", "%s", ch_producer_name(ch_core_producer(core)));
 	chp_report_field(report, "arch", "%s", ch_arch_name(ch_core_arch(core)));
 	chp_report_process(report, core);
-	chp_report_field(report, "died of", "%s", chp_death_text(&summary->death, death));
+	chp_report_death(report, &summary->death);
 	chp_report_field(report, "complete", "%s", ch_context_complete(ctx) ? "yes" : "no");
 	chp_report_field(report, "heap intact", "%s",
 			 intact_text(ch_session_heap_intact(report->session)));
@@ -220,8 +219,7 @@ static void print_head(const struct ch_report *report, const struct ch_summary *
 	const struct ch_core_stats *stats = ch_core_stats(core);
 	const char *path = ch_core_path(core), *slash = strrchr(path, '/');
 	_cleanup_free_ char *name = chp_text_escape(slash ? slash + 1 : path, NAME_BYTES_MAX);
-	char a[CH_BYTES_TEXT_MAX], b[CH_BYTES_TEXT_MAX], c[CH_BYTES_TEXT_MAX], d[CH_BYTES_TEXT_MAX],
-		death[CH_DEATH_TEXT_MAX];
+	char a[CH_BYTES_TEXT_MAX], b[CH_BYTES_TEXT_MAX], c[CH_BYTES_TEXT_MAX], d[CH_BYTES_TEXT_MAX];
 	char line[LINE_BYTES_MAX];
 
 	snprintf(line, sizeof(line), "%s (%s, %s, %s bytes)", name ? name : "",
@@ -229,7 +227,7 @@ static void print_head(const struct ch_report *report, const struct ch_summary *
 		 chp_count_text(stats->file_bytes, a));
 	chp_report_wrapped(report, "core", line);
 	chp_report_process(report, core);
-	chp_report_wrapped(report, "died of", chp_death_text(&summary->death, death));
+	chp_report_death(report, &summary->death);
 	snprintf(line, sizeof(line), "%s; of %s mapped bytes the core holds %s%s",
 		 ch_context_complete(ch_session_context(report->session)) ? "yes"
 									  : "no: see the warnings",

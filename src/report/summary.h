@@ -5,6 +5,7 @@
 #define COREHEAP_REPORT_SUMMARY_H
 
 #include "heap/account.h"
+#include "report/death.h"
 #include "report/process.h"
 #include "report/suspect.h"
 #include "util/vec.h"

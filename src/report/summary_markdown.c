@@ -27,15 +27,35 @@ static struct ch_error *print_title(const struct ch_report *report,
 	return NULL;
 }
 
+/* What the process left that says why. */
+static struct ch_error *print_death(const struct ch_report *report, const struct ch_death *death)
+{
+	const char *label;
+	size_t i;
+
+	for (i = 0;; i++) {
+		_cleanup_free_ char *detail = chp_death_detail(report, death, i, &label);
+		_cleanup_free_ char *safe = detail ? chp_markdown_text(detail) : NULL;
+
+		if (!detail)
+			return NULL;
+		if (!safe)
+			return &ch_enomem;
+		fprintf(report->out, "- %s: %s\n", label, safe);
+	}
+}
+
 static struct ch_error *print_verdict(const struct ch_report *report,
 				      const struct ch_summary *summary)
 {
 	const struct ch_core *core = ch_session_core(report->session);
 	const struct ch_process *process = ch_core_process(core);
-	char death[CH_DEATH_TEXT_MAX], a[CH_BYTES_TEXT_MAX], b[CH_BYTES_TEXT_MAX];
+	char a[CH_BYTES_TEXT_MAX], b[CH_BYTES_TEXT_MAX], c[CH_BYTES_TEXT_MAX];
 	_cleanup_free_ char *arithmetic = chp_markdown_text(summary->arithmetic);
-	_cleanup_free_ char *died = chp_markdown_text(chp_death_text(&summary->death, death));
+	_cleanup_free_ char *text = chp_death_text(&summary->death);
+	_cleanup_free_ char *died = text ? chp_markdown_text(text) : NULL;
 	FILE *out = report->out;
+	struct ch_error *err;
 	size_t i;
 
 	if (!arithmetic || !died)
@@ -47,12 +67,13 @@ static struct ch_error *print_verdict(const struct ch_report *report,
 	fprintf(out, "- %s threads; of %s mapped bytes the core holds %s\n",
 		chp_count_text(summary->threads_count, a),
 		chp_count_text(summary->account.busy_bytes, b),
-		chp_count_text(summary->account.in_core_bytes, death));
+		chp_count_text(summary->account.in_core_bytes, c));
+	err = print_death(report, &summary->death);
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
 		if (!summary->account.invariants[i].ok)
 			fprintf(out, "- **does not hold:** %s\n",
 				summary->account.invariants[i].name);
-	return NULL;
+	return err;
 }
 
 static struct ch_error *print_runtimes(const struct ch_report *report,

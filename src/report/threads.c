@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/death.h"
 #include "core/contents.h"
-#include "report/process.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/text.h"

@@ -286,22 +286,6 @@ START_TEST(truncated_copy_has_the_same_id)
 }
 END_TEST
 
-START_TEST(death_by_fault)
-{
-	struct ch_context *ctx = ch_context_create(NULL);
-	struct ch_session *session = open_session(ctx, CW_ALL);
-	char text[CH_DEATH_TEXT_MAX];
-	struct ch_death death;
-
-	/* si_code 1 is SEGV_MAPERR: asm-generic/siginfo.h */
-	chp_death_find(ch_session_core(session), &death);
-	ck_assert_str_eq(chp_death_text(&death, text),
-			 "SIGSEGV (11), address not mapped, at 0xdead0, in thread 77");
-	ch_session_close(session);
-	ch_context_destroy(ctx);
-}
-END_TEST
-
 START_TEST(process_without_arguments)
 {
 	struct ch_context *ctx = ch_context_create(NULL);
@@ -337,7 +321,6 @@ Suite *suite_report(void)
 	tcase_add_test(tc, truncated_copy_has_the_same_id);
 	suite_add_tcase(s, tc);
 	tc = tcase_create("process");
-	tcase_add_test(tc, death_by_fault);
 	tcase_add_test(tc, process_without_arguments);
 	suite_add_tcase(s, tc);
 	return s;

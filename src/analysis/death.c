@@ -1,0 +1,188 @@
+#include <signal.h>
+#include <string.h>
+
+#include "analysis/death_priv.h"
+#include "util/bytes.h"
+#include "util/cleanup.h"
+
+/* A handler of a signal is looked for in at most so many threads of a living process. */
+#define THREADS_MAX 4096
+#define FRAMES_MAX  64
+/* Frames of abort() and what it calls; bytes that they take on the stack. */
+#define SHORT_STACK 4
+#define CALLS_BYTES 4096
+
+/* Functions that call abort() for a reason: as symbol tables have them, as people do, and
+ * the reason. */
+static const struct {
+	const char *symbol, *name, *words;
+} callers[] = {
+	{ "__stack_chk_fail", NULL, "a function's frame was overwritten (stack smashing)" },
+	{ "__chk_fail", NULL, "a buffer was too small (buffer overflow detected)" },
+	{ "__assert_fail", NULL, "an assertion of the program failed" },
+	{ "malloc_printerr", NULL, "malloc found its own data damaged" },
+	{ "__cxa_pure_virtual", NULL,
+	  "a pure virtual function was called, of an object that is being made or destroyed, or "
+	  "is gone" },
+	{ "__cxa_deleted_virtual", NULL, "a deleted virtual function was called" },
+	{ "_ZSt9terminatev", "std::terminate", "C++ code may not go on" },
+	{ "_ZN10__cxxabiv111__terminateEPFvvE", "std::terminate", "C++ code may not go on" },
+	{ "__cxa_call_terminate", NULL, "an exception left a function that may throw none" },
+	{ "__clang_call_terminate", NULL, "an exception left a function that may throw none" },
+	{ "_ZSt21__glibcxx_assert_failPKciS0_S0_", "std::__glibcxx_assert_fail",
+	  "an assertion of libstdc++ failed" },
+	{ "g_assertion_message", NULL, "an assertion of GLib failed" },
+	{ "rust_panic", NULL, "Rust code panicked" },
+};
+
+static void note_caller(const char *symbol, struct ch_death *ret)
+{
+	size_t i;
+
+	for (i = 0; symbol && i < CH_COUNT_OF(callers); i++)
+		if (strcmp(symbol, callers[i].symbol) == 0) {
+			ret->caller = callers[i].name ? callers[i].name : callers[i].symbol;
+			ret->caller_words = callers[i].words;
+		}
+}
+
+/* Whether the call before a return address calls a function: x86-64, call rel32. */
+static bool returns_from(const struct ch_core *core, uint64_t addr, uint64_t function)
+{
+	uint32_t distance;
+	uint8_t code[5];
+
+	if (addr < sizeof(code) || !ch_core_try_read(core, addr - sizeof(code), code, sizeof(code)))
+		return false;
+	distance = ch_get32(code + 1);
+	return code[0] == 0xe8 && addr + (uint64_t)(int64_t)(int32_t)distance == function;
+}
+
+/*
+ * musl has no call frame information: who called the last frame's function is a word on
+ * the stack behind a call of just that function, and so on. A tail call ends it.
+ */
+static void follow_calls(const struct ch_death_env *env, const struct ch_frame *last,
+			 struct ch_death *ret)
+{
+	struct ch_symbol function = last->symbol;
+	uint64_t at = ch_align_up(last->sp, 8), end = at + CALLS_BYTES, value;
+
+	if (ch_core_arch(env->core) != CH_ARCH_X86_64 || !function.name)
+		return;
+	for (; at < end && ch_core_read_u64(env->core, at, &value); at += 8) {
+		if (!returns_from(env->core, value, function.addr) ||
+		    !ch_sym_at(env->sym, value - 1, &function))
+			continue;
+		note_caller(function.name, ret);
+	}
+}
+
+/* The outermost of them among the frames: the reason behind the others. */
+static void find_caller(const struct ch_death_env *env, size_t index, struct ch_death *ret)
+{
+	struct ch_frame frames[FRAMES_MAX];
+	size_t count = 0, i;
+	const char *end;
+
+	ch_error_destroy(ch_sym_unwind(env->sym, index, frames, FRAMES_MAX, &count, &end));
+	for (i = 0; i < count; i++)
+		note_caller(frames[i].symbol.name, ret);
+	if (count && count <= SHORT_STACK)
+		follow_calls(env, &frames[count - 1], ret);
+}
+
+static void explain_frame(const struct ch_death_env *env, size_t index,
+			  const struct ch_sigframe *frame, struct ch_death *ret)
+{
+	struct ch_fault *fault = &ret->interrupted;
+	const struct ch_region *stack = ch_map_region_at(env->map, frame->addr);
+	const struct ch_thread *threads;
+	size_t count;
+
+	threads = ch_core_threads(env->core, &count);
+	chp_fault_begin(fault, frame->signal);
+	chp_fault_add_code(fault, frame->code, frame->fault_addr);
+	if (fault->has_addr && frame->has_error && frame->fault_addr != frame->machine.pc)
+		fault->access = frame->error & 2 ? CH_ACCESS_WRITE : CH_ACCESS_READ;
+	chp_fault_explain(env, index, &frame->machine, fault);
+	ret->has_interrupted = true;
+	ret->interrupted_tid = threads[index].tid;
+	ret->on_other_stack =
+		stack && (frame->machine.sp < stack->start || frame->machine.sp >= stack->end);
+}
+
+/* Signals by which programs die, but for abort()'s own. */
+static bool is_deadly(const struct ch_sigframe *frame)
+{
+	return frame->signal == SIGSEGV || frame->signal == SIGBUS || frame->signal == SIGFPE ||
+	       frame->signal == SIGILL || frame->signal == SIGABRT || frame->signal == SIGSYS;
+}
+
+/* The thread that died, else any of a living process. */
+static void find_interrupted(const struct ch_death_env *env, size_t index, struct ch_death *ret)
+{
+	struct ch_sigframe frame;
+	size_t count, i;
+
+	ch_core_threads(env->core, &count);
+	if (!ret->dumped_alive) {
+		if (chp_sigframe_find(env, index, &frame))
+			explain_frame(env, index, &frame, ret);
+		return;
+	}
+	for (i = 0; i < count && i < THREADS_MAX; i++)
+		if (chp_sigframe_find(env, i, &frame) && is_deadly(&frame)) {
+			explain_frame(env, i, &frame, ret);
+			return;
+		}
+}
+
+static void find_signal(const struct ch_death_env *env, const struct ch_thread *thread,
+			size_t index, struct ch_death *ret)
+{
+	struct ch_machine machine = { .pc = thread->pc, .sp = thread->sp };
+	struct ch_fault *fault = &ret->fault;
+	enum ch_producer producer = ch_core_producer(env->core);
+	bool detailed = thread->has_siginfo && thread->si_signo == fault->signal;
+
+	ret->in_debugger = producer == CH_PRODUCER_GCORE;
+	/* it writes NT_SIGINFO only of a process that died */
+	ret->signal_unsure = producer == CH_PRODUCER_CREATEDUMP && !detailed;
+	if (!detailed)
+		return;
+	chp_fault_add_code(fault, thread->si_code, thread->fault_addr);
+	memcpy(machine.regs, thread->regs, sizeof(machine.regs));
+	chp_fault_explain(env, index, &machine, fault);
+	/* si_pid lies where si_addr would, for signals that a process sent */
+	ret->has_sender =
+		fault->code == SI_USER || fault->code == SI_QUEUE || fault->code == SI_TKILL;
+	ret->sender_pid = (uint32_t)thread->fault_addr;
+}
+
+void chp_death_find(const struct ch_death_env *env, struct ch_death *ret)
+{
+	const struct ch_process *process = ch_core_process(env->core);
+	const struct ch_thread *threads;
+	size_t count, index = process->crash_index;
+
+	*ret = (struct ch_death){ .tid = process->crash_tid };
+	threads = ch_core_threads(env->core, &count);
+	ret->dumped_alive = count && !process->signal;
+	chp_fault_begin(&ret->fault, process->signal);
+	if (!count)
+		return;
+	if (process->signal)
+		find_signal(env, &threads[index], index, ret);
+	find_interrupted(env, index, ret);
+	chp_death_find_message(env, ret);
+	if (ret->dumped_alive)
+		return;
+	chp_death_find_thrown(env, index, ret);
+	if (process->signal != SIGABRT)
+		return;
+	find_caller(env, index, ret);
+	/* linked in, that handler is nobody else's */
+	if (ret->caller && strstr(ret->caller, "terminate") && ret->thrown_count)
+		ret->thrown[0].uncaught = true;
+}

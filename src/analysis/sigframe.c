@@ -1,0 +1,213 @@
+#include <signal.h>
+#include <string.h>
+
+#include "analysis/death_priv.h"
+#include "util/bytes.h"
+#include "util/cleanup.h"
+
+/*
+ * struct rt_sigframe of x86-64 (arch/x86/include/asm/sigframe.h): the address of code that
+ * calls rt_sigreturn, struct ucontext (flags, link, stack, 40 bytes; struct sigcontext, 256
+ * bytes; a mask, 8 bytes), siginfo. The kernel puts it where sp + 8 is a multiple of 16.
+ */
+#define UC_FLAGS    8
+#define UC_LINK     16
+#define UC_SS_FLAGS 32
+#define MC_REGS     48
+#define MC_CS       192
+#define MC_ERROR    200
+#define MC_TRAP     208
+#define MC_CR2      224
+#define SIGINFO     312
+#define FRAME_BYTES (SIGINFO + 24)
+/* Trap of a page fault; bits of its error code. */
+#define TRAP_PAGE    14
+#define TRAPS        20
+#define ERROR_WRITE  2U
+#define ERROR_FETCH  16U
+#define SEARCH_BYTES (256ULL << 10)
+/* What may lie between a frame and what it interrupted: vector registers (AVX-512 and AMX
+ * take 11 KiB) and the red zone. */
+#define GAP_BYTES  (32ULL << 10)
+#define FRAMES_MAX 128
+/* Handlers that were interrupted by others. */
+#define NESTED_MAX 4
+
+/* struct sigcontext: general registers by their index in ch_thread.regs; then the stack
+ * pointer, the instruction pointer and flags. */
+static const uint8_t order[18] = { 9, 8, 7, 6, 3, 2, 1, 0, 14, 13, 4, 5, 12, 10, 11, 19, 16, 18 };
+
+static bool looks_right(const struct ch_death_env *env, const uint8_t *p, uint64_t addr)
+{
+	uint64_t segments = ch_get64(p + MC_CS), sp = ch_get64(p + MC_REGS + 15 * 8ULL);
+	const struct ch_region *code, *stack;
+
+	/* cs and ss of user programs, in it since Linux 4.6; fs and gs are not used */
+	if ((segments & 0xffffffffffff) != 0x33 || (segments >> 48 != 0x2b && segments >> 48 != 0))
+		return false;
+	if (ch_get64(p + UC_FLAGS) > 15 || ch_get64(p + UC_LINK) ||
+	    ch_get32(p + UC_SS_FLAGS) & ~(3U | 1U << 31) || ch_get64(p + MC_TRAP) >= 64)
+		return false;
+	code = ch_map_region_at(env->map, ch_get64(p));
+	stack = ch_map_region_at(env->map, addr);
+	if (!code || !(code->prot & CH_SEGMENT_EXEC))
+		return false;
+	/* on the same stack it lies below what it interrupted */
+	return !stack || sp < stack->start || sp >= stack->end ||
+	       (sp > addr && sp - addr <= GAP_BYTES);
+}
+
+/*
+ * Which signal a trap of the processor became. siginfo is there only for handlers that
+ * asked for it (SA_SIGINFO); otherwise its place holds anything, and the number of the last
+ * trap, which may be an older one, is all there is: it counts if the instruction fits.
+ */
+static void take_trap(const struct ch_death_env *env, const uint8_t *p, struct ch_sigframe *ret)
+{
+	static const struct {
+		int32_t signal, code;
+	} rows[TRAPS] = {
+		[0] = { SIGFPE, FPE_INTDIV },    [3] = { SIGTRAP, SI_KERNEL },
+		[4] = { SIGSEGV, SI_KERNEL },    [5] = { SIGSEGV, SI_KERNEL },
+		[6] = { SIGILL, ILL_ILLOPN },    [13] = { SIGSEGV, SI_KERNEL },
+		[14] = { SIGSEGV, SEGV_MAPERR }, [16] = { SIGFPE, 0 },
+		[17] = { SIGBUS, BUS_ADRALN },   [19] = { SIGFPE, 0 },
+	};
+	uint64_t trap = ch_get64(p + MC_TRAP), addr = ch_get64(p + MC_CR2);
+	const struct ch_region *region;
+	struct ch_insn insn;
+
+	chp_insn_decode(env->core, &ret->machine, &insn);
+	if (trap >= TRAPS || !rows[trap].signal || (trap == 0 && !insn.divides))
+		return;
+	ret->signal = rows[trap].signal;
+	ret->code = rows[trap].code;
+	ret->fault_addr = ret->machine.pc;
+	if (trap != TRAP_PAGE)
+		return;
+	if (insn.has_addr && addr != ret->machine.pc && addr - insn.addr > insn.slack) {
+		ret->signal = 0;
+		return;
+	}
+	ret->fault_addr = addr;
+	region = ch_map_region_at(env->map, addr);
+	if (region && region->usage != CH_USAGE_FREE)
+		ret->code = SEGV_ACCERR;
+	/* the file ends there: a page that the rights allow to be read */
+	if (region && region->backing && addr != ret->machine.pc &&
+	    region->prot != CH_PROT_UNKNOWN &&
+	    region->prot & (ret->error & ERROR_WRITE ? CH_SEGMENT_WRITE : CH_SEGMENT_READ)) {
+		ret->signal = SIGBUS;
+		ret->code = BUS_ADRERR;
+	}
+}
+
+/* Whether siginfo in the frame is one, and not what lay there before. */
+static bool has_siginfo(const uint8_t *p)
+{
+	int32_t signal = (int32_t)ch_get32(p + SIGINFO), code = (int32_t)ch_get32(p + SIGINFO + 8);
+	uint64_t trap = ch_get64(p + MC_TRAP);
+
+	if (signal <= 0 || signal > 64 || ch_get32(p + SIGINFO + 4) || code < -60 || code > 0x80)
+		return false;
+	if ((signal == SIGSEGV || signal == SIGBUS) && code > 0 && code < SI_KERNEL)
+		return trap != TRAP_PAGE || ch_get64(p + MC_CR2) == ch_get64(p + SIGINFO + 16);
+	return true;
+}
+
+static void take(const struct ch_death_env *env, const struct ch_thread *thread, const uint8_t *p,
+		 uint64_t addr, struct ch_sigframe *ret)
+{
+	size_t i;
+
+	*ret = (struct ch_sigframe){ .addr = addr };
+	memcpy(ret->machine.regs, thread->regs, sizeof(thread->regs));
+	for (i = 0; i < CH_COUNT_OF(order); i++)
+		ret->machine.regs[order[i]] = ch_get64(p + MC_REGS + i * 8);
+	ret->machine.sp = ch_get64(p + MC_REGS + 15 * 8ULL);
+	ret->machine.pc = ch_get64(p + MC_REGS + 16 * 8ULL);
+	ret->has_error = ch_get64(p + MC_TRAP) == TRAP_PAGE;
+	ret->error = ch_get64(p + MC_ERROR);
+	if (!has_siginfo(p)) {
+		take_trap(env, p, ret);
+		return;
+	}
+	ret->signal = (int32_t)ch_get32(p + SIGINFO);
+	ret->code = (int32_t)ch_get32(p + SIGINFO + 8);
+	ret->fault_addr = ch_get64(p + SIGINFO + 16);
+}
+
+/* The thread's frames, unwound when the first candidate asks for them. */
+struct frames {
+	struct ch_frame items[FRAMES_MAX];
+	size_t count;
+	bool known;
+};
+
+/*
+ * Whether unwinding steps over addr: then what looks like a frame of a signal there is
+ * left from one that has returned.
+ */
+static bool is_stepped_over(const struct ch_death_env *env, size_t index, uint64_t addr,
+			    struct frames *frames)
+{
+	const char *end;
+	size_t i;
+
+	if (!frames->known)
+		ch_error_destroy(ch_sym_unwind(env->sym, index, frames->items, FRAMES_MAX,
+					       &frames->count, &end));
+	frames->known = true;
+	for (i = 0; i < frames->count; i++)
+		if (frames->items[i].sp >= addr && frames->items[i].sp <= addr + 16)
+			return false;
+	for (i = 0; i + 1 < frames->count; i++)
+		if (frames->items[i].sp <= addr && frames->items[i + 1].sp > addr + 16)
+			return true;
+	return false;
+}
+
+/* The next frame of a signal at or above at, on the same stack. */
+static bool find_next(const struct ch_death_env *env, size_t index, uint64_t at,
+		      struct frames *frames, struct ch_sigframe *ret)
+{
+	const struct ch_thread *thread;
+	const uint8_t *bytes;
+	size_t count, len = 0;
+	uint64_t pos, end;
+
+	thread = ch_core_threads(env->core, &count) + index;
+	at = ch_align_up(at, 8);
+	bytes = ch_core_span_recorded(env->core, at, &len);
+	end = bytes ? ch_min(len, SEARCH_BYTES) : 0;
+	for (pos = 0; ch_inside(pos, FRAME_BYTES, end); pos += 8)
+		if (looks_right(env, bytes + pos, at + pos) &&
+		    !is_stepped_over(env, index, at + pos, frames)) {
+			take(env, thread, bytes + pos, at + pos, ret);
+			return true;
+		}
+	return false;
+}
+
+bool chp_sigframe_find(const struct ch_death_env *env, size_t index, struct ch_sigframe *ret)
+{
+	struct frames frames = { .count = 0 };
+	struct ch_sigframe frame;
+	bool found = false;
+	size_t count, i;
+	uint64_t at;
+
+	if (ch_core_arch(env->core) != CH_ARCH_X86_64)
+		return false;
+	at = ch_core_threads(env->core, &count)[index].sp;
+	for (i = 0; i < NESTED_MAX && find_next(env, index, at, &frames, &frame); i++) {
+		at = frame.machine.sp;
+		if (!frame.signal)
+			continue;
+		/* a fault, behind what its handler sent itself */
+		if (!found || (ret->code <= 0 && frame.code > 0))
+			*ret = frame;
+		found = true;
+	}
+	return found;
+}
