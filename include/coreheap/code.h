@@ -35,6 +35,34 @@ struct ch_code {
 	uint32_t line;
 };
 
+/** An exception of a runtime. */
+#define CH_EXCEPTION_FRAMES 8
+struct ch_exception {
+	/** Which runtime. Static. */
+	const char *runtime;
+	/** "System.InvalidOperationException", unescaped. */
+	char type[512];
+	/** The object. */
+	uint64_t addr;
+	/** The number that .NET gives it. */
+	bool has_hresult;
+	uint32_t hresult;
+	/** The text that the program gave it, unescaped, may be cut: contents of memory. "" when
+	 * it has none, or makes it when asked for it. */
+	char message[1024];
+	/** Methods that it came through, innermost first, unescaped; how many of them there
+	 * are in all, which may be more than are named. */
+	char frames[CH_EXCEPTION_FRAMES][256];
+	uint32_t frames_count, frames_total;
+};
+
+/**
+ * The exception that a thread threw last (depth 0), which may have been handled since, the
+ * one inside of that (1), and so on. False: there is none, or no more.
+ */
+CH_PUBLIC bool ch_heaps_thrown(struct ch_heaps *heaps, size_t thread_index, uint32_t depth,
+			       struct ch_exception *ret);
+
 /** What runtime code an address lies in. False when no runtime knows it. */
 CH_PUBLIC bool ch_heaps_code_at(struct ch_heaps *heaps, uint64_t addr, struct ch_code *ret);
 

@@ -149,7 +149,8 @@ static void find_signal(const struct ch_death_env *env, const struct ch_thread *
 	ret->in_debugger = producer == CH_PRODUCER_GCORE;
 	/* it writes NT_SIGINFO only of a process that died */
 	ret->signal_unsure = producer == CH_PRODUCER_CREATEDUMP && !detailed;
-	if (!detailed)
+	/* it is told the code and address of a fault, and of all others nothing */
+	if (!detailed || (producer == CH_PRODUCER_CREATEDUMP && !thread->si_code))
 		return;
 	chp_fault_add_code(fault, thread->si_code, thread->fault_addr);
 	memcpy(machine.regs, thread->regs, sizeof(machine.regs));
@@ -179,6 +180,10 @@ void chp_death_find(const struct ch_death_env *env, struct ch_death *ret)
 	if (ret->dumped_alive)
 		return;
 	chp_death_find_thrown(env, index, ret);
+	while (env->heaps && ret->exceptions_count < CH_EXCEPTIONS_MAX &&
+	       ch_heaps_thrown(env->heaps, index, (uint32_t)ret->exceptions_count,
+			       &ret->exceptions[ret->exceptions_count]))
+		ret->exceptions_count++;
 	if (process->signal != SIGABRT)
 		return;
 	find_caller(env, index, ret);

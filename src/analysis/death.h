@@ -88,7 +88,8 @@ struct ch_thrown {
 	uint64_t what_addr;
 };
 
-#define CH_THROWN_MAX 4
+#define CH_THROWN_MAX     4
+#define CH_EXCEPTIONS_MAX 3
 
 /** How the process ended. */
 struct ch_death {
@@ -125,6 +126,10 @@ struct ch_death {
 	/** Newest first. */
 	struct ch_thrown thrown[CH_THROWN_MAX];
 	size_t thrown_count;
+	/** What the thread threw last in a runtime, which may have been handled since, and
+	 * what is inside of that. */
+	struct ch_exception exceptions[CH_EXCEPTIONS_MAX];
+	size_t exceptions_count;
 };
 
 /** What is looked at. Borrowed. */
@@ -132,6 +137,8 @@ struct ch_death_env {
 	struct ch_core *core;
 	struct ch_sym *sym;
 	struct ch_map *map;
+	/** NULL: runtimes are not asked. */
+	struct ch_heaps *heaps;
 };
 
 /** Find out all of it. */

@@ -264,8 +264,9 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err)
 		err = gather_runtimes(core, heaps, &g);
 	if (!err) {
-		chp_death_find(&(struct ch_death_env){ ch_session_core(env->session), sym, map },
-			       &info.death);
+		chp_death_find(
+			&(struct ch_death_env){ ch_session_core(env->session), sym, map, NULL },
+			&info.death);
 		find_modules(sym, &info);
 		ch_core_threads(core, &count);
 		info.threads_count = count;

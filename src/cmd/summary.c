@@ -94,6 +94,8 @@ static struct ch_error *find_death(struct ch_session *session, struct ch_death *
 	if (!err)
 		err = ch_session_map(session, &place.map);
 	if (!err)
+		err = ch_session_heaps(session, &place.heaps);
+	if (!err)
 		chp_death_find(&place, ret);
 	return err;
 }

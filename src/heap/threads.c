@@ -142,3 +142,20 @@ bool ch_heaps_stack_at(struct ch_heaps *heaps, uint64_t addr, struct ch_thread_s
 	}
 	return false;
 }
+
+bool ch_heaps_thrown(struct ch_heaps *heaps, size_t thread_index, uint32_t depth,
+		     struct ch_exception *ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++) {
+		*ret = (struct ch_exception){ .addr = 0 };
+		if (!opened[i].walker->thrown ||
+		    !opened[i].walker->thrown(opened[i].state, thread_index, depth, ret))
+			continue;
+		ret->runtime = opened[i].walker->name;
+		return true;
+	}
+	return false;
+}

@@ -321,6 +321,8 @@ struct ch_walker {
 	/** A thread of the core: fill ret but runtime. False: it is none of
 	 * the runtime's. May be NULL. */
 	bool (*thread)(void *state, size_t index, struct ch_thread_info *ret);
+	/** As ch_heaps_thrown(): fill ret but runtime. May be NULL. */
+	bool (*thrown)(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
 	/** NULL: what is inside of a block is not known. */
 	const struct ch_inspector *inspector;
 	/** What it counts of its own memory, all but walker filled in; *ret NULL: nothing.

@@ -100,6 +100,35 @@ static void print_thrown(FILE *out, const struct ch_report *report, const struct
 		fprintf(out, ": %s", what);
 }
 
+/* The exception of a runtime; depth: how many it is inside of. */
+static void print_exception(FILE *out, const struct ch_report *report,
+			    const struct ch_exception *exception, size_t depth)
+{
+	_cleanup_free_ char *type = chp_text_escape(exception->type, sizeof(exception->type));
+	uint32_t i;
+
+	fprintf(out, "%s%s", depth ? "inside of it " : "", type ? type : "");
+	if (exception->has_hresult)
+		fprintf(out, " (HResult 0x%08" PRIx32 ")", exception->hresult);
+	if (report->reveal && exception->message[0]) {
+		_cleanup_free_ char *message =
+			chp_text_escape(exception->message, sizeof(exception->message));
+
+		fprintf(out, ": %s", message ? message : "");
+	}
+	if (!depth)
+		fputs(", the last that this thread threw", out);
+	for (i = 0; i < exception->frames_count; i++) {
+		_cleanup_free_ char *frame =
+			chp_text_escape(exception->frames[i], sizeof(exception->frames[i]));
+
+		fprintf(out, "%s %s", i ? " <-" : "; in", frame ? frame : "");
+	}
+	if (exception->frames_count && exception->frames_total > exception->frames_count)
+		fprintf(out, " <- %" PRIu32 " more",
+			exception->frames_total - exception->frames_count);
+}
+
 static void print_interrupted(FILE *out, const struct ch_death *death)
 {
 	fprintf(out, "thread %" PRIu32 " runs a handler of ", death->interrupted_tid);
@@ -123,7 +152,7 @@ char *chp_death_detail(const struct ch_report *report, const struct ch_death *de
 	for (i = 0; i < CH_COUNT_OF(there); i++)
 		if (there[i] && index-- == 0)
 			break;
-	if (i == CH_COUNT_OF(there) && index >= death->thrown_count)
+	if (i == CH_COUNT_OF(there) && index >= death->thrown_count + death->exceptions_count)
 		return NULL;
 	out = open_memstream(&text, &size);
 	if (!out)
@@ -135,8 +164,11 @@ char *chp_death_detail(const struct ch_report *report, const struct ch_death *de
 		print_message(out, report, death);
 	else if (i == 2)
 		fprintf(out, "%s: %s()", death->caller_words, death->caller);
-	else
+	else if (index < death->thrown_count)
 		print_thrown(out, report, &death->thrown[index]);
+	else
+		print_exception(out, report, &death->exceptions[index - death->thrown_count],
+				index - death->thrown_count);
 	return fclose(out) == 0 ? text : NULL;
 }
 
@@ -190,7 +222,25 @@ static json_t *json_message(const struct ch_report *report, const struct ch_deat
 			 ch_basis_name(death->message_basis));
 }
 
-static json_t *json_thrown(const struct ch_report *report, const struct ch_death *death)
+static json_t *json_exception(const struct ch_report *report, const struct ch_exception *exception,
+			      size_t depth)
+{
+	json_t *frames = json_array();
+	uint32_t i;
+
+	for (i = 0; i < exception->frames_count; i++)
+		chp_json_append_take(&frames, chp_json_text(exception->frames[i]));
+	return json_pack(
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "runtime", exception->runtime,
+		"type", chp_json_text(exception->type), "addr", chp_json_addr(exception->addr),
+		"uncaught", json_null(), "message",
+		chp_json_text(report->reveal && exception->message[0] ? exception->message : NULL),
+		"hresult", exception->has_hresult ? json_integer(exception->hresult) : json_null(),
+		"depth", chp_json_uint(depth), "frames", frames, "frames_count",
+		chp_json_uint(exception->frames_total));
+}
+
+static json_t *json_exceptions(const struct ch_report *report, const struct ch_death *death)
 {
 	json_t *array = json_array();
 	size_t i;
@@ -199,12 +249,16 @@ static json_t *json_thrown(const struct ch_report *report, const struct ch_death
 		const struct ch_thrown *thrown = &death->thrown[i];
 		_cleanup_free_ char *what = what_of(report, thrown);
 
-		chp_json_append_take(
-			&array, json_pack("{s:s, s:o, s:o, s:b, s:s?}", "runtime", "C++", "type",
-					  chp_json_text(thrown->type[0] ? thrown->type : NULL),
-					  "addr", chp_json_addr(thrown->addr), "uncaught",
-					  (int)thrown->uncaught, "message", what));
+		chp_json_append_take(&array,
+				     json_pack("{s:s, s:o, s:o, s:b, s:s?, s:n, s:i, s:[], s:i}",
+					       "runtime", "C++", "type",
+					       chp_json_text(thrown->type[0] ? thrown->type : NULL),
+					       "addr", chp_json_addr(thrown->addr), "uncaught",
+					       (int)thrown->uncaught, "message", what, "hresult",
+					       "depth", 0, "frames", "frames_count", 0));
 	}
+	for (i = 0; i < death->exceptions_count; i++)
+		chp_json_append_take(&array, json_exception(report, &death->exceptions[i], i));
 	return array;
 }
 
@@ -232,7 +286,7 @@ json_t *chp_json_death(const struct ch_report *report, const struct ch_death *de
 				 death->caller ? json_pack("{s:s, s:s}", "function", death->caller,
 							   "text", death->caller_words)
 					       : json_null(),
-				 "exceptions", json_thrown(report, death));
+				 "exceptions", json_exceptions(report, death));
 
 	if (!object || !more || json_object_update(object, more) != 0) {
 		json_decref(object);

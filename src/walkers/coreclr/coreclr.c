@@ -436,6 +436,7 @@ const struct ch_walker ch_walker_coreclr = {
 	.facts = facts,
 	.tracer = &clr_tracer,
 	.code = clr_code_at,
+	.thrown = clr_thrown,
 	.assemblies = clr_assemblies,
 	.claims = clr_loader_claims,
 	.inspector = &clr_inspector,

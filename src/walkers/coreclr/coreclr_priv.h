@@ -248,6 +248,9 @@ CH_MUST_CHECK struct ch_error *clr_code_heaps_visit(const struct clr *clr, clr_r
 /** "Space.Outer+Inner" of a row of TypeDef, unescaped. */
 bool clr_definition_name(const struct clr_metadata *metadata, uint32_t row, char *buf, size_t max);
 
+/** exceptions.c: as ch_walker.thrown. */
+bool clr_thrown(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
+
 /** code.c: as ch_walker.code. */
 bool clr_code_at(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
 /** "Type.Method" of where a method is entered: its code, or what jumps there. */

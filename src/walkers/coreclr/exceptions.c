@@ -1,0 +1,223 @@
+/*
+ * Exceptions that threads have thrown.
+ *
+ * Thread keeps a handle of the object that it threw last (m_LastThrownObjectHandle), and the
+ * tracker of an exception under way another (release/8.0 and release/9.0, src/coreclr/vm/
+ * threads.h, exceptionhandling.h). Where in Thread they are differs between releases and is
+ * in no descriptor before .NET 9: a word that leads over another one to an object of a type
+ * derived from System.Exception is such a handle.
+ */
+#include <string.h>
+
+#include "util/bytes.h"
+#include "util/cleanup.h"
+#include "util/utf.h"
+#include "walkers/coreclr/coreclr_priv.h"
+
+enum {
+	THREAD_BYTES = 4096,
+	PARENTS_MAX = 32,
+	INNER_MAX = 16,
+	/* Behind the method table of an array: its length, then its elements. */
+	ARRAY_LENGTH = 8,
+	ARRAY_DATA = 16,
+	STRING_LENGTH = 8,
+	STRING_DATA = 12,
+	/* StackFrameArray: count and thread, then elements that begin with an address of
+	 * code (vm/clrex.h StackTraceElement: with sp up to .NET 8, without since). */
+	TRACE_HEADER = 16,
+	TRACE_FRAMES_MAX = 4096,
+};
+
+/* Fields of System.Exception: offsets from an object; 0: not found. */
+struct exception_fields {
+	uint32_t message, inner, hresult, trace;
+};
+
+/* System.Exception among a type and its bases; 0: it is none. */
+static uint64_t exception_base(struct clr *clr, uint64_t mt)
+{
+	char name[CLR_NAME_MAX];
+	int i;
+
+	for (i = 0; i < PARENTS_MAX && mt && mt % 8 == 0; i++) {
+		if (mt == clr->object_mt || !clr_type_name(clr, mt, name, sizeof(name)))
+			return 0;
+		if (strcmp(name, "System.Exception") == 0)
+			return mt;
+		if (!clr_read_ptr(clr, mt + clr->layout.mt_parent, &mt))
+			return 0;
+	}
+	return 0;
+}
+
+static bool type_of(const struct clr *clr, uint64_t object, uint64_t *ret)
+{
+	if (!object || object % 8 || !clr_read_ptr(clr, object, ret))
+		return false;
+	*ret &= ~7ULL;
+	return *ret != 0;
+}
+
+static void find_fields(struct clr *clr, uint64_t base, struct exception_fields *ret)
+{
+	struct clr_field fields[64];
+	uint32_t count = clr_fields_of(clr, base, fields, CH_COUNT_OF(fields)), i;
+	char name[128];
+	size_t k;
+	const struct {
+		const char *name;
+		uint32_t *to;
+	} wanted[] = { { "_message", &ret->message },
+		       { "_innerException", &ret->inner },
+		       { "_HResult", &ret->hresult },
+		       { "_stackTrace", &ret->trace } };
+
+	*ret = (struct exception_fields){ 0 };
+	for (i = 0; i < count; i++) {
+		if (fields[i].is_static ||
+		    !clr_field_name(clr, base, fields[i].row, name, sizeof(name)))
+			continue;
+		for (k = 0; k < CH_COUNT_OF(wanted); k++)
+			if (strcmp(name, wanted[k].name) == 0)
+				*wanted[k].to = fields[i].offset + 8;
+	}
+}
+
+/* The text of a System.String. */
+static void read_text(const struct clr *clr, uint64_t string, char *buf, size_t max)
+{
+	uint8_t units[1024];
+	uint64_t mt, i, used;
+	uint32_t length;
+	size_t at = 0;
+
+	buf[0] = '\0';
+	if (!type_of(clr, string, &mt) || mt != clr->string_mt ||
+	    !ch_core_read_u32(clr->core, string + STRING_LENGTH, &length))
+		return;
+	length = length < sizeof(units) / 2 ? length : sizeof(units) / 2;
+	if (!ch_core_try_read(clr->core, string + STRING_DATA, units, length * 2ULL))
+		return;
+	for (i = 0; i < length && at + 5 < max; i += used)
+		at += chp_utf8_put(buf + at, chp_utf16_read(units, length, i, &used));
+	buf[at] = '\0';
+}
+
+/* Names of the methods of a trace whose elements are stride bytes apart; returns how many. */
+static uint32_t read_frames(struct clr *clr, uint64_t at, uint64_t count, uint32_t stride,
+			    struct ch_exception *ret)
+{
+	struct ch_code code;
+	uint64_t ip, i;
+	uint32_t found = 0;
+
+	for (i = 0; i < count && found < CH_EXCEPTION_FRAMES; i++) {
+		if (!clr_read_ptr(clr, at + i * stride, &ip) ||
+		    !clr_code_at(clr, ip - 1, &code, ret->frames[found],
+				 sizeof(ret->frames[found])))
+			break;
+		found++;
+	}
+	return found;
+}
+
+static void read_trace(struct clr *clr, uint64_t trace, struct ch_exception *ret)
+{
+	static const uint32_t strides[] = { 24, 32 };
+	uint64_t element, mt;
+	uint32_t length, count;
+	size_t i;
+
+	/* since .NET 9 the array of addresses may be the first of an array of objects */
+	if (type_of(clr, trace, &mt) &&
+	    ch_core_read_u32(clr->core, trace + ARRAY_LENGTH, &length) && length &&
+	    length < TRACE_FRAMES_MAX && clr_read_ptr(clr, trace + ARRAY_DATA, &element) &&
+	    type_of(clr, element, &mt) &&
+	    ch_core_read_u32(clr->core, element + ARRAY_LENGTH, &length) && length % 8 == 0 &&
+	    length >= TRACE_HEADER && element > TRACE_FRAMES_MAX)
+		trace = element;
+	if (!trace || !ch_core_read_u32(clr->core, trace + ARRAY_LENGTH, &length) ||
+	    !ch_core_read_u32(clr->core, trace + ARRAY_DATA, &count) || !count ||
+	    count > TRACE_FRAMES_MAX)
+		return;
+	for (i = 0; i < CH_COUNT_OF(strides); i++) {
+		if (TRACE_HEADER + (uint64_t)count * strides[i] > length)
+			continue;
+		ret->frames_count =
+			read_frames(clr, trace + ARRAY_DATA + TRACE_HEADER, count, strides[i], ret);
+		if (ret->frames_count == count || ret->frames_count == CH_EXCEPTION_FRAMES)
+			break;
+	}
+	ret->frames_total = count;
+}
+
+static bool fill(struct clr *clr, uint64_t object, struct ch_exception *ret)
+{
+	struct exception_fields fields;
+	uint64_t mt, base, value;
+
+	if (!type_of(clr, object, &mt))
+		return false;
+	base = exception_base(clr, mt);
+	if (!base || !clr_type_name(clr, mt, ret->type, sizeof(ret->type)))
+		return false;
+	find_fields(clr, base, &fields);
+	ret->addr = object;
+	ret->has_hresult = fields.hresult &&
+			   ch_core_read_u32(clr->core, object + fields.hresult, &ret->hresult);
+	if (fields.message && clr_read_ptr(clr, object + fields.message, &value))
+		read_text(clr, value, ret->message, sizeof(ret->message));
+	if (fields.trace && clr_read_ptr(clr, object + fields.trace, &value) && value)
+		read_trace(clr, value, ret);
+	return true;
+}
+
+/* The exception that a handle in Thread leads to. */
+static uint64_t last_thrown(struct clr *clr, const struct clr_thread *thread)
+{
+	uint64_t at, handle, object, mt;
+
+	for (at = 0; at < THREAD_BYTES; at += 8) {
+		if (!clr_read_ptr(clr, thread->addr + at, &handle))
+			return 0;
+		if (!handle || handle % 8 || !clr_read_ptr(clr, handle, &object) ||
+		    !type_of(clr, object, &mt) || !exception_base(clr, mt))
+			continue;
+		return object;
+	}
+	return 0;
+}
+
+static uint64_t inner_of(struct clr *clr, uint64_t object)
+{
+	struct exception_fields fields;
+	uint64_t mt, base, inner;
+
+	if (!type_of(clr, object, &mt))
+		return 0;
+	base = exception_base(clr, mt);
+	if (!base)
+		return 0;
+	find_fields(clr, base, &fields);
+	return fields.inner && clr_read_ptr(clr, object + fields.inner, &inner) ? inner : 0;
+}
+
+bool clr_thrown(void *state, size_t index, uint32_t depth, struct ch_exception *ret)
+{
+	struct clr *clr = state;
+	const struct clr_thread *threads = clr->threads.items;
+	const struct ch_thread *thread;
+	uint64_t object = 0;
+	size_t count, i;
+
+	thread = ch_core_threads(clr->core, &count) + index;
+	if (index >= count || depth > INNER_MAX)
+		return false;
+	for (i = 0; i < clr->threads.count && !object; i++)
+		if (threads[i].tid == thread->tid)
+			object = last_thrown(clr, &threads[i]);
+	for (; object && depth; depth--)
+		object = inner_of(clr, object);
+	return object && fill(clr, object, ret);
+}
