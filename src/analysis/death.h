@@ -65,8 +65,9 @@ struct ch_fault {
 	bool has_code;
 	int32_t code;
 	const char *meaning;
-	/** Address the fault is about; valid when has_addr. */
-	bool has_addr;
+	/** Address the fault is about; valid when has_addr. It may be what the program took
+	 * for an address, text: then addr_shown is false without --reveal. */
+	bool has_addr, addr_shown;
 	uint64_t addr;
 	enum ch_access access;
 	enum ch_fault_kind kind;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "analysis/death_priv.h"
+#include "core/contents.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
@@ -234,9 +235,8 @@ static void explain_protection(const struct ch_death_env *env, size_t index,
 		fault->access = insn->access;
 		fault->kind = CH_FAULT_MISALIGNED;
 		snprintf(fault->words, sizeof(fault->words),
-			 "at 0x%" PRIx64
-			 ", which is not a multiple of 16 as this instruction needs",
-			 insn->addr);
+			 "at %s that is not a multiple of 16, as this instruction needs it",
+			 chp_core_addr(env->core, insn->addr, "an address").text);
 	} else {
 		set(fault, CH_FAULT_ADDR_NOT_KNOWN,
 		    "the kernel gives no address: one that no pointer can have, or a "
@@ -244,8 +244,8 @@ static void explain_protection(const struct ch_death_env *env, size_t index,
 	}
 }
 
-void chp_fault_explain(const struct ch_death_env *env, size_t index,
-		       const struct ch_machine *machine, struct ch_fault *fault)
+static void explain(const struct ch_death_env *env, size_t index, const struct ch_machine *machine,
+		    struct ch_fault *fault)
 {
 	struct ch_insn insn;
 
@@ -268,4 +268,14 @@ void chp_fault_explain(const struct ch_death_env *env, size_t index,
 		explain_address(env, index, machine, fault);
 	else if (fault->signal == SIGSEGV && fault->code == SI_KERNEL)
 		explain_protection(env, index, machine, &insn, fault);
+}
+
+void chp_fault_explain(const struct ch_death_env *env, size_t index,
+		       const struct ch_machine *machine, struct ch_fault *fault)
+{
+	explain(env, index, machine, fault);
+	/* what is next to zero or to a stack is no text */
+	fault->addr_shown = fault->has_addr && (fault->kind == CH_FAULT_NULL ||
+						fault->kind == CH_FAULT_STACK_OVERFLOW ||
+						chp_core_shows_addr(env->core, fault->addr));
 }

@@ -24,8 +24,11 @@ static void print_fault(FILE *out, const struct ch_fault *fault)
 	else if (fault->has_code)
 		fprintf(out, ", code %" PRId32, fault->code);
 	if (fault->has_addr)
-		fprintf(out, ", %s%sat 0x%" PRIx64, access ? access : "", access ? " " : "",
-			fault->addr);
+		fprintf(out, ", %s%sat ", access ? access : "", access ? " " : "");
+	if (fault->addr_shown)
+		fprintf(out, "0x%" PRIx64, fault->addr);
+	else if (fault->has_addr)
+		fputs("an address that only --reveal shows", out);
 	if (words && words[0] && fault->has_addr)
 		fprintf(out, " (%s)", words);
 	else if (words && words[0])
@@ -202,7 +205,7 @@ static json_t *json_interrupted(const struct ch_death *death)
 	return json_pack("{s:o, s:s?, s:o, s:s?, s:o, s:s?, s:s?, s:o, s:o, s:b}", "signal",
 			 json_integer(fault->signal), "signal_name", fault->name, "si_code",
 			 json_integer(fault->code), "meaning", fault->meaning, "fault_addr",
-			 fault->has_addr ? chp_json_addr(fault->addr) : json_null(), "access",
+			 fault->addr_shown ? chp_json_addr(fault->addr) : json_null(), "access",
 			 chp_access_name(fault->access), "fault_kind",
 			 chp_fault_kind_name(fault->kind), "fault_text",
 			 chp_json_text(fault->words[0] ? fault->words : NULL), "tid",
@@ -272,7 +275,7 @@ json_t *chp_json_death(const struct ch_report *report, const struct ch_death *de
 		known ? json_integer(fault->signal) : json_null(), "signal_name", fault->name,
 		"si_code", fault->has_code ? json_integer(fault->code) : json_null(), "meaning",
 		fault->meaning, "fault_addr",
-		fault->has_addr ? chp_json_addr(fault->addr) : json_null(), "sender_pid",
+		fault->addr_shown ? chp_json_addr(fault->addr) : json_null(), "sender_pid",
 		death->has_sender ? chp_json_uint(death->sender_pid) : json_null(), "tid",
 		death->tid ? chp_json_uint(death->tid) : json_null(), "signal_unsure",
 		(int)death->signal_unsure);

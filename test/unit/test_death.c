@@ -93,7 +93,8 @@ static const struct {
 	{ load, 3, 0, 0, 1, 0x18, NOT_MAPPED "read at 0x18 (a null pointer + 24)" IN },
 	/* the instruction does not fit to the address: not said which */
 	{ load, 3, 0x5000000, 0, 1, 0x18, NOT_MAPPED "at 0x18 (a null pointer + 24)" IN },
-	{ load, 3, 0x20000000, 0, 1, 0x20000018, NOT_MAPPED "read at 0x20000018" IN },
+	{ load, 3, 0x20000000, 0, 1, 0x20000018,
+	  NOT_MAPPED "read at an address that only --reveal shows" IN },
 	{ load, 3, 0, 0, 1, (uint64_t)-16,
 	  NOT_MAPPED "at 0xfffffffffffffff0 (a null pointer - 16)" IN },
 	{ call, 2, 0, 0, 1, 0, NOT_MAPPED "read at 0x0 (a null pointer)" IN },
@@ -104,7 +105,7 @@ static const struct {
 	  KERNEL "write at an address that no pointer can have (non-canonical: text, a freed or "
 		 "overwritten pointer)" IN },
 	{ vector, 4, DATA + 8, 0, 0x80, 0,
-	  KERNEL "at 0x10000008, which is not a multiple of 16 as this instruction needs" IN },
+	  KERNEL "at 0x10000008 that is not a multiple of 16, as this instruction needs it" IN },
 	{ halt, 1, 0, 0, 0x80, 0,
 	  KERNEL "the instruction hlt, by which programs end themselves" IN },
 	{ load, 3, DATA, 0, 0x80, 0,
