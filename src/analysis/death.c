@@ -93,7 +93,7 @@ static void find_caller(const struct ch_death_env *env, size_t index, struct ch_
 }
 
 static void explain_frame(const struct ch_death_env *env, size_t index,
-			  const struct ch_sigframe *frame, struct ch_death *ret)
+			  const struct ch_interrupted *frame, struct ch_death *ret)
 {
 	struct ch_fault *fault = &ret->interrupted;
 	const struct ch_region *stack = ch_map_region_at(env->map, frame->addr);
@@ -113,7 +113,7 @@ static void explain_frame(const struct ch_death_env *env, size_t index,
 }
 
 /* Signals by which programs die, but for abort()'s own. */
-static bool is_deadly(const struct ch_sigframe *frame)
+static bool is_deadly(const struct ch_interrupted *frame)
 {
 	return frame->signal == SIGSEGV || frame->signal == SIGBUS || frame->signal == SIGFPE ||
 	       frame->signal == SIGILL || frame->signal == SIGABRT || frame->signal == SIGSYS;
@@ -122,17 +122,17 @@ static bool is_deadly(const struct ch_sigframe *frame)
 /* The thread that died, else any of a living process. */
 static void find_interrupted(const struct ch_death_env *env, size_t index, struct ch_death *ret)
 {
-	struct ch_sigframe frame;
+	struct ch_interrupted frame;
 	size_t count, i;
 
 	ch_core_threads(env->core, &count);
 	if (!ret->dumped_alive) {
-		if (chp_sigframe_find(env, index, &frame))
+		if (chp_interrupted_find(env, index, &frame))
 			explain_frame(env, index, &frame, ret);
 		return;
 	}
 	for (i = 0; i < count && i < THREADS_MAX; i++)
-		if (chp_sigframe_find(env, i, &frame) && is_deadly(&frame)) {
+		if (chp_interrupted_find(env, i, &frame) && is_deadly(&frame)) {
 			explain_frame(env, i, &frame, ret);
 			return;
 		}

@@ -35,7 +35,7 @@ void chp_fault_explain(const struct ch_death_env *env, size_t index,
 		       const struct ch_machine *machine, struct ch_fault *fault);
 
 /** A frame of a signal on a stack. */
-struct ch_sigframe {
+struct ch_interrupted {
 	/** Where the kernel put it. */
 	uint64_t addr;
 	struct ch_machine machine;
@@ -46,9 +46,9 @@ struct ch_sigframe {
 	uint64_t fault_addr;
 };
 
-/** sigframe.c: the frame of a signal whose handler a thread is in: the innermost of those
+/** interrupted.c: the frame of a signal whose handler a thread is in: the innermost of those
  * that an instruction caused, else of all. False: none. */
-bool chp_sigframe_find(const struct ch_death_env *env, size_t index, struct ch_sigframe *ret);
+bool chp_interrupted_find(const struct ch_death_env *env, size_t index, struct ch_interrupted *ret);
 
 /** abortmsg.c: fill message and what belongs to it. */
 void chp_death_find_message(const struct ch_death_env *env, struct ch_death *ret);

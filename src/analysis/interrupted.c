@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "analysis/death_priv.h"
+#include "core/sigframe.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
@@ -10,11 +11,7 @@
  * calls rt_sigreturn, struct ucontext (flags, link, stack, 40 bytes; struct sigcontext, 256
  * bytes; a mask, 8 bytes), siginfo. The kernel puts it where sp + 8 is a multiple of 16.
  */
-#define UC_FLAGS    8
-#define UC_LINK     16
-#define UC_SS_FLAGS 32
 #define MC_REGS     48
-#define MC_CS       192
 #define MC_ERROR    200
 #define MC_TRAP     208
 #define MC_CR2      224
@@ -24,7 +21,6 @@
 #define TRAP_PAGE    14
 #define TRAPS        20
 #define ERROR_WRITE  2U
-#define ERROR_FETCH  16U
 #define SEARCH_BYTES (256ULL << 10)
 /* What may lie between a frame and what it interrupted: vector registers (AVX-512 and AMX
  * take 11 KiB) and the red zone. */
@@ -37,24 +33,19 @@
  * pointer, the instruction pointer and flags. */
 static const uint8_t order[18] = { 9, 8, 7, 6, 3, 2, 1, 0, 14, 13, 4, 5, 12, 10, 11, 19, 16, 18 };
 
-static bool looks_right(const struct ch_death_env *env, const uint8_t *p, uint64_t addr)
+/* It returns to code, and on the same stack it lies below what it interrupted. */
+static bool looks_right(const struct ch_death_env *env, const struct ch_sigframe *frame)
 {
-	uint64_t segments = ch_get64(p + MC_CS), sp = ch_get64(p + MC_REGS + 15 * 8ULL);
-	const struct ch_region *code, *stack;
+	const struct ch_region *code, *stack = ch_map_region_at(env->map, frame->addr);
+	uint64_t back;
 
-	/* cs and ss of user programs, in it since Linux 4.6; fs and gs are not used */
-	if ((segments & 0xffffffffffff) != 0x33 || (segments >> 48 != 0x2b && segments >> 48 != 0))
+	if (!ch_core_read_u64(env->core, frame->addr, &back))
 		return false;
-	if (ch_get64(p + UC_FLAGS) > 15 || ch_get64(p + UC_LINK) ||
-	    ch_get32(p + UC_SS_FLAGS) & ~(3U | 1U << 31) || ch_get64(p + MC_TRAP) >= 64)
-		return false;
-	code = ch_map_region_at(env->map, ch_get64(p));
-	stack = ch_map_region_at(env->map, addr);
+	code = ch_map_region_at(env->map, back);
 	if (!code || !(code->prot & CH_SEGMENT_EXEC))
 		return false;
-	/* on the same stack it lies below what it interrupted */
-	return !stack || sp < stack->start || sp >= stack->end ||
-	       (sp > addr && sp - addr <= GAP_BYTES);
+	return !stack || frame->sp < stack->start || frame->sp >= stack->end ||
+	       (frame->sp > frame->addr && frame->sp - frame->addr <= GAP_BYTES);
 }
 
 /*
@@ -62,7 +53,7 @@ static bool looks_right(const struct ch_death_env *env, const uint8_t *p, uint64
  * asked for it (SA_SIGINFO); otherwise its place holds anything, and the number of the last
  * trap, which may be an older one, is all there is: it counts if the instruction fits.
  */
-static void take_trap(const struct ch_death_env *env, const uint8_t *p, struct ch_sigframe *ret)
+static void take_trap(const struct ch_death_env *env, const uint8_t *p, struct ch_interrupted *ret)
 {
 	static const struct {
 		int32_t signal, code;
@@ -116,11 +107,11 @@ static bool has_siginfo(const uint8_t *p)
 }
 
 static void take(const struct ch_death_env *env, const struct ch_thread *thread, const uint8_t *p,
-		 uint64_t addr, struct ch_sigframe *ret)
+		 uint64_t addr, struct ch_interrupted *ret)
 {
 	size_t i;
 
-	*ret = (struct ch_sigframe){ .addr = addr };
+	*ret = (struct ch_interrupted){ .addr = addr };
 	memcpy(ret->machine.regs, thread->regs, sizeof(thread->regs));
 	for (i = 0; i < CH_COUNT_OF(order); i++)
 		ret->machine.regs[order[i]] = ch_get64(p + MC_REGS + i * 8);
@@ -148,9 +139,10 @@ struct frames {
  * Whether unwinding steps over addr: then what looks like a frame of a signal there is
  * left from one that has returned.
  */
-static bool is_stepped_over(const struct ch_death_env *env, size_t index, uint64_t addr,
-			    struct frames *frames)
+static bool is_stepped_over(const struct ch_death_env *env, size_t index,
+			    const struct ch_sigframe *frame, struct frames *frames)
 {
+	uint64_t addr = frame->addr;
 	const char *end;
 	size_t i;
 
@@ -159,7 +151,8 @@ static bool is_stepped_over(const struct ch_death_env *env, size_t index, uint64
 					       &frames->count, &end));
 	frames->known = true;
 	for (i = 0; i < frames->count; i++)
-		if (frames->items[i].sp >= addr && frames->items[i].sp <= addr + 16)
+		if ((frames->items[i].sp >= addr && frames->items[i].sp <= addr + 16) ||
+		    (frames->items[i].sp == frame->sp && frames->items[i].pc == frame->pc))
 			return false;
 	for (i = 0; i + 1 < frames->count; i++)
 		if (frames->items[i].sp <= addr && frames->items[i + 1].sp > addr + 16)
@@ -169,30 +162,27 @@ static bool is_stepped_over(const struct ch_death_env *env, size_t index, uint64
 
 /* The next frame of a signal at or above at, on the same stack. */
 static bool find_next(const struct ch_death_env *env, size_t index, uint64_t at,
-		      struct frames *frames, struct ch_sigframe *ret)
+		      struct frames *frames, struct ch_interrupted *ret)
 {
-	const struct ch_thread *thread;
-	const uint8_t *bytes;
-	size_t count, len = 0;
-	uint64_t pos, end;
+	uint64_t end = at + SEARCH_BYTES;
+	struct ch_sigframe frame;
+	uint8_t bytes[FRAME_BYTES];
+	size_t count;
 
-	thread = ch_core_threads(env->core, &count) + index;
-	at = ch_align_up(at, 8);
-	bytes = ch_core_span_recorded(env->core, at, &len);
-	end = bytes ? ch_min(len, SEARCH_BYTES) : 0;
-	for (pos = 0; ch_inside(pos, FRAME_BYTES, end); pos += 8)
-		if (looks_right(env, bytes + pos, at + pos) &&
-		    !is_stepped_over(env, index, at + pos, frames)) {
-			take(env, thread, bytes + pos, at + pos, ret);
-			return true;
-		}
+	for (; chp_sigframe_find(env->core, at, end, &frame); at = frame.addr + 8) {
+		if (!looks_right(env, &frame) || is_stepped_over(env, index, &frame, frames) ||
+		    !ch_core_try_read(env->core, frame.addr, bytes, sizeof(bytes)))
+			continue;
+		take(env, ch_core_threads(env->core, &count) + index, bytes, frame.addr, ret);
+		return true;
+	}
 	return false;
 }
 
-bool chp_sigframe_find(const struct ch_death_env *env, size_t index, struct ch_sigframe *ret)
+bool chp_interrupted_find(const struct ch_death_env *env, size_t index, struct ch_interrupted *ret)
 {
 	struct frames frames = { .count = 0 };
-	struct ch_sigframe frame;
+	struct ch_interrupted frame;
 	bool found = false;
 	size_t count, i;
 	uint64_t at;
