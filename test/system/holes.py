@@ -98,6 +98,33 @@ def check_cut(tap, program):
     shutil.rmtree(where)
 
 
+def check_tail(tap, program):
+    """gdb writes the reserved rest of a thread's heap as read-only memory: it is known
+    by heap_info, not by what is in it."""
+    where = fixture.folder()
+    core = fixture.dump(program, "gcore", where, ["5", "small"])
+    before = fixture.answer("heap", "--json", core)["total"]["reserved_bytes"]
+    rows = fixture.coreheap("address", "--regions", "--plain", core).out
+    loads = damaging.Core("tail", core).loads
+    tails = [(start, size, off) for start, size, off, flags in loads
+             if flags == 4 and size > 1 << 24 and any(at + more == start and rights == 6
+                                                      for at, more, _, rights in loads)]
+    with open(core, "r+b") as file:
+        for _, size, off in tails:
+            file.seek(off + size // 2)
+            file.write(b"x")
+    tap.ok(len(tails) > 3, "gcore: the rests of heaps are read-only memory", rows[:3000])
+    tap.equal(fixture.answer("heap", "--json", core)["total"]["reserved_bytes"], before,
+              "gcore: they are reservations whatever they hold")
+    rows = [line.split("\t") for line in
+            fixture.coreheap("address", "--regions", "--plain", core).out.splitlines()]
+    states = {row[0]: row for row in rows}
+    wrong = ["%#x" % start for start, _, _ in tails
+             if "MEM_RESERVE" not in states.get("0x%x" % start, [])]
+    tap.equal(wrong, [], "gcore: and said to be so")
+    shutil.rmtree(where)
+
+
 def main():
     tap = Tap()
     program = os.path.join(fixture.folder(), "busy")
@@ -109,6 +136,8 @@ def main():
         for number in range(DUMPS):
             tap.attempt("holes", check_holes, program, how, number)
         tap.attempt("no main_arena", check_without_main, program, how)
+    if not fixture.why_not("gcore"):
+        tap.attempt("tail", check_tail, program)
     if not fixture.why_not("kernel"):
         tap.attempt("cut", check_cut, program)
     return tap.done()

@@ -286,6 +286,17 @@ bool glibc_is_absent(const struct glibc *glibc, uint64_t addr)
 	       !ch_core_span_recorded(glibc->env.core, addr, &len);
 }
 
+bool glibc_is_partial(const struct glibc *glibc)
+{
+	const struct glibc_arena *arenas = glibc->arenas.items;
+	size_t i;
+
+	for (i = 0; i < glibc->arenas.count; i++)
+		if (arenas[i].partial)
+			return true;
+	return false;
+}
+
 /* ---- heaps of arenas but the main one -------------------------------------- */
 
 /* heap_info: ar_ptr, prev, size, mprotect_size */
@@ -337,7 +348,16 @@ static void check_heap_info(const struct glibc *glibc, const struct glibc_arena 
 	info->size = most;
 }
 
-/* End of the reservation that begins at start, at most limit. */
+/* Memory without rights, as dumpers write it: gdb has it as read-only zeros. */
+static bool is_reserved(const struct ch_region *region)
+{
+	return region->state == CH_STATE_RESERVE ||
+	       (region->state == CH_STATE_COMMIT && region->prot == CH_SEGMENT_READ &&
+		region->type == CH_MEMTYPE_PRIVATE);
+}
+
+/* End of the reservation that begins at start, at most limit: heap_info says where
+ * accessible memory ends. */
 static uint64_t reserved_end(const struct glibc *glibc, uint64_t start, uint64_t limit)
 {
 	const struct ch_region *region;
@@ -345,7 +365,7 @@ static uint64_t reserved_end(const struct glibc *glibc, uint64_t start, uint64_t
 
 	while (at < limit) {
 		region = ch_map_region_at(glibc->env.map, at);
-		if (!region || region->state != CH_STATE_RESERVE)
+		if (!region || !is_reserved(region))
 			break;
 		at = region->end;
 	}

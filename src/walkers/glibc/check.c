@@ -243,9 +243,10 @@ struct ch_error *glibc_check(void *state, const struct ch_heap_free *found)
 		compare(glibc, arena, "fast bins",
 			&(struct ch_free_sum){ arena->fastbin_count, arena->fastbin_bytes },
 			&found[i].fast);
-		compare(glibc, arena, "thread caches",
-			&(struct ch_free_sum){ arena->tcache_count, arena->tcache_bytes },
-			&found[i].cached);
+		if (!glibc_is_partial(glibc))
+			compare(glibc, arena, "thread caches",
+				&(struct ch_free_sum){ arena->tcache_count, arena->tcache_bytes },
+				&found[i].cached);
 		compare_top(glibc, arena, &found[i].top);
 	}
 	if (!err)

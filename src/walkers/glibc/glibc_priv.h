@@ -325,6 +325,8 @@ void glibc_check_freed(struct glibc *glibc);
 const char *glibc_explain_link(const struct glibc *glibc, uint64_t addr, char *buf, size_t bytes);
 /** What a link to addr that makes no sense is a sign of, to append to a message. */
 const char *glibc_sign(const struct glibc *glibc, uint64_t addr);
+/** Whether parts of any heap are not in the core. */
+bool glibc_is_partial(const struct glibc *glibc);
 /** Whether addr is in a heap, and not in the core. */
 bool glibc_is_absent(const struct glibc *glibc, uint64_t addr);
 /** Size of the chunk, 0 when its header is absent. */

@@ -124,17 +124,6 @@ static void apply_key(const struct walk *walk, uint64_t chunk, struct ch_object 
 	object->flags |= CH_OBJECT_CACHED;
 }
 
-static bool is_partial(const struct glibc *glibc)
-{
-	const struct glibc_arena *arenas = glibc->arenas.items;
-	size_t i;
-
-	for (i = 0; i < glibc->arenas.count; i++)
-		if (arenas[i].partial)
-			return true;
-	return false;
-}
-
 /* One chunk. What looks used may be cached. */
 static inline struct ch_error *put_chunk(struct walk *walk, uint64_t chunk, uint64_t size,
 					 bool used)
@@ -631,7 +620,9 @@ static struct ch_error *walk_chunks(struct walk *walk, uint64_t chunk)
 						   : recover(walk, &chunk);
 		} else if (__builtin_expect(size > end - chunk, 0)) {
 			/* it goes on in memory that the core lacks */
-			return put_chunk(walk, chunk, end - chunk, in_use);
+			return end - chunk < CHUNK_BYTES_MIN
+				       ? put(walk, chunk, end, 0)
+				       : put_chunk(walk, chunk, end - chunk, in_use);
 		} else if (__builtin_expect(next && !is_next(walk, next, chunk + size, size), 0)) {
 			err = put_doubtful(walk, &chunk, head);
 		} else if (__builtin_expect(
@@ -693,7 +684,7 @@ struct ch_error *glibc_walk_piece(const struct glibc *glibc, const struct glibc_
 	walk.range.needs_non_main = !arena->is_main;
 	walk.range.bad_flags = CHUNK_IS_MMAPPED | (arena->is_main ? CHUNK_NON_MAIN : 0);
 	walk.batch.sink = sink;
-	walk.key = is_partial(glibc) ? glibc->key : 0;
+	walk.key = glibc_is_partial(glibc) ? glibc->key : 0;
 	walk.cached_end = (const struct glibc_cached *)glibc->cached.items + glibc->cached.count;
 	walk.tcache_bytes = glibc->tcache ? glibc->tcache->chunk_bytes : 1;
 	if (arena->top >= piece->first && arena->top < piece->end)
