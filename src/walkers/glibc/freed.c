@@ -113,15 +113,20 @@ const char *glibc_explain_link(const struct glibc *glibc, uint64_t addr, char *b
 	return buf;
 }
 
-/* A link into memory that no known heap has says nothing while heaps are missing. */
-const char *glibc_sign(const struct glibc *glibc, uint64_t addr)
+/* Whether a block of a heap that is not in the core may lie at addr. */
+static bool may_be_elsewhere(const struct glibc *glibc, uint64_t addr)
 {
-	bool known = addr >= CHUNK_HEADER_BYTES &&
-		     glibc_piece_at(glibc, addr - CHUNK_HEADER_BYTES) < glibc->pieces.count;
 	size_t len;
 
-	if (chp_blame(&glibc->env) == CH_SEVERITY_DAMAGED ||
-	    (known && ch_core_span_recorded(glibc->env.core, addr - CHUNK_HEADER_BYTES, &len)))
+	if (addr % 16 || addr < HEAP_ALIGN_MIN || addr >= 1ULL << 47)
+		return false;
+	return glibc_piece_at(glibc, addr - CHUNK_HEADER_BYTES) == glibc->pieces.count ||
+	       !ch_core_span_recorded(glibc->env.core, addr - CHUNK_HEADER_BYTES, &len);
+}
+
+const char *glibc_sign(const struct glibc *glibc, uint64_t addr)
+{
+	if (chp_blame(&glibc->env) == CH_SEVERITY_DAMAGED || !may_be_elsewhere(glibc, addr))
 		return ", a sign of a use after free";
 	return "; that is no sign of damage, for parts of the heaps are not in the core";
 }
