@@ -11,7 +11,8 @@
  *   present   recorded bytes that the file really holds (less when truncated);
  *   absent    mapped, but without bytes: never to be taken for zero;
  *   overlay   bytes of a module's own file (verified by build-id) that stand
- *             in for absent bytes of its read-only mappings.
+ *             in for absent bytes of its read-only mappings, and of what the
+ *             dynamic linker relocated and then protected.
  *
  * Invariants: segments ascend by start and do not overlap; present is a prefix
  * of recorded, recorded a prefix of the segment; no range wraps around 2^64.

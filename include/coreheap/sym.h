@@ -182,6 +182,17 @@ CH_PUBLIC bool ch_sym_module_rights(const struct ch_sym *sym, const struct ch_mo
 				    uint64_t addr, uint32_t *ret);
 
 /**
+ * Copy len bytes of data that the program never changes, from the core or, where
+ * the dumper left them out, from the module's file (same build-id) with relative
+ * relocations applied. The caller vouches for "never changes": of other data the
+ * file tells how it began, not what it was. Errors: FAULT (not mapped), ABSENT
+ * (neither has the bytes, or the dynamic linker filled them by a symbol's name),
+ * NOMEM. buf is untouched on failure. Cost: the module's relocations, once.
+ */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_sym_read_constant(struct ch_sym *sym, uint64_t addr,
+							      void *buf, size_t len);
+
+/**
  * The symbol around addr (.symtab, .dynsym, separate debug files; loaded at
  * the module's first use): the innermost one whose size reaches addr, else one
  * without size that lies nearest below in the same section. Names come without

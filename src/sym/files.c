@@ -390,6 +390,8 @@ struct ch_error *chp_files_match(struct ch_sym *sym)
 	if (!err)
 		err = lend_all(sym);
 	if (!err)
+		err = chp_initial_lend(sym);
+	if (!err)
 		report_matches(sym);
 	return err;
 }

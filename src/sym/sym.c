@@ -56,6 +56,7 @@ void ch_sym_close(struct ch_sym *sym)
 		if (extra->file_data)
 			munmap((void *)(uintptr_t)extra->file_data, extra->file_bytes);
 		free(extra->memory_image);
+		chp_initial_destroy(extra->initial);
 		chp_image_deinit(&extra->image);
 		ch_vec_deinit(&extra->symbols);
 		ch_vec_deinit(&extra->tls_symbols);

@@ -1,11 +1,13 @@
 /*
  * sym_priv.h - the inside of struct ch_sym, shared by the files of src/sym.
  *
- * modules.c finds modules in the core, scan.c those that no note names, linkmap.c those the dynamic
- * linker knows, image.c and pe.c read headers from target memory and from files, files.c looks for
- * the modules' files on disk and lends their bytes to the core, dwfl.c gives libdwfl what matched
- * or an image rebuilt from memory (rebuild.c), debugfile.c finds separate debug information,
- * dynsym.c reads symbols from target memory, symbols.c names addresses, unwind.c walks stacks.
+ * modules.c finds modules in the core, scan.c those that no note names, linkmap.c
+ * those the dynamic linker knows, image.c and pe.c read headers from target memory
+ * and from files, files.c looks for the modules' files on disk and lends their bytes
+ * to the core, initial.c relocates the writable data of files where the core lacks
+ * it, dwfl.c gives libdwfl what matched or an image rebuilt from memory (rebuild.c),
+ * debugfile.c finds separate debug information, dynsym.c reads symbols from target
+ * memory, symbols.c names addresses, unwind.c walks stacks.
  *
  * libdwfl sees files on disk and validated images, never the core itself.
  */
@@ -82,6 +84,8 @@ struct ch_module_extra {
 	/** ELF image rebuilt from memory for libdwfl, owned. */
 	uint8_t *memory_image;
 	uint64_t memory_image_bytes;
+	/** What its writable data began as, owned; NULL until somebody asks. */
+	struct ch_initial *initial;
 	/** libdwfl's module, or NULL. */
 	Dwfl_Module *dwfl;
 	struct ch_image image;
@@ -93,6 +97,7 @@ struct ch_module_extra {
 };
 
 struct ch_unwind;
+struct ch_initial;
 
 struct ch_sym {
 	struct ch_core *core;
@@ -116,6 +121,8 @@ struct ch_sym {
 	bool dwfl_tried, attach_tried, attached;
 	/** Bytes of all images rebuilt so far. */
 	uint64_t rebuilt_bytes;
+	/** Bytes of writable data that were relocated so far. */
+	uint64_t initial_bytes;
 	/** A header alone: tells libdwfl the machine. */
 	Elf64_Ehdr machine_ehdr;
 	Elf *machine_elf;
@@ -202,6 +209,10 @@ char *chp_build_id_text(const uint8_t *id, uint32_t len, char *buf);
 
 /** files.c: find, check and map the file of each module; lend its bytes. */
 CH_MUST_CHECK struct ch_error *chp_files_match(struct ch_sym *sym);
+/** initial.c: lend what the dynamic linker wrote and then protected. */
+CH_MUST_CHECK struct ch_error *chp_initial_lend(struct ch_sym *sym);
+/** initial.c: NULL accepted. */
+void chp_initial_destroy(struct ch_initial *initial);
 /**
  * candidate.c: open a path that the core names, if it is a regular file with
  * bytes in it; -1 when not. Nothing else is even opened: opening some devices

@@ -50,7 +50,9 @@ def crash(process, where):
 
 
 def dump(how, program, createdump, env, arguments=()):
-    """(core, folder with what the program wrote) of a program that waits to be dumped."""
+    """(core, folder with what the program wrote) of a program that waits to be dumped.
+
+    how: "kernel", "gcore", or "createdump" with its options (all memory unless given)."""
     where = fixture.folder()
     core = os.path.join(where, "core")
     process = subprocess.Popen([shutil.which("dotnet"), program, where, *arguments], cwd=where,
@@ -66,7 +68,8 @@ def dump(how, program, createdump, env, arguments=()):
                            check=False, stdin=subprocess.DEVNULL)
             os.rename("%s.%d" % (core, process.pid), core)
         else:
-            subprocess.run([createdump, "--full", "-f", core, str(process.pid)],
+            options = how.split()[1:] or ["--full"]
+            subprocess.run([createdump, *options, "-f", core, str(process.pid)],
                            capture_output=True, check=False, stdin=subprocess.DEVNULL)
         if not os.path.exists(core):
             raise RuntimeError("no core from " + how)

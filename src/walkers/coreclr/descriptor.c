@@ -19,34 +19,39 @@
 
 struct clr_descriptor {
 	json_t *root;
-	const struct ch_core *core;
+	struct ch_sym *sym;
 	uint64_t pointers;
 	uint32_t pointers_count;
 };
 
-static json_t *read_json(const struct ch_core *core, uint64_t addr, uint32_t bytes,
-			 struct ch_error **err_ret)
+/* Dumps of .NET's default type lack the pages that its own tools read from the library. */
+static struct ch_error *read_constant(struct ch_sym *sym, uint64_t addr, void *buf, size_t len)
+{
+	struct ch_error *err = ch_sym_read_constant(sym, addr, buf, len);
+
+	if (!err || err->code == CH_ERROR_NOMEM)
+		return err;
+	ch_error_destroy(err);
+	return ch_error_create(CH_ERROR_ABSENT,
+			       "the descriptor of the runtime, at 0x%llx, is not in the core, and "
+			       "the library that holds it is not at hand",
+			       (unsigned long long)addr);
+}
+
+static struct ch_error *read_json(struct ch_sym *sym, uint64_t addr, uint32_t bytes, json_t **ret)
 {
 	_cleanup_free_ char *text = malloc(bytes + 1ULL);
+	struct ch_error *err;
 	json_error_t why;
-	json_t *root;
 
-	*err_ret = NULL;
-	if (!text) {
-		*err_ret = &ch_enomem;
-		return NULL;
-	}
-	if (!ch_core_try_read(core, addr, text, bytes)) {
-		*err_ret = ch_error_create(CH_ERROR_ABSENT,
-					   "the descriptor of the runtime is not in the core, and "
-					   "its library is not at hand");
-		return NULL;
-	}
-	root = json_loadb(text, bytes, 0, &why);
-	if (!root)
-		*err_ret = ch_error_create(CH_ERROR_CORRUPT,
-					   "the descriptor of the runtime is damaged");
-	return root;
+	if (!text)
+		return &ch_enomem;
+	err = read_constant(sym, addr, text, bytes);
+	if (err)
+		return err;
+	*ret = json_loadb(text, bytes, 0, &why);
+	return *ret ? NULL
+		    : ch_error_create(CH_ERROR_CORRUPT, "the descriptor of the runtime is damaged");
 }
 
 struct ch_error *clr_descriptor_open(const struct clr *clr, struct clr_descriptor **ret)
@@ -63,8 +68,10 @@ struct ch_error *clr_descriptor_open(const struct clr *clr, struct clr_descripto
 		return ch_error_create(CH_ERROR_UNSUPPORTED,
 				       "the runtime describes itself from .NET 9 on; this one "
 				       "does not");
-	if (!ch_core_try_read(clr->core, symbol.addr, head, sizeof(head)) ||
-	    ch_get64(head) != MAGIC)
+	err = read_constant(clr->env->sym, symbol.addr, head, sizeof(head));
+	if (err)
+		return err;
+	if (ch_get64(head) != MAGIC)
 		return ch_error_create(CH_ERROR_CORRUPT, "no descriptor of the runtime at 0x%llx",
 				       (unsigned long long)symbol.addr);
 	bytes = ch_get32(head + 12);
@@ -75,10 +82,10 @@ struct ch_error *clr_descriptor_open(const struct clr *clr, struct clr_descripto
 	descriptor = calloc(1, sizeof(*descriptor));
 	if (!descriptor)
 		return &ch_enomem;
-	descriptor->core = clr->core;
+	descriptor->sym = clr->env->sym;
 	descriptor->pointers_count = ch_get32(head + 24);
 	descriptor->pointers = ch_get64(head + 32);
-	descriptor->root = read_json(clr->core, json, bytes, &err);
+	err = read_json(clr->env->sym, json, bytes, &descriptor->root);
 	if (err) {
 		free(descriptor);
 		return err;
@@ -129,6 +136,8 @@ bool clr_descriptor_field(const struct clr_descriptor *descriptor, const char *t
 bool clr_descriptor_global(const struct clr_descriptor *descriptor, const char *name, uint64_t *ret)
 {
 	const json_t *value = json_object_get(json_object_get(descriptor->root, "globals"), name);
+	struct ch_error *err;
+	uint8_t pointer[8];
 	uint64_t number;
 
 	/* value, [value, type], [index], or [[index], type] */
@@ -140,5 +149,10 @@ bool clr_descriptor_global(const struct clr_descriptor *descriptor, const char *
 		value = json_array_get(value, 0);
 	if (!number_of(json_array_get(value, 0), &number) || number >= descriptor->pointers_count)
 		return false;
-	return ch_core_read_u64(descriptor->core, descriptor->pointers + 8 * number, ret);
+	err = ch_sym_read_constant(descriptor->sym, descriptor->pointers + 8 * number, pointer,
+				   sizeof(pointer));
+	if (!err)
+		*ret = ch_get64(pointer);
+	ch_error_destroy(err);
+	return !err;
 }
