@@ -29,7 +29,8 @@ struct ch_pieces {
 	uint64_t at;
 	/** Next run of the query; next link of links_end. */
 	uint32_t run;
-	bool told_also;
+	bool told_also, found_links;
+	uint32_t id;
 	size_t link, links_end;
 };
 

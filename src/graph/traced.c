@@ -59,6 +59,19 @@ static int compare_links(const void *a, const void *b)
 	return x->to < y->to ? -1 : x->to > y->to;
 }
 
+/* A runtime may name one more than once. */
+static void sort_links(struct ch_vec *list)
+{
+	struct ch_link *links = list->items;
+	size_t i, kept;
+
+	ch_vec_sort(list, compare_links);
+	for (i = kept = 0; i < list->count; i++)
+		if (!kept || compare_links(&links[kept - 1], &links[i]))
+			links[kept++] = links[i];
+	list->count = kept;
+}
+
 struct ch_error *chp_traced_collect(struct ch_graph *graph)
 {
 	struct collecting collecting = { .graph = graph };
@@ -73,7 +86,7 @@ struct ch_error *chp_traced_collect(struct ch_graph *graph)
 		if (!err && traced->tracer->links)
 			err = traced->tracer->links(traced->state, take_link, &collecting);
 	}
-	ch_vec_sort(&graph->links, compare_links);
+	sort_links(&graph->links);
 	return err;
 }
 
@@ -111,15 +124,14 @@ void chp_pieces_begin(struct ch_pieces *pieces, const struct ch_graph *graph,
 	pieces->at = 0;
 	pieces->run = 0;
 	pieces->told_also = false;
+	pieces->id = id;
+	pieces->found_links = false;
 	pieces->link = pieces->links_end = 0;
-	if (graph->links.count) {
-		pieces->link = first_link(graph, id);
-		pieces->links_end = first_link(graph, id + 1);
-	}
 	query->addr = addr;
 	query->size_bytes = size;
 	query->bytes = addr + size <= span->bytes_end ? span->bytes + (addr - span->start) : NULL;
 	query->resume = query->also = 0;
+	query->unlinked = false;
 	query->count = 0;
 	query->more = true;
 }
@@ -168,6 +180,17 @@ static bool put_rest(struct ch_pieces *pieces, uint64_t end, struct ch_piece *re
 	return true;
 }
 
+static void find_links(struct ch_pieces *pieces)
+{
+	const struct ch_graph *graph = pieces->graph;
+
+	pieces->found_links = true;
+	if (!graph->links.count || pieces->query.unlinked)
+		return;
+	pieces->link = first_link(graph, pieces->id);
+	pieces->links_end = first_link(graph, pieces->id + 1);
+}
+
 bool chp_pieces_next(struct ch_pieces *pieces, struct ch_piece *ret)
 {
 	const struct ch_ref_query *query = &pieces->query;
@@ -198,6 +221,8 @@ bool chp_pieces_next(struct ch_pieces *pieces, struct ch_piece *ret)
 		if (ret->value)
 			return true;
 	}
+	if (!pieces->found_links)
+		find_links(pieces);
 	if (pieces->link == pieces->links_end)
 		return false;
 	ret->value =

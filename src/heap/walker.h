@@ -167,6 +167,8 @@ struct ch_ref_query {
 	/** An object that it keeps alive without a word of its own; 0: none. Given
 	 * with the first runs. */
 	uint64_t also;
+	/** No link of links() begins at it. */
+	bool unlinked;
 	/** The walker's own; the caller zeroes them once, and resume for each object. */
 	uint64_t resume, key;
 	const void *shape;

@@ -31,8 +31,9 @@ def has(jdk, *options):
                           capture_output=True).returncode == 0
 
 
-def dumped(process, where, how, before=None, seconds=600):
-    """The core of a Java process once it is ready; before(pid) is called right before."""
+def dumped(process, where, how, before=None, after=None, seconds=600):
+    """The core of a Java process once it is ready; before(pid) is called right before, after(pid)
+    right after, of one that gcore left alive."""
     try:
         wait_for(os.path.join(where, "ready"), process, seconds)
         if before:
@@ -40,6 +41,8 @@ def dumped(process, where, how, before=None, seconds=600):
         if how == "gcore":
             subprocess.run(["gcore", "-o", os.path.join(where, "core"), str(process.pid)],
                            capture_output=True, check=True, stdin=subprocess.DEVNULL)
+            if after:
+                after(process.pid)
         else:
             process.send_signal(6)
             process.wait(seconds)
@@ -57,9 +60,9 @@ def tool(jdk, name, *arguments):
 
 class Dump:
     """A program of fixtures/jvm, dumped under a JDK: its core, and what ask(jdk, pid) said of
-    the process before."""
+    the process before, or after (of one that gcore leaves alive)."""
 
-    def __init__(self, jdk, program, how, options, arguments=(), ask=None):
+    def __init__(self, jdk, program, how, options, arguments=(), ask=None, after=None):
         where = folder()
         subprocess.run([os.path.join(jdk, "bin", "javac"), "-g", "-d", where,
                         os.path.join(repo(), "fixtures", "jvm", program + ".java")], check=True)
@@ -69,6 +72,8 @@ class Dump:
             stderr=subprocess.DEVNULL, preexec_fn=unlimited_core)
         self.asked = None
 
-        def before(pid):
-            self.asked = ask(jdk, str(pid)) if ask else None
-        self.core, self.folder = dumped(process, where, how, before), where
+        def question(of):
+            def put(pid):
+                self.asked = of(jdk, str(pid))
+            return put if of else None
+        self.core, self.folder = dumped(process, where, how, question(ask), question(after)), where

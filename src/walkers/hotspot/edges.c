@@ -159,6 +159,8 @@ struct ch_error *hs_edges_learn(struct hs *hs, uint64_t klass)
 		return NULL;
 	layout = (uint32_t)shape.layout;
 	type.mirror = shape.mirror;
+	type.linked = shape.mirror || hs_is_loader_class(hs, klass);
+	type.keeps = hs_class_keeper(hs, klass);
 	if (shape.layout < 0) {
 		/* oops/klass.hpp: two bits say of what it is an array */
 		type.kind = layout >> 30 == 2 ? HS_SHAPE_OBJECTS : HS_SHAPE_VALUES;
@@ -268,10 +270,12 @@ void hs_edges_refs(void *state, struct ch_ref_query *query)
 		query->key = klass;
 	}
 	query->pure = type && (type->kind != HS_SHAPE_INSTANCE || type->role != HS_ROLE_PLAIN);
+	query->unlinked = !type || !type->linked;
 	if (!type)
 		return;
-	if (type->role == HS_ROLE_CLEANER && !query->resume)
-		query->also = hs_owner_orphan(hs, query->addr);
+	if (!query->resume)
+		query->also = type->role == HS_ROLE_CLEANER ? hs_owner_orphan(hs, query->addr)
+							    : type->keeps;
 	if (type->kind == HS_SHAPE_OBJECTS)
 		put_run(hs, query, type->header_bytes, UINT64_MAX);
 	else if (type->kind == HS_SHAPE_INSTANCE)

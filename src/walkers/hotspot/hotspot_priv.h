@@ -116,6 +116,8 @@ struct hs {
 	/** of struct hs_class: every class that a loader has; of struct hs_static */
 	struct ch_vec classes, statics;
 	bool classes_listed;
+	/** loaders.c: where a loader's data have their list of handles; 0: not known yet. */
+	uint32_t handles_offset;
 	/** tables.c: of struct hs_variable */
 	struct ch_vec variables;
 	/** storages.c: of struct hs_storage */
@@ -180,13 +182,20 @@ struct hs_type {
 	enum hs_shape_kind kind;
 	enum hs_role role;
 	bool mirror;
+	/** Links may begin at its instances: classes, and their loaders. */
+	bool linked;
 	uint32_t header_bytes;
+	/** Its own mirror, which its instances keep alive; 0: that always is. */
+	uint64_t keeps;
 	/** Runs in maps. */
 	uint32_t map_first, map_count;
 };
 
 struct hs_class {
 	uint64_t klass, mirror;
+	/** The data of its loader, if that lives only as long as something reaches it; 0: it is
+	 * always alive. */
+	uint64_t loader;
 };
 
 /** A variable of the JVM that refers to an object: "Universe::_main_thread_group". */
@@ -235,6 +244,22 @@ void hs_follow(void *state, uint32_t strengths);
  * hold it; 0: it is no such class, or holds it as any other field does. */
 uint32_t hs_referent(const struct hs *hs, uint64_t klass, enum ch_strength *ret);
 
+/** loaders.c: the object that the data of a class loader live as long as; 0: they always do. */
+uint64_t hs_loader_holder(const struct hs *hs, uint64_t data);
+/** The mirror of a class, if it lives only as long as something reaches its loader; else 0. */
+uint64_t hs_class_keeper(const struct hs *hs, uint64_t klass);
+/** java.lang.ClassLoader, or one that derives from it. */
+bool hs_is_loader_class(const struct hs *hs, uint64_t klass);
+/** Resolved constants, if they are a handle of a loader's data. */
+bool hs_is_constants(const struct hs *hs, uint64_t object);
+/** Non-NULL ends the visit. at: where the handle lies. */
+typedef struct ch_error *(*hs_handle_fn)(void *arg, uint64_t at, uint64_t value);
+/** The objects that the data of a loader hold. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *hs_loader_handles(struct hs *hs, uint64_t data, hs_handle_fn fn,
+						 void *arg);
+/** Loaders to classes, classes to constants, of those that are not always alive. */
+CH_MUST_CHECK struct ch_error *hs_loader_links(void *state, ch_walker_links_fn fn, void *arg);
+
 /** owners.c: set the role of a class of instances. */
 void hs_owner_learn(struct hs *hs, struct hs_type *type);
 /** The native block that a Cleaner alone holds; 0: none. */
@@ -243,6 +268,8 @@ uint64_t hs_owner_orphan(const struct hs *hs, uint64_t cleaner);
 /** roots.c: classes, threads, JNI handles. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *hs_classes_list(struct hs *hs);
 CH_MUST_CHECK struct ch_error *hs_roots_visit(void *state, ch_walker_roots_fn fn, void *arg);
+/** The resolved constants of a class, and where the handle lies. False: it has none. */
+bool hs_constants_of(const struct hs *hs, uint64_t klass, uint64_t *at_ret, uint64_t *ret);
 void hs_root_text(void *state, const struct ch_walker_root *root, char *buf, size_t max);
 /** The reference at addr, of the width that objects have. */
 bool hs_read_oop(const struct hs *hs, uint64_t addr, uint64_t *ret);

@@ -115,9 +115,9 @@ static void meet_string(struct hs *hs, uint64_t klass)
 		hs->string_klass = klass;
 }
 
-static struct ch_error *add_class(struct hs *hs, uint64_t klass)
+static struct ch_error *add_class(struct hs *hs, uint64_t klass, uint64_t loader)
 {
-	struct listing listing = { .hs = hs, .class.klass = klass };
+	struct listing listing = { .hs = hs, .class = { .klass = klass, .loader = loader } };
 	struct hs_class *slot;
 	uint64_t at;
 
@@ -128,7 +128,8 @@ static struct ch_error *add_class(struct hs *hs, uint64_t klass)
 		return &ch_enomem;
 	*slot = listing.class;
 	meet_string(hs, klass);
-	if (listing.class.mirror)
+	/* those of a loader that may die are reached through their class */
+	if (listing.class.mirror && !loader)
 		hs_fields_visit(hs, klass, take_static, &listing);
 	return listing.err;
 }
@@ -146,10 +147,11 @@ static struct ch_error *list_loader(struct hs *hs, uint64_t loader)
 {
 	struct ring ring = { 0 };
 	struct ch_error *err = NULL;
-	uint64_t klass;
+	uint64_t klass, mortal;
 
 	if (!hs_member_ptr(hs, HS_LOADER_KLASSES, loader, &klass))
 		return NULL;
+	mortal = hs_loader_holder(hs, loader) ? loader : 0;
 	while (!err && klass && hs->classes.count < CLASSES_MAX) {
 		if (is_ring(&ring, klass) || !belongs_to(hs, klass, loader)) {
 			chp_context_finding(hs->env->ctx, chp_blame(hs->env), "jvm-damaged",
@@ -157,7 +159,7 @@ static struct ch_error *list_loader(struct hs *hs, uint64_t loader)
 					    "all classes are known");
 			break;
 		}
-		err = add_class(hs, klass);
+		err = add_class(hs, klass, mortal);
 		if (!err && hs->classes.count % 1024 == 0)
 			err = chp_context_check(hs->env->ctx);
 		if (!hs_member_ptr(hs, HS_KLASS_NEXT, klass, &klass))
@@ -233,34 +235,73 @@ static struct ch_error *put_member(const struct visit *visit, enum hs_member_id 
 	return put(visit, CH_WALKER_ROOT_HANDLE, at, value, cookie);
 }
 
+bool hs_constants_of(const struct hs *hs, uint64_t klass, uint64_t *at_ret, uint64_t *ret)
+{
+	uint64_t pool, cache;
+	struct hs_shape shape;
+
+	if (!hs_shape_read(hs, klass, &shape) || shape.layout < 0 ||
+	    !hs_member_ptr(hs, HS_KLASS_CONSTANTS, klass, &pool))
+		return false;
+	if (hs->members[HS_POOL_OWN_RESOLVED].found)
+		return hs_member_object(hs, HS_POOL_OWN_RESOLVED, pool, at_ret, ret);
+	return hs_member_ptr(hs, HS_POOL_CACHE, pool, &cache) &&
+	       hs_member_object(hs, HS_POOL_RESOLVED, cache, at_ret, ret);
+}
+
 static struct ch_error *visit_classes(const struct visit *visit)
 {
 	const struct hs *hs = visit->hs;
 	const struct hs_class *classes = hs->classes.items;
-	uint64_t pool, cache, loader;
-	struct ring ring = { 0 };
 	struct ch_error *err = NULL;
-	struct hs_shape shape;
+	uint64_t at, value;
 	size_t i;
-	uint32_t k;
 
 	for (i = 0; !err && i < hs->classes.count; i++) {
+		if (classes[i].loader)
+			continue;
 		err = put_member(visit, HS_KLASS_MIRROR, classes[i].klass,
 				 COOKIE_CLASS | (i & UINT32_MAX));
-		if (err || !hs_shape_read(hs, classes[i].klass, &shape) || shape.layout < 0 ||
-		    !hs_member_ptr(hs, HS_KLASS_CONSTANTS, classes[i].klass, &pool))
-			continue;
-		if (hs->members[HS_POOL_OWN_RESOLVED].found)
-			err = put_member(visit, HS_POOL_OWN_RESOLVED, pool,
-					 COOKIE_RESOLVED | (i & UINT32_MAX));
-		else if (hs_member_ptr(hs, HS_POOL_CACHE, pool, &cache))
-			err = put_member(visit, HS_POOL_RESOLVED, cache,
-					 COOKIE_RESOLVED | (i & UINT32_MAX));
+		if (!err && hs_constants_of(hs, classes[i].klass, &at, &value))
+			err = put(visit, CH_WALKER_ROOT_HANDLE, at, value,
+				  COOKIE_RESOLVED | (i & UINT32_MAX));
 	}
+	return err;
+}
+
+/* What a loader holds of others: its own classes are roots already. */
+static struct ch_error *visit_handle(void *arg, uint64_t at, uint64_t value)
+{
+	const struct visit *visit = arg;
+	struct hs *hs = visit->hs;
+	uint64_t klass = hs_klass_at(hs, value);
+	uint32_t offset;
+
+	if (klass && klass == hs->class_klass &&
+	    (!hs_member_u32(hs, HS_CLASS_KLASS, 0, &offset) ||
+	     !hs_read_ptr(hs, value + offset, &klass) || !hs_class_keeper(hs, klass)))
+		return NULL;
+	if (hs_is_constants(hs, value))
+		return NULL;
+	return put(visit, CH_WALKER_ROOT_HANDLE, at, value, COOKIE_LOADER);
+}
+
+static struct ch_error *visit_loaders(struct visit *visit)
+{
+	struct hs *hs = visit->hs;
+	struct ring ring = { 0 };
+	struct ch_error *err = NULL;
+	uint64_t loader;
+	uint32_t i;
+
 	if (!hs_member_ptr(hs, HS_LOADERS, 0, &loader))
-		return err;
-	for (k = 0; !err && loader && k < LOADERS_MAX && !is_ring(&ring, loader); k++) {
-		err = put_member(visit, HS_LOADER_OOP, loader, COOKIE_LOADER);
+		return NULL;
+	for (i = 0; !err && loader && i < LOADERS_MAX && !is_ring(&ring, loader); i++) {
+		if (!hs_loader_holder(hs, loader)) {
+			err = put_member(visit, HS_LOADER_OOP, loader, COOKIE_LOADER);
+			if (!err)
+				err = hs_loader_handles(hs, loader, visit_handle, visit);
+		}
 		if (!hs_member_ptr(hs, HS_LOADER_NEXT, loader, &loader))
 			break;
 	}
@@ -332,7 +373,7 @@ static struct ch_error *visit_variables(const struct visit *visit)
 
 struct ch_error *hs_roots_visit(void *state, ch_walker_roots_fn fn, void *arg)
 {
-	const struct visit visit = { state, fn, arg };
+	struct visit visit = { state, fn, arg };
 	struct ch_error *err = hs_classes_list(visit.hs);
 	uint64_t block;
 
@@ -347,7 +388,9 @@ struct ch_error *hs_roots_visit(void *state, ch_walker_roots_fn fn, void *arg)
 		err = visit_handles(&visit, block, COOKIE_JNI);
 	else if (!err)
 		err = hs_storages_visit(visit.hs, COOKIE_STORAGE, fn, arg);
-	return err ? err : visit_classes(&visit);
+	if (!err)
+		err = visit_classes(&visit);
+	return err ? err : visit_loaders(&visit);
 }
 
 /* ---- Names ------------------------------------------------------------------------ */
@@ -476,5 +519,5 @@ const struct ch_tracer hs_tracer = {
 	.decoder = decoder,       .follow = hs_follow,
 	.learn = learn,           .refs = hs_edges_refs,
 	.roots = hs_roots_visit,  .root_text = hs_root_text,
-	.place_text = place_text,
+	.place_text = place_text, .links = hs_loader_links,
 };

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Which class loaders of a JVM are alive, and what holds them: against what the program dropped
+and kept, and against what jmap -histo:live then counts in the same process."""
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from fixture import answer, why_not  # noqa: E402
+from jvm import Dump, has, jdks, tool  # noqa: E402
+from tap import Tap, skip_all  # noqa: E402
+
+KEPT = {"Loaders$KeptMark": 20, "Loaders$ByClassMark": 3, "Loaders$ByArrayMark": 3,
+        "Loaders$LinkedMark": 3, "Loaders$LinkingMark": 3}
+# The oldest release with the first, the newest with the others: jmap of ZGC before 21 does not
+# count what a full collection leaves.
+SETTINGS = {"Serial": ["-XX:+UseSerialGC"], "G1": ["-XX:+UseG1GC"],
+            "ZGC": ["-XX:+UseZGC"]}
+
+
+def histogram(jdk, pid):
+    """{class: (count, bytes)} of what a full collection leaves."""
+    text = tool(jdk, "jmap", "-histo:live", pid)
+    return {match.group(3): (int(match.group(1)), int(match.group(2)))
+            for match in re.finditer(r"^\s*\d+:\s+(\d+)\s+(\d+)\s+(\S+)", text, re.M)}
+
+
+def live(core):
+    rows = answer("types", "--live", "--json", core)["types"]
+    return {row["name"]: row for row in rows if row["runtime"] == "hotspot"}
+
+
+def check_live(tap, name, core, wanted):
+    found = live(core)
+    marks = {key: row["count"] for key, row in found.items() if key.endswith("Mark")}
+    tap.equal(marks, KEPT, "%s: loaders that something keeps are live, and no others" % name)
+    tap.equal(marks, {key: wanted[key][0] for key in wanted if key.endswith("Mark")},
+              "%s: as jmap has it" % name)
+    tap.equal(found["Loaders$AppLoader"]["count"], wanted["Loaders$AppLoader"][0],
+              "%s: as many loaders" % name)
+
+
+def check_holder(tap, name, core):
+    at = live(core)["Loaders$KeptMark"]["sample_addr"]
+    roots = answer("roots", "--exact", "--json", core, at)
+    first = roots["chains"][0]
+    tap.equal(first["root"]["where"], "static Loaders.REGISTRY",
+              "%s: what holds the loaders is the root" % name)
+    held = answer("retained", "--json", core, first["path"][0]["addr"])["object"]
+    tap.ok(sum(KEPT.values()) * 20_000 < held["retained_bytes"] < sum(KEPT.values()) * 60_000,
+           "%s: it retains what the classes hold" % name, held)
+
+
+def check(tap, release, jdk, name):
+    label = "%d %s" % (release, name)
+    if not has(jdk, *SETTINGS[name]):
+        tap.skip(label, "this JDK has no such collector")
+        return
+    dump = Dump(jdk, "Loaders", "gcore", SETTINGS[name], after=histogram)
+    check_live(tap, label, dump.core, dump.asked)
+    check_holder(tap, label, dump.core)
+
+
+def main():
+    reason = why_not("gcore")
+    found = jdks("jmap", since=11)
+    if reason or not found:
+        skip_all(reason or "no JDK with jmap is installed")
+    tap = Tap()
+    for name in SETTINGS:
+        release = min(found) if name == "Serial" else max(found)
+        if release >= 21 or name != "ZGC":
+            tap.attempt("%d %s" % (release, name), check, release, found[release], name)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
