@@ -257,8 +257,8 @@ struct ch_runtime {
 	uint32_t score;
 	/** What gave it away, or why it was not opened; one line. */
 	const char *evidence;
-	/** Whether it was opened and takes part. */
-	bool open;
+	/** Whether it was opened and takes part; it is here and was never used. */
+	bool open, unused;
 	/** Nobody can walk it yet: where it is present it is named, and its blocks
 	 * are not counted. */
 	bool named_only;

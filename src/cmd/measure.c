@@ -106,11 +106,8 @@ struct ch_error *chp_summary_measure(struct ch_session *session, struct ch_summa
 		err = measure_stacks(session, summary);
 	if (!err)
 		err = make_account(session, summary);
-	if (!err && !chp_heaps_present(summary->heaps))
-		chp_context_finding(ch_session_context(session), CH_SEVERITY_INCOMPLETE,
-				    "no-allocator",
-				    "no known allocator was found: what the heap holds is not "
-				    "known");
+	if (!err)
+		chp_heaps_tell_none(summary->heaps, ch_session_context(session));
 	if (!err)
 		judge(session, summary);
 	return err;

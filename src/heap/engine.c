@@ -41,6 +41,7 @@ static struct ch_error *probe_all(struct ch_heaps *heaps, const struct ch_walker
 			return &ch_enomem;
 		runtime->name = (*walkers)->name;
 		runtime->score = probe.score;
+		runtime->unused = probe.unused;
 		runtime->named_only = !(*walkers)->open;
 		err = set_evidence(runtime, probe.evidence);
 		if (err)

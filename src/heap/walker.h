@@ -67,6 +67,9 @@ struct ch_probe {
 	uint32_t score;
 	/** One line: what gave it away. */
 	char evidence[256];
+	/** Score is 0 because the allocator is here, whole in the core, and was never
+	 * used: that there is no heap is known. */
+	bool unused;
 };
 
 /** Accounting unit, as ch_heap without the sums. */

@@ -35,6 +35,24 @@ bool chp_heaps_present(const struct ch_heaps *heaps)
 	return false;
 }
 
+bool chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx)
+{
+	const struct ch_runtime *runtimes;
+	bool unused = false;
+	size_t count, i;
+
+	if (chp_heaps_present(heaps))
+		return true;
+	runtimes = ch_heaps_runtimes(heaps, &count);
+	for (i = 0; i < count; i++)
+		unused |= runtimes[i].unused;
+	if (!unused)
+		chp_context_finding(ctx, CH_SEVERITY_INCOMPLETE, "no-allocator",
+				    "no known allocator was found: what the heap holds is not "
+				    "known");
+	return false;
+}
+
 /* One line a walker that found something, or that found nothing. */
 static void list_runtimes(const struct ch_report *report, const struct ch_heaps *heaps,
 			  bool present)
@@ -52,14 +70,9 @@ static void list_runtimes(const struct ch_report *report, const struct ch_heaps 
 
 void chp_report_no_heap(const struct ch_report *report, const struct ch_heaps *heaps)
 {
-	bool present = chp_heaps_present(heaps);
-
 	/* What is present and not walked has its own finding already. */
-	if (!present)
-		chp_context_finding(ch_session_context(report->session), CH_SEVERITY_INCOMPLETE,
-				    "no-allocator",
-				    "no known allocator was found: what the heap holds is not "
-				    "known");
+	bool present = chp_heaps_tell_none(heaps, ch_session_context(report->session));
+
 	if (report->format != CH_FORMAT_TEXT)
 		return;
 	if (present) {

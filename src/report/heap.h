@@ -84,6 +84,8 @@ void chp_report_no_heap(const struct ch_report *report, const struct ch_heaps *h
 bool chp_heaps_any(const struct ch_heaps *heaps);
 /** Whether a walker found its allocator or runtime, opened or not. */
 bool chp_heaps_present(const struct ch_heaps *heaps);
+/** The same; if none did, tell, unless the C library's allocator is known to be unused. */
+bool chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx);
 /** {name, score, evidence, open, status, facts{}} of each walker that looked. */
 json_t *chp_json_runtimes(const struct ch_heaps *heaps);
 /** Name of a heap without that of the processor it belongs to: "gen0" of "heap 3 gen0". */

@@ -59,7 +59,7 @@ static struct ch_error *glibc_probe(const struct ch_heap_env *env, struct ch_pro
 			 "main_arena of glibc %s at 0x%llx: %s", places[0].layout->releases,
 			 (unsigned long long)places[0].addr, places[0].basis);
 	} else if (libc && is_data_present(env, libc)) {
-		ret->score = 10;
+		ret->unused = true;
 		snprintf(ret->evidence, sizeof(ret->evidence),
 			 "%.64s is mapped, but its malloc was never used", libc->name);
 	} else if (libc) {
@@ -296,20 +296,12 @@ static struct glibc *libc_create(const struct ch_heap_env *env, const struct gli
 	return NULL;
 }
 
-/* Whether nothing is to be walked, and nothing is missing. */
-static bool is_unused(const struct glibc *glibc)
-{
-	const struct ch_module *libc = find_libc(&glibc->env);
-
-	return !glibc->layout && libc && is_data_present(&glibc->env, libc);
-}
-
 /* Find what one libc has, but for its mmapped chunks. */
 static struct ch_error *fill(struct glibc *glibc)
 {
 	struct ch_error *err = glibc_find_arenas(glibc);
 
-	if (err || is_unused(glibc))
+	if (err)
 		return err;
 	if (!glibc->layout)
 		return ch_error_create(CH_ERROR_ABSENT,
@@ -320,10 +312,6 @@ static struct ch_error *fill(struct glibc *glibc)
 
 static struct ch_error *describe(struct glibc *glibc)
 {
-	if (!glibc->layout)
-		return add_fact(&glibc->facts, "layout_basis", 0, "its malloc was never used")
-			       ? NULL
-			       : &ch_enomem;
 	snprintf(glibc->evidence, sizeof(glibc->evidence), "%s%s%s",
 		 glibc->arena_basis ? glibc->arena_basis : "arenas in their own heaps",
 		 glibc->par.addr ? "; malloc_par fits" : "",
