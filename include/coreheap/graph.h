@@ -46,6 +46,8 @@ struct ch_graph_options {
 	/** Several questions will be asked: keep what they have in common, four bytes
 	 * for each edge. */
 	bool keep_edges;
+	/** What is retained is counted in bytes on touched pages (ch_core_touched_bytes()). */
+	bool touched_only;
 };
 
 /**

@@ -15,10 +15,9 @@
  *   unwalked committed bytes of a span that no object covers; absent: not in the core.
  *
  * Invariants checked by the engine: spans ascend and do not overlap; chunks of
- * a span ascend, lie inside its committed part and do not overlap; what breaks
- * a rule is dropped, counted and reported as a finding. Hence, for each span
- * and each heap, used + free + overhead = committed, unwalked bytes being part
- * of overhead.
+ * a span ascend, lie inside its committed part and do not overlap; what breaks a rule is
+ * dropped, counted and reported as a finding. Hence, for each span and each heap, used + free
+ * + overhead = committed, unwalked bytes being part of overhead.
  */
 #ifndef COREHEAP_HEAP_H
 #define COREHEAP_HEAP_H
@@ -65,9 +64,9 @@ enum ch_object_flags {
 	CH_OBJECT_TOP = 1 << 3,
 	/** In its own mapping. */
 	CH_OBJECT_MMAPPED = 1 << 4,
-	/** Overhead inside of a span that is not the allocator's at all: memory
-	 * that another user of brk got. What it points at is held. */
+	/** Overhead that is not the allocator's: another user of brk got it, and holds with it. */
 	CH_OBJECT_FOREIGN = 1 << 5,
+	CH_OBJECT_UNTOUCHED = 1 << 6, /**< set by the engine: partly not on touched pages */
 };
 
 struct ch_object {
@@ -150,6 +149,8 @@ struct ch_heap {
 	size_t tids_count;
 	/** tids is complete; false where the walker cannot tell. */
 	bool tids_known;
+	/** What of them is known not to be on touched pages (ch_core_touched_bytes()). */
+	uint64_t untouched_used_bytes, untouched_free_bytes, untouched_allocator_bytes;
 };
 
 struct ch_free_sum {
@@ -181,15 +182,15 @@ struct ch_heap_free {
 	uint64_t trim_pages_bytes;
 	/** What it would cut off the top chunk. */
 	uint64_t trim_top_bytes;
-	/** Bytes of bins and fast bins in chunks without a whole page, neighbours
-	 * taken as one: no call gives them back. */
+	/** Of bins and fast bins in chunks without a whole page, neighbours as one: lost to trim.
+	 */
 	uint64_t trapped_bytes;
 };
 
 /** Sums over the objects of one span; see ch_heap for what they mean. */
 struct ch_span_sums {
-	uint64_t used_bytes, used_count, free_bytes, free_count;
-	uint64_t overhead_bytes, unwalked_bytes, absent_bytes;
+	uint64_t used_bytes, used_count, free_bytes, free_count, overhead_bytes, unwalked_bytes;
+	uint64_t absent_bytes, untouched_used_bytes, untouched_free_bytes, untouched_overhead_bytes;
 };
 
 /*
@@ -241,10 +242,8 @@ struct ch_type_stat {
 	/** Walker-local id, or one of CH_TYPE_ID_*. */
 	uint64_t type;
 	uint64_t count;
-	/** Sum of chunk_bytes. */
-	uint64_t total_bytes;
-	/** Extremes of chunk_bytes. */
-	uint64_t smallest_bytes, largest_bytes;
+	/** Sum of chunk_bytes, what of it is known not to be on touched pages; extremes. */
+	uint64_t total_bytes, untouched_bytes, smallest_bytes, largest_bytes;
 	/** Lowest address of an instance. */
 	uint64_t sample_addr;
 };

@@ -47,6 +47,8 @@ enum ch_signature {
 struct ch_leak_sum {
 	/** Blocks, their usable bytes, and those of their chunks. */
 	uint64_t count, bytes, chunk_bytes;
+	/** Of chunk_bytes, those aside that are known to be on untouched pages. */
+	uint64_t touched_bytes;
 };
 
 /** Lost blocks that are alike. */

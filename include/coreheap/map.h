@@ -183,7 +183,7 @@ CH_PUBLIC const struct ch_region *ch_map_regions(struct ch_map *map, size_t *cou
  * Look at the pages that the core holds, once for the core and by at most so many threads, and
  * fill in touched_bytes of all regions, also of those that later claims make. A core of which
  * that cannot be known (see ch_core_look_at_pages()) is a finding: what it holds counts as
- * touched. Errors: STOP.
+ * touched, as all but holes do after an interrupt. Errors: STOP.
  */
 CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_map_count_touched(struct ch_map *map, uint32_t threads);
 

@@ -1,10 +1,24 @@
 #include "cmd/measure.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "report/heap.h"
+#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
+
+/* Interrupted, it counts what may be touched: the walk that follows says so. */
+static struct ch_error *count_touched(struct ch_session *session, uint32_t threads)
+{
+	struct ch_error *err;
+	struct ch_map *map;
+
+	err = ch_session_map(session, &map);
+	if (!err)
+		err = ch_map_count_touched(map, threads);
+	return err && err->code == CH_ERROR_STOP ? NULL : err;
+}
 
 /* Stacks that are blocks or variables count as those. */
 static struct ch_error *measure_stacks(struct ch_session *session, struct ch_summary *summary)
@@ -66,6 +80,34 @@ static struct ch_error *make_account(struct ch_session *session, struct ch_summa
 	return NULL;
 }
 
+static uint64_t touched(const struct ch_account_row *rows, enum ch_account_id id)
+{
+	return rows[id].touched_bytes;
+}
+
+/* Zeros in native blocks that a runtime filled itself: java.nio does so with each direct
+ * buffer that it counts. Zeros are then no sign that nobody touched them. */
+static uint64_t filled_bytes(const struct ch_summary *summary)
+{
+	const struct ch_account_row *rows = summary->account.rows;
+	uint64_t filled = 0, zeros;
+	const struct ch_runtime *runtimes;
+	const struct ch_fact *facts;
+	size_t count, facts_count, i, k;
+
+	zeros = rows[CH_ACCOUNT_HEAP_USED].bytes + rows[CH_ACCOUNT_HEAP_MMAPPED].bytes -
+		rows[CH_ACCOUNT_HEAP_USED].touched_bytes -
+		rows[CH_ACCOUNT_HEAP_MMAPPED].touched_bytes;
+	runtimes = ch_heaps_runtimes(summary->heaps, &count);
+	for (i = 0; i < count; i++) {
+		facts = ch_heaps_facts(summary->heaps, (uint32_t)i, &facts_count);
+		for (k = 0; runtimes[i].open && k < facts_count; k++)
+			if (strcmp(facts[k].key, "direct_reserved_bytes") == 0)
+				filled = ch_max(filled, facts[k].number);
+	}
+	return ch_min(filled, zeros);
+}
+
 static void judge(struct ch_session *session, struct ch_summary *summary)
 {
 	const struct ch_account *account = &summary->account;
@@ -73,35 +115,40 @@ static void judge(struct ch_session *session, struct ch_summary *summary)
 	size_t i;
 
 	summary->input = (struct ch_verdict_input){
-		.native_used_bytes =
-			rows[CH_ACCOUNT_HEAP_USED].bytes + rows[CH_ACCOUNT_HEAP_MMAPPED].bytes,
+		.native_used_bytes = touched(rows, CH_ACCOUNT_HEAP_USED) +
+				     touched(rows, CH_ACCOUNT_HEAP_MMAPPED),
 		.native_free_bytes =
-			rows[CH_ACCOUNT_HEAP_FREE].bytes + rows[CH_ACCOUNT_HEAP_TOP].bytes,
-		.native_overhead_bytes = rows[CH_ACCOUNT_HEAP_OVERHEAD].bytes,
-		.unwalked_bytes = rows[CH_ACCOUNT_HEAP_UNWALKED].bytes,
-		.managed_bytes =
-			rows[CH_ACCOUNT_MANAGED_USED].bytes + rows[CH_ACCOUNT_MANAGED_FREE].bytes +
-			rows[CH_ACCOUNT_MANAGED_HEAP].bytes + rows[CH_ACCOUNT_MANAGED_OTHER].bytes,
-		.loader_bytes = rows[CH_ACCOUNT_MANAGED_LOADER].bytes,
-		.stacks_bytes = summary->stack_touched_bytes + rows[CH_ACCOUNT_TLS].bytes,
-		.files_bytes = rows[CH_ACCOUNT_FILES].bytes + rows[CH_ACCOUNT_SHARED].bytes,
-		.unattributed_bytes = rows[CH_ACCOUNT_UNATTRIBUTED].bytes,
+			touched(rows, CH_ACCOUNT_HEAP_FREE) + touched(rows, CH_ACCOUNT_HEAP_TOP),
+		.native_overhead_bytes = touched(rows, CH_ACCOUNT_HEAP_OVERHEAD),
+		.unwalked_bytes = touched(rows, CH_ACCOUNT_HEAP_UNWALKED),
+		.managed_bytes = touched(rows, CH_ACCOUNT_MANAGED_USED) +
+				 touched(rows, CH_ACCOUNT_MANAGED_FREE) +
+				 touched(rows, CH_ACCOUNT_MANAGED_HEAP) +
+				 touched(rows, CH_ACCOUNT_MANAGED_OTHER),
+		.loader_bytes = touched(rows, CH_ACCOUNT_MANAGED_LOADER),
+		.stacks_bytes = touched(rows, CH_ACCOUNT_STACKS) + touched(rows, CH_ACCOUNT_TLS),
+		.files_bytes = touched(rows, CH_ACCOUNT_FILES) + touched(rows, CH_ACCOUNT_SHARED),
+		.unattributed_bytes = touched(rows, CH_ACCOUNT_UNATTRIBUTED),
+		.filled_bytes = filled_bytes(summary),
 		.complete = ch_context_complete(ch_session_context(session)),
 		.damaged = ch_context_damaged(ch_session_context(session)),
 		.closes = true,
 	};
-	summary->used_bytes =
-		summary->input.native_used_bytes + rows[CH_ACCOUNT_MANAGED_USED].bytes;
+	summary->used_bytes = summary->input.native_used_bytes + summary->input.filled_bytes +
+			      touched(rows, CH_ACCOUNT_MANAGED_USED);
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
 		summary->input.closes = summary->input.closes && account->invariants[i].ok;
 	chp_verdict_make(&summary->input, &summary->verdict);
 }
 
-struct ch_error *chp_summary_measure(struct ch_session *session, struct ch_summary *summary)
+struct ch_error *chp_summary_measure(struct ch_session *session, uint32_t threads,
+				     struct ch_summary *summary)
 {
 	struct ch_error *err;
 
 	err = ch_session_heaps(session, &summary->heaps);
+	if (!err)
+		err = count_touched(session, threads);
 	if (!err)
 		err = measure_stacks(session, summary);
 	if (!err)

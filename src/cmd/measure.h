@@ -9,10 +9,11 @@
 #include "report/summary.h"
 
 /**
- * Fill heaps, walked, account, input, verdict and the sums of stacks. An interrupted walk
- * leaves the heap in one row, and is a finding. Errors: those of the session, NOMEM.
+ * Look at pages by at most so many threads; fill heaps, walked, account, input, verdict and the
+ * sums of stacks. An interrupted walk leaves the heap in one row, and is a finding. Errors: those
+ * of the session, NOMEM.
  */
-CH_MUST_CHECK struct ch_error *chp_summary_measure(struct ch_session *session,
+CH_MUST_CHECK struct ch_error *chp_summary_measure(struct ch_session *session, uint32_t threads,
 						   struct ch_summary *summary);
 
 /**

@@ -465,7 +465,7 @@ struct ch_error *chp_snapshot_make(const struct ch_cmd_env *env, const struct ch
 
 	ret->rows = CH_VEC(struct ch_snapshot_row);
 	find_time(&taking);
-	err = chp_summary_measure(open->session, &taking.summary);
+	err = chp_summary_measure(open->session, env->threads, &taking.summary);
 	/* Half of a heap compares with nothing. */
 	if (!err && !taking.summary.walked)
 		err = &ch_stop;

@@ -30,12 +30,13 @@ static struct ch_error *write_arithmetic(struct ch_summary *summary)
 		uint64_t bytes;
 	} parts[] = {
 		{ "native used", input->native_used_bytes },
+		{ "zeros that its runtime wrote", input->filled_bytes },
 		{ "native free", input->native_free_bytes },
 		{ "overhead", input->native_overhead_bytes },
 		{ "heap not walked", input->unwalked_bytes },
 		{ "managed", input->managed_bytes },
 		{ "loader", input->loader_bytes },
-		{ "stacks touched and TLS", input->stacks_bytes },
+		{ "stacks and TLS", input->stacks_bytes },
 		{ "files", input->files_bytes },
 		{ "unattributed", input->unattributed_bytes },
 	};
@@ -54,10 +55,25 @@ static struct ch_error *write_arithmetic(struct ch_summary *summary)
 			chp_count_text(parts[i].bytes, number));
 		separator = " + ";
 	}
-	fprintf(out, "%s%s bytes; %s is %" PRIu64 ".%02" PRIu64 "%%", separator[0] ? " = " : "",
-		chp_count_text(verdict->total_bytes, number), verdict->leader, verdict->share / 100,
-		verdict->share % 100);
+	fprintf(out, "%s%s bytes of touched memory; %s is %" PRIu64 ".%02" PRIu64 "%%",
+		separator[0] ? " = " : "", chp_count_text(verdict->total_bytes, number),
+		verdict->leader, verdict->share / 100, verdict->share % 100);
 	return fclose(out) == 0 ? NULL : &ch_enomem;
+}
+
+/* Among the largest by touched bytes; of equal ones the first that comes. */
+static void keep_type(struct ch_summary *summary, const struct ch_type_stat *stat)
+{
+	size_t i = summary->types_count;
+
+	if (i < CH_SUMMARY_TYPES)
+		summary->types_count++;
+	else if (chp_touched_of(summary, stat) <= chp_touched_of(summary, summary->types[--i]))
+		return;
+	for (; i && chp_touched_of(summary, stat) > chp_touched_of(summary, summary->types[i - 1]);
+	     i--)
+		summary->types[i] = summary->types[i - 1];
+	summary->types[i] = stat;
 }
 
 static struct ch_error *pick_types(struct ch_summary *summary)
@@ -69,9 +85,9 @@ static struct ch_error *pick_types(struct ch_summary *summary)
 	if (!summary->walked)
 		return NULL;
 	err = ch_heaps_types(summary->heaps, &stats, &count);
-	for (i = 0; !err && i < count && summary->types_count < CH_SUMMARY_TYPES; i++)
+	for (i = 0; !err && i < count; i++)
 		if (stats[i].kind == CH_TYPE_OBJECT)
-			summary->types[summary->types_count++] = &stats[i];
+			keep_type(summary, &stats[i]);
 	return err;
 }
 
@@ -108,7 +124,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	struct ch_error *err;
 	size_t i;
 
-	err = chp_summary_measure(env->session, &summary);
+	err = chp_summary_measure(env->session, env->threads, &summary);
 	if (!err)
 		err = find_death(env->session, &summary.death);
 	if (!err)

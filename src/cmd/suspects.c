@@ -27,7 +27,7 @@
 /* Frames that are compared to tell stacks apart. */
 #define FRAMES 32
 
-#define IN_USE "the memory in use"
+#define IN_USE "the touched memory in use"
 
 bool chp_suspect_is(uint64_t bytes, uint64_t min, uint64_t percent, uint64_t whole)
 {
@@ -117,19 +117,24 @@ void chp_suspect_next(struct ch_suspect *suspect, const char *command, uint64_t 
 static struct ch_error *find_file_maps(struct ch_suspecting *suspecting)
 {
 	const struct ch_summary *summary = suspecting->summary;
+	const struct ch_account_row *rows = summary->account.rows;
+	uint64_t mapped = rows[CH_ACCOUNT_FILES].bytes + rows[CH_ACCOUNT_SHARED].bytes;
 	struct ch_suspect suspect = { .rule = CH_RULE_FILE_MAPS,
 				      .bytes = summary->input.files_bytes,
 				      .share_of = IN_USE,
 				      .basis = CH_BASIS_RECORDED };
-	char bytes[CH_BYTES_TEXT_MAX];
+	char bytes[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
 
 	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, PART_PERCENT, summary->verdict.total_bytes))
 		return NULL;
+	chp_suspect_fact(&suspect, "mapped_bytes", mapped);
+	chp_suspect_fact(&suspect, "in_core_bytes",
+			 rows[CH_ACCOUNT_FILES].in_core_bytes +
+				 rows[CH_ACCOUNT_SHARED].in_core_bytes);
 	chp_suspect_next(&suspect, "address --regions", 0);
 	return chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
-				"files and shared memory are mapped at %s; how much of it was "
-				"resident is not recorded",
-				chp_bytes_text(suspect.bytes, bytes));
+				"of files and shared memory %s were touched, of %s mapped",
+				chp_bytes_text(suspect.bytes, bytes), chp_bytes_text(mapped, all));
 }
 
 /* Whom memory may belong to that nobody claims. */
@@ -158,7 +163,7 @@ static struct ch_error *find_unattributed(struct ch_suspecting *suspecting)
 		return NULL;
 	chp_suspect_next(&suspect, "address --regions", 0);
 	return chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
-				"%s of anonymous memory belongs to %s",
+				"%s of touched anonymous memory belongs to %s",
 				chp_bytes_text(suspect.bytes, bytes), whose_memory(summary->heaps));
 }
 
@@ -172,20 +177,24 @@ static struct ch_error *find_retained_free(struct ch_suspecting *suspecting)
 	char bytes[CH_BYTES_TEXT_MAX], used_text[CH_BYTES_TEXT_MAX], trim[CH_BYTES_TEXT_MAX];
 	const struct ch_heap *heaps, *worst = NULL;
 	const struct ch_heap_free *frees;
-	uint64_t used = 0, returnable = 0;
+	uint64_t used = 0, returnable = 0, free, worst_free = 0;
 	size_t count, i;
 
 	heaps = ch_heaps_list(summary->heaps, &count);
 	frees = ch_heaps_free(summary->heaps, &count);
 	for (i = 0; i < count; i++) {
-		if (!frees[i].can_trim || heaps[i].free_bytes <= heaps[i].used_bytes)
+		free = heaps[i].free_bytes - heaps[i].untouched_free_bytes;
+		if (!frees[i].can_trim ||
+		    free <= heaps[i].used_bytes - heaps[i].untouched_used_bytes)
 			continue;
 		suspect.count++;
-		suspect.bytes += heaps[i].free_bytes;
-		used += heaps[i].used_bytes;
-		returnable += frees[i].trim_pages_bytes + frees[i].trim_top_bytes;
-		if (!worst || heaps[i].free_bytes > worst->free_bytes)
+		suspect.bytes += free;
+		used += heaps[i].used_bytes - heaps[i].untouched_used_bytes;
+		returnable += ch_min(frees[i].trim_pages_bytes + frees[i].trim_top_bytes, free);
+		if (!worst || free > worst_free) {
 			worst = &heaps[i];
+			worst_free = free;
+		}
 	}
 	if (!worst ||
 	    !chp_suspect_is(suspect.bytes, SIZE_MIN, RETAINED_SHARE, summary->verdict.total_bytes))
@@ -238,14 +247,16 @@ static size_t largest_group(const struct ch_span **spans, size_t count, size_t *
 static struct ch_error *find_equal_mappings(struct ch_suspecting *suspecting)
 {
 	struct ch_suspect suspect = { .rule = CH_RULE_EQUAL_MAPPINGS,
-				      .share_of = "the used bytes of native heaps",
+				      .share_of = "the touched used bytes of native heaps",
 				      .basis = CH_BASIS_DERIVED };
-	char total[CH_BYTES_TEXT_MAX], each[CH_BYTES_TEXT_MAX];
+	char total[CH_BYTES_TEXT_MAX], each[CH_BYTES_TEXT_MAX], touched[CH_BYTES_TEXT_MAX];
 	_cleanup_free_ const struct ch_span **list = NULL;
 	const struct ch_span *spans;
 	size_t count, i, kept = 0, first = 0, runs = 1;
+	const struct ch_core *core = ch_session_core(suspecting->env->session);
 	struct ch_object object;
-	uint64_t *slot;
+	bool filled = suspecting->summary->input.filled_bytes;
+	uint64_t *slot, each_bytes, mapped, held = 0;
 
 	spans = ch_heaps_spans(suspecting->summary->heaps, &count);
 	list = calloc(count + 1, sizeof(*list));
@@ -258,8 +269,14 @@ static struct ch_error *find_equal_mappings(struct ch_suspecting *suspecting)
 	suspect.count = largest_group(list, kept, &first);
 	if (!suspect.count)
 		return NULL;
-	suspect.bytes = suspect.count * (list[first]->committed_end - list[first]->start);
-	if (!chp_suspect_is(suspect.bytes, EQUAL_BYTES, EQUAL_SHARE, suspecting->native_bytes))
+	each_bytes = list[first]->committed_end - list[first]->start;
+	for (i = first; i < first + suspect.count; i++)
+		held += ch_core_touched_bytes(core, list[i]->start, list[i]->committed_end);
+	/* By what is mapped: zeros may never have been touched, or written by who has them. */
+	mapped = each_bytes * suspect.count;
+	suspect.bytes = filled ? mapped : held;
+	if (!chp_suspect_is(mapped, EQUAL_BYTES, EQUAL_SHARE,
+			    suspecting->native_bytes + mapped - suspect.bytes))
 		return NULL;
 	for (i = first + 1; i < first + suspect.count; i++)
 		runs += list[i]->start != list[i - 1]->committed_end;
@@ -272,15 +289,22 @@ static struct ch_error *find_equal_mappings(struct ch_suspecting *suspecting)
 		*slot = object.addr;
 		suspect.sample_addr = suspect.sample_addr ? suspect.sample_addr : object.addr;
 	}
-	chp_suspect_fact(&suspect, "each_bytes", suspect.bytes / suspect.count);
+	chp_suspect_fact(&suspect, "each_bytes", each_bytes);
+	chp_suspect_fact(&suspect, "mapped_bytes", mapped);
+	chp_suspect_fact(&suspect, "touched_bytes", held);
 	chp_suspect_fact(&suspect, "runs_count", runs);
 	chp_suspect_next(&suspect, suspect.sample_addr ? "roots" : "address --regions",
 			 suspect.sample_addr);
 	return chp_suspect_take(suspecting, &suspect, suspecting->native_bytes,
 				"%" PRIu64 " blocks have mappings of their own of the same size, "
-				"%s each: %s in %zu run%s of touching mappings",
-				suspect.count, chp_count_text(suspect.bytes / suspect.count, each),
-				chp_bytes_text(suspect.bytes, total), runs, runs == 1 ? "" : "s");
+				"%s each: %s in %zu run%s of touching mappings%s%s%s",
+				suspect.count, chp_count_text(each_bytes, each),
+				chp_bytes_text(mapped, total), runs, runs == 1 ? "" : "s",
+				held < mapped ? "; touched " : "",
+				held < mapped ? chp_bytes_text(held, touched) : "",
+				held == mapped ? ""
+				: filled       ? ", the rest is zeros that its runtime wrote"
+					       : ", the rest is zeros");
 }
 
 static struct ch_error *find_modules(struct ch_suspecting *suspecting)
@@ -370,7 +394,7 @@ static struct ch_error *find_threads(struct ch_suspecting *suspecting)
 static struct ch_error *find_duplicates(struct ch_suspecting *suspecting)
 {
 	struct ch_suspect suspect = { .rule = CH_RULE_DUPLICATE_CONTENTS,
-				      .share_of = "the used bytes",
+				      .share_of = "the touched used bytes",
 				      .basis = CH_BASIS_HEURISTIC };
 	char bytes[CH_BYTES_TEXT_MAX], count_text[CH_BYTES_TEXT_MAX], each[CH_BYTES_TEXT_MAX];
 	struct ch_strings_stat contents = { .count = 0 };
@@ -426,9 +450,10 @@ static void sum_heaps(struct ch_suspecting *suspecting)
 {
 	const struct ch_account_row *rows = suspecting->summary->account.rows;
 
-	suspecting->native_bytes =
-		rows[CH_ACCOUNT_HEAP_USED].bytes + rows[CH_ACCOUNT_HEAP_MMAPPED].bytes;
-	suspecting->managed_bytes = rows[CH_ACCOUNT_MANAGED_USED].bytes;
+	suspecting->native_bytes = rows[CH_ACCOUNT_HEAP_USED].touched_bytes +
+				   rows[CH_ACCOUNT_HEAP_MMAPPED].touched_bytes +
+				   suspecting->summary->input.filled_bytes;
+	suspecting->managed_bytes = rows[CH_ACCOUNT_MANAGED_USED].touched_bytes;
 }
 
 struct ch_error *chp_suspects_find(struct ch_cmd_env *env, struct ch_summary *summary, bool quick)

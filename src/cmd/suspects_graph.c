@@ -5,6 +5,7 @@
 #include "cmd/measure.h"
 #include "cmd/suspects.h"
 #include "graph/holders.h"
+#include "graph/retained.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
@@ -209,11 +210,11 @@ static struct ch_error *add_holder(struct looking *looking, const struct ch_hold
 {
 	struct ch_suspect suspect = { .bytes = holder->total_bytes,
 				      .count = holder->total_count,
-				      .share_of = "the used bytes",
+				      .share_of = "the touched used bytes",
 				      .basis = CH_BASIS_DERIVED,
 				      .sample_addr = ch_graph_addr(looking->graph, holder->id),
 				      .holder_addr = ch_graph_addr(looking->graph, holder->id) };
-	uint64_t self_bytes = ch_graph_size_bytes(looking->graph, holder->id);
+	uint64_t self_bytes = chp_graph_weight(looking->graph, holder->id);
 	struct ch_error *err;
 
 	suspect.rule = rule_of(holder, self_bytes);
@@ -254,6 +255,15 @@ static struct ch_error *find_holders(struct looking *looking)
 
 /* ---- Types -------------------------------------------------------------------- */
 
+static uint64_t touched_bytes(const struct ch_suspecting *suspecting,
+			      const struct ch_object *object)
+{
+	uint64_t start = object->addr - object->header_bytes;
+
+	return ch_core_touched_bytes(ch_session_core(suspecting->env->session), start,
+				     start + object->chunk_bytes);
+}
+
 /* Whether the suspect of equal mappings is about most of a type. */
 static bool is_mapped(const struct looking *looking, const struct ch_type_stat *stat)
 {
@@ -271,8 +281,11 @@ static bool is_mapped(const struct looking *looking, const struct ch_type_stat *
 		if (ch_heaps_object_at(suspecting->summary->heaps, addrs[i], &object) &&
 		    heaps[spans[object.span].heap].walker == stat->walker &&
 		    ch_object_type_id(&object) == stat->type)
-			bytes += object.chunk_bytes;
-	return chp_percent(bytes, stat->total_bytes) >= MOST_PERCENT * 100;
+			bytes += suspecting->summary->input.filled_bytes
+					 ? object.chunk_bytes
+					 : touched_bytes(suspecting, &object);
+	return chp_percent(bytes, chp_touched_of(looking->suspecting->summary, stat)) >=
+	       MOST_PERCENT * 100;
 }
 
 /* What is said of most of a type already: what holders have, nothing holds, or has mappings
@@ -290,13 +303,16 @@ static bool is_told(const struct looking *looking, const struct ch_type_stat *st
 			if (types[k].walker == stat->walker && types[k].type == stat->type)
 				told += types[k].total_bytes;
 	}
-	if (chp_percent(told, stat->total_bytes) >= MOST_PERCENT * 100 || is_mapped(looking, stat))
+	if (chp_percent(told, chp_touched_of(looking->suspecting->summary, stat)) >=
+		    MOST_PERCENT * 100 ||
+	    is_mapped(looking, stat))
 		return true;
 	groups = ch_leaks_groups(looking->leaks, &count);
 	for (i = 0; i < count; i++)
 		if (groups[i].walker == stat->walker && groups[i].type == stat->type)
-			lost += groups[i].sum.chunk_bytes;
-	return chp_percent(lost, stat->total_bytes) >= MOST_PERCENT * 100;
+			lost += groups[i].sum.touched_bytes;
+	return chp_percent(lost, chp_touched_of(looking->suspecting->summary, stat)) >=
+	       MOST_PERCENT * 100;
 }
 
 struct sampling {
@@ -339,13 +355,16 @@ static struct ch_error *add_type(struct looking *looking, const struct ch_type_s
 	struct sampling sampling = {
 		.looking = looking, .stat = stat, .skip = stat->count / 2, .id = CH_ID_NONE
 	};
-	struct ch_suspect suspect = { .rule = CH_RULE_ONE_TYPE,
-				      .bytes = retained ? retained->total_bytes : stat->total_bytes,
-				      .count = stat->count,
-				      .share_of = retained ? "the used bytes"
-							   : "the used bytes of its heap",
-				      .basis = CH_BASIS_DERIVED,
-				      .sample_addr = stat->sample_addr };
+	struct ch_suspect suspect = {
+		.rule = CH_RULE_ONE_TYPE,
+		.bytes = retained ? retained->total_bytes
+				  : chp_touched_of(looking->suspecting->summary, stat),
+		.count = stat->count,
+		.share_of =
+			retained ? "the touched used bytes" : "the touched used bytes of its heap",
+		.basis = CH_BASIS_DERIVED,
+		.sample_addr = stat->sample_addr
+	};
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
 	struct ch_heaps *heaps = looking->suspecting->summary->heaps;
 	struct ch_error *err;
@@ -355,7 +374,8 @@ static struct ch_error *add_type(struct looking *looking, const struct ch_type_s
 		err = NULL;
 	if (!err)
 		err = chp_suspect_type(looking->suspecting, &suspect, stat->walker, stat->type,
-				       stat->count, stat->total_bytes);
+				       stat->count,
+				       chp_touched_of(looking->suspecting->summary, stat));
 	if (!err && sampling.id != CH_ID_NONE) {
 		err = find_chain(looking, sampling.id, &suspect.chain);
 		suspect.sample_addr = ch_graph_addr(looking->graph, sampling.id);
@@ -364,7 +384,8 @@ static struct ch_error *add_type(struct looking *looking, const struct ch_type_s
 		chp_suspect_deinit(&suspect);
 		return err;
 	}
-	chp_suspect_fact(&suspect, "self_bytes", stat->total_bytes);
+	chp_suspect_fact(&suspect, "self_bytes",
+			 chp_touched_of(looking->suspecting->summary, stat));
 	if (retained)
 		chp_suspect_fact(&suspect, "retained_bytes", retained->total_bytes);
 	chp_suspect_next(&suspect, "roots", suspect.sample_addr);
@@ -373,6 +394,13 @@ static struct ch_error *add_type(struct looking *looking, const struct ch_type_s
 				suspect.types[0].name, chp_count_text(stat->count, count),
 				retained ? "have, with what only they hold," : "have",
 				chp_bytes_text(suspect.bytes, bytes));
+}
+
+/* Touched bytes of used blocks that are not the allocator's own. */
+static uint64_t touched_used_of(const struct ch_heap *heap)
+{
+	return heap->used_bytes - heap->untouched_used_bytes -
+	       (heap->allocator_bytes - heap->untouched_allocator_bytes);
 }
 
 static uint64_t used_bytes_of(const struct ch_heaps *heaps, uint32_t walker)
@@ -384,7 +412,7 @@ static uint64_t used_bytes_of(const struct ch_heaps *heaps, uint32_t walker)
 	list = ch_heaps_list(heaps, &count);
 	for (i = 0; i < count; i++)
 		if (list[i].walker == walker)
-			bytes += list[i].used_bytes - list[i].allocator_bytes;
+			bytes += touched_used_of(&list[i]);
 	return bytes;
 }
 
@@ -424,9 +452,10 @@ static struct ch_error *find_types(struct looking *looking)
 				 : used_bytes_of(summary->heaps, stats[i].walker);
 		/* Most of a heap that is next to nothing is next to nothing. */
 		if ((retained ||
-		     (chp_suspect_is(stats[i].total_bytes, SIZE_MIN, TYPE_SHARE, whole) &&
-		      chp_suspect_is(stats[i].total_bytes, 0, PART_PERCENT,
-				     summary->used_bytes))) &&
+		     (chp_suspect_is(chp_touched_of(looking->suspecting->summary, &stats[i]),
+				     SIZE_MIN, TYPE_SHARE, whole) &&
+		      chp_suspect_is(chp_touched_of(looking->suspecting->summary, &stats[i]), 0,
+				     PART_PERCENT, summary->used_bytes))) &&
 		    !is_told(looking, &stats[i]))
 			err = add_type(looking, &stats[i], retained, whole);
 	}
@@ -453,7 +482,7 @@ static struct ch_error *name_lost_types(struct looking *looking, struct ch_suspe
 			types[kept++] = (struct ch_held_type){ .walker = groups[i].walker,
 							       .type = groups[i].type };
 		types[k].count += groups[i].sum.count;
-		types[k].total_bytes += groups[i].sum.chunk_bytes;
+		types[k].total_bytes += groups[i].sum.touched_bytes;
 	}
 	for (k = 0; !err && k < kept; k++)
 		err = chp_suspect_type(looking->suspecting, suspect, types[k].walker, types[k].type,
@@ -470,8 +499,8 @@ static struct ch_error *find_lost(struct looking *looking)
 	uint64_t whole = looking->suspecting->native_bytes;
 	struct ch_suspect suspect = { .rule = CH_RULE_UNREACHABLE_NATIVE,
 				      .count = direct->count + indirect->count,
-				      .bytes = direct->chunk_bytes + indirect->chunk_bytes,
-				      .share_of = "the used bytes of native heaps",
+				      .bytes = direct->touched_bytes + indirect->touched_bytes,
+				      .share_of = "the touched used bytes of native heaps",
 				      .basis = CH_BASIS_DERIVED };
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
 	struct ch_error *err;
@@ -479,9 +508,9 @@ static struct ch_error *find_lost(struct looking *looking)
 	if (!chp_suspect_is(suspect.bytes, LOST_MIN, LOST_SHARE, whole))
 		return NULL;
 	chp_suspect_fact(&suspect, "directly_lost_count", direct->count);
-	chp_suspect_fact(&suspect, "directly_lost_bytes", direct->chunk_bytes);
+	chp_suspect_fact(&suspect, "directly_lost_bytes", direct->touched_bytes);
 	chp_suspect_fact(&suspect, "indirectly_lost_count", indirect->count);
-	chp_suspect_fact(&suspect, "indirectly_lost_bytes", indirect->chunk_bytes);
+	chp_suspect_fact(&suspect, "indirectly_lost_bytes", indirect->touched_bytes);
 	err = name_lost_types(looking, &suspect);
 	if (err || !suspect.types_count) {
 		chp_suspect_deinit(&suspect);
@@ -500,7 +529,7 @@ static struct ch_error *find_garbage(struct looking *looking)
 	struct ch_suspect suspect = { .rule = CH_RULE_MANAGED_GARBAGE,
 				      .count = looking->holders.managed_dead_count,
 				      .bytes = looking->holders.managed_dead_bytes,
-				      .share_of = "the used bytes of managed heaps",
+				      .share_of = "the touched used bytes of managed heaps",
 				      .basis = CH_BASIS_DERIVED };
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
 
@@ -530,7 +559,8 @@ static struct ch_error *look(struct looking *looking)
 				       &looking->holders);
 	if (err)
 		return err;
-	chp_account_split_live(&summary->account, looking->holders.managed_dead_bytes);
+	chp_account_split_live(&summary->account, looking->holders.managed_dead_bytes,
+			       looking->holders.managed_dead_touched_bytes);
 	err = find_holders(looking);
 	if (!err)
 		err = chp_suspect_mapped(looking->suspecting, looking->graph, looking->retained);
@@ -543,8 +573,11 @@ static struct ch_error *look(struct looking *looking)
 
 struct ch_error *chp_suspects_in_graph(struct ch_suspecting *suspecting)
 {
-	const struct ch_graph_options options = { .threads = suspecting->env->threads,
-						  .keep_edges = true };
+	const struct ch_graph_options options = {
+		.threads = suspecting->env->threads,
+		.keep_edges = true,
+		.touched_only = !suspecting->summary->input.filled_bytes
+	};
 	struct looking looking = { .suspecting = suspecting };
 	struct ch_error *err;
 

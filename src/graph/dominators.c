@@ -264,6 +264,16 @@ static struct ch_error *find_dominators(struct search *search, const struct ch_r
 
 /* ---- Sums -------------------------------------------------------------------- */
 
+uint64_t chp_graph_weight(const struct ch_graph *graph, uint32_t id)
+{
+	uint64_t bytes = ch_graph_size_bytes(graph, id), addr;
+
+	if (!graph->touched_only)
+		return bytes;
+	addr = ch_graph_addr(graph, id);
+	return ch_core_touched_bytes(graph->core, addr, addr + bytes);
+}
+
 static struct ch_error *sum_up(struct ch_retained *retained)
 {
 	size_t count = retained->count + 1ULL;
@@ -277,7 +287,7 @@ static struct ch_error *sum_up(struct ch_retained *retained)
 		return &ch_enomem;
 	/* A dominator's number is below those of all that it dominates. */
 	for (w = retained->count; w > 0; w--) {
-		retained->bytes[w] += ch_graph_size_bytes(retained->graph, retained->ids[w]);
+		retained->bytes[w] += chp_graph_weight(retained->graph, retained->ids[w]);
 		retained->counts[w]++;
 		up = retained->idom[w];
 		retained->bytes[up] += retained->bytes[w];

@@ -69,6 +69,7 @@ struct ch_error *ch_graph_create(struct ch_session *session, const struct ch_gra
 	graph->threads = count_threads(options);
 	graph->offset_rules = CH_VEC(struct ch_offset_rule);
 	graph->keep_edges = options && options->keep_edges;
+	graph->touched_only = options && options->touched_only;
 	err = build(graph);
 	if (err) {
 		ch_graph_destroy(graph);

@@ -135,7 +135,7 @@ struct ch_graph {
 
 	/** All edges turned round, once they were asked for, in a graph that keeps them. */
 	struct ch_reverse reverse;
-	bool keep_edges;
+	bool keep_edges, touched_only;
 
 	/** By thread; NULL until a root on a stack is named. */
 	struct ch_root_stack *stacks;
@@ -295,6 +295,13 @@ CH_INLINE uint32_t chp_index_node(const struct ch_graph *graph, const struct ch_
 /** Where the object after id begins, which begins at start; the span's end if
  * none does. */
 uint64_t chp_index_next(const struct ch_index_span *span, uint32_t id, uint64_t start);
+
+/** Chunk bytes of an object that count: see chp_graph_weight(). */
+CH_INLINE uint64_t chp_object_weight(const struct ch_graph *graph, const struct ch_object *object)
+{
+	return graph->touched_only ? chp_heaps_touched_bytes(graph->heaps, object)
+				   : object->chunk_bytes;
+}
 
 /** The span of an id. */
 const struct ch_index_span *chp_index_span_of(const struct ch_graph *graph, uint32_t id);

@@ -171,13 +171,14 @@ static struct ch_error *add_node(struct survey *survey, uint32_t id, uint32_t wa
 {
 	uint32_t number = survey->retained->number[id], holder = LOOSE;
 	uint64_t type = ch_object_type_id(object), bytes = survey->retained->bytes[number];
+	uint64_t touched = chp_object_weight(survey->graph, object);
 	struct ch_tally *tally;
 
 	if (survey->painted[id]) {
 		holder = survey->painted[id] - 1U;
 		survey->holders->items[holder].total_count++;
-		survey->holders->items[holder].total_bytes += object->chunk_bytes;
-		bytes = object->chunk_bytes;
+		survey->holders->items[holder].total_bytes += touched;
+		bytes = touched;
 	} else if (!number || survey->retained->idom[number] != CH_DOMINATOR_ROOT ||
 		   is_above(survey->holders, id)) {
 		return NULL;
@@ -216,6 +217,8 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 		if (managed && ch_leaks_reach(survey->leaks, id) >= CH_REACH_DEAD) {
 			survey->holders->managed_dead_count++;
 			survey->holders->managed_dead_bytes += objects[i].chunk_bytes;
+			survey->holders->managed_dead_touched_bytes +=
+				chp_heaps_touched_bytes(graph->heaps, &objects[i]);
 		}
 		err = add_node(survey, id, heaps[spans[objects[i].span].heap].walker, &objects[i]);
 	}

@@ -20,7 +20,7 @@ struct ch_held_type {
 	uint32_t walker;
 	uint64_t type;
 	uint64_t count;
-	/** Sum of chunk_bytes. */
+	/** Sum of chunk_bytes, those aside that are known to be on untouched pages. */
 	uint64_t total_bytes;
 };
 
@@ -28,7 +28,7 @@ struct ch_holder {
 	uint32_t id;
 	/** The block that roots alone dominate, from which the way led here. */
 	uint32_t top;
-	/** Of chunks: of all that it retains, itself included. */
+	/** Of chunks, untouched bytes aside: of all that it retains, itself included. */
 	uint64_t total_bytes, total_count;
 	/** Blocks that it dominates directly. */
 	uint64_t children_count;
@@ -47,7 +47,7 @@ struct ch_holders {
 	 * they are and the usable bytes that they retain. By bytes, descending. */
 	struct ch_vec loose;
 	/** Chunk bytes of managed objects that their collector would free. */
-	uint64_t managed_dead_bytes, managed_dead_count;
+	uint64_t managed_dead_bytes, managed_dead_touched_bytes, managed_dead_count;
 };
 
 /**

@@ -407,8 +407,10 @@ static struct ch_leak_group *group_of(struct ch_leaks *leaks, const struct ch_le
 	return group;
 }
 
-static void add_sum(struct ch_leak_sum *sum, const struct ch_object *object)
+static void add_sum(const struct ch_leaks *leaks, struct ch_leak_sum *sum,
+		    const struct ch_object *object)
 {
+	sum->touched_bytes += chp_object_weight(leaks->graph, object);
 	sum->count++;
 	sum->bytes += object->size_bytes;
 	sum->chunk_bytes += object->chunk_bytes;
@@ -434,7 +436,7 @@ static struct ch_error *add_lost(struct ch_leaks *leaks, const struct ch_object 
 		return &ch_enomem;
 	if (!group->sum.count)
 		group->sample_addr = object->addr;
-	add_sum(&group->sum, object);
+	add_sum(leaks, &group->sum, object);
 	return NULL;
 }
 
@@ -452,7 +454,7 @@ static struct ch_error *add_objects(void *arg, const struct ch_object *objects, 
 		if (objects[i].state != CH_OBJECT_USED)
 			continue;
 		if (objects[i].flags & CH_OBJECT_ALLOCATOR) {
-			add_sum(&leaks->allocator, &objects[i]);
+			add_sum(leaks, &leaks->allocator, &objects[i]);
 			continue;
 		}
 		if (leaks->graph->gaps)
@@ -460,9 +462,9 @@ static struct ch_error *add_objects(void *arg, const struct ch_object *objects, 
 		if (id >= leaks->graph->objects_count)
 			continue;
 		reach = ch_leaks_reach(leaks, id);
-		add_sum(&leaks->sums[reach], &objects[i]);
+		add_sum(leaks, &leaks->sums[reach], &objects[i]);
 		if (reach == CH_REACH_LIVE && leaks->first && !chp_bit(leaks->first, id))
-			add_sum(&leaks->offset_sum, &objects[i]);
+			add_sum(leaks, &leaks->offset_sum, &objects[i]);
 		if (reach >= CH_REACH_DEAD)
 			err = add_lost(leaks, &objects[i], reach);
 	}

@@ -27,4 +27,7 @@ struct ch_retained {
 	bool typed;
 };
 
+/** Usable bytes of a node that count: all, or those on touched pages, as the graph was made. */
+uint64_t chp_graph_weight(const struct ch_graph *graph, uint32_t id);
+
 #endif /* COREHEAP_GRAPH_RETAINED_H */

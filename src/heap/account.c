@@ -6,9 +6,6 @@
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
-/* Zero or absent pages in a row after which a stack is taken to be untouched. */
-#define QUIET_PAGES 16
-
 /* For people, and for programs. */
 static const struct account_names {
 	const char *title, *name;
@@ -98,17 +95,36 @@ static void add_region(struct ch_account *account, const struct ch_region *regio
 	uint64_t bytes = region->end - region->start;
 
 	row->bytes += bytes;
+	row->touched_bytes += region->touched_bytes;
 	row->in_core_bytes += region->in_core_bytes;
 	if (region->basis > row->basis)
 		row->basis = region->basis;
 }
 
-/* Take excess bytes away from a row; what it could not give remains. */
-static void shave(struct ch_account_row *row, uint64_t *excess)
+/* Which part of the busy bytes a region is. */
+static void add_part(struct ch_account *account, const struct ch_region *region)
 {
-	uint64_t part = ch_min(row->bytes, *excess);
+	uint64_t bytes = region->end - region->start - region->touched_bytes;
+	uint64_t zeros = region->in_core_bytes - region->touched_bytes;
 
-	row->bytes -= part;
+	account->touched_bytes += region->touched_bytes;
+	if (region->state == CH_STATE_RESERVE) {
+		account->reserved_bytes += bytes;
+		return;
+	}
+	account->untouched_bytes += zeros;
+	if (region->flags & CH_REGION_UNDUMPED || region->usage == CH_USAGE_UNDUMPED)
+		account->undumped_bytes += bytes - zeros;
+	else
+		account->absent_bytes += bytes - zeros;
+}
+
+/* Take excess bytes away from a row; what it could not give remains. */
+static void shave(uint64_t *bytes, uint64_t *excess)
+{
+	uint64_t part = ch_min(*bytes, *excess);
+
+	*bytes -= part;
 	*excess -= part;
 }
 
@@ -121,8 +137,8 @@ static void split_heap(struct ch_account *account, const struct ch_account_heaps
 {
 	struct ch_account_row *rows = account->rows;
 	struct ch_account_row *whole = &rows[CH_ACCOUNT_HEAP_UNWALKED];
-	enum ch_basis basis = CH_BASIS_DERIVED;
-	uint64_t mapped = whole->bytes, excess;
+	enum ch_basis basis = heaps->heuristic ? CH_BASIS_HEURISTIC : CH_BASIS_DERIVED;
+	uint64_t excess = 0, excess_touched = 0;
 	size_t i;
 
 	rows[CH_ACCOUNT_HEAP_USED].bytes = heaps->used_bytes;
@@ -130,17 +146,22 @@ static void split_heap(struct ch_account *account, const struct ch_account_heaps
 	rows[CH_ACCOUNT_HEAP_FREE].bytes = heaps->free_bytes;
 	rows[CH_ACCOUNT_HEAP_TOP].bytes = heaps->top_bytes;
 	rows[CH_ACCOUNT_HEAP_OVERHEAD].bytes = heaps->overhead_bytes;
-	excess = 0;
-	for (i = CH_ACCOUNT_HEAP_USED; i <= CH_ACCOUNT_HEAP_OVERHEAD; i++)
+	rows[CH_ACCOUNT_HEAP_USED].touched_bytes = heaps->used_touched;
+	rows[CH_ACCOUNT_HEAP_MMAPPED].touched_bytes = heaps->mmapped_touched;
+	rows[CH_ACCOUNT_HEAP_FREE].touched_bytes = heaps->free_touched;
+	rows[CH_ACCOUNT_HEAP_TOP].touched_bytes = heaps->top_touched;
+	rows[CH_ACCOUNT_HEAP_OVERHEAD].touched_bytes = heaps->overhead_touched;
+	for (i = CH_ACCOUNT_HEAP_USED; i <= CH_ACCOUNT_HEAP_OVERHEAD; i++) {
 		excess += rows[i].bytes;
-	whole->bytes = excess <= mapped ? mapped - excess : 0;
-	excess = excess <= mapped ? 0 : excess - mapped;
-	for (i = CH_ACCOUNT_HEAP_OVERHEAD + 1; i-- > CH_ACCOUNT_HEAP_USED;)
-		shave(&rows[i], &excess);
-	if (heaps->heuristic)
-		basis = CH_BASIS_HEURISTIC;
-	for (i = CH_ACCOUNT_HEAP_USED; i <= CH_ACCOUNT_HEAP_OVERHEAD; i++)
+		excess_touched += rows[i].touched_bytes;
 		rows[i].basis = basis;
+	}
+	shave(&whole->bytes, &excess);
+	shave(&whole->touched_bytes, &excess_touched);
+	for (i = CH_ACCOUNT_HEAP_OVERHEAD + 1; i-- > CH_ACCOUNT_HEAP_USED;) {
+		shave(&rows[i].bytes, &excess);
+		shave(&rows[i].touched_bytes, &excess_touched);
+	}
 }
 
 /* The same of managed heaps, whose rest stays in their row. */
@@ -148,7 +169,7 @@ static void split_managed(struct ch_account *account, const struct ch_account_he
 {
 	struct ch_account_row *rows = account->rows;
 	struct ch_account_row *whole = &rows[CH_ACCOUNT_MANAGED_HEAP];
-	uint64_t left = whole->bytes;
+	uint64_t left = whole->bytes, touched = whole->touched_bytes;
 
 	if (!heaps->managed_used_bytes && !heaps->managed_free_bytes)
 		return;
@@ -156,6 +177,10 @@ static void split_managed(struct ch_account *account, const struct ch_account_he
 	left -= rows[CH_ACCOUNT_MANAGED_USED].bytes;
 	rows[CH_ACCOUNT_MANAGED_FREE].bytes = ch_min(heaps->managed_free_bytes, left);
 	whole->bytes = left - rows[CH_ACCOUNT_MANAGED_FREE].bytes;
+	rows[CH_ACCOUNT_MANAGED_USED].touched_bytes = ch_min(heaps->managed_used_touched, touched);
+	touched -= rows[CH_ACCOUNT_MANAGED_USED].touched_bytes;
+	rows[CH_ACCOUNT_MANAGED_FREE].touched_bytes = ch_min(heaps->managed_free_touched, touched);
+	whole->touched_bytes = touched - rows[CH_ACCOUNT_MANAGED_FREE].touched_bytes;
 	whole->has_core = false;
 	rows[CH_ACCOUNT_MANAGED_USED].basis = rows[CH_ACCOUNT_MANAGED_FREE].basis = whole->basis;
 }
@@ -192,14 +217,22 @@ static void sum_regions(const struct ch_region *regions, size_t count, uint64_t 
 	ret->touching = ret->touching && at == space_end;
 }
 
-static uint64_t sum_rows(const struct ch_account *account)
+/* Whether the rows are the busy bytes, or the touched ones. */
+static bool rows_close(const struct ch_account *account, bool touched)
 {
 	uint64_t sum = 0;
 	size_t i;
 
 	for (i = 0; i < CH_ACCOUNT_ROWS; i++)
-		sum += account->rows[i].bytes;
-	return sum;
+		sum += touched ? account->rows[i].touched_bytes : account->rows[i].bytes;
+	return sum == (touched ? account->touched_bytes : account->busy_bytes);
+}
+
+static bool parts_close(const struct ch_account *account)
+{
+	return account->touched_bytes + account->untouched_bytes + account->undumped_bytes +
+		       account->reserved_bytes + account->absent_bytes ==
+	       account->busy_bytes;
 }
 
 void chp_account_make(const struct ch_region *regions, size_t regions_count, uint64_t space_end,
@@ -220,6 +253,7 @@ void chp_account_make(const struct ch_region *regions, size_t regions_count, uin
 			continue;
 		ret->in_core_bytes += regions[i].in_core_bytes;
 		add_region(ret, &regions[i]);
+		add_part(ret, &regions[i]);
 	}
 	ret->busy_bytes = sums.busy;
 	heap_bytes = ret->rows[CH_ACCOUNT_HEAP_UNWALKED].bytes;
@@ -239,11 +273,13 @@ void chp_account_make(const struct ch_region *regions, size_t regions_count, uin
 		       { "heap_used_free_and_overhead_are_committed", !heaps || heaps->sums_close },
 		       { "heap_spans_are_heap_memory",
 			 !heaps || heaps->committed_bytes <= heap_bytes },
-		       { "rows_are_the_busy_bytes", sum_rows(ret) == sums.busy } },
+		       { "rows_are_the_busy_bytes", rows_close(ret, false) },
+		       { "touched_rows_are_the_touched_bytes", rows_close(ret, true) },
+		       { "touched_and_untouched_parts_are_the_busy_bytes", parts_close(ret) } },
 	       sizeof(ret->invariants));
 }
 
-void chp_account_split_live(struct ch_account *account, uint64_t dead_bytes)
+void chp_account_split_live(struct ch_account *account, uint64_t dead_bytes, uint64_t dead_touched)
 {
 	struct ch_account_row *used = &account->rows[CH_ACCOUNT_MANAGED_USED];
 	struct ch_account_row *live = &account->rows[CH_ACCOUNT_MANAGED_LIVE];
@@ -251,8 +287,10 @@ void chp_account_split_live(struct ch_account *account, uint64_t dead_bytes)
 
 	dead->bytes = ch_min(dead_bytes, used->bytes);
 	live->bytes = used->bytes - dead->bytes;
+	dead->touched_bytes = ch_min(dead_touched, used->touched_bytes);
+	live->touched_bytes = used->touched_bytes - dead->touched_bytes;
 	live->basis = dead->basis = used->basis;
-	used->bytes = 0;
+	used->bytes = used->touched_bytes = 0;
 }
 
 static bool is_native(enum ch_usage usage)
@@ -263,13 +301,21 @@ static bool is_native(enum ch_usage usage)
 static void add_span(const struct ch_span *span, const struct ch_span_sums *sums,
 		     struct ch_account_heaps *ret)
 {
+	uint64_t used_touched = sums->used_bytes - sums->untouched_used_bytes;
+
 	ret->committed_bytes += span->committed_end - span->start;
-	if (span->usage == CH_USAGE_MMAP_CHUNK)
+	if (span->usage == CH_USAGE_MMAP_CHUNK) {
 		ret->mmapped_bytes += sums->used_bytes;
-	else
+		ret->mmapped_touched += used_touched;
+	} else {
 		ret->used_bytes += sums->used_bytes;
+		ret->used_touched += used_touched;
+	}
 	ret->free_bytes += sums->free_bytes;
+	ret->free_touched += sums->free_bytes - sums->untouched_free_bytes;
 	ret->overhead_bytes += sums->overhead_bytes - sums->unwalked_bytes;
+	ret->overhead_touched +=
+		sums->overhead_bytes - sums->unwalked_bytes - sums->untouched_overhead_bytes;
 	if (span->basis == CH_BASIS_HEURISTIC)
 		ret->heuristic = true;
 }
@@ -284,10 +330,20 @@ static void move_own_blocks(const struct ch_heap *heaps, size_t count, struct ch
 		own = ch_min(heaps[i].allocator_bytes, ret->used_bytes);
 		ret->used_bytes -= own;
 		ret->overhead_bytes += own;
+		own = ch_min(own - ch_min(own, heaps[i].untouched_allocator_bytes),
+			     ret->used_touched);
+		ret->used_touched -= own;
+		ret->overhead_touched += own;
 		if (heaps[i].used_bytes + heaps[i].free_bytes + heaps[i].overhead_bytes !=
 		    heaps[i].committed_bytes)
 			ret->sums_close = false;
 	}
+}
+
+static void add_top(const struct ch_type_stat *top, struct ch_account_heaps *ret)
+{
+	ret->top_bytes += top->total_bytes;
+	ret->top_touched += top->total_bytes - top->untouched_bytes;
 }
 
 struct ch_error *chp_account_heaps(struct ch_heaps *heaps, struct ch_account_heaps *ret)
@@ -305,7 +361,7 @@ struct ch_error *chp_account_heaps(struct ch_heaps *heaps, struct ch_account_hea
 		return err;
 	for (i = 0; i < count; i++)
 		if (types[i].kind == CH_TYPE_FREE && types[i].type == CH_TYPE_ID_TOP)
-			ret->top_bytes += types[i].total_bytes;
+			add_top(&types[i], ret);
 	spans = ch_heaps_spans(heaps, &count);
 	sums = ch_heaps_span_sums(heaps, &count);
 	for (i = 0; i < count; i++)
@@ -314,44 +370,18 @@ struct ch_error *chp_account_heaps(struct ch_heaps *heaps, struct ch_account_hea
 		} else {
 			ret->managed_used_bytes += sums[i].used_bytes;
 			ret->managed_free_bytes += sums[i].free_bytes;
+			ret->managed_used_touched +=
+				sums[i].used_bytes - sums[i].untouched_used_bytes;
+			ret->managed_free_touched +=
+				sums[i].free_bytes - sums[i].untouched_free_bytes;
 		}
 	list = ch_heaps_list(heaps, &count);
 	move_own_blocks(list, count, ret);
 	ret->top_bytes = ch_min(ret->top_bytes, ret->free_bytes);
 	ret->free_bytes -= ret->top_bytes;
+	ret->top_touched = ch_min(ret->top_touched, ret->free_touched);
+	ret->free_touched -= ret->top_touched;
 	return NULL;
-}
-
-/* Whether a page holds anything but zeros; false when it is absent. */
-static bool page_is_touched(const struct ch_core *core, uint64_t addr)
-{
-	static const uint8_t zeros[CH_PAGE_BYTES];
-	const uint8_t *bytes;
-	size_t len;
-
-	bytes = ch_core_span_recorded(core, addr, &len);
-	return bytes && memcmp(bytes, zeros, ch_min(len, CH_PAGE_BYTES)) != 0;
-}
-
-uint64_t chp_stack_touched_bytes(const struct ch_core *core, uint64_t start, uint64_t end,
-				 uint64_t sp)
-{
-	uint64_t page, lowest, quiet = 0;
-
-	if (sp < start || sp >= end)
-		return 0;
-	lowest = ch_max(ch_align_down(sp, CH_PAGE_BYTES), start);
-	page = lowest;
-	while (page >= start + CH_PAGE_BYTES && quiet < QUIET_PAGES) {
-		page -= CH_PAGE_BYTES;
-		if (page_is_touched(core, page)) {
-			lowest = page;
-			quiet = 0;
-		} else {
-			quiet++;
-		}
-	}
-	return end - lowest;
 }
 
 static int compare_stacks(const void *a, const void *b)
@@ -379,8 +409,7 @@ struct ch_stack_sums chp_stack_sum_up(const struct ch_core *core, struct ch_stac
 		whole.sp = ch_min(ch_max(whole.sp, whole.start), whole.end);
 		sums.bytes += whole.end - whole.start;
 		sums.used_bytes += whole.end - whole.sp;
-		sums.touched_bytes +=
-			chp_stack_touched_bytes(core, whole.start, whole.end, whole.sp);
+		sums.touched_bytes += ch_core_touched_bytes(core, whole.start, whole.end);
 	}
 	return sums;
 }

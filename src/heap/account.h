@@ -58,7 +58,8 @@ enum ch_account_id {
 #define CH_ACCOUNT_ROWS (CH_ACCOUNT_UNATTRIBUTED + 1)
 
 struct ch_account_row {
-	uint64_t bytes;
+	/** Mapped bytes; of them those on pages with a byte other than zero. */
+	uint64_t bytes, touched_bytes;
 	/** Bytes of it that the core holds; valid when has_core. */
 	uint64_t in_core_bytes;
 	bool has_core;
@@ -71,19 +72,27 @@ struct ch_invariant {
 	const char *name;
 	bool ok;
 };
-#define CH_ACCOUNT_INVARIANTS 6
+#define CH_ACCOUNT_INVARIANTS 8
 
 struct ch_account {
 	/** Indexed by enum ch_account_id. */
 	struct ch_account_row rows[CH_ACCOUNT_ROWS];
 	/** End of the address space; its mapped bytes; what the core holds of them. */
 	uint64_t total_bytes, busy_bytes, in_core_bytes;
+	/** The busy bytes once more: on pages with a byte other than zero, which is the
+	 * least that was resident; committed, but zeros; writable and private, but left
+	 * out by the dumper (never touched, or excluded by madvise); without access;
+	 * the rest, which the core does not hold (pages of files, what was cut off). */
+	uint64_t touched_bytes, untouched_bytes, undumped_bytes, reserved_bytes, absent_bytes;
 	struct ch_invariant invariants[CH_ACCOUNT_INVARIANTS];
 };
 
 /** What heaps say, in bytes: parts of spans that are not of a managed runtime. */
 struct ch_account_heaps {
 	uint64_t used_bytes, mmapped_bytes, free_bytes, top_bytes, overhead_bytes;
+	/** The same on touched pages. */
+	uint64_t used_touched, mmapped_touched, free_touched, top_touched, overhead_touched;
+	uint64_t managed_used_touched, managed_free_touched;
 	/** Committed bytes of the spans. */
 	uint64_t committed_bytes;
 	/** The same of managed runtimes. */
@@ -105,23 +114,26 @@ CH_MUST_CHECK struct ch_error *chp_account_heaps(struct ch_heaps *heaps,
 void chp_account_make(const struct ch_region *regions, size_t regions_count, uint64_t space_end,
 		      const struct ch_account_heaps *heaps, struct ch_account *ret);
 
-/** Managed objects were traced: tell the live ones from dead_bytes of garbage. */
-void chp_account_split_live(struct ch_account *account, uint64_t dead_bytes);
+/** Managed objects were traced: tell the live ones from dead_bytes of garbage, of which
+ * dead_touched are on touched pages. */
+void chp_account_split_live(struct ch_account *account, uint64_t dead_bytes, uint64_t dead_touched);
 
 /** "heap used" for people, "heap_used" for programs. Static. */
 const char *chp_account_title(enum ch_account_id id);
 const char *chp_account_name(enum ch_account_id id);
 
-/** What a verdict is about. */
+/** What a verdict is about: bytes on touched pages. */
 struct ch_verdict_input {
 	uint64_t native_used_bytes, native_free_bytes, native_overhead_bytes;
 	/** Heap memory that was not walked. */
 	uint64_t unwalked_bytes;
+	/** Of native used blocks, zeros that a runtime says it wrote: they were resident, though
+	 * no page shows it. In none of the others. */
+	uint64_t filled_bytes;
 	uint64_t managed_bytes, loader_bytes;
-	/** Stack pages that were touched, and TLS. */
+	/** Stacks and TLS. */
 	uint64_t stacks_bytes;
 	uint64_t files_bytes;
-	/** Without what was not dumped. */
 	uint64_t unattributed_bytes;
 	/** No finding says that something is missing. */
 	bool complete;
@@ -151,20 +163,13 @@ struct ch_verdict {
  */
 void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *ret);
 
-/**
- * Bytes from the lowest page of a stack [start, end) that was written to up to
- * its end; looks downward from sp until 16 pages in a row are zero or absent.
- */
-uint64_t chp_stack_touched_bytes(const struct ch_core *core, uint64_t start, uint64_t end,
-				 uint64_t sp);
-
 /** A thread's stack [start, end) and its stack pointer. */
 struct ch_stack_use {
 	uint64_t start, end, sp;
 };
 
 struct ch_stack_sums {
-	/** Bytes of the stacks; of them those from sp on; those that were touched. */
+	/** Bytes of the stacks; of them those from sp on; those on touched pages. */
 	uint64_t bytes, used_bytes, touched_bytes;
 };
 

@@ -120,12 +120,16 @@ struct ch_walk {
 	bool passed, exhausted;
 	/** What emit() returned, to be told from the walker's own errors. */
 	struct ch_error *stopped;
+	/** Ask which bytes are touched; the first address from the object under way on that
+	 * is not on a touched page, else no address. */
+	bool touching;
+	uint64_t quiet;
 	/** Objects dropped, by reason. */
 	uint64_t dropped_order, dropped_bounds, dropped_shape;
 	/** Objects since the last checkpoint. */
 	uint64_t unmarked;
 	struct ch_span_sums sums;
-	uint64_t allocator_bytes, allocator_count;
+	uint64_t allocator_bytes, allocator_count, allocator_untouched;
 	struct ch_uncovered gaps;
 	/** Valid when measure is set. */
 	struct ch_free_run free;

@@ -158,6 +158,9 @@ static struct ch_error *count_objects(void *arg, const struct ch_object *objects
 		row->total_bytes += objects[i].chunk_bytes;
 		row->smallest_bytes = ch_min(row->smallest_bytes, objects[i].chunk_bytes);
 		row->largest_bytes = ch_max(row->largest_bytes, objects[i].chunk_bytes);
+		if (__builtin_expect(objects[i].flags & CH_OBJECT_UNTOUCHED, 0))
+			row->untouched_bytes += objects[i].chunk_bytes -
+						chp_heaps_touched_bytes(types->heaps, &objects[i]);
 	}
 	return NULL;
 }

@@ -51,7 +51,7 @@ static void judge_confidence(const struct ch_verdict_input *input, struct ch_ver
 void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *ret)
 {
 	const struct candidate candidates[] = {
-		{ "native-live", "native used", input->native_used_bytes },
+		{ "native-live", "native used", input->native_used_bytes + input->filled_bytes },
 		{ "native-retained", "native free", input->native_free_bytes },
 		{ "managed", "managed", input->managed_bytes },
 		{ "loader", "loader", input->loader_bytes },

@@ -9,6 +9,43 @@
  * this allows is running in circles. */
 #define OBJECT_BYTES_MIN 8
 
+uint64_t chp_heaps_touched_bytes(const struct ch_heaps *heaps, const struct ch_object *object)
+{
+	uint64_t start = object->addr - object->header_bytes;
+
+	if (!(object->flags & CH_OBJECT_UNTOUCHED))
+		return object->chunk_bytes;
+	return ch_core_touched_bytes(heaps->env.core, start, start + object->chunk_bytes);
+}
+
+/* Bytes of [start, end) that are not on touched pages, counted as those of a state. */
+static uint64_t note_untouched(struct ch_walk *walk, enum ch_object_state state, uint64_t start,
+			       uint64_t end)
+{
+	const struct ch_core *core = walk->heaps->env.core;
+	uint64_t bytes = end - start - ch_core_touched_bytes(core, start, end);
+
+	walk->quiet = ch_core_next_untouched(core, end, walk->limit);
+	if (state == CH_OBJECT_USED)
+		walk->sums.untouched_used_bytes += bytes;
+	else if (state == CH_OBJECT_FREE)
+		walk->sums.untouched_free_bytes += bytes;
+	else
+		walk->sums.untouched_overhead_bytes += bytes;
+	return bytes;
+}
+
+static void note_quiet_object(struct ch_walk *walk, struct ch_object *object)
+{
+	uint64_t start = object->addr - object->header_bytes, bytes;
+
+	bytes = note_untouched(walk, object->state, start, start + object->chunk_bytes);
+	if (bytes)
+		object->flags |= CH_OBJECT_UNTOUCHED;
+	if (object->flags & CH_OBJECT_ALLOCATOR && object->state == CH_OBJECT_USED)
+		walk->allocator_untouched += bytes;
+}
+
 static void add_gap(struct ch_gaps *gaps, uint64_t start, uint64_t end)
 {
 	uint64_t bytes = end - start;
@@ -83,6 +120,8 @@ static size_t take_batch(struct ch_walk *walk, struct ch_object *objects, size_t
 		}
 		if (__builtin_expect(start > at, 0))
 			note_gap(walk, at, start);
+		if (__builtin_expect(end > walk->quiet, 0))
+			note_quiet_object(walk, object);
 		walk->resuming = false;
 		at = end;
 		bytes[object->state] += object->chunk_bytes;
@@ -202,6 +241,7 @@ static void finish_span(struct ch_walk *walk)
 	*CH_VEC_AT(&heaps->gaps, struct ch_uncovered, walk->span) = walk->gaps;
 	heap->allocator_bytes += walk->allocator_bytes;
 	heap->allocator_count += walk->allocator_count;
+	heap->untouched_allocator_bytes += walk->allocator_untouched;
 	if (dropped)
 		chp_context_finding(heaps->env.ctx, CH_SEVERITY_DAMAGED, "blocks-dropped",
 				    "%s, 0x%llx-0x%llx: %llu blocks left out (%llu out of order or "
@@ -267,7 +307,10 @@ static void begin_span(struct ch_walk *walk, uint32_t index, uint64_t from)
 	walk->unmarked = 0;
 	walk->sums = (struct ch_span_sums){ 0 };
 	walk->gaps = (struct ch_uncovered){ 0 };
-	walk->allocator_bytes = walk->allocator_count = 0;
+	walk->allocator_bytes = walk->allocator_count = walk->allocator_untouched = 0;
+	walk->quiet = UINT64_MAX;
+	if (walk->touching)
+		walk->quiet = ch_core_next_untouched(heaps->env.core, walk->at, walk->limit);
 	if (walk->measure)
 		chp_free_begin(heaps, index, &walk->free);
 	if (walk->index)
@@ -335,6 +378,8 @@ static void sum_heaps(struct ch_heaps *heaps)
 		heap->free_count += sums[i].free_count;
 		heap->overhead_bytes += sums[i].overhead_bytes;
 		heap->unwalked_bytes += sums[i].unwalked_bytes;
+		heap->untouched_used_bytes += sums[i].untouched_used_bytes;
+		heap->untouched_free_bytes += sums[i].untouched_free_bytes;
 		heap->absent_bytes += sums[i].absent_bytes;
 		if (!infos[i].cut)
 			tell_uncovered(heaps, heap, &spans[i], &sums[i]);
@@ -350,6 +395,7 @@ struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_fn fn, void *ar
 				.arg = arg,
 				.end = UINT64_MAX,
 				.measure = first,
+				.touching = ch_core_knows_touched(heaps->env.core),
 				.index = first };
 	struct ch_error *err;
 	uint32_t i;
@@ -357,6 +403,7 @@ struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_fn fn, void *ar
 	/* A walk that was cut short may have left some. */
 	for (i = 0; first && i < heaps->heaps.count; i++) {
 		list[i].allocator_bytes = list[i].allocator_count = 0;
+		list[i].untouched_allocator_bytes = 0;
 		*CH_VEC_AT(&heaps->frees, struct ch_heap_free, i) = (struct ch_heap_free){ 0 };
 	}
 	for (i = 0; i < heaps->spans.count; i++) {

@@ -361,4 +361,8 @@ CH_MUST_CHECK struct ch_error *chp_heaps_open_with(const struct ch_walker *const
 						   struct ch_core *core, struct ch_sym *sym,
 						   struct ch_map *map, struct ch_heaps **ret);
 
+/** Chunk bytes of an object that a walk handed out, without those that are known not to be on
+ * touched pages. */
+uint64_t chp_heaps_touched_bytes(const struct ch_heaps *heaps, const struct ch_object *object);
+
 #endif /* COREHEAP_HEAP_WALKER_H */

@@ -13,16 +13,34 @@
 /* createdump's page that was never mapped: see core/producer.c */
 #define DIAGINFO_ADDR 0x7ffffff10000ULL
 
-/* Paths of file mappings that are memory, not files: mm/shmem.c, ipc/shm.c,
- * mm/memfd.c, fs/hugetlbfs/inode.c. */
+/*
+ * Paths of file mappings that are memory, not files: mm/shmem.c, ipc/shm.c, mm/memfd.c.
+ * SysV segments and what the kernel makes for MAP_SHARED | MAP_ANONYMOUS cannot be private;
+ * of the others the name does not tell.
+ */
 static const struct path_row {
 	const char *prefix;
 	enum ch_usage usage;
+	uint32_t flags;
 } path_rows[] = {
-	{ "/memfd:", CH_USAGE_MEMFD },      { "/dev/zero", CH_USAGE_SHM },
-	{ "/SYSV", CH_USAGE_SHM },          { "/dev/shm/", CH_USAGE_SHM },
-	{ "/anon_hugepage", CH_USAGE_SHM }, { "/[aio]", CH_USAGE_OTHER },
+	{ "/memfd:", CH_USAGE_MEMFD, 0 },
+	{ "/dev/zero (deleted)", CH_USAGE_SHM, CH_REGION_SHARED },
+	{ "/SYSV", CH_USAGE_SHM, CH_REGION_SHARED },
+	{ "/dev/shm/", CH_USAGE_SHM, 0 },
+	{ "/[aio]", CH_USAGE_OTHER, 0 },
 };
+
+/*
+ * Names of mappings that are anonymous memory, whatever they are called: huge pages, private
+ * ones too (fs/hugetlbfs/inode.c, hugetlb_file_setup), and a private mapping of /dev/zero, whose
+ * name stays (drivers/char/mem.c, mmap_zero).
+ */
+static bool is_anonymous(const char *path)
+{
+	static const char huge[] = "/anon_hugepage";
+
+	return strncmp(path, huge, sizeof(huge) - 1) == 0 || strcmp(path, "/dev/zero") == 0;
+}
 
 /* Rights of a piece that no segment records, from the ELF headers. */
 static void set_rights(const struct ch_sym *sym, struct ch_region *region,
@@ -61,8 +79,7 @@ static void classify_file(const struct ch_sym *sym, struct ch_region *region)
 		if (strncmp(region->backing, path_rows[i].prefix, strlen(path_rows[i].prefix)))
 			continue;
 		region->usage = path_rows[i].usage;
-		if (region->usage == CH_USAGE_SHM)
-			region->flags |= CH_REGION_SHARED;
+		region->flags |= path_rows[i].flags;
 		return;
 	}
 }
@@ -95,6 +112,13 @@ static bool is_zero(const struct ch_core *core, const struct ch_piece *piece)
 {
 	return piece->present_end >= piece->region.end &&
 	       ch_core_is_zero(core, piece->region.start, piece->region.end);
+}
+
+/* Address space only: no access, and nothing in it, whatever the dumper wrote. */
+static bool is_reserve(const struct ch_core *core, const struct ch_piece *piece)
+{
+	return piece->region.state == CH_STATE_RESERVE ||
+	       (piece->region.prot == CH_PROT_NONE && is_zero(core, piece));
 }
 
 /*
@@ -146,8 +170,9 @@ static void classify_anon(struct ch_map *map, struct ch_piece *piece, const stru
 	piece->claimable = true;
 	region->basis = all_files ? CH_BASIS_RECORDED : CH_BASIS_HEURISTIC;
 	region->usage = region->flags & CH_REGION_UNDUMPED ? CH_USAGE_UNDUMPED : CH_USAGE_ANON;
-	if (region->state == CH_STATE_RESERVE) {
+	if (is_reserve(map->core, piece)) {
 		region->usage = CH_USAGE_RESERVE;
+		region->state = CH_STATE_RESERVE;
 	} else if (is_gcore_reserve(map, piece)) {
 		region->usage = CH_USAGE_RESERVE;
 		region->state = CH_STATE_RESERVE;
@@ -155,6 +180,21 @@ static void classify_anon(struct ch_map *map, struct ch_piece *piece, const stru
 		region->basis = CH_BASIS_HEURISTIC;
 		region->flags |= CH_REGION_STATE_GUESSED;
 	}
+}
+
+/* Memory with a name of the kernel's: which one tells whether it is private for sure. */
+static void classify_named(struct ch_map *map, struct ch_piece *piece)
+{
+	struct ch_region *region = &piece->region;
+	bool sure = strcmp(region->backing, "/dev/zero") == 0;
+
+	if (region->prot != CH_PROT_UNKNOWN && region->prot & CH_SEGMENT_WRITE &&
+	    piece->recorded_end <= region->start)
+		region->flags |= CH_REGION_UNDUMPED;
+	classify_anon(map, piece, NULL, true);
+	piece->claimable = true;
+	region->flags |= sure ? CH_REGION_PRIVATE_FILE : CH_REGION_TYPE_GUESSED;
+	region->basis = sure ? CH_BASIS_RECORDED : CH_BASIS_HEURISTIC;
 }
 
 static void set_special(struct ch_piece *piece, enum ch_usage usage, enum ch_basis basis,
@@ -237,10 +277,11 @@ void chp_map_classify(struct ch_map *map)
 
 	for (i = 0; i < map->pieces.count; i++) {
 		piece = &pieces[i];
-		if (piece->region.backing) {
+		if (piece->region.backing && is_anonymous(piece->region.backing)) {
+			classify_named(map, piece);
+		} else if (piece->region.backing) {
 			classify_file(map->sym, &piece->region);
-			/* hugetlb heaps of malloc have a name of the kernel's, code of
-			 * .NET a memfd */
+			/* code of .NET is in a memfd */
 			piece->claimable = piece->region.usage == CH_USAGE_SHM ||
 					   piece->region.usage == CH_USAGE_MEMFD;
 		} else {

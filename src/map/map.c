@@ -179,16 +179,16 @@ struct ch_error *ch_map_count_touched(struct ch_map *map, uint32_t threads)
 {
 	struct ch_error *err = ch_core_look_at_pages(map->core, threads);
 
-	if (err || map->counted)
+	if (map->counted)
 		return err;
-	if (!ch_core_knows_touched(map->core))
+	if (!err && !ch_core_knows_touched(map->core))
 		chp_context_finding(
 			ch_core_context(map->core), CH_SEVERITY_INCOMPLETE, "touched-unknown",
 			"segments of the core share bytes of the file: which pages were "
 			"touched is not known, and all that it holds is counted");
 	map->counted = true;
 	count_touched(map, &map->regions);
-	return NULL;
+	return err;
 }
 
 const struct ch_region *ch_map_region_at(struct ch_map *map, uint64_t addr)

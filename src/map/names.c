@@ -130,7 +130,9 @@ enum ch_missing ch_region_missing(const struct ch_region *region)
 		return CH_MISSING_KERNEL;
 	if (region->flags & CH_REGION_SHARED || region->usage == CH_USAGE_MEMFD)
 		return CH_MISSING_SHARED;
-	return region->backing ? CH_MISSING_FILE : CH_MISSING_UNTOUCHED_OR_DONTDUMP;
+	return region->backing && !(region->flags & CH_REGION_UNDUMPED)
+		       ? CH_MISSING_FILE
+		       : CH_MISSING_UNTOUCHED_OR_DONTDUMP;
 }
 
 const char *ch_missing_name(enum ch_missing missing)

@@ -36,7 +36,8 @@ static struct ch_leak_sum lost_sum(const struct ch_leaks_result *result)
 
 	return (struct ch_leak_sum){ direct->count + indirect->count,
 				     direct->bytes + indirect->bytes,
-				     direct->chunk_bytes + indirect->chunk_bytes };
+				     direct->chunk_bytes + indirect->chunk_bytes,
+				     direct->touched_bytes + indirect->touched_bytes };
 }
 
 /* "vtable for Order+0x10 in orders", "null", "a lost block"; escaped, owned. */

@@ -15,21 +15,57 @@
 #define NAME_BYTES_MAX 256
 #define LINE_BYTES_MAX 512
 
+/* What is mapped and not touched: with the touched bytes it is the total. */
+static struct ch_error *add_untouched(struct ch_table *table, const struct ch_account *account,
+				      bool plain)
+{
+	const struct {
+		const char *title, *name;
+		uint64_t bytes;
+	} parts[] = {
+		{ "committed, never touched", "untouched", account->untouched_bytes },
+		{ "not dumped: untouched, or excluded", "undumped", account->undumped_bytes },
+		{ "reserved, without access", "reserved", account->reserved_bytes },
+		{ "not in the core, as files are", "not_in_core", account->absent_bytes },
+	};
+	struct ch_error *err = NULL;
+	char title[64];
+	size_t i;
+
+	for (i = 0; !err && i < CH_COUNT_OF(parts); i++) {
+		if (!parts[i].bytes)
+			continue;
+		snprintf(title, sizeof(title), "%s%s", plain ? "of_total_" : "of it ",
+			 plain ? parts[i].name : parts[i].title);
+		err = chp_table_row(table, (struct ch_cell[]){ CH_CELL_STR(title),
+							       { .absent = true },
+							       { .absent = true },
+							       CH_CELL_NUM(parts[i].bytes),
+							       CH_CELL_STR(NULL),
+							       { .absent = true } });
+	}
+	return err;
+}
+
 struct ch_error *chp_summary_print_rows(const struct ch_report *report,
 					const struct ch_summary *summary)
 {
 	static const struct ch_column columns[] = { { "WHERE THE MEMORY IS", CH_CELL_TEXT },
-						    { "BYTES", CH_CELL_BYTES },
-						    { "OF BUSY", CH_CELL_PERCENT },
-						    { "IN CORE", CH_CELL_COUNT },
-						    { "BASIS", CH_CELL_TEXT } };
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
+						    { "TOUCHED", CH_CELL_BYTES },
+						    { "OF TOUCHED", CH_CELL_PERCENT },
+						    { "MAPPED", CH_CELL_COUNT },
+						    { "BASIS", CH_CELL_TEXT },
+						    { "IN CORE", CH_CELL_COUNT } };
+	bool plain = report->format == CH_FORMAT_PLAIN;
+	/* the screen is no wider */
+	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns) - !plain);
 	const struct ch_account *account = &summary->account;
 	struct ch_error *err = table ? NULL : &ch_enomem;
 	size_t i;
 
 	for (i = 0; !err && i < CH_ACCOUNT_ROWS; i++) {
 		const struct ch_account_row *row = &account->rows[i];
+		enum ch_account_id id = (enum ch_account_id)i;
 
 		/* unattributed is said also when it is nothing */
 		if (!row->bytes && i != CH_ACCOUNT_UNATTRIBUTED)
@@ -37,21 +73,24 @@ struct ch_error *chp_summary_print_rows(const struct ch_report *report,
 		err = chp_table_row(
 			table,
 			(struct ch_cell[]){
-				{ .text = report->format == CH_FORMAT_PLAIN
-						  ? chp_account_name((enum ch_account_id)i)
-						  : chp_account_title((enum ch_account_id)i) },
+				{ .text = plain ? chp_account_name(id) : chp_account_title(id) },
+				CH_CELL_NUM(row->touched_bytes),
+				CH_CELL_NUM(
+					chp_percent(row->touched_bytes, account->touched_bytes)),
 				CH_CELL_NUM(row->bytes),
-				CH_CELL_NUM(chp_percent(row->bytes, account->busy_bytes)),
-				{ .number = row->in_core_bytes, .absent = !row->has_core },
-				{ .text = ch_basis_name(row->basis) } });
+				{ .text = ch_basis_name(row->basis) },
+				{ .number = row->in_core_bytes, .absent = !row->has_core } });
 	}
 	if (!err)
 		err = chp_table_row(
-			table,
-			(struct ch_cell[]){
-				CH_CELL_STR("total"), CH_CELL_NUM(account->busy_bytes),
-				CH_CELL_NUM(chp_percent(account->busy_bytes, account->busy_bytes)),
-				CH_CELL_NUM(account->in_core_bytes), CH_CELL_STR(NULL) });
+			table, (struct ch_cell[]){
+				       CH_CELL_STR("total"), CH_CELL_NUM(account->touched_bytes),
+				       CH_CELL_NUM(chp_percent(account->touched_bytes,
+							       account->touched_bytes)),
+				       CH_CELL_NUM(account->busy_bytes), CH_CELL_STR(NULL),
+				       CH_CELL_NUM(account->in_core_bytes) });
+	if (!err)
+		err = add_untouched(table, account, plain);
 	if (!err)
 		chp_table_print(table, report);
 	chp_table_destroy(table);
@@ -64,7 +103,7 @@ struct ch_error *chp_summary_print_types(const struct ch_report *report,
 	static const struct ch_column columns[] = { { "LARGEST TYPES OF USED BLOCKS",
 						      CH_CELL_NAME },
 						    { "COUNT", CH_CELL_COUNT },
-						    { "BYTES", CH_CELL_BYTES },
+						    { "TOUCHED", CH_CELL_BYTES },
 						    { "OF USED", CH_CELL_PERCENT },
 						    { "SAMPLE", CH_CELL_ADDR } };
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
@@ -81,12 +120,13 @@ struct ch_error *chp_summary_print_types(const struct ch_report *report,
 		if (err)
 			break;
 		err = chp_table_row(
-			table, (struct ch_cell[]){ { .text = type.name },
-						   CH_CELL_NUM(stat->count),
-						   CH_CELL_NUM(stat->total_bytes),
-						   CH_CELL_NUM(chp_percent(stat->total_bytes,
-									   summary->used_bytes)),
-						   CH_CELL_NUM(stat->sample_addr) });
+			table,
+			(struct ch_cell[]){ { .text = type.name },
+					    CH_CELL_NUM(stat->count),
+					    CH_CELL_NUM(chp_touched_of(summary, stat)),
+					    CH_CELL_NUM(chp_percent(chp_touched_of(summary, stat),
+								    summary->used_bytes)),
+					    CH_CELL_NUM(stat->sample_addr) });
 	}
 	if (!err && summary->types_count) {
 		fputs(report->format == CH_FORMAT_TEXT ? "\n" : "", report->out);
@@ -237,6 +277,12 @@ static void print_head(const struct ch_report *report, const struct ch_summary *
 			 ? "; the heap in it is damaged: see the warnings"
 			 : "");
 	chp_report_wrapped(report, "complete", line);
+	snprintf(line, sizeof(line),
+		 "%s touched of %s mapped: pages with a byte other than zero, the least that was "
+		 "resident",
+		 chp_bytes_text(summary->account.touched_bytes, a),
+		 chp_count_text(summary->account.busy_bytes, b));
+	chp_report_wrapped(report, "memory", line);
 	snprintf(line, sizeof(line), "%s; stacks %s bytes, below the stack pointers %s, touched %s",
 		 chp_count_text(summary->threads_count, a), chp_count_text(summary->stack_bytes, b),
 		 chp_count_text(summary->stack_used_bytes, c),

@@ -24,7 +24,7 @@ struct ch_summary {
 	struct ch_verdict_input input;
 	struct ch_verdict verdict;
 	uint64_t threads_count, stack_bytes, stack_used_bytes, stack_touched_bytes;
-	/** Of all heaps, managed ones included: what shares of types are of. */
+	/** Touched used bytes of all heaps, managed ones included: what shares of types are of. */
 	uint64_t used_bytes;
 	/** Types of used objects by bytes, descending. Borrowed. */
 	const struct ch_type_stat *types[CH_SUMMARY_TYPES];
@@ -36,6 +36,14 @@ struct ch_summary {
 	/** "native used 12 + native free 3 + ... = 15; native used is 80.00 %". Owned. */
 	char *arithmetic;
 };
+
+/** Bytes of a type's blocks: those on touched pages, unless a runtime wrote the zeros. */
+static inline uint64_t chp_touched_of(const struct ch_summary *summary,
+				      const struct ch_type_stat *stat)
+{
+	return summary->input.filled_bytes ? stat->total_bytes
+					   : stat->total_bytes - stat->untouched_bytes;
+}
 
 CH_MUST_CHECK struct ch_error *ch_report_summary(const struct ch_report *report,
 						 const struct ch_summary *summary);

@@ -12,20 +12,28 @@ static json_t *json_accounting(const struct ch_account *account)
 
 		chp_json_append_take(
 			&rows,
-			json_pack("{s:s, s:o, s:s, s:o}", "name",
+			json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "name",
 				  chp_account_name((enum ch_account_id)i), "bytes",
 				  chp_json_uint(row->bytes), "basis", ch_basis_name(row->basis),
 				  "in_core_bytes",
-				  row->has_core ? chp_json_uint(row->in_core_bytes) : json_null()));
+				  row->has_core ? chp_json_uint(row->in_core_bytes) : json_null(),
+				  "mapped_bytes", chp_json_uint(row->bytes), "touched_bytes",
+				  chp_json_uint(row->touched_bytes), "percent_of_touched",
+				  chp_json_percent(chp_percent(row->touched_bytes,
+							       account->touched_bytes))));
 	}
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
 		chp_json_append_take(&invariants,
 				     json_pack("{s:s, s:b}", "name", account->invariants[i].name,
 					       "ok", (int)account->invariants[i].ok));
-	return json_pack("{s:o, s:o, s:o, s:o}", "rows", rows, "total_bytes",
-			 chp_json_uint(account->busy_bytes), "unattributed_bytes",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "rows", rows,
+			 "total_bytes", chp_json_uint(account->busy_bytes), "unattributed_bytes",
 			 chp_json_uint(account->rows[CH_ACCOUNT_UNATTRIBUTED].bytes), "invariants",
-			 invariants);
+			 invariants, "touched_bytes", chp_json_uint(account->touched_bytes),
+			 "untouched_bytes", chp_json_uint(account->untouched_bytes),
+			 "undumped_bytes", chp_json_uint(account->undumped_bytes), "reserved_bytes",
+			 chp_json_uint(account->reserved_bytes), "not_in_core_bytes",
+			 chp_json_uint(account->absent_bytes));
 }
 
 static json_t *json_verdict(const struct ch_summary *summary)
@@ -33,21 +41,22 @@ static json_t *json_verdict(const struct ch_summary *summary)
 	const struct ch_verdict_input *input = &summary->input;
 	const struct ch_verdict *verdict = &summary->verdict;
 
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, "
-			 "s:s}",
-			 "class", verdict->class, "managed_bytes",
-			 chp_json_uint(input->managed_bytes), "loader_bytes",
-			 chp_json_uint(input->loader_bytes), "native_used_bytes",
-			 chp_json_uint(input->native_used_bytes), "native_free_bytes",
-			 chp_json_uint(input->native_free_bytes), "native_overhead_bytes",
-			 chp_json_uint(input->native_overhead_bytes), "native_unwalked_bytes",
-			 chp_json_uint(input->unwalked_bytes), "stacks_bytes",
-			 chp_json_uint(input->stacks_bytes), "files_bytes",
-			 chp_json_uint(input->files_bytes), "unattributed_bytes",
-			 chp_json_uint(input->unattributed_bytes), "total_bytes",
-			 chp_json_uint(verdict->total_bytes), "percent_of_total",
-			 chp_json_percent(verdict->share), "arithmetic", summary->arithmetic,
-			 "confidence", verdict->confidence, "confidence_reason", verdict->reason);
+	return json_pack(
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, "
+		"s:s, s:o, s:s}",
+		"class", verdict->class, "managed_bytes", chp_json_uint(input->managed_bytes),
+		"loader_bytes", chp_json_uint(input->loader_bytes), "native_used_bytes",
+		chp_json_uint(input->native_used_bytes), "native_free_bytes",
+		chp_json_uint(input->native_free_bytes), "native_overhead_bytes",
+		chp_json_uint(input->native_overhead_bytes), "native_unwalked_bytes",
+		chp_json_uint(input->unwalked_bytes), "stacks_bytes",
+		chp_json_uint(input->stacks_bytes), "files_bytes",
+		chp_json_uint(input->files_bytes), "unattributed_bytes",
+		chp_json_uint(input->unattributed_bytes), "total_bytes",
+		chp_json_uint(verdict->total_bytes), "percent_of_total",
+		chp_json_percent(verdict->share), "arithmetic", summary->arithmetic, "confidence",
+		verdict->confidence, "confidence_reason", verdict->reason, "filled_bytes",
+		chp_json_uint(input->filled_bytes), "of", "touched bytes, programs' images aside");
 }
 
 static json_t *json_heaps(const struct ch_summary *summary)
@@ -90,16 +99,18 @@ static struct ch_error *json_types(const struct ch_summary *summary, json_t **re
 			return err;
 		}
 		runtime = ch_heaps_runtimes(summary->heaps, &count)[stat->walker].name;
-		chp_json_append_take(&array,
-				     json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s}",
-					       "name", chp_json_text(type.name), "runtime", runtime,
-					       "kind", ch_type_kind_name(stat->kind), "count",
-					       chp_json_uint(stat->count), "total_bytes",
-					       chp_json_uint(stat->total_bytes), "smallest_bytes",
-					       chp_json_uint(stat->smallest_bytes), "largest_bytes",
-					       chp_json_uint(stat->largest_bytes), "sample_addr",
-					       chp_json_addr(stat->sample_addr), "basis",
-					       ch_basis_name(type.basis)));
+		chp_json_append_take(
+			&array,
+			json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "name",
+				  chp_json_text(type.name), "runtime", runtime, "kind",
+				  ch_type_kind_name(stat->kind), "count",
+				  chp_json_uint(stat->count), "total_bytes",
+				  chp_json_uint(stat->total_bytes), "smallest_bytes",
+				  chp_json_uint(stat->smallest_bytes), "largest_bytes",
+				  chp_json_uint(stat->largest_bytes), "sample_addr",
+				  chp_json_addr(stat->sample_addr), "basis",
+				  ch_basis_name(type.basis), "touched_bytes",
+				  chp_json_uint(stat->total_bytes - stat->untouched_bytes)));
 	}
 	*ret = array;
 	return NULL;

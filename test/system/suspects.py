@@ -56,9 +56,12 @@ def check_list(tap, suspect, truth):
 
 
 def check_mapped(tap, suspect, truth):
-    tap.equal((suspect["evidence"]["each_bytes"], suspect["count"], suspect["bytes"]),
+    tap.equal((suspect["evidence"]["each_bytes"], suspect["count"],
+               suspect["evidence"]["mapped_bytes"]),
               (truth["each"], truth["count"], truth["each"] * truth["count"]),
               "mapped: as many and as large as the program made")
+    # the program writes to none: there is a header in the first page of each
+    tap.equal(suspect["bytes"], truth["count"] * 4096, "mapped: nearly nothing was touched")
     tap.equal(truth["each"], 16781312, "mapped: they are what one hunt was about")
     tap.equal(suspect["evidence"]["runs_count"], 1, "mapped: they touch")
 
@@ -72,8 +75,9 @@ def check_same(tap, suspect, truth):
 
 
 def check_burst(tap, suspect, truth):
-    tap.ok(abs(suspect["bytes"] - truth["free"]) < 8192,
-           "burst: free bytes are mallinfo's, but for what came after",
+    # of the top chunk most pages were never touched
+    tap.ok(0 <= truth["free"] + 8192 - suspect["bytes"] < 132 * 1024,
+           "burst: free bytes are mallinfo's, but for what came after and the top",
            "%s\n%s" % (suspect, truth))
     tap.equal(suspect["next"], "coreheap heap CORE", "burst: look at the heap next")
 

@@ -156,12 +156,13 @@ START_TEST(states)
 		{ 0x90000, 0x91000, 0, "/dev/zero (deleted)" },
 		{ 0xa0000, 0xa1000, 0, "/memfd:x (deleted)" },
 	};
+	static const uint8_t something[PAGE] = { 1 };
 	struct corewriter *w = hc_writer();
 	struct ch_map_sums sums;
 	struct heapcore hc;
 
 	cw_load(w, 0x10000, PAGE, 0, NULL, 0);
-	cw_load(w, 0x20000, PAGE, 0, NULL, PAGE);
+	cw_load(w, 0x20000, PAGE, 0, something, PAGE);
 	cw_load(w, 0x30000, PAGE, PF_R | PF_W, NULL, 0);
 	cw_load(w, 0x40000, PAGE, PF_R | PF_W, NULL, PAGE);
 	cw_load(w, 0x50000, PAGE, PF_R | PF_X, NULL, PAGE);
@@ -195,6 +196,52 @@ START_TEST(states)
 	ck_assert_uint_eq(sums.missing_bytes[CH_MISSING_NO_SEGMENT], PAGE);
 	ck_assert_uint_eq(sums.missing_bytes[CH_MISSING_SHARED], PAGE);
 	ck_assert_uint_eq(sums.busy.in_core_bytes, 5 * PAGE);
+	hc_close(&hc);
+}
+END_TEST
+
+/* A name tells neither that memory is shared nor that it is in use. */
+START_TEST(names_of_the_kernel)
+{
+	static const struct cw_file_row rows[] = {
+		{ 0x200000, 0x202000, 0, "/anon_hugepage (deleted)" },
+		{ 0x300000, 0x302000, 0, "/anon_hugepage (deleted)" },
+		{ 0x400000, 0x402000, 0, "/dev/zero" },
+		{ 0x500000, 0x502000, 0, "/dev/zero (deleted)" },
+		{ 0x600000, 0x602000, 0, "/dev/shm/ring" },
+		{ 0x700000, 0x702000, 0, "/SYSV0000002a (deleted)" },
+		{ 0x800000, 0x802000, 0, "/dev/zero" },
+	};
+	static const uint8_t something[2 * PAGE] = { 1 };
+	struct corewriter *w = hc_writer();
+	struct ch_map_sums sums;
+	struct heapcore hc;
+	size_t i;
+
+	cw_load(w, rows[0].start, 2 * PAGE, PF_R | PF_W, something, 2 * PAGE);
+	/* the tail of an arena on huge pages: no access, and the dumper wrote zeros */
+	cw_load(w, rows[1].start, 2 * PAGE, 0, NULL, 2 * PAGE);
+	for (i = 2; i < 6; i++)
+		cw_load(w, rows[i].start, 2 * PAGE, PF_R | PF_W, something, 2 * PAGE);
+	cw_load(w, rows[6].start, 2 * PAGE, PF_R | PF_W, NULL, 0);
+	cw_file(w, rows, CH_COUNT_OF(rows));
+	hc = hc_open_map_take(w);
+	ck_region(&hc, 0x200000, 0x200000, 0x202000, CH_USAGE_ANON, CH_STATE_COMMIT);
+	ck_assert_int_eq(at(&hc, 0x200000)->type, CH_MEMTYPE_PRIVATE);
+	ck_assert_int_eq(at(&hc, 0x200000)->basis, CH_BASIS_HEURISTIC);
+	ck_assert_str_eq(ch_region_native_protect(at(&hc, 0x200000)), "rw-p?");
+	ck_region(&hc, 0x300000, 0x300000, 0x302000, CH_USAGE_RESERVE, CH_STATE_RESERVE);
+	ck_region(&hc, 0x400000, 0x400000, 0x402000, CH_USAGE_ANON, CH_STATE_COMMIT);
+	ck_assert_int_eq(at(&hc, 0x400000)->basis, CH_BASIS_RECORDED);
+	ck_assert_str_eq(ch_region_native_protect(at(&hc, 0x400000)), "rw-p");
+	ck_region(&hc, 0x500000, 0x500000, 0x502000, CH_USAGE_SHM, CH_STATE_COMMIT);
+	ck_assert_str_eq(ch_region_native_protect(at(&hc, 0x500000)), "rw-s");
+	ck_region(&hc, 0x600000, 0x600000, 0x602000, CH_USAGE_SHM, CH_STATE_COMMIT);
+	ck_assert_str_eq(ch_region_native_protect(at(&hc, 0x600000)), "rw-p?");
+	ck_assert_str_eq(ch_region_native_protect(at(&hc, 0x700000)), "rw-s");
+	ck_region(&hc, 0x800000, 0x800000, 0x802000, CH_USAGE_UNDUMPED, CH_STATE_COMMIT);
+	sums = must_close(&hc);
+	ck_assert_uint_eq(sums.missing_bytes[CH_MISSING_UNTOUCHED_OR_DONTDUMP], 2 * PAGE);
 	hc_close(&hc);
 }
 END_TEST
@@ -902,6 +949,7 @@ Suite *suite_map(void)
 	tcase_add_test(cases, space_of_57_bits);
 	tcase_add_test(cases, beyond_the_space);
 	tcase_add_test(cases, states);
+	tcase_add_test(cases, names_of_the_kernel);
 	tcase_add_test(cases, gcore_reserve);
 	tcase_add_test(cases, truncated_bytes_are_lost);
 	tcase_add_test(cases, bss_is_cut);

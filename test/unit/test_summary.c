@@ -2,7 +2,6 @@
  * The account closes to the byte whatever the map and the heaps say, and the
  * verdict follows from its numbers.
  */
-#include <signal.h>
 #include <string.h>
 
 #include "heap/account.h"
@@ -164,6 +163,54 @@ START_TEST(undumped_memory_is_a_row_of_its_own)
 }
 END_TEST
 
+/* Each mapped byte is touched, zeros, left out, without access, or not in the core. */
+START_TEST(parts_of_what_is_mapped)
+{
+	struct ch_region regions[CH_COUNT_OF(sample)];
+	const struct ch_account_heaps heaps = { .used_bytes = 0x9000,
+						.mmapped_bytes = 0x1000,
+						.free_bytes = 0x2000,
+						.top_bytes = 0x1800,
+						.overhead_bytes = 0x800,
+						.used_touched = 0x3000,
+						.mmapped_touched = 0x1000,
+						.top_touched = 0x800,
+						.overhead_touched = 0x800,
+						.committed_bytes = 0xe000,
+						.sums_close = true };
+	struct ch_account a;
+
+	memcpy(regions, sample, sizeof(regions));
+	regions[1].touched_bytes = 0x1000;
+	regions[3].touched_bytes = 0x5000;
+	regions[5].touched_bytes = 0x2000;
+	regions[8].touched_bytes = 0x3000;
+	/* the ANON one: half of it zeros, half left out */
+	regions[9].in_core_bytes = 0x3000;
+	regions[9].flags = CH_REGION_UNDUMPED;
+	chp_account_make(regions, CH_COUNT_OF(regions), SPACE_END, &heaps, &a);
+	ck_assert(all_hold(&a));
+	ck_assert_uint_eq(a.touched_bytes, 0xb000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_HEAP_USED].touched_bytes, 0x3000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_HEAP_FREE].touched_bytes, 0);
+	/* 0x7000 of heap memory, 0x5000 of it in blocks */
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_HEAP_UNWALKED].touched_bytes, 0x2000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_STACKS].touched_bytes, 0x3000);
+	/* bss, heap, arena, stack, anon */
+	ck_assert_uint_eq(a.untouched_bytes, 0x1000 + 0x8000 + 0x2000 + 0x5000 + 0x3000);
+	ck_assert_uint_eq(a.undumped_bytes, 0x4000);
+	ck_assert_uint_eq(a.reserved_bytes, 0x1d000);
+	/* a page of the program, the file */
+	ck_assert_uint_eq(a.absent_bytes, 0x9000);
+	/* blocks said to be touched where nothing was: the rows do not close */
+	regions[3].touched_bytes = 0;
+	regions[5].touched_bytes = 0;
+	chp_account_make(regions, CH_COUNT_OF(regions), SPACE_END, &heaps, &a);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_HEAP_USED].touched_bytes, 0);
+	ck_assert(all_hold(&a));
+}
+END_TEST
+
 #define GOOD .complete = true, .closes = true
 
 /* A hunt that was published: committed bytes of a process, and what its GC heap and its
@@ -229,24 +276,32 @@ END_TEST
 
 START_TEST(live_and_garbage_are_what_was_used)
 {
-	const struct ch_region regions[] = {
+	struct ch_region regions[] = {
 		REGION(0x00, 0x10, MANAGED_HEAP, PRIVATE, COMMIT, 0x10000),
 		REGION(0x10, 0x100, FREE, NONE, FREE, 0),
 	};
 	const struct ch_account_heaps heaps = { .managed_used_bytes = 0xa000,
 						.managed_free_bytes = 0x5000,
+						.managed_used_touched = 0x8000,
+						.managed_free_touched = 0x1000,
 						.sums_close = true };
 	struct ch_account a;
 
+	regions[0].touched_bytes = 0xa000;
 	chp_account_make(regions, CH_COUNT_OF(regions), SPACE_END, &heaps, &a);
-	chp_account_split_live(&a, 0x3000);
+	chp_account_split_live(&a, 0x3000, 0x2000);
 	ck_assert_uint_eq(a.rows[CH_ACCOUNT_MANAGED_LIVE].bytes, 0x7000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_MANAGED_LIVE].touched_bytes, 0x6000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_MANAGED_DEAD].touched_bytes, 0x2000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_MANAGED_FREE].touched_bytes, 0x1000);
+	ck_assert_uint_eq(a.rows[CH_ACCOUNT_MANAGED_HEAP].touched_bytes, 0x1000);
+	ck_assert(all_hold(&a));
 	ck_assert_uint_eq(a.rows[CH_ACCOUNT_MANAGED_DEAD].bytes, 0x3000);
 	ck_assert_uint_eq(a.rows[CH_ACCOUNT_MANAGED_USED].bytes, 0);
 	ck_assert_uint_eq(sum(&a), a.busy_bytes);
 	/* more garbage than there was */
 	chp_account_make(regions, CH_COUNT_OF(regions), SPACE_END, &heaps, &a);
-	chp_account_split_live(&a, 0xffff0000);
+	chp_account_split_live(&a, 0xffff0000, 0xffff0000);
 	ck_assert_uint_eq(a.rows[CH_ACCOUNT_MANAGED_DEAD].bytes, 0xa000);
 	ck_assert_uint_eq(sum(&a), a.busy_bytes);
 }
@@ -330,39 +385,20 @@ START_TEST(verdicts)
 }
 END_TEST
 
-/* A stack of 64 pages at 0x100000, written to in the pages given. */
-static uint64_t touched(const size_t *pages, size_t count, uint64_t sp, uint64_t held_bytes)
-{
-	static uint8_t bytes[64 * 0x1000];
-	struct corewriter *w = cw_create(EM_X86_64);
-	uint64_t regs[27] = { 0 }, ret;
-	struct opened o;
-	size_t i;
-
-	memset(bytes, 0, sizeof(bytes));
-	for (i = 0; i < count; i++)
-		bytes[pages[i] * 0x1000 + 0xfff] = 1;
-	cw_prstatus(w, 1, 0, regs, 27);
-	cw_load(w, 0x100000, sizeof(bytes), PF_R | PF_W, bytes, held_bytes);
-	o = oc_must_open_take(w);
-	ret = chp_stack_touched_bytes(o.core, 0x100000, 0x140000, sp);
-	oc_close(&o);
-	return ret;
-}
-
+/* A stack of 64 pages, written to in three of them: however deep they lie, they count. */
 START_TEST(stack_pages_touched)
 {
-	const size_t pages[] = { 60, 50, 20 };
+	static uint8_t bytes[64 * 0x1000];
+	struct ch_stack_use stack = { 0x100000, 0x140000, 0x13e800 };
+	struct corewriter *w = cw_create(EM_X86_64);
+	struct opened o;
 
-	/* sp in page 62; 60 and 50 are within 16 quiet pages, 20 is not */
-	ck_assert_uint_eq(touched(pages, 3, 0x13e800, 0x40000), 14 * 0x1000);
-	ck_assert_uint_eq(touched(pages, 0, 0x13e800, 0x40000), 2 * 0x1000);
-	/* sp at the lowest page, outside, at the end */
-	ck_assert_uint_eq(touched(pages, 3, 0x100010, 0x40000), 0x40000);
-	ck_assert_uint_eq(touched(pages, 3, 0x90000, 0x40000), 0);
-	ck_assert_uint_eq(touched(pages, 3, 0x140000, 0x40000), 0);
-	/* the upper half is not in the core */
-	ck_assert_uint_eq(touched(pages, 3, 0x13e800, 0x20000), 2 * 0x1000);
+	bytes[60 * 0x1000 + 0xfff] = bytes[50 * 0x1000] = bytes[20 * 0x1000 + 7] = 1;
+	cw_load(w, 0x100000, sizeof(bytes), PF_R | PF_W, bytes, sizeof(bytes));
+	o = oc_must_open_take(w);
+	ck_ch_ok(ch_core_look_at_pages(o.core, 1));
+	ck_assert_uint_eq(chp_stack_sum_up(o.core, &stack, 1).touched_bytes, 3 * 0x1000);
+	oc_close(&o);
 }
 END_TEST
 
@@ -395,6 +431,7 @@ Suite *suite_summary(void)
 	tcase_add_test(tc, heap_larger_than_its_memory);
 	tcase_add_test(tc, sums_that_do_not_close_are_told);
 	tcase_add_test(tc, undumped_memory_is_a_row_of_its_own);
+	tcase_add_test(tc, parts_of_what_is_mapped);
 	tcase_add_test(tc, published_hunt);
 	tcase_add_test(tc, live_and_garbage_are_what_was_used);
 	tcase_add_test(tc, account_names_are_given_and_unique);
