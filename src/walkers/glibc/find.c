@@ -42,7 +42,9 @@ static enum verdict look_at_bin(const struct ch_core *core, uint64_t pair, const
 		return fd == bk ? BIN_GOOD : BIN_BAD;
 	first = leads_back(core, fd, 24, head);
 	last = leads_back(core, bk, 16, head);
-	return first == BIN_BAD || last == BIN_BAD ? BIN_BAD : ch_max(first, last);
+	if (first == BIN_BAD || last == BIN_BAD)
+		return BIN_BAD;
+	return first > last ? first : last;
 }
 
 bool glibc_is_heap_place(uint64_t addr)

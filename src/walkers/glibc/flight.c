@@ -397,7 +397,9 @@ void glibc_tell_under_way(const struct glibc *glibc)
 		for (first = NULL, k = 0; !first; k++)
 			first = oddities[k].arena == i ? &oddities[k] : NULL;
 		describe(flight, glibc, &arenas[i], who, sizeof(who));
-		snprintf(more, sizeof(more), count > 1 ? "; and %zu more" : "", count - 1);
+		more[0] = '\0';
+		if (count > 1)
+			snprintf(more, sizeof(more), "; and %zu more", count - 1);
 		name = strlen(arenas[i].name);
 		name = strncmp(first->text, arenas[i].name, name) == 0 ? name + 2 : 0;
 		chp_context_finding(glibc->env.ctx, CH_SEVERITY_NOTE, "glibc-under-way",
