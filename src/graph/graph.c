@@ -29,10 +29,15 @@ static void find_tracers(struct ch_graph *graph)
 
 	graph->traced_count =
 		(uint32_t)chp_heaps_tracers(graph->heaps, graph->traced, CH_TRACERS_MAX);
-	for (i = 0; i < graph->traced_count; i++)
+	for (i = 0; i < graph->traced_count; i++) {
 		if (traced[i].tracer->follow)
 			traced[i].tracer->follow(traced[i].state,
 						 ch_session_strengths(graph->session));
+		if (traced[i].tracer->header_bytes && !graph->header_bytes) {
+			graph->header_bytes = traced[i].tracer->header_bytes(traced[i].state);
+			graph->headed_by = &traced[i];
+		}
+	}
 }
 
 static struct ch_error *build(struct ch_graph *graph)
@@ -126,8 +131,10 @@ static bool read_edge(const struct ch_graph *graph, uint64_t value, bool exact, 
 	ret->exact = exact;
 	ret->target = chp_index_node(graph, span, value, &start);
 	ret->value = value;
-	ret->interior = value != start;
-	return ret->target != CH_ID_NONE;
+	if (ret->target == CH_ID_NONE)
+		return false;
+	ret->interior = chp_is_inner(graph, span, ret->target, start, value);
+	return true;
 }
 
 /* The word at at; *at moves to the last one that is absent. */

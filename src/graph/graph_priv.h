@@ -129,6 +129,11 @@ struct ch_graph {
 	/** of struct ch_link, ascending */
 	struct ch_vec links;
 
+	/** Whose headers other walkers' blocks may begin with, and how long those are; 0: nobody's.
+	 */
+	const struct ch_traced *headed_by;
+	uint32_t header_bytes;
+
 	/** Inner offsets that count as first bytes, by size, then by offset, once leaks were
 	 * looked for: of struct ch_offset_rule. */
 	struct ch_vec offset_rules;
@@ -290,6 +295,19 @@ CH_INLINE uint32_t chp_index_node(const struct ch_graph *graph, const struct ch_
 		return hit.id;
 	return addr - hit.start < chp_index_size(graph, span, hit.id, hit.start) ? hit.id
 										 : CH_ID_NONE;
+}
+
+/** Whether the block at start begins with a runtime's header. */
+bool chp_index_has_header(const struct ch_graph *graph, const struct ch_index_span *span,
+			  uint32_t id, uint64_t start);
+
+/** Whether value leads into a node of span, which begins at start, and neither to its first
+ * byte nor to that behind a runtime's header. */
+CH_INLINE bool chp_is_inner(const struct ch_graph *graph, const struct ch_index_span *span,
+			    uint32_t id, uint64_t start, uint64_t value)
+{
+	return value != start && (!graph->header_bytes || value - start != graph->header_bytes ||
+				  !chp_index_has_header(graph, span, id, start));
 }
 
 /** Where the object after id begins, which begins at start; the span's end if

@@ -443,6 +443,15 @@ static uint32_t line_of(const struct ch_index_span *span, uint32_t low, uint32_t
 	return low;
 }
 
+bool chp_index_has_header(const struct ch_graph *graph, const struct ch_index_span *span,
+			  uint32_t id, uint64_t start)
+{
+	const struct ch_traced *traced = graph->headed_by;
+
+	return !span->traced && traced->tracer->has_header(traced->state, start,
+							   chp_index_size(graph, span, id, start));
+}
+
 uint64_t chp_index_next(const struct ch_index_span *span, uint32_t id, uint64_t start)
 {
 	uint64_t granule = (start - span->start) >> span->shift, bits;

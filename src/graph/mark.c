@@ -139,6 +139,8 @@ static bool take_inner(struct ch_marker *marker, const struct word *word, uint32
 	uint64_t offset = word->value - start;
 	bool fresh;
 
+	if (!chp_is_inner(mark->graph, word->span, id, start, word->value))
+		return true;
 	if (mark->exact && mark->offsets)
 		return chp_offsets_rule(mark->offsets,
 					chp_index_size(mark->graph, word->span, id, start), offset);

@@ -44,9 +44,10 @@ CH_INLINE void resolve(struct visit *visit)
 
 	visit->count--;
 	if (id != CH_ID_NONE && !visit->err)
-		visit->err = visit->fn(visit->arg, word->source, id,
-				       word->value != start &&
-					       !chp_offsets_known(visit->graph, id, word->value));
+		visit->err =
+			visit->fn(visit->arg, word->source, id,
+				  chp_is_inner(visit->graph, word->span, id, start, word->value) &&
+					  !chp_offsets_known(visit->graph, id, word->value));
 }
 
 CH_INLINE void take_word(struct visit *visit, uint32_t source, uint64_t value, bool exact)

@@ -539,7 +539,7 @@ static struct ch_error *put(struct batch *batch, struct ch_root root)
 	root.target = span ? chp_index_node(graph, span, root.value, &start) : CH_ID_NONE;
 	if (root.target == CH_ID_NONE)
 		return NULL;
-	root.interior = root.value != start;
+	root.interior = chp_is_inner(graph, span, root.target, start, root.value);
 	batch->items[batch->count++] = root;
 	return batch->count == BATCH ? flush(batch) : NULL;
 }

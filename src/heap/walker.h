@@ -255,6 +255,12 @@ struct ch_tracer {
 	 * that is not known. May be NULL. */
 	bool (*place_text)(void *state, uint64_t addr, uint64_t type, uint64_t offset, char *buf,
 			   size_t max);
+	/** Bytes that the runtime puts before what it hands out of another walker's blocks, 0:
+	 * none; and whether the block of so many usable bytes at addr begins with such a
+	 * header: then a pointer behind that is as good as one to the first byte. has_header()
+	 * must be thread-safe. May be NULL, both. */
+	uint32_t (*header_bytes)(const void *state);
+	bool (*has_header)(const void *state, uint64_t addr, uint64_t size_bytes);
 	/** What else says what an object is for: "calls Cache.OnError", unescaped.
 	 * False: nothing does. May be NULL. */
 	bool (*detail_text)(void *state, uint64_t addr, uint64_t type, char *buf, size_t max);

@@ -135,6 +135,18 @@ def check_sums(tap, name, core, found):
     tap.ok("hotspot: Other" in text and "blocks of others" in text, "%s: in text" % name, text)
 
 
+def check_holders(tap, name, core):
+    """A buffer's address is what the JVM handed out, behind its header."""
+    blocks = [row["addr"] for row in answer(
+        "objects", "--json", "--state", "used", "--min-size", "65536", "--max-size", "65640",
+        core)["objects"] if row["runtime"] == "glibc"]
+    ways = [answer("roots", "--exact", "--json", core, block) for block in blocks]
+    held = [way for way in ways if any(
+        "ByteBuffer" in str(step.get("type")) for chain in way["chains"] for step in chain["path"])]
+    tap.ok(len(held) == BUFFERS and all(way["verdict"] == "reachable" for way in held),
+           "%s: exact ways lead to each direct buffer's memory" % name, (len(blocks), len(held)))
+
+
 def check_off(tap, name, core, jcmd_said):
     doc = answer("heap", "--json", core)
     facts = {row["name"]: row["facts"] for row in doc["runtimes"]}["hotspot"]
@@ -202,6 +214,7 @@ def check(tap, release, jdk, level, how, options=()):
             check_headers(tap, name, categories(tracking), found)
         tap.equal(found["counted"], files, "%s: counters take symbols" % name)
         check_sums(tap, name, core, found)
+        check_holders(tap, name, core)
     shutil.rmtree(where)
 
 

@@ -88,6 +88,36 @@ static void match(struct scan *scan, enum form_id id, const struct ch_object *ob
 	scan->sums[id].bytes += object->chunk_bytes;
 }
 
+bool hs_nmt_has_header(const void *state, uint64_t addr, uint64_t size_bytes)
+{
+	const struct hs *hs = state;
+	/* what malloc maps is more than its threshold, which is no less */
+	const uint64_t slack = size_bytes >= 65536 ? SLACK_MAPPED_MAX : SLACK_MAX;
+	uint8_t head[HEADER_BYTES], foot[2];
+	const struct form *form;
+	uint64_t frame, asked;
+	int id;
+
+	if (size_bytes < HEADER_BYTES || !ch_core_try_read(hs->core, addr, head, sizeof(head)))
+		return false;
+	asked = ch_get64(head);
+	for (id = 0; id < FORMS; id++) {
+		form = &forms[id];
+		frame = HEADER_BYTES + (form->footer ? 2 : 0);
+		if (size_bytes < frame || asked > size_bytes - frame ||
+		    size_bytes - frame - asked > slack ||
+		    head[form->category_at] >= NMT_CATEGORIES_MAX)
+			continue;
+		if (!form->footer)
+			return true;
+		if (ch_get16(head + HEADER_BYTES - 2) == form->canary &&
+		    ch_core_try_read(hs->core, addr + HEADER_BYTES + asked, foot, sizeof(foot)) &&
+		    ch_get16(foot) == form->footer)
+			return true;
+	}
+	return false;
+}
+
 static struct ch_error *look(void *arg, const struct ch_object *objects, size_t n)
 {
 	struct scan *scan = arg;

@@ -329,6 +329,10 @@ CH_MUST_CHECK struct ch_error *hs_settings(void *state, struct ch_setting **ret,
 const char *hs_nmt_level(const struct hs *hs);
 CH_MUST_CHECK struct ch_error *hs_nmt_tracking(void *state, struct ch_heaps *heaps,
 					       struct ch_tracking **ret);
+/** Bytes that it puts before what the JVM hands out of malloc's blocks; 0: it is off. */
+uint32_t hs_nmt_header_bytes(const void *state);
+/** blocks.c: whether a block has such a header. */
+bool hs_nmt_has_header(const void *state, uint64_t addr, uint64_t size_bytes);
 void hs_nmt_free(struct hs_nmt *nmt);
 
 /** heap.c: spaces, heaps, spans, gaps. Errors: UNSUPPORTED, NOMEM, STOP. */

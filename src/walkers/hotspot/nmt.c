@@ -70,6 +70,11 @@ static bool is_on(const struct hs *hs)
 	       !hs_read_u32(hs, symbol.addr, &now) || now >= LEVEL_SUMMARY;
 }
 
+uint32_t hs_nmt_header_bytes(const void *state)
+{
+	return is_on(state) ? HEADER_BYTES : 0;
+}
+
 /* ---- Names of categories ----------------------------------------------------------- */
 
 /* Letters, digits and blanks: what is called otherwise is no category. */

@@ -515,9 +515,16 @@ static bool place_text(void *state, uint64_t addr, uint64_t type, uint64_t offse
 
 const struct ch_tracer hs_tracer = {
 	/* the mark word */
-	.own_bytes = 8,           .narrow = hs_narrow,
-	.decoder = decoder,       .follow = hs_follow,
-	.learn = learn,           .refs = hs_edges_refs,
-	.roots = hs_roots_visit,  .root_text = hs_root_text,
-	.place_text = place_text, .links = hs_loader_links,
+	.own_bytes = 8,
+	.narrow = hs_narrow,
+	.decoder = decoder,
+	.follow = hs_follow,
+	.learn = learn,
+	.refs = hs_edges_refs,
+	.roots = hs_roots_visit,
+	.root_text = hs_root_text,
+	.place_text = place_text,
+	.links = hs_loader_links,
+	.header_bytes = hs_nmt_header_bytes,
+	.has_header = hs_nmt_has_header,
 };
