@@ -248,10 +248,21 @@ struct ch_type_stat {
 	uint64_t sample_addr;
 };
 
+enum ch_runtime_kind {
+	CH_RUNTIME_ALLOCATOR,
+	/** Of a language, with a heap of its own. */
+	CH_RUNTIME_LANGUAGE,
+	/** Of a language, whose objects are blocks of malloc. */
+	CH_RUNTIME_ON_MALLOC,
+};
+
 /** A walker that looked at the core. */
 struct ch_runtime {
-	/** Walker name. */
-	const char *name;
+	/** Walker name; for people: "glibc malloc". Static. */
+	const char *name, *title;
+	enum ch_runtime_kind kind;
+	/** A file of it is mapped. */
+	bool mapped;
 	/** 0: not here; above 0: present, more is surer. */
 	uint32_t score;
 	/** What gave it away, or why it was not opened; one line. */
@@ -261,6 +272,10 @@ struct ch_runtime {
 	/** Nobody can walk it yet: where it is present it is named, and its blocks
 	 * are not counted. */
 	bool named_only;
+	/** Of named_only: bytes of anonymous memory in the core that are its heap's by
+	 * their addresses; known only where bytes_known. It may have more. */
+	uint64_t named_bytes;
+	bool bytes_known;
 };
 
 /** Called with n objects of one span, ascending. Non-NULL stops the walk. */
@@ -359,36 +374,11 @@ struct ch_runtime_memory {
 CH_PUBLIC const struct ch_runtime_memory *ch_heaps_runtime_memory(const struct ch_heaps *heaps,
 								  size_t *count_ret);
 
-/** Managed code that was loaded; of what was made at run time, all that is alike. */
-struct ch_assembly {
-	/** Of one: its name. Of several: with '#' for what differs, digits. Escaped. */
-	const char *name;
-	/** "1.2.3.4"; of several that of the first. Escaped. */
-	const char *version;
-	/** "file", "in memory" (loaded from bytes) or "dynamic" (emitted). Static. */
-	const char *kind;
-	/** File that its image was mapped from; NULL: none. Unescaped, borrowed. */
-	const char *path;
-	/** Types that the first one refers to, by name, comma separated; "" unless it is
-	 * dynamic. Escaped. */
-	const char *references;
-	/** Its image, and what the runtime knows it by, of the first one. */
-	uint64_t image, addr;
-	uint64_t count, types_count;
-	/** Of the loader heaps that belong to these alone; 0 when they share those of
-	 * all. */
-	uint64_t loader_bytes;
-	/** They can be unloaded. */
-	bool collectible;
-};
-
-/** Files first, then by count, descending. Borrowed. Errors: NOMEM, STOP. */
-CH_PUBLIC CH_MUST_CHECK struct ch_error *
-ch_heaps_assemblies(struct ch_heaps *heaps, const struct ch_assembly **ret, size_t *count_ret);
-
 /** "walked", "not walked yet", "not readable" (it is here, but could not be
- * opened) or "not found". Static. */
+ * opened), "on malloc" (its objects are blocks of malloc) or "not found". Static. */
 CH_PUBLIC const char *ch_runtime_status(const struct ch_runtime *runtime);
+/** "allocator" or "runtime". Static. */
+CH_PUBLIC const char *ch_runtime_kind_name(enum ch_runtime_kind kind);
 CH_PUBLIC const char *ch_object_state_name(enum ch_object_state state);
 CH_PUBLIC const char *ch_type_kind_name(enum ch_type_kind kind);
 

@@ -16,6 +16,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err)
 		err = ch_heaps_measure(result.heaps);
 	if (!err)
+		err = chp_coverage_find(env->session, &result.coverage);
+	if (!err)
 		err = chp_retention_make(result.heaps, ch_session_context(env->session),
 					 &result.retention);
 	if (!err)

@@ -5,7 +5,6 @@
 #include "report/info.h"
 
 #include "cmd/cmd.h"
-#include "heap/signs.h"
 #include "util/cleanup.h"
 #include "util/vec.h"
 
@@ -14,7 +13,7 @@
 
 /* struct ch_info under construction. */
 struct gathered {
-	/* of struct ch_info_notes, ch_info_auxv, ch_info_runtime */
+	/* of struct ch_info_notes, struct ch_info_auxv, const struct ch_runtime * */
 	struct ch_vec notes, auxv, runtimes;
 };
 
@@ -117,115 +116,22 @@ static struct ch_error *gather_auxv(const struct ch_core *core, struct gathered 
 	return NULL;
 }
 
-/* What the walker of that name says; NULL when there is none. */
-static const struct ch_runtime *find_probe(const struct ch_heaps *heaps, const char *walker)
+/* What is here, or was mapped and not used. */
+static struct ch_error *gather_runtimes(const struct ch_heaps *heaps, struct gathered *g)
 {
-	const struct ch_runtime *runtimes;
+	const struct ch_runtime *runtimes, **row;
 	size_t count, i;
 
 	runtimes = ch_heaps_runtimes(heaps, &count);
-	for (i = 0; walker && i < count; i++)
-		if (strcmp(runtimes[i].name, walker) == 0)
-			return &runtimes[i];
-	return NULL;
-}
-
-/* Runtimes by their walkers; all other walkers are of allocators. */
-static struct ch_info_runtime row_of(const struct ch_runtime *probe)
-{
-	static const struct {
-		const char *walker, *name;
-	} runtimes[] = {
-		{ "coreclr", ".NET" },
-		{ "mono", "Mono" },
-		{ "nativeaot", ".NET ahead of time" },
-	};
-	struct ch_info_runtime row = { .name = probe->name, .kind = "allocator", .probe = probe };
-	size_t i;
-
-	for (i = 0; i < CH_COUNT_OF(runtimes); i++)
-		if (strcmp(probe->name, runtimes[i].walker) == 0) {
-			row.name = runtimes[i].name;
-			row.kind = "runtime";
-		}
-	return row;
-}
-
-/* What no file's name gives away: linked in statically, or under another name. */
-static struct ch_error *gather_probes(const struct ch_heaps *heaps, struct gathered *g)
-{
-	const struct ch_runtime *runtimes;
-	struct ch_info_runtime *row;
-	size_t count, i, k;
-
-	runtimes = ch_heaps_runtimes(heaps, &count);
 	for (i = 0; i < count; i++) {
-		for (k = 0; k < g->runtimes.count; k++)
-			if (CH_VEC_AT(&g->runtimes, struct ch_info_runtime, k)->probe ==
-			    &runtimes[i])
-				break;
-		if (k < g->runtimes.count || !runtimes[i].score)
+		if (!runtimes[i].score && !runtimes[i].mapped)
 			continue;
 		row = ch_vec_push(&g->runtimes);
 		if (!row)
 			return &ch_enomem;
-		*row = row_of(&runtimes[i]);
+		*row = &runtimes[i];
 	}
 	return NULL;
-}
-
-static struct ch_error *gather_runtimes(const struct ch_core *core, const struct ch_heaps *heaps,
-					struct gathered *g)
-{
-	static const struct {
-		const char *stem, *name, *kind, *walker;
-	} rows[] = {
-		{ "libc.so.6", "glibc malloc", "allocator", "glibc" },
-		{ "libc-2", "glibc malloc", "allocator", "glibc" },
-		{ "libc.so", "musl malloc", "allocator", "mallocng" },
-		{ "ld-musl", "musl malloc", "allocator", "mallocng" },
-		{ "libjemalloc", "jemalloc", "allocator", "jemalloc" },
-		{ "libtcmalloc", "tcmalloc", "allocator", "gperftools_tcmalloc" },
-		{ "libmimalloc", "mimalloc", "allocator", "mimalloc" },
-		{ "libcoreclr", ".NET", "runtime", "coreclr" },
-		{ "libjvm", "HotSpot JVM", "runtime", NULL },
-		{ "libpython", "CPython", "runtime", NULL },
-		{ "python3", "CPython", "runtime", NULL },
-		{ "libnode", "Node.js (V8)", "runtime", NULL },
-		{ "node", "Node.js (V8)", "runtime", NULL },
-		{ "libruby", "Ruby", "runtime", NULL },
-		{ "libperl", "Perl", "runtime", NULL },
-		{ "libmonosgen", "Mono", "runtime", "mono" },
-		{ "mono-sgen", "Mono", "runtime", "mono" },
-	};
-	const struct ch_file_map *maps;
-	struct ch_info_runtime *row;
-	const char *slash, *name;
-	size_t i, r, k, count;
-
-	maps = ch_core_file_maps(core, &count);
-	for (i = 0; i < count; i++) {
-		if (i && strcmp(maps[i].path, maps[i - 1].path) == 0)
-			continue;
-		slash = strrchr(maps[i].path, '/');
-		name = slash ? slash + 1 : maps[i].path;
-		for (r = 0; r < CH_COUNT_OF(rows) && !chp_has_stem(name, rows[r].stem); r++)
-			;
-		if (r == CH_COUNT_OF(rows) || g->runtimes.count == ROWS_MAX)
-			continue;
-		for (k = 0; k < g->runtimes.count; k++)
-			if (strcmp(CH_VEC_AT(&g->runtimes, struct ch_info_runtime, k)->name,
-				   rows[r].name) == 0)
-				break;
-		if (k < g->runtimes.count)
-			continue;
-		row = ch_vec_push(&g->runtimes);
-		if (!row)
-			return &ch_enomem;
-		*row = (struct ch_info_runtime){ rows[r].name, rows[r].kind, maps[i].path,
-						 find_probe(heaps, rows[r].walker) };
-	}
-	return gather_probes(heaps, g);
 }
 
 static void find_modules(struct ch_sym *sym, struct ch_info *info)
@@ -244,7 +150,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct ch_core *core = ch_session_core(env->session);
 	struct gathered g = { CH_VEC(struct ch_info_notes), CH_VEC(struct ch_info_auxv),
-			      CH_VEC(struct ch_info_runtime) };
+			      CH_VEC(const struct ch_runtime *) };
 	struct ch_info info = { .exe = NULL };
 	struct ch_error *err;
 	struct ch_heaps *heaps = NULL;
@@ -262,7 +168,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err)
 		err = gather_auxv(core, &g);
 	if (!err)
-		err = gather_runtimes(core, heaps, &g);
+		err = gather_runtimes(heaps, &g);
 	if (!err) {
 		chp_death_find(
 			&(struct ch_death_env){ ch_session_core(env->session), sym, map, NULL },

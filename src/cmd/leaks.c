@@ -22,6 +22,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err)
 		err = ch_session_sym(env->session, &result.sym);
 	if (!err)
+		err = chp_coverage_find(env->session, &result.coverage);
+	if (!err)
 		err = ch_graph_create(env->session, &graph_options, &result.graph);
 	if (!err)
 		err = ch_leaks_find(result.graph, &result.leaks);

@@ -150,6 +150,8 @@ struct ch_error *chp_summary_measure(struct ch_session *session, uint32_t thread
 	if (!err)
 		err = count_touched(session, threads);
 	if (!err)
+		err = chp_coverage_find(session, &summary->coverage);
+	if (!err)
 		err = measure_stacks(session, summary);
 	if (!err)
 		err = make_account(session, summary);

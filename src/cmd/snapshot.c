@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <coreheap/assembly.h>
 #include <sys/stat.h>
 
 #include "cmd/measure.h"

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <coreheap/assembly.h>
+
 #include "cmd/thread_rows.h"
 #include "heap/strings.h"
 #include "util/bytes.h"
@@ -466,6 +468,7 @@ struct ch_error *chp_suspects_find(struct ch_cmd_env *env, struct ch_summary *su
 	};
 	struct ch_suspecting suspecting = { .env = env,
 					    .summary = summary,
+					    .coverage = summary->coverage,
 					    .equal = CH_VEC(uint64_t) };
 	struct ch_error *err = NULL;
 	size_t i;

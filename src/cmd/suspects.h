@@ -11,6 +11,8 @@
 
 /** What the rules look at, and where they put what they find. */
 struct ch_suspecting {
+	/** What is missing; filled in before the graph is asked. */
+	struct ch_coverage coverage;
 	struct ch_cmd_env *env;
 	struct ch_summary *summary;
 	/** Used bytes of native heaps, and of managed ones, in chunks. */

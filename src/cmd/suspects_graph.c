@@ -8,6 +8,7 @@
 #include "graph/retained.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
+#include "util/context.h"
 
 #define SIZE_MIN     (1ULL << 20)
 #define HOLDER_SHARE 10
@@ -464,6 +465,13 @@ static struct ch_error *find_types(struct looking *looking)
 
 /* ---- What nothing holds -------------------------------------------------------- */
 
+/* What nothing in the core holds may be held by what the core lacks. */
+static bool is_open(const struct looking *looking, char why[CH_COVERAGE_TEXT_MAX])
+{
+	return chp_coverage_lacks(&looking->suspecting->coverage, CH_NEED_STACKS | CH_NEED_MEMORY,
+				  why);
+}
+
 static struct ch_error *name_lost_types(struct looking *looking, struct ch_suspect *suspect)
 {
 	const struct ch_leak_group *groups;
@@ -502,11 +510,21 @@ static struct ch_error *find_lost(struct looking *looking)
 				      .bytes = direct->touched_bytes + indirect->touched_bytes,
 				      .share_of = "the touched used bytes of native heaps",
 				      .basis = CH_BASIS_DERIVED };
-	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], why[CH_COVERAGE_TEXT_MAX];
 	struct ch_error *err;
 
 	if (!chp_suspect_is(suspect.bytes, LOST_MIN, LOST_SHARE, whole))
 		return NULL;
+	if (is_open(looking, why)) {
+		chp_context_finding(
+			ch_session_context(looking->suspecting->env->session), CH_SEVERITY_NOTE,
+			"leaks-not-judged",
+			"nothing in the core holds %s blocks, %s; whether they leaked is "
+			"not known: %s",
+			chp_count_text(suspect.count, count), chp_bytes_text(suspect.bytes, bytes),
+			why);
+		return NULL;
+	}
 	chp_suspect_fact(&suspect, "directly_lost_count", direct->count);
 	chp_suspect_fact(&suspect, "directly_lost_bytes", direct->touched_bytes);
 	chp_suspect_fact(&suspect, "indirectly_lost_count", indirect->count);
@@ -531,10 +549,20 @@ static struct ch_error *find_garbage(struct looking *looking)
 				      .bytes = looking->holders.managed_dead_bytes,
 				      .share_of = "the touched used bytes of managed heaps",
 				      .basis = CH_BASIS_DERIVED };
-	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], why[CH_COVERAGE_TEXT_MAX];
 
 	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, GARBAGE_SHARE, whole))
 		return NULL;
+	if (is_open(looking, why)) {
+		chp_context_finding(
+			ch_session_context(looking->suspecting->env->session), CH_SEVERITY_NOTE,
+			"garbage-not-judged",
+			"nothing in the core holds %s managed objects, %s; whether they "
+			"are garbage is not known: %s",
+			chp_count_text(suspect.count, count), chp_bytes_text(suspect.bytes, bytes),
+			why);
+		return NULL;
+	}
 	chp_suspect_next(&suspect, "types --dead", 0);
 	return chp_suspect_take(looking->suspecting, &suspect, whole,
 				"%s managed objects, %s, are garbage: the next full collection "
@@ -549,6 +577,7 @@ static struct ch_error *look(struct looking *looking)
 {
 	struct ch_summary *summary = looking->suspecting->summary;
 	uint64_t bytes_min = ch_max(SIZE_MIN / 2, summary->used_bytes / 100 * (HOLDER_SHARE - 1));
+	char why[CH_COVERAGE_TEXT_MAX];
 	struct ch_error *err;
 
 	err = ch_leaks_find(looking->graph, &looking->leaks);
@@ -559,8 +588,9 @@ static struct ch_error *look(struct looking *looking)
 				       &looking->holders);
 	if (err)
 		return err;
-	chp_account_split_live(&summary->account, looking->holders.managed_dead_bytes,
-			       looking->holders.managed_dead_touched_bytes);
+	if (!is_open(looking, why))
+		chp_account_split_live(&summary->account, looking->holders.managed_dead_bytes,
+				       looking->holders.managed_dead_touched_bytes);
 	err = find_holders(looking);
 	if (!err)
 		err = chp_suspect_mapped(looking->suspecting, looking->graph, looking->retained);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/signs.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
@@ -32,7 +33,8 @@ static struct ch_error *probe_all(struct ch_heaps *heaps, const struct ch_walker
 
 	for (; *walkers; walkers++) {
 		memset(&probe, 0, sizeof(probe));
-		err = (*walkers)->probe(&heaps->env, &probe);
+		err = (*walkers)->signs ? chp_signs_probe(&heaps->env, (*walkers)->signs, &probe)
+					: (*walkers)->probe(&heaps->env, &probe);
 		if (err)
 			return err;
 		probe.evidence[sizeof(probe.evidence) - 1] = '\0';
@@ -40,7 +42,10 @@ static struct ch_error *probe_all(struct ch_heaps *heaps, const struct ch_walker
 		if (!runtime)
 			return &ch_enomem;
 		runtime->name = (*walkers)->name;
+		runtime->title = (*walkers)->title ? (*walkers)->title : (*walkers)->name;
+		runtime->kind = (*walkers)->kind;
 		runtime->score = probe.score;
+		runtime->mapped = probe.mapped;
 		runtime->unused = probe.unused;
 		runtime->named_only = !(*walkers)->open;
 		err = set_evidence(runtime, probe.evidence);
@@ -93,19 +98,86 @@ static struct ch_error *open_failed(struct ch_heaps *heaps, struct ch_runtime *r
 	if (err->code == CH_ERROR_NOMEM || err->code == CH_ERROR_STOP)
 		return err;
 	chp_context_finding(heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "heap-not-opened",
-			    "%s is here, but its heaps could not be read: %s", runtime->name,
+			    "%s is here, but its heaps could not be read: %s", runtime->title,
 			    err->message);
 	failure = set_evidence(runtime, err->message ? err->message : "");
 	ch_error_destroy(err);
 	return failure;
 }
 
-/* An allocator that is here and nobody can walk: never to be taken for an empty heap. */
-static void name_only(struct ch_heaps *heaps, const struct ch_runtime *runtime)
+static bool is_inside(const struct ch_region *region, const struct ch_area *areas, size_t count)
 {
-	chp_context_finding(heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "allocator-not-walked",
-			    "%s is recognised, but not walked yet: its blocks are not counted (%s)",
-			    runtime->name, runtime->evidence);
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (region->start >= areas[i].start && region->end <= areas[i].end)
+			return true;
+	return false;
+}
+
+/* Anonymous memory where the heap of a runtime lies as a rule; a language claims it. */
+static struct ch_error *claim_areas(struct ch_heaps *heaps, const struct ch_walker *walker,
+				    struct ch_runtime *runtime)
+{
+	struct ch_vec found = CH_VEC(struct ch_taken);
+	const struct ch_region *regions;
+	struct ch_error *err = NULL;
+	struct ch_claim claim = { .usage = CH_USAGE_MANAGED_OTHER,
+				  .basis = CH_BASIS_HEURISTIC,
+				  .owner = runtime->title };
+	struct ch_taken *taken;
+	size_t count, i;
+
+	if (!walker->signs || !walker->signs->areas_count)
+		return NULL;
+	regions = ch_map_regions(heaps->env.map, &count);
+	for (i = 0; !err && i < count; i++) {
+		if (regions[i].usage != CH_USAGE_ANON ||
+		    !is_inside(&regions[i], walker->signs->areas, walker->signs->areas_count))
+			continue;
+		taken = ch_vec_push(&found);
+		if (taken)
+			*taken = (struct ch_taken){ regions[i].start, regions[i].end };
+		err = taken ? NULL : &ch_enomem;
+		runtime->named_bytes += regions[i].in_core_bytes;
+	}
+	runtime->bytes_known = runtime->named_bytes > 0;
+	for (i = 0; !err && walker->kind == CH_RUNTIME_LANGUAGE && i < found.count; i++) {
+		taken = CH_VEC_AT(&found, struct ch_taken, i);
+		claim.start = taken->start;
+		claim.end = taken->end;
+		err = ch_map_claim(heaps->env.map, &claim, NULL);
+	}
+	ch_vec_deinit(&found);
+	return err;
+}
+
+/* An allocator that is here and nobody can walk: never to be taken for an empty heap. */
+static struct ch_error *name_only(struct ch_heaps *heaps, const struct ch_walker *walker,
+				  struct ch_runtime *runtime)
+{
+	struct ch_error *err;
+
+	if (walker->kind == CH_RUNTIME_ON_MALLOC) {
+		chp_context_finding(heaps->env.ctx, CH_SEVERITY_NOTE, "runtime-not-known",
+				    "%s is recognised: its objects are blocks of malloc and are "
+				    "counted as such, without names (%s)",
+				    runtime->title, runtime->evidence);
+		return NULL;
+	}
+	err = claim_areas(heaps, walker, runtime);
+	if (runtime->named_bytes)
+		chp_context_finding(heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "allocator-not-walked",
+				    "%s is recognised, but not walked yet: its blocks are not "
+				    "counted; it has at least %llu bytes (%s)",
+				    runtime->title, (unsigned long long)runtime->named_bytes,
+				    runtime->evidence);
+	else
+		chp_context_finding(heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "allocator-not-walked",
+				    "%s is recognised, but not walked yet: its blocks are not "
+				    "counted (%s)",
+				    runtime->title, runtime->evidence);
+	return err;
 }
 
 static int compare_taken(const void *a, const void *b)
@@ -154,8 +226,7 @@ static struct ch_error *open_walker(struct ch_heaps *heaps, const struct ch_walk
 	void *state = NULL;
 
 	if (!walker->open) {
-		name_only(heaps, runtime);
-		return NULL;
+		return name_only(heaps, walker, runtime);
 	}
 	err = walker->open(&heaps->env, &state);
 	if (err)
@@ -553,7 +624,14 @@ const char *ch_runtime_status(const struct ch_runtime *runtime)
 		return "walked";
 	if (!runtime->score)
 		return "not found";
+	if (runtime->kind == CH_RUNTIME_ON_MALLOC)
+		return "on malloc";
 	return runtime->named_only ? "not walked yet" : "not readable";
+}
+
+const char *ch_runtime_kind_name(enum ch_runtime_kind kind)
+{
+	return kind == CH_RUNTIME_ALLOCATOR ? "allocator" : "runtime";
 }
 
 const char *ch_object_state_name(enum ch_object_state state)

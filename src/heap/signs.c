@@ -24,6 +24,8 @@ struct found {
 	const struct ch_module *mapped, *table_module;
 	struct ch_symbol symbol;
 	const struct ch_size_table *table;
+	const struct ch_pattern *pattern;
+	/* of table or pattern */
 	uint64_t table_addr;
 	enum use use;
 	struct ch_data_run run;
@@ -120,6 +122,21 @@ static void find_in_run(const struct ch_size_table *table, const struct ch_data_
 	}
 }
 
+static void find_pattern(const struct ch_pattern *pattern, const struct ch_data_run *run,
+			 struct found *found)
+{
+	size_t at = ch_align_up(run->addr, pattern->align) - run->addr;
+
+	for (; at < run->len && pattern->len <= run->len - at; at += pattern->align) {
+		if (memcmp(run->bytes + at, pattern->bytes, pattern->len) != 0)
+			continue;
+		found->use = USE_SEEN;
+		found->pattern = pattern;
+		found->table_addr = run->addr + at;
+		return;
+	}
+}
+
 static void find_tables(const struct ch_heap_env *env, const struct ch_signs *signs,
 			const struct ch_module *module, struct found *found)
 {
@@ -127,9 +144,14 @@ static void find_tables(const struct ch_heap_env *env, const struct ch_signs *si
 	enum use before = found->use;
 	size_t i;
 
-	while (found->use != USE_SEEN && chp_data_next(env, module, &at, &found->run))
+	if (!signs->tables_count && !signs->patterns_count)
+		return;
+	while (found->use != USE_SEEN && chp_data_next(env, module, &at, &found->run)) {
 		for (i = 0; i < signs->tables_count && found->use != USE_SEEN; i++)
 			find_in_run(&signs->tables[i], &found->run, found);
+		for (i = 0; i < signs->patterns_count && found->use != USE_SEEN; i++)
+			find_pattern(&signs->patterns[i], &found->run, found);
+	}
 	if (found->use > before)
 		found->table_module = module;
 }
@@ -204,11 +226,14 @@ static void write_nothing(const struct ch_signs *signs, struct ch_probe *ret)
 
 	for (i = 0; signs->modules && signs->modules[i]; i++)
 		add(ret, "no %.40s is mapped, ", signs->modules[i]);
-	add(ret, "no module defines ");
+	if (signs->symbols_count)
+		add(ret, "no module defines ");
 	for (i = 0; i < signs->symbols_count; i++)
 		add(ret, "%s%.48s", i ? " or " : "", signs->symbols[i]);
 	if (signs->tables_count)
 		add(ret, ", none has its table of block sizes");
+	for (i = 0; i < signs->patterns_count; i++)
+		add(ret, ", none has %.48s", signs->patterns[i].what);
 }
 
 static void write_evidence(const struct ch_signs *signs, const struct found *found,
@@ -225,7 +250,10 @@ static void write_evidence(const struct ch_signs *signs, const struct found *fou
 		    found->symbol.name);
 		comma = ", ";
 	}
-	if (found->table)
+	if (found->pattern)
+		add(ret, "%s%.48s in %.64s at 0x%llx", comma, found->pattern->what,
+		    found->table_module->name, (unsigned long long)found->table_addr);
+	else if (found->table)
 		add(ret, "%s%.48s in %.64s at 0x%llx%s", comma, found->table->what,
 		    found->table_module->name, (unsigned long long)found->table_addr,
 		    found->use == USE_NEVER ? ", but no block was ever made" : "");
@@ -252,6 +280,7 @@ struct ch_error *chp_signs_probe(const struct ch_heap_env *env, const struct ch_
 		ret->score = 90;
 	else if (found.use == USE_UNKNOWN && (found.mapped || found.symbol.name))
 		ret->score = 70;
+	ret->mapped = found.mapped || found.use == USE_NEVER;
 	write_evidence(signs, &found, ret);
 	return NULL;
 }

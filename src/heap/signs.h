@@ -2,10 +2,10 @@
  * signs.h - how an allocator or runtime gives itself away, as a table.
  *
  * For walkers: chp_signs_probe() answers probe() from a const struct ch_signs.
- * Three kinds of evidence are looked for: a library by its file name; symbols
+ * Four kinds of evidence are looked for: a library by its file name; symbols
  * that only this allocator defines, exported by any module or in the symbol
- * table of the executable (it may be linked in statically); and its table of
- * block sizes in writable data, which needs neither names nor files.
+ * table of the executable (it may be linked in statically); its table of block
+ * sizes, or a pattern, in writable data, which need neither names nor files.
  */
 #ifndef COREHEAP_HEAP_SIGNS_H
 #define COREHEAP_HEAP_SIGNS_H
@@ -28,6 +28,25 @@ struct ch_size_table {
 	const char *source;
 };
 
+/** Bytes in writable data of a module that nothing else has. */
+struct ch_pattern {
+	/** For people: "Go build information". */
+	const char *what;
+	const char *bytes;
+	/** At most 32. */
+	uint32_t len, align;
+	/** Project, version, file, name. */
+	const char *source;
+};
+
+/** Target range [start, end) where the heap lies as a rule: nothing else is put there
+ * unless it asks for it. */
+struct ch_area {
+	uint64_t start, end;
+	/** Project, version, file, name. */
+	const char *source;
+};
+
 struct ch_signs {
 	/** Starts of file names: "libjemalloc". Ended by NULL; NULL: none. */
 	const char *const *modules;
@@ -36,6 +55,11 @@ struct ch_signs {
 	size_t symbols_count;
 	const struct ch_size_table *tables;
 	size_t tables_count;
+	const struct ch_pattern *patterns;
+	size_t patterns_count;
+	/** No signs, but what belongs to it where it is. */
+	const struct ch_area *areas;
+	size_t areas_count;
 };
 
 /** Look for the signs and fill ret. Errors: none. */

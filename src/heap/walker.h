@@ -20,6 +20,7 @@
 #ifndef COREHEAP_HEAP_WALKER_H
 #define COREHEAP_HEAP_WALKER_H
 
+#include <coreheap/assembly.h>
 #include <coreheap/code.h>
 #include <coreheap/heap.h>
 #include <coreheap/runtime.h>
@@ -65,6 +66,8 @@ enum ch_severity chp_blame(const struct ch_heap_env *env);
 struct ch_probe {
 	/** 0 = not here .. 100 = certain. */
 	uint32_t score;
+	/** A file of it is mapped; with a score of 0: and it was never used. */
+	bool mapped;
 	/** One line: what gave it away. */
 	char evidence[256];
 	/** Score is 0 because the allocator is here, whole in the core, and was never
@@ -266,13 +269,20 @@ struct ch_tracer {
 	bool (*detail_text)(void *state, uint64_t addr, uint64_t type, char *buf, size_t max);
 };
 
+struct ch_signs;
+
 struct ch_walker {
 	/** Equal to the file's stem. */
 	const char *name;
+	/** For people: "glibc malloc", "HotSpot JVM". NULL: the name. */
+	const char *title;
+	enum ch_runtime_kind kind;
 	/** One line for `coreheap info` and the docs. */
 	const char *summary;
 	enum ch_walker_priority priority;
-	/** Cheap look: fill ret. Errors: NOMEM only. Required. */
+	/** What gives it away, as a table (heap/signs.h); NULL: probe() says it. */
+	const struct ch_signs *signs;
+	/** Cheap look: fill ret. Errors: NOMEM only. Required without signs. */
 	struct ch_error *(*probe)(const struct ch_heap_env *env, struct ch_probe *ret);
 	/** Build the state; called only if probe scored above 0. Errors: NOMEM,
 	 * STOP, CORRUPT, ABSENT, UNSUPPORTED with a message for people. NULL: what

@@ -35,22 +35,37 @@ bool chp_heaps_present(const struct ch_heaps *heaps)
 	return false;
 }
 
-bool chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx)
+static bool is_unused(const struct ch_heaps *heaps)
 {
 	const struct ch_runtime *runtimes;
-	bool unused = false;
 	size_t count, i;
 
-	if (chp_heaps_present(heaps))
-		return true;
 	runtimes = ch_heaps_runtimes(heaps, &count);
 	for (i = 0; i < count; i++)
-		unused |= runtimes[i].unused;
-	if (!unused)
+		if (runtimes[i].unused)
+			return true;
+	return false;
+}
+
+bool chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx)
+{
+	if (chp_heaps_present(heaps))
+		return true;
+	if (!is_unused(heaps))
 		chp_context_finding(ctx, CH_SEVERITY_INCOMPLETE, "no-allocator",
 				    "no known allocator was found: what the heap holds is not "
 				    "known");
 	return false;
+}
+
+const char *chp_runtime_words(const struct ch_runtime *runtime)
+{
+	if (runtime->open)
+		return "walked";
+	if (runtime->kind == CH_RUNTIME_ON_MALLOC)
+		return "its objects are blocks of malloc, and are counted as such";
+	return runtime->named_only ? "not walked yet, its blocks are not counted"
+				   : "not readable, its blocks are not counted";
 }
 
 /* One line a walker that found something, or that found nothing. */
@@ -63,7 +78,7 @@ static void list_runtimes(const struct ch_report *report, const struct ch_heaps 
 	runtimes = ch_heaps_runtimes(heaps, &count);
 	for (i = 0; i < count; i++)
 		if ((runtimes[i].score > 0) == present)
-			fprintf(report->out, "  %s%s%s: %s\n", runtimes[i].name,
+			fprintf(report->out, "  %s%s%s: %s\n", runtimes[i].title,
 				present ? ", " : "", present ? ch_runtime_status(&runtimes[i]) : "",
 				runtimes[i].evidence[0] ? runtimes[i].evidence : "no sign of it");
 }
@@ -79,6 +94,8 @@ void chp_report_no_heap(const struct ch_report *report, const struct ch_heaps *h
 		fputs("no heap could be walked, so no block is counted; found:\n", report->out);
 		list_runtimes(report, heaps, true);
 		fputs("looked for, but not found:\n", report->out);
+	} else if (is_unused(heaps)) {
+		fputs("malloc was never called; looked for:\n", report->out);
 	} else {
 		fputs("no known allocator found; looked for:\n", report->out);
 	}
@@ -138,13 +155,17 @@ json_t *chp_json_runtimes(const struct ch_heaps *heaps)
 	runtimes = ch_heaps_runtimes(heaps, &count);
 	for (i = 0; i < count; i++) {
 		facts = ch_heaps_facts(heaps, i, &facts_count);
-		chp_json_append_take(&array, json_pack("{s:s, s:o, s:o, s:b, s:s, s:o}", "name",
-						       runtimes[i].name, "score",
-						       chp_json_uint(runtimes[i].score), "evidence",
-						       chp_json_text(runtimes[i].evidence), "open",
-						       (int)runtimes[i].open, "status",
-						       ch_runtime_status(&runtimes[i]), "facts",
-						       json_facts(facts, facts_count)));
+		chp_json_append_take(
+			&array,
+			json_pack("{s:s, s:s, s:s, s:o, s:o, s:b, s:s, s:o, s:o}", "name",
+				  runtimes[i].name, "title", runtimes[i].title, "role",
+				  ch_runtime_kind_name(runtimes[i].kind), "score",
+				  chp_json_uint(runtimes[i].score), "evidence",
+				  chp_json_text(runtimes[i].evidence), "open",
+				  (int)runtimes[i].open, "status", ch_runtime_status(&runtimes[i]),
+				  "facts", json_facts(facts, facts_count), "named_bytes",
+				  runtimes[i].bytes_known ? chp_json_uint(runtimes[i].named_bytes)
+							  : json_null()));
 	}
 	return array;
 }
@@ -244,9 +265,9 @@ static struct ch_error *print_json(const struct ch_report *report,
 				report, "heap",
 				json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "total",
 					  json_sums(&total), "verdict",
-					  chp_json_retention(&result->retention), "free",
-					  chp_json_free(&result->retention.free), "heaps", array,
-					  "runtime_memory", chp_json_runtime_memory(heaps),
+					  chp_json_retention(&result->retention, &result->coverage),
+					  "free", chp_json_free(&result->retention.free), "heaps",
+					  array, "runtime_memory", chp_json_runtime_memory(heaps),
 					  "runtimes", chp_json_runtimes(heaps), "native_tracking",
 					  chp_json_tracking(heaps, result->tracking), "settings",
 					  chp_json_settings(report, heaps, &result->settings))));
@@ -269,9 +290,8 @@ static void print_runtimes(const struct ch_report *report, const struct ch_heaps
 		if (runtimes[i].open)
 			chp_report_field(report, runtimes[i].name, "%s", runtimes[i].evidence);
 		else
-			chp_report_field(report, runtimes[i].name,
-					 "%s: its blocks are not counted; %s",
-					 ch_runtime_status(&runtimes[i]), runtimes[i].evidence);
+			chp_report_field(report, runtimes[i].name, "%s; %s",
+					 chp_runtime_words(&runtimes[i]), runtimes[i].evidence);
 		facts = ch_heaps_facts(heaps, i, &facts_count);
 		for (k = 0; k < facts_count; k++)
 			if (facts[k].text)

@@ -4,6 +4,7 @@
 #ifndef COREHEAP_REPORT_HEAP_H
 #define COREHEAP_REPORT_HEAP_H
 
+#include "heap/coverage.h"
 #include "heap/filter.h"
 #include "heap/retention.h"
 #include "report/report.h"
@@ -15,6 +16,7 @@ struct ch_heap_result {
 	struct ch_heaps *heaps;
 	/** Leak or retention. */
 	struct ch_retention retention;
+	struct ch_coverage coverage;
 	/** Show every chunk with a mapping of its own as a segment. */
 	bool segments;
 	/** What a runtime counts of its memory, or NULL. */
@@ -68,7 +70,8 @@ CH_MUST_CHECK struct ch_error *chp_print_free(const struct ch_report *report,
 CH_MUST_CHECK struct ch_error *chp_print_heap_threads(const struct ch_report *report,
 						      const struct ch_heaps *heaps);
 /** {class, largest_part, ...}; NULL when out of memory. */
-json_t *chp_json_retention(const struct ch_retention *retention);
+json_t *chp_json_retention(const struct ch_retention *retention,
+			   const struct ch_coverage *coverage);
 /** {bins_bytes, ..., classes[]}; NULL when out of memory. */
 json_t *chp_json_free(const struct ch_heap_free *sums);
 /** heap_segments.c: segments as JSON, an array for each heap, to be freed; and
@@ -86,6 +89,9 @@ bool chp_heaps_any(const struct ch_heaps *heaps);
 bool chp_heaps_present(const struct ch_heaps *heaps);
 /** The same; if none did, tell, unless the C library's allocator is known to be unused. */
 bool chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx);
+/** What became of the blocks of one that is here: "walked", "not walked yet, its blocks are
+ * not counted". Static. */
+const char *chp_runtime_words(const struct ch_runtime *runtime);
 /** {name, score, evidence, open, status, facts{}} of each walker that looked. */
 json_t *chp_json_runtimes(const struct ch_heaps *heaps);
 /** Name of a heap without that of the processor it belongs to: "gen0" of "heap 3 gen0". */

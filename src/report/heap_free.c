@@ -98,6 +98,7 @@ struct ch_error *chp_print_retention(const struct ch_report *report,
 {
 	const struct ch_retention *retention = &result->retention;
 	_cleanup_free_ char *arithmetic = NULL, *returnable = NULL, *line = NULL;
+	char covers[CH_COVERAGE_TEXT_MAX];
 
 	if (report->format == CH_FORMAT_PLAIN) {
 		print_plain(report, retention);
@@ -117,13 +118,16 @@ struct ch_error *chp_print_retention(const struct ch_report *report,
 	fputc('\n', report->out);
 	chp_report_wrapped(report, "verdict", line);
 	chp_report_wrapped(report, "because", arithmetic);
+	if (chp_coverage_words(&result->coverage, covers))
+		chp_report_wrapped(report, "covers", covers);
 	if (returnable)
 		chp_report_wrapped(report, "returnable", returnable);
 	return NULL;
 }
 
-json_t *chp_json_retention(const struct ch_retention *retention)
+json_t *chp_json_retention(const struct ch_retention *retention, const struct ch_coverage *coverage)
 {
+	char covers[CH_COVERAGE_TEXT_MAX];
 	const struct ch_verdict *verdict = &retention->verdict;
 	_cleanup_free_ char *arithmetic = arithmetic_of(retention);
 	json_t *object, *parts = json_object();
@@ -138,7 +142,9 @@ json_t *chp_json_retention(const struct ch_retention *retention)
 		}
 	}
 	object = json_pack(
-		"{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s?, s:o}", "class", verdict->class,
+		"{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s?, s:o}", "class", verdict->class,
+		"covers",
+		chp_coverage_words(coverage, covers) ? chp_json_text(covers) : json_null(),
 		"meaning", retention->meaning, "largest_part", chp_part_name(retention->largest),
 		"arithmetic", arithmetic ? arithmetic : "", "total_bytes",
 		chp_json_uint(verdict->total_bytes), "percent_of_total",

@@ -65,19 +65,11 @@ static json_t *json_auxv(const struct ch_info *info)
 	return array;
 }
 
-const char *chp_info_status(const struct ch_info_runtime *runtime)
+const char *chp_info_status(const struct ch_runtime *runtime)
 {
-	const struct ch_runtime *probe = runtime->probe;
-
-	if (probe && !probe->score)
+	if (!runtime->score || runtime->unused)
 		return "mapped, not in use";
-	return probe && !probe->named_only ? "walked" : "not walked yet";
-}
-
-/* The path of a file, or what a walker saw where no file gives it away. */
-static const char *evidence_of(const struct ch_info_runtime *runtime)
-{
-	return runtime->file ? runtime->file : runtime->probe->evidence;
+	return runtime->named_only ? ch_runtime_status(runtime) : "walked";
 }
 
 static json_t *json_runtimes(const struct ch_info *info)
@@ -87,11 +79,12 @@ static json_t *json_runtimes(const struct ch_info *info)
 
 	for (i = 0; i < info->runtimes_count; i++)
 		chp_json_append_take(
-			&array, json_pack("{s:s, s:s, s:s, s:o, s:s}", "name",
-					  info->runtimes[i].name, "kind", info->runtimes[i].kind,
-					  "status", chp_info_status(&info->runtimes[i]), "evidence",
-					  chp_json_text(evidence_of(&info->runtimes[i])), "basis",
-					  info->runtimes[i].file ? "recorded" : "derived"));
+			&array,
+			json_pack("{s:s, s:s, s:s, s:o, s:s}", "name", info->runtimes[i]->title,
+				  "kind", ch_runtime_kind_name(info->runtimes[i]->kind), "status",
+				  chp_info_status(info->runtimes[i]), "evidence",
+				  chp_json_text(info->runtimes[i]->evidence), "basis",
+				  info->runtimes[i]->mapped ? "recorded" : "derived"));
 	return array;
 }
 
@@ -172,10 +165,11 @@ static struct ch_error *print_runtimes(const struct ch_report *report, const str
 
 	for (i = 0; !err && i < info->runtimes_count; i++)
 		err = chp_table_row(
-			table, (struct ch_cell[]){ CH_CELL_STR(info->runtimes[i].name),
-						   CH_CELL_STR(info->runtimes[i].kind),
-						   CH_CELL_STR(chp_info_status(&info->runtimes[i])),
-						   CH_CELL_STR(evidence_of(&info->runtimes[i])) });
+			table, (struct ch_cell[]){
+				       CH_CELL_STR(info->runtimes[i]->title),
+				       CH_CELL_STR(ch_runtime_kind_name(info->runtimes[i]->kind)),
+				       CH_CELL_STR(chp_info_status(info->runtimes[i])),
+				       CH_CELL_STR(info->runtimes[i]->evidence) });
 	if (!err && info->runtimes_count) {
 		chp_report_heading(report, "Runtimes and allocators", false);
 		chp_table_print(table, report);

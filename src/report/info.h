@@ -26,20 +26,8 @@ struct ch_info_auxv {
 	const char *name;
 };
 
-/** A runtime or allocator that a mapped file or its walker gives away. */
-struct ch_info_runtime {
-	/** "glibc malloc", "coreclr". Static. */
-	const char *name;
-	/** "allocator" or "runtime". Static. */
-	const char *kind;
-	/** Path of the file. Borrowed from the core, unescaped. NULL: none. */
-	const char *file;
-	/** What its walker says of it; NULL: it has no walker yet. Borrowed. */
-	const struct ch_runtime *probe;
-};
-
-/** "walked", "mapped, not used" ... of a row. Static. */
-const char *chp_info_status(const struct ch_info_runtime *runtime);
+/** "walked", "not walked yet", "mapped, not in use". Static. */
+const char *chp_info_status(const struct ch_runtime *runtime);
 
 struct ch_info {
 	struct ch_death death;
@@ -50,7 +38,7 @@ struct ch_info {
 	size_t notes_count;
 	const struct ch_info_auxv *auxv;
 	size_t auxv_count;
-	const struct ch_info_runtime *runtimes;
+	const struct ch_runtime *const *runtimes;
 	size_t runtimes_count;
 };
 

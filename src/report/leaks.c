@@ -15,7 +15,7 @@ static const char *const meanings[CH_REACHES] = {
 	[CH_REACH_POSSIBLE] = "held, but by a pointer into a block somewhere on each way",
 	[CH_REACH_LEFTOVER] = "held only by what threads that ended left behind",
 	[CH_REACH_DEAD] = "garbage that its runtime did not collect yet, and what only that holds",
-	[CH_REACH_DIRECT] = "nothing holds it",
+	[CH_REACH_DIRECT] = "nothing in the core holds it",
 	[CH_REACH_INDIRECT] = "only directly lost blocks hold it",
 };
 
@@ -66,6 +66,15 @@ static char *signature_text(const struct ch_leaks_result *result, const struct c
 		snprintf(text, sizeof(text), "%s+0x%llx", module ? module->name : "?",
 			 (unsigned long long)(group->word - (module ? module->start : 0)));
 	return chp_text_escape(text, 4 * sizeof(text));
+}
+
+/* What leaves the question of leaks open; false: nothing that is known. */
+static bool is_open(const struct ch_leaks_result *result, char why[CH_COVERAGE_TEXT_MAX])
+{
+	uint32_t needs = CH_NEED_STACKS | CH_NEED_MEMORY;
+
+	return chp_coverage_lacks(&result->coverage,
+				  lost_sum(result).count ? needs : needs | CH_NEED_HEAPS, why);
 }
 
 /* ---- Text -------------------------------------------------------------------- */
@@ -202,6 +211,7 @@ static struct ch_error *print_groups(const struct ch_report *report,
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	const struct ch_leak_group *groups;
 	struct ch_error *err = table ? NULL : &ch_enomem;
+	char why[CH_COVERAGE_TEXT_MAX];
 	uint64_t shown = 0, rows;
 	size_t count, i;
 
@@ -213,7 +223,8 @@ static struct ch_error *print_groups(const struct ch_report *report,
 	}
 	if (!err && count) {
 		chp_report_heading(report,
-				   groups_bytes(result) > lost_sum(result).chunk_bytes
+				   is_open(result, why) ? "blocks that nothing in the core holds"
+				   : groups_bytes(result) > lost_sum(result).chunk_bytes
 					   ? "lost blocks and garbage"
 					   : "lost blocks",
 				   false);
@@ -224,41 +235,69 @@ static struct ch_error *print_groups(const struct ch_report *report,
 	return err;
 }
 
-/* What weakens the verdict, behind a comma or semicolon. */
+/* What weakens the verdict on what was looked at. */
 static const char *weakness(const struct ch_report *report, bool lost)
 {
 	const struct ch_context *ctx = ch_session_context(report->session);
 
-	if (!ch_context_complete(ctx))
-		return lost ? "; the core is not complete, so some may be held"
-			    : " in what the core holds; it is not complete";
 	if (ch_context_damaged(ctx))
 		return lost ? "; the heap is damaged, so some may be held"
 			    : " in what could be read; the heap is damaged";
+	if (!ch_context_complete(ctx))
+		return lost ? "; not all is known (see the warnings), so some may be held"
+			    : " in what could be read; not all is known (see the warnings)";
 	return "";
+}
+
+static void print_none_lost(const struct ch_report *report, const struct ch_leaks_result *result)
+{
+	char why[CH_COVERAGE_TEXT_MAX];
+
+	if (!is_open(result, why))
+		fprintf(report->out, "\nNo used block is lost%s.\n", weakness(report, false));
+	else if (!result->coverage.walked_count)
+		fprintf(report->out, "\nNot checked: %s.\n", why);
+	else
+		fprintf(report->out,
+			"\nOf the blocks that were walked none is lost. Not checked: %s.\n", why);
+}
+
+static void print_lost(const struct ch_report *report, const struct ch_leaks_result *result)
+{
+	const struct ch_leak_sum *sums = ch_leaks_sums(result->leaks);
+	struct ch_leak_sum lost = lost_sum(result);
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], why[CH_COVERAGE_TEXT_MAX];
+	uint64_t all = lost.chunk_bytes, percent;
+	size_t i;
+
+	chp_count_text(lost.count, count);
+	chp_bytes_text(lost.chunk_bytes, bytes);
+	if (is_open(result, why)) {
+		fprintf(report->out,
+			"\nNothing in the core holds %s blocks, %s; whether they are lost is not "
+			"known: %s.\n",
+			count, bytes, why);
+		return;
+	}
+	for (i = 0; i < CH_REACH_DIRECT; i++)
+		all += sums[i].chunk_bytes;
+	percent = chp_percent(lost.chunk_bytes, all);
+	fprintf(report->out, "\nLost: %s blocks, %s, %llu.%02llu%% of the used bytes%s.\n", count,
+		bytes, (unsigned long long)(percent / 100), (unsigned long long)(percent % 100),
+		chp_coverage_lacks(&result->coverage, CH_NEED_HEAPS, why) ? " that were walked"
+									  : weakness(report, true));
+	if (why[0])
+		fprintf(report->out, "Not checked: %s.\n", why);
 }
 
 static void print_verdict(const struct ch_report *report, const struct ch_leaks_result *result)
 {
-	const struct ch_leak_sum *sums = ch_leaks_sums(result->leaks);
-	struct ch_leak_sum lost = lost_sum(result);
-	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], share[48];
-	uint64_t all = lost.chunk_bytes, percent;
-	size_t i;
-
-	for (i = 0; i < CH_REACH_DIRECT; i++)
-		all += sums[i].chunk_bytes;
 	if (report->format != CH_FORMAT_TEXT)
 		return;
-	percent = chp_percent(lost.chunk_bytes, all);
-	snprintf(share, sizeof(share), "%llu.%02llu%%", (unsigned long long)(percent / 100),
-		 (unsigned long long)(percent % 100));
-	if (!lost.count)
-		fprintf(report->out, "\nNo used block is lost%s.\n", weakness(report, false));
+	if (lost_sum(result).count)
+		print_lost(report, result);
 	else
-		fprintf(report->out, "\nLost: %s blocks, %s, %s of the used bytes%s.\n",
-			chp_count_text(lost.count, count), chp_bytes_text(lost.chunk_bytes, bytes),
-			share, weakness(report, true));
+		print_none_lost(report, result);
 }
 
 /* ---- Single blocks ----------------------------------------------------------- */
@@ -432,6 +471,7 @@ static struct ch_error *print_json(const struct ch_report *report,
 {
 	uint64_t absent_roots = ch_leaks_absent_root_bytes(result->leaks);
 	uint64_t absent_blocks = ch_leaks_absent_block_bytes(result->leaks);
+	char why[CH_COVERAGE_TEXT_MAX];
 	struct ch_leak_sum lost = lost_sum(result);
 	const struct ch_leak_group *groups;
 	json_t *array = json_array();
@@ -446,14 +486,16 @@ static struct ch_error *print_json(const struct ch_report *report,
 		report,
 		chp_json_document_take(
 			report, "leaks",
-			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 				  "unreachable_count", chp_json_uint(lost.count),
 				  "unreachable_bytes", chp_json_uint(lost.chunk_bytes), "classes",
 				  json_classes(result), "by_inner_offset", json_rules(result),
 				  "absent_root_bytes", chp_json_uint(absent_roots),
 				  "absent_block_bytes", chp_json_uint(absent_blocks),
 				  "showing_count", chp_json_uint(rows), "matched_count",
-				  chp_json_uint(count), "groups", array, "blocks", blocks)));
+				  chp_json_uint(count), "groups", array, "blocks", blocks,
+				  "not_checked",
+				  is_open(result, why) ? chp_json_text(why) : json_null())));
 }
 
 static struct ch_error *print_closing(const struct lister *lister)

@@ -6,6 +6,7 @@
 
 #include <coreheap/leaks.h>
 
+#include "heap/coverage.h"
 #include "report/heap.h"
 
 struct ch_leaks_result {
@@ -13,6 +14,7 @@ struct ch_leaks_result {
 	struct ch_leaks *leaks;
 	struct ch_heaps *heaps;
 	struct ch_sym *sym;
+	struct ch_coverage coverage;
 	/** Show each lost block, not the groups. */
 	bool list;
 	/** In a list: bits of enum ch_reach. */

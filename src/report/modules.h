@@ -4,6 +4,8 @@
 #ifndef COREHEAP_REPORT_MODULES_H
 #define COREHEAP_REPORT_MODULES_H
 
+#include <coreheap/assembly.h>
+
 #include "report/report.h"
 
 /** Modules of one kind. */

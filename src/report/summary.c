@@ -203,13 +203,12 @@ static void print_heaps(const struct ch_report *report, const struct ch_summary 
 		for (n = 0, k = 0; k < heaps_count; k++)
 			n += list[k].walker == i;
 		if (runtimes[i].open)
-			snprintf(line, sizeof(line), "%s: %s heap%s (%.300s)", runtimes[i].name,
+			snprintf(line, sizeof(line), "%s: %s heap%s (%.300s)", runtimes[i].title,
 				 chp_count_text(n, number), n == 1 ? "" : "s",
 				 runtimes[i].evidence);
 		else
-			snprintf(line, sizeof(line), "%s: %s, its blocks are not counted (%.300s)",
-				 runtimes[i].name, ch_runtime_status(&runtimes[i]),
-				 runtimes[i].evidence);
+			snprintf(line, sizeof(line), "%s: %s (%.300s)", runtimes[i].title,
+				 chp_runtime_words(&runtimes[i]), runtimes[i].evidence);
 		chp_report_wrapped(report, "heaps", line);
 		print_direct(report, summary->heaps, i);
 	}
@@ -301,6 +300,8 @@ static void print_verdict(const struct ch_report *report, const struct ch_summar
 		 summary->verdict.confidence, summary->verdict.reason);
 	chp_report_wrapped(report, "verdict", line);
 	chp_report_wrapped(report, "because", summary->arithmetic);
+	if (chp_coverage_words(&summary->coverage, line))
+		chp_report_wrapped(report, "covers", line);
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
 		if (!account->invariants[i].ok)
 			chp_report_field(report, "does not hold", "%s",
@@ -320,7 +321,7 @@ static void print_findings(const struct ch_report *report)
 	if (count)
 		fputc('\n', report->out);
 	for (i = 0; i < count && shown < FINDINGS_SHOWN; i++) {
-		if (findings[i].severity != CH_SEVERITY_INCOMPLETE)
+		if (findings[i].severity == CH_SEVERITY_NOTE)
 			continue;
 		chp_report_wrapped(report, "warning", findings[i].message);
 		shown++;

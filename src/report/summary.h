@@ -5,6 +5,7 @@
 #define COREHEAP_REPORT_SUMMARY_H
 
 #include "heap/account.h"
+#include "heap/coverage.h"
 #include "report/death.h"
 #include "report/process.h"
 #include "report/suspect.h"
@@ -23,6 +24,7 @@ struct ch_summary {
 	struct ch_account account;
 	struct ch_verdict_input input;
 	struct ch_verdict verdict;
+	struct ch_coverage coverage;
 	uint64_t threads_count, stack_bytes, stack_used_bytes, stack_touched_bytes;
 	/** Touched used bytes of all heaps, managed ones included: what shares of types are of. */
 	uint64_t used_bytes;

@@ -91,8 +91,8 @@ static struct ch_error *print_runtimes(const struct ch_report *report,
 		evidence = chp_markdown_code(runtimes[i].evidence);
 		if (!evidence)
 			return &ch_enomem;
-		fprintf(report->out, "- %s: %s (%s)\n", runtimes[i].name,
-			ch_runtime_status(&runtimes[i]), evidence);
+		fprintf(report->out, "- %s: %s (%s)\n", runtimes[i].title,
+			chp_runtime_words(&runtimes[i]), evidence);
 	}
 	return NULL;
 }

@@ -12,15 +12,12 @@ static const struct ch_signs signs = {
 	.symbols_count = CH_COUNT_OF(symbols),
 };
 
-static struct ch_error *probe(const struct ch_heap_env *env, struct ch_probe *ret)
-{
-	return chp_signs_probe(env, &signs, ret);
-}
-
 const struct ch_walker ch_walker_google_tcmalloc = {
 	.name = "google_tcmalloc",
+	.title = "tcmalloc (Google)",
+	.kind = CH_RUNTIME_ALLOCATOR,
 	.summary =
 		"tcmalloc with per-CPU caches, github.com/google/tcmalloc: named, not walked yet",
 	.priority = CH_WALKER_GENERIC,
-	.probe = probe,
+	.signs = &signs,
 };

@@ -37,14 +37,11 @@ static const struct ch_signs signs = {
 	.tables_count = CH_COUNT_OF(tables),
 };
 
-static struct ch_error *probe(const struct ch_heap_env *env, struct ch_probe *ret)
-{
-	return chp_signs_probe(env, &signs, ret);
-}
-
 const struct ch_walker ch_walker_gperftools_tcmalloc = {
 	.name = "gperftools_tcmalloc",
+	.title = "tcmalloc (gperftools)",
+	.kind = CH_RUNTIME_ALLOCATOR,
 	.summary = "tcmalloc of gperftools: named, not walked yet",
 	.priority = CH_WALKER_GENERIC,
-	.probe = probe,
+	.signs = &signs,
 };

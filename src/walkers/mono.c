@@ -14,14 +14,11 @@ static const struct ch_signs signs = {
 	.symbols_count = CH_COUNT_OF(symbols),
 };
 
-static struct ch_error *probe(const struct ch_heap_env *env, struct ch_probe *ret)
-{
-	return chp_signs_probe(env, &signs, ret);
-}
-
 const struct ch_walker ch_walker_mono = {
 	.name = "mono",
+	.title = "Mono",
+	.kind = CH_RUNTIME_LANGUAGE,
 	.summary = "Mono: named, not walked yet",
 	.priority = CH_WALKER_SPECIFIC,
-	.probe = probe,
+	.signs = &signs,
 };

@@ -104,6 +104,8 @@ static struct ch_error *probe(const struct ch_heap_env *env, struct ch_probe *re
 
 const struct ch_walker ch_walker_nativeaot = {
 	.name = "nativeaot",
+	.title = ".NET ahead of time",
+	.kind = CH_RUNTIME_LANGUAGE,
 	.summary = ".NET compiled ahead of time (NativeAOT): named, not walked yet",
 	.priority = CH_WALKER_SPECIFIC,
 	.probe = probe,

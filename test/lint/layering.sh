@@ -30,7 +30,7 @@ function public_layer(name) {
 	if (name == "error" || name == "context")
 		return "util"
 	# The version and the session; what walkers know of code, what runtimes say of themselves.
-	if (name == "coreheap" || name == "code" || name == "runtime")
+	if (name == "coreheap" || name == "assembly" || name == "code" || name == "runtime")
 		return "heap"
 	if (name == "leaks")
 		return "graph"

@@ -29,6 +29,7 @@ static struct ch_error *probe(const struct ch_heap_env *env, struct ch_probe *re
 	path = chp_text_escape(runtime->path, 160);
 	if (!path)
 		return &ch_enomem;
+	ret->mapped = true;
 	ret->score = 100;
 	snprintf(ret->evidence, sizeof(ret->evidence), "%s", path);
 	return NULL;
@@ -424,6 +425,8 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 
 const struct ch_walker ch_walker_coreclr = {
 	.name = "coreclr",
+	.title = ".NET",
+	.kind = CH_RUNTIME_LANGUAGE,
 	.summary = ".NET Core 3.1, .NET 8 to 10: generations, regions and segments, types by name",
 	.priority = CH_WALKER_SPECIFIC,
 	.probe = probe,

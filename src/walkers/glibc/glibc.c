@@ -46,6 +46,7 @@ static struct ch_error *glibc_probe(const struct ch_heap_env *env, struct ch_pro
 	struct glibc_place places[GLIBC_LIBCS_MAX];
 	size_t count = glibc_find_main_arenas(env, places, GLIBC_LIBCS_MAX);
 
+	ret->mapped = libc;
 	if (count > 1) {
 		ret->score = 90;
 		snprintf(ret->evidence, sizeof(ret->evidence),
@@ -61,7 +62,7 @@ static struct ch_error *glibc_probe(const struct ch_heap_env *env, struct ch_pro
 	} else if (libc && is_data_present(env, libc)) {
 		ret->unused = true;
 		snprintf(ret->evidence, sizeof(ret->evidence),
-			 "%.64s is mapped, but its malloc was never used", libc->name);
+			 "%.64s is mapped, but its malloc was never called", libc->name);
 	} else if (libc) {
 		ret->score = 50;
 		snprintf(ret->evidence, sizeof(ret->evidence),
@@ -597,6 +598,8 @@ static const struct ch_trim_rule trim_rule = {
 
 const struct ch_walker ch_walker_glibc = {
 	.name = "glibc",
+	.title = "glibc malloc",
+	.kind = CH_RUNTIME_ALLOCATOR,
 	.summary = "GNU C library malloc, 2.17 to 2.44",
 	.priority = CH_WALKER_GENERIC,
 	.probe = glibc_probe,

@@ -24,6 +24,7 @@ static struct ch_error *probe(const struct ch_heap_env *env, struct ch_probe *re
 	path = chp_text_escape(module->path, 160);
 	if (!path)
 		return &ch_enomem;
+	ret->mapped = true;
 	ret->score = 100;
 	snprintf(ret->evidence, sizeof(ret->evidence), "%s", path);
 	return NULL;
@@ -453,6 +454,8 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 
 const struct ch_walker ch_walker_hotspot = {
 	.name = "hotspot",
+	.title = "HotSpot JVM",
+	.kind = CH_RUNTIME_LANGUAGE,
 	.summary = "the JVM (HotSpot): heap of each collector, classes by name",
 	.priority = CH_WALKER_SPECIFIC,
 	.probe = probe,

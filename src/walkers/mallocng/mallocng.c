@@ -14,6 +14,7 @@ static struct ch_error *mallocng_probe(const struct ch_heap_env *env, struct ch_
 	const struct mallocng_layout *layout;
 	uint64_t addr;
 
+	ret->mapped = musl;
 	if (mallocng_find_context(env, &layout, &addr, &module)) {
 		ret->score = 95;
 		snprintf(ret->evidence, sizeof(ret->evidence),
@@ -294,6 +295,8 @@ static const struct ch_fact *mallocng_facts(void *state, size_t *count_ret)
 
 const struct ch_walker ch_walker_mallocng = {
 	.name = "mallocng",
+	.title = "musl malloc",
+	.kind = CH_RUNTIME_ALLOCATOR,
 	.summary = "malloc of musl 1.2.1 and later",
 	.priority = CH_WALKER_GENERIC,
 	.probe = mallocng_probe,

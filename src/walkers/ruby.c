@@ -1,0 +1,23 @@
+#include "heap/signs.h"
+
+#include "util/cleanup.h"
+
+static const char *const modules[] = { "libruby", NULL };
+
+/* Exported by an executable or library that holds the interpreter. */
+static const char *const symbols[] = { "ruby_current_vm_ptr", "rb_gc_mark" };
+
+static const struct ch_signs signs = {
+	.modules = modules,
+	.symbols = symbols,
+	.symbols_count = CH_COUNT_OF(symbols),
+};
+
+const struct ch_walker ch_walker_ruby = {
+	.name = "ruby",
+	.title = "Ruby",
+	.kind = CH_RUNTIME_LANGUAGE,
+	.summary = "Ruby: named, not walked yet",
+	.priority = CH_WALKER_SPECIFIC,
+	.signs = &signs,
+};
