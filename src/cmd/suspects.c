@@ -23,9 +23,12 @@
 #define EQUAL_MIN       8
 #define EQUAL_BYTES     (16ULL << 20)
 #define EQUAL_SHARE     10
-#define MODULES_ALIKE   200
-#define MODULES_ALL     1000
-#define THREADS_MANY    100
+#define WASTE_SHARE     10
+/* The largest region that every release of G1 takes. */
+#define REGION_MAX    (32ULL << 20)
+#define MODULES_ALIKE 200
+#define MODULES_ALL   1000
+#define THREADS_MANY  100
 /* Frames that are compared to tell stacks apart. */
 #define FRAMES 32
 
@@ -167,6 +170,72 @@ static struct ch_error *find_unattributed(struct ch_suspecting *suspecting)
 	return chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
 				"%s of touched anonymous memory belongs to %s",
 				chp_bytes_text(suspect.bytes, bytes), whose_memory(summary->heaps));
+}
+
+struct humongous {
+	uint64_t count, bytes, waste, region;
+};
+
+static bool read_humongous(const struct ch_heaps *heaps, struct humongous *ret)
+{
+	size_t runtimes, i;
+
+	ch_heaps_runtimes(heaps, &runtimes);
+	for (i = 0; i < runtimes; i++)
+		if (chp_heaps_number(heaps, (uint32_t)i, "humongous_count", &ret->count) &&
+		    chp_heaps_number(heaps, (uint32_t)i, "humongous_bytes", &ret->bytes) &&
+		    chp_heaps_number(heaps, (uint32_t)i, "humongous_waste_bytes", &ret->waste) &&
+		    chp_heaps_number(heaps, (uint32_t)i, "g1_region_bytes", &ret->region))
+			return ret->count;
+	return false;
+}
+
+/* What makes most of them ordinary objects: those are smaller than half a region. */
+static void say_what_helps(const struct humongous *found, char *buf, size_t max)
+{
+	uint64_t region = found->region, mean = found->bytes / found->count;
+
+	while (region <= REGION_MAX && region <= 2 * mean)
+		region *= 2;
+	if (region <= REGION_MAX)
+		snprintf(buf, max,
+			 "regions of %" PRIu64 " MiB (-XX:G1HeapRegionSize=%" PRIu64
+			 "m) hold objects of their mean size as ordinary ones",
+			 region >> 20, region >> 20);
+	else
+		snprintf(buf, max, "smaller objects help, larger regions do not");
+}
+
+/* G1 gives a large object whole regions. */
+static struct ch_error *find_humongous(struct ch_suspecting *suspecting)
+{
+	const struct ch_account_row *rows = suspecting->summary->account.rows;
+	struct ch_suspect suspect = { .rule = CH_RULE_HUMONGOUS_WASTE,
+				      .share_of = "the managed heaps",
+				      .basis = CH_BASIS_DERIVED };
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], region[CH_BYTES_TEXT_MAX];
+	uint64_t whole = rows[CH_ACCOUNT_MANAGED_USED].bytes + rows[CH_ACCOUNT_MANAGED_FREE].bytes +
+			 rows[CH_ACCOUNT_MANAGED_HEAP].bytes;
+	struct humongous found;
+	char help[160];
+
+	if (!read_humongous(suspecting->summary->heaps, &found))
+		return NULL;
+	suspect.count = found.count;
+	suspect.bytes = found.waste;
+	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, WASTE_SHARE, whole))
+		return NULL;
+	chp_suspect_fact(&suspect, "humongous_bytes", found.bytes);
+	chp_suspect_fact(&suspect, "region_bytes", found.region);
+	chp_suspect_next(&suspect, "heap", 0);
+	say_what_helps(&found, help, sizeof(help));
+	return chp_suspect_take(
+		suspecting, &suspect, whole,
+		"humongous waste: G1 gives an object of half a region or more whole "
+		"regions; behind %s such objects %s belong to nobody until those "
+		"die; a region is %s; %s",
+		chp_count_text(suspect.count, count), chp_bytes_text(suspect.bytes, bytes),
+		chp_bytes_text(found.region, region), help);
 }
 
 /* Arenas that keep more than is in use. */
@@ -462,6 +531,7 @@ struct ch_error *chp_suspects_find(struct ch_cmd_env *env, struct ch_summary *su
 {
 
 	static struct ch_error *(*const walked[])(struct ch_suspecting *) = { find_retained_free,
+									      find_humongous,
 									      find_equal_mappings };
 	static struct ch_error *(*const always[])(struct ch_suspecting *) = {
 		find_file_maps, find_unattributed, find_modules, find_threads

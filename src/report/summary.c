@@ -136,8 +136,8 @@ struct ch_error *chp_summary_print_types(const struct ch_report *report,
 	return err;
 }
 
-static bool find_number(const struct ch_heaps *heaps, uint32_t runtime, const char *key,
-			uint64_t *ret)
+bool chp_heaps_number(const struct ch_heaps *heaps, uint32_t runtime, const char *key,
+		      uint64_t *ret)
 {
 	const struct ch_fact *facts;
 	size_t count, i;
@@ -159,16 +159,16 @@ static void print_direct(const struct ch_report *report, const struct ch_heaps *
 	char line[LINE_BYTES_MAX];
 	uint64_t buffers, reserved, most;
 
-	if (find_number(heaps, runtime, "direct_count", &buffers) &&
-	    find_number(heaps, runtime, "direct_reserved_bytes", &reserved) &&
-	    find_number(heaps, runtime, "direct_limit_bytes", &most)) {
+	if (chp_heaps_number(heaps, runtime, "direct_count", &buffers) &&
+	    chp_heaps_number(heaps, runtime, "direct_reserved_bytes", &reserved) &&
+	    chp_heaps_number(heaps, runtime, "direct_limit_bytes", &most)) {
 		snprintf(line, sizeof(line), "%s buffer%s, %s, of at most %s (java.nio.Bits)",
 			 chp_count_text(buffers, count), buffers == 1 ? "" : "s",
 			 chp_bytes_text(reserved, bytes), chp_bytes_text(most, limit));
 		chp_report_wrapped(report, "direct memory", line);
 	}
-	if (find_number(heaps, runtime, "netty_direct_bytes", &reserved) &&
-	    find_number(heaps, runtime, "netty_direct_limit_bytes", &most)) {
+	if (chp_heaps_number(heaps, runtime, "netty_direct_bytes", &reserved) &&
+	    chp_heaps_number(heaps, runtime, "netty_direct_limit_bytes", &most)) {
 		snprintf(line, sizeof(line), "%s, of at most %s (Netty, without cleaners)",
 			 chp_bytes_text(reserved, bytes), chp_bytes_text(most, limit));
 		chp_report_wrapped(report, "direct memory", line);

@@ -47,6 +47,10 @@ static inline uint64_t chp_touched_of(const struct ch_summary *summary,
 					   : stat->total_bytes - stat->untouched_bytes;
 }
 
+/** A number among the facts of a runtime, by its index in ch_heaps_runtimes(). */
+bool chp_heaps_number(const struct ch_heaps *heaps, uint32_t runtime, const char *key,
+		      uint64_t *ret);
+
 CH_MUST_CHECK struct ch_error *ch_report_summary(const struct ch_report *report,
 						 const struct ch_summary *summary);
 

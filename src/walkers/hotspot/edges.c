@@ -151,7 +151,7 @@ struct ch_error *hs_edges_learn(struct hs *hs, uint64_t klass)
 	struct hs_shape shape;
 	uint32_t layout;
 
-	if (klass <= HS_TYPE_UNUSED || !hs_shape_read(hs, klass, &shape))
+	if (klass <= HS_TYPE_WASTE || !hs_shape_read(hs, klass, &shape))
 		return NULL;
 	if (2 * hs->types_count >= hs->types_mask && !grow(hs))
 		return &ch_enomem;

@@ -156,6 +156,9 @@ static struct ch_error *add_untold(struct hs *hs, const struct region *region)
 
 static struct ch_error *add_region(struct hs *hs, const struct region *region)
 {
+	struct hs_space *space;
+	struct ch_error *err;
+
 	if (!hs->members[HS_G1_TAG].found)
 		return add_untold(hs, region);
 	if (hs->numbers[HS_TAG_CONTINUES].found &&
@@ -167,7 +170,13 @@ static struct ch_error *add_region(struct hs *hs, const struct region *region)
 		return is_committed(hs, region->bottom)
 			       ? add_space(hs, G1_FREE, region->bottom, region->bottom, region->end)
 			       : NULL;
-	return add_space(hs, g1_heap_of(hs, region), region->bottom, region->top, region->end);
+	err = add_space(hs, g1_heap_of(hs, region), region->bottom, region->top, region->end);
+	if (!err && g1_heap_of(hs, region) == G1_HUMONGOUS && hs->spaces.count) {
+		space = CH_VEC_AT(&hs->spaces, struct hs_space, hs->spaces.count - 1);
+		space->single = space->humongous = space->start == region->bottom;
+		hs->region_bytes = region->end - region->bottom;
+	}
+	return err;
 }
 
 static struct ch_error *open_g1(struct hs *hs, uint64_t heap)

@@ -138,50 +138,6 @@ static struct ch_error *make_facts(struct hs *hs)
 	return err;
 }
 
-static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_ret)
-{
-	struct hs *hs = calloc(1, sizeof(*hs));
-	struct ch_error *err;
-
-	if (!hs)
-		return &ch_enomem;
-	hs->env = env;
-	hs->core = env->core;
-	hs->strengths = CH_STRENGTHS_COLLECTOR;
-	hs->module = hs_find_module(env);
-	hs->heaps = CH_VEC(struct ch_heap_desc);
-	hs->spans = CH_VEC(struct ch_span);
-	hs->spaces = CH_VEC(struct hs_space);
-	hs->gaps = CH_VEC(struct hs_gap);
-	hs->facts = CH_VEC(struct ch_fact);
-	hs->claims = CH_VEC(struct ch_walker_claim);
-	hs->code_heaps = CH_VEC(struct hs_code_heap);
-	hs->threads = CH_VEC(struct hs_thread);
-	hs->settings = CH_VEC(struct ch_setting);
-	hs->names = CH_VEC(char *);
-	hs->maps = CH_VEC(struct ch_ref_run);
-	hs->classes = CH_VEC(struct hs_class);
-	hs->statics = CH_VEC(struct hs_static);
-	hs->storages = CH_VEC(struct hs_storage);
-	hs->variables = CH_VEC(struct hs_variable);
-	err = hs->module ? hs_tables_read(hs)
-			 : ch_error_create(CH_ERROR_UNSUPPORTED, "no libjvm.so");
-	if (!err)
-		err = hs_heap_open(hs);
-	if (!err)
-		err = make_facts(hs);
-	if (!err)
-		err = hs_code_open(hs);
-	if (!err)
-		err = hs_claims_find(hs);
-	if (err) {
-		close_walker(hs);
-		return err;
-	}
-	*state_ret = hs;
-	return NULL;
-}
-
 static const struct ch_heap_desc *heaps(void *state, size_t *count_ret)
 {
 	const struct hs *hs = state;
@@ -221,9 +177,10 @@ static struct ch_error *type(void *state, uint64_t id, struct ch_type *ret)
 	char **slot;
 
 	ret->basis = CH_BASIS_DERIVED;
-	if (id == HS_TYPE_TLAB || id == HS_TYPE_UNUSED) {
-		ret->name = id == HS_TYPE_TLAB ? "taken by a thread to allocate from"
-					       : "behind the last object of a space";
+	if (id <= HS_TYPE_WASTE) {
+		ret->name = id == HS_TYPE_TLAB     ? "taken by a thread to allocate from"
+			    : id == HS_TYPE_UNUSED ? "behind the last object of a space"
+						   : "humongous waste";
 		return NULL;
 	}
 	if (!hs_klass_name(hs, id, name, sizeof(name)))
@@ -346,7 +303,8 @@ static struct ch_error *put_piece(struct walk *walk, uint64_t start, uint64_t en
 					 .size_bytes = end - start,
 					 .chunk_bytes = end - start,
 					 .type = type_id,
-					 .state = CH_OBJECT_FREE,
+					 .state = type_id == HS_TYPE_WASTE ? CH_OBJECT_OVERHEAD
+									   : CH_OBJECT_FREE,
 					 .flags = flags };
 
 	return end > start ? ch_object_batch_put(&walk->batch, &piece) : NULL;
@@ -422,6 +380,7 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 	const struct hs_space *space;
 	struct ch_error *err = NULL;
 	struct ch_object first;
+	bool waste = false;
 	uint64_t top;
 
 	if (!walk)
@@ -431,13 +390,15 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 	space = CH_VEC_AT(&walk->hs->spaces, struct hs_space, span->cookie);
 	walk->align = (uint32_t)ch_max(space->align, walk->hs->align);
 	top = space->top;
-	if (space->single && read_object(walk, space->start, top, &first))
+	if (space->single && read_object(walk, space->start, top, &first)) {
 		top = first.addr + first.chunk_bytes;
+		waste = space->humongous;
+	}
 	if (from < top)
 		err = walk_objects(walk, from, top);
 	if (!err)
-		err = put_piece(walk, ch_max(top, from), span->committed_end, HS_TYPE_UNUSED,
-				CH_OBJECT_TOP);
+		err = put_piece(walk, ch_max(top, from), span->committed_end,
+				waste ? HS_TYPE_WASTE : HS_TYPE_UNUSED, waste ? 0 : CH_OBJECT_TOP);
 	if (!err)
 		err = ch_object_batch_flush(&walk->batch);
 	if (walk->skipped_count)
@@ -450,6 +411,84 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 				    (unsigned long long)walk->skipped_first);
 	free(walk);
 	return err;
+}
+
+/* gc/g1/g1CollectedHeap.cpp, humongous_obj_allocate(): an object of half a region and more is
+ * given whole regions, and fillers stand behind it (jdk-17+35). */
+static struct ch_error *add_humongous(struct hs *hs)
+{
+	struct walk *walk = hs->region_bytes ? calloc(1, sizeof(*walk)) : NULL;
+	uint64_t count = 0, bytes = 0, waste = 0;
+	const struct hs_space *space;
+	struct ch_object object;
+	struct ch_error *err;
+	size_t i;
+
+	if (!walk)
+		return hs->region_bytes ? &ch_enomem : NULL;
+	walk->hs = hs;
+	walk->align = hs->align;
+	for (i = 0; i < hs->spaces.count; i++) {
+		space = CH_VEC_AT(&hs->spaces, struct hs_space, i);
+		if (!space->humongous || !read_object(walk, space->start, space->top, &object))
+			continue;
+		count++;
+		bytes += object.chunk_bytes;
+		waste += space->end - space->start - object.chunk_bytes;
+	}
+	free(walk);
+	err = add_fact(hs, "g1_region_bytes", hs->region_bytes, NULL);
+	if (!err)
+		err = add_fact(hs, "humongous_count", count, NULL);
+	if (!err)
+		err = add_fact(hs, "humongous_bytes", bytes, NULL);
+	return err ? err : add_fact(hs, "humongous_waste_bytes", waste, NULL);
+}
+
+static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_ret)
+{
+	struct hs *hs = calloc(1, sizeof(*hs));
+	struct ch_error *err;
+
+	if (!hs)
+		return &ch_enomem;
+	hs->env = env;
+	hs->core = env->core;
+	hs->strengths = CH_STRENGTHS_COLLECTOR;
+	hs->module = hs_find_module(env);
+	hs->heaps = CH_VEC(struct ch_heap_desc);
+	hs->spans = CH_VEC(struct ch_span);
+	hs->spaces = CH_VEC(struct hs_space);
+	hs->gaps = CH_VEC(struct hs_gap);
+	hs->facts = CH_VEC(struct ch_fact);
+	hs->claims = CH_VEC(struct ch_walker_claim);
+	hs->code_heaps = CH_VEC(struct hs_code_heap);
+	hs->threads = CH_VEC(struct hs_thread);
+	hs->settings = CH_VEC(struct ch_setting);
+	hs->names = CH_VEC(char *);
+	hs->maps = CH_VEC(struct ch_ref_run);
+	hs->classes = CH_VEC(struct hs_class);
+	hs->statics = CH_VEC(struct hs_static);
+	hs->storages = CH_VEC(struct hs_storage);
+	hs->variables = CH_VEC(struct hs_variable);
+	err = hs->module ? hs_tables_read(hs)
+			 : ch_error_create(CH_ERROR_UNSUPPORTED, "no libjvm.so");
+	if (!err)
+		err = hs_heap_open(hs);
+	if (!err)
+		err = make_facts(hs);
+	if (!err)
+		err = add_humongous(hs);
+	if (!err)
+		err = hs_code_open(hs);
+	if (!err)
+		err = hs_claims_find(hs);
+	if (err) {
+		close_walker(hs);
+		return err;
+	}
+	*state_ret = hs;
+	return NULL;
 }
 
 const struct ch_walker ch_walker_hotspot = {

@@ -28,6 +28,8 @@ enum hs_pseudo_type {
 	HS_TYPE_TLAB = 1,
 	/** Behind the last object of a space or region. */
 	HS_TYPE_UNUSED,
+	/** Behind a humongous object: nobody's until that dies. */
+	HS_TYPE_WASTE,
 };
 
 /** [start, end): taken by a thread, no objects. */
@@ -42,8 +44,9 @@ struct hs_space {
 	uint32_t heap;
 	/** Objects begin at multiples of it; 0: as everywhere. */
 	uint32_t align;
-	/** It has one object, and nothing behind that. */
-	bool single;
+	/** It has one object, and nothing behind that; what is there belongs to whole regions
+	 * that the object was given. */
+	bool single, humongous;
 };
 
 /**
@@ -94,6 +97,8 @@ struct hs {
 	/** Where an instance of java.lang.Class keeps its size, in words. */
 	uint32_t class_size_offset;
 	bool gc_active;
+	/** Of G1, if it has humongous objects; 0: it has none, or another collector runs. */
+	uint64_t region_bytes;
 	struct hs_colors colors;
 
 	/** What edges.c learned of classes: a table of types_mask + 1 slots; 0 before. */

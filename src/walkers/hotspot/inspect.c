@@ -131,7 +131,7 @@ static struct ch_error *list_fields(void *state, const struct ch_fields_query *q
 	struct ch_error *err = NULL;
 	uint32_t i;
 
-	for (i = 0; !err && i < SUPERS_MAX && klass > HS_TYPE_UNUSED; i++) {
+	for (i = 0; !err && i < SUPERS_MAX && klass > HS_TYPE_WASTE; i++) {
 		if (!hs_klass_name(listing.hs, klass, listing.declared_by,
 				   sizeof(listing.declared_by)))
 			break;
@@ -211,7 +211,7 @@ static void shape(void *state, uint64_t addr, uint64_t klass, struct ch_object_s
 	struct hs_shape of;
 
 	memset(ret, 0, sizeof(*ret));
-	if (klass <= HS_TYPE_UNUSED) {
+	if (klass <= HS_TYPE_WASTE) {
 		ret->kind = CH_SHAPE_FREE;
 		return;
 	}
