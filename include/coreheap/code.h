@@ -35,14 +35,28 @@ struct ch_code {
 	uint32_t line;
 };
 
+/** How an exception of a thread is known. */
+enum ch_exception_found {
+	/** The runtime keeps what the thread threw last; it may have been handled since. */
+	CH_EXCEPTION_LAST,
+	/** The runtime was about to throw it: there is no object yet, or none that is known. */
+	CH_EXCEPTION_ANNOUNCED,
+	/** Thrown, and no handler has it yet. */
+	CH_EXCEPTION_PENDING,
+	/** A word of the thread's stack in use is its address, the one nearest to the top
+	 * (heuristic): it may be at work in a handler, or be handled, or not be thrown yet. */
+	CH_EXCEPTION_ON_STACK,
+};
+
 /** An exception of a runtime. */
 #define CH_EXCEPTION_FRAMES 8
 struct ch_exception {
 	/** Which runtime. Static. */
 	const char *runtime;
+	enum ch_exception_found found;
 	/** "System.InvalidOperationException", unescaped. */
 	char type[512];
-	/** The object. */
+	/** The object; 0: announced. */
 	uint64_t addr;
 	/** The number that .NET gives it. */
 	bool has_hresult;
@@ -57,11 +71,14 @@ struct ch_exception {
 };
 
 /**
- * The exception that a thread threw last (depth 0), which may have been handled since, the
- * one inside of that (1), and so on. False: there is none, or no more.
+ * The exception that a thread has under way, or threw last (depth 0), the one inside of that,
+ * its cause (1), and so on. False: none is known, or there are no more.
  */
 CH_PUBLIC bool ch_heaps_thrown(struct ch_heaps *heaps, size_t thread_index, uint32_t depth,
 			       struct ch_exception *ret);
+
+/** "last-thrown", "announced", "pending", "on-stack". */
+CH_PUBLIC const char *ch_exception_found_name(enum ch_exception_found found);
 
 /** What runtime code an address lies in. False when no runtime knows it. */
 CH_PUBLIC bool ch_heaps_code_at(struct ch_heaps *heaps, uint64_t addr, struct ch_code *ret);

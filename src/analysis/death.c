@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "analysis/death_priv.h"
@@ -33,6 +34,8 @@ static const struct {
 	  "an assertion of libstdc++ failed" },
 	{ "g_assertion_message", NULL, "an assertion of GLib failed" },
 	{ "rust_panic", NULL, "Rust code panicked" },
+	{ "_Z25report_java_out_of_memoryPKc", "report_java_out_of_memory",
+	  "Java had no memory for an object (java.lang.OutOfMemoryError)" },
 };
 
 static void note_caller(const char *symbol, struct ch_death *ret)
@@ -161,6 +164,55 @@ static void find_signal(const struct ch_death_env *env, const struct ch_thread *
 	ret->sender_pid = (uint32_t)thread->fault_addr;
 }
 
+/* Keep the surest, in the order of threads. */
+static void add_other(struct ch_death *ret, const struct ch_death_other *other)
+{
+	size_t at;
+
+	if (ret->others_total++ < CH_OTHERS_MAX)
+		ret->others_count++;
+	else if (ret->others[CH_OTHERS_MAX - 1].found <= other->found)
+		return;
+	for (at = ret->others_count - 1; at > 0 && ret->others[at - 1].found > other->found; at--)
+		ret->others[at] = ret->others[at - 1];
+	ret->others[at] = *other;
+}
+
+/* Threads beside the one that died; what was thrown last says nothing of now. */
+static void find_others(const struct ch_death_env *env, size_t index, struct ch_death *ret)
+{
+	const struct ch_thread *threads;
+	struct ch_death_other other;
+	struct ch_exception exception;
+	struct ch_thread_info info;
+	size_t count, i;
+
+	threads = ch_core_threads(env->core, &count);
+	ret->others_asked = true;
+	for (i = 0; i < count; i++) {
+		if ((i == index && !ret->dumped_alive) ||
+		    !ch_heaps_thrown(env->heaps, i, 0, &exception) ||
+		    exception.found == CH_EXCEPTION_LAST)
+			continue;
+		other = (struct ch_death_other){ .tid = threads[i].tid,
+						 .runtime = exception.runtime,
+						 .found = exception.found,
+						 .addr = exception.addr };
+		snprintf(other.type, sizeof(other.type), "%.255s", exception.type);
+		if (ch_heaps_thread(env->heaps, i, &info))
+			snprintf(other.name, sizeof(other.name), "%.127s", info.name);
+		add_other(ret, &other);
+	}
+}
+
+static void find_exceptions(const struct ch_death_env *env, size_t index, struct ch_death *ret)
+{
+	while (env->heaps && ret->exceptions_count < CH_EXCEPTIONS_MAX &&
+	       ch_heaps_thrown(env->heaps, index, (uint32_t)ret->exceptions_count,
+			       &ret->exceptions[ret->exceptions_count]))
+		ret->exceptions_count++;
+}
+
 void chp_death_find(const struct ch_death_env *env, struct ch_death *ret)
 {
 	const struct ch_process *process = ch_core_process(env->core);
@@ -177,13 +229,13 @@ void chp_death_find(const struct ch_death_env *env, struct ch_death *ret)
 		find_signal(env, &threads[index], index, ret);
 	find_interrupted(env, index, ret);
 	chp_death_find_message(env, ret);
-	if (ret->dumped_alive)
-		return;
-	chp_death_find_thrown(env, index, ret);
-	while (env->heaps && ret->exceptions_count < CH_EXCEPTIONS_MAX &&
-	       ch_heaps_thrown(env->heaps, index, (uint32_t)ret->exceptions_count,
-			       &ret->exceptions[ret->exceptions_count]))
-		ret->exceptions_count++;
+	chp_death_find_jvm(env, ret);
+	if (!ret->dumped_alive) {
+		chp_death_find_thrown(env, index, ret);
+		find_exceptions(env, index, ret);
+	}
+	if (env->heaps)
+		find_others(env, index, ret);
 	if (process->signal != SIGABRT)
 		return;
 	find_caller(env, index, ret);

@@ -5,7 +5,7 @@
  *   fault        a signal that an instruction caused, and the address that it is about;
  *   interrupted  what ran when a handler of a signal was called; the thread died in the
  *                handler, or was dumped in it;
- *   message      what the C library printed before it called abort(), as it keeps it;
+ *   message      what the C library or the JVM printed before it called abort(), as it keeps it;
  *   thrown       an exception of C++ that a thread handles or nobody caught.
  *
  * Nothing here is contents of memory but message and what: the rules of message_kind say
@@ -89,6 +89,19 @@ struct ch_thrown {
 	uint64_t what_addr;
 };
 
+/** An exception that another thread has under way. */
+struct ch_death_other {
+	uint32_t tid;
+	/** What the runtime calls the thread, "" if nothing; the runtime. Static. */
+	char name[128];
+	const char *runtime;
+	enum ch_exception_found found;
+	char type[256];
+	/** 0: announced. */
+	uint64_t addr;
+};
+
+#define CH_OTHERS_MAX     8
 #define CH_THROWN_MAX     4
 #define CH_EXCEPTIONS_MAX 3
 
@@ -113,8 +126,8 @@ struct ch_death {
 	uint32_t interrupted_tid;
 	/** The handler has a stack of its own. */
 	bool on_other_stack;
-	/** Message of the C library, valid when message_kind: "malloc", "fortify",
-	 * "stack-smashing", "assert", "glibc"; "other": not of a known shape, which may
+	/** Message of the C library or the JVM, valid when message_kind: "malloc", "fortify",
+	 * "stack-smashing", "assert", "glibc", "jvm"; "other": not of a known shape, which may
 	 * hold anything. Static. */
 	const char *message_kind;
 	char message[1024];
@@ -127,10 +140,15 @@ struct ch_death {
 	/** Newest first. */
 	struct ch_thrown thrown[CH_THROWN_MAX];
 	size_t thrown_count;
-	/** What the thread threw last in a runtime, which may have been handled since, and
-	 * what is inside of that. */
+	/** What the thread has under way or threw last in a runtime, and what is inside of
+	 * that. */
 	struct ch_exception exceptions[CH_EXCEPTIONS_MAX];
 	size_t exceptions_count;
+	/** Of other threads, of a process that was dumped alive of all: the surest first; how
+	 * many there are in all. */
+	bool others_asked;
+	struct ch_death_other others[CH_OTHERS_MAX];
+	size_t others_count, others_total;
 };
 
 /** What is looked at. Borrowed. */

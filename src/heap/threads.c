@@ -143,6 +143,13 @@ bool ch_heaps_stack_at(struct ch_heaps *heaps, uint64_t addr, struct ch_thread_s
 	return false;
 }
 
+const char *ch_exception_found_name(enum ch_exception_found found)
+{
+	static const char *const names[] = { "last-thrown", "announced", "pending", "on-stack" };
+
+	return names[found];
+}
+
 bool ch_heaps_thrown(struct ch_heaps *heaps, size_t thread_index, uint32_t depth,
 		     struct ch_exception *ret)
 {

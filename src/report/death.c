@@ -103,6 +103,19 @@ static void print_thrown(FILE *out, const struct ch_report *report, const struct
 		fprintf(out, ": %s", what);
 }
 
+static const char *found_words(enum ch_exception_found found)
+{
+	static const char *const words[] = {
+		[CH_EXCEPTION_LAST] = "the last that this thread threw",
+		[CH_EXCEPTION_ANNOUNCED] = "which the runtime was about to throw in this thread",
+		[CH_EXCEPTION_PENDING] = "which this thread threw and no handler has yet",
+		[CH_EXCEPTION_ON_STACK] = "which this thread's stack refers to (heuristic: it may "
+					  "have been handled)",
+	};
+
+	return words[found];
+}
+
 /* The exception of a runtime; depth: how many it is inside of. */
 static void print_exception(FILE *out, const struct ch_report *report,
 			    const struct ch_exception *exception, size_t depth)
@@ -120,7 +133,7 @@ static void print_exception(FILE *out, const struct ch_report *report,
 		fprintf(out, ": %s", message ? message : "");
 	}
 	if (!depth)
-		fputs(", the last that this thread threw", out);
+		fprintf(out, ", %s", found_words(exception->found));
 	for (i = 0; i < exception->frames_count; i++) {
 		_cleanup_free_ char *frame =
 			chp_text_escape(exception->frames[i], sizeof(exception->frames[i]));
@@ -130,6 +143,28 @@ static void print_exception(FILE *out, const struct ch_report *report,
 	if (exception->frames_count && exception->frames_total > exception->frames_count)
 		fprintf(out, " <- %" PRIu32 " more",
 			exception->frames_total - exception->frames_count);
+}
+
+static void print_other(FILE *out, const struct ch_death *death, size_t index)
+{
+	static const char *const words[] = {
+		[CH_EXCEPTION_LAST] = "thrown last",
+		[CH_EXCEPTION_ANNOUNCED] = "about to be thrown",
+		[CH_EXCEPTION_PENDING] = "thrown, no handler has it yet",
+		[CH_EXCEPTION_ON_STACK] = "its stack refers to it (heuristic: it may have been "
+					  "handled)",
+	};
+	const struct ch_death_other *other = &death->others[index];
+	_cleanup_free_ char *type = chp_text_escape(other->type, sizeof(other->type));
+	_cleanup_free_ char *name = chp_text_escape(other->name, sizeof(other->name));
+
+	fprintf(out, "%s in thread %" PRIu32, type ? type : "", other->tid);
+	if (name && name[0])
+		fprintf(out, " \"%s\"", name);
+	fprintf(out, ": %s", words[other->found]);
+	if (index + 1 == death->others_count && death->others_total > death->others_count)
+		fprintf(out, "; %zu more threads have exceptions under way",
+			death->others_total - death->others_count);
 }
 
 static void print_interrupted(FILE *out, const struct ch_death *death)
@@ -147,6 +182,7 @@ char *chp_death_detail(const struct ch_report *report, const struct ch_death *de
 	bool uncaught = death->thrown_count && death->thrown[0].uncaught;
 	const bool there[] = { death->has_interrupted, death->message_kind != NULL,
 			       death->caller && !death->message_kind && !uncaught };
+	const size_t own = death->thrown_count + death->exceptions_count;
 	static const char *const labels[] = { "handler", "abort message", "aborted because" };
 	char *text = NULL;
 	size_t size, i;
@@ -155,7 +191,7 @@ char *chp_death_detail(const struct ch_report *report, const struct ch_death *de
 	for (i = 0; i < CH_COUNT_OF(there); i++)
 		if (there[i] && index-- == 0)
 			break;
-	if (i == CH_COUNT_OF(there) && index >= death->thrown_count + death->exceptions_count)
+	if (i == CH_COUNT_OF(there) && index >= own + death->others_count)
 		return NULL;
 	out = open_memstream(&text, &size);
 	if (!out)
@@ -169,6 +205,8 @@ char *chp_death_detail(const struct ch_report *report, const struct ch_death *de
 		fprintf(out, "%s: %s()", death->caller_words, death->caller);
 	else if (index < death->thrown_count)
 		print_thrown(out, report, &death->thrown[index]);
+	else if (index >= own)
+		print_other(out, death, index - own);
 	else
 		print_exception(out, report, &death->exceptions[index - death->thrown_count],
 				index - death->thrown_count);
@@ -234,13 +272,15 @@ static json_t *json_exception(const struct ch_report *report, const struct ch_ex
 	for (i = 0; i < exception->frames_count; i++)
 		chp_json_append_take(&frames, chp_json_text(exception->frames[i]));
 	return json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "runtime", exception->runtime,
-		"type", chp_json_text(exception->type), "addr", chp_json_addr(exception->addr),
-		"uncaught", json_null(), "message",
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "runtime", exception->runtime,
+		"type", chp_json_text(exception->type), "addr",
+		exception->addr ? chp_json_addr(exception->addr) : json_null(), "uncaught",
+		json_null(), "message",
 		chp_json_text(report->reveal && exception->message[0] ? exception->message : NULL),
 		"hresult", exception->has_hresult ? json_integer(exception->hresult) : json_null(),
 		"depth", chp_json_uint(depth), "frames", frames, "frames_count",
-		chp_json_uint(exception->frames_total));
+		chp_json_uint(exception->frames_total), "found",
+		ch_exception_found_name(exception->found));
 }
 
 static json_t *json_exceptions(const struct ch_report *report, const struct ch_death *death)
@@ -252,16 +292,36 @@ static json_t *json_exceptions(const struct ch_report *report, const struct ch_d
 		const struct ch_thrown *thrown = &death->thrown[i];
 		_cleanup_free_ char *what = what_of(report, thrown);
 
-		chp_json_append_take(&array,
-				     json_pack("{s:s, s:o, s:o, s:b, s:s?, s:n, s:i, s:[], s:i}",
-					       "runtime", "C++", "type",
-					       chp_json_text(thrown->type[0] ? thrown->type : NULL),
-					       "addr", chp_json_addr(thrown->addr), "uncaught",
-					       (int)thrown->uncaught, "message", what, "hresult",
-					       "depth", 0, "frames", "frames_count", 0));
+		chp_json_append_take(
+			&array, json_pack("{s:s, s:o, s:o, s:b, s:s?, s:n, s:i, s:[], s:i, s:n}",
+					  "runtime", "C++", "type",
+					  chp_json_text(thrown->type[0] ? thrown->type : NULL),
+					  "addr", chp_json_addr(thrown->addr), "uncaught",
+					  (int)thrown->uncaught, "message", what, "hresult",
+					  "depth", 0, "frames", "frames_count", 0, "found"));
 	}
 	for (i = 0; i < death->exceptions_count; i++)
 		chp_json_append_take(&array, json_exception(report, &death->exceptions[i], i));
+	return array;
+}
+
+static json_t *json_others(const struct ch_death *death)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < death->others_count; i++) {
+		const struct ch_death_other *other = &death->others[i];
+
+		chp_json_append_take(
+			&array,
+			json_pack("{s:o, s:o, s:s, s:o, s:o, s:s}", "tid",
+				  chp_json_uint(other->tid), "name",
+				  chp_json_text(other->name[0] ? other->name : NULL), "runtime",
+				  other->runtime, "type", chp_json_text(other->type), "addr",
+				  other->addr ? chp_json_addr(other->addr) : json_null(), "found",
+				  ch_exception_found_name(other->found)));
+	}
 	return array;
 }
 
@@ -279,17 +339,19 @@ json_t *chp_json_death(const struct ch_report *report, const struct ch_death *de
 		death->has_sender ? chp_json_uint(death->sender_pid) : json_null(), "tid",
 		death->tid ? chp_json_uint(death->tid) : json_null(), "signal_unsure",
 		(int)death->signal_unsure);
-	json_t *more = json_pack("{s:b, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o}", "in_debugger",
-				 (int)(death->in_debugger && !death->dumped_alive), "access",
-				 chp_access_name(fault->access), "fault_kind",
-				 chp_fault_kind_name(fault->kind), "fault_text",
-				 chp_json_text(fault->words[0] ? fault->words : NULL),
-				 "interrupted", json_interrupted(death), "abort_message",
-				 json_message(report, death), "aborted_because",
-				 death->caller ? json_pack("{s:s, s:s}", "function", death->caller,
-							   "text", death->caller_words)
-					       : json_null(),
-				 "exceptions", json_exceptions(report, death));
+	json_t *more = json_pack(
+		"{s:b, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "in_debugger",
+		(int)(death->in_debugger && !death->dumped_alive), "access",
+		chp_access_name(fault->access), "fault_kind", chp_fault_kind_name(fault->kind),
+		"fault_text", chp_json_text(fault->words[0] ? fault->words : NULL), "interrupted",
+		json_interrupted(death), "abort_message", json_message(report, death),
+		"aborted_because",
+		death->caller ? json_pack("{s:s, s:s}", "function", death->caller, "text",
+					  death->caller_words)
+			      : json_null(),
+		"exceptions", json_exceptions(report, death), "other_exceptions",
+		json_others(death), "other_exceptions_count",
+		death->others_asked ? chp_json_uint(death->others_total) : json_null());
 
 	if (!object || !more || json_object_update(object, more) != 0) {
 		json_decref(object);

@@ -510,6 +510,7 @@ const struct ch_walker ch_walker_hotspot = {
 	.caller = hs_frame_caller,
 	.frame = hs_frame_code,
 	.thread = hs_thread_info,
+	.thrown = hs_thrown,
 	.tracer = &hs_tracer,
 	.inspector = &hs_inspector,
 	.tracking = hs_nmt_tracking,

@@ -21,6 +21,8 @@
 #include "walkers/hotspot/tables.h"
 
 #define HS_NAME_MAX 1024
+/* A power of two. */
+#define HS_KNOWN_CLASSES 256
 
 /** Type ids below any class. */
 enum hs_pseudo_type {
@@ -143,11 +145,19 @@ struct hs {
 	bool settings_read;
 	/** nmt.c; NULL before it was asked for. */
 	struct hs_nmt *nmt;
-	/** Work that damage could make endless, and which is bounded as a whole: segments
-	 * gone back, bytes of line tables, words of stacks, threads looked at for owners and
-	 * by their registers. One thread asks for stacks. */
+	/** exceptions.c: a function, 0: not found; classes met last. */
+	bool report_known;
+	uint64_t report;
 	struct {
-		uint64_t hops, lines, words, owners;
+		uint64_t klass;
+		bool throwable;
+	} known[HS_KNOWN_CLASSES];
+	/** Work that damage could make endless, and which is bounded as a whole: segments
+	 * gone back, bytes of line tables, words of stacks, and of those looked at for
+	 * exceptions, threads looked at for owners and by their registers. One thread asks for
+	 * stacks. */
+	struct {
+		uint64_t hops, lines, words, thrown, owners;
 		uint32_t searches;
 	} work;
 	char release[64];
@@ -288,6 +298,8 @@ bool hs_member_object(const struct hs *hs, enum hs_member_id id, uint64_t addr, 
 		      uint64_t *ret);
 /** threads.c: the name of a java.lang.Thread; "" when it is not known. */
 void hs_thread_name(struct hs *hs, uint64_t object, char *buf, size_t max);
+/** threads.c: the text of a String or an array of characters; "" when it is not known. */
+void hs_text(struct hs *hs, uint64_t object, char *buf, size_t max);
 /** threads.c: all that run Java, appended to ret, of uint64_t. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *hs_threads_find(const struct hs *hs, struct ch_vec *ret);
 /** Offset of a field of this name, which the class or one that it derives from declares;

@@ -75,6 +75,8 @@ void hs_waits_for(struct hs *hs, const struct hs_thread *thread, uint64_t object
 		  struct ch_thread_info *ret);
 /** threads.c: the thread that runs Java on whose stack sp is, or NULL. */
 const struct hs_thread *hs_thread_at(struct hs *hs, uint64_t sp);
+/** exceptions.c: as ch_walker.thrown. */
+bool hs_thrown(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
 /** A thread of the core, by its index. */
 bool hs_thread_info(void *state, size_t index, struct ch_thread_info *ret);
 

@@ -190,6 +190,8 @@ static const struct member_row {
 	{ HS_THREAD_STACK_BASE, "JavaThread", "_stack_base" },
 	{ HS_THREAD_STACK_SIZE, "JavaThread", "_stack_size" },
 	{ HS_THREAD_STATE, "JavaThread", "_thread_state" },
+	{ HS_THREAD_PENDING, "ThreadShadow", "_pending_exception" },
+	{ HS_THREAD_EXCEPTION, "JavaThread", "_exception_oop" },
 	{ HS_THREAD_OS, "Thread", "_osthread" },
 	{ HS_THREAD_OS, "JavaThread", "_osthread" },
 	{ HS_OS_TID, "OSThread", "_thread_id" },

@@ -177,18 +177,26 @@ static uint64_t field_addr(const struct hs *hs, uint64_t object, const char *nam
 	return offset ? object + offset : 0;
 }
 
+void hs_text(struct hs *hs, uint64_t object, char *buf, size_t max)
+{
+	struct ch_object_shape shape;
+
+	buf[0] = '\0';
+	if (!object)
+		return;
+	hs_inspector.shape(hs, object, hs_klass_at(hs, object), &shape);
+	if (shape.kind == CH_SHAPE_STRING || shape.kind == CH_SHAPE_ARRAY)
+		put_text(hs, &shape, buf, max);
+}
+
 /* Up to 8 it may be an array of characters itself. */
 void hs_thread_name(struct hs *hs, uint64_t object, char *buf, size_t max)
 {
 	uint64_t at = field_addr(hs, object, "name"), text;
-	struct ch_object_shape shape;
 
 	buf[0] = '\0';
-	if (!at || !hs_read_oop(hs, at, &text) || !text)
-		return;
-	hs_inspector.shape(hs, text, hs_klass_at(hs, text), &shape);
-	if (shape.kind == CH_SHAPE_STRING || shape.kind == CH_SHAPE_ARRAY)
-		put_text(hs, &shape, buf, max);
+	if (at && hs_read_oop(hs, at, &text))
+		hs_text(hs, text, buf, max);
 }
 
 static const char *status_text(uint32_t status)
