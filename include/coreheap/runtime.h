@@ -91,4 +91,23 @@ ch_heaps_settings(struct ch_heaps *heaps, const struct ch_setting **ret, size_t 
 }
 #endif
 
+/** One of a runtime's loaders of classes, and what it loaded. */
+struct ch_loader {
+	/** Index in ch_heaps_runtimes(). */
+	uint32_t walker;
+	/** The loader's object, of a hidden class its class's; 0: the runtime's own one. */
+	uint64_t addr;
+	/** Type id of that object; 0: it has none. */
+	uint64_t type;
+	uint64_t classes_count;
+	/** What is loaded is one class that no name leads to. */
+	bool hidden;
+	/** The runtime never drops it. Others live as long as something reaches addr. */
+	bool always;
+};
+/** Loaders in the runtime's order; none if no runtime has any. Borrowed until the heaps are
+ * closed. Errors: NOMEM, STOP. */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *
+ch_heaps_loaders(struct ch_heaps *heaps, const struct ch_loader **ret, size_t *count_ret);
+
 #endif /* COREHEAP_RUNTIME_H */

@@ -11,7 +11,7 @@
 
 /** Options struct of both commands. */
 struct ch_filter_options {
-	const char *state, *range, *heap, *generation, *type, *type_part;
+	const char *state, *range, *heap, *generation, *type, *type_part, *by;
 	uint64_t min_bytes, max_bytes, size_bytes;
 	bool stat, strings, by_generation, live, dead;
 };

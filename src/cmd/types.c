@@ -3,6 +3,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/filter_options.h"
+#include "cmd/loaders.h"
 #include "report/heap.h"
 #include "report/strings.h"
 #include "util/cleanup.h"
@@ -157,6 +158,18 @@ static struct ch_error *report_strings(struct ch_cmd_env *env, struct ch_heaps *
 	return err;
 }
 
+static struct ch_error *run_by(struct ch_cmd_env *env, const struct ch_filter_options *options)
+{
+	const struct ch_filter_options alone = { .by = options->by };
+
+	if (strcmp(options->by, "loader") != 0)
+		return ch_error_create(CH_ERROR_ARG, "--by takes: loader");
+	if (memcmp(&alone, options, sizeof(alone)) != 0)
+		return ch_error_create(CH_ERROR_ARG,
+				       "--by cannot be combined with other options of types");
+	return chp_loaders_run(env);
+}
+
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct ch_filter_options *options = env->options;
@@ -164,6 +177,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	struct ch_heaps *heaps;
 	struct ch_error *err;
 
+	if (options->by)
+		return run_by(env, options);
 	if (options->strings && options->by_generation)
 		return ch_error_create(CH_ERROR_ARG, "--strings cannot be combined with --by-gen");
 	err = ch_session_heaps(env->session, &heaps);
@@ -198,6 +213,10 @@ static const struct ch_option options_table[] = {
 			 "only one type: its whole name, or the address of its method table"),
 	CH_FILTER_OPTION("by-gen", NULL, CH_OPTION_FLAG, by_generation,
 			 "a row for each type and generation (or arena)"),
+	CH_FILTER_OPTION(
+		"by", "WHAT", CH_OPTION_STRING, by,
+		"loader: class loaders instead of types, with classes, live or dead, and what "
+		"they retain"),
 	CH_FILTER_OPTION("strings", NULL, CH_OPTION_FLAG, strings,
 			 "equal strings of managed heaps, and what they waste (texts only with "
 			 "--reveal)"),
@@ -214,7 +233,8 @@ const struct ch_cmd ch_cmd_types = {
 	.synopsis = "[OPTIONS] CORE",
 	.examples = "coreheap types core.1234\n"
 		    "coreheap types --state used --min 1K core.1234\n"
-		    "coreheap types --strings core.1234\n",
+		    "coreheap types --strings core.1234\n"
+		    "coreheap types --by loader core.1234\n",
 	.options = options_table,
 	.options_size = sizeof(struct ch_filter_options),
 	.run = run,

@@ -41,3 +41,23 @@ struct ch_error *ch_heaps_settings(struct ch_heaps *heaps, const struct ch_setti
 	*count_ret = err ? 0 : count;
 	return err;
 }
+
+struct ch_error *ch_heaps_loaders(struct ch_heaps *heaps, const struct ch_loader **ret,
+				  size_t *count_ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	struct ch_loader *loaders = NULL;
+	struct ch_error *err = NULL;
+	size_t count = 0, i, k;
+
+	for (i = 0; !err && !count && i < heaps->opened.count; i++) {
+		if (!opened[i].walker->loaders)
+			continue;
+		err = opened[i].walker->loaders(opened[i].state, &loaders, &count);
+		for (k = 0; !err && k < count; k++)
+			loaders[k].walker = opened[i].index;
+	}
+	*ret = err ? NULL : loaders;
+	*count_ret = err ? 0 : count;
+	return err;
+}

@@ -351,6 +351,8 @@ struct ch_walker {
 	 * the state, and computed when it is first asked for. May be NULL. Errors: NOMEM,
 	 * STOP. */
 	struct ch_error *(*tracking)(void *state, struct ch_heaps *heaps, struct ch_tracking **ret);
+	/** Its loaders of classes, all but walker filled in; as tracking. Errors: NOMEM, STOP. */
+	struct ch_error *(*loaders)(void *state, struct ch_loader **ret, size_t *count_ret);
 	/** How it was set up, by name, all but walker filled in; as tracking. Errors: NOMEM. */
 	struct ch_error *(*settings)(void *state, struct ch_setting **ret, size_t *count_ret);
 };

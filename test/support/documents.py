@@ -69,6 +69,7 @@ def plain_cases(core, rows):
     yield "types", ["types", "--by-gen", *limit, core]
     yield "types", ["types", "--live", *limit, core]
     yield "types", ["types", "--state", "free", *limit, core]
+    yield "loaders", ["types", "--by", "loader", *limit, core]
     yield "strings", ["types", "--strings", *limit, core]
     yield "strings", ["types", "--strings", "--reveal", *limit, core]
     yield "objects", ["objects", *limit, core]

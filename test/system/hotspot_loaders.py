@@ -25,6 +25,31 @@ def histogram(jdk, pid):
             for match in re.finditer(r"^\s*\d+:\s+(\d+)\s+(\d+)\s+(\S+)", text, re.M)}
 
 
+def loader_stats(jdk, pid):
+    """{class of a loader: [loaders, classes]} as jcmd has it; what hidden classes have of their
+    own is counted in lines of its own there."""
+    found = {}
+    for line in tool(jdk, "jcmd", pid, "VM.classloader_stats").splitlines():
+        match = re.match(r"0x\w+\s+0x\w+\s+0x\w+\s+(\d+)\s+\d+\s+\d+\s+(\S+)", line)
+        if match:
+            row = found.setdefault(match.group(2), [0, 0])
+            row[0] += 1
+            row[1] += int(match.group(1))
+    return found
+
+
+def check_loaders(tap, name, core, wanted):
+    rows = answer("types", "--by", "loader", "--json", core)["loaders"]
+    of_program = [row for row in rows if row["name"] == "Loaders$AppLoader"]
+    tap.equal([sum(row[key] for row in of_program) for key in ("count", "classes_count")],
+              wanted["Loaders$AppLoader"], "%s: loaders and classes as jcmd has them" % name)
+    tap.equal(rows[0]["name"], "Loaders$AppLoader", "%s: the most come first" % name)
+    states = {row["state"]: row for row in of_program}
+    tap.ok(set(states) == {"live", "dead"} and states["live"]["count"] in (32, 33, 34) and
+           states["live"]["retained_bytes"] > 0 and states["dead"]["retained_bytes"] is None,
+           "%s: live and dead ones apart" % name, of_program)
+
+
 def live(core):
     rows = answer("types", "--live", "--json", core)["types"]
     return {row["name"]: row for row in rows if row["runtime"] == "hotspot"}
@@ -59,9 +84,12 @@ def check(tap, release, jdk, name):
     if not has(jdk, *SETTINGS[name]):
         tap.skip(label, "this JDK has no such collector")
         return
-    dump = Dump(jdk, "Loaders", "gcore", SETTINGS[name], after=histogram)
+    said = []
+    dump = Dump(jdk, "Loaders", "gcore", SETTINGS[name], after=histogram,
+                ask=lambda jdk, pid: said.append(loader_stats(jdk, pid)))
     check_live(tap, label, dump.core, dump.asked)
     check_holder(tap, label, dump.core)
+    check_loaders(tap, label, dump.core, said[0])
 
 
 def main():

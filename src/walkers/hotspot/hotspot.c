@@ -40,6 +40,7 @@ static void close_walker(void *state)
 	ch_vec_deinit(&hs->names);
 	ch_vec_deinit(&hs->maps);
 	ch_vec_deinit(&hs->classes);
+	ch_vec_deinit(&hs->loaders);
 	ch_vec_deinit(&hs->statics);
 	ch_vec_deinit(&hs->storages);
 	ch_vec_deinit(&hs->variables);
@@ -468,6 +469,7 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	hs->names = CH_VEC(char *);
 	hs->maps = CH_VEC(struct ch_ref_run);
 	hs->classes = CH_VEC(struct hs_class);
+	hs->loaders = CH_VEC(struct ch_loader);
 	hs->statics = CH_VEC(struct hs_static);
 	hs->storages = CH_VEC(struct hs_storage);
 	hs->variables = CH_VEC(struct hs_variable);
@@ -515,4 +517,5 @@ const struct ch_walker ch_walker_hotspot = {
 	.inspector = &hs_inspector,
 	.tracking = hs_nmt_tracking,
 	.settings = hs_settings,
+	.loaders = hs_loaders,
 };

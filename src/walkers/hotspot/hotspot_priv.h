@@ -122,6 +122,8 @@ struct hs {
 	uint32_t deallocator_address, cleaner_referent, cleaner_thunk;
 	/** of struct hs_class: every class that a loader has; of struct hs_static */
 	struct ch_vec classes, statics;
+	/** of struct ch_loader, once classes are listed */
+	struct ch_vec loaders;
 	bool classes_listed;
 	/** loaders.c: where a loader's data have their list of handles; 0: not known yet. */
 	uint32_t handles_offset;
@@ -272,6 +274,9 @@ typedef struct ch_error *(*hs_handle_fn)(void *arg, uint64_t at, uint64_t value)
 /** The objects that the data of a loader hold. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *hs_loader_handles(struct hs *hs, uint64_t data, hs_handle_fn fn,
 						 void *arg);
+/** Keep what is known of a loader by its data, whose classes were listed. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *hs_loader_add(struct hs *hs, uint64_t data, uint64_t classes_count);
+CH_MUST_CHECK struct ch_error *hs_loaders(void *state, struct ch_loader **ret, size_t *count_ret);
 /** Loaders to classes, classes to constants, of those that are not always alive. */
 CH_MUST_CHECK struct ch_error *hs_loader_links(void *state, ch_walker_links_fn fn, void *arg);
 

@@ -112,6 +112,35 @@ bool hs_is_loader_class(const struct hs *hs, uint64_t klass)
 	return false;
 }
 
+struct ch_error *hs_loader_add(struct hs *hs, uint64_t data, uint64_t classes_count)
+{
+	struct ch_loader *loader = ch_vec_push(&hs->loaders);
+	uint64_t at;
+
+	if (!loader)
+		return &ch_enomem;
+	*loader = (struct ch_loader){ .classes_count = classes_count,
+				      .hidden = is_of_one_class(hs, data),
+				      .addr = hs_loader_holder(hs, data) };
+	loader->always = !loader->addr;
+	if (!loader->addr && !loader->hidden &&
+	    !hs_member_object(hs, HS_LOADER_OOP, data, &at, &loader->addr))
+		loader->addr = 0;
+	if (loader->addr)
+		loader->type = hs_klass_at(hs, loader->addr);
+	return NULL;
+}
+
+struct ch_error *hs_loaders(void *state, struct ch_loader **ret, size_t *count_ret)
+{
+	struct hs *hs = state;
+	struct ch_error *err = hs_classes_list(hs);
+
+	*ret = hs->loaders.items;
+	*count_ret = hs->loaders.count;
+	return err;
+}
+
 /* ---- Handles ---------------------------------------------------------------------- */
 
 static bool leads_to(const struct hs *hs, uint64_t chunk, uint64_t last)

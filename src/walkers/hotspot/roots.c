@@ -173,6 +173,7 @@ struct ch_error *hs_classes_list(struct hs *hs)
 	struct ring ring = { 0 };
 	struct ch_error *err = NULL;
 	uint64_t loader;
+	size_t before;
 	uint32_t i;
 
 	if (hs->classes_listed)
@@ -186,7 +187,10 @@ struct ch_error *hs_classes_list(struct hs *hs)
 		return NULL;
 	}
 	for (i = 0; !err && loader && i < LOADERS_MAX && !is_ring(&ring, loader); i++) {
+		before = hs->classes.count;
 		err = list_loader(hs, loader);
+		if (!err)
+			err = hs_loader_add(hs, loader, hs->classes.count - before);
 		if (!err)
 			err = chp_context_check(hs->env->ctx);
 		if (!hs_member_ptr(hs, HS_LOADER_NEXT, loader, &loader))

@@ -1,0 +1,118 @@
+#include "cmd/loaders.h"
+
+#include <coreheap/graph.h>
+
+#include "report/loaders.h"
+
+static struct ch_loaders_row row_of(const struct ch_retained *retained, struct ch_graph *graph,
+				    const struct ch_loader *loader)
+{
+	struct ch_loaders_row row = { .walker = loader->walker,
+				      .type = loader->hidden ? 0 : loader->type,
+				      .hidden = loader->hidden,
+				      .always = loader->always,
+				      .live = loader->always,
+				      .count = 1,
+				      .classes_count = loader->classes_count,
+				      .sample_addr = loader->addr };
+	struct ch_retained_row found = { .id = CH_ID_NONE };
+	uint32_t id = loader->addr ? ch_graph_node_at(graph, loader->addr) : CH_ID_NONE;
+
+	if (id == CH_ID_NONE || !ch_retained_row(retained, id, &found))
+		return row;
+	row.live = true;
+	row.retained_bytes = found.retained_bytes;
+	return row;
+}
+
+static int compare_alike(const void *a, const void *b)
+{
+	const struct ch_loaders_row *x = a, *y = b;
+
+	if (x->walker != y->walker)
+		return x->walker < y->walker ? -1 : 1;
+	if (x->type != y->type)
+		return x->type < y->type ? -1 : 1;
+	if (x->hidden != y->hidden)
+		return x->hidden ? 1 : -1;
+	if (x->live != y->live)
+		return x->live ? -1 : 1;
+	return 0;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct ch_loaders_row *x = a, *y = b;
+
+	if (x->count != y->count)
+		return x->count > y->count ? -1 : 1;
+	if (x->classes_count != y->classes_count)
+		return x->classes_count > y->classes_count ? -1 : 1;
+	return compare_alike(a, b);
+}
+
+/* Alike ones in one row, most first. */
+static void group(struct ch_vec *list)
+{
+	struct ch_loaders_row *rows = list->items;
+	size_t i, kept;
+
+	ch_vec_sort(list, compare_alike);
+	for (i = kept = 0; i < list->count; i++) {
+		if (kept && !compare_alike(&rows[kept - 1], &rows[i])) {
+			rows[kept - 1].count += rows[i].count;
+			rows[kept - 1].classes_count += rows[i].classes_count;
+			rows[kept - 1].retained_bytes += rows[i].retained_bytes;
+		} else {
+			rows[kept++] = rows[i];
+		}
+	}
+	list->count = kept;
+	ch_vec_sort(list, compare_rows);
+}
+
+static struct ch_error *collect(const struct ch_retained *retained, struct ch_graph *graph,
+				const struct ch_loader *loaders, size_t count, struct ch_vec *ret)
+{
+	struct ch_loaders_row *slot;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		slot = ch_vec_push(ret);
+		if (!slot)
+			return &ch_enomem;
+		*slot = row_of(retained, graph, &loaders[i]);
+	}
+	group(ret);
+	return NULL;
+}
+
+struct ch_error *chp_loaders_run(struct ch_cmd_env *env)
+{
+	const struct ch_graph_options options = { .threads = env->threads };
+	struct ch_loaders_result result = { .rows = CH_VEC(struct ch_loaders_row) };
+	struct ch_retained *retained = NULL;
+	const struct ch_loader *loaders;
+	struct ch_graph *graph = NULL;
+	struct ch_error *err;
+	size_t count = 0, i;
+
+	err = ch_session_heaps(env->session, &result.heaps);
+	if (!err)
+		err = ch_heaps_loaders(result.heaps, &loaders, &count);
+	if (!err && count)
+		err = ch_graph_create(env->session, &options, &graph);
+	if (!err && count)
+		err = ch_retained_make(graph, &retained);
+	if (!err && count)
+		err = collect(retained, graph, loaders, count, &result.rows);
+	for (i = 0; !err && i < count; i++)
+		result.classes_count += loaders[i].classes_count;
+	result.count = count;
+	if (!err)
+		err = chp_report_loaders(env->report, &result);
+	ch_vec_deinit(&result.rows);
+	ch_retained_destroy(retained);
+	ch_graph_destroy(graph);
+	return err;
+}

@@ -1,0 +1,33 @@
+/*
+ * loaders.h - class loaders of a runtime, alike ones in one row.
+ */
+#ifndef COREHEAP_REPORT_LOADERS_H
+#define COREHEAP_REPORT_LOADERS_H
+
+#include "report/heap.h"
+#include "util/vec.h"
+
+/** Loaders of one type that are all live, or all dead. */
+struct ch_loaders_row {
+	uint32_t walker;
+	/** Type id of the loaders; 0: the runtime's own, or hidden ones. */
+	uint64_t type;
+	bool hidden, always, live;
+	uint64_t count, classes_count;
+	/** Sum of what each retains; 0 of dead ones. */
+	uint64_t retained_bytes;
+	/** One of them; 0: it is no object. */
+	uint64_t sample_addr;
+};
+
+struct ch_loaders_result {
+	struct ch_heaps *heaps;
+	/** of struct ch_loaders_row: most loaders first */
+	struct ch_vec rows;
+	uint64_t count, classes_count;
+};
+
+CH_MUST_CHECK struct ch_error *chp_report_loaders(const struct ch_report *report,
+						  const struct ch_loaders_result *result);
+
+#endif /* COREHEAP_REPORT_LOADERS_H */
