@@ -494,8 +494,9 @@ static struct ch_error *find_duplicates(struct ch_suspecting *suspecting)
 		chp_suspect_next(&suspect, "whatis", suspect.sample_addr);
 		err = chp_suspect_take(
 			suspecting, &suspect, suspecting->summary->used_bytes,
-			"%s blocks repeat the contents of others, %s in all; most in one group: "
-			"%" PRIu64 " blocks of %s bytes",
+			"%s blocks repeat the contents of others, %s touched in all; most in one "
+			"group: "
+			"%" PRIu64 " blocks with %s touched bytes each",
 			chp_count_text(suspect.count, count_text),
 			chp_bytes_text(suspect.bytes, bytes), rows[0].count,
 			chp_count_text(rows[0].each_bytes, each));

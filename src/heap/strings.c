@@ -245,7 +245,7 @@ static bool is_zero(const struct ch_core *core, const struct ch_string *text)
 	return true;
 }
 
-/* Blocks of every heap, as texts of bytes. */
+/* Blocks of every heap, as texts of bytes; they cost what is touched of them. */
 static struct ch_error *take_blocks(void *arg, const struct ch_object *objects, size_t n)
 {
 	struct counter *counter = arg;
@@ -253,6 +253,7 @@ static struct ch_error *take_blocks(void *arg, const struct ch_object *objects, 
 	struct ch_string text = { .bytes = 1 };
 	struct ch_error *err = NULL;
 	struct ch_traced traced;
+	struct ch_object object;
 	uint64_t hash, own_bytes;
 	bool padded;
 	size_t i;
@@ -266,16 +267,18 @@ static struct ch_error *take_blocks(void *arg, const struct ch_object *objects, 
 		text.count = objects[i].addr + objects[i].size_bytes - text.addr;
 		if (padded && text.count >= PADDED_MIN)
 			text.count -= PADDING_BYTES;
+		object = objects[i];
+		object.chunk_bytes = chp_heaps_touched_bytes(counter->heaps, &objects[i]);
 		counter->ret->count++;
 		if (!hash_text(core, &text, &hash)) {
 			counter->ret->absent_count++;
-			counter->ret->total_bytes += objects[i].chunk_bytes;
+			counter->ret->total_bytes += object.chunk_bytes;
 		} else if (is_zero(core, &text)) {
-			counter->ret->total_bytes += objects[i].chunk_bytes;
+			counter->ret->total_bytes += object.chunk_bytes;
 			counter->ret->zero_count++;
-			counter->ret->zero_bytes += objects[i].chunk_bytes;
+			counter->ret->zero_bytes += object.chunk_bytes;
 		} else {
-			err = add_text(counter, &objects[i], &text, padded ? 0 : objects[i].type,
+			err = add_text(counter, &object, &text, padded ? 0 : objects[i].type,
 				       mix(hash, objects[i].type));
 		}
 	}
