@@ -104,6 +104,26 @@ static bool is_aarch64(const uint8_t *p, uint64_t addr, struct ch_sigframe *ret)
 
 /* ---- Both ---- */
 
+/*
+ * Whether a frame is of the handler that runs at from. The kernel may merge mappings that
+ * touch: behind the stack that from points into may lie that of another thread, with the
+ * frames of its own handlers.
+ */
+static bool is_of(const struct ch_core *core, uint64_t from, const struct ch_sigframe *frame)
+{
+	const struct ch_thread *threads;
+	size_t count, i;
+
+	if (frame->addr >= frame->stack_start && frame->addr < frame->stack_end &&
+	    from < frame->stack_start)
+		return false;
+	threads = ch_core_threads(core, &count);
+	for (i = 0; i < count; i++)
+		if (threads[i].sp > from && threads[i].sp <= frame->addr)
+			return false;
+	return true;
+}
+
 bool chp_sigframe_find(const struct ch_core *core, uint64_t from, uint64_t to,
 		       struct ch_sigframe *ret)
 {
@@ -122,7 +142,7 @@ bool chp_sigframe_find(const struct ch_core *core, uint64_t from, uint64_t to,
 	for (at = 0; at + bytes <= len; at += 16) {
 		*ret = (struct ch_sigframe){ .addr = addr + at };
 		if (aarch64 ? is_aarch64(p + at, addr + at, ret) : is_x86(p + at, addr + at, ret))
-			return true;
+			return is_of(core, from, ret);
 	}
 	return false;
 }

@@ -23,7 +23,8 @@ struct ch_sigframe {
 	uint64_t regs[CH_SIGFRAME_REGS];
 };
 
-/** The lowest one in [from, to), as far as its bytes are in the core. False: none. */
+/** The lowest one in [from, to), as far as its bytes are in the core, if it can be of what
+ * runs with its stack pointer at from. False: none. */
 bool chp_sigframe_find(const struct ch_core *core, uint64_t from, uint64_t to,
 		       struct ch_sigframe *ret);
 

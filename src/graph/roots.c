@@ -14,6 +14,8 @@
 /* Roots handed out at a time. */
 #define BATCH 256
 
+/* Stacks in one region that are told apart; of more all counts as in use. */
+#define MERGED_MAX 64
 /* Threads that are unwound for where their stack is, if they run on memory that
  * the program made one. */
 #define UNWOUND_MAX 1024
@@ -338,6 +340,42 @@ static uint32_t thread_away(const struct collector *collector, const struct ch_r
 }
 
 /*
+ * What threads use of a region in which they run, up to the place last. The kernel merges
+ * mappings that touch, so that the stacks of several threads may be one region: each has
+ * from its stack pointer up to where the next one begins, if that is known.
+ */
+static struct ch_error *add_used(struct collector *collector, struct ch_root_range *range,
+				 const struct ch_region *region, const struct place *last)
+{
+	const struct place *place = last, *deepest = NULL;
+	uint64_t start = range->start, end = range->end;
+	struct ch_error *err = NULL;
+	size_t n;
+
+	for (n = 0; n < MERGED_MAX && place > (const struct place *)collector->stacks.items &&
+		    place[-1].end > start;
+	     n++)
+		place--;
+	if (n == MERGED_MAX)
+		return push_range(collector, range, region, start, end);
+	for (; !err && place <= last; place++) {
+		if (!deepest || place->sp < deepest->sp)
+			deepest = place;
+		/* the next one is known to begin no higher than this one is in use */
+		if (place < last && place[1].at <= deepest->sp)
+			continue;
+		range->thread = deepest->thread;
+		range->sp = deepest->sp;
+		range->start = ch_max(start, live_start(collector->graph, deepest->sp));
+		range->end = place < last ? ch_min(place[1].at, end) : end;
+		err = push_range(collector, range, region, range->start, range->end);
+		start = range->end;
+		deepest = NULL;
+	}
+	return err;
+}
+
+/*
  * The part of a stack that its thread still uses. Of a thread that runs elsewhere
  * (on a stack for signals, or a coroutine's) what lies above the frame that the
  * signal came upon, or all of it if that is not known. A stack without a thread
@@ -352,12 +390,8 @@ static struct ch_error *add_stack(struct collector *collector, struct ch_root_ra
 	struct ch_error *err;
 	size_t count;
 
-	if (place && place->end > range->start) {
-		range->thread = place->thread;
-		range->sp = place->sp;
-		range->start = ch_max(range->start, live_start(graph, place->sp));
-		return push_range(collector, range, region, range->start, range->end);
-	}
+	if (place && place->end > range->start)
+		return add_used(collector, range, region, place);
 	range->thread = thread_away(collector, region, next);
 	if (range->thread == UINT32_MAX)
 		range->kind = CH_ROOT_LEFTOVER;
