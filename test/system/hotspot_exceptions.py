@@ -92,6 +92,28 @@ def check_died(tap, label, death, core, printed):
     tap.equal(names.get(death["tid"]), "dying", label + "the thread that died")
 
 
+def check_ring(tap, label, death, _core, _printed):
+    tap.equal([(row["type"], row["depth"]) for row in death["exceptions"]],
+              [(ORDER, 0), ("java.lang.IllegalStateException", 1)], label + "each of a ring once")
+
+
+def check_many(tap, label, jdk):
+    """More threads than are listed."""
+    if why_not("gcore"):
+        tap.skip(label, why_not("gcore"))
+        return
+    where, core, _ = run(jdk, "many", "gcore", [SERIAL])
+    try:
+        death = answer("summary", "--quick", "--json", core)["death"]
+        tap.equal((others(death), death["other_exceptions_count"]),
+                  ([("catcher", ORDER, "on-stack")] * 8, 12), label + "8 of 12 are listed")
+        tap.ok("; 4 more threads have exceptions under way" in
+               re.sub(r"\s+", " ", coreheap("summary", "--quick", core).out),
+               label + "how many more there are")
+    finally:
+        shutil.rmtree(where)
+
+
 def check_full(tap, label, death, core, printed):
     said = re.search(r"^#  fatal error: (OutOfMemory encountered: .*)$", printed, re.M)
     tid = re.search(r"^#.*pid=\d+, tid=(\d+)", printed, re.M)
@@ -118,7 +140,7 @@ def check(tap, label, jdk, mode, how, options, wanted):
         death = answer("summary", "--quick", "--json", core)["death"]
         if callable(wanted):
             wanted(tap, label, death, core, printed)
-            check_shown(tap, label, core, death, [ORDER if mode == "dies" else FULL])
+            check_shown(tap, label, core, death, [FULL if mode == "oom" else ORDER])
         else:
             check_threads(tap, label, death, core, printed, wanted)
             check_shown(tap, label, core, death, [row[1] for row in wanted])
@@ -136,6 +158,7 @@ def rows(jdk, release, again):
          [("thrower", "java.lang.UnsupportedOperationException", "pending")]),
         ("none", "none", "gcore", [SERIAL], []),
         ("dies in a handler", "dies", "end", [SERIAL], check_died),
+        ("dies in a handler, causes in a ring", "ring", "end", [SERIAL], check_ring),
         ("crash when out of memory", "oom", "end", [SERIAL, "-XX:+CrashOnOutOfMemoryError"],
          check_full),
     ]
@@ -174,6 +197,8 @@ def main():
         for name, *row in rows(jdk, release, release != min(found)):
             label = "JDK %d, %s: " % (release, name)
             tap.attempt(label, check, label, jdk, *row)
+        label = "JDK %d, many: " % release
+        tap.attempt(label, check_many, label, jdk)
         label = "JDK %d, command when out of memory: " % release
         tap.attempt(label, check_command, label, jdk)
     return tap.done()
