@@ -280,6 +280,9 @@ CH_MUST_CHECK struct ch_error *hs_loaders(void *state, struct ch_loader **ret, s
 /** Loaders to classes, classes to constants, of those that are not always alive. */
 CH_MUST_CHECK struct ch_error *hs_loader_links(void *state, ch_walker_links_fn fn, void *arg);
 
+/** throwable.c: where a Throwable was made, innermost frames first, as facts; else none. */
+void hs_throwable_frames(struct hs *hs, uint64_t addr, uint64_t klass, struct ch_object_shape *ret);
+
 /** owners.c: set the role of a class of instances. */
 void hs_owner_learn(struct hs *hs, struct hs_type *type);
 /** The native block that a Cleaner alone holds; 0: none. */

@@ -221,6 +221,8 @@ static void shape(void *state, uint64_t addr, uint64_t klass, struct ch_object_s
 		read_array(hs, addr, klass, (uint32_t)of.layout, ret);
 	else if (klass == hs->string_klass)
 		read_string(hs, addr, klass, ret);
+	else
+		hs_throwable_frames(hs, addr, klass, ret);
 }
 
 static struct ch_error *find_type(void *state, const char *name, uint64_t *ret)

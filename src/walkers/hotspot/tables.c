@@ -180,6 +180,7 @@ static const struct member_row {
 	{ HS_CONST_POOL, "ConstMethod", "_constants" },
 	{ HS_CONST_NAME, "ConstMethod", "_name_index" },
 	{ HS_CONST_CODE_SIZE, "ConstMethod", "_code_size" },
+	{ HS_CONST_NUMBER, "ConstMethod", "_method_idnum" },
 	{ HS_POOL_HOLDER, "ConstantPool", "_pool_holder" },
 	{ HS_INTERPRETER, "AbstractInterpreter", "_code" },
 	{ HS_QUEUE_BUFFER, "StubQueue", "_stub_buffer" },
