@@ -98,6 +98,82 @@ def check_cut(tap, program):
     shutil.rmtree(where)
 
 
+class Cut:
+    """Without the bytes of one segment that lie behind at, or before it."""
+
+    def __init__(self, core, at, before=False):
+        self.core = core
+        with open(core, "r+b") as file:
+            head = file.read(64)
+            phoff, = struct.unpack_from("<Q", head, 32)
+            count, = struct.unpack_from("<H", head, 56)
+            for self.place in range(phoff, phoff + 56 * count, 56):
+                file.seek(self.place)
+                self.row = file.read(56)
+                kind, flags, off, start, _, _, size, _ = struct.unpack("<IIQQQQQQ", self.row)
+                if kind == 1 and start < at < start + size:
+                    break
+            else:
+                raise RuntimeError("no segment holds %#x" % at)
+            if before:
+                row = (off + at - start, at, 0, start + size - at, start + size - at)
+            else:
+                row = (off, start, 0, at - start, at - start)
+            file.seek(self.place)
+            file.write(struct.pack("<IIQQQQQQ", kind, flags, *row, 4096))
+
+    def undo(self):
+        with open(self.core, "r+b") as file:
+            file.seek(self.place)
+            file.write(self.row)
+
+
+def check_edges(tap, program):
+    """Chunks that end where a page is missing, go on there, or begin there."""
+    where = fixture.folder()
+    core = fixture.dump(program, "gcore", where, ["7", "holes"])
+    rows = fixture.records("objects", "--state", "free", "--jsonl", core)[:-1]
+    ends = {row["addr"]: int(row["addr"], 16) - 16 + row["chunk_bytes"] for row in rows
+            if row["place"] is None}
+    heaps = [(start, size) for start, size, _, flags in damaging.Core("edges", core).loads
+             if flags == 6 and size >= 4 << 12 and
+             any(start < int(row["addr"], 16) < start + size for row in rows)]
+    ends = {addr: end for addr, end in ends.items() if end % 4096 == 0 and
+            any(start < end < start + size for start, size in heaps)}
+    main_arena = {row["addr"] for row in rows if row["heap"] == "main arena"}
+    said = []
+    for addr, end in list(ends.items())[:6]:
+        cut = Cut(core, end)
+        said += accusations(fixture.answer("heap", "--json", core))
+        free = fixture.records("objects", "--state", "free", "--jsonl", core)[:-1]
+        # the list of a free chunk of the main arena may be cut on both sides of it
+        if addr not in {row["addr"] for row in free} and addr not in main_arena:
+            said.append(addr + " is not free")
+        cut.undo()
+    name = "gcore: %d free chunks at the edge of a hole are no damage" % len(ends)
+    if ends:
+        tap.equal(said, [], name)
+    else:
+        tap.skip(name, "no free chunk ends with a page this time")
+    said, rand = [], random.Random(11)
+    for start, size in rand.choices(heaps, k=12):
+        cut = Cut(core, start + 4096 * rand.randrange(2, size >> 12))
+        said += accusations(fixture.answer("heap", "--json", core))
+        cut.undo()
+    tap.equal(said, [], "gcore: neither are chunks that go on in it")
+    base, blocks = min(start for start, _ in heaps), busy.read_table(core)
+    for pages in (1, 2, 3):
+        cut = Cut(core, base + 4096 * pages, True)
+        there = whole(core, blocks)
+        missed, _ = busy.misses(core, there)
+        tap.equal(accusations(fixture.answer("heap", "--json", core)), [],
+                  "gcore: nor where brk memory lacks %d pages at its begin" % pages)
+        tap.ok(len(missed) <= 12 * LONELY, "gcore: and %d of %d blocks are found" % (
+            len(there) - len(missed), len(there)), "\n".join(missed[:20]))
+        cut.undo()
+    shutil.rmtree(where)
+
+
 def check_tail(tap, program):
     """gdb writes the reserved rest of a thread's heap as read-only memory: it is known
     by heap_info, not by what is in it."""
@@ -138,6 +214,7 @@ def main():
         tap.attempt("no main_arena", check_without_main, program, how)
     if not fixture.why_not("gcore"):
         tap.attempt("tail", check_tail, program)
+        tap.attempt("edges", check_edges, program)
     if not fixture.why_not("kernel"):
         tap.attempt("cut", check_cut, program)
     return tap.done()

@@ -325,12 +325,28 @@ static bool is_heap_like(const struct heap_info *info)
 	       info->mprotect_size <= HEAP_ALIGN_MAX;
 }
 
+/* How long a heap may be: accessible memory says so, or its own word where the core
+ * has nothing behind that. */
+static uint64_t most_of(const struct glibc *glibc, uint64_t heap, uint64_t align,
+			const struct heap_info *info)
+{
+	uint64_t end = glibc_extent_end(glibc, heap, heap + align), said;
+	const struct ch_region *region = ch_map_region_at(glibc->env.map, end);
+
+	if (!is_heap_like(info) || info->mprotect_size < info->size || info->mprotect_size > align)
+		return end - heap;
+	said = heap + info->mprotect_size;
+	if (!region || region->state != CH_STATE_FREE || region->end < said || end > said)
+		return end - heap;
+	return info->mprotect_size;
+}
+
 /* Sizes that contradict the memory there, or top, are damaged: the accessible
  * memory says how long the heap is at most. */
 static void check_heap_info(const struct glibc *glibc, const struct glibc_arena *arena,
 			    uint64_t heap, uint64_t align, struct heap_info *info)
 {
-	uint64_t most = glibc_extent_end(glibc, heap, heap + align) - heap;
+	uint64_t most = most_of(glibc, heap, align, info);
 	bool has_top = arena->top >= heap && arena->top - heap < most;
 
 	if (info->mprotect_size > most || info->mprotect_size % CH_PAGE_BYTES)

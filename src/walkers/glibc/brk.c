@@ -25,13 +25,24 @@ struct hunt {
 	uint64_t left;
 };
 
-/* End of the top chunk, 0 when its header makes no sense. */
-static uint64_t find_top_end(const struct glibc *glibc, uint64_t top)
+/* Whether malloc_par and system_mem say that brk memory ends there. */
+static bool is_counted_end(const struct hunt *hunt, uint64_t end)
 {
+	uint64_t base = hunt->glibc->par.sbrk_base, sum;
+
+	return base && ch_add(base, hunt->arena->system_mem, &sum) && sum == end;
+}
+
+/* End of the top chunk, 0 when its header makes no sense. Its last pages may be absent. */
+static uint64_t find_top_end(const struct hunt *hunt, uint64_t top)
+{
+	const struct glibc *glibc = hunt->glibc;
 	uint64_t size = top ? glibc_chunk_size(glibc->env.core, top) : 0, end;
 
-	if (size < CHUNK_HEADER_BYTES || size % 16 || !ch_add(top, size, &end) ||
-	    glibc_extent_end(glibc, top, end) < end)
+	if (size < CHUNK_HEADER_BYTES || size % 16 || !ch_add(top, size, &end))
+		return 0;
+	if (glibc_extent_end(glibc, top, end) < end &&
+	    !(is_counted_end(hunt, end) && glibc_is_extent(glibc, top, end)))
 		return 0;
 	return end;
 }
@@ -179,6 +190,15 @@ static uint64_t present_bytes(const struct glibc *glibc)
 	return sum;
 }
 
+/* Whether the core has nothing of the first pages of [start, end). */
+static bool is_absent_start(const struct glibc *glibc, uint64_t start, uint64_t end)
+{
+	const struct ch_region *region = ch_map_region_at(glibc->env.map, start);
+
+	return region && region->state == CH_STATE_FREE && region->end < end &&
+	       glibc_is_extent(glibc, region->end, end);
+}
+
 /*
  * The usual case: one stretch of brk, as long as system_mem says. Without
  * malloc_par its begin is where system_mem puts it. 0 when it is not so.
@@ -196,7 +216,12 @@ static uint64_t whole_start(const struct hunt *hunt, uint64_t *end_ret)
 	} else if (!base && end > bytes) {
 		base = end - bytes;
 	}
-	if (!base || end < base || end - base != bytes || !glibc_is_extent(glibc, base, end))
+	if (!base || end < base || end - base != bytes)
+		return 0;
+	/* the first pages may be absent, too, where top and the counters agree */
+	if (!glibc_is_extent(glibc, base, end) &&
+	    !(hunt->top_end == end && is_counted_end(hunt, end) &&
+	      is_absent_start(glibc, base, end)))
 		return 0;
 	*end_ret = end;
 	return base;
@@ -227,7 +252,7 @@ struct ch_error *glibc_find_main_pieces(struct glibc *glibc)
 
 	if (arena->top == arena->addr + glibc->layout->bins - CHUNK_HEADER_BYTES)
 		return NULL; /* it never had memory */
-	hunt.top_end = find_top_end(glibc, arena->top);
+	hunt.top_end = find_top_end(&hunt, arena->top);
 	if (hunt.top_end)
 		arena->top_bytes = hunt.top_end - arena->top;
 	else

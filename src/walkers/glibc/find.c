@@ -339,13 +339,27 @@ static bool take_par(struct glibc *glibc, const struct glibc_layout *layout, uin
 	return true;
 }
 
-/* Whether the word is where memory that malloc may use begins. */
-static bool is_base(const struct glibc *glibc, uint64_t word)
+/* Whether the word is where memory that malloc may use begins. counted: where top and
+ * system_mem say so; the core may lack what is there. */
+static bool is_base(const struct glibc *glibc, uint64_t word, uint64_t counted)
 {
 	const struct ch_region *region = ch_map_region_at(glibc->env.map, word);
 
+	if (region && region->state == CH_STATE_FREE)
+		return word && word == counted;
 	return region && region->state == CH_STATE_COMMIT && (region->prot & CH_SEGMENT_WRITE) &&
 	       region->type != CH_MEMTYPE_IMAGE;
+}
+
+/* Where the main arena's memory begins if it is one stretch; 0: not known. */
+static uint64_t counted_base(const struct glibc *glibc, uint64_t main_arena, uint64_t system_mem)
+{
+	uint64_t top, end;
+
+	if (!ch_core_read_u64(glibc->env.core, main_arena + glibc->layout->top, &top) || !top ||
+	    !ch_add(top, glibc_chunk_size(glibc->env.core, top), &end))
+		return 0;
+	return end > system_mem ? end - system_mem : 0;
 }
 
 bool glibc_is_same_state(const struct glibc_layout *a, const struct glibc_layout *b)
@@ -383,7 +397,7 @@ bool glibc_find_par_like(struct glibc *glibc, const struct glibc *other)
 void glibc_find_par(struct glibc *glibc, uint64_t main_arena)
 {
 	const struct ch_module *module = ch_sym_module_at(glibc->env.sym, main_arena);
-	uint64_t at, end, word, system_mem = 0;
+	uint64_t at, end, word, system_mem = 0, counted;
 
 	/* Without memory of the main arena there is no sbrk_base to know it by. */
 	if (!module ||
@@ -391,11 +405,12 @@ void glibc_find_par(struct glibc *glibc, uint64_t main_arena)
 			      &system_mem) ||
 	    !system_mem)
 		return;
+	counted = counted_base(glibc, main_arena, system_mem);
 	at = main_arena > PAR_DISTANCE_MAX ? main_arena - PAR_DISTANCE_MAX : 0;
 	at = ch_align_up(ch_max(module->start + GLIBC_PAR_BYTES, at), 8);
 	end = ch_min(module->end, main_arena + PAR_DISTANCE_MAX);
 	for (; at < end; at += 8)
-		if (ch_core_read_u64(glibc->env.core, at, &word) && is_base(glibc, word) &&
+		if (ch_core_read_u64(glibc->env.core, at, &word) && is_base(glibc, word, counted) &&
 		    try_par(glibc, at))
 			return;
 }

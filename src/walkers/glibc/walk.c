@@ -554,7 +554,7 @@ static inline bool is_next(const struct walk *walk, const uint8_t *p, uint64_t a
 		return false;
 	if (next_size < CHUNK_BYTES_MIN)
 		return glibc_is_fence(head);
-	return next_size % 16 == 0 && next_size <= walk->piece->end - addr &&
+	return next_size % 16 == 0 && next_size <= walk->piece->whole_end - addr &&
 	       !(head & walk->range.bad_flags);
 }
 
@@ -575,11 +575,25 @@ static inline bool may_contradict(const struct walk *walk, uint64_t chunk, uint6
 	       (walk->piece->fast && has_fast_inside(walk->piece, chunk, size));
 }
 
+/* Whether one of the neighbours in a list of free chunks, which may be absent, points
+ * back to a chunk. */
+static bool is_half_binned(const struct walk *walk, uint64_t chunk)
+{
+	const struct ch_core *core = walk->glibc->env.core;
+	uint64_t link, back;
+
+	return (ch_core_read_u64(core, chunk + 16, &link) &&
+		ch_core_read_u64(core, link + 24, &back) && back == chunk) ||
+	       (ch_core_read_u64(core, chunk + 24, &link) &&
+		ch_core_read_u64(core, link + 16, &back) && back == chunk);
+}
+
 /* Whether a chunk is in use whose next header, which has its flag, is absent: free
  * ones of threads' arenas lack a flag (malloc.c, _int_free), and are in lists. */
 static bool looks_used(const struct walk *walk, uint64_t chunk, uint64_t head)
 {
-	return (walk->is_main || (head & CHUNK_NON_MAIN)) && !binned_in(walk, chunk, chunk + 1);
+	return (walk->is_main || (head & CHUNK_NON_MAIN)) && !binned_in(walk, chunk, chunk + 1) &&
+	       !is_half_binned(walk, chunk);
 }
 
 /* Behind memory that the core lacks. */
@@ -610,7 +624,7 @@ static struct ch_error *walk_chunks(struct walk *walk, uint64_t chunk)
 		next = size < end - chunk ? glibc_view_chunk(&walk->range.view, chunk + size)
 					  : NULL;
 		in_use = used(walk, next, chunk + size);
-		if (__builtin_expect(!next && size != end - chunk, 0))
+		if (__builtin_expect(!next && (size != end - chunk || whole_end > end), 0))
 			in_use = looks_used(walk, chunk, head);
 		if (__builtin_expect(size < CHUNK_BYTES_MIN || size % 16 ||
 					     size > whole_end - chunk ||
