@@ -201,6 +201,26 @@ CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_sym_read_constant(struct ch_sym *sym
  */
 CH_PUBLIC bool ch_sym_at(struct ch_sym *sym, uint64_t addr, struct ch_symbol *ret);
 
+/** A place in the source of a program. */
+struct ch_source {
+	/** The function that was put into the next one, not demangled; NULL: the one that
+	 * symbols name. */
+	const char *function;
+	/** The file's name without its folders; NULL when not known. */
+	const char *file;
+	/** 0 when not known. */
+	uint32_t line;
+};
+
+/**
+ * The source of an address of code, by the debug information at hand (of a caller, ask for the
+ * byte before its return address): at most max rows, the innermost function first. Texts are
+ * borrowed until ch_sym_close(), as the file has them: escape them. 0 when nothing tells.
+ * Cost: the line table and the functions of its compilation unit, at its first use.
+ */
+CH_PUBLIC size_t ch_sym_sources(struct ch_sym *sym, uint64_t addr, struct ch_source *rows,
+				size_t max);
+
 /**
  * The thread-local variable of a module around an offset into the module's TLS
  * block; ret->addr is the variable's offset. False when there is none.

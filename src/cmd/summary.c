@@ -6,10 +6,14 @@
 #include "cmd/cmd.h"
 #include "cmd/measure.h"
 #include "cmd/suspects.h"
+#include "cmd/thread_rows.h"
 #include "report/heap.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
+
+/* Of the thread that died. */
+#define CRASH_FRAMES CH_FRAMES_DEFAULT
 
 struct options {
 	bool quick;
@@ -116,11 +120,26 @@ static struct ch_error *find_death(struct ch_session *session, struct ch_death *
 	return err;
 }
 
+/* The stack of the thread that died. */
+static struct ch_error *find_crash(struct ch_session *session, struct ch_summary *summary,
+				   struct ch_thread_rows *rows)
+{
+	struct ch_error *err;
+
+	if (summary->death.dumped_alive || !summary->death.fault.signal)
+		return NULL;
+	err = chp_thread_rows_of(session, summary->death.tid, CRASH_FRAMES, rows);
+	if (!err && rows->threads.rows_count)
+		summary->crash = rows->rows;
+	return err;
+}
+
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
 	struct ch_summary summary = { .quick = options->quick,
 				      .suspects = CH_VEC(struct ch_suspect) };
+	struct ch_thread_rows crash = { .rows = NULL };
 	struct ch_error *err;
 	size_t i;
 
@@ -131,9 +150,10 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		err = pick_types(&summary);
 	if (!err)
 		err = ask_tracking(&summary);
-	if (err)
-		return err;
-	err = write_arithmetic(&summary);
+	if (!err)
+		err = find_crash(env->session, &summary, &crash);
+	if (!err)
+		err = write_arithmetic(&summary);
 	if (!err)
 		err = chp_suspects_find(env, &summary, options->quick);
 	if (!err)
@@ -142,6 +162,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		chp_suspect_deinit(CH_VEC_AT(&summary.suspects, struct ch_suspect, i));
 	ch_vec_deinit(&summary.suspects);
 	free(summary.arithmetic);
+	chp_thread_rows_deinit(&crash);
 	return err;
 }
 

@@ -505,12 +505,40 @@ static struct ch_error *find_duplicates(struct ch_suspecting *suspecting)
 	return err;
 }
 
+/* What overran a block, or used one after it was freed, is why a process dies, whatever it
+ * holds. The walkers say what is wrong and where. */
+static struct ch_error *find_damage(struct ch_suspecting *suspecting)
+{
+	struct ch_suspect suspect = { .rule = CH_RULE_HEAP_DAMAGED, .basis = CH_BASIS_DERIVED };
+	const struct ch_finding *findings, *first = NULL;
+	char more[CH_BYTES_TEXT_MAX];
+	size_t count, i;
+
+	findings = ch_context_findings(ch_session_context(suspecting->env->session), &count);
+	for (i = 0; i < count; i++) {
+		if (findings[i].severity != CH_SEVERITY_DAMAGED)
+			continue;
+		first = first ? first : &findings[i];
+		suspect.count += findings[i].count;
+	}
+	if (!first)
+		return NULL;
+	chp_suspect_fact(&suspect, "signs_count", suspect.count);
+	chp_suspect_next(&suspect, "heap", 0);
+	if (suspect.count == 1)
+		return chp_suspect_take(suspecting, &suspect, 0, "%s", first->message);
+	return chp_suspect_take(suspecting, &suspect, 0, "%s; and %s more signs of damage",
+				first->message, chp_count_text(suspect.count - 1, more));
+}
+
 /* ---- All of them -------------------------------------------------------------- */
 
 static int compare_suspects(const void *a, const void *b)
 {
 	const struct ch_suspect *x = a, *y = b;
 
+	if ((x->rule == CH_RULE_HEAP_DAMAGED) != (y->rule == CH_RULE_HEAP_DAMAGED))
+		return x->rule == CH_RULE_HEAP_DAMAGED ? -1 : 1;
 	if (x->bytes != y->bytes)
 		return x->bytes > y->bytes ? -1 : 1;
 	if (x->rule != y->rule)
@@ -531,9 +559,9 @@ static void sum_heaps(struct ch_suspecting *suspecting)
 struct ch_error *chp_suspects_find(struct ch_cmd_env *env, struct ch_summary *summary, bool quick)
 {
 
-	static struct ch_error *(*const walked[])(struct ch_suspecting *) = { find_retained_free,
-									      find_humongous,
-									      find_equal_mappings };
+	static struct ch_error *(*const walked[])(struct ch_suspecting *) = {
+		find_damage, find_retained_free, find_humongous, find_equal_mappings
+	};
 	static struct ch_error *(*const always[])(struct ch_suspecting *) = {
 		find_file_maps, find_unattributed, find_modules, find_threads
 	};

@@ -6,13 +6,17 @@
 
 #include "cmd/thread_names.h"
 #include "util/bytes.h"
+#include "util/cleanup.h"
 #include "util/context.h"
 #include "util/error.h"
 #include "util/hash.h"
+#include "util/text.h"
 #include "util/vec.h"
 
 /* Functions that a compiler put into one another. */
-#define INLINED_MAX 256
+#define INLINED_MAX      256
+#define SOURCE_BYTES_MAX 256
+#define SOURCES_MAX      16
 
 /* What a runtime says of a code address; cached, as many threads stand in the same. */
 struct named {
@@ -31,9 +35,12 @@ struct named {
 struct filler {
 	struct ch_session *session;
 	struct ch_heaps *heaps;
+	struct ch_sym *sym;
 	/* tsearch(3) of struct named; of char: texts that frames borrow */
 	void *places, *texts;
 	size_t frames_max;
+	/* Functions that were put into compiled ones have frames of their own. */
+	bool with_inlined;
 	struct ch_frame *scratch;
 };
 
@@ -155,6 +162,44 @@ static struct ch_error *add_frames(struct filler *filler, const struct ch_frame 
 	return frames->count > first || add_frame(frames, frame, NULL) ? NULL : &ch_enomem;
 }
 
+/* A copy of a name from debug information; NULL, and no error, where there is none. */
+static struct ch_error *keep_name(struct filler *filler, const char *name, const char **ret)
+{
+	_cleanup_free_ char *text = name ? chp_text_escape(name, SOURCE_BYTES_MAX) : NULL;
+
+	*ret = text ? keep_text(filler, text) : NULL;
+	return !name || *ret ? NULL : &ch_enomem;
+}
+
+/* A frame of compiled code, with its source, and the functions that were put into it. */
+static struct ch_error *add_compiled(struct filler *filler, const struct ch_frame *frame,
+				     bool is_top, struct ch_vec *frames)
+{
+	struct ch_source sources[SOURCES_MAX];
+	struct ch_error *err = NULL;
+	struct ch_frame *slot;
+	size_t count = 0, i;
+
+	if (frame->symbol.module)
+		count = ch_sym_sources(filler->sym, frame->pc - !is_top, sources, SOURCES_MAX);
+	if (!count)
+		return add_frame(frames, frame, NULL) ? NULL : &ch_enomem;
+	for (i = filler->with_inlined ? 0 : count - 1;
+	     !err && i < count && frames->count < filler->frames_max; i++) {
+		if (!add_frame(frames, frame, NULL))
+			return &ch_enomem;
+		slot = CH_VEC_AT(frames, struct ch_frame, frames->count - 1);
+		slot->line = sources[i].line;
+		err = keep_name(filler, sources[i].file, &slot->source);
+		if (err || !sources[i].function)
+			continue;
+		slot->basis = CH_FRAME_INLINED;
+		slot->symbol.addr = slot->symbol.offset = slot->symbol.size_bytes = 0;
+		err = keep_name(filler, sources[i].function, &slot->symbol.name);
+	}
+	return err;
+}
+
 /* Frames that no module has a symbol for may be a runtime's. */
 static struct ch_error *name_frames(struct filler *filler, size_t count, struct ch_vec *frames)
 {
@@ -166,8 +211,9 @@ static struct ch_error *name_frames(struct filler *filler, size_t count, struct 
 		frame = &filler->scratch[i];
 		if (!frame->symbol.name && frame->pc)
 			err = add_frames(filler, frame, i == 0, frames);
-		else if (!add_frame(frames, frame, NULL))
-			err = &ch_enomem;
+		else
+			err = add_compiled(filler, frame, i == 0 || frame->basis == CH_FRAME_SIGNAL,
+					   frames);
 	}
 	return err;
 }
@@ -195,6 +241,9 @@ static uint64_t fingerprint(const struct ch_sym *sym, const struct ch_thread_row
 	size_t i;
 
 	for (i = 0; i < row->frames_count; i++) {
+		/* only with debug information at hand */
+		if (row->frames[i].basis == CH_FRAME_INLINED && row->frames[i].symbol.module)
+			continue;
 		module = ch_sym_module_at(sym, row->frames[i].pc);
 		name = module ? module->name : "outside";
 		place = module ? row->frames[i].pc - module->start : 0;
@@ -208,8 +257,7 @@ static uint64_t fingerprint(const struct ch_sym *sym, const struct ch_thread_row
 	return hash;
 }
 
-static struct ch_error *unwind(struct filler *filler, struct ch_sym *sym, size_t index,
-			       struct ch_thread_row *row)
+static struct ch_error *unwind(struct filler *filler, size_t index, struct ch_thread_row *row)
 {
 	struct ch_vec frames = CH_VEC(struct ch_frame);
 	const char *end = NULL;
@@ -226,7 +274,7 @@ static struct ch_error *unwind(struct filler *filler, struct ch_sym *sym, size_t
 	err = name_frames(filler, count, &frames);
 	row->frames = frames.items;
 	row->frames_count = frames.count;
-	row->fingerprint = fingerprint(sym, row);
+	row->fingerprint = fingerprint(filler->sym, row);
 	return err;
 }
 
@@ -274,7 +322,6 @@ static struct ch_error *fill_row(struct filler *filler, size_t index, struct ch_
 	const struct ch_core *core = ch_session_core(filler->session);
 	const struct ch_process *process = ch_core_process(core);
 	struct ch_error *err;
-	struct ch_sym *sym;
 	struct ch_map *map;
 	size_t count;
 
@@ -284,23 +331,24 @@ static struct ch_error *fill_row(struct filler *filler, size_t index, struct ch_
 	row->crashed = process->signal && row->thread->tid == process->crash_tid;
 	err = ch_session_map(filler->session, &map);
 	if (!err)
-		err = ch_session_sym(filler->session, &sym);
-	if (err)
-		return err;
-	err = describe(filler, index, row);
+		err = describe(filler, index, row);
 	if (err)
 		return err;
 	take_stacks(filler, map, index, row);
-	return unwind(filler, sym, index, row);
+	return unwind(filler, index, row);
 }
 
-static struct ch_error *fill_rows(struct filler *filler, struct ch_thread_row *rows, size_t count)
+/* Threads from first on. */
+static struct ch_error *fill_rows(struct filler *filler, size_t first, struct ch_thread_row *rows,
+				  size_t count)
 {
 	struct ch_context *ctx = ch_session_context(filler->session);
 	struct ch_error *err;
 	size_t i;
 
 	err = ch_session_heaps(filler->session, &filler->heaps);
+	if (!err)
+		err = ch_session_sym(filler->session, &filler->sym);
 	filler->scratch = calloc(filler->frames_max, sizeof(*filler->scratch));
 	if (!err && !filler->scratch)
 		err = &ch_enomem;
@@ -309,7 +357,7 @@ static struct ch_error *fill_rows(struct filler *filler, struct ch_thread_row *r
 		chp_context_progress(ctx, "unwinding threads", i, count);
 		err = chp_context_check(ctx);
 		if (!err)
-			err = fill_row(filler, i, &rows[i]);
+			err = fill_row(filler, first + i, &rows[i]);
 	}
 	free(filler->scratch);
 	return err;
@@ -367,23 +415,45 @@ static struct ch_error *make_groups(struct ch_threads *threads, struct ch_thread
 	return err;
 }
 
-struct ch_error *chp_thread_rows_make(struct ch_session *session, size_t frames_max,
-				      struct ch_thread_rows *ret)
+static struct ch_error *make(struct ch_session *session, size_t first, size_t count, bool alone,
+			     size_t frames_max, struct ch_thread_rows *ret)
 {
-	struct filler filler = { .session = session, .frames_max = frames_max };
+	struct filler filler = { .session = session,
+				 .frames_max = frames_max,
+				 .with_inlined = alone };
 	struct ch_threads *threads = &ret->threads;
 	struct ch_error *err;
 
-	ch_core_threads(ch_session_core(session), &threads->rows_count);
+	threads->rows_count = count;
 	threads->arch = ch_core_arch(ch_session_core(session));
 	ret->rows = calloc(threads->rows_count + 1, sizeof(*ret->rows));
 	ret->groups = calloc(threads->rows_count + 1, sizeof(*ret->groups));
 	threads->rows = ret->rows;
-	err = ret->rows && ret->groups ? fill_rows(&filler, ret->rows, threads->rows_count)
-				       : &ch_enomem;
+	err = ret->rows && ret->groups ? fill_rows(&filler, first, ret->rows, count) : &ch_enomem;
 	ret->texts = filler.texts;
 	tdestroy(filler.places, free);
 	return err ? err : make_groups(threads, ret->groups);
+}
+
+struct ch_error *chp_thread_rows_make(struct ch_session *session, size_t frames_max,
+				      struct ch_thread_rows *ret)
+{
+	size_t count;
+
+	ch_core_threads(ch_session_core(session), &count);
+	return make(session, 0, count, false, frames_max, ret);
+}
+
+struct ch_error *chp_thread_rows_of(struct ch_session *session, uint32_t tid, size_t frames_max,
+				    struct ch_thread_rows *ret)
+{
+	const struct ch_thread *threads;
+	size_t count, i = 0;
+
+	threads = ch_core_threads(ch_session_core(session), &count);
+	while (i < count && threads[i].tid != tid)
+		i++;
+	return make(session, i, i < count, true, frames_max, ret);
 }
 
 bool chp_thread_row_method(const struct ch_frame *frame)

@@ -25,6 +25,10 @@ struct ch_thread_rows {
  */
 CH_MUST_CHECK struct ch_error *chp_thread_rows_make(struct ch_session *session, size_t frames_max,
 						    struct ch_thread_rows *ret);
+/** The same of one thread alone, with frames for functions that a compiler put into others;
+ * no rows where there is none of that number. */
+CH_MUST_CHECK struct ch_error *chp_thread_rows_of(struct ch_session *session, uint32_t tid,
+						  size_t frames_max, struct ch_thread_rows *ret);
 void chp_thread_rows_deinit(struct ch_thread_rows *rows);
 /** Whether a frame is a method of a runtime's code. */
 bool chp_thread_row_method(const struct ch_frame *frame);

@@ -109,8 +109,8 @@ static const char *found_words(enum ch_exception_found found)
 		[CH_EXCEPTION_LAST] = "the last that this thread threw",
 		[CH_EXCEPTION_ANNOUNCED] = "which the runtime was about to throw in this thread",
 		[CH_EXCEPTION_PENDING] = "which this thread threw and no handler has yet",
-		[CH_EXCEPTION_ON_STACK] = "which this thread's stack refers to (heuristic: it may "
-					  "have been handled)",
+		[CH_EXCEPTION_ON_STACK] = ("which this thread's stack refers to (heuristic: it "
+					   "may have been handled)"),
 	};
 
 	return words[found];
@@ -151,8 +151,8 @@ static void print_other(FILE *out, const struct ch_death *death, size_t index)
 		[CH_EXCEPTION_LAST] = "thrown last",
 		[CH_EXCEPTION_ANNOUNCED] = "about to be thrown",
 		[CH_EXCEPTION_PENDING] = "thrown, no handler has it yet",
-		[CH_EXCEPTION_ON_STACK] = "its stack refers to it (heuristic: it may have been "
-					  "handled)",
+		[CH_EXCEPTION_ON_STACK] = ("its stack refers to it (heuristic: it may have been "
+					   "handled)"),
 	};
 	const struct ch_death_other *other = &death->others[index];
 	_cleanup_free_ char *type = chp_text_escape(other->type, sizeof(other->type));

@@ -218,6 +218,14 @@ static void print_heaps(const struct ch_report *report, const struct ch_summary 
 		chp_report_field(report, "heaps", "not walked to the end");
 }
 
+static void print_crash(const struct ch_report *report, const struct ch_thread_row *row)
+{
+	_cleanup_free_ char *text = row ? chp_crash_text(row) : NULL;
+
+	if (text && text[0])
+		chp_report_wrapped(report, "stack", text);
+}
+
 /* What the head and the verdict say, one fact a line. */
 static const char *intact_text(enum ch_intact intact)
 {
@@ -235,6 +243,7 @@ static void print_plain_head(const struct ch_report *report, const struct ch_sum
 	chp_report_field(report, "arch", "%s", ch_arch_name(ch_core_arch(core)));
 	chp_report_process(report, core);
 	chp_report_death(report, &summary->death);
+	print_crash(report, summary->crash);
 	chp_report_field(report, "complete", "%s", ch_context_complete(ctx) ? "yes" : "no");
 	chp_report_field(report, "heap intact", "%s",
 			 intact_text(ch_session_heap_intact(report->session)));
@@ -267,6 +276,7 @@ static void print_head(const struct ch_report *report, const struct ch_summary *
 	chp_report_wrapped(report, "core", line);
 	chp_report_process(report, core);
 	chp_report_death(report, &summary->death);
+	print_crash(report, summary->crash);
 	snprintf(line, sizeof(line), "%s; of %s mapped bytes the core holds %s%s",
 		 ch_context_complete(ch_session_context(report->session)) ? "yes"
 									  : "no: see the warnings",

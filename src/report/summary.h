@@ -6,6 +6,7 @@
 
 #include "heap/account.h"
 #include "heap/coverage.h"
+#include "report/crash.h"
 #include "report/death.h"
 #include "report/process.h"
 #include "report/suspect.h"
@@ -16,6 +17,8 @@
 
 struct ch_summary {
 	struct ch_death death;
+	/** The thread that died; NULL: none did. Borrowed. */
+	const struct ch_thread_row *crash;
 	struct ch_heaps *heaps;
 	/** Whether the heaps were walked to the end. */
 	bool walked;

@@ -136,10 +136,12 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 		chp_json_document_take(
 			report, "summary",
 			json_pack(
-				"{s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:{s:o, s:o, s:o, "
+				"{s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:{s:o, s:o, "
+				"s:o, "
 				"s:o}, s:o, s:o, s:b, s:o, s:o, s:o, s:{s:b, s:b, s:s}}",
 				"process", chp_json_process(core), "death",
-				chp_json_death(report, &summary->death), "address_space",
+				chp_json_death(report, &summary->death), "crash",
+				chp_json_crash(report, summary->crash), "address_space",
 				"total_bytes", chp_json_uint(account->total_bytes), "busy_bytes",
 				chp_json_uint(account->busy_bytes), "in_core_bytes",
 				chp_json_uint(account->in_core_bytes), "missing_bytes",

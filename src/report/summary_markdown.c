@@ -45,6 +45,18 @@ static struct ch_error *print_death(const struct ch_report *report, const struct
 	}
 }
 
+static struct ch_error *print_crash(const struct ch_report *report, const struct ch_thread_row *row)
+{
+	_cleanup_free_ char *text = row ? chp_crash_text(row) : NULL;
+	_cleanup_free_ char *safe = text ? chp_markdown_text(text) : NULL;
+
+	if (row && !safe)
+		return &ch_enomem;
+	if (row && safe[0])
+		fprintf(report->out, "- stack: %s\n", safe);
+	return NULL;
+}
+
 static struct ch_error *print_verdict(const struct ch_report *report,
 				      const struct ch_summary *summary)
 {
@@ -69,6 +81,8 @@ static struct ch_error *print_verdict(const struct ch_report *report,
 		chp_count_text(summary->account.busy_bytes, b),
 		chp_count_text(summary->account.in_core_bytes, c));
 	err = print_death(report, &summary->death);
+	if (!err)
+		err = print_crash(report, summary->crash);
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
 		if (!summary->account.invariants[i].ok)
 			fprintf(out, "- **does not hold:** %s\n",

@@ -14,6 +14,7 @@
 #define SHOWN 3
 
 static const char *const rule_names[CH_RULES] = {
+	[CH_RULE_HEAP_DAMAGED] = "heap-damaged",
 	[CH_RULE_GROWING_COLLECTION] = "growing-collection",
 	[CH_RULE_COMMON_HOLDER] = "common-holder",
 	[CH_RULE_LARGE_BLOCK] = "large-block",
@@ -122,7 +123,7 @@ static json_t *json_suspect(const struct ch_suspect *suspect)
 	snprintf(next, sizeof(next), "coreheap %s CORE%s%s", suspect->next,
 		 suspect->next_args[0] ? " " : "", suspect->next_args);
 	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:s?, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
 		"s:s}",
 		"id", id, "rule", chp_suspect_rule_name(suspect->rule), "message", suspect->message,
 		"bytes", chp_json_uint(suspect->bytes), "count",
@@ -249,9 +250,15 @@ static struct ch_error *print_text(const struct ch_report *report, const struct 
 
 	if ((suspect->chain.roots_count && !chain) || (suspect->owners_count && !owners))
 		return &ch_enomem;
-	snprintf(label, sizeof(label), "%-3zu %s, %" PRIu64 ".%02" PRIu64 "%% of %s%s:", number,
-		 chp_suspect_rule_name(suspect->rule), suspect->share / 100, suspect->share % 100,
-		 suspect->share_of, suspect->basis == CH_BASIS_HEURISTIC ? " (heuristic)" : "");
+	if (suspect->share_of)
+		snprintf(label, sizeof(label),
+			 "%-3zu %s, %" PRIu64 ".%02" PRIu64 "%% of %s%s:", number,
+			 chp_suspect_rule_name(suspect->rule), suspect->share / 100,
+			 suspect->share % 100, suspect->share_of,
+			 suspect->basis == CH_BASIS_HEURISTIC ? " (heuristic)" : "");
+	else
+		snprintf(label, sizeof(label), "%-3zu %s:", number,
+			 chp_suspect_rule_name(suspect->rule));
 	print_wrapped(out, label, suspect->message);
 	if (owners)
 		print_wrapped(out, "    pointed at by", owners);
@@ -278,10 +285,13 @@ static struct ch_error *print_markdown(const struct ch_report *report,
 	if (!message || (suspect->chain.roots_count && !held) ||
 	    (suspect->owners_count && !pointing))
 		return &ch_enomem;
-	fprintf(out, "%zu. **%s**: %s, %" PRIu64 ".%02" PRIu64 "%% of %s%s\n", number,
-		chp_suspect_rule_name(suspect->rule), chp_bytes_text(suspect->bytes, bytes),
-		suspect->share / 100, suspect->share % 100, suspect->share_of,
-		suspect->basis == CH_BASIS_HEURISTIC ? " (heuristic)" : "");
+	if (!suspect->share_of)
+		fprintf(out, "%zu. **%s**\n", number, chp_suspect_rule_name(suspect->rule));
+	else
+		fprintf(out, "%zu. **%s**: %s, %" PRIu64 ".%02" PRIu64 "%% of %s%s\n", number,
+			chp_suspect_rule_name(suspect->rule), chp_bytes_text(suspect->bytes, bytes),
+			suspect->share / 100, suspect->share % 100, suspect->share_of,
+			suspect->basis == CH_BASIS_HEURISTIC ? " (heuristic)" : "");
 	fprintf(out, "   - %s\n", message);
 	for (i = 0; suspect->types_count > 1 && i < suspect->types_count; i++) {
 		_cleanup_free_ char *name = chp_markdown_code(suspect->types[i].name);

@@ -8,6 +8,7 @@
 
 /** Rules; their ids are chp_suspect_rule_name(). */
 enum ch_suspect_rule {
+	CH_RULE_HEAP_DAMAGED,
 	CH_RULE_GROWING_COLLECTION,
 	CH_RULE_COMMON_HOLDER,
 	CH_RULE_LARGE_BLOCK,
@@ -70,7 +71,7 @@ struct ch_suspect {
 	/** One line, escaped. Owned. */
 	char *message;
 	uint64_t bytes, count;
-	/** Hundredths of a percent, and of what. Static. */
+	/** Hundredths of a percent, and of what; NULL: it is not about bytes. Static. */
 	uint64_t share;
 	const char *share_of;
 	enum ch_basis basis;

@@ -45,7 +45,7 @@ static json_t *json_frame(const struct ch_core *core, const struct ch_frame *fra
 			 frame_basis(frame->basis), "code", frame->code);
 }
 
-static json_t *json_frames(const struct ch_core *core, const struct ch_thread_row *row)
+json_t *chp_json_frames(const struct ch_core *core, const struct ch_thread_row *row)
 {
 	json_t *array = json_array();
 	size_t i;
@@ -170,9 +170,9 @@ static json_t *json_thread(const struct ch_core *core, const struct ch_threads *
 		known ? chp_json_uint(row->stack_end - row->stack_start) : json_null(),
 		"stack_used_bytes", known ? chp_json_uint(row->used_bytes) : json_null(),
 		"signal_stack", (int)row->for_signals, "interrupted", json_interrupted(row),
-		"fingerprint", json_fingerprint(row->fingerprint), "frames", json_frames(core, row),
-		"frames_end", row->end, "registers", json_regs(core, threads, thread),
-		"runtime_thread", json_info(row->info));
+		"fingerprint", json_fingerprint(row->fingerprint), "frames",
+		chp_json_frames(core, row), "frames_end", row->end, "registers",
+		json_regs(core, threads, thread), "runtime_thread", json_info(row->info));
 }
 
 static struct ch_error *print_json(const struct ch_report *report, const struct ch_threads *threads)
@@ -193,8 +193,8 @@ static struct ch_error *print_json(const struct ch_report *report, const struct 
 					   chp_json_uint(group->count), "stack_bytes",
 					   chp_json_uint(group->stack_bytes), "stack_used_bytes",
 					   chp_json_uint(group->used_bytes), "frames",
-					   json_frames(core, &threads->rows[group->first]), "names",
-					   json_names(group)));
+					   chp_json_frames(core, &threads->rows[group->first]),
+					   "names", json_names(group)));
 	}
 	return chp_json_print_take(
 		report,

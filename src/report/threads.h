@@ -69,6 +69,9 @@ struct ch_threads {
 	enum ch_arch arch;
 };
 
+/** The frames of a stack as documents have them. */
+json_t *chp_json_frames(const struct ch_core *core, const struct ch_thread_row *row);
+
 CH_MUST_CHECK struct ch_error *ch_report_threads(const struct ch_report *report,
 						 const struct ch_threads *threads);
 
