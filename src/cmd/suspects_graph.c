@@ -546,7 +546,7 @@ static struct ch_error *find_garbage(struct looking *looking)
 	uint64_t whole = looking->suspecting->managed_bytes;
 	struct ch_suspect suspect = { .rule = CH_RULE_MANAGED_GARBAGE,
 				      .count = looking->holders.managed_dead_count,
-				      .bytes = looking->holders.managed_dead_bytes,
+				      .bytes = looking->holders.managed_dead_touched_bytes,
 				      .share_of = "the touched used bytes of managed heaps",
 				      .basis = CH_BASIS_DERIVED };
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], why[CH_COVERAGE_TEXT_MAX];
