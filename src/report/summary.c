@@ -261,6 +261,21 @@ static void print_plain_head(const struct ch_report *report, const struct ch_sum
 					 summary->account.invariants[i].name);
 }
 
+/* "yes", or what is missing: the file of a heap that is not walked may be whole. */
+static void say_complete(const struct ch_report *report, const struct ch_summary *summary,
+			 char ret[LINE_BYTES_MAX])
+{
+	char what[CH_COVERAGE_TEXT_MAX];
+
+	if (ch_context_complete(ch_session_context(report->session)))
+		snprintf(ret, LINE_BYTES_MAX, "yes");
+	else if (chp_coverage_lacks(&summary->coverage,
+				    CH_NEED_HEAPS | CH_NEED_STACKS | CH_NEED_MEMORY, what))
+		snprintf(ret, LINE_BYTES_MAX, "no: %.400s", what);
+	else
+		snprintf(ret, LINE_BYTES_MAX, "no: see the warnings");
+}
+
 static void print_head(const struct ch_report *report, const struct ch_summary *summary)
 {
 	const struct ch_core *core = ch_session_core(report->session);
@@ -268,7 +283,7 @@ static void print_head(const struct ch_report *report, const struct ch_summary *
 	const char *path = ch_core_path(core), *slash = strrchr(path, '/');
 	_cleanup_free_ char *name = chp_text_escape(slash ? slash + 1 : path, NAME_BYTES_MAX);
 	char a[CH_BYTES_TEXT_MAX], b[CH_BYTES_TEXT_MAX], c[CH_BYTES_TEXT_MAX], d[CH_BYTES_TEXT_MAX];
-	char line[LINE_BYTES_MAX];
+	char line[2 * LINE_BYTES_MAX], complete[LINE_BYTES_MAX];
 
 	snprintf(line, sizeof(line), "%s (%s, %s, %s bytes)", name ? name : "",
 		 ch_producer_name(ch_core_producer(core)), ch_arch_name(ch_core_arch(core)),
@@ -277,9 +292,8 @@ static void print_head(const struct ch_report *report, const struct ch_summary *
 	chp_report_process(report, core);
 	chp_report_death(report, &summary->death);
 	print_crash(report, summary->crash);
-	snprintf(line, sizeof(line), "%s; of %s mapped bytes the core holds %s%s",
-		 ch_context_complete(ch_session_context(report->session)) ? "yes"
-									  : "no: see the warnings",
+	say_complete(report, summary, complete);
+	snprintf(line, sizeof(line), "%s; of %s mapped bytes the core holds %s%s", complete,
 		 chp_count_text(summary->account.busy_bytes, a),
 		 chp_count_text(summary->account.in_core_bytes, b),
 		 ch_session_heap_intact(report->session) == CH_INTACT_NO

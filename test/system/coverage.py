@@ -6,6 +6,7 @@ taken from the core as gdb does (zeros) and as other dumpers do (nothing in the 
 program with an allocator that is not walked; one that never called malloc."""
 import json
 import os
+import re
 import shutil
 import struct
 import sys
@@ -102,6 +103,9 @@ def check_unwalked(tap):
                "not walked: %s says what its verdict covers" % command, covers)
         told = " ".join(fixture.coreheap(command, core).out.split())
         tap.ok("covers " in told and covers in told, "not walked: and to people", told)
+    told = str(fixture.coreheap("summary", core).out)
+    tap.ok(re.search("^complete +no: Go's blocks are not walked", told, re.M),
+           "not walked: the first screen names what is missing", told)
     os.unlink(core)
 
 
