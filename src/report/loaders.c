@@ -119,9 +119,12 @@ struct ch_error *chp_report_loaders(const struct ch_report *report,
 
 	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
 		return print_json(report, result, rows);
-	if (!result->count && report->format == CH_FORMAT_TEXT)
+	if (!result->count && report->format == CH_FORMAT_TEXT) {
 		fputs("no runtime here has class loaders that are read\n", report->out);
-	err = result->count ? print_table(report, result, rows) : NULL;
+		err = NULL;
+	} else {
+		err = print_table(report, result, rows);
+	}
 	chp_report_findings(report);
 	return err;
 }
