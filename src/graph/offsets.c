@@ -23,6 +23,18 @@
 /* Nodes between two looks at the rest of the world. */
 #define PACE 65536
 
+/*
+ * malloc of glibc keeps the addresses of chunks, which begin 8 bytes before the end of the
+ * block below, in blocks that are free; what comes to use one of these again may leave them
+ * there. Such a word means the next block, and holds this one no more than that.
+ */
+#define NEXT_HEADER_BYTES 8
+
+static bool is_next_header(uint64_t size, uint64_t offset)
+{
+	return offset + NEXT_HEADER_BYTES == size;
+}
+
 struct survey {
 	const struct ch_graph *graph;
 	const uint64_t *population;
@@ -53,9 +65,13 @@ static struct ch_error *each_place(struct survey *survey, uint64_t size, ch_inne
 {
 	uint64_t first = inside & CH_INSIDE_MASK;
 	uint64_t second = inside >> CH_INSIDE_BITS & CH_INSIDE_MASK;
-	struct ch_error *err = first ? fn(survey, size, first) : NULL;
+	struct ch_error *err = NULL;
 
-	return err || !second ? err : fn(survey, size, second);
+	if (first && !is_next_header(size, first))
+		err = fn(survey, size, first);
+	if (!err && second && !is_next_header(size, second))
+		err = fn(survey, size, second);
+	return err;
 }
 
 static struct ch_error *count_distance(struct survey *survey, uint64_t size, uint64_t offset)
@@ -255,8 +271,11 @@ static struct ch_offset_rule *find_rule(const struct ch_vec *list, uint64_t size
 struct ch_offset_rule *chp_offsets_rule(const struct ch_offsets *offsets, uint64_t size,
 					uint64_t offset)
 {
-	struct ch_offset_rule *rule = find_rule(&offsets->rules, size, offset);
+	struct ch_offset_rule *rule;
 
+	if (is_next_header(size, offset))
+		return NULL;
+	rule = find_rule(&offsets->rules, size, offset);
 	return rule ? rule : find_rule(&offsets->rules, 0, offset);
 }
 
