@@ -225,6 +225,8 @@ static int run_compared(const struct ch_line *line)
 
 int chp_driver_run(const struct ch_line *line)
 {
+	if (line->note && format_of(&line->global) == CH_FORMAT_TEXT)
+		fprintf(stderr, "coreheap: note: %s\n", line->note);
 	switch (line->cmd->cores) {
 	case CH_CORES_EACH:
 		return run_each(line);

@@ -78,6 +78,9 @@ struct ch_line {
 	struct ch_global_options global;
 	/** NULL when none was given. */
 	const struct ch_cmd *cmd;
+	/** How its answer differs from that of the tool whose name was typed; NULL: it does
+	 * not, or a name of ours was. */
+	const char *note;
 	/** Options struct of the command, owned. */
 	void *options;
 	/** CORE, or NULL; of a command that takes several also the first in argv. */

@@ -175,10 +175,9 @@ static struct ch_error *parse_heaps(struct ch_heaps *heaps, const struct ch_filt
 /* A type by its id: a method table. */
 static bool is_type_id(const char *text, uint64_t type)
 {
-	char id[24];
+	uint64_t id;
 
-	snprintf(id, sizeof(id), "0x%llx", (unsigned long long)type);
-	return type < CH_TYPE_ID_ENGINE && strcasecmp(id, text) == 0;
+	return type < CH_TYPE_ID_ENGINE && chp_parse_id(text, &id) && id == type;
 }
 
 /* Rows of `types` whose name is the one given, or holds it. */
@@ -267,7 +266,9 @@ struct ch_error *chp_filter_parse(struct ch_session *session, struct ch_heaps *h
 	if (!err)
 		err = parse_heaps(heaps, options, ret);
 	if (!err && options->type)
-		err = parse_type(heaps, options->type, false, &ret->types);
+		err = parse_type(heaps, options->type, options->type_holds, &ret->types);
+	if (!err && options->type_id)
+		err = parse_type(heaps, options->type_id, false, &ret->types);
 	if (!err && options->type_part)
 		err = parse_type(heaps, options->type_part, true, &ret->types);
 	if (!err)

@@ -11,9 +11,11 @@
 
 /** Options struct of both commands. */
 struct ch_filter_options {
-	const char *state, *range, *heap, *generation, *type, *type_part, *by;
+	const char *state, *range, *heap, *generation, *type, *type_part, *type_id, *by;
 	uint64_t min_bytes, max_bytes, size_bytes;
-	bool stat, strings, by_generation, live, dead;
+	bool stat, strings, by_generation, live, dead, addrs_only;
+	/** type is a part of a name, as SOS has it. */
+	bool type_holds;
 };
 
 #define CH_FILTER_OPTION(name, value, kind, field, help)                                           \

@@ -2,13 +2,15 @@
 #include "cmd/cmd.h"
 
 struct options {
-	bool segments, flags;
+	bool segments, flags, gc, loader;
 };
 
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
 	struct ch_heap_result result = { .segments = options->segments,
+					 .collected_only = options->gc,
+					 .loader_only = options->loader,
 					 .settings.all = options->flags };
 	struct ch_error *err;
 
@@ -37,6 +39,14 @@ static const struct ch_option options_table[] = {
 	  .kind = CH_OPTION_FLAG,
 	  .offset = offsetof(struct options, flags),
 	  .help = "all flags of the JVM, not only those that are not at their defaults" },
+	{ .name = "gc",
+	  .kind = CH_OPTION_FLAG,
+	  .offset = offsetof(struct options, gc),
+	  .help = "only heaps of runtimes that collect their garbage" },
+	{ .name = "loader",
+	  .kind = CH_OPTION_FLAG,
+	  .offset = offsetof(struct options, loader),
+	  .help = "only what runtimes have for themselves: loader heaps, code, handles" },
 	{ 0 },
 };
 

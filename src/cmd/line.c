@@ -1,24 +1,56 @@
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/driver.h"
+#include "cmd/names.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
+
+/* Candidates for a suggestion: commands, their aliases, and what other tools call them. */
+static const char *any_name(const void *arg, size_t i)
+{
+	size_t own = 0;
+
+	while (chp_cmd_name(arg, own))
+		own++;
+	return i < own ? chp_cmd_name(arg, i) : chp_other_name_at(i - own);
+}
 
 static struct ch_error *unknown_command(const char *name)
 {
 	const char *near = chp_nearest(name, chp_cmd_name, NULL);
 
+	if (!near)
+		near = chp_nearest(name, any_name, NULL);
 	if (near)
 		return ch_error_create(CH_ERROR_ARG, "unknown command '%s': did you mean '%s'?",
 				       name, near);
 	return ch_error_create(CH_ERROR_ARG, "unknown command '%s': see coreheap --help", name);
 }
 
+/* Options that come with a name. */
+static struct ch_error *take_preset(const struct ch_option_parser *parser,
+				    const struct ch_other_name *other)
+{
+	char *words[CH_NAME_OPTIONS_MAX];
+	struct ch_option_parser preset = *parser;
+	const char *word;
+
+	preset.argc = preset.at = 0;
+	preset.argv = words;
+	while (preset.argc < CH_NAME_OPTIONS_MAX && other->options[preset.argc]) {
+		words[preset.argc] = (char *)(uintptr_t)other->options[preset.argc];
+		preset.argc++;
+	}
+	return chp_options_next(&preset, &word);
+}
+
 /* The command's name; "help" before it asks for its help. */
 static struct ch_error *parse_command(struct ch_line *line, struct ch_option_parser *parser)
 {
+	const struct ch_other_name *other;
 	struct ch_error *err;
 	const char *word;
 
@@ -29,16 +61,45 @@ static struct ch_error *parse_command(struct ch_line *line, struct ch_option_par
 	}
 	if (err || !word)
 		return err;
-	line->cmd = chp_cmd_find(word);
+	other = chp_other_name(word, parser->argc - parser->at, parser->argv + parser->at);
+	if (other && !other->cmd)
+		return ch_error_create(CH_ERROR_ARG, "there is no %s here; %s", other->name,
+				       other->say);
+	line->cmd = other ? chp_cmd_find(other->cmd) : chp_cmd_find_any(word);
 	if (!line->cmd)
 		return unknown_command(word);
+	line->note = other ? other->say : NULL;
 	/* One more: options_size may be 0. */
 	line->options = calloc(1, line->cmd->options_size + 1);
 	if (!line->options)
 		return &ch_enomem;
 	parser->sets[parser->sets_count++] =
 		(struct ch_option_set){ line->cmd->options, line->options };
-	return NULL;
+	return other ? take_preset(parser, other) : NULL;
+}
+
+/* Whether a word is an address in digits. */
+static bool is_hex(const char *word)
+{
+	if (word[0] == '0' && (word[1] == 'x' || word[1] == 'X'))
+		word += 2;
+	return *word && !word[strspn(word, "0123456789abcdefABCDEF`")];
+}
+
+/* "gcroot ADDR CORE": the core is the last word when the first one is an address and no
+ * file, and the last one is a file. */
+static void put_core_first(struct ch_line *line)
+{
+	char *last = line->argc ? line->argv[line->argc - 1] : NULL;
+	int i;
+
+	if (!last || line->cmd->cores != CH_CORES_ONE || !is_hex(line->core_path) ||
+	    access(line->core_path, F_OK) == 0 || access(last, F_OK) != 0)
+		return;
+	for (i = line->argc - 1; i > 0; i--)
+		line->argv[i] = line->argv[i - 1];
+	line->argv[0] = (char *)(uintptr_t)line->core_path;
+	line->core_path = last;
 }
 
 struct ch_error *chp_line_parse(struct ch_line *line, int argc, char **argv)
@@ -68,6 +129,8 @@ struct ch_error *chp_line_parse(struct ch_line *line, int argc, char **argv)
 			break;
 		line->argv[line->argc++] = (char *)(uintptr_t)word;
 	}
+	if (!err && line->core_path)
+		put_core_first(line);
 	return err;
 }
 

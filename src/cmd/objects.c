@@ -4,7 +4,8 @@
 
 static struct ch_error *run(struct ch_cmd_env *env)
 {
-	struct ch_objects_result result = { 0 };
+	const struct ch_filter_options *asked = env->options;
+	struct ch_objects_result result = { .addrs_only = asked->addrs_only };
 	struct ch_parsed_filter parsed;
 	struct ch_error *err;
 
@@ -42,7 +43,10 @@ static const struct ch_option options[] = {
 			 "only types whose name holds TEXT"),
 	CH_FILTER_OPTION("live", NULL, CH_OPTION_FLAG, live, CH_LIVE_HELP),
 	CH_FILTER_OPTION("dead", NULL, CH_OPTION_FLAG, dead, CH_DEAD_HELP),
-	CH_FILTER_OPTION("mt", "NAME", CH_OPTION_STRING, type, NULL),
+	CH_FILTER_OPTION("short", NULL, CH_OPTION_FLAG, addrs_only,
+			 "only their addresses, one a line (without warnings: --plain)"),
+	CH_FILTER_OPTION("mt", "NAME", CH_OPTION_STRING, type_id, NULL),
+	CH_FILTER_OPTION("type-holds", NULL, CH_OPTION_FLAG, type_holds, NULL),
 	CH_FILTER_OPTION("min", "BYTES", CH_OPTION_BYTES, min_bytes, NULL),
 	CH_FILTER_OPTION("max", "BYTES", CH_OPTION_BYTES, max_bytes, NULL),
 	{ 0 },

@@ -8,11 +8,8 @@
 
 #define HEX_DIGITS "0123456789abcdefABCDEF"
 
-/*
- * Hexadecimal with or without 0x; WinDbg's form has a backtick before the last
- * eight digits. False when text is something else, or wider than 64 bits.
- */
-static bool parse_hex(const char *text, uint64_t *ret)
+/* WinDbg's form has a backtick before the last eight digits. */
+bool chp_parse_hex(const char *text, uint64_t *ret)
 {
 	char digits[17];
 	size_t len = 0, seen = 0;
@@ -36,6 +33,13 @@ static bool parse_hex(const char *text, uint64_t *ret)
 		return false;
 	*ret = len ? strtoull(digits, NULL, 16) : 0;
 	return true;
+}
+
+bool chp_parse_id(const char *text, uint64_t *ret)
+{
+	enum { DIGITS = 8 };
+
+	return (text[0] == '0' || strlen(text) >= DIGITS) && chp_parse_hex(text, ret);
 }
 
 /* Whether name is the module's, with or without ".so" and what follows it. */
@@ -103,7 +107,7 @@ struct ch_error *chp_parse_addr(struct ch_session *session, const char *text, ui
 	struct ch_sym *sym;
 	char *plus;
 
-	if (parse_hex(text, ret))
+	if (chp_parse_hex(text, ret))
 		return NULL;
 	/* Too wide, or a digit that is none: no symbol looks like that. */
 	if (text[0] >= '0' && text[0] <= '9')
@@ -118,7 +122,7 @@ struct ch_error *chp_parse_addr(struct ch_session *session, const char *text, ui
 		return NULL;
 	/* Names hold '+' too ("operator+", "libstdc++"): the last one counts. */
 	plus = strrchr(name, '+');
-	if (!plus || !parse_hex(plus + 1, &offset))
+	if (!plus || !chp_parse_hex(plus + 1, &offset))
 		return not_an_address(text);
 	*plus = '\0';
 	if (!look_up(sym, name, &base))

@@ -9,7 +9,7 @@
 #include "util/error.h"
 
 struct options {
-	bool exact;
+	bool exact, all;
 	uint64_t depth, seconds;
 };
 
@@ -174,6 +174,8 @@ static const struct ch_option options_table[] = {
 	  .kind = CH_OPTION_COUNT,
 	  .offset = offsetof(struct options, seconds),
 	  .help = "stop looking after this long" },
+	/* Of gcroot: all roots are shown. */
+	{ .name = "all", .kind = CH_OPTION_FLAG, .offset = offsetof(struct options, all) },
 	{ 0 },
 };
 

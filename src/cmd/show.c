@@ -115,8 +115,15 @@ static struct ch_error *find_type(struct ch_show *show, const char *name, uint64
 	struct ch_inspected all[CH_INSPECTORS_MAX];
 	size_t count = chp_heaps_inspectors(show->heaps, all, CH_INSPECTORS_MAX), i;
 	struct ch_error *err = NULL;
+	char id[24];
+	uint64_t number;
 
 	*ret = 0;
+	/* A method table as SOS prints it. */
+	if (chp_parse_id(name, &number)) {
+		snprintf(id, sizeof(id), "0x%llx", (unsigned long long)number);
+		name = id;
+	}
 	for (i = 0; !err && !*ret && i < count; i++) {
 		show->inspected = all[i];
 		if (all[i].inspector->find_type)

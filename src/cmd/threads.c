@@ -10,7 +10,7 @@
 #define FRAMES_MAX 4096
 
 struct options {
-	bool regs, group;
+	bool regs, group, all;
 	uint64_t frames;
 };
 
@@ -20,6 +20,8 @@ static const struct ch_option option_rows[] = {
 	  "show each different stack once, with its number of threads" },
 	{ "frames", "N", CH_OPTION_COUNT, offsetof(struct options, frames),
 	  "most frames of a stack (default: 64, at most 4096)" },
+	/* Of clrstack: all threads are shown. */
+	{ "all", NULL, CH_OPTION_FLAG, offsetof(struct options, all), NULL },
 	{ NULL, NULL, CH_OPTION_FLAG, 0, NULL },
 };
 

@@ -471,6 +471,48 @@ static struct ch_error *print_details(const struct ch_report *report, const stru
 	return err;
 }
 
+/* Only the heaps of runtimes that collect their garbage, as `eeheap -gc`. */
+static struct ch_error *print_collected(const struct ch_report *report, struct ch_heaps *heaps,
+					const struct ch_heap *list, size_t count)
+{
+	_cleanup_free_ struct ch_heap *kept = calloc(count + 1, sizeof(*kept));
+	const struct ch_runtime *runtimes;
+	struct ch_error *err;
+	struct ch_heap total;
+	size_t i, n = 0, unused;
+
+	if (!kept)
+		return &ch_enomem;
+	runtimes = ch_heaps_runtimes(heaps, &unused);
+	for (i = 0; i < count; i++)
+		if (runtimes[list[i].walker].kind == CH_RUNTIME_LANGUAGE)
+			kept[n++] = list[i];
+	if (!n && report->format == CH_FORMAT_TEXT)
+		fputs("no heap here belongs to a runtime that collects its garbage\n", report->out);
+	if (!n)
+		return NULL;
+	total = total_of(kept, n);
+	err = print_sums(report, kept, n, &total);
+	if (!err)
+		print_total(report, &total);
+	return err ? err : print_details(report, kept, n);
+}
+
+/* A part of the report that was asked for. */
+static struct ch_error *print_part(const struct ch_report *report,
+				   const struct ch_heap_result *result, const struct ch_heap *list,
+				   size_t count)
+{
+	struct ch_error *err = NULL;
+
+	if (result->collected_only)
+		err = print_collected(report, result->heaps, list, count);
+	if (!err && result->loader_only)
+		err = chp_print_runtime_memory(report, result->heaps);
+	chp_report_findings(report);
+	return err;
+}
+
 struct ch_error *ch_report_heap(const struct ch_report *report, const struct ch_heap_result *result)
 {
 	struct ch_heaps *heaps = result->heaps;
@@ -488,6 +530,8 @@ struct ch_error *ch_report_heap(const struct ch_report *report, const struct ch_
 		return NULL;
 	}
 	list = ch_heaps_list(heaps, &count);
+	if (result->collected_only || result->loader_only)
+		return print_part(report, result, list, count);
 	total = total_of(list, count);
 	print_runtimes(report, heaps);
 	err = print_sums(report, list, count, &total);

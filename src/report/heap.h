@@ -19,6 +19,9 @@ struct ch_heap_result {
 	struct ch_coverage coverage;
 	/** Show every chunk with a mapping of its own as a segment. */
 	bool segments;
+	/** Of the tables only those of heaps with a collector, or of what runtimes have for
+	 * themselves; not of documents. */
+	bool collected_only, loader_only;
 	/** What a runtime counts of its memory, or NULL. */
 	const struct ch_tracking *tracking;
 	struct ch_settings settings;
@@ -52,6 +55,8 @@ CH_MUST_CHECK struct ch_error *ch_report_types(const struct ch_report *report,
 /** What `objects` asks for. */
 struct ch_objects_result {
 	struct ch_heaps *heaps;
+	/** TEXT and PLAIN: a line with its address for each, and nothing else. */
+	bool addrs_only;
 	struct ch_object_filter filter;
 };
 

@@ -251,6 +251,12 @@ static void put_text_row(struct writer *writer, const struct ch_object *object, 
 	PUT(writer, "\n");
 }
 
+/* Whether each line is to be an address. */
+static bool addrs_only(const struct writer *writer)
+{
+	return writer->result->addrs_only && !is_json(writer);
+}
+
 static struct ch_error *put_row(struct writer *writer, const struct ch_object *object)
 {
 	struct ch_error *err;
@@ -261,6 +267,11 @@ static struct ch_error *put_row(struct writer *writer, const struct ch_object *o
 		err = flush(writer);
 	if (err)
 		return err;
+	if (addrs_only(writer)) {
+		put_hex(writer, object->addr);
+		PUT(writer, "\n");
+		return NULL;
+	}
 	switch (writer->report->format) {
 	case CH_FORMAT_TEXT:
 	case CH_FORMAT_MARKDOWN:
@@ -307,6 +318,8 @@ static struct ch_error *begin(struct writer *writer)
 	json_t *envelope;
 	size_t len;
 
+	if (addrs_only(writer))
+		return NULL;
 	switch (writer->report->format) {
 	case CH_FORMAT_TEXT:
 	case CH_FORMAT_MARKDOWN:
@@ -366,9 +379,10 @@ static void end(struct writer *writer)
 	case CH_FORMAT_MARKDOWN:
 		chp_report_cut(writer->report, writer->shown_count, writer->matched_count,
 			       writer->shown_bytes, writer->matched_bytes);
-		fprintf(out, "total: %s blocks, %s in chunks\n",
-			chp_count_text(writer->matched_count, count),
-			chp_bytes_text(writer->matched_bytes, bytes));
+		if (!addrs_only(writer))
+			fprintf(out, "total: %s blocks, %s in chunks\n",
+				chp_count_text(writer->matched_count, count),
+				chp_bytes_text(writer->matched_bytes, bytes));
 		chp_report_findings(writer->report);
 		return;
 	case CH_FORMAT_PLAIN:
