@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/walker.h"
 #include "report/heap.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -108,6 +109,67 @@ static uint64_t filled_bytes(const struct ch_summary *summary)
 	return ch_min(filled, zeros);
 }
 
+/* Zeros in objects that a runtime cleared when it made them. */
+static uint64_t cleared_bytes(const struct ch_heaps *heaps)
+{
+	const struct ch_heap *list;
+	uint64_t bytes = 0;
+	size_t count, i;
+
+	list = ch_heaps_list(heaps, &count);
+	for (i = 0; i < count; i++)
+		if (chp_heaps_clears(heaps, list[i].walker))
+			bytes += list[i].untouched_used_bytes;
+	return bytes;
+}
+
+/* Where a JVM has its archive of classes. */
+static void find_archive(const struct ch_heaps *heaps, uint64_t *addr_ret, uint64_t *bytes_ret)
+{
+	const struct ch_fact *facts;
+	size_t runtimes, count, i, k;
+
+	ch_heaps_runtimes(heaps, &runtimes);
+	for (i = 0; i < runtimes; i++) {
+		facts = ch_heaps_facts(heaps, (uint32_t)i, &count);
+		for (k = 0; k < count; k++)
+			if (facts[k].text && strcmp(facts[k].key, "class_data_sharing_addr") == 0 &&
+			    chp_heaps_number(heaps, (uint32_t)i, "class_data_sharing_bytes",
+					     bytes_ret))
+				*addr_ret = strtoull(facts[k].text, NULL, 16);
+	}
+}
+
+/* Whether a region is a file that is mapped to be read: pages of its own of such a mapping the
+ * process has none. The archive of classes of a JVM may be mapped for writing all the same. */
+static bool is_read_only(const struct ch_region *region, uint64_t archive, uint64_t archive_bytes)
+{
+	return region->usage == CH_USAGE_FILE &&
+	       (!(region->prot & (CH_PROT_UNKNOWN | CH_SEGMENT_WRITE)) ||
+		region->start - archive < archive_bytes);
+}
+
+static uint64_t read_only_bytes(struct ch_session *session, const struct ch_heaps *heaps)
+{
+	uint64_t bytes = 0, archive = 0, archive_bytes = 0;
+	const struct ch_region *regions;
+	struct ch_error *err;
+	struct ch_map *map;
+	size_t count, i;
+
+	err = ch_session_map(session, &map);
+	if (err) {
+		ch_error_destroy(err);
+		return 0;
+	}
+	find_archive(heaps, &archive, &archive_bytes);
+	regions = ch_map_regions(map, &count);
+	for (i = 0; i < count; i++)
+		if (is_read_only(&regions[i], archive, archive_bytes))
+			bytes += regions[i].touched_bytes;
+	return bytes;
+}
+
 static void judge(struct ch_session *session, struct ch_summary *summary)
 {
 	const struct ch_account *account = &summary->account;
@@ -127,15 +189,23 @@ static void judge(struct ch_session *session, struct ch_summary *summary)
 				 touched(rows, CH_ACCOUNT_MANAGED_OTHER),
 		.loader_bytes = touched(rows, CH_ACCOUNT_MANAGED_LOADER),
 		.stacks_bytes = touched(rows, CH_ACCOUNT_STACKS) + touched(rows, CH_ACCOUNT_TLS),
+		.managed_free_bytes = touched(rows, CH_ACCOUNT_MANAGED_FREE) +
+				      touched(rows, CH_ACCOUNT_MANAGED_HEAP),
+		.managed_filled_bytes = cleared_bytes(summary->heaps),
 		.files_bytes = touched(rows, CH_ACCOUNT_FILES) + touched(rows, CH_ACCOUNT_SHARED),
+		.read_only_files_bytes = read_only_bytes(session, summary->heaps),
 		.unattributed_bytes = touched(rows, CH_ACCOUNT_UNATTRIBUTED),
 		.filled_bytes = filled_bytes(summary),
 		.complete = ch_context_complete(ch_session_context(session)),
 		.damaged = ch_context_damaged(ch_session_context(session)),
 		.closes = true,
 	};
+	summary->input.read_only_files_bytes =
+		ch_min(summary->input.read_only_files_bytes, summary->input.files_bytes);
+	summary->input.files_bytes -= summary->input.read_only_files_bytes;
 	summary->used_bytes = summary->input.native_used_bytes + summary->input.filled_bytes +
-			      touched(rows, CH_ACCOUNT_MANAGED_USED);
+			      touched(rows, CH_ACCOUNT_MANAGED_USED) +
+			      summary->input.managed_filled_bytes;
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
 		summary->input.closes = summary->input.closes && account->invariants[i].ok;
 	chp_verdict_make(&summary->input, &summary->verdict);

@@ -29,6 +29,7 @@ static const struct ch_option option_rows[] = {
 static struct ch_error *write_arithmetic(struct ch_summary *summary)
 {
 	const struct ch_verdict_input *input = &summary->input;
+	bool split = !summary->account.rows[CH_ACCOUNT_MANAGED_USED].bytes;
 	const struct {
 		const char *name;
 		uint64_t bytes;
@@ -38,7 +39,11 @@ static struct ch_error *write_arithmetic(struct ch_summary *summary)
 		{ "native free", input->native_free_bytes },
 		{ "overhead", input->native_overhead_bytes },
 		{ "heap not walked", input->unwalked_bytes },
-		{ "managed", input->managed_bytes },
+		{ split ? "managed live" : "managed in use",
+		  input->managed_bytes - input->managed_garbage_bytes - input->managed_free_bytes },
+		{ "zeros of managed objects", input->managed_filled_bytes },
+		{ "managed garbage", input->managed_garbage_bytes },
+		{ "managed free", input->managed_free_bytes },
 		{ "loader", input->loader_bytes },
 		{ "stacks and TLS", input->stacks_bytes },
 		{ "files", input->files_bytes },
@@ -153,9 +158,9 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err)
 		err = find_crash(env->session, &summary, &crash);
 	if (!err)
-		err = write_arithmetic(&summary);
-	if (!err)
 		err = chp_suspects_find(env, &summary, options->quick);
+	if (!err)
+		err = write_arithmetic(&summary);
 	if (!err)
 		err = ch_report_summary(env->report, &summary);
 	for (i = 0; i < summary.suspects.count; i++)

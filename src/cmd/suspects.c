@@ -119,27 +119,28 @@ void chp_suspect_next(struct ch_suspect *suspect, const char *command, uint64_t 
 
 /* ---- Rules -------------------------------------------------------------------- */
 
+/* Pages of files that are only read are the system's: no suspect. */
 static struct ch_error *find_file_maps(struct ch_suspecting *suspecting)
 {
 	const struct ch_summary *summary = suspecting->summary;
 	const struct ch_account_row *rows = summary->account.rows;
-	uint64_t mapped = rows[CH_ACCOUNT_FILES].bytes + rows[CH_ACCOUNT_SHARED].bytes;
 	struct ch_suspect suspect = { .rule = CH_RULE_FILE_MAPS,
 				      .bytes = summary->input.files_bytes,
 				      .share_of = IN_USE,
 				      .basis = CH_BASIS_RECORDED };
-	char bytes[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
+	char bytes[CH_BYTES_TEXT_MAX];
 
 	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, PART_PERCENT, summary->verdict.total_bytes))
 		return NULL;
-	chp_suspect_fact(&suspect, "mapped_bytes", mapped);
+	chp_suspect_fact(&suspect, "mapped_bytes",
+			 rows[CH_ACCOUNT_FILES].bytes + rows[CH_ACCOUNT_SHARED].bytes);
 	chp_suspect_fact(&suspect, "in_core_bytes",
 			 rows[CH_ACCOUNT_FILES].in_core_bytes +
 				 rows[CH_ACCOUNT_SHARED].in_core_bytes);
 	chp_suspect_next(&suspect, "address --regions", 0);
 	return chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
-				"of files and shared memory %s were touched, of %s mapped",
-				chp_bytes_text(suspect.bytes, bytes), chp_bytes_text(mapped, all));
+				"%s of writable files and shared memory were touched",
+				chp_bytes_text(suspect.bytes, bytes));
 }
 
 /* Whom memory may belong to that nobody claims. */
@@ -533,12 +534,21 @@ static struct ch_error *find_damage(struct ch_suspecting *suspecting)
 
 /* ---- All of them -------------------------------------------------------------- */
 
+/* Damage is why a process dies, whatever it holds; that blocks have the same contents is how
+ * memory that somebody holds could be less. */
+static int place_of(const struct ch_suspect *suspect)
+{
+	return suspect->rule == CH_RULE_HEAP_DAMAGED         ? 0
+	       : suspect->rule == CH_RULE_DUPLICATE_CONTENTS ? 2
+							     : 1;
+}
+
 static int compare_suspects(const void *a, const void *b)
 {
 	const struct ch_suspect *x = a, *y = b;
 
-	if ((x->rule == CH_RULE_HEAP_DAMAGED) != (y->rule == CH_RULE_HEAP_DAMAGED))
-		return x->rule == CH_RULE_HEAP_DAMAGED ? -1 : 1;
+	if (place_of(x) != place_of(y))
+		return place_of(x) - place_of(y);
 	if (x->bytes != y->bytes)
 		return x->bytes > y->bytes ? -1 : 1;
 	if (x->rule != y->rule)
@@ -553,7 +563,8 @@ static void sum_heaps(struct ch_suspecting *suspecting)
 	suspecting->native_bytes = rows[CH_ACCOUNT_HEAP_USED].touched_bytes +
 				   rows[CH_ACCOUNT_HEAP_MMAPPED].touched_bytes +
 				   suspecting->summary->input.filled_bytes;
-	suspecting->managed_bytes = rows[CH_ACCOUNT_MANAGED_USED].touched_bytes;
+	suspecting->managed_bytes = rows[CH_ACCOUNT_MANAGED_USED].touched_bytes +
+				    suspecting->summary->input.managed_filled_bytes;
 }
 
 struct ch_error *chp_suspects_find(struct ch_cmd_env *env, struct ch_summary *summary, bool quick)

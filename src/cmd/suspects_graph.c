@@ -413,7 +413,9 @@ static uint64_t used_bytes_of(const struct ch_heaps *heaps, uint32_t walker)
 	list = ch_heaps_list(heaps, &count);
 	for (i = 0; i < count; i++)
 		if (list[i].walker == walker)
-			bytes += touched_used_of(&list[i]);
+			bytes += touched_used_of(&list[i]) + (chp_heaps_clears(heaps, walker)
+								      ? list[i].untouched_used_bytes
+								      : 0);
 	return bytes;
 }
 
@@ -541,12 +543,13 @@ static struct ch_error *find_lost(struct looking *looking)
 				chp_bytes_text(suspect.bytes, bytes), suspect.types[0].name);
 }
 
+/* Of young generations garbage is no news: every program has it there between collections. */
 static struct ch_error *find_garbage(struct looking *looking)
 {
 	uint64_t whole = looking->suspecting->managed_bytes;
 	struct ch_suspect suspect = { .rule = CH_RULE_MANAGED_GARBAGE,
-				      .count = looking->holders.managed_dead_count,
-				      .bytes = looking->holders.managed_dead_touched_bytes,
+				      .count = looking->holders.old_dead_count,
+				      .bytes = looking->holders.old_dead_bytes,
 				      .share_of = "the touched used bytes of managed heaps",
 				      .basis = CH_BASIS_DERIVED };
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], why[CH_COVERAGE_TEXT_MAX];
@@ -565,8 +568,8 @@ static struct ch_error *find_garbage(struct looking *looking)
 	}
 	chp_suspect_next(&suspect, "types --dead", 0);
 	return chp_suspect_take(looking->suspecting, &suspect, whole,
-				"%s managed objects, %s, are garbage: the next full collection "
-				"frees them",
+				"%s managed objects outside of young generations, %s, are garbage: "
+				"the next full collection frees them",
 				chp_count_text(suspect.count, count),
 				chp_bytes_text(suspect.bytes, bytes));
 }
@@ -588,9 +591,13 @@ static struct ch_error *look(struct looking *looking)
 				       &looking->holders);
 	if (err)
 		return err;
-	if (!is_open(looking, why))
+	if (!is_open(looking, why)) {
 		chp_account_split_live(&summary->account, looking->holders.managed_dead_bytes,
 				       looking->holders.managed_dead_touched_bytes);
+		summary->input.managed_garbage_bytes =
+			summary->account.rows[CH_ACCOUNT_MANAGED_DEAD].touched_bytes;
+		chp_verdict_make(&summary->input, &summary->verdict);
+	}
 	err = find_holders(looking);
 	if (!err)
 		err = chp_suspect_mapped(looking->suspecting, looking->graph, looking->retained);

@@ -268,7 +268,12 @@ uint64_t chp_graph_weight(const struct ch_graph *graph, uint32_t id)
 {
 	uint64_t bytes = ch_graph_size_bytes(graph, id), addr;
 
+	const struct ch_traced *traced;
+
 	if (!graph->touched_only)
+		return bytes;
+	traced = chp_index_span_of(graph, id)->traced;
+	if (traced && traced->tracer->clears)
 		return bytes;
 	addr = ch_graph_addr(graph, id);
 	return ch_core_touched_bytes(graph->core, addr, addr + bytes);

@@ -317,7 +317,7 @@ uint64_t chp_index_next(const struct ch_index_span *span, uint32_t id, uint64_t 
 /** Chunk bytes of an object that count: see chp_graph_weight(). */
 CH_INLINE uint64_t chp_object_weight(const struct ch_graph *graph, const struct ch_object *object)
 {
-	return graph->touched_only ? chp_heaps_touched_bytes(graph->heaps, object)
+	return graph->touched_only ? chp_heaps_held_bytes(graph->heaps, object)
 				   : object->chunk_bytes;
 }
 

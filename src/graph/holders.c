@@ -191,6 +191,21 @@ static struct ch_error *add_node(struct survey *survey, uint32_t id, uint32_t wa
 	return NULL;
 }
 
+/* A managed object that nothing holds. */
+static void add_dead(const struct survey *survey, const struct ch_heap *heap,
+		     const struct ch_object *object)
+{
+	struct ch_holders *holders = survey->holders;
+
+	holders->managed_dead_bytes += object->chunk_bytes;
+	holders->managed_dead_touched_bytes +=
+		chp_heaps_touched_bytes(survey->graph->heaps, object);
+	if (chp_heap_is_young(heap))
+		return;
+	holders->old_dead_count++;
+	holders->old_dead_bytes += chp_object_weight(survey->graph, object);
+}
+
 static struct ch_error *take_objects(void *arg, const struct ch_object *objects, size_t n)
 {
 	struct survey *survey = arg;
@@ -214,12 +229,8 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 			id = ch_graph_node_at(graph, objects[i].addr);
 		if (id >= graph->objects_count || !chp_is_node(graph, id))
 			continue;
-		if (managed && ch_leaks_reach(survey->leaks, id) >= CH_REACH_DEAD) {
-			survey->holders->managed_dead_count++;
-			survey->holders->managed_dead_bytes += objects[i].chunk_bytes;
-			survey->holders->managed_dead_touched_bytes +=
-				chp_heaps_touched_bytes(graph->heaps, &objects[i]);
-		}
+		if (managed && ch_leaks_reach(survey->leaks, id) >= CH_REACH_DEAD)
+			add_dead(survey, &heaps[spans[objects[i].span].heap], &objects[i]);
 		err = add_node(survey, id, heaps[spans[objects[i].span].heap].walker, &objects[i]);
 	}
 	return err;

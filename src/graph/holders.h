@@ -47,7 +47,9 @@ struct ch_holders {
 	 * they are and the usable bytes that they retain. By bytes, descending. */
 	struct ch_vec loose;
 	/** Chunk bytes of managed objects that their collector would free. */
-	uint64_t managed_dead_bytes, managed_dead_touched_bytes, managed_dead_count;
+	uint64_t managed_dead_bytes, managed_dead_touched_bytes;
+	/** Of them those outside of young generations: how many, and the bytes that they take. */
+	uint64_t old_dead_count, old_dead_bytes;
 };
 
 /**

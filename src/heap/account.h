@@ -130,10 +130,17 @@ struct ch_verdict_input {
 	/** Of native used blocks, zeros that a runtime says it wrote: they were resident, though
 	 * no page shows it. In none of the others. */
 	uint64_t filled_bytes;
-	uint64_t managed_bytes, loader_bytes;
+	/** All of managed runtimes but what loads their code; of it garbage, where objects were
+	 * traced, and what their heaps keep free or waste. */
+	uint64_t managed_bytes, managed_garbage_bytes, managed_free_bytes;
+	/** Zeros in managed objects whose runtime clears what it makes: in none of the others. */
+	uint64_t managed_filled_bytes;
+	uint64_t loader_bytes;
 	/** Stacks and TLS. */
 	uint64_t stacks_bytes;
-	uint64_t files_bytes;
+	/** Shared memory and files that the process could write to; of other files the pages
+	 * are the system's, to drop when it likes: they are in no sum. */
+	uint64_t files_bytes, read_only_files_bytes;
 	uint64_t unattributed_bytes;
 	/** No finding says that something is missing. */
 	bool complete;
@@ -144,8 +151,8 @@ struct ch_verdict_input {
 };
 
 struct ch_verdict {
-	/** "native-live", "native-retained", "managed", "loader", "stacks",
-	 * "files", "mixed", "inconclusive". Static. */
+	/** "native-live", "native-retained", "managed", "managed-garbage", "managed-free",
+	 * "loader", "stacks", "files", "mixed", "inconclusive". Static. */
 	const char *class;
 	/** "high", "medium", "low" and why. Static, one sentence. */
 	const char *confidence, *reason;
@@ -159,7 +166,8 @@ struct ch_verdict {
 /**
  * Judge: the class whose bytes are at least half of the total, "mixed" when
  * there is none, "inconclusive" when half or more is unattributed or was not
- * walked.
+ * walked. What managed runtimes have counts together; its class says what most
+ * of it is: objects in use, garbage, or free memory.
  */
 void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *ret);
 

@@ -48,12 +48,25 @@ static void judge_confidence(const struct ch_verdict_input *input, struct ch_ver
 	verdict->reason = rows[i].reason;
 }
 
+/* What most of the managed memory is. */
+static const char *managed_class(const struct ch_verdict_input *input)
+{
+	uint64_t garbage = input->managed_garbage_bytes, free = input->managed_free_bytes;
+	uint64_t all = input->managed_bytes + input->managed_filled_bytes;
+	uint64_t live = all - ch_min(all, garbage + free);
+
+	if (live >= garbage && live >= free)
+		return "managed";
+	return garbage >= free ? "managed-garbage" : "managed-free";
+}
+
 void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *ret)
 {
 	const struct candidate candidates[] = {
 		{ "native-live", "native used", input->native_used_bytes + input->filled_bytes },
 		{ "native-retained", "native free", input->native_free_bytes },
-		{ "managed", "managed", input->managed_bytes },
+		{ managed_class(input), "managed",
+		  input->managed_bytes + input->managed_filled_bytes },
 		{ "loader", "loader", input->loader_bytes },
 		{ "stacks", "stacks", input->stacks_bytes },
 		{ "files", "files", input->files_bytes },

@@ -264,6 +264,9 @@ struct ch_tracer {
 	 * must be thread-safe. May be NULL, both. */
 	uint32_t (*header_bytes)(const void *state);
 	bool (*has_header)(const void *state, uint64_t addr, uint64_t size_bytes);
+	/** The runtime writes to all of each object that it makes: zeros in it are no sign that
+	 * nobody touched its pages. */
+	bool clears;
 	/** What else says what an object is for: "calls Cache.OnError", unescaped.
 	 * False: nothing does. May be NULL. */
 	bool (*detail_text)(void *state, uint64_t addr, uint64_t type, char *buf, size_t max);
@@ -382,5 +385,11 @@ CH_MUST_CHECK struct ch_error *chp_heaps_open_with(const struct ch_walker *const
 /** Chunk bytes of an object that a walk handed out, without those that are known not to be on
  * touched pages. */
 uint64_t chp_heaps_touched_bytes(const struct ch_heaps *heaps, const struct ch_object *object);
+/** The same with all of an object whose runtime clears what it makes: what it takes of memory. */
+uint64_t chp_heaps_held_bytes(const struct ch_heaps *heaps, const struct ch_object *object);
+/** Whether a runtime, by its index in ch_heaps_runtimes(), clears the objects that it makes. */
+bool chp_heaps_clears(const struct ch_heaps *heaps, uint32_t runtime);
+/** Whether a heap is a young generation: what is dead in it is what every program has there. */
+bool chp_heap_is_young(const struct ch_heap *heap);
 
 #endif /* COREHEAP_HEAP_WALKER_H */

@@ -6,6 +6,7 @@
 
 #include "heap/account.h"
 #include "heap/coverage.h"
+#include "heap/walker.h"
 #include "report/crash.h"
 #include "report/death.h"
 #include "report/process.h"
@@ -42,12 +43,13 @@ struct ch_summary {
 	char *arithmetic;
 };
 
-/** Bytes of a type's blocks: those on touched pages, unless a runtime wrote the zeros. */
+/** Bytes of a type's blocks: those on touched pages, and zeros that a runtime wrote. */
 static inline uint64_t chp_touched_of(const struct ch_summary *summary,
 				      const struct ch_type_stat *stat)
 {
-	return summary->input.filled_bytes ? stat->total_bytes
-					   : stat->total_bytes - stat->untouched_bytes;
+	return summary->input.filled_bytes || chp_heaps_clears(summary->heaps, stat->walker)
+		       ? stat->total_bytes
+		       : stat->total_bytes - stat->untouched_bytes;
 }
 
 /** A number among the facts of a runtime, by its index in ch_heaps_runtimes(). */

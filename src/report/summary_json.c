@@ -42,25 +42,29 @@ static json_t *json_verdict(const struct ch_summary *summary)
 	const struct ch_verdict *verdict = &summary->verdict;
 	char covers[CH_COVERAGE_TEXT_MAX];
 
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, "
-			 "s:s, s:o, s:s, s:o}",
-			 "class", verdict->class, "managed_bytes",
-			 chp_json_uint(input->managed_bytes), "loader_bytes",
-			 chp_json_uint(input->loader_bytes), "native_used_bytes",
-			 chp_json_uint(input->native_used_bytes), "native_free_bytes",
-			 chp_json_uint(input->native_free_bytes), "native_overhead_bytes",
-			 chp_json_uint(input->native_overhead_bytes), "native_unwalked_bytes",
-			 chp_json_uint(input->unwalked_bytes), "stacks_bytes",
-			 chp_json_uint(input->stacks_bytes), "files_bytes",
-			 chp_json_uint(input->files_bytes), "unattributed_bytes",
-			 chp_json_uint(input->unattributed_bytes), "total_bytes",
-			 chp_json_uint(verdict->total_bytes), "percent_of_total",
-			 chp_json_percent(verdict->share), "arithmetic", summary->arithmetic,
-			 "confidence", verdict->confidence, "confidence_reason", verdict->reason,
-			 "filled_bytes", chp_json_uint(input->filled_bytes), "of",
-			 "touched bytes, programs' images aside", "covers",
-			 chp_coverage_words(&summary->coverage, covers) ? chp_json_text(covers)
-									: json_null());
+	return json_pack(
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, "
+		"s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}",
+		"class", verdict->class, "managed_bytes", chp_json_uint(input->managed_bytes),
+		"loader_bytes", chp_json_uint(input->loader_bytes), "native_used_bytes",
+		chp_json_uint(input->native_used_bytes), "native_free_bytes",
+		chp_json_uint(input->native_free_bytes), "native_overhead_bytes",
+		chp_json_uint(input->native_overhead_bytes), "native_unwalked_bytes",
+		chp_json_uint(input->unwalked_bytes), "stacks_bytes",
+		chp_json_uint(input->stacks_bytes), "files_bytes",
+		chp_json_uint(input->files_bytes), "unattributed_bytes",
+		chp_json_uint(input->unattributed_bytes), "total_bytes",
+		chp_json_uint(verdict->total_bytes), "percent_of_total",
+		chp_json_percent(verdict->share), "arithmetic", summary->arithmetic, "confidence",
+		verdict->confidence, "confidence_reason", verdict->reason, "filled_bytes",
+		chp_json_uint(input->filled_bytes), "of",
+		"touched bytes, programs' images and files that are only read aside", "covers",
+		chp_coverage_words(&summary->coverage, covers) ? chp_json_text(covers)
+							       : json_null(),
+		"managed_garbage_bytes", chp_json_uint(input->managed_garbage_bytes),
+		"managed_free_bytes", chp_json_uint(input->managed_free_bytes),
+		"managed_filled_bytes", chp_json_uint(input->managed_filled_bytes),
+		"read_only_files_bytes", chp_json_uint(input->read_only_files_bytes));
 }
 
 static json_t *json_heaps(const struct ch_summary *summary)

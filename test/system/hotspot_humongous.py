@@ -52,6 +52,12 @@ def check(tap, release, jdk):
     row = (suspects(dump.core) + [{}])[0]
     tap.equal((row.get("bytes"), row.get("count")), (waste, sum(row[0] for row in ARRAYS)),
               "%s: summary names it" % name)
+    verdict = answer("summary", "--json", dump.core)["verdict"]
+    tap.ok(verdict["class"] == "managed" and verdict["read_only_files_bytes"] > 0 and
+           verdict["managed_bytes"] + verdict["managed_filled_bytes"] -
+           verdict["managed_garbage_bytes"] - verdict["managed_free_bytes"] >= used,
+           "%s: the verdict counts arrays of zeros, and no files that are only read" % name,
+           verdict)
     # the mean is more than 1 MiB, which would be half a region of 2
     tap.ok("-XX:G1HeapRegionSize=4m" in row.get("message", ""), "%s: and what helps" % name, row)
     garbage = sum(row["total_bytes"] for row in answer("types", "--dead", "--json", dump.core)[

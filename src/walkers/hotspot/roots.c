@@ -520,6 +520,7 @@ static bool place_text(void *state, uint64_t addr, uint64_t type, uint64_t offse
 const struct ch_tracer hs_tracer = {
 	/* the mark word */
 	.own_bytes = 8,
+	.clears = true,
 	.narrow = hs_narrow,
 	.decoder = decoder,
 	.follow = hs_follow,

@@ -1,0 +1,50 @@
+/*
+ * What an object takes of memory, and whether it lies where every program has garbage.
+ */
+#include <string.h>
+
+#include "heap/heap_priv.h"
+#include "util/cleanup.h"
+
+bool chp_heaps_clears(const struct ch_heaps *heaps, uint32_t runtime)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++)
+		if (opened[i].index == runtime)
+			return opened[i].walker->tracer && opened[i].walker->tracer->clears;
+	return false;
+}
+
+uint64_t chp_heaps_held_bytes(const struct ch_heaps *heaps, const struct ch_object *object)
+{
+	const struct ch_span_info *info;
+
+	if (!(object->flags & CH_OBJECT_UNTOUCHED))
+		return object->chunk_bytes;
+	info = CH_VEC_AT(&heaps->infos, struct ch_span_info, object->span);
+	return chp_heaps_clears(heaps,
+				CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened)->index)
+		       ? object->chunk_bytes
+		       : chp_heaps_touched_bytes(heaps, object);
+}
+
+bool chp_heap_is_young(const struct ch_heap *heap)
+{
+	static const struct {
+		const char *runtime, *name;
+	} rows[] = {
+		{ "hotspot", "eden" }, { "hotspot", "survivor" }, { "hotspot", "from" },
+		{ "hotspot", "to" },   { "coreclr", "gen0" },     { "coreclr", "gen1" },
+	};
+	/* "heap 3 gen0" of a server */
+	const char *word = strrchr(heap->name, ' ');
+	size_t i;
+
+	word = word ? word + 1 : heap->name;
+	for (i = 0; i < CH_COUNT_OF(rows); i++)
+		if (strcmp(heap->runtime, rows[i].runtime) == 0 && strcmp(word, rows[i].name) == 0)
+			return true;
+	return false;
+}
