@@ -13,7 +13,7 @@
 struct ch_filter_options {
 	const char *state, *range, *heap, *generation, *type, *type_part, *type_id, *by;
 	uint64_t min_bytes, max_bytes, size_bytes;
-	bool stat, strings, by_generation, live, dead, addrs_only;
+	bool stat, strings, traces, by_generation, live, dead, addrs_only;
 	/** type is a part of a name, as SOS has it. */
 	bool type_holds;
 };

@@ -6,6 +6,7 @@
 #include "cmd/loaders.h"
 #include "report/heap.h"
 #include "report/strings.h"
+#include "report/traces.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 
@@ -158,6 +159,18 @@ static struct ch_error *report_strings(struct ch_cmd_env *env, struct ch_heaps *
 	return err;
 }
 
+static struct ch_error *report_traces(struct ch_cmd_env *env, struct ch_heaps *heaps,
+				      const struct ch_object_filter *filter)
+{
+	struct ch_traces_stat traces = { .count = 0 };
+	struct ch_error *err = chp_traces_count(heaps, filter, &traces);
+
+	if (!err)
+		err = ch_report_traces(env->report, heaps, &traces);
+	chp_traces_deinit(&traces);
+	return err;
+}
+
 static struct ch_error *run_by(struct ch_cmd_env *env, const struct ch_filter_options *options)
 {
 	const struct ch_filter_options alone = { .by = options->by };
@@ -179,14 +192,17 @@ static struct ch_error *run(struct ch_cmd_env *env)
 
 	if (options->by)
 		return run_by(env, options);
-	if (options->strings && options->by_generation)
-		return ch_error_create(CH_ERROR_ARG, "--strings cannot be combined with --by-gen");
+	if (options->strings + options->by_generation + options->traces > 1)
+		return ch_error_create(CH_ERROR_ARG,
+				       "--strings, --traces and --by-gen cannot be combined");
 	err = ch_session_heaps(env->session, &heaps);
 	if (err)
 		return err;
 	err = chp_filter_parse(env->session, heaps, options, 0, &parsed);
 	if (!err && options->strings)
 		err = report_strings(env, heaps, &parsed.filter);
+	else if (!err && options->traces)
+		err = report_traces(env, heaps, &parsed.filter);
 	else if (!err && options->by_generation)
 		err = report_by_generation(env, heaps, &parsed.filter);
 	else if (!err)
@@ -220,6 +236,9 @@ static const struct ch_option options_table[] = {
 	CH_FILTER_OPTION("strings", NULL, CH_OPTION_FLAG, strings,
 			 "equal strings of managed heaps, and what they waste (texts only with "
 			 "--reveal)"),
+	CH_FILTER_OPTION("traces", NULL, CH_OPTION_FLAG, traces,
+			 "stack traces that objects carry (exceptions, leak records), by type and "
+			 "frames"),
 	CH_FILTER_OPTION("live", NULL, CH_OPTION_FLAG, live, CH_LIVE_HELP),
 	CH_FILTER_OPTION("dead", NULL, CH_OPTION_FLAG, dead, CH_DEAD_HELP),
 	CH_FILTER_OPTION("stat", NULL, CH_OPTION_FLAG, stat, NULL),
@@ -234,6 +253,7 @@ const struct ch_cmd ch_cmd_types = {
 	.examples = "coreheap types core.1234\n"
 		    "coreheap types --state used --min 1K core.1234\n"
 		    "coreheap types --strings core.1234\n"
+		    "coreheap types --traces --type OutOfMemoryError core.1234\n"
 		    "coreheap types --by loader core.1234\n",
 	.options = options_table,
 	.options_size = sizeof(struct ch_filter_options),

@@ -116,6 +116,38 @@ struct ch_string {
 	uint64_t apart_bytes;
 };
 
+/** A place that a stack trace names. Texts are unescaped; "" and 0: not known. */
+struct ch_trace_frame {
+	/** "shop.Cart.add", "Cart.java". */
+	char function[512];
+	char source[256];
+	uint32_t line;
+	/** The texts are strings of the program that no method bears out: contents. */
+	bool is_text;
+};
+
+/** The stack trace that an object carries. */
+struct ch_trace {
+	/** Equal for equal frames, in this core. */
+	uint64_t hash;
+	/** Frames; there are more, which are not read. */
+	uint32_t count;
+	bool cut;
+	/** Bytes of other objects that hold it. */
+	uint64_t bytes;
+};
+
+/** Objects that say where they were made: exceptions, and what derives from those. */
+struct ch_tracing {
+	/** Whether objects of a type do. Cheap. */
+	bool (*carries)(void *state, uint64_t type);
+	/** The trace of such an object; no frames: it has none. */
+	void (*read)(void *state, uint64_t addr, uint64_t type, struct ch_trace *ret);
+	/** One of its frames, innermost first. False: there are no more, or it is not known. */
+	bool (*frame)(void *state, uint64_t addr, uint64_t type, uint32_t index,
+		      struct ch_trace_frame *ret);
+};
+
 struct ch_inspector {
 	/** What the object at addr is. Required. */
 	void (*shape)(void *state, uint64_t addr, uint64_t type, struct ch_object_shape *ret);
@@ -135,6 +167,9 @@ struct ch_inspector {
 	/** Where the characters of a string lie. False: it is none. Cheap, and
 	 * thread-safe; may be NULL: there are no strings. */
 	bool (*string)(void *state, uint64_t addr, uint64_t type, struct ch_string *ret);
+	/** NULL: no objects carry stack traces. Its functions are called by one thread at a
+	 * time. */
+	const struct ch_tracing *tracing;
 };
 
 /** A walker with an inspector, and its state. */

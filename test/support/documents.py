@@ -72,6 +72,7 @@ def plain_cases(core, rows):
     yield "loaders", ["types", "--by", "loader", *limit, core]
     yield "strings", ["types", "--strings", *limit, core]
     yield "strings", ["types", "--strings", "--reveal", *limit, core]
+    yield "traces", ["types", "--traces", *limit, core]
     yield "objects", ["objects", *limit, core]
     yield "objects", ["objects", "--state", "all", *limit, core]
     yield "retained", ["retained", *limit, core]

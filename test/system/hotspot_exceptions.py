@@ -76,6 +76,22 @@ def check_threads(tap, label, death, _core, _printed, wanted):
     tap.equal(others(death), wanted, label + "exceptions of other threads")
 
 
+def printed_frames(printed):
+    """Of each exception that "dying" printed, as many frames as it did: causes leave out those
+    that they have in common."""
+    found = []
+    text = printed.split('Exception in thread "dying"')[-1]
+    for line in text.splitlines():
+        if line.startswith("Caused by: ") or not found:
+            found.append([])
+        match = re.match(r"\tat (?:[\w.@]+/)?(\S+)\((\S+:\d+)\)$", line)
+        if match:
+            found[-1].append("%s (%s)" % match.groups())
+        elif line.startswith("#"):
+            break
+    return found
+
+
 def check_died(tap, label, death, core, printed):
     wanted = re.findall(r'^(?:Exception in thread "dying" |Caused by: )?([\w.$]+Exception): (.*)$', printed,
                         re.M)[:3]
@@ -84,6 +100,10 @@ def check_died(tap, label, death, core, printed):
                for row in death["exceptions"]],
               [(name, depth, "on-stack", None) for depth, (name, _) in enumerate(wanted)],
               label + "exception and causes of the thread that died")
+    for row, frames in zip(death["exceptions"], printed_frames(printed)):
+        tap.ok(frames and row["frames"][:len(frames)] == frames[:8] and
+               len(frames) <= row["frames_count"] <= len(frames) + 8,
+               label + "frames of " + row["type"], (row, frames))
     shown = answer("summary", "--quick", "--json", "--reveal", core)["death"]
     tap.equal([(row["type"], row["message"]) for row in shown["exceptions"]], wanted,
               label + "messages with --reveal")

@@ -137,6 +137,7 @@ def documented():
         text = file.read()
     rows = dict(re.findall(r"^\| `([a-z -]+)` \| (.*) \|$", text, re.M))
     rows["strings"] = rows.pop("types --strings", "")
+    rows["traces"] = rows.pop("types --traces", "")
     rows["loaders"] = rows.pop("types --by loader", "")
     shared = " ".join(re.findall(r"^## (?:Envelope|Parts|Suspects)\n(.*?)(?=^## |\Z)", text,
                                  re.M | re.S))

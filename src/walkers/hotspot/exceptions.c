@@ -17,7 +17,6 @@
 #include "util/error.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
-#define SUPERS_MAX 64
 #define CAUSES_MAX 64
 #define FRAMES_MAX 64
 /* Words of all stacks that are looked at. */
@@ -39,35 +38,6 @@ struct search {
 };
 
 /* ---- Objects ------------------------------------------------------------------------- */
-
-/* java.lang.Throwable among a class and those that it derives from; 0: it is not. */
-static uint64_t throwable_base(const struct hs *hs, uint64_t klass)
-{
-	char name[HS_NAME_MAX];
-	uint32_t i;
-
-	for (i = 0; klass && klass % 8 == 0 && i < SUPERS_MAX; i++) {
-		if (!hs_klass_symbol(hs, klass, name, sizeof(name)))
-			return 0;
-		if (strcmp(name, "java/lang/Throwable") == 0)
-			return klass;
-		if (!hs_member_ptr(hs, HS_KLASS_SUPER, klass, &klass))
-			return 0;
-	}
-	return 0;
-}
-
-/* The same, kept for the classes that were met last. */
-static bool is_throwable(struct hs *hs, uint64_t klass)
-{
-	size_t slot = (size_t)(klass >> 3 ^ klass >> 11) % HS_KNOWN_CLASSES;
-
-	if (hs->known[slot].klass != klass) {
-		hs->known[slot].klass = klass;
-		hs->known[slot].throwable = throwable_base(hs, klass) != 0;
-	}
-	return hs->known[slot].throwable;
-}
 
 static bool in_space(const struct hs *hs, uint64_t addr)
 {
@@ -93,13 +63,13 @@ static bool is_exception(struct hs *hs, uint64_t addr)
 	if (!addr || !hs->align || addr % hs->align)
 		return false;
 	klass = hs_klass_at(hs, addr);
-	return klass && is_throwable(hs, klass) && in_space(hs, addr);
+	return klass && hs_is_throwable(hs, klass) && in_space(hs, addr);
 }
 
 /* The object that a field of Throwable refers to; 0: none. */
 static uint64_t field_of(const struct hs *hs, uint64_t object, const char *name)
 {
-	uint64_t base = throwable_base(hs, hs_klass_at(hs, object)), value;
+	uint64_t base = hs_throwable_base(hs, hs_klass_at(hs, object)), value;
 	uint32_t offset = base ? hs_field_offset(hs, base, name, false) : 0;
 
 	return offset && hs_read_oop(hs, object + offset, &value) ? value : 0;
@@ -222,6 +192,23 @@ static uint64_t cause_of(struct hs *hs, uint64_t object, uint32_t depth)
 	return object;
 }
 
+/* Where it was made; of elements that the program gave it only how many there are. */
+static void read_frames(struct hs *hs, uint64_t object, struct ch_exception *ret)
+{
+	uint64_t klass = hs_klass_at(hs, object);
+	struct ch_trace_frame frame;
+	struct ch_trace trace;
+	char text[800];
+
+	hs_trace(hs, object, klass, &trace);
+	ret->frames_total = trace.count;
+	while (ret->frames_count < CH_EXCEPTION_FRAMES &&
+	       hs_trace_frame(hs, object, klass, ret->frames_count, &frame) && !frame.is_text) {
+		hs_trace_text(&frame, text, sizeof(text));
+		snprintf(ret->frames[ret->frames_count++], sizeof(ret->frames[0]), "%.255s", text);
+	}
+}
+
 bool hs_thrown(void *state, size_t index, uint32_t depth, struct ch_exception *ret)
 {
 	struct hs *hs = state;
@@ -242,5 +229,6 @@ bool hs_thrown(void *state, size_t index, uint32_t depth, struct ch_exception *r
 		return false;
 	ret->addr = object;
 	hs_text(hs, field_of(hs, object, "detailMessage"), ret->message, sizeof(ret->message));
+	read_frames(hs, object, ret);
 	return true;
 }

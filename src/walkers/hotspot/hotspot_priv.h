@@ -19,6 +19,7 @@
 #include "util/vec.h"
 #include "walkers/hotspot/stacks.h"
 #include "walkers/hotspot/tables.h"
+#include "walkers/hotspot/throwable.h"
 
 #define HS_NAME_MAX 1024
 /* A power of two. */
@@ -147,9 +148,12 @@ struct hs {
 	bool settings_read;
 	/** nmt.c; NULL before it was asked for. */
 	struct hs_nmt *nmt;
-	/** exceptions.c: a function, 0: not found; classes met last. */
+	/** exceptions.c: a function, 0: not found. */
 	bool report_known;
 	uint64_t report;
+	/** throwable.c: where fields of Throwable lie, 0: it has none; classes met last. */
+	bool throwable_known;
+	uint32_t throwable_backtrace, throwable_elements;
 	struct {
 		uint64_t klass;
 		bool throwable;
@@ -280,9 +284,6 @@ CH_MUST_CHECK struct ch_error *hs_loaders(void *state, struct ch_loader **ret, s
 /** Loaders to classes, classes to constants, of those that are not always alive. */
 CH_MUST_CHECK struct ch_error *hs_loader_links(void *state, ch_walker_links_fn fn, void *arg);
 
-/** throwable.c: where a Throwable was made, innermost frames first, as facts; else none. */
-void hs_throwable_frames(struct hs *hs, uint64_t addr, uint64_t klass, struct ch_object_shape *ret);
-
 /** owners.c: set the role of a class of instances. */
 void hs_owner_learn(struct hs *hs, struct hs_type *type);
 /** The native block that a Cleaner alone holds; 0: none. */
@@ -367,20 +368,6 @@ CH_MUST_CHECK struct ch_error *hs_heaps_add(struct hs *hs, const char *const *na
 CH_MUST_CHECK struct ch_error *hs_space_add(struct hs *hs, const struct hs_space *space);
 bool hs_flag_is_set(const struct hs *hs, const char *name);
 
-/** zgc.c: pages of the heap at addr. Errors: CORRUPT, UNSUPPORTED, NOMEM, STOP. */
-CH_MUST_CHECK struct ch_error *hs_zgc_open(struct hs *hs, uint64_t addr);
-/** Its bookkeeping, and its heap where it is mapped once more. Errors: NOMEM. */
-CH_MUST_CHECK struct ch_error *hs_zgc_claim(struct hs *hs);
-/** What a pointer between objects stands for; 0: nothing. */
-uint64_t hs_zgc_decode(const struct hs *hs, uint64_t word);
-/** The same of a word on a stack or in a register, or what it stood for. */
-uint64_t hs_zgc_decode_spilled(const struct hs *hs, uint64_t word);
-/** The object that a pointer of 8 bytes stands for. */
-static inline uint64_t hs_decode(const struct hs *hs, uint64_t word)
-{
-	return hs->colors.used ? hs_zgc_decode(hs, word) : word;
-}
-
 /** klass.c: what the word(s) behind the mark say. False: no class. */
 bool hs_shape_read(const struct hs *hs, uint64_t klass, struct hs_shape *ret);
 /** The class's own bytes: "java/util/HashMap$Node". */
@@ -396,5 +383,7 @@ const char *hs_storage_name(const struct hs *hs, uint64_t number);
 void hs_java_name(const char *raw, bool signature, char *buf, size_t max);
 /** "java.util.HashMap$Node[]"; false when it is not in the core. */
 bool hs_klass_name(const struct hs *hs, uint64_t klass, char *buf, size_t max);
+
+#include "walkers/hotspot/zgc.h"
 
 #endif /* COREHEAP_WALKERS_HOTSPOT_PRIV_H */

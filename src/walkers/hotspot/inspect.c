@@ -259,4 +259,5 @@ const struct ch_inspector hs_inspector = {
 	.find_type = find_type,
 	.reference = reference,
 	.string = string,
+	.tracing = &hs_tracing,
 };
