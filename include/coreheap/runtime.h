@@ -91,6 +91,42 @@ ch_heaps_settings(struct ch_heaps *heaps, const struct ch_setting **ret, size_t 
 }
 #endif
 
+/** Chunks of memory for what is known of classes, of one loader or of all: bytes as the
+ * runtime's own tool counts them. */
+struct ch_metachunks {
+	uint64_t count;
+	/** All of them, also what is only reserved; what the process has of them; and of that,
+	 * what was handed out. */
+	uint64_t capacity_bytes, committed_bytes, used_bytes;
+	/** committed - used: of chunks that are still handed out from, and of others, which
+	 * nobody gets any more. */
+	uint64_t free_bytes, waste_bytes;
+	/** Part of used: given back since, kept for the same loader. */
+	uint64_t deallocated_count, deallocated_bytes;
+};
+
+/** Classes themselves may lie apart from all else that is known of them. */
+enum ch_metaspace_id { CH_METASPACE_NON_CLASS, CH_METASPACE_CLASS, CH_METASPACES };
+
+/** A piece of address space with chunks. */
+struct ch_metaspace_part {
+	uint64_t reserved_bytes, committed_bytes;
+	/** Of loaders; of nobody. */
+	struct ch_metachunks used;
+	uint64_t free_count, free_capacity_bytes, free_committed_bytes;
+};
+
+/** What a runtime has for its classes (the JVM's metaspace). */
+struct ch_metaspace {
+	/** Index in ch_heaps_runtimes(). */
+	uint32_t walker;
+	struct ch_metaspace_part parts[CH_METASPACES];
+	/** Loaders that have some; and those whose chunks are not known, and in no sum. */
+	uint64_t loaders_count, unread_count;
+	/** All free chunks and all of the space were read; else the sums are lower bounds. */
+	bool complete;
+};
+
 /** One of a runtime's loaders of classes, and what it loaded. */
 struct ch_loader {
 	/** Index in ch_heaps_runtimes(). */
@@ -104,10 +140,22 @@ struct ch_loader {
 	bool hidden;
 	/** The runtime never drops it. Others live as long as something reaches addr. */
 	bool always;
+	/** What the runtime itself has of it (the JVM's ClassLoaderData). */
+	uint64_t data_addr;
+	/** Its chunks, valid if known. */
+	bool chunks_known;
+	struct ch_metachunks chunks[CH_METASPACES];
 };
 /** Loaders in the runtime's order; none if no runtime has any. Borrowed until the heaps are
  * closed. Errors: NOMEM, STOP. */
 CH_PUBLIC CH_MUST_CHECK struct ch_error *
 ch_heaps_loaders(struct ch_heaps *heaps, const struct ch_loader **ret, size_t *count_ret);
+
+/** Add one to a sum. */
+CH_PUBLIC void ch_metachunks_add(struct ch_metachunks *sum, const struct ch_metachunks *one);
+/** What the first runtime that tells has for its classes; NULL: none does. Borrowed until the
+ * heaps are closed. Errors: NOMEM, STOP. */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_heaps_metaspace(struct ch_heaps *heaps,
+							    const struct ch_metaspace **ret);
 
 #endif /* COREHEAP_RUNTIME_H */

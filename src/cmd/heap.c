@@ -25,6 +25,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err)
 		err = ch_heaps_tracking(result.heaps, &result.tracking);
 	if (!err)
+		err = ch_heaps_metaspace(result.heaps, &result.metaspace);
+	if (!err)
 		err = ch_heaps_settings(result.heaps, &result.settings.rows,
 					&result.settings.count);
 	return err ? err : ch_report_heap(env->report, &result);
@@ -79,6 +81,14 @@ const struct ch_cmd ch_cmd_heap = {
 		"of\n"
 		"                    the bins, and the main arena's top above the first page;\n"
 		"                    pages that are not resident count like the others\n"
+		"\n"
+		"Metaspace (a JVM from 16 on), as jcmd VM.metaspace counts it:\n"
+		"  COMMITTED         of the address space that is reserved for it\n"
+		"  CHUNKS, IN CHUNKS chunks that class loaders have, and what is committed of "
+		"them\n"
+		"  USED, FREE        handed out of these; still to be handed out\n"
+		"  WASTE             the rest of chunks that nothing is handed out of any more\n"
+		"  FREE CHUNKS       what is committed of chunks that no loader has\n"
 		"\n"
 		"Native memory tracking (a JVM with -XX:NativeMemoryTracking):\n"
 		"  RESERVED, COMMITTED  mappings, blocks and arenas, as jcmd VM.native_memory\n"

@@ -16,8 +16,15 @@ static struct ch_loaders_row row_of(const struct ch_retained *retained, struct c
 				      .classes_count = loader->classes_count,
 				      .sample_addr = loader->addr };
 	struct ch_retained_row found = { .id = CH_ID_NONE };
-	uint32_t id = loader->addr ? ch_graph_node_at(graph, loader->addr) : CH_ID_NONE;
+	uint32_t id;
 
+	if (loader->chunks_known) {
+		row.chunks = loader->chunks[CH_METASPACE_NON_CLASS];
+		row.class_chunks = loader->chunks[CH_METASPACE_CLASS];
+		ch_metachunks_add(&row.chunks, &row.class_chunks);
+		row.chunks_known_count = 1;
+	}
+	id = loader->addr ? ch_graph_node_at(graph, loader->addr) : CH_ID_NONE;
 	if (id == CH_ID_NONE || !ch_retained_row(retained, id, &found))
 		return row;
 	row.live = true;
@@ -63,6 +70,9 @@ static void group(struct ch_vec *list)
 			rows[kept - 1].count += rows[i].count;
 			rows[kept - 1].classes_count += rows[i].classes_count;
 			rows[kept - 1].retained_bytes += rows[i].retained_bytes;
+			rows[kept - 1].chunks_known_count += rows[i].chunks_known_count;
+			ch_metachunks_add(&rows[kept - 1].chunks, &rows[i].chunks);
+			ch_metachunks_add(&rows[kept - 1].class_chunks, &rows[i].class_chunks);
 		} else {
 			rows[kept++] = rows[i];
 		}

@@ -61,3 +61,33 @@ struct ch_error *ch_heaps_loaders(struct ch_heaps *heaps, const struct ch_loader
 	*count_ret = err ? 0 : count;
 	return err;
 }
+
+struct ch_error *ch_heaps_metaspace(struct ch_heaps *heaps, const struct ch_metaspace **ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	struct ch_metaspace *metaspace = NULL;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && !metaspace && i < heaps->opened.count; i++) {
+		if (!opened[i].walker->metaspace)
+			continue;
+		err = opened[i].walker->metaspace(opened[i].state, &metaspace);
+		if (!err && metaspace)
+			metaspace->walker = opened[i].index;
+	}
+	*ret = err ? NULL : metaspace;
+	return err;
+}
+
+void ch_metachunks_add(struct ch_metachunks *sum, const struct ch_metachunks *one)
+{
+	sum->count += one->count;
+	sum->capacity_bytes += one->capacity_bytes;
+	sum->committed_bytes += one->committed_bytes;
+	sum->used_bytes += one->used_bytes;
+	sum->free_bytes += one->free_bytes;
+	sum->waste_bytes += one->waste_bytes;
+	sum->deallocated_count += one->deallocated_count;
+	sum->deallocated_bytes += one->deallocated_bytes;
+}

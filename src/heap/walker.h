@@ -356,6 +356,9 @@ struct ch_walker {
 	struct ch_error *(*tracking)(void *state, struct ch_heaps *heaps, struct ch_tracking **ret);
 	/** Its loaders of classes, all but walker filled in; as tracking. Errors: NOMEM, STOP. */
 	struct ch_error *(*loaders)(void *state, struct ch_loader **ret, size_t *count_ret);
+	/** What it has for its classes, all but walker filled in; *ret NULL: not known. Owned by
+	 * the state. May be NULL. Errors: NOMEM, STOP. */
+	struct ch_error *(*metaspace)(void *state, struct ch_metaspace **ret);
 	/** How it was set up, by name, all but walker filled in; as tracking. Errors: NOMEM. */
 	struct ch_error *(*settings)(void *state, struct ch_setting **ret, size_t *count_ret);
 };

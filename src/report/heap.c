@@ -1,4 +1,5 @@
 #include "report/heap.h"
+#include "report/metaspace.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -263,11 +264,12 @@ static struct ch_error *print_json(const struct ch_report *report,
 	return chp_json_print_take(
 		report, chp_json_document_take(
 				report, "heap",
-				json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "total",
+				json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "total",
 					  json_sums(&total), "verdict",
 					  chp_json_retention(&result->retention, &result->coverage),
 					  "free", chp_json_free(&result->retention.free), "heaps",
 					  array, "runtime_memory", chp_json_runtime_memory(heaps),
+					  "metaspace", chp_json_metaspace(heaps, result->metaspace),
 					  "runtimes", chp_json_runtimes(heaps), "native_tracking",
 					  chp_json_tracking(heaps, result->tracking), "settings",
 					  chp_json_settings(report, heaps, &result->settings))));
@@ -539,6 +541,8 @@ struct ch_error *ch_report_heap(const struct ch_report *report, const struct ch_
 		return err;
 	print_total(report, &total);
 	err = chp_print_runtime_memory(report, heaps);
+	if (!err)
+		err = chp_print_metaspace(report, result->metaspace);
 	if (!err)
 		err = chp_print_tracking(report, result->tracking);
 	if (!err)

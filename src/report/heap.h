@@ -24,6 +24,8 @@ struct ch_heap_result {
 	bool collected_only, loader_only;
 	/** What a runtime counts of its memory, or NULL. */
 	const struct ch_tracking *tracking;
+	/** What a runtime has for its classes, or NULL. */
+	const struct ch_metaspace *metaspace;
 	struct ch_settings settings;
 };
 

@@ -28,6 +28,26 @@ static const char *state_of(const struct ch_loaders_row *row)
 	return row->live ? "live" : "dead";
 }
 
+/* null where it is not known of all of them. */
+static bool is_metaspace_known(const struct ch_loaders_row *row)
+{
+	return row->chunks_known_count == row->count;
+}
+
+static json_t *metaspace_json(const struct ch_loaders_row *row)
+{
+	if (!is_metaspace_known(row))
+		return json_null();
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "chunks_count",
+			 chp_json_uint(row->chunks.count), "committed_bytes",
+			 chp_json_uint(row->chunks.committed_bytes), "used_bytes",
+			 chp_json_uint(row->chunks.used_bytes), "free_bytes",
+			 chp_json_uint(row->chunks.free_bytes), "waste_bytes",
+			 chp_json_uint(row->chunks.waste_bytes), "class_committed_bytes",
+			 chp_json_uint(row->class_chunks.committed_bytes), "class_used_bytes",
+			 chp_json_uint(row->class_chunks.used_bytes));
+}
+
 static struct ch_error *print_json(const struct ch_report *report,
 				   const struct ch_loaders_result *result, uint64_t rows)
 {
@@ -45,14 +65,14 @@ static struct ch_error *print_json(const struct ch_report *report,
 			return err;
 		}
 		chp_json_append_take(
-			&array, json_pack("{s:o, s:b, s:b, s:s, s:o, s:o, s:o, s:o}", "name",
+			&array, json_pack("{s:o, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o}", "name",
 					  chp_json_text(name), "hidden", (int)row->hidden, "always",
 					  (int)row->always, "state", state_of(row), "count",
 					  chp_json_uint(row->count), "classes_count",
 					  chp_json_uint(row->classes_count), "retained_bytes",
 					  is_retaining(row) ? chp_json_uint(row->retained_bytes)
 							    : json_null(),
-					  "sample_addr",
+					  "metaspace", metaspace_json(row), "sample_addr",
 					  row->sample_addr ? chp_json_addr(row->sample_addr)
 							   : json_null()));
 	}
@@ -77,6 +97,7 @@ static struct ch_error *add_row(struct ch_table *table, const struct ch_loaders_
 		CH_CELL_NUM(row->classes_count),
 		CH_CELL_STR(state_of(row)),
 		is_retaining(row) ? CH_CELL_NUM(row->retained_bytes) : CH_CELL_NONE,
+		is_metaspace_known(row) ? CH_CELL_NUM(row->chunks.committed_bytes) : CH_CELL_NONE,
 		row->sample_addr ? CH_CELL_NUM(row->sample_addr) : CH_CELL_NONE,
 	};
 
@@ -89,7 +110,8 @@ static struct ch_error *print_table(const struct ch_report *report,
 	static const struct ch_column columns[] = {
 		{ "LOADER", CH_CELL_TEXT },    { "COUNT", CH_CELL_COUNT },
 		{ "CLASSES", CH_CELL_COUNT },  { "STATE", CH_CELL_TEXT },
-		{ "RETAINED", CH_CELL_BYTES }, { "SAMPLE", CH_CELL_ADDR },
+		{ "RETAINED", CH_CELL_BYTES }, { "METASPACE", CH_CELL_COUNT },
+		{ "SAMPLE", CH_CELL_ADDR },
 	};
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	char count[CH_BYTES_TEXT_MAX], classes[CH_BYTES_TEXT_MAX];

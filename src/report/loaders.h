@@ -16,6 +16,10 @@ struct ch_loaders_row {
 	uint64_t count, classes_count;
 	/** Sum of what each retains; 0 of dead ones. */
 	uint64_t retained_bytes;
+	/** Memory of theirs for classes, in both parts and in that for classes alone; of so many
+	 * loaders it is known. */
+	struct ch_metachunks chunks, class_chunks;
+	uint64_t chunks_known_count;
 	/** One of them; 0: it is no object. */
 	uint64_t sample_addr;
 };

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Which class loaders of a JVM are alive, and what holds them: against what the program dropped
-and kept, and against what jmap -histo:live then counts in the same process."""
+and kept, and against what jmap -histo:live then counts in the same process; what they have of
+metaspace, against jcmd."""
 import os
 import re
 import sys
@@ -36,6 +37,49 @@ def loader_stats(jdk, pid):
             row[0] += 1
             row[1] += int(match.group(1))
     return found
+
+
+CHUNKS = ("chunks_count", "chunks_capacity_bytes", "chunks_committed_bytes", "used_bytes",
+          "free_bytes", "waste_bytes", "deallocated_count", "deallocated_bytes")
+
+
+def metaspace(jdk, pid):
+    """What jcmd says of metaspace: {part: {field: number}}, and how many loaders have some."""
+    for _ in range(2):
+        text = tool(jdk, "jcmd", pid, "VM.metaspace", "scale=1")
+    usage, space = text[text.index("Total Usage"):].split("Virtual space:", 1)
+    found = {"loaders_count": int(re.search(r"Total Usage - (\d+) loader", usage).group(1))}
+    for part, word in (("non-class", "Non-Class"), ("class space", "Class"), ("total", "Both")):
+        line = re.search(r"^\s*%s: (.*)" % word, usage, re.M).group(1)
+        line = re.sub(r"\([^)]*\)", "", line)
+        found[part] = dict(zip(CHUNKS, map(int, re.findall(r"\d+", line))))
+        line = re.search(r"^\s*%s[^:\n]*:\s*(\d+) bytes reserved,\s*(\d+) bytes" % word, space,
+                         re.I | re.M).groups()
+        found[part]["reserved_bytes"], found[part]["committed_bytes"] = map(int, line)
+    return found
+
+
+def check_metaspace(tap, name, core, wanted):
+    doc = answer("heap", "--json", core)
+    found = doc["metaspace"]
+    rows = {row["name"]: row for row in found["parts"] + [found["total"]]}
+    tap.equal({"loaders_count": found["loaders_count"],
+               **{part: {key: row[key] for key in wanted[part]} for part, row in rows.items()}},
+              wanted, "%s: metaspace by chunks as jcmd has it" % name)
+    tap.ok(found["complete"] and found["unread_loaders_count"] == 0, "%s: all of it" % name)
+    claimed = {row["name"]: row["total_bytes"] for row in doc["runtime_memory"]}
+    tap.equal((claimed["metaspace"], claimed["class space"]),
+              tuple(wanted[part]["committed_bytes"] for part in ("non-class", "class space")),
+              "%s: the memory map has as much" % name)
+    of_loaders = [row["metaspace"] for row in answer(
+        "types", "--by", "loader", "--json", core)["loaders"]]
+    tap.equal({key: sum(row[key] for row in of_loaders) for key in (
+        "committed_bytes", "used_bytes", "free_bytes", "waste_bytes", "class_used_bytes")},
+              {"committed_bytes": wanted["total"]["chunks_committed_bytes"],
+               "class_used_bytes": wanted["class space"]["used_bytes"],
+               **{key: wanted["total"][key] for key in ("used_bytes", "free_bytes",
+                                                        "waste_bytes")}},
+              "%s: and so have the loaders together" % name)
 
 
 def check_loaders(tap, name, core, wanted):
@@ -86,10 +130,12 @@ def check(tap, release, jdk, name):
         return
     said = []
     dump = Dump(jdk, "Loaders", "gcore", SETTINGS[name], after=histogram,
-                ask=lambda jdk, pid: said.append(loader_stats(jdk, pid)))
+                ask=lambda jdk, pid: said.extend((loader_stats(jdk, pid),
+                                                      metaspace(jdk, pid))))
     check_live(tap, label, dump.core, dump.asked)
     check_holder(tap, label, dump.core)
     check_loaders(tap, label, dump.core, said[0])
+    check_metaspace(tap, label, dump.core, said[1])
 
 
 def main():

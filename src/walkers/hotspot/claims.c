@@ -1,13 +1,13 @@
 /*
  * Memory of the JVM's own beside its heap: compiled code, by the code cache's own list of
- * heaps; metaspace, by the granules that classes and their constants lie in (heuristic:
- * libjvm's tables do not list its chunks). Granules of 64 KiB are what metaspace commits
- * (memory/metaspace/metaspaceSettings.hpp, jdk-17), and nothing else lies in one; whole
+ * heaps; metaspace as metaspace.c finds it, and where that does not know it, by the granules
+ * that classes and their constants lie in (heuristic). Granules of 64 KiB are what metaspace
+ * commits (memory/metaspace/metaspaceSettings.hpp, jdk-17), and nothing else lies in one; whole
  * mappings are not taken, as the kernel merges those of neighbours.
  */
 #include <stdlib.h>
 
-#include "walkers/hotspot/hotspot_priv.h"
+#include "walkers/hotspot/metaspace.h"
 
 #define METHODS_MAX 65536
 #define GRANULE     65536ULL
@@ -155,20 +155,14 @@ static struct ch_error *claim_methods(struct hs *hs, uint64_t klass, uint64_t la
 	return err;
 }
 
-struct ch_error *hs_claims_find(struct hs *hs)
+/* Where classes and what belongs to them lie. */
+static struct ch_error *claim_classes(struct hs *hs)
 {
 	uint64_t in_class_space = 0, in_metaspace = 0, of_methods[2] = { 0 }, pool, klass;
-	const struct hs_class *classes;
-	struct ch_error *err = claim_code(hs);
+	const struct hs_class *classes = hs->classes.items;
+	struct ch_error *err = NULL;
 	size_t i;
 
-	if (!err && hs->colors.used)
-		err = hs_zgc_claim(hs);
-	if (!err)
-		err = claim_marks(hs);
-	if (!err)
-		err = hs_classes_list(hs);
-	classes = hs->classes.items;
 	for (i = 0; !err && i < hs->classes.count; i++) {
 		klass = classes[i].klass;
 		/* compressed class pointers reach 4 GiB: what lies there has no other data */
@@ -183,6 +177,23 @@ struct ch_error *hs_claims_find(struct hs *hs)
 		if (!err)
 			err = claim_methods(hs, klass, of_methods);
 	}
+	return err;
+}
+
+struct ch_error *hs_claims_find(struct hs *hs)
+{
+	struct ch_error *err = claim_code(hs);
+
+	if (!err && hs->colors.used)
+		err = hs_zgc_claim(hs);
+	if (!err)
+		err = claim_marks(hs);
+	if (!err)
+		err = hs_classes_list(hs);
+	if (!err)
+		err = hs_metaspace_find(hs);
+	if (!err && !hs_metaspace_is_whole(hs))
+		err = claim_classes(hs);
 	if (!err)
 		unite(hs);
 	return err;

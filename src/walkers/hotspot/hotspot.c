@@ -10,6 +10,7 @@
 #include "util/error.h"
 #include "util/text.h"
 #include "walkers/hotspot/hotspot_priv.h"
+#include "walkers/hotspot/metaspace.h"
 
 /* Classes kept while a span is walked: a power of two. */
 #define SHAPES 1024
@@ -55,6 +56,7 @@ static void close_walker(void *state)
 	ch_vec_deinit(&hs->threads);
 	ch_vec_deinit(&hs->settings);
 	hs_nmt_free(hs->nmt);
+	free(hs->metaspace);
 	free(hs);
 }
 
@@ -518,4 +520,5 @@ const struct ch_walker ch_walker_hotspot = {
 	.tracking = hs_nmt_tracking,
 	.settings = hs_settings,
 	.loaders = hs_loaders,
+	.metaspace = hs_metaspace,
 };

@@ -146,6 +146,8 @@ struct hs {
 	/** flags.c: of struct ch_setting, by name; texts in names. */
 	struct ch_vec settings;
 	bool settings_read;
+	/** metaspace.c; NULL before it was looked for. */
+	struct hs_metaspace *metaspace;
 	/** nmt.c; NULL before it was asked for. */
 	struct hs_nmt *nmt;
 	/** exceptions.c: a function, 0: not found. */

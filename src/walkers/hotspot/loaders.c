@@ -120,6 +120,7 @@ struct ch_error *hs_loader_add(struct hs *hs, uint64_t data, uint64_t classes_co
 	if (!loader)
 		return &ch_enomem;
 	*loader = (struct ch_loader){ .classes_count = classes_count,
+				      .data_addr = data,
 				      .hidden = is_of_one_class(hs, data),
 				      .addr = hs_loader_holder(hs, data) };
 	loader->always = !loader->addr;
