@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "util/bytes.h"
@@ -10,6 +11,9 @@
 #include "util/text.h"
 
 #define LIMIT_ON_TERMINAL 20
+/* Columns that a screen may have; with fewer, nothing fits. */
+#define WIDTH_MIN         40
+#define WIDTH_MAX         200
 #define MESSAGE_BYTES_MAX 4096
 /* As the shell reports it: 128 + SIGINT. */
 #define EXIT_INTERRUPTED 130
@@ -74,6 +78,20 @@ static enum ch_format format_of(const struct ch_global_options *global)
 	return global->plain ? CH_FORMAT_PLAIN : CH_FORMAT_TEXT;
 }
 
+/* Columns of the terminal, or those that COLUMNS asks for; 0: not known. */
+static uint32_t width_of_screen(void)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size = { .ws_col = 0 };
+	long width = 0;
+
+	if (columns)
+		width = strtol(columns, NULL, 10);
+	else if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+		width = size.ws_col;
+	return width < WIDTH_MIN ? 0 : width > WIDTH_MAX ? WIDTH_MAX : (uint32_t)width;
+}
+
 static struct ch_report make_report(const struct ch_global_options *global,
 				    struct ch_session *session)
 {
@@ -84,6 +102,7 @@ static struct ch_report make_report(const struct ch_global_options *global,
 		.limit = global->limit,
 		.reveal = global->reveal,
 		.reproducible = global->reproducible,
+		.width = width_of_screen(),
 	};
 
 	if (report.limit == CH_LIMIT_UNSET)

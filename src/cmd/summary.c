@@ -16,12 +16,14 @@
 #define CRASH_FRAMES CH_FRAMES_DEFAULT
 
 struct options {
-	bool quick;
+	bool quick, all;
 };
 
 static const struct ch_option option_rows[] = {
 	{ "quick", NULL, CH_OPTION_FLAG, offsetof(struct options, quick),
 	  "only count: do not ask who holds what, and what nothing holds" },
+	{ "all", NULL, CH_OPTION_FLAG, offsetof(struct options, all),
+	  "all suspects, rows, types and warnings, and what they rest on, not one screen" },
 	{ NULL, NULL, CH_OPTION_FLAG, 0, NULL },
 };
 
@@ -143,6 +145,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
 	struct ch_summary summary = { .quick = options->quick,
+				      .all = options->all,
 				      .suspects = CH_VEC(struct ch_suspect) };
 	struct ch_thread_rows crash = { .rows = NULL };
 	struct ch_error *err;
@@ -176,6 +179,7 @@ const struct ch_cmd ch_cmd_summary = {
 	.summary = "where the memory went, on one screen, with a verdict",
 	.synopsis = "[OPTIONS] CORE...",
 	.examples = "  coreheap summary core.1234\n"
+		    "  coreheap summary --all core.1234                with all evidence\n"
 		    "  coreheap summary --quick core.1234              only the sums, in no time\n"
 		    "  coreheap summary --markdown core.1234           for a ticket\n"
 		    "  coreheap summary --jsonl *.core.zst | jq .verdict.class   a line for each\n",

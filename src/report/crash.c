@@ -32,6 +32,31 @@ static size_t first_frame(const struct ch_thread_row *row)
 	return first < row->frames_count ? first : 0;
 }
 
+/* Behind the last frame of the program's own: how threads begin says nothing. */
+static size_t frames_end(const struct ch_thread_row *row, size_t first)
+{
+	static const char *const starts[] = { "_start",
+					      "__libc_start_main",
+					      "__libc_start_main_impl",
+					      "__libc_start_call_main",
+					      "start_thread",
+					      "clone",
+					      "clone3",
+					      "__clone",
+					      "__clone3" };
+	size_t end = row->frames_count, i;
+
+	while (end > first + 1 && row->frames[end - 1].symbol.name) {
+		for (i = 0; i < CH_COUNT_OF(starts); i++)
+			if (strcmp(row->frames[end - 1].symbol.name, starts[i]) == 0)
+				break;
+		if (i == CH_COUNT_OF(starts))
+			break;
+		end--;
+	}
+	return end;
+}
+
 static void put_frame(FILE *out, const struct ch_frame *frame)
 {
 	const struct ch_module *module = frame->symbol.module;
@@ -51,18 +76,18 @@ static void put_frame(FILE *out, const struct ch_frame *frame)
 
 char *chp_crash_text(const struct ch_thread_row *row)
 {
-	size_t first = first_frame(row), i, size;
+	size_t first = first_frame(row), end = frames_end(row, first), i, size;
 	char *text = NULL;
 	FILE *out = open_memstream(&text, &size);
 
 	if (!out)
 		return NULL;
-	for (i = first; i < row->frames_count && i < first + FRAMES_SHOWN; i++) {
+	for (i = first; i < end && i < first + FRAMES_SHOWN; i++) {
 		fputs(i > first ? " <- " : "", out);
 		put_frame(out, &row->frames[i]);
 	}
-	if (i < row->frames_count)
-		fprintf(out, " <- %zu more", row->frames_count - i);
+	if (i < end)
+		fprintf(out, " <- %zu more", end - i);
 	return fclose(out) == 0 ? text : NULL;
 }
 

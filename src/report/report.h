@@ -30,6 +30,8 @@ enum ch_format {
 	CH_FORMAT_MARKDOWN,
 };
 
+/** Columns where it is not known how many there are. */
+#define CH_WIDTH_DEFAULT 80
 /** Room for a number as text. */
 #define CH_BYTES_TEXT_MAX 64
 
@@ -40,6 +42,8 @@ struct ch_report {
 	enum ch_format format;
 	/** Most rows of a list; 0 = all. */
 	uint64_t limit;
+	/** Columns of the screen; 0 = CH_WIDTH_DEFAULT. */
+	uint32_t width;
 	/** Show memory contents. */
 	bool reveal;
 	/** Leave out what depends on where the file lies. */
@@ -104,7 +108,14 @@ void chp_report_count_field(const struct ch_report *report, const char *label, u
 /** chp_bytes_text() in TEXT, only digits in PLAIN. */
 char *chp_report_bytes_text(const struct ch_report *report, uint64_t bytes,
 			    char buf[CH_BYTES_TEXT_MAX]);
-/** The first, broken between words so that lines keep to 100 columns (TEXT). */
+size_t chp_report_width(const struct ch_report *report);
+/**
+ * Text and a newline, broken between words so that lines keep to width columns, and words
+ * that are longer than a line at a joint of the name. The first line begins at column, the
+ * others at indent.
+ */
+void chp_wrap(FILE *out, size_t width, size_t column, size_t indent, const char *text);
+/** The first field, with chp_wrap() (TEXT). */
 void chp_report_wrapped(const struct ch_report *report, const char *label, const char *value);
 /** Heading of a block, after an empty line unless first (TEXT); "[title]" (PLAIN). */
 void chp_report_heading(const struct ch_report *report, const char *title, bool first);

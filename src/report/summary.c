@@ -8,33 +8,34 @@
 #include "util/cleanup.h"
 #include "util/text.h"
 
-/* Warnings on the screen; JSON has all. */
-#define FINDINGS_SHOWN 3
-#define TYPES_SHOWN    5
-#define TRACKED_SHOWN  4
-#define NAME_BYTES_MAX 256
 #define LINE_BYTES_MAX 512
 
-/* What is mapped and not touched: with the touched bytes it is the total. */
-static struct ch_error *add_untouched(struct ch_table *table, const struct ch_account *account,
-				      bool plain)
+size_t chp_summary_untouched(const struct ch_account *account,
+			     struct ch_untouched_part ret[CH_UNTOUCHED_PARTS])
 {
-	const struct {
-		const char *title, *name;
-		uint64_t bytes;
-	} parts[] = {
+	const struct ch_untouched_part parts[CH_UNTOUCHED_PARTS] = {
 		{ "committed, never touched", "untouched", account->untouched_bytes },
 		{ "not dumped: untouched, or excluded", "undumped", account->undumped_bytes },
 		{ "reserved, without access", "reserved", account->reserved_bytes },
 		{ "not in the core, as files are", "not_in_core", account->absent_bytes },
 	};
+	size_t i, count = 0;
+
+	for (i = 0; i < CH_UNTOUCHED_PARTS; i++)
+		if (parts[i].bytes)
+			ret[count++] = parts[i];
+	return count;
+}
+
+static struct ch_error *add_untouched(struct ch_table *table, const struct ch_account *account,
+				      bool plain)
+{
+	struct ch_untouched_part parts[CH_UNTOUCHED_PARTS];
+	size_t i, count = chp_summary_untouched(account, parts);
 	struct ch_error *err = NULL;
 	char title[64];
-	size_t i;
 
-	for (i = 0; !err && i < CH_COUNT_OF(parts); i++) {
-		if (!parts[i].bytes)
-			continue;
+	for (i = 0; !err && i < count; i++) {
 		snprintf(title, sizeof(title), "%s%s", plain ? "of_total_" : "of it ",
 			 plain ? parts[i].name : parts[i].title);
 		err = chp_table_row(table, (struct ch_cell[]){ CH_CELL_STR(title),
@@ -111,9 +112,7 @@ struct ch_error *chp_summary_print_types(const struct ch_report *report,
 	struct ch_type type;
 	size_t i;
 
-	for (i = 0; !err && i < summary->types_count &&
-		    (i < TYPES_SHOWN || report->format != CH_FORMAT_TEXT);
-	     i++) {
+	for (i = 0; !err && i < summary->types_count; i++) {
 		const struct ch_type_stat *stat = summary->types[i];
 
 		err = ch_heaps_type(summary->heaps, stat->walker, stat->type, &type);
@@ -175,15 +174,22 @@ static void print_direct(const struct ch_report *report, const struct ch_heaps *
 	}
 }
 
+void chp_summary_print_limits(const struct ch_report *report, const struct ch_summary *summary)
+{
+	size_t count, i;
+
+	ch_heaps_runtimes(summary->heaps, &count);
+	for (i = 0; i < count; i++)
+		print_direct(report, summary->heaps, (uint32_t)i);
+}
+
 struct ch_error *chp_summary_print_tracked(const struct ch_report *report,
 					   const struct ch_summary *summary)
 {
 	if (!summary->tracking)
 		return NULL;
 	fputs(report->format == CH_FORMAT_TEXT ? "\n" : "", report->out);
-	return chp_print_tracked_blocks(report, summary->heaps, summary->tracking,
-					report->format == CH_FORMAT_TEXT ? TRACKED_SHOWN
-									 : SIZE_MAX);
+	return chp_print_tracked_blocks(report, summary->heaps, summary->tracking, SIZE_MAX);
 }
 
 static void print_heaps(const struct ch_report *report, const struct ch_summary *summary)
@@ -210,7 +216,6 @@ static void print_heaps(const struct ch_report *report, const struct ch_summary 
 			snprintf(line, sizeof(line), "%s: %s (%.300s)", runtimes[i].title,
 				 chp_runtime_words(&runtimes[i]), runtimes[i].evidence);
 		chp_report_wrapped(report, "heaps", line);
-		print_direct(report, summary->heaps, i);
 	}
 	if (!chp_heaps_present(summary->heaps))
 		chp_report_field(report, "heaps", "no allocator or runtime was recognised");
@@ -261,50 +266,37 @@ static void print_plain_head(const struct ch_report *report, const struct ch_sum
 					 summary->account.invariants[i].name);
 }
 
-/* "yes", or what is missing: the file of a heap that is not walked may be whole. */
-static void say_complete(const struct ch_report *report, const struct ch_summary *summary,
-			 char ret[LINE_BYTES_MAX])
+void chp_summary_complete(const struct ch_report *report, const struct ch_summary *summary,
+			  char ret[CH_SUMMARY_COMPLETE_MAX])
 {
 	char what[CH_COVERAGE_TEXT_MAX];
 
+	/* the file of a heap that is not walked may be whole */
 	if (ch_context_complete(ch_session_context(report->session)))
-		snprintf(ret, LINE_BYTES_MAX, "yes");
+		snprintf(ret, CH_SUMMARY_COMPLETE_MAX, "complete");
 	else if (chp_coverage_lacks(&summary->coverage,
 				    CH_NEED_HEAPS | CH_NEED_STACKS | CH_NEED_MEMORY, what))
-		snprintf(ret, LINE_BYTES_MAX, "no: %.400s", what);
+		snprintf(ret, CH_SUMMARY_COMPLETE_MAX, "not complete: %.400s", what);
 	else
-		snprintf(ret, LINE_BYTES_MAX, "no: see the warnings");
+		snprintf(ret, CH_SUMMARY_COMPLETE_MAX, "not complete: see the warnings");
 }
 
-static void print_head(const struct ch_report *report, const struct ch_summary *summary)
+/* What the first screen rests on. */
+static void print_evidence(const struct ch_report *report, const struct ch_summary *summary)
 {
-	const struct ch_core *core = ch_session_core(report->session);
-	const struct ch_core_stats *stats = ch_core_stats(core);
-	const char *path = ch_core_path(core), *slash = strrchr(path, '/');
-	_cleanup_free_ char *name = chp_text_escape(slash ? slash + 1 : path, NAME_BYTES_MAX);
+	const struct ch_account *account = &summary->account;
 	char a[CH_BYTES_TEXT_MAX], b[CH_BYTES_TEXT_MAX], c[CH_BYTES_TEXT_MAX], d[CH_BYTES_TEXT_MAX];
-	char line[2 * LINE_BYTES_MAX], complete[LINE_BYTES_MAX];
+	char line[LINE_BYTES_MAX];
+	size_t i;
 
-	snprintf(line, sizeof(line), "%s (%s, %s, %s bytes)", name ? name : "",
-		 ch_producer_name(ch_core_producer(core)), ch_arch_name(ch_core_arch(core)),
-		 chp_count_text(stats->file_bytes, a));
+	chp_report_heading(report, "WHAT THIS RESTS ON", false);
+	chp_report_process(report, ch_session_core(report->session));
+	snprintf(line, sizeof(line), "of %s mapped bytes the core holds %s",
+		 chp_count_text(account->busy_bytes, a), chp_count_text(account->in_core_bytes, b));
 	chp_report_wrapped(report, "core", line);
-	chp_report_process(report, core);
-	chp_report_death(report, &summary->death);
-	print_crash(report, summary->crash);
-	say_complete(report, summary, complete);
-	snprintf(line, sizeof(line), "%s; of %s mapped bytes the core holds %s%s", complete,
-		 chp_count_text(summary->account.busy_bytes, a),
-		 chp_count_text(summary->account.in_core_bytes, b),
-		 ch_session_heap_intact(report->session) == CH_INTACT_NO
-			 ? "; the heap in it is damaged: see the warnings"
-			 : "");
-	chp_report_wrapped(report, "complete", line);
 	snprintf(line, sizeof(line),
-		 "%s touched of %s mapped: pages with a byte other than zero, the least that was "
-		 "resident",
-		 chp_bytes_text(summary->account.touched_bytes, a),
-		 chp_count_text(summary->account.busy_bytes, b));
+		 "%s touched: pages with a byte other than zero, the least that was resident",
+		 chp_bytes_text(account->touched_bytes, a));
 	chp_report_wrapped(report, "memory", line);
 	snprintf(line, sizeof(line), "%s; stacks %s bytes, below the stack pointers %s, touched %s",
 		 chp_count_text(summary->threads_count, a), chp_count_text(summary->stack_bytes, b),
@@ -312,20 +304,10 @@ static void print_head(const struct ch_report *report, const struct ch_summary *
 		 chp_count_text(summary->stack_touched_bytes, d));
 	chp_report_wrapped(report, "threads", line);
 	print_heaps(report, summary);
-}
-
-static void print_verdict(const struct ch_report *report, const struct ch_summary *summary)
-{
-	const struct ch_account *account = &summary->account;
-	char line[LINE_BYTES_MAX];
-	size_t i;
-
 	snprintf(line, sizeof(line), "%s (confidence %s: %s)", summary->verdict.class,
 		 summary->verdict.confidence, summary->verdict.reason);
 	chp_report_wrapped(report, "verdict", line);
 	chp_report_wrapped(report, "because", summary->arithmetic);
-	if (chp_coverage_words(&summary->coverage, line))
-		chp_report_wrapped(report, "covers", line);
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
 		if (!account->invariants[i].ok)
 			chp_report_field(report, "does not hold", "%s",
@@ -333,26 +315,30 @@ static void print_verdict(const struct ch_report *report, const struct ch_summar
 	fputc('\n', report->out);
 }
 
-/* What weakens the answer; the rest only as a number, for the screen is short. */
-static void print_findings(const struct ch_report *report)
+/* The tables, whole. */
+static struct ch_error *print_tables(const struct ch_report *report,
+				     const struct ch_summary *summary)
 {
-	const struct ch_finding *findings;
-	size_t count, i, shown = 0;
+	struct ch_error *err = chp_summary_print_rows(report, summary);
 
-	if (report->format != CH_FORMAT_TEXT)
-		return;
-	findings = ch_context_findings(ch_session_context(report->session), &count);
-	if (count)
-		fputc('\n', report->out);
-	for (i = 0; i < count && shown < FINDINGS_SHOWN; i++) {
-		if (findings[i].severity == CH_SEVERITY_NOTE)
-			continue;
-		chp_report_wrapped(report, "warning", findings[i].message);
-		shown++;
-	}
-	if (count > shown)
-		chp_report_field(report, "note", "%zu more %s: see summary --json", count - shown,
-				 count - shown == 1 ? "remark" : "remarks");
+	if (!err)
+		err = chp_summary_print_tracked(report, summary);
+	if (!err)
+		err = chp_summary_print_types(report, summary);
+	return err;
+}
+
+static struct ch_error *print_all(const struct ch_report *report, const struct ch_summary *summary)
+{
+	struct ch_error *err = chp_summary_print_upper(report, summary, SIZE_MAX);
+
+	if (err)
+		return err;
+	print_evidence(report, summary);
+	err = print_tables(report, summary);
+	if (!err)
+		chp_report_findings(report);
+	return err;
 }
 
 struct ch_error *ch_report_summary(const struct ch_report *report, const struct ch_summary *summary)
@@ -363,20 +349,14 @@ struct ch_error *ch_report_summary(const struct ch_report *report, const struct 
 		return chp_summary_print_json(report, summary);
 	if (report->format == CH_FORMAT_MARKDOWN)
 		return chp_summary_print_markdown(report, summary);
-	if (report->format == CH_FORMAT_PLAIN) {
-		print_plain_head(report, summary);
-	} else {
-		print_head(report, summary);
-		print_verdict(report, summary);
-	}
-	err = chp_summary_print_rows(report, summary);
+	if (report->format == CH_FORMAT_TEXT)
+		return summary->all ? print_all(report, summary)
+				    : chp_summary_print_screen(report, summary);
+	print_plain_head(report, summary);
+	chp_summary_print_limits(report, summary);
+	err = print_tables(report, summary);
 	if (!err)
-		err = chp_summary_print_tracked(report, summary);
-	if (!err)
-		err = chp_summary_print_types(report, summary);
-	if (!err)
-		err = chp_suspects_print(report, summary->suspects.items, summary->suspects.count);
-	if (!err)
-		print_findings(report);
+		err = chp_suspects_print(report, summary->suspects.items, summary->suspects.count,
+					 SIZE_MAX);
 	return err;
 }

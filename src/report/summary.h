@@ -25,6 +25,8 @@ struct ch_summary {
 	bool walked;
 	/** Rules that need the graph were left out. */
 	bool quick;
+	/** TEXT: all of it, not what fits on a screen. */
+	bool all;
 	struct ch_account account;
 	struct ch_verdict_input input;
 	struct ch_verdict verdict;

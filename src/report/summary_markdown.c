@@ -166,6 +166,11 @@ struct ch_error *chp_summary_print_markdown(const struct ch_report *report,
 		err = print_verdict(report, summary);
 	if (!err)
 		err = print_runtimes(report, summary);
+	if (!err && summary->suspects.count) {
+		fputs("\n## Suspects\n\n", report->out);
+		err = chp_suspects_print(report, summary->suspects.items, summary->suspects.count,
+					 SIZE_MAX);
+	}
 	if (!err) {
 		fputs("\n## Where the bytes are\n\n", report->out);
 		err = chp_summary_print_rows(report, summary);
@@ -177,10 +182,6 @@ struct ch_error *chp_summary_print_markdown(const struct ch_report *report,
 	if (!err && summary->types_count) {
 		fputs("\n## Largest types\n\n", report->out);
 		err = chp_summary_print_types(report, summary);
-	}
-	if (!err && summary->suspects.count) {
-		fputs("\n## Suspects\n\n", report->out);
-		err = chp_suspects_print(report, summary->suspects.items, summary->suspects.count);
 	}
 	if (!err)
 		err = print_unknown(report, summary);

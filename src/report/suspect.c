@@ -8,10 +8,10 @@
 #include "util/cleanup.h"
 #include "util/text.h"
 
-#define LINE_WIDTH 98
-#define INDENT     4
-/* Suspects on the screen. */
-#define SHOWN 3
+/* Where the text of a suspect begins. */
+#define INDENT 4
+/* Steps of a chain on the screen, some from each end; JSON has more. */
+#define STEPS_SHOWN 5
 
 static const char *const rule_names[CH_RULES] = {
 	[CH_RULE_HEAP_DAMAGED] = "heap-damaged",
@@ -154,22 +154,41 @@ json_t *chp_suspects_json(const struct ch_suspect *suspects, size_t count)
 
 /* ---- Text -------------------------------------------------------------------- */
 
+/* Steps that are left out: those that the chain does not have, and more of them where only
+ * most may be shown. Returns the first. */
+static size_t steps_left_out(const struct ch_suspect_chain *chain, size_t most, uint64_t *count_ret,
+			     size_t *behind_ret)
+{
+	size_t first = chain->elided_at, gone = 0;
+
+	if (chain->steps_count > most) {
+		gone = chain->steps_count - most;
+		first = most / 2;
+	}
+	*count_ret = chain->elided_count + gone;
+	*behind_ret = first + gone;
+	return *count_ret ? first : chain->steps_count;
+}
+
 /* "static Cache.s_all -> Dictionary<..> ._entries -> Entry[]" */
-static char *chain_text(const struct ch_suspect_chain *chain)
+static char *chain_text(const struct ch_suspect_chain *chain, size_t most)
 {
 	char *text = NULL, number[CH_BYTES_TEXT_MAX];
-	size_t i, size = 0;
+	size_t i, size = 0, first, behind;
 	FILE *out = open_memstream(&text, &size);
+	uint64_t left_out;
 
 	if (!out)
 		return NULL;
+	first = steps_left_out(chain, most, &left_out, &behind);
 	fputs(chain->text.where, out);
 	for (i = 0; i < chain->steps_count; i++) {
 		const struct ch_step *step = &chain->steps[i];
 
-		if (chain->elided_count && i == chain->elided_at)
-			fprintf(out, " -> ... %s more ...",
-				chp_count_text(chain->elided_count, number));
+		if (i == first)
+			fprintf(out, " -> ... %s more ...", chp_count_text(left_out, number));
+		if (i >= first && i < behind)
+			continue;
 		if (i && step->place[0])
 			fprintf(out, " %s", step->place);
 		fprintf(out, " -> %s", step->type);
@@ -209,26 +228,6 @@ static char *owners_text(const struct ch_suspect *suspect)
 	return text;
 }
 
-/* Words of text in lines below each other. */
-static void print_wrapped(FILE *out, const char *label, const char *text)
-{
-	size_t column = strlen(label), word;
-
-	fputs(label, out);
-	while (*text) {
-		word = strcspn(text, " ");
-		if (column + 1 + word > LINE_WIDTH && column > 2 * INDENT) {
-			fprintf(out, "\n%*s", 2 * INDENT - 1, "");
-			column = 2 * INDENT - 1;
-		}
-		fprintf(out, " %.*s", (int)word, text);
-		column += 1 + word;
-		text += word;
-		text += strspn(text, " ");
-	}
-	fputc('\n', out);
-}
-
 /* For a shell, when the name is a simple one; else what stands for it. */
 static const char *path_word(const struct ch_report *report)
 {
@@ -239,31 +238,49 @@ static const char *path_word(const struct ch_report *report)
 	return !report->reproducible && !path[len] && path[0] != '-' ? path : "CORE";
 }
 
+static void print_field(const struct ch_report *report, const char *label, const char *text)
+{
+	int column = fprintf(report->out, "%*s%s ", INDENT, "", label);
+
+	chp_wrap(report->out, chp_report_width(report), column > 0 ? (size_t)column : INDENT,
+		 INDENT + 2, text);
+}
+
 static struct ch_error *print_text(const struct ch_report *report, const struct ch_suspect *suspect,
 				   size_t number)
 {
 	_cleanup_free_ char *chain =
-		suspect->chain.roots_count ? chain_text(&suspect->chain) : NULL;
+		suspect->chain.roots_count ? chain_text(&suspect->chain, STEPS_SHOWN) : NULL;
 	_cleanup_free_ char *owners = owners_text(suspect);
+	_cleanup_free_ char *text = NULL;
 	FILE *out = report->out;
-	char label[128];
 
 	if ((suspect->chain.roots_count && !chain) || (suspect->owners_count && !owners))
 		return &ch_enomem;
-	if (suspect->share_of)
-		snprintf(label, sizeof(label),
-			 "%-3zu %s, %" PRIu64 ".%02" PRIu64 "%% of %s%s:", number,
-			 chp_suspect_rule_name(suspect->rule), suspect->share / 100,
-			 suspect->share % 100, suspect->share_of,
-			 suspect->basis == CH_BASIS_HEURISTIC ? " (heuristic)" : "");
-	else
-		snprintf(label, sizeof(label), "%-3zu %s:", number,
-			 chp_suspect_rule_name(suspect->rule));
-	print_wrapped(out, label, suspect->message);
+	if (asprintf(&text, "%s%s", suspect->message, suspect->share_of ? ";" : "") < 0) {
+		text = NULL;
+		return &ch_enomem;
+	}
+	fprintf(out, "%2zu  ", number);
+	if (suspect->share_of) {
+		_cleanup_free_ char *whole = NULL;
+
+		if (asprintf(&whole, "%s %" PRIu64 ".%02" PRIu64 "%% of %s%s", text,
+			     suspect->share / 100, suspect->share % 100, suspect->share_of,
+			     suspect->basis == CH_BASIS_HEURISTIC ? " (heuristic)" : "") < 0) {
+			whole = NULL;
+			return &ch_enomem;
+		}
+		chp_wrap(out, chp_report_width(report), INDENT, INDENT, whole);
+	} else {
+		fprintf(out, "%s: ", chp_suspect_rule_name(suspect->rule));
+		chp_wrap(out, chp_report_width(report),
+			 INDENT + strlen(chp_suspect_rule_name(suspect->rule)) + 2, INDENT, text);
+	}
 	if (owners)
-		print_wrapped(out, "    pointed at by", owners);
+		print_field(report, "pointed at by", owners);
 	if (chain)
-		print_wrapped(out, "    held by", chain);
+		print_field(report, "held by", chain);
 	fprintf(out, "    next: coreheap %s %s%s%s\n", suspect->next, path_word(report),
 		suspect->next_args[0] ? " " : "", suspect->next_args);
 	return NULL;
@@ -273,7 +290,7 @@ static struct ch_error *print_markdown(const struct ch_report *report,
 				       const struct ch_suspect *suspect, size_t number)
 {
 	_cleanup_free_ char *chain =
-		suspect->chain.roots_count ? chain_text(&suspect->chain) : NULL;
+		suspect->chain.roots_count ? chain_text(&suspect->chain, CH_SUSPECT_STEPS) : NULL;
 	_cleanup_free_ char *message = chp_markdown_text(suspect->message);
 	_cleanup_free_ char *held = chain ? chp_markdown_code(chain) : NULL;
 	_cleanup_free_ char *owners = owners_text(suspect);
@@ -321,15 +338,13 @@ static void print_plain(const struct ch_report *report, const struct ch_suspect 
 }
 
 struct ch_error *chp_suspects_print(const struct ch_report *report,
-				    const struct ch_suspect *suspects, size_t count)
+				    const struct ch_suspect *suspects, size_t count, size_t most)
 {
 	struct ch_error *err = NULL;
-	size_t i, shown = count;
+	size_t i, shown = ch_min(count, most);
 
-	if (report->format == CH_FORMAT_TEXT) {
-		fputs(count ? "\nSUSPECTS\n" : "", report->out);
-		shown = ch_min(count, SHOWN);
-	}
+	if (report->format == CH_FORMAT_TEXT)
+		fputs(count ? "SUSPECTS\n" : "", report->out);
 	for (i = 0; !err && i < shown; i++) {
 		if (report->format == CH_FORMAT_MARKDOWN)
 			err = print_markdown(report, &suspects[i], i + 1);
@@ -339,6 +354,6 @@ struct ch_error *chp_suspects_print(const struct ch_report *report,
 			print_plain(report, &suspects[i]);
 	}
 	if (!err && shown < count)
-		fprintf(report->out, "    %zu more: see summary --json\n", count - shown);
+		fprintf(report->out, "    %zu more: summary --all\n", count - shown);
 	return err;
 }

@@ -6,7 +6,6 @@
 #include "util/cleanup.h"
 
 #define LABEL_WIDTH 16
-#define LINE_WIDTH  100
 
 void chp_report_field(const struct ch_report *report, const char *label, const char *format, ...)
 {
@@ -48,30 +47,96 @@ void chp_report_count_field(const struct ch_report *report, const char *label, u
 		chp_report_field(report, label, "%s", chp_count_text(count, text));
 }
 
+size_t chp_report_width(const struct ch_report *report)
+{
+	return report->width ? report->width : CH_WIDTH_DEFAULT;
+}
+
+/* Columns that len bytes of UTF-8 take; wide and combining characters count as one. */
+static size_t columns_of(const char *text, size_t len)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < len; i++)
+		count += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return count;
+}
+
+/* Bytes of the part of a word that goes on a line with room for so many columns: all, or up
+ * to the last place where a name has a joint, or as much as there is room for. */
+static size_t part_of_word(const char *word, size_t len, size_t room)
+{
+	size_t i, columns = 0, joint = 0;
+
+	if (columns_of(word, len) <= room)
+		return len;
+	for (i = 0; i < len && columns < room; i++) {
+		columns++;
+		while (i + 1 < len && ((unsigned char)word[i + 1] & 0xc0) == 0x80)
+			i++;
+		if (strchr(".,+<>/[]:;$", word[i]))
+			joint = i + 1;
+	}
+	return joint > i / 2 ? joint : i;
+}
+
+/* Least columns that a part of a long word is worth. */
+#define PART_MIN 20
+
+static size_t next_line(FILE *out, size_t indent)
+{
+	fprintf(out, "\n%*s", (int)indent, "");
+	return indent;
+}
+
+/* A word from column on; returns the column behind it. */
+static size_t put_word(FILE *out, size_t width, size_t column, size_t indent, const char *word,
+		       size_t len)
+{
+	size_t part;
+
+	while (len) {
+		part = part_of_word(word, len, column < width ? width - column : 1);
+		fprintf(out, "%.*s", (int)part, word);
+		column += columns_of(word, part);
+		word += part;
+		len -= part;
+		if (len)
+			column = next_line(out, indent);
+	}
+	return column;
+}
+
+void chp_wrap(FILE *out, size_t width, size_t column, size_t indent, const char *text)
+{
+	size_t len, columns;
+	bool first = true;
+
+	for (; *text; text += strspn(text, " ")) {
+		len = strcspn(text, " ");
+		columns = columns_of(text, len);
+		if (!first && column + 1 + columns > width &&
+		    (indent + columns <= width || column + PART_MIN > width)) {
+			column = next_line(out, indent);
+		} else if (!first) {
+			fputc(' ', out);
+			column++;
+		}
+		first = false;
+		column = put_word(out, width, column, indent, text, len);
+		text += len;
+	}
+	fputc('\n', out);
+}
+
 void chp_report_wrapped(const struct ch_report *report, const char *label, const char *value)
 {
-	size_t word, column = LABEL_WIDTH + 1;
-	const char *separator = "";
-
 	if (report->format == CH_FORMAT_PLAIN) {
 		fprintf(report->out, "%s\t%s\n", label, value);
 		return;
 	}
 	fprintf(report->out, "%-*s ", LABEL_WIDTH, label);
-	while (*value) {
-		word = strcspn(value, " ");
-		if (separator[0] && column + 1 + word > LINE_WIDTH) {
-			fprintf(report->out, "\n%*s", LABEL_WIDTH + 1, "");
-			column = LABEL_WIDTH + 1;
-			separator = "";
-		}
-		fprintf(report->out, "%s%.*s", separator, (int)word, value);
-		column += strlen(separator) + word;
-		separator = " ";
-		value += word;
-		value += strspn(value, " ");
-	}
-	fputc('\n', report->out);
+	chp_wrap(report->out, chp_report_width(report), LABEL_WIDTH + 1, LABEL_WIDTH + 1, value);
 }
 
 void chp_report_heading(const struct ch_report *report, const char *title, bool first)

@@ -104,7 +104,7 @@ def check_unwalked(tap):
         told = " ".join(fixture.coreheap(command, core).out.split())
         tap.ok("covers " in told and covers in told, "not walked: and to people", told)
     told = str(fixture.coreheap("summary", core).out)
-    tap.ok(re.search("^complete +no: Go's blocks are not walked", told, re.M),
+    tap.ok("not complete: Go's blocks are not walked" in " ".join(told.split()),
            "not walked: the first screen names what is missing", told)
     os.unlink(core)
 

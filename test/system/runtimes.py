@@ -71,7 +71,7 @@ def check_words(tap, core, row, name):
               [(row["role"], row["status"])], name + ": info says the same as heap")
     told = " ".join(fixture.coreheap("summary", "--quick", core).out.split())
     words = "counted as such" if row["status"] == "on malloc" else "are not counted"
-    tap.ok(row["title"] + ": " in told and words in told, name + ": summary says so", told)
+    tap.ok("; " + row["title"] + " (" in told and words in told, name + ": summary says so", told)
 
 
 def check(tap, case):

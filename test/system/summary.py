@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import unittest.mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from fixture import answer, build, checked_in, coreheap, dump, folder, unpack, why_not  # noqa: E402
@@ -61,12 +62,34 @@ def test_used_bytes(tap):
                   "%s: so are blocks in their own mappings" % name)
 
 
+HEADINGS = ("CORE ", "MEMORY ", "VERDICT ", "SUSPECTS", "WHERE THE MEMORY IS")
+
+
+def shape(core, *options, columns=None):
+    """Lines but commands to copy, and the places of the headings."""
+    env = {"COLUMNS": str(columns)} if columns else {}
+    with unittest.mock.patch.dict(os.environ, env):
+        lines = coreheap("summary", core, *options).out.splitlines()
+    places = [i for heading in HEADINGS for i, line in enumerate(lines)
+              if line.startswith(heading)]
+    return lines, max(len(line) for line in lines if not line.startswith("    next: ")), places
+
+
 def test_screen(tap):
     for name in checked_in():
-        lines = coreheap("summary", unpack(name)).out.splitlines()
-        tap.ok(0 < len(lines) <= 50 and max(map(len, lines)) <= 100,
-               "%s: one screen" % name, "%d lines, %d columns" % (len(lines),
-                                                                  max(map(len, lines))))
+        core = unpack(name)
+        lines, width, places = shape(core)
+        suspects = len(answer("summary", core, "--json")["suspects"])
+        tap.ok(0 < len(lines) <= 40 and width <= 80, "%s: one screen" % name,
+               "%d lines, %d columns" % (len(lines), width))
+        tap.ok(places == sorted(places) and len(places) == len(HEADINGS) - (not suspects),
+               "%s: what matters first" % name, places)
+        wide = shape(core, columns=120)
+        tap.ok(len(wide[0]) <= len(lines) and width < wide[1] <= 120,
+               "%s: a wider screen is used" % name, wide)
+        every = shape(core, "--all")[0]
+        tap.equal(sum(line.startswith("    next: ") for line in every), suspects,
+                  "%s: --all shows all suspects" % name)
 
 
 def gdb(core, *commands):

@@ -1,0 +1,503 @@
+/*
+ * The first screen: what died and how, what has the memory and who holds it, at most as many
+ * lines as people see at once. What it leaves out, `summary --all` shows.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/heap.h"
+#include "report/summary_priv.h"
+#include "util/bytes.h"
+#include "util/cleanup.h"
+#include "util/text.h"
+
+/* Where values begin. */
+#define INDENT 10
+/* Lines by default, and the least that a table gets however much is said before it. */
+#define LINES_MAX 40
+#define ROWS_MIN  3
+/* Of the tables without their rows, and of warnings. */
+#define FRAME_LINES 11
+/* Suspects, rows and types where there is room. */
+#define SUSPECTS_SHOWN 3
+#define ROWS_SHOWN     8
+#define TYPES_SHOWN    4
+#define FINDINGS_SHOWN 2
+/* A process with less than this did not die of what its memory holds. */
+#define SMALL_BYTES (1ULL << 20)
+/* Rows below this share of touched memory are told together, in hundredths of a percent. */
+#define SHARE_MIN      100
+#define BAR_MAX        24
+#define TITLE_WIDTH    34
+#define NAME_BYTES_MAX 256
+#define LINE_BYTES_MAX 1024
+
+/* Rows of the accounting that the line on memory tells as one. */
+static const struct group {
+	const char *title;
+	uint32_t rows;
+} groups[] = {
+	{ "malloc", 1U << CH_ACCOUNT_HEAP_USED | 1U << CH_ACCOUNT_HEAP_MMAPPED |
+			    1U << CH_ACCOUNT_HEAP_FREE | 1U << CH_ACCOUNT_HEAP_TOP |
+			    1U << CH_ACCOUNT_HEAP_OVERHEAD | 1U << CH_ACCOUNT_HEAP_UNWALKED },
+	{ "managed heap", 1U << CH_ACCOUNT_MANAGED_LIVE | 1U << CH_ACCOUNT_MANAGED_DEAD |
+				  1U << CH_ACCOUNT_MANAGED_USED | 1U << CH_ACCOUNT_MANAGED_FREE |
+				  1U << CH_ACCOUNT_MANAGED_HEAP | 1U << CH_ACCOUNT_MANAGED_VIEWS },
+	{ "runtime's own", 1U << CH_ACCOUNT_MANAGED_LOADER | 1U << CH_ACCOUNT_MANAGED_OTHER },
+	{ "stacks", 1U << CH_ACCOUNT_STACKS | 1U << CH_ACCOUNT_GUARDS | 1U << CH_ACCOUNT_TLS },
+	{ "programs", 1U << CH_ACCOUNT_IMAGE | 1U << CH_ACCOUNT_BSS },
+	{ "files", 1U << CH_ACCOUNT_FILES },
+	{ "shared memory", 1U << CH_ACCOUNT_SHARED },
+	{ "unattributed", 1U << CH_ACCOUNT_UNATTRIBUTED },
+};
+
+/* What a class of verdict means; a class that is not here speaks for itself. */
+static const struct {
+	const char *class, *words;
+} verdict_words[] = {
+	{ "native-live", "blocks of native heaps in use are" },
+	{ "native-retained", "free memory that native heaps keep is" },
+	{ "managed", "the managed heap is" },
+	{ "loader", "what runtimes loaded and compiled is" },
+	{ "stacks", "stacks of threads are" },
+	{ "files", "pages of files and shared memory are" },
+};
+
+/* ---- Who, and how it died ------------------------------------------------------ */
+
+static void put_field(const struct ch_report *report, const char *label, const char *text)
+{
+	fprintf(report->out, "%-*s", INDENT, label);
+	if (strlen(label) >= INDENT)
+		fputc(' ', report->out);
+	chp_wrap(report->out, chp_report_width(report), ch_max(strlen(label) + 1, (size_t)INDENT),
+		 INDENT, text);
+}
+
+/* "price-server (31842) died of SIGSEGV ..." */
+static struct ch_error *print_identity(const struct ch_report *report,
+				       const struct ch_summary *summary)
+{
+	const struct ch_process *process = ch_core_process(ch_session_core(report->session));
+	const char *given = process->comm[0] ? process->comm : chp_base_name(process->argv0);
+	_cleanup_free_ char *name = chp_text_escape(given[0] ? given : "process", NAME_BYTES_MAX);
+	_cleanup_free_ char *death = chp_death_text(&summary->death);
+	_cleanup_free_ char *text = NULL;
+	const char *verb = summary->death.dumped_alive    ? ": "
+			   : !summary->death.fault.signal ? ": what it died of is "
+							  : " died of ";
+
+	if (!name || !death)
+		return &ch_enomem;
+	if (asprintf(&text, "%s (%" PRIu32 ")%s%s", name, process->pid, verb, death) < 0) {
+		text = NULL;
+		return &ch_enomem;
+	}
+	chp_wrap(report->out, chp_report_width(report), 0, 2, text);
+	return NULL;
+}
+
+static struct ch_error *print_death(const struct ch_report *report,
+				    const struct ch_summary *summary)
+{
+	_cleanup_free_ char *stack = summary->crash ? chp_crash_text(summary->crash) : NULL;
+	const char *label;
+	size_t i;
+
+	if (summary->crash && !stack)
+		return &ch_enomem;
+	if (stack && stack[0])
+		put_field(report, "  in", stack);
+	for (i = 0;; i++) {
+		_cleanup_free_ char *detail = chp_death_detail(report, &summary->death, i, &label);
+		char head[32];
+
+		if (!detail)
+			return NULL;
+		snprintf(head, sizeof(head), "  %s:", label);
+		put_field(report, head, detail);
+	}
+}
+
+/* "core.31842 (kernel, x86_64, 1.20 GiB), complete; 12 threads; glibc malloc, .NET" */
+static struct ch_error *print_core(const struct ch_report *report, const struct ch_summary *summary)
+{
+	const struct ch_core *core = ch_session_core(report->session);
+	_cleanup_free_ char *name = chp_text_escape(
+		report->reproducible ? "core" : chp_base_name(ch_core_path(core)), NAME_BYTES_MAX);
+	char bytes[CH_BYTES_TEXT_MAX], threads[CH_BYTES_TEXT_MAX];
+	char complete[CH_SUMMARY_COMPLETE_MAX];
+	const struct ch_runtime *runtimes;
+	_cleanup_free_ char *text = NULL;
+	size_t count, i, size = 0;
+	FILE *out = name ? open_memstream(&text, &size) : NULL;
+
+	if (!out)
+		return &ch_enomem;
+	chp_summary_complete(report, summary, complete);
+	fprintf(out, "%s (%s, %s, %s), %s%s; %s thread%s", name,
+		ch_producer_name(ch_core_producer(core)), ch_arch_name(ch_core_arch(core)),
+		chp_binary_text(ch_core_stats(core)->file_bytes, bytes), complete,
+		ch_session_heap_intact(report->session) == CH_INTACT_NO ? ", heap damaged" : "",
+		chp_count_text(summary->threads_count, threads),
+		summary->threads_count == 1 ? "" : "s");
+	runtimes = ch_heaps_runtimes(summary->heaps, &count);
+	for (i = 0; i < count; i++)
+		if (runtimes[i].score)
+			fprintf(out, "; %s%s%s%s", runtimes[i].title, runtimes[i].open ? "" : " (",
+				runtimes[i].open ? "" : chp_runtime_words(&runtimes[i]),
+				runtimes[i].open ? "" : ")");
+	if (!chp_heaps_present(summary->heaps))
+		fputs("; no allocator or runtime was recognised", out);
+	else if (!summary->walked && chp_heaps_any(summary->heaps))
+		fputs("; heaps not walked to the end", out);
+	if (fclose(out) != 0)
+		return &ch_enomem;
+	put_field(report, "CORE", text);
+	return NULL;
+}
+
+/* ---- Memory and verdict --------------------------------------------------------- */
+
+static uint64_t touched_of(const struct ch_account *account, uint32_t rows)
+{
+	uint64_t bytes = 0;
+	size_t i;
+
+	for (i = 0; i < CH_ACCOUNT_ROWS; i++)
+		if (rows >> i & 1)
+			bytes += account->rows[i].touched_bytes;
+	return bytes;
+}
+
+/* Groups of one percent and more, largest first; what is left is told, too. */
+static void put_groups(FILE *out, const struct ch_account *account)
+{
+	uint64_t left = account->touched_bytes, bytes, best_bytes;
+	char text[CH_BYTES_TEXT_MAX];
+	const char *separator = ": ";
+	uint32_t done = 0;
+	size_t i, best;
+
+	for (;;) {
+		best_bytes = 0;
+		for (best = i = 0; i < CH_COUNT_OF(groups); i++) {
+			bytes = done >> i & 1 ? 0 : touched_of(account, groups[i].rows);
+			if (bytes > best_bytes) {
+				best_bytes = bytes;
+				best = i;
+			}
+		}
+		if (!best_bytes || chp_percent(best_bytes, account->touched_bytes) < SHARE_MIN)
+			break;
+		fprintf(out, "%s%s %s", separator, groups[best].title,
+			chp_binary_text(best_bytes, text));
+		separator = ", ";
+		left -= best_bytes;
+		done |= 1U << best;
+	}
+	if (left && done)
+		fprintf(out, ", other %s", chp_binary_text(left, text));
+}
+
+static struct ch_error *print_memory(const struct ch_report *report,
+				     const struct ch_account *account)
+{
+	char touched[CH_BYTES_TEXT_MAX], busy[CH_BYTES_TEXT_MAX];
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return &ch_enomem;
+	fprintf(out, "%s in use (touched) of %s mapped",
+		chp_binary_text(account->touched_bytes, touched),
+		chp_binary_text(account->busy_bytes, busy));
+	put_groups(out, account);
+	if (fclose(out) != 0)
+		return &ch_enomem;
+	put_field(report, "MEMORY", text);
+	return NULL;
+}
+
+static const char *words_of(const char *class)
+{
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(verdict_words); i++)
+		if (strcmp(verdict_words[i].class, class) == 0)
+			return verdict_words[i].words;
+	return NULL;
+}
+
+static struct ch_error *print_verdict(const struct ch_report *report,
+				      const struct ch_summary *summary)
+{
+	const struct ch_verdict *verdict = &summary->verdict;
+	const char *words = words_of(verdict->class);
+	bool sure = strcmp(verdict->confidence, "high") == 0;
+	char bytes[CH_BYTES_TEXT_MAX], covers[CH_COVERAGE_TEXT_MAX];
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return &ch_enomem;
+	chp_binary_text(verdict->total_bytes, bytes);
+	if (!summary->death.dumped_alive && verdict->total_bytes < SMALL_BYTES)
+		fprintf(out, "a crash, with only %s of memory in use beside the programs' images",
+			bytes);
+	else
+		fprintf(out,
+			"%s: %s%s%s %" PRIu64 ".%02" PRIu64 "%% of %s touched; confidence %s%s%s",
+			verdict->class, words ? words : "the largest part, ",
+			words ? "" : verdict->leader, words ? "" : ", is", verdict->share / 100,
+			verdict->share % 100, bytes, verdict->confidence, sure ? "" : ", ",
+			sure ? "" : verdict->reason);
+	if (fclose(out) != 0)
+		return &ch_enomem;
+	put_field(report, "VERDICT", text);
+	if (chp_coverage_words(&summary->coverage, covers))
+		put_field(report, "covers", covers);
+	return NULL;
+}
+
+/* ---- Tables --------------------------------------------------------------------- */
+
+static int compare_rows(const void *a, const void *b, void *arg)
+{
+	const struct ch_account *account = arg;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	uint64_t x_bytes = account->rows[x].touched_bytes;
+	uint64_t y_bytes = account->rows[y].touched_bytes;
+
+	if (x_bytes != y_bytes)
+		return x_bytes > y_bytes ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
+static void put_row(FILE *out, const char *title, uint64_t bytes, uint64_t whole)
+{
+	static const char bar[] = "########################";
+	_Static_assert(sizeof(bar) == BAR_MAX + 1, "a bar of 100 percent");
+	uint64_t share = chp_percent(bytes, whole);
+	char text[CH_BYTES_TEXT_MAX];
+	int length = (int)((share * BAR_MAX + 5000) / 10000);
+
+	fprintf(out, "%-*s %11s %4" PRIu64 ".%01" PRIu64 "%%%s%.*s\n", TITLE_WIDTH, title,
+		chp_binary_text(bytes, text), (share + 5) / 100, (share + 5) / 10 % 10,
+		length ? "  " : "", length, bar);
+}
+
+/* What has the touched memory: most first, at most so many rows. */
+static void print_rows(const struct ch_report *report, const struct ch_summary *summary,
+		       size_t most)
+{
+	struct ch_account account = summary->account;
+	uint64_t left = account.touched_bytes, bytes;
+	uint32_t order[CH_ACCOUNT_ROWS];
+	size_t i;
+
+	for (i = 0; i < CH_ACCOUNT_ROWS; i++)
+		order[i] = (uint32_t)i;
+	qsort_r(order, CH_ACCOUNT_ROWS, sizeof(order[0]), compare_rows, &account);
+	fprintf(report->out, "\n%-*s %11s %6s\n", TITLE_WIDTH, "WHERE THE MEMORY IS", "TOUCHED",
+		"SHARE");
+	for (i = 0; i < CH_ACCOUNT_ROWS && i < most; i++) {
+		bytes = account.rows[order[i]].touched_bytes;
+		if (!bytes || chp_percent(bytes, account.touched_bytes) < SHARE_MIN)
+			break;
+		put_row(report->out, chp_account_title((enum ch_account_id)order[i]), bytes,
+			account.touched_bytes);
+		left -= bytes;
+	}
+	if (left)
+		put_row(report->out, "all others", left, account.touched_bytes);
+}
+
+/* "mapped beside it: 2.23 GiB reserved, without access; 152.82 MiB committed, never touched" */
+static struct ch_error *print_untouched(const struct ch_report *report,
+					const struct ch_account *account)
+{
+	struct ch_untouched_part parts[CH_UNTOUCHED_PARTS];
+	size_t i, count = chp_summary_untouched(account, parts), size = 0;
+	_cleanup_free_ char *text = NULL;
+	char bytes[CH_BYTES_TEXT_MAX];
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return &ch_enomem;
+	for (i = 0; i < count; i++)
+		fprintf(out, "%s%s %s",
+			i ? "; " : "mapped beside it: ", chp_binary_text(parts[i].bytes, bytes),
+			parts[i].title);
+	if (fclose(out) != 0)
+		return &ch_enomem;
+	if (count)
+		chp_wrap(report->out, chp_report_width(report), 0, 2, text);
+	return NULL;
+}
+
+/* The ends of a name that is too long for the rest of the line: types end with what tells. */
+static void put_name(FILE *out, const char *name, size_t room)
+{
+	size_t len = strlen(name), head = room / 3, tail;
+
+	if (len <= room) {
+		fprintf(out, "%s\n", name);
+		return;
+	}
+	tail = room - head - 3;
+	while (head && ((unsigned char)name[head] & 0xc0) == 0x80)
+		head--;
+	while (tail && ((unsigned char)name[len - tail] & 0xc0) == 0x80)
+		tail--;
+	fprintf(out, "%.*s...%s\n", (int)head, name, name + len - tail);
+}
+
+static struct ch_error *print_types(const struct ch_report *report,
+				    const struct ch_summary *summary, size_t most)
+{
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
+	size_t width = chp_report_width(report), i;
+	struct ch_error *err;
+	struct ch_type type;
+	uint64_t share;
+	int len;
+
+	if (!summary->types_count || !most)
+		return NULL;
+	fprintf(report->out, "\n%12s %11s %6s  %s\n", "COUNT", "TOUCHED", "SHARE",
+		"LARGEST TYPES OF USED BLOCKS");
+	for (i = 0; i < summary->types_count && i < most; i++) {
+		const struct ch_type_stat *stat = summary->types[i];
+		_cleanup_free_ char *name = NULL;
+
+		err = ch_heaps_type(summary->heaps, stat->walker, stat->type, &type);
+		if (err)
+			return err;
+		name = chp_text_escape(type.name, LINE_BYTES_MAX);
+		if (!name)
+			return &ch_enomem;
+		share = chp_percent(chp_touched_of(summary, stat), summary->used_bytes);
+		len = fprintf(report->out, "%12s %11s %4" PRIu64 ".%01" PRIu64 "%%  ",
+			      chp_count_text(stat->count, count),
+			      chp_binary_text(chp_touched_of(summary, stat), bytes),
+			      (share + 5) / 100, (share + 5) / 10 % 10);
+		put_name(report->out, name,
+			 len > 0 && width > (size_t)len + 20 ? width - (size_t)len : 20);
+	}
+	return NULL;
+}
+
+/* What weakens the answer. */
+static size_t print_findings(const struct ch_report *report, size_t most)
+{
+	const struct ch_finding *findings;
+	size_t count, i, shown = 0, weak = 0;
+	char text[64];
+
+	/* damage is a suspect already */
+	findings = ch_context_findings(ch_session_context(report->session), &count);
+	for (i = 0; i < count; i++) {
+		if (findings[i].severity == CH_SEVERITY_NOTE)
+			continue;
+		weak++;
+		if (shown >= most || findings[i].severity == CH_SEVERITY_DAMAGED)
+			continue;
+		if (!shown)
+			fputc('\n', report->out);
+		put_field(report, "WARNING", findings[i].message);
+		shown++;
+	}
+	if (count > shown) {
+		snprintf(text, sizeof(text), "%zu more warning%s, %zu note%s: summary --all",
+			 weak - shown, weak - shown == 1 ? "" : "s", count - weak,
+			 count - weak == 1 ? "" : "s");
+		if (!shown)
+			fputc('\n', report->out);
+		put_field(report, "NOTE", text + (weak > shown ? 0 : strcspn(text, ",") + 2));
+	}
+	return shown;
+}
+
+/* ---- All of it ------------------------------------------------------------------ */
+
+struct ch_error *chp_summary_print_upper(const struct ch_report *report,
+					 const struct ch_summary *summary, size_t suspects)
+{
+	struct ch_error *err = print_identity(report, summary);
+
+	if (!err)
+		err = print_death(report, summary);
+	if (!err)
+		err = print_core(report, summary);
+	if (!err)
+		err = print_memory(report, &summary->account);
+	if (!err)
+		err = print_verdict(report, summary);
+	if (!err)
+		chp_summary_print_limits(report, summary);
+	if (!err)
+		err = chp_suspects_print(report, summary->suspects.items, summary->suspects.count,
+					 suspects);
+	return err;
+}
+
+static size_t lines_of(const char *text)
+{
+	size_t lines = 0;
+
+	for (; (text = strchr(text, '\n')) != NULL; text++)
+		lines++;
+	return lines;
+}
+
+/* The upper part, with as many suspects as leave room for the tables; *lines_ret: its lines. */
+static struct ch_error *print_fitting(const struct ch_report *report,
+				      const struct ch_summary *summary, size_t *lines_ret)
+{
+	size_t suspects = SUSPECTS_SHOWN;
+	struct ch_report part = *report;
+	struct ch_error *err;
+
+	for (;; suspects--) {
+		_cleanup_free_ char *text = NULL;
+		size_t size = 0;
+
+		part.out = open_memstream(&text, &size);
+		if (!part.out)
+			return &ch_enomem;
+		err = chp_summary_print_upper(&part, summary, suspects);
+		if (fclose(part.out) != 0 && !err)
+			err = &ch_enomem;
+		if (err)
+			return err;
+		*lines_ret = lines_of(text);
+		if (*lines_ret + 2 * ROWS_MIN + FRAME_LINES <= LINES_MAX || suspects <= 1) {
+			fwrite(text, 1, size, report->out);
+			return NULL;
+		}
+	}
+}
+
+struct ch_error *chp_summary_print_screen(const struct ch_report *report,
+					  const struct ch_summary *summary)
+{
+	size_t used = 0, left;
+	struct ch_error *err = print_fitting(report, summary, &used);
+
+	if (err)
+		return err;
+	/* headings, empty lines, what is not touched, warnings */
+	left = LINES_MAX > used + FRAME_LINES ? LINES_MAX - used - FRAME_LINES : 0;
+	print_rows(report, summary, ch_max(ch_min(left / 2, (size_t)ROWS_SHOWN), (size_t)ROWS_MIN));
+	err = print_untouched(report, &summary->account);
+	if (!err)
+		err = print_types(report, summary,
+				  ch_max(ch_min(left / 2, (size_t)TYPES_SHOWN), (size_t)ROWS_MIN));
+	if (!err)
+		print_findings(report, FINDINGS_SHOWN);
+	return err;
+}
