@@ -24,6 +24,7 @@
 #define ROWS_SHOWN     8
 #define TYPES_SHOWN    4
 #define FINDINGS_SHOWN 2
+#define GROUPS_SHOWN   4
 /* A process with less than this did not die of what its memory holds. */
 #define SMALL_BYTES (1ULL << 20)
 /* Rows below this share of touched memory are told together, in hundredths of a percent. */
@@ -59,6 +60,8 @@ static const struct {
 	{ "native-live", "blocks of native heaps in use are" },
 	{ "native-retained", "free memory that native heaps keep is" },
 	{ "managed", "the managed heap is" },
+	{ "managed-garbage", "the managed heap, most of it garbage, is" },
+	{ "managed-free", "the managed heap, most of it free, is" },
 	{ "loader", "what runtimes loaded and compiled is" },
 	{ "stacks", "stacks of threads are" },
 	{ "files", "pages of files and shared memory are" },
@@ -90,7 +93,9 @@ static struct ch_error *print_identity(const struct ch_report *report,
 
 	if (!name || !death)
 		return &ch_enomem;
-	if (asprintf(&text, "%s (%" PRIu32 ")%s%s", name, process->pid, verb, death) < 0) {
+	if (asprintf(&text, "%s (%" PRIu32 ", %s)%s%s", name, process->pid,
+		     ch_arch_name(ch_core_arch(ch_session_core(report->session))), verb,
+		     death) < 0) {
 		text = NULL;
 		return &ch_enomem;
 	}
@@ -120,13 +125,13 @@ static struct ch_error *print_death(const struct ch_report *report,
 	}
 }
 
-/* "core.31842 (kernel, x86_64, 1.20 GiB), complete; 12 threads; glibc malloc, .NET" */
+/* "core.31842 by kernel, complete; 12 threads; glibc malloc; .NET" */
 static struct ch_error *print_core(const struct ch_report *report, const struct ch_summary *summary)
 {
 	const struct ch_core *core = ch_session_core(report->session);
 	_cleanup_free_ char *name = chp_text_escape(
 		report->reproducible ? "core" : chp_base_name(ch_core_path(core)), NAME_BYTES_MAX);
-	char bytes[CH_BYTES_TEXT_MAX], threads[CH_BYTES_TEXT_MAX];
+	char threads[CH_BYTES_TEXT_MAX];
 	char complete[CH_SUMMARY_COMPLETE_MAX];
 	const struct ch_runtime *runtimes;
 	_cleanup_free_ char *text = NULL;
@@ -136,9 +141,8 @@ static struct ch_error *print_core(const struct ch_report *report, const struct 
 	if (!out)
 		return &ch_enomem;
 	chp_summary_complete(report, summary, complete);
-	fprintf(out, "%s (%s, %s, %s), %s%s; %s thread%s", name,
-		ch_producer_name(ch_core_producer(core)), ch_arch_name(ch_core_arch(core)),
-		chp_binary_text(ch_core_stats(core)->file_bytes, bytes), complete,
+	fprintf(out, "%s by %s, %s%s; %s thread%s", name, ch_producer_name(ch_core_producer(core)),
+		complete,
 		ch_session_heap_intact(report->session) == CH_INTACT_NO ? ", heap damaged" : "",
 		chp_count_text(summary->threads_count, threads),
 		summary->threads_count == 1 ? "" : "s");
@@ -171,16 +175,16 @@ static uint64_t touched_of(const struct ch_account *account, uint32_t rows)
 	return bytes;
 }
 
-/* Groups of one percent and more, largest first; what is left is told, too. */
+/* The largest groups of one percent and more; what is left is told, too. */
 static void put_groups(FILE *out, const struct ch_account *account)
 {
 	uint64_t left = account->touched_bytes, bytes, best_bytes;
 	char text[CH_BYTES_TEXT_MAX];
 	const char *separator = ": ";
 	uint32_t done = 0;
-	size_t i, best;
+	size_t i, n, best;
 
-	for (;;) {
+	for (n = 0; n < GROUPS_SHOWN; n++) {
 		best_bytes = 0;
 		for (best = i = 0; i < CH_COUNT_OF(groups); i++) {
 			bytes = done >> i & 1 ? 0 : touched_of(account, groups[i].rows);
@@ -231,12 +235,24 @@ static const char *words_of(const char *class)
 	return NULL;
 }
 
+static void print_share(FILE *out, const struct ch_verdict *verdict, const char *bytes)
+{
+	const char *words = words_of(verdict->class);
+
+	if (words)
+		fputs(words, out);
+	else
+		fprintf(out, "%s: the largest part, %s, is", verdict->class, verdict->leader);
+	fprintf(out, " %" PRIu64 ".%02" PRIu64 "%% of %s, read-only files and programs apart",
+		verdict->share / 100, verdict->share % 100, bytes);
+	if (strcmp(verdict->confidence, "high") != 0)
+		fprintf(out, "; confidence %s, %s", verdict->confidence, verdict->reason);
+}
+
 static struct ch_error *print_verdict(const struct ch_report *report,
 				      const struct ch_summary *summary)
 {
 	const struct ch_verdict *verdict = &summary->verdict;
-	const char *words = words_of(verdict->class);
-	bool sure = strcmp(verdict->confidence, "high") == 0;
 	char bytes[CH_BYTES_TEXT_MAX], covers[CH_COVERAGE_TEXT_MAX];
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
@@ -249,12 +265,7 @@ static struct ch_error *print_verdict(const struct ch_report *report,
 		fprintf(out, "a crash, with only %s of memory in use beside the programs' images",
 			bytes);
 	else
-		fprintf(out,
-			"%s: %s%s%s %" PRIu64 ".%02" PRIu64 "%% of %s touched; confidence %s%s%s",
-			verdict->class, words ? words : "the largest part, ",
-			words ? "" : verdict->leader, words ? "" : ", is", verdict->share / 100,
-			verdict->share % 100, bytes, verdict->confidence, sure ? "" : ", ",
-			sure ? "" : verdict->reason);
+		print_share(out, verdict, bytes);
 	if (fclose(out) != 0)
 		return &ch_enomem;
 	put_field(report, "VERDICT", text);
