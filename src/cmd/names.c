@@ -68,6 +68,7 @@ static const struct ch_other_name rows[] = {
 	/* SOS: threads */
 	{ "clrstack", "threads", { NULL }, NULL },
 	{ "clrthreads", "threads", { NULL }, NULL },
+	{ "syncblk", "locks", { NULL }, NULL },
 	{ "setthread", NULL, { NULL }, "coreheap threads CORE shows all of them" },
 	{ "parallelstacks", "threads", { "--group", NULL }, NULL },
 	{ "pstacks", "threads", { "--group", NULL }, NULL },

@@ -534,13 +534,15 @@ static struct ch_error *find_damage(struct ch_suspecting *suspecting)
 
 /* ---- All of them -------------------------------------------------------------- */
 
-/* Damage is why a process dies, whatever it holds; that blocks have the same contents is how
- * memory that somebody holds could be less. */
+/* Damage is why a process dies, and what stands still why it does not go on, whatever it
+ * holds; that blocks have the same contents is how memory that somebody holds could be less. */
 static int place_of(const struct ch_suspect *suspect)
 {
-	return suspect->rule == CH_RULE_HEAP_DAMAGED         ? 0
-	       : suspect->rule == CH_RULE_DUPLICATE_CONTENTS ? 2
-							     : 1;
+	static const int places[CH_RULES] = { [CH_RULE_HEAP_DAMAGED] = -2,
+					      [CH_RULE_LOCK_CONVOY] = -1,
+					      [CH_RULE_DUPLICATE_CONTENTS] = 1 };
+
+	return places[suspect->rule];
 }
 
 static int compare_suspects(const void *a, const void *b)
@@ -553,6 +555,8 @@ static int compare_suspects(const void *a, const void *b)
 		return x->bytes > y->bytes ? -1 : 1;
 	if (x->rule != y->rule)
 		return x->rule < y->rule ? -1 : 1;
+	if (!x->bytes && x->count != y->count)
+		return x->count > y->count ? -1 : 1;
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
@@ -574,7 +578,7 @@ struct ch_error *chp_suspects_find(struct ch_cmd_env *env, struct ch_summary *su
 		find_damage, find_retained_free, find_humongous, find_equal_mappings
 	};
 	static struct ch_error *(*const always[])(struct ch_suspecting *) = {
-		find_file_maps, find_unattributed, find_modules, find_threads
+		find_file_maps, find_unattributed, find_modules, find_threads, chp_suspects_locks
 	};
 	struct ch_suspecting suspecting = { .env = env,
 					    .summary = summary,

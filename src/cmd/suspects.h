@@ -48,6 +48,18 @@ CH_MUST_CHECK struct ch_error *chp_suspect_type(struct ch_suspecting *suspecting
 void chp_suspect_next(struct ch_suspect *suspect, const char *command, uint64_t addr);
 void chp_suspect_fact(struct ch_suspect *suspect, const char *key, uint64_t number);
 
+/** suspects_locks.c: threads that wait for one lock. Errors: NOMEM, STOP, those of unwinding. */
+CH_MUST_CHECK struct ch_error *chp_suspects_locks(struct ch_suspecting *suspecting);
+/** Who holds the objects that are locked, once there is a graph. Errors: as
+ * chp_suspect_chain(). */
+CH_MUST_CHECK struct ch_error *chp_suspects_locks_held(const struct ch_suspecting *suspecting,
+						       struct ch_graph *graph);
+/**
+ * What a thread does: the innermost method of its stack that is the program's own, else of a
+ * runtime, escaped, into buf; "" when there is none. Errors: NOMEM, STOP, those of unwinding.
+ */
+CH_MUST_CHECK struct ch_error *chp_suspect_method(const struct ch_suspecting *suspecting,
+						  uint32_t tid, char *buf, size_t max);
 /** suspects_graph.c: the rules that need the graph. Errors: those of the graph, NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_suspects_in_graph(struct ch_suspecting *suspecting);
 

@@ -602,6 +602,8 @@ static struct ch_error *look(struct looking *looking)
 	if (!err)
 		err = chp_suspect_mapped(looking->suspecting, looking->graph, looking->retained);
 	if (!err)
+		err = chp_suspects_locks_held(looking->suspecting, looking->graph);
+	if (!err)
 		err = find_types(looking);
 	if (!err)
 		err = find_lost(looking);

@@ -187,4 +187,18 @@ bool chp_heaps_span_inspector(const struct ch_heaps *heaps, uint32_t span,
 size_t chp_heaps_inspectors(const struct ch_heaps *heaps, struct ch_inspected *ret, size_t max);
 #define CH_INSPECTORS_MAX 8
 
+/** Where a field of a type lies, as struct ch_field has it. */
+struct ch_field_place {
+	/** From the object's address. */
+	uint64_t offset, size_bytes;
+	enum ch_value_kind kind;
+	/** Type id of a structure in place. */
+	uint64_t inner;
+};
+/** The field of a name that is in objects (or values) of a type, the last one declared. *found_ret
+ * is false when there is none. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_field_find(const struct ch_inspected *of, uint64_t type,
+					      bool is_value, const char *name,
+					      struct ch_field_place *ret, bool *found_ret);
+
 #endif /* COREHEAP_HEAP_INSPECT_H */

@@ -27,6 +27,7 @@
 
 #include "core/contents.h"
 #include "heap/inspect.h"
+#include "heap/locks.h"
 #include "sym/unwind.h"
 
 /** Which walker asks first for memory that two of them recognise. */
@@ -361,6 +362,7 @@ struct ch_walker {
 	struct ch_error *(*metaspace)(void *state, struct ch_metaspace **ret);
 	/** How it was set up, by name, all but walker filled in; as tracking. Errors: NOMEM. */
 	struct ch_error *(*settings)(void *state, struct ch_setting **ret, size_t *count_ret);
+	const struct ch_conduct *conduct; /**< heap/locks.h; may be NULL */
 };
 
 /** A walker with a tracer, and its state. */

@@ -15,6 +15,7 @@
 
 static const char *const rule_names[CH_RULES] = {
 	[CH_RULE_HEAP_DAMAGED] = "heap-damaged",
+	[CH_RULE_LOCK_CONVOY] = "lock-convoy",
 	[CH_RULE_GROWING_COLLECTION] = "growing-collection",
 	[CH_RULE_COMMON_HOLDER] = "common-holder",
 	[CH_RULE_LARGE_BLOCK] = "large-block",

@@ -82,6 +82,7 @@ def plain_cases(core, rows):
     yield "leaks", ["leaks", "--dead", *limit, core]
     yield "threads", ["threads", core]
     yield "threads", ["threads", "--regs", "--group", "--frames", "3", core]
+    yield "locks", ["locks", *limit, core]
     yield "modules", ["modules", core]
     yield "search", ["search", "--text", "lib", *limit, core]
     yield "search", ["search", "--utf16", "S", "--reveal", *limit, core]

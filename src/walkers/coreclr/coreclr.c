@@ -2,6 +2,7 @@
  * The .NET walker: objects of the garbage collected heap, from the runtime's own
  * tables, without its debugging library.
  */
+#include "walkers/coreclr/conduct.h"
 #include "walkers/coreclr/coreclr_priv.h"
 
 #include <stdio.h>
@@ -443,4 +444,5 @@ const struct ch_walker ch_walker_coreclr = {
 	.assemblies = clr_assemblies,
 	.claims = clr_loader_claims,
 	.inspector = &clr_inspector,
+	.conduct = &clr_conduct,
 };

@@ -116,8 +116,8 @@ struct clr_allocator {
 struct clr_thread {
 	/** Thread, and its ThreadLocalData or 0. */
 	uint64_t addr, data;
-	/** Kernel's id. */
-	uint32_t tid;
+	/** Kernel's; Thread.ManagedThreadId, 0: not known. */
+	uint32_t tid, number;
 };
 
 struct clr {
@@ -128,10 +128,12 @@ struct clr {
 	struct clr_layout layout;
 	/** Of variables: AppDomain*, ThreadStore*, and of method tables. */
 	uint64_t app_domain, thread_store, free_mt, object_mt, string_mt;
-	/** GcDacVars. */
-	uint64_t gc_vars;
+	uint64_t gc_vars; /**< GcDacVars */
 	/** Method table of System.MulticastDelegate, once it was met. */
 	uint64_t delegate_mt;
+	/** See clr_variable_value(); 0: not known. */
+	uint64_t variables;
+	bool variables_relative;
 	/** ExecutionManager's map of code; 0: not known. */
 	uint64_t code_map;
 	uint64_t generation_bytes;

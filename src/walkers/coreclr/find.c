@@ -76,6 +76,7 @@ static const struct {
 	{ FIELD(module_types, "Module", "TypeDefToMethodTableMap"), 624 },
 	{ FIELD(module_foreign_types, "Module", "TypeRefToMethodTableMap"), 8 },
 	{ FIELD(thread_data, "Thread", "ThreadLocalDataPtr"), 928 },
+	{ FIELD(thread_number, "Thread", "Id"), 0 },
 	{ FIELD(domain_assemblies, "AppDomain", "DomainAssemblyList"), 0 },
 	{ FIELD(assembly_module, "Assembly", "Module"), 0 },
 	{ FIELD(module_r2r, "Module", "ReadyToRunInfo"), 0 },
@@ -172,6 +173,7 @@ static struct ch_error *find_gc_vars(struct clr *clr)
 		if (!clr_read_ptr(clr, table.addr + 8 * i, &entry))
 			break;
 		if (entry == clr->app_domain && before) {
+			clr->variables = table.addr + 8 * (i - 1);
 			if (clr_read_ptr(clr, before, &clr->gc_vars) && clr->gc_vars)
 				return NULL;
 			break;

@@ -8,6 +8,7 @@
  * slots), class.h (EEClass), packedfields.inl, ceeload.h (Module), appdomain.hpp
  * (DomainLocalModule), threads.h; measured on 3.1.3, 8.0.0 and 8.0.33.
  */
+#include "walkers/coreclr/conduct.h"
 #include "walkers/coreclr/coreclr_priv.h"
 
 #include "heap/signs.h"
@@ -152,6 +153,16 @@ static uint64_t variable(const struct table *table, int64_t entry)
 	if (!ch_core_read_u32(table->clr->core, table->addr + (uint64_t)(4 * entry), &offset))
 		return 0;
 	return table->clr->runtime->start + offset;
+}
+
+bool clr_variable_value(const struct clr *clr, int32_t entry, uint64_t *ret)
+{
+	const struct table table = { .clr = clr,
+				     .addr = clr->variables,
+				     .relative = clr->variables_relative };
+	uint64_t addr = table.addr ? variable(&table, entry) : 0;
+
+	return addr && clr_read_ptr(clr, addr, ret) && *ret;
 }
 
 static bool value(const struct table *table, int64_t entry, uint64_t *ret)
@@ -321,6 +332,8 @@ struct ch_error *clr_old_tables(struct clr *clr)
 				       "its tables are not where .NET Core 3.1 to .NET 9 have "
 				       "them, and it does not describe itself as later ones do");
 	clr->app_domain = variable(&table, ENTRY_APP_DOMAIN);
+	clr->variables = table.addr;
+	clr->variables_relative = table.relative;
 	if (!value(&table, 0, &clr->gc_vars) || !find_types(clr, &table))
 		return ch_error_create(CH_ERROR_CORRUPT, "the runtime's table of variables does "
 							 "not lead to its types");

@@ -24,6 +24,8 @@ struct clr_layout {
 	uint32_t array_rank;
 	/** Of ThreadStore and Thread. */
 	uint32_t store_first, store_count, thread_link, thread_os_id, thread_locals;
+	/** Of Thread: Thread.ManagedThreadId; 0: not known. */
+	uint32_t thread_number;
 	/** Of the allocation context in what thread_locals leads to. */
 	uint32_t context;
 

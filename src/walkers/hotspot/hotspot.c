@@ -521,4 +521,5 @@ const struct ch_walker ch_walker_hotspot = {
 	.settings = hs_settings,
 	.loaders = hs_loaders,
 	.metaspace = hs_metaspace,
+	.conduct = &hs_conduct,
 };

@@ -37,17 +37,27 @@ static bool take_monitor(const struct hs *hs, uint64_t monitor, struct ch_thread
 /* Who locks without a monitor keeps the object in a list of its own, where it stays when
  * somebody else makes a monitor of it (runtime/lockStack.hpp): the offset of the first
  * free entry, and entries. */
-static bool has_locked(const struct hs *hs, uint64_t thread, uint64_t object)
+uint32_t hs_lock_stack(const struct hs *hs, uint64_t thread, uint64_t objects[HS_LOCK_STACK_MAX])
 {
-	enum { ENTRIES_MAX = 32 };
 	uint64_t stack = hs_member_addr(hs, HS_LOCK_STACK, thread), base, value;
-	uint32_t top, i;
+	uint32_t top, i, count = 0;
 
 	base = hs_member_addr(hs, HS_LOCK_STACK_BASE, stack);
 	if (!base || !hs_member_u32(hs, HS_LOCK_STACK_TOP, stack, &top))
-		return false;
-	for (i = 0; i < ENTRIES_MAX && base + 8ULL * i < thread + top; i++)
-		if (hs_read_word(hs, base + 8ULL * i, &value) && value == object)
+		return 0;
+	for (i = 0; i < HS_LOCK_STACK_MAX && base + 8ULL * i < thread + top; i++)
+		if (hs_read_word(hs, base + 8ULL * i, &value) && value)
+			objects[count++] = value;
+	return count;
+}
+
+static bool has_locked(const struct hs *hs, uint64_t thread, uint64_t object)
+{
+	uint64_t objects[HS_LOCK_STACK_MAX];
+	uint32_t count = hs_lock_stack(hs, thread, objects), i;
+
+	for (i = 0; i < count; i++)
+		if (objects[i] == object)
 			return true;
 	return false;
 }
@@ -72,10 +82,36 @@ static uint32_t owner_of(struct hs *hs, uint64_t monitor, uint64_t object)
 	return found ? found->tid : 0;
 }
 
+/* java.util.concurrent.locks.AbstractOwnableSynchronizer, which all that have an owner derive
+ * from. */
+uint64_t hs_owner_field(const struct hs *hs, uint64_t object)
+{
+	uint32_t offset =
+		hs_field_offset(hs, hs_klass_at(hs, object), "exclusiveOwnerThread", false);
+
+	return offset ? object + offset : 0;
+}
+
+const struct hs_thread *hs_thread_running(struct hs *hs, uint64_t object)
+{
+	const struct hs_thread *threads;
+	size_t count, i;
+
+	threads = hs_threads(hs, &count);
+	if (!object || hs->work.owners > OWNERS_MAX)
+		return NULL;
+	hs->work.owners += count;
+	for (i = 0; i < count; i++)
+		if ((threads[i].carried ? threads[i].carried : threads[i].object) == object)
+			return &threads[i];
+	return NULL;
+}
+
 void hs_waits_for(struct hs *hs, const struct hs_thread *thread, uint64_t object,
 		  struct ch_thread_info *ret)
 {
-	uint64_t monitor, blocker;
+	uint64_t monitor, blocker, at;
+	const struct hs_thread *owner;
 	uint32_t offset;
 
 	if (hs_member_ptr(hs, HS_THREAD_ENTERING, thread->addr, &monitor) && monitor &&
@@ -90,6 +126,11 @@ void hs_waits_for(struct hs *hs, const struct hs_thread *thread, uint64_t object
 		return;
 	}
 	offset = object ? hs_field_offset(hs, hs_klass_at(hs, object), "parkBlocker", false) : 0;
-	if (offset && hs_read_oop(hs, object + offset, &blocker) && take_object(hs, blocker, ret))
-		ret->waits_to = "park";
+	if (!offset || !hs_read_oop(hs, object + offset, &blocker) ||
+	    !take_object(hs, blocker, ret))
+		return;
+	ret->waits_to = "park";
+	at = hs_owner_field(hs, blocker);
+	owner = at && hs_read_oop(hs, at, &blocker) ? hs_thread_running(hs, blocker) : NULL;
+	ret->held_by = owner ? owner->tid : 0;
 }

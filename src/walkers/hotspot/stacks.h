@@ -39,6 +39,8 @@ struct hs_thread {
 	uint64_t addr, stack_start, stack_end;
 	/** What monitors that it owns call it by, from 24 on; else 0. */
 	uint64_t owner_id;
+	/** Its java.lang.Thread, and what runs on it now if that is another one; 0: not known. */
+	uint64_t object, carried;
 	uint32_t tid;
 };
 
@@ -73,6 +75,24 @@ bool hs_frame_code(void *state, const struct ch_walker_frame *frame, struct ch_c
 /** monitors.c: what a thread waits for; object: its java.lang.Thread, 0 if not known. */
 void hs_waits_for(struct hs *hs, const struct hs_thread *thread, uint64_t object,
 		  struct ch_thread_info *ret);
+/** Most objects that a thread locks without monitors, as the JVM has it: 8. */
+#define HS_LOCK_STACK_MAX 32
+/** Objects that a thread has locked without monitors, one for each time; returns how many. */
+uint32_t hs_lock_stack(const struct hs *hs, uint64_t thread, uint64_t objects[HS_LOCK_STACK_MAX]);
+/** The field of a synchronizer that has the thread which owns it ("exclusiveOwnerThread"): where
+ * it lies; 0: its class has none. */
+uint64_t hs_owner_field(const struct hs *hs, uint64_t object);
+/** The thread that runs a java.lang.Thread now, or NULL. */
+const struct hs_thread *hs_thread_running(struct hs *hs, uint64_t object);
+/** conduct.c: as ch_walker.conduct. */
+extern const struct ch_conduct hs_conduct;
+/** locks.c: as ch_conduct.locks. */
+CH_MUST_CHECK struct ch_error *hs_locks(void *state, struct ch_heaps *heaps, ch_lock_fn fn,
+					void *arg);
+/** threads.c: those that run Java, by their stacks. */
+const struct hs_thread *hs_threads(struct hs *hs, size_t *count_ret);
+/** The number of a java.lang.Thread; 0: not known. */
+uint64_t hs_thread_number(const struct hs *hs, uint64_t object);
 /** threads.c: the thread that runs Java on whose stack sp is, or NULL. */
 const struct hs_thread *hs_thread_at(struct hs *hs, uint64_t sp);
 /** exceptions.c: as ch_walker.thrown. */

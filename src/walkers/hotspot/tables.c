@@ -208,6 +208,7 @@ static const struct member_row {
 	{ HS_THREAD_OWNER_ID, "JavaThread", "_monitor_owner_id" },
 	{ HS_MONITOR_OBJECT, "ObjectMonitor", "_object" },
 	{ HS_MONITOR_OWNER, "ObjectMonitor", "_owner" },
+	{ HS_MONITOR_RECURSIONS, "ObjectMonitor", "_recursions" },
 	{ HS_LOCK_STACK, "JavaThread", "_lock_stack" },
 	{ HS_LOCK_STACK_TOP, "LockStack", "_top" },
 	{ HS_LOCK_STACK_BASE, "LockStack", "_base[0]" },

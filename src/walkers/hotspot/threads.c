@@ -71,8 +71,14 @@ static void add_thread(struct hs *hs, uint64_t addr)
 {
 	struct hs_thread thread, *slot;
 
+	uint64_t at;
+
 	if (!read_thread(hs, addr, &thread))
 		return;
+	if (!hs_member_object(hs, HS_THREAD_OOP, addr, &at, &thread.object))
+		thread.object = 0;
+	if (!hs_member_object(hs, HS_THREAD_VIRTUAL, addr, &at, &thread.carried))
+		thread.carried = 0;
 	slot = ch_vec_push(&hs->threads);
 	if (slot)
 		*slot = thread;
@@ -101,15 +107,20 @@ static void list_threads(struct hs *hs)
 	ch_vec_sort(&hs->threads, compare_threads);
 }
 
+const struct hs_thread *hs_threads(struct hs *hs, size_t *count_ret)
+{
+	if (!hs->threads_listed)
+		list_threads(hs);
+	*count_ret = hs->threads.count;
+	return hs->threads.items;
+}
+
 const struct hs_thread *hs_thread_at(struct hs *hs, uint64_t sp)
 {
 	const struct hs_thread *threads;
 	size_t low = 0, high, mid;
 
-	if (!hs->threads_listed)
-		list_threads(hs);
-	threads = hs->threads.items;
-	high = hs->threads.count;
+	threads = hs_threads(hs, &high);
 	while (low < high) {
 		mid = low + (high - low) / 2;
 		if (threads[mid].stack_start <= sp)
@@ -238,7 +249,7 @@ static bool read_byte(const struct hs *hs, uint64_t addr, uint8_t *ret)
 	return addr && ch_core_try_read(hs->core, addr, ret, 1);
 }
 
-static uint64_t read_number(const struct hs *hs, uint64_t object)
+uint64_t hs_thread_number(const struct hs *hs, uint64_t object)
 {
 	uint64_t at = field_addr(hs, object, "tid"), number;
 
@@ -259,11 +270,11 @@ static void describe_java(struct hs *hs, const struct hs_thread *thread, struct 
 	if (!object)
 		return;
 	hs_thread_name(hs, object, ret->name, sizeof(ret->name));
-	ret->number = read_number(hs, object);
+	ret->number = hs_thread_number(hs, object);
 	at = thread_object(hs, HS_THREAD_VIRTUAL, thread->addr);
 	if (at && at != object) {
 		hs_thread_name(hs, at, ret->carried_name, sizeof(ret->carried_name));
-		ret->carried_number = read_number(hs, at);
+		ret->carried_number = hs_thread_number(hs, at);
 	}
 	/* from 19 on what virtual threads do not have is in an object of its own */
 	at = field_addr(hs, object, "holder");

@@ -1,0 +1,126 @@
+/*
+ * Locks and queues, as the walkers know them.
+ */
+#include "heap/locks.h"
+
+#include <string.h>
+
+#include "heap/heap_priv.h"
+
+/* What numbers of a runtime's walker are put into. */
+struct numbering {
+	uint32_t walker;
+	ch_lock_fn lock;
+	ch_queue_fn queue;
+	void *arg;
+};
+
+static struct ch_error *number_lock(void *arg, const struct ch_lock *lock)
+{
+	const struct numbering *numbering = arg;
+	struct ch_lock copy = *lock;
+
+	copy.walker = numbering->walker;
+	return numbering->lock(numbering->arg, &copy);
+}
+
+static struct ch_error *number_queue(void *arg, const struct ch_queue *queue)
+{
+	const struct numbering *numbering = arg;
+	struct ch_queue copy = *queue;
+
+	copy.walker = numbering->walker;
+	return numbering->queue(numbering->arg, &copy);
+}
+
+struct ch_error *chp_heaps_locks(struct ch_heaps *heaps, ch_lock_fn fn, void *arg)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	struct numbering numbering = { .lock = fn, .arg = arg };
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < heaps->opened.count; i++) {
+		numbering.walker = opened[i].index;
+		if (opened[i].walker->conduct && opened[i].walker->conduct->locks)
+			err = opened[i].walker->conduct->locks(opened[i].state, heaps, number_lock,
+							       &numbering);
+	}
+	return err;
+}
+
+struct ch_error *chp_heaps_queues(struct ch_heaps *heaps, ch_queue_fn fn, void *arg)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	struct numbering numbering = { .queue = fn, .arg = arg };
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < heaps->opened.count; i++) {
+		numbering.walker = opened[i].index;
+		if (opened[i].walker->conduct && opened[i].walker->conduct->queues)
+			err = opened[i].walker->conduct->queues(opened[i].state, heaps,
+								number_queue, &numbering);
+	}
+	return err;
+}
+
+/* By count, descending: one that has come to more than those before it moves up. */
+static void move_up(struct ch_queue *queue, size_t at)
+{
+	struct ch_queue_type row;
+
+	for (; at && queue->types[at].count > queue->types[at - 1].count; at--) {
+		row = queue->types[at];
+		queue->types[at] = queue->types[at - 1];
+		queue->types[at - 1] = row;
+	}
+}
+
+void chp_queue_add(struct ch_queue *queue, uint64_t type, uint64_t object)
+{
+	size_t i;
+
+	queue->looked_at++;
+	for (i = 0; i < queue->types_count; i++)
+		if (queue->types[i].type == type)
+			break;
+	if (i == CH_QUEUE_TYPES)
+		return;
+	if (i == queue->types_count)
+		queue->types[queue->types_count++] =
+			(struct ch_queue_type){ .type = type, .sample = object };
+	queue->types[i].count++;
+	move_up(queue, i);
+}
+
+bool chp_heaps_is_library(const struct ch_heaps *heaps, const char *method)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	const char *const *prefix;
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++) {
+		prefix = opened[i].walker->conduct ? opened[i].walker->conduct->library : NULL;
+		for (; prefix && *prefix; prefix++)
+			if (strncmp(method, *prefix, strlen(*prefix)) == 0)
+				return true;
+	}
+	return false;
+}
+
+struct ch_error *chp_heaps_walk_runtime(struct ch_heaps *heaps, const char *runtime,
+					ch_objects_fn fn, void *arg)
+{
+	const struct ch_heap *list;
+	const struct ch_span *spans;
+	struct ch_error *err = NULL;
+	size_t count, i;
+
+	list = ch_heaps_list(heaps, &count);
+	spans = ch_heaps_spans(heaps, &count);
+	for (i = 0; !err && i < count; i++)
+		if (strcmp(list[spans[i].heap].runtime, runtime) == 0)
+			err = ch_heaps_walk(heaps, spans[i].start, spans[i].end, fn, arg);
+	return err;
+}

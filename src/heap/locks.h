@@ -1,0 +1,98 @@
+/*
+ * locks.h - what threads wait for, and what waits for a thread: locks, and queues of objects
+ * that are to be finalized or cleaned up after.
+ *
+ * Vocabulary:
+ *   lock    an object that one thread at a time has: a monitor, a lock of a library;
+ *   owner   the thread that has it;
+ *   waiters threads that cannot go on before they have it;
+ *   queue   dead objects (or references to them) that one thread works off.
+ */
+#ifndef COREHEAP_HEAP_LOCKS_H
+#define COREHEAP_HEAP_LOCKS_H
+
+#include <coreheap/heap.h>
+
+#include "heap/containers.h"
+
+struct ch_lock {
+	/** Index into ch_heaps_runtimes(); the walker leaves it alone. */
+	uint32_t walker;
+	/** "monitor", "thin lock", "synchronizer", "Lock". Static. */
+	const char *kind;
+	/** The object that is locked. */
+	uint64_t object;
+	/** What the runtime keeps beside it (ObjectMonitor, SyncBlock), and its number in the
+	 * runtime's table; 0: none. */
+	uint64_t addr, index;
+	/** A thread has it: by its kernel id, and the number that the runtime gave it. 0: not
+	 * known, or not a thread of the kernel's. */
+	bool held;
+	uint32_t owner_tid;
+	uint64_t owner_number;
+	/** How often the owner took it once more; valid when recursion_known. */
+	uint64_t recursion;
+	bool recursion_known;
+	uint64_t waiters;
+};
+
+/** Most types of a queue that are told apart. */
+#define CH_QUEUE_TYPES 8
+
+struct ch_queue {
+	uint32_t walker;
+	/** "finalizers", "cleaners". Static. */
+	const char *kind;
+	/** The queue's own object; 0: it has none. */
+	uint64_t object;
+	uint64_t count;
+	/** Of those that were looked at, what is to be finalized, most first: the type's id, 0
+	 * when it is no type of the walker's; how many were looked at, all but damage aside. */
+	struct ch_queue_type {
+		uint64_t type, count;
+		/** One of them. */
+		uint64_t sample;
+	} types[CH_QUEUE_TYPES];
+	size_t types_count;
+	uint64_t looked_at;
+	/** The thread that works it off; 0: not known. */
+	uint32_t tid;
+};
+
+/** Non-NULL ends the visit: return it unchanged. */
+typedef struct ch_error *(*ch_lock_fn)(void *arg, const struct ch_lock *lock);
+typedef struct ch_error *(*ch_queue_fn)(void *arg, const struct ch_queue *queue);
+
+/** What a walker knows of how a program runs on its runtime; each may be NULL. */
+struct ch_conduct {
+	/** Locks that its threads have or wait for, each once; may walk the heap. Errors: NOMEM,
+	 * STOP, those of fn. */
+	struct ch_error *(*locks)(void *state, struct ch_heaps *heaps, ch_lock_fn fn, void *arg);
+	/** Queues of what is to be finalized that are not empty. As locks. */
+	struct ch_error *(*queues)(void *state, struct ch_heaps *heaps, ch_queue_fn fn, void *arg);
+	/** Its collections, ended by a row without a name. */
+	const struct ch_container *containers;
+	/** What names of methods begin with that came with the runtime, ended by NULL: "java.". */
+	const char *const *library;
+};
+
+/** Count one object of a type in a queue that it was met in. */
+void chp_queue_add(struct ch_queue *queue, uint64_t type, uint64_t object);
+
+/**
+ * The locks that threads have or wait for, as far as runtimes know them, each once. Errors:
+ * NOMEM, STOP, those of fn.
+ */
+CH_MUST_CHECK struct ch_error *chp_heaps_locks(struct ch_heaps *heaps, ch_lock_fn fn, void *arg);
+/** The queues that are not empty. Errors: as above. */
+CH_MUST_CHECK struct ch_error *chp_heaps_queues(struct ch_heaps *heaps, ch_queue_fn fn, void *arg);
+
+/** Whether a method of this name came with a runtime, not with the program. */
+bool chp_heaps_is_library(const struct ch_heaps *heaps, const char *method);
+
+/** Walk the objects in spans of one runtime, by its name as the walker gives it. Errors: NOMEM,
+ * STOP, those of fn. */
+CH_MUST_CHECK struct ch_error *chp_heaps_walk_runtime(struct ch_heaps *heaps, const char *runtime,
+						      ch_objects_fn fn, void *arg);
+
+#endif /* COREHEAP_HEAP_LOCKS_H */

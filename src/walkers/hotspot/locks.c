@@ -1,0 +1,222 @@
+/*
+ * Locks that threads of Java have or wait for: monitors, by the threads that wait to enter
+ * them and by the lists of those that have them without a monitor of the JVM's (from 21 on);
+ * synchronizers of java.util.concurrent, by the threads that are parked for them.
+ *
+ * openjdk/jdk, jdk-17+35 and jdk-25+36, java.base/java/util/concurrent/locks: AbstractQueued-
+ * Synchronizer.java (head, tail; of a node next and waiter, a thread up to 16): those behind
+ * head wait, threads of the kernel's and virtual ones.
+ */
+#include <string.h>
+
+#include "walkers/hotspot/hotspot_priv.h"
+
+/* Nodes of all queues. */
+#define NODES_MAX (1U << 22)
+
+struct collecting {
+	struct hs *hs;
+	/* of struct ch_lock: one for each thread and object */
+	struct ch_vec rows;
+	uint32_t nodes;
+};
+
+static bool push(struct collecting *collecting, const struct ch_lock *lock)
+{
+	struct ch_lock *slot = ch_vec_push(&collecting->rows);
+
+	if (slot)
+		*slot = *lock;
+	return slot != NULL;
+}
+
+static void set_owner(struct hs *hs, const struct hs_thread *owner, struct ch_lock *lock)
+{
+	lock->held = true;
+	lock->owner_tid = owner->tid;
+	lock->owner_number = hs_thread_number(hs, owner->carried ? owner->carried : owner->object);
+}
+
+static const struct hs_thread *thread_of(struct hs *hs, uint32_t tid)
+{
+	const struct hs_thread *threads;
+	size_t count, i;
+
+	threads = hs_threads(hs, &count);
+	for (i = 0; i < count; i++)
+		if (threads[i].tid == tid)
+			return &threads[i];
+	return NULL;
+}
+
+/* What a thread waits to enter or is parked for. */
+static bool add_waiting(struct collecting *collecting, const struct hs_thread *thread)
+{
+	struct ch_lock lock = { .kind = "synchronizer", .waiters = 1 };
+	struct ch_thread_info info = { .waits_to = NULL };
+	struct hs *hs = collecting->hs;
+	const struct hs_thread *owner;
+	uint64_t recursion;
+
+	hs_waits_for(hs, thread, thread->object, &info);
+	if (!info.waits_to || strcmp(info.waits_to, "wait") == 0)
+		return true;
+	/* a condition is no lock: what workers without work are parked for */
+	if (strcmp(info.waits_to, "park") == 0 && !hs_owner_field(hs, info.waits_for))
+		return true;
+	lock.object = info.waits_for;
+	if (strcmp(info.waits_to, "enter") == 0) {
+		lock.kind = "monitor";
+		if (hs_member_ptr(hs, HS_THREAD_ENTERING, thread->addr, &lock.addr))
+			lock.recursion_known =
+				hs_member_ptr(hs, HS_MONITOR_RECURSIONS, lock.addr, &recursion);
+		lock.recursion = lock.recursion_known ? recursion : 0;
+	}
+	owner = info.held_by ? thread_of(hs, info.held_by) : NULL;
+	if (owner)
+		set_owner(hs, owner, &lock);
+	return push(collecting, &lock);
+}
+
+/* What a thread has without a monitor: an object for each time that it took it. */
+static bool add_held(struct collecting *collecting, const struct hs_thread *thread)
+{
+	struct hs *hs = collecting->hs;
+	uint64_t objects[HS_LOCK_STACK_MAX];
+	uint32_t count = hs_lock_stack(hs, thread->addr, objects), i, k;
+	struct ch_lock lock;
+
+	for (i = 0; i < count; i++) {
+		lock = (struct ch_lock){ .kind = "monitor",
+					 .object = objects[i],
+					 .recursion_known = true };
+		for (k = 0; k < i && objects[k] != objects[i]; k++)
+			;
+		if (k < i)
+			continue;
+		for (k = i + 1; k < count; k++)
+			lock.recursion += objects[k] == objects[i];
+		set_owner(hs, thread, &lock);
+		if (!push(collecting, &lock))
+			return false;
+	}
+	return true;
+}
+
+static int compare_objects(const void *a, const void *b)
+{
+	const struct ch_lock *x = a, *y = b;
+
+	if (x->object != y->object)
+		return x->object < y->object ? -1 : 1;
+	return x->held == y->held ? 0 : x->held ? -1 : 1;
+}
+
+/* Rows of one object as one; those with an owner come first. */
+static void merge(struct ch_vec *rows)
+{
+	struct ch_lock *list = rows->items;
+	size_t i, kept = 0;
+
+	ch_vec_sort(rows, compare_objects);
+	for (i = 0; i < rows->count; i++) {
+		if (!kept || list[kept - 1].object != list[i].object) {
+			list[kept++] = list[i];
+			continue;
+		}
+		list[kept - 1].waiters += list[i].waiters;
+		if (!list[kept - 1].addr)
+			list[kept - 1].addr = list[i].addr;
+		if (!list[kept - 1].recursion_known && list[i].recursion_known) {
+			list[kept - 1].recursion = list[i].recursion;
+			list[kept - 1].recursion_known = true;
+		}
+	}
+	rows->count = kept;
+}
+
+static bool read_field(const struct hs *hs, uint64_t object, const char *name, uint64_t *ret)
+{
+	uint32_t offset = object ? hs_field_offset(hs, hs_klass_at(hs, object), name, false) : 0;
+
+	return offset && hs_read_oop(hs, object + offset, ret);
+}
+
+/* Those in the queue, if it can be read to its end. */
+static bool count_queue(struct collecting *collecting, uint64_t object, uint64_t *ret)
+{
+	const struct hs *hs = collecting->hs;
+	uint64_t node, waiter, count = 0;
+
+	if (!read_field(hs, object, "head", &node))
+		return false;
+	while (node && read_field(hs, node, "next", &node) && node) {
+		if (++collecting->nodes > NODES_MAX)
+			return false;
+		/* one that gave up has none */
+		count += (read_field(hs, node, "waiter", &waiter) ||
+			  read_field(hs, node, "thread", &waiter)) &&
+			 waiter;
+	}
+	*ret = count;
+	return true;
+}
+
+static bool is_queued(const struct hs *hs, uint64_t object)
+{
+	uint64_t klass = hs_klass_at(hs, object);
+
+	return klass && hs_field_offset(hs, klass, "head", false) &&
+	       hs_field_offset(hs, klass, "tail", false) &&
+	       hs_field_offset(hs, klass, "state", false);
+}
+
+/* Of a synchronizer: virtual threads are in its queue only, and so may the owner be one. */
+static void complete(struct collecting *collecting, struct ch_lock *lock)
+{
+	struct hs *hs = collecting->hs;
+	uint64_t at = hs_owner_field(hs, lock->object), owner, count;
+	const struct hs_thread *running;
+	uint32_t offset, state;
+
+	if (!is_queued(hs, lock->object))
+		return;
+	if (count_queue(collecting, lock->object, &count) && count > lock->waiters)
+		lock->waiters = count;
+	if (!at || !hs_read_oop(hs, at, &owner) || !owner)
+		return;
+	lock->held = true;
+	running = hs_thread_running(hs, owner);
+	lock->owner_tid = running ? running->tid : 0;
+	lock->owner_number = hs_thread_number(hs, owner);
+	/* the state of a lock that is no read-write lock: how often it was taken */
+	offset = hs_field_offset(hs, hs_klass_at(hs, lock->object), "state", false);
+	lock->recursion_known =
+		hs_read_u32(hs, lock->object + offset, &state) && state && state < 1U << 16;
+	lock->recursion = lock->recursion_known ? state - 1 : 0;
+}
+
+struct ch_error *hs_locks(void *state, struct ch_heaps *heaps, ch_lock_fn fn, void *arg)
+{
+	struct collecting collecting = { .hs = state, .rows = CH_VEC(struct ch_lock) };
+	const struct hs_thread *threads;
+	struct ch_error *err = NULL;
+	struct ch_lock *rows;
+	size_t count, i;
+
+	(void)heaps;
+	threads = hs_threads(state, &count);
+	for (i = 0; !err && i < count; i++)
+		if (!add_waiting(&collecting, &threads[i]) || !add_held(&collecting, &threads[i]))
+			err = &ch_enomem;
+	if (!err)
+		merge(&collecting.rows);
+	rows = collecting.rows.items;
+	for (i = 0; !err && i < collecting.rows.count; i++) {
+		if (strcmp(rows[i].kind, "synchronizer") == 0)
+			complete(&collecting, &rows[i]);
+		err = fn(arg, &rows[i]);
+	}
+	ch_vec_deinit(&collecting.rows);
+	return err;
+}
