@@ -27,6 +27,8 @@ const struct ch_option chp_global_options[] = {
 	  "most threads to work with; the output does not depend on it" },
 	{ "references", "LIST", CH_OPTION_STRING, GLOBAL(references),
 	  "references of Java that hold, or strong (default: soft,final)" },
+	{ "color", "WHEN", CH_OPTION_STRING, GLOBAL(color),
+	  "bold text: auto (on a terminal, unless NO_COLOR is set), always or never" },
 	{ "sysroot", "DIR", CH_OPTION_STRING, GLOBAL(sysroot),
 	  "look for the process's files below DIR first" },
 	{ "exe", "FILE", CH_OPTION_STRING, GLOBAL(exe), "the main executable" },

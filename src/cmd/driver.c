@@ -92,6 +92,19 @@ static uint32_t width_of_screen(void)
 	return width < WIDTH_MIN ? 0 : width > WIDTH_MAX ? WIDTH_MAX : (uint32_t)width;
 }
 
+/* https://no-color.org: NO_COLOR counts when it is set and not empty. */
+static bool wants_bold(const struct ch_global_options *global)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (format_of(global) != CH_FORMAT_TEXT)
+		return false;
+	if (global->color && strcmp(global->color, "auto") != 0)
+		return strcmp(global->color, "always") == 0;
+	return isatty(STDOUT_FILENO) && !(no_color && no_color[0]) && term &&
+	       strcmp(term, "dumb") != 0;
+}
+
 static struct ch_report make_report(const struct ch_global_options *global,
 				    struct ch_session *session)
 {
@@ -103,6 +116,7 @@ static struct ch_report make_report(const struct ch_global_options *global,
 		.reveal = global->reveal,
 		.reproducible = global->reproducible,
 		.width = width_of_screen(),
+		.bold = wants_bold(global),
 	};
 
 	if (report.limit == CH_LIMIT_UNSET)

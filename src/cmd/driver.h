@@ -21,7 +21,7 @@ struct ch_global_options {
 	bool json, jsonl, plain, markdown, reveal, reproducible, strict, debuginfod;
 	bool verbose, help, version, completion;
 	uint64_t limit, threads, temp_bytes;
-	const char *sysroot, *exe, *temp_dir, *references;
+	const char *sysroot, *exe, *temp_dir, *references, *color;
 	struct ch_strings debug_dirs;
 };
 

@@ -191,6 +191,11 @@ struct ch_error *chp_line_check(struct ch_line *line)
 		return ch_error_create(
 			CH_ERROR_ARG, "%s: '%s' is one argument too many; usage: coreheap %s %s",
 			cmd->name, line->argv[cmd->args_max], cmd->name, cmd->synopsis);
+	if (line->global.color && strcmp(line->global.color, "auto") != 0 &&
+	    strcmp(line->global.color, "always") != 0 && strcmp(line->global.color, "never") != 0)
+		return ch_error_create(CH_ERROR_ARG,
+				       "--color: '%s' is none of auto, always and never",
+				       line->global.color);
 	return parse_references(line->global.references, &line->strengths);
 }
 

@@ -44,6 +44,8 @@ struct ch_report {
 	uint64_t limit;
 	/** Columns of the screen; 0 = CH_WIDTH_DEFAULT. */
 	uint32_t width;
+	/** What matters is bold (TEXT). */
+	bool bold;
 	/** Show memory contents. */
 	bool reveal;
 	/** Leave out what depends on where the file lies. */
@@ -109,6 +111,9 @@ void chp_report_count_field(const struct ch_report *report, const char *label, u
 char *chp_report_bytes_text(const struct ch_report *report, uint64_t bytes,
 			    char buf[CH_BYTES_TEXT_MAX]);
 size_t chp_report_width(const struct ch_report *report);
+/** What begins and ends bold text; "" where nothing is bold. Static. */
+const char *chp_bold(const struct ch_report *report);
+const char *chp_not_bold(const struct ch_report *report);
 /**
  * Text and a newline, broken between words so that lines keep to width columns, and words
  * that are longer than a line at a joint of the name. The first line begins at column, the

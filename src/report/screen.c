@@ -71,7 +71,7 @@ static const struct {
 
 static void put_field(const struct ch_report *report, const char *label, const char *text)
 {
-	fprintf(report->out, "%-*s", INDENT, label);
+	fprintf(report->out, "%s%-*s%s", chp_bold(report), INDENT, label, chp_not_bold(report));
 	if (strlen(label) >= INDENT)
 		fputc(' ', report->out);
 	chp_wrap(report->out, chp_report_width(report), ch_max(strlen(label) + 1, (size_t)INDENT),
@@ -99,7 +99,9 @@ static struct ch_error *print_identity(const struct ch_report *report,
 		text = NULL;
 		return &ch_enomem;
 	}
+	fputs(chp_bold(report), report->out);
 	chp_wrap(report->out, chp_report_width(report), 0, 2, text);
+	fputs(chp_not_bold(report), report->out);
 	return NULL;
 }
 
@@ -268,7 +270,9 @@ static struct ch_error *print_verdict(const struct ch_report *report,
 		print_share(out, verdict, bytes);
 	if (fclose(out) != 0)
 		return &ch_enomem;
-	put_field(report, "VERDICT", text);
+	fprintf(report->out, "%s%-*s", chp_bold(report), INDENT, "VERDICT");
+	chp_wrap(report->out, chp_report_width(report), INDENT, INDENT, text);
+	fputs(chp_not_bold(report), report->out);
 	if (chp_coverage_words(&summary->coverage, covers))
 		put_field(report, "covers", covers);
 	return NULL;
@@ -313,8 +317,8 @@ static void print_rows(const struct ch_report *report, const struct ch_summary *
 	for (i = 0; i < CH_ACCOUNT_ROWS; i++)
 		order[i] = (uint32_t)i;
 	qsort_r(order, CH_ACCOUNT_ROWS, sizeof(order[0]), compare_rows, &account);
-	fprintf(report->out, "\n%-*s %11s %6s\n", TITLE_WIDTH, "WHERE THE MEMORY IS", "TOUCHED",
-		"SHARE");
+	fprintf(report->out, "\n%s%-*s %11s %6s%s\n", chp_bold(report), TITLE_WIDTH,
+		"WHERE THE MEMORY IS", "TOUCHED", "SHARE", chp_not_bold(report));
 	for (i = 0; i < CH_ACCOUNT_ROWS && i < most; i++) {
 		bytes = account.rows[order[i]].touched_bytes;
 		if (!bytes || chp_percent(bytes, account.touched_bytes) < SHARE_MIN)
@@ -379,8 +383,8 @@ static struct ch_error *print_types(const struct ch_report *report,
 
 	if (!summary->types_count || !most)
 		return NULL;
-	fprintf(report->out, "\n%12s %11s %6s  %s\n", "COUNT", "TOUCHED", "SHARE",
-		"LARGEST TYPES OF USED BLOCKS");
+	fprintf(report->out, "\n%s%12s %11s %6s  %s%s\n", chp_bold(report), "COUNT", "TOUCHED",
+		"SHARE", "LARGEST TYPES OF USED BLOCKS", chp_not_bold(report));
 	for (i = 0; i < summary->types_count && i < most; i++) {
 		const struct ch_type_stat *stat = summary->types[i];
 		_cleanup_free_ char *name = NULL;

@@ -263,6 +263,7 @@ static struct ch_error *print_text(const struct ch_report *report, const struct 
 		return &ch_enomem;
 	}
 	fprintf(out, "%2zu  ", number);
+	fputs(chp_bold(report), out);
 	if (suspect->share_of) {
 		_cleanup_free_ char *whole = NULL;
 
@@ -278,6 +279,7 @@ static struct ch_error *print_text(const struct ch_report *report, const struct 
 		chp_wrap(out, chp_report_width(report),
 			 INDENT + strlen(chp_suspect_rule_name(suspect->rule)) + 2, INDENT, text);
 	}
+	fputs(chp_not_bold(report), out);
 	if (owners)
 		print_field(report, "pointed at by", owners);
 	if (chain)
@@ -345,7 +347,8 @@ struct ch_error *chp_suspects_print(const struct ch_report *report,
 	size_t i, shown = ch_min(count, most);
 
 	if (report->format == CH_FORMAT_TEXT)
-		fputs(count ? "SUSPECTS\n" : "", report->out);
+		fprintf(report->out, "%s%s%s", chp_bold(report), count ? "SUSPECTS\n" : "",
+			chp_not_bold(report));
 	for (i = 0; !err && i < shown; i++) {
 		if (report->format == CH_FORMAT_MARKDOWN)
 			err = print_markdown(report, &suspects[i], i + 1);

@@ -52,6 +52,16 @@ size_t chp_report_width(const struct ch_report *report)
 	return report->width ? report->width : CH_WIDTH_DEFAULT;
 }
 
+const char *chp_bold(const struct ch_report *report)
+{
+	return report->bold ? "\033[1m" : "";
+}
+
+const char *chp_not_bold(const struct ch_report *report)
+{
+	return report->bold ? "\033[0m" : "";
+}
+
 /* Columns that len bytes of UTF-8 take; wide and combining characters count as one. */
 static size_t columns_of(const char *text, size_t len)
 {

@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 """summary, info and threads against the recorded blocks, gdb and the ELF file."""
+import fcntl
 import os
+import pty
 import re
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 import unittest.mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -92,6 +96,38 @@ def test_screen(tap):
                   "%s: --all shows all suspects" % name)
 
 
+def on_terminal(env, *args):
+    """What a command writes to a terminal of 80 columns."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    with subprocess.Popen([os.environ["COREHEAP"], *args], stdout=follower, env=env,
+                          stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        os.close(follower)
+        out = b""
+        try:
+            while part := os.read(leader, 65536):
+                out += part
+        except OSError:  # EIO: the last writer is gone
+            pass
+    os.close(leader)
+    return out.decode("utf-8").replace("\r\n", "\n")
+
+
+def test_bold(tap):
+    core = unpack(checked_in()[0])
+    plain = coreheap("summary", core).out
+    always = coreheap("summary", "--color=always", core).out
+    tap.ok("\033" not in plain and re.sub(r"\033\[[01]m", "", always) == plain and
+           "\033[1mVERDICT" in always, "bold text only where it is asked for", always)
+    tap.equal("\033" in coreheap("summary", "--color=always", "--plain", core).out, False,
+              "bold: never in --plain")
+    env = {"PATH": os.environ["PATH"], "TERM": "xterm"}
+    tap.equal(on_terminal(env, "summary", core), always, "bold: on a terminal")
+    for name, more in (("NO_COLOR", {"NO_COLOR": "1"}), ("a dumb terminal", {"TERM": "dumb"})):
+        tap.equal(on_terminal({**env, **more}, "summary", core), plain, "bold: not with " + name)
+    tap.equal(coreheap("summary", "--color=blue", core).code, 2, "bold: a wrong word is said")
+
+
 def gdb(core, *commands):
     args = [arg for command in commands for arg in ("-ex", command)]
     done = subprocess.run(["gdb", "-nx", "-batch", "-c", core, "-ex", "set height 0", *args],
@@ -163,7 +199,7 @@ def test_alive(tap):
 
 def main():
     tap = Tap()
-    for test in (test_closing, test_used_bytes, test_screen, test_against_gdb,
+    for test in (test_closing, test_used_bytes, test_screen, test_bold, test_against_gdb,
                  test_notes_against_readelf, test_alive):
         tap.attempt(test.__name__, test)
     return tap.done()
