@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The checked-in cores of .NET Core 3.1 and .NET 8, 9 and 10: types, counts and roots are the
+"""The checked-in cores of .NET Core 3.1 and .NET 8 to 11: types, counts and roots are the
 program's own, where no .NET is installed."""
 import os
 import sys
@@ -17,6 +17,7 @@ CORES = {
     # A program of one file: it leaves the descriptor away.
     "9.0.20": ("workstation", "regions", True),
     "10.0.12": ("server", "regions", True),
+    "11.0.0": ("workstation", "regions", True),
 }
 # Before .NET 9 statics of types that can be unloaded have no names here.
 NOT_NAMED = ("Story.ByCollectible",)

@@ -34,16 +34,16 @@ enum clr_fit clr_layout_fits(const struct clr *clr)
 {
 	const struct clr_layout *layout = &clr->layout;
 	uint32_t counted, found = 0, running = 0, known = 0, id;
-	uint64_t link;
+	uint64_t link, thread;
 
 	if (!clr_read_ptr(clr, clr->thread_store + layout->store_first, &link) ||
 	    !ch_core_read_u32(clr->core, clr->thread_store + layout->store_count, &counted) ||
 	    !counted || counted > CLR_THREADS_MAX)
 		return CLR_FIT_NOT;
 	for (; link && found < counted; found++) {
-		if (!ch_core_read_u32(clr->core, link - layout->thread_link + layout->thread_os_id,
-				      &id) ||
-		    id > TID_MAX || !clr_read_ptr(clr, link, &link))
+		thread = clr_thread_of(layout, link);
+		if (!ch_core_read_u32(clr->core, thread + layout->thread_os_id, &id) ||
+		    id > TID_MAX || !clr_read_ptr(clr, thread + layout->thread_link, &link))
 			return CLR_FIT_NOT;
 		/* 0: not started yet, or ended. */
 		running += id != 0;

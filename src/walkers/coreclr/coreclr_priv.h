@@ -220,6 +220,9 @@ struct clr_shape {
 };
 /** False when mt is no method table. */
 bool clr_shape_read(const struct clr *clr, uint64_t mt, struct clr_shape *ret);
+/** Dimensions of an array that is not of the simple kind: each has a length and a lower bound
+ * in the object, and nothing else makes it larger. 0: it is none. */
+uint32_t clr_array_rank(const struct clr *clr, uint64_t mt);
 /** Full name of a type, as SOS prints it, unescaped; false when there is no metadata. */
 bool clr_type_name(struct clr *clr, uint64_t mt, char *buf, size_t max);
 /** Metadata of a Module, looked up once; NULL when there is none. */

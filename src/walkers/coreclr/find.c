@@ -51,7 +51,6 @@ static const struct wanted_field fields[] = {
 	FIELD(mt_dictionaries, "MethodTable", "PerInstInfo"),
 	FIELD(module_base, "Module", "Base"),
 	FIELD(module_dynamic, "Module", "DynamicMetadata"),
-	FIELD(array_rank, "ArrayClass", "Rank"),
 	FIELD(store_first, "ThreadStore", "FirstThreadLink"),
 	FIELD(store_count, "ThreadStore", "ThreadCount"),
 	FIELD(thread_link, "Thread", "LinkNext"),
@@ -184,6 +183,15 @@ static struct ch_error *find_gc_vars(struct clr *clr)
 			       "the runtime's table of variables does not lead to its collector");
 }
 
+/* What the words of the list of threads lead to, no descriptor says: what fits. */
+static void choose_links(struct clr *clr)
+{
+	if (clr_layout_fits(clr) != CLR_FIT_NOT)
+		return;
+	clr->layout.links_threads = true;
+	clr->layout.links_threads = clr_layout_fits(clr) != CLR_FIT_NOT;
+}
+
 struct ch_error *clr_find_tables(struct clr *clr)
 {
 	struct clr_descriptor *descriptor;
@@ -200,6 +208,8 @@ struct ch_error *clr_find_tables(struct clr *clr)
 	err = take_fields(clr, descriptor);
 	if (!err)
 		err = take_globals(clr, descriptor);
+	if (!err)
+		choose_links(clr);
 	clr_descriptor_close(descriptor);
 	return err ? err : find_gc_vars(clr);
 }

@@ -57,9 +57,9 @@ enum {
 
 #define SEGMENTS_MAX (1U << 20)
 
-/* Of GcDacVars; the last ones that were seen: .NET 10. */
+/* Of GcDacVars; the last ones that were seen: .NET 11. */
 #define VERSION_MAJOR 2
-#define VERSION_MINOR 4
+#define VERSION_MINOR 9
 
 /* Offsets of fields; a field that this collector does not have. */
 #define FIELD_OFFSET_MAX (1U << 20)
@@ -455,8 +455,8 @@ static struct ch_error *read_contexts(struct clr *clr)
 		return bad_gc(clr, "the list of threads is not in the core");
 	ch_core_read_u32(clr->core, clr->thread_store + layout->store_count, &count);
 	for (; link && found < CLR_THREADS_MAX; found++) {
-		thread = link - layout->thread_link;
-		if (!clr_read_ptr(clr, link, &link))
+		thread = clr_thread_of(layout, link);
+		if (!clr_read_ptr(clr, thread + layout->thread_link, &link))
 			break;
 		err = add_thread(clr, thread);
 		if (err)
@@ -485,7 +485,7 @@ static int compare_contexts(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* Variables are added at the end as the minor version grows; .NET 10 has 2.4. */
+/* Variables are added at the end as the minor version grows; .NET 11 has 2.9. */
 static struct ch_error *check_version(const struct clr *clr)
 {
 	uint64_t version = 0;
@@ -499,7 +499,7 @@ static struct ch_error *check_version(const struct clr *clr)
 	if (major == VERSION_MAJOR && minor > VERSION_MINOR)
 		chp_context_finding(clr->env->ctx, CH_SEVERITY_NOTE, "gc-newer",
 				    "the garbage collector's variables have version %u.%u, later "
-				    "than .NET 10; they are read as those of .NET 10",
+				    "than .NET 11; they are read as those of .NET 11",
 				    major, minor);
 	return NULL;
 }
@@ -515,7 +515,7 @@ struct ch_error *clr_gc_open(struct clr *clr)
 	    (!clr->layout.gc_shift && !read_var(clr, VAR_GENERATIONS, &generations)) ||
 	    clr->generation_bytes < 72 || clr->generation_bytes > 4096 || generations < 4 ||
 	    generations > CLR_GENERATIONS)
-		return bad_gc(clr, "they are not what a collector of .NET Core 3.1 to .NET 10 has");
+		return bad_gc(clr, "they are not what a collector of .NET Core 3.1 to .NET 11 has");
 	clr->generations_count = (uint32_t)generations;
 	if (!read_count(clr, VAR_HEAPS_COUNT, &clr->heaps_count) ||
 	    clr->heaps_count > CLR_HEAPS_MAX ||

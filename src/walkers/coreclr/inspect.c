@@ -363,9 +363,8 @@ static void read_array(struct clr *clr, uint64_t addr, uint64_t mt, uint32_t fla
 		       struct ch_object_shape *ret)
 {
 	struct clr_shape shape;
-	uint64_t class, at;
-	uint32_t count, word = 0, i;
-	uint8_t rank = 1;
+	uint32_t count, rank, word = 0, i;
+	uint64_t at;
 
 	if (!clr_shape_read(clr, mt, &shape) || !ch_core_read_u32(clr->core, addr + 8, &count))
 		return;
@@ -376,9 +375,8 @@ static void read_array(struct clr *clr, uint64_t addr, uint64_t mt, uint32_t fla
 	read_element(clr, mt, ret);
 	ret->rank = 1;
 	ret->lengths[0] = count;
-	if (flags & ARRAY_SINGLE || !clr_class_of(clr, mt, &class) ||
-	    !ch_core_try_read(clr->core, class + clr->layout.array_rank, &rank, 1) || !rank ||
-	    rank > CH_SHAPE_RANK_MAX)
+	rank = flags & ARRAY_SINGLE ? 0 : clr_array_rank(clr, mt);
+	if (!rank || rank > CH_SHAPE_RANK_MAX)
 		return;
 	ret->rank = rank;
 	for (i = 0; i < rank; i++) {

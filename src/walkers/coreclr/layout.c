@@ -74,8 +74,8 @@ struct release {
 #define OLD_METHOD_TABLE                                                                           \
 	.mt_flags = 0, .mt_base_size = 4, .mt_flags2 = MT_FLAGS2, .mt_module = 24,                 \
 	.mt_parent = 16, .mt_class = 40, .mt_dictionaries = MT_SLOTS, .mt_aux = 32,                \
-	.class_fields = 24, .array_rank = 56, .flag_collectible = FLAG_OLD_COLLECTIBLE,            \
-	.layout_base = 8, .file_image = 8, .statics_objects = 32, .old = true, .context = 88
+	.class_fields = 24, .flag_collectible = FLAG_OLD_COLLECTIBLE, .layout_base = 8,            \
+	.file_image = 8, .statics_objects = 32, .old = true, .context = 88
 
 static const struct release net8 = {
 	.layout = { OLD_METHOD_TABLE, .class_kind = 48, .class_numbers = 50, .module_file = 272,
@@ -103,7 +103,6 @@ static const struct release net9 = {
 		    .module_allocator = 248,
 		    .module_types = 624,
 		    .module_foreign_types = 8,
-		    .array_rank = 72,
 		    .class_fields = 24,
 		    .class_kind = 48,
 		    .class_instance_count = 50,

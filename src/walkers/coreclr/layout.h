@@ -20,12 +20,12 @@ struct clr_layout {
 	uint32_t mt_flags, mt_base_size, mt_flags2, mt_module, mt_parent, mt_class, mt_dictionaries;
 	/** Of Module. */
 	uint32_t module_base, module_dynamic;
-	/** Of ArrayClass. */
-	uint32_t array_rank;
 	/** Of ThreadStore and Thread. */
 	uint32_t store_first, store_count, thread_link, thread_os_id, thread_locals;
 	/** Of Thread: Thread.ManagedThreadId; 0: not known. */
 	uint32_t thread_number;
+	/** The list of threads has their addresses (.NET 11), not those of their links. */
+	bool links_threads;
 	/** Of the allocation context in what thread_locals leads to. */
 	uint32_t context;
 
@@ -84,6 +84,11 @@ enum clr_fit {
 	 * namespace they are not. */
 	CLR_FIT_CORE,
 };
+/** The Thread that a word of the list leads to. */
+static inline uint64_t clr_thread_of(const struct clr_layout *layout, uint64_t link)
+{
+	return layout->links_threads ? link : link - layout->thread_link;
+}
 /** Hold clr->layout against the list at clr->thread_store. */
 enum clr_fit clr_layout_fits(const struct clr *clr);
 /**

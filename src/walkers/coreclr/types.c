@@ -45,6 +45,19 @@ bool clr_shape_read(const struct clr *clr, uint64_t mt, struct clr_shape *ret)
 	return true;
 }
 
+uint32_t clr_array_rank(const struct clr *clr, uint64_t mt)
+{
+	enum { SINGLE_BYTES = 24, DIMENSION_BYTES = 8, RANKS = 32 };
+	struct clr_shape shape;
+	uint32_t more;
+
+	if (!clr_shape_read(clr, mt, &shape) || shape.base_bytes <= SINGLE_BYTES)
+		return 0;
+	more = shape.base_bytes - SINGLE_BYTES;
+	return more % DIMENSION_BYTES || more / DIMENSION_BYTES > RANKS ? 0
+									: more / DIMENSION_BYTES;
+}
+
 /* Name parts that are still to be written, the next one on top. */
 struct work {
 	struct {
@@ -284,13 +297,11 @@ static const char *rank_text(const struct clr *clr, uint64_t mt, uint32_t flags)
 {
 	static const char *const texts[] = { "[?]",    "[*]",     "[,]",      "[,,]",     "[,,,]",
 					     "[,,,,]", "[,,,,,]", "[,,,,,,]", "[,,,,,,,]" };
-	uint8_t rank = 0;
-	uint64_t class;
+	uint32_t rank;
 
 	if (flags & ARRAY_SINGLE)
 		return "[]";
-	if (clr_class_of(clr, mt, &class))
-		ch_core_try_read(clr->core, class + clr->layout.array_rank, &rank, 1);
+	rank = clr_array_rank(clr, mt);
 	return texts[rank < CH_COUNT_OF(texts) ? rank : 0];
 }
 
