@@ -3,6 +3,7 @@
 strings are those that the program wrote down; contents appear with --reveal only."""
 import os
 import random
+import re
 import struct
 import sys
 
@@ -25,7 +26,7 @@ class Truth:
         with open(os.path.join(where, "truth"), encoding="utf-8") as file:
             rows = [line.rstrip("\n").split("\t") for line in file]
         self.rows = {kind: [row[1:] for row in rows if row[0] == kind]
-                     for kind in ("field", "static", "thread", "count", "text")}
+                     for kind in ("field", "static", "thread", "count", "text", "code")}
 
 
 def one(core, name):
@@ -131,6 +132,22 @@ def check_calls(tap, core):
            "a delegate says what it calls", call["detail"])
     tap.ok([row for row in call["fields"] if row["name"] == "_target" and
             row["target_type"] == "Shown.Whole+<>c"], "and on what", call["fields"])
+
+
+def check_code(tap, core, truth):
+    """Methods of the runtime's own addresses: those of return, so the call is before them."""
+    rows = truth.rows["code"]
+    named = {"ReadyToRun": 0, "JIT": 0}
+    found = fixture.answer("whatis", "--json", core,
+                           *["0x%x" % (int(row[0], 16) - 1) for row in rows])["results"]
+    for (addr, kind, method), row in zip(rows, found):
+        parts = re.match(r"(.*)\+0x[0-9a-f]+ \((ReadyToRun|JIT)\)$", row["answer"])
+        name = re.escape(kind) + "(<.*>)?" + re.escape("." + method)
+        tap.ok(parts and re.fullmatch(name, parts.group(1)),
+               "code of %s.%s" % (kind, method), "%s %s" % (addr, row["answer"]))
+        if parts:
+            named[parts.group(2)] += 1
+    tap.ok(min(named.values()) > 2, "compiled here, and come compiled", named)
 
 
 def check_statics(tap, core, truth):
@@ -278,6 +295,7 @@ def check(tap, program, createdump):
     check_paths(tap, core)
     check_arrays(tap, core)
     check_calls(tap, core)
+    check_code(tap, core, truth)
     check_statics(tap, core, truth)
     check_generations(tap, core, truth)
     check_strings(tap, core, truth)

@@ -20,6 +20,7 @@
 #include "util/vec.h"
 #include "walkers/coreclr/layout.h"
 #include "walkers/coreclr/metadata.h"
+#include "walkers/coreclr/r2r.h"
 
 /** Objects are aligned to this, and none is smaller than three of it. */
 #define CLR_ALIGN       8ULL
@@ -50,15 +51,6 @@ struct clr_region {
 	uint64_t first, allocated;
 	/** Read only: what lies in it is never collected. */
 	bool frozen;
-};
-
-/** Compiled code that came with an assembly. */
-struct clr_r2r {
-	/** Its runtime functions, count of them; its array of entries of methods. */
-	uint64_t functions, entries;
-	uint32_t count;
-	/** Row of MethodDef by function, 0: none. Owned; NULL: not asked for. */
-	uint32_t *rows;
 };
 
 struct clr_module {
@@ -136,6 +128,8 @@ struct clr {
 	bool variables_relative;
 	/** ExecutionManager's map of code; 0: not known. */
 	uint64_t code_map;
+	/** Before .NET 8: the first section of its list; else 0. */
+	uint64_t code_list;
 	uint64_t generation_bytes;
 	uint32_t generations_count, heaps_count;
 	bool server, regions;
@@ -220,9 +214,6 @@ struct clr_shape {
 };
 /** False when mt is no method table. */
 bool clr_shape_read(const struct clr *clr, uint64_t mt, struct clr_shape *ret);
-/** Dimensions of an array that is not of the simple kind: each has a length and a lower bound
- * in the object, and nothing else makes it larger. 0: it is none. */
-uint32_t clr_array_rank(const struct clr *clr, uint64_t mt);
 /** Full name of a type, as SOS prints it, unescaped; false when there is no metadata. */
 bool clr_type_name(struct clr *clr, uint64_t mt, char *buf, size_t max);
 /** Metadata of a Module, looked up once; NULL when there is none. */
@@ -256,6 +247,8 @@ bool clr_definition_name(const struct clr_metadata *metadata, uint32_t row, char
 /** exceptions.c: as ch_walker.thrown. */
 bool clr_thrown(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
 
+/** code.c: take the runtime's table of code, which begins at a variable. */
+void clr_code_tables(struct clr *clr, uint64_t variable);
 /** code.c: as ch_walker.code. */
 bool clr_code_at(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
 /** "Type.Method" of where a method is entered: its code, or what jumps there. */

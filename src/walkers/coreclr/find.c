@@ -78,10 +78,8 @@ static const struct {
 	{ FIELD(thread_number, "Thread", "Id"), 0 },
 	{ FIELD(domain_assemblies, "AppDomain", "DomainAssemblyList"), 0 },
 	{ FIELD(assembly_module, "Assembly", "Module"), 0 },
-	{ FIELD(module_r2r, "Module", "ReadyToRunInfo"), 0 },
 	{ FIELD(module_methods, "Module", "MethodDefToDescMap"), 0 },
 	{ FIELD(module_field_map, "Module", "FieldDefToDescMap"), 0 },
-	{ FIELD(r2r_methods, "ReadyToRunInfo", "EntryPointToMethodDescMap"), 0 },
 };
 
 static void take_more_fields(struct clr *clr, const struct clr_descriptor *descriptor)
@@ -167,7 +165,8 @@ static struct ch_error *find_gc_vars(struct clr *clr)
 	if (!ch_sym_exported(clr->env->sym, clr->runtime, "g_dacTable", &table))
 		return ch_error_create(CH_ERROR_UNSUPPORTED, "the runtime exports no g_dacTable");
 	/* The first entry is that of ExecutionManager's map. */
-	clr_read_ptr(clr, table.addr, &clr->code_map);
+	if (clr_read_ptr(clr, table.addr, &entry))
+		clr_code_tables(clr, entry);
 	for (i = 0; i < DAC_ENTRIES_MAX; i++) {
 		if (!clr_read_ptr(clr, table.addr + 8 * i, &entry))
 			break;

@@ -20,6 +20,8 @@ enum {
 	ENTRY_APP_DOMAIN = 1,
 	/* The same in .NET 8 and 9. */
 	STORE_ENTRY = -4,
+	/* ExecutionManager's list of code, of .NET Core 3.1 alone. */
+	ENTRY_CODE_OLD = -34,
 	/* g_pFinalizerThread, in all of them. */
 	ENTRY_FINALIZER = -3,
 	STORE_FROM = 32,
@@ -207,7 +209,7 @@ static uint64_t find_gc_pointer(const struct clr *clr)
 	return 0;
 }
 
-static bool find_relative(const struct clr *clr, struct table *table)
+static bool find_relative(struct clr *clr, struct table *table)
 {
 	uint64_t at = clr->runtime->start, i, pointer = find_gc_pointer(clr);
 	struct ch_data_run run = { 0 };
@@ -220,6 +222,7 @@ static bool find_relative(const struct clr *clr, struct table *table)
 			*table = (struct table){ .clr = clr,
 						 .addr = run.addr + i,
 						 .relative = true };
+			clr_code_tables(clr, variable(table, ENTRY_CODE_OLD));
 			return true;
 		}
 	return false;
@@ -235,8 +238,9 @@ static bool find_absolute(struct clr *clr, struct table *table)
 	if (!ch_sym_exported(clr->env->sym, clr->runtime, "g_dacTable", &symbol))
 		return false;
 	*table = (struct table){ .clr = clr, .addr = symbol.addr };
-	/* The first entry is that of ExecutionManager's map of code (since .NET 8). */
-	clr_read_ptr(clr, symbol.addr, &clr->code_map);
+	/* The first entry is that of ExecutionManager's table of code. */
+	if (clr_read_ptr(clr, symbol.addr, &addr))
+		clr_code_tables(clr, addr);
 	for (i = 0; i < ENTRIES; i++)
 		if (value(table, i, &addr) && is_gc_vars(clr, addr)) {
 			table->addr += (uint64_t)(8 * i);

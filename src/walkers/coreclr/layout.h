@@ -68,9 +68,6 @@ struct clr_layout {
 	uint32_t token_bits;
 	/** Method tables have rows of 16 bits and modules that must be looked for. */
 	bool old;
-	/** Of Module: its ReadyToRunInfo; of that the map from entry points to methods.
-	 * 0: not known. */
-	uint32_t module_r2r, r2r_methods;
 	/** Of Module: maps of its methods and fields. 0: not known. */
 	uint32_t module_methods, module_field_map;
 };
@@ -106,6 +103,9 @@ CH_MUST_CHECK struct ch_error *clr_old_tables(struct clr *clr);
 /** Module of a method table, and its row of TypeDef. */
 bool clr_type_module(const struct clr *clr, uint64_t mt, uint64_t *ret);
 bool clr_type_row(const struct clr *clr, uint64_t mt, uint32_t *ret);
+/** Dimensions of an array that is not of the simple kind: each has a length and a lower bound
+ * in the object, and nothing else makes it larger. 0: it is none. */
+uint32_t clr_array_rank(const struct clr *clr, uint64_t mt);
 /** LoaderAllocator of a Module. */
 bool clr_module_allocator(const struct clr *clr, uint64_t module, uint64_t *ret);
 bool clr_is_collectible(const struct clr *clr, uint64_t mt);

@@ -31,6 +31,10 @@ enum {
 	E_CMOD_OPTIONAL = 0x20,
 	E_INTERNAL = 0x21,
 	E_CMOD_INTERNAL = 0x22,
+	/* Of compiled images (zapsig.h): what shares its code; a type of another module. */
+	E_VALUE_NATIVE = 0x3d,
+	E_CANONICAL = 0x3e,
+	E_MODULE = 0x3f,
 	E_SENTINEL = 0x41,
 	E_PINNED = 0x45,
 	SIGNATURE_FIELD = 0x06,
@@ -64,6 +68,8 @@ struct open {
 	/* The generic type, and its part whose arguments are being written. */
 	enum clr_table table;
 	uint32_t row, part;
+	/* Its module is not known. */
+	bool foreign;
 };
 
 struct reader {
@@ -81,6 +87,8 @@ struct reader {
 	bool failed;
 	/* References among arguments are written as the runtime shares code for them. */
 	bool canonical;
+	/* A type of a module that is not known is among them: they have no names. */
+	bool foreign;
 	/* What follows is a part of one that was written as a whole: until no more
 	 * than so many are open. */
 	bool mute;
@@ -164,6 +172,11 @@ static bool write_parts(struct reader *reader, struct open *open)
 	struct clr_nest nest;
 	uint32_t sum = 0, i;
 
+	if (open->foreign) {
+		/* All arguments at once. */
+		open->left = open->part++ ? 0 : open->all;
+		return open->left != 0;
+	}
 	if (!clr_nest_read(reader->metadata, open->table, open->row, &nest)) {
 		reader->failed = true;
 		return false;
@@ -195,6 +208,8 @@ static void write_class(struct reader *reader, enum clr_table table, uint32_t ro
 {
 	struct open open = { .table = table, .row = row };
 
+	if (reader->foreign)
+		return;
 	if (table == CLR_TABLE_TYPE_SPEC)
 		reader->failed = true;
 	else
@@ -262,6 +277,7 @@ static void read_generic(struct reader *reader)
 		reader->failed = true;
 		return;
 	}
+	open->foreign = reader->foreign;
 	if (!write_parts(reader, open)) {
 		/* Arguments, but no part that takes them: damaged. */
 		reader->failed = true;
@@ -403,6 +419,15 @@ static bool read_element(struct reader *reader, bool whole)
 	case E_INTERNAL:
 		read_internal(reader, whole);
 		return true;
+	case E_VALUE_NATIVE:
+		return false;
+	case E_CANONICAL:
+		put(reader, CANONICAL);
+		return true;
+	case E_MODULE:
+		read_number(reader);
+		reader->foreign = true;
+		return false;
 	case E_FUNCTION:
 		/* Its own signature follows; nothing is behind it in a field's. */
 		put(reader, "fnptr");
@@ -417,12 +442,23 @@ static bool read_element(struct reader *reader, bool whole)
 	}
 }
 
+/* One type, with all that belongs to it. */
+static void read_type(struct reader *reader)
+{
+	bool ended;
+
+	do {
+		ended = read_element(reader, !reader->open_count);
+		if (ended)
+			close_open(reader);
+	} while (!reader->failed && (reader->open_count || !ended));
+}
+
 static void read_field(struct clr *clr, uint64_t mt, uint32_t row, bool canonical,
 		       struct clr_signature *ret)
 {
 	struct reader reader = { .clr = clr, .ret = ret, .canonical = canonical };
 	uint64_t args[CLR_ARITY_MAX];
-	bool whole;
 
 	*ret = (struct clr_signature){ .value_type = 0 };
 	if (!clr_type_module(clr, mt, &reader.module))
@@ -436,11 +472,7 @@ static void read_field(struct clr *clr, uint64_t mt, uint32_t row, bool canonica
 	reader.args_count = clr_type_arguments(clr, mt, args);
 	if ((read_byte(&reader) & 0x0f) != SIGNATURE_FIELD)
 		reader.failed = true;
-	do {
-		whole = !reader.open_count;
-		if (read_element(&reader, whole))
-			close_open(&reader);
-	} while (!reader.failed && (reader.open_count || !reader.len));
+	read_type(&reader);
 	if (reader.failed)
 		*ret = (struct clr_signature){ .value_type = 0 };
 }
@@ -463,6 +495,40 @@ uint64_t clr_signature_value_type(struct clr *clr, uint64_t mt, uint32_t row,
 	/* The runtime may have had no need of it but as one of those that share code. */
 	read_field(clr, mt, row, true, &shared);
 	return shared.name[0] ? clr_value_type_by_name(clr, shared.name) : 0;
+}
+
+/* ---- Signatures of compiled images ----------------------------------------------- */
+
+bool clr_signature_number(const struct clr *clr, uint64_t *at, uint32_t *ret)
+{
+	struct reader reader = { .count = 0 };
+
+	while (reader.count < 4 &&
+	       ch_core_try_read(clr->core, *at + reader.count, reader.bytes + reader.count, 1))
+		reader.count++;
+	*ret = read_number(&reader);
+	*at += reader.at;
+	return !reader.failed;
+}
+
+bool clr_signature_type(struct clr *clr, uint64_t module, uint64_t *at, char *buf, size_t max)
+{
+	struct clr_signature signature = { .value_type = 0 };
+	struct reader reader = { .clr = clr, .ret = &signature, .module = module };
+
+	reader.metadata = clr_module_metadata(clr, module);
+	if (!reader.metadata)
+		return false;
+	for (reader.count = sizeof(reader.bytes); reader.count; reader.count /= 2)
+		if (ch_core_try_read(clr->core, *at, reader.bytes, reader.count))
+			break;
+	read_type(&reader);
+	*at += reader.at;
+	if (reader.failed)
+		return false;
+	if (buf)
+		snprintf(buf, max, "%s", reader.foreign ? "" : signature.name);
+	return true;
 }
 
 /* ---- Types of a module ------------------------------------------------------- */

@@ -128,7 +128,7 @@ void clr_modules_free(struct clr *clr)
 
 	for (i = 0; clr->modules && i <= clr->modules_mask; i++) {
 		if (clr->modules[i])
-			free(clr->modules[i]->r2r.rows);
+			free(clr->modules[i]->r2r.owners);
 		free(clr->modules[i]);
 	}
 	free(clr->modules);
