@@ -48,10 +48,12 @@ static uint64_t make_id(const struct ch_suspect *suspect)
 	const char *parts[] = { chp_suspect_rule_name(suspect->rule),
 				suspect->types_count ? suspect->types[0].name : "",
 				suspect->holder_type ? suspect->holder_type : "",
-				suspect->chain.text.symbol };
-	size_t i;
+				suspect->chain.text.symbol, suspect->chain.alike_name };
+	size_t i, count = CH_COUNT_OF(parts);
 
-	for (i = 0; i < CH_COUNT_OF(parts); i++)
+	/* what has no such name keeps the id that it always had */
+	count -= !suspect->chain.alike_name[0];
+	for (i = 0; i < count; i++)
 		hash = ch_hash_bytes(hash, parts[i], strlen(parts[i]) + 1);
 	return hash;
 }
@@ -542,7 +544,12 @@ static int place_of(const struct ch_suspect *suspect)
 					      [CH_RULE_LOCK_CONVOY] = -1,
 					      [CH_RULE_DUPLICATE_CONTENTS] = 1 };
 
-	return places[suspect->rule];
+	return suspect->part_of ? 2 : places[suspect->rule];
+}
+
+static uint64_t weight_of(const struct ch_suspect *suspect)
+{
+	return suspect->own_bytes ? suspect->own_bytes : suspect->bytes;
 }
 
 static int compare_suspects(const void *a, const void *b)
@@ -551,8 +558,8 @@ static int compare_suspects(const void *a, const void *b)
 
 	if (place_of(x) != place_of(y))
 		return place_of(x) - place_of(y);
-	if (x->bytes != y->bytes)
-		return x->bytes > y->bytes ? -1 : 1;
+	if (weight_of(x) != weight_of(y))
+		return weight_of(x) > weight_of(y) ? -1 : 1;
 	if (x->rule != y->rule)
 		return x->rule < y->rule ? -1 : 1;
 	if (!x->bytes && x->count != y->count)

@@ -1,36 +1,10 @@
 #include "cmd/thread_names.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "util/error.h"
-
-/* "worker-12" as "worker-#", "C2 CompilerThread0" as "C2 CompilerThread#": numbers, but not
- * what ends a word in the middle. NULL: out of memory. */
-static char *pattern_of(const char *name)
-{
-	char *pattern = malloc(strlen(name) + 1), *to = pattern;
-	size_t len;
-
-	while (pattern && *name) {
-		len = strspn(name, "0123456789");
-		if (!len) {
-			*to++ = *name++;
-			continue;
-		}
-		if (name[len] && to > pattern && isalpha((unsigned char)to[-1])) {
-			memcpy(to, name, len);
-			to += len;
-		} else if (to == pattern || to[-1] != '#') {
-			*to++ = '#';
-		}
-		name += len;
-	}
-	if (pattern)
-		*to = '\0';
-	return pattern;
-}
+#include "util/text.h"
 
 static int compare_patterns(const void *a, const void *b)
 {
@@ -79,7 +53,7 @@ struct ch_error *chp_thread_names_make(const struct ch_thread_row *rows, const s
 		if (!row->name)
 			continue;
 		slot = &group->names[group->names_count];
-		slot->pattern = pattern_of(row->name);
+		slot->pattern = chp_text_pattern(row->name);
 		if (!slot->pattern)
 			return &ch_enomem;
 		slot->count = 1;

@@ -4,6 +4,8 @@
 
 #include "graph/retained.h"
 #include "graph/tally.h"
+#include "heap/inspect.h"
+#include "util/cleanup.h"
 
 /* A child that retains this many percent of what the way began with continues it. */
 #define MOST_PERCENT 70
@@ -105,23 +107,84 @@ static uint64_t count_children(const struct ch_retained *retained, uint32_t numb
 	return count;
 }
 
-static void add_holder(struct ch_graph *graph, const struct ch_retained *retained, uint32_t top,
+/* Whether an object has fields, not elements: what they lead to are matters of their own. */
+static bool has_fields(struct ch_graph *graph, uint32_t id)
+{
+	struct ch_inspected inspected;
+	struct ch_object_shape shape;
+	struct ch_object object;
+
+	if (!ch_graph_object(graph, id, &object) ||
+	    !chp_heaps_span_inspector(graph->heaps, object.span, &inspected))
+		return false;
+	inspected.inspector->shape(inspected.state, object.addr, object.type, &shape);
+	return shape.kind == CH_SHAPE_OBJECT;
+}
+
+/* The heavy children of a holder, if there are several and they are most of it; returns how
+ * many were written. */
+static size_t take_apart(struct ch_graph *graph, const struct ch_retained *retained,
+			 uint32_t number, uint64_t bytes_min, uint32_t *ret, size_t max)
+{
+	uint64_t bytes = 0;
+	size_t count = 0;
+	uint32_t child;
+
+	for (child = retained->child[number]; child; child = retained->next[child]) {
+		if (retained->bytes[child] < bytes_min)
+			continue;
+		if (count == max)
+			return 0;
+		ret[count++] = child;
+		bytes += retained->bytes[child];
+	}
+	return count > 1 && bytes >= retained->bytes[number] / 100 * MOST_PERCENT &&
+			       has_fields(graph, retained->ids[number])
+		       ? count
+		       : 0;
+}
+
+static void put_holder(const struct ch_retained *retained, uint32_t number, uint32_t top, bool list,
 		       struct ch_holders *ret)
 {
-	struct ch_holder *holder = &ret->items[ret->count++];
-	uint32_t number;
+	struct ch_holder *holder;
 
-	number = descend(graph, retained, top, &holder->list);
+	if (ret->count == CH_HOLDERS_MAX)
+		return;
+	holder = &ret->items[ret->count++];
+	holder->list = list;
 	holder->id = retained->ids[number];
 	holder->top = retained->ids[top];
 	holder->children_count = count_children(retained, number);
 	holder->types = CH_VEC(struct ch_held_type);
 }
 
+/* From a block that roots alone dominate on. */
+static void add_holders(struct ch_graph *graph, const struct ch_retained *retained, uint32_t top,
+			uint64_t bytes_min, struct ch_holders *ret)
+{
+	uint32_t waiting[2 * CH_HOLDERS_MAX] = { top }, number;
+	size_t count = 1, apart;
+	bool list;
+
+	while (count) {
+		number = descend(graph, retained, waiting[--count], &list);
+		apart = list ? 0
+			     : take_apart(graph, retained, number, bytes_min, waiting + count,
+					  CH_COUNT_OF(waiting) - count);
+		if (!apart)
+			put_holder(retained, number, top, list, ret);
+		count += apart;
+	}
+}
+
 /* ---- What of ------------------------------------------------------------------ */
 
 /* Colour of what is under no holder. */
 #define LOOSE CH_HOLDERS_MAX
+/* Of what a track leads to; and of that what is under no holder. */
+#define ALIKE (LOOSE + 1)
+#define REST  (ALIKE + CH_ALIKE_MAX)
 
 struct survey {
 	struct ch_graph *graph;
@@ -130,6 +193,11 @@ struct survey {
 	struct ch_holders *holders;
 	/* By id: holder + 1; 0: none. */
 	uint8_t *painted;
+	/* Of what tracks lead to: by track, its place + 1. */
+	const struct ch_trails *trails;
+	const uint8_t *colours;
+	/* By number: of what a node retains, what tracks lead to. */
+	uint64_t *behind;
 	uint32_t next_id;
 	struct ch_tallies tallies;
 };
@@ -165,14 +233,69 @@ static bool is_above(const struct ch_holders *holders, uint32_t id)
 	return false;
 }
 
+static struct ch_error *add_to(struct survey *survey, uint32_t group, uint32_t walker,
+			       uint64_t type, uint64_t bytes)
+{
+	struct ch_tally *tally = chp_tally_of(&survey->tallies, group, walker, type);
+
+	if (!tally)
+		return &ch_enomem;
+	tally->count++;
+	tally->bytes += bytes;
+	return NULL;
+}
+
+/* The same by the track that it lies on. */
+static struct ch_error *add_alike(struct survey *survey, uint32_t id, uint32_t walker,
+				  const struct ch_object *object)
+{
+	uint32_t colour = survey->colours[survey->trails->track[id]];
+	uint64_t type = ch_object_type_id(object), touched;
+	struct ch_alike_sum *sum;
+	struct ch_error *err;
+
+	if (!colour)
+		return NULL;
+	sum = &survey->holders->alike[colour - 1];
+	touched = chp_object_weight(survey->graph, object);
+	sum->total_count++;
+	sum->total_bytes += touched;
+	err = add_to(survey, ALIKE + colour - 1, walker, type, touched);
+	if (!err && !survey->painted[id])
+		return add_to(survey, REST + colour - 1, walker, type, touched);
+	if (!err)
+		sum->held_bytes[survey->painted[id] - 1] += touched;
+	return err;
+}
+
+static bool sum_behind(struct survey *survey)
+{
+	const struct ch_retained *retained = survey->retained;
+	uint32_t w, child;
+
+	survey->behind = calloc(retained->count + 1ULL, sizeof(*survey->behind));
+	if (!survey->behind)
+		return false;
+	/* a dominator's number is below those of all that it dominates */
+	for (w = retained->count; w > 0; w--) {
+		if (survey->colours[survey->trails->track[retained->ids[w]]]) {
+			survey->behind[w] += retained->bytes[w];
+			for (child = retained->child[w]; child; child = retained->next[child])
+				survey->behind[w] -= retained->bytes[child];
+		}
+		survey->behind[retained->idom[w]] += survey->behind[w];
+	}
+	return true;
+}
+
 /* A node of the walk: below a holder, or dominated by roots alone. */
 static struct ch_error *add_node(struct survey *survey, uint32_t id, uint32_t walker,
 				 const struct ch_object *object)
 {
 	uint32_t number = survey->retained->number[id], holder = LOOSE;
-	uint64_t type = ch_object_type_id(object), bytes = survey->retained->bytes[number];
+	uint64_t type = ch_object_type_id(object);
+	uint64_t bytes = survey->retained->bytes[number] - survey->behind[number];
 	uint64_t touched = chp_object_weight(survey->graph, object);
-	struct ch_tally *tally;
 
 	if (survey->painted[id]) {
 		holder = survey->painted[id] - 1U;
@@ -180,15 +303,10 @@ static struct ch_error *add_node(struct survey *survey, uint32_t id, uint32_t wa
 		survey->holders->items[holder].total_bytes += touched;
 		bytes = touched;
 	} else if (!number || survey->retained->idom[number] != CH_DOMINATOR_ROOT ||
-		   is_above(survey->holders, id)) {
+		   survey->colours[survey->trails->track[id]] || is_above(survey->holders, id)) {
 		return NULL;
 	}
-	tally = chp_tally_of(&survey->tallies, holder, walker, type);
-	if (!tally)
-		return &ch_enomem;
-	tally->count++;
-	tally->bytes += bytes;
-	return NULL;
+	return add_to(survey, holder, walker, type, bytes);
 }
 
 /* A managed object that nothing holds. */
@@ -215,8 +333,8 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 	const struct ch_span *spans;
 	struct ch_traced traced;
 	size_t count, i;
+	uint32_t id, walker;
 	bool managed;
-	uint32_t id;
 
 	if (!n)
 		return NULL;
@@ -231,7 +349,10 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 			continue;
 		if (managed && ch_leaks_reach(survey->leaks, id) >= CH_REACH_DEAD)
 			add_dead(survey, &heaps[spans[objects[i].span].heap], &objects[i]);
-		err = add_node(survey, id, heaps[spans[objects[i].span].heap].walker, &objects[i]);
+		walker = heaps[spans[objects[i].span].heap].walker;
+		err = add_node(survey, id, walker, &objects[i]);
+		if (!err)
+			err = add_alike(survey, id, walker, &objects[i]);
 	}
 	return err;
 }
@@ -247,6 +368,16 @@ static int compare_types(const void *a, const void *b)
 	return x->type < y->type ? -1 : x->type > y->type;
 }
 
+static struct ch_vec *list_of(struct ch_holders *holders, uint32_t group)
+{
+	if (group < LOOSE)
+		return &holders->items[group].types;
+	if (group == LOOSE)
+		return &holders->loose;
+	return group < REST ? &holders->alike[group - ALIKE].types
+			    : &holders->alike[group - REST].rest;
+}
+
 static struct ch_error *hand_out(const struct survey *survey, struct ch_holders *holders)
 {
 	const struct ch_tally *tally;
@@ -255,8 +386,7 @@ static struct ch_error *hand_out(const struct survey *survey, struct ch_holders 
 
 	for (i = 0; i < survey->tallies.rows.count; i++) {
 		tally = CH_VEC_AT(&survey->tallies.rows, struct ch_tally, i);
-		slot = ch_vec_push(tally->group == LOOSE ? &holders->loose
-							 : &holders->items[tally->group].types);
+		slot = ch_vec_push(list_of(holders, tally->group));
 		if (!slot)
 			return &ch_enomem;
 		*slot = (struct ch_held_type){ tally->walker, tally->type, tally->count,
@@ -264,38 +394,51 @@ static struct ch_error *hand_out(const struct survey *survey, struct ch_holders 
 	}
 	for (i = 0; i < holders->count; i++)
 		ch_vec_sort(&holders->items[i].types, compare_types);
+	for (i = 0; i < holders->alike_count; i++) {
+		ch_vec_sort(&holders->alike[i].types, compare_types);
+		ch_vec_sort(&holders->alike[i].rest, compare_types);
+	}
 	ch_vec_sort(&holders->loose, compare_types);
 	return NULL;
 }
 
 struct ch_error *chp_holders_find(struct ch_graph *graph, const struct ch_retained *retained,
-				  const struct ch_leaks *leaks, uint64_t bytes_min,
-				  struct ch_holders *ret)
+				  const struct ch_leaks *leaks, const struct ch_alikes *alikes,
+				  uint64_t bytes_min, struct ch_holders *ret)
 {
+	_cleanup_free_ uint8_t *colours = chp_alike_colours(alikes);
 	struct survey survey = { .graph = graph,
 				 .retained = retained,
 				 .leaks = leaks,
 				 .holders = ret,
+				 .trails = alikes->trails,
+				 .colours = colours,
 				 .tallies = CH_TALLIES };
 	struct ch_retained_row tops[CH_HOLDERS_MAX];
 	struct ch_error *err = &ch_enomem;
 	uint64_t matched;
 	size_t count, i;
 
-	*ret = (struct ch_holders){ .loose = CH_VEC(struct ch_held_type) };
+	*ret = (struct ch_holders){ .loose = CH_VEC(struct ch_held_type),
+				    .alike_count = alikes->count };
+	for (i = 0; i < alikes->count; i++) {
+		ret->alike[i].types = CH_VEC(struct ch_held_type);
+		ret->alike[i].rest = CH_VEC(struct ch_held_type);
+	}
 	count = ch_retained_children(retained, CH_ID_NONE, tops, CH_HOLDERS_MAX, &matched);
 	survey.painted = calloc(graph->objects_count + 1ULL, 1);
-	if (survey.painted) {
-		for (i = 0; i < count && tops[i].retained_bytes >= bytes_min; i++) {
-			add_holder(graph, retained, retained->number[tops[i].id], ret);
+	if (survey.painted && colours && sum_behind(&survey)) {
+		for (i = 0; i < count && tops[i].retained_bytes >= bytes_min; i++)
+			add_holders(graph, retained, retained->number[tops[i].id], bytes_min, ret);
+		for (i = 0; i < ret->count; i++)
 			paint(retained, retained->number[ret->items[i].id], (uint8_t)(i + 1),
 			      survey.painted);
-		}
 		err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take_objects, &survey);
 	}
 	if (!err)
 		err = hand_out(&survey, ret);
 	free(survey.painted);
+	free(survey.behind);
 	chp_tallies_deinit(&survey.tallies);
 	return err;
 }
@@ -306,5 +449,9 @@ void chp_holders_deinit(struct ch_holders *holders)
 
 	for (i = 0; i < holders->count; i++)
 		ch_vec_deinit(&holders->items[i].types);
+	for (i = 0; i < holders->alike_count; i++) {
+		ch_vec_deinit(&holders->alike[i].types);
+		ch_vec_deinit(&holders->alike[i].rest);
+	}
 	ch_vec_deinit(&holders->loose);
 }

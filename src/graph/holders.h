@@ -10,6 +10,7 @@
 
 #include <coreheap/leaks.h>
 
+#include "graph/alike.h"
 #include "util/vec.h"
 
 #define CH_HOLDERS_MAX 8
@@ -39,12 +40,26 @@ struct ch_holder {
 	struct ch_vec types;
 };
 
+/** What a track leads to (alike.h). */
+struct ch_alike_sum {
+	/** As in struct ch_holder: chunks, untouched bytes aside. */
+	uint64_t total_bytes, total_count;
+	/** Of it what is below each holder. */
+	uint64_t held_bytes[CH_HOLDERS_MAX];
+	/** of struct ch_held_type, by bytes, descending: all of it; and what is below no holder */
+	struct ch_vec types, rest;
+};
+
 struct ch_holders {
 	/** By retained bytes, descending. */
 	struct ch_holder items[CH_HOLDERS_MAX];
 	size_t count;
-	/** Of blocks that roots alone dominate, outside of all holders: by type, how many
-	 * they are and the usable bytes that they retain. By bytes, descending. */
+	/** Of the tracks that were asked for, in their order. */
+	struct ch_alike_sum alike[CH_ALIKE_MAX];
+	size_t alike_count;
+	/** Of blocks that roots alone dominate, outside of all holders and tracks: by type, how
+	 * many they are and the usable bytes that they retain, without what tracks lead to. By
+	 * bytes, descending. */
 	struct ch_vec loose;
 	/** Chunk bytes of managed objects that their collector would free. */
 	uint64_t managed_dead_bytes, managed_dead_touched_bytes;
@@ -53,12 +68,14 @@ struct ch_holders {
 };
 
 /**
- * Find the blocks below which at least bytes_min usable bytes are held, and what of.
+ * Find the blocks below which at least bytes_min usable bytes are held, and what of; and what of
+ * those tracks lead to.
  * The caller's to end with chp_holders_deinit() also on failure. Errors: NOMEM, STOP.
  */
 CH_MUST_CHECK struct ch_error *chp_holders_find(struct ch_graph *graph,
 						const struct ch_retained *retained,
-						const struct ch_leaks *leaks, uint64_t bytes_min,
+						const struct ch_leaks *leaks,
+						const struct ch_alikes *alikes, uint64_t bytes_min,
 						struct ch_holders *ret);
 void chp_holders_deinit(struct ch_holders *holders);
 

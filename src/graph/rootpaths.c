@@ -80,20 +80,20 @@ static void drop_numbers(const char *text, char *buf, size_t max)
 	}
 }
 
-static struct ch_error *name_root(struct naming *naming, const struct ch_root *root, char *buf,
-				  size_t max)
+struct ch_error *chp_root_place(struct ch_graph *graph, const struct ch_root *root,
+				uint32_t *named_count, char *buf, size_t max)
 {
 	struct ch_root_text text = { .where = "" };
 	struct ch_error *err;
 
 	if (root->kind == CH_ROOT_REGISTER || root->kind == CH_ROOT_MEMORY ||
-	    naming->named_count++ >= NAMED_MAX) {
+	    (*named_count)++ >= NAMED_MAX) {
 		snprintf(buf, max, "%s",
 			 root->kind == CH_ROOT_MEMORY ? "anonymous memory"
 						      : ch_root_kind_name(root->kind));
 		return NULL;
 	}
-	err = ch_root_describe(naming->graph, root, &text);
+	err = ch_root_describe(graph, root, &text);
 	if (err)
 		return err;
 	if (root->kind == CH_ROOT_STACK)
@@ -120,7 +120,8 @@ static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_
 		if (!number || naming->retained->idom[number] != CH_DOMINATOR_ROOT ||
 		    naming->place_of[number])
 			continue;
-		err = name_root(naming, &roots[i], name, sizeof(name));
+		err = chp_root_place(naming->graph, &roots[i], &naming->named_count, name,
+				     sizeof(name));
 		if (!err)
 			err = place_index(naming, name, &index);
 		if (!err)

@@ -30,6 +30,10 @@ struct ch_root_paths {
 	struct ch_vec places;
 };
 
+/** The name of a root's place, as above. Beyond a million of roots in *named_count, which
+ * counts them, the name is that of their kind. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_root_place(struct ch_graph *graph, const struct ch_root *root,
+					      uint32_t *named_count, char *buf, size_t max);
 /** The caller's to end with chp_root_paths_deinit() also on failure. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_root_paths_find(struct ch_graph *graph,
 						   const struct ch_retained *retained,

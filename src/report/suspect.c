@@ -18,6 +18,7 @@ static const char *const rule_names[CH_RULES] = {
 	[CH_RULE_LOCK_CONVOY] = "lock-convoy",
 	[CH_RULE_GROWING_COLLECTION] = "growing-collection",
 	[CH_RULE_COMMON_HOLDER] = "common-holder",
+	[CH_RULE_ALIKE_HOLDERS] = "alike-holders",
 	[CH_RULE_LARGE_BLOCK] = "large-block",
 	[CH_RULE_ONE_TYPE] = "one-type",
 	[CH_RULE_UNREACHABLE_NATIVE] = "unreachable-native",
@@ -68,8 +69,13 @@ static json_t *json_chain(const struct ch_suspect_chain *chain)
 							      chp_json_uint(chain->elided_count)));
 		chp_json_append_take(&path, chp_step_json(&chain->steps[i], i == 0));
 	}
-	return json_pack("{s:o, s:o, s:o}", "roots_count", chp_json_uint(chain->roots_count),
-			 "root", chp_root_json(&chain->root, &chain->text), "path", path);
+	return json_pack("{s:o, s:o, s:o, s:o, s:s?, s:s?, s:o}", "roots_count",
+			 chp_json_uint(chain->roots_count), "root",
+			 chp_root_json(&chain->root, &chain->text), "path", path, "alike_count",
+			 chp_json_uint(ch_max(chain->alike_count, 1)), "alike_name",
+			 chain->alike_name[0] ? chain->alike_name : NULL, "key",
+			 chain->key[0] ? chain->key : NULL, "percent",
+			 chain->share ? chp_json_percent(chain->share) : json_null());
 }
 
 static json_t *json_types(const struct ch_suspect *suspect)
@@ -118,14 +124,15 @@ static json_t *json_facts(const struct ch_suspect *suspect)
 
 static json_t *json_suspect(const struct ch_suspect *suspect)
 {
-	char id[17], next[160];
+	char id[17], part_of[17], next[160];
 
+	snprintf(part_of, sizeof(part_of), "%016" PRIx64, suspect->part_of);
 	snprintf(id, sizeof(id), "%016" PRIx64, suspect->id);
 	snprintf(next, sizeof(next), "coreheap %s CORE%s%s", suspect->next,
 		 suspect->next_args[0] ? " " : "", suspect->next_args);
 	return json_pack(
 		"{s:s, s:s, s:s, s:o, s:o, s:o, s:s?, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:s}",
+		"s:s, s:s?}",
 		"id", id, "rule", chp_suspect_rule_name(suspect->rule), "message", suspect->message,
 		"bytes", chp_json_uint(suspect->bytes), "count",
 		suspect->count ? chp_json_uint(suspect->count) : json_null(), "percent",
@@ -140,7 +147,8 @@ static json_t *json_suspect(const struct ch_suspect *suspect)
 			: json_null(),
 		"pointed_at_by", json_owners(suspect), "pointed_at_by_count",
 		chp_json_uint(suspect->owners_total), "chain", json_chain(&suspect->chain),
-		"evidence", json_facts(suspect), "next", next);
+		"evidence", json_facts(suspect), "next", next, "part_of",
+		suspect->part_of ? part_of : NULL);
 }
 
 json_t *chp_suspects_json(const struct ch_suspect *suspects, size_t count)
@@ -182,7 +190,11 @@ static char *chain_text(const struct ch_suspect_chain *chain, size_t most)
 	if (!out)
 		return NULL;
 	first = steps_left_out(chain, most, &left_out, &behind);
-	fputs(chain->text.where, out);
+	if (chain->alike_count > 1)
+		fprintf(out, "%s (%s of them)", chain->alike_name,
+			chp_count_text(chain->alike_count, number));
+	else
+		fputs(chain->text.where, out);
 	for (i = 0; i < chain->steps_count; i++) {
 		const struct ch_step *step = &chain->steps[i];
 
@@ -247,6 +259,16 @@ static void print_field(const struct ch_report *report, const char *label, const
 		 INDENT + 2, text);
 }
 
+/* How much is held so, where that is not all. */
+static const char *held_label(const struct ch_suspect_chain *chain, char buf[64])
+{
+	snprintf(buf, 64, "held by");
+	if (chain->share && chain->share < 10000)
+		snprintf(buf, 64, "%" PRIu64 ".%02" PRIu64 "%% of it held by", chain->share / 100,
+			 chain->share % 100);
+	return buf;
+}
+
 static struct ch_error *print_text(const struct ch_report *report, const struct ch_suspect *suspect,
 				   size_t number)
 {
@@ -254,6 +276,7 @@ static struct ch_error *print_text(const struct ch_report *report, const struct 
 		suspect->chain.roots_count ? chain_text(&suspect->chain, STEPS_SHOWN) : NULL;
 	_cleanup_free_ char *owners = owners_text(suspect);
 	_cleanup_free_ char *text = NULL;
+	char held[64];
 	FILE *out = report->out;
 
 	if ((suspect->chain.roots_count && !chain) || (suspect->owners_count && !owners))
@@ -283,7 +306,7 @@ static struct ch_error *print_text(const struct ch_report *report, const struct 
 	if (owners)
 		print_field(report, "pointed at by", owners);
 	if (chain)
-		print_field(report, "held by", chain);
+		print_field(report, held_label(&suspect->chain, held), chain);
 	fprintf(out, "    next: coreheap %s %s%s%s\n", suspect->next, path_word(report),
 		suspect->next_args[0] ? " " : "", suspect->next_args);
 	return NULL;
@@ -344,8 +367,12 @@ struct ch_error *chp_suspects_print(const struct ch_report *report,
 				    const struct ch_suspect *suspects, size_t count, size_t most)
 {
 	struct ch_error *err = NULL;
-	size_t i, shown = ch_min(count, most);
+	size_t i, shown;
 
+	/* those that are a part of others come last */
+	while (count && report->format == CH_FORMAT_TEXT && suspects[count - 1].part_of)
+		count--;
+	shown = ch_min(count, most);
 	if (report->format == CH_FORMAT_TEXT)
 		fprintf(report->out, "%s%s%s", chp_bold(report), count ? "SUSPECTS\n" : "",
 			chp_not_bold(report));

@@ -12,6 +12,7 @@ enum ch_suspect_rule {
 	CH_RULE_LOCK_CONVOY,
 	CH_RULE_GROWING_COLLECTION,
 	CH_RULE_COMMON_HOLDER,
+	CH_RULE_ALIKE_HOLDERS,
 	CH_RULE_LARGE_BLOCK,
 	CH_RULE_ONE_TYPE,
 	CH_RULE_UNREACHABLE_NATIVE,
@@ -57,6 +58,14 @@ struct ch_suspect_owner {
 struct ch_suspect_chain {
 	/** 0: there is no chain. */
 	uint64_t roots_count;
+	/** More than 1: it stands for the ways from so many roots, which are called that. */
+	uint64_t alike_count;
+	char alike_name[512];
+	/** What leads to the key of an entry on it that holds the key weakly (a thread-local);
+	 * "": there is none. */
+	char key[224];
+	/** Hundredths of a percent of the suspect that are held like this; 0: not counted. */
+	uint64_t share;
 	struct ch_root root;
 	struct ch_root_text text;
 	/** Types owned. Behind the first elided_at steps, elided_count are left out. */
@@ -72,6 +81,10 @@ struct ch_suspect {
 	/** One line, escaped. Owned. */
 	char *message;
 	uint64_t bytes, count;
+	/** Of these bytes what no other suspect tells of, by which it is ranked; 0: all. */
+	uint64_t own_bytes;
+	/** Id of the suspect that is about the same memory and stands for both; 0: none is. */
+	uint64_t part_of;
 	/** Hundredths of a percent, and of what; NULL: it is not about bytes. Static. */
 	uint64_t share;
 	const char *share_of;

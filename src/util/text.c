@@ -1,5 +1,6 @@
 #include "util/text.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -91,4 +92,28 @@ char *chp_text_escape(const char *text, size_t max)
 	}
 	out[used] = '\0';
 	return out;
+}
+
+char *chp_text_pattern(const char *name)
+{
+	char *pattern = malloc(strlen(name) + 1), *to = pattern;
+	size_t len;
+
+	while (pattern && *name) {
+		len = strspn(name, "0123456789");
+		if (!len) {
+			*to++ = *name++;
+			continue;
+		}
+		if (name[len] && to > pattern && isalpha((unsigned char)to[-1])) {
+			memcpy(to, name, len);
+			to += len;
+		} else if (to == pattern || to[-1] != '#') {
+			*to++ = '#';
+		}
+		name += len;
+	}
+	if (pattern)
+		*to = '\0';
+	return pattern;
 }

@@ -17,4 +17,11 @@ char *chp_text_escape(const char *text, size_t max);
 /** Whether text may be a name: not empty, valid UTF-8, nothing of it is escaped. */
 bool chp_text_is_name(const char *text);
 
+/**
+ * "worker-12" as "worker-#", "C2 CompilerThread0" as "C2 CompilerThread#": a name whose
+ * numbers are left out, but for those in the middle of a word. Free with free(); NULL when
+ * out of memory.
+ */
+char *chp_text_pattern(const char *name);
+
 #endif /* COREHEAP_UTIL_TEXT_H */

@@ -118,6 +118,25 @@ START_TEST(text_is_safe_for_a_terminal)
 }
 END_TEST
 
+START_TEST(names_without_their_numbers)
+{
+	static const struct {
+		const char *name, *want;
+	} rows[] = {
+		{ "worker-12", "worker-#" },
+		{ "C2 CompilerThread0", "C2 CompilerThread#" },
+		{ "pool-3-thread-17", "pool-#-thread-#" },
+		{ "v8platform", "v8platform" },
+		{ "12", "#" },
+		{ "", "" },
+	};
+	char *got = chp_text_pattern(rows[_i].name);
+
+	ck_assert_str_eq(got, rows[_i].want);
+	free(got);
+}
+END_TEST
+
 START_TEST(text_of_nothing)
 {
 	ck_assert_ptr_null(chp_text_escape(NULL, 10));
@@ -272,6 +291,7 @@ Suite *suite_util(void)
 	tcase_add_test(tcase, unaligned_little_endian_reads);
 	tcase_add_test(tcase, vectors_grow_sort_and_start_again);
 	tcase_add_loop_test(tcase, text_is_safe_for_a_terminal, 0, 20);
+	tcase_add_loop_test(tcase, names_without_their_numbers, 0, 6);
 	tcase_add_test(tcase, text_of_nothing);
 	tcase_add_test(tcase, errors_carry_what_they_say);
 	tcase_add_test(tcase, static_errors_survive_destruction);

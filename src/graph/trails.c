@@ -1,0 +1,499 @@
+#include "graph/trails.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/offsets.h"
+#include "graph/pieces.h"
+#include "graph/rootpaths.h"
+#include "util/cleanup.h"
+#include "util/context.h"
+#include "util/hash.h"
+#include "util/text.h"
+
+/* Nodes between two looks at the rest of the world. */
+#define PACE 8192
+/* Tracks that are told apart; what goes beyond stays on the one before. */
+#define TRACKS_MAX (1U << 20)
+/* As a holder: no way was found yet. */
+#define UNSEEN (UINT32_MAX - 1)
+/* Types in turns that count as one step. */
+#define TURNS_MAX 3
+
+enum {
+	NOT_ASKED,
+	HAS_FIELDS,
+	HAS_ELEMENTS,
+};
+
+struct finding {
+	struct ch_trails *trails;
+	struct ch_graph *graph;
+	/* of uint32_t: nodes with a way, in the order in which they were met; those before at
+	 * were looked at */
+	struct ch_vec queue;
+	size_t at;
+	/* Hash table of indexes of tracks; 0: empty. */
+	uint32_t *slots, slots_mask;
+	/* By type: enum above. */
+	uint8_t *elements;
+	/* The node under way, and whether only pointers to first bytes count. */
+	uint32_t source;
+	bool exact;
+	struct ch_error *err;
+	uint32_t next_id, named_count;
+	struct ch_pieces pieces;
+};
+
+/* ---- Tracks ------------------------------------------------------------------ */
+
+static struct ch_track *track_at(const struct ch_trails *trails, uint32_t index)
+{
+	return CH_VEC_AT(&trails->tracks, struct ch_track, index);
+}
+
+static uint32_t slot_of(uint32_t parent, uint32_t type, uint64_t field)
+{
+	uint64_t hash = (parent * 0x9e3779b97f4a7c15ULL) ^ (type * 0xc2b2ae3d27d4eb4fULL) ^
+			(field * 0x165667b19e3779f9ULL);
+
+	return (uint32_t)(hash >> 32 ^ hash >> 15);
+}
+
+static bool grow_slots(struct finding *finding)
+{
+	uint32_t size = finding->slots ? (finding->slots_mask + 1) * 2 : 1024, slot, i;
+	const struct ch_track *track;
+
+	free(finding->slots);
+	finding->slots = calloc(size, sizeof(*finding->slots));
+	if (!finding->slots)
+		return false;
+	finding->slots_mask = size - 1;
+	for (i = 1; i < finding->trails->tracks.count; i++) {
+		track = track_at(finding->trails, i);
+		slot = slot_of(track->parent, track->type, track->field) & finding->slots_mask;
+		while (finding->slots[slot])
+			slot = (slot + 1) & finding->slots_mask;
+		finding->slots[slot] = i;
+	}
+	return true;
+}
+
+/* The track behind parent, made if there is none. */
+static struct ch_error *find_track(struct finding *finding, uint32_t parent, uint32_t type,
+				   uint64_t field, uint32_t *ret)
+{
+	struct ch_vec *tracks = &finding->trails->tracks;
+	struct ch_track *track;
+	uint32_t slot;
+
+	if ((!finding->slots || 2 * tracks->count >= finding->slots_mask) && !grow_slots(finding))
+		return &ch_enomem;
+	for (slot = slot_of(parent, type, field) & finding->slots_mask; finding->slots[slot];
+	     slot = (slot + 1) & finding->slots_mask) {
+		*ret = finding->slots[slot];
+		track = track_at(finding->trails, *ret);
+		if (track->parent == parent && track->type == type && track->field == field)
+			return NULL;
+	}
+	*ret = parent;
+	if (tracks->count >= TRACKS_MAX)
+		return NULL;
+	track = ch_vec_push(tracks);
+	if (!track)
+		return &ch_enomem;
+	*track = (struct ch_track){
+		.parent = parent, .type = type, .field = field, .first = CH_ID_NONE
+	};
+	*ret = finding->slots[slot] = (uint32_t)tracks->count - 1;
+	return NULL;
+}
+
+/* Where a row of types that repeat themselves goes on: the track of the same type before; of
+ * "A B A" and then B that of the first B. CH_TRACK_ALL: there is none. */
+static uint32_t repeated(const struct ch_trails *trails, uint32_t parent, uint32_t type)
+{
+	uint32_t last[2 * TURNS_MAX], turns, i, at = parent, count = 0;
+
+	while (count < 2 * TURNS_MAX && track_at(trails, at)->type != CH_TYPE_NONE) {
+		last[count++] = at;
+		at = track_at(trails, at)->parent;
+	}
+	if (count && track_at(trails, last[0])->type == type)
+		return last[0];
+	for (turns = 2; turns <= TURNS_MAX && 2 * turns - 1 <= count; turns++) {
+		if (track_at(trails, last[turns - 1])->type != type)
+			continue;
+		for (i = 0; i + turns < 2 * turns - 1; i++)
+			if (track_at(trails, last[i])->type !=
+			    track_at(trails, last[i + turns])->type)
+				break;
+		if (i + turns == 2 * turns - 1)
+			return last[turns - 1];
+	}
+	return CH_TRACK_ALL;
+}
+
+/* ---- Ways -------------------------------------------------------------------- */
+
+/* What lies where in an array is nothing that its elements differ in. */
+static uint64_t field_of(struct finding *finding, uint32_t holder, uint64_t offset)
+{
+	uint32_t type = track_at(finding->trails, finding->trails->track[holder])->type;
+	char place[160];
+
+	if (offset == CH_OFFSET_NONE || !chp_index_span_of(finding->graph, holder)->traced)
+		return CH_OFFSET_NONE;
+	if (finding->elements[type] == NOT_ASKED)
+		finding->elements[type] =
+			ch_graph_place_name(finding->graph, holder, offset, place, sizeof(place)) &&
+					place[0] != '['
+				? HAS_FIELDS
+				: HAS_ELEMENTS;
+	return finding->elements[type] == HAS_FIELDS ? offset : CH_OFFSET_NONE;
+}
+
+static struct ch_error *put(struct finding *finding, uint32_t id, uint32_t holder, uint32_t track)
+{
+	uint32_t *slot = ch_vec_push(&finding->queue);
+
+	if (!slot)
+		return &ch_enomem;
+	*slot = id;
+	finding->trails->holder[id] = holder;
+	finding->trails->track[id] = track;
+	track_at(finding->trails, track)->count++;
+	if (track_at(finding->trails, track)->first == CH_ID_NONE)
+		track_at(finding->trails, track)->first = id;
+	return NULL;
+}
+
+/* An edge of the node under way. Until a node is met, its type stands for its track. */
+static void take_word(void *arg, uint64_t offset, uint64_t value, bool exact)
+{
+	struct finding *finding = arg;
+	const struct ch_graph *graph = finding->graph;
+	struct ch_trails *trails = finding->trails;
+	const struct ch_index_span *span;
+	uint32_t id, parent, track;
+	uint64_t start;
+
+	if (finding->err ||
+	    (exact ? !chp_may_point(graph, value) : !chp_may_point_plain(graph, value)))
+		return;
+	span = chp_index_span(graph, value);
+	if (!span || (!exact && span->traced))
+		return;
+	id = chp_index_node(graph, span, value, &start);
+	if (id == CH_ID_NONE || trails->holder[id] != UNSEEN)
+		return;
+	if (finding->exact && chp_is_inner(graph, span, id, start, value) &&
+	    !chp_offsets_known(graph, id, value))
+		return;
+	parent = trails->track[finding->source];
+	track = repeated(trails, parent, trails->track[id]);
+	if (track == CH_TRACK_ALL)
+		finding->err = find_track(finding, parent, trails->track[id],
+					  field_of(finding, finding->source, offset), &track);
+	if (!finding->err)
+		finding->err = put(finding, id, finding->source, track);
+}
+
+/* The words of a node whose walker does not know them. */
+static void visit_words(struct finding *finding, uint64_t addr, uint64_t size)
+{
+	uint64_t at = ch_align_up(addr, 8), end = addr + size, value;
+	struct ch_cursor cursor = { 0 };
+	const uint8_t *bytes;
+	size_t len;
+
+	while (at + 8 <= end && !finding->err) {
+		bytes = chp_cursor_at(finding->graph->core, &cursor, at, &len);
+		if (!bytes) {
+			at = ch_align_up(ch_core_next_present(finding->graph->core, at, end), 8);
+			continue;
+		}
+		if (len >= 8)
+			take_word(finding, at - addr, ch_get64(bytes), false);
+		else if (ch_core_read_u64(finding->graph->core, at, &value))
+			take_word(finding, at - addr, value, false);
+		at += 8;
+	}
+}
+
+static struct ch_error *go_on(struct finding *finding)
+{
+	const struct ch_graph *graph = finding->graph;
+	const struct ch_index_span *span;
+	struct ch_error *err = NULL;
+	uint64_t addr, size;
+
+	while (!err && finding->at < finding->queue.count) {
+		finding->source = *CH_VEC_AT(&finding->queue, uint32_t, finding->at++);
+		span = chp_index_span_of(graph, finding->source);
+		addr = ch_graph_addr(graph, finding->source);
+		size = chp_index_size(graph, span, finding->source, addr);
+		if (span->traced) {
+			chp_pieces_begin(&finding->pieces, graph, span, finding->source, addr,
+					 size);
+			chp_pieces_visit(&finding->pieces, take_word, finding);
+		} else {
+			visit_words(finding, addr, size);
+		}
+		err = finding->err;
+		if (!err && finding->at % PACE == 0) {
+			chp_context_progress(graph->ctx, "looking for ways", finding->at,
+					     graph->nodes_count);
+			err = chp_context_check(graph->ctx);
+		}
+	}
+	return err;
+}
+
+/* ---- Roots ------------------------------------------------------------------- */
+
+/* "static Shop.ORDERS", "stack of main", and with numbers aside "Java thread "worker-#"". */
+static struct ch_error *name_root(struct finding *finding, const struct ch_root *root, char **ret)
+{
+	char name[sizeof(((struct ch_root_text *)NULL)->where)];
+	struct ch_error *err;
+
+	err = chp_root_place(finding->graph, root, &finding->named_count, name, sizeof(name));
+	if (err)
+		return err;
+	*ret = root->kind == CH_ROOT_STATIC || root->kind == CH_ROOT_DATA ? strdup(name)
+									  : chp_text_pattern(name);
+	return *ret ? NULL : &ch_enomem;
+}
+
+static struct ch_error *begin_at(struct finding *finding, const struct ch_root *root)
+{
+	struct ch_trails *trails = finding->trails;
+	uint32_t type = trails->track[root->target], track;
+	_cleanup_free_ char *name = NULL;
+	struct ch_root *slot;
+	struct ch_error *err;
+
+	err = name_root(finding, root, &name);
+	if (err)
+		return err;
+	err = find_track(finding, CH_TRACK_ALL, CH_TYPE_NONE,
+			 ch_hash_bytes(CH_HASH_START, name, strlen(name)), &track);
+	if (!err && track != CH_TRACK_ALL) {
+		track_at(trails, track)->count++;
+		if (!track_at(trails, track)->name) {
+			track_at(trails, track)->name = name;
+			name = NULL;
+		}
+		err = find_track(finding, track, type, CH_OFFSET_NONE, &track);
+	}
+	slot = err ? NULL : ch_vec_push(&trails->roots);
+	if (!slot)
+		return err ? err : &ch_enomem;
+	*slot = *root;
+	return put(finding, root->target, CH_ID_NONE, track);
+}
+
+static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_t n)
+{
+	struct finding *finding = arg;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < n; i++) {
+		if (finding->trails->holder[roots[i].target] != UNSEEN)
+			continue;
+		if (finding->exact &&
+		    (roots[i].stale ||
+		     (roots[i].interior &&
+		      !chp_offsets_known(finding->graph, roots[i].target, roots[i].value))))
+			continue;
+		err = begin_at(finding, &roots[i]);
+	}
+	return err;
+}
+
+/* What lasts first; at last what may point by chance. */
+static struct ch_error *find_ways(struct finding *finding, const struct ch_retained *retained)
+{
+	static const uint32_t passes[] = {
+		1U << CH_ROOT_HANDLE | 1U << CH_ROOT_STATIC | 1U << CH_ROOT_THREAD_STATIC |
+			1U << CH_ROOT_FINALIZER | 1U << CH_ROOT_FROZEN | 1U << CH_ROOT_DATA,
+		1U << CH_ROOT_TLS | 1U << CH_ROOT_MEMORY,
+		1U << CH_ROOT_STACK | 1U << CH_ROOT_REGISTER,
+	};
+	struct ch_error *err = NULL;
+	size_t i;
+
+	finding->exact = true;
+	for (i = 0; !err && i < CH_COUNT_OF(passes); i++) {
+		err = ch_graph_visit_roots(finding->graph, passes[i], take_roots, finding);
+		if (!err)
+			err = go_on(finding);
+	}
+	if (err || finding->queue.count >= retained->count)
+		return err;
+	finding->exact = false;
+	finding->at = 0;
+	err = go_on(finding);
+	for (i = 0; !err && i < CH_COUNT_OF(passes); i++) {
+		err = ch_graph_visit_roots(finding->graph, passes[i], take_roots, finding);
+		if (!err)
+			err = go_on(finding);
+	}
+	return err;
+}
+
+/* ---- Types and sums ---------------------------------------------------------- */
+
+static struct ch_error *take_types(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct finding *finding = arg;
+	const struct ch_graph *graph = finding->graph;
+	const struct ch_heap *heaps;
+	const struct ch_span *spans;
+	struct ch_tallies *types = &finding->trails->types;
+	const struct ch_tally *tally;
+	size_t count, i;
+	uint32_t id;
+
+	spans = ch_heaps_spans(graph->heaps, &count);
+	heaps = ch_heaps_list(graph->heaps, &count);
+	for (i = 0; i < n; i++) {
+		id = finding->next_id++;
+		if (graph->gaps)
+			id = ch_graph_node_at(graph, objects[i].addr);
+		if (id >= graph->objects_count || !chp_is_node(graph, id))
+			continue;
+		tally = chp_tally_of(types, 0, heaps[spans[objects[i].span].heap].walker,
+				     ch_object_type_id(&objects[i]));
+		if (!tally)
+			return &ch_enomem;
+		finding->trails->track[id] =
+			(uint32_t)(tally - (const struct ch_tally *)types->rows.items);
+	}
+	return NULL;
+}
+
+/* What only dominators weigh: each node what it retains, less what those below it do. */
+static void weigh(struct ch_trails *trails, const struct ch_retained *retained)
+{
+	struct ch_track *track;
+	uint32_t w, up;
+	size_t i;
+
+	for (w = 1; w <= retained->count; w++) {
+		track_at(trails, trails->track[retained->ids[w]])->self_bytes += retained->bytes[w];
+		up = retained->idom[w];
+		if (up != CH_DOMINATOR_ROOT)
+			track_at(trails, trails->track[retained->ids[up]])->self_bytes -=
+				retained->bytes[w];
+	}
+	/* a track comes behind its parent */
+	for (i = trails->tracks.count; i-- > 0;) {
+		track = track_at(trails, (uint32_t)i);
+		track->bytes += track->self_bytes;
+		if (i == CH_TRACK_ALL)
+			break;
+		track_at(trails, track->parent)->bytes += track->bytes;
+		track->next = track_at(trails, track->parent)->child;
+		track_at(trails, track->parent)->child = (uint32_t)i;
+	}
+}
+
+static int compare_targets(const void *a, const void *b)
+{
+	const struct ch_root *x = a, *y = b;
+
+	return x->target < y->target ? -1 : x->target > y->target;
+}
+
+/* What no way was found to has no track. */
+static void tidy(struct ch_trails *trails)
+{
+	uint32_t id;
+
+	for (id = 0; id < trails->graph->objects_count; id++)
+		if (trails->holder[id] == UNSEEN)
+			trails->track[id] = CH_TRACK_ALL;
+	ch_vec_sort(&trails->roots, compare_targets);
+}
+
+struct ch_error *chp_trails_make(struct ch_graph *graph, const struct ch_retained *retained,
+				 struct ch_trails *ret)
+{
+	struct finding finding = { .trails = ret, .graph = graph, .queue = CH_VEC(uint32_t) };
+	uint32_t ids = graph->objects_count, id;
+	struct ch_track *all;
+	struct ch_error *err;
+
+	*ret = (struct ch_trails){ .graph = graph,
+				   .tracks = CH_VEC(struct ch_track),
+				   .roots = CH_VEC(struct ch_root),
+				   .types = CH_TALLIES };
+	ret->holder = malloc((ids + 1ULL) * sizeof(*ret->holder));
+	ret->track = calloc(ids + 1ULL, sizeof(*ret->track));
+	all = ch_vec_push(&ret->tracks);
+	if (!ret->holder || !ret->track || !all)
+		return &ch_enomem;
+	*all = (struct ch_track){ .type = CH_TYPE_NONE, .first = CH_ID_NONE };
+	for (id = 0; id < ids; id++)
+		ret->holder[id] = UNSEEN;
+	err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take_types, &finding);
+	finding.elements = err ? NULL : calloc(ret->types.rows.count + 1, 1);
+	if (!err)
+		err = finding.elements ? find_ways(&finding, retained) : &ch_enomem;
+	ret->count = (uint32_t)finding.queue.count;
+	ch_vec_deinit(&finding.queue);
+	free(finding.slots);
+	free(finding.elements);
+	if (err)
+		return err;
+	tidy(ret);
+	weigh(ret, retained);
+	return NULL;
+}
+
+void chp_trails_deinit(struct ch_trails *trails)
+{
+	size_t i;
+
+	for (i = 0; i < trails->tracks.count; i++)
+		free(track_at(trails, (uint32_t)i)->name);
+	free(trails->holder);
+	free(trails->track);
+	ch_vec_deinit(&trails->tracks);
+	ch_vec_deinit(&trails->roots);
+	chp_tallies_deinit(&trails->types);
+}
+
+/* ---- Questions ---------------------------------------------------------------- */
+
+uint32_t chp_trails_length(const struct ch_trails *trails, uint32_t id)
+{
+	uint32_t length = 0;
+
+	for (; id != CH_ID_NONE; id = trails->holder[id])
+		length++;
+	return length;
+}
+
+const struct ch_root *chp_trails_root(const struct ch_trails *trails, uint32_t id)
+{
+	const struct ch_root *roots = trails->roots.items;
+	size_t low = 0, high = trails->roots.count, mid;
+
+	if (trails->track[id] == CH_TRACK_ALL)
+		return NULL;
+	while (trails->holder[id] != CH_ID_NONE)
+		id = trails->holder[id];
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (roots[mid].target < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < trails->roots.count && roots[low].target == id ? &roots[low] : NULL;
+}
