@@ -38,19 +38,25 @@
 static const struct group {
 	const char *title;
 	uint32_t rows;
+	/* Offset of the zeros that belong to it in struct ch_verdict_input; 0: none. */
+	size_t zeros;
 } groups[] = {
-	{ "malloc", 1U << CH_ACCOUNT_HEAP_USED | 1U << CH_ACCOUNT_HEAP_MMAPPED |
-			    1U << CH_ACCOUNT_HEAP_FREE | 1U << CH_ACCOUNT_HEAP_TOP |
-			    1U << CH_ACCOUNT_HEAP_OVERHEAD | 1U << CH_ACCOUNT_HEAP_UNWALKED },
-	{ "managed heap", 1U << CH_ACCOUNT_MANAGED_LIVE | 1U << CH_ACCOUNT_MANAGED_DEAD |
-				  1U << CH_ACCOUNT_MANAGED_USED | 1U << CH_ACCOUNT_MANAGED_FREE |
-				  1U << CH_ACCOUNT_MANAGED_HEAP | 1U << CH_ACCOUNT_MANAGED_VIEWS },
-	{ "runtime's own", 1U << CH_ACCOUNT_MANAGED_LOADER | 1U << CH_ACCOUNT_MANAGED_OTHER },
-	{ "stacks", 1U << CH_ACCOUNT_STACKS | 1U << CH_ACCOUNT_GUARDS | 1U << CH_ACCOUNT_TLS },
-	{ "programs", 1U << CH_ACCOUNT_IMAGE | 1U << CH_ACCOUNT_BSS },
-	{ "files", 1U << CH_ACCOUNT_FILES },
-	{ "shared memory", 1U << CH_ACCOUNT_SHARED },
-	{ "unattributed", 1U << CH_ACCOUNT_UNATTRIBUTED },
+	{ "malloc",
+	  1U << CH_ACCOUNT_HEAP_USED | 1U << CH_ACCOUNT_HEAP_MMAPPED | 1U << CH_ACCOUNT_HEAP_FREE |
+		  1U << CH_ACCOUNT_HEAP_TOP | 1U << CH_ACCOUNT_HEAP_OVERHEAD |
+		  1U << CH_ACCOUNT_HEAP_UNWALKED,
+	  offsetof(struct ch_verdict_input, filled_bytes) },
+	{ "managed heap",
+	  1U << CH_ACCOUNT_MANAGED_LIVE | 1U << CH_ACCOUNT_MANAGED_DEAD |
+		  1U << CH_ACCOUNT_MANAGED_USED | 1U << CH_ACCOUNT_MANAGED_FREE |
+		  1U << CH_ACCOUNT_MANAGED_HEAP | 1U << CH_ACCOUNT_MANAGED_VIEWS,
+	  offsetof(struct ch_verdict_input, managed_filled_bytes) },
+	{ "runtime's own", 1U << CH_ACCOUNT_MANAGED_LOADER | 1U << CH_ACCOUNT_MANAGED_OTHER, 0 },
+	{ "stacks", 1U << CH_ACCOUNT_STACKS | 1U << CH_ACCOUNT_GUARDS | 1U << CH_ACCOUNT_TLS, 0 },
+	{ "programs", 1U << CH_ACCOUNT_IMAGE | 1U << CH_ACCOUNT_BSS, 0 },
+	{ "files", 1U << CH_ACCOUNT_FILES, 0 },
+	{ "shared memory", 1U << CH_ACCOUNT_SHARED, 0 },
+	{ "unattributed", 1U << CH_ACCOUNT_UNATTRIBUTED, 0 },
 };
 
 /* What a class of verdict means; a class that is not here speaks for itself. */
@@ -166,21 +172,35 @@ static struct ch_error *print_core(const struct ch_report *report, const struct 
 
 /* ---- Memory and verdict --------------------------------------------------------- */
 
-static uint64_t touched_of(const struct ch_account *account, uint32_t rows)
+/* Zeros that runtimes wrote: they were resident, though no page shows it. */
+static uint64_t zeros_of(const struct ch_summary *summary)
 {
+	return summary->input.filled_bytes + summary->input.managed_filled_bytes;
+}
+
+static uint64_t in_use_of(const struct ch_summary *summary)
+{
+	return summary->account.touched_bytes + zeros_of(summary);
+}
+
+static uint64_t bytes_of(const struct ch_summary *summary, const struct group *group)
+{
+	const char *input = (const char *)&summary->input;
 	uint64_t bytes = 0;
 	size_t i;
 
+	if (group->zeros)
+		memcpy(&bytes, input + group->zeros, sizeof(bytes));
 	for (i = 0; i < CH_ACCOUNT_ROWS; i++)
-		if (rows >> i & 1)
-			bytes += account->rows[i].touched_bytes;
+		if (group->rows >> i & 1)
+			bytes += summary->account.rows[i].touched_bytes;
 	return bytes;
 }
 
 /* The largest groups of one percent and more; what is left is told, too. */
-static void put_groups(FILE *out, const struct ch_account *account)
+static void put_groups(FILE *out, const struct ch_summary *summary)
 {
-	uint64_t left = account->touched_bytes, bytes, best_bytes;
+	uint64_t left = in_use_of(summary), bytes, best_bytes;
 	char text[CH_BYTES_TEXT_MAX];
 	const char *separator = ": ";
 	uint32_t done = 0;
@@ -189,13 +209,13 @@ static void put_groups(FILE *out, const struct ch_account *account)
 	for (n = 0; n < GROUPS_SHOWN; n++) {
 		best_bytes = 0;
 		for (best = i = 0; i < CH_COUNT_OF(groups); i++) {
-			bytes = done >> i & 1 ? 0 : touched_of(account, groups[i].rows);
+			bytes = done >> i & 1 ? 0 : bytes_of(summary, &groups[i]);
 			if (bytes > best_bytes) {
 				best_bytes = bytes;
 				best = i;
 			}
 		}
-		if (!best_bytes || chp_percent(best_bytes, account->touched_bytes) < SHARE_MIN)
+		if (!best_bytes || chp_percent(best_bytes, in_use_of(summary)) < SHARE_MIN)
 			break;
 		fprintf(out, "%s%s %s", separator, groups[best].title,
 			chp_binary_text(best_bytes, text));
@@ -208,7 +228,7 @@ static void put_groups(FILE *out, const struct ch_account *account)
 }
 
 static struct ch_error *print_memory(const struct ch_report *report,
-				     const struct ch_account *account)
+				     const struct ch_summary *summary)
 {
 	char touched[CH_BYTES_TEXT_MAX], busy[CH_BYTES_TEXT_MAX];
 	_cleanup_free_ char *text = NULL;
@@ -217,10 +237,9 @@ static struct ch_error *print_memory(const struct ch_report *report,
 
 	if (!out)
 		return &ch_enomem;
-	fprintf(out, "%s in use (touched) of %s mapped",
-		chp_binary_text(account->touched_bytes, touched),
-		chp_binary_text(account->busy_bytes, busy));
-	put_groups(out, account);
+	fprintf(out, "%s in use of %s mapped", chp_binary_text(in_use_of(summary), touched),
+		chp_binary_text(summary->account.busy_bytes, busy));
+	put_groups(out, summary);
 	if (fclose(out) != 0)
 		return &ch_enomem;
 	put_field(report, "MEMORY", text);
@@ -280,12 +299,19 @@ static struct ch_error *print_verdict(const struct ch_report *report,
 
 /* ---- Tables --------------------------------------------------------------------- */
 
+/* A row of the accounting; behind the last one the zeros that runtimes wrote. */
+#define ROW_ZEROS CH_ACCOUNT_ROWS
+
+static uint64_t row_bytes(const struct ch_summary *summary, uint32_t row)
+{
+	return row == ROW_ZEROS ? zeros_of(summary) : summary->account.rows[row].touched_bytes;
+}
+
 static int compare_rows(const void *a, const void *b, void *arg)
 {
-	const struct ch_account *account = arg;
+	const struct ch_summary *summary = *(const struct ch_summary *const *)arg;
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	uint64_t x_bytes = account->rows[x].touched_bytes;
-	uint64_t y_bytes = account->rows[y].touched_bytes;
+	uint64_t x_bytes = row_bytes(summary, x), y_bytes = row_bytes(summary, y);
 
 	if (x_bytes != y_bytes)
 		return x_bytes > y_bytes ? -1 : 1;
@@ -305,30 +331,30 @@ static void put_row(FILE *out, const char *title, uint64_t bytes, uint64_t whole
 		length ? "  " : "", length, bar);
 }
 
-/* What has the touched memory: most first, at most so many rows. */
+/* What has the memory in use: most first, at most so many rows. */
 static void print_rows(const struct ch_report *report, const struct ch_summary *summary,
 		       size_t most)
 {
-	struct ch_account account = summary->account;
-	uint64_t left = account.touched_bytes, bytes;
-	uint32_t order[CH_ACCOUNT_ROWS];
-	size_t i;
+	uint64_t whole = in_use_of(summary), left = whole, bytes;
+	uint32_t order[ROW_ZEROS + 1], i;
 
-	for (i = 0; i < CH_ACCOUNT_ROWS; i++)
-		order[i] = (uint32_t)i;
-	qsort_r(order, CH_ACCOUNT_ROWS, sizeof(order[0]), compare_rows, &account);
+	for (i = 0; i <= ROW_ZEROS; i++)
+		order[i] = i;
+	qsort_r(order, ROW_ZEROS + 1, sizeof(order[0]), compare_rows, &summary);
 	fprintf(report->out, "\n%s%-*s %11s %6s%s\n", chp_bold(report), TITLE_WIDTH,
-		"WHERE THE MEMORY IS", "TOUCHED", "SHARE", chp_not_bold(report));
-	for (i = 0; i < CH_ACCOUNT_ROWS && i < most; i++) {
-		bytes = account.rows[order[i]].touched_bytes;
-		if (!bytes || chp_percent(bytes, account.touched_bytes) < SHARE_MIN)
+		"WHERE THE MEMORY IS", "IN USE", "SHARE", chp_not_bold(report));
+	for (i = 0; i <= ROW_ZEROS && i < most; i++) {
+		bytes = row_bytes(summary, order[i]);
+		if (!bytes || chp_percent(bytes, whole) < SHARE_MIN)
 			break;
-		put_row(report->out, chp_account_title((enum ch_account_id)order[i]), bytes,
-			account.touched_bytes);
+		put_row(report->out,
+			order[i] == ROW_ZEROS ? "zeros that a runtime wrote"
+					      : chp_account_title((enum ch_account_id)order[i]),
+			bytes, whole);
 		left -= bytes;
 	}
 	if (left)
-		put_row(report->out, "all others", left, account.touched_bytes);
+		put_row(report->out, "all others", left, whole);
 }
 
 /* "mapped beside it: 2.23 GiB reserved, without access; 152.82 MiB committed, never touched" */
@@ -383,7 +409,7 @@ static struct ch_error *print_types(const struct ch_report *report,
 
 	if (!summary->types_count || !most)
 		return NULL;
-	fprintf(report->out, "\n%s%12s %11s %6s  %s%s\n", chp_bold(report), "COUNT", "TOUCHED",
+	fprintf(report->out, "\n%s%12s %11s %6s  %s%s\n", chp_bold(report), "COUNT", "IN USE",
 		"SHARE", "LARGEST TYPES OF USED BLOCKS", chp_not_bold(report));
 	for (i = 0; i < summary->types_count && i < most; i++) {
 		const struct ch_type_stat *stat = summary->types[i];
@@ -449,7 +475,7 @@ struct ch_error *chp_summary_print_upper(const struct ch_report *report,
 	if (!err)
 		err = print_core(report, summary);
 	if (!err)
-		err = print_memory(report, &summary->account);
+		err = print_memory(report, summary);
 	if (!err)
 		err = print_verdict(report, summary);
 	if (!err)

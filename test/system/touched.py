@@ -90,7 +90,7 @@ def test_summary(tap, how, core, areas):
            "%s: what nobody touched is no suspect" % how, suspects)
     tap.equal(doc["types_top"][0]["touched_bytes"], LOST, "%s: the largest type, too" % how)
     text = coreheap("summary", core).out
-    tap.ok("committed, never touched" in text and "MEMORY" in text and "in use (touched)" in text,
+    tap.ok("committed, never touched" in text and "MEMORY" in text and "in use of" in text,
            "%s: the screen says so" % how, text)
     quick = answer("summary", "--quick", core, "--json")
     tap.equal(quick["verdict"], verdict, "%s: --quick says the same" % how)
