@@ -187,22 +187,25 @@ static int compare_taken(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* Tell the walkers that come later what this one has: large heaps are not searched again. */
-static struct ch_error *take_spans(struct ch_heaps *heaps, const struct ch_opened *opened)
+static struct ch_error *take(struct ch_heaps *heaps, uint64_t start, uint64_t end)
 {
 	struct ch_taken *taken;
-	const struct ch_span *spans;
-	size_t count, i, kept = 0;
 
-	spans = opened->walker->spans(opened->state, &count);
-	for (i = 0; i < count; i++) {
-		if (spans[i].start >= spans[i].end)
-			continue;
-		taken = ch_vec_push(&heaps->taken);
-		if (!taken)
-			return &ch_enomem;
-		*taken = (struct ch_taken){ spans[i].start, spans[i].end };
-	}
+	if (start >= end)
+		return NULL;
+	taken = ch_vec_push(&heaps->taken);
+	if (!taken)
+		return &ch_enomem;
+	*taken = (struct ch_taken){ start, end };
+	return NULL;
+}
+
+/* Sort what is taken, join what touches, and show it to the walkers that come later. */
+static void publish_taken(struct ch_heaps *heaps)
+{
+	struct ch_taken *taken;
+	size_t i, kept = 0;
+
 	ch_vec_sort(&heaps->taken, compare_taken);
 	taken = heaps->taken.items;
 	for (i = 0; i < heaps->taken.count; i++) {
@@ -214,7 +217,30 @@ static struct ch_error *take_spans(struct ch_heaps *heaps, const struct ch_opene
 	heaps->taken.count = kept;
 	heaps->env.taken = heaps->taken.items;
 	heaps->env.taken_count = kept;
-	return NULL;
+}
+
+/*
+ * Tell the walkers that come later what this one has: large heaps are not searched again, and
+ * the constants of a class in metaspace ("0, 0x30002" at the start of a page) are no header of
+ * malloc's. What is only guessed to be a runtime's may well be malloc's.
+ */
+static struct ch_error *take_memory(struct ch_heaps *heaps, const struct ch_opened *opened)
+{
+	const struct ch_walker_claim *claims;
+	const struct ch_span *spans;
+	struct ch_error *err = NULL;
+	size_t count, i;
+
+	spans = opened->walker->spans(opened->state, &count);
+	for (i = 0; !err && i < count; i++)
+		err = take(heaps, spans[i].start, spans[i].end);
+	claims = opened->walker->claims ? opened->walker->claims(opened->state, &count) : NULL;
+	for (i = 0; !err && claims && i < count; i++)
+		if (claims[i].basis != CH_BASIS_HEURISTIC)
+			err = take(heaps, claims[i].start, claims[i].end);
+	if (!err)
+		publish_taken(heaps);
+	return err;
 }
 
 static struct ch_error *open_walker(struct ch_heaps *heaps, const struct ch_walker *walker,
@@ -239,7 +265,7 @@ static struct ch_error *open_walker(struct ch_heaps *heaps, const struct ch_walk
 	*opened = (struct ch_opened){ .walker = walker, .state = state, .index = index };
 	runtime->open = true;
 	err = add_heaps(heaps, opened);
-	return err ? err : take_spans(heaps, opened);
+	return err ? err : take_memory(heaps, opened);
 }
 
 static struct ch_error *open_present(struct ch_heaps *heaps, const struct ch_walker *const *walkers)

@@ -39,7 +39,7 @@ enum ch_walker_priority {
 	CH_WALKER_FALLBACK,
 };
 
-/** Memory of another walker's spans: target range [start, end). */
+/** Memory of another walker's spans, or that it claims for certain: target range [start, end). */
 struct ch_taken {
 	uint64_t start, end;
 };

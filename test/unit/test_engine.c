@@ -286,6 +286,9 @@ struct script {
 	size_t batch;
 	struct ch_error *open_error, *walk_error;
 	int opens, closes;
+	/* What the other walkers had when this one was opened. */
+	struct ch_taken taken[4];
+	size_t taken_count;
 };
 
 static struct script script;
@@ -300,10 +303,15 @@ static struct ch_error *say_present(const struct ch_heap_env *env, struct ch_pro
 
 static struct ch_error *say_open(const struct ch_heap_env *env, void **state_ret)
 {
-	(void)env;
+	size_t i;
+
 	if (script.open_error)
 		return script.open_error;
 	script.opens++;
+	ck_assert_uint_le(env->taken_count, 4);
+	script.taken_count = env->taken_count;
+	for (i = 0; i < env->taken_count; i++)
+		script.taken[i] = env->taken[i];
 	*state_ret = &script;
 	return NULL;
 }
@@ -365,6 +373,42 @@ static const struct ch_walker scripted = {
 	.spans = say_spans,
 	.objects = say_objects,
 };
+/* A runtime that has no heap, only memory of its own. */
+static const struct ch_span *say_no_spans(void *state, size_t *count_ret)
+{
+	(void)state;
+	*count_ret = 0;
+	return NULL;
+}
+
+static const struct ch_walker_claim *say_claims(void *state, size_t *count_ret)
+{
+	static const struct ch_walker_claim claims[] = {
+		{ POOL_A + 0x3000, POOL_A + 0x4000, CH_USAGE_MANAGED_LOADER, CH_BASIS_HEURISTIC,
+		  "guess" },
+		{ POOL_A + 0x1000, POOL_A + 0x2000, CH_USAGE_MANAGED_LOADER, CH_BASIS_DERIVED,
+		  "known" },
+		{ POOL_A + 0x5000, POOL_A + 0x5000, CH_USAGE_MANAGED_LOADER, CH_BASIS_DERIVED,
+		  "empty" },
+	};
+
+	(void)state;
+	*count_ret = 3;
+	return claims;
+}
+
+static const struct ch_walker claiming = {
+	.name = "claiming",
+	.priority = CH_WALKER_SPECIFIC,
+	.probe = say_present,
+	.open = say_open,
+	.close = say_close,
+	.heaps = say_heaps,
+	.spans = say_no_spans,
+	.objects = say_objects,
+	.claims = say_claims,
+};
+static const struct ch_walker *const scripted_and_claiming[] = { &scripted, &claiming, NULL };
 static const struct ch_walker *const scripted_only[] = { &scripted, NULL };
 static const struct ch_walker *const scripted_and_toy[] = { &scripted, &ch_walker_toy, NULL };
 
@@ -631,6 +675,21 @@ START_TEST(specific_walker_wins_over_generic)
 }
 END_TEST
 
+/* malloc, opened later, must not look for blocks in what a runtime is known to have. */
+START_TEST(claims_that_are_sure_are_told_to_later_walkers)
+{
+	struct corewriter *w = hc_writer();
+	struct heapcore hc;
+
+	cw_load(w, POOL_A, 0x10000, PF_R | PF_W, NULL, 0);
+	hc = hc_open_take(w, scripted_and_claiming);
+	ck_assert_uint_eq(script.taken_count, 1);
+	ck_assert_uint_eq(script.taken[0].start, POOL_A + 0x1000);
+	ck_assert_uint_eq(script.taken[0].end, POOL_A + 0x2000);
+	hc_close(&hc);
+}
+END_TEST
+
 START_TEST(spans_become_regions_of_the_map)
 {
 	struct toypool pool = tp_create(POOL_A, 0x2000);
@@ -809,6 +868,7 @@ static void add_hostile_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, lying_spans_are_left_out, 0, 9);
 	tcase_add_loop_test(tcase, spans_end_with_their_mapping, 0, 2);
 	tcase_add_test(tcase, specific_walker_wins_over_generic);
+	tcase_add_test(tcase, claims_that_are_sure_are_told_to_later_walkers);
 	tcase_add_test(tcase, spans_become_regions_of_the_map);
 	tcase_add_test(tcase, reserved_tail_is_claimed_as_reserved);
 	tcase_add_test(tcase, failed_open_is_a_finding);
