@@ -5,6 +5,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/filter_options.h"
+#include "cmd/mapping_holders.h"
 #include "util/bytes.h"
 #include "util/error.h"
 
@@ -52,15 +53,30 @@ static struct ch_error *find_type(struct ch_cmd_env *env, struct ch_heaps *heaps
 	return err;
 }
 
-/* The block that holds an address. */
-static struct ch_error *find_block(struct ch_graph *graph, uint64_t addr, struct gathering *ret)
+/* Memory that is no block: of a mapping, those who have its address. */
+static struct ch_error *find_mapping(struct ch_cmd_env *env, struct ch_roots_result *result,
+				     uint64_t addr, struct gathering *ret)
 {
-	uint32_t id = ch_graph_node_at(graph, addr), *slot;
+	struct ch_error *err = chp_mapping_at(env->session, addr, &result->mapping);
+
+	if (!err && result->mapping)
+		err = chp_mapping_holders(result->graph, result->heaps, result->mapping, &ret->ids);
+	if (err || ret->ids.count)
+		return err;
+	return ch_error_create(CH_ERROR_ARG, "0x%llx lies in no used block%s: see coreheap whatis",
+			       (unsigned long long)addr,
+			       result->mapping ? ", and no used block has an address of its mapping"
+					       : "");
+}
+
+/* The block that holds an address. */
+static struct ch_error *find_block(struct ch_cmd_env *env, struct ch_roots_result *result,
+				   uint64_t addr, struct gathering *ret)
+{
+	uint32_t id = ch_graph_node_at(result->graph, addr), *slot;
 
 	if (id == CH_ID_NONE)
-		return ch_error_create(CH_ERROR_ARG,
-				       "0x%llx lies in no used block: see coreheap whatis",
-				       (unsigned long long)addr);
+		return find_mapping(env, result, addr, ret);
 	slot = ch_vec_push(&ret->ids);
 	if (!slot)
 		return &ch_enomem;
@@ -78,7 +94,7 @@ static struct ch_error *find_targets(struct ch_cmd_env *env, struct ch_roots_res
 
 	err = chp_parse_addr(env->session, text, &addr);
 	if (!err)
-		return find_block(result->graph, addr, ret);
+		return find_block(env, result, addr, ret);
 	if (err->code != CH_ERROR_ARG)
 		return err;
 	second = find_type(env, result->heaps, text, ret);
@@ -187,18 +203,21 @@ const struct ch_cmd ch_cmd_roots = {
 	.examples = "coreheap roots core.1234 0x55fca1fae970\n"
 		    "coreheap roots --limit 3 core.1234 '136-byte blocks'\n"
 		    "coreheap roots --json core.1234 0x55fca1fae970 | jq '.chains[0].root.where'\n",
-	.notes = "Each root has one chain: a shortest one by pointers to first bytes, else by any. "
-		 "A "
-		 "chain\n"
-		 "that meets an earlier one says so and ends. Chains by pointers to first bytes "
-		 "come "
-		 "first,\n"
-		 "then shorter ones, then roots that last: what a runtime names, data of modules, "
-		 "thread-\n"
-		 "local storage, other memory, and registers and stacks. Words below a stack "
-		 "pointer "
-		 "are last.\n"
-		 "The offset of a step is where in the block before it the pointer lies.\n",
+	.notes =
+		"Each root has one chain: a shortest one by pointers to first bytes, else by any. "
+		"A "
+		"chain\n"
+		"that meets an earlier one says so and ends. Chains by pointers to first bytes "
+		"come "
+		"first,\n"
+		"then shorter ones, then roots that last: what a runtime names, data of modules, "
+		"thread-\n"
+		"local storage, other memory, and registers and stacks. Words below a stack "
+		"pointer "
+		"are last.\n"
+		"The offset of a step is where in the block before it the pointer lies.\n"
+		"Of an address in a mapped file, or in memory of no heap, the chains are those of\n"
+		"the blocks that have the mapping's address: a MappedByteBuffer.\n",
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.args_max = 1,

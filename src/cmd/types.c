@@ -4,6 +4,7 @@
 #include "cmd/cmd.h"
 #include "cmd/filter_options.h"
 #include "cmd/loaders.h"
+#include "cmd/owners.h"
 #include "report/heap.h"
 #include "report/strings.h"
 #include "report/traces.h"
@@ -175,12 +176,14 @@ static struct ch_error *run_by(struct ch_cmd_env *env, const struct ch_filter_op
 {
 	const struct ch_filter_options alone = { .by = options->by };
 
-	if (strcmp(options->by, "loader") != 0)
-		return ch_error_create(CH_ERROR_ARG, "--by takes: loader");
+	const bool owner = strcmp(options->by, "owner") == 0;
+
+	if (!owner && strcmp(options->by, "loader") != 0)
+		return ch_error_create(CH_ERROR_ARG, "--by takes: loader, owner");
 	if (memcmp(&alone, options, sizeof(alone)) != 0)
 		return ch_error_create(CH_ERROR_ARG,
 				       "--by cannot be combined with other options of types");
-	return chp_loaders_run(env);
+	return owner ? chp_owners_run(env) : chp_loaders_run(env);
 }
 
 static struct ch_error *run(struct ch_cmd_env *env)
@@ -231,8 +234,8 @@ static const struct ch_option options_table[] = {
 			 "a row for each type and generation (or arena)"),
 	CH_FILTER_OPTION(
 		"by", "WHAT", CH_OPTION_STRING, by,
-		"loader: class loaders instead of types, with classes, live or dead, and what "
-		"they retain"),
+		"loader: class loaders instead of types, with classes, live or dead, what they "
+		"retain; owner: native memory by managed objects that have its address"),
 	CH_FILTER_OPTION("strings", NULL, CH_OPTION_FLAG, strings,
 			 "equal strings of managed heaps, and what they waste (texts only with "
 			 "--reveal)"),
@@ -254,7 +257,8 @@ const struct ch_cmd ch_cmd_types = {
 		    "coreheap types --state used --min 1K core.1234\n"
 		    "coreheap types --strings core.1234\n"
 		    "coreheap types --traces --type OutOfMemoryError core.1234\n"
-		    "coreheap types --by loader core.1234\n",
+		    "coreheap types --by loader core.1234\n"
+		    "coreheap types --by owner core.1234\n",
 	.options = options_table,
 	.options_size = sizeof(struct ch_filter_options),
 	.run = run,

@@ -230,7 +230,30 @@ static struct ch_error *put_weak(const struct writer *writer, json_t **array)
 	return err;
 }
 
+/* What is mapped there, escaped; NULL: out of memory. */
+static char *mapping_name(const struct ch_region *mapping)
+{
+	return chp_text_escape(mapping->backing ? mapping->backing : "anonymous memory", 1024);
+}
+
 /* ---- The whole --------------------------------------------------------------- */
+
+/* A mapping, and what has its address. */
+static struct ch_error *print_mapping(const struct writer *writer)
+{
+	const struct ch_region *mapping = writer->result->mapping;
+	_cleanup_free_ char *path = mapping_name(mapping);
+	char bytes[CH_BYTES_TEXT_MAX], holders[CH_BYTES_TEXT_MAX];
+
+	if (!path)
+		return &ch_enomem;
+	chp_report_field(writer->report, "mapping", "0x%" PRIx64 "  %s, %s bytes", mapping->start,
+			 path, chp_count_text(mapping->end - mapping->start, bytes));
+	chp_report_field(writer->report, "target", "%s %s its address",
+			 chp_count_text(writer->result->targets_count, holders),
+			 writer->result->targets_count == 1 ? "block has" : "blocks have");
+	return NULL;
+}
 
 static struct ch_error *print_head(struct writer *writer)
 {
@@ -242,7 +265,11 @@ static struct ch_error *print_head(struct writer *writer)
 	size_t count;
 
 	ch_chains_list(result->chains, &count);
-	if (result->type_name) {
+	if (result->mapping) {
+		err = print_mapping(writer);
+		if (err)
+			return err;
+	} else if (result->type_name) {
 		_cleanup_free_ char *name = chp_text_escape(result->type_name, 1024);
 
 		if (!name)
@@ -302,6 +329,12 @@ static json_t *json_target(struct writer *writer, struct ch_error **err)
 	const struct ch_roots_result *result = writer->result;
 	_cleanup_free_ char *type = NULL;
 
+	if (result->mapping)
+		return json_pack("{s:o, s:s, s:o, s:o}", "addr",
+				 chp_json_addr(result->mapping->start), "type", "mapping",
+				 "size_bytes",
+				 chp_json_uint(result->mapping->end - result->mapping->start),
+				 "count", chp_json_uint(result->targets_count));
 	if (result->type_name)
 		return json_pack("{s:n, s:o, s:n, s:o}", "addr", "type",
 				 chp_json_text(result->type_name), "size_bytes", "count",

@@ -23,6 +23,9 @@ struct ch_roots_result {
 	size_t targets_count;
 	/** The type that was asked for, or NULL: then there is one target. */
 	const char *type_name;
+	/** What was asked for lies there, in no block: the targets are those that have its
+	 * address. Else NULL. */
+	const struct ch_region *mapping;
 	enum ch_roots_verdict verdict;
 	/** Why it is incomplete; "" otherwise. */
 	char reason[256];

@@ -139,6 +139,7 @@ def documented():
     rows["strings"] = rows.pop("types --strings", "")
     rows["traces"] = rows.pop("types --traces", "")
     rows["loaders"] = rows.pop("types --by loader", "")
+    rows["owners"] = rows.pop("types --by owner", "")
     shared = " ".join(re.findall(r"^## (?:Envelope|Parts|Suspects)\n(.*?)(?=^## |\Z)", text,
                                  re.M | re.S))
     words = {name: set(re.findall(r"[a-z_0-9]+", row + shared)) for name, row in rows.items()}

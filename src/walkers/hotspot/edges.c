@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "util/cleanup.h"
-#include "walkers/hotspot/hotspot_priv.h"
+#include "walkers/hotspot/owners.h"
 
 #define MAPS_MAX   4096
 #define SUPERS_MAX 256
@@ -35,6 +35,13 @@ static struct hs_type *slot_of(const struct hs *hs, uint64_t klass)
 	while (hs->types[slot].klass && hs->types[slot].klass != klass)
 		slot = (slot + 1) & hs->types_mask;
 	return &hs->types[slot];
+}
+
+const struct hs_type *hs_type_of(const struct hs *hs, uint64_t klass)
+{
+	const struct hs_type *type = hs->types ? slot_of(hs, klass) : NULL;
+
+	return type && type->klass ? type : NULL;
 }
 
 static bool grow(struct hs *hs)
@@ -255,6 +262,15 @@ static void put_maps(const struct hs *hs, const struct hs_type *type, struct ch_
 	put_run(hs, query, hs->statics_offset, statics_of(hs, query));
 }
 
+/* Whether no number of an object is the address of a block of its own. */
+static bool is_pure(const struct hs *hs, const struct hs_type *type, uint64_t addr)
+{
+	if (type->kind != HS_SHAPE_INSTANCE || type->role == HS_ROLE_ALIAS ||
+	    type->role == HS_ROLE_CLEANER)
+		return true;
+	return type->role == HS_ROLE_BUFFER && hs_owner_is_view(hs, type, addr);
+}
+
 void hs_edges_refs(void *state, struct ch_ref_query *query)
 {
 	const struct hs *hs = state;
@@ -264,12 +280,11 @@ void hs_edges_refs(void *state, struct ch_ref_query *query)
 	query->count = 0;
 	query->more = false;
 	if (!type || query->key != klass) {
-		type = hs->types ? slot_of(hs, klass) : NULL;
-		type = type && type->klass ? type : NULL;
+		type = hs_type_of(hs, klass);
 		query->shape = type;
 		query->key = klass;
 	}
-	query->pure = type && (type->kind != HS_SHAPE_INSTANCE || type->role != HS_ROLE_PLAIN);
+	query->pure = type && is_pure(hs, type, query->addr);
 	query->unlinked = !type || !type->linked;
 	if (!type)
 		return;

@@ -194,6 +194,11 @@ enum hs_role {
 	HS_ROLE_PLAIN,
 	/** None owns one. */
 	HS_ROLE_ALIAS,
+	/** One does, but another object with its address is the owner, if there is one: this is
+	 * there to free it, or a number in a box. */
+	HS_ROLE_BESIDE,
+	/** A direct buffer: it owns its memory, unless it is a view of something. */
+	HS_ROLE_BUFFER,
 	/** Of a direct buffer: it holds the buffer's memory when that is gone. */
 	HS_ROLE_CLEANER,
 };
@@ -210,6 +215,8 @@ struct hs_type {
 	uint32_t header_bytes;
 	/** Its own mirror, which its instances keep alive; 0: that always is. */
 	uint64_t keeps;
+	/** Of a direct buffer: where it has what it is a view of; 0: nowhere. */
+	uint32_t views[2];
 	/** Runs in maps. */
 	uint32_t map_first, map_count;
 };
@@ -286,10 +293,8 @@ CH_MUST_CHECK struct ch_error *hs_loaders(void *state, struct ch_loader **ret, s
 /** Loaders to classes, classes to constants, of those that are not always alive. */
 CH_MUST_CHECK struct ch_error *hs_loader_links(void *state, ch_walker_links_fn fn, void *arg);
 
-/** owners.c: set the role of a class of instances. */
-void hs_owner_learn(struct hs *hs, struct hs_type *type);
-/** The native block that a Cleaner alone holds; 0: none. */
-uint64_t hs_owner_orphan(const struct hs *hs, uint64_t cleaner);
+/** edges.c: what is known of a class; NULL: nothing. */
+const struct hs_type *hs_type_of(const struct hs *hs, uint64_t klass);
 
 /** roots.c: classes, threads, JNI handles. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *hs_classes_list(struct hs *hs);

@@ -8,7 +8,7 @@
 
 #include "util/cleanup.h"
 #include "util/context.h"
-#include "walkers/hotspot/hotspot_priv.h"
+#include "walkers/hotspot/owners.h"
 
 #define LOADERS_MAX (1U << 20)
 #define CLASSES_MAX (1U << 22)
@@ -532,4 +532,5 @@ const struct ch_tracer hs_tracer = {
 	.links = hs_loader_links,
 	.header_bytes = hs_nmt_header_bytes,
 	.has_header = hs_nmt_has_header,
+	.owner_rank = hs_owner_rank,
 };

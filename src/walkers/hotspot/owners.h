@@ -1,0 +1,17 @@
+/*
+ * owners.h - what Java objects say of native memory that they own: owners.c.
+ */
+#ifndef COREHEAP_WALKERS_HOTSPOT_OWNERS_H
+#define COREHEAP_WALKERS_HOTSPOT_OWNERS_H
+
+#include "walkers/hotspot/hotspot_priv.h"
+
+/** Set the role of a class of instances. */
+void hs_owner_learn(struct hs *hs, struct hs_type *type);
+/** Whether a buffer is a view of another one, or of a segment. */
+bool hs_owner_is_view(const struct hs *hs, const struct hs_type *type, uint64_t buffer);
+uint32_t hs_owner_rank(const void *state, uint64_t addr);
+/** The native block that a Cleaner alone holds; 0: none. */
+uint64_t hs_owner_orphan(const struct hs *hs, uint64_t cleaner);
+
+#endif /* COREHEAP_WALKERS_HOTSPOT_OWNERS_H */
