@@ -18,7 +18,8 @@
  * Into the heap of a runtime that collects its garbage only those words lead of
  * which it says so (fields of objects, handles, statics), and what registers and
  * stacks hold, first bytes or not: its objects move, so nobody else may keep
- * their addresses.
+ * their addresses. Words of a stack that the runtime knows to be left from before
+ * hold nothing, nor does an address inside of an object where it says so.
  * Blocks of the allocator's own (CH_OBJECT_ALLOCATOR) are no nodes.
  * Absent bytes hold no edges; how many were met is counted and reported.
  */

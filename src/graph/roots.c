@@ -280,8 +280,14 @@ static struct ch_error *add_threads(struct collector *collector)
 	return err;
 }
 
+static struct ch_error *take_dead(void *arg, uint64_t start, uint64_t end)
+{
+	return push_hole(arg, start, end);
+}
+
 /* What allocators keep for themselves holds nobody's blocks: glibc's main_arena
- * points at chunks, whose first words belong to the blocks before them. */
+ * points at chunks, whose first words belong to the blocks before them. Nor does what a
+ * runtime knows to be left on stacks. */
 static struct ch_error *find_holes(struct collector *collector)
 {
 	const struct ch_span *spans;
@@ -298,6 +304,10 @@ static struct ch_error *find_holes(struct collector *collector)
 	spans = ch_heaps_spans(collector->graph->heaps, &count);
 	for (i = 0; !err && i < count; i++)
 		err = push_hole(collector, spans[i].start, spans[i].end);
+	for (i = 0; !err && i < collector->graph->traced_count; i++)
+		if (collector->graph->traced[i].tracer->dead_words)
+			err = collector->graph->traced[i].tracer->dead_words(
+				collector->graph->traced[i].state, take_dead, collector);
 	ch_vec_sort(&collector->holes, compare_starts);
 	holes = collector->holes.items;
 	for (i = kept = 0; i < collector->holes.count; i++)
@@ -357,7 +367,7 @@ static struct ch_error *add_used(struct collector *collector, struct ch_root_ran
 	     n++)
 		place--;
 	if (n == MERGED_MAX)
-		return push_range(collector, range, region, start, end);
+		return push_rest(collector, range, region);
 	for (; !err && place <= last; place++) {
 		if (!deepest || place->sp < deepest->sp)
 			deepest = place;
@@ -368,7 +378,7 @@ static struct ch_error *add_used(struct collector *collector, struct ch_root_ran
 		range->sp = deepest->sp;
 		range->start = ch_max(start, live_start(collector->graph, deepest->sp));
 		range->end = place < last ? ch_min(place[1].at, end) : end;
-		err = push_range(collector, range, region, range->start, range->end);
+		err = push_rest(collector, range, region);
 		start = range->end;
 		deepest = NULL;
 	}
@@ -398,7 +408,7 @@ static struct ch_error *add_stack(struct collector *collector, struct ch_root_ra
 	else
 		range->sp = range->end;
 	if (range->thread == UINT32_MAX || collector->unwound_count++ >= UNWOUND_MAX)
-		return push_range(collector, range, region, range->start, range->end);
+		return push_rest(collector, range, region);
 	err = chp_rootnames_frames(graph, range->thread, &frames, &count);
 	if (err)
 		return err;
@@ -409,7 +419,7 @@ static struct ch_error *add_stack(struct collector *collector, struct ch_root_ra
 		range->start = ch_max(range->start, live_start(graph, frames->sp));
 		break;
 	}
-	return push_range(collector, range, region, range->start, range->end);
+	return push_rest(collector, range, region);
 }
 
 /* Data of a module that became read only after it was filled. */
@@ -574,6 +584,9 @@ static struct ch_error *put(struct batch *batch, struct ch_root root)
 	if (root.target == CH_ID_NONE)
 		return NULL;
 	root.interior = chp_is_inner(graph, span, root.target, start, root.value);
+	if (root.interior && root.kind == CH_ROOT_STACK && span->traced &&
+	    span->traced->tracer->first_bytes)
+		return NULL;
 	batch->items[batch->count++] = root;
 	return batch->count == BATCH ? flush(batch) : NULL;
 }

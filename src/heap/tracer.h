@@ -77,6 +77,9 @@ typedef struct ch_error *(*ch_walker_roots_fn)(void *arg, const struct ch_walker
 /** The object at to is kept alive by the one at from (a dependent handle). */
 typedef struct ch_error *(*ch_walker_links_fn)(void *arg, uint64_t from, uint64_t to);
 
+/** Words of a stack, target range [start, end), that nobody looks at any more. */
+typedef struct ch_error *(*ch_walker_dead_fn)(void *arg, uint64_t start, uint64_t end);
+
 /** Where pointers are no addresses: what one stands for; 0: nothing. Asked of words on
  * stacks and in registers, too. Must be thread-safe. */
 typedef uint64_t (*ch_decode_fn)(const void *state, uint64_t word);
@@ -89,6 +92,9 @@ typedef uint64_t (*ch_decode_fn)(const void *state, uint64_t word);
 struct ch_tracer {
 	/** Bytes at the start of each object that its runtime uses for itself. */
 	uint32_t own_bytes;
+	/** An address inside of an object that lies on a stack keeps nothing: where the runtime
+	 * stops a thread, what has one has the object's own address, too. */
+	bool first_bytes;
 	/** How pointers in runs are kept. NULL: in 8 bytes. */
 	void (*narrow)(void *state, struct ch_narrow *ret);
 	/** How to decode pointers of 8 bytes; NULL, or none: they are addresses. */
@@ -106,6 +112,9 @@ struct ch_tracer {
 	struct ch_error *(*roots)(void *state, ch_walker_roots_fn fn, void *arg);
 	/** Pointers that lie in no object; after roots(). May be NULL. */
 	struct ch_error *(*links)(void *state, ch_walker_links_fn fn, void *arg);
+	/** Words on stacks of threads that the runtime knows to be left from before: they hold
+	 * nothing. Before roots(). May be NULL. Errors: NOMEM, STOP. */
+	struct ch_error *(*dead_words)(void *state, ch_walker_dead_fn fn, void *arg);
 	/** A root in words, unescaped: "static Program.s_list". */
 	void (*root_text)(void *state, const struct ch_walker_root *root, char *buf, size_t max);
 	/** What lies at offset of an object: ".name", "[3]", unescaped. False when

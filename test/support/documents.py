@@ -70,6 +70,7 @@ def plain_cases(core, rows):
     yield "types", ["types", "--live", *limit, core]
     yield "types", ["types", "--state", "free", *limit, core]
     yield "loaders", ["types", "--by", "loader", *limit, core]
+    yield "owners", ["types", "--by", "owner", *limit, core]
     yield "strings", ["types", "--strings", *limit, core]
     yield "strings", ["types", "--strings", "--reveal", *limit, core]
     yield "traces", ["types", "--traces", *limit, core]

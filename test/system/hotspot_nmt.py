@@ -131,7 +131,7 @@ def check_sums(tap, name, core, found):
     tap.ok(others and others[0]["blocks_count"] >= BUFFERS and
            0 <= others[0]["malloc_bytes"] - BUFFERS * 65536 < 65536,
            "%s: direct buffers are others" % name, others)
-    text = coreheap("summary", "--quick", core).out
+    text = coreheap("summary", "--quick", "--all", core).out
     tap.ok("hotspot: Other" in text and "blocks of others" in text, "%s: in text" % name, text)
 
 

@@ -175,26 +175,41 @@ static bool live_bcp(struct hs *hs, const struct ch_frame_regs *frame, uint64_t 
 }
 
 /* The bytecode that a frame of the interpreter is at; 0 in native methods. It is saved
- * when something is called. */
-static uint32_t interpreted_bci(struct hs *hs, const struct ch_frame_regs *frame, uint64_t codes,
-				uint32_t size)
+ * when something is called; sure: not what was saved before, of one that goes on. */
+static bool find_bci(struct hs *hs, const struct ch_frame_regs *frame, uint64_t codes,
+		     uint32_t size, bool sure, uint32_t *ret)
 {
 	const bool is_8 = hs->members[HS_CODE_HEAP].found;
 	uint64_t bcp;
 
-	if (live_bcp(hs, frame, &bcp) && bcp >= codes && bcp - codes < size)
-		return (uint32_t)(bcp - codes);
-	if (!hs_read_ptr(hs, frame->fp - (is_8 ? INTERPRETER_BCP_8 : INTERPRETER_BCP), &bcp) ||
-	    bcp < codes || bcp - codes >= size)
-		return 0;
-	return (uint32_t)(bcp - codes);
+	*ret = 0;
+	if (!live_bcp(hs, frame, &bcp) || bcp < codes || bcp - codes >= size) {
+		if ((sure && frame->activation) ||
+		    !hs_read_ptr(hs, frame->fp - (is_8 ? INTERPRETER_BCP_8 : INTERPRETER_BCP),
+				 &bcp) ||
+		    bcp < codes || bcp - codes >= size)
+			return false;
+	}
+	*ret = (uint32_t)(bcp - codes);
+	return true;
+}
+
+bool hs_interpreted_at(struct hs *hs, const struct ch_frame_regs *frame, struct hs_interpreted *ret)
+{
+	ret->method = interpreted_method(hs, frame->fp);
+	if (!ret->method || !hs->numbers[HS_SIZE_CONST].found ||
+	    !hs_member_ptr(hs, HS_METHOD_CONST, ret->method, &ret->constant) ||
+	    !hs_member_u16(hs, HS_CONST_CODE_SIZE, ret->constant, &ret->size) || !ret->size)
+		return false;
+	ret->codes = ret->constant + hs->numbers[HS_SIZE_CONST].value;
+	return find_bci(hs, frame, ret->codes, ret->size, true, &ret->bci);
 }
 
 static bool name_interpreted(struct hs *hs, const struct ch_frame_regs *frame, struct ch_code *ret,
 			     char *buf, size_t max)
 {
 	uint64_t method = interpreted_method(hs, frame->fp), constant;
-	uint32_t size;
+	uint32_t size, bci;
 
 	if (!method || !hs->numbers[HS_SIZE_CONST].found || !hs_method_name(hs, method, buf, max) ||
 	    !hs_member_ptr(hs, HS_METHOD_CONST, method, &constant) ||
@@ -202,7 +217,8 @@ static bool name_interpreted(struct hs *hs, const struct ch_frame_regs *frame, s
 		return false;
 	ret->kind = "interpreted";
 	ret->start = constant + hs->numbers[HS_SIZE_CONST].value;
-	ret->offset = interpreted_bci(hs, frame, ret->start, size);
+	find_bci(hs, frame, ret->start, size, false, &bci);
+	ret->offset = bci;
 	hs_source_of(hs, method, (int32_t)ret->offset, ret);
 	return true;
 }

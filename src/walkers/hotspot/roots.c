@@ -521,6 +521,8 @@ const struct ch_tracer hs_tracer = {
 	/* the mark word */
 	.own_bytes = 8,
 	.clears = true,
+	/* runtime: compiler/oopMap.hpp, a derived pointer has its base in the same frame */
+	.first_bytes = true,
 	.narrow = hs_narrow,
 	.decoder = decoder,
 	.follow = hs_follow,
@@ -528,6 +530,7 @@ const struct ch_tracer hs_tracer = {
 	.refs = hs_edges_refs,
 	.roots = hs_roots_visit,
 	.root_text = hs_root_text,
+	.dead_words = hs_dead_words,
 	.place_text = place_text,
 	.links = hs_loader_links,
 	.header_bytes = hs_nmt_header_bytes,

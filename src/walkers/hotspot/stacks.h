@@ -53,6 +53,12 @@ struct hs_place {
 	bool inlined;
 };
 
+/** A frame of the interpreter: its method, where that has its bytecodes, and at which it is. */
+struct hs_interpreted {
+	uint64_t method, constant, codes;
+	uint32_t size, bci;
+};
+
 /** code.c: pieces of the code cache. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *hs_code_open(struct hs *hs);
 /** What lies at an address of the code cache. */
@@ -72,6 +78,11 @@ void hs_source_of(struct hs *hs, uint64_t method, int32_t bci, struct ch_code *r
 bool hs_frame_caller(void *state, const struct ch_frame_regs *frame, struct ch_frame_regs *ret);
 bool hs_frame_code(void *state, const struct ch_walker_frame *frame, struct ch_code *ret, char *buf,
 		   size_t max);
+/** False: it is none, or it is not known at which bytecode it is. */
+bool hs_interpreted_at(struct hs *hs, const struct ch_frame_regs *frame,
+		       struct hs_interpreted *ret);
+/** deadlocals.c: as ch_tracer.dead_words. */
+CH_MUST_CHECK struct ch_error *hs_dead_words(void *state, ch_walker_dead_fn fn, void *arg);
 /** monitors.c: what a thread waits for; object: its java.lang.Thread, 0 if not known. */
 void hs_waits_for(struct hs *hs, const struct hs_thread *thread, uint64_t object,
 		  struct ch_thread_info *ret);
