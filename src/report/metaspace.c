@@ -108,8 +108,10 @@ struct ch_error *chp_print_metaspace(const struct ch_report *report,
 	if (!table)
 		return &ch_enomem;
 	total = sum_of(metaspace);
+	/* without compressed class pointers all is in one */
 	for (id = 0; !err && id < CH_METASPACES; id++)
-		err = add_part(table, names[id], &metaspace->parts[id]);
+		if (metaspace->parts[id].reserved_bytes || metaspace->parts[id].used.count)
+			err = add_part(table, names[id], &metaspace->parts[id]);
 	if (!err)
 		err = add_part(table, "total", &total);
 	if (!err) {
