@@ -104,6 +104,30 @@ static struct ch_error *add_row(struct ch_table *table, const struct ch_loaders_
 	return err ? err : chp_table_row(table, cells);
 }
 
+/* Loaders, their classes, and the metaspace that they and dead ones have. */
+static void print_total(const struct ch_report *report, const struct ch_loaders_result *result)
+{
+	char count[CH_BYTES_TEXT_MAX], classes[CH_BYTES_TEXT_MAX];
+	char all[CH_BYTES_TEXT_MAX], of_dead[CH_BYTES_TEXT_MAX];
+	uint64_t bytes = 0, dead_bytes = 0;
+	const struct ch_loaders_row *row;
+	bool known = true;
+	size_t i;
+
+	for (i = 0; i < result->rows.count; i++) {
+		row = CH_VEC_AT(&result->rows, struct ch_loaders_row, i);
+		known = known && is_metaspace_known(row);
+		bytes += row->chunks.committed_bytes;
+		dead_bytes += row->live ? 0 : row->chunks.committed_bytes;
+	}
+	fprintf(report->out, "total: %s loaders, %s classes", chp_count_text(result->count, count),
+		chp_count_text(result->classes_count, classes));
+	if (known)
+		fprintf(report->out, "; metaspace %s, of dead ones %s", chp_bytes_text(bytes, all),
+			chp_bytes_text(dead_bytes, of_dead));
+	fputc('\n', report->out);
+}
+
 static struct ch_error *print_table(const struct ch_report *report,
 				    const struct ch_loaders_result *result, uint64_t rows)
 {
@@ -114,7 +138,6 @@ static struct ch_error *print_table(const struct ch_report *report,
 		{ "SAMPLE", CH_CELL_ADDR },
 	};
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
-	char count[CH_BYTES_TEXT_MAX], classes[CH_BYTES_TEXT_MAX];
 	struct ch_error *err = NULL;
 	uint64_t i;
 
@@ -125,9 +148,7 @@ static struct ch_error *print_table(const struct ch_report *report,
 	if (!err) {
 		chp_table_print(table, report);
 		if (report->format == CH_FORMAT_TEXT)
-			fprintf(report->out, "total: %s loaders, %s classes\n",
-				chp_count_text(result->count, count),
-				chp_count_text(result->classes_count, classes));
+			print_total(report, result);
 	}
 	chp_table_destroy(table);
 	return err;
