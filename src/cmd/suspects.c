@@ -542,6 +542,7 @@ static int place_of(const struct ch_suspect *suspect)
 {
 	static const int places[CH_RULES] = { [CH_RULE_HEAP_DAMAGED] = -2,
 					      [CH_RULE_LOCK_CONVOY] = -1,
+					      [CH_RULE_FINALIZER_BACKLOG] = -1,
 					      [CH_RULE_DUPLICATE_CONTENTS] = 1 };
 
 	return suspect->part_of ? 2 : places[suspect->rule];

@@ -50,6 +50,11 @@ void chp_suspect_fact(struct ch_suspect *suspect, const char *key, uint64_t numb
 
 /** suspects_locks.c: threads that wait for one lock. Errors: NOMEM, STOP, those of unwinding. */
 CH_MUST_CHECK struct ch_error *chp_suspects_locks(struct ch_suspecting *suspecting);
+/** suspects_queues.c: objects that wait for their finalizers. Errors: those of the graph, of
+ * unwinding, NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_suspects_queues(struct ch_suspecting *suspecting,
+						   struct ch_graph *graph,
+						   const struct ch_retained *retained);
 /** Who holds the objects that are locked, once there is a graph. Errors: as
  * chp_suspect_chain(). */
 CH_MUST_CHECK struct ch_error *chp_suspects_locks_held(const struct ch_suspecting *suspecting,

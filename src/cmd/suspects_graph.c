@@ -1,6 +1,7 @@
 #include "cmd/suspects_graph.h"
 
 #include "cmd/measure.h"
+#include "cmd/suspects_containers.h"
 #include "graph/retained.h"
 #include "util/bytes.h"
 
@@ -40,6 +41,11 @@ static struct ch_error *look(struct ch_looking *looking)
 		err = chp_suspect_mapped(looking->suspecting, looking->graph, looking->retained);
 	if (!err)
 		err = chp_suspects_locks_held(looking->suspecting, looking->graph);
+	if (!err)
+		err = chp_suspects_queues(looking->suspecting, looking->graph, looking->retained);
+	if (!err)
+		err = chp_suspects_containers(looking->suspecting, looking->graph,
+					      looking->retained);
 	if (!err)
 		err = chp_suspect_one_types(looking);
 	if (!err)

@@ -1,21 +1,32 @@
 /*
- * containers.h - where collections of a runtime's library have what they hold, as tables.
+ * containers.h - collections of a runtime's library: what they have room for, and how long the
+ * chains of those are that go by hash codes.
  *
  * A collection has room: an array, of which it uses a part. What it does not use is bytes that
- * nothing is in. A map by hash codes has, in the slots of an array, chains of nodes: one chain
- * with nearly all nodes is a map whose keys share a hash code.
+ * nothing is in. A map by hash codes has, in the slots of an array, chains of entries: one with
+ * nearly all of them is a map whose keys share a hash code.
+ *
+ * A walker names the classes and their fields (struct ch_container); where these lie is looked
+ * up by its inspector.
  */
 #ifndef COREHEAP_HEAP_CONTAINERS_H
 #define COREHEAP_HEAP_CONTAINERS_H
 
-#include <stdint.h>
+#include "heap/inspect.h"
+#include "util/vec.h"
+
+struct ch_heaps;
 
 enum ch_container_kind {
-	/** The array has elements [0, size), or as many between two indices. */
-	CH_CONTAINER_ARRAY,
-	/** The array has heads of chains, nodes are objects of their own. */
-	CH_CONTAINER_BUCKETS,
-	/** The array has entries; another one has numbers of their first ones, 1-based. */
+	/** As many elements of the array are in use as size says. */
+	CH_CONTAINER_LIST,
+	/** Those from the index first to the index size, round its end. */
+	CH_CONTAINER_RING,
+	/** The array has the first nodes of chains, which are objects of their own; size is that
+	 * of the whole map, or NULL: not known. */
+	CH_CONTAINER_NODES,
+	/** The array has all entries, chained by numbers: buckets has those of first ones plus 1,
+	 * next (a field of an entry) that of the next one, negative: there is none. */
 	CH_CONTAINER_ENTRIES,
 };
 
@@ -24,12 +35,80 @@ struct ch_container {
 	 * the table. */
 	const char *name;
 	enum ch_container_kind kind;
-	/** Fields: the array, and how many are in use. Less (NULL: none) of those in use are free
-	 * again. Of a ring, where size is an index: that of its first element, else NULL. */
-	const char *array, *size, *less, *first;
-	/** Of chains: the array of numbers of first entries; the field of a node (or an entry)
-	 * that leads to the next one, and that of a node which a tree has in its place. */
+	/** Fields: the array; see enum ch_container_kind. */
+	const char *array, *size, *first;
+	/** How many of size are not in use after all; or the shift that makes elements of it. NULL:
+	 * there is none. */
+	const char *less, *shift;
+	/** NODES and ENTRIES. */
 	const char *buckets, *next;
+	/** NODES: the field of what may stand in the place of a first node, and has it. */
+	const char *tree;
 };
+
+/** A row of a walker's table and a type that it is of. */
+struct ch_container_type {
+	const struct ch_container *row;
+	uint64_t type;
+	/** Index of its walker. */
+	uint32_t walker;
+	struct ch_inspected of;
+	/** Names that row has. */
+	struct ch_field_place array, size, first, less, shift, buckets;
+	/** Where arrays have their lengths; of this one, once an instance was met: its elements
+	 * from its address on, and their bytes. */
+	uint32_t length_offset;
+	uint64_t data_offset, element_bytes;
+	/** ENTRIES: where next lies in an entry. */
+	struct ch_field_place next;
+	bool measured;
+};
+
+/** Types of collections that the heaps have. */
+struct ch_containers {
+	struct ch_heaps *heaps;
+	/** of struct ch_container_type, by walker and type */
+	struct ch_vec types;
+};
+
+/** An instance. */
+struct ch_container_use {
+	uint64_t array;
+	/** Elements that the array has and uses; for NODES the least that it does not use is
+	 * room - used. */
+	uint64_t room, used;
+	/** Of those that it does not use. */
+	uint64_t unused_bytes, unused_addr;
+};
+
+/** Look the types up; ret is zeroed before, and the caller's to end with
+ * chp_containers_deinit() also on failure. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_containers_find(struct ch_heaps *heaps,
+						   struct ch_containers *ret);
+void chp_containers_deinit(struct ch_containers *containers);
+/** The type of an object of a span of a walker; NULL: it is no collection. */
+struct ch_container_type *chp_container_type(const struct ch_containers *containers,
+					     uint32_t walker, uint64_t type);
+/** What the collection at addr has room for. *found_ret is false when it has no array, or its
+ * memory makes no sense. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_container_read(struct ch_containers *containers,
+						  struct ch_container_type *type, uint64_t addr,
+						  struct ch_container_use *ret, bool *found_ret);
+
+/** The chains of a map. */
+struct ch_container_chains {
+	/** All entries that were met, and those of the longest chain. */
+	uint64_t entries, longest;
+	/** NODES: a node of the longest chain; else 0. */
+	uint64_t sample;
+	/** The budget ended it. */
+	bool cut;
+};
+/** Follow them; budget counts down by the nodes. Of a type that has no chains: all 0. Errors:
+ * NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_container_chains(struct ch_containers *containers,
+						    struct ch_container_type *type, uint64_t addr,
+						    uint64_t *budget,
+						    struct ch_container_chains *ret);
 
 #endif /* COREHEAP_HEAP_CONTAINERS_H */

@@ -79,9 +79,13 @@ static void move_up(struct ch_queue *queue, size_t at)
 
 void chp_queue_add(struct ch_queue *queue, uint64_t type, uint64_t object)
 {
+	uint64_t *slot;
 	size_t i;
 
 	queue->looked_at++;
+	slot = queue->objects.count < CH_QUEUE_OBJECTS ? ch_vec_push(&queue->objects) : NULL;
+	if (slot)
+		*slot = object;
 	for (i = 0; i < queue->types_count; i++)
 		if (queue->types[i].type == type)
 			break;

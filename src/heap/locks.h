@@ -14,6 +14,7 @@
 #include <coreheap/heap.h>
 
 #include "heap/containers.h"
+#include "util/vec.h"
 
 struct ch_lock {
 	/** Index into ch_heaps_runtimes(); the walker leaves it alone. */
@@ -37,7 +38,8 @@ struct ch_lock {
 };
 
 /** Most types of a queue that are told apart. */
-#define CH_QUEUE_TYPES 8
+#define CH_QUEUE_TYPES   8
+#define CH_QUEUE_OBJECTS (1U << 20)
 
 struct ch_queue {
 	uint32_t walker;
@@ -55,6 +57,9 @@ struct ch_queue {
 	} types[CH_QUEUE_TYPES];
 	size_t types_count;
 	uint64_t looked_at;
+	/** of uint64_t: those objects, as far as CH_QUEUE_OBJECTS and memory go; only while fn
+	 * runs. */
+	struct ch_vec objects;
 	/** The thread that works it off; 0: not known. */
 	uint32_t tid;
 };
@@ -70,8 +75,11 @@ struct ch_conduct {
 	struct ch_error *(*locks)(void *state, struct ch_heaps *heaps, ch_lock_fn fn, void *arg);
 	/** Queues of what is to be finalized that are not empty. As locks. */
 	struct ch_error *(*queues)(void *state, struct ch_heaps *heaps, ch_queue_fn fn, void *arg);
-	/** Its collections, ended by a row without a name. */
+	/** Its collections, ended by a row without a name; with them the next two: where arrays
+	 * have their lengths (of 4 bytes), and the type of an object of the heap, 0: it is none. */
 	const struct ch_container *containers;
+	uint32_t (*length_offset)(const void *state);
+	uint64_t (*type_at)(const void *state, uint64_t addr);
 	/** What names of methods begin with that came with the runtime, ended by NULL: "java.". */
 	const char *const *library;
 };

@@ -16,6 +16,9 @@
 static const char *const rule_names[CH_RULES] = {
 	[CH_RULE_HEAP_DAMAGED] = "heap-damaged",
 	[CH_RULE_LOCK_CONVOY] = "lock-convoy",
+	[CH_RULE_FINALIZER_BACKLOG] = "finalizer-backlog",
+	[CH_RULE_COLLIDING_KEYS] = "colliding-keys",
+	[CH_RULE_EMPTY_COLLECTIONS] = "empty-collections",
 	[CH_RULE_GROWING_COLLECTION] = "growing-collection",
 	[CH_RULE_COMMON_HOLDER] = "common-holder",
 	[CH_RULE_ALIKE_HOLDERS] = "alike-holders",

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What makes a .NET program stand still or waste: locks that threads wait for, against what the
-program itself knows of them."""
+"""What makes a .NET program stand still or waste: locks that threads wait for, finalizers that do
+not run, collections nearly empty, keys of one hash code; against what the program made."""
 import os
 import sys
 
@@ -10,6 +10,10 @@ import managed  # noqa: E402
 from tap import Tap  # noqa: E402
 
 ENTER, GUARD = 24, 11
+# each with a list, a dictionary and a builder for 60, one element in each
+ORDERS, ROOM = 4000, 60
+KEYS, SLOW = 3000, 1500
+TROUBLES = ("lock-convoy", "finalizer-backlog", "colliding-keys", "empty-collections")
 
 
 def suspects(core, rule):
@@ -34,17 +38,52 @@ def check_locks(tap, core, owners):
            "with what their owners do", found)
 
 
+def check_queue(tap, core):
+    found = suspects(core, "finalizer-backlog")
+    # the one that hangs is out of the queue
+    tap.equal([(row["types"][0]["name"], row["count"]) for row in found],
+              [("Troubles.Slow", SLOW - 1)], "objects that wait for their finalizers")
+    tap.ok(found[0]["message"].endswith(" is in Troubles.Program.Hang"),
+           "with what the finalizer's thread does", found)
+
+
+def check_collections(tap, core):
+    row = (suspects(core, "empty-collections") + [{}])[0]
+    # 71 is the first prime from 60 on that the library has; an entry has 24 bytes
+    unused = {"System.Collections.Generic.List<System.String>": (ROOM - 1) * 8,
+              "System.Collections.Generic.Dictionary<System.String, System.String>": 70 * 24,
+              "System.Text.StringBuilder": (ROOM - 1) * 2}
+    found = {part["name"]: (part["count"], part["total_bytes"]) for part in row.get("types", [])}
+    tap.equal({name: found.get(name) for name in unused},
+              {name: (ORDERS, ORDERS * size) for name, size in unused.items()},
+              "what collections do not use")
+    tap.equal({part["name"].split(" ")[0]: part["count"] for part in row.get(
+        "pointed_at_by", []) if "Order" in part["name"]},
+              {"Troubles.Order." + field: ORDERS for field in ("notes", "options", "text")},
+              "and which fields have them")
+
+
+def check_keys(tap, core):
+    tap.equal([(row["count"], row["evidence"]["entries_count"], row["chain"]["root"]["where"])
+               for row in suspects(core, "colliding-keys")],
+              [(KEYS, KEYS, "static Troubles.Program.sessions")],
+              "keys of one hash code, and of no other map")
+
+
 def check(tap, program, createdump):
     core, where = managed.dump("createdump", program, createdump, {}, [str(n) for n in (
-        ENTER, GUARD, 0, 0, 0, 0)])
+        ENTER, GUARD, ORDERS, KEYS, SLOW, 0)])
     with open(os.path.join(where, "truth"), encoding="ascii") as file:
         check_locks(tap, core, [int(word) for word in file.read().split()])
+    check_queue(tap, core)
+    check_collections(tap, core)
+    check_keys(tap, core)
     os.unlink(core)
 
 
 def check_well(tap, program, createdump):
-    core, _ = managed.dump("createdump", program, createdump, {}, ["9", "9", "0", "0", "0", "0"])
-    tap.equal([row["message"] for rule in ("lock-convoy",) for row in suspects(core, rule)], [],
+    core, _ = managed.dump("createdump", program, createdump, {}, ["9", "9", "9", "99", "9", "9"])
+    tap.equal([row["message"] for rule in TROUBLES for row in suspects(core, rule)], [],
               "nothing of it is said of a program that is well")
     os.unlink(core)
 

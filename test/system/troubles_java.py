@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""What makes a Java program stand still or waste: locks that threads wait for, against what jcmd
-tells of the process."""
+"""What makes a Java program stand still or waste: locks that threads wait for and finalizers that
+do not run, against what jcmd tells of the process; collections nearly empty and keys of one hash
+code, against what the program made."""
 import os
 import re
 import sys
@@ -11,12 +12,17 @@ from jvm import Dump, jdks, tool  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 
 ENTER, LOCK = 24, 11
+# each with a list and a map for 60 and a queue for 60, one element in each
+ORDERS, ROOM = 4000, 60
+KEYS, SLOW, CLEANED = 3000, 1500, 1200
+TROUBLES = ("lock-convoy", "finalizer-backlog", "colliding-keys", "empty-collections")
 SETTINGS = {"Serial": ["-XX:+UseSerialGC", "-Xmx96m"],
             "G1, plain pointers": ["-XX:+UseG1GC", "-XX:-UseCompressedOops", "-Xmx96m"]}
 
 
 def said(jdk, pid):
-    return tool(jdk, "jcmd", pid, "Thread.print", "-l")
+    return (tool(jdk, "jcmd", pid, "Thread.print", "-l"),
+            tool(jdk, "jcmd", pid, "GC.finalizer_info"))
 
 
 def threads_of(text):
@@ -61,17 +67,57 @@ def check_locks(tap, name, core, text):
            "%s: with what their owners do" % name, found)
 
 
+def check_queues(tap, name, core, text):
+    waiting = int(re.search(r"(\d+) +Troubles\$Slow", text).group(1))
+    found = {row["types"][0]["name"].split("$$")[0]: row for row in suspects(
+        core, "finalizer-backlog")}
+    # the one that hangs is out of the queue
+    tap.equal({key: row["count"] for key, row in found.items()},
+              {"Troubles$Slow": waiting, "Troubles": CLEANED - 1}, "%s: both queues" % name)
+    tap.ok(all(row["message"].endswith(" is in Troubles.hang") for row in found.values()),
+           "%s: with what their threads do" % name, found)
+
+
+def check_collections(tap, name, core, reference):
+    row = (suspects(core, "empty-collections") + [{}])[0]
+    unused = {"java.util.ArrayList": ROOM - 1, "java.util.HashMap": 64 - 1,
+              "java.util.ArrayDeque": ROOM + 1 - 1}
+    found = {part["name"]: part for part in row.get("types", [])}
+    for type_, slots in unused.items():
+        part = found.get(type_, {"count": 0, "total_bytes": 0})
+        wanted = ORDERS * slots * reference
+        # the JDK has some of its own
+        tap.ok(ORDERS <= part["count"] < ORDERS + 500 and
+               wanted <= part["total_bytes"] < wanted * 1.1, "%s: %s" % (name, type_), part)
+    tap.equal(sorted((part["name"], part["count"]) for part in row.get(
+        "pointed_at_by", []) if "Order" in part["name"]),
+              [("Troubles$Order.notes (java.util.ArrayList)", ORDERS),
+               ("Troubles$Order.options (java.util.HashMap)", ORDERS),
+               ("Troubles$Order.steps (java.util.ArrayDeque)", ORDERS)],
+              "%s: and which fields have them" % name)
+
+
+def check_keys(tap, name, core):
+    tap.equal([(row["count"], row["evidence"]["entries_count"], row["chain"]["root"]["where"])
+               for row in suspects(core, "colliding-keys")],
+              [(KEYS, KEYS, "static Troubles.SESSIONS")],
+              "%s: keys of one hash code, and of no other map" % name)
+
+
 def check(tap, name, jdk, options):
     dump = Dump(jdk, "Troubles", "kernel", options, [str(n) for n in (
-        ENTER, LOCK, 0, 0, 0, 0)], ask=said)
-    check_locks(tap, name, dump.core, dump.asked)
+        ENTER, LOCK, ORDERS, KEYS, SLOW, CLEANED)], ask=said)
+    check_locks(tap, name, dump.core, dump.asked[0])
+    check_queues(tap, name, dump.core, dump.asked[1])
+    check_collections(tap, name, dump.core, 8 if "-XX:-UseCompressedOops" in options else 4)
+    check_keys(tap, name, dump.core)
     os.unlink(dump.core)
 
 
 def check_well(tap, name, jdk, options):
     """Nothing of it is said of a program that is well."""
-    core = Dump(jdk, "Troubles", "kernel", options, ["9", "9", "0", "0", "0", "0"]).core
-    tap.equal([row["message"] for rule in ("lock-convoy",) for row in suspects(core, rule)], [],
+    core = Dump(jdk, "Troubles", "kernel", options, ["9", "9", "9", "99", "9", "0"]).core
+    tap.equal([row["message"] for rule in TROUBLES for row in suspects(core, rule)], [],
               "%s: a program that is well" % name)
     os.unlink(core)
 

@@ -1,11 +1,61 @@
 /*
  * What this walker knows of how programs run on .NET.
+ *
+ * dotnet/runtime, release/8.0 to release/10.0, System.Private.CoreLib and System.Collections:
+ * fields of the classes.
  */
 #include "walkers/coreclr/conduct.h"
+#include "walkers/coreclr/coreclr_priv.h"
 
 static const char *const library[] = { "System.", "Microsoft.", "Interop.", "Internal.", NULL };
 
+#define GENERIC       "System.Collections.Generic."
+#define MT_MASK       (~7ULL)
+#define LENGTH_OFFSET 8
+
+#define LIST(class, values, count)                                                                 \
+	{                                                                                          \
+		.name = (class), .kind = CH_CONTAINER_LIST, .array = (values), .size = (count)     \
+	}
+#define MAP(class, field)                                                                          \
+	{                                                                                          \
+		.name = (class), .kind = CH_CONTAINER_ENTRIES, .array = "_entries",                \
+		.size = "_count", .less = "_freeCount", .buckets = "_buckets", .next = (field)     \
+	}
+
+static const struct ch_container containers[] = {
+	LIST(GENERIC "List<", "_items", "_size"),
+	LIST(GENERIC "Stack<", "_array", "_size"),
+	LIST(GENERIC "Queue<", "_array", "_size"),
+	LIST(GENERIC "PriorityQueue<", "_nodes", "_size"),
+	LIST(GENERIC "SortedList<", "keys", "_size"),
+	LIST("System.Collections.ArrayList", "_items", "_size"),
+	LIST("System.Collections.Stack", "_array", "_size"),
+	LIST("System.Collections.Queue", "_array", "_size"),
+	LIST("System.Text.StringBuilder", "m_ChunkChars", "m_ChunkLength"),
+	MAP(GENERIC "Dictionary<", "next"),
+	MAP(GENERIC "HashSet<", "Next"),
+	{ .name = NULL },
+};
+
+static uint32_t length_offset(const void *state)
+{
+	(void)state;
+	return LENGTH_OFFSET;
+}
+
+static uint64_t type_at(const void *state, uint64_t addr)
+{
+	uint64_t mt;
+
+	return clr_read_ptr(state, addr, &mt) ? mt & MT_MASK : 0;
+}
+
 const struct ch_conduct clr_conduct = {
 	.locks = clr_locks,
+	.queues = clr_queues,
+	.containers = containers,
+	.length_offset = length_offset,
+	.type_at = type_at,
 	.library = library,
 };

@@ -13,6 +13,9 @@ extern const struct ch_conduct clr_conduct;
 /** locks.c: as ch_conduct.locks. */
 CH_MUST_CHECK struct ch_error *clr_locks(void *state, struct ch_heaps *heaps, ch_lock_fn fn,
 					 void *arg);
+/** queues.c: as ch_conduct.queues. */
+CH_MUST_CHECK struct ch_error *clr_queues(void *state, struct ch_heaps *heaps, ch_queue_fn fn,
+					  void *arg);
 /** Fill in the numbers of clr.threads. */
 void clr_thread_numbers(struct clr *clr);
 

@@ -100,6 +100,9 @@ extern const struct ch_conduct hs_conduct;
 /** locks.c: as ch_conduct.locks. */
 CH_MUST_CHECK struct ch_error *hs_locks(void *state, struct ch_heaps *heaps, ch_lock_fn fn,
 					void *arg);
+/** queues.c: as ch_conduct.queues. */
+CH_MUST_CHECK struct ch_error *hs_queues(void *state, struct ch_heaps *heaps, ch_queue_fn fn,
+					 void *arg);
 /** threads.c: those that run Java, by their stacks. */
 const struct hs_thread *hs_threads(struct hs *hs, size_t *count_ret);
 /** The number of a java.lang.Thread; 0: not known. */
