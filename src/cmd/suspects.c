@@ -582,9 +582,9 @@ static void sum_heaps(struct ch_suspecting *suspecting)
 struct ch_error *chp_suspects_find(struct ch_cmd_env *env, struct ch_summary *summary, bool quick)
 {
 
-	static struct ch_error *(*const walked[])(struct ch_suspecting *) = {
-		find_damage, find_retained_free, find_humongous, find_equal_mappings
-	};
+	static struct ch_error *(*const walked[])(
+		struct ch_suspecting *) = { find_damage, find_retained_free, find_humongous,
+					    find_equal_mappings, chp_suspects_fragments };
 	static struct ch_error *(*const always[])(struct ch_suspecting *) = {
 		find_file_maps, find_unattributed, find_modules, find_threads, chp_suspects_locks
 	};

@@ -55,6 +55,9 @@ CH_MUST_CHECK struct ch_error *chp_suspects_locks(struct ch_suspecting *suspecti
 CH_MUST_CHECK struct ch_error *chp_suspects_queues(struct ch_suspecting *suspecting,
 						   struct ch_graph *graph,
 						   const struct ch_retained *retained);
+/** suspects_fragments.c: managed heaps with holes between objects that stay where they are.
+ * Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_suspects_fragments(struct ch_suspecting *suspecting);
 /** Who holds the objects that are locked, once there is a graph. Errors: as
  * chp_suspect_chain(). */
 CH_MUST_CHECK struct ch_error *chp_suspects_locks_held(const struct ch_suspecting *suspecting,

@@ -3,6 +3,7 @@
  */
 #include "heap/locks.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "heap/heap_priv.h"
@@ -96,6 +97,40 @@ void chp_queue_add(struct ch_queue *queue, uint64_t type, uint64_t object)
 			(struct ch_queue_type){ .type = type, .sample = object };
 	queue->types[i].count++;
 	move_up(queue, i);
+}
+
+const struct ch_fixed_heap *chp_heap_fixed(const struct ch_heaps *heaps, const struct ch_heap *heap)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	const struct ch_fixed_heap *row;
+	const char *name = heap->name;
+	unsigned int number;
+	int skipped = 0;
+	size_t i;
+
+	/* "heap 3 LOH" of a server */
+	if (sscanf(name, "heap %u %n", &number, &skipped) == 1)
+		name += skipped;
+	for (i = 0; i < heaps->opened.count; i++) {
+		if (opened[i].index != heap->walker || !opened[i].walker->conduct)
+			continue;
+		for (row = opened[i].walker->conduct->fixed; row && row->name; row++)
+			if (strcmp(row->name, name) == 0)
+				return row;
+	}
+	return NULL;
+}
+
+struct ch_error *chp_heaps_pins(struct ch_heaps *heaps, ch_object_fn fn, void *arg)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < heaps->opened.count; i++)
+		if (opened[i].walker->conduct && opened[i].walker->conduct->pins)
+			err = opened[i].walker->conduct->pins(opened[i].state, fn, arg);
+	return err;
 }
 
 bool chp_heaps_is_library(const struct ch_heaps *heaps, const char *method)

@@ -68,6 +68,20 @@ struct ch_queue {
 typedef struct ch_error *(*ch_lock_fn)(void *arg, const struct ch_lock *lock);
 typedef struct ch_error *(*ch_queue_fn)(void *arg, const struct ch_queue *queue);
 
+/** A heap of a runtime whose objects stay where they are: what is free between them is no use to
+ * larger ones and to other heaps. */
+struct ch_fixed_heap {
+	/** As the heap is called, without "heap N ". NULL ends the table. */
+	const char *name;
+	/** For people: why they stay; what helps, NULL: nothing in general. */
+	const char *why, *help;
+	/** They are moved, but for those that the program has pinned. */
+	bool pinned;
+};
+
+/** Non-NULL ends the visit: return it unchanged. */
+typedef struct ch_error *(*ch_object_fn)(void *arg, uint64_t object);
+
 /** What a walker knows of how a program runs on its runtime; each may be NULL. */
 struct ch_conduct {
 	/** Locks that its threads have or wait for, each once; may walk the heap. Errors: NOMEM,
@@ -80,6 +94,10 @@ struct ch_conduct {
 	const struct ch_container *containers;
 	uint32_t (*length_offset)(const void *state);
 	uint64_t (*type_at)(const void *state, uint64_t addr);
+	/** Heaps whose objects are not moved; and objects that the program has pinned by handles.
+	 * Errors: those of fn. */
+	const struct ch_fixed_heap *fixed;
+	struct ch_error *(*pins)(void *state, ch_object_fn fn, void *arg);
 	/** What names of methods begin with that came with the runtime, ended by NULL: "java.". */
 	const char *const *library;
 };
@@ -94,6 +112,12 @@ void chp_queue_add(struct ch_queue *queue, uint64_t type, uint64_t object);
 CH_MUST_CHECK struct ch_error *chp_heaps_locks(struct ch_heaps *heaps, ch_lock_fn fn, void *arg);
 /** The queues that are not empty. Errors: as above. */
 CH_MUST_CHECK struct ch_error *chp_heaps_queues(struct ch_heaps *heaps, ch_queue_fn fn, void *arg);
+
+/** What a runtime says of a heap whose objects are not moved; NULL: it moves them. */
+const struct ch_fixed_heap *chp_heap_fixed(const struct ch_heaps *heaps,
+					   const struct ch_heap *heap);
+/** The objects that handles of any runtime pin. Errors: those of fn. */
+CH_MUST_CHECK struct ch_error *chp_heaps_pins(struct ch_heaps *heaps, ch_object_fn fn, void *arg);
 
 /** Whether a method of this name came with a runtime, not with the program. */
 bool chp_heaps_is_library(const struct ch_heaps *heaps, const char *method);

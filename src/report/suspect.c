@@ -27,6 +27,7 @@ static const char *const rule_names[CH_RULES] = {
 	[CH_RULE_UNREACHABLE_NATIVE] = "unreachable-native",
 	[CH_RULE_MANAGED_GARBAGE] = "managed-garbage",
 	[CH_RULE_HUMONGOUS_WASTE] = "humongous-waste",
+	[CH_RULE_FRAGMENTED_HEAP] = "fragmented-heap",
 	[CH_RULE_FREE_RETAINED] = "free-retained",
 	[CH_RULE_EQUAL_MAPPINGS] = "equal-mappings",
 	[CH_RULE_DUPLICATE_CONTENTS] = "duplicate-contents",

@@ -13,7 +13,10 @@ ENTER, GUARD = 24, 11
 # each with a list, a dictionary and a builder for 60, one element in each
 ORDERS, ROOM = 4000, 60
 KEYS, SLOW = 3000, 1500
-TROUBLES = ("lock-convoy", "finalizer-backlog", "colliding-keys", "empty-collections")
+# every second large array stays; one of ten small ones, pinned
+LARGE, HOLE_BYTES, PINNED = 200, 150_024, 4000
+TROUBLES = ("lock-convoy", "finalizer-backlog", "colliding-keys", "empty-collections",
+            "fragmented-heap")
 
 
 def suspects(core, rule):
@@ -70,19 +73,34 @@ def check_keys(tap, core):
               "keys of one hash code, and of no other map")
 
 
+def check_holes(tap, core):
+    found = {row["message"].split(" ")[0]: row for row in suspects(core, "fragmented-heap")}
+    large = found.get("LOH", {"bytes": 0})
+    wanted = LARGE // 2 * HOLE_BYTES
+    tap.ok(wanted - HOLE_BYTES <= large["bytes"] < 1.02 * wanted, "holes between large objects",
+           large)
+    pinned = [row for name, row in found.items() if name.startswith("gen")]
+    # the collector may put some of its own between those that are pinned
+    wanted = 9 * PINNED * 1024
+    tap.ok(0.8 * wanted < sum(row["bytes"] for row in pinned) < 1.05 * wanted and
+           PINNED <= sum(row["evidence"]["pinned_count"] for row in pinned) < PINNED + 50,
+           "and between pinned ones", pinned)
+
+
 def check(tap, program, createdump):
     core, where = managed.dump("createdump", program, createdump, {}, [str(n) for n in (
-        ENTER, GUARD, ORDERS, KEYS, SLOW, 0)])
+        ENTER, GUARD, ORDERS, KEYS, SLOW, LARGE, PINNED)])
     with open(os.path.join(where, "truth"), encoding="ascii") as file:
         check_locks(tap, core, [int(word) for word in file.read().split()])
     check_queue(tap, core)
     check_collections(tap, core)
     check_keys(tap, core)
+    check_holes(tap, core)
     os.unlink(core)
 
 
 def check_well(tap, program, createdump):
-    core, _ = managed.dump("createdump", program, createdump, {}, ["9", "9", "9", "99", "9", "9"])
+    core, _ = managed.dump("createdump", program, createdump, {}, ["9", "9", "9", "99", "9", "9", "9"])
     tap.equal([row["message"] for rule in TROUBLES for row in suspects(core, rule)], [],
               "nothing of it is said of a program that is well")
     os.unlink(core)

@@ -38,6 +38,21 @@ static const struct ch_container containers[] = {
 	{ .name = NULL },
 };
 
+#define PINNED "what is pinned stays where it is, and keeps what is free around it apart"
+
+static const struct ch_fixed_heap fixed[] = {
+	{ "LOH", "large objects are not moved unless the program asks for it",
+	  "GCSettings.LargeObjectHeapCompactionMode moves them once; arrays that are used again "
+	  "(ArrayPool) leave no holes",
+	  false },
+	{ "POH (pinned)", "objects there are never moved", NULL, false },
+	{ "gen2", "a background collection moves nothing, and what is pinned stays where it is",
+	  NULL, false },
+	{ "gen1", PINNED, NULL, true },
+	{ "gen0", PINNED, NULL, true },
+	{ .name = NULL },
+};
+
 static uint32_t length_offset(const void *state)
 {
 	(void)state;
@@ -57,5 +72,7 @@ const struct ch_conduct clr_conduct = {
 	.containers = containers,
 	.length_offset = length_offset,
 	.type_at = type_at,
+	.fixed = fixed,
+	.pins = clr_pins,
 	.library = library,
 };

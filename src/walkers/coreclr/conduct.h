@@ -16,6 +16,8 @@ CH_MUST_CHECK struct ch_error *clr_locks(void *state, struct ch_heaps *heaps, ch
 /** queues.c: as ch_conduct.queues. */
 CH_MUST_CHECK struct ch_error *clr_queues(void *state, struct ch_heaps *heaps, ch_queue_fn fn,
 					  void *arg);
+/** handles.c: as ch_conduct.pins. */
+CH_MUST_CHECK struct ch_error *clr_pins(void *state, ch_object_fn fn, void *arg);
 /** Fill in the numbers of clr.threads. */
 void clr_thread_numbers(struct clr *clr);
 

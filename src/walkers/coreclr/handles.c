@@ -5,6 +5,7 @@
  * HandleTable), objecthandle.h (HandleTableMap), gcpriv.h (CFinalize); measured on
  * 9.0.7 and 10.0.12.
  */
+#include "walkers/coreclr/conduct.h"
 #include "walkers/coreclr/coreclr_priv.h"
 
 #include <stdlib.h>
@@ -245,6 +246,28 @@ struct ch_error *clr_handles_visit(struct clr *clr, ch_walker_roots_fn fn, void 
 	struct visit visit = { .roots = fn, .arg = arg };
 
 	return visit_segments(clr, &visit, put_root);
+}
+
+struct pinning {
+	ch_object_fn fn;
+	void *arg;
+};
+
+static struct ch_error *put_pinned(void *arg, const struct ch_walker_root *root)
+{
+	const struct pinning *pinning = arg;
+
+	return root->cookie == PINNED || root->cookie == ASYNC_PINNED
+		       ? pinning->fn(pinning->arg, root->value)
+		       : NULL;
+}
+
+struct ch_error *clr_pins(void *state, ch_object_fn fn, void *arg)
+{
+	struct pinning pinning = { fn, arg };
+	struct ch_error *err = clr_handles_find(state);
+
+	return err ? err : clr_handles_visit(state, put_pinned, &pinning);
 }
 
 /* The other object of a dependent handle lies in the block of user data. */
