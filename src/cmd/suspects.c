@@ -457,7 +457,7 @@ static struct ch_error *find_threads(struct ch_suspecting *suspecting)
 		chp_suspect_next(&suspect, "threads --group", 0);
 		err = top ? chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
 					     "%" PRIu64 " threads; %" PRIu64
-					     " of them have one and the same stack (%s)",
+					     " of them stand in the same place (%s)",
 					     suspect.count, group->count, top)
 			  : &ch_enomem;
 	}

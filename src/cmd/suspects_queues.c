@@ -62,13 +62,14 @@ static struct ch_error *take(void *arg, const struct ch_queue *queue)
 				      .basis = CH_BASIS_DERIVED,
 				      .sample_addr = queue->types[0].sample };
 	const struct ch_summary *summary = looking->suspecting->summary;
-	char count[CH_BYTES_TEXT_MAX], most[CH_BYTES_TEXT_MAX], method[512] = "", tid[40] = "";
+	char count[CH_BYTES_TEXT_MAX], most[CH_BYTES_TEXT_MAX], method[512] = "", tid[64] = "";
 	struct ch_error *err = NULL;
 
 	if (queue->count < BACKLOG_MIN)
 		return NULL;
 	if (queue->tid) {
-		snprintf(tid, sizeof(tid), "; thread %" PRIu32 " for them is in ", queue->tid);
+		snprintf(tid, sizeof(tid), "; the thread for that, %" PRIu32 ", is in ",
+			 queue->tid);
 		err = chp_suspect_method(looking->suspecting, queue->tid, method, sizeof(method));
 	}
 	if (err)

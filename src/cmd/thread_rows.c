@@ -231,8 +231,9 @@ static uint64_t hash_name(uint64_t hash, const char *name)
 	return ch_hash_bytes(hash, name, strlen(name) + 1);
 }
 
-/* Module by name and place in it; code of a runtime's compiler by method; any other
- * address outside of all is only "outside". */
+/* Module by name and place in it; code of a runtime by method and line, for a method may be
+ * interpreted here and there be compiled, once or more often; any other address outside of all
+ * is only "outside". */
 static uint64_t fingerprint(const struct ch_sym *sym, const struct ch_thread_row *row)
 {
 	uint64_t hash = CH_HASH_START, place;
@@ -247,9 +248,12 @@ static uint64_t fingerprint(const struct ch_sym *sym, const struct ch_thread_row
 		module = ch_sym_module_at(sym, row->frames[i].pc);
 		name = module ? module->name : "outside";
 		place = module ? row->frames[i].pc - module->start : 0;
+		/* what is between frames depends on who called whom */
+		if (row->frames[i].code && !chp_thread_row_method(&row->frames[i]))
+			continue;
 		if (!module && row->frames[i].symbol.name) {
 			name = row->frames[i].symbol.name;
-			place = row->frames[i].symbol.offset;
+			place = row->frames[i].line;
 		}
 		hash = module ? ch_hash_bytes(hash, name, strlen(name) + 1) : hash_name(hash, name);
 		hash = ch_hash_number(hash, place);

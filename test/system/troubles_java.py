@@ -15,6 +15,7 @@ ENTER, LOCK = 24, 11
 # each with a list and a map for 60 and a queue for 60, one element in each
 ORDERS, ROOM = 4000, 60
 KEYS, SLOW, CLEANED = 3000, 1500, 1200
+POLLERS = 100
 TROUBLES = ("lock-convoy", "finalizer-backlog", "colliding-keys", "empty-collections")
 SETTINGS = {"Serial": ["-XX:+UseSerialGC", "-Xmx96m"],
             "G1, plain pointers": ["-XX:+UseG1GC", "-XX:-UseCompressedOops", "-Xmx96m"]}
@@ -114,6 +115,23 @@ def check(tap, name, jdk, options):
     os.unlink(dump.core)
 
 
+def check_pollers(tap, name, jdk, options):
+    """Threads in one method are alike, be it interpreted or compiled."""
+    core = Dump(jdk, "Troubles", "kernel", [*options, "-Xbatch"],
+                ["0", "0", "0", "0", "0", "0", str(POLLERS)]).core
+    doc = answer("threads", "--json", core)
+    kinds = {frame["code"] for thread in doc["threads"] for frame in thread["frames"]
+             if frame["symbol"] == "Troubles.poll"}
+    tap.ok(len(kinds) > 1, "%s: there are copies of one method" % name, kinds)
+    tap.equal([group["count"] for group in doc["groups"] if any(
+        frame["symbol"] == "Troubles.poll" for frame in group["frames"])], [POLLERS],
+              "%s: threads in them are alike" % name)
+    rows = suspects(core, "thread-explosion")
+    tap.equal([row["evidence"]["alike_count"] for row in rows], [POLLERS],
+              "%s: and one suspect" % name)
+    os.unlink(core)
+
+
 def check_well(tap, name, jdk, options):
     """Nothing of it is said of a program that is well."""
     core = Dump(jdk, "Troubles", "kernel", options, ["9", "9", "9", "99", "9", "0"]).core
@@ -131,6 +149,7 @@ def main():
     for release, (setting, options) in zip(sorted({min(found), max(found)}), SETTINGS.items()):
         name = "%d %s" % (release, setting)
         tap.attempt(name, check, name, found[release], options)
+        tap.attempt(name + " pollers", check_pollers, name, found[release], options)
         tap.attempt(name + " well", check_well, name, found[release], options)
     return tap.done()
 
