@@ -541,6 +541,7 @@ static struct ch_error *find_damage(struct ch_suspecting *suspecting)
 static int place_of(const struct ch_suspect *suspect)
 {
 	static const int places[CH_RULES] = { [CH_RULE_HEAP_DAMAGED] = -2,
+					      [CH_RULE_DEADLOCK] = -1,
 					      [CH_RULE_LOCK_CONVOY] = -1,
 					      [CH_RULE_FINALIZER_BACKLOG] = -1,
 					      [CH_RULE_DUPLICATE_CONTENTS] = 1 };

@@ -58,6 +58,93 @@ static void owner_text(const struct ch_locks_row *row, char *buf, size_t max)
 			 row->owner_name ? ")" : "");
 }
 
+/* ---- Threads that wait for each other ------------------------------------------- */
+
+/* A thread that waits for an object which another one has. */
+struct waiting {
+	uint64_t object;
+	/* Index of the one that has it; its own where there is none. */
+	size_t next;
+	/* Number of the walk that came by, 0: none yet. */
+	size_t walk;
+};
+
+static struct ch_error *read_waiting(const struct ch_suspecting *suspecting,
+				     const struct ch_thread *threads, size_t count,
+				     struct waiting *ret)
+{
+	struct ch_thread_info *info = malloc(sizeof(*info));
+	size_t i, k;
+
+	if (!info)
+		return &ch_enomem;
+	for (i = 0; i < count; i++) {
+		ret[i].next = i;
+		if (!ch_heaps_thread(suspecting->summary->heaps, i, info) || !info->waits_to ||
+		    !info->held_by)
+			continue;
+		for (k = 0; k < count && threads[k].tid != info->held_by; k++)
+			;
+		ret[i].next = k < count ? k : i;
+		ret[i].object = info->waits_for;
+	}
+	free(info);
+	return NULL;
+}
+
+static struct ch_error *add_ring(struct ch_suspecting *suspecting, const struct ch_thread *threads,
+				 const struct waiting *waiting, size_t first)
+{
+	struct ch_suspect suspect = { .rule = CH_RULE_DEADLOCK,
+				      .basis = CH_BASIS_DERIVED,
+				      .sample_addr = waiting[first].object };
+	char text[512] = "";
+	size_t i = first, used = 0;
+	int len;
+
+	do {
+		suspect.count++;
+		len = used < sizeof(text) / 2
+			      ? snprintf(text + used, sizeof(text) - used,
+					 "%s%" PRIu32 " for 0x%" PRIx64 " that %" PRIu32 " has",
+					 used ? ", " : "", threads[i].tid, waiting[i].object,
+					 threads[waiting[i].next].tid)
+			      : 0;
+		used += len > 0 ? (size_t)len : 0;
+		i = waiting[i].next;
+	} while (i != first);
+	chp_suspect_fact(&suspect, "threads_count", suspect.count);
+	chp_suspect_next(&suspect, "locks", 0);
+	return chp_suspect_take(suspecting, &suspect, 0,
+				"%" PRIu64 " threads wait for each other, for ever: %s",
+				suspect.count, text);
+}
+
+/* Each ring once: what a walk comes back to that it passed itself is one. */
+static struct ch_error *find_rings(struct ch_suspecting *suspecting)
+{
+	const struct ch_thread *threads;
+	struct ch_error *err;
+	struct waiting *waiting;
+	size_t count, i, at;
+
+	threads = ch_core_threads(ch_session_core(suspecting->env->session), &count);
+	waiting = calloc(count + 1, sizeof(*waiting));
+	if (!waiting)
+		return &ch_enomem;
+	err = read_waiting(suspecting, threads, count, waiting);
+	for (i = 0; !err && i < count; i++) {
+		for (at = i; !waiting[at].walk && waiting[at].next != at; at = waiting[at].next)
+			waiting[at].walk = i + 1;
+		if (waiting[at].walk == i + 1 && waiting[at].next != at)
+			err = add_ring(suspecting, threads, waiting, at);
+	}
+	free(waiting);
+	return err;
+}
+
+/* ---- Threads that wait for one that does not -------------------------------------- */
+
 static struct ch_error *add_convoy(struct ch_suspecting *suspecting, const struct ch_locks_row *row)
 {
 	struct ch_suspect suspect = { .rule = CH_RULE_LOCK_CONVOY,
@@ -111,7 +198,11 @@ struct ch_error *chp_suspects_locks(struct ch_suspecting *suspecting)
 	struct ch_error *err;
 	size_t i;
 
-	err = chp_lock_rows_make(suspecting->env->session, &result);
+	err = find_rings(suspecting);
+	if (!err)
+		err = chp_lock_rows_make(suspecting->env->session, &result);
+	else
+		result.rows = CH_VEC(struct ch_locks_row);
 	rows = result.rows.items;
 	for (i = 0; !err && i < result.rows.count && i < CONVOYS_MAX; i++)
 		if (rows[i].lock.held && rows[i].lock.waiters >= WAITERS_MIN)

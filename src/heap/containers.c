@@ -310,6 +310,8 @@ struct following {
 	struct ch_container_type *type;
 	uint64_t *budget;
 	struct ch_container_chains *ret;
+	/* No chain has more than the whole map says it has; else it is damaged. */
+	uint64_t size;
 	/* Where classes of nodes met last have the field next, and tree; the oldest one goes. */
 	struct {
 		uint64_t type;
@@ -365,7 +367,7 @@ static struct ch_error *follow_nodes(struct following *following, uint64_t node)
 	struct ch_error *err = NULL;
 	uint32_t known = 0;
 
-	while (!err && node && !following->ret->cut) {
+	while (!err && node && !following->ret->cut && length <= following->size) {
 		if (!(*following->budget)--) {
 			*following->budget = 0;
 			following->ret->cut = true;
@@ -389,7 +391,7 @@ static struct ch_error *follow_nodes(struct following *following, uint64_t node)
 				&following->known[known].next, &node))
 			break;
 	}
-	if (!err && !following->ret->cut)
+	if (!err && !following->ret->cut && length <= following->size)
 		take_chain(following, length, sample);
 	return err;
 }
@@ -451,12 +453,15 @@ struct ch_error *chp_container_chains(struct ch_containers *containers,
 	uint64_t array, room, buckets;
 	struct ch_error *err;
 
+	following.size = UINT64_MAX;
 	*ret = (struct ch_container_chains){ .cut = false };
 	if (type->row->kind != CH_CONTAINER_NODES && type->row->kind != CH_CONTAINER_ENTRIES)
 		return NULL;
 	err = read_array(containers, type, addr, &array, &room);
 	if (err || !array)
 		return err;
+	if (type->row->size && !read_used(containers, type, addr, room, &following.size))
+		return NULL;
 	if (type->row->kind == CH_CONTAINER_NODES)
 		return follow_all_nodes(&following, array, room);
 	if (read_field(containers, type, addr, &type->buckets, &buckets) && buckets)

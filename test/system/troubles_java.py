@@ -16,7 +16,8 @@ ENTER, LOCK = 24, 11
 ORDERS, ROOM = 4000, 60
 KEYS, SLOW, CLEANED = 3000, 1500, 1200
 POLLERS = 100
-TROUBLES = ("lock-convoy", "finalizer-backlog", "colliding-keys", "empty-collections")
+RING = 3
+TROUBLES = ("deadlock", "lock-convoy", "finalizer-backlog", "colliding-keys", "empty-collections")
 SETTINGS = {"Serial": ["-XX:+UseSerialGC", "-Xmx96m"],
             "G1, plain pointers": ["-XX:+UseG1GC", "-XX:-UseCompressedOops", "-Xmx96m"]}
 
@@ -118,7 +119,8 @@ def check(tap, name, jdk, options):
 def check_pollers(tap, name, jdk, options):
     """Threads in one method are alike, be it interpreted or compiled."""
     core = Dump(jdk, "Troubles", "kernel", [*options, "-Xbatch"],
-                ["0", "0", "0", "0", "0", "0", str(POLLERS)]).core
+                ["0", "0", "0", "0", "0", "0", str(POLLERS), str(RING)], ask=said)
+    text, core = core.asked[0], core.core
     doc = answer("threads", "--json", core)
     kinds = {frame["code"] for thread in doc["threads"] for frame in thread["frames"]
              if frame["symbol"] == "Troubles.poll"}
@@ -129,6 +131,12 @@ def check_pollers(tap, name, jdk, options):
     rows = suspects(core, "thread-explosion")
     tap.equal([row["evidence"]["alike_count"] for row in rows], [POLLERS],
               "%s: and one suspect" % name)
+    tap.equal(text.count("Found one Java-level deadlock"), 1, "%s: jcmd finds a ring" % name)
+    ring = {threads_of(text)["ring-%d" % i][0] for i in range(RING)}
+    rows = suspects(core, "deadlock")
+    tap.equal([(row["count"], {int(word) for word in re.findall(
+        r"\b(\d+) for 0x", row["message"])}) for row in rows], [(RING, ring)],
+              "%s: threads that wait for each other" % name)
     os.unlink(core)
 
 

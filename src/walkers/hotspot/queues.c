@@ -23,19 +23,23 @@ struct visiting {
 	/* ReferenceQueue, and what derives from it. */
 	uint64_t klasses[2];
 	uint32_t references;
+	/* Where references of the class met last have what. */
+	uint64_t klass;
+	uint32_t next, referent, action;
 };
 
-static uint64_t read_ref_of(const struct hs *hs, uint64_t object, uint64_t klass, const char *name)
+static uint64_t read_at(const struct hs *hs, uint64_t object, uint32_t offset)
 {
-	uint32_t offset = object && klass ? hs_field_offset(hs, klass, name, false) : 0;
 	uint64_t ret;
 
-	return offset && hs_read_oop(hs, object + offset, &ret) ? ret : 0;
+	return object && offset && hs_read_oop(hs, object + offset, &ret) ? ret : 0;
 }
 
 static uint64_t read_ref(const struct hs *hs, uint64_t object, const char *name)
 {
-	return read_ref_of(hs, object, object ? hs_klass_at(hs, object) : 0, name);
+	return object ? read_at(hs, object,
+				hs_field_offset(hs, hs_klass_at(hs, object), name, false))
+		      : 0;
 }
 
 /* A class or one that it derives from, by its name; 0: it is no such class. */
@@ -69,16 +73,32 @@ static const char *kind_of(const struct hs *hs, uint64_t reference)
 		       : NULL;
 }
 
-/* What is to be finalized; of what died before its cleaner runs, the action. */
-static void add_reference(const struct hs *hs, uint64_t reference, struct ch_queue *queue)
+/* Classes that derive from Reference have fields of the name next, too. */
+static void learn(struct visiting *visiting, uint64_t reference)
 {
-	uint64_t object = read_ref(hs, reference, "referent");
+	const struct hs *hs = visiting->hs;
+	uint64_t klass = hs_klass_at(hs, reference), base;
+
+	if (klass == visiting->klass)
+		return;
+	base = base_of(hs, klass, "java/lang/ref/Reference");
+	visiting->klass = klass;
+	visiting->next = base ? hs_field_offset(hs, base, "next", false) : 0;
+	visiting->referent = base ? hs_field_offset(hs, base, "referent", false) : 0;
+	visiting->action = klass ? hs_field_offset(hs, klass, "action", false) : 0;
+}
+
+/* What is to be finalized; of what died before its cleaner runs, the action. */
+static void add_reference(const struct visiting *visiting, uint64_t reference,
+			  struct ch_queue *queue)
+{
+	uint64_t object = read_at(visiting->hs, reference, visiting->referent);
 
 	if (!object)
-		object = read_ref(hs, reference, "action");
+		object = read_at(visiting->hs, reference, visiting->action);
 	if (!object)
 		object = reference;
-	chp_queue_add(queue, hs_klass_at(hs, object), object);
+	chp_queue_add(queue, hs_klass_at(visiting->hs, object), object);
 }
 
 /* The thread that takes from a queue: of finalizers by its class, of a cleaner by what it runs. */
@@ -106,19 +126,10 @@ static uint32_t worker_of(struct hs *hs, const struct ch_queue *queue)
 	return 0;
 }
 
-/* Classes that derive from Reference have fields of that name, too. */
-static uint64_t next_of(const struct hs *hs, uint64_t reference)
-{
-	uint64_t base = base_of(hs, hs_klass_at(hs, reference), "java/lang/ref/Reference");
-	uint64_t next = read_ref_of(hs, reference, base, "next");
-
-	return next == reference ? 0 : next;
-}
-
 static struct ch_error *visit_queue(struct visiting *visiting, uint64_t addr)
 {
 	struct hs *hs = visiting->hs;
-	uint64_t reference = read_ref(hs, addr, "head");
+	uint64_t reference = read_ref(hs, addr, "head"), next;
 	struct ch_queue queue = { .object = addr,
 				  .kind = reference ? kind_of(hs, reference) : NULL,
 				  .objects = CH_VEC(uint64_t) };
@@ -128,10 +139,13 @@ static struct ch_error *visit_queue(struct visiting *visiting, uint64_t addr)
 	/* the queue counts itself: a list that is longer is damaged */
 	if (!queue.kind || !offset || !hs_read_ptr(hs, addr + offset, &queue.count))
 		return NULL;
-	for (; reference && queue.looked_at < queue.count && visiting->references < REFERENCES_MAX;
-	     reference = next_of(hs, reference)) {
+	while (reference && queue.looked_at < queue.count &&
+	       visiting->references < REFERENCES_MAX) {
 		visiting->references++;
-		add_reference(hs, reference, &queue);
+		learn(visiting, reference);
+		add_reference(visiting, reference, &queue);
+		next = read_at(hs, reference, visiting->next);
+		reference = next == reference ? 0 : next;
 	}
 	queue.tid = worker_of(hs, &queue);
 	err = visiting->fn(visiting->arg, &queue);
