@@ -79,6 +79,7 @@ struct ch_error *chp_lock_rows_make(struct ch_session *session, struct ch_locks_
 	err = ch_session_heaps(session, &filler.heaps);
 	if (err)
 		return err;
+	ret->known = chp_heaps_know_locks(filler.heaps);
 	runtimes = ch_heaps_runtimes(filler.heaps, &count);
 	err = chp_heaps_locks(filler.heaps, take, &filler);
 	ch_vec_sort(&ret->rows, compare_rows);

@@ -50,6 +50,17 @@ struct ch_error *chp_heaps_locks(struct ch_heaps *heaps, ch_lock_fn fn, void *ar
 	return err;
 }
 
+bool chp_heaps_know_locks(const struct ch_heaps *heaps)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++)
+		if (opened[i].walker->conduct && opened[i].walker->conduct->locks)
+			return true;
+	return false;
+}
+
 struct ch_error *chp_heaps_queues(struct ch_heaps *heaps, ch_queue_fn fn, void *arg)
 {
 	const struct ch_opened *opened = heaps->opened.items;

@@ -110,6 +110,8 @@ void chp_queue_add(struct ch_queue *queue, uint64_t type, uint64_t object);
  * NOMEM, STOP, those of fn.
  */
 CH_MUST_CHECK struct ch_error *chp_heaps_locks(struct ch_heaps *heaps, ch_lock_fn fn, void *arg);
+/** Whether a runtime here can tell of locks. */
+bool chp_heaps_know_locks(const struct ch_heaps *heaps);
 /** The queues that are not empty. Errors: as above. */
 CH_MUST_CHECK struct ch_error *chp_heaps_queues(struct ch_heaps *heaps, ch_queue_fn fn, void *arg);
 

@@ -112,7 +112,10 @@ struct ch_error *chp_report_locks(const struct ch_report *report,
 	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
 		return print_json(report, result, rows);
 	if (!result->rows.count && report->format == CH_FORMAT_TEXT)
-		fputs("no lock that a runtime here knows is taken\n", report->out);
+		fputs(result->known
+			      ? "no lock that a runtime here knows is taken\n"
+			      : "there is no runtime here whose locks are read: .NET, HotSpot\n",
+		      report->out);
 	else
 		err = print_table(report, result, rows);
 	if (!err && report->format == CH_FORMAT_TEXT && rows < result->rows.count)

@@ -21,6 +21,8 @@ struct ch_locks_row {
 struct ch_locks_result {
 	/** of struct ch_locks_row: most waiters first */
 	struct ch_vec rows;
+	/** A runtime is there that tells of its locks. */
+	bool known;
 	/** Over all rows. */
 	uint64_t held_count, waiters_count;
 };

@@ -107,6 +107,8 @@ struct visiting {
 	/* g_pSyncTable; how often it was looked for. */
 	uint64_t table;
 	uint32_t searches;
+	/* Monitors that are not in the core. */
+	uint64_t unread;
 	/* System.Threading.Lock, 0: there is none; and its fields. */
 	uint64_t lock_mt;
 	struct ch_field_place state, owner, recursion;
@@ -147,9 +149,12 @@ static struct ch_error *put_block(struct visiting *visiting, uint32_t index, uin
 		visiting->table = find_table(clr, index, object);
 	}
 	if (!visiting->table || !is_entry(clr, visiting->table, index, object) ||
-	    !clr_read_ptr(clr, visiting->table + (uint64_t)ENTRY_BYTES * index, &lock.addr) ||
-	    !ch_core_try_read(clr->core, lock.addr, block, sizeof(block)))
+	    !clr_read_ptr(clr, visiting->table + (uint64_t)ENTRY_BYTES * index, &lock.addr))
 		return NULL;
+	if (!ch_core_try_read(clr->core, lock.addr, block, sizeof(block))) {
+		visiting->unread++;
+		return NULL;
+	}
 	state = ch_get32(block);
 	lock.held = state & LOCKED;
 	lock.waiters = state >> MONITOR_WAITERS_SHIFT;
@@ -268,6 +273,12 @@ struct ch_error *clr_locks(void *state, struct ch_heaps *heaps, ch_lock_fn fn, v
 	err = find_lock_class(&visiting);
 	if (!err)
 		err = chp_heaps_walk_runtime(heaps, "coreclr", look, &visiting);
+	if (!err && visiting.unread)
+		chp_context_finding(
+			visiting.clr->env->ctx, CH_SEVERITY_INCOMPLETE, "clr-locks",
+			"%llu monitors of objects are not in the core: who waits for one "
+			"of these is not known",
+			(unsigned long long)visiting.unread);
 	if (!err && visiting.searches && !visiting.table)
 		chp_context_finding(
 			visiting.clr->env->ctx, CH_SEVERITY_INCOMPLETE, "clr-locks",
