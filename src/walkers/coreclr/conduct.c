@@ -10,7 +10,6 @@
 static const char *const library[] = { "System.", "Microsoft.", "Interop.", "Internal.", NULL };
 
 #define GENERIC       "System.Collections.Generic."
-#define MT_MASK       (~7ULL)
 #define LENGTH_OFFSET 8
 
 #define LIST(class, values, count)                                                                 \
@@ -63,7 +62,7 @@ static uint64_t type_at(const void *state, uint64_t addr)
 {
 	uint64_t mt;
 
-	return clr_read_ptr(state, addr, &mt) ? mt & MT_MASK : 0;
+	return clr_read_ptr(state, addr, &mt) ? mt & CLR_MT_MASK : 0;
 }
 
 const struct ch_conduct clr_conduct = {

@@ -8,6 +8,10 @@
 
 struct clr;
 
+/** What of the word that an object begins with is the address of its method table: the collector
+ * borrows low bits. */
+#define CLR_MT_MASK (~7ULL)
+
 /** conduct.c: as ch_walker.conduct. */
 extern const struct ch_conduct clr_conduct;
 /** locks.c: as ch_conduct.locks. */

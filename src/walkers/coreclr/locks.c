@@ -5,10 +5,11 @@
  * object has the thread that locked it and how often once more (a thin lock), or the number of
  * its SyncBlock in the table g_pSyncTable, whose entries are SyncBlock and object. AwareLock is
  * the first member of a SyncBlock: state (bit 0: locked, from bit 6 on the number of waiters),
- * recursion, owner: up to 9 its Thread, in 10 its number; from 8 on its kernel id follows.
+ * recursion, owner: up to 9 its Thread, in 10 its number; from 8 on its kernel id follows. In 11
+ * it is a handle of a System.Threading.Lock that does the work.
  * System.Private.CoreLib, System/Threading/Lock.cs (9 and later): waiters from bit 7 on.
  */
-#include <string.h>
+#include <stdlib.h>
 
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -112,6 +113,8 @@ struct visiting {
 	/* System.Threading.Lock, 0: there is none; and its fields. */
 	uint64_t lock_mt;
 	struct ch_field_place state, owner, recursion;
+	/* of struct ch_lock: instances of it; of uint64_t: those that are monitors of objects */
+	struct ch_vec instances, inner;
 	/* Bytes at hand: [bytes, bytes + (end - start)) stands for [start, end). */
 	uint64_t start, end;
 	const uint8_t *bytes;
@@ -137,12 +140,68 @@ static uint64_t find_table(const struct clr *clr, uint32_t index, uint64_t objec
 	return 0;
 }
 
+/* What an instance of System.Threading.Lock says. False: it is not in the core. */
+static bool read_lock(const struct visiting *visiting, uint64_t object, struct ch_lock *ret)
+{
+	const struct clr *clr = visiting->clr;
+	uint32_t state, owner, recursion;
+
+	if (!ch_core_read_u32(clr->core, object + visiting->state.offset, &state) ||
+	    !ch_core_read_u32(clr->core, object + visiting->owner.offset, &owner) ||
+	    !ch_core_read_u32(clr->core, object + visiting->recursion.offset, &recursion))
+		return false;
+	ret->held = state & LOCKED;
+	ret->waiters = state >> LOCK_WAITERS_SHIFT;
+	ret->recursion = recursion;
+	ret->recursion_known = true;
+	if (ret->held)
+		set_owner(clr, owner, owner, ret);
+	return true;
+}
+
+/* The instance that a SyncBlock leads to; 0: it has its own lock. */
+static uint64_t inner_lock(const struct visiting *visiting, uint64_t handle)
+{
+	uint64_t object, mt;
+
+	return visiting->lock_mt && handle && handle % 8 == 0 &&
+			       clr_read_ptr(visiting->clr, handle, &object) && object &&
+			       clr_read_ptr(visiting->clr, object, &mt) &&
+			       (mt & CLR_MT_MASK) == visiting->lock_mt
+		       ? object
+		       : 0;
+}
+
+static void read_own(const struct clr *clr, const uint8_t *block, struct ch_lock *ret)
+{
+	uint32_t state = ch_get32(block), recursion = ch_get32(block + LOCK_RECURSION);
+
+	ret->held = state & LOCKED;
+	ret->waiters = state >> MONITOR_WAITERS_SHIFT;
+	if (!ret->held)
+		return;
+	ret->recursion_known = recursion > 0;
+	ret->recursion = recursion ? recursion - 1 : 0;
+	set_owner(clr, ch_get64(block + LOCK_OWNER), ch_get32(block + LOCK_OWNER_TID), ret);
+}
+
+static struct ch_error *put(const struct visiting *visiting, const struct ch_lock *lock)
+{
+	size_t count;
+
+	ch_core_threads(visiting->clr->core, &count);
+	/* more than there are threads: that is no lock */
+	if ((!lock->held && !lock->waiters) || lock->waiters > count)
+		return NULL;
+	return visiting->fn(visiting->arg, lock);
+}
+
 static struct ch_error *put_block(struct visiting *visiting, uint32_t index, uint64_t object)
 {
 	const struct clr *clr = visiting->clr;
 	struct ch_lock lock = { .kind = "monitor", .object = object, .index = index };
 	uint8_t block[LOCK_BYTES];
-	uint32_t state;
+	uint64_t inner, *slot;
 
 	if (!visiting->table && visiting->searches < SEARCHES_MAX) {
 		visiting->searches++;
@@ -155,18 +214,16 @@ static struct ch_error *put_block(struct visiting *visiting, uint32_t index, uin
 		visiting->unread++;
 		return NULL;
 	}
-	state = ch_get32(block);
-	lock.held = state & LOCKED;
-	lock.waiters = state >> MONITOR_WAITERS_SHIFT;
-	if (!lock.held && !lock.waiters)
-		return NULL;
-	if (lock.held) {
-		lock.recursion_known = ch_get32(block + LOCK_RECURSION) > 0;
-		lock.recursion = lock.recursion_known ? ch_get32(block + LOCK_RECURSION) - 1 : 0;
-		set_owner(clr, ch_get64(block + LOCK_OWNER), ch_get32(block + LOCK_OWNER_TID),
-			  &lock);
+	inner = inner_lock(visiting, ch_get64(block));
+	if (!inner) {
+		read_own(clr, block, &lock);
+		return put(visiting, &lock);
 	}
-	return visiting->fn(visiting->arg, &lock);
+	slot = ch_vec_push(&visiting->inner);
+	if (!slot)
+		return &ch_enomem;
+	*slot = inner;
+	return read_lock(visiting, inner, &lock) ? put(visiting, &lock) : NULL;
 }
 
 static struct ch_error *put_thin(struct visiting *visiting, uint32_t header, uint64_t object)
@@ -184,22 +241,40 @@ static struct ch_error *put_thin(struct visiting *visiting, uint32_t header, uin
 	return number && lock.owner_number ? visiting->fn(visiting->arg, &lock) : NULL;
 }
 
-static struct ch_error *put_lock(struct visiting *visiting, uint64_t object)
+static struct ch_error *keep_lock(struct visiting *visiting, uint64_t object)
 {
-	const struct clr *clr = visiting->clr;
-	struct ch_lock lock = { .kind = "Lock", .object = object, .recursion_known = true };
-	uint32_t state, owner, recursion;
+	struct ch_lock lock = { .kind = "Lock", .object = object }, *slot;
 
-	if (!ch_core_read_u32(clr->core, object + visiting->state.offset, &state) ||
-	    !ch_core_read_u32(clr->core, object + visiting->owner.offset, &owner) ||
-	    !ch_core_read_u32(clr->core, object + visiting->recursion.offset, &recursion))
+	if (!read_lock(visiting, object, &lock) || (!lock.held && !lock.waiters))
 		return NULL;
-	lock.held = state & LOCKED;
-	lock.waiters = state >> LOCK_WAITERS_SHIFT;
-	lock.recursion = recursion;
-	if (lock.held)
-		set_owner(clr, owner, owner, &lock);
-	return lock.held || lock.waiters ? visiting->fn(visiting->arg, &lock) : NULL;
+	slot = ch_vec_push(&visiting->instances);
+	if (!slot)
+		return &ch_enomem;
+	*slot = lock;
+	return NULL;
+}
+
+static int compare_addrs(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Those that are locks of the program's own. */
+static struct ch_error *put_locks(struct visiting *visiting)
+{
+	const struct ch_lock *locks = visiting->instances.items;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	ch_vec_sort(&visiting->inner, compare_addrs);
+	for (i = 0; !err && i < visiting->instances.count; i++)
+		if (!visiting->inner.count ||
+		    !bsearch(&locks[i].object, visiting->inner.items, visiting->inner.count,
+			     sizeof(uint64_t), compare_addrs))
+			err = put(visiting, &locks[i]);
+	return err;
 }
 
 static bool read_header(struct visiting *visiting, uint64_t object, uint32_t *ret)
@@ -229,7 +304,7 @@ static struct ch_error *look(void *arg, const struct ch_object *objects, size_t 
 		if (objects[i].state != CH_OBJECT_USED || objects[i].type <= CLR_TYPE_UNUSED)
 			continue;
 		if (objects[i].type == visiting->lock_mt && visiting->lock_mt)
-			err = put_lock(visiting, objects[i].addr);
+			err = keep_lock(visiting, objects[i].addr);
 		if (err || !read_header(visiting, objects[i].addr, &header))
 			continue;
 		if (!(header & HEADER_IS_INDEX))
@@ -266,13 +341,21 @@ static struct ch_error *find_lock_class(struct visiting *visiting)
 
 struct ch_error *clr_locks(void *state, struct ch_heaps *heaps, ch_lock_fn fn, void *arg)
 {
-	struct visiting visiting = { .clr = state, .fn = fn, .arg = arg };
+	struct visiting visiting = { .clr = state,
+				     .fn = fn,
+				     .arg = arg,
+				     .instances = CH_VEC(struct ch_lock),
+				     .inner = CH_VEC(uint64_t) };
 	struct ch_error *err;
 
 	clr_thread_numbers(state);
 	err = find_lock_class(&visiting);
 	if (!err)
 		err = chp_heaps_walk_runtime(heaps, "coreclr", look, &visiting);
+	if (!err)
+		err = put_locks(&visiting);
+	ch_vec_deinit(&visiting.instances);
+	ch_vec_deinit(&visiting.inner);
 	if (!err && visiting.unread)
 		chp_context_finding(
 			visiting.clr->env->ctx, CH_SEVERITY_INCOMPLETE, "clr-locks",

@@ -5,8 +5,6 @@
 #include "walkers/coreclr/conduct.h"
 #include "walkers/coreclr/coreclr_priv.h"
 
-#define MT_MASK (~7ULL)
-
 struct visiting {
 	const struct clr *clr;
 	struct ch_queue queue;
@@ -19,7 +17,7 @@ static struct ch_error *add(void *arg, const struct ch_walker_root *root)
 
 	if (!clr_read_ptr(visiting->clr, root->value, &mt))
 		mt = 0;
-	chp_queue_add(&visiting->queue, mt & MT_MASK, root->value);
+	chp_queue_add(&visiting->queue, mt & CLR_MT_MASK, root->value);
 	visiting->queue.count++;
 	return NULL;
 }
