@@ -29,6 +29,10 @@
 #define MODULES_ALIKE 200
 #define MODULES_ALL   1000
 #define THREADS_MANY  100
+/* Entries in one bucket, and percent of the used bytes in room that nobody uses, that come before
+ * what holds most: look-ups of 1000 steps, and most of what is held by one place or by few. */
+#define KEYS_FIRST  1000
+#define EMPTY_FIRST 30
 /* Frames that are compared to tell stacks apart. */
 #define FRAMES 32
 
@@ -537,16 +541,24 @@ static struct ch_error *find_damage(struct ch_suspecting *suspecting)
 /* ---- All of them -------------------------------------------------------------- */
 
 /* Damage is why a process dies, and what stands still why it does not go on, whatever it
- * holds; that blocks have the same contents is how memory that somebody holds could be less. */
+ * holds. Keys of one hash code cost time, and a holder of collections that are mostly empty is
+ * told with these. That blocks have the same contents is how memory that somebody holds could be
+ * less. */
 static int place_of(const struct ch_suspect *suspect)
 {
-	static const int places[CH_RULES] = { [CH_RULE_HEAP_DAMAGED] = -2,
-					      [CH_RULE_DEADLOCK] = -1,
-					      [CH_RULE_LOCK_CONVOY] = -1,
-					      [CH_RULE_FINALIZER_BACKLOG] = -1,
-					      [CH_RULE_DUPLICATE_CONTENTS] = 1 };
+	static const int places[CH_RULES] = {
+		[CH_RULE_HEAP_DAMAGED] = -5,     [CH_RULE_DEADLOCK] = -4,
+		[CH_RULE_LOCK_CONVOY] = -3,      [CH_RULE_FINALIZER_BACKLOG] = -3,
+		[CH_RULE_COLLIDING_KEYS] = -2,   [CH_RULE_EMPTY_COLLECTIONS] = -1,
+		[CH_RULE_DUPLICATE_CONTENTS] = 1
+	};
 
-	return suspect->part_of ? 2 : places[suspect->rule];
+	if (suspect->part_of)
+		return 2;
+	if ((suspect->rule == CH_RULE_COLLIDING_KEYS && suspect->count < KEYS_FIRST) ||
+	    (suspect->rule == CH_RULE_EMPTY_COLLECTIONS && suspect->share < EMPTY_FIRST * 100))
+		return 0;
+	return places[suspect->rule];
 }
 
 static uint64_t weight_of(const struct ch_suspect *suspect)
