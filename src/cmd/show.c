@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cmd/show_priv.h"
-#include "heap/walker.h"
+#include "heap/named.h"
 #include "report/text16.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -183,19 +183,11 @@ struct finder {
 	char type[1024];
 };
 
-static bool is_named(const struct step *step, const char *name)
-{
-	if (strncmp(name, step->name, step->len) == 0 && !name[step->len])
-		return true;
-	return name[0] == '<' && strncmp(name + 1, step->name, step->len) == 0 &&
-	       strcmp(name + 1 + step->len, ">k__BackingField") == 0;
-}
-
 static struct ch_error *find_field(void *arg, const struct ch_field *field)
 {
 	struct finder *finder = arg;
 
-	if (!is_named(finder->step, field->name))
+	if (!chp_named_is(field->name, finder->step->name, finder->step->len))
 		return NULL;
 	/* What a type declares itself comes last and hides what it inherits. */
 	finder->found = true;

@@ -63,6 +63,8 @@ enum ch_cell_kind {
 	CH_CELL_ADDR,
 	/** number is hundredths of a percent. */
 	CH_CELL_PERCENT,
+	/** number is an int64_t; no separators. */
+	CH_CELL_SIGNED,
 };
 
 struct ch_column {

@@ -124,6 +124,9 @@ static void render_number(struct rendered *ret, enum ch_cell_kind kind, uint64_t
 		snprintf(ret->main_buf, size, "%" PRIu64 ".%02" PRIu64 "%s", number / 100,
 			 number % 100, plain ? "" : "%");
 		return;
+	case CH_CELL_SIGNED:
+		snprintf(ret->main_buf, size, "%" PRId64, (int64_t)number);
+		return;
 	case CH_CELL_BYTES:
 	case CH_CELL_COUNT:
 	case CH_CELL_TEXT:
