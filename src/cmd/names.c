@@ -66,6 +66,8 @@ static const struct ch_other_name rows[] = {
 	{ "gchandleleaks", NULL, { NULL }, "type: coreheap roots CORE TYPE: handles are roots" },
 
 	/* SOS: threads */
+	{ "finalizequeue", "handles", { "--finalizers", NULL }, NULL },
+	{ "fq", "handles", { "--finalizers", NULL }, NULL },
 	{ "clrstack", "threads", { NULL }, NULL },
 	{ "clrthreads", "threads", { NULL }, NULL },
 	{ "syncblk", "locks", { NULL }, NULL },

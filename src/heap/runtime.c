@@ -91,3 +91,20 @@ void ch_metachunks_add(struct ch_metachunks *sum, const struct ch_metachunks *on
 	sum->deallocated_count += one->deallocated_count;
 	sum->deallocated_bytes += one->deallocated_bytes;
 }
+
+struct ch_error *chp_heaps_handles(struct ch_heaps *heaps, ch_handles_fn fn, void *arg,
+				   bool *known_ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	*known_ret = false;
+	for (i = 0; !err && i < heaps->opened.count; i++) {
+		if (!opened[i].walker->handles)
+			continue;
+		*known_ret = true;
+		err = opened[i].walker->handles(opened[i].state, fn, arg);
+	}
+	return err;
+}

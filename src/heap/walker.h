@@ -6,10 +6,10 @@
  * one allocator's or runtime's own bookkeeping into spans and objects.
  *
  * Rules for walkers: never print; put words of memory into messages only through
- * core/contents.h; never allocate per object; never follow a
- * pointer that was not bounded first; no recursion over target data; every
- * loop has a cap that comes from a mapping's size; damage is resynchronised,
- * counted and reported with chp_context_finding(), not returned as an error.
+ * core/contents.h; never allocate per object; never follow a pointer that was not
+ * bounded first; no recursion over target data; every loop has a cap that comes
+ * from a mapping's size; damage is resynchronised, counted and reported with
+ * chp_context_finding(), not returned as an error.
  * All state lives behind the pointer that open() returns. Versions are rows
  * of a table chosen by evidence.
  *
@@ -26,6 +26,7 @@
 #include <coreheap/runtime.h>
 
 #include "core/contents.h"
+#include "heap/handles.h"
 #include "heap/inspect.h"
 #include "heap/locks.h"
 #include "heap/tracer.h"
@@ -234,6 +235,8 @@ struct ch_walker {
 	bool (*thread)(void *state, size_t index, struct ch_thread_info *ret);
 	/** As ch_heaps_thrown(): fill ret but runtime. May be NULL. */
 	bool (*thrown)(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
+	/** As chp_heaps_handles(), of its own. May be NULL. */
+	struct ch_error *(*handles)(void *state, ch_handles_fn fn, void *arg);
 	/** NULL: what is inside of a block is not known. */
 	const struct ch_inspector *inspector;
 	/** What it counts of its own memory, all but walker filled in; *ret NULL: nothing.

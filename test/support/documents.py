@@ -85,6 +85,8 @@ def plain_cases(core, rows):
     yield "threads", ["threads", "--regs", "--group", "--frames", "3", core]
     yield "locks", ["locks", *limit, core]
     yield "modules", ["modules", core]
+    yield "handles", ["handles", *limit, core]
+    yield "handles", ["handles", "--finalizers", "--list", *limit, core]
     yield "async", ["async", *limit, core]
     yield "timers", ["timers", *limit, core]
     yield "threadpool", ["threadpool", *limit, core]

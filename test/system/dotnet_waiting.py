@@ -70,7 +70,42 @@ def check_pool(tap, core, truth):
               "threads of the pool")
 
 
-CHECKS = (check_async, check_timers, check_pool)
+def check_handles(tap, core, truth):
+    doc = fixture.answer("handles", "--json", core)
+    rows = {(row["kind"], row["type"]): row for row in doc["handles"]}
+    for kind, name, count, size in truth["handle"]:
+        row = rows.get((kind + " handle", name), {})
+        tap.equal((row.get("count"), row.get("total_bytes")), (int(count), int(count) * int(size)),
+                  "%s %s handles to %s" % (count, kind, name))
+    each = fixture.answer("handles", "--json", "--list", "--kind", "pinned", core)["handles"]
+    tap.equal(len(each), sum(row["count"] for row in doc["handles"]
+                             if row["kind"].startswith("pinned")), "--list has a row for each")
+    sample = [row for row in each if row["type"] == "System.Byte[]"][0]
+    roots = fixture.answer("roots", "--json", core, sample["object_addr"])
+    tap.ok([chain for chain in roots["chains"]
+            if chain["root"]["addr"] == sample["sample_addr"]], "an entry is a root", sample)
+
+
+def check_finalizers(tap, core, truth):
+    doc = fixture.answer("handles", "--json", "--finalizers", core)
+    for name, registered, ready in truth["finalizer"]:
+        found = {}
+        for row in doc["handles"]:
+            if row["type"] == name:
+                found[row["table"]] = found.get(row["table"], 0) + row["count"]
+        tap.equal(found, {"finalizable": int(registered), "ready": int(ready)},
+                  "%s: registered and ready" % name)
+    only = fixture.answer("handles", "--json", "--ready", core)["handles"]
+    tap.equal(only, [row for row in doc["handles"] if row["table"] == "ready"], "--ready")
+    objects = {row["addr"]: row["generation"]
+               for row in fixture.records("objects", "--jsonl", core)[:-1]}
+    rows = [row for row in fixture.answer("handles", "--json", "--finalizers", "--list",
+                                          core)["handles"] if row["table"] == "finalizable"]
+    tap.ok(rows and all(row["kind"].endswith(objects[row["object_addr"]] or "")
+                        for row in rows), "generations are those of the objects' heaps", rows[:3])
+
+
+CHECKS = (check_async, check_timers, check_pool, check_handles, check_finalizers)
 
 
 def main():

@@ -441,6 +441,7 @@ const struct ch_walker ch_walker_coreclr = {
 	.tracer = &clr_tracer,
 	.code = clr_code_at,
 	.thrown = clr_thrown,
+	.handles = clr_handles_list,
 	.assemblies = clr_assemblies,
 	.claims = clr_loader_claims,
 	.inspector = &clr_inspector,

@@ -326,6 +326,8 @@ CH_MUST_CHECK struct ch_error *clr_handles_visit(struct clr *clr, ch_walker_root
 CH_MUST_CHECK struct ch_error *clr_handles_links(void *state, ch_walker_links_fn fn, void *arg);
 CH_MUST_CHECK struct ch_error *clr_finalizers_visit(struct clr *clr, ch_walker_roots_fn fn,
 						    void *arg);
+/** As ch_walker.handles. */
+CH_MUST_CHECK struct ch_error *clr_handles_list(void *state, ch_handles_fn fn, void *arg);
 /** Find the segments of handles, once. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *clr_handles_find(struct clr *clr);
 /** "strong handle". Static. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "util/bytes.h"
+#include "util/cleanup.h"
 #include "util/context.h"
 
 enum {
@@ -291,29 +292,62 @@ struct ch_error *clr_handles_links(void *state, ch_walker_links_fn fn, void *arg
 	return visit_segments(state, &visit, put_link);
 }
 
-/* CFinalize: ends of its parts, one for each generation and two of those that are
- * ready, then the array that they share and its end. */
-static struct ch_error *visit_queue(struct clr *clr, uint64_t queue, ch_walker_roots_fn fn,
-				    void *arg)
-{
-	uint32_t generations = clr->generations_count;
-	uint64_t start, end, last, array;
-	struct ch_walker_root root = { .kind = CH_WALKER_ROOT_FINALIZER };
-	struct ch_error *err = NULL;
+/* ---- Objects with finalizers ------------------------------------------------- */
 
-	if (!clr_read_ptr(clr, queue + 8ULL * (generations - 1), &start) ||
-	    !clr_read_ptr(clr, queue + 8ULL * (generations + 1), &end) ||
-	    !clr_read_ptr(clr, queue + 8ULL * (generations + 2), &array) ||
-	    !clr_read_ptr(clr, queue + 8ULL * (generations + 3), &last) || array > start ||
-	    start > end || end > last || start % 8)
-		return NULL;
-	for (root.addr = start; !err && root.addr < end; root.addr += 8)
-		if (clr_read_ptr(clr, root.addr, &root.value) && root.value)
-			err = fn(arg, &root);
+/* Called with each entry of a queue. */
+typedef struct ch_error *(*entry_fn)(void *arg, enum ch_handle_table table, const char *kind,
+				     uint64_t addr, uint64_t object);
+
+static const char *generation_name(uint32_t generation)
+{
+	static const char *const names[] = { "gen0", "gen1", "gen2", "LOH", "POH" };
+
+	return generation < CH_COUNT_OF(names) ? names[generation] : "generation";
+}
+
+/* Entries of a part of a queue. */
+static struct ch_error *visit_part(struct clr *clr, uint64_t start, uint64_t end,
+				   enum ch_handle_table table, const char *kind, entry_fn fn,
+				   void *arg)
+{
+	struct ch_error *err = NULL;
+	uint64_t addr, object;
+
+	for (addr = start; !err && addr < end; addr += 8) {
+		if (clr_read_ptr(clr, addr, &object) && object)
+			err = fn(arg, table, kind, addr, object);
+		if (!err && addr % CH_PAGE_BYTES == 0)
+			err = chp_context_check(clr->env->ctx);
+	}
 	return err;
 }
 
-struct ch_error *clr_finalizers_visit(struct clr *clr, ch_walker_roots_fn fn, void *arg)
+/* CFinalize: ends of its parts, one for each generation from the highest down and two of
+ * those that are ready, then the array that they share and its end. */
+static struct ch_error *visit_queue(struct clr *clr, uint64_t queue, entry_fn fn, void *arg)
+{
+	uint32_t generations = clr->generations_count, part;
+	struct ch_error *err = NULL;
+	uint64_t start, end, last, array;
+
+	if (!clr_read_ptr(clr, queue + 8ULL * (generations + 2), &array) ||
+	    !clr_read_ptr(clr, queue + 8ULL * (generations + 3), &last) || array % 8)
+		return NULL;
+	for (start = array, part = 0; !err && part < generations + 2; part++, start = end) {
+		if (!clr_read_ptr(clr, queue + 8ULL * part, &end) || start > end || end > last)
+			break;
+		if (part < generations)
+			err = visit_part(clr, start, end, CH_HANDLE_FINALIZABLE,
+					 generation_name(generations - 1 - part), fn, arg);
+		else
+			err = visit_part(clr, start, end, CH_HANDLE_FINALIZER_READY,
+					 part == generations ? "ready, critical" : "ready", fn,
+					 arg);
+	}
+	return err;
+}
+
+static struct ch_error *visit_queues(struct clr *clr, entry_fn fn, void *arg)
 {
 	struct ch_error *err = NULL;
 	uint64_t variable, heaps, heap, queue;
@@ -333,4 +367,74 @@ struct ch_error *clr_finalizers_visit(struct clr *clr, ch_walker_roots_fn fn, vo
 		    clr_read_ptr(clr, heap + offset, &queue))
 			err = visit_queue(clr, queue, fn, arg);
 	return err;
+}
+
+struct roots_of {
+	ch_walker_roots_fn fn;
+	void *arg;
+};
+
+static struct ch_error *put_finalizer(void *arg, enum ch_handle_table table, const char *kind,
+				      uint64_t addr, uint64_t object)
+{
+	const struct roots_of *roots = arg;
+	const struct ch_walker_root root = { .kind = CH_WALKER_ROOT_FINALIZER,
+					     .addr = addr,
+					     .value = object };
+
+	(void)kind;
+	return table == CH_HANDLE_FINALIZER_READY ? roots->fn(roots->arg, &root) : NULL;
+}
+
+struct ch_error *clr_finalizers_visit(struct clr *clr, ch_walker_roots_fn fn, void *arg)
+{
+	struct roots_of roots = { fn, arg };
+
+	return visit_queues(clr, put_finalizer, &roots);
+}
+
+/* ---- All of them ------------------------------------------------------------- */
+
+struct lister {
+	ch_handles_fn fn;
+	void *arg;
+};
+
+static struct ch_error *list_finalizer(void *arg, enum ch_handle_table table, const char *kind,
+				       uint64_t addr, uint64_t object)
+{
+	const struct lister *lister = arg;
+	const struct ch_handle handle = {
+		.table = table, .kind = kind, .addr = addr, .object = object
+	};
+
+	return lister->fn(lister->arg, &handle);
+}
+
+static struct ch_error *list_handle(struct clr *clr, uint64_t segment, uint32_t block,
+				    uint32_t number, uint64_t object, void *arg)
+{
+	const struct visit *visit = arg;
+	const struct lister *lister = visit->arg;
+	struct ch_handle handle = { .table = CH_HANDLE,
+				    .kind = kinds[visit->types[block]].name,
+				    .addr = handle_addr(segment, block, number),
+				    .object = object };
+	uint32_t other = visit->user_data[block];
+
+	if (visit->types[block] != DEPENDENT || other >= SEGMENT_BLOCKS ||
+	    !clr_read_ptr(clr, handle_addr(segment, other, number), &handle.dependent))
+		handle.dependent = 0;
+	return lister->fn(lister->arg, &handle);
+}
+
+struct ch_error *clr_handles_list(void *state, ch_handles_fn fn, void *arg)
+{
+	struct lister lister = { fn, arg };
+	struct visit visit = { .arg = &lister };
+	struct ch_error *err = clr_handles_find(state);
+
+	if (!err)
+		err = visit_segments(state, &visit, list_handle);
+	return err ? err : visit_queues(state, list_finalizer, &lister);
 }

@@ -1,0 +1,83 @@
+#include "report/handles.h"
+
+#include "cmd/cmd.h"
+
+struct options {
+	bool finalizers, ready, each, stat;
+	const char *kind;
+};
+
+static struct ch_error *run(struct ch_cmd_env *env)
+{
+	const struct options *options = env->options;
+	struct ch_handles_options wanted = { .tables = 1U << CH_HANDLE,
+					     .kind = options->kind,
+					     .each = options->each };
+	struct ch_handles handles = { .known = false };
+	struct ch_heaps *heaps;
+	struct ch_error *err;
+
+	if (options->ready)
+		wanted.tables = 1U << CH_HANDLE_FINALIZER_READY;
+	else if (options->finalizers)
+		wanted.tables = 1U << CH_HANDLE_FINALIZABLE | 1U << CH_HANDLE_FINALIZER_READY;
+	err = ch_session_heaps(env->session, &heaps);
+	if (err)
+		return err;
+	err = chp_handles_find(heaps, &wanted, &handles);
+	if (!err)
+		err = ch_report_handles(env->report, &handles);
+	chp_handles_deinit(&handles);
+	return err;
+}
+
+static const char *const aliases[] = { "gchandles", NULL };
+
+static const struct ch_option options_table[] = {
+	{ .name = "kind",
+	  .value = "TEXT",
+	  .kind = CH_OPTION_STRING,
+	  .offset = offsetof(struct options, kind),
+	  .help = "only kinds that hold TEXT: strong, pinned, weak, dependent ..." },
+	{ .name = "finalizers",
+	  .kind = CH_OPTION_FLAG,
+	  .offset = offsetof(struct options, finalizers),
+	  .help = "objects with finalizers instead, by generation, and those that are ready" },
+	{ .name = "ready",
+	  .kind = CH_OPTION_FLAG,
+	  .offset = offsetof(struct options, ready),
+	  .help = "only objects whose finalizers are to run now" },
+	{ .name = "list",
+	  .kind = CH_OPTION_FLAG,
+	  .offset = offsetof(struct options, each),
+	  .help = "a row for each entry" },
+	/* Other spellings of SOS. */
+	{ .name = "type",
+	  .value = "TEXT",
+	  .kind = CH_OPTION_STRING,
+	  .offset = offsetof(struct options, kind) },
+	{ .name = "stat", .kind = CH_OPTION_FLAG, .offset = offsetof(struct options, stat) },
+	{ .name = "allReady", .kind = CH_OPTION_FLAG, .offset = offsetof(struct options, ready) },
+	{ 0 },
+};
+
+const struct ch_cmd ch_cmd_handles = {
+	.name = "handles",
+	.aliases = aliases,
+	.summary = "handles of .NET by kind and type, with bytes; objects with finalizers",
+	.synopsis = "[OPTIONS] CORE",
+	.examples = "coreheap handles core.1234\n"
+		    "coreheap handles --kind pinned --list core.1234\n"
+		    "coreheap handles --finalizers core.1234\n",
+	.notes =
+		"BYTES are those of the objects themselves, each counted once in a row: `retained` "
+		"says\n"
+		"what they hold. A weak handle holds nothing; a dependent one keeps another "
+		"object\n"
+		"alive as long as the one shown. Objects that are \"ready\" wait for the thread "
+		"that\n"
+		"runs finalizers: many of them mean that it is slow, or blocked.\n",
+	.options = options_table,
+	.options_size = sizeof(struct options),
+	.run = run,
+};
