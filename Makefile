@@ -25,10 +25,16 @@ DEPS_TEST := check gdb zstd xz-utils lz4 gzip g++ binutils elfutils jq python3
 # Other allocators and C libraries, a validator, a database; without them their tests are
 # skipped.
 DEPS_TEST_MORE := musl-tools libjemalloc-dev libmimalloc-dev libtcmalloc-minimal4 \
-	python3-jsonschema sqlite3
+	python3-jsonschema sqlite3 libcapstone-dev
 DEPS_LINT := clang clang-format clang-tidy
 
 PKGS := libelf libdw jansson libzstd liblzma zlib liblz4
+# Disassembles what `u` is asked for; CAPSTONE=0 builds without it, as does its absence.
+CAPSTONE ?= $(shell pkg-config --exists capstone 2>/dev/null && echo 1 || echo 0)
+ifeq ($(CAPSTONE),1)
+PKGS += capstone
+CAPSTONE_CFLAGS := -DCH_CAPSTONE
+endif
 
 CC ?= gcc
 O ?= 2
@@ -54,7 +60,7 @@ endif
 CFLAGS ?= -g
 ALL_CFLAGS = -std=gnu11 -O$(O) $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread -fPIC \
 	-fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. -include src/util/banned.h \
-	-Iinclude -Isrc -I$(B)/gen $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
+	-Iinclude -Isrc -I$(B)/gen $(CAPSTONE_CFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
 LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
 ifneq ($(SAN),)
 ALL_CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -105,7 +111,7 @@ endef
 
 # FORCE: prefix may differ from the last time.
 $(B)/coreheap.pc: src/coreheap.pc.in include/coreheap/coreheap.h FORCE
-	@mkdir -p $(@D); sed -e 's|@prefix@|$(prefix)|;s|@libdir@|$(libdir)|;s|@version@|$(VERSION)|' \
+	@mkdir -p $(@D); sed -e 's|@prefix@|$(prefix)|;s|@libdir@|$(libdir)|;s|@version@|$(VERSION)|;s|@packages@|$(PKGS)|' \
 		$< > $@.tmp
 	$(update)
 

@@ -22,8 +22,8 @@ struct ch_code {
 	/** What made it: "JIT", "ReadyToRun", "C1", "C2", "native wrapper", "interpreter",
 	 * "stub"; of a frame of the interpreter "interpreted". Static. */
 	const char *kind;
-	/** Where it begins; 0: not known. */
-	uint64_t start;
+	/** Target range [start, end); 0: not known. */
+	uint64_t start, end;
 	enum ch_basis basis;
 	/** "Namespace.Type.Method", escaped; may be cut. */
 	char name[512];

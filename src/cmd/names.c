@@ -68,6 +68,7 @@ static const struct ch_other_name rows[] = {
 	/* SOS: threads */
 	{ "finalizequeue", "handles", { "--finalizers", NULL }, NULL },
 	{ "fq", "handles", { "--finalizers", NULL }, NULL },
+	{ "dumpexceptions", "types", { "--traces", NULL }, NULL },
 	{ "clrstack", "threads", { NULL }, NULL },
 	{ "clrthreads", "threads", { NULL }, NULL },
 	{ "syncblk", "locks", { NULL }, NULL },

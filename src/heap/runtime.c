@@ -108,3 +108,32 @@ struct ch_error *chp_heaps_handles(struct ch_heaps *heaps, ch_handles_fn fn, voi
 	}
 	return err;
 }
+
+struct ch_error *chp_heaps_methods(struct ch_heaps *heaps, ch_methods_fn fn, void *arg,
+				   bool *known_ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	*known_ret = false;
+	for (i = 0; !err && i < heaps->opened.count; i++) {
+		if (!opened[i].walker->methods)
+			continue;
+		*known_ret = true;
+		err = opened[i].walker->methods(opened[i].state, fn, arg);
+	}
+	return err;
+}
+
+bool chp_heaps_meaning(struct ch_heaps *heaps, uint64_t addr, struct ch_meaning *ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++)
+		if (opened[i].walker->meaning &&
+		    opened[i].walker->meaning(opened[i].state, addr, ret))
+			return true;
+	return false;
+}

@@ -29,6 +29,7 @@
 #include "heap/handles.h"
 #include "heap/inspect.h"
 #include "heap/locks.h"
+#include "heap/methods.h"
 #include "heap/tracer.h"
 #include "sym/unwind.h"
 
@@ -235,6 +236,10 @@ struct ch_walker {
 	bool (*thread)(void *state, size_t index, struct ch_thread_info *ret);
 	/** As ch_heaps_thrown(): fill ret but runtime. May be NULL. */
 	bool (*thrown)(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
+	/** As chp_heaps_methods(), of its own. May be NULL. */
+	struct ch_error *(*methods)(void *state, ch_methods_fn fn, void *arg);
+	/** As chp_heaps_meaning(). May be NULL. */
+	bool (*meaning)(void *state, uint64_t addr, struct ch_meaning *ret);
 	/** As chp_heaps_handles(), of its own. May be NULL. */
 	struct ch_error *(*handles)(void *state, ch_handles_fn fn, void *arg);
 	/** NULL: what is inside of a block is not known. */

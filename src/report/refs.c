@@ -6,6 +6,7 @@
 
 #include "report/place.h"
 #include "util/cleanup.h"
+#include "util/text.h"
 
 struct writer {
 	const struct ch_report *report;
@@ -15,10 +16,24 @@ struct writer {
 	uint64_t shown, matched;
 };
 
-static json_t *json_ref(const struct writer *writer, const struct ch_ref *ref,
-			const struct ch_root_text *text, const char *type)
+/* The method that a word of code belongs to, instead of the memory it lies in. */
+static void name_method(const struct writer *writer, const struct ch_ref *ref,
+			struct ch_root_text *text, struct ch_code *method)
 {
-	return json_pack("{s:o, s:s, s:o, s:o, s:n, s:n, s:o, s:o, s:s?, s:o, s:s}", "addr",
+	method->name[0] = '\0';
+	if (ref->kind != CH_REF_CODE ||
+	    !ch_heaps_code_at(writer->result->heaps, ref->addr, method) || !method->start) {
+		method->name[0] = '\0';
+		return;
+	}
+	snprintf(text->where, sizeof(text->where), "%.400s+0x%" PRIx64 " (%s)", method->name,
+		 ref->addr - method->start, method->kind);
+}
+
+static json_t *json_ref(const struct writer *writer, const struct ch_ref *ref,
+			const struct ch_root_text *text, const char *type, const char *method)
+{
+	return json_pack("{s:o, s:s, s:o, s:o, s:n, s:n, s:o, s:o, s:s?, s:o, s:s, s:s?}", "addr",
 			 ref->addr ? chp_json_addr(ref->addr) : json_null(), "kind",
 			 ch_ref_kind_name(ref->kind), "owner_addr",
 			 ref->has_owner ? chp_json_addr(ref->owner.addr) : json_null(),
@@ -28,7 +43,8 @@ static json_t *json_ref(const struct writer *writer, const struct ch_ref *ref,
 				 : json_null(),
 			 "points_into", chp_json_uint(ref->value - writer->result->start), "symbol",
 			 text->symbol[0] ? text->symbol : NULL, "thread",
-			 text->tid ? chp_json_uint(text->tid) : json_null(), "where", text->where);
+			 text->tid ? chp_json_uint(text->tid) : json_null(), "where", text->where,
+			 "method", method[0] ? method : NULL);
 }
 
 static struct ch_error *take(void *arg, const struct ch_ref *ref)
@@ -36,6 +52,7 @@ static struct ch_error *take(void *arg, const struct ch_ref *ref)
 	struct writer *writer = arg;
 	struct ch_type type = { .name = NULL };
 	struct ch_root_text text;
+	struct ch_code method;
 	struct ch_error *err;
 
 	writer->matched++;
@@ -47,10 +64,13 @@ static struct ch_error *take(void *arg, const struct ch_ref *ref)
 		err = chp_place_type(writer->result->heaps, ref, &type);
 	if (err)
 		return err;
+	name_method(writer, ref, &text, &method);
 	if (writer->report->format == CH_FORMAT_JSONL)
-		return chp_json_print_take(writer->report, json_ref(writer, ref, &text, type.name));
+		return chp_json_print_take(writer->report,
+					   json_ref(writer, ref, &text, type.name, method.name));
 	if (writer->report->format == CH_FORMAT_JSON) {
-		chp_json_append_take(&writer->array, json_ref(writer, ref, &text, type.name));
+		chp_json_append_take(&writer->array,
+				     json_ref(writer, ref, &text, type.name, method.name));
 		return NULL;
 	}
 	const struct ch_cell cells[] = {
@@ -67,6 +87,14 @@ static void print_head(const struct ch_report *report, const struct ch_refs_resu
 {
 	char size[CH_BYTES_TEXT_MAX];
 
+	if (result->static_name[0]) {
+		_cleanup_free_ char *name =
+			chp_text_escape(result->static_name, sizeof(result->static_name));
+
+		chp_report_field(report, "target", "0x%" PRIx64 ", the static field %s",
+				 result->start, name ? name : "");
+		return;
+	}
 	if (!result->has_block)
 		chp_report_field(report, "target", "0x%" PRIx64 ", which lies in no block",
 				 result->start);
@@ -93,12 +121,15 @@ static struct ch_error *finish(struct writer *writer)
 			report,
 			chp_json_document_take(
 				report, "refs",
-				json_pack("{s:o, s:o, s:b, s:o, s:o, s:o}", "addr",
+				json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "addr",
 					  chp_json_addr(result->start), "size_bytes",
 					  chp_json_uint(result->end - result->start), "is_block",
 					  (int)result->has_block, "showing_count",
 					  chp_json_uint(writer->shown), "matched_count",
-					  chp_json_uint(writer->matched), "refs", writer->array)));
+					  chp_json_uint(writer->matched), "refs", writer->array,
+					  "static_field",
+					  chp_json_text(result->static_name[0] ? result->static_name
+									       : NULL))));
 	}
 	json_decref(sums);
 	chp_table_print(writer->table, report);

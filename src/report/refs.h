@@ -17,6 +17,8 @@ struct ch_refs_result {
 	bool has_block;
 	struct ch_object block;
 	bool code;
+	/** start is the word of this static field, "Type.field", unescaped; "": it is not. */
+	char static_name[1536];
 };
 
 /** Find and print. Errors: NOMEM, OS, STOP. */

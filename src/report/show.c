@@ -382,7 +382,7 @@ static struct ch_error *put_head(const struct ch_report *report,
 	return err;
 }
 
-static struct ch_error *add_row(struct ch_table *table, const struct ch_show_row *row)
+static struct ch_error *add_row(struct ch_table *table, const struct ch_show_row *row, bool statics)
 {
 	_cleanup_free_ char *value = value_text(row);
 	char offset[64], attr[32] = "";
@@ -395,6 +395,7 @@ static struct ch_error *add_row(struct ch_table *table, const struct ch_show_row
 	else if (row->is_static)
 		snprintf(attr, sizeof(attr), "static");
 	const struct ch_cell cells[] = {
+		statics && row->addr ? CH_CELL_NUM(row->addr) : CH_CELL_NONE,
 		CH_CELL_STR(offset),
 		row->size_bytes ? CH_CELL_NUM(row->size_bytes) : CH_CELL_NONE,
 		CH_CELL_STR(row->name),
@@ -403,7 +404,8 @@ static struct ch_error *add_row(struct ch_table *table, const struct ch_show_row
 		CH_CELL_STR(value),
 		CH_CELL_STR(row->depth ? NULL : row->declared_by),
 	};
-	return chp_table_row(table, cells);
+	/* Where they lie is of interest of statics: `refs` takes that. */
+	return chp_table_row(table, statics ? cells : cells + 1);
 }
 
 static struct ch_error *add_word(struct ch_table *table, const struct ch_show_row *row)
@@ -423,28 +425,30 @@ static struct ch_error *put_rows(const struct ch_report *report,
 				 const struct ch_show_result *result)
 {
 	static const struct ch_column columns[] = {
-		{ "OFFSET", CH_CELL_TEXT },  { "SIZE", CH_CELL_COUNT }, { "FIELD", CH_CELL_TEXT },
-		{ "TYPE", CH_CELL_TEXT },    { "ATTR", CH_CELL_TEXT },  { "VALUE", CH_CELL_TEXT },
-		{ "OF TYPE", CH_CELL_TEXT },
+		{ "LIES AT", CH_CELL_ADDR }, { "OFFSET", CH_CELL_TEXT },  { "SIZE", CH_CELL_COUNT },
+		{ "FIELD", CH_CELL_TEXT },   { "TYPE", CH_CELL_TEXT },    { "ATTR", CH_CELL_TEXT },
+		{ "VALUE", CH_CELL_TEXT },   { "OF TYPE", CH_CELL_TEXT },
 	};
 	static const struct ch_column words[] = { { "OFFSET", CH_CELL_TEXT },
 						  { "SIZE", CH_CELL_COUNT },
 						  { "WORD", CH_CELL_TEXT } };
 	bool named =
 		result->rows.count && CH_VEC_AT(&result->rows, struct ch_show_row, 0)->name != NULL;
+	bool statics = named && CH_VEC_AT(&result->rows, struct ch_show_row, 0)->is_static;
 	struct ch_error *err = NULL;
 	struct ch_table *table;
 	size_t i;
 
 	if (!result->rows.count)
 		return NULL;
-	table = named ? chp_table_create(columns, CH_COUNT_OF(columns))
+	table = named ? chp_table_create(columns + !statics, CH_COUNT_OF(columns) - !statics)
 		      : chp_table_create(words, CH_COUNT_OF(words));
 	if (!table)
 		return &ch_enomem;
 	for (i = 0; !err && i < result->rows.count; i++)
-		err = (named ? add_row : add_word)(table,
-						   CH_VEC_AT(&result->rows, struct ch_show_row, i));
+		err = named ? add_row(table, CH_VEC_AT(&result->rows, struct ch_show_row, i),
+				      statics)
+			    : add_word(table, CH_VEC_AT(&result->rows, struct ch_show_row, i));
 	if (!err) {
 		if (report->format == CH_FORMAT_TEXT)
 			fputc('\n', report->out);

@@ -85,6 +85,10 @@ def plain_cases(core, rows):
     yield "threads", ["threads", "--regs", "--group", "--frames", "3", core]
     yield "locks", ["locks", *limit, core]
     yield "modules", ["modules", core]
+    yield "exceptions", ["exceptions", core]
+    yield "exceptions", ["exceptions", "--reveal", core]
+    yield "stackobjects", ["stackobjects", *limit, core]
+    yield "methods", ["methods", *limit, core]
     yield "handles", ["handles", *limit, core]
     yield "handles", ["handles", "--finalizers", "--list", *limit, core]
     yield "async", ["async", *limit, core]
@@ -106,6 +110,9 @@ def address_cases(core, rows):
         yield "address", ["address", core, addr]
         yield "whatis", ["whatis", core, addr]
     yield "refs", ["refs", *limit, core, found["sp"]]
+    if found["pc"] != "0x10":
+        yield "disassemble", ["disassemble", *limit, core, found["pc"]]
+        yield "disassemble", ["disassemble", "--reveal", "--count", "20", core, found["pc"]]
     if not found["block"]:
         return
     yield "whatis", ["whatis", core, found["block"], found["rare"], found["pc"]]

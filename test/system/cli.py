@@ -34,7 +34,7 @@ def commands():
 def arguments(command):
     """What a command needs after CORE."""
     return {"whatis": ["0x10000"], "roots": ["136-byte blocks"], "refs": ["0x10000"],
-            "search": ["--int", "0x1234567"], "show": [a_block()],
+            "disassemble": [a_pc()], "search": ["--int", "0x1234567"], "show": [a_block()],
             "diff": [unpack(CORE), "--all"]}.get(command, [])
 
 
@@ -42,6 +42,11 @@ def a_block():
     """Address of some block of CORE."""
     return json.loads(coreheap("types", "--json", "--limit", "1", unpack(CORE)).out)[
         "types"][0]["sample_addr"]
+
+
+def a_pc():
+    """Address of some code of CORE."""
+    return json.loads(coreheap("threads", "--json", unpack(CORE)).out)["threads"][0]["pc"]
 
 
 def one_line(text):

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""fixtures/dotnet-waiting: async methods, timers, work for the pool, handles and finalizers are those that the
-program wrote down."""
+"""fixtures/dotnet-waiting: async methods, timers, work for the pool, handles, finalizers, exceptions and uses of
+statics are those that the program wrote down; its code is where gdb has it."""
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -105,7 +106,118 @@ def check_finalizers(tap, core, truth):
                         for row in rows), "generations are those of the objects' heaps", rows[:3])
 
 
-CHECKS = (check_async, check_timers, check_pool, check_handles, check_finalizers)
+def check_exceptions(tap, core, truth):
+    rows = fixture.answer("exceptions", "--json", core)["exceptions"]
+    mine = [row for row in rows if row["tid"] == rows[0]["tid"]]
+    want = [(row[0], int(row[1]) & 0xffffffff, int(row[3])) for row in truth["exception"]]
+    tap.equal([(row["type"], row["hresult"], row["depth"]) for row in mine], want,
+              "the exception under way, and the one inside of it")
+    tap.equal([row["frames"] for row in mine],
+              [["Waiting.Thrower.Middle", "Waiting.Thrower.Run"],
+               ["Waiting.Thrower.Innermost", "Waiting.Thrower.Middle"]], "their stack traces")
+    tap.equal({row["tid"] for row in rows}, {mine[0]["tid"]}, "no other thread has one")
+    tap.equal([row["message"] for row in mine], [None, None], "messages are not shown")
+    shown = fixture.answer("exceptions", "--json", "--reveal", core, mine[0]["addr"])["exceptions"]
+    tap.equal((shown[0]["message"], shown[0]["tid"], len(shown)), (truth["exception"][0][2], None, 2),
+              "--reveal shows them, of an object by its address, too")
+    traces = fixture.answer("types", "--traces", "--json", core)
+    found = {row["type"]: row for row in traces["traces"]}
+    tap.equal([frame["method"] for frame in found["Waiting.ShopException"]["frames"]],
+              mine[0]["frames"], "types --traces has the same frames")
+    done = fixture.coreheap("pe", core, fixture.records(
+        "objects", "--jsonl", "--type", "Waiting.Clock", core)[0]["addr"])
+    tap.ok(done.code == 2 and "no exception" in done.err, "what is no exception is refused", done)
+
+
+def check_stack_objects(tap, core, truth):
+    rows = fixture.answer("stackobjects", "--json", core)["objects"]
+    thrower = fixture.answer("exceptions", "--json", core)["exceptions"][0]
+    tap.ok([row for row in rows if row["tid"] == thrower["tid"] and
+            row["addr"] == thrower["addr"]], "the stack that handles an exception leads to it",
+           thrower)
+    tap.ok(len({(row["tid"], row["addr"]) for row in rows}) == len(rows),
+           "each object of a thread once")
+    only = fixture.answer("stackobjects", "--json", "--thread", str(thrower["tid"]), core)
+    tap.equal(only["objects"], [row for row in rows if row["tid"] == thrower["tid"]], "--thread")
+
+
+def check_uses(tap, core, truth):
+    """Statics, and the methods that use them; the class's constructor writes all."""
+    used = {}
+    for static, method in truth["uses"]:
+        used.setdefault(static, {"Waiting.Registry..cctor"} if "s_count" not in static else set()
+                        ).add(method)
+    fields = {row["name"]: row for row in fixture.answer(
+        "show", "--json", "--statics", core, "Waiting.Registry")["object"]["fields"]}
+    for static, methods in used.items():
+        slot = fields[static.split(".")[-1]]["addr"]
+        doc = fixture.answer("refs", "--json", "--code", core, slot)
+        tap.equal((doc["static_field"], {row["method"] for row in doc["refs"]
+                                         if row["kind"] == "code"}), (static, methods),
+                  "%s: methods that use it, by its slot" % static)
+        tap.equal(fixture.answer("refs", "--json", "--code", core, static)["refs"], doc["refs"],
+                  "%s: the same by its name" % static)
+    array = fixture.answer("whatis", "--json", core, fields["s_cache"]["addr"])["results"][0]
+    tap.equal(array["object"]["type"], "System.Object[]", "such a slot lies in an array")
+
+
+def listed_by_gdb(core, functions):
+    """Addresses of the instructions of all functions."""
+    words = []
+    for function in functions:
+        words += ["-ex", "disassemble %s,%s" % (function["addr"], function["end"])]
+    done = subprocess.run(["gdb", "-nx", "-batch", *words, "-core", core],
+                          capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    return [int(line.split(":")[0].split()[0], 16)
+            for line in done.stdout.splitlines() if line.startswith("   0x")]
+
+
+def check_code(tap, core, truth):
+    methods = {row["name"]: row for row in fixture.answer("methods", "--json", core,
+                                                           "Waiting.")["methods"]}
+    wanted = {method for _, method in truth["uses"]}
+    tap.ok(wanted <= set(methods) and all(methods[name]["kind"] == "JIT" for name in wanted),
+           "methods that ran are compiled", sorted(methods))
+    functions = []
+    for name in sorted(wanted | {"Waiting.Registry.Name"}):
+        doc = fixture.answer("u", "--json", core, name)
+        function = doc["functions"][0]
+        tap.equal((doc["functions_count"], function["name"], function["addr"],
+                   function["size_bytes"]), (1, name, methods[name]["addr"],
+                                             methods[name]["size_bytes"]), "%s is one" % name)
+        targets = {row["target"] for row in function["instructions"]
+                   if row["target_kind"] == "static"}
+        tap.equal(targets, {static for static, method in truth["uses"] if method == name},
+                  "%s: statics are named" % name)
+        functions.append(function)
+    if doc["basis"] == "derived":
+        tap.equal([int(row["addr"], 16) for each in functions for row in each["instructions"]],
+                  listed_by_gdb(core, functions), "instructions begin where gdb's do")
+    else:
+        tap.skip("instructions begin where gdb's do", "built without capstone")
+    inner = hex(int(function["addr"], 16) + 3)
+    tap.equal(fixture.answer("u", "--json", core, inner)["functions"], doc["functions"],
+              "an address in the middle is as good")
+    rows = fixture.answer("u", "--json", core, "Registry.Name")["functions"][0]["instructions"]
+    literal = [row for row in rows if row["target_kind"] == "string"]
+    tap.equal([(row["target"], row["contents"]) for row in literal],
+              [("System.String of 14 characters", None)], "a string by its length")
+    rows = fixture.answer("u", "--json", "--reveal", core,
+                          "Registry.Name")["functions"][0]["instructions"]
+    tap.ok("Quokka-literal" in [row["contents"] for row in rows], "--reveal shows it")
+    tap.ok([row for row in rows if row["target_kind"] == "method" and
+            row["target"].endswith("List<System.__Canon>.Add")], "a call is named", rows)
+    out = fixture.coreheap("u", core, "Registry.Name").out
+    tap.ok("static Waiting.Registry.s_names" in out and "Quokka" not in out, "as text", out)
+    native = fixture.answer("u", "--json", core, "pthread_cond_wait")["functions"][0]
+    tap.ok(native["kind"] == "native" and native["name"].endswith("!pthread_cond_wait") and
+           native["instructions"], "a native function by its symbol", native)
+    done = fixture.coreheap("u", core, "Nobody.Knows")
+    tap.ok(done.code == 2 and "compiled" in done.err, "a name that no method has", done)
+
+
+CHECKS = (check_async, check_timers, check_pool, check_handles, check_finalizers, check_exceptions,
+          check_stack_objects, check_uses, check_code)
 
 
 def main():

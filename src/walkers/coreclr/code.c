@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "util/bytes.h"
+#include "util/context.h"
 
 enum {
 	/* RangeSectionMap: five levels of 256 pointers, over bits 17 to 56; the
@@ -50,6 +51,11 @@ enum {
 	/* In front of code: a header, or the kind of a stub. */
 	STUB_KIND_MAX = 15,
 	HEADER_METHOD = 24,
+	/* Its functions: how many, then of each begin, end and what unwinds it, from where
+	 * its heap's code begins on. */
+	HEADER_UNWIND_COUNT = 32,
+	HEADER_UNWIND = 36,
+	RUNTIME_FUNCTION_BYTES = 12,
 };
 
 #define FRAGMENTS_MAX  65536
@@ -259,8 +265,27 @@ static bool find_start(const struct clr *clr, uint64_t base, uint64_t map, uint6
 	return false;
 }
 
+/* The end of compiled code: of its last function; 0: not known. */
+static uint64_t compiled_end(const struct clr *clr, uint64_t base, uint64_t start)
+{
+	enum { FUNCTIONS_MOST = 4096 };
+	uint32_t count, begin, end;
+	uint64_t header;
+
+	if (!clr_read_ptr(clr, start - 8, &header) || header <= STUB_KIND_MAX ||
+	    !ch_core_read_u32(clr->core, header + HEADER_UNWIND_COUNT, &count) || !count ||
+	    count > FUNCTIONS_MOST ||
+	    !ch_core_read_u32(clr->core, header + HEADER_UNWIND, &begin) || base + begin != start ||
+	    !ch_core_read_u32(clr->core,
+			      header + HEADER_UNWIND + RUNTIME_FUNCTION_BYTES * (count - 1) + 4,
+			      &end) ||
+	    end <= begin)
+		return 0;
+	return base + end;
+}
+
 static bool find_compiled(const struct clr *clr, const struct section *section, uint64_t addr,
-			  uint64_t *start)
+			  uint64_t *start, uint64_t *end)
 {
 	uint64_t heap = section->owner, low, high, base, map;
 	uint32_t i;
@@ -271,8 +296,12 @@ static bool find_compiled(const struct clr *clr, const struct section *section, 
 		    !clr_read_ptr(clr, heap + HEAP_BASE, &base) ||
 		    !clr_read_ptr(clr, heap + HEAP_MAP, &map))
 			return false;
-		if (addr >= low && addr < high && addr >= base)
-			return find_start(clr, base, map, addr, start);
+		if (addr >= low && addr < high && addr >= base) {
+			if (!find_start(clr, base, map, addr, start))
+				return false;
+			*end = compiled_end(clr, base, *start);
+			return true;
+		}
 		if (!clr_read_ptr(clr, heap + HEAP_NEXT, &heap))
 			return false;
 	}
@@ -284,7 +313,7 @@ static bool name_compiled(struct clr *clr, const struct section *section, uint64
 {
 	uint64_t header, method;
 
-	if (!find_compiled(clr, section, addr, &ret->start) ||
+	if (!find_compiled(clr, section, addr, &ret->start, &ret->end) ||
 	    !clr_read_ptr(clr, ret->start - 8, &header))
 		return false;
 	if (header <= STUB_KIND_MAX) {
@@ -301,10 +330,11 @@ static bool name_compiled(struct clr *clr, const struct section *section, uint64
 static bool is_code(const struct clr *clr, uint64_t addr)
 {
 	struct section section;
-	uint64_t start;
+	uint64_t start, end;
 
 	return find_section(clr, addr, &section) &&
-	       (!section.heap || (find_compiled(clr, &section, addr, &start) && start == addr));
+	       (!section.heap ||
+		(find_compiled(clr, &section, addr, &start, &end) && start == addr));
 }
 
 /* precode.h: what jumps to a method has its data on a page of its own behind that of
@@ -402,4 +432,109 @@ bool clr_code_at(void *state, uint64_t addr, struct ch_code *ret, char *buf, siz
 	if (section.heap)
 		return name_compiled(clr, &section, addr, ret, buf, max);
 	return section.owner && clr_r2r_name(clr, section.owner, addr, ret, buf, max);
+}
+
+/* ---- All of it --------------------------------------------------------------- */
+
+struct visit {
+	struct clr *clr;
+	ch_methods_fn fn;
+	void *arg;
+	uint64_t steps;
+};
+
+static struct ch_error *visit_method(struct visit *visit, uint64_t addr)
+{
+	char name[CLR_NAME_MAX + 256];
+	struct ch_method method;
+	struct ch_code code;
+
+	if (!clr_code_at(visit->clr, addr, &code, name, sizeof(name)) || code.start != addr ||
+	    strcmp(code.kind, "stub") == 0)
+		return NULL;
+	method = (struct ch_method){
+		.kind = code.kind, .start = code.start, .end = code.end, .name = name
+	};
+	return visit->fn(visit->arg, &method);
+}
+
+/* What begins in the code that one word of a map is of. */
+static struct ch_error *visit_word(struct visit *visit, uint64_t base, uint64_t index,
+				   uint32_t word)
+{
+	struct ch_error *err = NULL;
+	uint32_t nibble, value;
+
+	if ((word & 0xf) >= NIBBLE_POINTER)
+		return NULL;
+	for (nibble = 0; !err && nibble < NIBBLES_PER_WORD; nibble++) {
+		value = word >> (28 - 4 * nibble) & 0xf;
+		if (value && value < NIBBLE_POINTER)
+			err = visit_method(visit, base + index * WORD_CODE_BYTES +
+							  (uint64_t)nibble * NIBBLE_CODE_BYTES +
+							  4ULL * (value - 1));
+	}
+	return err;
+}
+
+static struct ch_error *visit_heap(struct visit *visit, uint64_t low, uint64_t high, uint64_t base,
+				   uint64_t map)
+{
+	struct ch_error *err = NULL;
+	uint64_t index, last;
+	uint32_t word;
+
+	if (low < base || high < low)
+		return NULL;
+	last = (high - base) / WORD_CODE_BYTES;
+	for (index = (low - base) / WORD_CODE_BYTES; !err && index <= last; index++) {
+		/* Steps bound all heaps together: enough for 4 GB of code. */
+		if (visit->steps++ >= 16ULL * STEPS_MAX ||
+		    !ch_core_read_u32(visit->clr->core, map + 4 * index, &word))
+			break;
+		if (word)
+			err = visit_word(visit, base, index, word);
+		if (!err && index % 4096 == 0)
+			err = chp_context_check(visit->clr->env->ctx);
+	}
+	return err;
+}
+
+static struct ch_error *visit_section(void *arg, uint64_t start, uint64_t end)
+{
+	struct visit *visit = arg;
+	struct clr *clr = visit->clr;
+	uint64_t heap, low, high, base, map;
+	struct ch_error *err = NULL;
+	struct section section;
+	uint32_t i;
+
+	(void)end;
+	if (!find_section(clr, start, &section) || !section.heap)
+		return NULL;
+	for (heap = section.owner, i = 0; !err && heap && i < HEAPS_MAX; i++) {
+		if (!clr_read_ptr(clr, heap + HEAP_START, &low) ||
+		    !clr_read_ptr(clr, heap + HEAP_END, &high) ||
+		    !clr_read_ptr(clr, heap + HEAP_BASE, &base) ||
+		    !clr_read_ptr(clr, heap + HEAP_MAP, &map))
+			break;
+		err = visit_heap(visit, low, high, base, map);
+		if (!clr_read_ptr(clr, heap + HEAP_NEXT, &heap))
+			break;
+	}
+	return err;
+}
+
+struct ch_error *clr_methods_visit(void *state, ch_methods_fn fn, void *arg)
+{
+	struct visit visit = { .clr = state, .fn = fn, .arg = arg };
+	struct clr *clr = state;
+	struct ch_error *err = clr_code_heaps_visit(clr, visit_section, &visit);
+	size_t i;
+
+	if (!err)
+		err = clr_modules_find(clr);
+	for (i = 0; !err && i < clr->module_list.count; i++)
+		err = clr_r2r_visit(clr, *CH_VEC_AT(&clr->module_list, uint64_t, i), fn, arg);
+	return err;
 }

@@ -55,6 +55,7 @@ static void close_walker(void *state)
 	free(clr->types);
 	ch_vec_deinit(&clr->series);
 	ch_vec_deinit(&clr->slots);
+	ch_vec_deinit(&clr->numbers);
 	ch_vec_deinit(&clr->handle_segments);
 	ch_vec_deinit(&clr->threads);
 	ch_vec_deinit(&clr->module_list);
@@ -136,6 +137,7 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	clr->contexts = CH_VEC(struct clr_context);
 	clr->series = CH_VEC(struct clr_series);
 	clr->slots = CH_VEC(struct clr_slot);
+	clr->numbers = CH_VEC(struct clr_slot);
 	clr->handle_segments = CH_VEC(uint64_t);
 	clr->threads = CH_VEC(struct clr_thread);
 	clr->module_list = CH_VEC(uint64_t);
@@ -442,6 +444,8 @@ const struct ch_walker ch_walker_coreclr = {
 	.code = clr_code_at,
 	.thrown = clr_thrown,
 	.handles = clr_handles_list,
+	.methods = clr_methods_visit,
+	.meaning = clr_meaning,
 	.assemblies = clr_assemblies,
 	.claims = clr_loader_claims,
 	.inspector = &clr_inspector,

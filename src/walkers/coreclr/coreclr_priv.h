@@ -18,6 +18,7 @@
 
 #include "heap/walker.h"
 #include "util/vec.h"
+#include "walkers/coreclr/code.h"
 #include "walkers/coreclr/layout.h"
 #include "walkers/coreclr/metadata.h"
 #include "walkers/coreclr/r2r.h"
@@ -112,6 +113,11 @@ struct clr_thread {
 	uint32_t tid, number;
 };
 
+/** A type, and System.Exception if it derives from that, else 0. */
+struct clr_carrier {
+	uint64_t type, base;
+};
+
 struct clr {
 	const struct ch_heap_env *env;
 	const struct ch_core *core;
@@ -160,6 +166,9 @@ struct clr {
 	 * high) holds the arrays */
 	struct ch_vec slots;
 	uint64_t slots_low, slots_high;
+	/** The same of statics that hold no objects, once they were looked for. */
+	struct ch_vec numbers;
+	bool numbers_known;
 	/** Where in a LoaderAllocator the handle of its object is; 0: not known. */
 	uint32_t allocator_handle;
 	/** of uint64_t: segments of handles, ascending */
@@ -181,6 +190,9 @@ struct clr {
 
 	/** Where the layout is from, of a runtime without a descriptor; else NULL. */
 	const char *tables_source;
+
+	/** exceptions.c: what was asked of types last. */
+	struct clr_carrier carriers[64];
 
 	/** valuetypes.c: of struct clr_named_type, by hash, once value_types_known. */
 	struct ch_vec value_types;
@@ -236,25 +248,9 @@ uint64_t clr_loader_bytes(const struct clr *clr, uint64_t allocator);
 CH_MUST_CHECK struct ch_error *clr_loader_find(struct clr *clr);
 /** As ch_walker.claims. */
 const struct ch_walker_claim *clr_loader_claims(void *state, size_t *count_ret);
-/** code.c: called with each range of code: of the compiler's, or what the runtime has
- * stubs in. Errors: those of fn. */
-typedef struct ch_error *(*clr_range_fn)(void *arg, uint64_t start, uint64_t end);
-CH_MUST_CHECK struct ch_error *clr_code_heaps_visit(const struct clr *clr, clr_range_fn fn,
-						    void *arg);
 /** "Space.Outer+Inner" of a row of TypeDef, unescaped. */
 bool clr_definition_name(const struct clr_metadata *metadata, uint32_t row, char *buf, size_t max);
 
-/** exceptions.c: as ch_walker.thrown. */
-bool clr_thrown(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
-
-/** code.c: take the runtime's table of code, which begins at a variable. */
-void clr_code_tables(struct clr *clr, uint64_t variable);
-/** code.c: as ch_walker.code. */
-bool clr_code_at(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
-/** "Type.Method" of where a method is entered: its code, or what jumps there. */
-bool clr_entry_name(struct clr *clr, uint64_t entry, char *buf, size_t max);
-/** "Type.Method" of a MethodDesc, unescaped. */
-bool clr_method_name(struct clr *clr, uint64_t method, char *buf, size_t max);
 /** EEClass of a method table. */
 bool clr_class_of(const struct clr *clr, uint64_t mt, uint64_t *ret);
 
@@ -338,8 +334,11 @@ void clr_slot_text(struct clr *clr, const struct clr_slot *slot, char *buf, size
 /** statics.c: method tables (uint64_t) of all types that are known, added to an empty
  * vector, which is the caller's also on failure. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *clr_types_list(struct clr *clr, struct ch_vec *ret);
-/** Find the named words. Errors: NOMEM, STOP. */
+/** Find the named words; those of statics that hold no objects. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *clr_statics_find(struct clr *clr);
+CH_MUST_CHECK struct ch_error *clr_numbers_find(struct clr *clr);
+/** The static field that lies at addr, of those that were found; NULL: none. */
+const struct clr_slot *clr_static_at(const struct clr *clr, uint64_t addr);
 /** Whether a field's word is a reference: to its value when that is a structure. */
 bool clr_holds_object(const struct clr_field *field);
 

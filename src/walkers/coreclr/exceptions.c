@@ -104,52 +104,92 @@ static void read_text(const struct clr *clr, uint64_t string, char *buf, size_t 
 	buf[at] = '\0';
 }
 
-/* Names of the methods of a trace whose elements are stride bytes apart; returns how many. */
-static uint32_t read_frames(struct clr *clr, uint64_t at, uint64_t count, uint32_t stride,
-			    struct ch_exception *ret)
+/* The elements of a trace: each begins with an address of code. */
+struct trace {
+	uint64_t at, bytes;
+	uint32_t count, stride;
+};
+
+static bool frame_of(struct clr *clr, const struct trace *trace, uint32_t index, char *buf,
+		     size_t max)
 {
 	struct ch_code code;
-	uint64_t ip, i;
-	uint32_t found = 0;
+	uint64_t ip;
 
-	for (i = 0; i < count && found < CH_EXCEPTION_FRAMES; i++) {
-		if (!clr_read_ptr(clr, at + i * stride, &ip) ||
-		    !clr_code_at(clr, ip - 1, &code, ret->frames[found],
-				 sizeof(ret->frames[found])))
-			break;
-		found++;
-	}
-	return found;
+	return index < trace->count &&
+	       clr_read_ptr(clr, trace->at + (uint64_t)index * trace->stride, &ip) &&
+	       clr_code_at(clr, ip - 1, &code, buf, max);
 }
 
-static void read_trace(struct clr *clr, uint64_t trace, struct ch_exception *ret)
+/* The array of bytes that a trace is in, which since .NET 9 may be the first of an array of
+ * objects; *bytes_ret are those of all arrays. */
+static uint64_t trace_array(const struct clr *clr, uint64_t trace, uint64_t *bytes_ret)
 {
-	static const uint32_t strides[] = { 24, 32 };
 	uint64_t element, mt;
-	uint32_t length, count;
-	size_t i;
+	uint32_t length;
 
-	/* since .NET 9 the array of addresses may be the first of an array of objects */
+	*bytes_ret = 0;
 	if (type_of(clr, trace, &mt) &&
 	    ch_core_read_u32(clr->core, trace + ARRAY_LENGTH, &length) && length &&
 	    length < TRACE_FRAMES_MAX && clr_read_ptr(clr, trace + ARRAY_DATA, &element) &&
-	    type_of(clr, element, &mt) &&
-	    ch_core_read_u32(clr->core, element + ARRAY_LENGTH, &length) && length % 8 == 0 &&
-	    length >= TRACE_HEADER && element > TRACE_FRAMES_MAX)
-		trace = element;
-	if (!trace || !ch_core_read_u32(clr->core, trace + ARRAY_LENGTH, &length) ||
-	    !ch_core_read_u32(clr->core, trace + ARRAY_DATA, &count) || !count ||
-	    count > TRACE_FRAMES_MAX)
-		return;
-	for (i = 0; i < CH_COUNT_OF(strides); i++) {
-		if (TRACE_HEADER + (uint64_t)count * strides[i] > length)
-			continue;
-		ret->frames_count =
-			read_frames(clr, trace + ARRAY_DATA + TRACE_HEADER, count, strides[i], ret);
-		if (ret->frames_count == count || ret->frames_count == CH_EXCEPTION_FRAMES)
-			break;
+	    type_of(clr, element, &mt) && element > TRACE_FRAMES_MAX) {
+		*bytes_ret = ARRAY_DATA + 8 + 8ULL * length;
+		if (ch_core_read_u32(clr->core, element + ARRAY_LENGTH, &length) &&
+		    length % 8 == 0 && length >= TRACE_HEADER)
+			return element;
+		*bytes_ret = 0;
 	}
-	ret->frames_total = count;
+	return trace;
+}
+
+/* Elements are three words, or four up to .NET 8: what does not fit, or does not begin with
+ * code, is not read. */
+static bool find_trace(struct clr *clr, uint64_t trace, struct trace *ret)
+{
+	static const uint32_t strides[] = { 24, 32 };
+	uint32_t length, i;
+	char name[256];
+	size_t k;
+
+	*ret = (struct trace){ .count = 0 };
+	trace = trace_array(clr, trace, &ret->bytes);
+	if (!trace || !ch_core_read_u32(clr->core, trace + ARRAY_LENGTH, &length) ||
+	    !ch_core_read_u32(clr->core, trace + ARRAY_DATA, &ret->count) || !ret->count ||
+	    ret->count > TRACE_FRAMES_MAX)
+		return false;
+	ret->at = trace + ARRAY_DATA + TRACE_HEADER;
+	ret->bytes += ARRAY_DATA + 8 + length;
+	for (k = 0; k < CH_COUNT_OF(strides); k++) {
+		ret->stride = strides[k];
+		if (TRACE_HEADER + (uint64_t)ret->count * ret->stride > length)
+			continue;
+		for (i = 0; i < ret->count && i < CH_EXCEPTION_FRAMES; i++)
+			if (!frame_of(clr, ret, i, name, sizeof(name)))
+				break;
+		if (i == ret->count || i == CH_EXCEPTION_FRAMES)
+			return true;
+	}
+	/* At least the innermost ones, of the layout that knows some. */
+	for (k = 0; k < CH_COUNT_OF(strides); k++) {
+		ret->stride = strides[k];
+		if (TRACE_HEADER + (uint64_t)ret->count * ret->stride <= length &&
+		    frame_of(clr, ret, 0, name, sizeof(name)))
+			return true;
+	}
+	return false;
+}
+
+static void read_trace(struct clr *clr, uint64_t array, struct ch_exception *ret)
+{
+	struct trace trace;
+
+	if (!find_trace(clr, array, &trace))
+		return;
+	while (ret->frames_count < CH_EXCEPTION_FRAMES &&
+	       frame_of(clr, &trace, ret->frames_count, ret->frames[ret->frames_count],
+			sizeof(ret->frames[0])))
+		ret->frames_count++;
+	ret->frames_total = trace.count;
 }
 
 static bool fill(struct clr *clr, uint64_t object, struct ch_exception *ret)
@@ -173,6 +213,18 @@ static bool fill(struct clr *clr, uint64_t object, struct ch_exception *ret)
 	return true;
 }
 
+/* Stacks have words that look like objects: those of the heap lie in its regions. */
+static bool in_heap(const struct clr *clr, uint64_t object)
+{
+	const struct ch_span *spans = clr->spans.items;
+	size_t i;
+
+	for (i = 0; i < clr->spans.count; i++)
+		if (object >= spans[i].start && object < spans[i].end)
+			return true;
+	return false;
+}
+
 /* The exception that a handle in Thread leads to. */
 static uint64_t last_thrown(struct clr *clr, const struct clr_thread *thread)
 {
@@ -182,7 +234,7 @@ static uint64_t last_thrown(struct clr *clr, const struct clr_thread *thread)
 		if (!clr_read_ptr(clr, thread->addr + at, &handle))
 			return 0;
 		if (!handle || handle % 8 || !clr_read_ptr(clr, handle, &object) ||
-		    !type_of(clr, object, &mt) || !exception_base(clr, mt))
+		    !type_of(clr, object, &mt) || !exception_base(clr, mt) || !in_heap(clr, object))
 			continue;
 		return object;
 	}
@@ -221,3 +273,68 @@ bool clr_thrown(void *state, size_t index, uint32_t depth, struct ch_exception *
 		object = inner_of(clr, object);
 	return object && fill(clr, object, ret);
 }
+
+/* ---- Traces of all such objects ---------------------------------------------- */
+
+/* Frames of one trace that are looked at. */
+#define HASHED_MAX 1024
+
+static bool carries(void *state, uint64_t type)
+{
+	struct clr *clr = state;
+	struct clr_carrier *slot = &clr->carriers[type / 8 % CH_COUNT_OF(clr->carriers)];
+
+	if (slot->type != type)
+		*slot = (struct clr_carrier){ type, type > CLR_TYPE_UNUSED
+							    ? exception_base(clr, type)
+							    : 0 };
+	return slot->base;
+}
+
+static bool trace_of(struct clr *clr, uint64_t addr, uint64_t type, struct trace *ret)
+{
+	struct exception_fields fields;
+	uint64_t array;
+
+	if (!carries(clr, type))
+		return false;
+	find_fields(clr, clr->carriers[type / 8 % CH_COUNT_OF(clr->carriers)].base, &fields);
+	return fields.trace && clr_read_ptr(clr, addr + fields.trace, &array) && array &&
+	       find_trace(clr, array, ret);
+}
+
+static void read_object_trace(void *state, uint64_t addr, uint64_t type, struct ch_trace *ret)
+{
+	struct clr *clr = state;
+	struct trace trace;
+	uint64_t ip;
+	uint32_t i;
+
+	*ret = (struct ch_trace){ .hash = 14695981039346656037ULL };
+	if (!trace_of(clr, addr, type, &trace))
+		return;
+	ret->count = (uint32_t)ch_min(trace.count, HASHED_MAX);
+	ret->cut = trace.count > ret->count;
+	ret->bytes = trace.bytes;
+	for (i = 0; i < ret->count; i++) {
+		if (!clr_read_ptr(clr, trace.at + (uint64_t)i * trace.stride, &ip))
+			ip = 0;
+		ret->hash = (ret->hash ^ ip) * 1099511628211ULL;
+	}
+}
+
+static bool object_frame(void *state, uint64_t addr, uint64_t type, uint32_t index,
+			 struct ch_trace_frame *ret)
+{
+	struct trace trace;
+
+	*ret = (struct ch_trace_frame){ .line = 0 };
+	return trace_of(state, addr, type, &trace) &&
+	       frame_of(state, &trace, index, ret->function, sizeof(ret->function));
+}
+
+const struct ch_tracing clr_tracing = {
+	.carries = carries,
+	.read = read_object_trace,
+	.frame = object_frame,
+};

@@ -503,4 +503,5 @@ const struct ch_inspector clr_inspector = {
 	.value_text = value_text,
 	.find_type = find_type,
 	.string = string,
+	.tracing = &clr_tracing,
 };

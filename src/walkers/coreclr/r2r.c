@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "util/bytes.h"
+#include "util/context.h"
 
 enum {
 	/* On x86-64: where it begins, where it ends, how to unwind it. */
@@ -372,34 +373,81 @@ static bool name_instance(struct clr *clr, uint64_t module, const struct clr_met
 	return true;
 }
 
+/* A module whose code is known, and whose functions are; NULL: it is none. */
+static struct clr_module *learnt(struct clr *clr, uint64_t module)
+{
+	struct clr_module *entry = clr_module_entry(clr, module);
+
+	if (!entry || !entry->known || !entry->image)
+		return NULL;
+	if (!entry->r2r_tried) {
+		entry->r2r_tried = true;
+		entry->has_r2r = find_r2r(clr, entry->image, &entry->r2r);
+	}
+	return entry->has_r2r && learn(clr, module, entry) ? entry : NULL;
+}
+
+static bool name_owner(struct clr *clr, uint64_t module, const struct clr_module *entry,
+		       const struct clr_r2r_owner *owner, char *buf, size_t max)
+{
+	/* Where the name is of a row and of an instance, the code is of both. */
+	if (owner->row)
+		return name_definition(&entry->metadata, owner->row, buf, max);
+	return name_instance(clr, module, &entry->metadata, entry->image + owner->signature, buf,
+			     max);
+}
+
+struct ch_error *clr_r2r_visit(struct clr *clr, uint64_t module, ch_methods_fn fn, void *arg)
+{
+	struct clr_module *entry = learnt(clr, module);
+	struct ch_method method = { .kind = "ReadyToRun" };
+	char name[CLR_NAME_MAX + 256];
+	struct ch_error *err = NULL;
+	const struct clr_r2r_owner *owner;
+	uint32_t i, range[2];
+
+	method.name = name;
+	for (i = 0; !err && entry && i < entry->r2r.count; i++) {
+		owner = &entry->r2r.owners[i];
+		if ((!owner->row && !owner->signature) ||
+		    !ch_core_try_read(clr->core,
+				      entry->r2r.functions + (uint64_t)RUNTIME_FUNCTION_BYTES * i,
+				      range, sizeof(range)) ||
+		    !name_owner(clr, module, entry, owner, name, sizeof(name)))
+			continue;
+		method.start = entry->image + range[0];
+		method.end = range[1] > range[0] ? entry->image + range[1] : 0;
+		err = fn(arg, &method);
+		if (!err && i % 1024 == 0)
+			err = chp_context_check(clr->env->ctx);
+	}
+	return err;
+}
+
 bool clr_r2r_name(struct clr *clr, uint64_t module, uint64_t addr, struct ch_code *ret, char *buf,
 		  size_t max)
 {
-	struct clr_module *entry = clr_module_entry(clr, module);
-	const struct clr_r2r_owner *owner;
-	uint32_t index, start;
+	struct clr_module *entry;
+	uint32_t index, start, end;
 	uint64_t base;
 
 	ret->kind = "ReadyToRun";
-	if (!entry || !entry->known || !entry->image)
+	entry = learnt(clr, module);
+	if (!entry)
 		return false;
 	base = entry->image;
-	if (!entry->r2r_tried) {
-		entry->r2r_tried = true;
-		entry->has_r2r = find_r2r(clr, base, &entry->r2r);
-	}
-	if (!entry->has_r2r || addr < base || addr - base > UINT32_MAX ||
-	    !learn(clr, module, entry) ||
+	if (addr < base || addr - base > UINT32_MAX ||
 	    !function_at(clr, &entry->r2r, (uint32_t)(addr - base), &index) ||
 	    !owner_of(&entry->r2r, index, &index) ||
 	    !ch_core_read_u32(clr->core,
 			      entry->r2r.functions + (uint64_t)RUNTIME_FUNCTION_BYTES * index,
-			      &start))
+			      &start) ||
+	    !ch_core_read_u32(clr->core,
+			      entry->r2r.functions + (uint64_t)RUNTIME_FUNCTION_BYTES * index + 4,
+			      &end))
 		return false;
 	ret->start = base + start;
-	owner = &entry->r2r.owners[index];
-	/* Where the name is of a row and of an instance, the code is of both. */
-	if (owner->row)
-		return name_definition(&entry->metadata, owner->row, buf, max);
-	return name_instance(clr, module, &entry->metadata, base + owner->signature, buf, max);
+	/* Behind a method come its handlers: then only where its own code ends is known. */
+	ret->end = addr < base + end ? base + end : 0;
+	return name_owner(clr, module, entry, &entry->r2r.owners[index], buf, max);
 }

@@ -10,6 +10,8 @@
 
 #include <coreheap/code.h>
 
+#include "heap/walker.h"
+
 struct clr;
 
 /** Whose a function of an image is. Both 0: a handler's, of the method before it. */
@@ -37,6 +39,10 @@ struct clr_r2r {
  * the runtime shares their code. False: not known; ret->kind is set all the same. */
 bool clr_r2r_name(struct clr *clr, uint64_t module, uint64_t addr, struct ch_code *ret, char *buf,
 		  size_t max);
+
+/** All methods in the code of a module. Errors: NOMEM, STOP, those of fn. */
+CH_MUST_CHECK struct ch_error *clr_r2r_visit(struct clr *clr, uint64_t module, ch_methods_fn fn,
+					     void *arg);
 
 /* signature.c: what tables of such images hold. */
 

@@ -33,6 +33,8 @@ enum {
 
 struct search {
 	struct clr *clr;
+	/* Statics that hold no objects are looked for. */
+	bool numbers;
 	/* of uint64_t: method tables; modules; both in hash tables, too. */
 	struct ch_vec types, modules;
 	uint64_t *seen;
@@ -139,10 +141,10 @@ bool clr_holds_object(const struct clr_field *field)
 				   field->kind == KIND_ARRAY);
 }
 
-static struct ch_error *add_slot(struct clr *clr, uint64_t addr, uint64_t mt, uint32_t field,
-				 uint32_t tid)
+static struct ch_error *add_slot(struct clr *clr, struct ch_vec *list, uint64_t addr, uint64_t mt,
+				 uint32_t field, uint32_t tid)
 {
-	struct clr_slot *slot = ch_vec_push(&clr->slots);
+	struct clr_slot *slot = ch_vec_push(list);
 
 	if (!slot)
 		return &ch_enomem;
@@ -161,7 +163,8 @@ static struct ch_error *add_fields(struct search *search, uint64_t mt, uint64_t 
 		field = &search->fields[i];
 		if (field->is_static && field->is_thread_static == (tid != 0) &&
 		    clr_holds_object(field))
-			err = add_slot(search->clr, base + field->offset, mt, field->row, tid);
+			err = add_slot(search->clr, &search->clr->slots, base + field->offset, mt,
+				       field->row, tid);
 	}
 	return err;
 }
@@ -187,6 +190,22 @@ static struct ch_error *add_thread_fields(struct search *search, uint64_t mt)
 	return err;
 }
 
+static struct ch_error *add_numbers(struct search *search, uint64_t mt, uint64_t base)
+{
+	uint32_t count = clr_fields_of(search->clr, mt, search->fields, CLR_FIELDS_MAX), i;
+	struct ch_error *err = NULL;
+	const struct clr_field *field;
+
+	for (i = 0; !err && i < count; i++) {
+		field = &search->fields[i];
+		if (field->is_static && !field->is_thread_static && !field->has_rva &&
+		    !clr_holds_object(field))
+			err = add_slot(search->clr, &search->clr->numbers, base + field->offset, mt,
+				       field->row, 0);
+	}
+	return err;
+}
+
 static struct ch_error *add_type(struct search *search, uint64_t mt)
 {
 	struct clr *clr = search->clr;
@@ -194,6 +213,8 @@ static struct ch_error *add_type(struct search *search, uint64_t mt)
 	uint64_t bases[2], class;
 
 	clr_static_bases(clr, mt, bases);
+	if (search->numbers)
+		return bases[1] ? add_numbers(search, mt, bases[1]) : NULL;
 	if (bases[0])
 		err = add_fields(search, mt, bases[0], 0);
 	if (!err && clr_class_of(clr, mt, &class) &&
@@ -228,10 +249,10 @@ static void drop_doubles(struct clr *clr)
 	clr->slots_high = slots[kept - 1].addr;
 }
 
-size_t clr_slot_from(const struct clr *clr, uint64_t addr)
+static size_t first_from(const struct ch_vec *list, uint64_t addr)
 {
-	const struct clr_slot *slots = clr->slots.items;
-	size_t low = 0, high = clr->slots.count, mid;
+	const struct clr_slot *slots = list->items;
+	size_t low = 0, high = list->count, mid;
 
 	while (low < high) {
 		mid = low + (high - low) / 2;
@@ -241,6 +262,28 @@ size_t clr_slot_from(const struct clr *clr, uint64_t addr)
 			high = mid;
 	}
 	return low;
+}
+
+size_t clr_slot_from(const struct clr *clr, uint64_t addr)
+{
+	return first_from(&clr->slots, addr);
+}
+
+const struct clr_slot *clr_static_at(const struct clr *clr, uint64_t addr)
+{
+	const struct ch_vec *const lists[] = { &clr->slots, &clr->numbers };
+	const struct clr_slot *slot;
+	size_t i, at;
+
+	for (i = 0; i < 2; i++) {
+		at = first_from(lists[i], addr);
+		if (at == lists[i]->count)
+			continue;
+		slot = CH_VEC_AT(lists[i], struct clr_slot, at);
+		if (slot->addr == addr)
+			return slot;
+	}
+	return NULL;
 }
 
 /* All types that are known: those of objects, then those that modules have loaded. */
@@ -276,20 +319,23 @@ static struct ch_error *find(struct search *search)
 		if (!err && i % 4096 == 0)
 			err = chp_context_check(clr->env->ctx);
 	}
-	ch_vec_sort(&clr->slots, compare_slots);
-	drop_doubles(clr);
+	if (search->numbers) {
+		ch_vec_sort(&clr->numbers, compare_slots);
+	} else {
+		ch_vec_sort(&clr->slots, compare_slots);
+		drop_doubles(clr);
+	}
 	return err;
 }
 
-struct ch_error *clr_statics_find(struct clr *clr)
+static struct ch_error *look_for(struct clr *clr, bool numbers)
 {
 	struct search search = { .clr = clr,
+				 .numbers = numbers,
 				 .types = CH_VEC(uint64_t),
 				 .modules = CH_VEC(uint64_t) };
 	struct ch_error *err;
 
-	if (clr->slots.count)
-		return NULL;
 	search.fields = calloc(CLR_FIELDS_MAX, sizeof(*search.fields));
 	err = search.fields ? find(&search) : &ch_enomem;
 	ch_vec_deinit(&search.types);
@@ -297,6 +343,19 @@ struct ch_error *clr_statics_find(struct clr *clr)
 	free(search.seen);
 	free(search.fields);
 	return err;
+}
+
+struct ch_error *clr_statics_find(struct clr *clr)
+{
+	return clr->slots.count ? NULL : look_for(clr, false);
+}
+
+struct ch_error *clr_numbers_find(struct clr *clr)
+{
+	if (clr->numbers_known)
+		return NULL;
+	clr->numbers_known = true;
+	return look_for(clr, true);
 }
 
 struct ch_error *clr_types_list(struct clr *clr, struct ch_vec *ret)
