@@ -187,6 +187,19 @@ struct visit {
 	uint8_t types[SEGMENT_BLOCKS], user_data[SEGMENT_BLOCKS];
 };
 
+/* What others have as their user data is no block of handles, whatever its type says: the
+ * number of that type is the one behind the last, which differs between releases. */
+static bool is_user_data(const struct visit *visit, uint32_t block)
+{
+	uint32_t i;
+
+	for (i = 0; i < SEGMENT_BLOCKS; i++)
+		if (visit->types[i] < TYPES && visit->types[i] != visit->types[block] &&
+		    visit->user_data[i] == block)
+			return true;
+	return false;
+}
+
 static struct ch_error *visit_segments(struct clr *clr, struct visit *visit, handle_fn fn)
 {
 	uint8_t handles[BLOCK_HANDLES * 8];
@@ -203,7 +216,7 @@ static struct ch_error *visit_segments(struct clr *clr, struct visit *visit, han
 				      SEGMENT_BLOCKS))
 			continue;
 		for (block = 0; block < SEGMENT_BLOCKS; block++) {
-			if (visit->types[block] >= TYPES ||
+			if (visit->types[block] >= TYPES || is_user_data(visit, block) ||
 			    !ch_core_try_read(clr->core,
 					      segment + SEGMENT_HANDLES +
 						      (uint64_t)block * sizeof(handles),
