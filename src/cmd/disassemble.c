@@ -221,7 +221,7 @@ static struct ch_error *by_name(struct job *job, const char *text)
 				      "compiled%s",
 				      text,
 				      known ? "; `coreheap methods` lists those"
-					    : " (methods by name are those of .NET)");
+					    : " (methods by name are those of .NET and Java)");
 	for (i = 0; !err && i < job->ret->functions.count; i++)
 		err = fill_lines(job, CH_VEC_AT(&job->ret->functions, struct ch_function, i));
 	return err;

@@ -100,7 +100,7 @@ static const char *const aliases[] = { "name2ee", "dumpmd", "token2ee", NULL };
 const struct ch_cmd ch_cmd_methods = {
 	.name = "methods",
 	.aliases = aliases,
-	.summary = "compiled methods of .NET: where their code is, by name or address",
+	.summary = "compiled methods of .NET and Java: where their code is",
 	.synopsis = "[OPTIONS] CORE [TEXT|ADDR]",
 	.examples = "coreheap methods core.1234 Shop.Cart\n"
 		    "coreheap methods core.1234 0x7f78b9681b24\n"

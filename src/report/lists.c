@@ -24,7 +24,8 @@ struct ch_error *ch_report_methods(const struct ch_report *report, struct ch_lis
 	if (chp_report_is_json(report))
 		return methods_json(report, listing, known, code_bytes);
 	if (!known && report->format == CH_FORMAT_TEXT)
-		fputs("no runtime here has compiled methods that are listed: only .NET's are\n",
+		fputs("no runtime here has compiled methods that are listed: .NET's and Java's "
+		      "are\n",
 		      report->out);
 	if (known || report->format == CH_FORMAT_PLAIN)
 		chp_listing_print(listing);

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/bytes.h"
 #include "util/cleanup.h"
+#include "util/context.h"
 #include "util/error.h"
 #include "util/text.h"
 #include "walkers/hotspot/hotspot_priv.h"
@@ -267,6 +269,8 @@ bool hs_code_at(void *state, uint64_t addr, struct ch_code *ret, char *buf, size
 	if (addr < blob.code_start) {
 		/* its header, relocations and constants */
 		ret->start = blob.addr;
+	} else if (blob.method) {
+		ret->end = blob.code_end;
 	}
 	if (blob.interpreter) {
 		name_interpreter(hs, addr, ret, buf, max);
@@ -276,4 +280,56 @@ bool hs_code_at(void *state, uint64_t addr, struct ch_code *ret, char *buf, size
 	if (!blob.method || !hs_method_name(hs, blob.method, buf, max))
 		snprintf(buf, max, "%s", blob.name);
 	return true;
+}
+
+/* ---- All methods --------------------------------------------------------------------- */
+
+/* A block that begins at a segment, if it is a method's. */
+static struct ch_error *visit_block(struct hs *hs, uint64_t block, ch_methods_fn fn, void *arg)
+{
+	struct hs_blob blob = { .addr = block + hs->numbers[HS_SIZE_BLOCK].value };
+	char name[HS_NAME_MAX + 256];
+	struct ch_method method;
+	uint8_t used;
+
+	if (!ch_core_try_read(hs->core, hs_member_addr(hs, HS_BLOCK_USED, block), &used, 1) ||
+	    !used || !read_blob(hs, &blob) || !blob.method ||
+	    !hs_method_name(hs, blob.method, name, sizeof(name)))
+		return NULL;
+	method = (struct ch_method){ .kind = hs_compiler_name(&blob),
+				     .start = blob.code_start,
+				     .end = blob.code_end,
+				     .name = name };
+	return fn(arg, &method);
+}
+
+/* A byte of the map is 0 where a block begins. */
+static struct ch_error *visit_heap(struct hs *hs, const struct hs_code_heap *heap, ch_methods_fn fn,
+				   void *arg)
+{
+	uint64_t segment, count = (heap->high - heap->low) >> heap->segment_log2;
+	struct ch_error *err = NULL;
+	uint8_t back;
+
+	count = ch_min(count, heap->map_end - heap->map);
+	for (segment = 0; !err && segment < count; segment++) {
+		if (ch_core_try_read(hs->core, heap->map + segment, &back, 1) && !back)
+			err = visit_block(hs, heap->low + (segment << heap->segment_log2), fn, arg);
+		if (!err && segment % 65536 == 0)
+			err = chp_context_check(hs->env->ctx);
+	}
+	return err;
+}
+
+struct ch_error *hs_methods_visit(void *state, ch_methods_fn fn, void *arg)
+{
+	struct hs *hs = state;
+	const struct hs_code_heap *heaps = hs->code_heaps.items;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < hs->code_heaps.count; i++)
+		if (heaps[i].map && hs->numbers[HS_SIZE_BLOCK].found)
+			err = visit_heap(hs, &heaps[i], fn, arg);
+	return err;
 }

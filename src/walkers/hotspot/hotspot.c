@@ -511,6 +511,7 @@ const struct ch_walker ch_walker_hotspot = {
 	.facts = facts,
 	.claims = claims,
 	.code = hs_code_at,
+	.methods = hs_methods_visit,
 	.caller = hs_frame_caller,
 	.frame = hs_frame_code,
 	.thread = hs_thread_info,

@@ -64,6 +64,8 @@ CH_MUST_CHECK struct ch_error *hs_code_open(struct hs *hs);
 /** What lies at an address of the code cache. */
 bool hs_blob_at(struct hs *hs, uint64_t addr, struct hs_blob *ret);
 bool hs_code_at(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
+/** As ch_walker.methods. */
+CH_MUST_CHECK struct ch_error *hs_methods_visit(void *state, ch_methods_fn fn, void *arg);
 /** "C1", "C2", "native wrapper": what made a method's code. Static. */
 const char *hs_compiler_name(const struct hs_blob *blob);
 /** "java.lang.Thread.sleep"; false: that is no Method. */
