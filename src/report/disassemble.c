@@ -77,10 +77,10 @@ static void print_function(const struct ch_report *report, const struct ch_funct
 	if (function->kind)
 		chp_report_field(report, "kind", "%s", function->kind);
 	if (function->size_known)
-		chp_report_field(
-			report, "code", "0x%llx-0x%llx, %s bytes",
-			(unsigned long long)function->start, (unsigned long long)function->end,
-			chp_report_bytes_text(report, function->end - function->start, bytes));
+		chp_report_field(report, "code", "0x%llx-0x%llx, %s bytes",
+				 (unsigned long long)function->start,
+				 (unsigned long long)function->end,
+				 chp_count_text(function->end - function->start, bytes));
 	else
 		chp_report_field(report, "code", "from 0x%llx on; where it ends is not known",
 				 (unsigned long long)function->start);

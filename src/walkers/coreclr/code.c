@@ -441,6 +441,8 @@ struct visit {
 	ch_methods_fn fn;
 	void *arg;
 	uint64_t steps;
+	/* Pieces of code, or of maps of them, that are not in the core. */
+	uint64_t absent;
 };
 
 static struct ch_error *visit_method(struct visit *visit, uint64_t addr)
@@ -449,6 +451,14 @@ static struct ch_error *visit_method(struct visit *visit, uint64_t addr)
 	struct ch_method method;
 	struct ch_code code;
 
+	uint64_t header;
+
+	if (!clr_read_ptr(visit->clr, addr - 8, &header) ||
+	    (header > STUB_KIND_MAX &&
+	     !clr_read_ptr(visit->clr, header + HEADER_METHOD, &header))) {
+		visit->absent++;
+		return NULL;
+	}
 	if (!clr_code_at(visit->clr, addr, &code, name, sizeof(name)) || code.start != addr ||
 	    strcmp(code.kind, "stub") == 0)
 		return NULL;
@@ -490,8 +500,10 @@ static struct ch_error *visit_heap(struct visit *visit, uint64_t low, uint64_t h
 	for (index = (low - base) / WORD_CODE_BYTES; !err && index <= last; index++) {
 		/* Steps bound all heaps together: enough for 4 GB of code. */
 		if (visit->steps++ >= 16ULL * STEPS_MAX ||
-		    !ch_core_read_u32(visit->clr->core, map + 4 * index, &word))
+		    !ch_core_read_u32(visit->clr->core, map + 4 * index, &word)) {
+			visit->absent++;
 			break;
+		}
 		if (word)
 			err = visit_word(visit, base, index, word);
 		if (!err && index % 4096 == 0)
@@ -536,5 +548,10 @@ struct ch_error *clr_methods_visit(void *state, ch_methods_fn fn, void *arg)
 		err = clr_modules_find(clr);
 	for (i = 0; !err && i < clr->module_list.count; i++)
 		err = clr_r2r_visit(clr, *CH_VEC_AT(&clr->module_list, uint64_t, i), fn, arg);
+	if (!err && visit.absent)
+		chp_context_finding(clr->env->ctx, CH_SEVERITY_INCOMPLETE, "clr-code-absent",
+				    "%llu pieces of code that the runtime compiled are not in the "
+				    "core: their methods are not listed",
+				    (unsigned long long)visit.absent);
 	return err;
 }
