@@ -41,6 +41,7 @@ lint-gen:
 lint-gcc: lint-gen
 	@echo '  LINT   gcc'
 	+$(Q)$(LINT_MAKE) check-build fuzz-replay
+	$(Q)$(CC) $(ALL_CFLAGS) -UCH_CAPSTONE -Werror -fsyntax-only src/analysis/decode.c
 
 lint-symbols: lint-gcc
 	@echo '  LINT   symbols'

@@ -39,6 +39,13 @@ def loader_stats(jdk, pid):
     return found
 
 
+def compiled(jdk, pid):
+    """{address: method} as jcmd has compiled code; names of hidden classes differ in form."""
+    line = re.compile(r"\s*\d+ -?\d+ -?\d+ ([^\s(]+)\(.*\[0x\w+, 0x(\w+) - 0x\w+\]")
+    return {int(match.group(2), 16): match.group(1).replace("/", ".") for match in
+            map(line.match, tool(jdk, "jcmd", pid, "Compiler.codelist").splitlines()) if match}
+
+
 CHUNKS = ("chunks_count", "chunks_capacity_bytes", "chunks_committed_bytes", "used_bytes",
           "free_bytes", "waste_bytes", "deallocated_count", "deallocated_bytes")
 
@@ -80,6 +87,19 @@ def check_metaspace(tap, name, core, wanted):
                **{key: wanted["total"][key] for key in ("used_bytes", "free_bytes",
                                                         "waste_bytes")}},
               "%s: and so have the loaders together" % name)
+
+
+def check_methods(tap, name, core, wanted):
+    rows = answer("methods", "--json", core)["methods"]
+    found = {int(row["addr"], 16): row["name"] for row in rows}
+    # it goes on compiling, and drops what it deoptimised
+    there = [addr for addr in wanted if addr in found]
+    tap.ok(len(wanted) > 50 and len(there) >= 0.9 * len(wanted),
+           "%s: compiled methods lie where jcmd has them" % name, (len(wanted), len(there)))
+    tap.equal([(found[addr], wanted[addr]) for addr in there if found[addr] != wanted[addr] and
+               "0x" not in wanted[addr]][:5], [], "%s: and are called so" % name)
+    tap.ok(all(row["size_bytes"] > 0 and row["kind"] in ("C1", "C2", "native wrapper")
+               for row in rows), "%s: with ends, and who compiled them" % name, rows[:3])
 
 
 def check_loaders(tap, name, core, wanted):
@@ -131,11 +151,13 @@ def check(tap, release, jdk, name):
     said = []
     dump = Dump(jdk, "Loaders", "gcore", SETTINGS[name], after=histogram,
                 ask=lambda jdk, pid: said.extend((loader_stats(jdk, pid),
-                                                      metaspace(jdk, pid))))
+                                                      metaspace(jdk, pid),
+                                                      compiled(jdk, pid))))
     check_live(tap, label, dump.core, dump.asked)
     check_holder(tap, label, dump.core)
     check_loaders(tap, label, dump.core, said[0])
     check_metaspace(tap, label, dump.core, said[1])
+    check_methods(tap, label, dump.core, said[2])
 
 
 def main():
