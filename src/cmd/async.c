@@ -24,7 +24,20 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	return err;
 }
 
+struct options {
+	bool stats, coalesce;
+};
+
 static const char *const aliases[] = { "dumpasync", NULL };
+
+static const struct ch_option options_table[] = {
+	/* Of dumpasync: both are always so. */
+	{ .name = "stats", .kind = CH_OPTION_FLAG, .offset = offsetof(struct options, stats) },
+	{ .name = "coalesce",
+	  .kind = CH_OPTION_FLAG,
+	  .offset = offsetof(struct options, coalesce) },
+	{ 0 },
+};
 
 const struct ch_cmd ch_cmd_async = {
 	.name = "async",
@@ -43,5 +56,7 @@ const struct ch_cmd ch_cmd_async = {
 		 "many.\n"
 		 "What has completed is left out; what nothing holds is counted until it is "
 		 "collected.\n",
+	.options = options_table,
+	.options_size = sizeof(struct options),
 	.run = run,
 };

@@ -81,6 +81,8 @@ struct ch_line {
 	/** How its answer differs from that of the tool whose name was typed; NULL: it does
 	 * not, or a name of ours was. */
 	const char *note;
+	/** The command was asked for by another tool's name. */
+	bool other_name;
 	/** Options struct of the command, owned. */
 	void *options;
 	/** CORE, or NULL; of a command that takes several also the first in argv. */

@@ -69,6 +69,7 @@ static struct ch_error *parse_command(struct ch_line *line, struct ch_option_par
 	if (!line->cmd)
 		return unknown_command(word);
 	line->note = other ? other->say : NULL;
+	line->other_name = other != NULL;
 	/* One more: options_size may be 0. */
 	line->options = calloc(1, line->cmd->options_size + 1);
 	if (!line->options)
@@ -187,6 +188,11 @@ struct ch_error *chp_line_check(struct ch_line *line)
 		return ch_error_create(CH_ERROR_ARG,
 				       "%s: --json is one document: use --jsonl for several cores",
 				       cmd->name);
+	/* "dumpmodule ADDR": all are listed. */
+	if (cmd->cores == CH_CORES_ONE && line->other_name && !cmd->args_max && line->argc) {
+		line->argc = 0;
+		line->note = "all are listed: what was given as an address is not looked at";
+	}
 	if (cmd->cores == CH_CORES_ONE && line->argc > cmd->args_max)
 		return ch_error_create(
 			CH_ERROR_ARG, "%s: '%s' is one argument too many; usage: coreheap %s %s",

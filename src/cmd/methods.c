@@ -61,7 +61,7 @@ static struct ch_error *parse(struct ch_heaps *heaps, const char *text, struct j
 	struct ch_code code;
 	uint64_t addr;
 
-	job->wanted = text;
+	job->wanted = strchr(text, '!') ? strchr(text, '!') + 1 : text;
 	if (!chp_parse_id(text, &addr))
 		return NULL;
 	job->addr = addr;
@@ -83,8 +83,9 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	bool known = false;
 
 	err = ch_session_heaps(env->session, &heaps);
+	/* "name2ee MODULE NAME", "MODULE!NAME": all modules are looked through. */
 	if (!err && env->argc)
-		err = parse(heaps, env->argv[0], &job, &name);
+		err = parse(heaps, env->argv[env->argc - 1], &job, &name);
 	if (err)
 		return err;
 	job.listing = chp_listing_create(env->report, columns, CH_COUNT_OF(columns));
@@ -111,6 +112,6 @@ const struct ch_cmd ch_cmd_methods = {
 		 "with "
 		 "its\n"
 		 "assembly). Methods that were never compiled have no code, and are not listed.\n",
-	.args_max = 1,
+	.args_max = 2,
 	.run = run,
 };

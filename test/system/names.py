@@ -67,6 +67,16 @@ def check_forms(tap, core, truth):
     for words in (("gcroot", core, sample[2:]), ("gcroot", sample[2:], core),
                   ("GCRoot", "-all", sample, core)):
         tap.equal(coreheap(*words).out, want, "gcroot %s" % " ".join(words[1:-1])[-20:])
+    done = coreheap("dumpmodule", core, bare)
+    tap.ok(done.code == 0 and done.out == coreheap("modules", core).out and "all are listed" in
+           done.err, "dumpmodule of an address lists all, and says so", done.err)
+    want = coreheap("methods", core, "Story.Garbage").out
+    tap.ok("Story.Garbage..ctor" in want and
+           coreheap("name2ee", core, "story.dll!Story.Garbage").out == want and
+           coreheap("name2ee", core, "story.dll", "Story.Garbage").out == want,
+           "name2ee takes a module, too", want)
+    tap.equal(coreheap("dumpasync", "-stats", core).out, coreheap("async", core).out,
+              "dumpasync -stats")
     tap.equal(coreheap("dumpmt", core, bare).out, coreheap("show", "--statics", core, TYPE).out,
               "dumpmt of a bare method table")
     heap = coreheap("eeheap", "-gc", core).out
