@@ -29,6 +29,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err)
 		err = ch_heaps_settings(result.heaps, &result.settings.rows,
 					&result.settings.count);
+	if (!err)
+		err = chp_pooled_find(result.heaps, true, &result.pooled);
 	return err ? err : ch_report_heap(env->report, &result);
 }
 

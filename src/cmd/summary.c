@@ -112,6 +112,14 @@ static struct ch_error *ask_tracking(struct ch_summary *summary)
 	return err && err->code == CH_ERROR_STOP ? NULL : err;
 }
 
+static struct ch_error *ask_pools(struct ch_summary *summary)
+{
+	struct ch_error *err = chp_pooled_find(summary->heaps, summary->walked && !summary->quick,
+					       &summary->pooled);
+
+	return err && err->code == CH_ERROR_STOP ? NULL : err;
+}
+
 static struct ch_error *find_death(struct ch_session *session, struct ch_death *ret)
 {
 	struct ch_death_env place = { .core = ch_session_core(session) };
@@ -158,6 +166,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		err = pick_types(&summary);
 	if (!err)
 		err = ask_tracking(&summary);
+	if (!err)
+		err = ask_pools(&summary);
 	if (!err)
 		err = find_crash(env->session, &summary, &crash);
 	if (!err)

@@ -30,6 +30,7 @@
 #include "heap/inspect.h"
 #include "heap/locks.h"
 #include "heap/methods.h"
+#include "heap/pooling.h"
 #include "heap/tracer.h"
 #include "sym/unwind.h"
 
@@ -196,12 +197,11 @@ struct ch_walker {
 	 */
 	struct ch_error *(*objects)(void *state, const struct ch_span *span, uint64_t from,
 				    struct ch_object_sink *sink);
-	/** Name a type id (1 .. 2^63 - 1). Required if any object has one. */
+	/** Name a type id (1 .. 2^63 - 1); required if any object has one. */
 	struct ch_error *(*type)(void *state, uint64_t type, struct ch_type *ret);
 	/** Version, layout row, evidence, counters. May be NULL. */
 	const struct ch_fact *(*facts)(void *state, size_t *count_ret);
-	/** NULL: the allocator has no such call, or it is not known. */
-	const struct ch_trim_rule *trim;
+	const struct ch_trim_rule *trim; /**< NULL: it has no such call, or it is not known */
 	/**
 	 * What the first walk over everything found free in each of heaps(): tell
 	 * by findings where the allocator's own lists and counters differ. May be
@@ -251,12 +251,12 @@ struct ch_walker {
 	struct ch_error *(*tracking)(void *state, struct ch_heaps *heaps, struct ch_tracking **ret);
 	/** Its loaders of classes, all but walker filled in; as tracking. Errors: NOMEM, STOP. */
 	struct ch_error *(*loaders)(void *state, struct ch_loader **ret, size_t *count_ret);
-	/** What it has for its classes, all but walker filled in; *ret NULL: not known. Owned by
-	 * the state. May be NULL. Errors: NOMEM, STOP. */
+	/** What it has for its classes; as tracking. Errors: NOMEM, STOP. */
 	struct ch_error *(*metaspace)(void *state, struct ch_metaspace **ret);
 	/** How it was set up, by name, all but walker filled in; as tracking. Errors: NOMEM. */
 	struct ch_error *(*settings)(void *state, struct ch_setting **ret, size_t *count_ret);
 	const struct ch_conduct *conduct; /**< heap/locks.h; may be NULL */
+	const struct ch_pooling *pooling; /**< heap/pooling.h; may be NULL */
 };
 
 /** A walker with a tracer, and its state. */

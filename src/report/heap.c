@@ -262,17 +262,20 @@ static struct ch_error *print_json(const struct ch_report *report,
 				     json_heap(&list[i], &frees[i], segments ? segments[i] : NULL));
 	free(segments);
 	return chp_json_print_take(
-		report, chp_json_document_take(
-				report, "heap",
-				json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "total",
-					  json_sums(&total), "verdict",
-					  chp_json_retention(&result->retention, &result->coverage),
-					  "free", chp_json_free(&result->retention.free), "heaps",
-					  array, "runtime_memory", chp_json_runtime_memory(heaps),
-					  "metaspace", chp_json_metaspace(heaps, result->metaspace),
-					  "runtimes", chp_json_runtimes(heaps), "native_tracking",
-					  chp_json_tracking(heaps, result->tracking), "settings",
-					  chp_json_settings(report, heaps, &result->settings))));
+		report,
+		chp_json_document_take(
+			report, "heap",
+			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+				  "total", json_sums(&total), "verdict",
+				  chp_json_retention(&result->retention, &result->coverage), "free",
+				  chp_json_free(&result->retention.free), "heaps", array,
+				  "runtime_memory", chp_json_runtime_memory(heaps), "metaspace",
+				  chp_json_metaspace(heaps, result->metaspace), "runtimes",
+				  chp_json_runtimes(heaps), "native_tracking",
+				  chp_json_tracking(heaps, result->tracking), "settings",
+				  chp_json_settings(report, heaps, &result->settings), "limits",
+				  chp_json_quotas(heaps, &result->pooled), "pools",
+				  chp_json_pools(result->heaps, &result->pooled))));
 }
 
 /* ---- Text ------------------------------------------------------------------ */
@@ -555,6 +558,8 @@ struct ch_error *ch_report_heap(const struct ch_report *report, const struct ch_
 		err = print_details(report, list, count);
 	if (!err)
 		err = chp_print_heap_segments(report, result);
+	if (!err)
+		err = chp_print_pooled(report, heaps, &result->pooled);
 	if (!err)
 		err = chp_print_settings(report, &result->settings);
 	chp_report_findings(report);

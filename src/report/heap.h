@@ -7,6 +7,7 @@
 #include "heap/coverage.h"
 #include "heap/filter.h"
 #include "heap/retention.h"
+#include "report/pools.h"
 #include "report/report.h"
 #include "report/runtime.h"
 
@@ -27,6 +28,7 @@ struct ch_heap_result {
 	/** What a runtime has for its classes, or NULL. */
 	const struct ch_metaspace *metaspace;
 	struct ch_settings settings;
+	struct ch_pooled pooled;
 };
 
 /**

@@ -176,11 +176,20 @@ static void print_direct(const struct ch_report *report, const struct ch_heaps *
 
 void chp_summary_print_limits(const struct ch_report *report, const struct ch_summary *summary)
 {
+	char text[CH_QUOTA_TEXT_MAX], line[LINE_BYTES_MAX];
+	const struct ch_quota *quota;
 	size_t count, i;
 
 	ch_heaps_runtimes(summary->heaps, &count);
 	for (i = 0; i < count; i++)
 		print_direct(report, summary->heaps, (uint32_t)i);
+	for (i = 0; i < summary->pooled.quotas_count; i++) {
+		quota = &summary->pooled.quotas[i];
+		if (!chp_quota_is_near(quota))
+			continue;
+		snprintf(line, sizeof(line), "%s: %s", quota->label, chp_quota_text(quota, text));
+		chp_report_wrapped(report, "limit", line);
+	}
 }
 
 struct ch_error *chp_summary_print_tracked(const struct ch_report *report,

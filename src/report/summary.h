@@ -9,6 +9,7 @@
 #include "heap/walker.h"
 #include "report/crash.h"
 #include "report/death.h"
+#include "report/pools.h"
 #include "report/process.h"
 #include "report/suspect.h"
 #include "util/vec.h"
@@ -41,6 +42,8 @@ struct ch_summary {
 	struct ch_vec suspects;
 	/** Of the native used bytes those that are a runtime's own; NULL: not known. */
 	const struct ch_tracking *tracking;
+	/** Limits; pools but with quick. */
+	struct ch_pooled pooled;
 	/** "native used 12 + native free 3 + ... = 15; native used is 80.00 %". Owned. */
 	char *arithmetic;
 };

@@ -142,7 +142,7 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 			json_pack(
 				"{s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:{s:o, s:o, "
 				"s:o, "
-				"s:o}, s:o, s:o, s:b, s:o, s:o, s:o, s:{s:b, s:b, s:s}}",
+				"s:o}, s:o, s:o, s:b, s:o, s:o, s:o, s:{s:b, s:b, s:s}, s:o, s:o}",
 				"process", chp_json_process(core), "death",
 				chp_json_death(report, &summary->death), "crash",
 				chp_json_crash(report, summary->crash), "address_space",
@@ -161,6 +161,7 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 				chp_suspects_json(summary->suspects.items, summary->suspects.count),
 				"types_top", types, "native_tracking",
 				chp_json_tracking(summary->heaps, summary->tracking), "redaction",
-				"memory_contents", 0, "environment", 0, "arguments",
-				"argv[0] only")));
+				"memory_contents", 0, "environment", 0, "arguments", "argv[0] only",
+				"limits", chp_json_quotas(summary->heaps, &summary->pooled),
+				"pools", chp_json_pools(summary->heaps, &summary->pooled))));
 }

@@ -77,3 +77,30 @@ class Dump:
                 self.asked = of(jdk, str(pid))
             return put if of else None
         self.core, self.folder = dumped(process, where, how, question(ask), question(after)), where
+
+
+def netty():
+    """Class path of Netty's buffers, or None."""
+    for place in (os.environ.get("NETTY_JARS"), "/usr/share/java"):
+        jars = [os.path.join(place or "", "netty-%s.jar" % name) for name in ("buffer", "common")]
+        if place and all(os.path.exists(jar) for jar in jars):
+            return ":".join(jars)
+    return None
+
+
+def printed(jdk, how, name, options, args, classpath=None, flags=(), environment=None):
+    """(core, folder, what the program printed) of fixtures/jvm/NAME.java"""
+    where = folder()
+    path = ":".join(["."] + ([classpath] if classpath else []))
+    subprocess.run([os.path.join(jdk, "bin", "javac"), "-nowarn", *flags, "-cp", path, "-d", where,
+                    os.path.join(repo(), "fixtures", "jvm", name + ".java")], check=True,
+                   capture_output=True)
+    with open(os.path.join(where, "out"), "wb") as out:
+        process = subprocess.Popen(
+            [os.path.join(jdk, "bin", "java"), *options, "-cp", path, name,
+             *map(str, args)], cwd=where, env=environment or {}, stdin=subprocess.DEVNULL, stdout=out,
+            stderr=subprocess.DEVNULL, preexec_fn=unlimited_core)
+    core = dumped(process, where, how)
+    with open(os.path.join(where, "out"), encoding="ascii") as file:
+        lines = [line.split() for line in file]
+    return core, where, lines

@@ -6,13 +6,12 @@ Netty's jars are looked for in $NETTY_JARS and /usr/share/java (Debian: libnetty
 import os
 import re
 import shutil
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from fixture import answer, coreheap, folder, records, unlimited_core, why_not  # noqa: E402
-from jvm import dumped, jdks  # noqa: E402
-from tap import Tap, repo, skip_all  # noqa: E402
+from fixture import answer, coreheap, records, why_not  # noqa: E402
+from jvm import jdks, netty, printed  # noqa: E402
+from tap import Tap, skip_all  # noqa: E402
 
 CHUNKS, CHUNK_BYTES, WORKERS = 96, 2 << 20, 4
 # What malloc maps for one: its header, whole pages.
@@ -28,31 +27,8 @@ ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "262144"}
 BUFFER = "java.nio.DirectByteBuffer"
 
 
-def netty():
-    """Class path of Netty's buffers, or None."""
-    for place in (os.environ.get("NETTY_JARS"), "/usr/share/java"):
-        jars = [os.path.join(place or "", "netty-%s.jar" % name) for name in ("buffer", "common")]
-        if place and all(os.path.exists(jar) for jar in jars):
-            return ":".join(jars)
-    return None
-
-
 def dump(jdk, how, name, options, args, classpath=None, flags=()):
-    """(core, folder, what the program printed) of fixtures/jvm/NAME.java"""
-    where = folder()
-    path = ":".join(["."] + ([classpath] if classpath else []))
-    subprocess.run([os.path.join(jdk, "bin", "javac"), "-nowarn", *flags, "-cp", path, "-d", where,
-                    os.path.join(repo(), "fixtures", "jvm", name + ".java")], check=True,
-                   capture_output=True)
-    with open(os.path.join(where, "out"), "wb") as out:
-        process = subprocess.Popen(
-            [os.path.join(jdk, "bin", "java"), *OPTIONS, *options, "-cp", path, name,
-             *map(str, args)], cwd=where, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=out,
-            stderr=subprocess.DEVNULL, preexec_fn=unlimited_core)
-    core = dumped(process, where, how)
-    with open(os.path.join(where, "out"), encoding="ascii") as file:
-        lines = [line.split() for line in file]
-    return core, where, lines
+    return printed(jdk, how, name, [*OPTIONS, *options], args, classpath, flags, ENVIRONMENT)
 
 
 def whole_paths(chains):

@@ -6,31 +6,25 @@
 
 #include "walkers/hotspot/hotspot_priv.h"
 
-/* A static field: its class, and where it lies; 0: there is none. */
-static uint64_t static_addr(const struct hs *hs, const struct hs_class *class, const char *name)
+uint64_t hs_static_addr(const struct hs *hs, const struct hs_class *class, const char *name)
 {
 	uint32_t offset = class ? hs_field_offset(hs, class->klass, name, true) : 0;
 
 	return offset && class->mirror ? class->mirror + offset : 0;
 }
 
-/* The number in the AtomicLong that a static field holds. */
-static bool read_counter(const struct hs *hs, const struct hs_class *class, const char *name,
-			 uint64_t *ret)
+bool hs_static_counter(const struct hs *hs, const struct hs_class *class, const char *name,
+		       uint64_t *ret)
 {
-	uint64_t at = static_addr(hs, class, name), counter;
-	uint32_t offset;
+	uint64_t at = hs_static_addr(hs, class, name), counter;
 
-	if (!at || !hs_read_oop(hs, at, &counter) || !counter)
-		return false;
-	offset = hs_field_offset(hs, hs_klass_at(hs, counter), "value", false);
-	return offset && hs_read_ptr(hs, counter + offset, ret);
+	return at && hs_read_oop(hs, at, &counter) && hs_object_long(hs, counter, "value", ret);
 }
 
-static bool read_number(const struct hs *hs, const struct hs_class *class, const char *name,
-			uint64_t *ret)
+bool hs_static_long(const struct hs *hs, const struct hs_class *class, const char *name,
+		    uint64_t *ret)
 {
-	uint64_t at = static_addr(hs, class, name);
+	uint64_t at = hs_static_addr(hs, class, name);
 
 	return at && hs_read_ptr(hs, at, ret);
 }
@@ -67,15 +61,54 @@ struct ch_error *hs_direct_find(struct hs *hs, struct hs_direct *ret)
 	if (err)
 		return err;
 	find_classes(hs, names, CLASSES, classes);
-	ret->known = (read_counter(hs, classes[BITS], "RESERVED_MEMORY", &ret->reserved_bytes) &&
-		      read_counter(hs, classes[BITS], "COUNT", &ret->count)) ||
-		     (read_counter(hs, classes[BITS], "reservedMemory", &ret->reserved_bytes) &&
-		      read_counter(hs, classes[BITS], "count", &ret->count));
-	ret->limited = read_number(hs, classes[VM], "directMemory", &ret->limit_bytes) ||
-		       read_number(hs, classes[VM_8], "directMemory", &ret->limit_bytes);
+	ret->known =
+		(hs_static_counter(hs, classes[BITS], "RESERVED_MEMORY", &ret->reserved_bytes) &&
+		 hs_static_counter(hs, classes[BITS], "COUNT", &ret->count)) ||
+		(hs_static_counter(hs, classes[BITS], "reservedMemory", &ret->reserved_bytes) &&
+		 hs_static_counter(hs, classes[BITS], "count", &ret->count));
+	ret->limited = hs_static_long(hs, classes[VM], "directMemory", &ret->limit_bytes) ||
+		       hs_static_long(hs, classes[VM_8], "directMemory", &ret->limit_bytes);
 	ret->netty_known =
-		read_counter(hs, classes[NETTY], "DIRECT_MEMORY_COUNTER", &ret->netty_bytes);
+		hs_static_counter(hs, classes[NETTY], "DIRECT_MEMORY_COUNTER", &ret->netty_bytes);
 	if (ret->netty_known)
-		read_number(hs, classes[NETTY], "DIRECT_MEMORY_LIMIT", &ret->netty_limit_bytes);
+		hs_static_long(hs, classes[NETTY], "DIRECT_MEMORY_LIMIT", &ret->netty_limit_bytes);
 	return NULL;
 }
+
+/* ---- Limits --------------------------------------------------------------------------- */
+
+static struct ch_error *find_quotas(void *state, struct ch_quota **ret, size_t *count_ret)
+{
+	struct ch_quota nio = { .label = "direct memory of java.nio",
+				.counter = "java.nio.Bits.RESERVED_MEMORY" };
+	struct hs *hs = state;
+	struct hs_direct direct;
+	struct ch_error *err = NULL;
+	struct ch_quota *slot;
+	bool known;
+
+	if (!hs->quotas.count) {
+		err = hs_direct_find(hs, &direct);
+		known = !err && direct.known && direct.limited && direct.limit_bytes;
+		if (known) {
+			nio.used_bytes = direct.reserved_bytes;
+			nio.limit_bytes = direct.limit_bytes;
+		}
+		if (!err)
+			err = hs_netty_quotas(hs, known ? &nio : NULL);
+		slot = !err && known ? ch_vec_push(&hs->quotas) : NULL;
+		if (slot)
+			*slot = nio;
+		else if (!err && known)
+			err = &ch_enomem;
+	}
+	*ret = hs->quotas.items;
+	*count_ret = hs->quotas.count;
+	return err;
+}
+
+const struct ch_pooling hs_pooling = {
+	.quotas = find_quotas,
+	.pools = hs_netty_pools,
+	.counted = hs_netty_counted,
+};

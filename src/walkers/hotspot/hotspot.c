@@ -57,6 +57,8 @@ static void close_walker(void *state)
 	ch_vec_deinit(&hs->settings);
 	hs_nmt_free(hs->nmt);
 	free(hs->metaspace);
+	hs_netty_free(hs->netty);
+	ch_vec_deinit(&hs->quotas);
 	free(hs);
 }
 
@@ -468,6 +470,7 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	hs->code_heaps = CH_VEC(struct hs_code_heap);
 	hs->threads = CH_VEC(struct hs_thread);
 	hs->settings = CH_VEC(struct ch_setting);
+	hs->quotas = CH_VEC(struct ch_quota);
 	hs->names = CH_VEC(char *);
 	hs->maps = CH_VEC(struct ch_ref_run);
 	hs->classes = CH_VEC(struct hs_class);
@@ -523,4 +526,5 @@ const struct ch_walker ch_walker_hotspot = {
 	.loaders = hs_loaders,
 	.metaspace = hs_metaspace,
 	.conduct = &hs_conduct,
+	.pooling = &hs_pooling,
 };

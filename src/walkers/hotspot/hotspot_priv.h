@@ -17,6 +17,8 @@
 #include "heap/walker.h"
 #include "util/bytes.h"
 #include "util/vec.h"
+#include "walkers/hotspot/netty.h"
+#include "walkers/hotspot/objects.h"
 #include "walkers/hotspot/stacks.h"
 #include "walkers/hotspot/tables.h"
 #include "walkers/hotspot/throwable.h"
@@ -153,6 +155,10 @@ struct hs {
 	/** exceptions.c: a function, 0: not found. */
 	bool report_known;
 	uint64_t report;
+	/** netty.c; NULL before it was asked for. */
+	struct hs_netty *netty;
+	/** direct.c: of struct ch_quota */
+	struct ch_vec quotas;
 	/** throwable.c: where fields of Throwable lie, 0: it has none; classes met last. */
 	bool throwable_known;
 	uint32_t throwable_backtrace, throwable_elements;

@@ -111,6 +111,10 @@ const struct hs_thread *hs_threads(struct hs *hs, size_t *count_ret);
 uint64_t hs_thread_number(const struct hs *hs, uint64_t object);
 /** threads.c: the thread that runs Java on whose stack sp is, or NULL. */
 const struct hs_thread *hs_thread_at(struct hs *hs, uint64_t sp);
+/** Non-NULL ends the visit. object: the java.lang.Thread of the one with a kernel id. */
+typedef struct ch_error *(*hs_thread_fn)(void *arg, uint32_t tid, uint64_t object);
+/** Threads that run Java. Errors: NOMEM, those of fn. */
+CH_MUST_CHECK struct ch_error *hs_threads_visit(struct hs *hs, hs_thread_fn fn, void *arg);
 /** exceptions.c: as ch_walker.thrown. */
 bool hs_thrown(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
 /** A thread of the core, by its index. */

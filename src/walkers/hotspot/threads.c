@@ -160,6 +160,25 @@ static uint64_t thread_object(const struct hs *hs, enum hs_member_id id, uint64_
 		       : 0;
 }
 
+struct ch_error *hs_threads_visit(struct hs *hs, hs_thread_fn fn, void *arg)
+{
+	struct ch_vec addrs = CH_VEC(uint64_t);
+	struct ch_error *err = hs_threads_find(hs, &addrs);
+	struct hs_thread thread;
+	uint64_t object;
+	size_t i;
+
+	for (i = 0; !err && i < addrs.count; i++) {
+		if (!read_thread(hs, *CH_VEC_AT(&addrs, uint64_t, i), &thread))
+			continue;
+		object = thread_object(hs, HS_THREAD_OOP, thread.addr);
+		if (object)
+			err = fn(arg, thread.tid, object);
+	}
+	ch_vec_deinit(&addrs);
+	return err;
+}
+
 /* Characters of 1 or 2 bytes as UTF-8, as far as buf reaches. */
 static void put_text(const struct hs *hs, const struct ch_object_shape *shape, char *buf,
 		     size_t max)

@@ -21,15 +21,9 @@
 
 enum { IN_METHODS, IN_BYTECODES, IN_CLASSES, IN_NAMES, IN_NEXT, IN_NEXT_END = IN_NEXT + 4 };
 
-/* The elements of an array. */
-struct part {
-	uint64_t at, bytes;
-	uint32_t count, width;
-};
-
 /* One array of up to 32 frames. */
 struct piece {
-	struct part methods, bytecodes, classes, names;
+	struct hs_array methods, bytecodes, classes, names;
 	/* 0: it is the last. bytes: of all arrays. */
 	uint64_t next, bytes;
 };
@@ -49,51 +43,17 @@ struct cursor {
 
 /* ---- Arrays ---------------------------------------------------------------------------- */
 
-/* False: it is no array of such elements. */
-static bool open_part(const struct hs *hs, uint64_t array, uint32_t width, struct part *ret)
-{
-	struct hs_shape shape;
-	uint32_t header;
-
-	if (!array || !hs_shape_read(hs, hs_klass_at(hs, array), &shape) || shape.layout >= 0 ||
-	    (1U << ((uint32_t)shape.layout & 3)) != width ||
-	    !hs_read_u32(hs, array + hs->length_offset, &ret->count))
-		return false;
-	header = (uint32_t)shape.layout >> 16 & 0xff;
-	ret->at = array + header;
-	ret->width = width;
-	ret->bytes = ch_align_up(header + (uint64_t)width * ret->count, hs->align);
-	return true;
-}
-
-static uint64_t element_at(const struct part *part, uint32_t index)
-{
-	return index < part->count ? part->at + (uint64_t)part->width * index : 0;
-}
-
-static bool open_objects(const struct hs *hs, uint64_t array, struct part *ret)
-{
-	return open_part(hs, array, hs->narrow_oop ? 4 : 8, ret);
-}
-
-static uint64_t object_of(const struct hs *hs, const struct part *part, uint32_t index)
-{
-	uint64_t at = element_at(part, index), value;
-
-	return at && hs_read_oop(hs, at, &value) ? value : 0;
-}
-
 /* The next piece begins with numbers of methods, too. */
-static uint64_t next_of(const struct hs *hs, const struct part *chunk)
+static uint64_t next_of(const struct hs *hs, const struct hs_array *chunk)
 {
-	struct part objects, numbers;
+	struct hs_array objects, numbers;
 	uint64_t next;
 	uint32_t i;
 
 	for (i = IN_NEXT; i < IN_NEXT_END; i++) {
-		next = object_of(hs, chunk, i);
-		if (open_objects(hs, next, &objects) &&
-		    open_part(hs, object_of(hs, &objects, IN_METHODS), 2, &numbers))
+		next = hs_array_ref(hs, chunk, i);
+		if (hs_array_open_refs(hs, next, &objects) &&
+		    hs_array_open(hs, hs_array_ref(hs, &objects, IN_METHODS), 2, &numbers))
 			return next;
 	}
 	return 0;
@@ -101,13 +61,13 @@ static uint64_t next_of(const struct hs *hs, const struct part *chunk)
 
 static bool open_piece(const struct hs *hs, uint64_t array, struct piece *ret)
 {
-	struct part chunk;
+	struct hs_array chunk;
 
-	if (!open_objects(hs, array, &chunk) ||
-	    !open_part(hs, object_of(hs, &chunk, IN_METHODS), 2, &ret->methods) ||
-	    !open_part(hs, object_of(hs, &chunk, IN_BYTECODES), 4, &ret->bytecodes) ||
-	    !open_objects(hs, object_of(hs, &chunk, IN_CLASSES), &ret->classes) ||
-	    !open_part(hs, object_of(hs, &chunk, IN_NAMES), 8, &ret->names))
+	if (!hs_array_open_refs(hs, array, &chunk) ||
+	    !hs_array_open(hs, hs_array_ref(hs, &chunk, IN_METHODS), 2, &ret->methods) ||
+	    !hs_array_open(hs, hs_array_ref(hs, &chunk, IN_BYTECODES), 4, &ret->bytecodes) ||
+	    !hs_array_open_refs(hs, hs_array_ref(hs, &chunk, IN_CLASSES), &ret->classes) ||
+	    !hs_array_open(hs, hs_array_ref(hs, &chunk, IN_NAMES), 8, &ret->names))
 		return false;
 	ret->next = next_of(hs, &chunk);
 	ret->bytes = chunk.bytes + ret->methods.bytes + ret->bytecodes.bytes + ret->classes.bytes +
@@ -151,12 +111,12 @@ static bool next_raw(struct cursor *cursor, struct raw *ret)
 		cursor->bytes += piece->bytes;
 		cursor->index = 0;
 	}
-	codes = element_at(&piece->bytecodes, cursor->index);
-	names = element_at(&piece->names, cursor->index);
-	ret->mirror = object_of(hs, &piece->classes, cursor->index);
+	codes = hs_array_at(&piece->bytecodes, cursor->index);
+	names = hs_array_at(&piece->names, cursor->index);
+	ret->mirror = hs_array_ref(hs, &piece->classes, cursor->index);
 	if (!ret->mirror || !codes || !names || !hs_read_u32(hs, codes, &ret->bytecode) ||
 	    !hs_read_ptr(hs, names, &ret->symbol) ||
-	    !read_half(hs, element_at(&piece->methods, cursor->index), &ret->number))
+	    !read_half(hs, hs_array_at(&piece->methods, cursor->index), &ret->number))
 		return false;
 	cursor->index++;
 	cursor->total++;
@@ -205,42 +165,29 @@ static bool name_raw(struct hs *hs, const struct raw *raw, struct ch_trace_frame
 
 /* ---- Elements -------------------------------------------------------------------------- */
 
-/* java.lang.StackTraceElement. */
-static uint64_t field_of(const struct hs *hs, uint64_t element, const char *name)
-{
-	uint32_t offset = hs_field_offset(hs, hs_klass_at(hs, element), name, false);
-
-	return offset ? element + offset : 0;
-}
-
 static void text_of(struct hs *hs, uint64_t element, const char *name, char *buf, size_t max)
 {
-	uint64_t at = field_of(hs, element, name), text;
-
-	buf[0] = '\0';
-	if (at && hs_read_oop(hs, at, &text))
-		hs_text(hs, text, buf, max);
+	hs_text(hs, hs_object_ref(hs, element, name), buf, max);
 }
 
-/* What the program says: nothing bears it out. */
+/* Of a java.lang.StackTraceElement, what the program says: nothing bears it out. */
 static bool name_element(struct hs *hs, uint64_t element, struct ch_trace_frame *ret)
 {
 	char class[300], name[200];
-	uint64_t line = element ? field_of(hs, element, "lineNumber") : 0;
 
-	if (!line)
+	if (!hs_object_int(hs, element, "lineNumber", &ret->line))
 		return false;
 	ret->is_text = true;
 	text_of(hs, element, "declaringClass", class, sizeof(class));
 	text_of(hs, element, "methodName", name, sizeof(name));
 	snprintf(ret->function, sizeof(ret->function), "%s.%s", class, name);
 	text_of(hs, element, "fileName", ret->source, sizeof(ret->source));
-	if (!hs_read_u32(hs, line, &ret->line) || (int32_t)ret->line < 0)
+	if ((int32_t)ret->line < 0)
 		ret->line = 0;
 	return true;
 }
 
-static void sum_up_elements(struct hs *hs, const struct part *elements, struct ch_trace *ret)
+static void sum_up_elements(struct hs *hs, const struct hs_array *elements, struct ch_trace *ret)
 {
 	struct ch_trace_frame frame;
 	uint32_t i;
@@ -248,7 +195,7 @@ static void sum_up_elements(struct hs *hs, const struct part *elements, struct c
 	ret->bytes = elements->bytes;
 	for (i = 0; i < elements->count && i < FRAMES_MAX; i++) {
 		frame = (struct ch_trace_frame){ .line = 0 };
-		if (!name_element(hs, object_of(hs, elements, i), &frame))
+		if (!name_element(hs, hs_array_ref(hs, elements, i), &frame))
 			return;
 		ret->count++;
 		ret->hash = ch_hash_bytes(ret->hash, frame.function, strlen(frame.function) + 1);
@@ -311,12 +258,12 @@ void hs_trace(void *state, uint64_t addr, uint64_t klass, struct ch_trace *ret)
 {
 	struct hs *hs = state;
 	struct cursor cursor;
-	struct part elements;
+	struct hs_array elements;
 	struct raw raw;
 
 	*ret = (struct ch_trace){ .hash = CH_HASH_START };
 	if (!begin(hs, read_field(hs, addr, klass, true), &cursor)) {
-		if (open_objects(hs, read_field(hs, addr, klass, false), &elements))
+		if (hs_array_open_refs(hs, read_field(hs, addr, klass, false), &elements))
 			sum_up_elements(hs, &elements, ret);
 		return;
 	}
@@ -335,14 +282,14 @@ bool hs_trace_frame(void *state, uint64_t addr, uint64_t klass, uint32_t index,
 {
 	struct hs *hs = state;
 	struct cursor cursor;
-	struct part elements;
+	struct hs_array elements;
 	struct raw raw;
 	uint32_t hops;
 
 	*ret = (struct ch_trace_frame){ .line = 0 };
 	if (!begin(hs, read_field(hs, addr, klass, true), &cursor))
-		return open_objects(hs, read_field(hs, addr, klass, false), &elements) &&
-		       name_element(hs, object_of(hs, &elements, index), ret);
+		return hs_array_open_refs(hs, read_field(hs, addr, klass, false), &elements) &&
+		       name_element(hs, hs_array_ref(hs, &elements, index), ret);
 	for (hops = 0; index >= cursor.piece.methods.count; hops++) {
 		index -= cursor.piece.methods.count;
 		if (hops == FRAMES_MAX || !cursor.piece.next ||

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Netty's pools, limits and buffers that were not released: against what the program counts
+itself, and the metrics of Netty's allocator."""
+import os
+import re
+import shutil
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from fixture import answer, coreheap, why_not  # noqa: E402
+from jvm import SMALL, jdks, netty, printed  # noqa: E402
+from tap import Tap, skip_all  # noqa: E402
+
+KEPT, DROPPED, RELEASED, WORKERS = 3000, 200, 500, 3
+# No collection before the dump: what was dropped is there.
+OPTIONS = ["-Xmx64m", "-Xmn48m", *SMALL[1:], "-XX:MaxDirectMemorySize=64m",
+           "-Dio.netty.allocator.maxOrder=7", "-Dio.netty.tryReflectionSetAccessible=true",
+           "--add-opens", "java.base/java.nio=ALL-UNNAMED",
+           "--add-opens", "java.base/jdk.internal.misc=ALL-UNNAMED"]
+
+
+def check_arenas(tap, name, pools, lines):
+    """Chunks with their sizes and free bytes, and threads, of each arena."""
+    wanted = {}
+    for words in lines:
+        if words[0] in ("heap", "direct"):
+            chunks = [tuple(map(int, pair.split(":"))) for pair in words[3:-2]]
+            wanted["%s arena %s" % tuple(words[:2])] = (int(words[2]), sorted(chunks))
+    found = {row["name"]: (len(row["tids"]), sorted((chunk["total_bytes"], chunk["free_bytes"])
+                                                    for chunk in row["chunks"]))
+             for row in pools["arenas"]}
+    tap.equal(found, wanted, "%s: arenas as Netty's metrics have them" % name)
+    for row in pools["arenas"]:
+        used = row["chunks_bytes"] - row["free_bytes"]
+        if not tap.ok(row["buffers_bytes"] <= used and (not used or row["buffers_bytes"] > 0),
+                      "%s: buffers of %s are in its chunks" % (name, row["name"]), row):
+            break
+
+
+def check_buffers(tap, name, pools, counted):
+    rows = pools["buffers"]
+    tap.equal((sum(row["count"] for row in rows), sum(row["capacity_bytes"] for row in rows)),
+              tuple(counted["kept"][k] + counted["dropped"][k] for k in (0, 1)),
+              "%s: buffers that were not released" % name)
+    # those of the pool are used again
+    unpooled = [row for row in rows if not row["pooled_bytes"]]
+    tap.ok(sum(row["released_count"] for row in unpooled) >= counted["released"][0] // 4,
+           "%s: and those that were" % name, rows)
+
+
+def check_limits(tap, name, document, counted):
+    rows = {row["counter"]: row for row in document["limits"]}
+    used, limit = counted["netty"]
+    if used < 0:
+        row = rows["java.nio.Bits.RESERVED_MEMORY"]
+        tap.equal((row["limit_bytes"], row["left_bytes"], row["next_bytes"], len(rows)),
+                  (64 << 20, (64 << 20) - row["used_bytes"], counted["metric"][2], 1),
+                  "%s: java.nio counts for Netty, whose chunks are the next" % name)
+        tap.ok(row["used_bytes"] >= counted["metric"][0], "%s: chunks are counted" % name, row)
+        return
+    rows = [rows["io.netty.util.internal.PlatformDependent.DIRECT_MEMORY_COUNTER"]]
+    tap.equal((rows[0]["used_bytes"], rows[0]["limit_bytes"], rows[0]["left_bytes"],
+               rows[0]["next_bytes"]), (used, limit, limit - used, counted["metric"][2]),
+              "%s: its limit, and what a chunk takes" % name)
+
+
+def check(tap, name, jdk, options, args):
+    core, where, lines = printed(jdk, "kernel", "NettyMail", [*OPTIONS, *options], args, netty())
+    counted = {words[0]: list(map(int, words[1:])) for words in lines
+               if words[0] not in ("heap", "direct")}
+    if tap.ok(set(counted) >= {"kept", "dropped", "netty"}, "%s: the program counts" % name, lines):
+        heap = answer("heap", "--json", core)
+        check_arenas(tap, name, heap["pools"], lines)
+        check_buffers(tap, name, heap["pools"], counted)
+        check_limits(tap, name, heap, counted)
+        summary = answer("summary", "--json", core)
+        tap.equal((summary["pools"], summary["limits"]), (heap["pools"], heap["limits"]),
+                  "%s: summary has the same" % name)
+        out = coreheap("heap", core).out
+        tap.ok("Netty arenas" in out and "Netty buffers" in out and
+               re.search("limit +direct memory of", out), "%s: for people" % name, out)
+    shutil.rmtree(where)
+
+
+def main():
+    found = jdks(since=11)
+    why = why_not("kernel") or (None if netty() else "Netty (libnetty-java) is not installed")
+    if why or not found:
+        skip_all(why or "no JDK is installed")
+    tap = Tap()
+    args = [KEPT, DROPPED, RELEASED, WORKERS]
+    for release, options in {min(found): ["-XX:+UseSerialGC", "-XX:NativeMemoryTracking=summary"],
+                             max(found): ["-XX:+UseParallelGC"]}.items():
+        name = "JDK %d" % release
+        tap.attempt(name, check, name, found[release], options, args)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
