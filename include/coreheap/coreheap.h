@@ -13,6 +13,7 @@
 #include <coreheap/error.h>
 #include <coreheap/heap.h>
 #include <coreheap/map.h>
+#include <coreheap/pools.h>
 #include <coreheap/runtime.h>
 #include <coreheap/sym.h>
 

@@ -599,7 +599,8 @@ struct ch_error *chp_suspects_find(struct ch_cmd_env *env, struct ch_summary *su
 		struct ch_suspecting *) = { find_damage, find_retained_free, find_humongous,
 					    find_equal_mappings, chp_suspects_fragments };
 	static struct ch_error *(*const always[])(struct ch_suspecting *) = {
-		find_file_maps, find_unattributed, find_modules, find_threads, chp_suspects_locks
+		find_file_maps, find_unattributed,  find_modules,
+		find_threads,   chp_suspects_locks, chp_suspect_limits
 	};
 	struct ch_suspecting suspecting = { .env = env,
 					    .summary = summary,

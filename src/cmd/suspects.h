@@ -80,5 +80,7 @@ CH_MUST_CHECK struct ch_error *chp_suspect_chain(const struct ch_suspecting *sus
 CH_MUST_CHECK struct ch_error *chp_suspect_mapped(struct ch_suspecting *suspecting,
 						  struct ch_graph *graph,
 						  const struct ch_retained *retained);
+/** suspects_buffers.c: limits that are near. Errors: as above. */
+CH_MUST_CHECK struct ch_error *chp_suspect_limits(struct ch_suspecting *suspecting);
 
 #endif /* COREHEAP_CMD_SUSPECTS_H */

@@ -53,6 +53,8 @@ static struct ch_error *look(struct ch_looking *looking)
 	if (!err)
 		err = chp_suspect_garbage(looking);
 	if (!err)
+		err = chp_suspect_buffers(looking);
+	if (!err)
 		chp_suspect_fold(looking);
 	return err;
 }

@@ -53,6 +53,9 @@ CH_MUST_CHECK struct ch_error *chp_suspect_one_types(struct ch_looking *looking)
 /** suspects_lost.c: what nothing holds. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_suspect_lost(struct ch_looking *looking);
 CH_MUST_CHECK struct ch_error *chp_suspect_garbage(struct ch_looking *looking);
+/** suspects_buffers.c: who has buffers that were not released; of suspects of the same matter it
+ * says so. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_suspect_buffers(struct ch_looking *looking);
 /** What nothing in the core holds may be held by what the core lacks: then why. */
 bool chp_suspect_is_open(const struct ch_looking *looking, char why[CH_COVERAGE_TEXT_MAX]);
 

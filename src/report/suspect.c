@@ -36,6 +36,9 @@ static const char *const rule_names[CH_RULES] = {
 	[CH_RULE_THREAD_EXPLOSION] = "thread-explosion",
 	[CH_RULE_FILE_MAPS] = "file-maps",
 	[CH_RULE_UNATTRIBUTED] = "unattributed",
+	[CH_RULE_UNRELEASED_BUFFERS] = "unreleased-buffers",
+	[CH_RULE_DROPPED_BUFFERS] = "dropped-buffers",
+	[CH_RULE_LIMIT_NEAR] = "limit-near",
 };
 
 const char *chp_suspect_rule_name(enum ch_suspect_rule rule)

@@ -29,8 +29,10 @@ function public_layer(name) {
 	sub(/\.h$/, "", name)
 	if (name == "error" || name == "context")
 		return "util"
-	# The version and the session; what walkers know of code, what runtimes say of themselves.
-	if (name == "coreheap" || name == "assembly" || name == "code" || name == "runtime")
+	# The version and the session; what walkers know of code, what runtimes say of themselves,
+	# and what their libraries manage.
+	if (name == "coreheap" || name == "assembly" || name == "code" || name == "runtime" ||
+	    name == "pools")
 		return "heap"
 	if (name == "leaks")
 		return "graph"

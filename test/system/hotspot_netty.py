@@ -11,9 +11,10 @@ from fixture import answer, coreheap, why_not  # noqa: E402
 from jvm import SMALL, jdks, netty, printed  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 
-KEPT, DROPPED, RELEASED, WORKERS = 3000, 200, 500, 3
+KEPT, DROPPED, RELEASED, WORKERS = 3000, 400, 500, 3
+LIMIT = 26 << 20
 # No collection before the dump: what was dropped is there.
-OPTIONS = ["-Xmx64m", "-Xmn48m", *SMALL[1:], "-XX:MaxDirectMemorySize=64m",
+OPTIONS = ["-Xmx64m", "-Xmn48m", *SMALL[1:], "-XX:MaxDirectMemorySize=%d" % LIMIT,
            "-Dio.netty.allocator.maxOrder=7", "-Dio.netty.tryReflectionSetAccessible=true",
            "--add-opens", "java.base/java.nio=ALL-UNNAMED",
            "--add-opens", "java.base/jdk.internal.misc=ALL-UNNAMED"]
@@ -54,7 +55,7 @@ def check_limits(tap, name, document, counted):
     if used < 0:
         row = rows["java.nio.Bits.RESERVED_MEMORY"]
         tap.equal((row["limit_bytes"], row["left_bytes"], row["next_bytes"], len(rows)),
-                  (64 << 20, (64 << 20) - row["used_bytes"], counted["metric"][2], 1),
+                  (LIMIT, LIMIT - row["used_bytes"], counted["metric"][2], 1),
                   "%s: java.nio counts for Netty, whose chunks are the next" % name)
         tap.ok(row["used_bytes"] >= counted["metric"][0], "%s: chunks are counted" % name, row)
         return
@@ -62,6 +63,38 @@ def check_limits(tap, name, document, counted):
     tap.equal((rows[0]["used_bytes"], rows[0]["limit_bytes"], rows[0]["left_bytes"],
                rows[0]["next_bytes"]), (used, limit, limit - used, counted["metric"][2]),
               "%s: its limit, and what a chunk takes" % name)
+
+
+def check_suspects(tap, name, summary, core, counted):
+    """The first one is the map that keeps them; those that were dropped are told."""
+    first = summary["suspects"][0]
+    types = [step.get("type") for step in first["chain"]["path"]]
+    tap.equal((first["rule"], first["count"], first["chain"]["root"]["where"],
+               first["holder"]["type"], types[0]),
+              ("unreleased-buffers", counted["kept"][0], "static NettyMail.PENDING",
+               "java.util.HashMap$Node[]", "java.util.HashMap"),
+              "%s: the first suspect is the map that keeps buffers" % name)
+    # what they take of the pool is more than what they hold
+    tap.ok(counted["kept"][1] <= first["bytes"] + (1 << 16) and
+           first["bytes"] < 2 * counted["kept"][1], "%s: and their bytes" % name,
+           (first, counted))
+    held = [row["rule"] for row in summary["suspects"]
+            if row["holder"] and row["holder"]["addr"] == first["holder"]["addr"]]
+    tap.equal(held, ["unreleased-buffers"], "%s: it is told once" % name)
+    # 2 of 8 are not of the pool
+    dropped = sum(i % 8 not in (1, 2) for i in range(KEPT, KEPT + DROPPED)) * WORKERS
+    tap.equal([row["count"] for row in summary["suspects"] if row["rule"] == "dropped-buffers"],
+              [dropped], "%s: buffers that were dropped" % name)
+    near = [row for row in summary["limits"] if row["near"]]
+    tap.ok(len(near) == 1 and near[0]["percent"] > 90, "%s: a limit is near" % name,
+           summary["limits"])
+    out = " ".join(coreheap("summary", core).out.split())
+    tap.ok("held by static NettyMail.PENDING" in out and re.search(
+        r"limit direct memory of \S+: [\d.]+ MiB, 9\d % of its limit of ", out),
+           "%s: and for people" % name, out)
+    tap.equal([row["rule"] for row in answer("summary", "--quick", "--json", core)["suspects"]
+               if row["rule"] == "limit-near"], ["limit-near"],
+              "%s: without the graph the limit is a suspect" % name)
 
 
 def check(tap, name, jdk, options, args):
@@ -76,6 +109,7 @@ def check(tap, name, jdk, options, args):
         summary = answer("summary", "--json", core)
         tap.equal((summary["pools"], summary["limits"]), (heap["pools"], heap["limits"]),
                   "%s: summary has the same" % name)
+        check_suspects(tap, name, summary, core, counted)
         out = coreheap("heap", core).out
         tap.ok("Netty arenas" in out and "Netty buffers" in out and
                re.search("limit +direct memory of", out), "%s: for people" % name, out)

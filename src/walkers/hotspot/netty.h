@@ -5,7 +5,7 @@
 #ifndef COREHEAP_WALKERS_HOTSPOT_NETTY_H
 #define COREHEAP_WALKERS_HOTSPOT_NETTY_H
 
-#include "heap/pooling.h"
+#include "heap/walker.h"
 #include "util/vec.h"
 
 struct hs;
