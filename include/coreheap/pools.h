@@ -63,9 +63,16 @@ struct ch_pool {
 	/** Pieces too large for a chunk, by the pool's own counter; valid when huge_known. */
 	uint64_t huge_bytes;
 	bool huge_known;
-	/** Buffers that have a piece of it, be they reached or not, and what these take; pieces
-	 * that wait in caches of threads. */
-	uint64_t buffers_count, buffers_bytes, cached_count;
+	/** Buffers that have a piece of its chunks, be they reached or not, and what these take;
+	 * the same of pieces too large for a chunk. Pieces that wait in caches of threads. */
+	uint64_t buffers_count, buffers_bytes, huge_count, huge_held_bytes;
+	uint64_t cached_count, cached_bytes;
+	/** Free parts of pages that small pieces share. */
+	uint64_t shared_bytes;
+	/** The rest of what is used, huge pieces included: buffers that had it were collected
+	 * without a release. Valid when lost_known. */
+	uint64_t lost_bytes;
+	bool lost_known;
 	/** Kernel ids of the threads that allocate from it, ascending: in ch_pools.tids. */
 	size_t tids_first, tids_count;
 };

@@ -360,6 +360,61 @@ static struct ch_error *find_held(struct finding *finding)
 	return err;
 }
 
+/* What of pools no buffer has any more. */
+static void sum_lost(const struct finding *finding, uint64_t *bytes_ret, uint64_t *touched_ret)
+{
+	const struct ch_core *core = ch_session_core(finding->suspecting->env->session);
+	const struct ch_pools *pools = finding->pools;
+	const struct ch_pool_chunk *chunk;
+	uint64_t touched, bytes;
+	size_t i, k;
+
+	*bytes_ret = *touched_ret = 0;
+	for (i = 0; i < pools->pools_count; i++) {
+		const struct ch_pool *pool = &pools->pools[i];
+
+		if (!pool->lost_bytes)
+			continue;
+		/* which parts of the chunks they are is not known: as touched as the rest */
+		for (touched = bytes = 0, k = 0; k < pool->chunks_count; k++) {
+			chunk = &pools->chunks[pool->chunks_first + k];
+			bytes += chunk->memory_addr ? chunk->bytes : 0;
+			touched +=
+				chunk->memory_addr
+					? ch_core_touched_bytes(core, chunk->memory_addr,
+								chunk->memory_addr + chunk->bytes)
+					: 0;
+		}
+		*bytes_ret += pool->lost_bytes;
+		*touched_ret += bytes ? (uint64_t)((double)pool->lost_bytes / (double)bytes *
+						   (double)touched)
+				      : pool->lost_bytes;
+	}
+}
+
+static struct ch_error *tell_dropped(struct finding *finding, struct ch_suspect *suspect,
+				     uint64_t lost_bytes)
+{
+	const struct ch_gathering *gathering = &finding->gathering;
+	uint64_t whole = finding->suspecting->summary->verdict.total_bytes;
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], lost[CH_BYTES_TEXT_MAX];
+
+	if (!gathering->dead_count)
+		return chp_suspect_take(
+			finding->suspecting, suspect, whole,
+			"buffers of %s were dropped without a release and collected: %s of its "
+			"pools belong to no buffer that is there, and stay taken",
+			finding->pools->library, chp_bytes_text(lost_bytes, lost));
+	return chp_suspect_take(
+		finding->suspecting, suspect, whole,
+		"%s buffers of %s were dropped without a release: nothing holds them, their counts "
+		"of references are above 0; what they took of its pools, %s, stays taken%s%s%s",
+		chp_count_text(gathering->dead_count, count), finding->pools->library,
+		chp_bytes_text(gathering->dead_bytes, bytes), lost_bytes ? ", and " : "",
+		lost_bytes ? chp_bytes_text(lost_bytes, lost) : "",
+		lost_bytes ? " more that belong to buffers that were collected" : "");
+}
+
 /* What nothing in the core holds may be held by what the core lacks. */
 static struct ch_error *find_dropped(struct finding *finding)
 {
@@ -367,22 +422,21 @@ static struct ch_error *find_dropped(struct finding *finding)
 	const struct ch_gathering *gathering = &finding->gathering;
 	struct ch_suspect suspect = { .rule = CH_RULE_DROPPED_BUFFERS,
 				      .count = gathering->dead_count,
-				      .bytes = gathering->dead_touched_bytes,
 				      .share_of = IN_USE,
 				      .basis = CH_BASIS_DERIVED };
-	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], why[CH_COVERAGE_TEXT_MAX];
+	uint64_t lost_bytes, lost_touched;
+	char why[CH_COVERAGE_TEXT_MAX];
 
+	sum_lost(finding, &lost_bytes, &lost_touched);
+	suspect.bytes = gathering->dead_touched_bytes + lost_touched;
 	if (!chp_suspect_is(suspect.bytes, LOST_MIN, LOST_SHARE,
 			    suspecting->summary->verdict.total_bytes) ||
 	    chp_coverage_lacks(&suspecting->coverage, CH_NEED_STACKS | CH_NEED_MEMORY, why))
 		return NULL;
-	chp_suspect_next(&suspect, "types --dead", 0);
-	return chp_suspect_take(
-		suspecting, &suspect, suspecting->summary->verdict.total_bytes,
-		"%s buffers of %s were dropped without a release: nothing holds them, their counts "
-		"of references are above 0; what they took of its pools, %s, stays taken",
-		chp_count_text(suspect.count, count), finding->pools->library,
-		chp_bytes_text(gathering->dead_bytes, bytes));
+	chp_suspect_fact(&suspect, "dropped_bytes", gathering->dead_bytes);
+	chp_suspect_fact(&suspect, "lost_bytes", lost_bytes);
+	chp_suspect_next(&suspect, "heap", 0);
+	return tell_dropped(finding, &suspect, lost_bytes);
 }
 
 struct ch_error *chp_suspect_buffers(struct ch_looking *looking)
@@ -395,7 +449,7 @@ struct ch_error *chp_suspect_buffers(struct ch_looking *looking)
 				   .items = CH_VEC(struct ch_gather_item) };
 	struct ch_error *err;
 
-	if (!finding.pools || !finding.pools->types_count)
+	if (!finding.pools)
 		return NULL;
 	finding.pooling = chp_heaps_pooling(suspecting->summary->heaps, finding.pools->walker,
 					    &finding.state);

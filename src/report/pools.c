@@ -105,17 +105,23 @@ static json_t *json_pool(const struct ch_pools *pools, const struct ch_pool *poo
 
 	for (i = 0; i < pool->tids_count; i++)
 		chp_json_append_take(&tids, chp_json_uint(pools->tids[pool->tids_first + i]));
-	return json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-			 chp_json_text(pool->name), "addr", chp_json_addr(pool->addr), "direct",
-			 (int)pool->direct, "chunks_count", chp_json_uint(pool->chunks_count),
-			 "chunks_bytes", chp_json_uint(pool->chunks_bytes), "free_bytes",
-			 pool->free_unknown ? json_null() : chp_json_uint(pool->free_bytes),
-			 "huge_bytes",
-			 pool->huge_known ? chp_json_uint(pool->huge_bytes) : json_null(),
-			 "buffers_count", chp_json_uint(pool->buffers_count), "buffers_bytes",
-			 chp_json_uint(pool->buffers_bytes), "cached_count",
-			 chp_json_uint(pool->cached_count), "tids", tids, "chunks",
-			 json_chunks(pools, pool));
+	return json_pack(
+		"{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"s:o}",
+		"name", chp_json_text(pool->name), "addr", chp_json_addr(pool->addr), "direct",
+		(int)pool->direct, "chunks_count", chp_json_uint(pool->chunks_count),
+		"chunks_bytes", chp_json_uint(pool->chunks_bytes), "free_bytes",
+		pool->free_unknown ? json_null() : chp_json_uint(pool->free_bytes), "huge_bytes",
+		pool->huge_known ? chp_json_uint(pool->huge_bytes) : json_null(), "buffers_count",
+		chp_json_uint(pool->buffers_count), "buffers_bytes",
+		chp_json_uint(pool->buffers_bytes), "cached_count",
+		chp_json_uint(pool->cached_count), "cached_bytes",
+		chp_json_uint(pool->cached_bytes), "shared_bytes",
+		chp_json_uint(pool->shared_bytes), "huge_buffers_count",
+		chp_json_uint(pool->huge_count), "huge_buffers_bytes",
+		chp_json_uint(pool->huge_held_bytes), "lost_bytes",
+		pool->lost_known ? chp_json_uint(pool->lost_bytes) : json_null(), "tids", tids,
+		"chunks", json_chunks(pools, pool));
 }
 
 /* Escaped, borrowed until the heaps are closed. */
@@ -181,7 +187,8 @@ static struct ch_error *add_pool(struct ch_table *table, const struct ch_pool *p
 		{ .number = pool->huge_bytes, .absent = !pool->huge_known },
 		CH_CELL_NUM(pool->buffers_count),
 		CH_CELL_NUM(pool->buffers_bytes),
-		CH_CELL_NUM(pool->cached_count),
+		CH_CELL_NUM(pool->cached_bytes),
+		{ .number = pool->lost_bytes, .absent = !pool->lost_known },
 		CH_CELL_NUM(pool->tids_count),
 	};
 
@@ -195,7 +202,8 @@ static struct ch_error *print_pools(const struct ch_report *report, const struct
 		{ "BYTES", CH_CELL_COUNT },   { "USED", CH_CELL_COUNT },
 		{ "USAGE", CH_CELL_PERCENT }, { "HUGE", CH_CELL_COUNT },
 		{ "BUFFERS", CH_CELL_COUNT }, { "THEIR BYTES", CH_CELL_COUNT },
-		{ "CACHED", CH_CELL_COUNT },  { "THREADS", CH_CELL_COUNT },
+		{ "CACHED", CH_CELL_COUNT },  { "LOST", CH_CELL_COUNT },
+		{ "THREADS", CH_CELL_COUNT },
 	};
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	struct ch_error *err = table ? NULL : &ch_enomem;

@@ -1,14 +1,10 @@
 /*
- * Netty's pools: arenas, their chunks, the threads that allocate from them, and whose pieces
- * the chunks are. Facts (netty-4.1.48.Final and netty-4.2.17.Final, buffer/src/main/java/
- * io/netty/buffer):
+ * Netty's pools: arenas and their chunks. Facts (netty-4.1.48.Final and netty-4.2.17.Final,
+ * buffer/src/main/java/ io/netty/buffer):
  *
  * - PoolArena keeps its chunks in lists by how full they are (qInit, q000 to q100); a chunk is
  *   in one as long as it has memory. Pieces larger than a chunk have one of their own, which is
  *   in no list, and are counted (activeBytesHuge).
- * - A thread's PoolThreadCache names the arenas that it allocates from. It is a variable of
- *   FastThreadLocal's: in an array that FastThreadLocalThread has a field for; other threads
- *   have it in a ThreadLocal.
  * - The adaptive allocator of 4.2 takes unpooled buffers as chunks.
  */
 #include <stdio.h>
@@ -22,14 +18,6 @@
 #define POOLS_MAX  65536
 #define CHUNKS_MAX (1U << 20)
 #define OWN_MAX    (1U << 20)
-/* Variables of a thread that are looked at. */
-#define VARIABLES_MAX 65536
-
-/* A thread allocates from a pool. */
-struct use {
-	size_t pool;
-	uint32_t tid;
-};
 
 /* A chunk of the adaptive allocator's, and its allocator. */
 struct adaptive {
@@ -37,37 +25,6 @@ struct adaptive {
 	struct ch_pool_chunk chunk;
 	bool direct;
 };
-
-struct reading {
-	struct hs *hs;
-	struct hs_netty *netty;
-	struct ch_heaps *heaps;
-	/* of struct use; of struct adaptive */
-	struct ch_vec uses, adaptive;
-};
-
-static int compare_pools(const void *a, const void *b)
-{
-	const struct ch_pool *x = a, *y = b;
-
-	return x->addr < y->addr ? -1 : x->addr > y->addr;
-}
-
-static struct ch_pool *pool_at(const struct hs_netty *netty, uint64_t addr)
-{
-	const struct ch_pool key = { .addr = addr };
-
-	return addr ? bsearch(&key, netty->pools.items, netty->pools.count, sizeof(key),
-			      compare_pools)
-		    : NULL;
-}
-
-static uint32_t read_bytes(const struct hs *hs, uint64_t object, uint32_t offset)
-{
-	uint32_t value;
-
-	return offset && hs_read_u32(hs, object + offset, &value) && (int32_t)value > 0 ? value : 0;
-}
 
 /* Where the memory of a ByteBuffer or of an array of bytes lies; 0: not known. */
 static uint64_t memory_of(const struct hs *hs, uint64_t object)
@@ -79,8 +36,8 @@ static uint64_t memory_of(const struct hs *hs, uint64_t object)
 
 /* ---- The first walk: what there is --------------------------------------------------------- */
 
-static struct ch_error *add_adaptive(struct reading *reading, const struct hs_netty_class *class,
-				     uint64_t addr)
+static struct ch_error *add_adaptive(struct hs_netty_reading *reading,
+				     const struct hs_netty_class *class, uint64_t addr)
 {
 	const struct hs *hs = reading->hs;
 	uint64_t delegate = hs_netty_ref(hs, addr, class->memory), *own;
@@ -105,7 +62,7 @@ static struct ch_error *add_adaptive(struct reading *reading, const struct hs_ne
 	*slot = (struct adaptive){ .owner = hs_netty_ref(hs, addr, class->owner),
 				   .direct = of && !of->array,
 				   .chunk = { .addr = addr,
-					      .bytes = read_bytes(hs, addr, class->bytes) } };
+					      .bytes = hs_netty_int(hs, addr, class->bytes) } };
 	if (of && of->address)
 		hs_read_ptr(hs, delegate + of->address, &slot->chunk.memory_addr);
 	return NULL;
@@ -113,7 +70,7 @@ static struct ch_error *add_adaptive(struct reading *reading, const struct hs_ne
 
 static struct ch_error *find_pools(void *arg, const struct ch_object *objects, size_t n)
 {
-	struct reading *reading = arg;
+	struct hs_netty_reading *reading = arg;
 	const struct hs_netty_class *class;
 	struct ch_error *err = NULL;
 	struct ch_pool *pool;
@@ -152,7 +109,8 @@ static struct ch_error *keep_text(struct hs *hs, char *text, const char **ret)
 }
 
 /* "direct arena 3"; of several allocators also which. */
-static struct ch_error *name_arena(struct reading *reading, struct ch_pool *pool, bool several)
+static struct ch_error *name_arena(struct hs_netty_reading *reading, struct ch_pool *pool,
+				   bool several)
 {
 	struct hs *hs = reading->hs;
 	uint64_t parent = hs_object_ref(hs, pool->addr, "parent");
@@ -175,7 +133,7 @@ static struct ch_error *name_arena(struct reading *reading, struct ch_pool *pool
 	return keep_text(hs, text, &pool->name);
 }
 
-static struct ch_error *name_arenas(struct reading *reading)
+static struct ch_error *name_arenas(struct hs_netty_reading *reading)
 {
 	struct ch_pool *pools = reading->netty->pools.items;
 	uint64_t parent, first = 0;
@@ -193,7 +151,7 @@ static struct ch_error *name_arenas(struct reading *reading)
 	return err;
 }
 
-static struct ch_error *add_chunk(struct reading *reading, struct ch_pool *pool,
+static struct ch_error *add_chunk(struct hs_netty_reading *reading, struct ch_pool *pool,
 				  const struct ch_pool_chunk *chunk)
 {
 	struct ch_pool_chunk *slot = ch_vec_push(&reading->netty->chunks);
@@ -208,7 +166,8 @@ static struct ch_error *add_chunk(struct reading *reading, struct ch_pool *pool,
 }
 
 /* The chunks of one list; a ring of a damaged one ends with the bound. */
-static struct ch_error *read_list(struct reading *reading, struct ch_pool *pool, uint64_t list)
+static struct ch_error *read_list(struct hs_netty_reading *reading, struct ch_pool *pool,
+				  uint64_t list)
 {
 	const struct hs *hs = reading->hs;
 	uint64_t chunk = hs_object_ref(hs, list, "head"), first = chunk;
@@ -224,8 +183,8 @@ static struct ch_error *read_list(struct reading *reading, struct ch_pool *pool,
 					.addr = chunk,
 					.memory_addr = memory_of(
 						hs, hs_netty_ref(hs, chunk, class->memory)),
-					.bytes = read_bytes(hs, chunk, class->bytes),
-					.free_bytes = read_bytes(hs, chunk, class->free) });
+					.bytes = hs_netty_int(hs, chunk, class->bytes),
+					.free_bytes = hs_netty_int(hs, chunk, class->free) });
 		chunk = hs_object_ref(hs, chunk, "next");
 		if (chunk == first)
 			break;
@@ -251,7 +210,7 @@ static bool read_adder(const struct hs *hs, uint64_t object, uint64_t *ret)
 	return true;
 }
 
-static struct ch_error *read_arena(struct reading *reading, struct ch_pool *pool)
+static struct ch_error *read_arena(struct hs_netty_reading *reading, struct ch_pool *pool)
 {
 	static const char *const lists[] = { "qInit", "q000", "q025", "q050", "q075", "q100" };
 	const struct hs *hs = reading->hs;
@@ -297,7 +256,7 @@ static int compare_numbers(const void *a, const void *b)
 }
 
 /* A pool for each allocator. What is free in a chunk, several structures say together. */
-static struct ch_error *add_adaptive_pools(struct reading *reading)
+static struct ch_error *add_adaptive_pools(struct hs_netty_reading *reading)
 {
 	const struct adaptive *list;
 	struct ch_pool *pool = NULL;
@@ -326,188 +285,6 @@ static struct ch_error *add_adaptive_pools(struct reading *reading)
 	return err;
 }
 
-/* ---- Threads --------------------------------------------------------------------------------- */
-
-static struct ch_error *add_use(struct reading *reading, uint32_t tid, uint64_t arena)
-{
-	const struct ch_pool *pool = pool_at(reading->netty, arena);
-	struct use *use = pool ? ch_vec_push(&reading->uses) : NULL;
-
-	if (!pool)
-		return NULL;
-	if (!use)
-		return &ch_enomem;
-	*use = (struct use){ .pool = (size_t)(pool -
-					      (const struct ch_pool *)reading->netty->pools.items),
-			     .tid = tid };
-	return NULL;
-}
-
-static bool is_class(const struct hs *hs, uint64_t object, const char *wanted)
-{
-	char name[HS_NAME_MAX];
-
-	return object && hs_klass_symbol(hs, hs_klass_at(hs, object), name, sizeof(name)) &&
-	       hs_netty_is(name, wanted);
-}
-
-/* Among the variables of FastThreadLocal's. */
-static struct ch_error *look_for_cache(struct reading *reading, uint32_t tid, uint64_t map)
-{
-	const struct hs *hs = reading->hs;
-	struct ch_error *err = NULL;
-	struct hs_array variables;
-	uint64_t cache;
-	uint32_t i;
-
-	if (!hs_array_open_refs(hs, hs_object_ref(hs, map, "indexedVariables"), &variables))
-		return NULL;
-	for (i = 0; !err && i < variables.count && i < VARIABLES_MAX; i++) {
-		cache = hs_array_ref(hs, &variables, i);
-		if (!is_class(hs, cache, "io/netty/buffer/PoolThreadCache"))
-			continue;
-		err = add_use(reading, tid, hs_object_ref(hs, cache, "directArena"));
-		if (!err)
-			err = add_use(reading, tid, hs_object_ref(hs, cache, "heapArena"));
-	}
-	return err;
-}
-
-static struct ch_error *look_at_thread(void *arg, uint32_t tid, uint64_t thread)
-{
-	struct reading *reading = arg;
-	const struct hs *hs = reading->hs;
-	uint64_t map = hs_object_ref(hs, thread, "threadLocalMap"), value;
-	struct ch_error *err = NULL;
-	struct hs_array entries;
-	uint32_t i;
-
-	if (map)
-		return look_for_cache(reading, tid, map);
-	if (!hs_array_open_refs(
-		    hs, hs_object_ref(hs, hs_object_ref(hs, thread, "threadLocals"), "table"),
-		    &entries))
-		return NULL;
-	for (i = 0; !err && i < entries.count && i < VARIABLES_MAX; i++) {
-		value = hs_object_ref(hs, hs_array_ref(hs, &entries, i), "value");
-		if (is_class(hs, value, "io/netty/util/internal/InternalThreadLocalMap"))
-			err = look_for_cache(reading, tid, value);
-	}
-	return err ? err : chp_context_check(hs->env->ctx);
-}
-
-static int compare_uses(const void *a, const void *b)
-{
-	const struct use *x = a, *y = b;
-
-	if (x->pool != y->pool)
-		return x->pool < y->pool ? -1 : 1;
-	return x->tid < y->tid ? -1 : x->tid > y->tid;
-}
-
-static struct ch_error *find_threads(struct reading *reading)
-{
-	struct ch_pool *pools = reading->netty->pools.items, *pool;
-	struct ch_error *err = hs_threads_visit(reading->hs, look_at_thread, reading);
-	const struct use *uses;
-	uint32_t *slot;
-	size_t i;
-
-	if (err)
-		return err;
-	ch_vec_sort(&reading->uses, compare_uses);
-	uses = reading->uses.items;
-	for (i = 0; i < reading->uses.count; i++) {
-		if (i && compare_uses(&uses[i - 1], &uses[i]) == 0)
-			continue;
-		slot = ch_vec_push(&reading->netty->tids);
-		if (!slot)
-			return &ch_enomem;
-		*slot = uses[i].tid;
-		pool = &pools[uses[i].pool];
-		if (!pool->tids_count++)
-			pool->tids_first = reading->netty->tids.count - 1;
-	}
-	return NULL;
-}
-
-/* ---- The second walk: whose the pieces are -----------------------------------------------------
- */
-
-static void take_buffer(struct reading *reading, struct hs_netty_class *class, uint64_t addr)
-{
-	struct ch_counted counted;
-	struct ch_pool *pool;
-
-	if (!hs_netty_counted(reading->hs, addr, class->klass, &counted))
-		return;
-	if (!counted.refs) {
-		class->sums.released_count++;
-		return;
-	}
-	class->sums.count++;
-	class->sums.capacity_bytes += counted.capacity_bytes;
-	class->sums.pooled_bytes += counted.pooled_bytes;
-	if (!class->sums.sample_addr)
-		class->sums.sample_addr = addr;
-	pool = pool_at(reading->netty, hs_netty_owner(reading->hs, class, addr));
-	if (pool) {
-		pool->buffers_count++;
-		pool->buffers_bytes += counted.pooled_bytes;
-	}
-}
-
-static struct ch_error *take_objects(void *arg, const struct ch_object *objects, size_t n)
-{
-	struct reading *reading = arg;
-	struct hs_netty_class *class;
-	struct ch_pool *pool;
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		class = objects[i].state == CH_OBJECT_USED
-				? hs_netty_class_at(reading->hs, objects[i].type)
-				: NULL;
-		if (class && class->kind == HS_NETTY_BUFFER)
-			take_buffer(reading, class, objects[i].addr);
-		if (!class || class->kind != HS_NETTY_CACHED)
-			continue;
-		pool = pool_at(reading->netty, hs_netty_owner(reading->hs, class, objects[i].addr));
-		if (pool)
-			pool->cached_count++;
-	}
-	return NULL;
-}
-
-static int compare_types(const void *a, const void *b)
-{
-	const struct ch_counted_type *x = a, *y = b;
-
-	if (x->count != y->count)
-		return x->count > y->count ? -1 : 1;
-	if (x->released_count != y->released_count)
-		return x->released_count > y->released_count ? -1 : 1;
-	return x->type < y->type ? -1 : x->type > y->type;
-}
-
-static struct ch_error *sum_types(struct hs_netty *netty)
-{
-	const struct hs_netty_class *classes = netty->classes.items;
-	struct ch_counted_type *slot;
-	size_t i;
-
-	for (i = 0; i < netty->classes.count; i++) {
-		if (!classes[i].sums.count && !classes[i].sums.released_count)
-			continue;
-		slot = ch_vec_push(&netty->types);
-		if (!slot)
-			return &ch_enomem;
-		*slot = classes[i].sums;
-	}
-	ch_vec_sort(&netty->types, compare_types);
-	return NULL;
-}
-
 /* ---- All of it ----------------------------------------------------------------------------- */
 
 static void bounds_of(const struct hs *hs, uint64_t *low, uint64_t *high)
@@ -523,7 +300,7 @@ static void bounds_of(const struct hs *hs, uint64_t *low, uint64_t *high)
 	}
 }
 
-static struct ch_error *read_all(struct reading *reading)
+static struct ch_error *read_all(struct hs_netty_reading *reading)
 {
 	struct hs_netty *netty = reading->netty;
 	struct ch_error *err;
@@ -541,12 +318,10 @@ static struct ch_error *read_all(struct reading *reading)
 		err = read_arena(reading, CH_VEC_AT(&netty->pools, struct ch_pool, i));
 	if (!err)
 		err = add_adaptive_pools(reading);
-	ch_vec_sort(&netty->pools, compare_pools);
+	ch_vec_sort(&netty->pools, hs_netty_compare_pools);
 	if (!err)
-		err = find_threads(reading);
-	if (!err)
-		err = ch_heaps_walk(reading->heaps, low, high, take_objects, reading);
-	return err ? err : sum_types(netty);
+		err = hs_netty_threads(reading);
+	return err ? err : hs_netty_holdings(reading, low, high);
 }
 
 /* Direct ones first, by name: of the same length, numbers are in order. */
@@ -559,15 +334,14 @@ static int compare_names(const void *a, const void *b)
 		return x->direct ? -1 : 1;
 	if (x_len != y_len)
 		return x_len < y_len ? -1 : 1;
-	return strcmp(x->name, y->name) ? strcmp(x->name, y->name) : compare_pools(a, b);
+	return strcmp(x->name, y->name) ? strcmp(x->name, y->name) : hs_netty_compare_pools(a, b);
 }
 
 struct ch_error *hs_netty_pools(void *state, struct ch_heaps *heaps, struct ch_pools **ret)
 {
-	struct reading reading = { .hs = state,
-				   .heaps = heaps,
-				   .uses = CH_VEC(struct use),
-				   .adaptive = CH_VEC(struct adaptive) };
+	struct hs_netty_reading reading = { .hs = state,
+					    .heaps = heaps,
+					    .adaptive = CH_VEC(struct adaptive) };
 	struct ch_error *err = hs_netty_open(reading.hs);
 	struct hs_netty *netty = reading.hs->netty;
 
@@ -579,7 +353,6 @@ struct ch_error *hs_netty_pools(void *state, struct ch_heaps *heaps, struct ch_p
 		reading.netty = netty;
 		err = read_all(&reading);
 		ch_vec_sort(&netty->pools, compare_names);
-		ch_vec_deinit(&reading.uses);
 		ch_vec_deinit(&reading.adaptive);
 		netty->result = (struct ch_pools){ .library = "Netty",
 						   .pools = netty->pools.items,

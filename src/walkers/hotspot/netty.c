@@ -56,7 +56,18 @@ static const struct field_row chunk_fields[] = {
 	{ "io/netty/buffer/PoolChunk", "chunkSize", TO(bytes) },
 	{ "io/netty/buffer/PoolChunk", "freeBytes", TO(free) },
 	{ "io/netty/buffer/PoolChunk", "memory", TO(memory) },
+	{ "io/netty/buffer/PoolChunk", "unpooled", TO(unpooled) },
+	{ "io/netty/buffer/PoolChunk", "subpages", TO(pages) },
 	{ "io/netty/buffer/PoolThreadCache$MemoryRegionCache$Entry", "chunk", TO(chunk) },
+	{ "io/netty/buffer/PoolThreadCache$MemoryRegionCache$Entry", "handle", TO(handle) },
+	{ "io/netty/buffer/PoolThreadCache$MemoryRegionCache$Entry", "normCapacity", TO(taken) },
+	{ "io/netty/buffer/PoolSubpage", "chunk", TO(chunk) },
+	{ "io/netty/buffer/PoolSubpage", "elemSize", TO(taken) },
+	{ "io/netty/buffer/PoolSubpage", "pageSize", TO(bytes) },
+	{ "io/netty/buffer/PoolSubpage", "runSize", TO(bytes) },
+	{ "io/netty/buffer/PoolSubpage", "maxNumElems", TO(pieces) },
+	{ "io/netty/buffer/PoolSubpage", "numAvail", TO(pieces_free) },
+	{ "io/netty/buffer/PoolSubpage", "doNotDestroy", TO(in_use) },
 	{ "io/netty/buffer/AdaptivePoolingAllocator$Chunk", "allocator", TO(owner) },
 	{ "io/netty/buffer/AdaptivePoolingAllocator$Chunk", "capacity", TO(bytes) },
 	{ "io/netty/buffer/AdaptivePoolingAllocator$Chunk", "delegate", TO(memory) },
@@ -65,12 +76,16 @@ static const struct field_row chunk_fields[] = {
 static void find_fields(const struct hs *hs, const char *name, const struct field_row *rows,
 			size_t count, struct hs_netty_class *ret)
 {
+	uint32_t offset;
 	size_t i;
 
-	for (i = 0; i < count; i++)
-		if (hs_netty_is(name, rows[i].class))
-			*(uint32_t *)((char *)ret + rows[i].to) =
-				hs_field_offset(hs, ret->klass, rows[i].name, false);
+	for (i = 0; i < count; i++) {
+		offset = hs_netty_is(name, rows[i].class)
+				 ? hs_field_offset(hs, ret->klass, rows[i].name, false)
+				 : 0;
+		if (offset)
+			*(uint32_t *)((char *)ret + rows[i].to) = offset;
+	}
 }
 
 /* A field of the base of all counted buffers. */
@@ -124,6 +139,7 @@ static bool learn_other(const struct hs *hs, uint64_t klass, const char *name,
 		{ "io/netty/buffer/PoolChunk", HS_NETTY_CHUNK, false },
 		{ "io/netty/buffer/PoolThreadCache$MemoryRegionCache$Entry", HS_NETTY_CACHED,
 		  false },
+		{ "io/netty/buffer/PoolSubpage", HS_NETTY_PAGES, false },
 	};
 	size_t i;
 
@@ -259,7 +275,7 @@ uint64_t hs_netty_ref(const struct hs *hs, uint64_t object, uint32_t offset)
 	return object && offset && hs_read_oop(hs, object + offset, &value) ? value : 0;
 }
 
-static uint64_t read_int(const struct hs *hs, uint64_t object, uint32_t offset)
+uint32_t hs_netty_int(const struct hs *hs, uint64_t object, uint32_t offset)
 {
 	uint32_t value;
 
@@ -303,8 +319,8 @@ bool hs_netty_counted(void *state, uint64_t addr, uint64_t klass, struct ch_coun
 	if (!class || (class->kind != HS_NETTY_BUFFER && class->kind != HS_NETTY_ADAPTIVE) ||
 	    !class->refs || !read_refs(hs, class, addr, &ret->refs))
 		return false;
-	ret->capacity_bytes = read_int(hs, addr, class->capacity);
-	ret->pooled_bytes = read_int(hs, addr, class->taken);
+	ret->capacity_bytes = hs_netty_int(hs, addr, class->capacity);
+	ret->pooled_bytes = hs_netty_int(hs, addr, class->taken);
 	if (hs_array_open(hs, hs_netty_ref(hs, addr, class->array), 1, &array))
 		ret->capacity_bytes = array.count;
 	if (class->address && !hs_read_ptr(hs, addr + class->address, &ret->memory_addr))
@@ -312,15 +328,6 @@ bool hs_netty_counted(void *state, uint64_t addr, uint64_t klass, struct ch_coun
 	return class->kind == HS_NETTY_BUFFER &&
 	       !bsearch(&addr, hs->netty->own.items, hs->netty->own.count, sizeof(addr),
 			compare_addrs);
-}
-
-uint64_t hs_netty_owner(const struct hs *hs, const struct hs_netty_class *class, uint64_t buffer)
-{
-	uint64_t chunk = hs_netty_ref(hs, buffer, class->chunk);
-	const struct hs_netty_class *of =
-		chunk ? hs_netty_class_at(hs, hs_klass_at(hs, chunk)) : NULL;
-
-	return of ? hs_netty_ref(hs, chunk, of->owner) : 0;
 }
 
 /* ---- Counters ------------------------------------------------------------------------------ */
@@ -361,7 +368,7 @@ static uint64_t chunk_bytes(const struct hs *hs, const char *platform, const cha
 static struct ch_error *add_quota(struct hs *hs, const struct hs_class *class, uint64_t used,
 				  uint64_t chunk)
 {
-	struct ch_quota quota = { .label = "direct memory of Netty",
+	struct ch_quota quota = { .label = HS_NETTY_QUOTA,
 				  .used_bytes = used,
 				  .next_bytes = chunk,
 				  .next = chunk ? "a chunk of its pool" : NULL };

@@ -17,8 +17,9 @@ enum hs_netty_kind {
 	/** Memory of a pool; the same of the adaptive allocator. */
 	HS_NETTY_CHUNK,
 	HS_NETTY_ADAPTIVE,
-	/** A piece in the cache of a thread. */
+	/** A piece in the cache of a thread; pages of a chunk cut into small pieces. */
 	HS_NETTY_CACHED,
+	HS_NETTY_PAGES,
 	/** A counted buffer. */
 	HS_NETTY_BUFFER,
 };
@@ -35,13 +36,18 @@ struct hs_netty_class {
 	uint32_t refs, refs_inside;
 	/** What it holds: an int, or an array; what it takes of its chunk; where that is. */
 	uint32_t capacity, array, taken, chunk, address;
-	/** Of a chunk: its pool, bytes, free bytes, memory. */
-	uint32_t owner, bytes, free, memory;
+	/** Of a chunk: its pool, bytes, free bytes, memory, whether it is one piece by itself; its
+	 * small pieces by page, in releases whose handles lead there. */
+	uint32_t owner, bytes, free, memory, unpooled, pages;
+	/** Of pages: pieces and those that are free, of taken bytes each, whether they are in use.
+	 * Of a cached piece: where it is in its chunk. */
+	uint32_t pieces, pieces_free, in_use, handle;
 	/** Sums over a class of buffers: arenas.c. */
 	struct ch_counted_type sums;
 };
 
 #define HS_NETTY_SIEVE 1024
+#define HS_NETTY_QUOTA "direct memory of Netty"
 
 struct hs_netty {
 	/** of struct hs_netty_class, by klass; a sieve before them: no class with the same low
@@ -68,10 +74,26 @@ struct hs_netty_class *hs_netty_class_at(const struct hs *hs, uint64_t klass);
 bool hs_netty_is(const char *name, const char *wanted);
 /** As in struct ch_pooling. */
 bool hs_netty_counted(void *state, uint64_t addr, uint64_t klass, struct ch_counted *ret);
-/** The pool that a buffer has its memory of; 0: of none. */
-uint64_t hs_netty_owner(const struct hs *hs, const struct hs_netty_class *class, uint64_t buffer);
+/** A number in a field of an object, from 1 on; 0: it has none. */
+uint32_t hs_netty_int(const struct hs *hs, uint64_t object, uint32_t offset);
 /** The reference in a field of an object; 0: none. */
 uint64_t hs_netty_ref(const struct hs *hs, uint64_t object, uint32_t offset);
+/** Of reading pools. */
+struct hs_netty_reading {
+	struct hs *hs;
+	struct hs_netty *netty;
+	struct ch_heaps *heaps;
+	/** of struct use (holdings.c); of struct adaptive (arenas.c) */
+	struct ch_vec uses, adaptive;
+};
+/** holdings.c: pools by address, as they are until all are read. pool_at: NULL, there is none. */
+int hs_netty_compare_pools(const void *a, const void *b);
+struct ch_pool *hs_netty_pool_at(const struct hs_netty *netty, uint64_t addr);
+/** Which threads allocate from which; which buffers and caches have pieces of them, among the
+ * objects of [low, high). Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *hs_netty_threads(struct hs_netty_reading *reading);
+CH_MUST_CHECK struct ch_error *hs_netty_holdings(struct hs_netty_reading *reading, uint64_t low,
+						 uint64_t high);
 /** arenas.c: as in struct ch_pooling. */
 CH_MUST_CHECK struct ch_error *hs_netty_pools(void *state, struct ch_heaps *heaps,
 					      struct ch_pools **ret);
