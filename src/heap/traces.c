@@ -149,16 +149,36 @@ void chp_traces_deinit(struct ch_traces_stat *traces)
 	ch_vec_deinit(&traces->rows);
 }
 
+/* The object at addr, and who reads what it carries. NULL: it carries nothing. */
+static const struct ch_tracing *tracing_of(struct ch_heaps *heaps, uint64_t addr,
+					   struct ch_object *object, struct ch_inspected *inspected)
+{
+	if (!ch_heaps_object_at(heaps, addr, object) || object->addr != addr ||
+	    object->state != CH_OBJECT_USED || !object->type ||
+	    !chp_heaps_span_inspector(heaps, object->span, inspected) ||
+	    !inspected->inspector->tracing ||
+	    !inspected->inspector->tracing->carries(inspected->state, object->type))
+		return NULL;
+	return inspected->inspector->tracing;
+}
+
+bool chp_trace_read(struct ch_heaps *heaps, uint64_t addr, struct ch_trace *ret)
+{
+	struct ch_inspected inspected;
+	struct ch_object object;
+	const struct ch_tracing *tracing = tracing_of(heaps, addr, &object, &inspected);
+
+	if (tracing)
+		tracing->read(inspected.state, addr, object.type, ret);
+	return tracing != NULL;
+}
+
 bool chp_trace_frame(struct ch_heaps *heaps, uint64_t addr, uint32_t index,
 		     struct ch_trace_frame *ret)
 {
 	struct ch_inspected inspected;
 	struct ch_object object;
+	const struct ch_tracing *tracing = tracing_of(heaps, addr, &object, &inspected);
 
-	return ch_heaps_object_at(heaps, addr, &object) && object.addr == addr &&
-	       object.state == CH_OBJECT_USED && object.type &&
-	       chp_heaps_span_inspector(heaps, object.span, &inspected) &&
-	       inspected.inspector->tracing &&
-	       inspected.inspector->tracing->carries(inspected.state, object.type) &&
-	       inspected.inspector->tracing->frame(inspected.state, addr, object.type, index, ret);
+	return tracing && tracing->frame(inspected.state, addr, object.type, index, ret);
 }

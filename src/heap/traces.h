@@ -42,6 +42,8 @@ CH_MUST_CHECK struct ch_error *chp_traces_count(struct ch_heaps *heaps,
 						struct ch_traces_stat *ret);
 void chp_traces_deinit(struct ch_traces_stat *traces);
 
+/** The stack trace that the object at addr carries. False: it is of no type that carries any. */
+bool chp_trace_read(struct ch_heaps *heaps, uint64_t addr, struct ch_trace *ret);
 /** A frame of what the object at addr carries. False: it has no more, or carries none. */
 bool chp_trace_frame(struct ch_heaps *heaps, uint64_t addr, uint32_t index,
 		     struct ch_trace_frame *ret);

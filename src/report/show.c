@@ -6,6 +6,7 @@
 
 #include "core/contents.h"
 #include "report/heap.h"
+#include "report/traces.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
@@ -230,13 +231,15 @@ static struct ch_error *print_json(const struct ch_report *report,
 	if (result->is_value)
 		value = json_pack("{s:o, s:o}", "addr", chp_json_addr(result->value_addr), "type",
 				  chp_json_text(result->value_type));
-	rest = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "type",
-			 chp_json_text(result->type), "runtime", result->runtime, "module",
-			 json_module_of(result), "shape", json_shape(result), "detail",
-			 chp_json_text(result->detail), "text", chp_json_text(result->text),
-			 "value", value, "fields", json_rows(result), "items_count",
-			 chp_json_uint(result->items_count), "items_shown_count",
-			 chp_json_uint(result->items_shown));
+	rest = json_pack(
+		"{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "type",
+		chp_json_text(result->type), "runtime", result->runtime, "module",
+		json_module_of(result), "shape", json_shape(result), "detail",
+		chp_json_text(result->detail), "text", chp_json_text(result->text), "value", value,
+		"fields", json_rows(result), "items_count", chp_json_uint(result->items_count),
+		"items_shown_count", chp_json_uint(result->items_shown), "stack_trace",
+		result->has_object ? chp_json_trace(report, result->heaps, result->object.addr)
+				   : json_null());
 	if (!body || !rest || json_object_update(body, rest) != 0) {
 		json_decref(body);
 		body = NULL;
@@ -304,10 +307,16 @@ static struct ch_error *put_shape(const struct ch_report *report,
 {
 	const struct ch_object_shape *shape = &result->shape;
 	struct ch_error *err = NULL;
+	uint32_t frames = 0;
 	size_t i;
 
-	for (i = 0; !err && i < shape->facts_count; i++)
+	for (i = 0; !err && i < shape->facts_count; i++) {
 		err = put_fact(report, &shape->facts[i]);
+		frames += strcmp(shape->facts[i].key, "thrown_at") == 0 ||
+			  strncmp(shape->facts[i].key, "called_from_", 12) == 0;
+	}
+	if (!err && result->has_object)
+		err = chp_print_trace(report, result->heaps, result->object.addr, frames);
 	if (!err && shape->kind == CH_SHAPE_ARRAY)
 		err = put_escaped(report, "element type", shape->element_type);
 	if (shape->kind == CH_SHAPE_ARRAY)

@@ -40,19 +40,30 @@ static json_t *json_frame(const struct ch_report *report, const struct ch_trace_
 			 (int)frame->is_text);
 }
 
-static json_t *json_frames(const struct ch_report *report, struct ch_heaps *heaps,
-			   const struct ch_trace_stat *row)
+static json_t *json_frames(const struct ch_report *report, struct ch_heaps *heaps, uint64_t addr,
+			   uint32_t count)
 {
 	json_t *array = json_array();
 	struct ch_trace_frame frame;
 	uint32_t i;
 
-	for (i = 0; i < row->trace.count && i < JSON_FRAMES; i++) {
-		if (!chp_trace_frame(heaps, row->sample_addr, i, &frame))
+	for (i = 0; i < count && i < JSON_FRAMES; i++) {
+		if (!chp_trace_frame(heaps, addr, i, &frame))
 			break;
 		chp_json_append_take(&array, json_frame(report, &frame));
 	}
 	return array;
+}
+
+json_t *chp_json_trace(const struct ch_report *report, struct ch_heaps *heaps, uint64_t addr)
+{
+	struct ch_trace trace;
+
+	if (!chp_trace_read(heaps, addr, &trace))
+		return json_null();
+	return json_pack("{s:o, s:b, s:o}", "frames_count", chp_json_uint(trace.count),
+			 "frames_cut", (int)trace.cut, "frames",
+			 json_frames(report, heaps, addr, trace.count));
 }
 
 static struct ch_error *print_json(const struct ch_report *report, struct ch_heaps *heaps,
@@ -80,7 +91,8 @@ static struct ch_error *print_json(const struct ch_report *report, struct ch_hea
 				  chp_json_uint(row->trace_bytes), "sample_addr",
 				  chp_json_addr(row->sample_addr), "frames_count",
 				  chp_json_uint(row->trace.count), "frames_cut",
-				  (int)row->trace.cut, "frames", json_frames(report, heaps, row)));
+				  (int)row->trace.cut, "frames",
+				  json_frames(report, heaps, row->sample_addr, row->trace.count)));
 	}
 	return chp_json_print_take(
 		report, chp_json_document_take(
@@ -259,4 +271,28 @@ struct ch_error *ch_report_traces(const struct ch_report *report, struct ch_heap
 	if (!err)
 		chp_report_findings(report);
 	return err;
+}
+
+struct ch_error *chp_print_trace(const struct ch_report *report, struct ch_heaps *heaps,
+				 uint64_t addr, uint32_t skip)
+{
+	struct ch_trace_frame frame;
+	struct ch_trace trace;
+	char label[32];
+	uint32_t i;
+
+	if (!chp_trace_read(heaps, addr, &trace))
+		return NULL;
+	for (i = skip; i < trace.count && chp_trace_frame(heaps, addr, i, &frame); i++) {
+		_cleanup_free_ char *text = frame_text(report, &frame);
+
+		if (!text)
+			return &ch_enomem;
+		if (i)
+			snprintf(label, sizeof(label), "called from %" PRIu32, i);
+		else
+			snprintf(label, sizeof(label), "thrown at");
+		chp_report_field(report, label, "%s", text);
+	}
+	return NULL;
 }

@@ -27,6 +27,12 @@ def check(tap, name, jdk, options, depth):
     found = [re.sub(r"lambda\$main\$\d", "lambda", text) for key, text in facts.items()
              if key == "thrown_at" or key.startswith("called_from_")]
     tap.equal(found, wanted[:FRAMES], "%s: %d of %d frames" % (name, len(found), len(wanted)))
+    trace = answer("show", "--json", dump.core, at[0])["object"]["stack_trace"]
+    tap.equal([re.sub(r"lambda\$main\$\d", "lambda", "%s (%s:%d)" % (
+        frame["method"], frame["source"], frame["line"])) for frame in trace["frames"]], wanted,
+              "%s: all frames" % name)
+    out = coreheap("show", dump.core, at[0]).out
+    tap.equal(out.count("Thrown.deep (Thrown.java:"), depth + 1, "%s: and for people" % name)
     check_groups(tap, name, dump)
 
 

@@ -328,16 +328,6 @@ CH_MUST_CHECK struct ch_error *hs_threads_find(const struct hs *hs, struct ch_ve
  * 0: there is none. */
 uint32_t hs_field_offset(const struct hs *hs, uint64_t klass, const char *name, bool is_static);
 extern const struct ch_tracer hs_tracer;
-/** direct.c: what is known of memory outside of the heap. Errors: NOMEM, STOP. */
-struct hs_direct {
-	bool known, limited;
-	/** java.nio.Bits: bytes reserved for buffers, buffers, and the most bytes. */
-	uint64_t reserved_bytes, count, limit_bytes;
-	bool netty_known;
-	/** Netty's own counter of buffers without cleaners, and its limit. */
-	uint64_t netty_bytes, netty_limit_bytes;
-};
-CH_MUST_CHECK struct ch_error *hs_direct_find(struct hs *hs, struct hs_direct *ret);
 /** claims.c: code cache and metaspace. */
 CH_MUST_CHECK struct ch_error *hs_claims_find(struct hs *hs);
 /** Keep one, if it has bytes. label: static. False: no memory. */

@@ -100,7 +100,16 @@ CH_MUST_CHECK struct ch_error *hs_netty_pools(void *state, struct ch_heaps *heap
 /** Its counters of direct memory are added to hs->quotas; with none of its own, its chunks are
  * told of the quota of java.nio's, if there is one. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *hs_netty_quotas(struct hs *hs, struct ch_quota *nio);
-/** direct.c */
+/** direct.c: what is known of memory outside of the heap. Errors: NOMEM, STOP. */
+struct hs_direct {
+	bool known, limited;
+	/** java.nio.Bits: bytes reserved for buffers, buffers, and the most bytes. */
+	uint64_t reserved_bytes, count, limit_bytes;
+	bool netty_known;
+	/** Netty's own counter of buffers without cleaners, and its limit. */
+	uint64_t netty_bytes, netty_limit_bytes;
+};
+CH_MUST_CHECK struct ch_error *hs_direct_find(struct hs *hs, struct hs_direct *ret);
 extern const struct ch_pooling hs_pooling;
 
 #endif /* COREHEAP_WALKERS_HOTSPOT_NETTY_H */
