@@ -18,8 +18,8 @@ const struct ch_cmd ch_cmd_locks = {
 	.synopsis = "[OPTIONS] CORE",
 	.examples = "  coreheap locks core.1234\n",
 	.notes = "Of .NET: monitors, thin locks and instances of System.Threading.Lock. Of a JVM:\n"
-		 "monitors and synchronizers of java.util.concurrent that threads wait for, and\n"
-		 "from 21 on monitors that threads have. WAITING counts threads that cannot go on\n"
+		 "monitors that are inflated or on the list of a thread (from 21 on), and\n"
+		 "synchronizers of java.util.concurrent. WAITING counts threads that cannot go on\n"
 		 "before they have the lock; #N is a thread by the number its runtime gave it.\n",
 	.run = run,
 };

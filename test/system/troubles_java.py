@@ -16,7 +16,7 @@ ENTER, LOCK = 24, 11
 ORDERS, ROOM = 4000, 60
 KEYS, SLOW, CLEANED = 3000, 1500, 1200
 POLLERS = 100
-RING = 3
+RING, VIRTUAL = 3, 25
 TROUBLES = ("deadlock", "lock-convoy", "finalizer-backlog", "colliding-keys", "empty-collections")
 SETTINGS = {"Serial": ["-XX:+UseSerialGC", "-Xmx96m"],
             "G1, plain pointers": ["-XX:+UseG1GC", "-XX:-UseCompressedOops", "-Xmx96m"]}
@@ -116,10 +116,11 @@ def check(tap, name, jdk, options):
     os.unlink(dump.core)
 
 
-def check_pollers(tap, name, jdk, options):
+def check_pollers(tap, name, release, jdk, options):
     """Threads in one method are alike, be it interpreted or compiled."""
     core = Dump(jdk, "Troubles", "kernel", [*options, "-Xbatch"],
-                ["0", "0", "0", "0", "0", "0", str(POLLERS), str(RING)], ask=said)
+                ["1", "1", "0", "0", "0", "0", str(POLLERS), str(RING),
+                 str(VIRTUAL if release >= 21 else 0)], ask=said)
     text, core = core.asked[0], core.core
     doc = answer("threads", "--json", core)
     kinds = {frame["code"] for thread in doc["threads"] for frame in thread["frames"]
@@ -131,6 +132,9 @@ def check_pollers(tap, name, jdk, options):
     rows = suspects(core, "thread-explosion")
     tap.equal([row["evidence"]["alike_count"] for row in rows], [POLLERS],
               "%s: and one suspect" % name)
+    tap.equal({row["waiters_count"] for row in answer("locks", "--json", core)["locks"]
+               if row["owner"] and str(row["owner"]["name"]).endswith("-owner")},
+              {1 + (VIRTUAL if release >= 21 else 0)}, "%s: virtual threads wait, too" % name)
     tap.equal(text.count("Found one Java-level deadlock"), 1, "%s: jcmd finds a ring" % name)
     ring = {threads_of(text)["ring-%d" % i][0] for i in range(RING)}
     rows = suspects(core, "deadlock")
@@ -157,7 +161,8 @@ def main():
     for release, (setting, options) in zip(sorted({min(found), max(found)}), SETTINGS.items()):
         name = "%d %s" % (release, setting)
         tap.attempt(name, check, name, found[release], options)
-        tap.attempt(name + " pollers", check_pollers, name, found[release], options)
+        tap.attempt(name + " pollers", check_pollers, name, release, found[release],
+                    options)
         tap.attempt(name + " well", check_well, name, found[release], options)
     return tap.done()
 

@@ -23,15 +23,29 @@ static bool take_object(const struct hs *hs, uint64_t object, struct ch_thread_i
 	return true;
 }
 
+static bool is_object(const struct hs *hs, uint64_t addr)
+{
+	char name[HS_NAME_MAX];
+
+	return addr && addr % 8 == 0 &&
+	       hs_klass_name(hs, hs_klass_at(hs, addr), name, sizeof(name));
+}
+
 /* The tables do not tell of which kind it is. */
-static bool take_monitor(const struct hs *hs, uint64_t monitor, struct ch_thread_info *ret)
+uint64_t hs_monitor_object(const struct hs *hs, uint64_t monitor)
 {
 	uint64_t at = hs_member_addr(hs, HS_MONITOR_OBJECT, monitor), word, object;
 
 	if (!at || !hs_read_ptr(hs, at, &word) || !word)
-		return false;
-	return (hs_read_word(hs, word, &object) && take_object(hs, object, ret)) ||
-	       take_object(hs, word, ret);
+		return 0;
+	if (hs_read_word(hs, word, &object) && is_object(hs, object))
+		return object;
+	return is_object(hs, word) ? word : 0;
+}
+
+static bool take_monitor(const struct hs *hs, uint64_t monitor, struct ch_thread_info *ret)
+{
+	return take_object(hs, hs_monitor_object(hs, monitor), ret);
 }
 
 /* Who locks without a monitor keeps the object in a list of its own, where it stays when
@@ -62,7 +76,7 @@ static bool has_locked(const struct hs *hs, uint64_t thread, uint64_t object)
 	return false;
 }
 
-static uint32_t owner_of(struct hs *hs, uint64_t monitor, uint64_t object)
+uint32_t hs_monitor_owner(struct hs *hs, uint64_t monitor, uint64_t object)
 {
 	enum { ANONYMOUS = 1 };
 	const struct hs_thread *threads = hs->threads.items, *found;
@@ -117,7 +131,7 @@ void hs_waits_for(struct hs *hs, const struct hs_thread *thread, uint64_t object
 	if (hs_member_ptr(hs, HS_THREAD_ENTERING, thread->addr, &monitor) && monitor &&
 	    take_monitor(hs, monitor, ret)) {
 		ret->waits_to = "enter";
-		ret->held_by = owner_of(hs, monitor, ret->waits_for);
+		ret->held_by = hs_monitor_owner(hs, monitor, ret->waits_for);
 		return;
 	}
 	if (hs_member_ptr(hs, HS_THREAD_WAITING, thread->addr, &monitor) && monitor &&

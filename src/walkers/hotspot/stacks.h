@@ -88,6 +88,10 @@ CH_MUST_CHECK struct ch_error *hs_dead_words(void *state, ch_walker_dead_fn fn, 
 /** monitors.c: what a thread waits for; object: its java.lang.Thread, 0 if not known. */
 void hs_waits_for(struct hs *hs, const struct hs_thread *thread, uint64_t object,
 		  struct ch_thread_info *ret);
+/** monitors.c: the object that an ObjectMonitor is of, and the kernel id of the thread that has
+ * it; 0: not known, or none. */
+uint64_t hs_monitor_object(const struct hs *hs, uint64_t monitor);
+uint32_t hs_monitor_owner(struct hs *hs, uint64_t monitor, uint64_t object);
 /** Most objects that a thread locks without monitors, as the JVM has it: 8. */
 #define HS_LOCK_STACK_MAX 32
 /** Objects that a thread has locked without monitors, one for each time; returns how many. */
