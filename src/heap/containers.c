@@ -88,13 +88,18 @@ static struct ch_error *find_fields(struct ch_container_type *type, bool *found_
 	const struct {
 		const char *name;
 		struct ch_field_place *to;
-	} wanted[] = { { row->array, &type->array }, { row->size, &type->size },
-		       { row->first, &type->first }, { row->less, &type->less },
-		       { row->shift, &type->shift }, { row->buckets, &type->buckets } };
+	} wanted[] = { { row->via ? NULL : row->array, &type->array },
+		       { row->via, &type->via },
+		       { row->size, &type->size },
+		       { row->first, &type->first },
+		       { row->less, &type->less },
+		       { row->shift, &type->shift },
+		       { row->buckets, &type->buckets } };
 	struct ch_error *err = NULL;
 	size_t i;
 
 	*found_ret = true;
+	type->placed = !row->via;
 	for (i = 0; !err && *found_ret && i < CH_COUNT_OF(wanted); i++)
 		if (wanted[i].name)
 			err = chp_field_find(&type->of, type->type, false, wanted[i].name,
@@ -256,15 +261,46 @@ static bool read_used(const struct ch_containers *containers, const struct ch_co
 	return true;
 }
 
+static uint64_t type_at(const struct ch_containers *containers,
+			const struct ch_container_type *type, uint64_t addr)
+{
+	const struct ch_opened *opened = opened_of(containers->heaps, type->walker);
+
+	return opened->walker->conduct->type_at(opened->state, addr);
+}
+
+/* What has the array of the collection at addr; 0: nothing has. */
+static struct ch_error *read_owner(struct ch_containers *containers, struct ch_container_type *type,
+				   uint64_t addr, uint64_t *ret)
+{
+	struct ch_error *err = NULL;
+
+	*ret = addr;
+	if (!type->row->via)
+		return NULL;
+	if (!read_field(containers, type, addr, &type->via, ret) || !*ret)
+		*ret = 0;
+	else if (!type->placed)
+		err = chp_field_find(&type->of, type_at(containers, type, *ret), false,
+				     type->row->array, &type->array, &type->placed);
+	if (err || !type->placed)
+		*ret = 0;
+	return err;
+}
+
 /* The array of the collection at addr, and its length. */
 static struct ch_error *read_array(struct ch_containers *containers, struct ch_container_type *type,
 				   uint64_t addr, uint64_t *array_ret, uint64_t *room_ret)
 {
-	struct ch_error *err = NULL;
+	struct ch_error *err;
 	uint32_t length = 0;
+	uint64_t owner;
 
 	*array_ret = 0;
-	if (!read_field(containers, type, addr, &type->array, array_ret) || !*array_ret ||
+	err = read_owner(containers, type, addr, &owner);
+	if (err || !owner)
+		return err;
+	if (!read_field(containers, type, owner, &type->array, array_ret) || !*array_ret ||
 	    !ch_core_read_u32(containers->heaps->env.core, *array_ret + type->length_offset,
 			      &length) ||
 	    !length || length > ROOM_MAX) {
@@ -321,14 +357,6 @@ struct following {
 	uint32_t turn;
 };
 
-static uint64_t type_of_node(const struct following *following, uint64_t node)
-{
-	const struct ch_opened *opened =
-		opened_of(following->containers->heaps, following->type->walker);
-
-	return opened->walker->conduct->type_at(opened->state, node);
-}
-
 static struct ch_error *learn(struct following *following, uint64_t type, uint32_t *ret)
 {
 	const struct ch_container *row = following->type->row;
@@ -373,7 +401,7 @@ static struct ch_error *follow_nodes(struct following *following, uint64_t node)
 			following->ret->cut = true;
 			break;
 		}
-		type = type_of_node(following, node);
+		type = type_at(following->containers, following->type, node);
 		err = type ? learn(following, type, &known) : NULL;
 		if (err || !type)
 			break;

@@ -42,6 +42,8 @@ struct ch_container {
 	const char *less, *shift;
 	/** NODES and ENTRIES. */
 	const char *buckets, *next;
+	/** The field of what has the array; NULL: the collection itself. */
+	const char *via;
 	/** NODES: the field of what may stand in the place of a first node, and has it. */
 	const char *tree;
 };
@@ -54,7 +56,9 @@ struct ch_container_type {
 	uint32_t walker;
 	struct ch_inspected of;
 	/** Names that row has. */
-	struct ch_field_place array, size, first, less, shift, buckets;
+	struct ch_field_place array, size, first, less, shift, buckets, via;
+	/** array is known: with via once an instance was met. */
+	bool placed;
 	/** Where arrays have their lengths; of this one, once an instance was met: its elements
 	 * from its address on, and their bytes. */
 	uint32_t length_offset;

@@ -34,6 +34,12 @@ static const struct ch_container containers[] = {
 	LIST("System.Text.StringBuilder", "m_ChunkChars", "m_ChunkLength"),
 	MAP(GENERIC "Dictionary<", "next"),
 	MAP(GENERIC "HashSet<", "Next"),
+	/* its size is spread over locks */
+	{ .name = "System.Collections.Concurrent.ConcurrentDictionary<",
+	  .kind = CH_CONTAINER_NODES,
+	  .via = "_tables",
+	  .array = "_buckets",
+	  .next = "_next" },
 	{ .name = NULL },
 };
 
