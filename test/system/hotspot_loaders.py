@@ -13,9 +13,11 @@ from tap import Tap, skip_all  # noqa: E402
 
 KEPT = {"Loaders$KeptMark": 20, "Loaders$ByClassMark": 3, "Loaders$ByArrayMark": 3,
         "Loaders$LinkedMark": 3, "Loaders$LinkingMark": 3}
+METASPACE_MAX = 48 << 20
 # The oldest release with the first, the newest with the others: jmap of ZGC before 21 does not
 # count what a full collection leaves.
-SETTINGS = {"Serial": ["-XX:+UseSerialGC"], "G1": ["-XX:+UseG1GC"],
+SETTINGS = {"Serial": ["-XX:+UseSerialGC"],
+            "G1": ["-XX:+UseG1GC", "-XX:MaxMetaspaceSize=%d" % METASPACE_MAX],
             "ZGC": ["-XX:+UseZGC"]}
 
 
@@ -78,6 +80,12 @@ def check_metaspace(tap, name, core, wanted):
     tap.equal((claimed["metaspace"], claimed["class space"]),
               tuple(wanted[part]["committed_bytes"] for part in ("non-class", "class space")),
               "%s: the memory map has as much" % name)
+    limits = {row["name"]: (row["used_bytes"], row["limit_bytes"]) for row in doc["limits"]}
+    tap.equal((limits["class space"], limits.get("metaspace")),
+              ((wanted["class space"]["chunks_capacity_bytes"],
+                wanted["class space"]["reserved_bytes"]),
+               (wanted["total"]["committed_bytes"], METASPACE_MAX)
+               if "G1" in name else None), "%s: and its limits" % name)
     of_loaders = [row["metaspace"] for row in answer(
         "types", "--by", "loader", "--json", core)["loaders"]]
     tap.equal({key: sum(row[key] for row in of_loaders) for key in (

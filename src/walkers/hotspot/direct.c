@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "walkers/hotspot/hotspot_priv.h"
+#include "walkers/hotspot/metaspace.h"
 
 uint64_t hs_static_addr(const struct hs *hs, const struct hs_class *class, const char *name)
 {
@@ -101,6 +101,8 @@ static struct ch_error *find_quotas(void *state, struct ch_quota **ret, size_t *
 			*slot = nio;
 		else if (!err && known)
 			err = &ch_enomem;
+		if (!err)
+			err = hs_metaspace_quotas(hs);
 	}
 	*ret = hs->quotas.items;
 	*count_ret = hs->quotas.count;

@@ -37,6 +37,8 @@
 /* Bits of a node's mask of what is committed: 1 TiB in pieces of 64 KiB. */
 #define BITS_MAX  (1ULL << 24)
 #define MASK_STEP 512
+/* No process has as much. */
+#define UNLIMITED (1ULL << 48)
 
 /* metachunk.hpp */
 enum {
@@ -412,4 +414,43 @@ struct ch_error *hs_metaspace(void *state, struct ch_metaspace **ret)
 
 	*ret = is_known(hs) ? &hs->metaspace->result : NULL;
 	return NULL;
+}
+
+/* ---- Limits --------------------------------------------------------------------------- */
+
+static struct ch_error *add_quota(struct hs *hs, const char *label, const char *counter,
+				  uint64_t used, uint64_t limit)
+{
+	struct ch_quota *slot = limit ? ch_vec_push(&hs->quotas) : NULL;
+
+	if (!slot)
+		return limit ? &ch_enomem : NULL;
+	*slot = (struct ch_quota){
+		.label = label, .counter = counter, .used_bytes = used, .limit_bytes = limit
+	};
+	return NULL;
+}
+
+/* Of class space its address space runs out, which chunks of loaders take; of both parts what is
+ * committed is bounded, if the JVM was told so (MaxMetaspaceSize; memory/metaspace/
+ * commitLimiter.cpp). */
+struct ch_error *hs_metaspace_quotas(struct hs *hs)
+{
+	const struct ch_metaspace_part *parts;
+	struct ch_error *err;
+	uint64_t most;
+
+	if (!hs_metaspace_is_whole(hs))
+		return NULL;
+	parts = hs->metaspace->result.parts;
+	err = add_quota(hs, "class space", "chunks of class loaders",
+			parts[CH_METASPACE_CLASS].used.capacity_bytes,
+			parts[CH_METASPACE_CLASS].reserved_bytes);
+	/* no limit is the largest number that there is */
+	if (!err && hs_flag(hs, "MaxMetaspaceSize", &most) && most < UNLIMITED)
+		err = add_quota(hs, "metaspace", "committed bytes",
+				parts[CH_METASPACE_NON_CLASS].committed_bytes +
+					parts[CH_METASPACE_CLASS].committed_bytes,
+				most);
+	return err;
 }

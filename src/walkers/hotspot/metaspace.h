@@ -24,6 +24,8 @@ struct hs_metaspace {
 CH_MUST_CHECK struct ch_error *hs_metaspace_find(struct hs *hs);
 /** All of it was read and claimed. */
 bool hs_metaspace_is_whole(const struct hs *hs);
+/** What of it has limits, added to hs->quotas. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *hs_metaspace_quotas(struct hs *hs);
 CH_MUST_CHECK struct ch_error *hs_metaspace(void *state, struct ch_metaspace **ret);
 
 #endif /* COREHEAP_WALKERS_HOTSPOT_METASPACE_H */
