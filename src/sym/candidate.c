@@ -154,10 +154,16 @@ static enum ch_verdict judge_contents(const struct ch_sym *sym, const struct ch_
 	const struct ch_image *a = &extra->image, *b = &file->image;
 	enum ch_verdict verdict;
 	uint8_t magic[4];
+	uint64_t bias;
 
 	/* Damage there says nothing about the file. */
 	if (!extra->has_image && ch_core_try_read(sym->core, module->start, magic, sizeof(magic)) &&
 	    first_offset(sym, module) == 0)
+		return CH_VERDICT_UNKNOWN;
+	/* Nor does what no loader puts there: a program of one file maps what is packed behind
+	 * it. */
+	if (!extra->has_image &&
+	    !chp_image_bias(b, module->start, first_offset(sym, module), &bias))
 		return CH_VERDICT_UNKNOWN;
 	if (extra->has_image &&
 	    (a->phdrs_count != b->phdrs_count ||

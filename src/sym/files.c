@@ -216,6 +216,21 @@ static void report_mismatch(const struct ch_sym *sym, const struct ch_module *mo
 			    module->file_path, file_id[0] ? file_id : "none", core_id);
 }
 
+/* Whether the file of a module is verified by another one: a program of one file is mapped to be
+ * run, and what is packed behind it apart from that. */
+static bool verified_elsewhere(const struct ch_sym *sym, const struct ch_module *module)
+{
+	const struct ch_module *other;
+	size_t i;
+
+	for (i = 0; i < sym->modules.count; i++) {
+		other = CH_VEC_AT(&sym->modules, struct ch_module, i);
+		if (other != module && is_settled(other) && strcmp(other->path, module->path) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* What matching found that a reader of names and stacks should know. */
 static void report_matches(const struct ch_sym *sym)
 {
@@ -228,7 +243,8 @@ static void report_matches(const struct ch_sym *sym)
 			report_mismatch(sym, module);
 		if (module->match == CH_MATCH_LIKELY && likely_count++ == 0)
 			likely = module;
-		if (module->match == CH_MATCH_UNVERIFIED && unverified_count++ == 0)
+		if (module->match == CH_MATCH_UNVERIFIED && !verified_elsewhere(sym, module) &&
+		    unverified_count++ == 0)
 			unverified = module;
 	}
 	if (likely)
