@@ -55,8 +55,9 @@ static uint64_t data_end(const struct ch_heap_env *env, const struct ch_module *
 		       : module->end;
 }
 
-bool chp_data_next(const struct ch_heap_env *env, const struct ch_module *module, uint64_t *at,
-		   struct ch_data_run *ret)
+/* The next run whose rights are, of those in mask, these. */
+static bool next_run(const struct ch_heap_env *env, const struct ch_module *module, uint32_t mask,
+		     uint32_t rights, uint64_t *at, struct ch_data_run *ret)
 {
 	uint64_t end = ch_min(data_end(env, module), module->start + DATA_BYTES_MAX);
 	const struct ch_region *region;
@@ -65,7 +66,7 @@ bool chp_data_next(const struct ch_heap_env *env, const struct ch_module *module
 		region = ch_map_region_at(env->map, *at);
 		if (!region)
 			return false;
-		if ((region->prot & CH_SEGMENT_WRITE) && region->state == CH_STATE_COMMIT) {
+		if ((region->prot & mask) == rights && region->state == CH_STATE_COMMIT) {
 			ret->bytes = ch_core_span_recorded(env->core, *at, &ret->len);
 			if (ret->bytes) {
 				ret->addr = *at;
@@ -78,6 +79,18 @@ bool chp_data_next(const struct ch_heap_env *env, const struct ch_module *module
 		*at = region->end;
 	}
 	return false;
+}
+
+bool chp_data_next(const struct ch_heap_env *env, const struct ch_module *module, uint64_t *at,
+		   struct ch_data_run *ret)
+{
+	return next_run(env, module, CH_SEGMENT_WRITE, CH_SEGMENT_WRITE, at, ret);
+}
+
+bool chp_image_next(const struct ch_heap_env *env, const struct ch_module *module, uint64_t *at,
+		    struct ch_data_run *ret)
+{
+	return next_run(env, module, CH_SEGMENT_EXEC, 0, at, ret);
 }
 
 static uint64_t number_at(const struct ch_size_table *table, const uint8_t *p)

@@ -83,6 +83,9 @@ struct ch_data_run {
  */
 bool chp_data_next(const struct ch_heap_env *env, const struct ch_module *module, uint64_t *at,
 		   struct ch_data_run *ret);
+/** The same of all of it but code: what the linker relocated and protected, too. */
+bool chp_image_next(const struct ch_heap_env *env, const struct ch_module *module, uint64_t *at,
+		    struct ch_data_run *ret);
 
 /** Whether a file's name is stem, or goes on with a version or a suffix:
  * "libc.so.6", "libc-2.31.so", "libtcmalloc_minimal.so.4". */

@@ -4,6 +4,7 @@
  */
 #include "walkers/coreclr/conduct.h"
 #include "walkers/coreclr/coreclr_priv.h"
+#include "walkers/coreclr/tables.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,9 +74,7 @@ static struct ch_error *check_names(struct clr *clr)
 	char name[CLR_NAME_MAX];
 
 	if (!clr_type_name(clr, clr->object_mt, name, sizeof(name))) {
-		chp_context_finding(clr->env->ctx, CH_SEVERITY_INCOMPLETE, "clr-no-metadata",
-				    "the names of .NET types are not in the core, and its "
-				    "assemblies are not at hand (see --sysroot)");
+		clr_needs_names(clr);
 		return NULL;
 	}
 	if (strcmp(name, "System.Object") != 0 ||

@@ -1,4 +1,5 @@
 #include "walkers/coreclr/coreclr_priv.h"
+#include "walkers/coreclr/tables.h"
 
 #include <string.h>
 
@@ -197,10 +198,15 @@ struct ch_error *clr_find_tables(struct clr *clr)
 	struct ch_error *err;
 
 	err = clr_descriptor_open(clr, &descriptor);
-	/* Those before .NET 9 are told by their tables. */
-	if (err && err->code == CH_ERROR_UNSUPPORTED) {
+	/* Those before .NET 9 are told by their tables, and those whose descriptor is not in
+	 * the core. */
+	if (err && (err->code == CH_ERROR_UNSUPPORTED || err->code == CH_ERROR_ABSENT)) {
 		ch_error_destroy(err);
-		return clr_old_tables(clr);
+		err = clr_old_tables(clr);
+		if (!err && !clr->layout.old && clr->runtime->kind != CH_MODULE_EXE &&
+		    clr_lacks_runtime(clr))
+			clr_needs_runtime(clr);
+		return clr_needs_error(clr, err);
 	}
 	if (err)
 		return err;

@@ -10,35 +10,28 @@
  */
 #include "walkers/coreclr/conduct.h"
 #include "walkers/coreclr/coreclr_priv.h"
+#include "walkers/coreclr/tables.h"
 
-#include "heap/signs.h"
 #include "util/bytes.h"
+#include "util/cleanup.h"
 #include "util/error.h"
 
 /* Of the table of variables, counted from g_gcDacGlobals. */
 enum {
 	ENTRY_APP_DOMAIN = 1,
-	/* The same in .NET 8 and 9. */
+	/* The same in .NET 8 to 11. */
 	STORE_ENTRY = -4,
-	/* ExecutionManager's list of code, of .NET Core 3.1 alone. */
-	ENTRY_CODE_OLD = -34,
+	/* ExecutionManager's table of code, the first entry since .NET 5. */
+	CODE_ENTRY_3 = -34,
+	CODE_ENTRY_8 = -20,
+	CODE_ENTRY_10 = -19,
 	/* g_pFinalizerThread, in all of them. */
 	ENTRY_FINALIZER = -3,
 	STORE_FROM = 32,
-	/* From the method table of System.Object to that of System.String. */
-	ENTRY_STRING = 3,
-	STRINGS_FROM = 8,
-	FREE_FROM = 4,
-	ENTRIES = 64,
 };
 
 /* Of a method table. */
 enum {
-	STRING_FLAGS_MASK = 0x8000ffff,
-	STRING_FLAGS = 0x80000002,
-	STRING_BYTES = 22,
-	FREE_FLAGS = 0x80000001,
-	FREE_BYTES = 24,
 	FLAG_COMPONENT = 0x80000000,
 	FLAG_GENERICS = 0x30,
 	FLAG_OLD_COLLECTIBLE = 0x10000000,
@@ -66,10 +59,10 @@ enum {
 	FIELDS_MAX = 65535,
 };
 
-/* One release: its layout, and where the table has ThreadStore. */
+/* One release: its layout, and where the table has ThreadStore and the table of code. */
 struct release {
 	struct clr_layout layout;
-	int store_entry;
+	int store_entry, code_entry;
 	const char *source;
 };
 
@@ -86,40 +79,50 @@ static const struct release net8 = {
 		    .thread_block = 1080, .store_first = 160, .store_count = 184,
 		    .thread_link = 232, .thread_os_id = 424, .token_bits = CLR_TOKEN_BITS },
 	.store_entry = STORE_ENTRY,
+	.code_entry = CODE_ENTRY_8,
 	.source = "those of .NET 8, measured on 8.0.0 and 8.0.33",
 };
 
-/* Programs of one file leave the descriptor of .NET 9 away. */
+#define NEW_METHOD_TABLE                                                                           \
+	.mt_flags = 0, .mt_base_size = 4, .mt_flags2 = MT_FLAGS2, .mt_module = 24,                 \
+	.mt_parent = 16, .mt_class = 40, .mt_dictionaries = MT_SLOTS, .mt_aux = 32,                \
+	.module_foreign_types = 8, .class_fields = 24, .class_kind = 48,                           \
+	.class_instance_count = 50, .class_static_count = 54, .class_thread_count = 58,            \
+	.flag_collectible = CLR_FLAG_COLLECTIBLE, .thread_link = 112, .thread_locals = 32,         \
+	.thread_number = 16, .token_bits = CLR_TOKEN_BITS
+
+/* From .NET 9 on a runtime describes itself, but for programs of one file of .NET 9, and but in
+ * cores without the pages of its library that nobody wrote to. */
 static const struct release net9 = {
-	.layout = { .mt_flags = 0,
-		    .mt_base_size = 4,
-		    .mt_flags2 = MT_FLAGS2,
-		    .mt_module = 24,
-		    .mt_parent = 16,
-		    .mt_class = 40,
-		    .mt_dictionaries = MT_SLOTS,
-		    .mt_aux = 32,
-		    .module_base = 288,
-		    .module_dynamic = 1120,
-		    .module_assembly = 312,
-		    .module_allocator = 248,
-		    .module_types = 624,
-		    .module_foreign_types = 8,
-		    .class_fields = 24,
-		    .class_kind = 48,
-		    .class_instance_count = 50,
-		    .class_static_count = 54,
-		    .class_thread_count = 58,
-		    .flag_collectible = CLR_FLAG_COLLECTIBLE,
-		    .store_first = 160,
-		    .store_count = 184,
-		    .thread_link = 112,
-		    .thread_os_id = 296,
-		    .thread_locals = 32,
-		    .thread_data = 928,
-		    .token_bits = CLR_TOKEN_BITS },
+	.layout = { NEW_METHOD_TABLE, .module_base = 288, .module_dynamic = 1120,
+		    .module_assembly = 312, .module_allocator = 248, .module_types = 624,
+		    .store_first = 160, .store_count = 184, .thread_os_id = 296,
+		    .thread_data = 928 },
 	.store_entry = STORE_ENTRY,
+	.code_entry = CODE_ENTRY_8,
 	.source = "those of .NET 9, from the descriptor of 9.0.22",
+};
+
+static const struct release net10 = {
+	.layout = { NEW_METHOD_TABLE, .module_base = 224, .module_dynamic = 840,
+		    .module_assembly = 248, .module_allocator = 176, .module_types = 416,
+		    .module_methods = 448, .module_field_map = 512, .domain_assemblies = 576,
+		    .assembly_module = 16, .store_first = 88, .store_count = 112,
+		    .thread_os_id = 296, .thread_data = 568, .context = 8 },
+	.store_entry = STORE_ENTRY,
+	.code_entry = CODE_ENTRY_10,
+	.source = "those of .NET 10, from the descriptor of 10.0.12",
+};
+
+static const struct release net11 = {
+	.layout = { NEW_METHOD_TABLE, .module_base = 224, .module_dynamic = 840,
+		    .module_assembly = 248, .module_allocator = 176, .module_types = 416,
+		    .module_methods = 448, .module_field_map = 480, .domain_assemblies = 576,
+		    .assembly_module = 16, .store_first = 88, .store_count = 96,
+		    .links_threads = true, .thread_os_id = 224, .thread_data = 496, .context = 8 },
+	.store_entry = STORE_ENTRY,
+	.code_entry = CODE_ENTRY_10,
+	.source = "those of .NET 11, from the descriptor of 11.0.0",
 };
 
 static const struct release core3 = {
@@ -130,175 +133,40 @@ static const struct release core3 = {
 		    .store_first = 168, .store_count = 192, .thread_link = 256, .thread_os_id = 456,
 		    .gc_shift = 8, .token_bits = 14 },
 	.store_entry = -18,
+	.code_entry = CODE_ENTRY_3,
 	.source = "those of .NET Core 3.1, measured on 3.1.3",
 };
 
-/* ---- The table of variables --------------------------------------------------- */
-
-/* Absolute addresses, or since the start of the runtime in 32 bits. */
-struct table {
-	const struct clr *clr;
-	uint64_t addr;
-	bool relative;
-};
-
-/* Address of the variable of an entry, which may lie before addr; 0: there is none. */
-static uint64_t variable(const struct table *table, int64_t entry)
-{
-	uint64_t ret = 0;
-	uint32_t offset;
-
-	if (!table->relative)
-		return clr_read_ptr(table->clr, table->addr + (uint64_t)(8 * entry), &ret) ? ret
-											   : 0;
-	if (!ch_core_read_u32(table->clr->core, table->addr + (uint64_t)(4 * entry), &offset))
-		return 0;
-	return table->clr->runtime->start + offset;
-}
-
-bool clr_variable_value(const struct clr *clr, int32_t entry, uint64_t *ret)
-{
-	const struct table table = { .clr = clr,
-				     .addr = clr->variables,
-				     .relative = clr->variables_relative };
-	uint64_t addr = table.addr ? variable(&table, entry) : 0;
-
-	return addr && clr_read_ptr(clr, addr, ret) && *ret;
-}
-
-static bool value(const struct table *table, int64_t entry, uint64_t *ret)
-{
-	uint64_t addr = variable(table, entry);
-
-	return addr && clr_read_ptr(table->clr, addr, ret) && *ret;
-}
-
-/* GcDacVars: version, bytes of a generation, number of them (since .NET 5), then
- * addresses in the runtime or in a collector of its own file. */
-static bool is_gc_vars(const struct clr *clr, uint64_t addr)
-{
-	uint64_t version, bytes, word;
-	uint32_t good = 0, i;
-
-	if (addr % 8 || !clr_read_ptr(clr, addr, &version) ||
-	    !clr_read_ptr(clr, addr + 8, &bytes) || !version || version > 0xffff || bytes < 100 ||
-	    bytes > 2000 || bytes % 8)
-		return false;
-	for (i = 2; i < 32; i++)
-		if (clr_read_ptr(clr, addr + 8ULL * i, &word) && word > CH_PAGE_BYTES &&
-		    ch_core_try_read(clr->core, word, &word, 1))
-			good++;
-	return good >= 5;
-}
-
-/* .NET Core 3.1 exports nothing: the structure lies in the runtime's data, a variable
- * there points at it, and the table has that variable. */
-static uint64_t find_gc_pointer(const struct clr *clr)
-{
-	uint64_t start = clr->runtime->start, at = start, word, i;
-	uint64_t end = ch_max(clr->runtime->end, clr->runtime->bss_end);
-	struct ch_data_run run = { 0 };
-
-	while (chp_data_next(clr->env, clr->runtime, &at, &run))
-		for (i = ch_align_up(run.addr, 8) - run.addr; i < run.len && 8 <= run.len - i;
-		     i += 8) {
-			word = ch_get64(run.bytes + i);
-			if (word >= start && word < end && is_gc_vars(clr, word))
-				return run.addr + i;
-		}
-	return 0;
-}
-
-static bool find_relative(struct clr *clr, struct table *table)
-{
-	uint64_t at = clr->runtime->start, i, pointer = find_gc_pointer(clr);
-	struct ch_data_run run = { 0 };
-
-	while (pointer && chp_data_next(clr->env, clr->runtime, &at, &run))
-		for (i = ch_align_up(run.addr, 4) - run.addr; i < run.len && 4 <= run.len - i;
-		     i += 4) {
-			if (clr->runtime->start + ch_get32(run.bytes + i) != pointer)
-				continue;
-			*table = (struct table){ .clr = clr,
-						 .addr = run.addr + i,
-						 .relative = true };
-			clr_code_tables(clr, variable(table, ENTRY_CODE_OLD));
-			return true;
-		}
-	return false;
-}
-
-/* The entry of g_gcDacGlobals. */
-static bool find_absolute(struct clr *clr, struct table *table)
-{
-	struct ch_symbol symbol;
-	uint64_t addr;
-	int64_t i;
-
-	if (!ch_sym_exported(clr->env->sym, clr->runtime, "g_dacTable", &symbol))
-		return false;
-	*table = (struct table){ .clr = clr, .addr = symbol.addr };
-	/* The first entry is that of ExecutionManager's table of code. */
-	if (clr_read_ptr(clr, symbol.addr, &addr))
-		clr_code_tables(clr, addr);
-	for (i = 0; i < ENTRIES; i++)
-		if (value(table, i, &addr) && is_gc_vars(clr, addr)) {
-			table->addr += (uint64_t)(8 * i);
-			return true;
-		}
-	return false;
-}
-
-static bool is_method_table(const struct clr *clr, uint64_t mt, uint32_t mask, uint32_t flags,
-			    uint32_t bytes)
-{
-	uint32_t words[2];
-
-	return mt % 8 == 0 && ch_core_read_u32(clr->core, mt, &words[0]) &&
-	       ch_core_read_u32(clr->core, mt + 4, &words[1]) && (words[0] & mask) == flags &&
-	       words[1] == bytes;
-}
-
-/* The best known types: strings are unlike all others, objects lie before them. */
-static bool find_types(struct clr *clr, const struct table *table)
-{
-	int64_t i, k;
-
-	for (i = STRINGS_FROM; i < ENTRIES; i++)
-		if (value(table, i, &clr->string_mt) &&
-		    is_method_table(clr, clr->string_mt, STRING_FLAGS_MASK, STRING_FLAGS,
-				    STRING_BYTES))
-			break;
-	if (i == ENTRIES || !value(table, i - ENTRY_STRING, &clr->object_mt))
-		return false;
-	for (k = i + FREE_FROM; k < i + ENTRIES; k++)
-		if (value(table, k, &clr->free_mt) &&
-		    is_method_table(clr, clr->free_mt, UINT32_MAX, FREE_FLAGS, FREE_BYTES))
-			return true;
-	return false;
-}
+/* ---- Which release it is --------------------------------------------------------- */
 
 /* Take a release's layout; false when its threads are not where it has them. */
-static bool take_release(struct clr *clr, const struct table *table, const struct release *release,
-			 enum clr_fit wanted)
+static bool take_release(struct clr *clr, const struct clr_dac_table *table,
+			 const struct release *release, enum clr_fit wanted)
 {
 	clr->layout = release->layout;
 	clr->tables_source = release->source;
-	return value(table, release->store_entry, &clr->thread_store) &&
+	return clr_table_value(table, release->store_entry, &clr->thread_store) &&
 	       clr_layout_fits(clr) >= wanted;
 }
 
-static bool choose_release(struct clr *clr, const struct table *table)
+static bool choose_release(struct clr *clr, const struct clr_dac_table *table)
 {
-	static const struct release *const releases[] = { &net8, &net9, &core3 };
-	/* Of its three, the last has a table of its own kind. */
-	size_t first = table->relative ? 2 : 0, end = table->relative ? 3 : 2, i;
+	static const struct release *const releases[] = { &core3, &net8, &net9, &net10, &net11 };
+	/* The first one has a table of its own kind. */
+	size_t first = table->relative ? 0 : 1;
+	size_t end = table->relative ? 1 : CH_COUNT_OF(releases), i;
+	uint64_t code;
 	int wanted;
 
 	for (wanted = CLR_FIT_CORE; wanted > CLR_FIT_NOT; wanted--)
-		for (i = first; i < end; i++)
-			if (take_release(clr, table, releases[i], (enum clr_fit)wanted))
-				return true;
+		for (i = first; i < end; i++) {
+			if (!take_release(clr, table, releases[i], (enum clr_fit)wanted))
+				continue;
+			code = clr_table_variable(table, releases[i]->code_entry);
+			if (code)
+				clr_code_tables(clr, code);
+			return true;
+		}
 	return false;
 }
 
@@ -308,16 +176,17 @@ struct clr_layout clr_layout_common(void)
 }
 
 /* .NET 5 to 7, of which no core was at hand, and whatever a servicing release moved. */
-static bool measure_release(struct clr *clr, const struct table *table)
+static bool measure_release(struct clr *clr, const struct clr_dac_table *table)
 {
 	uint64_t finalizer;
 	int64_t entry;
 
-	if (!value(table, ENTRY_FINALIZER, &finalizer))
+	if (!clr_table_value(table, ENTRY_FINALIZER, &finalizer))
 		return false;
 	for (entry = -1; entry > -STORE_FROM; entry--) {
 		clr->layout = clr_layout_common();
-		if (value(table, entry, &clr->thread_store) && clr_layout_measure(clr, finalizer)) {
+		if (clr_table_value(table, entry, &clr->thread_store) &&
+		    clr_layout_measure(clr, finalizer)) {
 			clr->tables_source =
 				"measured in this core; .NET 5 to 7 were not tried yet";
 			return true;
@@ -328,16 +197,16 @@ static bool measure_release(struct clr *clr, const struct table *table)
 
 struct ch_error *clr_old_tables(struct clr *clr)
 {
-	struct table table;
+	struct clr_dac_table table;
 
-	if (!find_absolute(clr, &table) && !find_relative(clr, &table))
+	if (!clr_table_find(clr, &table))
 		return ch_error_create(CH_ERROR_UNSUPPORTED,
 				       "its tables are not where .NET Core 3.1 to .NET 9 have "
 				       "them, and it does not describe itself as later ones do");
-	clr->app_domain = variable(&table, ENTRY_APP_DOMAIN);
+	clr->app_domain = clr_table_variable(&table, ENTRY_APP_DOMAIN);
 	clr->variables = table.addr;
 	clr->variables_relative = table.relative;
-	if (!value(&table, 0, &clr->gc_vars) || !find_types(clr, &table))
+	if (!clr_table_value(&table, 0, &clr->gc_vars) || !clr_table_types(clr, &table))
 		return ch_error_create(CH_ERROR_CORRUPT, "the runtime's table of variables does "
 							 "not lead to its types");
 	if (!choose_release(clr, &table) && !measure_release(clr, &table))

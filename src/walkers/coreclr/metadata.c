@@ -286,6 +286,22 @@ bool clr_metadata_open_image(const struct ch_core *core, uint64_t base, struct c
 	return false;
 }
 
+bool clr_image_identity(const struct ch_core *core, uint64_t base, uint32_t *timestamp_ret,
+			uint32_t *bytes_ret)
+{
+	/* The DOS head leads to "PE\0\0", the COFF head and the optional head. */
+	enum { DOS = 0x5a4d, LEAD = 60, LEAD_MAX = 4096, PE = 0x4550, STAMP = 8, SIZE = 24 + 56 };
+	uint32_t word;
+
+	if (!ch_core_read_u32(core, base, &word) || (word & 0xffff) != DOS ||
+	    !ch_core_read_u32(core, base + LEAD, &word) || word > LEAD_MAX)
+		return false;
+	base += word;
+	return ch_core_read_u32(core, base, &word) && word == PE &&
+	       ch_core_read_u32(core, base + STAMP, timestamp_ret) &&
+	       ch_core_read_u32(core, base + SIZE, bytes_ret);
+}
+
 bool clr_image_ready_to_run(const struct ch_core *core, uint64_t base, uint64_t *ret)
 {
 	/* Of the CLI header: ManagedNativeHeader (II.25.3.3). */

@@ -74,6 +74,9 @@ bool clr_metadata_open(const struct ch_core *core, uint64_t addr, uint64_t bytes
  */
 bool clr_metadata_open_image(const struct ch_core *core, uint64_t base, struct clr_metadata *ret);
 
+/** What tells builds of the PE image at base apart: TimeDateStamp and SizeOfImage. */
+bool clr_image_identity(const struct ch_core *core, uint64_t base, uint32_t *timestamp_ret,
+			uint32_t *bytes_ret);
 /** The header of the compiled code in the PE image at base, if there is one. */
 bool clr_image_ready_to_run(const struct ch_core *core, uint64_t base, uint64_t *ret);
 
