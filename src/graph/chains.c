@@ -233,7 +233,7 @@ static struct ch_error *search_edges(struct ch_chains *chains, struct ch_vec *qu
 	chains->surely = calloc(chains->graph->objects_count / 64 + 1ULL, sizeof(uint64_t));
 	if (!chains->surely)
 		return &ch_enomem;
-	err = chp_reverse_borrow(chains->graph, &reverse);
+	err = chp_reverse_borrow_for(chains->graph, queue->items, queue->count, &reverse);
 	if (err)
 		return err;
 	err = search_from(chains, &reverse, true, queue);

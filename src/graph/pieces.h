@@ -61,6 +61,47 @@ CH_INLINE uint64_t chp_word_value(const struct ch_traced *traced, uint64_t word,
 	return exact && traced->decode ? traced->decode(traced->state, word) : word;
 }
 
+/** Ask the walker once. Whether that told all pointers of the node, nothing else of it is an
+ * address, and all of it lies in our memory as it is: so it is with most. */
+CH_INLINE bool chp_pieces_are_plain(struct ch_pieces *pieces)
+{
+	struct ch_ref_query *query = &pieces->query;
+	uint64_t words = query->size_bytes / 8, at = 0;
+	uint32_t i;
+
+	if (!query->bytes || pieces->traced->narrow.used || pieces->traced->decode)
+		return false;
+	query->more = false;
+	pieces->traced->tracer->refs(pieces->traced->state, query);
+	if (query->more || !query->pure)
+		return false;
+	for (i = 0; i < query->count; i++) {
+		if (query->runs[i].offset % 8 || query->runs[i].offset < at ||
+		    !query->runs[i].words || query->runs[i].offset / 8 > words ||
+		    query->runs[i].words > words - query->runs[i].offset / 8)
+			return false;
+		at = query->runs[i].offset + 8 * query->runs[i].words;
+	}
+	return true;
+}
+
+/** Visit the words of such a node; what it keeps alive without a word is left. */
+CH_INLINE void chp_pieces_visit_plain(struct ch_pieces *pieces, chp_word_fn fn, void *arg)
+{
+	const struct ch_ref_query *query = &pieces->query;
+	uint64_t offset, end;
+	uint32_t i;
+
+	for (i = 0; i < query->count; i++) {
+		offset = query->runs[i].offset;
+		end = offset + 8 * query->runs[i].words;
+		for (; offset < end; offset += 8)
+			fn(arg, offset, ch_get64(query->bytes + offset), true);
+	}
+	pieces->run = query->count;
+	pieces->at = query->size_bytes & ~7ULL;
+}
+
 /** Visit all words of a node; returns how many bytes of it are absent. */
 CH_INLINE uint64_t chp_pieces_visit(struct ch_pieces *pieces, chp_word_fn fn, void *arg)
 {
@@ -68,6 +109,11 @@ CH_INLINE uint64_t chp_pieces_visit(struct ch_pieces *pieces, chp_word_fn fn, vo
 	struct ch_piece piece;
 	uint64_t absent = 0, i;
 
+	if (chp_pieces_are_plain(pieces)) {
+		chp_pieces_visit_plain(pieces, fn, arg);
+		if (!pieces->query.also && (!pieces->graph->links.count || pieces->query.unlinked))
+			return 0;
+	}
 	while (chp_pieces_next(pieces, &piece)) {
 		if (!piece.words)
 			fn(arg, UINT64_MAX, piece.value, true);

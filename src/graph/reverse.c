@@ -2,9 +2,11 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "graph/offsets.h"
 #include "graph/pieces.h"
+#include "util/cleanup.h"
 #include "util/context.h"
 #include "util/error.h"
 
@@ -16,6 +18,10 @@
 
 /* Threads that share the work: each needs four bytes an object. */
 #define SHARES_MAX 4
+
+/* How often logs are gone through for what leads to a node: a list of a million nodes may take
+ * as many times, and all edges are turned round instead. */
+#define ROUNDS_MAX 24
 
 struct word {
 	uint64_t value;
@@ -139,12 +145,89 @@ CH_RANKING struct ch_error *chp_each_edge(const struct ch_graph *graph, uint32_t
 }
 
 /*
+ * What the count met is written down, so that the heap is gone through once: targets in the order
+ * of their sources, and by source where its part ends. A log that would be too long is dropped, and
+ * the heap gone through again.
+ */
+struct log {
+	uint32_t *targets;
+	/* Bits by place in targets: the pointer leads into its target. */
+	uint64_t *inner;
+	size_t count, room;
+	/* By source of the share. */
+	uint32_t *ends;
+	/* Sources whose ends are known: the share's first ones. */
+	uint32_t sources;
+	bool dropped;
+};
+
+/* Targets of one log: a GiB of them. */
+#define LOG_MAX (1U << 28)
+#define LOG_MIN (1U << 16)
+
+static void log_free(struct log *log)
+{
+	free(log->targets);
+	free(log->inner);
+	free(log->ends);
+	*log = (struct log){ .dropped = true };
+}
+
+static bool log_grow(struct log *log)
+{
+	size_t room = log->room ? log->room * 2 : LOG_MIN;
+	uint32_t *targets = NULL;
+	uint64_t *inner = NULL;
+
+	if (room <= LOG_MAX)
+		targets = realloc(log->targets, room * sizeof(*targets));
+	if (targets)
+		log->targets = targets;
+	if (targets)
+		inner = realloc(log->inner, room / 64 * sizeof(*inner));
+	if (!inner) {
+		log_free(log);
+		return false;
+	}
+	log->inner = inner;
+	log->room = room;
+	return true;
+}
+
+/* Edges come with ascending sources; source counts from the share's first one. */
+CH_INLINE void log_put(struct log *log, uint32_t source, uint32_t target, bool inner)
+{
+	if (log->dropped || (log->count == log->room && !log_grow(log)))
+		return;
+	while (log->sources < source)
+		log->ends[log->sources++] = (uint32_t)log->count;
+	if (log->count % 64 == 0)
+		log->inner[log->count / 64] = 0;
+	log->inner[log->count / 64] |= (uint64_t)inner << (log->count % 64);
+	log->targets[log->count++] = target;
+}
+
+static void log_end(struct log *log, uint32_t sources)
+{
+	while (!log->dropped && log->sources < sources)
+		log->ends[log->sources++] = (uint32_t)log->count;
+}
+
+static bool is_among(const uint64_t *among, uint32_t id)
+{
+	return !among || among[id / 64] >> (id % 64) & 1;
+}
+
+/*
  * Several threads count and fill, each the edges of its share of the sources. Where
  * an edge goes does not depend on how many there are: a target's sources descend, so
  * those of the last share come first.
  */
 struct share {
 	const struct ch_graph *graph;
+	struct log log;
+	/* Bits by id of nodes whose edges are wanted; NULL: all. */
+	const uint64_t *among;
 	/* Ids of sources: [from, to). */
 	uint32_t from, to;
 	const char *phase;
@@ -158,6 +241,16 @@ struct share {
 };
 
 static struct ch_error *count_edge(void *arg, uint32_t source, uint32_t target, bool inner)
+{
+	struct share *share = arg;
+
+	share->places[target]++;
+	share->edges++;
+	log_put(&share->log, source - share->from, target, inner);
+	return NULL;
+}
+
+static struct ch_error *count_again(void *arg, uint32_t source, uint32_t target, bool inner)
 {
 	struct share *share = arg;
 
@@ -184,17 +277,45 @@ static void *count_share(void *arg)
 {
 	struct share *share = arg;
 
+	share->log.ends = malloc((share->to - share->from + 1ULL) * sizeof(uint32_t));
+	share->log.dropped = !share->log.ends;
 	share->err = chp_each_edge(share->graph, share->from, share->to, share->phase, count_edge,
 				   share);
+	log_end(&share->log, share->to - share->from);
 	return NULL;
+}
+
+/* The edges of a share's log whose ends are both among some, NULL: all; those of one source come
+ * together. */
+static struct ch_error *each_logged(struct share *share, const uint64_t *among, chp_edge_fn fn)
+{
+	const struct log *log = &share->log;
+	uint32_t source, at = 0, end;
+	struct ch_error *err = NULL;
+
+	for (source = share->from; source < share->to && !err; source++) {
+		end = log->ends[source - share->from];
+		if (!is_among(among, source))
+			at = end;
+		for (; at < end; at++)
+			if (is_among(among, log->targets[at]))
+				fn(share, source, log->targets[at],
+				   log->inner[at / 64] >> (at % 64) & 1);
+		if (source % PACE == 0)
+			err = chp_context_check(share->graph->ctx);
+	}
+	return err;
 }
 
 static void *fill_share(void *arg)
 {
 	struct share *share = arg;
 
-	share->err =
-		chp_each_edge(share->graph, share->from, share->to, share->phase, fill_edge, share);
+	if (share->log.dropped)
+		share->err = chp_each_edge(share->graph, share->from, share->to, share->phase,
+					   fill_edge, share);
+	else
+		share->err = each_logged(share, share->among, fill_edge);
 	return NULL;
 }
 
@@ -234,13 +355,82 @@ static uint32_t make_places(struct share *shares, uint32_t shares_count, uint32_
 	return sum;
 }
 
-static struct ch_error *build(struct share *shares, uint32_t shares_count, struct ch_reverse *ret)
+/* Of the nodes of a share those that lead to one that is known; whether there were any. Higher
+ * ids first: most pointers lead to what was made before. */
+static bool reach_more(const struct share *share, uint64_t *known)
+{
+	const struct log *log = &share->log;
+	uint32_t source = share->to, at, end = (uint32_t)log->count;
+	bool found = false;
+
+	for (; source > share->from; source--, end = at) {
+		at = source - 1 > share->from ? log->ends[source - 2 - share->from] : 0;
+		if (is_among(known, source - 1))
+			continue;
+		while (end > at && !is_among(known, log->targets[end - 1]))
+			end--;
+		if (end == at)
+			continue;
+		known[(source - 1) / 64] |= 1ULL << ((source - 1) % 64);
+		found = true;
+	}
+	return found;
+}
+
+/* What leads to targets, by going through the logs as often as it takes; NULL: that would be too
+ * often, or there is no log. */
+static uint64_t *find_reaching(const struct share *shares, uint32_t shares_count,
+			       const uint32_t *targets, size_t targets_count)
+{
+	uint64_t *known = calloc(shares[0].graph->objects_count / 64 + 1ULL, sizeof(uint64_t));
+	bool found = true;
+	uint32_t round, i;
+	size_t k;
+
+	for (i = 0; known && i < shares_count; i++)
+		if (shares[i].log.dropped)
+			found = false;
+	for (k = 0; known && k < targets_count; k++)
+		known[targets[k] / 64] |= 1ULL << (targets[k] % 64);
+	for (round = 0; known && found && round < ROUNDS_MAX; round++)
+		for (found = false, i = shares_count; i > 0; i--)
+			found |= reach_more(&shares[i - 1], known);
+	if (round && !found)
+		return known;
+	free(known);
+	return NULL;
+}
+
+/* Count anew, of the edges between nodes that lead to targets alone. */
+static struct ch_error *count_among(struct share *shares, uint32_t shares_count,
+				    const uint64_t *among)
+{
+	struct ch_error *err = NULL;
+	uint32_t i;
+
+	for (i = 0; i < shares_count && !err; i++) {
+		memset(shares[i].places, 0,
+		       (shares[i].graph->objects_count + 1ULL) * sizeof(uint32_t));
+		shares[i].among = among;
+		shares[i].edges = 0;
+		err = each_logged(&shares[i], among, count_again);
+	}
+	return err;
+}
+
+static struct ch_error *build(struct share *shares, uint32_t shares_count, const uint32_t *wanted,
+			      size_t wanted_count, struct ch_reverse *ret)
 {
 	uint32_t targets = shares[0].graph->objects_count, sum, i;
+	_cleanup_free_ uint64_t *among = NULL;
 	struct ch_error *err;
 	uint64_t edges = 0;
 
 	err = run_shares(shares, shares_count, "counting pointers", count_share);
+	if (!err && wanted)
+		among = find_reaching(shares, shares_count, wanted, wanted_count);
+	if (among)
+		err = count_among(shares, shares_count, among);
 	for (i = 0; i < shares_count; i++)
 		edges += shares[i].edges;
 	if (!err && edges >= UINT32_MAX)
@@ -262,7 +452,8 @@ static struct ch_error *build(struct share *shares, uint32_t shares_count, struc
 	return err;
 }
 
-struct ch_error *chp_reverse_borrow(const struct ch_graph *graph, struct ch_reverse *ret)
+static struct ch_error *borrow(const struct ch_graph *graph, const uint32_t *wanted,
+			       size_t wanted_count, struct ch_reverse *ret)
 {
 	uint32_t count = (uint32_t)ch_min(graph->threads, SHARES_MAX), i;
 	struct share shares[SHARES_MAX] = { { .graph = NULL } };
@@ -282,12 +473,26 @@ struct ch_error *chp_reverse_borrow(const struct ch_graph *graph, struct ch_reve
 			err = &ch_enomem;
 	}
 	if (!err)
-		err = build(shares, count, ret);
-	for (i = 0; i < count; i++)
+		err = build(shares, count, wanted, wanted_count, ret);
+	for (i = 0; i < count; i++) {
 		free(shares[i].places);
+		log_free(&shares[i].log);
+	}
 	if (err)
 		chp_reverse_deinit(ret);
 	return err;
+}
+
+struct ch_error *chp_reverse_borrow(const struct ch_graph *graph, struct ch_reverse *ret)
+{
+	return borrow(graph, NULL, 0, ret);
+}
+
+struct ch_error *chp_reverse_borrow_for(const struct ch_graph *graph, const uint32_t *targets,
+					size_t count, struct ch_reverse *ret)
+{
+	/* What is kept serves other questions, too. */
+	return graph->keep_edges ? borrow(graph, NULL, 0, ret) : borrow(graph, targets, count, ret);
 }
 
 void chp_reverse_return(struct ch_graph *graph, struct ch_reverse *reverse)

@@ -24,6 +24,13 @@ CH_MUST_CHECK struct ch_error *chp_each_edge(const struct ch_graph *graph, uint3
  */
 CH_MUST_CHECK struct ch_error *chp_reverse_borrow(const struct ch_graph *graph,
 						  struct ch_reverse *ret);
+/**
+ * The same, of which only edges need be there that are on a way to one of targets: whatever leads
+ * to them has all of its sources.
+ */
+CH_MUST_CHECK struct ch_error *chp_reverse_borrow_for(const struct ch_graph *graph,
+						      const uint32_t *targets, size_t count,
+						      struct ch_reverse *ret);
 /** Free it, or keep it in a graph that keeps edges. */
 void chp_reverse_return(struct ch_graph *graph, struct ch_reverse *reverse);
 /** Whether the k-th source points into its target only. */
