@@ -3,7 +3,7 @@
 scan of the same file (mmap, 8-byte sums). Nothing is asserted.
 
 Where a .NET SDK is installed, fixtures/dotnet with 4,000,000 subscriptions follows: a core of
-2 GB with 24 million objects. Where a JDK with jhsdb is, fixtures/jvm/Shop.java with 14 million
+2 GB with 24 million objects, and ClrMD on the same core where its package is served. Where a JDK with jhsdb is, fixtures/jvm/Shop.java with 14 million
 Java objects, and jhsdb on the same core. The cores are kept in $BENCH_DIR (default build/bench)
 and used again.
 """
@@ -125,6 +125,21 @@ def make_dotnet_core(folder):
     return target, None
 
 
+def measure_clrmd(core, handler, unit, row):
+    """The same questions to ClrMD: one run each; times by which we are faster."""
+    dac = os.path.join(managed.newest_runtime()[1], "libmscordaccore.so")
+    program, why = managed.build("clrmd", "clrmd", "test/bench")
+    if not program or not os.path.exists(dac):
+        print("ClrMD: skipped, " + (why.strip()[-200:] if not program else "no " + dac))
+        return
+    for title, command in [("types", ["types"]), ("gcroot", ["gcroot", handler])]:
+        ours = [fixture.COREHEAP, "types", core] if title == "types" else \
+            [fixture.COREHEAP, "roots", core, handler]
+        seconds, rss = measure([shutil.which("dotnet"), program, core, dac, *command])
+        print(row % ("ClrMD, " + title, "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB) +
+              "  %.1f times ours" % (seconds / median_of(ours)[0]), flush=True)
+
+
 def measure_dotnet(folder, scan, row):
     core, why = make_dotnet_core(folder)
     if not core:
@@ -142,6 +157,7 @@ def measure_dotnet(folder, scan, row):
         seconds, rss = median_of([fixture.COREHEAP, *words] + [core] * (words == command))
         print(row % (title, "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB),
               flush=True)
+    measure_clrmd(core, handler, unit, row)
 
 
 def make_java_core(folder):

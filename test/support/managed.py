@@ -22,10 +22,10 @@ def newest_runtime():
     return (rows[-1][1], os.path.join(rows[-1][2], rows[-1][1])) if rows else None
 
 
-def build(name, target):
+def build(name, target, below="fixtures"):
     """fixtures/NAME as TARGET.dll, or why it cannot be built."""
     where = fixture.folder()
-    for path in glob.glob(os.path.join(repo(), "fixtures", name, "*.cs*")):
+    for path in glob.glob(os.path.join(repo(), below, name, "*.cs*")):
         shutil.copy(path, where)
     env = dict(ENVIRONMENT, HOME=where, PATH=os.environ["PATH"])
     done = subprocess.run(["dotnet", "build", "-c", "Release", "-o", "out", "--nologo"], cwd=where,
