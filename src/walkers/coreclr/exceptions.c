@@ -1,11 +1,11 @@
 /*
  * Exceptions that threads have thrown.
  *
- * Thread keeps a handle of the object that it threw last (m_LastThrownObjectHandle), and the
- * tracker of an exception under way another (release/8.0 and release/9.0, src/coreclr/vm/
- * threads.h, exceptionhandling.h). Where in Thread they are differs between releases and is
- * in no descriptor before .NET 9: a word that leads over another one to an object of a type
- * derived from System.Exception is such a handle.
+ * Thread keeps a handle of the object that it threw last (m_LastThrownObjectHandle; release/3.1,
+ * release/8.0 and release/9.0, src/coreclr/vm/threads.h), which it drops once it is handled. Where
+ * in Thread it is differs between releases; measured on 3.1.3 and 8.0.34, later ones say it. Of
+ * others a word that leads over another one to an object of a type derived from
+ * System.Exception is taken for it.
  */
 #include <string.h>
 
@@ -15,7 +15,8 @@
 #include "walkers/coreclr/coreclr_priv.h"
 
 enum {
-	THREAD_BYTES = 4096,
+	/* At least: of 3.1 to 11. */
+	THREAD_BYTES = 1024,
 	PARENTS_MAX = 32,
 	INNER_MAX = 16,
 	/* Behind the method table of an array: its length, then its elements. */
@@ -225,18 +226,26 @@ static bool in_heap(const struct clr *clr, uint64_t object)
 	return false;
 }
 
+static uint64_t thrown_at(struct clr *clr, uint64_t addr)
+{
+	uint64_t handle, object, mt;
+
+	return clr_read_ptr(clr, addr, &handle) && handle && handle % 8 == 0 &&
+			       clr_read_ptr(clr, handle, &object) && type_of(clr, object, &mt) &&
+			       exception_base(clr, mt) && in_heap(clr, object)
+		       ? object
+		       : 0;
+}
+
 /* The exception that a handle in Thread leads to. */
 static uint64_t last_thrown(struct clr *clr, const struct clr_thread *thread)
 {
-	uint64_t at, handle, object, mt;
+	uint64_t at = clr->layout.thread_thrown, end = at ? at + 8 : THREAD_BYTES, object;
 
-	for (at = 0; at < THREAD_BYTES; at += 8) {
-		if (!clr_read_ptr(clr, thread->addr + at, &handle))
-			return 0;
-		if (!handle || handle % 8 || !clr_read_ptr(clr, handle, &object) ||
-		    !type_of(clr, object, &mt) || !exception_base(clr, mt) || !in_heap(clr, object))
-			continue;
-		return object;
+	for (; at < end; at += 8) {
+		object = thrown_at(clr, thread->addr + at);
+		if (object)
+			return object;
 	}
 	return 0;
 }

@@ -77,6 +77,7 @@ static const struct {
 	{ FIELD(module_foreign_types, "Module", "TypeRefToMethodTableMap"), 8 },
 	{ FIELD(thread_data, "Thread", "ThreadLocalDataPtr"), 928 },
 	{ FIELD(thread_number, "Thread", "Id"), 0 },
+	{ FIELD(thread_thrown, "Thread", "LastThrownObject"), 0 },
 	{ FIELD(domain_assemblies, "AppDomain", "DomainAssemblyList"), 0 },
 	{ FIELD(assembly_module, "Assembly", "Module"), 0 },
 	{ FIELD(module_methods, "Module", "MethodDefToDescMap"), 0 },

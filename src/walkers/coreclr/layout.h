@@ -24,6 +24,8 @@ struct clr_layout {
 	uint32_t store_first, store_count, thread_link, thread_os_id, thread_locals;
 	/** Of Thread: Thread.ManagedThreadId; 0: not known. */
 	uint32_t thread_number;
+	/** Of Thread: the handle of what it threw last; 0: not known. */
+	uint32_t thread_thrown;
 	/** The list of threads has their addresses (.NET 11), not those of their links. */
 	bool links_threads;
 	/** Of the allocation context in what thread_locals leads to. */
