@@ -146,12 +146,18 @@ static bool r2r_section(const struct clr *clr, uint64_t base, uint64_t header, u
 static bool find_r2r(const struct clr *clr, uint64_t base, struct clr_r2r *ret)
 {
 	uint64_t header, functions, bytes, unused;
+	uint32_t last;
 
 	if (!clr_image_ready_to_run(clr->core, base, &header) ||
 	    !r2r_section(clr, base, header, SECTION_RUNTIME_FUNCTIONS, &functions, &bytes))
 		return false;
 	ret->functions = functions;
 	ret->count = (uint32_t)ch_min(bytes / RUNTIME_FUNCTION_BYTES, FUNCTIONS_MAX);
+	if (!ret->count ||
+	    !ch_core_read_u32(clr->core,
+			      functions + (uint64_t)RUNTIME_FUNCTION_BYTES * (ret->count - 1),
+			      &last))
+		return false;
 	if (!r2r_section(clr, base, header, SECTION_METHOD_ENTRIES, &ret->entries, &unused))
 		ret->entries = 0;
 	if (!r2r_section(clr, base, header, SECTION_INSTANCES, &ret->instances, &bytes))
@@ -238,7 +244,7 @@ static bool read_little(const struct clr *clr, uint64_t at, uint32_t bytes, uint
 static void learn_instances(struct clr *clr, uint64_t module, uint64_t base, struct clr_r2r *r2r)
 {
 	uint64_t table = r2r->instances + 1, at, end, entry;
-	uint32_t bucket, bytes, from, to;
+	uint32_t bucket, bytes, from, to, left = r2r->count;
 	uint8_t head, hash;
 
 	if (r2r->instances >= r2r->instances_end)
@@ -257,7 +263,8 @@ static void learn_instances(struct clr *clr, uint64_t module, uint64_t base, str
 		}
 		end = ch_min(table + to, r2r->instances_end);
 		for (at = table + from; at < end;) {
-			if (!ch_core_try_read(clr->core, at++, &hash, 1) ||
+			/* Each function is one method's: more of them is damage. */
+			if (!left-- || !ch_core_try_read(clr->core, at++, &hash, 1) ||
 			    !decode_place(clr, &at, &entry)) {
 				r2r->unread = true;
 				return;
