@@ -226,8 +226,8 @@ static bool is_among(const uint64_t *among, uint32_t id)
 struct share {
 	const struct ch_graph *graph;
 	struct log log;
-	/* Bits by id of nodes whose edges are wanted; NULL: all. */
-	const uint64_t *among;
+	/* Edges are only written down, not counted. */
+	bool logs_only;
 	/* Ids of sources: [from, to). */
 	uint32_t from, to;
 	const char *phase;
@@ -250,17 +250,6 @@ static struct ch_error *count_edge(void *arg, uint32_t source, uint32_t target, 
 	return NULL;
 }
 
-static struct ch_error *count_again(void *arg, uint32_t source, uint32_t target, bool inner)
-{
-	struct share *share = arg;
-
-	(void)source;
-	(void)inner;
-	share->places[target]++;
-	share->edges++;
-	return NULL;
-}
-
 static struct ch_error *fill_edge(void *arg, uint32_t source, uint32_t target, bool inner)
 {
 	struct share *share = arg;
@@ -273,21 +262,30 @@ static struct ch_error *fill_edge(void *arg, uint32_t source, uint32_t target, b
 	return NULL;
 }
 
+static struct ch_error *log_edge(void *arg, uint32_t source, uint32_t target, bool inner)
+{
+	struct share *share = arg;
+
+	log_put(&share->log, source - share->from, target, inner);
+	return NULL;
+}
+
 static void *count_share(void *arg)
 {
 	struct share *share = arg;
 
 	share->log.ends = malloc((share->to - share->from + 1ULL) * sizeof(uint32_t));
 	share->log.dropped = !share->log.ends;
-	share->err = chp_each_edge(share->graph, share->from, share->to, share->phase, count_edge,
-				   share);
+	share->err = chp_each_edge(share->graph, share->from, share->to, share->phase,
+				   share->logs_only ? log_edge : count_edge, share);
 	log_end(&share->log, share->to - share->from);
 	return NULL;
 }
 
 /* The edges of a share's log whose ends are both among some, NULL: all; those of one source come
  * together. */
-static struct ch_error *each_logged(struct share *share, const uint64_t *among, chp_edge_fn fn)
+static struct ch_error *each_logged(struct share *share, const uint64_t *among, chp_edge_fn fn,
+				    void *arg)
 {
 	const struct log *log = &share->log;
 	uint32_t source, at = 0, end;
@@ -297,11 +295,11 @@ static struct ch_error *each_logged(struct share *share, const uint64_t *among, 
 		end = log->ends[source - share->from];
 		if (!is_among(among, source))
 			at = end;
-		for (; at < end; at++)
+		for (; at < end && !err; at++)
 			if (is_among(among, log->targets[at]))
-				fn(share, source, log->targets[at],
-				   log->inner[at / 64] >> (at % 64) & 1);
-		if (source % PACE == 0)
+				err = fn(arg, source, log->targets[at],
+					 log->inner[at / 64] >> (at % 64) & 1);
+		if (source % PACE == 0 && !err)
 			err = chp_context_check(share->graph->ctx);
 	}
 	return err;
@@ -315,7 +313,7 @@ static void *fill_share(void *arg)
 		share->err = chp_each_edge(share->graph, share->from, share->to, share->phase,
 					   fill_edge, share);
 	else
-		share->err = each_logged(share, share->among, fill_edge);
+		share->err = each_logged(share, NULL, fill_edge, share);
 	return NULL;
 }
 
@@ -342,6 +340,11 @@ static struct ch_error *run_shares(struct share *shares, uint32_t count, const c
 			ch_error_destroy(shares[i].err);
 	}
 	return err;
+}
+
+static struct ch_error *too_many(void)
+{
+	return ch_error_create(CH_ERROR_LIMIT, "more than 4,294,967,294 pointers");
 }
 
 /* Turn counts into the ends of parts; returns how many edges there are. */
@@ -401,40 +404,80 @@ static uint64_t *find_reaching(const struct share *shares, uint32_t shares_count
 	return NULL;
 }
 
-/* Count anew, of the edges between nodes that lead to targets alone. */
-static struct ch_error *count_among(struct share *shares, uint32_t shares_count,
-				    const uint64_t *among)
+/* Edges between some nodes alone, turned round: few, so one after the other. */
+struct some {
+	struct ch_reverse *reverse;
+	uint64_t edges;
+};
+
+static struct ch_error *count_some(void *arg, uint32_t source, uint32_t target, bool inner)
+{
+	struct some *some = arg;
+
+	(void)source;
+	(void)inner;
+	some->reverse->start[target]++;
+	some->edges++;
+	return NULL;
+}
+
+static struct ch_error *fill_some(void *arg, uint32_t source, uint32_t target, bool inner)
+{
+	struct ch_reverse *reverse = ((struct some *)arg)->reverse;
+	uint32_t place = --reverse->start[target];
+
+	reverse->sources[place] = source;
+	reverse->inner[place / 64] |= (uint64_t)inner << (place % 64);
+	return NULL;
+}
+
+static struct ch_error *each_some(struct share *shares, uint32_t shares_count,
+				  const uint64_t *among, chp_edge_fn fn, struct some *some)
 {
 	struct ch_error *err = NULL;
 	uint32_t i;
 
-	for (i = 0; i < shares_count && !err; i++) {
-		memset(shares[i].places, 0,
-		       (shares[i].graph->objects_count + 1ULL) * sizeof(uint32_t));
-		shares[i].among = among;
-		shares[i].edges = 0;
-		err = each_logged(&shares[i], among, count_again);
-	}
+	for (i = 0; i < shares_count && !err; i++)
+		err = each_logged(&shares[i], among, fn, some);
 	return err;
 }
 
-static struct ch_error *build(struct share *shares, uint32_t shares_count, const uint32_t *wanted,
-			      size_t wanted_count, struct ch_reverse *ret)
+static struct ch_error *build_some(struct share *shares, uint32_t shares_count,
+				   const uint64_t *among, struct ch_reverse *ret)
+{
+	uint32_t targets = shares[0].graph->objects_count, sum = 0, target;
+	struct some some = { .reverse = ret };
+	struct ch_error *err;
+
+	ret->start = calloc(targets + 1ULL, sizeof(uint32_t));
+	if (!ret->start)
+		return &ch_enomem;
+	err = each_some(shares, shares_count, among, count_some, &some);
+	if (!err && some.edges >= UINT32_MAX)
+		err = too_many();
+	if (err)
+		return err;
+	for (target = 0; target < targets; target++)
+		ret->start[target] = sum += ret->start[target];
+	ret->start[targets] = sum;
+	ret->sources = malloc((sum + 1ULL) * sizeof(uint32_t));
+	ret->inner = calloc(sum / 64 + 1ULL, sizeof(uint64_t));
+	if (!ret->sources || !ret->inner)
+		return &ch_enomem;
+	return each_some(shares, shares_count, among, fill_some, &some);
+}
+
+static struct ch_error *build(struct share *shares, uint32_t shares_count, struct ch_reverse *ret)
 {
 	uint32_t targets = shares[0].graph->objects_count, sum, i;
-	_cleanup_free_ uint64_t *among = NULL;
 	struct ch_error *err;
 	uint64_t edges = 0;
 
 	err = run_shares(shares, shares_count, "counting pointers", count_share);
-	if (!err && wanted)
-		among = find_reaching(shares, shares_count, wanted, wanted_count);
-	if (among)
-		err = count_among(shares, shares_count, among);
 	for (i = 0; i < shares_count; i++)
 		edges += shares[i].edges;
 	if (!err && edges >= UINT32_MAX)
-		err = ch_error_create(CH_ERROR_LIMIT, "more than 4,294,967,294 pointers");
+		err = too_many();
 	if (err)
 		return err;
 	sum = make_places(shares, shares_count, targets);
@@ -452,12 +495,39 @@ static struct ch_error *build(struct share *shares, uint32_t shares_count, const
 	return err;
 }
 
+/* Write all edges down, and turn those round that lead to targets; *done_ret: that was
+ * possible. */
+static struct ch_error *build_for(struct share *shares, uint32_t shares_count,
+				  const uint32_t *targets, size_t targets_count,
+				  struct ch_reverse *ret, bool *done_ret)
+{
+	_cleanup_free_ uint64_t *among = NULL;
+	struct ch_error *err;
+	uint32_t i;
+
+	for (i = 0; i < shares_count; i++)
+		shares[i].logs_only = true;
+	err = run_shares(shares, shares_count, "counting pointers", count_share);
+	if (!err)
+		among = find_reaching(shares, shares_count, targets, targets_count);
+	*done_ret = err || among;
+	if (among)
+		err = build_some(shares, shares_count, among, ret);
+	for (i = 0; i < shares_count; i++) {
+		shares[i].logs_only = false;
+		log_free(&shares[i].log);
+		shares[i].log = (struct log){ .count = 0 };
+	}
+	return err;
+}
+
 static struct ch_error *borrow(const struct ch_graph *graph, const uint32_t *wanted,
 			       size_t wanted_count, struct ch_reverse *ret)
 {
 	uint32_t count = (uint32_t)ch_min(graph->threads, SHARES_MAX), i;
 	struct share shares[SHARES_MAX] = { { .graph = NULL } };
 	struct ch_error *err = NULL;
+	bool done = false;
 
 	*ret = graph->reverse;
 	if (ret->start)
@@ -473,7 +543,9 @@ static struct ch_error *borrow(const struct ch_graph *graph, const uint32_t *wan
 			err = &ch_enomem;
 	}
 	if (!err)
-		err = build(shares, count, wanted, wanted_count, ret);
+		err = wanted ? build_for(shares, count, wanted, wanted_count, ret, &done) : NULL;
+	if (!err && !done)
+		err = build(shares, count, ret);
 	for (i = 0; i < count; i++) {
 		free(shares[i].places);
 		log_free(&shares[i].log);
