@@ -446,6 +446,7 @@ static struct ch_error *find_threads(struct ch_suspecting *suspecting)
 	const struct ch_thread_group *group;
 	const struct ch_thread_row *row;
 	_cleanup_free_ char *top = NULL;
+	const char *named;
 	struct ch_error *err;
 
 	if (summary->threads_count < THREADS_MANY)
@@ -459,10 +460,12 @@ static struct ch_error *find_threads(struct ch_suspecting *suspecting)
 		chp_suspect_fact(&suspect, "stacks_count", rows.threads.groups_count);
 		chp_suspect_fact(&suspect, "alike_count", group->count);
 		chp_suspect_next(&suspect, "threads --group", 0);
+		named = group->names_count ? group->names[0].pattern : "";
 		err = top ? chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
 					     "%" PRIu64 " threads; %" PRIu64
-					     " of them stand in the same place (%s)",
-					     suspect.count, group->count, top)
+					     " of them%s%s%s stand in the same place (%s)",
+					     suspect.count, group->count, named[0] ? " (" : "",
+					     named, named[0] ? ")" : "", top)
 			  : &ch_enomem;
 	}
 	chp_thread_rows_deinit(&rows);
@@ -563,7 +566,7 @@ static int place_of(const struct ch_suspect *suspect)
 
 static uint64_t weight_of(const struct ch_suspect *suspect)
 {
-	return suspect->own_bytes ? suspect->own_bytes : suspect->bytes;
+	return suspect->rank_bytes ? suspect->rank_bytes : suspect->bytes;
 }
 
 static int compare_suspects(const void *a, const void *b)

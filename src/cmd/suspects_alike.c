@@ -315,6 +315,44 @@ static struct ch_suspect *find_mapped(const struct ch_looking *looking)
 	return NULL;
 }
 
+/* Whether what a suspect is about is held by variables of a managed runtime's own library. */
+static bool is_of_runtime(const struct ch_looking *looking, const struct ch_suspect *suspect)
+{
+	const struct ch_module *module;
+	const struct ch_runtime *runtimes;
+	size_t count, i;
+
+	if (!suspect->chain.roots_count || suspect->chain.root.kind != CH_ROOT_DATA)
+		return false;
+	module = ch_sym_module_at(looking->graph->sym, suspect->chain.root.addr);
+	runtimes = ch_heaps_runtimes(looking->suspecting->summary->heaps, &count);
+	for (i = 0; module && i < count; i++)
+		if (runtimes[i].open && runtimes[i].kind == CH_RUNTIME_LANGUAGE &&
+		    runtimes[i].evidence && strstr(runtimes[i].evidence, module->name))
+			return true;
+	return false;
+}
+
+/* Of assemblies that a program makes all the time its runtime has blocks, too. */
+static void fold_modules(struct ch_looking *looking)
+{
+	const struct ch_vec *suspects = &looking->suspecting->summary->suspects;
+	struct ch_suspect *modules = NULL, *suspect;
+	size_t i;
+
+	for (i = 0; !modules && i < suspects->count; i++)
+		if (CH_VEC_AT(suspects, struct ch_suspect, i)->rule == CH_RULE_MODULE_EXPLOSION)
+			modules = CH_VEC_AT(suspects, struct ch_suspect, i);
+	for (i = 0; modules && i < suspects->count; i++) {
+		suspect = CH_VEC_AT(suspects, struct ch_suspect, i);
+		if (suspect->part_of || !is_of_runtime(looking, suspect))
+			continue;
+		suspect->part_of = modules->id;
+		modules->rank_bytes =
+			ch_max(modules->rank_bytes, ch_max(modules->bytes, suspect->bytes));
+	}
+}
+
 void chp_suspect_fold(struct ch_looking *looking)
 {
 	struct ch_suspect *alike, *holder, *mapped = find_mapped(looking);
@@ -329,6 +367,7 @@ void chp_suspect_fold(struct ch_looking *looking)
 				holder->part_of = alike->id;
 		}
 	}
+	fold_modules(looking);
 	if (!mapped)
 		return;
 	for (i = 0; i < looking->alikes.count; i++)

@@ -134,7 +134,7 @@ static struct ch_error *add_type(struct ch_looking *looking, const struct ch_typ
 	struct ch_error *err;
 
 	if (told < suspect.bytes)
-		suspect.own_bytes = suspect.bytes - told;
+		suspect.rank_bytes = suspect.bytes - told;
 	track = main_track(looking, stat, &suspect.chain.share);
 	sample = track == CH_TRACK_ALL ? CH_ID_NONE : chp_alike_sample(&looking->trails, track);
 	err = chp_suspect_type(looking->suspecting, &suspect, stat->walker, stat->type, stat->count,

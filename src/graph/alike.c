@@ -9,6 +9,8 @@
 #define MOST_PERCENT 70
 /* One way becomes many where there are this many times more blocks than before. */
 #define FAN_OUT 8
+/* And this many, so that it needs no other: segments of a queue are a few, what is in them many. */
+#define CLEAR_FAN_OUT 64
 
 static const struct ch_track *track_at(const struct ch_trails *trails, uint32_t index)
 {
@@ -49,7 +51,8 @@ static bool comes_apart(const struct ch_trails *trails, uint32_t track, uint64_t
 		return false;
 	for (child = track_at(trails, track)->child; child; child = track_at(trails, child)->next) {
 		if (track_at(trails, child)->bytes < bytes_min ||
-		    track_at(trails, child)->field == CH_OFFSET_NONE)
+		    (track_at(trails, child)->field == CH_OFFSET_NONE &&
+		     !track_at(trails, child)->row))
 			continue;
 		count++;
 		bytes += track_at(trails, child)->bytes;
@@ -213,17 +216,22 @@ static void find_fan_out(const struct ch_trails *trails, const struct way *way,
 			 struct ch_alike *alike)
 {
 	const uint32_t *tracks = way->tracks.items;
-	size_t i, last = way->tracks.count - 1, found = last, place;
+	size_t i, last = way->tracks.count - 1, first = last, found = last, place;
 
-	for (i = 1; i < last && found == last; i++)
-		if (way->counts[i + 1] >= FAN_OUT * way->counts[i])
+	for (i = 1; i < last && found == last; i++) {
+		if (first == last && way->counts[i + 1] >= FAN_OUT * way->counts[i])
+			first = i;
+		if (way->counts[i + 1] >= CLEAR_FAN_OUT * way->counts[i])
 			found = i;
+	}
+	if (found == last)
+		found = first;
 	/* at the roots, or a list that begins there */
-	if (found == last && (way->roots >= FAN_OUT || way->counts[1] >= FAN_OUT * way->roots) &&
+	if (first == last && (way->roots >= FAN_OUT || way->counts[1] >= FAN_OUT * way->roots) &&
 	    last > 0)
-		found = 0;
+		first = found = 0;
 	/* all that is behind the holders, not only where most of it is */
-	alike->track = tracks[ch_max(found, 1)];
+	alike->track = tracks[ch_max(first, 1)];
 	alike->bytes = track_at(trails, alike->track)->bytes;
 	alike->holders_count = found ? way->counts[found] : 0;
 	alike->holder = found ? on_way_to(trails, alike->sample, tracks[found]) : CH_ID_NONE;

@@ -193,7 +193,9 @@ static void take_word(void *arg, uint64_t offset, uint64_t value, bool exact)
 		return;
 	parent = trails->track[finding->source];
 	track = repeated(trails, parent, trails->track[id]);
-	if (track == CH_TRACK_ALL)
+	if (track != CH_TRACK_ALL)
+		track_at(trails, track)->row = true;
+	else
 		finding->err = find_track(finding, parent, trails->track[id],
 					  field_of(finding, finding->source, offset), &track);
 	if (!finding->err)
@@ -376,6 +378,94 @@ static struct ch_error *take_types(void *arg, const struct ch_object *objects, s
 	return NULL;
 }
 
+/* Whether one of those with the parent and the type of a track is a row. */
+static bool has_row(const struct ch_trails *trails, const uint32_t *first, uint32_t index)
+{
+	const struct ch_track *track = track_at(trails, index);
+	uint32_t at;
+
+	for (at = first[track->parent]; at; at = track_at(trails, at)->next)
+		if (track_at(trails, at)->row && track_at(trails, at)->type == track->type)
+			return true;
+	return false;
+}
+
+/* Tracks from one block to both ends of a row are one: from the head of a list, and its tail.
+ * to: by track, which one it becomes. */
+static struct ch_error *unite(struct finding *finding, uint32_t *to, const uint32_t *rows)
+{
+	struct ch_trails *trails = finding->trails;
+	struct ch_vec old = trails->tracks;
+	struct ch_track *track, *united, *all;
+	struct ch_error *err = NULL;
+	uint32_t i;
+
+	trails->tracks = CH_VEC(struct ch_track);
+	free(finding->slots);
+	finding->slots = NULL;
+	all = ch_vec_push(&trails->tracks);
+	if (!all) {
+		trails->tracks = old;
+		return &ch_enomem;
+	}
+	*all = *CH_VEC_AT(&old, struct ch_track, CH_TRACK_ALL);
+	to[CH_TRACK_ALL] = CH_TRACK_ALL;
+	/* a track comes behind its parent */
+	for (i = 1; !err && i < old.count; i++) {
+		track = CH_VEC_AT(&old, struct ch_track, i);
+		err = find_track(finding, to[track->parent], track->type,
+				 rows[i] ? CH_OFFSET_NONE : track->field, &to[i]);
+		if (err)
+			break;
+		united = track_at(trails, to[i]);
+		united->count += track->count;
+		united->row |= track->row;
+		if (united->first == CH_ID_NONE)
+			united->first = track->first;
+		if (!united->name) {
+			united->name = track->name;
+			track->name = NULL;
+		}
+	}
+	for (i = 0; i < old.count; i++)
+		free(CH_VEC_AT(&old, struct ch_track, i)->name);
+	ch_vec_deinit(&old);
+	return err;
+}
+
+static struct ch_error *unite_rows(struct finding *finding)
+{
+	struct ch_trails *trails = finding->trails;
+	uint32_t count = (uint32_t)trails->tracks.count, i;
+	_cleanup_free_ uint32_t *first = calloc(count, sizeof(*first));
+	_cleanup_free_ uint32_t *rows = calloc(count, sizeof(*rows));
+	_cleanup_free_ uint32_t *to = calloc(count, sizeof(*to));
+	struct ch_error *err;
+	bool any = false;
+
+	if (!first || !rows || !to)
+		return &ch_enomem;
+	/* for the time being only rows are listed */
+	for (i = 1; i < count; i++) {
+		if (!track_at(trails, i)->row)
+			continue;
+		track_at(trails, i)->next = first[track_at(trails, i)->parent];
+		first[track_at(trails, i)->parent] = i;
+		any = true;
+	}
+	for (i = 1; any && i < count; i++)
+		rows[i] = track_at(trails, i)->type != CH_TYPE_NONE && has_row(trails, first, i);
+	for (i = 1; i < count; i++)
+		track_at(trails, i)->next = 0;
+	err = any ? unite(finding, to, rows) : NULL;
+	if (err || !any)
+		return err;
+	for (i = 0; i < trails->graph->objects_count; i++)
+		if (trails->holder[i] != UNSEEN)
+			trails->track[i] = to[trails->track[i]];
+	return NULL;
+}
+
 /* What only dominators weigh: each node what it retains, less what those below it do. */
 static void weigh(struct ch_trails *trails, const struct ch_retained *retained)
 {
@@ -444,6 +534,8 @@ struct ch_error *chp_trails_make(struct ch_graph *graph, const struct ch_retaine
 	finding.elements = err ? NULL : calloc(ret->types.rows.count + 1, 1);
 	if (!err)
 		err = finding.elements ? find_ways(&finding, retained) : &ch_enomem;
+	if (!err)
+		err = unite_rows(&finding);
 	ret->count = (uint32_t)finding.queue.count;
 	ch_vec_deinit(&finding.queue);
 	free(finding.slots);

@@ -27,13 +27,16 @@ struct ch_track {
 	uint32_t parent;
 	/** Index into ch_trails.types.rows; CH_TYPE_NONE of a root's track. */
 	uint32_t type;
-	/** Where the pointer lies in the block before; CH_OFFSET_NONE: in an array, or anywhere.
-	 * Of a root's track the hash of its name. */
+	/** Where the pointer lies in the block before; CH_OFFSET_NONE: in an array, or anywhere,
+	 * as of rows, which have both ends in fields of one object. Of a root's track the hash of
+	 * its name. */
 	uint64_t field;
 	/** Blocks on it (of a root's track: roots), and the first one that was met. */
 	uint32_t count, first;
 	/** What those blocks weigh; and with all behind them. */
 	uint64_t self_bytes, bytes;
+	/** Blocks of its type follow each other on it. */
+	bool row;
 	/** First one behind it; the next one of its parent. 0: none. */
 	uint32_t child, next;
 	/** Of a root's track: what such roots are called. Escaped, owned. */

@@ -89,8 +89,8 @@ struct ch_suspect {
 	/** One line, escaped. Owned. */
 	char *message;
 	uint64_t bytes, count;
-	/** Of these bytes what no other suspect tells of, by which it is ranked; 0: all. */
-	uint64_t own_bytes;
+	/** By which it is ranked, what no other suspect tells of; 0: by its bytes. */
+	uint64_t rank_bytes;
 	/** Id of the suspect that is about the same memory and stands for both; 0: none is. */
 	uint64_t part_of;
 	/** Hundredths of a percent, and of what; NULL: it is not about bytes. Static. */

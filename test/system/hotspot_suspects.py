@@ -43,6 +43,10 @@ def check_threads(tap, name, core, doc):
     tap.ok(("java.lang.ThreadLocal$ThreadLocalMap", ".threadLocals") in names_of(first),
            "%s: and by which fields" % name, names_of(first))
     tap.equal([row["rule"] for row in rows[1:]], [], "%s: one cause, one suspect" % name)
+    groups = [row for row in answer("threads", "--group", "--json", core)["groups"]
+              if [name for name in row["names"] if name["pattern"] == "keeper-#"]]
+    tap.equal([row["count"] for row in groups], [THREADS],
+              "%s: they are in one method, whichever copy of its code runs" % name)
     text = " ".join(coreheap("summary", core).out.split())
     tap.ok('Java thread "keeper-#" (6 of them)' in text and "static Held.CONTEXT" in text,
            "%s: the screen has it" % name, text[-1500:])
