@@ -374,8 +374,8 @@ static struct ch_error *find_equal_mappings(struct ch_suspecting *suspecting)
 	chp_suspect_next(&suspect, suspect.sample_addr ? "roots" : "address --regions",
 			 suspect.sample_addr);
 	return chp_suspect_take(suspecting, &suspect, suspecting->native_bytes,
-				"%" PRIu64 " blocks have mappings of their own of the same size, "
-				"%s each: %s in %zu run%s of touching mappings%s%s%s",
+				"%" PRIu64 " blocks of %s bytes in mappings of their own: %s in "
+				"%zu run%s%s%s%s",
 				suspect.count, chp_count_text(each_bytes, each),
 				chp_bytes_text(mapped, total), runs, runs == 1 ? "" : "s",
 				held < mapped ? "; touched " : "",

@@ -7,21 +7,55 @@
 #include "graph/key.h"
 #include "util/cleanup.h"
 
+/* Of equally good ones on stacks. */
+#define CHAINS_LOOKED_AT 64
+
 static bool is_passing(const struct ch_root *root)
 {
 	return root->kind == CH_ROOT_STACK || root->kind == CH_ROOT_REGISTER;
 }
 
-/* The shortest chain of those that are as good as the first, of a root that lasts if there
- * is one. */
-static const struct ch_chain *best_chain(const struct ch_chain *list, size_t count)
+/* Whether a root lies in the frame of a method of a managed runtime: its locals say more than
+ * what native code that it called has of them. */
+static bool is_of_method(struct ch_graph *graph, const struct ch_root *root)
 {
+	const struct ch_frame *frames, *found = NULL;
+	struct ch_error *err;
+	struct ch_code code;
+	size_t count, i;
+
+	if (root->kind != CH_ROOT_STACK || root->thread == UINT32_MAX)
+		return false;
+	err = chp_rootnames_frames(graph, root->thread, &frames, &count);
+	if (err) {
+		ch_error_destroy(err);
+		return false;
+	}
+	for (i = 0; i < count; i++)
+		if (frames[i].sp && frames[i].sp <= root->addr &&
+		    (!found || frames[i].sp >= found->sp))
+			found = &frames[i];
+	return found && ch_heaps_frame_code(graph->heaps, found, found == frames, 0, &code);
+}
+
+/* The shortest chain of those that are as good as the first, of a root that lasts if there
+ * is one, else of a local of a method. */
+static const struct ch_chain *best_chain(struct ch_graph *graph, const struct ch_chain *list,
+					 size_t count)
+{
+	const struct ch_chain *best = list;
 	size_t i;
 
 	for (i = 0; i < count && list[i].inner == list->inner; i++)
 		if (!is_passing(&list[i].root))
 			return &list[i];
-	return list;
+	/* the last one is of the caller, which handed it on */
+	for (i = 0; i < count && i < CHAINS_LOOKED_AT && list[i].inner == list->inner &&
+		    list[i].steps == list->steps;
+	     i++)
+		if (is_of_method(graph, &list[i].root))
+			best = &list[i];
+	return best;
 }
 
 /* Of a long way the ends. ids: from the root's block on. */
@@ -58,7 +92,7 @@ static struct ch_error *make_chain(const struct ch_suspecting *suspecting, struc
 	list = ch_chains_list(chains, &roots);
 	if (!roots)
 		return NULL;
-	best = best_chain(list, roots);
+	best = best_chain(graph, list, roots);
 	ret->root = best->root;
 	err = ch_root_describe(graph, &best->root, &ret->text);
 	for (id = best->root.target; !err && id != CH_ID_NONE; id = ch_chains_next(chains, id)) {
