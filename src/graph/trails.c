@@ -26,10 +26,15 @@ enum {
 	HAS_ELEMENTS,
 };
 
+struct met {
+	uint64_t addr;
+	uint32_t id;
+};
+
 struct finding {
 	struct ch_trails *trails;
 	struct ch_graph *graph;
-	/* of uint32_t: nodes with a way, in the order in which they were met; those before at
+	/* of struct met: nodes with a way, in the order in which they were met; those before at
 	 * were looked at */
 	struct ch_vec queue;
 	size_t at;
@@ -37,9 +42,10 @@ struct finding {
 	uint32_t *slots, slots_mask;
 	/* By type: enum above. */
 	uint8_t *elements;
-	/* The node under way, and whether only pointers to first bytes count. */
+	/* The node under way, whose pointers its walker knows or not, and whether only pointers to
+	 * first bytes count. */
 	uint32_t source;
-	bool exact;
+	bool traced, exact;
 	struct ch_error *err;
 	uint32_t next_id, named_count;
 	struct ch_pieces pieces;
@@ -143,7 +149,7 @@ static uint64_t field_of(struct finding *finding, uint32_t holder, uint64_t offs
 	uint32_t type = track_at(finding->trails, finding->trails->track[holder])->type;
 	char place[160];
 
-	if (offset == CH_OFFSET_NONE || !chp_index_span_of(finding->graph, holder)->traced)
+	if (offset == CH_OFFSET_NONE || !finding->traced)
 		return CH_OFFSET_NONE;
 	if (finding->elements[type] == NOT_ASKED)
 		finding->elements[type] =
@@ -154,13 +160,15 @@ static uint64_t field_of(struct finding *finding, uint32_t holder, uint64_t offs
 	return finding->elements[type] == HAS_FIELDS ? offset : CH_OFFSET_NONE;
 }
 
-static struct ch_error *put(struct finding *finding, uint32_t id, uint32_t holder, uint32_t track)
+static struct ch_error *put(struct finding *finding, struct met met, uint32_t holder,
+			    uint32_t track)
 {
-	uint32_t *slot = ch_vec_push(&finding->queue);
+	struct met *slot = ch_vec_push(&finding->queue);
+	uint32_t id = met.id;
 
 	if (!slot)
 		return &ch_enomem;
-	*slot = id;
+	*slot = met;
 	finding->trails->holder[id] = holder;
 	finding->trails->track[id] = track;
 	track_at(finding->trails, track)->count++;
@@ -199,7 +207,7 @@ static void take_word(void *arg, uint64_t offset, uint64_t value, bool exact)
 		finding->err = find_track(finding, parent, trails->track[id],
 					  field_of(finding, finding->source, offset), &track);
 	if (!finding->err)
-		finding->err = put(finding, id, finding->source, track);
+		finding->err = put(finding, (struct met){ start, id }, finding->source, track);
 }
 
 /* The words of a node whose walker does not know them. */
@@ -230,11 +238,16 @@ static struct ch_error *go_on(struct finding *finding)
 	const struct ch_index_span *span;
 	struct ch_error *err = NULL;
 	uint64_t addr, size;
+	struct met met;
 
 	while (!err && finding->at < finding->queue.count) {
-		finding->source = *CH_VEC_AT(&finding->queue, uint32_t, finding->at++);
-		span = chp_index_span_of(graph, finding->source);
-		addr = ch_graph_addr(graph, finding->source);
+		met = *CH_VEC_AT(&finding->queue, struct met, finding->at++);
+		addr = met.addr;
+		span = chp_index_span(graph, addr);
+		if (!span)
+			continue;
+		finding->source = met.id;
+		finding->traced = span->traced != NULL;
 		size = chp_index_size(graph, span, finding->source, addr);
 		if (span->traced) {
 			chp_pieces_begin(&finding->pieces, graph, span, finding->source, addr,
@@ -294,7 +307,9 @@ static struct ch_error *begin_at(struct finding *finding, const struct ch_root *
 	if (!slot)
 		return err ? err : &ch_enomem;
 	*slot = *root;
-	return put(finding, root->target, CH_ID_NONE, track);
+	return put(finding,
+		   (struct met){ ch_graph_addr(finding->graph, root->target), root->target },
+		   CH_ID_NONE, track);
 }
 
 static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_t n)
@@ -513,7 +528,7 @@ static void tidy(struct ch_trails *trails)
 struct ch_error *chp_trails_make(struct ch_graph *graph, const struct ch_retained *retained,
 				 struct ch_trails *ret)
 {
-	struct finding finding = { .trails = ret, .graph = graph, .queue = CH_VEC(uint32_t) };
+	struct finding finding = { .trails = ret, .graph = graph, .queue = CH_VEC(struct met) };
 	uint32_t ids = graph->objects_count, id;
 	struct ch_track *all;
 	struct ch_error *err;
