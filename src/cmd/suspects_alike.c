@@ -16,8 +16,9 @@
 /* Blocks behind one block: a collection. */
 #define FAN_OUT 1000
 /* What lies in the memory of another suspect to this part is the same matter. */
-#define SAME_PERCENT 70
-#define HALF         50
+#define SAME_PERCENT    70
+#define HALF            50
+#define DUPLICATE_SHARE 5
 
 static bool is_most(uint64_t part, uint64_t whole)
 {
@@ -145,6 +146,7 @@ struct ch_error *chp_suspect_elements(const struct ch_looking *looking, size_t h
 		      : 0;
 	if (!number)
 		return NULL;
+	number = ch_max(number, best->elements_count);
 	err = chp_node_type_name(looking->graph, looking->suspecting->summary->heaps, best->element,
 				 &type);
 	if (err)
@@ -353,6 +355,25 @@ static void fold_modules(struct ch_looking *looking)
 	}
 }
 
+/* Blocks with equal contents that may all be garbage are no matter of their own. */
+static void drop_dead_duplicates(struct ch_looking *looking)
+{
+	struct ch_summary *summary = looking->suspecting->summary;
+	struct ch_suspect *list = summary->suspects.items;
+	uint64_t dead = looking->holders.dead_bytes;
+	size_t i;
+
+	for (i = 0; i < summary->suspects.count; i++)
+		if (list[i].rule == CH_RULE_DUPLICATE_CONTENTS)
+			break;
+	if (i == summary->suspects.count ||
+	    chp_percent(list[i].bytes - ch_min(list[i].bytes, dead), summary->used_bytes) >=
+		    DUPLICATE_SHARE * 100)
+		return;
+	chp_suspect_deinit(&list[i]);
+	memmove(&list[i], &list[i + 1], (--summary->suspects.count - i) * sizeof(*list));
+}
+
 void chp_suspect_fold(struct ch_looking *looking)
 {
 	struct ch_suspect *alike, *holder, *mapped = find_mapped(looking);
@@ -368,12 +389,12 @@ void chp_suspect_fold(struct ch_looking *looking)
 		}
 	}
 	fold_modules(looking);
-	if (!mapped)
-		return;
-	for (i = 0; i < looking->alikes.count; i++)
+	for (i = 0; mapped && i < looking->alikes.count; i++)
 		fold_mapped(mapped, suspect_at(looking, looking->alike_suspects[i]),
 			    mapped_bytes(looking, CH_HOLDERS_MAX, i));
-	for (i = 0; i < looking->holders.count; i++)
+	for (i = 0; mapped && i < looking->holders.count; i++)
 		fold_mapped(mapped, suspect_at(looking, looking->holder_suspects[i]),
 			    mapped_bytes(looking, i, 0));
+	/* places of suspects are not asked for any more */
+	drop_dead_duplicates(looking);
 }

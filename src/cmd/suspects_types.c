@@ -99,12 +99,15 @@ static uint32_t main_track(const struct ch_looking *looking, const struct ch_typ
 {
 	const struct ch_tally *types = looking->trails.types.rows.items;
 	const struct ch_track *tracks = looking->trails.tracks.items;
-	uint32_t i, best = CH_TRACK_ALL;
+	uint32_t i, best = CH_TRACK_ALL, type = CH_TYPE_NONE;
 	uint64_t all = 0;
 
+	for (i = 0; i < looking->trails.types.rows.count; i++)
+		if (types[i].type == stat->type && types[i].walker == stat->walker)
+			type = looking->trails.alias[i];
+
 	for (i = 1; i < looking->trails.tracks.count; i++) {
-		if (tracks[i].type == CH_TYPE_NONE || types[tracks[i].type].type != stat->type ||
-		    types[tracks[i].type].walker != stat->walker)
+		if (tracks[i].type == CH_TYPE_NONE || tracks[i].type != type)
 			continue;
 		all += tracks[i].self_bytes;
 		if (best == CH_TRACK_ALL || tracks[i].self_bytes > tracks[best].self_bytes)

@@ -63,6 +63,8 @@ struct ch_holders {
 	struct ch_vec loose;
 	/** Chunk bytes of managed objects that their collector would free. */
 	uint64_t managed_dead_bytes, managed_dead_touched_bytes;
+	/** What they take. */
+	uint64_t dead_bytes;
 	/** Of them those outside of young generations: how many, and the bytes that they take. */
 	uint64_t old_dead_count, old_dead_bytes;
 };

@@ -393,6 +393,66 @@ static struct ch_error *take_types(void *arg, const struct ch_object *objects, s
 	return NULL;
 }
 
+struct named_type {
+	uint64_t hash;
+	uint32_t walker, index;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct named_type *x = a, *y = b;
+
+	if (x->walker != y->walker)
+		return x->walker < y->walker ? -1 : 1;
+	if (x->hash != y->hash)
+		return x->hash < y->hash ? -1 : 1;
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static struct ch_error *name_types(struct ch_trails *trails, struct named_type *names)
+{
+	const struct ch_tally *rows = trails->types.rows.items;
+	struct ch_error *err = NULL;
+	struct ch_type type;
+	uint32_t i;
+
+	for (i = 0; !err && i < trails->types.rows.count; i++) {
+		err = ch_heaps_type(trails->graph->heaps, rows[i].walker, rows[i].type, &type);
+		if (!err)
+			names[i] =
+				(struct named_type){ .hash = ch_hash_bytes(CH_HASH_START, type.name,
+									   strlen(type.name)),
+						     .walker = rows[i].walker,
+						     .index = i };
+	}
+	return err;
+}
+
+/* Types of one name are one. */
+static struct ch_error *unite_types(struct ch_trails *trails)
+{
+	size_t count = trails->types.rows.count, i;
+	_cleanup_free_ struct named_type *names = calloc(count + 1, sizeof(*names));
+	struct ch_error *err;
+	uint32_t id;
+
+	trails->alias = calloc(count + 1, sizeof(*trails->alias));
+	if (!names || !trails->alias)
+		return &ch_enomem;
+	err = name_types(trails, names);
+	if (err)
+		return err;
+	qsort(names, count, sizeof(*names), compare_names);
+	for (i = 0; i < count; i++)
+		trails->alias[names[i].index] = i && names[i].walker == names[i - 1].walker &&
+								names[i].hash == names[i - 1].hash
+							? trails->alias[names[i - 1].index]
+							: names[i].index;
+	for (id = 0; count && id < trails->graph->objects_count; id++)
+		trails->track[id] = trails->alias[trails->track[id]];
+	return NULL;
+}
+
 /* Whether one of those with the parent and the type of a track is a row. */
 static bool has_row(const struct ch_trails *trails, const uint32_t *first, uint32_t index)
 {
@@ -546,6 +606,8 @@ struct ch_error *chp_trails_make(struct ch_graph *graph, const struct ch_retaine
 	for (id = 0; id < ids; id++)
 		ret->holder[id] = UNSEEN;
 	err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take_types, &finding);
+	if (!err)
+		err = unite_types(ret);
 	finding.elements = err ? NULL : calloc(ret->types.rows.count + 1, 1);
 	if (!err)
 		err = finding.elements ? find_ways(&finding, retained) : &ch_enomem;
@@ -570,6 +632,7 @@ void chp_trails_deinit(struct ch_trails *trails)
 		free(track_at(trails, (uint32_t)i)->name);
 	free(trails->holder);
 	free(trails->track);
+	free(trails->alias);
 	ch_vec_deinit(&trails->tracks);
 	ch_vec_deinit(&trails->roots);
 	chp_tallies_deinit(&trails->types);

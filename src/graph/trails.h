@@ -25,7 +25,7 @@
 struct ch_track {
 	/** Where it goes on from; of a root's track CH_TRACK_ALL. */
 	uint32_t parent;
-	/** Index into ch_trails.types.rows; CH_TYPE_NONE of a root's track. */
+	/** Index into ch_trails.types.rows, an alias; CH_TYPE_NONE of a root's track. */
 	uint32_t type;
 	/** Where the pointer lies in the block before; CH_OFFSET_NONE: in an array, or anywhere,
 	 * as of rows, which have both ends in fields of one object. Of a root's track the hash of
@@ -51,8 +51,10 @@ struct ch_trails {
 	uint32_t *track;
 	/** of struct ch_track */
 	struct ch_vec tracks;
-	/** Types by walker and id; counts and bytes mean nothing. */
+	/** Types by walker and id; counts and bytes mean nothing. And by their index, the one that
+	 * stands for all of that name: each class loader makes one anew of the same class. */
 	struct ch_tallies types;
+	uint32_t *alias;
 	/** of struct ch_root, by target, ascending: where ways begin */
 	struct ch_vec roots;
 	/** How many blocks have a way. */
