@@ -72,6 +72,15 @@ def check_office(tap, name, _, doc):
            "%s: each what it holds" % name, rows)
 
 
+def check_row(tap, name, _, doc):
+    rows = of_their_own(doc)
+    tap.equal((len(rows), rows[0]["rule"], rows[0]["chain"]["root"]["where"]),
+              (1, "growing-collection", "static Held.ROW"),
+              "%s: both ends of a list are one way" % name)
+    tap.ok(holds(rows[0], THREADS * EACH) and "6,000 Held$Record" in rows[0]["message"],
+           "%s: how many of what" % name, rows[0])
+
+
 def check(tap, release, jdk, thing, how):
     name = "JDK %d, %s" % (release, thing)
     core = Dump(jdk, "Held", "kernel", ["-XX:+UseSerialGC", "-Xmx64m"], [thing]).core
@@ -90,7 +99,7 @@ def main():
     tap = Tap()
     for release in sorted({min(found), max(found)}):
         for thing, how in (("threads", check_threads), ("twice", check_twice),
-                           ("office", check_office)):
+                           ("office", check_office), ("row", check_row)):
             tap.attempt("JDK %d, %s" % (release, thing), check, release, found[release], thing, how)
     return tap.done()
 
