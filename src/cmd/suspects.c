@@ -245,6 +245,17 @@ static struct ch_error *find_humongous(struct ch_suspecting *suspecting)
 		chp_bytes_text(found.region, region), help);
 }
 
+/*
+ * What free memory weighs beside what somebody holds: it comes first where it is most of what
+ * heaps have, as after a burst; a JIT that gave its arenas back hides no leak of half the size.
+ */
+static uint64_t weight_of_free(uint64_t free, const struct ch_suspecting *suspecting)
+{
+	uint64_t live = suspecting->native_bytes + suspecting->managed_bytes;
+
+	return free / 10000 * chp_percent(free, free + live);
+}
+
 /* Arenas that keep more than is in use. */
 static struct ch_error *find_retained_free(struct ch_suspecting *suspecting)
 {
@@ -277,6 +288,7 @@ static struct ch_error *find_retained_free(struct ch_suspecting *suspecting)
 	if (!worst ||
 	    !chp_suspect_is(suspect.bytes, SIZE_MIN, RETAINED_SHARE, summary->verdict.total_bytes))
 		return NULL;
+	suspect.rank_bytes = weight_of_free(suspect.bytes, suspecting);
 	chp_suspect_fact(&suspect, "used_bytes", used);
 	chp_suspect_fact(&suspect, "returnable_bytes", returnable);
 	chp_suspect_next(&suspect, "heap", 0);
