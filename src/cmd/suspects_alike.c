@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cmd/suspects_graph.h"
+#include "graph/key.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
@@ -19,6 +20,8 @@
 #define SAME_PERCENT    70
 #define HALF            50
 #define DUPLICATE_SHARE 5
+/* Entries whose keys are compared. */
+#define ENTRIES_MAX 4096
 
 static bool is_most(uint64_t part, uint64_t whole)
 {
@@ -156,6 +159,67 @@ struct ch_error *chp_suspect_elements(const struct ch_looking *looking, size_t h
 		       : NULL;
 }
 
+/* The block nearest to the sample, on the way to it, that has a weak key; CH_ID_NONE: none has. */
+static uint32_t keyed_on_way(const struct ch_trails *trails, uint32_t id, char *key, size_t max)
+{
+	for (; id != CH_ID_NONE; id = trails->holder[id])
+		if (chp_key_text(trails, id, key, max))
+			return id;
+	return CH_ID_NONE;
+}
+
+static const struct ch_track *track_of(const struct ch_trails *trails, uint32_t id)
+{
+	return CH_VEC_AT(&trails->tracks, struct ch_track, trails->track[id]);
+}
+
+/* The track behind entries that goes on to an alike's; 0: they lie behind that, or on it. */
+static uint32_t track_onward(const struct ch_trails *trails, uint32_t entries, uint32_t track)
+{
+	uint32_t onward = 0;
+
+	for (; track != entries && track != CH_TRACK_ALL;
+	     track = CH_VEC_AT(&trails->tracks, struct ch_track, track)->parent)
+		onward = track;
+	return track == entries ? onward : 0;
+}
+
+/*
+ * The key by which most of it is held, each block behind an entry weighed as the mean of its
+ * track: a pool's threads have entries of many thread-locals, and the one on the way to the
+ * sample may be any of them.
+ */
+static void name_key(const struct ch_looking *looking, const struct ch_alike *alike, char *key,
+		     size_t max)
+{
+	const struct ch_trails *trails = &looking->trails;
+	uint32_t entry = keyed_on_way(trails, alike->sample, key, max), onward, id, looks = 0;
+	char other[sizeof(((struct ch_suspect_chain *)0)->key)];
+	uint64_t mean, total = 0, same = 0;
+	const struct ch_track *track;
+
+	if (entry == CH_ID_NONE) {
+		key[0] = '\0';
+		return;
+	}
+	onward = track_onward(trails, trails->track[entry], alike->track);
+	for (id = 0; id < looking->graph->objects_count && looks < ENTRIES_MAX; id++) {
+		track = track_of(trails, id);
+		if (trails->holder[id] == CH_ID_NONE || track->parent != trails->track[entry] ||
+		    trails->track[trails->holder[id]] != trails->track[entry] ||
+		    (onward && trails->track[id] != onward))
+			continue;
+		looks++;
+		mean = track->bytes / ch_max(track->count, 1U);
+		total += mean;
+		if (chp_key_text(trails, trails->holder[id], other, sizeof(other)) &&
+		    strcmp(other, key) == 0)
+			same += mean;
+	}
+	if (!is_most(same, total))
+		key[0] = '\0';
+}
+
 static struct ch_error *fill(const struct ch_looking *looking, const struct ch_alike *alike,
 			     const struct ch_alike_sum *sum, struct ch_suspect *suspect,
 			     char **blocks_ret)
@@ -170,6 +234,7 @@ static struct ch_error *fill(const struct ch_looking *looking, const struct ch_a
 		err = chp_suspect_trail(looking, alike->sample, &suspect->chain);
 	if (err)
 		return err;
+	name_key(looking, alike, suspect->chain.key, sizeof(suspect->chain.key));
 	*blocks_ret = tell_blocks(alike, holder ? holder : "", element ? element : "");
 	suspect->chain.alike_count = alike->roots_count;
 	if (alike->roots_count > 1)

@@ -338,5 +338,8 @@ uint8_t *chp_alike_colours(const struct ch_alikes *alikes)
 
 uint32_t chp_alike_sample(const struct ch_trails *trails, uint32_t track)
 {
-	return track_at(trails, track)->first;
+	uint32_t next = heaviest_behind(trails, track);
+
+	return next ? on_way_to(trails, track_at(trails, next)->first, track)
+		    : track_at(trails, track)->first;
 }

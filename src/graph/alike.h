@@ -41,7 +41,8 @@ CH_MUST_CHECK struct ch_error *chp_alike_find(const struct ch_trails *trails, ui
 /** By track: which item it is or lies behind, + 1; 0: none. Free it. NULL: out of memory. */
 uint8_t *chp_alike_colours(const struct ch_alikes *alikes);
 
-/** The block that stands for those on a track: with a shortest way. CH_ID_NONE: there is none. */
+/** The block that stands for those on a track: where most of it goes on, with a shortest way.
+ * CH_ID_NONE: there is none. */
 uint32_t chp_alike_sample(const struct ch_trails *trails, uint32_t track);
 
 #endif /* COREHEAP_GRAPH_ALIKE_H */

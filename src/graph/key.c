@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "heap/inspect.h"
+#include "util/cleanup.h"
 
 struct fields {
 	uint64_t key_addr, key_bytes;
@@ -58,6 +59,24 @@ static uint32_t find_key(struct ch_graph *graph, uint32_t id)
 	return word ? ch_graph_node_at(graph, word) : CH_ID_NONE;
 }
 
+/* "static Shop.SESSION", where the key's way comes by the static field of a class that is no
+ * root itself; false: it does not. */
+static bool name_static(struct ch_graph *graph, uint32_t holder, uint32_t key, char *buf,
+			size_t max)
+{
+	struct ch_edge edges[64];
+	uint64_t offset = 0;
+	size_t n, i;
+
+	while ((n = ch_graph_edges(graph, holder, &offset, edges, CH_COUNT_OF(edges))) > 0)
+		for (i = 0; i < n; i++)
+			if (edges[i].target == key && !edges[i].interior)
+				return ch_graph_place_name(graph, holder, edges[i].offset, buf,
+							   max) &&
+				       strncmp(buf, "static ", strlen("static ")) == 0;
+	return false;
+}
+
 bool chp_key_text(const struct ch_trails *trails, uint32_t id, char *buf, size_t max)
 {
 	uint32_t key = find_key(trails->graph, id);
@@ -65,6 +84,9 @@ bool chp_key_text(const struct ch_trails *trails, uint32_t id, char *buf, size_t
 	struct ch_root_text text;
 	struct ch_error *err;
 
+	if (key != CH_ID_NONE && trails->holder[key] != CH_ID_NONE &&
+	    name_static(trails->graph, trails->holder[key], key, buf, max))
+		return true;
 	root = key == CH_ID_NONE ? NULL : chp_trails_root(trails, key);
 	if (!root)
 		return false;

@@ -11,6 +11,7 @@ from tap import Tap, skip_all  # noqa: E402
 
 # as in fixtures/jvm/Held.java
 THREADS, EACH, BYTES = 6, 1000, 4000
+APPS, APP_BYTES = 40, 100000
 # of a record, its array and what points at them
 PIECE = BYTES + 16 + 16, BYTES + 16 + 16 + 96
 
@@ -50,6 +51,19 @@ def check_threads(tap, name, core, doc):
     text = " ".join(coreheap("summary", core).out.split())
     tap.ok('Java thread "keeper-#" (6 of them)' in text and "static Held.CONTEXT" in text,
            "%s: the screen has it" % name, text[-1500:])
+
+
+def check_apps(tap, name, core, doc):
+    """The thread-local is one of each application's: 40 of one name, and 40 that hold nothing."""
+    first = of_their_own(doc)[0]
+    tap.equal((first["rule"], first["chain"]["alike_count"], first["chain"]["alike_name"],
+               first["chain"]["key"]),
+              ("alike-holders", THREADS, 'Java thread "request-#"', "static Held$App.SESSION"),
+              "%s: the threads, and the thread-local that most of it is held by" % name)
+    tap.ok(first["bytes"] >= THREADS * APPS * APP_BYTES, "%s: how much" % name, first)
+    sample = answer("roots", "--json", "--limit", "0", core, first["sample_addr"])
+    tap.ok(sample["chains"][0]["root"]["where"].startswith('Java thread "request-'),
+           "%s: the next command leads to a thread" % name, sample["chains"][:1])
 
 
 def check_twice(tap, name, _, doc):
@@ -99,7 +113,8 @@ def main():
     tap = Tap()
     for release in sorted({min(found), max(found)}):
         for thing, how in (("threads", check_threads), ("twice", check_twice),
-                           ("office", check_office), ("row", check_row)):
+                           ("office", check_office), ("row", check_row),
+                           ("apps", check_apps)):
             tap.attempt("JDK %d, %s" % (release, thing), check, release, found[release], thing, how)
     return tap.done()
 

@@ -192,8 +192,7 @@ static bool take_field(void *arg, const struct hs_field *field)
 	return false;
 }
 
-/* The class that a mirror stands for. */
-static uint64_t class_of_mirror(const struct hs *hs, uint64_t addr)
+uint64_t hs_class_of_mirror(const struct hs *hs, uint64_t addr)
 {
 	uint32_t offset;
 	uint64_t klass;
@@ -224,7 +223,7 @@ bool hs_place_text(struct hs *hs, uint64_t addr, uint64_t klass, uint64_t offset
 	}
 	if (shape.mirror && offset >= hs->statics_offset) {
 		looking.is_static = true;
-		hs_fields_visit(hs, class_of_mirror(hs, addr), take_field, &looking);
+		hs_fields_visit(hs, hs_class_of_mirror(hs, addr), take_field, &looking);
 		return looking.found;
 	}
 	for (i = 0; i < SUPERS_MAX && klass && !looking.found; i++) {

@@ -266,6 +266,8 @@ typedef bool (*hs_field_fn)(void *arg, const struct hs_field *field);
 void hs_fields_visit(const struct hs *hs, uint64_t klass, hs_field_fn fn, void *arg);
 /** The text of a constant pool's entry that is a Symbol. */
 bool hs_pool_text(const struct hs *hs, uint64_t pool, uint32_t index, char *buf, size_t max);
+/** The class that a mirror stands for; 0: it is not known. */
+uint64_t hs_class_of_mirror(const struct hs *hs, uint64_t addr);
 /** What lies at offset of an object of klass: ".name", "[3]", of a mirror a static
  * field's name. False: not known. */
 bool hs_place_text(struct hs *hs, uint64_t addr, uint64_t klass, uint64_t offset, char *buf,

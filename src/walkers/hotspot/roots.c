@@ -503,9 +503,18 @@ static bool place_text(void *state, uint64_t addr, uint64_t type, uint64_t offse
 		     { CH_STRENGTH_WEAK, "weak" },
 		     { CH_STRENGTH_FINAL, "final" },
 		     { CH_STRENGTH_PHANTOM, "phantom" } };
+	const struct hs *hs = state;
 	enum ch_strength strength = 0;
+	struct hs_static place;
 	size_t len, i;
 
+	/* of a mirror java.lang.Class alone would be known */
+	if (type == hs->class_klass && hs->class_klass && offset >= hs->statics_offset) {
+		place = (struct hs_static){ hs_class_of_mirror(hs, addr), addr + offset,
+					    (uint32_t)offset };
+		name_static(state, &place, buf, max);
+		return place.klass;
+	}
 	if (!hs_place_text(state, addr, type, offset, buf, max))
 		return false;
 	if (strcmp(buf, ".referent") != 0 || hs_referent(state, type, &strength) != offset)
