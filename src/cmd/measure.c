@@ -170,6 +170,13 @@ static uint64_t read_only_bytes(struct ch_session *session, const struct ch_heap
 	return bytes;
 }
 
+/* Whether what a runtime has beside its heap is told apart from it. */
+static bool heap_is_known(const struct ch_account_row *rows)
+{
+	return rows[CH_ACCOUNT_MANAGED_USED].bytes + rows[CH_ACCOUNT_MANAGED_FREE].bytes +
+	       rows[CH_ACCOUNT_MANAGED_HEAP].bytes;
+}
+
 static void judge(struct ch_session *session, struct ch_summary *summary)
 {
 	const struct ch_account *account = &summary->account;
@@ -185,8 +192,7 @@ static void judge(struct ch_session *session, struct ch_summary *summary)
 		.unwalked_bytes = touched(rows, CH_ACCOUNT_HEAP_UNWALKED),
 		.managed_bytes = touched(rows, CH_ACCOUNT_MANAGED_USED) +
 				 touched(rows, CH_ACCOUNT_MANAGED_FREE) +
-				 touched(rows, CH_ACCOUNT_MANAGED_HEAP) +
-				 touched(rows, CH_ACCOUNT_MANAGED_OTHER),
+				 touched(rows, CH_ACCOUNT_MANAGED_HEAP),
 		.loader_bytes = touched(rows, CH_ACCOUNT_MANAGED_LOADER),
 		.stacks_bytes = touched(rows, CH_ACCOUNT_STACKS) + touched(rows, CH_ACCOUNT_TLS),
 		.managed_free_bytes = touched(rows, CH_ACCOUNT_MANAGED_FREE) +
@@ -200,6 +206,9 @@ static void judge(struct ch_session *session, struct ch_summary *summary)
 		.damaged = ch_context_damaged(ch_session_context(session)),
 		.closes = true,
 	};
+	*(heap_is_known(rows) ? &summary->input.runtime_other_bytes
+			      : &summary->input.managed_bytes) +=
+		touched(rows, CH_ACCOUNT_MANAGED_OTHER);
 	summary->input.read_only_files_bytes =
 		ch_min(summary->input.read_only_files_bytes, summary->input.files_bytes);
 	summary->input.files_bytes -= summary->input.read_only_files_bytes;

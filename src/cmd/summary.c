@@ -47,6 +47,7 @@ static struct ch_error *write_arithmetic(struct ch_summary *summary)
 		{ "managed garbage", input->managed_garbage_bytes },
 		{ "managed free", input->managed_free_bytes },
 		{ "loader", input->loader_bytes },
+		{ "compiled code and books of runtimes", input->runtime_other_bytes },
 		{ "stacks and TLS", input->stacks_bytes },
 		{ "files", input->files_bytes },
 		{ "unattributed", input->unattributed_bytes },

@@ -130,12 +130,15 @@ struct ch_verdict_input {
 	/** Of native used blocks, zeros that a runtime says it wrote: they were resident, though
 	 * no page shows it. In none of the others. */
 	uint64_t filled_bytes;
-	/** All of managed runtimes but what loads their code; of it garbage, where objects were
+	/** The heaps of managed runtimes; of it garbage, where objects were
 	 * traced, and what their heaps keep free or waste. */
 	uint64_t managed_bytes, managed_garbage_bytes, managed_free_bytes;
 	/** Zeros in managed objects whose runtime clears what it makes: in none of the others. */
 	uint64_t managed_filled_bytes;
 	uint64_t loader_bytes;
+	/** Code that runtimes compiled, and their books, where their heaps are known: else that
+	 * may be their heap, and is in managed_bytes. */
+	uint64_t runtime_other_bytes;
 	/** Stacks and TLS. */
 	uint64_t stacks_bytes;
 	/** Shared memory and files that the process could write to; of other files the pages

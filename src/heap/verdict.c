@@ -67,7 +67,7 @@ void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *r
 		{ "native-retained", "native free", input->native_free_bytes },
 		{ managed_class(input), "managed",
 		  input->managed_bytes + input->managed_filled_bytes },
-		{ "loader", "loader", input->loader_bytes },
+		{ "loader", "loader", input->loader_bytes + input->runtime_other_bytes },
 		{ "stacks", "stacks", input->stacks_bytes },
 		{ "files", "files", input->files_bytes },
 		{ "inconclusive", "unattributed", input->unattributed_bytes },

@@ -44,7 +44,7 @@ static json_t *json_verdict(const struct ch_summary *summary)
 
 	return json_pack(
 		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, "
-		"s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}",
+		"s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"class", verdict->class, "managed_bytes", chp_json_uint(input->managed_bytes),
 		"loader_bytes", chp_json_uint(input->loader_bytes), "native_used_bytes",
 		chp_json_uint(input->native_used_bytes), "native_free_bytes",
@@ -64,7 +64,8 @@ static json_t *json_verdict(const struct ch_summary *summary)
 		"managed_garbage_bytes", chp_json_uint(input->managed_garbage_bytes),
 		"managed_free_bytes", chp_json_uint(input->managed_free_bytes),
 		"managed_filled_bytes", chp_json_uint(input->managed_filled_bytes),
-		"read_only_files_bytes", chp_json_uint(input->read_only_files_bytes));
+		"read_only_files_bytes", chp_json_uint(input->read_only_files_bytes),
+		"runtime_other_bytes", chp_json_uint(input->runtime_other_bytes));
 }
 
 static json_t *json_heaps(const struct ch_summary *summary)

@@ -376,6 +376,11 @@ static const struct {
 	  "loader",
 	  "high",
 	  7500 },
+	/* code that a runtime compiled is no object */
+	{ { .managed_bytes = 20, .loader_bytes = 25, .runtime_other_bytes = 55, GOOD },
+	  "loader",
+	  "high",
+	  8000 },
 	{ { .native_used_bytes = 40, .native_free_bytes = 30, .files_bytes = 30, GOOD },
 	  "mixed",
 	  "medium",
