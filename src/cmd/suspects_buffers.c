@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "graph/gather.h"
+#include "graph/retained.h"
 #include "graph/reverse.h"
 #include "heap/walker.h"
 #include "util/bytes.h"
@@ -85,18 +86,16 @@ struct ch_error *chp_suspect_limits(struct ch_suspecting *suspecting)
 	return err;
 }
 
-/* Whether a way to a node leads through the holder. */
+/* Whether all ways to a node lead through the holder, which is not far. */
 static bool is_below(const struct finding *finding, uint32_t id, uint32_t holder)
 {
-	struct ch_retained_row row;
-	uint32_t i;
+	const struct ch_retained *retained = finding->retained;
+	uint32_t number = retained->number[id], top = retained->number[holder], i;
 
-	for (i = 0; i < CLIMB_MAX && id != CH_ID_NONE; i++, id = row.dominator)
-		if (id == holder)
-			return true;
-		else if (!ch_retained_row(finding->retained, id, &row))
-			return false;
-	return false;
+	/* a dominator's number is below those of all that it dominates */
+	for (i = 0; i < CLIMB_MAX && number > top; i++)
+		number = retained->idom[number];
+	return number == top && number;
 }
 
 /* ---- What others have said already --------------------------------------------------------- */
@@ -127,17 +126,27 @@ static bool is_pool(const struct finding *finding)
 	return found && chp_percent(found, equal->count) >= POOL_PERCENT * 100;
 }
 
-/* Whether most of what a suspect is about is what the holder has. */
+static bool is_static(const struct ch_suspect_chain *chain)
+{
+	return chain->roots_count && chain->root.kind == CH_ROOT_STATIC;
+}
+
+/* Whether most of what a suspect is about is what ours has: its holder is on the same way, or
+ * begins at the same static. */
 static bool is_same_matter(const struct finding *finding, const struct ch_suspect *suspect,
-			   uint32_t holder, uint64_t bytes)
+			   const struct ch_suspect *ours, uint32_t holder)
 {
 	uint32_t id = suspect->holder_addr ? ch_graph_node_at(finding->graph, suspect->holder_addr)
 					   : CH_ID_NONE;
 
 	if (id == CH_ID_NONE)
 		return false;
-	return is_below(finding, id, holder) ||
-	       (is_below(finding, holder, id) && 2 * bytes >= suspect->bytes);
+	if (is_below(finding, id, holder))
+		return true;
+	return 2 * ours->bytes >= suspect->bytes &&
+	       (is_below(finding, holder, id) ||
+		(is_static(&suspect->chain) && is_static(&ours->chain) &&
+		 strcmp(suspect->chain.text.where, ours->chain.text.where) == 0));
 }
 
 /* What others say of the same matter is a part of the suspect that was added last: holders on the
@@ -156,7 +165,7 @@ static void fold_others(const struct finding *finding, uint32_t holder)
 			continue;
 		if (suspect->rule == CH_RULE_LIMIT_NEAR ||
 		    (suspect->rule == CH_RULE_EQUAL_MAPPINGS && is_pool(finding)) ||
-		    is_same_matter(finding, suspect, holder, ours->bytes))
+		    is_same_matter(finding, suspect, ours, holder))
 			suspect->part_of = ours->id;
 	}
 }
@@ -214,10 +223,16 @@ static struct ch_error *find_buffers(struct finding *finding)
 	return low < high ? ch_heaps_walk(heaps, low, high, take_buffers, finding) : NULL;
 }
 
+/* Buffers that no single block holds: several do, each of them. */
+static bool is_loose(const struct ch_gathered *row)
+{
+	return row->top == row->sample;
+}
+
 /* "static Mail.PENDING", or the type of what holds them. */
 static const char *holder_text(const struct ch_suspect *suspect)
 {
-	if (suspect->chain.roots_count && suspect->chain.root.kind == CH_ROOT_STATIC)
+	if (is_static(&suspect->chain))
 		return suspect->chain.text.where;
 	return suspect->holder_type ? suspect->holder_type : "a root";
 }
@@ -247,7 +262,9 @@ static struct ch_error *add_holder(struct finding *finding, const struct group *
 		chp_suspect_deinit(&suspect);
 		return err;
 	}
-	if (group->holders > 1)
+	if (is_loose(row))
+		snprintf(more, sizeof(more), " and by other ways, too");
+	else if (group->holders > 1)
 		snprintf(more, sizeof(more), " and %" PRIu64 " more like it", group->holders - 1);
 	chp_suspect_fact(&suspect, "holders_count", group->holders);
 	chp_suspect_fact(&suspect, "unreleased_count", finding->gathering.count);
@@ -282,7 +299,7 @@ static struct ch_error *add_shared(const struct finding *finding, struct group *
 	uint32_t k, end;
 
 	for (i = 0; !err && i < finding->gathering.rows.count && looked < SHARED_MAX; i++) {
-		if (rows[i].top != rows[i].sample || rows[i].top == group->largest.top)
+		if (!is_loose(&rows[i]) || rows[i].top == group->largest.top)
 			continue;
 		looked++;
 		end = (uint32_t)ch_min(reverse.start[rows[i].top + 1],
@@ -353,7 +370,7 @@ static struct ch_error *find_held(struct finding *finding)
 		if (groups[i].count < 2 ||
 		    !chp_suspect_is(groups[i].touched_bytes, SIZE_MIN, HELD_SHARE, whole))
 			continue;
-		err = add_shared(finding, &groups[i]);
+		err = is_loose(&groups[i].largest) ? NULL : add_shared(finding, &groups[i]);
 		if (!err)
 			err = add_holder(finding, &groups[i]);
 	}

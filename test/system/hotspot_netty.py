@@ -62,7 +62,8 @@ def check_buffers(tap, name, pools, counted, collected):
 
 
 def check_limits(tap, name, document, counted):
-    rows = {row["counter"]: row for row in document["limits"]}
+    rows = {row["counter"]: row for row in document["limits"]
+            if row["name"].startswith("direct memory")}
     used, limit = counted["netty"]
     if used < 0:
         row = rows["java.nio.Bits.RESERVED_MEMORY"]
@@ -106,7 +107,8 @@ def check_suspects(tap, name, summary, core, counted, collected):
     tap.ok(len(found) == 1 and 0 <= dropped - found[0][0] <= WORKERS + 1 and
            0 <= taken - found[0][1] <= (2 << 20) + WORKERS * 8192 and found[0][2] == 0,
            "%s: buffers that were dropped" % name, (found, dropped, taken))
-    near = [row for row in summary["limits"] if row["near"]]
+    near = [row for row in summary["limits"] if row["near"] and
+            row["name"].startswith("direct memory")]
     tap.ok(len(near) == 1 and near[0]["percent"] > 90, "%s: a limit is near" % name,
            summary["limits"])
     out = " ".join(coreheap("summary", core).out.split())
