@@ -63,7 +63,7 @@ static const struct group {
 static const struct {
 	const char *class, *words;
 } verdict_words[] = {
-	{ "native-live", "blocks of native heaps in use are" },
+	{ "native-live", "native blocks in use are" },
 	{ "native-retained", "free memory that native heaps keep is" },
 	{ "managed", "the managed heap is" },
 	{ "managed-garbage", "the managed heap, most of it garbage, is" },
@@ -264,7 +264,7 @@ static void print_share(FILE *out, const struct ch_verdict *verdict, const char 
 		fputs(words, out);
 	else
 		fprintf(out, "%s: the largest part, %s, is", verdict->class, verdict->leader);
-	fprintf(out, " %" PRIu64 ".%02" PRIu64 "%% of %s, read-only files and programs apart",
+	fprintf(out, " %" PRIu64 ".%02" PRIu64 "%% of %s (files and programs apart)",
 		verdict->share / 100, verdict->share % 100, bytes);
 	if (strcmp(verdict->confidence, "high") != 0)
 		fprintf(out, "; confidence %s, %s", verdict->confidence, verdict->reason);
