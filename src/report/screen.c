@@ -264,7 +264,7 @@ static void print_share(FILE *out, const struct ch_verdict *verdict, const char 
 		fputs(words, out);
 	else
 		fprintf(out, "%s: the largest part, %s, is", verdict->class, verdict->leader);
-	fprintf(out, " %" PRIu64 ".%02" PRIu64 "%% of %s (files and programs apart)",
+	fprintf(out, " %" PRIu64 ".%02" PRIu64 "%% of %s (files, programs apart)",
 		verdict->share / 100, verdict->share % 100, bytes);
 	if (strcmp(verdict->confidence, "high") != 0)
 		fprintf(out, "; confidence %s, %s", verdict->confidence, verdict->reason);
@@ -295,6 +295,22 @@ static struct ch_error *print_verdict(const struct ch_report *report,
 	if (chp_coverage_words(&summary->coverage, covers))
 		put_field(report, "covers", covers);
 	return NULL;
+}
+
+/* Memory that a runtime counts against a limit, where that is near. */
+static void print_limits(const struct ch_report *report, const struct ch_summary *summary)
+{
+	char text[CH_QUOTA_TEXT_MAX], line[LINE_BYTES_MAX];
+	const struct ch_quota *quota;
+	size_t i;
+
+	for (i = 0; i < summary->pooled.quotas_count; i++) {
+		quota = &summary->pooled.quotas[i];
+		if (!chp_quota_is_near(quota))
+			continue;
+		snprintf(line, sizeof(line), "%s: %s", quota->label, chp_quota_text(quota, text));
+		put_field(report, "LIMIT", line);
+	}
 }
 
 /* ---- Tables --------------------------------------------------------------------- */
@@ -479,7 +495,7 @@ struct ch_error *chp_summary_print_upper(const struct ch_report *report,
 	if (!err)
 		err = print_verdict(report, summary);
 	if (!err)
-		chp_summary_print_limits(report, summary);
+		print_limits(report, summary);
 	if (!err)
 		err = chp_suspects_print(report, summary->suspects.items, summary->suspects.count,
 					 suspects);

@@ -150,43 +150,15 @@ bool chp_heaps_number(const struct ch_heaps *heaps, uint32_t runtime, const char
 	return false;
 }
 
-/* What a runtime itself counts of its buffers outside of its heap, where it does. */
-static void print_direct(const struct ch_report *report, const struct ch_heaps *heaps,
-			 uint32_t runtime)
-{
-	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], limit[CH_BYTES_TEXT_MAX];
-	char line[LINE_BYTES_MAX];
-	uint64_t buffers, reserved, most;
-
-	if (chp_heaps_number(heaps, runtime, "direct_count", &buffers) &&
-	    chp_heaps_number(heaps, runtime, "direct_reserved_bytes", &reserved) &&
-	    chp_heaps_number(heaps, runtime, "direct_limit_bytes", &most)) {
-		snprintf(line, sizeof(line), "%s buffer%s, %s, of at most %s (java.nio.Bits)",
-			 chp_count_text(buffers, count), buffers == 1 ? "" : "s",
-			 chp_bytes_text(reserved, bytes), chp_bytes_text(most, limit));
-		chp_report_wrapped(report, "direct memory", line);
-	}
-	if (chp_heaps_number(heaps, runtime, "netty_direct_bytes", &reserved) &&
-	    chp_heaps_number(heaps, runtime, "netty_direct_limit_bytes", &most)) {
-		snprintf(line, sizeof(line), "%s, of at most %s (Netty, without cleaners)",
-			 chp_bytes_text(reserved, bytes), chp_bytes_text(most, limit));
-		chp_report_wrapped(report, "direct memory", line);
-	}
-}
-
-void chp_summary_print_limits(const struct ch_report *report, const struct ch_summary *summary)
+/* Every limit, near or not. */
+static void print_limits(const struct ch_report *report, const struct ch_summary *summary)
 {
 	char text[CH_QUOTA_TEXT_MAX], line[LINE_BYTES_MAX];
 	const struct ch_quota *quota;
-	size_t count, i;
+	size_t i;
 
-	ch_heaps_runtimes(summary->heaps, &count);
-	for (i = 0; i < count; i++)
-		print_direct(report, summary->heaps, (uint32_t)i);
 	for (i = 0; i < summary->pooled.quotas_count; i++) {
 		quota = &summary->pooled.quotas[i];
-		if (!chp_quota_is_near(quota))
-			continue;
 		snprintf(line, sizeof(line), "%s: %s", quota->label, chp_quota_text(quota, text));
 		chp_report_wrapped(report, "limit", line);
 	}
@@ -313,6 +285,7 @@ static void print_evidence(const struct ch_report *report, const struct ch_summa
 		 chp_count_text(summary->stack_touched_bytes, d));
 	chp_report_wrapped(report, "threads", line);
 	print_heaps(report, summary);
+	print_limits(report, summary);
 	snprintf(line, sizeof(line), "%s (confidence %s: %s)", summary->verdict.class,
 		 summary->verdict.confidence, summary->verdict.reason);
 	chp_report_wrapped(report, "verdict", line);
@@ -362,7 +335,7 @@ struct ch_error *ch_report_summary(const struct ch_report *report, const struct 
 		return summary->all ? print_all(report, summary)
 				    : chp_summary_print_screen(report, summary);
 	print_plain_head(report, summary);
-	chp_summary_print_limits(report, summary);
+	print_limits(report, summary);
 	err = print_tables(report, summary);
 	if (!err)
 		err = chp_suspects_print(report, summary->suspects.items, summary->suspects.count,

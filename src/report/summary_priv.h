@@ -19,9 +19,6 @@ CH_MUST_CHECK struct ch_error *chp_summary_print_screen(const struct ch_report *
 CH_MUST_CHECK struct ch_error *chp_summary_print_upper(const struct ch_report *report,
 						       const struct ch_summary *summary,
 						       size_t suspects);
-/** What runtimes count of memory that has a limit. */
-void chp_summary_print_limits(const struct ch_report *report, const struct ch_summary *summary);
-
 /** Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *chp_summary_print_json(const struct ch_report *report,
 						      const struct ch_summary *summary);

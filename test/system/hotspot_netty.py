@@ -113,7 +113,7 @@ def check_suspects(tap, name, summary, core, counted, collected):
            summary["limits"])
     out = " ".join(coreheap("summary", core).out.split())
     tap.ok("held by static NettyMail.PENDING" in out and re.search(
-        r"limit direct memory of \S+: [\d.]+ MiB, 9\d % of its limit of ", out),
+        r"LIMIT direct memory of \S+: [\d.]+ MiB, 9\d % of its limit of ", out),
            "%s: and for people" % name, out)
     tap.equal([row["rule"] for row in answer("summary", "--quick", "--json", core)["suspects"]
                if row["rule"] == "limit-near"], ["limit-near"],
