@@ -12,6 +12,8 @@
 #define INDENT 4
 /* Steps of a chain on the screen, some from each end; JSON has more. */
 #define STEPS_SHOWN 5
+/* Further suspects that have a line each. */
+#define BRIEF_SHOWN 3
 
 static const char *const rule_names[CH_RULES] = {
 	[CH_RULE_HEAP_DAMAGED] = "heap-damaged",
@@ -320,6 +322,26 @@ static struct ch_error *print_text(const struct ch_report *report, const struct 
 	return NULL;
 }
 
+/* What a suspect is, as much as fits on one line. */
+static void print_brief(const struct ch_report *report, const struct ch_suspect *suspect,
+			size_t number)
+{
+	size_t room = chp_report_width(report) - INDENT, len = strlen(suspect->message), cut;
+
+	fprintf(report->out, "%2zu  ", number);
+	if (len <= room) {
+		fprintf(report->out, "%s\n", suspect->message);
+		return;
+	}
+	cut = room - 3;
+	while (cut && suspect->message[cut] != ' ')
+		cut--;
+	cut = cut ? cut : room - 3;
+	while (cut && ((unsigned char)suspect->message[cut] & 0xc0) == 0x80)
+		cut--;
+	fprintf(report->out, "%.*s...\n", (int)cut, suspect->message);
+}
+
 static struct ch_error *print_markdown(const struct ch_report *report,
 				       const struct ch_suspect *suspect, size_t number)
 {
@@ -392,7 +414,9 @@ struct ch_error *chp_suspects_print(const struct ch_report *report,
 		else
 			print_plain(report, &suspects[i]);
 	}
-	if (!err && shown < count)
-		fprintf(report->out, "    %zu more: summary --all\n", count - shown);
+	for (; !err && i < count && i < shown + BRIEF_SHOWN; i++)
+		print_brief(report, &suspects[i], i + 1);
+	if (!err && i < count)
+		fprintf(report->out, "    %zu more: summary --all\n", count - i);
 	return err;
 }
