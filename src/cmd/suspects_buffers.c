@@ -172,10 +172,23 @@ static void fold_others(const struct finding *finding, uint32_t holder)
 
 /* ---- Buffers ------------------------------------------------------------------------------- */
 
+/* Of a buffer's memory, or a chunk's. java.nio writes zeros into direct buffers: those pages were
+ * resident, though no page shows it, and their block weighs all that it has. */
+static uint64_t touched_of(const struct finding *finding, uint64_t addr, uint64_t bytes)
+{
+	const struct ch_core *core = ch_session_core(finding->suspecting->env->session);
+	uint32_t id = ch_graph_node_at(finding->graph, addr);
+	struct ch_object block;
+
+	if (id != CH_ID_NONE && ch_graph_object(finding->graph, id, &block) &&
+	    chp_graph_weight(finding->graph, id) >= block.size_bytes)
+		return bytes;
+	return ch_core_touched_bytes(core, addr, addr + bytes);
+}
+
 static struct ch_error *take_buffers(void *arg, const struct ch_object *objects, size_t n)
 {
 	struct finding *finding = arg;
-	const struct ch_core *core = ch_session_core(finding->suspecting->env->session);
 	struct ch_gather_item item, *slot;
 	struct ch_counted counted;
 	size_t i;
@@ -191,11 +204,9 @@ static struct ch_error *take_buffers(void *arg, const struct ch_object *objects,
 			continue;
 		item.bytes = ch_max(counted.pooled_bytes, counted.capacity_bytes);
 		item.lasts = counted.pooled_bytes > 0;
-		item.touched_bytes =
-			counted.memory_addr
-				? ch_core_touched_bytes(core, counted.memory_addr,
-							counted.memory_addr + item.bytes)
-				: item.bytes;
+		item.touched_bytes = counted.memory_addr
+					     ? touched_of(finding, counted.memory_addr, item.bytes)
+					     : item.bytes;
 		slot = ch_vec_push(&finding->items);
 		if (!slot)
 			return &ch_enomem;
@@ -377,10 +388,23 @@ static struct ch_error *find_held(struct finding *finding)
 	return err;
 }
 
+/* What buffers have of pools that are not known to be theirs: of one that is dead since an earlier
+ * collection the chunk has moved. A pool takes it for lost. */
+static uint64_t unplaced_bytes(const struct ch_pools *pools)
+{
+	uint64_t all = 0, placed = 0;
+	size_t i;
+
+	for (i = 0; i < pools->types_count; i++)
+		all += pools->types[i].pooled_bytes;
+	for (i = 0; i < pools->pools_count; i++)
+		placed += pools->pools[i].buffers_bytes + pools->pools[i].huge_held_bytes;
+	return all > placed ? all - placed : 0;
+}
+
 /* What of pools no buffer has any more. */
 static void sum_lost(const struct finding *finding, uint64_t *bytes_ret, uint64_t *touched_ret)
 {
-	const struct ch_core *core = ch_session_core(finding->suspecting->env->session);
 	const struct ch_pools *pools = finding->pools;
 	const struct ch_pool_chunk *chunk;
 	uint64_t touched, bytes;
@@ -396,17 +420,18 @@ static void sum_lost(const struct finding *finding, uint64_t *bytes_ret, uint64_
 		for (touched = bytes = 0, k = 0; k < pool->chunks_count; k++) {
 			chunk = &pools->chunks[pool->chunks_first + k];
 			bytes += chunk->memory_addr ? chunk->bytes : 0;
-			touched +=
-				chunk->memory_addr
-					? ch_core_touched_bytes(core, chunk->memory_addr,
-								chunk->memory_addr + chunk->bytes)
-					: 0;
+			touched += chunk->memory_addr
+					   ? touched_of(finding, chunk->memory_addr, chunk->bytes)
+					   : 0;
 		}
 		*bytes_ret += pool->lost_bytes;
 		*touched_ret += bytes ? (uint64_t)((double)pool->lost_bytes / (double)bytes *
 						   (double)touched)
 				      : pool->lost_bytes;
 	}
+	bytes = unplaced_bytes(pools);
+	*bytes_ret -= ch_min(*bytes_ret, bytes);
+	*touched_ret -= ch_min(*touched_ret, bytes);
 }
 
 static struct ch_error *tell_dropped(struct finding *finding, struct ch_suspect *suspect,
