@@ -3,9 +3,10 @@
 scan of the same file (mmap, 8-byte sums). Nothing is asserted.
 
 Where a .NET SDK is installed, fixtures/dotnet with 4,000,000 subscriptions follows: a core of
-2 GB with 24 million objects, and ClrMD on the same core where its package is served. Where a JDK with jhsdb is, fixtures/jvm/Shop.java with 14 million
-Java objects, and jhsdb on the same core. The cores are kept in $BENCH_DIR (default build/bench)
-and used again.
+2 GB with 24 million objects, and ClrMD on the same core where its package is served. Where a
+JDK with jhsdb is, fixtures/jvm/Shop.java with 14 million Java objects, and jhsdb on the same
+core, BENCH_JHSDB_SECONDS at most for each question. The cores are kept in $BENCH_DIR (default
+build/bench) and used again.
 """
 import glob
 import os
@@ -13,6 +14,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -30,8 +32,11 @@ DOTNET = [("types", ["types"]), ("heap", ["heap"]),
 # Orders, and events among them: 14 million objects.
 SHOP = ["930000", "10000", "24"]
 JAVA = [("types", ["types"]), ("types --live", ["types", "--live"]),
-        ("heap", ["heap"]), ("roots of a type", ["roots", "--limit", "20", "CORE", "Shop$Event"]),
+        ("heap", ["heap"]), ("roots of one", ["roots", "CORE", "EVENT"]),
+        ("roots of a type", ["roots", "--limit", "20", "CORE", "Shop$Event"]),
         ("leaks", ["leaks"]), ("summary", ["summary"])]
+# jhsdb takes minutes for each million objects.
+JHSDB_SECONDS = int(os.environ.get("BENCH_JHSDB_SECONDS") or 600)
 MIB = 1 << 20
 COMMANDS = [("open (info)", ["info"]), ("address", ["address"]), ("heap", ["heap"]),
             ("types", ["types"]), ("summary --quick", ["summary", "--quick"]),
@@ -76,18 +81,23 @@ def make_core(folder, parts=1):
     return target
 
 
-def measure(args, commands=None):
-    """(seconds, max RSS in bytes) of one run, fed with commands."""
+def measure(args, commands=None, limit=None):
+    """(seconds, max RSS in bytes) of one run, fed with commands; ended after limit seconds."""
     begin = time.monotonic()
     process = subprocess.Popen(args, stdout=subprocess.DEVNULL,
                                stdin=subprocess.PIPE if commands else subprocess.DEVNULL)
     if commands:
         process.stdin.write(commands)
         process.stdin.close()
+    timer = threading.Timer(limit or threading.TIMEOUT_MAX, process.kill)
+    timer.daemon = True
+    if limit:
+        timer.start()
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - begin
+    timer.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
+    if process.returncode != 0 and not (limit and seconds >= limit):
         sys.exit("bench: %s: exit code %d" % (" ".join(args), process.returncode))
     return seconds, usage.ru_maxrss * 1024
 
@@ -196,14 +206,25 @@ def measure_java(folder, scan, row):
     measure([scan, core])
     unit, unit_rss = median_of([scan, core])
     print(row % ("scan", "%.3f" % unit, "1.00", unit_rss // MIB))
+    event = fixture.records("objects", "--jsonl", "--limit", "1", "--type", "Shop$Event",
+                            core)[0]["addr"]
+    names = {"CORE": core, "EVENT": event}
+    ours = {}
     for title, command in JAVA:
-        words = [core if word == "CORE" else word for word in command]
-        seconds, rss = median_of([fixture.COREHEAP, *words] + [core] * (words == command))
-        print(row % (title, "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB), flush=True)
-    seconds, rss = measure([os.path.join(jdk, "bin", "jhsdb"), "jmap", "--histo", "--exe",
-                            os.path.join(jdk, "bin", "java"), "--core", core])
-    print(row % ("jhsdb, histo", "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB),
-          flush=True)
+        words = [names.get(word, word) for word in command]
+        ours[title], rss = median_of([fixture.COREHEAP, *words] + [core] * (words == command))
+        print(row % (title, "%.3f" % ours[title], "%.2f" % (ours[title] / unit), rss // MIB),
+              flush=True)
+    jhsdb, of = os.path.join(jdk, "bin", "jhsdb"), ["--exe", os.path.join(jdk, "bin", "java"),
+                                                    "--core", core]
+    # revptrs makes the table of pointers turned round, of which it shows one step
+    for title, ask, commands, than in (
+            ("histo", ["jmap", "--histo"], None, "types"),
+            ("revptrs", ["clhsdb"], b"revptrs %s\nquit\n" % event.encode(), "roots of one")):
+        seconds, rss = measure([jhsdb, *ask, *of], commands, JHSDB_SECONDS)
+        print(row % ("jhsdb, " + title, "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB) +
+              "  %s%.0f times %s" % ("ended; more than " if seconds >= JHSDB_SECONDS else "",
+                                     seconds / ours[than], than), flush=True)
 
 
 def measure_peers(core, unit, row):
