@@ -16,8 +16,8 @@ struct ch_piece {
 	/** Of a word: 8, or 4 for pointers that the runtime keeps so. */
 	uint32_t width;
 	uint64_t value;
-	/** The walker says that these are pointers. */
-	bool exact;
+	/** The walker says that these are pointers; that they are words of a stack. */
+	bool exact, stack;
 };
 
 /** Zero it once; then it serves any number of nodes. */
@@ -48,6 +48,10 @@ typedef void (*chp_word_fn)(void *arg, uint64_t offset, uint64_t value, bool exa
  * many bytes are absent. */
 uint64_t chp_pieces_visit_slowly(const struct ch_pieces *pieces, const struct ch_piece *piece,
 				 chp_word_fn fn, void *arg);
+
+/** Words of a piece that are a stack's; returns as the one above. */
+uint64_t chp_pieces_visit_stack(const struct ch_pieces *pieces, const struct ch_piece *piece,
+				chp_word_fn fn, void *arg);
 
 /** What a pointer of 4 bytes stands for. */
 CH_INLINE uint64_t chp_narrow_value(const struct ch_narrow *narrow, uint32_t word)
@@ -117,6 +121,8 @@ CH_INLINE uint64_t chp_pieces_visit(struct ch_pieces *pieces, chp_word_fn fn, vo
 	while (chp_pieces_next(pieces, &piece)) {
 		if (!piece.words)
 			fn(arg, UINT64_MAX, piece.value, true);
+		else if (piece.stack)
+			absent += chp_pieces_visit_stack(pieces, &piece, fn, arg);
 		else if (!bytes)
 			absent += chp_pieces_visit_slowly(pieces, &piece, fn, arg);
 		else if (piece.width == 4)

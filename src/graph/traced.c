@@ -136,17 +136,17 @@ void chp_pieces_begin(struct ch_pieces *pieces, const struct ch_graph *graph,
 	query->more = true;
 }
 
-static uint32_t width_of(const struct ch_pieces *pieces)
+static uint32_t width_of(const struct ch_pieces *pieces, const struct ch_ref_run *run)
 {
-	return pieces->traced->narrow.used ? 4 : 8;
+	return pieces->traced->narrow.used && !run->stack ? 4 : 8;
 }
 
 /* Runs inside of the object that begin behind what was handed out. */
 static bool next_run(struct ch_pieces *pieces, struct ch_ref_run *ret)
 {
 	struct ch_ref_query *query = &pieces->query;
-	uint32_t width = width_of(pieces);
-	uint64_t words = query->size_bytes / width;
+	uint64_t words;
+	uint32_t width;
 
 	for (;; pieces->run++) {
 		if (pieces->run >= query->count) {
@@ -159,6 +159,8 @@ static bool next_run(struct ch_pieces *pieces, struct ch_ref_run *ret)
 				return false;
 		}
 		*ret = query->runs[pieces->run];
+		width = width_of(pieces, ret);
+		words = query->size_bytes / width;
 		if (ret->words && ret->offset % width == 0 && ret->offset >= pieces->at &&
 		    ret->offset / width < words && ret->words <= words - ret->offset / width)
 			return true;
@@ -208,8 +210,9 @@ bool chp_pieces_next(struct ch_pieces *pieces, struct ch_piece *ret)
 		}
 		ret->offset = pieces->at;
 		ret->words = run.words;
-		ret->width = width_of(pieces);
+		ret->width = width_of(pieces, &run);
 		ret->exact = true;
+		ret->stack = run.stack;
 		pieces->at += ret->width * run.words;
 		pieces->run++;
 		return true;
@@ -254,6 +257,58 @@ uint64_t chp_pieces_visit_slowly(const struct ch_pieces *pieces, const struct ch
 		next = ch_min(next, end);
 		absent += next - at;
 		at = next;
+	}
+	return absent;
+}
+
+/* Whether an object of the same runtime begins there. */
+static bool is_start(const struct ch_pieces *pieces, uint64_t value)
+{
+	const struct ch_graph *graph = pieces->graph;
+	const struct ch_index_span *span =
+		chp_may_point(graph, value) ? chp_index_span(graph, value) : NULL;
+	uint64_t start;
+
+	return span && span->traced == pieces->traced &&
+	       chp_index_node(graph, span, value, &start) != CH_ID_NONE && start == value;
+}
+
+/* One value for each place: edges are counted by their offsets. */
+static void visit_stack_word(const struct ch_pieces *pieces, uint64_t offset, uint64_t word,
+			     chp_word_fn fn, void *arg)
+{
+	const struct ch_narrow *narrow = &pieces->traced->narrow;
+	uint64_t value = chp_word_value(pieces->traced, word, true);
+
+	if (is_start(pieces, value)) {
+		fn(arg, offset, value, true);
+		return;
+	}
+	value = narrow->used ? chp_narrow_value(narrow, (uint32_t)word) : 0;
+	if (is_start(pieces, value))
+		fn(arg, offset, value, true);
+	else
+		/* it may be the address of another walker's block */
+		fn(arg, offset, word, false);
+	value = narrow->used ? chp_narrow_value(narrow, (uint32_t)(word >> 32)) : 0;
+	if (is_start(pieces, value))
+		fn(arg, offset + 4, value, true);
+}
+
+uint64_t chp_pieces_visit_stack(const struct ch_pieces *pieces, const struct ch_piece *piece,
+				chp_word_fn fn, void *arg)
+{
+	const struct ch_ref_query *query = &pieces->query;
+	uint64_t end = piece->offset + 8 * piece->words, at, word, absent = 0;
+
+	for (at = piece->offset; at < end; at += 8) {
+		if (query->bytes)
+			word = ch_get64(query->bytes + at);
+		else if (!ch_core_read_u64(pieces->graph->core, query->addr + at, &word)) {
+			absent += 8;
+			continue;
+		}
+		visit_stack_word(pieces, at, word, fn, arg);
 	}
 	return absent;
 }

@@ -24,6 +24,10 @@ struct ch_narrow {
  * they are narrow. */
 struct ch_ref_run {
 	uint64_t offset, words;
+	/** Words of 8 bytes of a stack that lies in the object: each may be anything, and where
+	 * it, or a half of it if pointers are narrow, leads to an object's first byte, it is a
+	 * pointer to that. */
+	bool stack;
 };
 #define CH_REF_RUNS 64
 

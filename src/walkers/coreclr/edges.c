@@ -173,7 +173,8 @@ static void put_run(struct ch_ref_query *query, uint64_t offset, uint64_t end)
 	if (end > query->size_bytes)
 		end = query->size_bytes & ~7ULL;
 	if (end > offset && query->count < CH_REF_RUNS)
-		query->runs[query->count++] = (struct ch_ref_run){ offset, (end - offset) / 8 };
+		query->runs[query->count++] =
+			(struct ch_ref_run){ .offset = offset, .words = (end - offset) / 8 };
 }
 
 /* One run for each part of each element. */

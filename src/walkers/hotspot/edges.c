@@ -68,7 +68,7 @@ static bool add_run(struct hs *hs, struct hs_type *type, uint64_t offset, uint64
 
 	if (!run)
 		return false;
-	*run = (struct ch_ref_run){ offset, count };
+	*run = (struct ch_ref_run){ .offset = offset, .words = count };
 	type->map_count++;
 	return true;
 }
@@ -166,6 +166,7 @@ struct ch_error *hs_edges_learn(struct hs *hs, uint64_t klass)
 		return NULL;
 	layout = (uint32_t)shape.layout;
 	type.mirror = shape.mirror;
+	type.chunk = shape.chunk && hs_chunks_learn(hs, klass, layout, &hs->chunks);
 	type.linked = shape.mirror || hs_is_loader_class(hs, klass);
 	type.keeps = hs_class_keeper(hs, klass);
 	if (shape.layout < 0) {
@@ -205,7 +206,8 @@ static void put_run(const struct hs *hs, struct ch_ref_query *query, uint64_t of
 	if (offset >= query->size_bytes || query->count == CH_REF_RUNS)
 		return;
 	most = (query->size_bytes - offset) / width_of(hs);
-	query->runs[query->count++] = (struct ch_ref_run){ offset, ch_min(count, most) };
+	query->runs[query->count++] =
+		(struct ch_ref_run){ .offset = offset, .words = ch_min(count, most) };
 }
 
 uint64_t hs_klass_at(const struct hs *hs, uint64_t addr)
@@ -252,20 +254,24 @@ static void put_maps(const struct hs *hs, const struct hs_type *type, struct ch_
 		}
 		put_run(hs, query, runs[query->resume].offset, runs[query->resume].words);
 	}
-	if (!type->mirror || query->resume > type->map_count)
+	if (!(type->mirror || type->chunk) || query->resume > type->map_count)
 		return;
 	if (query->count == CH_REF_RUNS) {
 		query->more = true;
 		return;
 	}
 	query->resume++;
-	put_run(hs, query, hs->statics_offset, statics_of(hs, query));
+	if (type->mirror)
+		put_run(hs, query, hs->statics_offset, statics_of(hs, query));
+	else if (hs_chunk_frames(hs, &hs->chunks, query->addr, query->size_bytes,
+				 &query->runs[query->count]))
+		query->count++;
 }
 
 /* Whether no number of an object is the address of a block of its own. */
 static bool is_pure(const struct hs *hs, const struct hs_type *type, uint64_t addr)
 {
-	if (type->kind != HS_SHAPE_INSTANCE || type->role == HS_ROLE_ALIAS ||
+	if (type->kind != HS_SHAPE_INSTANCE || type->chunk || type->role == HS_ROLE_ALIAS ||
 	    type->role == HS_ROLE_CLEANER)
 		return true;
 	return type->role == HS_ROLE_BUFFER && hs_owner_is_view(hs, type, addr);

@@ -226,6 +226,12 @@ bool hs_place_text(struct hs *hs, uint64_t addr, uint64_t klass, uint64_t offset
 		hs_fields_visit(hs, hs_class_of_mirror(hs, addr), take_field, &looking);
 		return looking.found;
 	}
+	header = (uint32_t)shape.layout & ~7U;
+	if (shape.chunk && offset >= header) {
+		snprintf(buf, max, ".stack[%llu] (word of a frame)",
+			 (unsigned long long)(offset - header) / 8);
+		return true;
+	}
 	for (i = 0; i < SUPERS_MAX && klass && !looking.found; i++) {
 		hs_fields_visit(hs, klass, take_field, &looking);
 		if (!hs_member_ptr(hs, HS_KLASS_SUPER, klass, &klass))

@@ -219,6 +219,7 @@ struct walk {
 		bool known;
 		struct hs_shape shape;
 	} shapes[SHAPES];
+	struct hs_chunks chunks;
 };
 
 static const uint8_t *bytes_at(struct walk *walk, uint64_t at, uint64_t n)
@@ -243,6 +244,9 @@ static const struct hs_shape *find_shape(struct walk *walk, uint64_t klass)
 		walk->shapes[slot].klass = klass;
 		walk->shapes[slot].known =
 			hs_shape_read(walk->hs, klass, &walk->shapes[slot].shape);
+		if (walk->shapes[slot].known && walk->shapes[slot].shape.chunk)
+			hs_chunks_learn(walk->hs, klass, (uint32_t)walk->shapes[slot].shape.layout,
+					&walk->chunks);
 	}
 	return walk->shapes[slot].known ? &walk->shapes[slot].shape : NULL;
 }
@@ -272,6 +276,10 @@ static uint64_t size_of(struct walk *walk, uint64_t at, const struct hs_shape *s
 	if (shape->mirror) {
 		bytes = bytes_at(walk, at + hs->class_size_offset, 4);
 		return bytes ? 8ULL * ch_get32(bytes) : 0;
+	}
+	if (shape->chunk) {
+		bytes = bytes_at(walk, at + walk->chunks.size_at, 4);
+		return bytes ? hs_chunk_bytes(hs, &walk->chunks, ch_get32(bytes)) : 0;
 	}
 	if (shape->layout > 0)
 		return layout & ~7U;

@@ -17,6 +17,7 @@
 #include "heap/walker.h"
 #include "util/bytes.h"
 #include "util/vec.h"
+#include "walkers/hotspot/chunks.h"
 #include "walkers/hotspot/netty.h"
 #include "walkers/hotspot/objects.h"
 #include "walkers/hotspot/stacks.h"
@@ -108,6 +109,7 @@ struct hs {
 
 	/** What edges.c learned of classes: a table of types_mask + 1 slots; 0 before. */
 	struct hs_type *types;
+	struct hs_chunks chunks;
 	size_t types_count, types_mask;
 	/** Of enum ch_strength: references that are followed. */
 	uint32_t strengths;
@@ -183,8 +185,8 @@ struct hs {
 struct hs_shape {
 	/** Klass::_layout_helper. */
 	int32_t layout;
-	/** java.lang.Class: each has a size of its own. */
-	bool mirror;
+	/** java.lang.Class, a stack chunk: each has a size of its own. */
+	bool mirror, chunk;
 };
 
 enum hs_shape_kind {
@@ -215,7 +217,7 @@ struct hs_type {
 	uint64_t klass;
 	enum hs_shape_kind kind;
 	enum hs_role role;
-	bool mirror;
+	bool mirror, chunk;
 	/** Links may begin at its instances: classes, and their loaders. */
 	bool linked;
 	uint32_t header_bytes;

@@ -49,6 +49,7 @@ bool hs_shape_read(const struct hs *hs, uint64_t klass, struct hs_shape *ret)
 		return false;
 	ret->layout = (int32_t)layout;
 	ret->mirror = strcmp(name, CLASS_NAME) == 0;
+	ret->chunk = hs_is_chunk_class(name, layout);
 	return true;
 }
 
