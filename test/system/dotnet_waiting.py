@@ -228,6 +228,11 @@ def main():
     for check in CHECKS:
         tap.attempt(check.__name__, check, core, truth)
     os.unlink(core)
+    # one heap of several, tables of handles for all processors
+    core, where = managed.dump("createdump", program, os.path.join(folder, "createdump"),
+                               {"DOTNET_gcServer": "1"})
+    tap.attempt("the server's collector", check_handles, core, read_truth(where))
+    os.unlink(core)
     return tap.done()
 
 

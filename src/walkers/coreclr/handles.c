@@ -39,6 +39,8 @@ enum {
 #define MAPS_MAX     4096
 #define BUCKETS_MAX  4096
 #define SEGMENTS_MAX (1U << 20)
+/* Most processors that the collector knows: gcconfig.h, MAX_SUPPORTED_CPUS. */
+#define TABLES_MAX 1024
 
 /* objecthandle.h: HandleType. */
 enum {
@@ -93,8 +95,9 @@ static uint32_t types_of(const struct clr *clr, uint64_t segment, uint64_t table
 	return 0;
 }
 
-/* The list of segments of a table is where its structure has a pointer to one. */
-static struct ch_error *add_segments(struct clr *clr, uint64_t table)
+/* The list of segments of a table is where its structure has a pointer to one. *found_ret:
+ * whether it has one, as every table has from its start. */
+static struct ch_error *add_segments(struct clr *clr, uint64_t table, bool *found_ret)
 {
 	uint64_t segment = 0, mark = 0, at, *slot;
 	uint32_t types = 0, i;
@@ -103,6 +106,7 @@ static struct ch_error *add_segments(struct clr *clr, uint64_t table)
 		if (clr_read_ptr(clr, table + at, &segment) && segment &&
 		    segment % SEGMENT_BYTES == 0)
 			types = types_of(clr, segment, table);
+	*found_ret = types;
 	for (i = 0; types && segment && i < SEGMENTS_MAX; i++) {
 		if (segment % SEGMENT_BYTES || types_of(clr, segment, table) != types)
 			break;
@@ -122,17 +126,23 @@ static struct ch_error *add_segments(struct clr *clr, uint64_t table)
 	return NULL;
 }
 
+/* The server's collector has a table for each processor, however many heaps it uses: with
+ * dynamic adaptation (the default since 9) one of many at first. How many there are is nowhere
+ * in the core, so the array is read to the first entry that is no table. */
 static struct ch_error *add_bucket(struct clr *clr, uint64_t bucket)
 {
-	uint32_t i, count = clr->server ? clr->heaps_count : 1;
+	uint32_t i, count = clr->server ? TABLES_MAX : 1;
 	struct ch_error *err = NULL;
 	uint64_t tables, table;
+	bool found = true;
 
 	if (!clr_read_ptr(clr, bucket, &tables))
 		return NULL;
-	for (i = 0; !err && i < count; i++)
-		if (clr_read_ptr(clr, tables + 8ULL * i, &table) && table)
-			err = add_segments(clr, table);
+	for (i = 0; !err && found && i < count; i++)
+		if (!clr_read_ptr(clr, tables + 8ULL * i, &table) || !table)
+			break;
+		else
+			err = add_segments(clr, table, &found);
 	return err;
 }
 
