@@ -43,7 +43,9 @@ static char *tell_blocks(const struct ch_alike *alike, const char *holder, const
 
 	chp_count_text(alike->holders_count, holders);
 	chp_count_text(alike->elements_count, elements);
-	if (!alike->elements_count)
+	if (!alike->elements_count && alike->holders_count == 1)
+		len = asprintf(&text, "%s", one);
+	else if (!alike->elements_count)
 		len = asprintf(&text, "%s %s", holders, holder);
 	else if (!alike->holders_count)
 		len = asprintf(&text, "%s %s", elements, element);
