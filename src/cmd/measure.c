@@ -86,19 +86,20 @@ static uint64_t touched(const struct ch_account_row *rows, enum ch_account_id id
 	return rows[id].touched_bytes;
 }
 
-/* Zeros in native blocks that a runtime filled itself: java.nio does so with each direct
- * buffer that it counts. Zeros are then no sign that nobody touched them. */
-static uint64_t filled_bytes(const struct ch_summary *summary)
+/* Zeros in native blocks, and those of them that a runtime wrote itself: java.nio does so with
+ * each direct buffer that it counts. Zeros are then no sign that nobody touched them. */
+static void measure_zeros(struct ch_summary *summary)
 {
 	const struct ch_account_row *rows = summary->account.rows;
-	uint64_t filled = 0, zeros;
 	const struct ch_runtime *runtimes;
 	const struct ch_fact *facts;
 	size_t count, facts_count, i, k;
+	uint64_t filled = 0;
 
-	zeros = rows[CH_ACCOUNT_HEAP_USED].bytes + rows[CH_ACCOUNT_HEAP_MMAPPED].bytes -
-		rows[CH_ACCOUNT_HEAP_USED].touched_bytes -
-		rows[CH_ACCOUNT_HEAP_MMAPPED].touched_bytes;
+	summary->zero_bytes = rows[CH_ACCOUNT_HEAP_USED].bytes +
+			      rows[CH_ACCOUNT_HEAP_MMAPPED].bytes -
+			      rows[CH_ACCOUNT_HEAP_USED].touched_bytes -
+			      rows[CH_ACCOUNT_HEAP_MMAPPED].touched_bytes;
 	runtimes = ch_heaps_runtimes(summary->heaps, &count);
 	for (i = 0; i < count; i++) {
 		facts = ch_heaps_facts(summary->heaps, (uint32_t)i, &facts_count);
@@ -106,7 +107,9 @@ static uint64_t filled_bytes(const struct ch_summary *summary)
 			if (strcmp(facts[k].key, "direct_reserved_bytes") == 0)
 				filled = ch_max(filled, facts[k].number);
 	}
-	return ch_min(filled, zeros);
+	summary->input.filled_bytes = ch_min(filled, summary->zero_bytes);
+	summary->zeros_count = summary->input.filled_bytes &&
+			       2 * summary->input.filled_bytes >= summary->zero_bytes;
 }
 
 /* Zeros in objects that a runtime cleared when it made them. */
@@ -201,7 +204,6 @@ static void judge(struct ch_session *session, struct ch_summary *summary)
 		.files_bytes = touched(rows, CH_ACCOUNT_FILES) + touched(rows, CH_ACCOUNT_SHARED),
 		.read_only_files_bytes = read_only_bytes(session, summary->heaps),
 		.unattributed_bytes = touched(rows, CH_ACCOUNT_UNATTRIBUTED),
-		.filled_bytes = filled_bytes(summary),
 		.complete = ch_context_complete(ch_session_context(session)),
 		.damaged = ch_context_damaged(ch_session_context(session)),
 		.closes = true,
@@ -212,7 +214,8 @@ static void judge(struct ch_session *session, struct ch_summary *summary)
 	summary->input.read_only_files_bytes =
 		ch_min(summary->input.read_only_files_bytes, summary->input.files_bytes);
 	summary->input.files_bytes -= summary->input.read_only_files_bytes;
-	summary->used_bytes = summary->input.native_used_bytes + summary->input.filled_bytes +
+	measure_zeros(summary);
+	summary->used_bytes = summary->input.native_used_bytes + chp_zeros_that_count(summary) +
 			      touched(rows, CH_ACCOUNT_MANAGED_USED) +
 			      summary->input.managed_filled_bytes;
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)

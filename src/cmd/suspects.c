@@ -345,7 +345,7 @@ static struct ch_error *find_equal_mappings(struct ch_suspecting *suspecting)
 	size_t count, i, kept = 0, first = 0, runs = 1;
 	const struct ch_core *core = ch_session_core(suspecting->env->session);
 	struct ch_object object;
-	bool filled = suspecting->summary->input.filled_bytes;
+	bool filled = suspecting->summary->zeros_count;
 	uint64_t *slot, each_bytes, mapped, held = 0;
 
 	spans = ch_heaps_spans(suspecting->summary->heaps, &count);
@@ -602,7 +602,7 @@ static void sum_heaps(struct ch_suspecting *suspecting)
 
 	suspecting->native_bytes = rows[CH_ACCOUNT_HEAP_USED].touched_bytes +
 				   rows[CH_ACCOUNT_HEAP_MMAPPED].touched_bytes +
-				   suspecting->summary->input.filled_bytes;
+				   chp_zeros_that_count(suspecting->summary);
 	suspecting->managed_bytes = rows[CH_ACCOUNT_MANAGED_USED].touched_bytes +
 				    suspecting->summary->input.managed_filled_bytes;
 }

@@ -61,11 +61,10 @@ static struct ch_error *look(struct ch_looking *looking)
 
 struct ch_error *chp_suspects_in_graph(struct ch_suspecting *suspecting)
 {
-	const struct ch_graph_options options = {
-		.threads = suspecting->env->threads,
-		.keep_edges = true,
-		.touched_only = !suspecting->summary->input.filled_bytes
-	};
+	const struct ch_graph_options options = { .threads = suspecting->env->threads,
+						  .keep_edges = true,
+						  .touched_only =
+							  !suspecting->summary->zeros_count };
 	struct ch_looking looking = { .suspecting = suspecting };
 	struct ch_error *err;
 

@@ -43,7 +43,7 @@ static bool is_mapped(const struct ch_looking *looking, const struct ch_type_sta
 		if (ch_heaps_object_at(suspecting->summary->heaps, addrs[i], &object) &&
 		    heaps[spans[object.span].heap].walker == stat->walker &&
 		    ch_object_type_id(&object) == stat->type)
-			bytes += suspecting->summary->input.filled_bytes
+			bytes += suspecting->summary->zeros_count
 					 ? object.chunk_bytes
 					 : touched_bytes(suspecting, &object);
 	return chp_percent(bytes, chp_touched_of(looking->suspecting->summary, stat)) >=

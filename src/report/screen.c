@@ -111,17 +111,13 @@ static struct ch_error *print_identity(const struct ch_report *report,
 	return NULL;
 }
 
-static struct ch_error *print_death(const struct ch_report *report,
-				    const struct ch_summary *summary)
+/* Messages, exceptions and the like. */
+static struct ch_error *print_details(const struct ch_report *report,
+				      const struct ch_summary *summary)
 {
-	_cleanup_free_ char *stack = summary->crash ? chp_crash_text(summary->crash) : NULL;
 	const char *label;
 	size_t i;
 
-	if (summary->crash && !stack)
-		return &ch_enomem;
-	if (stack && stack[0])
-		put_field(report, "  in", stack);
 	for (i = 0;; i++) {
 		_cleanup_free_ char *detail = chp_death_detail(report, &summary->death, i, &label);
 		char head[32];
@@ -131,6 +127,19 @@ static struct ch_error *print_death(const struct ch_report *report,
 		snprintf(head, sizeof(head), "  %s:", label);
 		put_field(report, head, detail);
 	}
+}
+
+static struct ch_error *print_death(const struct ch_report *report,
+				    const struct ch_summary *summary)
+{
+	_cleanup_free_ char *stack = summary->crash ? chp_crash_text(summary->crash) : NULL;
+
+	if (summary->crash && !stack)
+		return &ch_enomem;
+	if (stack && stack[0])
+		put_field(report, "  in", stack);
+	/* what a living process threw may have been handled long ago: it comes later */
+	return summary->death.dumped_alive ? NULL : print_details(report, summary);
 }
 
 /* "core.31842 by kernel, complete; 12 threads; glibc malloc; .NET" */
@@ -172,28 +181,45 @@ static struct ch_error *print_core(const struct ch_report *report, const struct 
 
 /* ---- Memory and verdict --------------------------------------------------------- */
 
+/* A row of the accounting; behind the last one the zeros that runtimes wrote. */
+#define ROW_ZEROS CH_ACCOUNT_ROWS
+
 /* Zeros that runtimes wrote: they were resident, though no page shows it. */
 static uint64_t zeros_of(const struct ch_summary *summary)
 {
 	return summary->input.filled_bytes + summary->input.managed_filled_bytes;
 }
 
+/* Pages of files that are only read are the system's, and gcore reads in all of them: they are
+ * told apart. */
 static uint64_t in_use_of(const struct ch_summary *summary)
 {
-	return summary->account.touched_bytes + zeros_of(summary);
+	return summary->account.touched_bytes + zeros_of(summary) -
+	       summary->input.read_only_files_bytes;
+}
+
+static uint64_t row_bytes(const struct ch_summary *summary, uint32_t row)
+{
+	uint64_t bytes;
+
+	if (row == ROW_ZEROS)
+		return zeros_of(summary);
+	bytes = summary->account.rows[row].touched_bytes;
+	return row == CH_ACCOUNT_FILES ? bytes - ch_min(bytes, summary->input.read_only_files_bytes)
+				       : bytes;
 }
 
 static uint64_t bytes_of(const struct ch_summary *summary, const struct group *group)
 {
 	const char *input = (const char *)&summary->input;
 	uint64_t bytes = 0;
-	size_t i;
+	uint32_t i;
 
 	if (group->zeros)
 		memcpy(&bytes, input + group->zeros, sizeof(bytes));
 	for (i = 0; i < CH_ACCOUNT_ROWS; i++)
 		if (group->rows >> i & 1)
-			bytes += summary->account.rows[i].touched_bytes;
+			bytes += row_bytes(summary, i);
 	return bytes;
 }
 
@@ -264,8 +290,8 @@ static void print_share(FILE *out, const struct ch_verdict *verdict, const char 
 		fputs(words, out);
 	else
 		fprintf(out, "%s: the largest part, %s, is", verdict->class, verdict->leader);
-	fprintf(out, " %" PRIu64 ".%02" PRIu64 "%% of %s (files, programs apart)",
-		verdict->share / 100, verdict->share % 100, bytes);
+	fprintf(out, " %" PRIu64 ".%02" PRIu64 "%% of %s without programs", verdict->share / 100,
+		verdict->share % 100, bytes);
 	if (strcmp(verdict->confidence, "high") != 0)
 		fprintf(out, "; confidence %s, %s", verdict->confidence, verdict->reason);
 }
@@ -314,14 +340,6 @@ static void print_limits(const struct ch_report *report, const struct ch_summary
 }
 
 /* ---- Tables --------------------------------------------------------------------- */
-
-/* A row of the accounting; behind the last one the zeros that runtimes wrote. */
-#define ROW_ZEROS CH_ACCOUNT_ROWS
-
-static uint64_t row_bytes(const struct ch_summary *summary, uint32_t row)
-{
-	return row == ROW_ZEROS ? zeros_of(summary) : summary->account.rows[row].touched_bytes;
-}
 
 static int compare_rows(const void *a, const void *b, void *arg)
 {
@@ -375,9 +393,11 @@ static void print_rows(const struct ch_report *report, const struct ch_summary *
 
 /* "mapped beside it: 2.23 GiB reserved, without access; 152.82 MiB committed, never touched" */
 static struct ch_error *print_untouched(const struct ch_report *report,
-					const struct ch_account *account)
+					const struct ch_summary *summary)
 {
 	struct ch_untouched_part parts[CH_UNTOUCHED_PARTS];
+	const struct ch_account *account = &summary->account;
+	uint64_t files = summary->input.read_only_files_bytes;
 	size_t i, count = chp_summary_untouched(account, parts), size = 0;
 	_cleanup_free_ char *text = NULL;
 	char bytes[CH_BYTES_TEXT_MAX];
@@ -389,9 +409,12 @@ static struct ch_error *print_untouched(const struct ch_report *report,
 		fprintf(out, "%s%s %s",
 			i ? "; " : "mapped beside it: ", chp_binary_text(parts[i].bytes, bytes),
 			parts[i].title);
+	if (files)
+		fprintf(out, "%s%s of files that are only read",
+			count ? "; " : "mapped beside it: ", chp_binary_text(files, bytes));
 	if (fclose(out) != 0)
 		return &ch_enomem;
-	if (count)
+	if (count || files)
 		chp_wrap(report->out, chp_report_width(report), 0, 2, text);
 	return NULL;
 }
@@ -550,7 +573,9 @@ struct ch_error *chp_summary_print_screen(const struct ch_report *report,
 	/* headings, empty lines, what is not touched, warnings */
 	left = LINES_MAX > used + FRAME_LINES ? LINES_MAX - used - FRAME_LINES : 0;
 	print_rows(report, summary, ch_max(ch_min(left / 2, (size_t)ROWS_SHOWN), (size_t)ROWS_MIN));
-	err = print_untouched(report, &summary->account);
+	err = print_untouched(report, summary);
+	if (!err && summary->death.dumped_alive)
+		err = print_details(report, summary);
 	if (!err)
 		err = print_types(report, summary,
 				  ch_max(ch_min(left / 2, (size_t)TYPES_SHOWN), (size_t)ROWS_MIN));

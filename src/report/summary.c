@@ -272,6 +272,7 @@ static void print_evidence(const struct ch_report *report, const struct ch_summa
 
 	chp_report_heading(report, "WHAT THIS RESTS ON", false);
 	chp_report_process(report, ch_session_core(report->session));
+	chp_report_death(report, &summary->death);
 	snprintf(line, sizeof(line), "of %s mapped bytes the core holds %s",
 		 chp_count_text(account->busy_bytes, a), chp_count_text(account->in_core_bytes, b));
 	chp_report_wrapped(report, "core", line);

@@ -33,7 +33,12 @@ struct ch_summary {
 	struct ch_verdict verdict;
 	struct ch_coverage coverage;
 	uint64_t threads_count, stack_bytes, stack_used_bytes, stack_touched_bytes;
-	/** Touched used bytes of all heaps, managed ones included: what shares of types are of. */
+	/** Zeros in native used blocks, and whether they count as what these take: a runtime says
+	 * that it wrote most of them. It does not say which, so it is all or none. */
+	uint64_t zero_bytes;
+	bool zeros_count;
+	/** Touched used bytes of all heaps, managed ones included, and zeros that count: what
+	 * shares of types are of. */
 	uint64_t used_bytes;
 	/** Types of used objects by bytes, descending. Borrowed. */
 	const struct ch_type_stat *types[CH_SUMMARY_TYPES];
@@ -48,11 +53,16 @@ struct ch_summary {
 	char *arithmetic;
 };
 
+static inline uint64_t chp_zeros_that_count(const struct ch_summary *summary)
+{
+	return summary->zeros_count ? summary->zero_bytes : 0;
+}
+
 /** Bytes of a type's blocks: those on touched pages, and zeros that a runtime wrote. */
 static inline uint64_t chp_touched_of(const struct ch_summary *summary,
 				      const struct ch_type_stat *stat)
 {
-	return summary->input.filled_bytes || chp_heaps_clears(summary->heaps, stat->walker)
+	return summary->zeros_count || chp_heaps_clears(summary->heaps, stat->walker)
 		       ? stat->total_bytes
 		       : stat->total_bytes - stat->untouched_bytes;
 }

@@ -71,7 +71,8 @@ def check_same(tap, suspect, truth):
                suspect["evidence"]["largest_group_count"]),
               (truth["bytes"], truth["count"], 1, truth["count"] + 1),
               "same: one group, and what it wastes")
-    tap.ok("ccc" not in json.dumps(suspect), "same: its contents are not shown")
+    # an id may have a few of them
+    tap.ok(8 * "c" not in json.dumps(suspect), "same: its contents are not shown")
 
 
 def check_burst(tap, suspect, truth):
