@@ -393,27 +393,50 @@ static void print_plain(const struct ch_report *report, const struct ch_suspect 
 		suspect->sample_addr, suspect->holder_type ? suspect->holder_type : "");
 }
 
+/* The number that people see of a suspect. */
+static size_t number_of(const struct ch_suspect *suspects, size_t count, uint64_t id)
+{
+	size_t i = 0;
+
+	while (i < count && suspects[i].id != id)
+		i++;
+	return i + 1;
+}
+
+static struct ch_error *print_one(const struct ch_report *report, const struct ch_suspect *suspects,
+				  size_t count, size_t i)
+{
+	struct ch_error *err;
+
+	if (report->format == CH_FORMAT_MARKDOWN)
+		return print_markdown(report, &suspects[i], i + 1);
+	if (report->format != CH_FORMAT_TEXT) {
+		print_plain(report, &suspects[i]);
+		return NULL;
+	}
+	err = print_text(report, &suspects[i], i + 1);
+	if (!err && suspects[i].part_of)
+		fprintf(report->out, "    a part of suspect %zu\n",
+			number_of(suspects, count, suspects[i].part_of));
+	return err;
+}
+
 struct ch_error *chp_suspects_print(const struct ch_report *report,
 				    const struct ch_suspect *suspects, size_t count, size_t most)
 {
 	struct ch_error *err = NULL;
 	size_t i, shown;
 
-	/* those that are a part of others come last */
-	while (count && report->format == CH_FORMAT_TEXT && suspects[count - 1].part_of)
+	/* those that are a part of others come last; who wants all gets them, too */
+	while (count && report->format == CH_FORMAT_TEXT && most != SIZE_MAX &&
+	       suspects[count - 1].part_of)
 		count--;
 	shown = ch_min(count, most);
 	if (report->format == CH_FORMAT_TEXT)
 		fprintf(report->out, "%s%s%s", chp_bold(report), count ? "SUSPECTS\n" : "",
 			chp_not_bold(report));
-	for (i = 0; !err && i < shown; i++) {
-		if (report->format == CH_FORMAT_MARKDOWN)
-			err = print_markdown(report, &suspects[i], i + 1);
-		else if (report->format == CH_FORMAT_TEXT)
-			err = print_text(report, &suspects[i], i + 1);
-		else
-			print_plain(report, &suspects[i]);
-	}
+	for (i = 0; !err && i < shown; i++)
+		err = print_one(report, suspects, count, i);
 	for (; !err && i < count && i < shown + BRIEF_SHOWN; i++)
 		print_brief(report, &suspects[i], i + 1);
 	if (!err && i < count)
