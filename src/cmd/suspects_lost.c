@@ -47,6 +47,22 @@ static struct ch_error *name_lost_types(struct ch_looking *looking, struct ch_su
 	return err;
 }
 
+/* Whether what is missing in the core may hold them: then that is said, and nothing concluded. */
+static bool is_left_open(const struct ch_looking *looking, const struct ch_suspect *suspect,
+			 const char *code, const char *what, const char *which)
+{
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], why[CH_COVERAGE_TEXT_MAX];
+
+	if (!chp_suspect_is_open(looking, why))
+		return false;
+	chp_context_finding(ch_session_context(looking->suspecting->env->session), CH_SEVERITY_NOTE,
+			    code,
+			    "nothing in the core holds %s %s, %s; whether they %s is not known: %s",
+			    chp_count_text(suspect->count, count), what,
+			    chp_bytes_text(suspect->bytes, bytes), which, why);
+	return true;
+}
+
 struct ch_error *chp_suspect_lost(struct ch_looking *looking)
 {
 	const struct ch_leak_sum *sums = ch_leaks_sums(looking->leaks);
@@ -58,21 +74,13 @@ struct ch_error *chp_suspect_lost(struct ch_looking *looking)
 				      .bytes = direct->touched_bytes + indirect->touched_bytes,
 				      .share_of = "the touched used bytes of native heaps",
 				      .basis = CH_BASIS_DERIVED };
-	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], why[CH_COVERAGE_TEXT_MAX];
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
 	struct ch_error *err;
 
 	if (!chp_suspect_is(suspect.bytes, LOST_MIN, LOST_SHARE, whole))
 		return NULL;
-	if (chp_suspect_is_open(looking, why)) {
-		chp_context_finding(
-			ch_session_context(looking->suspecting->env->session), CH_SEVERITY_NOTE,
-			"leaks-not-judged",
-			"nothing in the core holds %s blocks, %s; whether they leaked is "
-			"not known: %s",
-			chp_count_text(suspect.count, count), chp_bytes_text(suspect.bytes, bytes),
-			why);
+	if (is_left_open(looking, &suspect, "leaks-not-judged", "blocks", "leaked"))
 		return NULL;
-	}
 	chp_suspect_fact(&suspect, "directly_lost_count", direct->count);
 	chp_suspect_fact(&suspect, "directly_lost_bytes", direct->touched_bytes);
 	chp_suspect_fact(&suspect, "indirectly_lost_count", indirect->count);
@@ -98,20 +106,12 @@ struct ch_error *chp_suspect_garbage(struct ch_looking *looking)
 				      .bytes = looking->holders.old_dead_bytes,
 				      .share_of = "the touched used bytes of managed heaps",
 				      .basis = CH_BASIS_DERIVED };
-	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], why[CH_COVERAGE_TEXT_MAX];
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
 
 	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, GARBAGE_SHARE, whole))
 		return NULL;
-	if (chp_suspect_is_open(looking, why)) {
-		chp_context_finding(
-			ch_session_context(looking->suspecting->env->session), CH_SEVERITY_NOTE,
-			"garbage-not-judged",
-			"nothing in the core holds %s managed objects, %s; whether they "
-			"are garbage is not known: %s",
-			chp_count_text(suspect.count, count), chp_bytes_text(suspect.bytes, bytes),
-			why);
+	if (is_left_open(looking, &suspect, "garbage-not-judged", "managed objects", "are garbage"))
 		return NULL;
-	}
 	chp_suspect_next(&suspect, "types --dead", 0);
 	return chp_suspect_take(looking->suspecting, &suspect, whole,
 				"%s managed objects outside of young generations, %s, are garbage: "
