@@ -38,25 +38,27 @@
 static const struct group {
 	const char *title;
 	uint32_t rows;
-	/* Offset of the zeros that belong to it in struct ch_verdict_input; 0: none. */
-	size_t zeros;
+	/* The zeros that runtimes wrote in native blocks belong to it. */
+	bool zeros;
 } groups[] = {
 	{ "malloc",
 	  1U << CH_ACCOUNT_HEAP_USED | 1U << CH_ACCOUNT_HEAP_MMAPPED | 1U << CH_ACCOUNT_HEAP_FREE |
 		  1U << CH_ACCOUNT_HEAP_TOP | 1U << CH_ACCOUNT_HEAP_OVERHEAD |
 		  1U << CH_ACCOUNT_HEAP_UNWALKED,
-	  offsetof(struct ch_verdict_input, filled_bytes) },
+	  true },
 	{ "managed heap",
 	  1U << CH_ACCOUNT_MANAGED_LIVE | 1U << CH_ACCOUNT_MANAGED_DEAD |
 		  1U << CH_ACCOUNT_MANAGED_USED | 1U << CH_ACCOUNT_MANAGED_FREE |
 		  1U << CH_ACCOUNT_MANAGED_HEAP | 1U << CH_ACCOUNT_MANAGED_VIEWS,
-	  offsetof(struct ch_verdict_input, managed_filled_bytes) },
-	{ "runtime's own", 1U << CH_ACCOUNT_MANAGED_LOADER | 1U << CH_ACCOUNT_MANAGED_OTHER, 0 },
-	{ "stacks", 1U << CH_ACCOUNT_STACKS | 1U << CH_ACCOUNT_GUARDS | 1U << CH_ACCOUNT_TLS, 0 },
-	{ "programs", 1U << CH_ACCOUNT_IMAGE | 1U << CH_ACCOUNT_BSS, 0 },
-	{ "files", 1U << CH_ACCOUNT_FILES, 0 },
-	{ "shared memory", 1U << CH_ACCOUNT_SHARED, 0 },
-	{ "unattributed", 1U << CH_ACCOUNT_UNATTRIBUTED, 0 },
+	  false },
+	{ "runtime's own", 1U << CH_ACCOUNT_MANAGED_LOADER | 1U << CH_ACCOUNT_MANAGED_OTHER,
+	  false },
+	{ "stacks", 1U << CH_ACCOUNT_STACKS | 1U << CH_ACCOUNT_GUARDS | 1U << CH_ACCOUNT_TLS,
+	  false },
+	{ "programs", 1U << CH_ACCOUNT_IMAGE | 1U << CH_ACCOUNT_BSS, false },
+	{ "files", 1U << CH_ACCOUNT_FILES, false },
+	{ "shared memory", 1U << CH_ACCOUNT_SHARED, false },
+	{ "unattributed", 1U << CH_ACCOUNT_UNATTRIBUTED, false },
 };
 
 /* What a class of verdict means; a class that is not here speaks for itself. */
@@ -181,7 +183,7 @@ static struct ch_error *print_core(const struct ch_report *report, const struct 
 
 /* ---- Memory and verdict --------------------------------------------------------- */
 
-/* A row of the accounting; behind the last one the zeros that runtimes wrote. */
+/* A row of the accounting; behind the last one the zeros that runtimes wrote in native blocks. */
 #define ROW_ZEROS CH_ACCOUNT_ROWS
 
 /* Zeros that runtimes wrote: they were resident, though no page shows it. */
@@ -198,25 +200,38 @@ static uint64_t in_use_of(const struct ch_summary *summary)
 	       summary->input.read_only_files_bytes;
 }
 
+/* Zeros in objects that a runtime cleared, of a row of the accounting. */
+static uint64_t cleared_bytes(const struct ch_summary *summary, uint32_t row)
+{
+	const struct ch_account_row *rows = summary->account.rows;
+	const struct ch_account_row *dead = &rows[CH_ACCOUNT_MANAGED_DEAD];
+	uint64_t all = summary->input.managed_filled_bytes;
+	uint64_t garbage = ch_min(all, dead->bytes - dead->touched_bytes);
+	bool traced = !rows[CH_ACCOUNT_MANAGED_USED].bytes;
+
+	if (row == CH_ACCOUNT_MANAGED_DEAD)
+		return traced ? garbage : 0;
+	if (row == (traced ? CH_ACCOUNT_MANAGED_LIVE : CH_ACCOUNT_MANAGED_USED))
+		return traced ? all - garbage : all;
+	return 0;
+}
+
 static uint64_t row_bytes(const struct ch_summary *summary, uint32_t row)
 {
 	uint64_t bytes;
 
 	if (row == ROW_ZEROS)
-		return zeros_of(summary);
-	bytes = summary->account.rows[row].touched_bytes;
+		return summary->input.filled_bytes;
+	bytes = summary->account.rows[row].touched_bytes + cleared_bytes(summary, row);
 	return row == CH_ACCOUNT_FILES ? bytes - ch_min(bytes, summary->input.read_only_files_bytes)
 				       : bytes;
 }
 
 static uint64_t bytes_of(const struct ch_summary *summary, const struct group *group)
 {
-	const char *input = (const char *)&summary->input;
-	uint64_t bytes = 0;
+	uint64_t bytes = group->zeros ? row_bytes(summary, ROW_ZEROS) : 0;
 	uint32_t i;
 
-	if (group->zeros)
-		memcpy(&bytes, input + group->zeros, sizeof(bytes));
 	for (i = 0; i < CH_ACCOUNT_ROWS; i++)
 		if (group->rows >> i & 1)
 			bytes += row_bytes(summary, i);
