@@ -80,7 +80,7 @@ struct ch_error *chp_suspect_limits(struct ch_suspecting *suspecting)
 		if (quota->next_bytes)
 			chp_suspect_fact(&suspect, "next_bytes", quota->next_bytes);
 		chp_suspect_next(&suspect, "heap", 0);
-		err = chp_suspect_take(suspecting, &suspect, whole, "%s: %s", quota->label,
+		err = chp_suspect_take(suspecting, &suspect, whole, "%s",
 				       chp_quota_text(quota, text));
 	}
 	return err;

@@ -34,7 +34,8 @@ char *chp_quota_text(const struct ch_quota *quota, char buf[CH_QUOTA_TEXT_MAX])
 	uint64_t rest = ch_quota_left(quota);
 	int len;
 
-	len = snprintf(buf, CH_QUOTA_TEXT_MAX, "%s, %" PRIu64 " %% of its limit of %s: %s left",
+	len = snprintf(buf, CH_QUOTA_TEXT_MAX,
+		       "%.60s: %s, %" PRIu64 " %% of its limit of %s: %s left", quota->label,
 		       chp_binary_text(quota->used_bytes, used),
 		       chp_percent(quota->used_bytes, quota->limit_bytes) / 100,
 		       chp_binary_text(quota->limit_bytes, limit), chp_binary_text(rest, left));
@@ -258,20 +259,23 @@ static struct ch_error *print_types(const struct ch_report *report, struct ch_he
 	return err;
 }
 
+void chp_print_quotas(const struct ch_report *report, const struct ch_pooled *pooled)
+{
+	char text[CH_QUOTA_TEXT_MAX];
+	size_t i;
+
+	for (i = 0; i < pooled->quotas_count; i++)
+		chp_report_wrapped(report, "limit", chp_quota_text(&pooled->quotas[i], text));
+}
+
 struct ch_error *chp_print_pooled(const struct ch_report *report, struct ch_heaps *heaps,
 				  const struct ch_pooled *pooled)
 {
-	char text[CH_QUOTA_TEXT_MAX], line[CH_QUOTA_TEXT_MAX + 64];
 	struct ch_error *err = NULL;
-	size_t i;
 
 	if (pooled->quotas_count)
 		chp_report_heading(report, "limits", false);
-	for (i = 0; i < pooled->quotas_count; i++) {
-		snprintf(line, sizeof(line), "%.60s: %s", pooled->quotas[i].label,
-			 chp_quota_text(&pooled->quotas[i], text));
-		chp_report_wrapped(report, "limit", line);
-	}
+	chp_print_quotas(report, pooled);
 	if (pooled->pools)
 		err = print_pools(report, pooled->pools);
 	return err || !pooled->pools ? err : print_types(report, heaps, pooled->pools);

@@ -21,10 +21,13 @@ CH_MUST_CHECK struct ch_error *chp_pooled_find(struct ch_heaps *heaps, bool walk
 
 /** Whether a limit is near: the next allocation does not fit, or 90 % are used. */
 bool chp_quota_is_near(const struct ch_quota *quota);
-/** "490.00 MiB, 96 % of its limit of 512.00 MiB: 8.00 MiB left, a chunk of its pool takes
- * 16.00 MiB: the next one fails". Returns buf. */
+/** "direct memory of Netty: 490.00 MiB, 96 % of its limit of 512.00 MiB: 8.00 MiB left, a chunk of
+ * its pool takes 16.00 MiB: the next one fails". Returns buf. */
 #define CH_QUOTA_TEXT_MAX 400
 char *chp_quota_text(const struct ch_quota *quota, char buf[CH_QUOTA_TEXT_MAX]);
+
+/** A line for each limit. */
+void chp_print_quotas(const struct ch_report *report, const struct ch_pooled *pooled);
 
 /** limits[] and pools of docs/JSON.md. */
 json_t *chp_json_quotas(const struct ch_heaps *heaps, const struct ch_pooled *pooled);

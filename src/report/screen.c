@@ -341,16 +341,14 @@ static struct ch_error *print_verdict(const struct ch_report *report,
 /* Memory that a runtime counts against a limit, where that is near. */
 static void print_limits(const struct ch_report *report, const struct ch_summary *summary)
 {
-	char text[CH_QUOTA_TEXT_MAX], line[LINE_BYTES_MAX];
+	char text[CH_QUOTA_TEXT_MAX];
 	const struct ch_quota *quota;
 	size_t i;
 
 	for (i = 0; i < summary->pooled.quotas_count; i++) {
 		quota = &summary->pooled.quotas[i];
-		if (!chp_quota_is_near(quota))
-			continue;
-		snprintf(line, sizeof(line), "%s: %s", quota->label, chp_quota_text(quota, text));
-		put_field(report, "LIMIT", line);
+		if (chp_quota_is_near(quota))
+			put_field(report, "LIMIT", chp_quota_text(quota, text));
 	}
 }
 

@@ -150,20 +150,6 @@ bool chp_heaps_number(const struct ch_heaps *heaps, uint32_t runtime, const char
 	return false;
 }
 
-/* Every limit, near or not. */
-static void print_limits(const struct ch_report *report, const struct ch_summary *summary)
-{
-	char text[CH_QUOTA_TEXT_MAX], line[LINE_BYTES_MAX];
-	const struct ch_quota *quota;
-	size_t i;
-
-	for (i = 0; i < summary->pooled.quotas_count; i++) {
-		quota = &summary->pooled.quotas[i];
-		snprintf(line, sizeof(line), "%s: %s", quota->label, chp_quota_text(quota, text));
-		chp_report_wrapped(report, "limit", line);
-	}
-}
-
 struct ch_error *chp_summary_print_tracked(const struct ch_report *report,
 					   const struct ch_summary *summary)
 {
@@ -272,7 +258,9 @@ static void print_evidence(const struct ch_report *report, const struct ch_summa
 
 	chp_report_heading(report, "WHAT THIS RESTS ON", false);
 	chp_report_process(report, ch_session_core(report->session));
-	chp_report_death(report, &summary->death);
+	/* how a process died is said above */
+	if (summary->death.dumped_alive)
+		chp_report_death(report, &summary->death);
 	snprintf(line, sizeof(line), "of %s mapped bytes the core holds %s",
 		 chp_count_text(account->busy_bytes, a), chp_count_text(account->in_core_bytes, b));
 	chp_report_wrapped(report, "core", line);
@@ -286,7 +274,7 @@ static void print_evidence(const struct ch_report *report, const struct ch_summa
 		 chp_count_text(summary->stack_touched_bytes, d));
 	chp_report_wrapped(report, "threads", line);
 	print_heaps(report, summary);
-	print_limits(report, summary);
+	chp_print_quotas(report, &summary->pooled);
 	snprintf(line, sizeof(line), "%s (confidence %s: %s)", summary->verdict.class,
 		 summary->verdict.confidence, summary->verdict.reason);
 	chp_report_wrapped(report, "verdict", line);
@@ -336,7 +324,7 @@ struct ch_error *ch_report_summary(const struct ch_report *report, const struct 
 		return summary->all ? print_all(report, summary)
 				    : chp_summary_print_screen(report, summary);
 	print_plain_head(report, summary);
-	print_limits(report, summary);
+	chp_print_quotas(report, &summary->pooled);
 	err = print_tables(report, summary);
 	if (!err)
 		err = chp_suspects_print(report, summary->suspects.items, summary->suspects.count,
