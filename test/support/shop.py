@@ -161,10 +161,14 @@ def check_strings(tap, name, core):
     strings = answer("types", "--strings", "--reveal", "--json", core)
     named = {row["text"]: row["count"] for row in strings["strings"]}
     every = {row["name"]: row["count"] for row in answer("types", "--json", core)["types"]}
-    # a word of the class library or two may be the same
+    # a word of the class library or two may be the same; what a collector is moving while the
+    # process is dumped may be there twice, and the answer says so
+    moving = any(row["code"] == "jvm-gc-active" for row in strings["warnings"])
+    counts = [named["item-%d" % i] for i in range(3)]
     tap.ok(strings["total_count"] == every["java.lang.String"] and
-           all(0 <= named["item-%d" % i] - ORDERS <= 2 for i in range(3)),
-           "%s: equal strings" % name, (strings["total_count"], every["java.lang.String"]))
+           all(0 <= count - ORDERS <= (ORDERS if moving else 2) for count in counts),
+           "%s: equal strings" % name,
+           (strings["total_count"], every["java.lang.String"], counts, moving))
 
 
 def loads(core):
