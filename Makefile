@@ -70,7 +70,7 @@ ALL_LDFLAGS += $(LDFLAGS)
 
 LIB_SRC := $(sort $(wildcard src/util/*.c src/core/*.c src/sym/*.c src/map/*.c src/heap/*.c \
 	src/walkers/*.c src/walkers/*/*.c src/graph/*.c src/analysis/*.c))
-APP_SRC := $(sort $(wildcard src/report/*.c src/cmd/*.c) src/main.c)
+APP_SRC := $(sort $(wildcard src/render/*.c src/report/*.c src/cmd/*.c) src/main.c)
 HEADERS := $(sort $(wildcard include/coreheap/*.h))
 
 WALKERS := $(sort $(basename $(notdir $(wildcard src/walkers/*.c))) \

@@ -9,7 +9,7 @@
 #ifndef COREHEAP_CMD_H
 #define COREHEAP_CMD_H
 
-#include "report/report.h"
+#include "render/render.h"
 
 enum ch_exit {
 	CH_EXIT_ANSWERED = 0,

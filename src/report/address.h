@@ -8,7 +8,7 @@
 
 #include <coreheap/code.h>
 
-#include "report/report.h"
+#include "render/render.h"
 
 /** One row of a table. */
 struct ch_address_row {

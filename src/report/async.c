@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "report/listing.h"
+#include "render/listing.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 

@@ -5,7 +5,7 @@
 #define COREHEAP_REPORT_ASYNC_H
 
 #include "analysis/async.h"
-#include "report/report.h"
+#include "render/render.h"
 
 /** Groups and chains. Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_async(const struct ch_report *report,

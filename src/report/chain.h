@@ -6,7 +6,7 @@
 
 #include <coreheap/graph.h>
 
-#include "report/report.h"
+#include "render/render.h"
 
 /** One step of a chain, as it is printed. */
 struct ch_step {

@@ -4,7 +4,7 @@
 #ifndef COREHEAP_REPORT_CRASH_H
 #define COREHEAP_REPORT_CRASH_H
 
-#include "report/report.h"
+#include "render/render.h"
 
 struct ch_thread_row;
 

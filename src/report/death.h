@@ -5,7 +5,7 @@
 #define COREHEAP_REPORT_DEATH_H
 
 #include "analysis/death.h"
-#include "report/report.h"
+#include "render/render.h"
 
 /**
  * One line: "SIGSEGV (11), address not mapped, at 0x0 (a null pointer), in thread 7". Safe

@@ -8,7 +8,7 @@
 #define COREHEAP_REPORT_DIFF_H
 
 #include "heap/account.h"
-#include "report/report.h"
+#include "render/render.h"
 #include "util/vec.h"
 
 enum ch_axis {

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "report/listing.h"
+#include "render/listing.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/text.h"

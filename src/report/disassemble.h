@@ -5,7 +5,7 @@
 #define COREHEAP_REPORT_DISASSEMBLE_H
 
 #include "analysis/decode.h"
-#include "report/report.h"
+#include "render/render.h"
 #include "util/vec.h"
 
 /** What an operand of an instruction is. Texts are unescaped. */

@@ -6,7 +6,7 @@
 
 #include <coreheap/code.h>
 
-#include "report/report.h"
+#include "render/render.h"
 #include "util/vec.h"
 
 struct ch_exception_row {

@@ -5,7 +5,7 @@
 #define COREHEAP_REPORT_HANDLES_H
 
 #include "analysis/handles.h"
-#include "report/report.h"
+#include "render/render.h"
 
 /** Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_handles(const struct ch_report *report,

@@ -7,8 +7,8 @@
 #include "heap/coverage.h"
 #include "heap/filter.h"
 #include "heap/retention.h"
+#include "render/render.h"
 #include "report/pools.h"
-#include "report/report.h"
 #include "report/runtime.h"
 
 /** What `heap` says. */

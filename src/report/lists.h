@@ -4,7 +4,7 @@
 #ifndef COREHEAP_REPORT_LISTS_H
 #define COREHEAP_REPORT_LISTS_H
 
-#include "report/listing.h"
+#include "render/listing.h"
 
 /** `methods`; known: a runtime lists its own. Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_methods(const struct ch_report *report,

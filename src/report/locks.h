@@ -5,7 +5,7 @@
 #define COREHEAP_REPORT_LOCKS_H
 
 #include "heap/locks.h"
-#include "report/report.h"
+#include "render/render.h"
 #include "util/vec.h"
 
 struct ch_locks_row {

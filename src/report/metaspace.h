@@ -6,7 +6,7 @@
 
 #include <coreheap/runtime.h>
 
-#include "report/report.h"
+#include "render/render.h"
 
 /** null where metaspace is NULL. */
 json_t *chp_json_metaspace(const struct ch_heaps *heaps, const struct ch_metaspace *metaspace);

@@ -6,7 +6,7 @@
 
 #include <coreheap/assembly.h>
 
-#include "report/report.h"
+#include "render/render.h"
 
 /** Modules of one kind. */
 struct ch_modules_group {

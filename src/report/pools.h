@@ -6,7 +6,7 @@
 
 #include <coreheap/pools.h>
 
-#include "report/report.h"
+#include "render/render.h"
 
 /** What is known of them. Borrowed from the heaps. */
 struct ch_pooled {

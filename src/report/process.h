@@ -4,7 +4,7 @@
 #ifndef COREHEAP_REPORT_PROCESS_H
 #define COREHEAP_REPORT_PROCESS_H
 
-#include "report/report.h"
+#include "render/render.h"
 
 /** An object; a new reference. */
 json_t *chp_json_process(const struct ch_core *core);

@@ -4,7 +4,7 @@
 #ifndef COREHEAP_REPORT_RUNTIME_H
 #define COREHEAP_REPORT_RUNTIME_H
 
-#include "report/report.h"
+#include "render/render.h"
 
 /** Settings, by name. */
 struct ch_settings {

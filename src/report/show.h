@@ -5,7 +5,7 @@
 #define COREHEAP_REPORT_SHOW_H
 
 #include "heap/inspect.h"
-#include "report/report.h"
+#include "render/render.h"
 #include "util/vec.h"
 
 /** What an address leads to. */

@@ -5,7 +5,7 @@
 #define COREHEAP_REPORT_STRINGS_H
 
 #include "heap/strings.h"
-#include "report/report.h"
+#include "render/render.h"
 
 /** Texts themselves only with report->reveal. Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_strings(const struct ch_report *report,

@@ -7,7 +7,7 @@
 #include <coreheap/code.h>
 #include <coreheap/map.h>
 
-#include "report/report.h"
+#include "render/render.h"
 
 /** Stacks of a thread beside the one that it runs on; more is not kept. */
 #define CH_INTERRUPTED_MAX 8

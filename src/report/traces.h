@@ -5,7 +5,7 @@
 #define COREHEAP_REPORT_TRACES_H
 
 #include "heap/traces.h"
-#include "report/report.h"
+#include "render/render.h"
 
 /** Frames that are texts of the program only with report->reveal. Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_traces(const struct ch_report *report,

@@ -4,7 +4,7 @@
 #ifndef COREHEAP_REPORT_WHATIS_H
 #define COREHEAP_REPORT_WHATIS_H
 
-#include "report/report.h"
+#include "render/render.h"
 
 /** Registers kept of those that point to the address or its block. */
 #define CH_WHATIS_REGISTERS 16

@@ -1,6 +1,6 @@
 #include "report/work.h"
 
-#include "report/listing.h"
+#include "render/listing.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 

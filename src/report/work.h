@@ -5,7 +5,7 @@
 #define COREHEAP_REPORT_WORK_H
 
 #include "analysis/work.h"
-#include "report/report.h"
+#include "render/render.h"
 
 /** Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_timers(const struct ch_report *report,

@@ -51,7 +51,7 @@ function foreign_ok(name, layer) {
 	if (name ~ /^(elfutils\/.*|dwarf\.h|libdw.*\.h)$/)
 		return layer == "sym"
 	if (name ~ /^jansson/)
-		return layer == "report" || FILENAME == "src/walkers/coreclr/descriptor.c"
+		return layer == "report" || layer == "render" || FILENAME == "src/walkers/coreclr/descriptor.c"
 	if (name ~ /^capstone/)
 		return FILENAME == "src/analysis/decode.c"
 	if (name ~ /^(zstd.*|lzma|zlib|lz4.*)\.h$/)
@@ -80,7 +80,7 @@ function check_quoted(name, layer) {
 }
 
 BEGIN {
-	count = split("util core sym map heap walkers graph analysis report cmd main", order, " ")
+	count = split("util core sym map heap walkers graph analysis render report cmd main", order, " ")
 	for (i = 1; i <= count; i++)
 		rank[order[i]] = i
 }

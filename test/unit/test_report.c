@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "render/render.h"
 #include "report/process.h"
-#include "report/report.h"
 #include "support/ck.h"
 #include "support/opencore.h"
 #include "util/cleanup.h"

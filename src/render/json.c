@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/contents.h"
-#include "report/report.h"
+#include "render/render.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/hash.h"

@@ -1,6 +1,6 @@
 #include <inttypes.h>
 
-#include "report/report.h"
+#include "render/render.h"
 
 char *chp_count_text(uint64_t count, char buf[CH_BYTES_TEXT_MAX])
 {

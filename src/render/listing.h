@@ -1,13 +1,13 @@
 /*
- * report/listing.h - rows that are a table and a JSON array at once.
+ * render/listing.h - rows that are a table and a JSON array at once.
  *
  * Each column has a key and a title; a command hands over rows of cells, and prints them in
  * the format that was asked for.
  */
-#ifndef COREHEAP_REPORT_LISTING_H
-#define COREHEAP_REPORT_LISTING_H
+#ifndef COREHEAP_RENDER_LISTING_H
+#define COREHEAP_RENDER_LISTING_H
 
-#include "report/report.h"
+#include "render/render.h"
 
 struct ch_list_column {
 	/** In JSON; NULL: not there. */
@@ -35,4 +35,4 @@ void chp_listing_print(const struct ch_listing *listing);
 /** Whether the format is JSON or JSONL. */
 bool chp_report_is_json(const struct ch_report *report);
 
-#endif /* COREHEAP_REPORT_LISTING_H */
+#endif /* COREHEAP_RENDER_LISTING_H */

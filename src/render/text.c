@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "report/report.h"
+#include "render/render.h"
 #include "util/cleanup.h"
 
 #define LABEL_WIDTH 16

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/report.h"
+#include "render/render.h"
 
 /* What begins markup inside of a line. */
 #define MARKUP "\\`*_{}[]<>#|~&!"

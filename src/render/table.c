@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/report.h"
+#include "render/render.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 #include "util/vec.h"

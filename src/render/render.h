@@ -1,14 +1,14 @@
 /*
- * report.h - result structs become text, plain text, JSON or JSON lines.
+ * render.h - numbers, tables and JSON, in the format that the user asked for.
  *
- * A command fills a result struct and calls one ch_report_<result>() function
- * in src/report/<result>.c, which renders it in the format the user asked
- * for. This layer is the only user of jansson. It writes to report->out only.
+ * A command fills a result struct and calls one ch_report_<result>() function in
+ * src/report/<result>.c, which says what of it is shown; here it becomes bytes. It is written
+ * to report->out only.
  *
  * Whatever came from the core is escaped here, with chp_text_escape() of util/text.h.
  */
-#ifndef COREHEAP_REPORT_H
-#define COREHEAP_REPORT_H
+#ifndef COREHEAP_RENDER_H
+#define COREHEAP_RENDER_H
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -204,4 +204,4 @@ json_t *chp_json_percent(uint64_t hundredths);
 /** Print a document (JSON) or one line (JSONL) and release it. Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *chp_json_print_take(const struct ch_report *report, json_t *doc);
 
-#endif /* COREHEAP_REPORT_H */
+#endif /* COREHEAP_RENDER_H */

@@ -1,7 +1,7 @@
 /*
  * Rows that are a table and a JSON array at once.
  */
-#include "report/listing.h"
+#include "render/listing.h"
 
 #include <stdlib.h>
 #include <string.h>
