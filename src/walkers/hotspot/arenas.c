@@ -367,3 +367,9 @@ struct ch_error *hs_netty_pools(void *state, struct ch_heaps *heaps, struct ch_p
 		*ret = &netty->result;
 	return err;
 }
+
+const struct ch_pooling hs_pooling = {
+	.quotas = hs_quotas,
+	.pools = hs_netty_pools,
+	.counted = hs_netty_counted,
+};

@@ -11,20 +11,10 @@
  */
 #include "walkers/hotspot/chunks.h"
 
-#include <string.h>
-
 #include "walkers/hotspot/hotspot_priv.h"
 
-#define CHUNK_NAME "jdk/internal/vm/StackChunk"
-/* The layout helper's bit that objects are not all of the size that it has. */
-#define LAYOUT_SLOW_PATH 1U
 /* Below a frame are its return address and a saved register, which may hold a reference. */
 #define METADATA_WORDS 2
-
-bool hs_is_chunk_class(const char *symbol, uint32_t layout)
-{
-	return layout & LAYOUT_SLOW_PATH && strcmp(symbol, CHUNK_NAME) == 0;
-}
 
 bool hs_chunks_learn(const struct hs *hs, uint64_t klass, uint32_t layout, struct hs_chunks *ret)
 {

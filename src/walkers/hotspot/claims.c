@@ -5,25 +5,11 @@
  * commits (memory/metaspace/metaspaceSettings.hpp, jdk-17), and nothing else lies in one; whole
  * mappings are not taken, as the kernel merges those of neighbours.
  */
-#include <stdlib.h>
 
 #include "walkers/hotspot/metaspace.h"
 
 #define METHODS_MAX 65536
 #define GRANULE     65536ULL
-
-bool hs_claim_add(struct hs *hs, const struct ch_walker_claim *given)
-{
-	struct ch_walker_claim *claim;
-
-	if (given->end <= given->start)
-		return true;
-	claim = ch_vec_push(&hs->claims);
-	if (!claim)
-		return false;
-	*claim = *given;
-	return true;
-}
 
 static bool add_claim(struct hs *hs, uint64_t start, uint64_t end, enum ch_usage usage,
 		      enum ch_basis basis, const char *label)

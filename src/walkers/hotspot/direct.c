@@ -6,29 +6,6 @@
 
 #include "walkers/hotspot/metaspace.h"
 
-uint64_t hs_static_addr(const struct hs *hs, const struct hs_class *class, const char *name)
-{
-	uint32_t offset = class ? hs_field_offset(hs, class->klass, name, true) : 0;
-
-	return offset && class->mirror ? class->mirror + offset : 0;
-}
-
-bool hs_static_counter(const struct hs *hs, const struct hs_class *class, const char *name,
-		       uint64_t *ret)
-{
-	uint64_t at = hs_static_addr(hs, class, name), counter;
-
-	return at && hs_read_oop(hs, at, &counter) && hs_object_long(hs, counter, "value", ret);
-}
-
-bool hs_static_long(const struct hs *hs, const struct hs_class *class, const char *name,
-		    uint64_t *ret)
-{
-	uint64_t at = hs_static_addr(hs, class, name);
-
-	return at && hs_read_ptr(hs, at, ret);
-}
-
 /* Classes by their names; NULL where one is not loaded. */
 static void find_classes(const struct hs *hs, const char *const *names, size_t count,
 			 const struct hs_class **ret)
@@ -77,7 +54,7 @@ struct ch_error *hs_direct_find(struct hs *hs, struct hs_direct *ret)
 
 /* ---- Limits --------------------------------------------------------------------------- */
 
-static struct ch_error *find_quotas(void *state, struct ch_quota **ret, size_t *count_ret)
+struct ch_error *hs_quotas(void *state, struct ch_quota **ret, size_t *count_ret)
 {
 	struct ch_quota nio = { .label = "direct memory of java.nio",
 				.counter = "java.nio.Bits.RESERVED_MEMORY" };
@@ -108,9 +85,3 @@ static struct ch_error *find_quotas(void *state, struct ch_quota **ret, size_t *
 	*count_ret = hs->quotas.count;
 	return err;
 }
-
-const struct ch_pooling hs_pooling = {
-	.quotas = find_quotas,
-	.pools = hs_netty_pools,
-	.counted = hs_netty_counted,
-};

@@ -210,24 +210,6 @@ static void put_run(const struct hs *hs, struct ch_ref_query *query, uint64_t of
 		(struct ch_ref_run){ .offset = offset, .words = ch_min(count, most) };
 }
 
-uint64_t hs_klass_at(const struct hs *hs, uint64_t addr)
-{
-	uint64_t word;
-	uint32_t narrow;
-
-	if (hs->compact || !hs->narrow_klass) {
-		if (!hs_read_ptr(hs, hs->compact ? addr : addr + 8, &word))
-			return 0;
-		if (!hs->compact)
-			return word;
-		word >>= hs->mark_shift;
-		return word ? hs->klass_base + (word << hs->klass_shift) : 0;
-	}
-	if (!hs_read_u32(hs, addr + 8, &narrow) || !narrow)
-		return 0;
-	return hs->klass_base + ((uint64_t)narrow << hs->klass_shift);
-}
-
 static uint64_t klass_of(const struct hs *hs, const struct ch_ref_query *query)
 {
 	uint64_t narrow;
@@ -301,4 +283,15 @@ void hs_edges_refs(void *state, struct ch_ref_query *query)
 		put_run(hs, query, type->header_bytes, UINT64_MAX);
 	else if (type->kind == HS_SHAPE_INSTANCE)
 		put_maps(hs, type, query);
+}
+
+uint32_t hs_owner_rank(const void *state, uint64_t addr)
+{
+	const struct hs *hs = state;
+	const struct hs_type *type = hs_type_of(hs, hs_klass_at(hs, addr));
+
+	/* java.lang.Class has the address of its Klass, which may lie in a file's first page */
+	if (type && type->mirror)
+		return CH_OWNER_RUNTIME;
+	return type && type->role == HS_ROLE_BESIDE ? CH_OWNER_BESIDE : 0;
 }

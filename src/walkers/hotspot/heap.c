@@ -1,9 +1,7 @@
 /*
  * The collector's spaces or regions, and what threads have taken of them.
  */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "util/cleanup.h"
 #include "util/context.h"
@@ -21,59 +19,12 @@ static const char *const untold_names[] = { "regions", "free regions" };
 static const char *const serial_names[] = { "eden", "from", "to", "tenured" };
 static const char *const parallel_names[] = { "eden", "from", "to", "old" };
 
-struct ch_error *hs_heaps_add(struct hs *hs, const char *const *names, size_t count)
-{
-	struct ch_heap_desc *heap;
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		heap = ch_vec_push(&hs->heaps);
-		if (!heap)
-			return &ch_enomem;
-		heap->kind = "space";
-		heap->name = names[i];
-	}
-	return NULL;
-}
-
 /* Whether the memory at addr was backed at all. */
 static bool is_committed(const struct hs *hs, uint64_t addr)
 {
 	const struct ch_region *region = ch_map_region_at(hs->env->map, addr);
 
 	return region && region->state == CH_STATE_COMMIT;
-}
-
-struct ch_error *hs_space_add(struct hs *hs, const struct hs_space *given)
-{
-	const uint64_t start = given->start, top = given->top, end = given->end;
-	struct hs_space *space;
-	struct ch_span *span;
-
-	if (start == end)
-		return NULL;
-	if (start % 8 || top % 8 || end % 8 || start > top || top > end || !start)
-		return ch_error_create(CH_ERROR_CORRUPT,
-				       "a space of the Java heap has impossible bounds: "
-				       "%s, %s, %s",
-				       chp_core_word(hs->core, start, CH_NO_ADDRESS).text,
-				       chp_core_word(hs->core, top, CH_NO_ADDRESS).text,
-				       chp_core_word(hs->core, end, CH_NO_ADDRESS).text);
-	space = ch_vec_push(&hs->spaces);
-	span = ch_vec_push(&hs->spans);
-	if (!space || !span)
-		return &ch_enomem;
-	*space = *given;
-	*span = (struct ch_span){ .start = start,
-				  .end = end,
-				  .kind = "space",
-				  .heap = given->heap,
-				  .usage = CH_USAGE_MANAGED_HEAP,
-				  .committed_end = end,
-				  .basis = CH_BASIS_DERIVED,
-				  .cookie = hs->spaces.count - 1,
-				  .align_bytes = 8 };
-	return NULL;
 }
 
 static struct ch_error *add_space(struct hs *hs, uint32_t heap, uint64_t start, uint64_t top,
@@ -368,13 +319,6 @@ static struct ch_error *find_gaps(struct hs *hs)
 }
 
 /* ---- All of it -------------------------------------------------------------------- */
-
-bool hs_flag_is_set(const struct hs *hs, const char *name)
-{
-	uint64_t value;
-
-	return hs_flag(hs, name, &value) && (value & 0xff) == 1;
-}
 
 static void read_encodings(struct hs *hs)
 {

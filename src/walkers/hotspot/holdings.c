@@ -359,7 +359,7 @@ struct ch_error *hs_netty_holdings(struct hs_netty_reading *reading, uint64_t lo
 	size_t unused;
 	size_t i;
 
-	err = hs_pooling.quotas(reading->hs, &quotas, &unused);
+	err = hs_quotas(reading->hs, &quotas, &unused);
 	if (err)
 		return err;
 	uncleaned = is_uncleaned(reading->hs);

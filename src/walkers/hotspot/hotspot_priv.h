@@ -21,10 +21,13 @@
 #include "walkers/hotspot/netty.h"
 #include "walkers/hotspot/objects.h"
 #include "walkers/hotspot/stacks.h"
+#include "walkers/hotspot/strings.h"
 #include "walkers/hotspot/tables.h"
 #include "walkers/hotspot/throwable.h"
 
 #define HS_NAME_MAX 1024
+/* Class loaders: a list that is longer is damaged. */
+#define HS_LOADERS_MAX (1U << 20)
 /* A power of two. */
 #define HS_KNOWN_CLASSES 256
 
@@ -284,7 +287,7 @@ void hs_follow(void *state, uint32_t strengths);
  * hold it; 0: it is no such class, or holds it as any other field does. */
 uint32_t hs_referent(const struct hs *hs, uint64_t klass, enum ch_strength *ret);
 
-/** loaders.c: the object that the data of a class loader live as long as; 0: they always do. */
+/** classes.c: the object that the data of a class loader live as long as; 0: they always do. */
 uint64_t hs_loader_holder(const struct hs *hs, uint64_t data);
 /** The mirror of a class, if it lives only as long as something reaches its loader; else 0. */
 uint64_t hs_class_keeper(const struct hs *hs, uint64_t klass);
@@ -322,10 +325,6 @@ uint64_t hs_klass_at(const struct hs *hs, uint64_t addr);
  * pointer lies. */
 bool hs_member_object(const struct hs *hs, enum hs_member_id id, uint64_t addr, uint64_t *at_ret,
 		      uint64_t *ret);
-/** threads.c: the name of a java.lang.Thread; "" when it is not known. */
-void hs_thread_name(struct hs *hs, uint64_t object, char *buf, size_t max);
-/** threads.c: the text of a String or an array of characters; "" when it is not known. */
-void hs_text(struct hs *hs, uint64_t object, char *buf, size_t max);
 /** threads.c: all that run Java, appended to ret, of uint64_t. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *hs_threads_find(const struct hs *hs, struct ch_vec *ret);
 /** Offset of a field of this name, which the class or one that it derives from declares;

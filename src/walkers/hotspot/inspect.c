@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/cleanup.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
 #define SUPERS_MAX 256
@@ -27,29 +26,6 @@ struct listing {
 	bool failed;
 };
 
-static enum ch_value_kind kind_of(const struct hs *hs, char code, uint32_t *bytes_ret)
-{
-	static const struct {
-		char code;
-		enum ch_value_kind kind;
-		uint32_t bytes;
-	} rows[] = {
-		{ 'B', CH_VALUE_SIGNED, 1 }, { 'C', CH_VALUE_CHAR16, 2 },
-		{ 'D', CH_VALUE_FLOAT, 8 },  { 'F', CH_VALUE_FLOAT, 4 },
-		{ 'I', CH_VALUE_SIGNED, 4 }, { 'J', CH_VALUE_SIGNED, 8 },
-		{ 'S', CH_VALUE_SIGNED, 2 }, { 'Z', CH_VALUE_BOOL, 1 },
-	};
-	size_t i;
-
-	for (i = 0; i < CH_COUNT_OF(rows); i++)
-		if (rows[i].code == code) {
-			*bytes_ret = rows[i].bytes;
-			return rows[i].kind;
-		}
-	*bytes_ret = hs->narrow_oop ? 4 : 8;
-	return CH_VALUE_REFERENCE;
-}
-
 static bool take_field(void *arg, const struct hs_field *field)
 {
 	struct listing *listing = arg;
@@ -68,7 +44,7 @@ static bool take_field(void *arg, const struct hs_field *field)
 	entry->type = strdup(type);
 	entry->declared_by = strdup(listing->declared_by);
 	entry->offset = field->offset;
-	entry->kind = kind_of(listing->hs, field->signature[0], &entry->bytes);
+	entry->kind = hs_value_kind(listing->hs, field->signature[0], &entry->bytes);
 	/* the only numbers of the class library that are addresses by design */
 	if (entry->bytes == 8 && strcmp(field->name, "address") == 0)
 		entry->kind = CH_VALUE_POINTER;
@@ -148,63 +124,6 @@ static struct ch_error *list_fields(void *state, const struct ch_fields_query *q
 	return err ? err : hand_out(&listing, query->addr, fn, arg);
 }
 
-/* An array's elements. */
-static void read_array(const struct hs *hs, uint64_t addr, uint64_t klass, uint32_t layout,
-		       struct ch_object_shape *ret)
-{
-	char raw[HS_NAME_MAX];
-	uint32_t length;
-
-	ret->kind = CH_SHAPE_ARRAY;
-	ret->rank = 1;
-	if (!hs_read_u32(hs, addr + hs->length_offset, &length) ||
-	    !hs_klass_symbol(hs, klass, raw, sizeof(raw)) || raw[0] != '[')
-		return;
-	ret->lengths[0] = length;
-	ret->count = length;
-	ret->data_addr = addr + (layout >> 16 & 0xff);
-	ret->element_kind = kind_of(hs, raw[1], &ret->element_bytes);
-	hs_java_name(raw + 1, true, ret->element_type, sizeof(ret->element_type));
-}
-
-/* java.lang.String: an array of bytes, Latin-1 or UTF-16 as coder says; before 9 one of
- * characters. */
-static bool string(void *state, uint64_t addr, uint64_t klass, struct ch_string *ret)
-{
-	const struct hs *hs = state;
-	uint32_t length, word = 1, layout;
-	struct hs_shape shape;
-	uint64_t array;
-
-	if (klass != hs->string_klass || !klass ||
-	    !hs_read_oop(hs, addr + hs->string_value, &array) || !array ||
-	    !hs_shape_read(hs, hs_klass_at(hs, array), &shape) || shape.layout >= 0 ||
-	    !hs_read_u32(hs, array + hs->length_offset, &length))
-		return false;
-	layout = (uint32_t)shape.layout;
-	if (hs->string_coder && hs_read_u32(hs, (addr + hs->string_coder) & ~3ULL, &word))
-		word = word >> 8 * (hs->string_coder & 3) & 0xff;
-	ret->addr = array + (layout >> 16 & 0xff);
-	ret->bytes = word ? 2 : 1;
-	ret->count = hs->string_coder && word ? length / 2 : length;
-	ret->apart_bytes = ch_align_up(
-		(layout >> 16 & 0xff) + ((uint64_t)length << (layout & 0x3f) % 4), hs->align);
-	return true;
-}
-
-static void read_string(struct hs *hs, uint64_t addr, uint64_t klass, struct ch_object_shape *ret)
-{
-	struct ch_string text;
-
-	ret->kind = CH_SHAPE_STRING;
-	ret->element_bytes = 2;
-	if (!string(hs, addr, klass, &text))
-		return;
-	ret->data_addr = text.addr;
-	ret->element_bytes = text.bytes;
-	ret->count = text.count;
-}
-
 static void shape(void *state, uint64_t addr, uint64_t klass, struct ch_object_shape *ret)
 {
 	struct hs *hs = state;
@@ -218,9 +137,9 @@ static void shape(void *state, uint64_t addr, uint64_t klass, struct ch_object_s
 	if (!hs_shape_read(hs, klass, &of))
 		return;
 	if (of.layout < 0)
-		read_array(hs, addr, klass, (uint32_t)of.layout, ret);
+		hs_array_read(hs, addr, klass, (uint32_t)of.layout, ret);
 	else if (klass == hs->string_klass)
-		read_string(hs, addr, klass, ret);
+		hs_string_read(hs, addr, klass, ret);
 	else
 		hs_throwable_frames(hs, addr, klass, ret);
 }
@@ -258,6 +177,6 @@ const struct ch_inspector hs_inspector = {
 	.fields = list_fields,
 	.find_type = find_type,
 	.reference = reference,
-	.string = string,
+	.string = hs_string,
 	.tracing = &hs_tracing,
 };

@@ -9,8 +9,10 @@
 #include "util/text.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
-/* Layout helper of arrays: the two highest bits are set (10: objects, 11: values). */
 #define CLASS_NAME "java/lang/Class"
+#define CHUNK_NAME "jdk/internal/vm/StackChunk"
+/* The layout helper's bit that objects are not all of the size that it has. */
+#define LAYOUT_SLOW_PATH 1U
 
 bool hs_symbol_text(const struct hs *hs, uint64_t symbol, char *buf, size_t max)
 {
@@ -102,4 +104,9 @@ bool hs_klass_name(const struct hs *hs, uint64_t klass, char *buf, size_t max)
 		return false;
 	hs_java_name(raw, false, buf, max);
 	return true;
+}
+
+bool hs_is_chunk_class(const char *symbol, uint32_t layout)
+{
+	return layout & LAYOUT_SLOW_PATH && strcmp(symbol, CHUNK_NAME) == 0;
 }

@@ -1,136 +1,23 @@
 /*
- * Class loaders: which of them the JVM keeps, and what keeps the others. Facts:
+ * What class loaders hold besides their classes: the list of loaders for who asks, their
+ * handles, and links to and from what may die with them; classes.c says which those are. Facts:
  * classfile/classLoaderData.{hpp,cpp} of openjdk/jdk (jdk-11+28, jdk-17+35, jdk-25+36).
  *
- * - The data of the boot loader, and of those that the JVM refers to itself, are always
- *   alive. Any other loader lives as long as something reaches its object: an object reaches
- *   its class, that its loader, and a loader all that its data hold.
- * - A hidden class may have data of its own (_has_class_mirror_holder): these live as long as
- *   its java.lang.Class does.
- * - _handles is a list of chunks {32 objects, how many, next}; the tables do not have it. The
- *   first handle of all is the loader, so a word of the data that leads to the chunk which
- *   begins there is the list.
+ * _handles is a list of chunks {32 objects, how many, next}; the tables do not have it. The
+ * first handle of all is the loader, so a word of the data that leads to the chunk which
+ * begins there is the list.
  */
 #include <string.h>
 
-#include "util/cleanup.h"
 #include "util/context.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
-#define SUPERS_MAX  256
 #define CHUNKS_MAX  (1U << 16)
 #define CHUNK_WORDS 32
 /* ClassLoaderData has some 200 bytes; the list is in the first half. */
 #define DATA_BYTES 128
 
 enum { CHUNK_SIZE = 8 * CHUNK_WORDS, CHUNK_NEXT = CHUNK_SIZE + 8 };
-
-static bool is_builtin(const struct hs *hs, uint64_t loader)
-{
-	static const char *const names[] = { "jdk/internal/loader/ClassLoaders$AppClassLoader",
-					     "jdk/internal/loader/ClassLoaders$PlatformClassLoader",
-					     "sun/misc/Launcher$AppClassLoader",
-					     "sun/misc/Launcher$ExtClassLoader" };
-	char name[HS_NAME_MAX];
-	size_t i;
-
-	if (!hs_klass_symbol(hs, hs_klass_at(hs, loader), name, sizeof(name)))
-		return false;
-	for (i = 0; i < CH_COUNT_OF(names); i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return false;
-}
-
-static bool is_of_one_class(const struct hs *hs, uint64_t data)
-{
-	uint64_t at = hs_member_addr(hs, HS_LOADER_IS_HIDDEN, data);
-	struct ch_error *err;
-	uint8_t byte;
-
-	if (!at)
-		return false;
-	err = ch_core_read(hs->core, at, &byte, 1);
-	ch_error_destroy(err);
-	return !err && byte == 1;
-}
-
-/* The class of instances that data with one have: arrays of it are there, too. */
-static uint64_t only_mirror(const struct hs *hs, uint64_t data)
-{
-	uint64_t klass, at, mirror;
-	struct hs_shape shape;
-	uint32_t i;
-
-	if (!hs_member_ptr(hs, HS_LOADER_KLASSES, data, &klass))
-		return 0;
-	for (i = 0; i < SUPERS_MAX && klass; i++) {
-		if (hs_shape_read(hs, klass, &shape) && shape.layout >= 0)
-			return hs_member_object(hs, HS_KLASS_MIRROR, klass, &at, &mirror) ? mirror
-											  : 0;
-		if (!hs_member_ptr(hs, HS_KLASS_NEXT, klass, &klass))
-			break;
-	}
-	return 0;
-}
-
-uint64_t hs_loader_holder(const struct hs *hs, uint64_t data)
-{
-	uint64_t at, loader;
-
-	if (is_of_one_class(hs, data))
-		return only_mirror(hs, data);
-	if (!hs_member_object(hs, HS_LOADER_OOP, data, &at, &loader) || is_builtin(hs, loader))
-		return 0;
-	return loader;
-}
-
-uint64_t hs_class_keeper(const struct hs *hs, uint64_t klass)
-{
-	uint64_t data, at, mirror;
-
-	if (!hs_member_ptr(hs, HS_KLASS_LOADER, klass, &data) || !data ||
-	    !hs_loader_holder(hs, data) ||
-	    !hs_member_object(hs, HS_KLASS_MIRROR, klass, &at, &mirror))
-		return 0;
-	return mirror;
-}
-
-bool hs_is_loader_class(const struct hs *hs, uint64_t klass)
-{
-	char name[HS_NAME_MAX];
-	uint32_t i;
-
-	for (i = 0; i < SUPERS_MAX && klass; i++) {
-		if (!hs_klass_symbol(hs, klass, name, sizeof(name)))
-			return false;
-		if (strcmp(name, "java/lang/ClassLoader") == 0)
-			return true;
-		if (!hs_member_ptr(hs, HS_KLASS_SUPER, klass, &klass))
-			return false;
-	}
-	return false;
-}
-
-struct ch_error *hs_loader_add(struct hs *hs, uint64_t data, uint64_t classes_count)
-{
-	struct ch_loader *loader = ch_vec_push(&hs->loaders);
-	uint64_t at;
-
-	if (!loader)
-		return &ch_enomem;
-	*loader = (struct ch_loader){ .classes_count = classes_count,
-				      .data_addr = data,
-				      .hidden = is_of_one_class(hs, data),
-				      .addr = hs_loader_holder(hs, data) };
-	loader->always = !loader->addr;
-	if (!loader->addr && !loader->hidden &&
-	    !hs_member_object(hs, HS_LOADER_OOP, data, &at, &loader->addr))
-		loader->addr = 0;
-	if (loader->addr)
-		loader->type = hs_klass_at(hs, loader->addr);
-	return NULL;
-}
 
 struct ch_error *hs_loaders(void *state, struct ch_loader **ret, size_t *count_ret)
 {

@@ -110,6 +110,9 @@ struct hs_direct {
 	uint64_t netty_bytes, netty_limit_bytes;
 };
 CH_MUST_CHECK struct ch_error *hs_direct_find(struct hs *hs, struct hs_direct *ret);
+/** As ch_pooling.quotas. */
+CH_MUST_CHECK struct ch_error *hs_quotas(void *state, struct ch_quota **ret, size_t *count_ret);
+/** arenas.c */
 extern const struct ch_pooling hs_pooling;
 
 #endif /* COREHEAP_WALKERS_HOTSPOT_NETTY_H */

@@ -65,3 +65,26 @@ uint64_t hs_array_ref(const struct hs *hs, const struct hs_array *array, uint32_
 
 	return at && hs_read_oop(hs, at, &value) ? value : 0;
 }
+
+uint64_t hs_static_addr(const struct hs *hs, const struct hs_class *class, const char *name)
+{
+	uint32_t offset = class ? hs_field_offset(hs, class->klass, name, true) : 0;
+
+	return offset && class->mirror ? class->mirror + offset : 0;
+}
+
+bool hs_static_counter(const struct hs *hs, const struct hs_class *class, const char *name,
+		       uint64_t *ret)
+{
+	uint64_t at = hs_static_addr(hs, class, name), counter;
+
+	return at && hs_read_oop(hs, at, &counter) && hs_object_long(hs, counter, "value", ret);
+}
+
+bool hs_static_long(const struct hs *hs, const struct hs_class *class, const char *name,
+		    uint64_t *ret)
+{
+	uint64_t at = hs_static_addr(hs, class, name);
+
+	return at && hs_read_ptr(hs, at, ret);
+}

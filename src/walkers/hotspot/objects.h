@@ -34,7 +34,7 @@ uint64_t hs_array_at(const struct hs_array *array, uint32_t index);
 /** What it refers to; 0: nothing. */
 uint64_t hs_array_ref(const struct hs *hs, const struct hs_array *array, uint32_t index);
 
-/** direct.c: static fields: where one lies (0: there is none), the number in one, that of the
+/** Static fields: where one lies (0: there is none), the number in one, that of the
  * AtomicLong that one refers to. class may be NULL. */
 uint64_t hs_static_addr(const struct hs *hs, const struct hs_class *class, const char *name);
 bool hs_static_long(const struct hs *hs, const struct hs_class *class, const char *name,

@@ -113,17 +113,6 @@ bool hs_owner_is_view(const struct hs *hs, const struct hs_type *type, uint64_t 
 	return false;
 }
 
-uint32_t hs_owner_rank(const void *state, uint64_t addr)
-{
-	const struct hs *hs = state;
-	const struct hs_type *type = hs_type_of(hs, hs_klass_at(hs, addr));
-
-	/* java.lang.Class has the address of its Klass, which may lie in a file's first page */
-	if (type && type->mirror)
-		return CH_OWNER_RUNTIME;
-	return type && type->role == HS_ROLE_BESIDE ? CH_OWNER_BESIDE : 0;
-}
-
 uint64_t hs_owner_orphan(const struct hs *hs, uint64_t cleaner)
 {
 	uint64_t referent, thunk, block;

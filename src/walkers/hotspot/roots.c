@@ -3,17 +3,14 @@
  * JNI handles. Stacks and registers are looked at by the graph.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "util/cleanup.h"
-#include "util/context.h"
+#include "util/ring.h"
 #include "walkers/hotspot/owners.h"
 
-#define LOADERS_MAX (1U << 20)
-#define CLASSES_MAX (1U << 22)
-#define BLOCKS_MAX  (1U << 16)
-#define LOCALS_MAX  32
+#define BLOCKS_MAX (1U << 16)
+#define LOCALS_MAX 32
 
 /* Cookies of roots: a number of a static field, or one of these. */
 enum {
@@ -26,178 +23,6 @@ enum {
 	COOKIE_VARIABLE = 7ULL << 32,
 	COOKIE_JNI = 8ULL << 32,
 };
-
-bool hs_read_word(const struct hs *hs, uint64_t addr, uint64_t *ret)
-{
-	if (!hs_read_ptr(hs, addr, ret))
-		return false;
-	*ret = hs_decode(hs, *ret);
-	return true;
-}
-
-bool hs_read_oop(const struct hs *hs, uint64_t addr, uint64_t *ret)
-{
-	uint32_t narrow;
-
-	if (!hs->narrow_oop)
-		return hs_read_word(hs, addr, ret);
-	if (!hs_read_u32(hs, addr, &narrow))
-		return false;
-	*ret = narrow ? hs->oop_base + ((uint64_t)narrow << hs->oop_shift) : 0;
-	return true;
-}
-
-bool hs_member_object(const struct hs *hs, enum hs_member_id id, uint64_t addr, uint64_t *at_ret,
-		      uint64_t *ret)
-{
-	*at_ret = hs_member_addr(hs, id, addr);
-	if (!*at_ret || (!hs->members[id].is_oop && !hs_read_ptr(hs, *at_ret, at_ret)))
-		return false;
-	return *at_ret && hs_read_word(hs, *at_ret, ret);
-}
-
-/* A damaged list may be a ring: Brent's way to tell, from the second round on. */
-struct ring {
-	uint64_t seen;
-	uint32_t steps, power;
-};
-
-static bool is_ring(struct ring *ring, uint64_t addr)
-{
-	if (ring->steps && addr == ring->seen)
-		return true;
-	if (ring->steps == ring->power) {
-		ring->seen = addr;
-		ring->power = 2 * ring->power + 1;
-		ring->steps = 0;
-	}
-	ring->steps++;
-	return false;
-}
-
-/* ---- Classes ---------------------------------------------------------------------- */
-
-struct listing {
-	struct hs *hs;
-	struct hs_class class;
-	struct ch_error *err;
-};
-
-static bool take_static(void *arg, const struct hs_field *field)
-{
-	struct listing *listing = arg;
-	struct hs_static *slot;
-
-	if (!field->is_static || (field->signature[0] != 'L' && field->signature[0] != '['))
-		return true;
-	slot = ch_vec_push(&listing->hs->statics);
-	if (!slot) {
-		listing->err = &ch_enomem;
-		return false;
-	}
-	*slot = (struct hs_static){ .klass = listing->class.klass,
-				    .addr = listing->class.mirror + field->offset,
-				    .offset = field->offset };
-	return true;
-}
-
-/* Strings are asked for by the million: what is to be known of them is looked up once. */
-static void meet_string(struct hs *hs, uint64_t klass)
-{
-	char name[HS_NAME_MAX];
-
-	if (hs->string_klass || !hs_klass_symbol(hs, klass, name, sizeof(name)) ||
-	    strcmp(name, "java/lang/String") != 0)
-		return;
-	hs->string_value = hs_field_offset(hs, klass, "value", false);
-	hs->string_coder = hs_field_offset(hs, klass, "coder", false);
-	if (hs->string_value)
-		hs->string_klass = klass;
-}
-
-static struct ch_error *add_class(struct hs *hs, uint64_t klass, uint64_t loader)
-{
-	struct listing listing = { .hs = hs, .class = { .klass = klass, .loader = loader } };
-	struct hs_class *slot;
-	uint64_t at;
-
-	if (!hs_member_object(hs, HS_KLASS_MIRROR, klass, &at, &listing.class.mirror))
-		listing.class.mirror = 0;
-	slot = ch_vec_push(&hs->classes);
-	if (!slot)
-		return &ch_enomem;
-	*slot = listing.class;
-	meet_string(hs, klass);
-	/* those of a loader that may die are reached through their class */
-	if (listing.class.mirror && !loader)
-		hs_fields_visit(hs, klass, take_static, &listing);
-	return listing.err;
-}
-
-/* Where the list is not in the tables, a class must know its loader. */
-static bool belongs_to(const struct hs *hs, uint64_t klass, uint64_t loader)
-{
-	uint64_t data;
-
-	return !hs->members[HS_LOADER_KLASSES].is_guess ||
-	       (hs_member_ptr(hs, HS_KLASS_LOADER, klass, &data) && data == loader);
-}
-
-static struct ch_error *list_loader(struct hs *hs, uint64_t loader)
-{
-	struct ring ring = { 0 };
-	struct ch_error *err = NULL;
-	uint64_t klass, mortal;
-
-	if (!hs_member_ptr(hs, HS_LOADER_KLASSES, loader, &klass))
-		return NULL;
-	mortal = hs_loader_holder(hs, loader) ? loader : 0;
-	while (!err && klass && hs->classes.count < CLASSES_MAX) {
-		if (is_ring(&ring, klass) || !belongs_to(hs, klass, loader)) {
-			chp_context_finding(hs->env->ctx, chp_blame(hs->env), "jvm-damaged",
-					    "the list of a class loader's classes is damaged: not "
-					    "all classes are known");
-			break;
-		}
-		err = add_class(hs, klass, mortal);
-		if (!err && hs->classes.count % 1024 == 0)
-			err = chp_context_check(hs->env->ctx);
-		if (!hs_member_ptr(hs, HS_KLASS_NEXT, klass, &klass))
-			break;
-	}
-	return err;
-}
-
-struct ch_error *hs_classes_list(struct hs *hs)
-{
-	struct ring ring = { 0 };
-	struct ch_error *err = NULL;
-	uint64_t loader;
-	size_t before;
-	uint32_t i;
-
-	if (hs->classes_listed)
-		return NULL;
-	hs->classes_listed = true;
-	if (!hs_member_ptr(hs, HS_LOADERS, 0, &loader)) {
-		if (hs->members[HS_LOADERS].found)
-			chp_context_finding(hs->env->ctx, CH_SEVERITY_INCOMPLETE, "jvm-no-classes",
-					    "the list of class loaders is not in the core: static "
-					    "fields are not known as roots");
-		return NULL;
-	}
-	for (i = 0; !err && loader && i < LOADERS_MAX && !is_ring(&ring, loader); i++) {
-		before = hs->classes.count;
-		err = list_loader(hs, loader);
-		if (!err)
-			err = hs_loader_add(hs, loader, hs->classes.count - before);
-		if (!err)
-			err = chp_context_check(hs->env->ctx);
-		if (!hs_member_ptr(hs, HS_LOADER_NEXT, loader, &loader))
-			break;
-	}
-	return err;
-}
 
 /* ---- Visiting --------------------------------------------------------------------- */
 
@@ -237,20 +62,6 @@ static struct ch_error *put_member(const struct visit *visit, enum hs_member_id 
 	if (!hs_member_object(visit->hs, id, addr, &at, &value))
 		return NULL;
 	return put(visit, CH_WALKER_ROOT_HANDLE, at, value, cookie);
-}
-
-bool hs_constants_of(const struct hs *hs, uint64_t klass, uint64_t *at_ret, uint64_t *ret)
-{
-	uint64_t pool, cache;
-	struct hs_shape shape;
-
-	if (!hs_shape_read(hs, klass, &shape) || shape.layout < 0 ||
-	    !hs_member_ptr(hs, HS_KLASS_CONSTANTS, klass, &pool))
-		return false;
-	if (hs->members[HS_POOL_OWN_RESOLVED].found)
-		return hs_member_object(hs, HS_POOL_OWN_RESOLVED, pool, at_ret, ret);
-	return hs_member_ptr(hs, HS_POOL_CACHE, pool, &cache) &&
-	       hs_member_object(hs, HS_POOL_RESOLVED, cache, at_ret, ret);
 }
 
 static struct ch_error *visit_classes(const struct visit *visit)
@@ -293,14 +104,14 @@ static struct ch_error *visit_handle(void *arg, uint64_t at, uint64_t value)
 static struct ch_error *visit_loaders(struct visit *visit)
 {
 	struct hs *hs = visit->hs;
-	struct ring ring = { 0 };
+	struct ch_ring ring = { 0 };
 	struct ch_error *err = NULL;
 	uint64_t loader;
 	uint32_t i;
 
 	if (!hs_member_ptr(hs, HS_LOADERS, 0, &loader))
 		return NULL;
-	for (i = 0; !err && loader && i < LOADERS_MAX && !is_ring(&ring, loader); i++) {
+	for (i = 0; !err && loader && i < HS_LOADERS_MAX && !ch_ring_is_met(&ring, loader); i++) {
 		if (!hs_loader_holder(hs, loader)) {
 			err = put_member(visit, HS_LOADER_OOP, loader, COOKIE_LOADER);
 			if (!err)
@@ -316,12 +127,13 @@ static struct ch_error *visit_loaders(struct visit *visit)
 static struct ch_error *visit_handles(const struct visit *visit, uint64_t block, uint64_t cookie)
 {
 	const struct hs *hs = visit->hs;
-	struct ring ring = { 0 };
+	struct ch_ring ring = { 0 };
 	struct ch_error *err = NULL;
 	uint64_t at, value;
 	uint32_t top, i, blocks;
 
-	for (blocks = 0; !err && block && blocks < BLOCKS_MAX && !is_ring(&ring, block); blocks++) {
+	for (blocks = 0; !err && block && blocks < BLOCKS_MAX && !ch_ring_is_met(&ring, block);
+	     blocks++) {
 		at = hs_member_addr(hs, HS_HANDLES, block);
 		if (!at || !hs_member_u32(hs, HS_HANDLES_TOP, block, &top))
 			break;

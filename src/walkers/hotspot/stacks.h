@@ -5,6 +5,7 @@
 #define COREHEAP_WALKERS_HOTSPOT_STACKS_H
 
 #include "heap/walker.h"
+#include "walkers/hotspot/tables.h"
 
 struct hs;
 
@@ -109,9 +110,13 @@ CH_MUST_CHECK struct ch_error *hs_locks(void *state, struct ch_heaps *heaps, ch_
 /** queues.c: as ch_conduct.queues. */
 CH_MUST_CHECK struct ch_error *hs_queues(void *state, struct ch_heaps *heaps, ch_queue_fn fn,
 					 void *arg);
+/** threads.c: the stack and number of a JavaThread; false: the structure makes no sense. */
+bool hs_thread_read(const struct hs *hs, uint64_t addr, struct hs_thread *ret);
+/** The java.lang.Thread that a member of a JavaThread leads to; 0: not known. */
+uint64_t hs_thread_object(const struct hs *hs, enum hs_member_id id, uint64_t thread);
 /** threads.c: those that run Java, by their stacks. */
 const struct hs_thread *hs_threads(struct hs *hs, size_t *count_ret);
-/** The number of a java.lang.Thread; 0: not known. */
+/** thread_info.c: the number of a java.lang.Thread; 0: not known. */
 uint64_t hs_thread_number(const struct hs *hs, uint64_t object);
 /** threads.c: the thread that runs Java on whose stack sp is, or NULL. */
 const struct hs_thread *hs_thread_at(struct hs *hs, uint64_t sp);
@@ -121,7 +126,7 @@ typedef struct ch_error *(*hs_thread_fn)(void *arg, uint32_t tid, uint64_t objec
 CH_MUST_CHECK struct ch_error *hs_threads_visit(struct hs *hs, hs_thread_fn fn, void *arg);
 /** exceptions.c: as ch_walker.thrown. */
 bool hs_thrown(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
-/** A thread of the core, by its index. */
+/** thread_info.c: a thread of the core, by its index. */
 bool hs_thread_info(void *state, size_t index, struct ch_thread_info *ret);
 
 #endif /* COREHEAP_WALKERS_HOTSPOT_STACKS_H */

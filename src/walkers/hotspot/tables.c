@@ -648,3 +648,10 @@ bool hs_flag(const struct hs *hs, const char *name, uint64_t *ret)
 	}
 	return false;
 }
+
+bool hs_flag_is_set(const struct hs *hs, const char *name)
+{
+	uint64_t value;
+
+	return hs_flag(hs, name, &value) && (value & 0xff) == 1;
+}

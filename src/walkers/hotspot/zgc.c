@@ -1,10 +1,10 @@
 /*
- * ZGC: pages, colored pointers, and where objects went that it moved.
+ * The heap of ZGC: its pages, how its pointers are colored, and what it keeps besides.
+ * zgc_pointers.c says what a pointer stands for.
  *
  * Layout facts: gc/z/ of openjdk/jdk (tags jdk-17+35, jdk-21+35, jdk-25+36), in 21 gc/x/ for
- * the single generation: zAddress.hpp (colors), zGranuleMap.hpp, zPage.hpp,
- * zForwarding.inline.hpp and zForwardingEntry.hpp (what was moved), zHash.inline.hpp,
- * zHeuristics.cpp (medium pages).
+ * the single generation: zAddress.hpp (colors), zGranuleMap.hpp, zPage.hpp, zHeuristics.cpp
+ * (medium pages).
  */
 #include "util/cleanup.h"
 
@@ -13,165 +13,22 @@
 #include "walkers/hotspot/hotspot_priv.h"
 
 #define GRANULES_MAX (1ULL << 23)
-/* A table of moved objects has at most twice as many entries as a page has objects. */
-#define ENTRIES_MAX (1ULL << 24)
 /* Granules asked for at once. */
 #define CHUNK 512
 
-/* Colors of the generational kind, zAddress.hpp: RRRRMMmmFFrr0000. */
-#define REMAP_SHIFT   12
-#define REMAP_BITS    4
-#define RESERVED_MASK 15
-/* From the remapped bits on an address follows; on x86_64 from the one that is set on, as the
- * lowest bits of an address are 0. */
-#define PLAIN_SHIFT (REMAP_SHIFT + REMAP_BITS)
-
 enum z_heap { Z_SMALL, Z_MEDIUM, Z_LARGE, Z_FREE };
 static const char *const z_names[] = { "small pages", "medium pages", "large pages", "free pages" };
-
-static enum hs_member_id z(const struct hs *hs, enum hs_member_id id)
-{
-	return (enum hs_member_id)(id + hs->colors.ids);
-}
 
 /* A number that ZGlobalsForVMStructs has the address of. */
 static bool read_global(const struct hs *hs, enum hs_member_id id, uint64_t *ret)
 {
 	uint64_t globals, at;
 
-	return hs_member_ptr(hs, z(hs, HS_Z_GLOBALS), 0, &globals) &&
-	       hs_member_ptr(hs, z(hs, id), globals, &at) && hs_read_ptr(hs, at, ret);
+	return hs_member_ptr(hs, hs_z_id(hs, HS_Z_GLOBALS), 0, &globals) &&
+	       hs_member_ptr(hs, hs_z_id(hs, id), globals, &at) && hs_read_ptr(hs, at, ret);
 }
 
 /* ---- Pointers --------------------------------------------------------------------- */
-
-/* zHash.inline.hpp, uint32_to_uint32() */
-static uint32_t hash(uint32_t key)
-{
-	key = ~key + (key << 15);
-	key ^= key >> 12;
-	key += key << 2;
-	key ^= key >> 4;
-	key *= 2057;
-	return key ^ key >> 16;
-}
-
-/* Where the object at offset went, by one table; 0: that does not know it. */
-static uint64_t moved_by(const struct hs *hs, uint32_t table, uint64_t offset)
-{
-	uint64_t map = hs->colors.moved[table].map, granule = offset >> hs->colors.granule_shift;
-	uint64_t forwarding, start, shift, length, index, at, entry, i;
-
-	if (granule >= hs->colors.moved[table].count ||
-	    !hs_read_ptr(hs, map + 8 * granule, &forwarding) || !forwarding ||
-	    !hs_member_ptr(hs, z(hs, HS_Z_VIRTUAL_START),
-			   hs_member_addr(hs, z(hs, HS_Z_FORWARDING_VIRTUAL), forwarding),
-			   &start) ||
-	    !hs_member_ptr(hs, z(hs, HS_Z_FORWARDING_SHIFT), forwarding, &shift) ||
-	    !hs_member_ptr(hs, z(hs, HS_Z_FORWARDING_ENTRIES), forwarding, &length) ||
-	    offset < start || shift > 63 || !length || length > ENTRIES_MAX ||
-	    length & (length - 1))
-		return 0;
-	index = (offset - start) >> shift;
-	at = hash((uint32_t)index);
-	for (i = 0; i < length; i++) {
-		if (!hs_read_ptr(hs,
-				 forwarding + hs->colors.forwarding_bytes +
-					 8 * ((at + i) & (length - 1)),
-				 &entry) ||
-		    !(entry & 1))
-			return 0;
-		/* zForwardingEntry.hpp: 1 bit that it is one, 45 of an offset, 18 of an index */
-		if (entry >> 46 == index)
-			return entry >> 1 & ((1ULL << 45) - 1);
-	}
-	return 0;
-}
-
-/* The number of a color, 0 .. 3: its lowest bit is that of the young generation's last
- * relocation, the other one that of the old one's. */
-static uint32_t color_of(uint64_t word)
-{
-	uint32_t remap = word >> REMAP_SHIFT & ((1U << REMAP_BITS) - 1);
-
-	return remap ? (uint32_t)__builtin_ctz(remap) : 0;
-}
-
-/* Where the object is now that was at offset when its pointer got its color. */
-static uint64_t moved_to(const struct hs *hs, uint64_t offset, uint64_t word)
-{
-	const struct hs_colors *colors = &hs->colors;
-	uint32_t stale = color_of(word) ^ color_of(colors->good_mask), i;
-	uint64_t to;
-
-	for (i = 0; i < colors->moved_count; i++) {
-		if (colors->generational && !(stale & colors->moved[i].color_bit))
-			continue;
-		to = moved_by(hs, i, offset);
-		if (to)
-			return to;
-	}
-	return offset;
-}
-
-static uint64_t decode_single(const struct hs *hs, uint64_t word)
-{
-	const struct hs_colors *colors = &hs->colors;
-	/* behind the offset come bits for marked twice, remapped, finalizable */
-	uint64_t offset = word & colors->offset_mask, metadata = word & ~colors->offset_mask;
-
-	if (!metadata || metadata / (colors->offset_mask + 1) > 15)
-		return 0;
-	if (word & colors->bad_mask)
-		offset = moved_to(hs, offset, word);
-	return offset | colors->view;
-}
-
-static uint64_t decode_generational(const struct hs *hs, uint64_t word)
-{
-	const struct hs_colors *colors = &hs->colors;
-	const uint64_t remap = word >> REMAP_SHIFT & ((1U << REMAP_BITS) - 1);
-	uint32_t shift = PLAIN_SHIFT;
-	uint64_t addr;
-
-	if (word >= colors->view && word <= (colors->view | colors->offset_mask))
-		return word;
-	if (!remap || word & RESERVED_MASK)
-		return 0;
-	if (ch_core_arch(hs->core) == CH_ARCH_X86_64)
-		shift = REMAP_SHIFT + 1 + color_of(word);
-	addr = word >> shift;
-	if (addr < colors->view || addr > (colors->view | colors->offset_mask))
-		return 0;
-	return word & colors->bad_mask
-		       ? moved_to(hs, addr & colors->offset_mask, word) | colors->view
-		       : addr;
-}
-
-uint64_t hs_zgc_decode(const struct hs *hs, uint64_t word)
-{
-	if (hs->colors.generational)
-		return decode_generational(hs, word);
-	return decode_single(hs, word);
-}
-
-/* A stack that its thread has not walked since what it holds moved has addresses of then. */
-uint64_t hs_zgc_decode_spilled(const struct hs *hs, uint64_t word)
-{
-	const struct hs_colors *colors = &hs->colors;
-	uint64_t to;
-	uint32_t i;
-
-	if (!colors->generational || word < colors->view ||
-	    word > (colors->view | colors->offset_mask))
-		return hs_zgc_decode(hs, word);
-	for (i = 0; i < colors->moved_count; i++) {
-		to = moved_by(hs, i, word & colors->offset_mask);
-		if (to)
-			return to | colors->view;
-	}
-	return word;
-}
 
 /* ---- Opening ---------------------------------------------------------------------- */
 
@@ -218,15 +75,15 @@ static uint32_t medium_align(const struct hs *hs)
 
 static bool read_page(const struct hs *hs, uint64_t page, struct hs_space *ret)
 {
-	uint64_t at = hs_member_addr(hs, z(hs, HS_Z_PAGE_VIRTUAL), page), size;
+	uint64_t at = hs_member_addr(hs, hs_z_id(hs, HS_Z_PAGE_VIRTUAL), page), size;
 	uint32_t type;
 
-	if (!hs_member_ptr(hs, z(hs, HS_Z_VIRTUAL_START), at, &ret->start) ||
-	    !hs_member_ptr(hs, z(hs, HS_Z_PAGE_TOP), page, &ret->top) ||
-	    !hs_member_u32(hs, z(hs, HS_Z_PAGE_TYPE), page, &type))
+	if (!hs_member_ptr(hs, hs_z_id(hs, HS_Z_VIRTUAL_START), at, &ret->start) ||
+	    !hs_member_ptr(hs, hs_z_id(hs, HS_Z_PAGE_TOP), page, &ret->top) ||
+	    !hs_member_u32(hs, hs_z_id(hs, HS_Z_PAGE_TYPE), page, &type))
 		return false;
-	if (!hs_member_ptr(hs, z(hs, HS_Z_VIRTUAL_END), at, &ret->end)) {
-		if (!hs_member_ptr(hs, z(hs, HS_Z_VIRTUAL_SIZE), at, &size))
+	if (!hs_member_ptr(hs, hs_z_id(hs, HS_Z_VIRTUAL_END), at, &ret->end)) {
+		if (!hs_member_ptr(hs, hs_z_id(hs, HS_Z_VIRTUAL_SIZE), at, &size))
 			return false;
 		ret->end = ret->start + size;
 	}
@@ -266,7 +123,7 @@ static struct ch_error *count_moving(struct hs *hs, uint64_t granule, uint64_t f
 	uint32_t users;
 
 	(void)granule;
-	if (hs_member_u32(hs, z(hs, HS_Z_FORWARDING_USERS), forwarding, &users) && users)
+	if (hs_member_u32(hs, hs_z_id(hs, HS_Z_FORWARDING_USERS), forwarding, &users) && users)
 		hs->colors.moving_count++;
 	return NULL;
 }
@@ -304,7 +161,7 @@ static struct ch_error *visit_granules(struct hs *hs, const struct hs_granules *
 static bool read_granules(const struct hs *hs, uint64_t at, struct hs_granules *ret)
 {
 	return at && hs_read_ptr(hs, at, &ret->count) &&
-	       hs_member_ptr(hs, z(hs, HS_Z_MAP), at, &ret->map) && ret->count &&
+	       hs_member_ptr(hs, hs_z_id(hs, HS_Z_MAP), at, &ret->map) && ret->count &&
 	       ret->count <= GRANULES_MAX && ret->map % 8 == 0 && ret->map;
 }
 
@@ -316,8 +173,8 @@ static bool read_granules(const struct hs *hs, uint64_t at, struct hs_granules *
 static void find_moved(struct hs *hs, uint64_t heap)
 {
 	enum { ID = 0, ALLOCATOR = 8, TABLE = 16, MOVED = 24 };
-	const uint64_t allocator = hs_member_addr(hs, z(hs, HS_Z_PAGE_ALLOCATOR), heap);
-	const uint64_t table = hs_member_addr(hs, z(hs, HS_Z_PAGE_TABLE), heap);
+	const uint64_t allocator = hs_member_addr(hs, hs_z_id(hs, HS_Z_PAGE_ALLOCATOR), heap);
+	const uint64_t table = hs_member_addr(hs, hs_z_id(hs, HS_Z_PAGE_TABLE), heap);
 	const uint64_t bytes = ch_min(hs->numbers[HS_Z_SIZE_HEAP].value, 1U << 16);
 	struct hs_colors *colors = &hs->colors;
 	uint64_t at, first, second;
@@ -325,7 +182,8 @@ static void find_moved(struct hs *hs, uint64_t heap)
 
 	if (!colors->generational) {
 		colors->moved_count = read_granules(
-			hs, hs_member_addr(hs, z(hs, HS_Z_FORWARDING_TABLE), heap), colors->moved);
+			hs, hs_member_addr(hs, hs_z_id(hs, HS_Z_FORWARDING_TABLE), heap),
+			colors->moved);
 		return;
 	}
 	for (at = heap; at < heap + bytes && colors->moved_count < 2; at += 8) {
@@ -427,9 +285,10 @@ struct ch_error *hs_zgc_open(struct hs *hs, uint64_t addr)
 
 	if (err)
 		return err;
-	heap = hs_member_addr(hs, z(hs, HS_Z_HEAP), addr);
-	table = hs_member_addr(hs, z(hs, HS_Z_PAGE_TABLE), heap);
-	if (!read_granules(hs, hs_member_addr(hs, z(hs, HS_Z_PAGE_MAP), table), &colors->pages))
+	heap = hs_member_addr(hs, hs_z_id(hs, HS_Z_HEAP), addr);
+	table = hs_member_addr(hs, hs_z_id(hs, HS_Z_PAGE_TABLE), heap);
+	if (!read_granules(hs, hs_member_addr(hs, hs_z_id(hs, HS_Z_PAGE_MAP), table),
+			   &colors->pages))
 		return ch_error_create(CH_ERROR_CORRUPT, "ZGC's table of pages is not readable");
 	choose_view(hs, any_offset(hs));
 	find_moved(hs, heap);

@@ -8,7 +8,12 @@
 CH_MUST_CHECK struct ch_error *hs_zgc_open(struct hs *hs, uint64_t addr);
 /** Its bookkeeping, and its heap where it is mapped once more. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *hs_zgc_claim(struct hs *hs);
-/** What a pointer between objects stands for; 0: nothing. */
+/** The member of X or of Z, whichever runs. */
+static inline enum hs_member_id hs_z_id(const struct hs *hs, enum hs_member_id id)
+{
+	return (enum hs_member_id)(id + hs->colors.ids);
+}
+/** zgc_pointers.c: what a pointer between objects stands for; 0: nothing. */
 uint64_t hs_zgc_decode(const struct hs *hs, uint64_t word);
 /** The same of a word on a stack or in a register, or what it stood for. */
 uint64_t hs_zgc_decode_spilled(const struct hs *hs, uint64_t word);
