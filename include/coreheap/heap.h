@@ -302,8 +302,8 @@ CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_heaps_probe(struct ch_core *core, st
 /** What each walker said, in the order of the registry. */
 CH_PUBLIC const struct ch_runtime *ch_heaps_runtimes(const struct ch_heaps *heaps,
 						     size_t *count_ret);
-/** Spans in ascending order of address. A span of a walker may be cut in two
- * where a walker of higher priority knows better. */
+/** Spans in ascending order of address. A span of a walker may be cut into
+ * pieces where walkers of higher priority know better. */
 CH_PUBLIC const struct ch_span *ch_heaps_spans(const struct ch_heaps *heaps, size_t *count_ret);
 /** Heaps, walker by walker, in each walker's order. */
 CH_PUBLIC const struct ch_heap *ch_heaps_list(const struct ch_heaps *heaps, size_t *count_ret);

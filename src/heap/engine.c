@@ -448,6 +448,7 @@ static struct ch_error *probe_heaps(const struct ch_walker *const *walkers, stru
 	heaps->env.lacks_memory = lacks_memory(core, map);
 	heaps->spans = CH_VEC(struct ch_span);
 	heaps->infos = CH_VEC(struct ch_span_info);
+	heaps->origins = CH_VEC(struct ch_origin);
 	heaps->sums = CH_VEC(struct ch_span_sums);
 	heaps->gaps = CH_VEC(struct ch_uncovered);
 	heaps->types = CH_VEC(struct ch_type_stat);
@@ -508,8 +509,8 @@ void ch_heaps_close(struct ch_heaps *heaps)
 	for (i = 0; i < heaps->runtimes.count; i++)
 		free((char *)(uintptr_t)CH_VEC_AT(&heaps->runtimes, struct ch_runtime, i)
 			     ->evidence);
-	for (i = 0; i < heaps->infos.count; i++)
-		ch_vec_deinit(&CH_VEC_AT(&heaps->infos, struct ch_span_info, i)->checkpoints);
+	for (i = 0; i < heaps->origins.count; i++)
+		ch_vec_deinit(&CH_VEC_AT(&heaps->origins, struct ch_origin, i)->checkpoints);
 	ch_vec_deinit(&heaps->runtimes);
 	ch_vec_deinit(&heaps->opened);
 	ch_vec_deinit(&heaps->taken);
@@ -518,6 +519,7 @@ void ch_heaps_close(struct ch_heaps *heaps)
 	ch_vec_deinit(&heaps->memory);
 	ch_vec_deinit(&heaps->spans);
 	ch_vec_deinit(&heaps->infos);
+	ch_vec_deinit(&heaps->origins);
 	ch_vec_deinit(&heaps->sums);
 	ch_vec_deinit(&heaps->gaps);
 	ch_vec_deinit(&heaps->types);

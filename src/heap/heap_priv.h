@@ -30,18 +30,32 @@ struct ch_uncovered {
 	struct ch_gaps absent, present;
 };
 
-/** What the engine knows of a span beside struct ch_span, same index. */
-struct ch_span_info {
-	/** The span as the walker gave it. Borrowed from the walker. */
-	const struct ch_span *origin;
+/** No piece of an origin comes after this one. */
+#define CH_SPAN_NONE UINT32_MAX
+
+/** A span as a walker gave it. Better walkers may cut any number of pieces out of it: what is
+ * left are its spans in the table, and one walk of it serves them all. */
+struct ch_origin {
+	/** Borrowed from the walker. */
+	const struct ch_span *span;
 	/** Index into ch_heaps.opened. */
 	uint32_t opened;
-	/** Only a piece of origin: the rest belongs to a better walker. */
-	bool cut;
-	/** checkpoints cover the whole span. */
+	/** Its first and last piece, indices of ch_heaps.spans. */
+	uint32_t first, last;
+	/** checkpoints cover all of it. */
 	bool indexed;
 	/** Starts of chunks (uint64_t), ascending, every CHECKPOINT_OBJECTS. */
 	struct ch_vec checkpoints;
+};
+
+/** What the engine knows of a span beside struct ch_span, same index. */
+struct ch_span_info {
+	/** Indices into ch_heaps.origins and ch_heaps.opened. */
+	uint32_t origin, opened;
+	/** The next piece of the same origin, or CH_SPAN_NONE. */
+	uint32_t next;
+	/** Only a piece of origin: the rest belongs to a better walker. */
+	bool cut;
 };
 
 struct ch_heaps {
@@ -61,6 +75,8 @@ struct ch_heaps {
 	/** of struct ch_span, struct ch_span_info, struct ch_span_sums, struct
 	 * ch_uncovered: equally long once chp_spans_collect() is done */
 	struct ch_vec spans, infos, sums, gaps;
+	/** of struct ch_origin */
+	struct ch_vec origins;
 	/** Sum over all spans, for progress. */
 	uint64_t committed_bytes;
 	/** sums and gaps are filled, findings about objects were reported. */
@@ -101,13 +117,16 @@ struct ch_walk {
 	void *arg;
 	/** Only chunks that meet [start, end). */
 	uint64_t start, end;
-	/** Walk whole spans and report findings about them. */
+	/** Walk whole origins and report findings about them. */
 	bool measure;
-	/** Walk whole spans and build their checkpoints. */
+	/** Walk whole origins and build their checkpoints. */
 	bool index;
+	/** Hand objects out to all pieces of the origin, one after the other; and what lies
+	 * between two pieces in its place. */
+	bool pieces, between;
 
-	/** Of the span under way. */
-	uint32_t span;
+	/** The span under way, and the piece of its origin that comes after it. */
+	uint32_t span, next;
 	/** End of the last chunk taken, and end of committed bytes. */
 	uint64_t at, limit;
 	/** Chunks before at are skipped in silence until one is not. */
@@ -116,6 +135,8 @@ struct ch_walk {
 	bool cut;
 	/** Objects the walker may still emit. */
 	uint64_t budget;
+	/** End of the origin: who emits what lies behind it is wrong, cut or not. */
+	uint64_t origin_end;
 	/** The range was passed, or the budget: why emit() said stop. */
 	bool passed, exhausted;
 	/** What emit() returned, to be told from the walker's own errors. */
@@ -137,8 +158,6 @@ struct ch_walk {
 	uint64_t done_bytes;
 };
 
-/** Walk one span from a chunk's start, or its own. */
-CH_MUST_CHECK struct ch_error *chp_walk_span(struct ch_walk *walk, uint32_t span, uint64_t from);
 /** Walk all spans, filling sums, with fn for each batch. */
 CH_MUST_CHECK struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_fn fn, void *arg);
 /** Index of the first span that ends above addr; the count of spans if none. */

@@ -1,21 +1,36 @@
 #include "heap/heap_priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "util/bytes.h"
 #include "util/context.h"
 
-/* A span of a general allocator that a better walker riddles with more holes
- * than this is not one: each piece costs a walk of the whole span. */
-#define PIECES_MAX 64
-
 /* A span on its way into the table. */
 struct candidate {
 	struct ch_span span;
-	const struct ch_span *origin;
+	/* Index into ch_heaps.origins. */
+	uint32_t origin;
 	uint32_t opened;
 	bool cut;
 };
+
+/* Ranges of which one thing is to be said: once, for there may be a million of them. */
+struct ranges {
+	uint64_t count, bytes;
+	/* The first one. */
+	uint64_t start, end;
+};
+
+static void add_range(struct ranges *ranges, uint64_t start, uint64_t end, uint64_t bytes)
+{
+	if (!ranges->count++) {
+		ranges->start = start;
+		ranges->end = end;
+	}
+	if (!ch_add(ranges->bytes, bytes, &ranges->bytes))
+		ranges->bytes = UINT64_MAX;
+}
 
 static int compare_candidates(const void *a, const void *b)
 {
@@ -47,30 +62,26 @@ static uint64_t mapped_end(struct ch_map *map, uint64_t start, uint64_t end)
 	return ch_min(at, end);
 }
 
+/* What is wrong with the spans of one walker. */
+struct faults {
+	struct ranges senseless, unmapped, overlapping;
+};
+
 /* Whether the span makes sense; cuts off what is not mapped. */
-static bool check_span(struct ch_heaps *heaps, const struct ch_opened *opened, struct ch_span *span)
+static bool check_span(struct ch_heaps *heaps, const struct ch_opened *opened, struct ch_span *span,
+		       struct faults *faults)
 {
-	const struct ch_core *core = heaps->env.core;
-	struct ch_context *ctx = heaps->env.ctx;
 	uint64_t end;
 
 	if (span->start >= span->end || span->committed_end < span->start ||
 	    span->committed_end > span->end || span->heap >= opened->heaps_count ||
 	    (unsigned int)span->usage >= CH_USAGE_COUNT) {
-		chp_context_finding(ctx, CH_SEVERITY_INCOMPLETE, "span-dropped",
-				    "%s: range %s-%s makes no sense; left out",
-				    opened->walker->name,
-				    chp_core_word(core, span->start, CH_NO_ADDRESS).text,
-				    chp_core_word(core, span->end, CH_NO_ADDRESS).text);
+		add_range(&faults->senseless, span->start, span->end, 0);
 		return false;
 	}
 	end = mapped_end(heaps->env.map, span->start, span->end);
 	if (end < span->committed_end) {
-		chp_context_finding(ctx, CH_SEVERITY_INCOMPLETE, "span-unmapped",
-				    "%s: range %s-%s is mapped only up to %s", opened->walker->name,
-				    chp_core_addr(core, span->start, CH_NO_ADDRESS).text,
-				    chp_core_addr(core, span->end, CH_NO_ADDRESS).text,
-				    chp_core_addr(core, end, CH_NO_ADDRESS).text);
+		add_range(&faults->unmapped, span->start, span->end, span->committed_end - end);
 		span->committed_end = end;
 	}
 	/* A reservation that the dumper did not record is not counted. */
@@ -78,48 +89,91 @@ static bool check_span(struct ch_heaps *heaps, const struct ch_opened *opened, s
 	return span->start < span->end;
 }
 
-static struct ch_error *take_spans(struct ch_heaps *heaps, uint32_t index, struct ch_vec *ret)
+/* One finding for all ranges that have a fault; one range is told by its addresses alone. */
+static void tell_fault(struct ch_heaps *heaps, const char *name, const struct ranges *ranges,
+		       enum ch_severity severity, const char *code, const char *what)
+{
+	const struct ch_core *core = heaps->env.core;
+	char many[64] = "range ";
+
+	if (!ranges->count)
+		return;
+	if (ranges->count > 1)
+		snprintf(many, sizeof(many), "%llu ranges, the first of them ",
+			 (unsigned long long)ranges->count);
+	chp_context_finding(heaps->env.ctx, severity, code, "%s: %s%s-%s%s", name, many,
+			    chp_core_word(core, ranges->start, CH_NO_ADDRESS).text,
+			    chp_core_word(core, ranges->end, CH_NO_ADDRESS).text, what);
+}
+
+static void tell_faults(struct ch_heaps *heaps, uint32_t opened, const struct faults *faults)
+{
+	const char *name = runtime_name(heaps, opened);
+	char unmapped[96];
+
+	snprintf(unmapped, sizeof(unmapped), ": %llu bytes are not mapped",
+		 (unsigned long long)faults->unmapped.bytes);
+	tell_fault(heaps, name, &faults->senseless, CH_SEVERITY_INCOMPLETE, "span-dropped",
+		   ": makes no sense; left out");
+	tell_fault(heaps, name, &faults->unmapped, CH_SEVERITY_INCOMPLETE, "span-unmapped",
+		   unmapped);
+	tell_fault(heaps, name, &faults->overlapping, chp_blame(&heaps->env), "span-dropped",
+		   ": overlaps another; left out");
+}
+
+static struct ch_error *take_span(struct ch_heaps *heaps, uint32_t index,
+				  const struct ch_span *given, const struct ch_span *checked,
+				  struct ch_vec *ret)
+{
+	struct ch_origin *origin = ch_vec_push(&heaps->origins);
+	struct candidate *candidate = ch_vec_push(ret);
+
+	if (!origin || !candidate || heaps->origins.count > UINT32_MAX)
+		return &ch_enomem;
+	*origin = (struct ch_origin){ .span = given,
+				      .opened = index,
+				      .last = CH_SPAN_NONE,
+				      .checkpoints = CH_VEC(uint64_t) };
+	*candidate = (struct candidate){ .span = *checked,
+					 .origin = (uint32_t)(heaps->origins.count - 1),
+					 .opened = index };
+	return NULL;
+}
+
+static struct ch_error *take_spans(struct ch_heaps *heaps, uint32_t index, struct faults *faults,
+				   struct ch_vec *ret)
 {
 	struct ch_opened *opened = CH_VEC_AT(&heaps->opened, struct ch_opened, index);
+	struct ch_error *err = NULL;
 	const struct ch_span *spans;
-	struct candidate *candidate;
 	struct ch_span span;
 	size_t count = 0, i;
 
 	spans = opened->walker->spans(opened->state, &count);
-	for (i = 0; i < count; i++) {
+	for (i = 0; !err && i < count; i++) {
 		span = spans[i];
 		if (!span.kind)
 			span.kind = "span";
-		if (!check_span(heaps, opened, &span))
+		if (!check_span(heaps, opened, &span, faults))
 			continue;
-		candidate = ch_vec_push(ret);
-		if (!candidate)
-			return &ch_enomem;
 		span.heap += opened->heaps_base;
-		*candidate =
-			(struct candidate){ .span = span, .origin = &spans[i], .opened = index };
+		err = take_span(heaps, index, &spans[i], &span, ret);
 	}
 	ch_vec_sort(ret, compare_candidates);
-	return NULL;
+	return err;
 }
 
 /* Of spans of one walker that overlap, keep the first. */
-static void drop_overlaps(struct ch_heaps *heaps, struct ch_vec *candidates)
+static void drop_overlaps(struct ch_vec *candidates, struct ranges *dropped)
 {
 	struct candidate *items = candidates->items;
 	size_t i, kept = 0;
 
 	for (i = 0; i < candidates->count; i++) {
-		if (kept && items[i].span.start < items[kept - 1].span.end) {
-			chp_context_finding(heaps->env.ctx, chp_blame(&heaps->env), "span-dropped",
-					    "%s: range 0x%llx-0x%llx overlaps another; left out",
-					    runtime_name(heaps, items[i].opened),
-					    (unsigned long long)items[i].span.start,
-					    (unsigned long long)items[i].span.end);
-			continue;
-		}
-		items[kept++] = items[i];
+		if (kept && items[i].span.start < items[kept - 1].span.end)
+			add_range(dropped, items[i].span.start, items[i].span.end, 0);
+		else
+			items[kept++] = items[i];
 	}
 	candidates->count = kept;
 }
@@ -143,30 +197,46 @@ static struct ch_error *add_piece(struct ch_vec *out, const struct candidate *wh
 	return NULL;
 }
 
+/* What one walker loses to each of the others, by their indices in ch_heaps.opened. */
+static void tell_lost(struct ch_heaps *heaps, uint32_t loser, const struct ranges *lost)
+{
+	const char *name = runtime_name(heaps, loser), *winner;
+	char many[96];
+	uint32_t i;
+
+	for (i = 0; i < loser; i++) {
+		if (!lost[i].count)
+			continue;
+		winner = runtime_name(heaps, i);
+		snprintf(many, sizeof(many), "range 0x%llx-0x%llx is",
+			 (unsigned long long)lost[i].start, (unsigned long long)lost[i].end);
+		if (lost[i].count > 1)
+			snprintf(many, sizeof(many), "%llu ranges of %llu bytes from 0x%llx on are",
+				 (unsigned long long)lost[i].count,
+				 (unsigned long long)lost[i].bytes,
+				 (unsigned long long)lost[i].start);
+		chp_context_finding(heaps->env.ctx, CH_SEVERITY_NOTE, "span-overlap",
+				    "%s: %s %s's; not counted for %s", name, many, winner, name);
+	}
+}
+
 /* Add to out what of one candidate the accepted spans from *next_accepted on leave. */
-static struct ch_error *subtract(struct ch_heaps *heaps, const struct candidate *candidate,
-				 const struct ch_vec *accepted, size_t *next_accepted,
-				 struct ch_vec *out)
+static struct ch_error *subtract(const struct candidate *candidate, const struct ch_vec *accepted,
+				 size_t *next_accepted, struct ranges *lost, struct ch_vec *out)
 {
 	const struct candidate *items = accepted->items;
 	uint64_t at = candidate->span.start;
-	size_t i, before = out->count;
 	struct ch_error *err;
+	size_t i;
 
 	while (*next_accepted < accepted->count && items[*next_accepted].span.end <= at)
 		(*next_accepted)++;
 	for (i = *next_accepted; i < accepted->count; i++) {
 		if (items[i].span.start >= candidate->span.end)
 			break;
-		chp_context_finding(heaps->env.ctx, CH_SEVERITY_NOTE, "span-overlap",
-				    "%s: range 0x%llx-0x%llx is %s's; not counted for %s",
-				    runtime_name(heaps, candidate->opened),
-				    (unsigned long long)items[i].span.start,
-				    (unsigned long long)items[i].span.end,
-				    runtime_name(heaps, items[i].opened),
-				    runtime_name(heaps, candidate->opened));
-		if (out->count - before >= PIECES_MAX)
-			return NULL;
+		add_range(&lost[items[i].opened], items[i].span.start, items[i].span.end,
+			  ch_min(items[i].span.end, candidate->span.end) -
+				  ch_max(items[i].span.start, candidate->span.start));
 		err = add_piece(out, candidate, at, items[i].span.start);
 		if (err)
 			return err;
@@ -176,16 +246,17 @@ static struct ch_error *subtract(struct ch_heaps *heaps, const struct candidate 
 }
 
 /* Add the candidates of one walker to the accepted ones, which win. */
-static struct ch_error *accept(struct ch_heaps *heaps, struct ch_vec *accepted,
-			       struct ch_vec *candidates)
+static struct ch_error *accept(struct ch_heaps *heaps, uint32_t opened, struct ch_vec *accepted,
+			       const struct ch_vec *candidates)
 {
+	struct ranges *lost = calloc(heaps->opened.count, sizeof(*lost));
 	struct ch_vec pieces = CH_VEC(struct candidate);
-	struct ch_error *err = NULL;
+	struct ch_error *err = lost ? NULL : &ch_enomem;
 	struct candidate *slot;
 	size_t i, next = 0;
 
 	for (i = 0; !err && i < candidates->count; i++)
-		err = subtract(heaps, CH_VEC_AT(candidates, struct candidate, i), accepted, &next,
+		err = subtract(CH_VEC_AT(candidates, struct candidate, i), accepted, &next, lost,
 			       &pieces);
 	for (i = 0; !err && i < pieces.count; i++) {
 		slot = ch_vec_push(accepted);
@@ -194,9 +265,26 @@ static struct ch_error *accept(struct ch_heaps *heaps, struct ch_vec *accepted,
 		else
 			err = &ch_enomem;
 	}
+	if (!err)
+		tell_lost(heaps, opened, lost);
+	free(lost);
 	ch_vec_deinit(&pieces);
 	ch_vec_sort(accepted, compare_candidates);
 	return err;
+}
+
+/* Tell the origin of the span with this index, the last one of the table, that it has it. */
+static void link_piece(struct ch_heaps *heaps, uint32_t index)
+{
+	struct ch_span_info *infos = heaps->infos.items;
+	struct ch_origin *origin =
+		CH_VEC_AT(&heaps->origins, struct ch_origin, infos[index].origin);
+
+	if (origin->last == CH_SPAN_NONE)
+		origin->first = index;
+	else
+		infos[origin->last].next = index;
+	origin->last = index;
 }
 
 /* Turn the accepted candidates into the tables of heaps. */
@@ -206,7 +294,7 @@ static struct ch_error *fill_tables(struct ch_heaps *heaps, const struct ch_vec 
 	struct ch_span_info *info;
 	struct ch_heap *heap;
 	struct ch_span *span;
-	size_t i;
+	uint32_t i;
 
 	/* A span's index is 32 bits wide in struct ch_object. */
 	if (accepted->count >= UINT32_MAX || !ch_vec_reserve(&heaps->spans, accepted->count) ||
@@ -223,8 +311,9 @@ static struct ch_error *fill_tables(struct ch_heaps *heaps, const struct ch_vec 
 		*span = candidate->span;
 		*info = (struct ch_span_info){ .origin = candidate->origin,
 					       .opened = candidate->opened,
-					       .cut = candidate->cut,
-					       .checkpoints = CH_VEC(uint64_t) };
+					       .next = CH_SPAN_NONE,
+					       .cut = candidate->cut };
+		link_piece(heaps, i);
 		heap = CH_VEC_AT(&heaps->heaps, struct ch_heap, span->heap);
 		heap->reserved_bytes += span->end - span->start;
 		heap->committed_bytes += span->committed_end - span->start;
@@ -237,14 +326,17 @@ struct ch_error *chp_spans_collect(struct ch_heaps *heaps)
 {
 	struct ch_vec accepted = CH_VEC(struct candidate), candidates;
 	struct ch_error *err = NULL;
+	struct faults faults;
 	uint32_t i;
 
 	for (i = 0; !err && i < heaps->opened.count; i++) {
 		candidates = CH_VEC(struct candidate);
-		err = take_spans(heaps, i, &candidates);
-		drop_overlaps(heaps, &candidates);
+		faults = (struct faults){ 0 };
+		err = take_spans(heaps, i, &faults, &candidates);
+		drop_overlaps(&candidates, &faults.overlapping);
+		tell_faults(heaps, i, &faults);
 		if (!err)
-			err = accept(heaps, &accepted, &candidates);
+			err = accept(heaps, i, &accepted, &candidates);
 		ch_vec_deinit(&candidates);
 	}
 	if (!err)

@@ -92,7 +92,7 @@ static void reject(struct ch_walk *walk, uint64_t at, const struct ch_object *ob
 		walk->dropped_shape++;
 	else if (start < at)
 		walk->dropped_order += !walk->resuming;
-	else if (!walk->cut)
+	else if (!walk->cut || start >= walk->origin_end)
 		walk->dropped_bounds++;
 	else
 		walk->passed |= start >= walk->limit;
@@ -168,36 +168,77 @@ static struct ch_object *trim(struct ch_walk *walk, struct ch_object *objects, s
 	return objects + first;
 }
 
-static struct ch_error *add_checkpoint(struct ch_walk *walk, const struct ch_object *first,
-				       size_t n)
+static struct ch_origin *origin_of(const struct ch_heaps *heaps, uint32_t span)
 {
-	struct ch_span_info *info = CH_VEC_AT(&walk->heaps->infos, struct ch_span_info, walk->span);
+	const struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, span);
+
+	return CH_VEC_AT(&heaps->origins, struct ch_origin, info->origin);
+}
+
+static struct ch_error *add_checkpoint(struct ch_walk *walk, const struct ch_object *first)
+{
 	uint64_t *slot;
 
-	walk->unmarked += n;
 	if (walk->unmarked < CHECKPOINT_OBJECTS)
 		return NULL;
 	walk->unmarked = 0;
-	slot = ch_vec_push(&info->checkpoints);
+	slot = ch_vec_push(&origin_of(walk->heaps, walk->span)->checkpoints);
 	if (!slot)
 		return &ch_enomem;
 	*slot = chunk_start(first);
 	return NULL;
 }
 
-/* What emit() does once the budget is known to hold. */
-static struct ch_error *emit_batch(struct ch_walk *walk, struct ch_object *objects, size_t n)
+/* Objects of the piece under way. */
+static struct ch_error *give(struct ch_walk *walk, struct ch_object *objects, size_t n)
 {
-	struct ch_context *ctx = walk->heaps->env.ctx;
 	struct ch_error *err = NULL;
 
+	/* Those that are dropped count, too: whoever resumes here goes over them. */
+	walk->unmarked += n;
 	n = take_batch(walk, objects, n);
 	if (n && walk->index)
-		err = add_checkpoint(walk, &objects[0], n);
+		err = add_checkpoint(walk, &objects[0]);
 	if (n && !err && walk->fn) {
 		objects = trim(walk, objects, &n);
 		if (n)
 			err = walk->fn(walk->arg, objects, n);
+	}
+	return err;
+}
+
+/* How many objects of a batch come before the next piece of the origin. */
+static size_t before_next(const struct ch_walk *walk, const struct ch_object *objects, size_t n)
+{
+	uint64_t start;
+	size_t i;
+
+	if (walk->next == CH_SPAN_NONE)
+		return n;
+	for (i = 0; i < n; i++) {
+		start = chunk_start(&objects[i]);
+		if (start >= walk->limit && start < walk->origin_end)
+			break;
+	}
+	return i;
+}
+
+static struct ch_error *next_piece(struct ch_walk *walk);
+
+/* What emit() does once the budget is known to hold. */
+static struct ch_error *emit_batch(struct ch_walk *walk, struct ch_object *objects, size_t n)
+{
+	struct ch_context *ctx = walk->heaps->env.ctx;
+	size_t here = before_next(walk, objects, n);
+	struct ch_error *err = give(walk, objects, here);
+
+	while (!err && here < n) {
+		err = next_piece(walk);
+		objects += here;
+		n -= here;
+		here = before_next(walk, objects, n);
+		if (!err)
+			err = give(walk, objects, here);
 	}
 	if (err)
 		return err;
@@ -223,13 +264,12 @@ static struct ch_error *emit(struct ch_object_sink *sink, struct ch_object *obje
 	return walk->stopped;
 }
 
-/* Tell what was wrong with a span, and keep its sums. */
-static void finish_span(struct ch_walk *walk)
+/* Keep the sums of a span. */
+static void keep_sums(struct ch_walk *walk)
 {
 	struct ch_heaps *heaps = walk->heaps;
 	struct ch_span *span = CH_VEC_AT(&heaps->spans, struct ch_span, walk->span);
 	struct ch_heap *heap = CH_VEC_AT(&heaps->heaps, struct ch_heap, span->heap);
-	uint64_t dropped = walk->dropped_order + walk->dropped_bounds + walk->dropped_shape;
 
 	chp_free_end(&walk->free);
 	if (walk->limit > walk->at)
@@ -242,20 +282,29 @@ static void finish_span(struct ch_walk *walk)
 	heap->allocator_bytes += walk->allocator_bytes;
 	heap->allocator_count += walk->allocator_count;
 	heap->untouched_allocator_bytes += walk->allocator_untouched;
+}
+
+/* Tell what was wrong with the pieces of an origin, [start, end). */
+static void tell_dropped(const struct ch_walk *walk, uint64_t start, uint64_t end)
+{
+	const struct ch_heaps *heaps = walk->heaps;
+	const struct ch_span *span = CH_VEC_AT(&heaps->spans, struct ch_span, walk->span);
+	const char *name = CH_VEC_AT(&heaps->heaps, struct ch_heap, span->heap)->name;
+	uint64_t dropped = walk->dropped_order + walk->dropped_bounds + walk->dropped_shape;
+
 	if (dropped)
 		chp_context_finding(heaps->env.ctx, CH_SEVERITY_DAMAGED, "blocks-dropped",
 				    "%s, 0x%llx-0x%llx: %llu blocks left out (%llu out of order or "
 				    "overlapping, %llu outside, %llu impossible)",
-				    heap->name, (unsigned long long)span->start,
-				    (unsigned long long)span->end, (unsigned long long)dropped,
+				    name, (unsigned long long)start, (unsigned long long)end,
+				    (unsigned long long)dropped,
 				    (unsigned long long)walk->dropped_order,
 				    (unsigned long long)walk->dropped_bounds,
 				    (unsigned long long)walk->dropped_shape);
 	if (walk->exhausted)
 		chp_context_finding(heaps->env.ctx, CH_SEVERITY_DAMAGED, "blocks-endless",
 				    "%s, 0x%llx-0x%llx: more blocks than it can hold; stopped",
-				    heap->name, (unsigned long long)span->start,
-				    (unsigned long long)span->end);
+				    name, (unsigned long long)start, (unsigned long long)end);
 }
 
 static enum ch_severity severity_of(const struct ch_walk *walk, const struct ch_error *err)
@@ -287,24 +336,19 @@ static struct ch_error *walk_result(struct ch_walk *walk, struct ch_error *err)
 	return NULL;
 }
 
-/* Prepare the state of one span. */
+/* Prepare the state of one piece. */
 static void begin_span(struct ch_walk *walk, uint32_t index, uint64_t from)
 {
 	struct ch_heaps *heaps = walk->heaps;
 	const struct ch_span *span = CH_VEC_AT(&heaps->spans, struct ch_span, index);
-	struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, index);
+	const struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, index);
 
-	walk->sink.emit = emit;
 	walk->span = index;
+	walk->next = walk->pieces ? info->next : CH_SPAN_NONE;
 	walk->at = ch_max(from, span->start);
 	walk->limit = span->committed_end;
-	walk->resuming = walk->at > info->origin->start;
+	walk->resuming = walk->at > origin_of(heaps, index)->span->start;
 	walk->cut = info->cut;
-	walk->budget = (info->origin->end - info->origin->start) / OBJECT_BYTES_MIN + 64;
-	walk->passed = walk->exhausted = false;
-	walk->stopped = NULL;
-	walk->dropped_order = walk->dropped_bounds = walk->dropped_shape = 0;
-	walk->unmarked = 0;
 	walk->sums = (struct ch_span_sums){ 0 };
 	walk->gaps = (struct ch_uncovered){ 0 };
 	walk->allocator_bytes = walk->allocator_count = walk->allocator_untouched = 0;
@@ -313,27 +357,113 @@ static void begin_span(struct ch_walk *walk, uint32_t index, uint64_t from)
 		walk->quiet = ch_core_next_untouched(heaps->env.core, walk->at, walk->limit);
 	if (walk->measure)
 		chp_free_begin(heaps, index, &walk->free);
-	if (walk->index)
-		info->checkpoints.count = 0;
 }
 
-struct ch_error *chp_walk_span(struct ch_walk *walk, uint32_t index, uint64_t from)
+static void end_span(struct ch_walk *walk)
+{
+	const struct ch_span *span = CH_VEC_AT(&walk->heaps->spans, struct ch_span, walk->span);
+
+	if (walk->measure)
+		keep_sums(walk);
+	walk->done_bytes += span->committed_end - span->start;
+}
+
+/* Prepare the state of one origin, of which a piece was begun. */
+static void begin_origin(struct ch_walk *walk, struct ch_origin *origin)
+{
+	walk->sink.emit = emit;
+	walk->origin_end = origin->span->end;
+	walk->budget = (origin->span->end - origin->span->start) / OBJECT_BYTES_MIN + 64;
+	walk->passed = walk->exhausted = false;
+	walk->stopped = NULL;
+	walk->dropped_order = walk->dropped_bounds = walk->dropped_shape = 0;
+	walk->unmarked = 0;
+	if (walk->index)
+		origin->checkpoints.count = 0;
+}
+
+/* Walk the origin of a piece from a chunk's start, or its own, and hand out what belongs to that
+ * piece; with walk->pieces, to all pieces from that one on. */
+static struct ch_error *walk_origin(struct ch_walk *walk, uint32_t index, uint64_t from)
 {
 	struct ch_heaps *heaps = walk->heaps;
-	const struct ch_span *span = CH_VEC_AT(&heaps->spans, struct ch_span, index);
-	struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, index);
-	const struct ch_opened *opened = CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened);
+	struct ch_origin *origin = origin_of(heaps, index);
+	const struct ch_opened *opened =
+		CH_VEC_AT(&heaps->opened, struct ch_opened, origin->opened);
+	uint64_t start = CH_VEC_AT(&heaps->spans, struct ch_span, index)->start;
 	struct ch_error *err;
 
 	begin_span(walk, index, from);
-	err = opened->walker->objects(opened->state, info->origin, from, &walk->sink);
+	begin_origin(walk, origin);
+	err = opened->walker->objects(opened->state, origin->span, from, &walk->sink);
 	err = walk_result(walk, err);
 	if (err)
 		return err;
-	info->indexed |= walk->index;
+	origin->indexed |= walk->index;
+	end_span(walk);
 	if (walk->measure)
-		finish_span(walk);
-	walk->done_bytes += span->committed_end - span->start;
+		tell_dropped(walk, start,
+			     CH_VEC_AT(&heaps->spans, struct ch_span, walk->span)->end);
+	return NULL;
+}
+
+/* A piece that the walk of its origin did not get to. */
+static void pass_over(struct ch_walk *walk, uint32_t index)
+{
+	begin_span(walk, index, 0);
+	end_span(walk);
+}
+
+/* The spans [first, end) of the table, origin by origin. */
+static struct ch_error *walk_spans(struct ch_walk *walk, uint32_t first, uint32_t end)
+{
+	const struct ch_origin *origin;
+	struct ch_error *err;
+	uint32_t i;
+
+	for (i = first; i < end; i = walk->span + 1) {
+		origin = origin_of(walk->heaps, i);
+		if (origin->first == i) {
+			err = walk_origin(walk, i, origin->span->start);
+			if (err)
+				return err;
+		} else {
+			pass_over(walk, i);
+		}
+	}
+	return NULL;
+}
+
+/*
+ * The origin's walker has come to the end of a piece. What lies before the next one is better
+ * known by others, who are asked here, so that all objects come in ascending order and nobody
+ * is asked twice. Their origins lie between the two pieces: there are never more walks inside
+ * of each other than walkers.
+ */
+static struct ch_error *next_piece(struct ch_walk *walk)
+{
+	uint32_t next = walk->next, first = walk->span + 1;
+	struct ch_walk inner = { .heaps = walk->heaps,
+				 .fn = walk->fn,
+				 .arg = walk->arg,
+				 .start = walk->start,
+				 .end = walk->end,
+				 .measure = walk->measure,
+				 .index = walk->index,
+				 .pieces = true,
+				 .between = true,
+				 .touching = walk->touching };
+	struct ch_error *err;
+
+	end_span(walk);
+	if (walk->between) {
+		inner.done_bytes = walk->done_bytes;
+		err = walk_spans(&inner, first, next);
+		if (err)
+			return err;
+		walk->done_bytes = inner.done_bytes;
+	}
+	begin_span(walk, next, 0);
 	return NULL;
 }
 
@@ -396,7 +526,9 @@ struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_fn fn, void *ar
 				.end = UINT64_MAX,
 				.measure = first,
 				.touching = ch_core_knows_touched(heaps->env.core),
-				.index = first };
+				.index = first,
+				.pieces = true,
+				.between = true };
 	struct ch_error *err;
 	uint32_t i;
 
@@ -406,12 +538,9 @@ struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_fn fn, void *ar
 		list[i].untouched_allocator_bytes = 0;
 		*CH_VEC_AT(&heaps->frees, struct ch_heap_free, i) = (struct ch_heap_free){ 0 };
 	}
-	for (i = 0; i < heaps->spans.count; i++) {
-		err = chp_walk_span(
-			&walk, i, CH_VEC_AT(&heaps->infos, struct ch_span_info, i)->origin->start);
-		if (err)
-			return err;
-	}
+	err = walk_spans(&walk, 0, (uint32_t)heaps->spans.count);
+	if (err)
+		return err;
 	if (first)
 		sum_heaps(heaps);
 	heaps->measured = true;
@@ -433,12 +562,21 @@ uint32_t chp_span_after(const struct ch_heaps *heaps, uint64_t addr)
 	return low;
 }
 
+/* Walk the whole origin of a span for its checkpoints, unless that was done. */
+static struct ch_error *index_origin(struct ch_heaps *heaps, uint32_t index)
+{
+	struct ch_walk walk = { .heaps = heaps, .end = UINT64_MAX, .index = true, .pieces = true };
+	struct ch_origin *origin = origin_of(heaps, index);
+
+	return origin->indexed ? NULL : walk_origin(&walk, origin->first, origin->span->start);
+}
+
 /* The last checkpoint of a span at or below addr, else where its walk begins. */
 static uint64_t resume_point(const struct ch_heaps *heaps, uint32_t index, uint64_t addr)
 {
-	const struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, index);
-	const uint64_t *starts = info->checkpoints.items;
-	size_t low = 0, high = info->indexed ? info->checkpoints.count : 0, mid;
+	const struct ch_origin *origin = origin_of(heaps, index);
+	const uint64_t *starts = origin->checkpoints.items;
+	size_t low = 0, high = origin->indexed ? origin->checkpoints.count : 0, mid;
 
 	while (low < high) {
 		mid = low + (high - low) / 2;
@@ -447,7 +585,7 @@ static uint64_t resume_point(const struct ch_heaps *heaps, uint32_t index, uint6
 		else
 			high = mid;
 	}
-	return low ? starts[low - 1] : info->origin->start;
+	return low ? starts[low - 1] : origin->span->start;
 }
 
 struct ch_error *ch_heaps_walk(struct ch_heaps *heaps, uint64_t start, uint64_t end,
@@ -463,7 +601,12 @@ struct ch_error *ch_heaps_walk(struct ch_heaps *heaps, uint64_t start, uint64_t 
 		return chp_walk_all(heaps, fn, arg);
 	for (i = chp_span_after(heaps, start); i < heaps->spans.count && spans[i].start < end;
 	     i++) {
-		err = chp_walk_span(&walk, i, resume_point(heaps, i, start));
+		/* A walk of all of the origin for each piece would be too many. */
+		err = CH_VEC_AT(&heaps->infos, struct ch_span_info, i)->cut ? index_origin(heaps, i)
+									    : NULL;
+		if (!err)
+			err = walk_origin(&walk, i,
+					  resume_point(heaps, i, ch_max(start, spans[i].start)));
 		if (err)
 			return err;
 	}
@@ -484,10 +627,11 @@ static struct ch_error *take_first(void *arg, const struct ch_object *objects, s
 
 bool ch_heaps_object_at(struct ch_heaps *heaps, uint64_t addr, struct ch_object *ret)
 {
-	struct ch_walk walk = { .heaps = heaps, .end = UINT64_MAX, .index = true };
 	uint32_t index = chp_span_after(heaps, addr);
 	struct ch_object found = { 0 };
-	const struct ch_span_info *info;
+	struct ch_walk walk = {
+		.heaps = heaps, .fn = take_first, .arg = &found, .start = addr, .end = addr + 1
+	};
 	const struct ch_span *span;
 	struct ch_error *err;
 
@@ -496,19 +640,11 @@ bool ch_heaps_object_at(struct ch_heaps *heaps, uint64_t addr, struct ch_object 
 	span = CH_VEC_AT(&heaps->spans, struct ch_span, index);
 	if (addr < span->start || addr >= span->committed_end)
 		return false;
-	info = CH_VEC_AT(&heaps->infos, struct ch_span_info, index);
-	if (!info->indexed) {
-		err = chp_walk_span(&walk, index, info->origin->start);
-		ch_error_destroy(err);
-		if (err)
-			return false;
-	}
-	walk.index = false;
-	walk.fn = take_first;
-	walk.arg = &found;
-	walk.start = addr;
-	walk.end = addr + 1;
-	err = chp_walk_span(&walk, index, resume_point(heaps, index, addr));
+	err = index_origin(heaps, index);
+	ch_error_destroy(err);
+	if (err)
+		return false;
+	err = walk_origin(&walk, index, resume_point(heaps, index, addr));
 	ch_error_destroy(err);
 	if (!found.chunk_bytes)
 		return false;
