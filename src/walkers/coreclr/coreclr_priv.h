@@ -2,11 +2,11 @@
  * coreclr_priv.h - the inside of the .NET walker.
  *
  * find.c finds the runtime and its tables, descriptor.c reads the contract
- * descriptor (.NET 9 and later), gc.c the heaps and their regions, types.c and
- * metadata.c name types, coreclr.c walks the objects. Pointers: edges.c knows
- * those in objects, handles.c handles and finalizers, statics.c static fields,
- * fields.c what fields a type has; tracer.c puts them together. layout.c knows what
- * differs before .NET 9.
+ * descriptor (.NET 9 and later), gc.c the heaps and their regions, objects.c walks
+ * them. method_tables.c and fields.c read what a type is, module_table.c opens the
+ * metadata of its module, types.c and metadata.c name it. Pointers: edges.c knows
+ * those in objects, handles.c handles and finalizers, statics.c static fields, slots.c
+ * their names; tracer.c puts them together. layout.c knows what differs before .NET 9.
  *
  * Layout facts: dotnet/runtime, release/9.0 and release/10.0, docs/design/
  * datacontracts (the descriptor), src/coreclr/gc/gcinterface.dac.h (GcDacVars,
@@ -21,6 +21,7 @@
 #include "walkers/coreclr/code.h"
 #include "walkers/coreclr/layout.h"
 #include "walkers/coreclr/metadata.h"
+#include "walkers/coreclr/method_tables.h"
 #include "walkers/coreclr/r2r.h"
 
 /** Objects are aligned to this, and none is smaller than three of it. */
@@ -220,15 +221,9 @@ bool clr_descriptor_global(const struct clr_descriptor *descriptor, const char *
 /** gc.c: GcDacVars, heaps, regions, allocation contexts. Errors: CORRUPT, NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *clr_gc_open(struct clr *clr);
 
-/** types.c: what a method table says of the size of its objects. */
-struct clr_shape {
-	uint32_t base_bytes, component_bytes;
-};
-/** False when mt is no method table. */
-bool clr_shape_read(const struct clr *clr, uint64_t mt, struct clr_shape *ret);
-/** Full name of a type, as SOS prints it, unescaped; false when there is no metadata. */
+/** types.c: full name of a type, as SOS prints it, unescaped; false when there is no metadata. */
 bool clr_type_name(struct clr *clr, uint64_t mt, char *buf, size_t max);
-/** Metadata of a Module, looked up once; NULL when there is none. */
+/** module_table.c: metadata of a Module, looked up once; NULL when there is none. */
 const struct clr_metadata *clr_module_metadata(struct clr *clr, uint64_t module);
 /** The same with what else is kept of a Module; NULL when out of memory. */
 struct clr_module *clr_module_entry(struct clr *clr, uint64_t module);
@@ -251,10 +246,6 @@ const struct ch_walker_claim *clr_loader_claims(void *state, size_t *count_ret);
 /** "Space.Outer+Inner" of a row of TypeDef, unescaped. */
 bool clr_definition_name(const struct clr_metadata *metadata, uint32_t row, char *buf, size_t max);
 
-/** EEClass of a method table. */
-bool clr_class_of(const struct clr *clr, uint64_t mt, uint64_t *ret);
-
-#define CLR_ARITY_MAX  64
 #define CLR_NESTED_MAX 32
 /** A type and those it is nested in, outermost first; names without their arities. */
 struct clr_nest {
@@ -266,9 +257,6 @@ struct clr_nest {
 /** Of a row of TypeDef or TypeRef. */
 bool clr_nest_read(const struct clr_metadata *metadata, enum clr_table table, uint32_t row,
 		   struct clr_nest *nest);
-/** Type arguments of an instance of a generic type: type handles; returns how many. */
-uint32_t clr_type_arguments(const struct clr *clr, uint64_t mt, uint64_t args[CLR_ARITY_MAX]);
-
 /** signature.c: the type of a field as its module declares it. */
 struct clr_signature {
 	/** Unescaped; "" when it cannot be told. */
@@ -282,11 +270,6 @@ void clr_signature_of_field(struct clr *clr, uint64_t mt, uint32_t row, struct c
 /** The value type of such a field; 0: not known. */
 uint64_t clr_signature_value_type(struct clr *clr, uint64_t mt, uint32_t row,
 				  const struct clr_signature *signature);
-/** inspect.c: whether a type is one of values, enumerations included. */
-bool clr_is_value_type(const struct clr *clr, uint64_t mt);
-/** The method table that a module has loaded for a row of TypeDef or TypeRef; 0: none. */
-uint64_t clr_module_type(const struct clr *clr, uint64_t module, enum clr_table table,
-			 uint32_t row);
 /** valuetypes.c: the value type of a name, as clr_type_name() gives it; 0: none. */
 uint64_t clr_value_type_by_name(struct clr *clr, const char *name);
 void clr_value_types_free(struct clr *clr);
@@ -306,9 +289,8 @@ struct clr_field {
 uint32_t clr_fields_of(const struct clr *clr, uint64_t mt, struct clr_field *fields, uint32_t max);
 /** Name of a field of the type's module, unescaped. */
 bool clr_field_name(struct clr *clr, uint64_t mt, uint32_t row, char *buf, size_t max);
-/** What lies at offset of an object of a type: ".name", "[3]", unescaped. */
-bool clr_place_text(struct clr *clr, uint64_t addr, uint64_t mt, uint64_t offset, char *buf,
-		    size_t max);
+/** Whether a field's word is a reference: to its value when that is a structure. */
+bool clr_holds_object(const struct clr_field *field);
 #define CLR_FIELDS_MAX 4096
 
 /** edges.c. */
@@ -329,19 +311,12 @@ CH_MUST_CHECK struct ch_error *clr_handles_find(struct clr *clr);
 /** "strong handle". Static. */
 const char *clr_handle_kind_name(uint64_t kind);
 
-/** tracer.c: "static Type.field". */
-void clr_slot_text(struct clr *clr, const struct clr_slot *slot, char *buf, size_t max);
 /** statics.c: method tables (uint64_t) of all types that are known, added to an empty
  * vector, which is the caller's also on failure. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *clr_types_list(struct clr *clr, struct ch_vec *ret);
 /** Find the named words; those of statics that hold no objects. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *clr_statics_find(struct clr *clr);
 CH_MUST_CHECK struct ch_error *clr_numbers_find(struct clr *clr);
-/** The static field that lies at addr, of those that were found; NULL: none. */
-const struct clr_slot *clr_static_at(const struct clr *clr, uint64_t addr);
-/** Whether a field's word is a reference: to its value when that is a structure. */
-bool clr_holds_object(const struct clr_field *field);
-
 /** Which of a thread's statics are asked for. */
 struct clr_thread_query {
 	uint64_t mt;
@@ -354,15 +329,25 @@ struct clr_thread_query {
 /** threadstatics.c: what offsets of such fields count from; 0: the thread has none. */
 uint64_t clr_thread_base(const struct clr *clr, const struct clr_thread *thread,
 			 const struct clr_thread_query *query);
-/** The first slot at addr or behind it: an index into clr.slots. */
-size_t clr_slot_from(const struct clr *clr, uint64_t addr);
-
 /** gc.c: offset of a field of a heap of the server's collector, by its index. */
 bool clr_gc_heap_field(const struct clr *clr, uint32_t field, uint32_t *ret);
 /** gc.c: a variable of the collector: where it is, and a pointer that it holds. */
 bool clr_gc_variable(const struct clr *clr, uint32_t offset, uint64_t *ret);
 
-/** coreclr.c: objects in the frozen heap. Errors: those of fn. */
+/** slots.c: the first slot at addr or behind it: an index into clr.slots. */
+size_t clr_slot_from(const struct clr *clr, uint64_t addr);
+/** The static field that lies at addr, of those that were found; NULL: none. */
+const struct clr_slot *clr_static_at(const struct clr *clr, uint64_t addr);
+/** "static Type.field". */
+void clr_slot_text(struct clr *clr, const struct clr_slot *slot, char *buf, size_t max);
+/** What lies at offset of an object of a type: ".name", "[3]", unescaped. */
+bool clr_place_text(struct clr *clr, uint64_t addr, uint64_t mt, uint64_t offset, char *buf,
+		    size_t max);
+
+/** objects.c: as ch_walker.objects. */
+CH_MUST_CHECK struct ch_error *clr_objects(void *state, const struct ch_span *span, uint64_t from,
+					   struct ch_object_sink *sink);
+/** Objects in the frozen heap. Errors: those of fn. */
 CH_MUST_CHECK struct ch_error *clr_frozen_visit(struct clr *clr, ch_walker_roots_fn fn, void *arg);
 
 /** inspect.c. */

@@ -13,8 +13,6 @@
 #include "util/bytes.h"
 
 enum {
-	FLAG_HAS_COMPONENT = 0x80000000U,
-	FLAG_POINTERS = 0x01000000,
 	/* Bytes of the object's header that size counts behind the elements. */
 	HEADER_BYTES = 8,
 	ELEMENTS_AT = 16,
@@ -145,7 +143,7 @@ struct ch_error *clr_edges_learn(void *state, uint64_t mt)
 		return &ch_enomem;
 	type.base_bytes = shape.base_bytes;
 	type.component_bytes = shape.component_bytes;
-	if (flags & FLAG_POINTERS && clr_read_ptr(clr, mt - 8, &word)) {
+	if (flags & CLR_MT_POINTERS && clr_read_ptr(clr, mt - 8, &word)) {
 		count = (int64_t)word;
 		if (count > 0 && count <= SERIES_MAX && !learn_object(clr, &type, (uint64_t)count))
 			return &ch_enomem;
@@ -157,9 +155,9 @@ struct ch_error *clr_edges_learn(void *state, uint64_t mt)
 		qsort(CH_VEC_AT(&clr->series, struct clr_series, type.series_first),
 		      type.series_count, sizeof(struct clr_series), compare_series);
 	/* Text, bytes, small numbers: nothing that could be an address. */
-	type.pure = flags & FLAG_HAS_COMPONENT && !(flags & FLAG_POINTERS) &&
+	type.pure = flags & CLR_MT_COMPONENT && !(flags & CLR_MT_POINTERS) &&
 		    type.component_bytes && type.component_bytes < 8;
-	type.array = flags & FLAG_HAS_COMPONENT && flags & FLAG_POINTERS && !type.element_bytes;
+	type.array = flags & CLR_MT_COMPONENT && flags & CLR_MT_POINTERS && !type.element_bytes;
 	type.pure |= type.array;
 	if (flags & clr->layout.flag_collectible)
 		type.also = find_allocator(clr, mt);

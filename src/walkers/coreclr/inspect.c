@@ -12,17 +12,8 @@
 #include <string.h>
 
 #include "util/bytes.h"
-#include "util/cleanup.h"
-#include "util/error.h"
 
 enum {
-	FLAG_HAS_COMPONENT = 0x80000000U,
-	CATEGORY_MASK = 0x000f0000,
-	CATEGORY_CLASS_MASK = 0x000c0000,
-	CATEGORY_VALUE = 0x00040000,
-	CATEGORY_ENUM = 0x00060000,
-	CATEGORY_ARRAY = 0x00080000,
-	ARRAY_SINGLE = 0x00020000,
 	FLAG2_DYNAMIC_STATICS = 2,
 	/* Before the auxiliary data of a method table. */
 	STATICS_INFO = 24,
@@ -53,22 +44,9 @@ struct lister {
 	char declared_by[CLR_NAME_MAX];
 };
 
-static uint32_t read_flags(const struct clr *clr, uint64_t mt)
-{
-	uint32_t flags = 0;
-
-	ch_core_read_u32(clr->core, mt + clr->layout.mt_flags, &flags);
-	return flags;
-}
-
 static bool is_enum(const struct clr *clr, uint64_t mt)
 {
-	return mt && (read_flags(clr, mt) & CATEGORY_MASK) == CATEGORY_ENUM;
-}
-
-bool clr_is_value_type(const struct clr *clr, uint64_t mt)
-{
-	return mt && !(mt & 2) && (read_flags(clr, mt) & CATEGORY_CLASS_MASK) == CATEGORY_VALUE;
+	return mt && (clr_type_flags(clr, mt) & CLR_MT_KIND) == CLR_MT_ENUM;
 }
 
 /* Kind of a type, and the padding at the end of its objects. */
@@ -375,7 +353,7 @@ static void read_array(struct clr *clr, uint64_t addr, uint64_t mt, uint32_t fla
 	read_element(clr, mt, ret);
 	ret->rank = 1;
 	ret->lengths[0] = count;
-	rank = flags & ARRAY_SINGLE ? 0 : clr_array_rank(clr, mt);
+	rank = flags & CLR_MT_SINGLE ? 0 : clr_array_rank(clr, mt);
 	if (!rank || rank > CH_SHAPE_RANK_MAX)
 		return;
 	ret->rank = rank;
@@ -398,7 +376,7 @@ static void shape(void *state, uint64_t addr, uint64_t mt, struct ch_object_shap
 		ret->kind = CH_SHAPE_FREE;
 		return;
 	}
-	flags = read_flags(clr, mt);
+	flags = clr_type_flags(clr, mt);
 	add_type_facts(clr, mt, ret);
 	if (mt == clr->string_mt) {
 		ret->kind = CH_SHAPE_STRING;
@@ -406,9 +384,9 @@ static void shape(void *state, uint64_t addr, uint64_t mt, struct ch_object_shap
 		ret->data_addr = addr + 12;
 		if (ch_core_read_u32(clr->core, addr + 8, &count))
 			ret->count = count;
-	} else if (flags & FLAG_HAS_COMPONENT && (flags & CATEGORY_CLASS_MASK) == CATEGORY_ARRAY) {
+	} else if (flags & CLR_MT_COMPONENT && (flags & CLR_MT_CATEGORY) == CLR_MT_ARRAY) {
 		read_array(clr, addr, mt, flags, ret);
-	} else if ((flags & CATEGORY_CLASS_MASK) == CATEGORY_VALUE) {
+	} else if ((flags & CLR_MT_CATEGORY) == CLR_MT_VALUE) {
 		ret->kind = CH_SHAPE_BOXED;
 	}
 }

@@ -12,7 +12,6 @@
 #include "walkers/coreclr/coreclr_priv.h"
 #include "walkers/coreclr/tables.h"
 
-#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 
@@ -30,35 +29,6 @@ enum {
 	STORE_FROM = 32,
 };
 
-/* Of a method table. */
-enum {
-	FLAG_COMPONENT = 0x80000000,
-	FLAG_GENERICS = 0x30,
-	FLAG_OLD_COLLECTIBLE = 0x10000000,
-	FLAG2_DYNAMIC_STATICS = 2,
-	/* Multipurpose slots, and that one of them holds the module. */
-	FLAG2_SLOTS = 0x0f,
-	FLAG2_MODULE = 0x10,
-	MT_FLAGS2 = 8,
-	MT_ROW = 10,
-	MT_VIRTUALS = 12,
-	MT_SLOTS = 48,
-	MT_TABLES = 64,
-	ROW_OVERFLOW = 0xffff,
-	CATEGORY_MASK = 0x000c0000,
-	CATEGORY_ARRAY = 0x00080000,
-};
-
-enum {
-	/* Before the auxiliary data of a method table, since .NET 9. */
-	STATICS_INFO = 24,
-	/* Where a Module has what, before: numbers of fields by their place. */
-	NUMBER_INSTANCE = 0,
-	NUMBER_STATIC = 2,
-	NUMBER_THREAD = 6,
-	FIELDS_MAX = 65535,
-};
-
 /* One release: its layout, and where the table has ThreadStore and the table of code. */
 struct release {
 	struct clr_layout layout;
@@ -67,9 +37,9 @@ struct release {
 };
 
 #define OLD_METHOD_TABLE                                                                           \
-	.mt_flags = 0, .mt_base_size = 4, .mt_flags2 = MT_FLAGS2, .mt_module = 24,                 \
-	.mt_parent = 16, .mt_class = 40, .mt_dictionaries = MT_SLOTS, .mt_aux = 32,                \
-	.class_fields = 24, .flag_collectible = FLAG_OLD_COLLECTIBLE, .layout_base = 8,            \
+	.mt_flags = 0, .mt_base_size = 4, .mt_flags2 = CLR_MT_OLD_FLAGS2, .mt_module = 24,         \
+	.mt_parent = 16, .mt_class = 40, .mt_dictionaries = CLR_MT_OLD_SLOTS, .mt_aux = 32,        \
+	.class_fields = 24, .flag_collectible = CLR_MT_OLD_COLLECTIBLE, .layout_base = 8,          \
 	.file_image = 8, .statics_objects = 32, .old = true, .context = 88
 
 static const struct release net8 = {
@@ -85,8 +55,8 @@ static const struct release net8 = {
 };
 
 #define NEW_METHOD_TABLE                                                                           \
-	.mt_flags = 0, .mt_base_size = 4, .mt_flags2 = MT_FLAGS2, .mt_module = 24,                 \
-	.mt_parent = 16, .mt_class = 40, .mt_dictionaries = MT_SLOTS, .mt_aux = 32,                \
+	.mt_flags = 0, .mt_base_size = 4, .mt_flags2 = CLR_MT_OLD_FLAGS2, .mt_module = 24,         \
+	.mt_parent = 16, .mt_class = 40, .mt_dictionaries = CLR_MT_OLD_SLOTS, .mt_aux = 32,        \
 	.module_foreign_types = 8, .class_fields = 24, .class_kind = 48,                           \
 	.class_instance_count = 50, .class_static_count = 54, .class_thread_count = 58,            \
 	.flag_collectible = CLR_FLAG_COLLECTIBLE, .thread_link = 112, .thread_locals = 32,         \
@@ -232,133 +202,4 @@ struct ch_error *clr_old_tables(struct clr *clr)
 				       "another release, or damaged, or its assemblies are not at "
 				       "hand (see --sysroot)");
 	return NULL;
-}
-
-/* ---- What method tables say ---------------------------------------------------- */
-
-/* Where a generic type or an array has its module, when the loader's is another; 0:
- * it has no such word. The slot is the next one that its other words leave. */
-static uint64_t module_slot(const struct clr *clr, uint64_t mt)
-{
-	uint32_t flags, flags2, virtuals, set, slot;
-	uint64_t class;
-
-	if (!ch_core_read_u32(clr->core, mt, &flags) || !(flags & (FLAG_COMPONENT | FLAG_GENERICS)))
-		return 0;
-	if ((flags & CATEGORY_MASK) != CATEGORY_ARRAY &&
-	    clr_read_ptr(clr, mt + clr->layout.mt_class, &class) && class & 3)
-		mt = class & ~3ULL;
-	if (!ch_core_read_u32(clr->core, mt + MT_FLAGS2, &flags2) || !(flags2 & FLAG2_MODULE) ||
-	    !ch_core_read_u32(clr->core, mt + MT_VIRTUALS, &virtuals))
-		return 0;
-	set = flags2 & FLAG2_SLOTS;
-	/* Alone, interfaces leave the first slot free. */
-	if (set == 2)
-		set = 0;
-	for (slot = 0; set; set &= set - 1)
-		slot++;
-	if (slot < 2)
-		return mt + MT_SLOTS + 8ULL * slot;
-	return mt + MT_TABLES + 8ULL * (slot - 2) + 8ULL * (((virtuals & 0xffff) + 7) / 8);
-}
-
-bool clr_type_module(const struct clr *clr, uint64_t mt, uint64_t *ret)
-{
-	uint64_t slot = clr->layout.old ? module_slot(clr, mt) : 0;
-
-	return clr_read_ptr(clr, slot ? slot : mt + clr->layout.mt_module, ret);
-}
-
-bool clr_type_row(const struct clr *clr, uint64_t mt, uint32_t *ret)
-{
-	/* Upper 24 bits since .NET 9, upper half before. */
-	if (!ch_core_read_u32(clr->core, mt + clr->layout.mt_flags2, ret))
-		return false;
-	*ret >>= clr->layout.old ? 16 : 8;
-	return !clr->layout.old || *ret != ROW_OVERFLOW;
-}
-
-bool clr_module_allocator(const struct clr *clr, uint64_t module, uint64_t *ret)
-{
-	const struct clr_layout *layout = &clr->layout;
-	uint64_t assembly;
-
-	if (layout->assembly_allocator)
-		return clr_read_ptr(clr, module + layout->module_assembly, &assembly) &&
-		       clr_read_ptr(clr, assembly + layout->assembly_allocator, ret);
-	return layout->module_allocator &&
-	       clr_read_ptr(clr, module + layout->module_allocator, ret);
-}
-
-bool clr_is_collectible(const struct clr *clr, uint64_t mt)
-{
-	uint32_t flags;
-
-	return ch_core_read_u32(clr->core, mt + clr->layout.mt_flags, &flags) &&
-	       flags & clr->layout.flag_collectible;
-}
-
-uint32_t clr_class_number(const struct clr *clr, uint64_t class, enum clr_number number)
-{
-	static const uint32_t places[] = { NUMBER_INSTANCE, NUMBER_STATIC, NUMBER_THREAD };
-	const struct clr_layout *layout = &clr->layout;
-	const uint32_t offsets[] = { layout->class_instance_count, layout->class_static_count,
-				     layout->class_thread_count };
-	uint8_t bytes[2], start;
-	uint32_t ret;
-
-	if (!layout->class_numbers)
-		return ch_core_try_read(clr->core, class + offsets[number], bytes, 2)
-			       ? ch_get16(bytes)
-			       : 0;
-	if (!ch_core_try_read(clr->core, class + layout->class_numbers, &start, 1) ||
-	    !ch_core_read_u32(clr->core, class + start + 4ULL * places[number], &ret) ||
-	    ret > FIELDS_MAX)
-		return 0;
-	return ret;
-}
-
-/* Statics of a module lie together, but for those of generic types and of types made
- * at run time. */
-bool clr_old_statics_module(const struct clr *clr, uint64_t mt, uint64_t *ret)
-{
-	uint32_t flags;
-
-	return ch_core_read_u32(clr->core, mt, &flags) &&
-	       !(flags & (FLAG_COMPONENT | FLAG_GENERICS | FLAG_OLD_COLLECTIBLE)) &&
-	       clr_type_module(clr, mt, ret);
-}
-
-static void old_static_bases(const struct clr *clr, uint64_t mt, uint64_t bases[2])
-{
-	uint64_t module, statics;
-
-	if (!clr->layout.module_statics || !clr_old_statics_module(clr, mt, &module) ||
-	    !clr_read_ptr(clr, module + clr->layout.module_statics, &statics) || !statics)
-		return;
-	/* Fields without objects count from the start of the structure. */
-	bases[1] = statics;
-	if (!clr_read_ptr(clr, statics + clr->layout.statics_objects, &bases[0]))
-		bases[0] = 0;
-}
-
-void clr_static_bases(const struct clr *clr, uint64_t mt, uint64_t bases[2])
-{
-	uint64_t aux;
-	uint32_t flags, i;
-
-	bases[0] = bases[1] = 0;
-	if (clr->layout.old) {
-		old_static_bases(clr, mt, bases);
-		return;
-	}
-	if (!ch_core_read_u32(clr->core, mt + clr->layout.mt_flags2, &flags) ||
-	    !(flags & FLAG2_DYNAMIC_STATICS) || !clr_read_ptr(clr, mt + clr->layout.mt_aux, &aux))
-		return;
-	for (i = 0; i < 2; i++) {
-		/* The low bit says that the type was not initialised yet. */
-		if (!clr_read_ptr(clr, aux - STATICS_INFO + 8ULL * i, &bases[i]))
-			bases[i] = 0;
-		bases[i] &= ~1ULL;
-	}
 }

@@ -102,29 +102,5 @@ struct clr_layout clr_layout_common(void);
 /** Layout and variables of runtimes without a descriptor: .NET Core 3.1 to .NET 8,
  * programs of one file of .NET 9. Errors: UNSUPPORTED, CORRUPT. */
 CH_MUST_CHECK struct ch_error *clr_old_tables(struct clr *clr);
-/** Module of a method table, and its row of TypeDef. */
-bool clr_type_module(const struct clr *clr, uint64_t mt, uint64_t *ret);
-bool clr_type_row(const struct clr *clr, uint64_t mt, uint32_t *ret);
-/** Dimensions of an array that is not of the simple kind: each has a length and a lower bound
- * in the object, and nothing else makes it larger. 0: it is none. */
-uint32_t clr_array_rank(const struct clr *clr, uint64_t mt);
-/** LoaderAllocator of a Module. */
-bool clr_module_allocator(const struct clr *clr, uint64_t module, uint64_t *ret);
-bool clr_is_collectible(const struct clr *clr, uint64_t mt);
-
-/** Numbers of fields that an EEClass has. */
-enum clr_number {
-	CLR_NUMBER_INSTANCE,
-	CLR_NUMBER_STATIC,
-	CLR_NUMBER_THREAD,
-};
-/** 0 when it is not in the core. */
-uint32_t clr_class_number(const struct clr *clr, uint64_t class, enum clr_number number);
-/** Where statics that hold objects begin, and the others; 0: not known. */
-void clr_static_bases(const struct clr *clr, uint64_t mt, uint64_t bases[2]);
-
-/** The Module whose table has the statics of a type, before .NET 9; false when it is
- * generic, an array or collectible: then they are elsewhere. */
-bool clr_old_statics_module(const struct clr *clr, uint64_t mt, uint64_t *ret);
 
 #endif /* COREHEAP_WALKERS_CORECLR_LAYOUT_H */

@@ -46,7 +46,6 @@ enum {
 #define BYTES_MAX 512
 #define OPEN_MAX  64
 #define RANK_MAX  32
-#define MAPS_MAX  65536
 
 static const char *const primitives[] = {
 	[0x01] = "System.Void",   [0x02] = "System.Boolean", [0x03] = "System.Char",
@@ -532,28 +531,3 @@ bool clr_signature_type(struct clr *clr, uint64_t module, uint64_t *at, char *bu
 }
 
 /* ---- Types of a module ------------------------------------------------------- */
-
-uint64_t clr_module_type(const struct clr *clr, uint64_t module, enum clr_table table, uint32_t row)
-{
-	/* LookupMap (src/coreclr/vm/ceeload.h): next, table, number of its entries. */
-	enum { NEXT = 0, TABLE = 8, COUNT = 16 };
-	uint64_t map = module, entries, mt;
-	uint32_t count, maps;
-
-	if (table == CLR_TABLE_TYPE_SPEC)
-		return 0;
-	map += table == CLR_TABLE_TYPE_DEF ? clr->layout.module_types
-					   : clr->layout.module_foreign_types;
-	for (maps = 0; map && maps < MAPS_MAX; maps++) {
-		if (!clr_read_ptr(clr, map + TABLE, &entries) ||
-		    !ch_core_read_u32(clr->core, map + COUNT, &count))
-			return 0;
-		if (row < count)
-			/* Low bits are flags of the map. */
-			return clr_read_ptr(clr, entries + 8ULL * row, &mt) ? mt & ~7ULL : 0;
-		row -= count;
-		if (!clr_read_ptr(clr, map + NEXT, &map))
-			return 0;
-	}
-	return 0;
-}

@@ -8,18 +8,11 @@
 #include "walkers/coreclr/coreclr_priv.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "util/bytes.h"
 #include "util/context.h"
 
 enum {
-	/* CorElementType of fields that are references, or boxed values. */
-	KIND_STRING = 0x0e,
-	KIND_VALUE_TYPE = 0x11,
-	KIND_CLASS = 0x12,
-	KIND_OBJECT = 0x1c,
-	KIND_ARRAY = 0x1d,
 	/* LookupMap. */
 	MAP_NEXT = 0,
 	MAP_TABLE = 8,
@@ -134,13 +127,6 @@ static struct ch_error *keep_types_of(struct search *search, uint64_t module)
 
 /* ---- Words ------------------------------------------------------------------- */
 
-bool clr_holds_object(const struct clr_field *field)
-{
-	return !field->has_rva && (field->kind == KIND_STRING || field->kind == KIND_VALUE_TYPE ||
-				   field->kind == KIND_CLASS || field->kind == KIND_OBJECT ||
-				   field->kind == KIND_ARRAY);
-}
-
 static struct ch_error *add_slot(struct clr *clr, struct ch_vec *list, uint64_t addr, uint64_t mt,
 				 uint32_t field, uint32_t tid)
 {
@@ -247,43 +233,6 @@ static void drop_doubles(struct clr *clr)
 	/* An object's address is before its words. */
 	clr->slots_low = slots[0].addr - ch_min(slots[0].addr, 1U << 27);
 	clr->slots_high = slots[kept - 1].addr;
-}
-
-static size_t first_from(const struct ch_vec *list, uint64_t addr)
-{
-	const struct clr_slot *slots = list->items;
-	size_t low = 0, high = list->count, mid;
-
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (slots[mid].addr < addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-size_t clr_slot_from(const struct clr *clr, uint64_t addr)
-{
-	return first_from(&clr->slots, addr);
-}
-
-const struct clr_slot *clr_static_at(const struct clr *clr, uint64_t addr)
-{
-	const struct ch_vec *const lists[] = { &clr->slots, &clr->numbers };
-	const struct clr_slot *slot;
-	size_t i, at;
-
-	for (i = 0; i < 2; i++) {
-		at = first_from(lists[i], addr);
-		if (at == lists[i]->count)
-			continue;
-		slot = CH_VEC_AT(lists[i], struct clr_slot, at);
-		if (slot->addr == addr)
-			return slot;
-	}
-	return NULL;
 }
 
 /* All types that are known: those of objects, then those that modules have loaded. */

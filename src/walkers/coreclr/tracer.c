@@ -4,9 +4,7 @@
 #include "walkers/coreclr/coreclr_priv.h"
 
 #include <stdio.h>
-
-#include "util/bytes.h"
-#include "util/context.h"
+#include <string.h>
 
 /* Bytes of a LoaderAllocator that are looked through for its object's handle. */
 #define ALLOCATOR_BYTES 2560
@@ -120,21 +118,6 @@ static struct ch_error *roots(void *state, ch_walker_roots_fn fn, void *arg)
 	if (!err)
 		err = clr_frozen_visit(clr, fn, arg);
 	return err;
-}
-
-void clr_slot_text(struct clr *clr, const struct clr_slot *slot, char *buf, size_t max)
-{
-	char type[CLR_NAME_MAX], field[256];
-
-	if (!clr_type_name(clr, slot->mt, type, sizeof(type)))
-		snprintf(type, sizeof(type), "MT %s",
-			 chp_core_word(clr->core, slot->mt, CH_NO_ADDRESS).text);
-	if (!clr_field_name(clr, slot->mt, slot->field, field, sizeof(field)))
-		snprintf(field, sizeof(field), "field 0x%x", 0x04000000 | slot->field);
-	if (slot->tid)
-		snprintf(buf, max, "thread %u [ThreadStatic] %s.%s", slot->tid, type, field);
-	else
-		snprintf(buf, max, "static %s.%s", type, field);
 }
 
 static void root_text(void *state, const struct ch_walker_root *root, char *buf, size_t max)

@@ -18,8 +18,6 @@
 #define REGION_MAX     (1ULL << 30)
 
 enum {
-	CATEGORY_MASK = 0x000c0000,
-	CATEGORY_VALUE = 0x00040000,
 	/* Of EEClass. */
 	CLASS_METHOD_TABLE = 16,
 };
@@ -64,7 +62,7 @@ static bool is_method_table(const struct clr *clr, uint64_t mt)
 	uint32_t flags;
 
 	if (!ch_core_read_u32(clr->core, mt + layout->mt_flags, &flags) ||
-	    (flags & CATEGORY_MASK) != CATEGORY_VALUE ||
+	    (flags & CLR_MT_CATEGORY) != CLR_MT_VALUE ||
 	    !clr_read_ptr(clr, mt + layout->mt_class, &word) || !clr_class_of(clr, mt, &class) ||
 	    !clr_read_ptr(clr, class + CLASS_METHOD_TABLE, &canonical))
 		return false;
