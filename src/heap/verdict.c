@@ -1,6 +1,7 @@
 #include "heap/account.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
+#include "util/number.h"
 
 /* Shares of the total in percent. */
 #define LEADS    50
@@ -12,12 +13,6 @@ struct candidate {
 	uint64_t bytes;
 };
 
-/* part of whole in hundredths of a percent. */
-static uint64_t share_of(uint64_t part, uint64_t whole)
-{
-	return whole ? (uint64_t)(((unsigned __int128)part * 10000 + whole / 2) / whole) : 0;
-}
-
 static void judge_confidence(const struct ch_verdict_input *input, struct ch_verdict *verdict)
 {
 	uint64_t unknown = input->unattributed_bytes + input->unwalked_bytes;
@@ -27,12 +22,12 @@ static void judge_confidence(const struct ch_verdict_input *input, struct ch_ver
 	} rows[] = {
 		{ verdict->total_bytes == 0, "low", "nothing was found to judge" },
 		{ !input->closes, "low", "the accounting contradicts itself" },
-		{ share_of(unknown, verdict->total_bytes) >= LEADS * 100, "low",
+		{ chp_percent(unknown, verdict->total_bytes) >= LEADS * 100, "low",
 		  "half of the memory or more is not attributed" },
 		{ !input->complete && input->damaged, "low",
 		  "something is missing, and the heap is damaged: see the warnings" },
 		{ !input->complete, "low", "something is missing: see the warnings" },
-		{ share_of(unknown, verdict->total_bytes) >= CLOUDING * 100, "medium",
+		{ chp_percent(unknown, verdict->total_bytes) >= CLOUDING * 100, "medium",
 		  "a tenth of the memory or more is not attributed" },
 		{ input->damaged, "medium",
 		  "the core is complete; the heap in it is damaged: see the warnings" },
@@ -84,9 +79,9 @@ void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *r
 			best = &candidates[i];
 	}
 	ret->leader = best->name;
-	ret->share = share_of(best->bytes, ret->total_bytes);
-	if (ret->total_bytes && share_of(input->unattributed_bytes + input->unwalked_bytes,
-					 ret->total_bytes) < LEADS * 100)
+	ret->share = chp_percent(best->bytes, ret->total_bytes);
+	if (ret->total_bytes && chp_percent(input->unattributed_bytes + input->unwalked_bytes,
+					    ret->total_bytes) < LEADS * 100)
 		ret->class = ret->share >= LEADS * 100 ? best->class : "mixed";
 	judge_confidence(input, ret);
 }

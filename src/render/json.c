@@ -93,13 +93,6 @@ static uint64_t hash_dump(const struct ch_core *core)
 	return hash;
 }
 
-const char *chp_base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 const char *chp_dump_id(const struct ch_core *core, char buf[17])
 {
 	snprintf(buf, 17, "%016" PRIx64, hash_dump(core));

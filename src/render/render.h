@@ -17,6 +17,8 @@
 
 #include <coreheap/coreheap.h>
 
+#include "util/number.h"
+
 enum ch_format {
 	/** Tables for people: thousands separators, binary sizes beside them. */
 	CH_FORMAT_TEXT,
@@ -32,8 +34,6 @@ enum ch_format {
 
 /** Columns where it is not known how many there are. */
 #define CH_WIDTH_DEFAULT 80
-/** Room for a number as text. */
-#define CH_BYTES_TEXT_MAX 64
 
 struct ch_report {
 	/** Where everything goes. */
@@ -148,18 +148,6 @@ void chp_report_finding(FILE *out, const struct ch_finding *finding);
 char *chp_markdown_code(const char *text);
 char *chp_markdown_text(const char *text);
 
-/** "3,426,475,520 (3.19 GiB)" into buf; returns buf. Below 1024 only the number. */
-char *chp_bytes_text(uint64_t bytes, char buf[CH_BYTES_TEXT_MAX]);
-/** "3.19 GiB"; bytes below 1024 as "17 B". */
-char *chp_binary_text(uint64_t bytes, char buf[CH_BYTES_TEXT_MAX]);
-/** "3,426,475,520". */
-char *chp_count_text(uint64_t count, char buf[CH_BYTES_TEXT_MAX]);
-/** "1a2b.." of at most CH_BUILD_ID_MAX bytes. */
-#define CH_HEX_TEXT_MAX (2 * CH_BUILD_ID_MAX + 1)
-char *chp_hex_text(const uint8_t *bytes, size_t len, char buf[CH_HEX_TEXT_MAX]);
-/** part of whole in hundredths of a percent, rounded; 0 when whole is 0. */
-uint64_t chp_percent(uint64_t part, uint64_t whole);
-
 /*
  * All functions that make JSON return NULL when out of memory. json_pack() and
  * the functions here take NULL for a part and then fail as a whole, so only
@@ -174,8 +162,6 @@ json_t *chp_json_envelope(const struct ch_report *report, const char *schema_nam
  */
 CH_MUST_CHECK struct ch_error *chp_json_print_failure(FILE *out, const char *schema_name,
 						      const char *path, const struct ch_error *why);
-/** Behind the last slash. */
-const char *chp_base_name(const char *path);
 /** What tells one dump from another, as text. Returns buf. */
 const char *chp_dump_id(const struct ch_core *core, char buf[17]);
 /** What the envelope says of a dump; path is not used when reproducible. */

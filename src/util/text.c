@@ -117,3 +117,10 @@ char *chp_text_pattern(const char *name)
 		*to = '\0';
 	return pattern;
 }
+
+const char *chp_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}

@@ -24,4 +24,7 @@ bool chp_text_is_name(const char *text);
  */
 char *chp_text_pattern(const char *name);
 
+/** Behind the last slash. */
+const char *chp_base_name(const char *path);
+
 #endif /* COREHEAP_UTIL_TEXT_H */

@@ -1,6 +1,7 @@
-#include <inttypes.h>
+#include "util/number.h"
 
-#include "render/render.h"
+#include <inttypes.h>
+#include <stdio.h>
 
 char *chp_count_text(uint64_t count, char buf[CH_BYTES_TEXT_MAX])
 {
@@ -60,7 +61,7 @@ char *chp_hex_text(const uint8_t *bytes, size_t len, char buf[CH_HEX_TEXT_MAX])
 	size_t i;
 
 	buf[0] = '\0';
-	for (i = 0; i < len && i < CH_BUILD_ID_MAX; i++)
+	for (i = 0; i < len && i < CH_HEX_BYTES_MAX; i++)
 		snprintf(buf + 2 * i, 3, "%02x", bytes[i]);
 	return buf;
 }
