@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/snapshot.h"
+#include "cmd/cmd.h"
 #include "util/error.h"
 
 /* What is noise when nobody says so. */
@@ -92,7 +92,12 @@ static struct ch_error *take_dump(struct ch_cmd_env *env, int index, struct ch_s
 		env->code = chp_open_exit_code(err);
 		return err;
 	}
-	err = chp_snapshot_make(env, &open, !options->no_paths, ret);
+	err = chp_snapshot_make(
+		open.session,
+		&(struct ch_snapshot_options){ .threads = env->threads,
+					       .with_paths = !options->no_paths,
+					       .with_file_time = !env->report->reproducible },
+		ret);
 	chp_core_close(&open);
 	return err;
 }

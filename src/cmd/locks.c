@@ -1,5 +1,5 @@
+#include "report/locks.h"
 #include "cmd/cmd.h"
-#include "cmd/lock_rows.h"
 
 static struct ch_error *run(struct ch_cmd_env *env)
 {

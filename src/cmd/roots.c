@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/mapping_holders.h"
 #include "cmd/cmd.h"
 #include "cmd/filter_options.h"
-#include "cmd/mapping_holders.h"
 #include "util/bytes.h"
 #include "util/error.h"
 

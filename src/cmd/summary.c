@@ -3,10 +3,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "analysis/measure.h"
+#include "analysis/suspects.h"
+#include "analysis/thread_rows.h"
 #include "cmd/cmd.h"
-#include "cmd/measure.h"
-#include "cmd/suspects.h"
-#include "cmd/thread_rows.h"
 #include "report/heap.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -172,7 +172,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err)
 		err = find_crash(env->session, &summary, &crash);
 	if (!err)
-		err = chp_suspects_find(env, &summary, options->quick);
+		err = chp_suspects_find(env->session, env->threads, &summary, options->quick);
 	if (!err)
 		err = write_arithmetic(&summary);
 	if (!err)

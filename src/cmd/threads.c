@@ -2,8 +2,8 @@
 #include <stdlib.h>
 
 #include "cmd/cmd.h"
-#include "cmd/thread_rows.h"
 #include "heap/account.h"
+#include "report/threads.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 

@@ -61,59 +61,35 @@ void chp_json_append_take(json_t **array, json_t *item)
 	*array = NULL;
 }
 
-/*
- * What tells one dump from another: process, threads with their registers and
- * mapped files. All of it is in the notes, so a truncated or compressed copy
- * has the same id.
- */
-static uint64_t hash_dump(const struct ch_core *core)
+json_t *chp_json_dump(const struct ch_dump *dump, bool reproducible)
 {
-	const struct ch_process *process = ch_core_process(core);
-	uint64_t hash = CH_HASH_START;
-	const struct ch_file_map *maps;
-	const struct ch_thread *threads;
-	size_t i, k, count;
-
-	hash = ch_hash_number(hash, process->pid);
-	hash = ch_hash_bytes(hash, process->comm, strlen(process->comm));
-	threads = ch_core_threads(core, &count);
-	for (i = 0; i < count; i++) {
-		hash = ch_hash_number(hash, threads[i].tid);
-		for (k = 0; k < threads[i].regs_count; k++)
-			hash = ch_hash_number(hash, threads[i].regs[k]);
-	}
-	maps = ch_core_file_maps(core, &count);
-	for (i = 0; i < count; i++) {
-		if (maps[i].derived)
-			continue;
-		hash = ch_hash_number(hash, maps[i].start);
-		hash = ch_hash_number(hash, maps[i].end);
-		hash = ch_hash_bytes(hash, maps[i].path, strlen(maps[i].path));
-	}
-	return hash;
+	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o}", "id", dump->id, "file_name",
+			 reproducible ? json_null() : json_string(dump->file), "producer",
+			 dump->producer, "arch", dump->arch, "pid",
+			 dump->pid ? chp_json_uint(dump->pid) : json_null(), "comm",
+			 dump->comm[0] ? json_string(dump->comm) : json_null());
 }
 
-const char *chp_dump_id(const struct ch_core *core, char buf[17])
+/* Of the core that is open. */
+static json_t *json_own_dump(const struct ch_report *report)
 {
-	snprintf(buf, 17, "%016" PRIx64, hash_dump(core));
-	return buf;
+	struct ch_dump dump;
+	struct ch_error *err = chp_dump_make(ch_session_core(report->session), &dump);
+	json_t *object = err ? NULL : chp_json_dump(&dump, report->reproducible);
+
+	ch_error_destroy(err);
+	chp_dump_deinit(&dump);
+	return object;
 }
 
-json_t *chp_json_dump(const struct ch_core *core, bool reproducible)
+json_t *chp_json_finding(const struct ch_finding *finding)
 {
-	const struct ch_process *process = ch_core_process(core);
-	const char *name = chp_base_name(ch_core_path(core));
-	char id[17];
-
-	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o}", "id", chp_dump_id(core, id), "file_name",
-			 chp_json_text(reproducible ? NULL : name), "producer",
-			 ch_producer_name(ch_core_producer(core)), "arch",
-			 ch_arch_name(ch_core_arch(core)), "pid",
-			 process->pid ? chp_json_uint(process->pid) : json_null(), "comm",
-			 chp_json_text(process->comm[0] ? process->comm : NULL));
+	return json_pack("{s:s, s:s, s:s, s:o}", "code", finding->code, "message", finding->message,
+			 "severity", ch_severity_name(finding->severity), "count",
+			 chp_json_uint(finding->count));
 }
 
-json_t *chp_json_warnings(const struct ch_context *ctx)
+static json_t *json_warnings(const struct ch_context *ctx)
 {
 	const struct ch_finding *findings;
 	json_t *array = json_array();
@@ -121,11 +97,7 @@ json_t *chp_json_warnings(const struct ch_context *ctx)
 
 	findings = ch_context_findings(ctx, &count);
 	for (i = 0; i < count; i++)
-		chp_json_append_take(&array,
-				     json_pack("{s:s, s:s, s:s, s:o}", "code", findings[i].code,
-					       "message", findings[i].message, "severity",
-					       ch_severity_name(findings[i].severity), "count",
-					       chp_json_uint(findings[i].count)));
+		chp_json_append_take(&array, chp_json_finding(&findings[i]));
 	return array;
 }
 
@@ -142,11 +114,9 @@ json_t *chp_json_envelope(const struct ch_report *report, const char *schema_nam
 	snprintf(schema, sizeof(schema), "coreheap/%s", schema_name);
 	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:b, s:o, s:o}", "schema", schema,
 			 "schema_version", "1.0", "tool", "name", "coreheap", "version", CH_VERSION,
-			 "dump",
-			 chp_json_dump(ch_session_core(report->session), report->reproducible),
-			 "complete", (int)ch_context_complete(ctx), "heap_intact",
-			 chp_json_intact(ch_session_heap_intact(report->session)), "warnings",
-			 chp_json_warnings(ctx));
+			 "dump", json_own_dump(report), "complete", (int)ch_context_complete(ctx),
+			 "heap_intact", chp_json_intact(ch_session_heap_intact(report->session)),
+			 "warnings", json_warnings(ctx));
 }
 
 json_t *chp_json_document_take(const struct ch_report *report, const char *schema_name,

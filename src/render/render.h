@@ -17,6 +17,7 @@
 
 #include <coreheap/coreheap.h>
 
+#include "analysis/dump.h"
 #include "util/number.h"
 
 enum ch_format {
@@ -162,12 +163,10 @@ json_t *chp_json_envelope(const struct ch_report *report, const char *schema_nam
  */
 CH_MUST_CHECK struct ch_error *chp_json_print_failure(FILE *out, const char *schema_name,
 						      const char *path, const struct ch_error *why);
-/** What tells one dump from another, as text. Returns buf. */
-const char *chp_dump_id(const struct ch_core *core, char buf[17]);
-/** What the envelope says of a dump; path is not used when reproducible. */
-json_t *chp_json_dump(const struct ch_core *core, bool reproducible);
-/** The envelope's warnings[]. */
-json_t *chp_json_warnings(const struct ch_context *ctx);
+/** What the envelope says of a dump; its file is not told when reproducible. */
+json_t *chp_json_dump(const struct ch_dump *dump, bool reproducible);
+/** An element of the envelope's warnings[]. */
+json_t *chp_json_finding(const struct ch_finding *finding);
 /** true, false or null. */
 json_t *chp_json_intact(enum ch_intact intact);
 /** The envelope followed by the keys of fields, which is released. */

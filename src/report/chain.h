@@ -1,36 +1,12 @@
 /*
- * chain.h - what is said of each step of a chain, from a root to a block.
+ * chain.h - how the steps of a chain are shown in documents.
  */
 #ifndef COREHEAP_REPORT_CHAIN_H
 #define COREHEAP_REPORT_CHAIN_H
 
-#include <coreheap/graph.h>
-
+#include "analysis/chain.h"
 #include "render/render.h"
 
-/** One step of a chain, as it is printed. */
-struct ch_step {
-	uint32_t id;
-	uint64_t addr;
-	/** Where in the holder the word lies, and where in the node it points. */
-	uint64_t offset, into;
-	/** What lies at offset, escaped; "" when that is not known. */
-	char place[160];
-	/** What else is known of the node, escaped; "" when nothing is. */
-	char detail[256];
-	/** The holder's runtime says that it is a pointer. */
-	bool exact;
-	/** Escaped, owned. */
-	char *type;
-};
-
-/** Escaped name of a node's type; owned by the caller. Errors: NOMEM. */
-CH_MUST_CHECK struct ch_error *chp_node_type_name(struct ch_graph *graph, struct ch_heaps *heaps,
-						  uint32_t id, char **ret);
-/** The step from holder (CH_ID_NONE: the chain's root) to id. Free ret->type. Errors: NOMEM. */
-CH_MUST_CHECK struct ch_error *chp_step_make(struct ch_graph *graph, struct ch_heaps *heaps,
-					     const struct ch_chain *chain, uint32_t holder,
-					     uint32_t id, struct ch_step *ret);
 /** An element of path[], and root{}, of docs/JSON.md. */
 json_t *chp_step_json(const struct ch_step *step, bool first);
 json_t *chp_root_json(const struct ch_root *root, const struct ch_root_text *text);

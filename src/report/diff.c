@@ -112,6 +112,11 @@ static void format_verdict(const struct ch_diff *diff, char *buf, size_t max)
 			 signed_text(diff->unexplained_delta_bytes, unexplained));
 }
 
+static const char *dump_name(const struct ch_report *report, const struct ch_snapshot *dump)
+{
+	return report->reproducible ? dump->executable : dump->dump.file;
+}
+
 static void print_dumps(const struct ch_report *report, const struct ch_diff *diff)
 {
 	char used[CH_BYTES_TEXT_MAX], line[512];
@@ -121,8 +126,8 @@ static void print_dumps(const struct ch_report *report, const struct ch_diff *di
 	for (i = 0; i < diff->dumps_count; i++) {
 		dump = &diff->dumps[i];
 		snprintf(line, sizeof(line), "%.300s (%s, %s%s%s; used blocks %s bytes)",
-			 report->reproducible ? dump->executable : dump->file, dump->producer,
-			 dump->arch, dump->complete ? "" : ", incomplete",
+			 dump_name(report, dump), dump->dump.producer, dump->dump.arch,
+			 dump->complete ? "" : ", incomplete",
 			 dump->intact == CH_INTACT_NO ? ", heap damaged" : "",
 			 chp_count_text(dump->used_bytes, used));
 		chp_report_wrapped(report,
@@ -133,44 +138,51 @@ static void print_dumps(const struct ch_report *report, const struct ch_diff *di
 	}
 }
 
-/* Each with the name of its dump. Text wraps it, Markdown lists it, else a line each. */
+/* Text wraps it, Markdown lists it, else a line each. */
+static struct ch_error *print_warning(const struct ch_report *report,
+				      const struct ch_finding *finding, const char *line, FILE *out)
+{
+	const char *severity = finding->severity == CH_SEVERITY_NOTE ? "note" : "warning";
+	_cleanup_free_ char *text = NULL;
+
+	switch (report->format) {
+	case CH_FORMAT_TEXT:
+		chp_report_wrapped(report, severity, line);
+		break;
+	case CH_FORMAT_MARKDOWN:
+		text = chp_markdown_text(line);
+		if (!text)
+			return &ch_enomem;
+		fprintf(out, "- %s: %s\n", severity, text);
+		break;
+	default:
+		fprintf(out, "coreheap: %s: %s\n", severity, line);
+	}
+	return NULL;
+}
+
+/* Each with the name of its dump. */
 static struct ch_error *print_warnings(const struct ch_report *report, const struct ch_diff *diff,
 				       FILE *out)
 {
-	json_t *warning;
-	const char *file;
+	const struct ch_dump_finding *findings;
+	struct ch_error *err = NULL;
 	size_t i, k;
 
 	for (i = 0; i < diff->dumps_count; i++) {
-		file = report->reproducible ? diff->dumps[i].executable : diff->dumps[i].file;
-		json_array_foreach(diff->dumps[i].warnings, k, warning)
-		{
+		findings = diff->dumps[i].findings.items;
+		for (k = 0; !err && k < diff->dumps[i].findings.count; k++) {
 			_cleanup_free_ char *line = NULL;
-			const char *message =
-				json_string_value(json_object_get(warning, "message"));
-			const char *severity =
-				json_string_value(json_object_get(warning, "severity"));
 
-			severity = severity && strcmp(severity, "note") == 0 ? "note" : "warning";
-			if (asprintf(&line, "dump %zu (%s): %s", i + 1, file,
-				     message ? message : "") < 0) {
+			if (asprintf(&line, "dump %zu (%s): %s", i + 1,
+				     dump_name(report, &diff->dumps[i]), findings[k].message) < 0) {
 				line = NULL;
 				return &ch_enomem;
 			}
-			if (report->format == CH_FORMAT_TEXT) {
-				chp_report_wrapped(report, severity, line);
-			} else if (report->format == CH_FORMAT_MARKDOWN) {
-				_cleanup_free_ char *text = chp_markdown_text(line);
-
-				if (!text)
-					return &ch_enomem;
-				fprintf(out, "- %s: %s\n", severity, text);
-			} else {
-				fprintf(out, "coreheap: %s: %s\n", severity, line);
-			}
+			err = print_warning(report, &findings[k].finding, line, out);
 		}
 	}
-	return NULL;
+	return err;
 }
 
 static struct ch_error *print_head(const struct ch_report *report, const struct ch_diff *diff)
@@ -291,8 +303,7 @@ static struct ch_error *print_markdown(const struct ch_report *report, const str
 	fprintf(out, "# Memory of %zu dumps compared\n\n**Verdict:** %s\n\n", diff->dumps_count,
 		line);
 	for (i = 0; i < diff->dumps_count; i++) {
-		_cleanup_free_ char *name = chp_markdown_code(
-			report->reproducible ? diff->dumps[i].executable : diff->dumps[i].file);
+		_cleanup_free_ char *name = chp_markdown_code(dump_name(report, &diff->dumps[i]));
 
 		if (!name)
 			return &ch_enomem;

@@ -104,31 +104,36 @@ static json_t *json_comparable(const struct ch_diff *diff)
 static json_t *json_warnings(const struct ch_diff *diff)
 {
 	json_t *array = json_array(), *warning;
+	const struct ch_dump_finding *findings;
 	size_t i, k;
 
 	for (i = 0; i < diff->dumps_count; i++) {
-		json_array_foreach(diff->dumps[i].warnings, k, warning)
-		{
-			json_t *copy = json_copy(warning);
-
-			if (copy && json_object_set_new(copy, "dump_index",
-							json_integer((json_int_t)i)) != 0) {
-				json_decref(copy);
-				copy = NULL;
+		findings = diff->dumps[i].findings.items;
+		for (k = 0; k < diff->dumps[i].findings.count; k++) {
+			warning = chp_json_finding(&findings[k].finding);
+			if (warning && json_object_set_new(warning, "dump_index",
+							   json_integer((json_int_t)i)) != 0) {
+				json_decref(warning);
+				warning = NULL;
 			}
-			chp_json_append_take(&array, copy);
+			chp_json_append_take(&array, warning);
 		}
 	}
 	return array;
 }
 
-static json_t *list_dumps(const struct ch_diff *diff)
+static json_t *json_dump(const struct ch_report *report, const struct ch_diff *diff, size_t index)
+{
+	return chp_json_dump(&diff->dumps[index].dump, report->reproducible);
+}
+
+static json_t *list_dumps(const struct ch_report *report, const struct ch_diff *diff)
 {
 	json_t *array = json_array();
 	size_t i;
 
 	for (i = 0; i < diff->dumps_count; i++)
-		chp_json_append_take(&array, json_incref(diff->dumps[i].dump));
+		chp_json_append_take(&array, json_dump(report, diff, i));
 	return array;
 }
 
@@ -157,18 +162,19 @@ static enum ch_intact all_intact(const struct ch_diff *diff)
 struct ch_error *chp_diff_print_json(const struct ch_report *report, const struct ch_diff *diff,
 				     bool all)
 {
-	json_t *target = diff->dumps[diff->dumps_count - 1].dump;
+	size_t last = diff->dumps_count - 1;
 	json_t *doc;
 	enum ch_axis axis;
 
 	doc = json_pack(
-		"{s:s, s:s, s:{s:s, s:s}, s:O, s:b, s:o, s:o, s:O, s:O, s:o, s:o, s:o, s:s?, "
+		"{s:s, s:s, s:{s:s, s:s}, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, "
 		"s:o}",
 		"schema", "coreheap/diff", "schema_version", "1.0", "tool", "name", "coreheap",
-		"version", CH_VERSION, "dump", target, "complete", (int)all_complete(diff),
-		"heap_intact", chp_json_intact(all_intact(diff)), "warnings", json_warnings(diff),
-		"baseline", diff->dumps[0].dump, "target", target, "dumps", list_dumps(diff),
-		"comparable", json_comparable(diff), "hours",
+		"version", CH_VERSION, "dump", json_dump(report, diff, last), "complete",
+		(int)all_complete(diff), "heap_intact", chp_json_intact(all_intact(diff)),
+		"warnings", json_warnings(diff), "baseline", json_dump(report, diff, 0), "target",
+		json_dump(report, diff, last), "dumps", list_dumps(report, diff), "comparable",
+		json_comparable(diff), "hours",
 		diff->hours > 0 ? json_real(diff->hours) : json_null(), "hours_basis",
 		diff->hours > 0 ? diff->hours_basis : NULL, "verdict", json_verdict(diff));
 	for (axis = 0; doc && axis < CH_AXES; axis++)

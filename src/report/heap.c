@@ -12,53 +12,6 @@
 /* Facts of heaps that get a column each in the table of details. */
 #define DETAILS_MAX 10
 
-bool chp_heaps_any(const struct ch_heaps *heaps)
-{
-	const struct ch_runtime *runtimes;
-	size_t count, i;
-
-	runtimes = ch_heaps_runtimes(heaps, &count);
-	for (i = 0; i < count; i++)
-		if (runtimes[i].open)
-			return true;
-	return false;
-}
-
-bool chp_heaps_present(const struct ch_heaps *heaps)
-{
-	const struct ch_runtime *runtimes;
-	size_t count, i;
-
-	runtimes = ch_heaps_runtimes(heaps, &count);
-	for (i = 0; i < count; i++)
-		if (runtimes[i].score)
-			return true;
-	return false;
-}
-
-static bool is_unused(const struct ch_heaps *heaps)
-{
-	const struct ch_runtime *runtimes;
-	size_t count, i;
-
-	runtimes = ch_heaps_runtimes(heaps, &count);
-	for (i = 0; i < count; i++)
-		if (runtimes[i].unused)
-			return true;
-	return false;
-}
-
-bool chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx)
-{
-	if (chp_heaps_present(heaps))
-		return true;
-	if (!is_unused(heaps))
-		chp_context_finding(ctx, CH_SEVERITY_INCOMPLETE, "no-allocator",
-				    "no known allocator was found: what the heap holds is not "
-				    "known");
-	return false;
-}
-
 const char *chp_runtime_words(const struct ch_runtime *runtime)
 {
 	if (runtime->open)
@@ -95,7 +48,7 @@ void chp_report_no_heap(const struct ch_report *report, const struct ch_heaps *h
 		fputs("no heap could be walked, so no block is counted; found:\n", report->out);
 		list_runtimes(report, heaps, true);
 		fputs("looked for, but not found:\n", report->out);
-	} else if (is_unused(heaps)) {
+	} else if (chp_heaps_unused(heaps)) {
 		fputs("malloc was never called; looked for:\n", report->out);
 	} else {
 		fputs("no known allocator found; looked for:\n", report->out);

@@ -4,6 +4,7 @@
 #ifndef COREHEAP_REPORT_HEAP_H
 #define COREHEAP_REPORT_HEAP_H
 
+#include "analysis/presence.h"
 #include "heap/coverage.h"
 #include "heap/filter.h"
 #include "heap/retention.h"
@@ -92,12 +93,6 @@ CH_MUST_CHECK struct ch_error *chp_print_heap_segments(const struct ch_report *r
 /** Say that no heap was walked, what is here all the same, and what was looked for;
  * a finding when nothing is here. */
 void chp_report_no_heap(const struct ch_report *report, const struct ch_heaps *heaps);
-/** Whether a walker was opened. */
-bool chp_heaps_any(const struct ch_heaps *heaps);
-/** Whether a walker found its allocator or runtime, opened or not. */
-bool chp_heaps_present(const struct ch_heaps *heaps);
-/** The same; if none did, tell, unless the C library's allocator is known to be unused. */
-bool chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx);
 /** What became of the blocks of one that is here: "walked", "not walked yet, its blocks are
  * not counted". Static. */
 const char *chp_runtime_words(const struct ch_runtime *runtime);

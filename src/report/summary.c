@@ -135,21 +135,6 @@ struct ch_error *chp_summary_print_types(const struct ch_report *report,
 	return err;
 }
 
-bool chp_heaps_number(const struct ch_heaps *heaps, uint32_t runtime, const char *key,
-		      uint64_t *ret)
-{
-	const struct ch_fact *facts;
-	size_t count, i;
-
-	facts = ch_heaps_facts(heaps, runtime, &count);
-	for (i = 0; i < count; i++)
-		if (strcmp(facts[i].key, key) == 0) {
-			*ret = facts[i].number;
-			return true;
-		}
-	return false;
-}
-
 struct ch_error *chp_summary_print_tracked(const struct ch_report *report,
 					   const struct ch_summary *summary)
 {

@@ -144,17 +144,22 @@ static struct ch_error *print_unknown(const struct ch_report *report,
 
 static struct ch_error *print_foot(const struct ch_report *report)
 {
-	const struct ch_core *core = ch_session_core(report->session);
-	_cleanup_free_ char *name = code_of(chp_base_name(ch_core_path(core)));
-	char id[17];
+	_cleanup_free_ char *name = NULL;
+	struct ch_dump dump;
+	struct ch_error *err = chp_dump_make(ch_session_core(report->session), &dump);
 
-	if (!name)
-		return &ch_enomem;
-	fprintf(report->out, "\n---\ncoreheap %s, dump `%s`", CH_VERSION, chp_dump_id(core, id));
-	if (!report->reproducible)
-		fprintf(report->out, ", file %s", name);
-	fputs("; no memory contents, environment or arguments are in this text\n", report->out);
-	return NULL;
+	name = err ? NULL : chp_markdown_code(dump.file);
+	if (name) {
+		fprintf(report->out, "\n---\ncoreheap %s, dump `%s`", CH_VERSION, dump.id);
+		if (!report->reproducible)
+			fprintf(report->out, ", file %s", name);
+		fputs("; no memory contents, environment or arguments are in this text\n",
+		      report->out);
+	} else if (!err) {
+		err = &ch_enomem;
+	}
+	chp_dump_deinit(&dump);
+	return err;
 }
 
 struct ch_error *chp_summary_print_markdown(const struct ch_report *report,

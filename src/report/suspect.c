@@ -15,53 +15,6 @@
 /* Further suspects that have a line each. */
 #define BRIEF_SHOWN 3
 
-static const char *const rule_names[CH_RULES] = {
-	[CH_RULE_HEAP_DAMAGED] = "heap-damaged",
-	[CH_RULE_DEADLOCK] = "deadlock",
-	[CH_RULE_LOCK_CONVOY] = "lock-convoy",
-	[CH_RULE_FINALIZER_BACKLOG] = "finalizer-backlog",
-	[CH_RULE_COLLIDING_KEYS] = "colliding-keys",
-	[CH_RULE_EMPTY_COLLECTIONS] = "empty-collections",
-	[CH_RULE_GROWING_COLLECTION] = "growing-collection",
-	[CH_RULE_COMMON_HOLDER] = "common-holder",
-	[CH_RULE_ALIKE_HOLDERS] = "alike-holders",
-	[CH_RULE_LARGE_BLOCK] = "large-block",
-	[CH_RULE_ONE_TYPE] = "one-type",
-	[CH_RULE_UNREACHABLE_NATIVE] = "unreachable-native",
-	[CH_RULE_MANAGED_GARBAGE] = "managed-garbage",
-	[CH_RULE_HUMONGOUS_WASTE] = "humongous-waste",
-	[CH_RULE_FRAGMENTED_HEAP] = "fragmented-heap",
-	[CH_RULE_FREE_RETAINED] = "free-retained",
-	[CH_RULE_EQUAL_MAPPINGS] = "equal-mappings",
-	[CH_RULE_DUPLICATE_CONTENTS] = "duplicate-contents",
-	[CH_RULE_MODULE_EXPLOSION] = "module-explosion",
-	[CH_RULE_THREAD_EXPLOSION] = "thread-explosion",
-	[CH_RULE_FILE_MAPS] = "file-maps",
-	[CH_RULE_UNATTRIBUTED] = "unattributed",
-	[CH_RULE_UNRELEASED_BUFFERS] = "unreleased-buffers",
-	[CH_RULE_DROPPED_BUFFERS] = "dropped-buffers",
-	[CH_RULE_LIMIT_NEAR] = "limit-near",
-};
-
-const char *chp_suspect_rule_name(enum ch_suspect_rule rule)
-{
-	return rule_names[rule];
-}
-
-void chp_suspect_deinit(struct ch_suspect *suspect)
-{
-	size_t i;
-
-	for (i = 0; i < suspect->types_count; i++)
-		free(suspect->types[i].name);
-	for (i = 0; i < suspect->chain.steps_count; i++)
-		free(suspect->chain.steps[i].type);
-	for (i = 0; i < suspect->owners_count; i++)
-		free(suspect->owners[i].name);
-	free(suspect->holder_type);
-	free(suspect->message);
-}
-
 /* ---- JSON -------------------------------------------------------------------- */
 
 static json_t *json_chain(const struct ch_suspect_chain *chain)

@@ -1,0 +1,27 @@
+/*
+ * pooled.h - what libraries of runtimes manage themselves: limits, pools, buffers.
+ */
+#ifndef COREHEAP_ANALYSIS_POOLED_H
+#define COREHEAP_ANALYSIS_POOLED_H
+
+#include <coreheap/pools.h>
+
+/** What is known of them. Borrowed from the heaps. */
+struct ch_pooled {
+	const struct ch_quota *quotas;
+	size_t quotas_count;
+	/** NULL: there are none, or they were not asked for. */
+	const struct ch_pools *pools;
+};
+/** walk: ask for pools, too. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_pooled_find(struct ch_heaps *heaps, bool walk,
+					       struct ch_pooled *ret);
+
+/** Whether a limit is near: the next allocation does not fit, or 90 % are used. */
+bool chp_quota_is_near(const struct ch_quota *quota);
+/** "direct memory of Netty: 490.00 MiB, 96 % of its limit of 512.00 MiB: 8.00 MiB left, a chunk of
+ * its pool takes 16.00 MiB: the next one fails". Returns buf. */
+#define CH_QUOTA_TEXT_MAX 400
+char *chp_quota_text(const struct ch_quota *quota, char buf[CH_QUOTA_TEXT_MAX]);
+
+#endif /* COREHEAP_ANALYSIS_POOLED_H */

@@ -1,0 +1,70 @@
+/*
+ * Which allocators and runtimes are here, and what they say of themselves.
+ */
+#include "analysis/presence.h"
+
+#include <string.h>
+
+#include "util/context.h"
+
+bool chp_heaps_any(const struct ch_heaps *heaps)
+{
+	const struct ch_runtime *runtimes;
+	size_t count, i;
+
+	runtimes = ch_heaps_runtimes(heaps, &count);
+	for (i = 0; i < count; i++)
+		if (runtimes[i].open)
+			return true;
+	return false;
+}
+
+bool chp_heaps_present(const struct ch_heaps *heaps)
+{
+	const struct ch_runtime *runtimes;
+	size_t count, i;
+
+	runtimes = ch_heaps_runtimes(heaps, &count);
+	for (i = 0; i < count; i++)
+		if (runtimes[i].score)
+			return true;
+	return false;
+}
+
+bool chp_heaps_unused(const struct ch_heaps *heaps)
+{
+	const struct ch_runtime *runtimes;
+	size_t count, i;
+
+	runtimes = ch_heaps_runtimes(heaps, &count);
+	for (i = 0; i < count; i++)
+		if (runtimes[i].unused)
+			return true;
+	return false;
+}
+
+bool chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx)
+{
+	if (chp_heaps_present(heaps))
+		return true;
+	if (!chp_heaps_unused(heaps))
+		chp_context_finding(ctx, CH_SEVERITY_INCOMPLETE, "no-allocator",
+				    "no known allocator was found: what the heap holds is not "
+				    "known");
+	return false;
+}
+
+bool chp_heaps_number(const struct ch_heaps *heaps, uint32_t runtime, const char *key,
+		      uint64_t *ret)
+{
+	const struct ch_fact *facts;
+	size_t count, i;
+
+	facts = ch_heaps_facts(heaps, runtime, &count);
+	for (i = 0; i < count; i++)
+		if (strcmp(facts[i].key, key) == 0) {
+			*ret = facts[i].number;
+			return true;
+		}
+	return false;
+}

@@ -1,0 +1,22 @@
+/*
+ * presence.h - which allocators and runtimes are here, and what they say of themselves.
+ */
+#ifndef COREHEAP_ANALYSIS_PRESENCE_H
+#define COREHEAP_ANALYSIS_PRESENCE_H
+
+#include <coreheap/heap.h>
+
+/** Whether a walker was opened. */
+bool chp_heaps_any(const struct ch_heaps *heaps);
+/** Whether a walker found its allocator or runtime, opened or not. */
+bool chp_heaps_present(const struct ch_heaps *heaps);
+/** The same; if none did, tell, unless the C library's allocator is known to be unused. */
+bool chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx);
+/** Whether the C library's allocator is known to be unused. */
+bool chp_heaps_unused(const struct ch_heaps *heaps);
+
+/** A number among the facts of a runtime, by its index in ch_heaps_runtimes(). */
+bool chp_heaps_number(const struct ch_heaps *heaps, uint32_t runtime, const char *key,
+		      uint64_t *ret);
+
+#endif /* COREHEAP_ANALYSIS_PRESENCE_H */

@@ -1,0 +1,486 @@
+/*
+ * From an open core to what a comparison needs of it.
+ */
+#include "analysis/snapshot.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <coreheap/assembly.h>
+#include <sys/stat.h>
+
+#include "analysis/chain.h"
+#include "analysis/measure.h"
+#include "analysis/thread_rows.h"
+#include "graph/rootpaths.h"
+#include "util/bytes.h"
+#include "util/cleanup.h"
+#include "util/error.h"
+#include "util/number.h"
+#include "util/text.h"
+
+#define NAME_BYTES_MAX 2048
+/* Frames that tell stacks apart, and those that name a group. */
+#define FRAMES        32
+#define FRAMES_NAMED  3
+#define METHODS_NAMED 5
+/* Root paths that are told apart, the largest ones. */
+#define PATHS_MAX 20000
+/* Types that a root path goes on with while one child retains most. */
+#define PATH_STEPS 2
+#define PATH_SHARE 70
+
+struct taking {
+	const struct ch_snapshot_options *options;
+	struct ch_session *session;
+	struct ch_summary summary;
+	struct ch_snapshot *ret;
+};
+
+static char *escape(const char *text)
+{
+	return chp_text_escape(text ? text : "", NAME_BYTES_MAX);
+}
+
+/* ---- When ---------------------------------------------------------------------- */
+
+/* systemd-coredump's "core.COMM.UID.BOOT.PID.MICROSECONDS[.zst]"; 0: another name. */
+static uint64_t time_of_name(const char *name)
+{
+	const char *end, *dot;
+	uint64_t time;
+
+	if (strncmp(name, "core.", 5) != 0)
+		return 0;
+	for (dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {
+		time = strtoull(dot + 1, (char **)(uintptr_t)&end, 10);
+		/* sixteen digits since 2001 */
+		if (isdigit((unsigned char)dot[1]) && end - dot - 1 == 16 && (*end == '.' || !*end))
+			return time;
+	}
+	return 0;
+}
+
+static void find_time(struct taking *taking)
+{
+	const char *path = ch_core_path(ch_session_core(taking->session));
+	struct ch_snapshot *ret = taking->ret;
+	struct stat stat_of;
+
+	ret->time_us = time_of_name(chp_base_name(path));
+	if (ret->time_us) {
+		ret->time_basis = "file name";
+	} else if (taking->options->with_file_time && stat(path, &stat_of) == 0 &&
+		   stat_of.st_mtim.tv_sec > 0) {
+		ret->time_us = (uint64_t)stat_of.st_mtim.tv_sec * 1000000 +
+			       (uint64_t)stat_of.st_mtim.tv_nsec / 1000;
+		ret->time_basis = "modification time";
+	}
+}
+
+/* ---- What it is ----------------------------------------------------------------- */
+
+static struct ch_error *take_facts(struct taking *taking)
+{
+	const struct ch_context *ctx = ch_session_context(taking->session);
+	struct ch_core *core = ch_session_core(taking->session);
+	struct ch_snapshot *ret = taking->ret;
+	const struct ch_module *modules, *exe = NULL;
+	const struct ch_runtime *runtimes;
+	char hex[CH_HEX_TEXT_MAX] = "";
+	struct ch_error *err;
+	struct ch_sym *sym;
+	size_t count, i, size = 0;
+	FILE *out;
+
+	err = ch_session_sym(taking->session, &sym);
+	if (!err)
+		err = chp_dump_make(core, &ret->dump);
+	if (!err)
+		err = chp_dump_findings_copy(ctx, &ret->findings);
+	if (err)
+		return err;
+	modules = ch_sym_modules(sym, &count);
+	for (i = 0; i < count && !exe; i++)
+		if (modules[i].kind == CH_MODULE_EXE)
+			exe = &modules[i];
+	if (exe && exe->build_id_len)
+		chp_hex_text(exe->build_id, exe->build_id_len, hex);
+	ret->executable = escape(exe ? exe->name : ch_core_process(core)->comm);
+	ret->build_id = strdup(hex);
+	ret->complete = ch_context_complete(ctx);
+	ret->intact = ch_session_heap_intact(taking->session);
+	out = open_memstream(&ret->runtimes, &size);
+	if (!out)
+		return &ch_enomem;
+	runtimes = ch_heaps_runtimes(taking->summary.heaps, &count);
+	for (i = 0; i < count; i++)
+		if (runtimes[i].score)
+			fprintf(out, "%s%s", ftell(out) ? ", " : "", runtimes[i].name);
+	if (fclose(out) != 0 || !ret->executable || !ret->build_id)
+		return &ch_enomem;
+	return NULL;
+}
+
+/* ---- Rows ----------------------------------------------------------------------- */
+
+static struct ch_error *take_totals(struct taking *taking)
+{
+	const struct ch_account *account = &taking->summary.account;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < CH_ACCOUNT_ROWS; i++) {
+		if (!account->rows[i].bytes && i != CH_ACCOUNT_UNATTRIBUTED)
+			continue;
+		err = chp_snapshot_add(taking->ret, CH_AXIS_TOTALS, NULL,
+				       chp_account_name((enum ch_account_id)i), 0,
+				       account->rows[i].bytes);
+		/* Of stacks most is never touched: threads have rows of their own. */
+		if (!err && (i == CH_ACCOUNT_RESERVED || i == CH_ACCOUNT_UNDUMPED ||
+			     i == CH_ACCOUNT_GUARDS || i == CH_ACCOUNT_STACKS))
+			chp_snapshot_idle(taking->ret);
+	}
+	taking->ret->busy_bytes = account->busy_bytes;
+	taking->ret->used_bytes = taking->summary.used_bytes;
+	return err;
+}
+
+/* "used blocks of 64-127 bytes" */
+static struct ch_error *add_class(struct taking *taking, const char *runtime, const char *state,
+				  uint32_t shift, uint64_t count, uint64_t bytes)
+{
+	char name[96];
+
+	snprintf(name, sizeof(name), "%s blocks of %" PRIu64 "-%" PRIu64 " bytes", state,
+		 UINT64_C(1) << shift, (UINT64_C(2) << shift) - 1);
+	return chp_snapshot_add(taking->ret, CH_AXIS_SIZE_CLASSES, runtime, name, count, bytes);
+}
+
+static struct ch_error *take_types(struct taking *taking)
+{
+	struct ch_heaps *heaps = taking->summary.heaps;
+	const struct ch_type_stat *stats;
+	const struct ch_runtime *runtimes;
+	struct ch_error *err;
+	struct ch_type type;
+	uint64_t each;
+	size_t count, i, n;
+
+	err = ch_heaps_types(heaps, &stats, &count);
+	runtimes = ch_heaps_runtimes(heaps, &n);
+	for (i = 0; !err && i < count; i++) {
+		if (stats[i].kind != CH_TYPE_OBJECT)
+			continue;
+		err = ch_heaps_type(heaps, stats[i].walker, stats[i].type, &type);
+		if (!err)
+			err = chp_snapshot_add(taking->ret, CH_AXIS_TYPES,
+					       runtimes[stats[i].walker].name, type.name,
+					       stats[i].count, stats[i].total_bytes);
+		/* Blocks that are known by their size alone are of one size class. */
+		each = stats[i].count ? stats[i].total_bytes / stats[i].count : 0;
+		if (!err && each && stats[i].type >= CH_TYPE_ID_ENGINE)
+			err = add_class(taking, runtimes[stats[i].walker].name, "used",
+					63 - (uint32_t)__builtin_clzll(each), stats[i].count,
+					stats[i].total_bytes);
+	}
+	return err;
+}
+
+static struct ch_error *take_heaps(struct taking *taking)
+{
+	const struct ch_heap_free *frees;
+	const struct ch_heap *heaps;
+	struct ch_error *err = NULL;
+	char name[NAME_BYTES_MAX];
+	size_t count, i;
+	uint32_t k;
+
+	heaps = ch_heaps_list(taking->summary.heaps, &count);
+	frees = ch_heaps_free(taking->summary.heaps, &count);
+	for (i = 0; !err && i < count; i++) {
+		snprintf(name, sizeof(name), "%s, used", heaps[i].name);
+		err = chp_snapshot_add(taking->ret, CH_AXIS_HEAPS, heaps[i].runtime, name,
+				       heaps[i].used_count, heaps[i].used_bytes);
+		snprintf(name, sizeof(name), "%s, free", heaps[i].name);
+		if (!err)
+			err = chp_snapshot_add(taking->ret, CH_AXIS_HEAPS, heaps[i].runtime, name,
+					       heaps[i].free_count, heaps[i].free_bytes);
+		for (k = 0; !err && k < CH_SIZE_CLASSES - 1; k++)
+			if (frees[i].classes[k].count)
+				err = add_class(taking, heaps[i].runtime, "free", k,
+						frees[i].classes[k].count,
+						frees[i].classes[k].bytes);
+	}
+	return err;
+}
+
+static bool is_idle(const struct ch_region *region)
+{
+	return region->state == CH_STATE_RESERVE || region->usage == CH_USAGE_UNDUMPED ||
+	       region->usage == CH_USAGE_STACK;
+}
+
+/* By usage, and by file where there is one: by its name, as a program may lie elsewhere. */
+static struct ch_error *add_region(struct taking *taking, const struct ch_region *region)
+{
+	const char *reserved = region->state == CH_STATE_RESERVE ? ", reserved" : "";
+	_cleanup_free_ char *path = escape(region->backing);
+	char name[NAME_BYTES_MAX], usage[64];
+	struct ch_error *err;
+
+	if (!path)
+		return &ch_enomem;
+	snprintf(usage, sizeof(usage), "%s%s%s", ch_usage_name(region->usage), reserved,
+		 path[0] ? ": " : "");
+	snprintf(name, sizeof(name), "%s%s", usage, chp_base_name(path));
+	err = chp_snapshot_add(taking->ret, CH_AXIS_REGIONS, NULL, name, 1,
+			       region->end - region->start);
+	if (!err && path[0]) {
+		snprintf(name, sizeof(name), "%s%s", usage, path);
+		err = chp_snapshot_title_take(taking->ret, strdup(name));
+	}
+	if (!err && is_idle(region))
+		chp_snapshot_idle(taking->ret);
+	return err;
+}
+
+static struct ch_error *take_regions(struct taking *taking)
+{
+	const struct ch_region *regions;
+	struct ch_error *err;
+	struct ch_map *map;
+	size_t count, i;
+
+	err = ch_session_map(taking->session, &map);
+	if (err)
+		return err;
+	regions = ch_map_regions(map, &count);
+	for (i = 0; !err && i < count; i++)
+		if (regions[i].state != CH_STATE_FREE)
+			err = add_region(taking, &regions[i]);
+	return err;
+}
+
+/* Told apart by name and build-id. */
+static struct ch_error *add_module(struct taking *taking, const struct ch_module *module)
+{
+	_cleanup_free_ char *path = escape(module->path);
+	char hex[CH_HEX_TEXT_MAX] = "", name[NAME_BYTES_MAX];
+	struct ch_error *err;
+
+	if (!path)
+		return &ch_enomem;
+	if (module->build_id_len)
+		chp_hex_text(module->build_id, module->build_id_len, hex);
+	snprintf(name, sizeof(name), "%s %s", chp_base_name(path), hex);
+	err = chp_snapshot_add(taking->ret, CH_AXIS_MODULES, NULL, name, 1, module->mapped_bytes);
+	return err ? err : chp_snapshot_title_take(taking->ret, strdup(path));
+}
+
+static struct ch_error *take_modules(struct taking *taking)
+{
+	const struct ch_assembly *assemblies;
+	const struct ch_module *modules;
+	char name[NAME_BYTES_MAX];
+	struct ch_error *err;
+	struct ch_sym *sym;
+	size_t count, i;
+
+	err = ch_session_sym(taking->session, &sym);
+	if (err)
+		return err;
+	modules = ch_sym_modules(sym, &count);
+	for (i = 0; !err && i < count; i++)
+		err = add_module(taking, &modules[i]);
+	if (!err)
+		err = ch_heaps_assemblies(taking->summary.heaps, &assemblies, &count);
+	for (i = 0; !err && i < count; i++) {
+		snprintf(name, sizeof(name), "%s (%s)", assemblies[i].name, assemblies[i].kind);
+		err = chp_snapshot_add(taking->ret, CH_AXIS_MODULES, "managed", name,
+				       assemblies[i].count, assemblies[i].loader_bytes);
+	}
+	return err;
+}
+
+/* "Shop$$Lambda+0x00007fc341001880.run" without the address, which no other process has. */
+static void drop_addresses(char *name)
+{
+	char *from, *to = strstr(name, "+0x");
+
+	for (; to; to = strstr(to, "+0x")) {
+		from = to + 3 + strspn(to + 3, "0123456789abcdef");
+		memmove(to, from, strlen(from) + 1);
+	}
+}
+
+/* "poll <- wait_for_work <- worker": the inner frames that have names, a runtime's methods
+ * rather than what they wait in, and more of them: libraries are deep there. */
+static struct ch_error *name_stack(const struct ch_thread_row *row, char *buf, size_t max)
+{
+	/* .NET's groups keep the ids that they had */
+	size_t i = row->info ? chp_thread_row_first(row) : 0, used = 0, named = 0;
+	bool methods = row->info && i < row->frames_count && chp_thread_row_method(&row->frames[i]);
+	const char *last = NULL;
+
+	buf[0] = '\0';
+	for (; i < row->frames_count && named < (methods ? METHODS_NAMED : FRAMES_NAMED); i++) {
+		_cleanup_free_ char *name = escape(row->frames[i].symbol.name);
+
+		if (!name)
+			return &ch_enomem;
+		if (methods && !chp_thread_row_method(&row->frames[i]))
+			continue;
+		drop_addresses(name);
+		/* a method that calls itself says nothing more */
+		if (!name[0] || used + strlen(name) + 8 > max ||
+		    (row->frames[i].code && last && strcmp(last, row->frames[i].symbol.name) == 0))
+			continue;
+		last = row->frames[i].symbol.name;
+		used += (size_t)snprintf(buf + used, max - used, "%s%s", named ? " <- " : "", name);
+		named++;
+	}
+	if (!named)
+		snprintf(buf, max, "unnamed code");
+	return NULL;
+}
+
+static struct ch_error *take_threads(struct taking *taking)
+{
+	struct ch_thread_rows rows = { .texts = NULL };
+	const struct ch_thread_group *group;
+	struct ch_error *err;
+	char name[NAME_BYTES_MAX], stack[NAME_BYTES_MAX / 2];
+	size_t i;
+
+	err = chp_thread_rows_make(taking->session, FRAMES, &rows);
+	for (i = 0; !err && i < rows.threads.groups_count; i++) {
+		group = &rows.threads.groups[i];
+		err = name_stack(&rows.rows[group->first], stack, sizeof(stack));
+		if (err)
+			break;
+		/* Stacks with equal inner frames may differ further out. */
+		snprintf(name, sizeof(name), "%s [%08" PRIx32 "]", stack,
+			 (uint32_t)group->fingerprint);
+		err = chp_snapshot_add(taking->ret, CH_AXIS_THREAD_GROUPS, NULL, name, group->count,
+				       group->used_bytes);
+	}
+	chp_thread_rows_deinit(&rows);
+	return err;
+}
+
+/* ---- Root paths ------------------------------------------------------------------ */
+
+/* "g_orders -> Table", and for people what the largest of them holds: " -> Entry[]". */
+static char *name_path(struct taking *taking, struct ch_graph *graph,
+		       const struct ch_retained *retained, const struct ch_root_path *path,
+		       uint32_t steps_max)
+{
+	uint32_t id = path->id, steps;
+	struct ch_error *err = NULL;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	fputs(path->place, out);
+	for (steps = 0; !err && id != CH_ID_NONE && steps <= steps_max; steps++) {
+		_cleanup_free_ char *type = NULL;
+
+		err = chp_node_type_name(graph, taking->summary.heaps, id, &type);
+		if (err)
+			break;
+		fprintf(out, " -> %s", type);
+		id = steps < steps_max ? chp_heaviest_child(retained, id, PATH_SHARE) : CH_ID_NONE;
+	}
+	if (fclose(out) == 0 && !err)
+		return text;
+	ch_error_destroy(err);
+	free(text);
+	return NULL;
+}
+
+static struct ch_error *add_paths(struct taking *taking, struct ch_graph *graph,
+				  const struct ch_retained *retained)
+{
+	uint64_t others = 0, others_count = 0;
+	const struct ch_root_path *rows;
+	struct ch_root_paths paths;
+	struct ch_error *err;
+	size_t i;
+
+	err = chp_root_paths_find(graph, retained, &paths);
+	rows = paths.rows.items;
+	for (i = 0; !err && i < paths.rows.count; i++) {
+		_cleanup_free_ char *name = NULL;
+
+		if (i >= PATHS_MAX) {
+			others += rows[i].bytes;
+			others_count += rows[i].count;
+			continue;
+		}
+		name = name_path(taking, graph, retained, &rows[i], 0);
+		err = name ? chp_snapshot_add(taking->ret, CH_AXIS_ROOT_PATHS, NULL, name,
+					      rows[i].count, rows[i].bytes)
+			   : &ch_enomem;
+		if (!err && rows[i].count == 1)
+			err = chp_snapshot_title_take(
+				taking->ret,
+				name_path(taking, graph, retained, &rows[i], PATH_STEPS));
+	}
+	if (!err && others_count)
+		err = chp_snapshot_add(taking->ret, CH_AXIS_ROOT_PATHS, NULL, "(others)",
+				       others_count, others);
+	chp_root_paths_deinit(&paths);
+	return err;
+}
+
+static struct ch_error *take_paths(struct taking *taking)
+{
+	const struct ch_graph_options options = { .threads = taking->options->threads };
+	struct ch_retained *retained = NULL;
+	struct ch_graph *graph = NULL;
+	struct ch_error *err;
+
+	err = ch_graph_create(taking->session, &options, &graph);
+	taking->ret->bloated = !err && chp_graph_is_bloated(taking->session, graph);
+	if (!err && !taking->ret->bloated)
+		err = ch_retained_make(graph, &retained);
+	if (!err && !taking->ret->bloated)
+		err = add_paths(taking, graph, retained);
+	ch_retained_destroy(retained);
+	ch_graph_destroy(graph);
+	taking->ret->has_paths = !err && !taking->ret->bloated;
+	return err;
+}
+
+struct ch_error *chp_snapshot_make(struct ch_session *session,
+				   const struct ch_snapshot_options *options,
+				   struct ch_snapshot *ret)
+{
+	struct taking taking = { .options = options, .session = session, .ret = ret };
+	struct ch_error *(*const steps[])(struct taking *) = {
+		take_totals,  take_types,   take_heaps, take_regions,
+		take_modules, take_threads, take_paths,
+	};
+	size_t i, count = CH_COUNT_OF(steps) - !options->with_paths;
+	struct ch_error *err;
+
+	ret->rows = CH_VEC(struct ch_snapshot_row);
+	ret->findings = CH_VEC(struct ch_dump_finding);
+	find_time(&taking);
+	err = chp_summary_measure(session, options->threads, &taking.summary);
+	/* Half of a heap compares with nothing. */
+	if (!err && !taking.summary.walked)
+		err = &ch_stop;
+	for (i = 0; !err && i < count; i++)
+		err = steps[i](&taking);
+	if (!err)
+		err = take_facts(&taking);
+	if (!err)
+		chp_snapshot_finish(ret);
+	return err;
+}

@@ -1,0 +1,87 @@
+/*
+ * suspects.h - rules that say what in a dump is worth a second look.
+ */
+#ifndef COREHEAP_ANALYSIS_SUSPECTS_H
+#define COREHEAP_ANALYSIS_SUSPECTS_H
+
+#include <coreheap/graph.h>
+
+#include "analysis/summary.h"
+
+/** What the rules look at, and where they put what they find. */
+struct ch_suspecting {
+	/** What is missing; filled in before the graph is asked. */
+	struct ch_coverage coverage;
+	struct ch_session *session;
+	/** Threads to work with; 0: as many as there are processors. */
+	uint32_t threads;
+	struct ch_summary *summary;
+	/** Used bytes of native heaps, and of managed ones, in chunks. */
+	uint64_t native_bytes, managed_bytes;
+	/** of uint64_t: the blocks of the suspect of equal mappings */
+	struct ch_vec equal;
+};
+
+/**
+ * Apply all rules; suspects go into summary, by bytes, descending. quick: only those
+ * that need no graph. Errors: those of the graph, NOMEM; an interrupt ends the rules and
+ * is a finding.
+ */
+CH_MUST_CHECK struct ch_error *chp_suspects_find(struct ch_session *session, uint32_t threads,
+						 struct ch_summary *summary, bool quick);
+
+/** Whether bytes are at least min and at least percent of whole. */
+bool chp_suspect_is(uint64_t bytes, uint64_t min, uint64_t percent, uint64_t whole);
+
+/**
+ * Add a suspect, whose share is that of its bytes in whole. What it owns is taken, also
+ * on failure. Errors: NOMEM.
+ */
+CH_MUST_CHECK CH_PRINTF(4, 5) struct ch_error *chp_suspect_take(struct ch_suspecting *suspecting,
+								struct ch_suspect *suspect,
+								uint64_t whole, const char *format,
+								...);
+/** Name a type as the next one of a suspect. Errors: NOMEM, those of ch_heaps_type(). */
+CH_MUST_CHECK struct ch_error *chp_suspect_type(struct ch_suspecting *suspecting,
+						struct ch_suspect *suspect, uint32_t walker,
+						uint64_t type, uint64_t count, uint64_t bytes);
+/** Bytes of text for the next command: its name, and the address behind the core. */
+void chp_suspect_next(struct ch_suspect *suspect, const char *command, uint64_t addr);
+void chp_suspect_fact(struct ch_suspect *suspect, const char *key, uint64_t number);
+
+/** suspects_locks.c: threads that wait for one lock. Errors: NOMEM, STOP, those of unwinding. */
+CH_MUST_CHECK struct ch_error *chp_suspects_locks(struct ch_suspecting *suspecting);
+/** suspects_queues.c: objects that wait for their finalizers. Errors: those of the graph, of
+ * unwinding, NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_suspects_queues(struct ch_suspecting *suspecting,
+						   struct ch_graph *graph,
+						   const struct ch_retained *retained);
+/** suspects_fragments.c: managed heaps with holes between objects that stay where they are.
+ * Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_suspects_fragments(struct ch_suspecting *suspecting);
+/** Who holds the objects that are locked, once there is a graph. Errors: as
+ * chp_suspect_chain(). */
+CH_MUST_CHECK struct ch_error *chp_suspects_locks_held(const struct ch_suspecting *suspecting,
+						       struct ch_graph *graph);
+/**
+ * What a thread does: the innermost method of its stack that is the program's own, else of a
+ * runtime, escaped, into buf; "" when there is none. Errors: NOMEM, STOP, those of unwinding.
+ */
+CH_MUST_CHECK struct ch_error *chp_suspect_method(const struct ch_suspecting *suspecting,
+						  uint32_t tid, char *buf, size_t max);
+/** suspects_graph.c: the rules that need the graph. Errors: those of the graph, NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_suspects_in_graph(struct ch_suspecting *suspecting);
+
+/** How the root that is best to know holds one of targets; roots_count 0: none does.
+ * Errors: those of the graph, NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_suspect_chain(const struct ch_suspecting *suspecting,
+						 struct ch_graph *graph, const uint32_t *targets,
+						 size_t count, struct ch_suspect_chain *ret);
+/** suspects_mapped.c: who holds blocks of equal mappings. Errors: as above. */
+CH_MUST_CHECK struct ch_error *chp_suspect_mapped(struct ch_suspecting *suspecting,
+						  struct ch_graph *graph,
+						  const struct ch_retained *retained);
+/** suspects_buffers.c: limits that are near. Errors: as above. */
+CH_MUST_CHECK struct ch_error *chp_suspect_limits(struct ch_suspecting *suspecting);
+
+#endif /* COREHEAP_ANALYSIS_SUSPECTS_H */

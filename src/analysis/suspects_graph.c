@@ -1,0 +1,80 @@
+#include "analysis/suspects_graph.h"
+
+#include "analysis/measure.h"
+#include "analysis/suspects_containers.h"
+#include "graph/retained.h"
+#include "util/bytes.h"
+
+#define SIZE_MIN     (1ULL << 20)
+#define HOLDER_SHARE 10
+
+static struct ch_error *look(struct ch_looking *looking)
+{
+	struct ch_summary *summary = looking->suspecting->summary;
+	uint64_t bytes_min = ch_max(SIZE_MIN / 2, summary->used_bytes / 100 * (HOLDER_SHARE - 1));
+	char why[CH_COVERAGE_TEXT_MAX];
+	struct ch_error *err;
+
+	err = ch_leaks_find(looking->graph, &looking->leaks);
+	if (!err)
+		err = ch_retained_make(looking->graph, &looking->retained);
+	if (!err)
+		err = chp_trails_make(looking->graph, looking->retained, &looking->trails);
+	if (!err)
+		err = chp_alike_find(&looking->trails, bytes_min, &looking->alikes);
+	if (!err)
+		err = chp_holders_find(looking->graph, looking->retained, looking->leaks,
+				       &looking->alikes, bytes_min, &looking->holders);
+	if (err)
+		return err;
+	if (!chp_suspect_is_open(looking, why)) {
+		chp_account_split_live(&summary->account, looking->holders.managed_dead_bytes,
+				       looking->holders.managed_dead_touched_bytes);
+		summary->input.managed_garbage_bytes =
+			summary->account.rows[CH_ACCOUNT_MANAGED_DEAD].touched_bytes;
+		chp_verdict_make(&summary->input, &summary->verdict);
+	}
+	err = chp_suspect_holders(looking);
+	if (!err)
+		err = chp_suspect_alike(looking);
+	if (!err)
+		err = chp_suspect_mapped(looking->suspecting, looking->graph, looking->retained);
+	if (!err)
+		err = chp_suspects_locks_held(looking->suspecting, looking->graph);
+	if (!err)
+		err = chp_suspects_queues(looking->suspecting, looking->graph, looking->retained);
+	if (!err)
+		err = chp_suspects_containers(looking->suspecting, looking->graph,
+					      looking->retained);
+	if (!err)
+		err = chp_suspect_one_types(looking);
+	if (!err)
+		err = chp_suspect_lost(looking);
+	if (!err)
+		err = chp_suspect_garbage(looking);
+	if (!err)
+		err = chp_suspect_buffers(looking);
+	if (!err)
+		chp_suspect_fold(looking);
+	return err;
+}
+
+struct ch_error *chp_suspects_in_graph(struct ch_suspecting *suspecting)
+{
+	const struct ch_graph_options options = { .threads = suspecting->threads,
+						  .keep_edges = true,
+						  .touched_only =
+							  !suspecting->summary->zeros_count };
+	struct ch_looking looking = { .suspecting = suspecting };
+	struct ch_error *err;
+
+	err = ch_graph_create(suspecting->session, &options, &looking.graph);
+	if (!err && !chp_graph_is_bloated(suspecting->session, looking.graph))
+		err = look(&looking);
+	chp_holders_deinit(&looking.holders);
+	chp_trails_deinit(&looking.trails);
+	ch_leaks_destroy(looking.leaks);
+	ch_retained_destroy(looking.retained);
+	ch_graph_destroy(looking.graph);
+	return err;
+}

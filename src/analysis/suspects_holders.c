@@ -1,0 +1,164 @@
+/*
+ * Blocks that hold much: without them it would go.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/suspects_graph.h"
+#include "util/bytes.h"
+#include "util/cleanup.h"
+#include "util/number.h"
+
+#define SIZE_MIN     (1ULL << 20)
+#define HOLDER_SHARE 10
+#define BLOCK_SHARE  25
+/* Blocks that one block holds directly: a collection. */
+#define FAN_OUT 1000
+/* A part of a holder's memory that is worth a word, and that is most of it. */
+#define PART_PERCENT 5
+#define MOST_PERCENT 50
+
+struct ch_error *chp_suspect_types(const struct ch_looking *looking, const struct ch_vec *list,
+				   uint64_t bytes, struct ch_suspect *suspect)
+{
+	const struct ch_held_type *types = list->items;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	suspect->types_total = list->count;
+	for (i = 0; !err && i < list->count && suspect->types_count < CH_SUSPECT_TYPES; i++)
+		if (!i || chp_percent(types[i].total_bytes, bytes) >= PART_PERCENT * 100)
+			err = chp_suspect_type(looking->suspecting, suspect, types[i].walker,
+					       types[i].type, types[i].count, types[i].total_bytes);
+	return err;
+}
+
+static enum ch_suspect_rule rule_of(const struct ch_holder *holder, uint64_t self_bytes)
+{
+	if (holder->list || holder->children_count >= FAN_OUT)
+		return CH_RULE_GROWING_COLLECTION;
+	if (chp_percent(self_bytes, holder->total_bytes) >= MOST_PERCENT * 100)
+		return CH_RULE_LARGE_BLOCK;
+	return CH_RULE_COMMON_HOLDER;
+}
+
+char *chp_suspect_one_of(const char *type)
+{
+	static const char suffix[] = " blocks";
+	size_t len = strlen(type);
+	char *text = NULL;
+
+	if (len < sizeof(suffix) || strcmp(type + len - (sizeof(suffix) - 1), suffix) != 0)
+		return strdup(type);
+	return asprintf(&text, "a %.*s", (int)len - 1, type) < 0 ? NULL : text;
+}
+
+/* "A, B, C and 3 more types" */
+char *chp_suspect_list_types(const struct ch_suspect *suspect)
+{
+	char *text = NULL;
+	size_t i, size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	for (i = 0; i < suspect->types_count; i++)
+		fprintf(out, "%s%s", i ? ", " : "", suspect->types[i].name);
+	if (suspect->types_total > suspect->types_count)
+		fprintf(out, " and %" PRIu64 " more type%s",
+			suspect->types_total - suspect->types_count,
+			suspect->types_total - suspect->types_count == 1 ? "" : "s");
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static struct ch_error *tell_holder(struct ch_looking *looking, const struct ch_holder *holder,
+				    struct ch_suspect *suspect)
+{
+	uint64_t whole = looking->suspecting->summary->used_bytes;
+	char count[CH_BYTES_TEXT_MAX], children[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
+	_cleanup_free_ char *types = chp_suspect_list_types(suspect);
+	_cleanup_free_ char *one = chp_suspect_one_of(suspect->holder_type);
+	_cleanup_free_ char *elements = NULL;
+	struct ch_error *err;
+
+	err = chp_suspect_elements(looking, (size_t)(holder - looking->holders.items), &elements);
+	if (err || !types || !one) {
+		chp_suspect_deinit(suspect);
+		return err ? err : &ch_enomem;
+	}
+	chp_count_text(holder->total_count, count);
+	chp_bytes_text(holder->total_bytes, bytes);
+	chp_count_text(holder->children_count, children);
+	if (suspect->rule == CH_RULE_LARGE_BLOCK)
+		return chp_suspect_take(looking->suspecting, suspect, whole, "%s retains %s", one,
+					bytes);
+	if (holder->list)
+		return chp_suspect_take(looking->suspecting, suspect, whole,
+					"a long list that begins with %s: %s blocks, %s; most of "
+					"them %s%s",
+					one, count, bytes, types, elements ? elements : "");
+	if (suspect->rule == CH_RULE_GROWING_COLLECTION)
+		return chp_suspect_take(looking->suspecting, suspect, whole,
+					"%s holds %s blocks directly and %s in all, %s; most of "
+					"them %s%s",
+					one, children, count, bytes, types,
+					elements ? elements : "");
+	return chp_suspect_take(looking->suspecting, suspect, whole,
+				"%s holds %s blocks, %s; most of them %s%s", one, count, bytes,
+				types, elements ? elements : "");
+}
+
+static struct ch_error *add_holder(struct ch_looking *looking, const struct ch_holder *holder)
+{
+	struct ch_suspect suspect = { .bytes = holder->total_bytes,
+				      .count = holder->total_count,
+				      .share_of = "the touched used bytes",
+				      .basis = CH_BASIS_DERIVED,
+				      .sample_addr = ch_graph_addr(looking->graph, holder->id),
+				      .holder_addr = ch_graph_addr(looking->graph, holder->id) };
+	uint64_t self_bytes = chp_graph_weight(looking->graph, holder->id);
+	struct ch_error *err;
+
+	suspect.rule = rule_of(holder, self_bytes);
+	if (suspect.rule == CH_RULE_LARGE_BLOCK &&
+	    !chp_suspect_is(suspect.bytes, SIZE_MIN, BLOCK_SHARE,
+			    looking->suspecting->summary->used_bytes))
+		return NULL;
+	err = chp_node_type_name(looking->graph, looking->suspecting->summary->heaps, holder->id,
+				 &suspect.holder_type);
+	if (!err)
+		err = chp_suspect_types(looking, &holder->types, holder->total_bytes, &suspect);
+	if (!err)
+		err = chp_suspect_find_chain(looking, holder->id, &suspect.chain);
+	if (err) {
+		chp_suspect_deinit(&suspect);
+		return err;
+	}
+	chp_suspect_fact(&suspect, "children_count", holder->children_count);
+	chp_suspect_fact(&suspect, "self_bytes", self_bytes);
+	chp_suspect_next(&suspect, "retained", suspect.holder_addr);
+	return tell_holder(looking, holder, &suspect);
+}
+
+struct ch_error *chp_suspect_holders(struct ch_looking *looking)
+{
+	const struct ch_summary *summary = looking->suspecting->summary;
+	uint64_t used = summary->used_bytes;
+	const struct ch_holder *holder;
+	struct ch_error *err = NULL;
+	size_t i, before;
+
+	for (i = 0; !err && i < looking->holders.count; i++) {
+		holder = &looking->holders.items[i];
+		before = summary->suspects.count;
+		if (chp_suspect_is(holder->total_bytes, SIZE_MIN, HOLDER_SHARE, used))
+			err = add_holder(looking, holder);
+		looking->holder_suspects[i] =
+			!err && summary->suspects.count > before ? summary->suspects.count : 0;
+	}
+	return err;
+}
