@@ -1,7 +1,6 @@
 #include "walkers/glibc/glibc_priv.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "util/context.h"
 #include "walkers/glibc/flight.h"
@@ -10,63 +9,6 @@
 #define ARENAS_MAX 16384
 /* Nonempty bins of an arena that may be damaged. */
 #define BAD_BINS_MAX 4
-
-bool glibc_is_candidate(const struct ch_region *region)
-{
-	/* huge pages show up as a file, /anon_hugepage */
-	return region->state == CH_STATE_COMMIT && (region->prot & CH_SEGMENT_WRITE) &&
-	       (region->type == CH_MEMTYPE_PRIVATE || region->usage == CH_USAGE_SHM);
-}
-
-uint64_t glibc_writable_end(const struct glibc *glibc, uint64_t start)
-{
-	const struct ch_region *region;
-	uint64_t at = start;
-
-	for (;;) {
-		region = ch_map_region_at(glibc->env.map, at);
-		if (!region || !glibc_is_candidate(region))
-			return at;
-		at = region->end;
-	}
-}
-
-uint64_t glibc_extent_end(const struct glibc *glibc, uint64_t start, uint64_t limit)
-{
-	uint64_t at = start, end = start;
-	const struct ch_region *region;
-
-	while (at < limit) {
-		region = ch_map_region_at(glibc->env.map, at);
-		if (!region || (region->state != CH_STATE_FREE && !glibc_is_candidate(region)))
-			break;
-		at = ch_min(region->end, limit);
-		if (region->state != CH_STATE_FREE)
-			end = at;
-	}
-	return end;
-}
-
-bool glibc_is_extent(const struct glibc *glibc, uint64_t start, uint64_t end)
-{
-	const struct ch_region *region = ch_map_region_at(glibc->env.map, start);
-	uint64_t at = start;
-
-	if (!region || !glibc_is_candidate(region))
-		return false;
-	while (at < end) {
-		region = ch_map_region_at(glibc->env.map, at);
-		if (!region || (region->state != CH_STATE_FREE && !glibc_is_candidate(region)))
-			return false;
-		at = region->end;
-	}
-	return true;
-}
-
-static struct glibc_arena *arena_at(const struct glibc *glibc, size_t index)
-{
-	return CH_VEC_AT(&glibc->arenas, struct glibc_arena, index);
-}
 
 static size_t find_arena(const struct glibc *glibc, uint64_t addr)
 {
@@ -79,223 +21,7 @@ static size_t find_arena(const struct glibc *glibc, uint64_t addr)
 	return i;
 }
 
-static uint64_t read_or(const struct ch_core *core, uint64_t addr, uint64_t otherwise)
-{
-	uint64_t value;
-
-	return ch_core_read_u64(core, addr, &value) ? value : otherwise;
-}
-
-static struct ch_error *add_arena(struct glibc *glibc, uint64_t addr, bool is_main)
-{
-	const struct glibc_layout *layout = glibc->layout;
-	const struct ch_core *core = glibc->env.core;
-	struct glibc_arena *arena = ch_vec_push(&glibc->arenas), first;
-
-	if (!arena)
-		return &ch_enomem;
-	arena->addr = addr;
-	arena->is_main = is_main;
-	/* the mutex comes first in all releases */
-	arena->locked = read_or(core, addr, 0) & UINT32_MAX;
-	if (is_main)
-		glibc->libc = ch_sym_module_at(glibc->env.sym, addr);
-	arena->facts = CH_VEC(struct ch_fact);
-	arena->tids = CH_VEC(uint32_t);
-	arena->top = read_or(core, addr + layout->top, 0);
-	arena->system_mem = read_or(core, addr + layout->system_mem, 0);
-	arena->max_system_mem = read_or(core, addr + layout->max_system_mem, 0);
-	arena->attached =
-		layout->attached ? read_or(core, addr + layout->attached, UINT64_MAX) : UINT64_MAX;
-	if (!is_main || glibc->arenas.count == 1)
-		return NULL;
-	/* the main arena comes first, also when the others led to it */
-	first = *arena;
-	memmove(arena_at(glibc, 1), arena_at(glibc, 0), (glibc->arenas.count - 1) * sizeof(first));
-	*arena_at(glibc, 0) = first;
-	return NULL;
-}
-
-struct ch_error *glibc_add_orphan(struct glibc *glibc, uint64_t addr)
-{
-	struct ch_error *err = add_arena(glibc, addr, true);
-
-	if (!err)
-		arena_at(glibc, 0)->absent = true;
-	return err;
-}
-
 /* ---- pieces ---------------------------------------------------------------- */
-
-size_t glibc_piece_at(const struct glibc *glibc, uint64_t addr)
-{
-	const struct glibc_piece *pieces = glibc->pieces.items;
-	size_t low = 0, high = glibc->pieces.count, mid;
-
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (pieces[mid].reserved_end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < glibc->pieces.count && pieces[low].start <= addr ? low : glibc->pieces.count;
-}
-
-static struct ch_error *add_piece(struct glibc *glibc, const struct glibc_piece *piece)
-{
-	struct glibc_piece *pieces, *slot;
-	size_t i;
-
-	slot = ch_vec_push(&glibc->pieces);
-	if (!slot)
-		return &ch_enomem;
-	pieces = glibc->pieces.items;
-	for (i = glibc->pieces.count - 1; i > 0 && pieces[i - 1].start > piece->start; i--)
-		pieces[i] = pieces[i - 1];
-	/* what meets another piece is a pointer gone astray */
-	if (piece->start >= piece->reserved_end ||
-	    (i > 0 && pieces[i - 1].reserved_end > piece->start) ||
-	    (i + 1 < glibc->pieces.count && pieces[i + 1].start < piece->reserved_end)) {
-		for (; i + 1 < glibc->pieces.count; i++)
-			pieces[i] = pieces[i + 1];
-		glibc->pieces.count--;
-		chp_context_finding(
-			glibc->env.ctx, chp_blame(&glibc->env), "glibc-heap-overlap",
-			"%s: its memory at 0x%llx-0x%llx overlaps that of another arena; "
-			"left out",
-			piece->arena ? "an arena" : "main arena", (unsigned long long)piece->start,
-			(unsigned long long)piece->end);
-		return NULL;
-	}
-	pieces[i] = *piece;
-	arena_at(glibc, piece->arena)->found_bytes += piece->end - piece->start;
-	return NULL;
-}
-
-/* Say it once a heap. */
-static void tell_missing(const struct glibc *glibc, const struct glibc_piece *heap, uint64_t bytes)
-{
-	chp_context_finding(
-		glibc->env.ctx, CH_SEVERITY_INCOMPLETE, "glibc-heap-missing",
-		"%s: of its heap 0x%llx-0x%llx the core has no segments for %llu bytes: "
-		"the blocks there are not counted",
-		arena_at(glibc, heap->arena)->name[0] ? arena_at(glibc, heap->arena)->name
-						      : "main arena",
-		(unsigned long long)heap->start, (unsigned long long)heap->end,
-		(unsigned long long)bytes);
-}
-
-struct ch_error *glibc_add_heap(struct glibc *glibc, const struct glibc_piece *heap)
-{
-	struct glibc_piece piece = *heap;
-	const struct ch_region *region;
-	struct ch_error *err = NULL;
-	uint64_t at = heap->start, missing = 0;
-
-	while (!err && at < heap->end) {
-		region = ch_map_region_at(glibc->env.map, at);
-		if (region && region->state == CH_STATE_FREE) {
-			missing += ch_min(region->end, heap->end) - at;
-			at = region->end;
-			continue;
-		}
-		piece.start = at;
-		piece.headless = at > heap->first;
-		if (piece.headless)
-			piece.first = ch_align_up(at, 16);
-		while (at < heap->end && region && region->state != CH_STATE_FREE) {
-			arena_at(glibc, heap->arena)->partial |=
-				region->in_core_bytes < region->end - region->start &&
-				glibc_is_candidate(region);
-			at = region->end;
-			region = ch_map_region_at(glibc->env.map, at);
-		}
-		piece.whole_end = heap->end;
-		piece.end = ch_min(at, heap->end);
-		piece.committed_end = at < heap->end ? piece.end : heap->committed_end;
-		piece.reserved_end = at < heap->end ? piece.end : heap->reserved_end;
-		err = add_piece(glibc, &piece);
-		if (!region)
-			break;
-	}
-	if (missing)
-		tell_missing(glibc, heap, missing);
-	arena_at(glibc, heap->arena)->found_bytes += missing;
-	arena_at(glibc, heap->arena)->partial |= missing > 0;
-	return err;
-}
-
-/* at, or the end of the heap of another runtime, or another libc, that it lies in. */
-static uint64_t behind_taken(const struct glibc *glibc, uint64_t at)
-{
-	const struct ch_taken *taken = glibc->env.taken;
-	size_t low = 0, high = glibc->env.taken_count, mid;
-
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (taken[mid].end <= at)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < glibc->env.taken_count && taken[low].start <= at ? taken[low].end : at;
-}
-
-uint64_t glibc_next_page(const struct glibc *glibc, uint64_t at)
-{
-	const struct ch_segment *segment;
-	uint64_t taken;
-	size_t piece, len;
-
-	for (;;) {
-		piece = glibc_piece_at(glibc, at);
-		if (piece < glibc->pieces.count) {
-			at = ch_align_up(
-				CH_VEC_AT(&glibc->pieces, struct glibc_piece, piece)->reserved_end,
-				CH_PAGE_BYTES);
-			continue;
-		}
-		taken = ch_align_up(behind_taken(glibc, at), CH_PAGE_BYTES);
-		if (taken > at) {
-			at = taken;
-			continue;
-		}
-		if (ch_core_span_recorded(glibc->env.core, at, &len))
-			return at;
-		segment = ch_core_segment_at(glibc->env.core, at);
-		if (!segment)
-			return UINT64_MAX;
-		at = ch_align_up(segment->end, CH_PAGE_BYTES);
-	}
-}
-
-bool glibc_is_absent(const struct glibc *glibc, uint64_t addr)
-{
-	const struct glibc_piece *pieces = glibc->pieces.items;
-	size_t low = 0, high = glibc->pieces.count, mid, len;
-
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (pieces[mid].start <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low && addr < pieces[low - 1].whole_end &&
-	       !ch_core_span_recorded(glibc->env.core, addr, &len);
-}
-
-bool glibc_is_partial(const struct glibc *glibc)
-{
-	const struct glibc_arena *arenas = glibc->arenas.items;
-	size_t i;
-
-	for (i = 0; i < glibc->arenas.count; i++)
-		if (arenas[i].partial)
-			return true;
-	return false;
-}
 
 /* ---- heaps of arenas but the main one -------------------------------------- */
 
@@ -354,7 +80,7 @@ static void check_heap_info(const struct glibc *glibc, const struct glibc_arena 
 	if (info->size && info->size % CH_PAGE_BYTES == 0 && info->size <= most &&
 	    (!has_top || arena->top - heap < info->size))
 		return;
-	glibc_tell(glibc, (size_t)(arena - arena_at(glibc, 0)), chp_blame(&glibc->env),
+	glibc_tell(glibc, (size_t)(arena - glibc_arena_at(glibc, 0)), chp_blame(&glibc->env),
 		   "glibc-heap-damaged",
 		   "%s: its heap at 0x%llx says that it is %s long; %llu bytes are accessible and "
 		   "taken instead",
@@ -437,7 +163,7 @@ static uint64_t newest_heap(const struct glibc *glibc, const struct glibc_arena 
 /* Follow the chain of an arena's heaps from the newest one back. */
 static struct ch_error *take_chain(struct glibc *glibc, size_t index)
 {
-	const struct glibc_arena *arena = arena_at(glibc, index);
+	const struct glibc_arena *arena = glibc_arena_at(glibc, index);
 	uint64_t align = 0, heap = newest_heap(glibc, arena, &align), seen = 0, steps = 0;
 	struct heap_info info;
 	struct ch_error *err;
@@ -508,11 +234,11 @@ static struct ch_error *take_lost_heap(struct glibc *glibc, uint64_t heap,
 	size_t index = find_arena(glibc, info->ar_ptr);
 	struct heap_info checked = *info;
 
-	if (index >= glibc->arenas.count || arena_at(glibc, index)->is_main ||
-	    arena_at(glibc, index)->found_bytes >= arena_at(glibc, index)->system_mem ||
+	if (index >= glibc->arenas.count || glibc_arena_at(glibc, index)->is_main ||
+	    glibc_arena_at(glibc, index)->found_bytes >= glibc_arena_at(glibc, index)->system_mem ||
 	    glibc_piece_at(glibc, heap) < glibc->pieces.count)
 		return NULL;
-	check_heap_info(glibc, arena_at(glibc, index), heap, HEAP_ALIGN_DEFAULT, &checked);
+	check_heap_info(glibc, glibc_arena_at(glibc, index), heap, HEAP_ALIGN_DEFAULT, &checked);
 	return add_heap(glibc, index, heap, &checked, true);
 }
 
@@ -523,10 +249,11 @@ static struct ch_error *find_heaps(struct glibc *glibc)
 	size_t i;
 
 	for (i = 0; !err && i < glibc->arenas.count; i++) {
-		if (arena_at(glibc, i)->is_main)
+		if (glibc_arena_at(glibc, i)->is_main)
 			continue;
 		err = take_chain(glibc, i);
-		lost |= arena_at(glibc, i)->found_bytes < arena_at(glibc, i)->system_mem;
+		lost |= glibc_arena_at(glibc, i)->found_bytes <
+			glibc_arena_at(glibc, i)->system_mem;
 	}
 	return err || !lost ? err : each_heap(glibc, take_lost_heap);
 }
@@ -570,7 +297,7 @@ static struct ch_error *take_arena(struct glibc *glibc, uint64_t addr)
 	/* 2.23 to 2.26 have one heap_info: malloc_par tells those apart */
 	if (!glibc->layout || glibc->layout->heap_info_bytes != layout->heap_info_bytes)
 		glibc->layout = layout;
-	return add_arena(glibc, addr, false);
+	return glibc_add_arena(glibc, addr, false);
 }
 
 static struct ch_error *take_found_arena(struct glibc *glibc, uint64_t heap,
@@ -622,12 +349,12 @@ static struct ch_error *take_ring(struct glibc *glibc, uint64_t first, bool *clo
 /* The one arena on the ring that lies in no heap is the main one. */
 static struct ch_error *main_from_ring(struct glibc *glibc)
 {
-	uint64_t at = arena_at(glibc, 0)->addr;
+	uint64_t at = glibc_arena_at(glibc, 0)->addr;
 	size_t i;
 
 	for (i = 0; i < ARENAS_MAX; i++) {
 		if (!ch_core_read_u64(glibc->env.core, at + glibc->layout->next, &at) ||
-		    at == arena_at(glibc, 0)->addr)
+		    at == glibc_arena_at(glibc, 0)->addr)
 			return NULL;
 		if (glibc_is_heap_place(at) && find_arena(glibc, at) < glibc->arenas.count)
 			continue;
@@ -635,7 +362,7 @@ static struct ch_error *main_from_ring(struct glibc *glibc)
 		    !glibc_is_arena(&glibc->env, glibc->layout, at, BAD_BINS_MAX))
 			return NULL;
 		glibc->arena_basis = "the ring of arenas leads to it";
-		return add_arena(glibc, at, true);
+		return glibc_add_arena(glibc, at, true);
 	}
 	return NULL;
 }
@@ -650,7 +377,7 @@ static struct ch_error *find_all(struct glibc *glibc)
 		glibc->layout = glibc->place.layout;
 		glibc->arena_basis = glibc->place.basis;
 		glibc_find_par(glibc, main_arena);
-		err = add_arena(glibc, main_arena, true);
+		err = glibc_add_arena(glibc, main_arena, true);
 		if (!err)
 			err = take_ring(glibc, main_arena, &closed);
 	}
@@ -658,10 +385,10 @@ static struct ch_error *find_all(struct glibc *glibc)
 	if (err || closed || glibc->number)
 		return err;
 	err = each_heap(glibc, take_found_arena);
-	if (!err && glibc->arenas.count && !arena_at(glibc, 0)->is_main) {
+	if (!err && glibc->arenas.count && !glibc_arena_at(glibc, 0)->is_main) {
 		err = main_from_ring(glibc);
-		if (!err && arena_at(glibc, 0)->is_main)
-			glibc_find_par(glibc, arena_at(glibc, 0)->addr);
+		if (!err && glibc_arena_at(glibc, 0)->is_main)
+			glibc_find_par(glibc, glibc_arena_at(glibc, 0)->addr);
 	}
 	return err;
 }
@@ -720,13 +447,13 @@ struct ch_error *glibc_find_arenas(struct glibc *glibc)
 {
 	struct ch_error *err = find_all(glibc);
 
-	if (!err && (!glibc->arenas.count || !arena_at(glibc, 0)->is_main))
+	if (!err && (!glibc->arenas.count || !glibc_arena_at(glibc, 0)->is_main))
 		err = find_without_main(glibc);
 	name_arenas(glibc);
 	if (!err)
 		err = find_heaps(glibc);
-	if (!err && glibc->arenas.count && arena_at(glibc, 0)->is_main &&
-	    !arena_at(glibc, 0)->absent)
+	if (!err && glibc->arenas.count && glibc_arena_at(glibc, 0)->is_main &&
+	    !glibc_arena_at(glibc, 0)->absent)
 		err = glibc_find_main_pieces(glibc);
 	if (!err)
 		check_arenas(glibc);

@@ -1,8 +1,6 @@
 #include "walkers/glibc/chunks.h"
 
-/* Chunks that must follow each other before a place counts as a boundary. */
-#define FOLLOW_CHUNKS 8
-/* The same for memory that nothing else vouches for. */
+/* Chunks that must follow each other where nothing else vouches for the memory. */
 #define FOLLOW_STRETCH 64
 
 /* ---- following sizes ------------------------------------------------------- */
@@ -99,18 +97,11 @@ uint64_t glibc_next_stretch(struct glibc_range *range, uint64_t low)
 	return range->end;
 }
 
-uint64_t glibc_resync(struct glibc_range *range, uint64_t low, uint64_t prev)
+uint64_t glibc_chunk_size(const struct ch_core *core, uint64_t chunk)
 {
-	uint64_t at = low;
-	const uint8_t *p;
+	uint64_t head;
 
-	for (; at < range->end; at += 16) {
-		p = glibc_view_chunk(&range->view, at);
-		if (!p)
-			break;
-		if (at == range->top ||
-		    (glibc_agrees_with(p, at, prev) && glibc_is_boundary(range, at, FOLLOW_CHUNKS)))
-			return at;
-	}
-	return range->end;
+	if (chunk > UINT64_MAX - 8 || !ch_core_read_u64(core, chunk + 8, &head))
+		return 0;
+	return head & ~(uint64_t)CHUNK_FLAGS;
 }

@@ -1,7 +1,5 @@
 #include "walkers/glibc/chunks.h"
 
-#include <string.h>
-
 /*
  * Where a header makes no sense, one chunk's size is lost. Many places behind
  * it may look like the next chunk: blocks hold small numbers, and what was
@@ -10,7 +8,7 @@
  * as program and lists do, and by how finely it divides memory.
  */
 
-/* Chunks that must follow each other from a candidate. */
+/* Chunks that must follow each other from a candidate, or before a place counts as a boundary. */
 #define FOLLOW_CHUNKS 8
 /* How far behind the first candidate others are looked for. */
 #define WINDOW_BYTES   (64U << 10)
@@ -394,4 +392,20 @@ void glibc_repair(struct glibc_range *range, const struct glibc_doubt *doubt,
 	count_sizes(&repair, range->start, start_of(doubt, 0));
 	count_sizes(&repair, repair.candidates[repair.count - 1], range->end);
 	choose(&repair, ret);
+}
+
+uint64_t glibc_resync(struct glibc_range *range, uint64_t low, uint64_t prev)
+{
+	uint64_t at = low;
+	const uint8_t *p;
+
+	for (; at < range->end; at += 16) {
+		p = glibc_view_chunk(&range->view, at);
+		if (!p)
+			break;
+		if (at == range->top ||
+		    (glibc_agrees_with(p, at, prev) && glibc_is_boundary(range, at, FOLLOW_CHUNKS)))
+			return at;
+	}
+	return range->end;
 }

@@ -1,14 +1,13 @@
 /*
  * glibc_priv.h - the inside of the glibc malloc walker.
  *
- * layout.c has the offsets of each release; find.c finds main_arena and
- * malloc_par, arenas.c the other arenas and their heaps, brk.c the memory of
- * the main arena, tcache.c and fastbins.c the free chunks that look used,
- * mmapped.c chunks with a mapping of their own, threads.c the threads of each
- * arena; chunks.c follows sizes, walk.c walks, holes.c and damage.c find chunks again,
- * orphan.c does without main_arena; check.c compares; freed.c looks for
- * signs of use after free; flight.c tells what a thread inside malloc had half
- * done from damage; glibc.c is the walker.
+ * layout.c has the offsets of each release; find.c finds main_arena and malloc_par, arenas.c the
+ * other arenas and their heaps, brk.c the memory of the main arena, orphan.c does without it;
+ * pieces.c keeps what they found in order. tcache.c and fastbins.c know the free chunks that look
+ * used, mmapped.c chunks with a mapping of their own, threads.c the threads of each arena. chunks.c
+ * follows sizes, walk.c walks, holes.c and damage.c find chunks again. check.c compares, freed.c
+ * looks for signs of use after free, flight.c tells what a thread inside malloc had half done from
+ * damage. facts.c puts facts together; glibc.c is the walker.
  *
  * Terms are those of malloc/malloc.c and malloc/arena.c. A chunk's address is
  * that of its prev_size field; the user pointer is 16 bytes above.
@@ -270,10 +269,18 @@ bool glibc_is_same_state(const struct glibc_layout *a, const struct glibc_layout
 
 /** Fill arenas and pieces. */
 CH_MUST_CHECK struct ch_error *glibc_find_arenas(struct glibc *glibc);
-/** Add a main arena that is not in the core; addr 0: not known where it was. */
-CH_MUST_CHECK struct ch_error *glibc_add_orphan(struct glibc *glibc, uint64_t addr);
 /** orphan.c: find the main arena's memory without it. */
 CH_MUST_CHECK struct ch_error *glibc_find_orphan(struct glibc *glibc, bool *found_ret);
+/* ---- pieces.c -------------------------------------------------------------- */
+
+static inline struct glibc_arena *glibc_arena_at(const struct glibc *glibc, size_t index)
+{
+	return CH_VEC_AT(&glibc->arenas, struct glibc_arena, index);
+}
+/** Add the arena at addr as its malloc_state says it; the main one comes first. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *glibc_add_arena(struct glibc *glibc, uint64_t addr, bool is_main);
+/** Add a main arena that is not in the core; addr 0: not known where it was. */
+CH_MUST_CHECK struct ch_error *glibc_add_orphan(struct glibc *glibc, uint64_t addr);
 /** Index of the piece whose range holds addr, or pieces.count. O(log n). */
 size_t glibc_piece_at(const struct glibc *glibc, uint64_t addr);
 /** The next page worth a look at or above at: skips arenas and what is not in
@@ -291,6 +298,19 @@ uint64_t glibc_extent_end(const struct glibc *glibc, uint64_t start, uint64_t li
 bool glibc_is_extent(const struct glibc *glibc, uint64_t start, uint64_t end);
 /** End of the contiguous memory of that kind from start; start when none. */
 uint64_t glibc_writable_end(const struct glibc *glibc, uint64_t start);
+/** Whether parts of any heap are not in the core. */
+bool glibc_is_partial(const struct glibc *glibc);
+/** Whether addr is in a heap, and not in the core. */
+bool glibc_is_absent(const struct glibc *glibc, uint64_t addr);
+
+/* ---- facts.c --------------------------------------------------------------- */
+
+/** Of an arena; known: which threads use it. False: no memory. */
+bool glibc_add_arena_facts(struct glibc_arena *arena, bool known);
+/** Of the walker. False: no memory. */
+bool glibc_add_facts(struct glibc *glibc);
+/** Put what glibc_find_cached() counted into the facts of arenas. */
+void glibc_update_facts(struct glibc *glibc);
 
 /* ---- brk.c ----------------------------------------------------------------- */
 
@@ -311,8 +331,6 @@ int glibc_compare_cached(const void *a, const void *b);
 CH_MUST_CHECK struct ch_error *glibc_take_binned(struct glibc *glibc);
 /** Mark the chunks in fast bins, fill the counts of arenas, once. */
 CH_MUST_CHECK struct ch_error *glibc_find_cached(struct glibc *glibc);
-/** glibc.c: put what glibc_find_cached() counted into the facts of arenas. */
-void glibc_update_facts(struct glibc *glibc);
 /** Target of a link stored at slot: safe-linking xors it with slot >> 12
  * (glibc 2.32, malloc/malloc.c, PROTECT_PTR). */
 static inline uint64_t glibc_unmangle(bool mangled, uint64_t slot, uint64_t stored)
@@ -325,12 +343,6 @@ void glibc_check_freed(struct glibc *glibc);
 const char *glibc_explain_link(const struct glibc *glibc, uint64_t addr, char *buf, size_t bytes);
 /** What a link to addr that makes no sense is a sign of, to append to a message. */
 const char *glibc_sign(const struct glibc *glibc, uint64_t addr);
-/** Whether parts of any heap are not in the core. */
-bool glibc_is_partial(const struct glibc *glibc);
-/** Whether addr is in a heap, and not in the core. */
-bool glibc_is_absent(const struct glibc *glibc, uint64_t addr);
-/** Size of the chunk, 0 when its header is absent. */
-uint64_t glibc_chunk_size(const struct ch_core *core, uint64_t chunk);
 
 /** Whether a thread has thread-local storage and the core holds it. */
 bool glibc_has_tls(const struct glibc *glibc, const struct ch_thread *thread);
@@ -352,6 +364,8 @@ CH_MUST_CHECK struct ch_error *glibc_find_mmapped(struct glibc *glibc);
 
 /* ---- chunks.c -------------------------------------------------------------- */
 
+/** Size of the chunk, 0 when its header is absent. */
+uint64_t glibc_chunk_size(const struct ch_core *core, uint64_t chunk);
 /** Emit the objects of a piece, or of a mmapped chunk. */
 CH_MUST_CHECK struct ch_error *glibc_walk_piece(const struct glibc *glibc,
 						const struct glibc_piece *piece, uint64_t from,

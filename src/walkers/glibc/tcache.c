@@ -55,15 +55,6 @@ struct tcaches {
 	uint64_t by_content;
 };
 
-uint64_t glibc_chunk_size(const struct ch_core *core, uint64_t chunk)
-{
-	uint64_t head;
-
-	if (chunk > UINT64_MAX - 8 || !ch_core_read_u64(core, chunk + 8, &head))
-		return 0;
-	return head & ~(uint64_t)CHUNK_FLAGS;
-}
-
 /* ---- lists ----------------------------------------------------------------- */
 
 /* Whether a block may be at user at all. */
