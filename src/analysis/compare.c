@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/account.h"
 #include "analysis/compare.h"
-#include "heap/account.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 

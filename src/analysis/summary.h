@@ -4,12 +4,13 @@
 #ifndef COREHEAP_ANALYSIS_SUMMARY_H
 #define COREHEAP_ANALYSIS_SUMMARY_H
 
+#include "analysis/account.h"
+#include "analysis/coverage.h"
 #include "analysis/death.h"
 #include "analysis/pooled.h"
 #include "analysis/suspect.h"
 #include "analysis/thread_rows.h"
-#include "heap/account.h"
-#include "heap/coverage.h"
+#include "analysis/verdict.h"
 #include "heap/walker.h"
 #include "util/vec.h"
 

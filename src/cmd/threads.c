@@ -1,8 +1,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "analysis/account.h"
 #include "cmd/cmd.h"
-#include "heap/account.h"
 #include "report/threads.h"
 #include "util/cleanup.h"
 #include "util/error.h"

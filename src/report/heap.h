@@ -4,10 +4,10 @@
 #ifndef COREHEAP_REPORT_HEAP_H
 #define COREHEAP_REPORT_HEAP_H
 
+#include "analysis/coverage.h"
 #include "analysis/presence.h"
-#include "heap/coverage.h"
+#include "analysis/retention.h"
 #include "heap/filter.h"
-#include "heap/retention.h"
 #include "render/render.h"
 #include "report/pools.h"
 #include "report/runtime.h"

@@ -6,7 +6,7 @@
 
 #include <coreheap/leaks.h>
 
-#include "heap/coverage.h"
+#include "analysis/coverage.h"
 #include "report/heap.h"
 
 struct ch_leaks_result {

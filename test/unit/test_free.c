@@ -2,8 +2,8 @@
  * free: where free memory is and what can be given back, counted by hand; and
  * the verdict that follows from it.
  */
+#include "analysis/retention.h"
 #include "heap/heap_priv.h"
-#include "heap/retention.h"
 #include "support/ck.h"
 
 #define PAGE 4096ULL

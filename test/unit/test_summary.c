@@ -4,7 +4,8 @@
  */
 #include <string.h>
 
-#include "heap/account.h"
+#include "analysis/account.h"
+#include "analysis/verdict.h"
 #include "support/ck.h"
 #include "support/opencore.h"
 #include "util/cleanup.h"

@@ -1,4 +1,4 @@
-#include "heap/account.h"
+#include "analysis/account.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,8 @@
-#include "heap/account.h"
+/*
+ * The class of a verdict, and how far it is to be trusted.
+ */
+#include "analysis/verdict.h"
+
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/number.h"

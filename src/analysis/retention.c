@@ -1,4 +1,4 @@
-#include "heap/retention.h"
+#include "analysis/retention.h"
 
 #include <string.h>
 

@@ -7,10 +7,12 @@
  * thread caches or top: the program has given it up, the process has not. The
  * class is that of verdict.c, so `heap` and `summary` judge alike.
  */
-#ifndef COREHEAP_HEAP_RETENTION_H
-#define COREHEAP_HEAP_RETENTION_H
+#ifndef COREHEAP_ANALYSIS_RETENTION_H
+#define COREHEAP_ANALYSIS_RETENTION_H
 
-#include "heap/account.h"
+#include <coreheap/heap.h>
+
+#include "analysis/verdict.h"
 
 enum ch_part_id {
 	CH_PART_USED,
@@ -48,4 +50,4 @@ CH_MUST_CHECK struct ch_error *chp_retention_make(const struct ch_heaps *heaps,
 const char *chp_part_title(enum ch_part_id id);
 const char *chp_part_name(enum ch_part_id id);
 
-#endif /* COREHEAP_HEAP_RETENTION_H */
+#endif /* COREHEAP_ANALYSIS_RETENTION_H */

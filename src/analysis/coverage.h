@@ -14,8 +14,8 @@
  * mappings are as true of a part as of the whole. A heap that is not walked takes nothing
  * from "lost": its memory is looked through for pointers like any other.
  */
-#ifndef COREHEAP_HEAP_COVERAGE_H
-#define COREHEAP_HEAP_COVERAGE_H
+#ifndef COREHEAP_ANALYSIS_COVERAGE_H
+#define COREHEAP_ANALYSIS_COVERAGE_H
 
 #include <coreheap/coreheap.h>
 
@@ -60,4 +60,4 @@ bool chp_coverage_lacks(const struct ch_coverage *coverage, uint32_t needs,
  * 827,392 bytes; Go's blocks are not walked, at least 75,497,472 bytes". False: it is all. */
 bool chp_coverage_words(const struct ch_coverage *coverage, char buf[CH_COVERAGE_TEXT_MAX]);
 
-#endif /* COREHEAP_HEAP_COVERAGE_H */
+#endif /* COREHEAP_ANALYSIS_COVERAGE_H */

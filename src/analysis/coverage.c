@@ -1,4 +1,4 @@
-#include "heap/coverage.h"
+#include "analysis/coverage.h"
 
 #include <stdarg.h>
 #include <stdio.h>
