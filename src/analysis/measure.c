@@ -1,3 +1,6 @@
+/*
+ * The sums of a dump: stacks, accounting, zeros, and the verdict that follows from them.
+ */
 #include "analysis/measure.h"
 
 #include <stdlib.h>
@@ -22,7 +25,7 @@ static struct ch_error *count_touched(struct ch_session *session, uint32_t threa
 }
 
 /* Stacks that are blocks or variables count as those. */
-static struct ch_error *measure_stacks(struct ch_session *session, struct ch_summary *summary)
+static struct ch_error *measure_stacks(struct ch_session *session, struct ch_measured *ret)
 {
 	const struct ch_core *core = ch_session_core(session);
 	_cleanup_free_ struct ch_stack_use *stacks = NULL;
@@ -37,7 +40,7 @@ static struct ch_error *measure_stacks(struct ch_session *session, struct ch_sum
 	if (err)
 		return err;
 	ch_core_threads(core, &count);
-	summary->threads_count = count;
+	ret->threads_count = count;
 	uses = ch_map_thread_stacks(map, &count);
 	stacks = calloc(count + 1, sizeof(*stacks));
 	if (!stacks)
@@ -49,14 +52,15 @@ static struct ch_error *measure_stacks(struct ch_session *session, struct ch_sum
 				(struct ch_stack_use){ uses[i].start, uses[i].end, uses[i].sp };
 	}
 	sums = chp_stack_sum_up(core, stacks, kept);
-	summary->stack_bytes = sums.bytes;
-	summary->stack_used_bytes = sums.used_bytes;
-	summary->stack_touched_bytes = sums.touched_bytes;
+	ret->stack_bytes = sums.bytes;
+	ret->stack_used_bytes = sums.used_bytes;
+	ret->stack_touched_bytes = sums.touched_bytes;
 	return NULL;
 }
 
 /* An interrupted walk leaves the heap in one row. */
-static struct ch_error *make_account(struct ch_session *session, struct ch_summary *summary)
+static struct ch_error *make_account(struct ch_session *session, struct ch_heaps *heaps,
+				     struct ch_measured *ret)
 {
 	struct ch_account_heaps sums;
 	const struct ch_region *regions;
@@ -67,17 +71,16 @@ static struct ch_error *make_account(struct ch_session *session, struct ch_summa
 	err = ch_session_map(session, &map);
 	if (err)
 		return err;
-	err = chp_account_heaps(summary->heaps, &sums);
+	err = chp_account_heaps(heaps, &sums);
 	if (err && err->code != CH_ERROR_STOP)
 		return err;
-	summary->walked = !err;
+	ret->walked = !err;
 	if (err)
 		chp_context_finding(ch_session_context(session), CH_SEVERITY_INCOMPLETE,
 				    "interrupted", "interrupted: the heaps were not walked");
 	regions = ch_map_regions(map, &count);
 	chp_account_make(regions, count, ch_map_space_end(map),
-			 summary->walked && chp_heaps_any(summary->heaps) ? &sums : NULL,
-			 &summary->account);
+			 ret->walked && chp_heaps_any(heaps) ? &sums : NULL, &ret->account);
 	return NULL;
 }
 
@@ -88,28 +91,27 @@ static uint64_t touched(const struct ch_account_row *rows, enum ch_account_id id
 
 /* Zeros in native blocks, and those of them that a runtime wrote itself: java.nio does so with
  * each direct buffer that it counts. Zeros are then no sign that nobody touched them. */
-static void measure_zeros(struct ch_summary *summary)
+static void measure_zeros(const struct ch_heaps *heaps, struct ch_measured *ret)
 {
-	const struct ch_account_row *rows = summary->account.rows;
+	const struct ch_account_row *rows = ret->account.rows;
 	const struct ch_runtime *runtimes;
 	const struct ch_fact *facts;
 	size_t count, facts_count, i, k;
 	uint64_t filled = 0;
 
-	summary->zero_bytes = rows[CH_ACCOUNT_HEAP_USED].bytes +
-			      rows[CH_ACCOUNT_HEAP_MMAPPED].bytes -
-			      rows[CH_ACCOUNT_HEAP_USED].touched_bytes -
-			      rows[CH_ACCOUNT_HEAP_MMAPPED].touched_bytes;
-	runtimes = ch_heaps_runtimes(summary->heaps, &count);
+	ret->zero_bytes = rows[CH_ACCOUNT_HEAP_USED].bytes + rows[CH_ACCOUNT_HEAP_MMAPPED].bytes -
+			  rows[CH_ACCOUNT_HEAP_USED].touched_bytes -
+			  rows[CH_ACCOUNT_HEAP_MMAPPED].touched_bytes;
+	runtimes = ch_heaps_runtimes(heaps, &count);
 	for (i = 0; i < count; i++) {
-		facts = ch_heaps_facts(summary->heaps, (uint32_t)i, &facts_count);
+		facts = ch_heaps_facts(heaps, (uint32_t)i, &facts_count);
 		for (k = 0; runtimes[i].open && k < facts_count; k++)
 			if (strcmp(facts[k].key, "direct_reserved_bytes") == 0)
 				filled = ch_max(filled, facts[k].number);
 	}
-	summary->input.filled_bytes = ch_min(filled, summary->zero_bytes);
-	summary->zeros_count = summary->input.filled_bytes &&
-			       2 * summary->input.filled_bytes >= summary->zero_bytes;
+	ret->input.filled_bytes = ch_min(filled, ret->zero_bytes);
+	ret->zeros_count =
+		ret->input.filled_bytes && 2 * ret->input.filled_bytes >= ret->zero_bytes;
 }
 
 /* Zeros in objects that a runtime cleared when it made them. */
@@ -180,13 +182,13 @@ static bool heap_is_known(const struct ch_account_row *rows)
 	       rows[CH_ACCOUNT_MANAGED_HEAP].bytes;
 }
 
-static void judge(struct ch_session *session, struct ch_summary *summary)
+static void judge(struct ch_session *session, const struct ch_heaps *heaps, struct ch_measured *ret)
 {
-	const struct ch_account *account = &summary->account;
+	const struct ch_account *account = &ret->account;
 	const struct ch_account_row *rows = account->rows;
 	size_t i;
 
-	summary->input = (struct ch_verdict_input){
+	ret->input = (struct ch_verdict_input){
 		.native_used_bytes = touched(rows, CH_ACCOUNT_HEAP_USED) +
 				     touched(rows, CH_ACCOUNT_HEAP_MMAPPED),
 		.native_free_bytes =
@@ -200,47 +202,45 @@ static void judge(struct ch_session *session, struct ch_summary *summary)
 		.stacks_bytes = touched(rows, CH_ACCOUNT_STACKS) + touched(rows, CH_ACCOUNT_TLS),
 		.managed_free_bytes = touched(rows, CH_ACCOUNT_MANAGED_FREE) +
 				      touched(rows, CH_ACCOUNT_MANAGED_HEAP),
-		.managed_filled_bytes = cleared_bytes(summary->heaps),
+		.managed_filled_bytes = cleared_bytes(heaps),
 		.files_bytes = touched(rows, CH_ACCOUNT_FILES) + touched(rows, CH_ACCOUNT_SHARED),
-		.read_only_files_bytes = read_only_bytes(session, summary->heaps),
+		.read_only_files_bytes = read_only_bytes(session, heaps),
 		.unattributed_bytes = touched(rows, CH_ACCOUNT_UNATTRIBUTED),
 		.complete = ch_context_complete(ch_session_context(session)),
 		.damaged = ch_context_damaged(ch_session_context(session)),
 		.closes = true,
 	};
-	*(heap_is_known(rows) ? &summary->input.runtime_other_bytes
-			      : &summary->input.managed_bytes) +=
+	*(heap_is_known(rows) ? &ret->input.runtime_other_bytes : &ret->input.managed_bytes) +=
 		touched(rows, CH_ACCOUNT_MANAGED_OTHER);
-	summary->input.read_only_files_bytes =
-		ch_min(summary->input.read_only_files_bytes, summary->input.files_bytes);
-	summary->input.files_bytes -= summary->input.read_only_files_bytes;
-	measure_zeros(summary);
-	summary->used_bytes = summary->input.native_used_bytes + chp_zeros_that_count(summary) +
-			      touched(rows, CH_ACCOUNT_MANAGED_USED) +
-			      summary->input.managed_filled_bytes;
+	ret->input.read_only_files_bytes =
+		ch_min(ret->input.read_only_files_bytes, ret->input.files_bytes);
+	ret->input.files_bytes -= ret->input.read_only_files_bytes;
+	measure_zeros(heaps, ret);
+	ret->used_bytes = ret->input.native_used_bytes + chp_zeros_that_count(ret) +
+			  touched(rows, CH_ACCOUNT_MANAGED_USED) + ret->input.managed_filled_bytes;
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
-		summary->input.closes = summary->input.closes && account->invariants[i].ok;
-	chp_verdict_make(&summary->input, &summary->verdict);
+		ret->input.closes = ret->input.closes && account->invariants[i].ok;
+	chp_verdict_make(&ret->input, &ret->verdict);
 }
 
-struct ch_error *chp_summary_measure(struct ch_session *session, uint32_t threads,
-				     struct ch_summary *summary)
+struct ch_error *chp_measure(struct ch_session *session, uint32_t threads, struct ch_measured *ret)
 {
+	struct ch_heaps *heaps;
 	struct ch_error *err;
 
-	err = ch_session_heaps(session, &summary->heaps);
+	err = ch_session_heaps(session, &heaps);
 	if (!err)
 		err = count_touched(session, threads);
 	if (!err)
-		err = chp_coverage_find(session, &summary->coverage);
+		err = chp_coverage_find(session, &ret->coverage);
 	if (!err)
-		err = measure_stacks(session, summary);
+		err = measure_stacks(session, ret);
 	if (!err)
-		err = make_account(session, summary);
+		err = make_account(session, heaps, ret);
 	if (!err)
-		chp_heaps_tell_none(summary->heaps, ch_session_context(session));
+		chp_heaps_tell_none(heaps, ch_session_context(session));
 	if (!err)
-		judge(session, summary);
+		judge(session, heaps, ret);
 	return err;
 }
 

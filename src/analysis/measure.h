@@ -1,20 +1,54 @@
 /*
- * measure.h - the sums of a dump that several commands begin with.
+ * measure.h - the sums of a dump that several questions begin with, and the verdict on them.
  */
 #ifndef COREHEAP_ANALYSIS_MEASURE_H
 #define COREHEAP_ANALYSIS_MEASURE_H
 
 #include <coreheap/graph.h>
 
-#include "analysis/summary.h"
+#include "analysis/account.h"
+#include "analysis/coverage.h"
+#include "analysis/verdict.h"
+#include "heap/walker.h"
+
+struct ch_measured {
+	/** Whether the heaps were walked to the end. */
+	bool walked;
+	struct ch_account account;
+	struct ch_verdict_input input;
+	struct ch_verdict verdict;
+	struct ch_coverage coverage;
+	uint64_t threads_count, stack_bytes, stack_used_bytes, stack_touched_bytes;
+	/** Zeros in native used blocks, and whether they count as what these take: a runtime says
+	 * that it wrote most of them. It does not say which, so it is all or none. */
+	uint64_t zero_bytes;
+	bool zeros_count;
+	/** Touched used bytes of all heaps, managed ones included, and zeros that count: what
+	 * shares of types are of. */
+	uint64_t used_bytes;
+};
 
 /**
- * Look at pages by at most so many threads; fill heaps, walked, account, input, verdict and the
- * sums of stacks. An interrupted walk leaves the heap in one row, and is a finding. Errors: those
- * of the session, NOMEM.
+ * Look at pages by at most so many threads, walk the heaps, and judge. An interrupted walk
+ * leaves the heap in one row, and is a finding. This is the one place where a verdict is made:
+ * commands that tell it, tell the same. Errors: those of the session, NOMEM.
  */
-CH_MUST_CHECK struct ch_error *chp_summary_measure(struct ch_session *session, uint32_t threads,
-						   struct ch_summary *summary);
+CH_MUST_CHECK struct ch_error *chp_measure(struct ch_session *session, uint32_t threads,
+					   struct ch_measured *ret);
+
+static inline uint64_t chp_zeros_that_count(const struct ch_measured *sums)
+{
+	return sums->zeros_count ? sums->zero_bytes : 0;
+}
+
+/** Bytes of a type's blocks: those on touched pages, and zeros that a runtime wrote. */
+static inline uint64_t chp_touched_of(const struct ch_measured *sums, const struct ch_heaps *heaps,
+				      const struct ch_type_stat *stat)
+{
+	return sums->zeros_count || chp_heaps_clears(heaps, stat->walker)
+		       ? stat->total_bytes
+		       : stat->total_bytes - stat->untouched_bytes;
+}
 
 /**
  * Whether segments share the bytes of the file, so that roots are many times what the file

@@ -35,7 +35,8 @@
 struct taking {
 	const struct ch_snapshot_options *options;
 	struct ch_session *session;
-	struct ch_summary summary;
+	struct ch_heaps *heaps;
+	struct ch_measured sums;
 	struct ch_snapshot *ret;
 };
 
@@ -115,7 +116,7 @@ static struct ch_error *take_facts(struct taking *taking)
 	out = open_memstream(&ret->runtimes, &size);
 	if (!out)
 		return &ch_enomem;
-	runtimes = ch_heaps_runtimes(taking->summary.heaps, &count);
+	runtimes = ch_heaps_runtimes(taking->heaps, &count);
 	for (i = 0; i < count; i++)
 		if (runtimes[i].score)
 			fprintf(out, "%s%s", ftell(out) ? ", " : "", runtimes[i].name);
@@ -128,7 +129,7 @@ static struct ch_error *take_facts(struct taking *taking)
 
 static struct ch_error *take_totals(struct taking *taking)
 {
-	const struct ch_account *account = &taking->summary.account;
+	const struct ch_account *account = &taking->sums.account;
 	struct ch_error *err = NULL;
 	size_t i;
 
@@ -144,7 +145,7 @@ static struct ch_error *take_totals(struct taking *taking)
 			chp_snapshot_idle(taking->ret);
 	}
 	taking->ret->busy_bytes = account->busy_bytes;
-	taking->ret->used_bytes = taking->summary.used_bytes;
+	taking->ret->used_bytes = taking->sums.used_bytes;
 	return err;
 }
 
@@ -161,7 +162,7 @@ static struct ch_error *add_class(struct taking *taking, const char *runtime, co
 
 static struct ch_error *take_types(struct taking *taking)
 {
-	struct ch_heaps *heaps = taking->summary.heaps;
+	struct ch_heaps *heaps = taking->heaps;
 	const struct ch_type_stat *stats;
 	const struct ch_runtime *runtimes;
 	struct ch_error *err;
@@ -198,8 +199,8 @@ static struct ch_error *take_heaps(struct taking *taking)
 	size_t count, i;
 	uint32_t k;
 
-	heaps = ch_heaps_list(taking->summary.heaps, &count);
-	frees = ch_heaps_free(taking->summary.heaps, &count);
+	heaps = ch_heaps_list(taking->heaps, &count);
+	frees = ch_heaps_free(taking->heaps, &count);
 	for (i = 0; !err && i < count; i++) {
 		snprintf(name, sizeof(name), "%s, used", heaps[i].name);
 		err = chp_snapshot_add(taking->ret, CH_AXIS_HEAPS, heaps[i].runtime, name,
@@ -296,7 +297,7 @@ static struct ch_error *take_modules(struct taking *taking)
 	for (i = 0; !err && i < count; i++)
 		err = add_module(taking, &modules[i]);
 	if (!err)
-		err = ch_heaps_assemblies(taking->summary.heaps, &assemblies, &count);
+		err = ch_heaps_assemblies(taking->heaps, &assemblies, &count);
 	for (i = 0; !err && i < count; i++) {
 		snprintf(name, sizeof(name), "%s (%s)", assemblies[i].name, assemblies[i].kind);
 		err = chp_snapshot_add(taking->ret, CH_AXIS_MODULES, "managed", name,
@@ -390,7 +391,7 @@ static char *name_path(struct taking *taking, struct ch_graph *graph,
 	for (steps = 0; !err && id != CH_ID_NONE && steps <= steps_max; steps++) {
 		_cleanup_free_ char *type = NULL;
 
-		err = chp_node_type_name(graph, taking->summary.heaps, id, &type);
+		err = chp_node_type_name(graph, taking->heaps, id, &type);
 		if (err)
 			break;
 		fprintf(out, " -> %s", type);
@@ -472,9 +473,11 @@ struct ch_error *chp_snapshot_make(struct ch_session *session,
 	ret->rows = CH_VEC(struct ch_snapshot_row);
 	ret->findings = CH_VEC(struct ch_dump_finding);
 	find_time(&taking);
-	err = chp_summary_measure(session, options->threads, &taking.summary);
+	err = ch_session_heaps(session, &taking.heaps);
+	if (!err)
+		err = chp_measure(session, options->threads, &taking.sums);
 	/* Half of a heap compares with nothing. */
-	if (!err && !taking.summary.walked)
+	if (!err && !taking.sums.walked)
 		err = &ch_stop;
 	for (i = 0; !err && i < count; i++)
 		err = steps[i](&taking);

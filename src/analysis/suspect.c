@@ -97,7 +97,7 @@ struct ch_error *chp_suspect_take(struct ch_suspecting *suspecting, struct ch_su
 	suspect->id = make_id(suspect);
 	if (suspect->types_total < suspect->types_count)
 		suspect->types_total = suspect->types_count;
-	slot = suspect->message ? ch_vec_push(&suspecting->summary->suspects) : NULL;
+	slot = suspect->message ? ch_vec_push(suspecting->suspects) : NULL;
 	if (!slot) {
 		chp_suspect_deinit(suspect);
 		return &ch_enomem;
@@ -110,7 +110,7 @@ struct ch_error *chp_suspect_type(struct ch_suspecting *suspecting, struct ch_su
 				  uint32_t walker, uint64_t type, uint64_t count, uint64_t bytes)
 {
 	struct ch_suspect_type *slot = &suspect->types[suspect->types_count];
-	struct ch_heaps *heaps = suspecting->summary->heaps;
+	struct ch_heaps *heaps = suspecting->heaps;
 	struct ch_error *err;
 	struct ch_type named;
 	size_t runtimes;
@@ -128,6 +128,12 @@ struct ch_error *chp_suspect_type(struct ch_suspecting *suspecting, struct ch_su
 		return &ch_enomem;
 	suspect->types_count++;
 	return NULL;
+}
+
+uint64_t chp_suspect_touched(const struct ch_suspecting *suspecting,
+			     const struct ch_type_stat *stat)
+{
+	return chp_touched_of(suspecting->sums, suspecting->heaps, stat);
 }
 
 void chp_suspect_fact(struct ch_suspect *suspect, const char *key, uint64_t number)

@@ -45,15 +45,15 @@
 /* Pages of files that are only read are the system's: no suspect. */
 static struct ch_error *find_file_maps(struct ch_suspecting *suspecting)
 {
-	const struct ch_summary *summary = suspecting->summary;
-	const struct ch_account_row *rows = summary->account.rows;
+	const struct ch_measured *sums = suspecting->sums;
+	const struct ch_account_row *rows = sums->account.rows;
 	struct ch_suspect suspect = { .rule = CH_RULE_FILE_MAPS,
-				      .bytes = summary->input.files_bytes,
+				      .bytes = sums->input.files_bytes,
 				      .share_of = IN_USE,
 				      .basis = CH_BASIS_RECORDED };
 	char bytes[CH_BYTES_TEXT_MAX];
 
-	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, PART_PERCENT, summary->verdict.total_bytes))
+	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, PART_PERCENT, sums->verdict.total_bytes))
 		return NULL;
 	chp_suspect_fact(&suspect, "mapped_bytes",
 			 rows[CH_ACCOUNT_FILES].bytes + rows[CH_ACCOUNT_SHARED].bytes);
@@ -61,7 +61,7 @@ static struct ch_error *find_file_maps(struct ch_suspecting *suspecting)
 			 rows[CH_ACCOUNT_FILES].in_core_bytes +
 				 rows[CH_ACCOUNT_SHARED].in_core_bytes);
 	chp_suspect_next(&suspect, "address --regions", 0);
-	return chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
+	return chp_suspect_take(suspecting, &suspect, sums->verdict.total_bytes,
 				"%s of writable files and shared memory were touched",
 				chp_bytes_text(suspect.bytes, bytes));
 }
@@ -81,19 +81,20 @@ static const char *whose_memory(const struct ch_heaps *heaps)
 
 static struct ch_error *find_unattributed(struct ch_suspecting *suspecting)
 {
-	const struct ch_summary *summary = suspecting->summary;
+	const struct ch_measured *sums = suspecting->sums;
 	struct ch_suspect suspect = { .rule = CH_RULE_UNATTRIBUTED,
-				      .bytes = summary->input.unattributed_bytes,
+				      .bytes = sums->input.unattributed_bytes,
 				      .share_of = IN_USE,
 				      .basis = CH_BASIS_DERIVED };
 	char bytes[CH_BYTES_TEXT_MAX];
 
-	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, PART_PERCENT, summary->verdict.total_bytes))
+	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, PART_PERCENT, sums->verdict.total_bytes))
 		return NULL;
 	chp_suspect_next(&suspect, "address --regions", 0);
-	return chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
+	return chp_suspect_take(suspecting, &suspect, sums->verdict.total_bytes,
 				"%s of touched anonymous memory belongs to %s",
-				chp_bytes_text(suspect.bytes, bytes), whose_memory(summary->heaps));
+				chp_bytes_text(suspect.bytes, bytes),
+				whose_memory(suspecting->heaps));
 }
 
 struct humongous {
@@ -133,7 +134,7 @@ static void say_what_helps(const struct humongous *found, char *buf, size_t max)
 /* G1 gives a large object whole regions. */
 static struct ch_error *find_humongous(struct ch_suspecting *suspecting)
 {
-	const struct ch_account_row *rows = suspecting->summary->account.rows;
+	const struct ch_account_row *rows = suspecting->sums->account.rows;
 	struct ch_suspect suspect = { .rule = CH_RULE_HUMONGOUS_WASTE,
 				      .share_of = "the managed heaps",
 				      .basis = CH_BASIS_DERIVED };
@@ -143,7 +144,7 @@ static struct ch_error *find_humongous(struct ch_suspecting *suspecting)
 	struct humongous found;
 	char help[160];
 
-	if (!read_humongous(suspecting->summary->heaps, &found))
+	if (!read_humongous(suspecting->heaps, &found))
 		return NULL;
 	suspect.count = found.count;
 	suspect.bytes = found.waste;
@@ -176,7 +177,7 @@ static uint64_t weight_of_free(uint64_t free, const struct ch_suspecting *suspec
 /* Arenas that keep more than is in use. */
 static struct ch_error *find_retained_free(struct ch_suspecting *suspecting)
 {
-	const struct ch_summary *summary = suspecting->summary;
+	const struct ch_measured *sums = suspecting->sums;
 	struct ch_suspect suspect = { .rule = CH_RULE_FREE_RETAINED,
 				      .share_of = IN_USE,
 				      .basis = CH_BASIS_DERIVED };
@@ -186,8 +187,8 @@ static struct ch_error *find_retained_free(struct ch_suspecting *suspecting)
 	uint64_t used = 0, returnable = 0, free, worst_free = 0;
 	size_t count, i;
 
-	heaps = ch_heaps_list(summary->heaps, &count);
-	frees = ch_heaps_free(summary->heaps, &count);
+	heaps = ch_heaps_list(suspecting->heaps, &count);
+	frees = ch_heaps_free(suspecting->heaps, &count);
 	for (i = 0; i < count; i++) {
 		free = heaps[i].free_bytes - heaps[i].untouched_free_bytes;
 		if (!frees[i].can_trim ||
@@ -203,21 +204,21 @@ static struct ch_error *find_retained_free(struct ch_suspecting *suspecting)
 		}
 	}
 	if (!worst ||
-	    !chp_suspect_is(suspect.bytes, SIZE_MIN, RETAINED_SHARE, summary->verdict.total_bytes))
+	    !chp_suspect_is(suspect.bytes, SIZE_MIN, RETAINED_SHARE, sums->verdict.total_bytes))
 		return NULL;
 	suspect.rank_bytes = weight_of_free(suspect.bytes, suspecting);
 	chp_suspect_fact(&suspect, "used_bytes", used);
 	chp_suspect_fact(&suspect, "returnable_bytes", returnable);
 	chp_suspect_next(&suspect, "heap", 0);
 	return chp_suspect_take(
-		suspecting, &suspect, summary->verdict.total_bytes,
+		suspecting, &suspect, sums->verdict.total_bytes,
 		"%" PRIu64
 		" heap%s %s more free than used memory: %s free beside %s used; %s could "
 		"give back at most %s; most of it is in %s",
 		suspect.count, suspect.count == 1 ? "" : "s", suspect.count == 1 ? "keeps" : "keep",
 		chp_bytes_text(suspect.bytes, bytes), chp_bytes_text(used, used_text),
-		ch_heaps_trim_name(summary->heaps, worst->walker), chp_bytes_text(returnable, trim),
-		worst->name);
+		ch_heaps_trim_name(suspecting->heaps, worst->walker),
+		chp_bytes_text(returnable, trim), worst->name);
 }
 
 static int compare_sizes(const void *a, const void *b)
@@ -262,10 +263,10 @@ static struct ch_error *find_equal_mappings(struct ch_suspecting *suspecting)
 	size_t count, i, kept = 0, first = 0, runs = 1;
 	const struct ch_core *core = ch_session_core(suspecting->session);
 	struct ch_object object;
-	bool filled = suspecting->summary->zeros_count;
+	bool filled = suspecting->sums->zeros_count;
 	uint64_t *slot, each_bytes, mapped, held = 0;
 
-	spans = ch_heaps_spans(suspecting->summary->heaps, &count);
+	spans = ch_heaps_spans(suspecting->heaps, &count);
 	list = calloc(count + 1, sizeof(*list));
 	if (!list)
 		return &ch_enomem;
@@ -288,7 +289,7 @@ static struct ch_error *find_equal_mappings(struct ch_suspecting *suspecting)
 	for (i = first + 1; i < first + suspect.count; i++)
 		runs += list[i]->start != list[i - 1]->committed_end;
 	for (i = first; i < first + suspect.count; i++) {
-		if (!ch_heaps_object_at(suspecting->summary->heaps, list[i]->start, &object))
+		if (!ch_heaps_object_at(suspecting->heaps, list[i]->start, &object))
 			continue;
 		slot = ch_vec_push(&suspecting->equal);
 		if (!slot)
@@ -316,7 +317,7 @@ static struct ch_error *find_equal_mappings(struct ch_suspecting *suspecting)
 
 static struct ch_error *find_modules(struct ch_suspecting *suspecting)
 {
-	const struct ch_summary *summary = suspecting->summary;
+	const struct ch_measured *sums = suspecting->sums;
 	struct ch_suspect suspect = { .rule = CH_RULE_MODULE_EXPLOSION,
 				      .share_of = IN_USE,
 				      .basis = CH_BASIS_DERIVED };
@@ -325,7 +326,7 @@ static struct ch_error *find_modules(struct ch_suspecting *suspecting)
 	struct ch_error *err;
 	size_t count, i;
 
-	err = ch_heaps_assemblies(summary->heaps, &assemblies, &count);
+	err = ch_heaps_assemblies(suspecting->heaps, &assemblies, &count);
 	if (err)
 		return err;
 	for (i = 0; i < count; i++) {
@@ -336,13 +337,13 @@ static struct ch_error *find_modules(struct ch_suspecting *suspecting)
 	if (!most || (most->count < MODULES_ALIKE && count < MODULES_ALL))
 		return NULL;
 	suspect.count = most->count;
-	suspect.bytes = most->loader_bytes ? most->loader_bytes : summary->input.loader_bytes;
+	suspect.bytes = most->loader_bytes ? most->loader_bytes : sums->input.loader_bytes;
 	chp_suspect_fact(&suspect, "assembly_rows_count", count);
 	chp_suspect_fact(&suspect, "types_count", most->types_count);
-	chp_suspect_fact(&suspect, "loader_bytes", summary->input.loader_bytes);
+	chp_suspect_fact(&suspect, "loader_bytes", sums->input.loader_bytes);
 	suspect.types_total = 0;
 	chp_suspect_next(&suspect, "modules", 0);
-	return chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
+	return chp_suspect_take(suspecting, &suspect, sums->verdict.total_bytes,
 				"%s %s assemblies are alike (%s%s): %s of the runtime's own memory",
 				chp_count_text(most->count, count_text), most->kind, most->name,
 				most->collectible ? ", collectible" : "",
@@ -365,10 +366,10 @@ static char *frame_text(const struct ch_frame *frame)
 
 static struct ch_error *find_threads(struct ch_suspecting *suspecting)
 {
-	const struct ch_summary *summary = suspecting->summary;
+	const struct ch_measured *sums = suspecting->sums;
 	struct ch_suspect suspect = { .rule = CH_RULE_THREAD_EXPLOSION,
-				      .count = summary->threads_count,
-				      .bytes = summary->stack_touched_bytes,
+				      .count = sums->threads_count,
+				      .bytes = sums->stack_touched_bytes,
 				      .share_of = IN_USE,
 				      .basis = CH_BASIS_DERIVED };
 	struct ch_thread_rows rows = { .texts = NULL };
@@ -378,7 +379,7 @@ static struct ch_error *find_threads(struct ch_suspecting *suspecting)
 	const char *named;
 	struct ch_error *err;
 
-	if (summary->threads_count < THREADS_MANY)
+	if (sums->threads_count < THREADS_MANY)
 		return NULL;
 	err = chp_thread_rows_make(suspecting->session, FRAMES, &rows);
 	if (!err && rows.threads.groups_count) {
@@ -390,7 +391,7 @@ static struct ch_error *find_threads(struct ch_suspecting *suspecting)
 		chp_suspect_fact(&suspect, "alike_count", group->count);
 		chp_suspect_next(&suspect, "threads --group", 0);
 		named = group->names_count ? group->names[0].pattern : "";
-		err = top ? chp_suspect_take(suspecting, &suspect, summary->verdict.total_bytes,
+		err = top ? chp_suspect_take(suspecting, &suspect, sums->verdict.total_bytes,
 					     "%" PRIu64 " threads; %" PRIu64
 					     " of them%s%s%s stand in the same place (%s)",
 					     suspect.count, group->count, named[0] ? " (" : "",
@@ -413,7 +414,7 @@ static struct ch_error *find_duplicates(struct ch_suspecting *suspecting)
 	uint64_t groups = 0;
 	size_t i;
 
-	err = chp_contents_count(suspecting->summary->heaps, &contents);
+	err = chp_contents_count(suspecting->heaps, &contents);
 	rows = contents.rows.items;
 	for (i = 0; !err && i < contents.rows.count && rows[i].count > 1; i++) {
 		groups++;
@@ -421,7 +422,7 @@ static struct ch_error *find_duplicates(struct ch_suspecting *suspecting)
 	}
 	suspect.bytes = contents.waste_bytes;
 	if (!err && chp_suspect_is(suspect.bytes, SIZE_MIN, DUPLICATE_SHARE,
-				   suspecting->summary->used_bytes)) {
+				   suspecting->sums->used_bytes)) {
 		suspect.sample_addr = rows[0].sample_addr;
 		chp_suspect_fact(&suspect, "groups_count", groups);
 		chp_suspect_fact(&suspect, "largest_group_count", rows[0].count);
@@ -432,7 +433,7 @@ static struct ch_error *find_duplicates(struct ch_suspecting *suspecting)
 				 contents.left_out_count + contents.absent_count);
 		chp_suspect_next(&suspect, "whatis", suspect.sample_addr);
 		err = chp_suspect_take(
-			suspecting, &suspect, suspecting->summary->used_bytes,
+			suspecting, &suspect, suspecting->sums->used_bytes,
 			"%s blocks repeat the contents of others, %s touched in all; most in one "
 			"group: "
 			"%" PRIu64 " blocks with %s touched bytes each",
@@ -515,17 +516,17 @@ static int compare_suspects(const void *a, const void *b)
 
 static void sum_heaps(struct ch_suspecting *suspecting)
 {
-	const struct ch_account_row *rows = suspecting->summary->account.rows;
+	const struct ch_account_row *rows = suspecting->sums->account.rows;
 
 	suspecting->native_bytes = rows[CH_ACCOUNT_HEAP_USED].touched_bytes +
 				   rows[CH_ACCOUNT_HEAP_MMAPPED].touched_bytes +
-				   chp_zeros_that_count(suspecting->summary);
+				   chp_zeros_that_count(suspecting->sums);
 	suspecting->managed_bytes = rows[CH_ACCOUNT_MANAGED_USED].touched_bytes +
-				    suspecting->summary->input.managed_filled_bytes;
+				    suspecting->sums->input.managed_filled_bytes;
 }
 
-struct ch_error *chp_suspects_find(struct ch_session *session, uint32_t threads,
-				   struct ch_summary *summary, bool quick)
+struct ch_error *chp_suspects_find(struct ch_session *session,
+				   const struct ch_suspects_input *input, struct ch_vec *ret)
 {
 
 	static struct ch_error *(*const walked[])(
@@ -536,28 +537,32 @@ struct ch_error *chp_suspects_find(struct ch_session *session, uint32_t threads,
 		find_threads,   chp_suspects_locks, chp_suspect_limits
 	};
 	struct ch_suspecting suspecting = { .session = session,
-					    .threads = threads,
-					    .summary = summary,
-					    .coverage = summary->coverage,
+					    .threads = input->threads,
+					    .heaps = input->heaps,
+					    .sums = input->sums,
+					    .pooled = input->pooled,
+					    .suspects = ret,
+					    .coverage = input->sums->coverage,
 					    .equal = CH_VEC(uint64_t) };
+	bool walked_all = input->sums->walked;
 	struct ch_error *err = NULL;
 	size_t i;
 
 	sum_heaps(&suspecting);
 	for (i = 0; !err && i < CH_COUNT_OF(always); i++)
 		err = always[i](&suspecting);
-	for (i = 0; !err && summary->walked && i < CH_COUNT_OF(walked); i++)
+	for (i = 0; !err && walked_all && i < CH_COUNT_OF(walked); i++)
 		err = walked[i](&suspecting);
-	if (!err && summary->walked && !quick)
+	if (!err && walked_all && !input->quick)
 		err = find_duplicates(&suspecting);
-	if (!err && summary->walked && !quick)
+	if (!err && walked_all && !input->quick)
 		err = chp_suspects_in_graph(&suspecting);
 	if (err && err->code == CH_ERROR_STOP) {
 		chp_context_finding(ch_session_context(session), CH_SEVERITY_INCOMPLETE,
 				    "interrupted", "interrupted: not all rules were applied");
 		err = NULL;
 	}
-	ch_vec_sort(&summary->suspects, compare_suspects);
+	ch_vec_sort(ret, compare_suspects);
 	ch_vec_deinit(&suspecting.equal);
 	return err;
 }

@@ -6,7 +6,9 @@
 
 #include <coreheap/graph.h>
 
-#include "analysis/summary.h"
+#include "analysis/measure.h"
+#include "analysis/pooled.h"
+#include "analysis/suspect.h"
 
 /** What the rules look at, and where they put what they find. */
 struct ch_suspecting {
@@ -15,20 +17,37 @@ struct ch_suspecting {
 	struct ch_session *session;
 	/** Threads to work with; 0: as many as there are processors. */
 	uint32_t threads;
-	struct ch_summary *summary;
+	struct ch_heaps *heaps;
+	/** What the graph says of garbage goes into them. */
+	struct ch_measured *sums;
+	const struct ch_pooled *pooled;
+	/** of struct ch_suspect */
+	struct ch_vec *suspects;
 	/** Used bytes of native heaps, and of managed ones, in chunks. */
 	uint64_t native_bytes, managed_bytes;
 	/** of uint64_t: the blocks of the suspect of equal mappings */
 	struct ch_vec equal;
 };
 
+/** What the rules are about: all of it but the last is borrowed while they are applied. */
+struct ch_suspects_input {
+	struct ch_heaps *heaps;
+	struct ch_measured *sums;
+	const struct ch_pooled *pooled;
+	/** Threads to work with; 0: as many as there are processors. */
+	uint32_t threads;
+	/** Only the rules that need no graph. */
+	bool quick;
+};
+
 /**
- * Apply all rules; suspects go into summary, by bytes, descending. quick: only those
- * that need no graph. Errors: those of the graph, NOMEM; an interrupt ends the rules and
- * is a finding.
+ * Apply all rules; suspects go into ret (of struct ch_suspect), by bytes, descending. What is
+ * garbage changes the sums and the verdict. Errors: those of the graph, NOMEM; an interrupt
+ * ends the rules and is a finding.
  */
-CH_MUST_CHECK struct ch_error *chp_suspects_find(struct ch_session *session, uint32_t threads,
-						 struct ch_summary *summary, bool quick);
+CH_MUST_CHECK struct ch_error *chp_suspects_find(struct ch_session *session,
+						 const struct ch_suspects_input *input,
+						 struct ch_vec *ret);
 
 /** Whether bytes are at least min and at least percent of whole. */
 bool chp_suspect_is(uint64_t bytes, uint64_t min, uint64_t percent, uint64_t whole);
@@ -47,6 +66,9 @@ CH_MUST_CHECK struct ch_error *chp_suspect_type(struct ch_suspecting *suspecting
 						uint64_t type, uint64_t count, uint64_t bytes);
 /** Bytes of text for the next command: its name, and the address behind the core. */
 void chp_suspect_next(struct ch_suspect *suspect, const char *command, uint64_t addr);
+/** Bytes of a type as shares count them: chp_touched_of(). */
+uint64_t chp_suspect_touched(const struct ch_suspecting *suspecting,
+			     const struct ch_type_stat *stat);
 void chp_suspect_fact(struct ch_suspect *suspect, const char *key, uint64_t number);
 
 /** suspects_locks.c: threads that wait for one lock. Errors: NOMEM, STOP, those of unwinding. */

@@ -60,7 +60,7 @@ static char *tell_blocks(const struct ch_alike *alike, const char *holder, const
 static struct ch_error *name_blocks(const struct ch_looking *looking, const struct ch_alike *alike,
 				    char **holder_ret, char **element_ret)
 {
-	struct ch_heaps *heaps = looking->suspecting->summary->heaps;
+	struct ch_heaps *heaps = looking->suspecting->heaps;
 	struct ch_error *err = NULL;
 
 	if (alike->holder != CH_ID_NONE)
@@ -85,7 +85,7 @@ static struct ch_error *tell(const struct ch_looking *looking, const struct ch_a
 	char roots[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
 	_cleanup_free_ char *types = chp_suspect_list_types(suspect);
 	const char *key = suspect->chain.key;
-	uint64_t whole = looking->suspecting->summary->used_bytes;
+	uint64_t whole = looking->suspecting->sums->used_bytes;
 
 	if (!types) {
 		chp_suspect_deinit(suspect);
@@ -119,8 +119,8 @@ static uint64_t count_alike(const struct ch_looking *looking, uint32_t element,
 
 	if (element == CH_ID_NONE || !ch_graph_object(looking->graph, element, &object))
 		return 0;
-	spans = ch_heaps_spans(looking->suspecting->summary->heaps, &count);
-	heaps = ch_heaps_list(looking->suspecting->summary->heaps, &count);
+	spans = ch_heaps_spans(looking->suspecting->heaps, &count);
+	heaps = ch_heaps_list(looking->suspecting->heaps, &count);
 	for (i = 0; i < list->count; i++)
 		if (types[i].walker == heaps[spans[object.span].heap].walker &&
 		    types[i].type == ch_object_type_id(&object))
@@ -153,8 +153,7 @@ struct ch_error *chp_suspect_elements(const struct ch_looking *looking, size_t h
 	if (!number)
 		return NULL;
 	number = ch_max(number, best->elements_count);
-	err = chp_node_type_name(looking->graph, looking->suspecting->summary->heaps, best->element,
-				 &type);
+	err = chp_node_type_name(looking->graph, looking->suspecting->heaps, best->element, &type);
 	if (err)
 		return err;
 	return asprintf(ret, "; it leads to %s %s", chp_count_text(number, count), type) < 0
@@ -294,18 +293,19 @@ static bool is_held(const struct ch_alike_sum *sum)
 
 struct ch_error *chp_suspect_alike(struct ch_looking *looking)
 {
-	const struct ch_summary *summary = looking->suspecting->summary;
+	const struct ch_measured *sums = looking->suspecting->sums;
+	const struct ch_vec *suspects = looking->suspecting->suspects;
 	const struct ch_alike_sum *sum;
 	struct ch_error *err = NULL;
 	size_t i;
 
 	for (i = 0; !err && i < looking->alikes.count; i++) {
 		sum = &looking->holders.alike[i];
-		if (!chp_suspect_is(sum->total_bytes, SIZE_MIN, ALIKE_SHARE, summary->used_bytes) ||
+		if (!chp_suspect_is(sum->total_bytes, SIZE_MIN, ALIKE_SHARE, sums->used_bytes) ||
 		    is_held(sum))
 			continue;
 		err = add_alike(looking, &looking->alikes.items[i], sum);
-		looking->alike_suspects[i] = err ? 0 : summary->suspects.count;
+		looking->alike_suspects[i] = err ? 0 : suspects->count;
 	}
 	return err;
 }
@@ -314,8 +314,7 @@ struct ch_error *chp_suspect_alike(struct ch_looking *looking)
 
 static struct ch_suspect *suspect_at(const struct ch_looking *looking, size_t place)
 {
-	return place ? CH_VEC_AT(&looking->suspecting->summary->suspects, struct ch_suspect,
-				 place - 1)
+	return place ? CH_VEC_AT(looking->suspecting->suspects, struct ch_suspect, place - 1)
 		     : NULL;
 }
 
@@ -376,7 +375,7 @@ static void fold_mapped(struct ch_suspect *mapped, struct ch_suspect *suspect, u
 
 static struct ch_suspect *find_mapped(const struct ch_looking *looking)
 {
-	const struct ch_vec *suspects = &looking->suspecting->summary->suspects;
+	const struct ch_vec *suspects = looking->suspecting->suspects;
 	size_t i;
 
 	for (i = 0; i < suspects->count; i++)
@@ -395,7 +394,7 @@ static bool is_of_runtime(const struct ch_looking *looking, const struct ch_susp
 	if (!suspect->chain.roots_count || suspect->chain.root.kind != CH_ROOT_DATA)
 		return false;
 	module = ch_sym_module_at(looking->graph->sym, suspect->chain.root.addr);
-	runtimes = ch_heaps_runtimes(looking->suspecting->summary->heaps, &count);
+	runtimes = ch_heaps_runtimes(looking->suspecting->heaps, &count);
 	for (i = 0; module && i < count; i++)
 		if (runtimes[i].open && runtimes[i].kind == CH_RUNTIME_LANGUAGE &&
 		    runtimes[i].evidence && strstr(runtimes[i].evidence, module->name))
@@ -406,7 +405,7 @@ static bool is_of_runtime(const struct ch_looking *looking, const struct ch_susp
 /* Of assemblies that a program makes all the time its runtime has blocks, too. */
 static void fold_modules(struct ch_looking *looking)
 {
-	const struct ch_vec *suspects = &looking->suspecting->summary->suspects;
+	const struct ch_vec *suspects = looking->suspecting->suspects;
 	struct ch_suspect *modules = NULL, *suspect;
 	size_t i;
 
@@ -426,20 +425,20 @@ static void fold_modules(struct ch_looking *looking)
 /* Blocks with equal contents that may all be garbage are no matter of their own. */
 static void drop_dead_duplicates(struct ch_looking *looking)
 {
-	struct ch_summary *summary = looking->suspecting->summary;
-	struct ch_suspect *list = summary->suspects.items;
+	struct ch_vec *suspects = looking->suspecting->suspects;
+	struct ch_suspect *list = suspects->items;
+	uint64_t used = looking->suspecting->sums->used_bytes;
 	uint64_t dead = looking->holders.dead_bytes;
 	size_t i;
 
-	for (i = 0; i < summary->suspects.count; i++)
+	for (i = 0; i < suspects->count; i++)
 		if (list[i].rule == CH_RULE_DUPLICATE_CONTENTS)
 			break;
-	if (i == summary->suspects.count ||
-	    chp_percent(list[i].bytes - ch_min(list[i].bytes, dead), summary->used_bytes) >=
-		    DUPLICATE_SHARE * 100)
+	if (i == suspects->count ||
+	    chp_percent(list[i].bytes - ch_min(list[i].bytes, dead), used) >= DUPLICATE_SHARE * 100)
 		return;
 	chp_suspect_deinit(&list[i]);
-	memmove(&list[i], &list[i + 1], (--summary->suspects.count - i) * sizeof(*list));
+	memmove(&list[i], &list[i + 1], (--suspects->count - i) * sizeof(*list));
 }
 
 void chp_suspect_fold(struct ch_looking *looking)

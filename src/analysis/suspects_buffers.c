@@ -61,8 +61,8 @@ struct finding {
 
 struct ch_error *chp_suspect_limits(struct ch_suspecting *suspecting)
 {
-	const struct ch_pooled *pooled = &suspecting->summary->pooled;
-	uint64_t whole = suspecting->summary->verdict.total_bytes;
+	const struct ch_pooled *pooled = suspecting->pooled;
+	uint64_t whole = suspecting->sums->verdict.total_bytes;
 	struct ch_error *err = NULL;
 	char text[CH_QUOTA_TEXT_MAX];
 	size_t i;
@@ -113,7 +113,7 @@ static bool is_pool(const struct finding *finding)
 {
 	const struct ch_vec *equal = &finding->suspecting->equal;
 	const struct ch_pools *pools = finding->pools;
-	struct ch_heaps *heaps = finding->suspecting->summary->heaps;
+	struct ch_heaps *heaps = finding->suspecting->heaps;
 	struct ch_object object;
 	uint64_t found = 0, at;
 	size_t i;
@@ -154,7 +154,7 @@ static bool is_same_matter(const struct finding *finding, const struct ch_suspec
  * same way, the pool's chunks, a limit that is near. */
 static void fold_others(const struct finding *finding, uint32_t holder)
 {
-	struct ch_vec *suspects = &finding->suspecting->summary->suspects;
+	struct ch_vec *suspects = finding->suspecting->suspects;
 	const struct ch_suspect *ours;
 	struct ch_suspect *suspect;
 	size_t i;
@@ -219,7 +219,7 @@ static struct ch_error *take_buffers(void *arg, const struct ch_object *objects,
 /* Only objects of the runtime whose buffers they are. */
 static struct ch_error *find_buffers(struct finding *finding)
 {
-	struct ch_heaps *heaps = finding->suspecting->summary->heaps;
+	struct ch_heaps *heaps = finding->suspecting->heaps;
 	uint64_t low = UINT64_MAX, high = 0;
 	const struct ch_span *spans;
 	const struct ch_heap *list;
@@ -265,7 +265,7 @@ static struct ch_error *add_holder(struct finding *finding, const struct group *
 	bool untouched = chp_percent(group->touched_bytes, group->bytes) < TOUCHED_PERCENT * 100;
 	struct ch_error *err;
 
-	err = chp_node_type_name(finding->graph, suspecting->summary->heaps, row->holder,
+	err = chp_node_type_name(finding->graph, suspecting->heaps, row->holder,
 				 &suspect.holder_type);
 	if (!err)
 		err = chp_suspect_chain(suspecting, finding->graph, &row->sample, 1,
@@ -282,7 +282,7 @@ static struct ch_error *add_holder(struct finding *finding, const struct group *
 	chp_suspect_fact(&suspect, "unreleased_count", finding->gathering.count);
 	chp_suspect_fact(&suspect, "unreleased_bytes", finding->gathering.bytes);
 	chp_suspect_next(&suspect, "roots", suspect.sample_addr);
-	err = chp_suspect_take(suspecting, &suspect, suspecting->summary->verdict.total_bytes,
+	err = chp_suspect_take(suspecting, &suspect, suspecting->sums->verdict.total_bytes,
 			       "%s buffers of %s are not released (their counts of references "
 			       "are above 0): %s, held by %s%s%s%s",
 			       chp_count_text(group->count, count), finding->pools->library,
@@ -373,7 +373,7 @@ static size_t group_rows(const struct finding *finding, struct group *groups)
 
 static struct ch_error *find_held(struct finding *finding)
 {
-	uint64_t whole = finding->suspecting->summary->verdict.total_bytes;
+	uint64_t whole = finding->suspecting->sums->verdict.total_bytes;
 	struct group groups[GROUPS_MAX];
 	size_t count = group_rows(finding, groups), i;
 	struct ch_error *err = NULL;
@@ -439,7 +439,7 @@ static struct ch_error *tell_dropped(struct finding *finding, struct ch_suspect 
 				     uint64_t lost_bytes)
 {
 	const struct ch_gathering *gathering = &finding->gathering;
-	uint64_t whole = finding->suspecting->summary->verdict.total_bytes;
+	uint64_t whole = finding->suspecting->sums->verdict.total_bytes;
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], lost[CH_BYTES_TEXT_MAX];
 
 	if (!gathering->dead_count)
@@ -473,7 +473,7 @@ static struct ch_error *find_dropped(struct finding *finding)
 	sum_lost(finding, &lost_bytes, &lost_touched);
 	suspect.bytes = gathering->dead_touched_bytes + lost_touched;
 	if (!chp_suspect_is(suspect.bytes, LOST_MIN, LOST_SHARE,
-			    suspecting->summary->verdict.total_bytes) ||
+			    suspecting->sums->verdict.total_bytes) ||
 	    chp_coverage_lacks(&suspecting->coverage, CH_NEED_STACKS | CH_NEED_MEMORY, why))
 		return NULL;
 	chp_suspect_fact(&suspect, "dropped_bytes", gathering->dead_bytes);
@@ -488,14 +488,14 @@ struct ch_error *chp_suspect_buffers(struct ch_looking *looking)
 	struct finding finding = { .suspecting = suspecting,
 				   .graph = looking->graph,
 				   .retained = looking->retained,
-				   .pools = suspecting->summary->pooled.pools,
+				   .pools = suspecting->pooled->pools,
 				   .items = CH_VEC(struct ch_gather_item) };
 	struct ch_error *err;
 
 	if (!finding.pools)
 		return NULL;
-	finding.pooling = chp_heaps_pooling(suspecting->summary->heaps, finding.pools->walker,
-					    &finding.state);
+	finding.pooling =
+		chp_heaps_pooling(suspecting->heaps, finding.pools->walker, &finding.state);
 	if (!finding.pooling)
 		return NULL;
 	err = find_buffers(&finding);

@@ -103,7 +103,7 @@ static struct ch_error *make_chain(const struct ch_suspecting *suspecting, struc
 			err = &ch_enomem;
 	}
 	if (!err)
-		err = keep_steps(graph, suspecting->summary->heaps, best, &ids, ret);
+		err = keep_steps(graph, suspecting->heaps, best, &ids, ret);
 	ret->roots_count = err ? 0 : roots;
 	ch_vec_deinit(&ids);
 	return err;
@@ -168,8 +168,7 @@ struct ch_error *chp_suspect_trail(const struct ch_looking *looking, uint32_t id
 	ret->root = *root;
 	err = ch_root_describe(looking->graph, root, &ret->text);
 	if (!err)
-		err = keep_steps(looking->graph, looking->suspecting->summary->heaps, &chain, &ids,
-				 ret);
+		err = keep_steps(looking->graph, looking->suspecting->heaps, &chain, &ids, ret);
 	ch_vec_deinit(&ids);
 	ret->roots_count = err ? 0 : 1;
 	if (!err)

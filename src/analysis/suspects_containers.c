@@ -87,7 +87,7 @@ static uint64_t touched_bytes(const struct walking *walking, const struct ch_con
 	const struct ch_core *core = ch_session_core(walking->suspecting->session);
 
 	if (use->unused_bytes < PAGE_BYTES || type->row->kind == CH_CONTAINER_NODES ||
-	    chp_heaps_clears(walking->suspecting->summary->heaps, type->walker))
+	    chp_heaps_clears(walking->suspecting->heaps, type->walker))
 		return use->unused_bytes;
 	return ch_core_touched_bytes(core, use->unused_addr, use->unused_addr + use->unused_bytes);
 }
@@ -166,7 +166,7 @@ static struct ch_error *look(void *arg, const struct ch_object *objects, size_t 
 
 static struct ch_error *walk_all(struct walking *walking)
 {
-	struct ch_heaps *heaps = walking->suspecting->summary->heaps;
+	struct ch_heaps *heaps = walking->suspecting->heaps;
 	const struct ch_runtime *runtimes;
 	struct ch_error *err = NULL;
 	size_t count, i;
@@ -263,8 +263,7 @@ static struct ch_error *find_place(struct holding *holding, const struct ch_obje
 	uint32_t i;
 
 	*ret = PLACE_UNKNOWN;
-	if (!chp_heaps_span_inspector(holding->walking->suspecting->summary->heaps, from->span,
-				      &of))
+	if (!chp_heaps_span_inspector(holding->walking->suspecting->heaps, from->span, &of))
 		return NULL;
 	err = learn(holding, &of, from->type, &holder);
 	if (err)
@@ -280,7 +279,7 @@ static struct ch_error *find_place(struct holding *holding, const struct ch_obje
 /* The first of those that point at it that is alive. */
 static struct ch_error *add_holder(struct holding *holding, const struct found *found, uint32_t id)
 {
-	struct ch_heaps *heaps = holding->walking->suspecting->summary->heaps;
+	struct ch_heaps *heaps = holding->walking->suspecting->heaps;
 	struct ch_object object = { .addr = 0 };
 	const struct ch_span *spans;
 	const struct ch_heap *list;
@@ -353,7 +352,7 @@ static int compare_tallies(const void *a, const void *b)
 static struct ch_error *name_holder(const struct holding *holding, const struct ch_tally *row,
 				    char **ret)
 {
-	struct ch_heaps *heaps = holding->walking->suspecting->summary->heaps;
+	struct ch_heaps *heaps = holding->walking->suspecting->heaps;
 	const struct ch_container_type *type =
 		CH_VEC_AT(&holding->walking->containers.types, struct ch_container_type,
 			  row->group >> PLACE_BITS);
@@ -391,7 +390,7 @@ static struct ch_error *name_holders(struct holding *holding, struct ch_suspect 
 	struct ch_error *err = NULL;
 	size_t i, count;
 
-	runtimes = ch_heaps_runtimes(holding->walking->suspecting->summary->heaps, &count);
+	runtimes = ch_heaps_runtimes(holding->walking->suspecting->heaps, &count);
 	ch_vec_sort(&holding->rows.rows, compare_tallies);
 	rows = holding->rows.rows.items;
 	suspect->owners_total = holding->rows.rows.count;
@@ -427,7 +426,7 @@ static struct ch_error *name_types(struct holding *holding, struct ch_suspect *s
 static struct ch_error *tell_room(struct holding *holding)
 {
 	struct ch_suspecting *suspecting = holding->walking->suspecting;
-	uint64_t whole = suspecting->summary->used_bytes;
+	uint64_t whole = suspecting->sums->used_bytes;
 	struct ch_suspect suspect = { .rule = CH_RULE_EMPTY_COLLECTIONS,
 				      .count = holding->live,
 				      .bytes = holding->bytes,
@@ -487,7 +486,7 @@ static struct ch_error *tell_chain(const struct holding *holding, const struct c
 	struct ch_error *err;
 	struct ch_type named;
 
-	err = ch_heaps_type(suspecting->summary->heaps, type->walker, type->type, &named);
+	err = ch_heaps_type(suspecting->heaps, type->walker, type->type, &named);
 	if (err)
 		return err;
 	suspect.holder_type = strdup(named.name);
@@ -501,7 +500,7 @@ static struct ch_error *tell_chain(const struct holding *holding, const struct c
 	chp_suspect_fact(&suspect, "entries_count", chained->entries);
 	chp_suspect_fact(&suspect, "longest_chain_count", chained->longest);
 	chp_suspect_next(&suspect, "roots", chained->addr);
-	return chp_suspect_take(suspecting, &suspect, suspecting->summary->used_bytes,
+	return chp_suspect_take(suspecting, &suspect, suspecting->sums->used_bytes,
 				"%s of the %s entries of one map (%s) are in one bucket: the hash "
 				"codes of its keys are the same, or nearly",
 				chp_count_text(chained->longest, longest),
@@ -577,7 +576,7 @@ struct ch_error *chp_suspects_containers(struct ch_suspecting *suspecting, struc
 	walking->found = CH_VEC(struct found);
 	walking->chained = CH_VEC(struct chained);
 	walking->budget = NODES_MAX;
-	err = chp_containers_find(suspecting->summary->heaps, &walking->containers);
+	err = chp_containers_find(suspecting->heaps, &walking->containers);
 	if (!err)
 		err = walk_all(walking);
 	if (!err)

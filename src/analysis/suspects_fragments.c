@@ -133,10 +133,10 @@ static struct ch_error *tell(struct ch_suspecting *suspecting, const struct kind
 
 struct ch_error *chp_suspects_fragments(struct ch_suspecting *suspecting)
 {
-	const struct ch_account_row *rows = suspecting->summary->account.rows;
+	const struct ch_account_row *rows = suspecting->sums->account.rows;
 	uint64_t whole = rows[CH_ACCOUNT_MANAGED_USED].bytes + rows[CH_ACCOUNT_MANAGED_FREE].bytes +
 			 rows[CH_ACCOUNT_MANAGED_HEAP].bytes;
-	struct counting counting = { .heaps = suspecting->summary->heaps };
+	struct counting counting = { .heaps = suspecting->heaps };
 	const struct ch_heap_free *frees;
 	const struct ch_heap *list;
 	struct ch_error *err = NULL;

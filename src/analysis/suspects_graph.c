@@ -10,8 +10,8 @@
 
 static struct ch_error *look(struct ch_looking *looking)
 {
-	struct ch_summary *summary = looking->suspecting->summary;
-	uint64_t bytes_min = ch_max(SIZE_MIN / 2, summary->used_bytes / 100 * (HOLDER_SHARE - 1));
+	struct ch_measured *sums = looking->suspecting->sums;
+	uint64_t bytes_min = ch_max(SIZE_MIN / 2, sums->used_bytes / 100 * (HOLDER_SHARE - 1));
 	char why[CH_COVERAGE_TEXT_MAX];
 	struct ch_error *err;
 
@@ -28,11 +28,11 @@ static struct ch_error *look(struct ch_looking *looking)
 	if (err)
 		return err;
 	if (!chp_suspect_is_open(looking, why)) {
-		chp_account_split_live(&summary->account, looking->holders.managed_dead_bytes,
+		chp_account_split_live(&sums->account, looking->holders.managed_dead_bytes,
 				       looking->holders.managed_dead_touched_bytes);
-		summary->input.managed_garbage_bytes =
-			summary->account.rows[CH_ACCOUNT_MANAGED_DEAD].touched_bytes;
-		chp_verdict_make(&summary->input, &summary->verdict);
+		sums->input.managed_garbage_bytes =
+			sums->account.rows[CH_ACCOUNT_MANAGED_DEAD].touched_bytes;
+		chp_verdict_make(&sums->input, &sums->verdict);
 	}
 	err = chp_suspect_holders(looking);
 	if (!err)
@@ -63,8 +63,7 @@ struct ch_error *chp_suspects_in_graph(struct ch_suspecting *suspecting)
 {
 	const struct ch_graph_options options = { .threads = suspecting->threads,
 						  .keep_edges = true,
-						  .touched_only =
-							  !suspecting->summary->zeros_count };
+						  .touched_only = !suspecting->sums->zeros_count };
 	struct ch_looking looking = { .suspecting = suspecting };
 	struct ch_error *err;
 

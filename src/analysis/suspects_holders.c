@@ -78,7 +78,7 @@ char *chp_suspect_list_types(const struct ch_suspect *suspect)
 static struct ch_error *tell_holder(struct ch_looking *looking, const struct ch_holder *holder,
 				    struct ch_suspect *suspect)
 {
-	uint64_t whole = looking->suspecting->summary->used_bytes;
+	uint64_t whole = looking->suspecting->sums->used_bytes;
 	char count[CH_BYTES_TEXT_MAX], children[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
 	_cleanup_free_ char *types = chp_suspect_list_types(suspect);
 	_cleanup_free_ char *one = chp_suspect_one_of(suspect->holder_type);
@@ -126,9 +126,9 @@ static struct ch_error *add_holder(struct ch_looking *looking, const struct ch_h
 	suspect.rule = rule_of(holder, self_bytes);
 	if (suspect.rule == CH_RULE_LARGE_BLOCK &&
 	    !chp_suspect_is(suspect.bytes, SIZE_MIN, BLOCK_SHARE,
-			    looking->suspecting->summary->used_bytes))
+			    looking->suspecting->sums->used_bytes))
 		return NULL;
-	err = chp_node_type_name(looking->graph, looking->suspecting->summary->heaps, holder->id,
+	err = chp_node_type_name(looking->graph, looking->suspecting->heaps, holder->id,
 				 &suspect.holder_type);
 	if (!err)
 		err = chp_suspect_types(looking, &holder->types, holder->total_bytes, &suspect);
@@ -146,19 +146,19 @@ static struct ch_error *add_holder(struct ch_looking *looking, const struct ch_h
 
 struct ch_error *chp_suspect_holders(struct ch_looking *looking)
 {
-	const struct ch_summary *summary = looking->suspecting->summary;
-	uint64_t used = summary->used_bytes;
+	const struct ch_vec *suspects = looking->suspecting->suspects;
+	uint64_t used = looking->suspecting->sums->used_bytes;
 	const struct ch_holder *holder;
 	struct ch_error *err = NULL;
 	size_t i, before;
 
 	for (i = 0; !err && i < looking->holders.count; i++) {
 		holder = &looking->holders.items[i];
-		before = summary->suspects.count;
+		before = suspects->count;
 		if (chp_suspect_is(holder->total_bytes, SIZE_MIN, HOLDER_SHARE, used))
 			err = add_holder(looking, holder);
 		looking->holder_suspects[i] =
-			!err && summary->suspects.count > before ? summary->suspects.count : 0;
+			!err && suspects->count > before ? suspects->count : 0;
 	}
 	return err;
 }

@@ -35,7 +35,7 @@ struct ch_error *chp_suspect_method(const struct ch_suspecting *suspecting, uint
 		if (!chp_thread_row_method(frame) || !frame->symbol.name)
 			continue;
 		best = best ? best : frame;
-		if (chp_heaps_is_library(suspecting->summary->heaps, frame->symbol.name))
+		if (chp_heaps_is_library(suspecting->heaps, frame->symbol.name))
 			continue;
 		best = frame;
 		break;
@@ -81,7 +81,7 @@ static struct ch_error *read_waiting(const struct ch_suspecting *suspecting,
 		return &ch_enomem;
 	for (i = 0; i < count; i++) {
 		ret[i].next = i;
-		if (!ch_heaps_thread(suspecting->summary->heaps, i, info) || !info->waits_to ||
+		if (!ch_heaps_thread(suspecting->heaps, i, info) || !info->waits_to ||
 		    !info->held_by)
 			continue;
 		for (k = 0; k < count && threads[k].tid != info->held_by; k++)
@@ -177,12 +177,12 @@ static struct ch_error *add_convoy(struct ch_suspecting *suspecting, const struc
 struct ch_error *chp_suspects_locks_held(const struct ch_suspecting *suspecting,
 					 struct ch_graph *graph)
 {
-	struct ch_suspect *suspects = suspecting->summary->suspects.items;
+	struct ch_suspect *suspects = suspecting->suspects->items;
 	struct ch_error *err = NULL;
 	uint32_t id;
 	size_t i;
 
-	for (i = 0; !err && i < suspecting->summary->suspects.count; i++) {
+	for (i = 0; !err && i < suspecting->suspects->count; i++) {
 		if (suspects[i].rule != CH_RULE_LOCK_CONVOY)
 			continue;
 		id = ch_graph_node_at(graph, suspects[i].sample_addr);

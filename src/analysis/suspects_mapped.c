@@ -177,12 +177,12 @@ static struct ch_error *find_owners(struct owners *owners, const uint32_t *targe
 	return err ? err : name_owners(owners, suspect);
 }
 
-static struct ch_suspect *find_suspect(const struct ch_summary *summary)
+static struct ch_suspect *find_suspect(const struct ch_suspecting *suspecting)
 {
-	struct ch_suspect *suspects = summary->suspects.items;
+	struct ch_suspect *suspects = suspecting->suspects->items;
 	size_t i;
 
-	for (i = 0; i < summary->suspects.count; i++)
+	for (i = 0; i < suspecting->suspects->count; i++)
 		if (suspects[i].rule == CH_RULE_EQUAL_MAPPINGS)
 			return &suspects[i];
 	return NULL;
@@ -191,7 +191,7 @@ static struct ch_suspect *find_suspect(const struct ch_summary *summary)
 struct ch_error *chp_suspect_mapped(struct ch_suspecting *suspecting, struct ch_graph *graph,
 				    const struct ch_retained *retained)
 {
-	struct ch_suspect *suspect = find_suspect(suspecting->summary);
+	struct ch_suspect *suspect = find_suspect(suspecting);
 	const uint64_t *addrs = suspecting->equal.items;
 	_cleanup_free_ uint32_t *targets = NULL;
 	_cleanup_free_ struct owners *owners = NULL;
@@ -208,7 +208,7 @@ struct ch_error *chp_suspect_mapped(struct ch_suspecting *suspecting, struct ch_
 	if (!targets || !owners || !group)
 		return &ch_enomem;
 	*owners = (struct owners){ .graph = graph,
-				   .heaps = suspecting->summary->heaps,
+				   .heaps = suspecting->heaps,
 				   .retained = retained,
 				   .group = group,
 				   .list = CH_VEC(struct owner),

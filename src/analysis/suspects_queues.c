@@ -62,7 +62,7 @@ static struct ch_error *take(void *arg, const struct ch_queue *queue)
 				      .share_of = "the touched used bytes",
 				      .basis = CH_BASIS_DERIVED,
 				      .sample_addr = queue->types[0].sample };
-	const struct ch_summary *summary = looking->suspecting->summary;
+	const struct ch_measured *sums = looking->suspecting->sums;
 	char count[CH_BYTES_TEXT_MAX], most[CH_BYTES_TEXT_MAX], method[512] = "", tid[64] = "";
 	struct ch_error *err = NULL;
 
@@ -77,8 +77,8 @@ static struct ch_error *take(void *arg, const struct ch_queue *queue)
 		return err;
 	suspect.bytes = retained_bytes(looking, queue);
 	/* one that waits for work has just been given it */
-	if ((!method[0] || chp_heaps_is_library(summary->heaps, method)) &&
-	    !chp_suspect_is(suspect.bytes, SIZE_MIN, SHARE, summary->used_bytes))
+	if ((!method[0] || chp_heaps_is_library(looking->suspecting->heaps, method)) &&
+	    !chp_suspect_is(suspect.bytes, SIZE_MIN, SHARE, sums->used_bytes))
 		return NULL;
 	err = name_types(looking, queue, &suspect);
 	if (err) {
@@ -89,7 +89,7 @@ static struct ch_error *take(void *arg, const struct ch_queue *queue)
 	chp_suspect_fact(&suspect, "looked_at_count", queue->looked_at);
 	chp_suspect_fact(&suspect, "thread_tid", queue->tid);
 	chp_suspect_next(&suspect, "threads", 0);
-	return chp_suspect_take(looking->suspecting, &suspect, summary->used_bytes,
+	return chp_suspect_take(looking->suspecting, &suspect, sums->used_bytes,
 				"%s objects are dead and wait for their %s; %s of them %s%s%s",
 				chp_count_text(queue->count, count), queue->kind,
 				chp_count_text(queue->types[0].count, most),
@@ -102,5 +102,5 @@ struct ch_error *chp_suspects_queues(struct ch_suspecting *suspecting, struct ch
 {
 	struct looking looking = { suspecting, graph, retained };
 
-	return chp_heaps_queues(suspecting->summary->heaps, take, &looking);
+	return chp_heaps_queues(suspecting->heaps, take, &looking);
 }

@@ -38,16 +38,15 @@ static bool is_mapped(const struct ch_looking *looking, const struct ch_type_sta
 	uint64_t bytes = 0;
 	size_t i, count;
 
-	spans = ch_heaps_spans(suspecting->summary->heaps, &count);
-	heaps = ch_heaps_list(suspecting->summary->heaps, &count);
+	spans = ch_heaps_spans(suspecting->heaps, &count);
+	heaps = ch_heaps_list(suspecting->heaps, &count);
 	for (i = 0; i < suspecting->equal.count; i++)
-		if (ch_heaps_object_at(suspecting->summary->heaps, addrs[i], &object) &&
+		if (ch_heaps_object_at(suspecting->heaps, addrs[i], &object) &&
 		    heaps[spans[object.span].heap].walker == stat->walker &&
 		    ch_object_type_id(&object) == stat->type)
-			bytes += suspecting->summary->zeros_count
-					 ? object.chunk_bytes
-					 : touched_bytes(suspecting, &object);
-	return chp_percent(bytes, chp_touched_of(looking->suspecting->summary, stat)) >=
+			bytes += suspecting->sums->zeros_count ? object.chunk_bytes
+							       : touched_bytes(suspecting, &object);
+	return chp_percent(bytes, chp_suspect_touched(looking->suspecting, stat)) >=
 	       MOST_PERCENT * 100;
 }
 
@@ -82,7 +81,7 @@ static bool is_told(const struct ch_looking *looking, const struct ch_type_stat 
 		    uint64_t told)
 {
 	const struct ch_leak_group *groups;
-	uint64_t lost = 0, all = chp_touched_of(looking->suspecting->summary, stat);
+	uint64_t lost = 0, all = chp_suspect_touched(looking->suspecting, stat);
 	size_t i, count;
 
 	if (chp_percent(told, all) >= MOST_PERCENT * 100 || is_mapped(looking, stat))
@@ -123,16 +122,15 @@ static uint32_t main_track(const struct ch_looking *looking, const struct ch_typ
 static struct ch_error *add_type(struct ch_looking *looking, const struct ch_type_stat *stat,
 				 const struct ch_held_type *retained, uint64_t told, uint64_t whole)
 {
-	struct ch_suspect suspect = {
-		.rule = CH_RULE_ONE_TYPE,
-		.bytes = retained ? retained->total_bytes
-				  : chp_touched_of(looking->suspecting->summary, stat),
-		.count = stat->count,
-		.share_of =
-			retained ? "the touched used bytes" : "the touched used bytes of its heap",
-		.basis = CH_BASIS_DERIVED,
-		.sample_addr = stat->sample_addr
-	};
+	struct ch_suspect suspect = { .rule = CH_RULE_ONE_TYPE,
+				      .bytes = retained ? retained->total_bytes
+							: chp_suspect_touched(looking->suspecting,
+									      stat),
+				      .count = stat->count,
+				      .share_of = retained ? "the touched used bytes"
+							   : "the touched used bytes of its heap",
+				      .basis = CH_BASIS_DERIVED,
+				      .sample_addr = stat->sample_addr };
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
 	uint32_t track, sample;
 	struct ch_error *err;
@@ -142,7 +140,7 @@ static struct ch_error *add_type(struct ch_looking *looking, const struct ch_typ
 	track = main_track(looking, stat, &suspect.chain.share);
 	sample = track == CH_TRACK_ALL ? CH_ID_NONE : chp_alike_sample(&looking->trails, track);
 	err = chp_suspect_type(looking->suspecting, &suspect, stat->walker, stat->type, stat->count,
-			       chp_touched_of(looking->suspecting->summary, stat));
+			       chp_suspect_touched(looking->suspecting, stat));
 	if (!err && sample != CH_ID_NONE) {
 		err = chp_suspect_trail(looking, sample, &suspect.chain);
 		suspect.sample_addr = ch_graph_addr(looking->graph, sample);
@@ -151,8 +149,7 @@ static struct ch_error *add_type(struct ch_looking *looking, const struct ch_typ
 		chp_suspect_deinit(&suspect);
 		return err;
 	}
-	chp_suspect_fact(&suspect, "self_bytes",
-			 chp_touched_of(looking->suspecting->summary, stat));
+	chp_suspect_fact(&suspect, "self_bytes", chp_suspect_touched(looking->suspecting, stat));
 	if (retained)
 		chp_suspect_fact(&suspect, "retained_bytes", retained->total_bytes);
 	chp_suspect_next(&suspect, "roots", suspect.sample_addr);
@@ -190,7 +187,7 @@ static const struct ch_held_type *loose_of(const struct ch_looking *looking,
 					   const struct ch_type_stat *stat)
 {
 	const struct ch_held_type *loose = looking->holders.loose.items;
-	uint64_t used = looking->suspecting->summary->used_bytes;
+	uint64_t used = looking->suspecting->sums->used_bytes;
 	size_t i;
 
 	for (i = 0; i < looking->holders.loose.count; i++)
@@ -205,27 +202,27 @@ static const struct ch_held_type *loose_of(const struct ch_looking *looking,
 /* Types are by bytes, so what could be a suspect comes early. */
 struct ch_error *chp_suspect_one_types(struct ch_looking *looking)
 {
-	const struct ch_summary *summary = looking->suspecting->summary;
+	const struct ch_measured *sums = looking->suspecting->sums;
 	const struct ch_held_type *retained;
 	const struct ch_type_stat *stats;
 	struct ch_error *err;
 	size_t count, i;
 	uint64_t whole, told;
 
-	err = ch_heaps_types(summary->heaps, &stats, &count);
+	err = ch_heaps_types(looking->suspecting->heaps, &stats, &count);
 	for (i = 0; !err && i < count && i < TYPES_LOOKED_AT; i++) {
 		if (stats[i].kind != CH_TYPE_OBJECT || stats[i].count < 2)
 			continue;
 		retained = loose_of(looking, &stats[i]);
 		told = told_of(looking, &stats[i]);
-		whole = retained ? summary->used_bytes
-				 : used_bytes_of(summary->heaps, stats[i].walker);
+		whole = retained ? sums->used_bytes
+				 : used_bytes_of(looking->suspecting->heaps, stats[i].walker);
 		/* Most of a heap that is next to nothing is next to nothing. */
 		if ((retained ||
-		     (chp_suspect_is(chp_touched_of(looking->suspecting->summary, &stats[i]),
-				     SIZE_MIN, TYPE_SHARE, whole) &&
-		      chp_suspect_is(chp_touched_of(looking->suspecting->summary, &stats[i]), 0,
-				     PART_PERCENT, summary->used_bytes))) &&
+		     (chp_suspect_is(chp_suspect_touched(looking->suspecting, &stats[i]), SIZE_MIN,
+				     TYPE_SHARE, whole) &&
+		      chp_suspect_is(chp_suspect_touched(looking->suspecting, &stats[i]), 0,
+				     PART_PERCENT, sums->used_bytes))) &&
 		    !is_told(looking, &stats[i], told))
 			err = add_type(looking, &stats[i], retained, told, whole);
 	}

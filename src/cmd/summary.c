@@ -1,19 +1,6 @@
 #include "report/summary.h"
 
-#include <inttypes.h>
-#include <stdlib.h>
-
-#include "analysis/measure.h"
-#include "analysis/suspects.h"
-#include "analysis/thread_rows.h"
 #include "cmd/cmd.h"
-#include "report/heap.h"
-#include "util/bytes.h"
-#include "util/cleanup.h"
-#include "util/context.h"
-
-/* Of the thread that died. */
-#define CRASH_FRAMES CH_FRAMES_DEFAULT
 
 struct options {
 	bool quick, all;
@@ -27,161 +14,19 @@ static const struct ch_option option_rows[] = {
 	{ NULL, NULL, CH_OPTION_FLAG, 0, NULL },
 };
 
-/* Parts that are not zero, and their sum. */
-static struct ch_error *write_arithmetic(struct ch_summary *summary)
-{
-	const struct ch_verdict_input *input = &summary->input;
-	bool split = !summary->account.rows[CH_ACCOUNT_MANAGED_USED].bytes;
-	const struct {
-		const char *name;
-		uint64_t bytes;
-	} parts[] = {
-		{ "native used", input->native_used_bytes },
-		{ "zeros that its runtime wrote", input->filled_bytes },
-		{ "native free", input->native_free_bytes },
-		{ "overhead", input->native_overhead_bytes },
-		{ "heap not walked", input->unwalked_bytes },
-		{ split ? "managed live" : "managed in use",
-		  input->managed_bytes - input->managed_garbage_bytes - input->managed_free_bytes },
-		{ "zeros of managed objects", input->managed_filled_bytes },
-		{ "managed garbage", input->managed_garbage_bytes },
-		{ "managed free", input->managed_free_bytes },
-		{ "loader", input->loader_bytes },
-		{ "compiled code and books of runtimes", input->runtime_other_bytes },
-		{ "stacks and TLS", input->stacks_bytes },
-		{ "files", input->files_bytes },
-		{ "unattributed", input->unattributed_bytes },
-	};
-	const struct ch_verdict *verdict = &summary->verdict;
-	char number[CH_BYTES_TEXT_MAX];
-	const char *separator = "";
-	size_t i, size = 0;
-	FILE *out = open_memstream(&summary->arithmetic, &size);
-
-	if (!out)
-		return &ch_enomem;
-	for (i = 0; i < CH_COUNT_OF(parts); i++) {
-		if (!parts[i].bytes)
-			continue;
-		fprintf(out, "%s%s %s", separator, parts[i].name,
-			chp_count_text(parts[i].bytes, number));
-		separator = " + ";
-	}
-	fprintf(out, "%s%s bytes of touched memory; %s is %" PRIu64 ".%02" PRIu64 "%%",
-		separator[0] ? " = " : "", chp_count_text(verdict->total_bytes, number),
-		verdict->leader, verdict->share / 100, verdict->share % 100);
-	return fclose(out) == 0 ? NULL : &ch_enomem;
-}
-
-/* Among the largest by touched bytes; of equal ones the first that comes. */
-static void keep_type(struct ch_summary *summary, const struct ch_type_stat *stat)
-{
-	size_t i = summary->types_count;
-
-	if (i < CH_SUMMARY_TYPES)
-		summary->types_count++;
-	else if (chp_touched_of(summary, stat) <= chp_touched_of(summary, summary->types[--i]))
-		return;
-	for (; i && chp_touched_of(summary, stat) > chp_touched_of(summary, summary->types[i - 1]);
-	     i--)
-		summary->types[i] = summary->types[i - 1];
-	summary->types[i] = stat;
-}
-
-static struct ch_error *pick_types(struct ch_summary *summary)
-{
-	const struct ch_type_stat *stats;
-	struct ch_error *err;
-	size_t count, i;
-
-	if (!summary->walked)
-		return NULL;
-	err = ch_heaps_types(summary->heaps, &stats, &count);
-	for (i = 0; !err && i < count; i++)
-		if (stats[i].kind == CH_TYPE_OBJECT)
-			keep_type(summary, &stats[i]);
-	return err;
-}
-
-/* Interrupted, it does without. */
-static struct ch_error *ask_tracking(struct ch_summary *summary)
-{
-	struct ch_error *err = NULL;
-
-	if (summary->walked)
-		err = ch_heaps_tracking(summary->heaps, &summary->tracking);
-	return err && err->code == CH_ERROR_STOP ? NULL : err;
-}
-
-static struct ch_error *ask_pools(struct ch_summary *summary)
-{
-	struct ch_error *err = chp_pooled_find(summary->heaps, summary->walked && !summary->quick,
-					       &summary->pooled);
-
-	return err && err->code == CH_ERROR_STOP ? NULL : err;
-}
-
-static struct ch_error *find_death(struct ch_session *session, struct ch_death *ret)
-{
-	struct ch_death_env place = { .core = ch_session_core(session) };
-	struct ch_error *err;
-
-	err = ch_session_sym(session, &place.sym);
-	if (!err)
-		err = ch_session_map(session, &place.map);
-	if (!err)
-		err = ch_session_heaps(session, &place.heaps);
-	if (!err)
-		chp_death_find(&place, ret);
-	return err;
-}
-
-/* The stack of the thread that died. */
-static struct ch_error *find_crash(struct ch_session *session, struct ch_summary *summary,
-				   struct ch_thread_rows *rows)
-{
-	struct ch_error *err;
-
-	if (summary->death.dumped_alive || !summary->death.fault.signal)
-		return NULL;
-	err = chp_thread_rows_of(session, summary->death.tid, CRASH_FRAMES, rows);
-	if (!err && rows->threads.rows_count)
-		summary->crash = rows->rows;
-	return err;
-}
-
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
-	struct ch_summary summary = { .quick = options->quick,
-				      .all = options->all,
-				      .suspects = CH_VEC(struct ch_suspect) };
-	struct ch_thread_rows crash = { .rows = NULL };
+	struct ch_summary summary;
 	struct ch_error *err;
-	size_t i;
 
-	err = chp_summary_measure(env->session, env->threads, &summary);
+	err = chp_summary_make(
+		env->session,
+		&(struct ch_summary_options){ .threads = env->threads, .quick = options->quick },
+		&summary);
 	if (!err)
-		err = find_death(env->session, &summary.death);
-	if (!err)
-		err = pick_types(&summary);
-	if (!err)
-		err = ask_tracking(&summary);
-	if (!err)
-		err = ask_pools(&summary);
-	if (!err)
-		err = find_crash(env->session, &summary, &crash);
-	if (!err)
-		err = chp_suspects_find(env->session, env->threads, &summary, options->quick);
-	if (!err)
-		err = write_arithmetic(&summary);
-	if (!err)
-		err = ch_report_summary(env->report, &summary);
-	for (i = 0; i < summary.suspects.count; i++)
-		chp_suspect_deinit(CH_VEC_AT(&summary.suspects, struct ch_suspect, i));
-	ch_vec_deinit(&summary.suspects);
-	free(summary.arithmetic);
-	chp_thread_rows_deinit(&crash);
+		err = ch_report_summary(env->report, &summary, options->all);
+	chp_summary_deinit(&summary);
 	return err;
 }
 

@@ -134,9 +134,10 @@ static struct ch_error *print_details(const struct ch_report *report,
 static struct ch_error *print_death(const struct ch_report *report,
 				    const struct ch_summary *summary)
 {
-	_cleanup_free_ char *stack = summary->crash ? chp_crash_text(summary->crash) : NULL;
+	_cleanup_free_ char *stack =
+		chp_summary_crash(summary) ? chp_crash_text(chp_summary_crash(summary)) : NULL;
 
-	if (summary->crash && !stack)
+	if (chp_summary_crash(summary) && !stack)
 		return &ch_enomem;
 	if (stack && stack[0])
 		put_field(report, "  in", stack);
@@ -163,8 +164,8 @@ static struct ch_error *print_core(const struct ch_report *report, const struct 
 	fprintf(out, "%s by %s, %s%s; %s thread%s", name, ch_producer_name(ch_core_producer(core)),
 		complete,
 		ch_session_heap_intact(report->session) == CH_INTACT_NO ? ", heap damaged" : "",
-		chp_count_text(summary->threads_count, threads),
-		summary->threads_count == 1 ? "" : "s");
+		chp_count_text(summary->sums.threads_count, threads),
+		summary->sums.threads_count == 1 ? "" : "s");
 	runtimes = ch_heaps_runtimes(summary->heaps, &count);
 	for (i = 0; i < count; i++)
 		if (runtimes[i].score)
@@ -173,7 +174,7 @@ static struct ch_error *print_core(const struct ch_report *report, const struct 
 				runtimes[i].open ? "" : ")");
 	if (!chp_heaps_present(summary->heaps))
 		fputs("; no allocator or runtime was recognised", out);
-	else if (!summary->walked && chp_heaps_any(summary->heaps))
+	else if (!summary->sums.walked && chp_heaps_any(summary->heaps))
 		fputs("; heaps not walked to the end", out);
 	if (fclose(out) != 0)
 		return &ch_enomem;
@@ -189,23 +190,23 @@ static struct ch_error *print_core(const struct ch_report *report, const struct 
 /* Zeros that runtimes wrote: they were resident, though no page shows it. */
 static uint64_t zeros_of(const struct ch_summary *summary)
 {
-	return summary->input.filled_bytes + summary->input.managed_filled_bytes;
+	return summary->sums.input.filled_bytes + summary->sums.input.managed_filled_bytes;
 }
 
 /* Pages of files that are only read are the system's, and gcore reads in all of them: they are
  * told apart. */
 static uint64_t in_use_of(const struct ch_summary *summary)
 {
-	return summary->account.touched_bytes + zeros_of(summary) -
-	       summary->input.read_only_files_bytes;
+	return summary->sums.account.touched_bytes + zeros_of(summary) -
+	       summary->sums.input.read_only_files_bytes;
 }
 
 /* Zeros in objects that a runtime cleared, of a row of the accounting. */
 static uint64_t cleared_bytes(const struct ch_summary *summary, uint32_t row)
 {
-	const struct ch_account_row *rows = summary->account.rows;
+	const struct ch_account_row *rows = summary->sums.account.rows;
 	const struct ch_account_row *dead = &rows[CH_ACCOUNT_MANAGED_DEAD];
-	uint64_t all = summary->input.managed_filled_bytes;
+	uint64_t all = summary->sums.input.managed_filled_bytes;
 	uint64_t garbage = ch_min(all, dead->bytes - dead->touched_bytes);
 	bool traced = !rows[CH_ACCOUNT_MANAGED_USED].bytes;
 
@@ -221,10 +222,11 @@ static uint64_t row_bytes(const struct ch_summary *summary, uint32_t row)
 	uint64_t bytes;
 
 	if (row == ROW_ZEROS)
-		return summary->input.filled_bytes;
-	bytes = summary->account.rows[row].touched_bytes + cleared_bytes(summary, row);
-	return row == CH_ACCOUNT_FILES ? bytes - ch_min(bytes, summary->input.read_only_files_bytes)
-				       : bytes;
+		return summary->sums.input.filled_bytes;
+	bytes = summary->sums.account.rows[row].touched_bytes + cleared_bytes(summary, row);
+	return row == CH_ACCOUNT_FILES
+		       ? bytes - ch_min(bytes, summary->sums.input.read_only_files_bytes)
+		       : bytes;
 }
 
 static uint64_t bytes_of(const struct ch_summary *summary, const struct group *group)
@@ -279,7 +281,7 @@ static struct ch_error *print_memory(const struct ch_report *report,
 	if (!out)
 		return &ch_enomem;
 	fprintf(out, "%s in use of %s mapped", chp_binary_text(in_use_of(summary), touched),
-		chp_binary_text(summary->account.busy_bytes, busy));
+		chp_binary_text(summary->sums.account.busy_bytes, busy));
 	put_groups(out, summary);
 	if (fclose(out) != 0)
 		return &ch_enomem;
@@ -314,7 +316,7 @@ static void print_share(FILE *out, const struct ch_verdict *verdict, const char 
 static struct ch_error *print_verdict(const struct ch_report *report,
 				      const struct ch_summary *summary)
 {
-	const struct ch_verdict *verdict = &summary->verdict;
+	const struct ch_verdict *verdict = &summary->sums.verdict;
 	char bytes[CH_BYTES_TEXT_MAX], covers[CH_COVERAGE_TEXT_MAX];
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
@@ -333,7 +335,7 @@ static struct ch_error *print_verdict(const struct ch_report *report,
 	fprintf(report->out, "%s%-*s", chp_bold(report), INDENT, "VERDICT");
 	chp_wrap(report->out, chp_report_width(report), INDENT, INDENT, text);
 	fputs(chp_not_bold(report), report->out);
-	if (chp_coverage_words(&summary->coverage, covers))
+	if (chp_coverage_words(&summary->sums.coverage, covers))
 		put_field(report, "covers", covers);
 	return NULL;
 }
@@ -409,8 +411,8 @@ static struct ch_error *print_untouched(const struct ch_report *report,
 					const struct ch_summary *summary)
 {
 	struct ch_untouched_part parts[CH_UNTOUCHED_PARTS];
-	const struct ch_account *account = &summary->account;
-	uint64_t files = summary->input.read_only_files_bytes;
+	const struct ch_account *account = &summary->sums.account;
+	uint64_t files = summary->sums.input.read_only_files_bytes;
 	size_t i, count = chp_summary_untouched(account, parts), size = 0;
 	_cleanup_free_ char *text = NULL;
 	char bytes[CH_BYTES_TEXT_MAX];
@@ -473,10 +475,12 @@ static struct ch_error *print_types(const struct ch_report *report,
 		name = chp_text_escape(type.name, LINE_BYTES_MAX);
 		if (!name)
 			return &ch_enomem;
-		share = chp_percent(chp_touched_of(summary, stat), summary->used_bytes);
+		share = chp_percent(chp_touched_of(&summary->sums, summary->heaps, stat),
+				    summary->sums.used_bytes);
 		len = fprintf(report->out, "%12s %11s %4" PRIu64 ".%01" PRIu64 "%%  ",
 			      chp_count_text(stat->count, count),
-			      chp_binary_text(chp_touched_of(summary, stat), bytes),
+			      chp_binary_text(chp_touched_of(&summary->sums, summary->heaps, stat),
+					      bytes),
 			      (share + 5) / 100, (share + 5) / 10 % 10);
 		put_name(report->out, name,
 			 len > 0 && width > (size_t)len + 20 ? width - (size_t)len : 20);

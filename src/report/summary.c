@@ -60,7 +60,7 @@ struct ch_error *chp_summary_print_rows(const struct ch_report *report,
 	bool plain = report->format == CH_FORMAT_PLAIN;
 	/* the screen is no wider */
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns) - !plain);
-	const struct ch_account *account = &summary->account;
+	const struct ch_account *account = &summary->sums.account;
 	struct ch_error *err = table ? NULL : &ch_enomem;
 	size_t i;
 
@@ -120,12 +120,14 @@ struct ch_error *chp_summary_print_types(const struct ch_report *report,
 			break;
 		err = chp_table_row(
 			table,
-			(struct ch_cell[]){ { .text = type.name },
-					    CH_CELL_NUM(stat->count),
-					    CH_CELL_NUM(chp_touched_of(summary, stat)),
-					    CH_CELL_NUM(chp_percent(chp_touched_of(summary, stat),
-								    summary->used_bytes)),
-					    CH_CELL_NUM(stat->sample_addr) });
+			(struct ch_cell[]){
+				{ .text = type.name },
+				CH_CELL_NUM(stat->count),
+				CH_CELL_NUM(chp_touched_of(&summary->sums, summary->heaps, stat)),
+				CH_CELL_NUM(chp_percent(
+					chp_touched_of(&summary->sums, summary->heaps, stat),
+					summary->sums.used_bytes)),
+				CH_CELL_NUM(stat->sample_addr) });
 	}
 	if (!err && summary->types_count) {
 		fputs(report->format == CH_FORMAT_TEXT ? "\n" : "", report->out);
@@ -171,7 +173,7 @@ static void print_heaps(const struct ch_report *report, const struct ch_summary 
 	}
 	if (!chp_heaps_present(summary->heaps))
 		chp_report_field(report, "heaps", "no allocator or runtime was recognised");
-	else if (!summary->walked && chp_heaps_any(summary->heaps))
+	else if (!summary->sums.walked && chp_heaps_any(summary->heaps))
 		chp_report_field(report, "heaps", "not walked to the end");
 }
 
@@ -193,29 +195,29 @@ static void print_plain_head(const struct ch_report *report, const struct ch_sum
 {
 	const struct ch_core *core = ch_session_core(report->session);
 	const struct ch_context *ctx = ch_session_context(report->session);
-	const struct ch_verdict_input *input = &summary->input;
+	const struct ch_verdict_input *input = &summary->sums.input;
 	size_t i;
 
 	chp_report_field(report, "producer", "%s", ch_producer_name(ch_core_producer(core)));
 	chp_report_field(report, "arch", "%s", ch_arch_name(ch_core_arch(core)));
 	chp_report_process(report, core);
 	chp_report_death(report, &summary->death);
-	print_crash(report, summary->crash);
+	print_crash(report, chp_summary_crash(summary));
 	chp_report_field(report, "complete", "%s", ch_context_complete(ctx) ? "yes" : "no");
 	chp_report_field(report, "heap intact", "%s",
 			 intact_text(ch_session_heap_intact(report->session)));
-	chp_report_count_field(report, "threads", summary->threads_count);
-	chp_report_bytes_field(report, "stack bytes", summary->stack_bytes);
-	chp_report_bytes_field(report, "stack used bytes", summary->stack_used_bytes);
-	chp_report_bytes_field(report, "stack touched bytes", summary->stack_touched_bytes);
-	chp_report_field(report, "verdict", "%s", summary->verdict.class);
-	chp_report_field(report, "confidence", "%s", summary->verdict.confidence);
+	chp_report_count_field(report, "threads", summary->sums.threads_count);
+	chp_report_bytes_field(report, "stack bytes", summary->sums.stack_bytes);
+	chp_report_bytes_field(report, "stack used bytes", summary->sums.stack_used_bytes);
+	chp_report_bytes_field(report, "stack touched bytes", summary->sums.stack_touched_bytes);
+	chp_report_field(report, "verdict", "%s", summary->sums.verdict.class);
+	chp_report_field(report, "confidence", "%s", summary->sums.verdict.confidence);
 	chp_report_bytes_field(report, "native used bytes", input->native_used_bytes);
 	chp_report_bytes_field(report, "native free bytes", input->native_free_bytes);
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
-		if (!summary->account.invariants[i].ok)
+		if (!summary->sums.account.invariants[i].ok)
 			chp_report_field(report, "does not hold", "%s",
-					 summary->account.invariants[i].name);
+					 summary->sums.account.invariants[i].name);
 }
 
 void chp_summary_complete(const struct ch_report *report, const struct ch_summary *summary,
@@ -226,7 +228,7 @@ void chp_summary_complete(const struct ch_report *report, const struct ch_summar
 	/* the file of a heap that is not walked may be whole */
 	if (ch_context_complete(ch_session_context(report->session)))
 		snprintf(ret, CH_SUMMARY_COMPLETE_MAX, "complete");
-	else if (chp_coverage_lacks(&summary->coverage,
+	else if (chp_coverage_lacks(&summary->sums.coverage,
 				    CH_NEED_HEAPS | CH_NEED_STACKS | CH_NEED_MEMORY, what))
 		snprintf(ret, CH_SUMMARY_COMPLETE_MAX, "not complete: %.400s", what);
 	else
@@ -236,7 +238,7 @@ void chp_summary_complete(const struct ch_report *report, const struct ch_summar
 /* What the first screen rests on. */
 static void print_evidence(const struct ch_report *report, const struct ch_summary *summary)
 {
-	const struct ch_account *account = &summary->account;
+	const struct ch_account *account = &summary->sums.account;
 	char a[CH_BYTES_TEXT_MAX], b[CH_BYTES_TEXT_MAX], c[CH_BYTES_TEXT_MAX], d[CH_BYTES_TEXT_MAX];
 	char line[LINE_BYTES_MAX];
 	size_t i;
@@ -254,14 +256,15 @@ static void print_evidence(const struct ch_report *report, const struct ch_summa
 		 chp_bytes_text(account->touched_bytes, a));
 	chp_report_wrapped(report, "memory", line);
 	snprintf(line, sizeof(line), "%s; stacks %s bytes, below the stack pointers %s, touched %s",
-		 chp_count_text(summary->threads_count, a), chp_count_text(summary->stack_bytes, b),
-		 chp_count_text(summary->stack_used_bytes, c),
-		 chp_count_text(summary->stack_touched_bytes, d));
+		 chp_count_text(summary->sums.threads_count, a),
+		 chp_count_text(summary->sums.stack_bytes, b),
+		 chp_count_text(summary->sums.stack_used_bytes, c),
+		 chp_count_text(summary->sums.stack_touched_bytes, d));
 	chp_report_wrapped(report, "threads", line);
 	print_heaps(report, summary);
 	chp_print_quotas(report, &summary->pooled);
-	snprintf(line, sizeof(line), "%s (confidence %s: %s)", summary->verdict.class,
-		 summary->verdict.confidence, summary->verdict.reason);
+	snprintf(line, sizeof(line), "%s (confidence %s: %s)", summary->sums.verdict.class,
+		 summary->sums.verdict.confidence, summary->sums.verdict.reason);
 	chp_report_wrapped(report, "verdict", line);
 	chp_report_wrapped(report, "because", summary->arithmetic);
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
@@ -297,7 +300,8 @@ static struct ch_error *print_all(const struct ch_report *report, const struct c
 	return err;
 }
 
-struct ch_error *ch_report_summary(const struct ch_report *report, const struct ch_summary *summary)
+struct ch_error *ch_report_summary(const struct ch_report *report, const struct ch_summary *summary,
+				   bool all)
 {
 	struct ch_error *err;
 
@@ -306,8 +310,7 @@ struct ch_error *ch_report_summary(const struct ch_report *report, const struct 
 	if (report->format == CH_FORMAT_MARKDOWN)
 		return chp_summary_print_markdown(report, summary);
 	if (report->format == CH_FORMAT_TEXT)
-		return summary->all ? print_all(report, summary)
-				    : chp_summary_print_screen(report, summary);
+		return all ? print_all(report, summary) : chp_summary_print_screen(report, summary);
 	print_plain_head(report, summary);
 	chp_print_quotas(report, &summary->pooled);
 	err = print_tables(report, summary);

@@ -38,8 +38,8 @@ static json_t *json_accounting(const struct ch_account *account)
 
 static json_t *json_verdict(const struct ch_summary *summary)
 {
-	const struct ch_verdict_input *input = &summary->input;
-	const struct ch_verdict *verdict = &summary->verdict;
+	const struct ch_verdict_input *input = &summary->sums.input;
+	const struct ch_verdict *verdict = &summary->sums.verdict;
 	char covers[CH_COVERAGE_TEXT_MAX];
 
 	return json_pack(
@@ -59,8 +59,8 @@ static json_t *json_verdict(const struct ch_summary *summary)
 		verdict->confidence, "confidence_reason", verdict->reason, "filled_bytes",
 		chp_json_uint(input->filled_bytes), "of",
 		"touched bytes, programs' images and files that are only read aside", "covers",
-		chp_coverage_words(&summary->coverage, covers) ? chp_json_text(covers)
-							       : json_null(),
+		chp_coverage_words(&summary->sums.coverage, covers) ? chp_json_text(covers)
+								    : json_null(),
 		"managed_garbage_bytes", chp_json_uint(input->managed_garbage_bytes),
 		"managed_free_bytes", chp_json_uint(input->managed_free_bytes),
 		"managed_filled_bytes", chp_json_uint(input->managed_filled_bytes),
@@ -129,7 +129,7 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 					const struct ch_summary *summary)
 {
 	const struct ch_core *core = ch_session_core(report->session);
-	const struct ch_account *account = &summary->account;
+	const struct ch_account *account = &summary->sums.account;
 	struct ch_error *err;
 	json_t *types;
 
@@ -146,17 +146,18 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 				"s:o}, s:o, s:o, s:b, s:o, s:o, s:o, s:{s:b, s:b, s:s}, s:o, s:o}",
 				"process", chp_json_process(core), "death",
 				chp_json_death(report, &summary->death), "crash",
-				chp_json_crash(report, summary->crash), "address_space",
+				chp_json_crash(report, chp_summary_crash(summary)), "address_space",
 				"total_bytes", chp_json_uint(account->total_bytes), "busy_bytes",
 				chp_json_uint(account->busy_bytes), "in_core_bytes",
 				chp_json_uint(account->in_core_bytes), "missing_bytes",
 				chp_json_uint(account->busy_bytes - account->in_core_bytes),
 				"runtimes", chp_json_runtimes(summary->heaps), "native_heaps",
 				json_heaps(summary), "threads", "threads_count",
-				chp_json_uint(summary->threads_count), "stack_bytes",
-				chp_json_uint(summary->stack_bytes), "stack_used_bytes",
-				chp_json_uint(summary->stack_used_bytes), "stack_touched_bytes",
-				chp_json_uint(summary->stack_touched_bytes), "accounting",
+				chp_json_uint(summary->sums.threads_count), "stack_bytes",
+				chp_json_uint(summary->sums.stack_bytes), "stack_used_bytes",
+				chp_json_uint(summary->sums.stack_used_bytes),
+				"stack_touched_bytes",
+				chp_json_uint(summary->sums.stack_touched_bytes), "accounting",
 				json_accounting(account), "verdict", json_verdict(summary), "quick",
 				(int)summary->quick, "suspects",
 				chp_suspects_json(summary->suspects.items, summary->suspects.count),

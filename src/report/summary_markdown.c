@@ -22,8 +22,8 @@ static struct ch_error *print_title(const struct ch_report *report,
 
 	if (!name)
 		return &ch_enomem;
-	fprintf(report->out, "# %s: %s, %s in use\n\n", name, summary->verdict.class,
-		chp_binary_text(summary->verdict.total_bytes, total));
+	fprintf(report->out, "# %s: %s, %s in use\n\n", name, summary->sums.verdict.class,
+		chp_binary_text(summary->sums.verdict.total_bytes, total));
 	return NULL;
 }
 
@@ -72,21 +72,21 @@ static struct ch_error *print_verdict(const struct ch_report *report,
 
 	if (!arithmetic || !died)
 		return &ch_enomem;
-	fprintf(out, "**Verdict:** %s (confidence %s: %s)\n\n%s\n\n", summary->verdict.class,
-		summary->verdict.confidence, summary->verdict.reason, arithmetic);
+	fprintf(out, "**Verdict:** %s (confidence %s: %s)\n\n%s\n\n", summary->sums.verdict.class,
+		summary->sums.verdict.confidence, summary->sums.verdict.reason, arithmetic);
 	fprintf(out, "- process %" PRIu32 ", %s, dumped by %s; died of: %s\n", process->pid,
 		ch_arch_name(ch_core_arch(core)), ch_producer_name(ch_core_producer(core)), died);
 	fprintf(out, "- %s threads; of %s mapped bytes the core holds %s\n",
-		chp_count_text(summary->threads_count, a),
-		chp_count_text(summary->account.busy_bytes, b),
-		chp_count_text(summary->account.in_core_bytes, c));
+		chp_count_text(summary->sums.threads_count, a),
+		chp_count_text(summary->sums.account.busy_bytes, b),
+		chp_count_text(summary->sums.account.in_core_bytes, c));
 	err = print_death(report, &summary->death);
 	if (!err)
-		err = print_crash(report, summary->crash);
+		err = print_crash(report, chp_summary_crash(summary));
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
-		if (!summary->account.invariants[i].ok)
+		if (!summary->sums.account.invariants[i].ok)
 			fprintf(out, "- **does not hold:** %s\n",
-				summary->account.invariants[i].name);
+				summary->sums.account.invariants[i].name);
 	return err;
 }
 
@@ -115,7 +115,7 @@ static struct ch_error *print_runtimes(const struct ch_report *report,
 static struct ch_error *print_unknown(const struct ch_report *report,
 				      const struct ch_summary *summary)
 {
-	const struct ch_account *account = &summary->account;
+	const struct ch_account *account = &summary->sums.account;
 	uint64_t unknown = account->rows[CH_ACCOUNT_UNATTRIBUTED].bytes +
 			   account->rows[CH_ACCOUNT_HEAP_UNWALKED].bytes;
 	const struct ch_finding *findings;
