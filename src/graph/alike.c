@@ -167,12 +167,11 @@ enum type_kind {
 
 static enum type_kind kind_of(const struct ch_trails *trails, uint32_t track)
 {
-	static const char *const libraries[] = { "java.", "jdk.", "sun.", "System.", "Microsoft." };
 	const struct ch_tally *row =
 		CH_VEC_AT(&trails->types.rows, struct ch_tally, track_at(trails, track)->type);
 	struct ch_error *err;
 	struct ch_type type;
-	size_t i, len;
+	size_t len;
 
 	err = ch_heaps_type(trails->graph->heaps, row->walker, row->type, &type);
 	if (err) {
@@ -182,9 +181,8 @@ static enum type_kind kind_of(const struct ch_trails *trails, uint32_t track)
 	len = strlen(type.name);
 	if (len >= 2 && strcmp(type.name + len - 2, "[]") == 0)
 		return TYPE_PLAIN;
-	for (i = 0; i < CH_COUNT_OF(libraries); i++)
-		if (strncmp(type.name, libraries[i], strlen(libraries[i])) == 0)
-			return TYPE_LIBRARY;
+	if (chp_heaps_is_library(trails->graph->heaps, type.name))
+		return TYPE_LIBRARY;
 	return strchr(type.name, '.') || (type.name[0] >= 'A' && type.name[0] <= 'Z') ? TYPE_OWN
 										      : TYPE_PLAIN;
 }

@@ -319,7 +319,7 @@ static void add_dead(const struct survey *survey, const struct ch_heap *heap,
 	holders->managed_dead_touched_bytes +=
 		chp_heaps_touched_bytes(survey->graph->heaps, object);
 	holders->dead_bytes += chp_object_weight(survey->graph, object);
-	if (chp_heap_is_young(heap))
+	if (chp_heap_is_young(survey->graph->heaps, heap))
 		return;
 	holders->old_dead_count++;
 	holders->old_dead_bytes += chp_object_weight(survey->graph, object);

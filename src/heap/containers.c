@@ -110,11 +110,11 @@ static struct ch_error *find_fields(struct ch_container_type *type, bool *found_
 static struct ch_error *add_type(struct ch_containers *containers, const struct ch_opened *opened,
 				 const struct ch_container *row, uint64_t id)
 {
-	const struct ch_conduct *conduct = opened->walker->conduct;
+	const struct ch_conduct *conduct = opened->runtime->conduct;
 	struct ch_container_type type = { .row = row,
 					  .type = id,
 					  .walker = opened->index,
-					  .of = { opened->walker->inspector, opened->state,
+					  .of = { opened->types->inspector, opened->state,
 						  opened->index },
 					  .length_offset = conduct->length_offset(opened->state) },
 				 *slot;
@@ -139,8 +139,8 @@ static const struct ch_opened *opened_of(const struct ch_heaps *heaps, uint32_t 
 
 	for (i = 0; i < heaps->opened.count; i++)
 		if (opened[i].index == walker)
-			return opened[i].walker->conduct && opened[i].walker->inspector &&
-					       opened[i].walker->conduct->containers
+			return opened[i].runtime->conduct && opened[i].types->inspector &&
+					       opened[i].runtime->conduct->containers
 				       ? &opened[i]
 				       : NULL;
 	return NULL;
@@ -149,7 +149,7 @@ static const struct ch_opened *opened_of(const struct ch_heaps *heaps, uint32_t 
 static struct ch_error *look_up(struct ch_containers *containers, const struct ch_type_stat *stat)
 {
 	const struct ch_opened *opened = opened_of(containers->heaps, stat->walker);
-	const struct ch_container *row = opened ? opened->walker->conduct->containers : NULL;
+	const struct ch_container *row = opened ? opened->runtime->conduct->containers : NULL;
 	struct ch_error *err = NULL;
 	struct ch_type named;
 
@@ -266,7 +266,7 @@ static uint64_t type_at(const struct ch_containers *containers,
 {
 	const struct ch_opened *opened = opened_of(containers->heaps, type->walker);
 
-	return opened->walker->conduct->type_at(opened->state, addr);
+	return opened->runtime->conduct->type_at(opened->state, addr);
 }
 
 /* What has the array of the collection at addr; 0: nothing has. */

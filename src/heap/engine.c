@@ -65,7 +65,7 @@ static struct ch_error *add_heaps(struct ch_heaps *heaps, struct ch_opened *open
 	struct ch_heap *heap;
 	size_t count = 0, i;
 
-	descs = opened->walker->heaps(opened->state, &count);
+	descs = opened->allocator->heaps(opened->state, &count);
 	opened->heaps_base = (uint32_t)heaps->heaps.count;
 	if (count > UINT32_MAX - heaps->heaps.count)
 		return &ch_enomem;
@@ -231,10 +231,10 @@ static struct ch_error *take_memory(struct ch_heaps *heaps, const struct ch_open
 	struct ch_error *err = NULL;
 	size_t count, i;
 
-	spans = opened->walker->spans(opened->state, &count);
+	spans = opened->allocator->spans(opened->state, &count);
 	for (i = 0; !err && i < count; i++)
 		err = take(heaps, spans[i].start, spans[i].end);
-	claims = opened->walker->claims ? opened->walker->claims(opened->state, &count) : NULL;
+	claims = opened->runtime->claims ? opened->runtime->claims(opened->state, &count) : NULL;
 	for (i = 0; !err && claims && i < count; i++)
 		if (claims[i].basis != CH_BASIS_HEURISTIC)
 			err = take(heaps, claims[i].start, claims[i].end);
@@ -242,6 +242,25 @@ static struct ch_error *take_memory(struct ch_heaps *heaps, const struct ch_open
 		publish_taken(heaps);
 	return err;
 }
+
+static const struct ch_heap_desc *no_heaps(void *state, size_t *count_ret)
+{
+	(void)state;
+	*count_ret = 0;
+	return NULL;
+}
+
+static const struct ch_span *no_spans(void *state, size_t *count_ret)
+{
+	(void)state;
+	*count_ret = 0;
+	return NULL;
+}
+
+/* What stands for parts that a walker does not have: nobody need ask whether they are there. */
+static const struct ch_walker_allocator no_allocator = { .heaps = no_heaps, .spans = no_spans };
+static const struct ch_walker_types no_types = { .name = NULL };
+static const struct ch_walker_runtime no_runtime = { .young = NULL };
 
 static struct ch_error *open_walker(struct ch_heaps *heaps, const struct ch_walker *walker,
 				    uint32_t index)
@@ -262,7 +281,13 @@ static struct ch_error *open_walker(struct ch_heaps *heaps, const struct ch_walk
 		walker->close(state);
 		return &ch_enomem;
 	}
-	*opened = (struct ch_opened){ .walker = walker, .state = state, .index = index };
+	*opened = (struct ch_opened){ .walker = walker,
+				      .allocator =
+					      walker->allocator ? walker->allocator : &no_allocator,
+				      .types = walker->types ? walker->types : &no_types,
+				      .runtime = walker->runtime ? walker->runtime : &no_runtime,
+				      .state = state,
+				      .index = index };
 	runtime->open = true;
 	err = add_heaps(heaps, opened);
 	return err ? err : take_memory(heaps, opened);
@@ -343,9 +368,9 @@ static struct ch_error *claim_memory(struct ch_heaps *heaps, const struct ch_ope
 	uint64_t refused;
 	size_t count, i;
 
-	if (!opened->walker->claims)
+	if (!opened->runtime->claims)
 		return NULL;
-	claims = opened->walker->claims(opened->state, &count);
+	claims = opened->runtime->claims(opened->state, &count);
 	for (i = 0; !err && i < count; i++) {
 		const struct ch_claim wanted = { .start = claims[i].start,
 						 .end = claims[i].end,
@@ -583,7 +608,7 @@ const char *ch_heaps_trim_name(const struct ch_heaps *heaps, uint32_t walker)
 {
 	const struct ch_opened *opened = find_opened(heaps, walker);
 
-	return opened && opened->walker->trim ? opened->walker->trim->name : NULL;
+	return opened && opened->allocator->trim ? opened->allocator->trim->name : NULL;
 }
 
 /* Names of the engine's own types. */
@@ -623,8 +648,8 @@ struct ch_error *ch_heaps_type(struct ch_heaps *heaps, uint32_t walker, uint64_t
 		name_engine_type(type, ret);
 		return NULL;
 	}
-	if (opened && opened->walker->type) {
-		err = opened->walker->type(opened->state, type, &named);
+	if (opened && opened->types->name) {
+		err = opened->types->name(opened->state, type, &named);
 		if (err)
 			return err;
 	}
@@ -714,9 +739,9 @@ bool chp_heaps_span_inspector(const struct ch_heaps *heaps, uint32_t span, struc
 	const struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, span);
 	const struct ch_opened *opened = CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened);
 
-	if (!opened->walker->inspector)
+	if (!opened->types->inspector)
 		return false;
-	*ret = (struct ch_inspected){ opened->walker->inspector, opened->state, opened->index };
+	*ret = (struct ch_inspected){ opened->types->inspector, opened->state, opened->index };
 	return true;
 }
 
@@ -726,8 +751,8 @@ size_t chp_heaps_inspectors(const struct ch_heaps *heaps, struct ch_inspected *r
 	size_t count = 0, i;
 
 	for (i = 0; i < heaps->opened.count && count < max; i++)
-		if (opened[i].walker->inspector)
-			ret[count++] = (struct ch_inspected){ opened[i].walker->inspector,
+		if (opened[i].types->inspector)
+			ret[count++] = (struct ch_inspected){ opened[i].types->inspector,
 							      opened[i].state, opened[i].index };
 	return count;
 }
@@ -742,7 +767,7 @@ struct ch_error *ch_heaps_assemblies(struct ch_heaps *heaps, const struct ch_ass
 	*count_ret = 0;
 	/* Two runtimes in one process have not been seen. */
 	for (i = 0; i < heaps->opened.count; i++)
-		if (opened[i].walker->assemblies)
-			return opened[i].walker->assemblies(opened[i].state, ret, count_ret);
+		if (opened[i].runtime->assemblies)
+			return opened[i].runtime->assemblies(opened[i].state, ret, count_ret);
 	return NULL;
 }

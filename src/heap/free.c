@@ -10,7 +10,7 @@ void chp_free_begin(struct ch_heaps *heaps, uint32_t span, struct ch_free_run *r
 
 	*ret = (struct ch_free_run){ .sums = CH_VEC_AT(&heaps->frees, struct ch_heap_free,
 						       place->heap),
-				     .trim = opened->walker->trim,
+				     .trim = opened->allocator->trim,
 				     .page_bytes = heaps->page_bytes,
 				     .top_unit_bytes = info->cut ? 0 : place->top_unit_bytes };
 	ret->sums->can_trim = ret->trim != NULL;
@@ -107,9 +107,9 @@ struct ch_error *chp_free_check(struct ch_heaps *heaps)
 	uint32_t i;
 
 	for (i = 0; !err && i < heaps->opened.count; i++)
-		if (opened[i].walker->check && opened[i].heaps_count && are_whole(heaps, i))
-			err = opened[i].walker->check(opened[i].state,
-						      CH_VEC_AT(&heaps->frees, struct ch_heap_free,
-								opened[i].heaps_base));
+		if (opened[i].allocator->check && opened[i].heaps_count && are_whole(heaps, i))
+			err = opened[i].allocator->check(
+				opened[i].state, CH_VEC_AT(&heaps->frees, struct ch_heap_free,
+							   opened[i].heaps_base));
 	return err;
 }

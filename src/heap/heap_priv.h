@@ -13,6 +13,11 @@
 /** A walker that was opened. */
 struct ch_opened {
 	const struct ch_walker *walker;
+	/** Its parts; of those that it does not have, ones that say nothing. Only a tracer may be
+	 * missing. */
+	const struct ch_walker_allocator *allocator;
+	const struct ch_walker_types *types;
+	const struct ch_walker_runtime *runtime;
 	void *state;
 	/** Index into the registry and ch_heaps_runtimes(). */
 	uint32_t index;

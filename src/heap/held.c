@@ -30,21 +30,20 @@ uint64_t chp_heaps_held_bytes(const struct ch_heaps *heaps, const struct ch_obje
 		       : chp_heaps_touched_bytes(heaps, object);
 }
 
-bool chp_heap_is_young(const struct ch_heap *heap)
+bool chp_heap_is_young(const struct ch_heaps *heaps, const struct ch_heap *heap)
 {
-	static const struct {
-		const char *runtime, *name;
-	} rows[] = {
-		{ "hotspot", "eden" }, { "hotspot", "survivor" }, { "hotspot", "from" },
-		{ "hotspot", "to" },   { "coreclr", "gen0" },     { "coreclr", "gen1" },
-	};
+	const struct ch_opened *opened = heaps->opened.items;
 	/* "heap 3 gen0" of a server */
 	const char *word = strrchr(heap->name, ' ');
+	const char *const *name;
 	size_t i;
 
 	word = word ? word + 1 : heap->name;
-	for (i = 0; i < CH_COUNT_OF(rows); i++)
-		if (strcmp(heap->runtime, rows[i].runtime) == 0 && strcmp(word, rows[i].name) == 0)
-			return true;
+	for (i = 0; i < heaps->opened.count; i++) {
+		name = opened[i].index == heap->walker ? opened[i].runtime->young : NULL;
+		for (; name && *name; name++)
+			if (strcmp(word, *name) == 0)
+				return true;
+	}
 	return false;
 }

@@ -43,9 +43,9 @@ struct ch_error *chp_heaps_locks(struct ch_heaps *heaps, ch_lock_fn fn, void *ar
 
 	for (i = 0; !err && i < heaps->opened.count; i++) {
 		numbering.walker = opened[i].index;
-		if (opened[i].walker->conduct && opened[i].walker->conduct->locks)
-			err = opened[i].walker->conduct->locks(opened[i].state, heaps, number_lock,
-							       &numbering);
+		if (opened[i].runtime->conduct && opened[i].runtime->conduct->locks)
+			err = opened[i].runtime->conduct->locks(opened[i].state, heaps, number_lock,
+								&numbering);
 	}
 	return err;
 }
@@ -56,7 +56,7 @@ bool chp_heaps_know_locks(const struct ch_heaps *heaps)
 	size_t i;
 
 	for (i = 0; i < heaps->opened.count; i++)
-		if (opened[i].walker->conduct && opened[i].walker->conduct->locks)
+		if (opened[i].runtime->conduct && opened[i].runtime->conduct->locks)
 			return true;
 	return false;
 }
@@ -70,9 +70,9 @@ struct ch_error *chp_heaps_queues(struct ch_heaps *heaps, ch_queue_fn fn, void *
 
 	for (i = 0; !err && i < heaps->opened.count; i++) {
 		numbering.walker = opened[i].index;
-		if (opened[i].walker->conduct && opened[i].walker->conduct->queues)
-			err = opened[i].walker->conduct->queues(opened[i].state, heaps,
-								number_queue, &numbering);
+		if (opened[i].runtime->conduct && opened[i].runtime->conduct->queues)
+			err = opened[i].runtime->conduct->queues(opened[i].state, heaps,
+								 number_queue, &numbering);
 	}
 	return err;
 }
@@ -123,9 +123,9 @@ const struct ch_fixed_heap *chp_heap_fixed(const struct ch_heaps *heaps, const s
 	if (sscanf(name, "heap %u %n", &number, &skipped) == 1)
 		name += skipped;
 	for (i = 0; i < heaps->opened.count; i++) {
-		if (opened[i].index != heap->walker || !opened[i].walker->conduct)
+		if (opened[i].index != heap->walker || !opened[i].runtime->conduct)
 			continue;
-		for (row = opened[i].walker->conduct->fixed; row && row->name; row++)
+		for (row = opened[i].runtime->conduct->fixed; row && row->name; row++)
 			if (strcmp(row->name, name) == 0)
 				return row;
 	}
@@ -139,21 +139,21 @@ struct ch_error *chp_heaps_pins(struct ch_heaps *heaps, ch_object_fn fn, void *a
 	size_t i;
 
 	for (i = 0; !err && i < heaps->opened.count; i++)
-		if (opened[i].walker->conduct && opened[i].walker->conduct->pins)
-			err = opened[i].walker->conduct->pins(opened[i].state, fn, arg);
+		if (opened[i].runtime->conduct && opened[i].runtime->conduct->pins)
+			err = opened[i].runtime->conduct->pins(opened[i].state, fn, arg);
 	return err;
 }
 
-bool chp_heaps_is_library(const struct ch_heaps *heaps, const char *method)
+bool chp_heaps_is_library(const struct ch_heaps *heaps, const char *name)
 {
 	const struct ch_opened *opened = heaps->opened.items;
 	const char *const *prefix;
 	size_t i;
 
 	for (i = 0; i < heaps->opened.count; i++) {
-		prefix = opened[i].walker->conduct ? opened[i].walker->conduct->library : NULL;
+		prefix = opened[i].runtime->conduct ? opened[i].runtime->conduct->library : NULL;
 		for (; prefix && *prefix; prefix++)
-			if (strncmp(method, *prefix, strlen(*prefix)) == 0)
+			if (strncmp(name, *prefix, strlen(*prefix)) == 0)
 				return true;
 	}
 	return false;

@@ -98,7 +98,8 @@ struct ch_conduct {
 	 * Errors: those of fn. */
 	const struct ch_fixed_heap *fixed;
 	struct ch_error *(*pins)(void *state, ch_object_fn fn, void *arg);
-	/** What names of methods begin with that came with the runtime, ended by NULL: "java.". */
+	/** What names of methods and types begin with that came with the runtime, ended by NULL:
+	 * "java.". */
 	const char *const *library;
 };
 
@@ -121,8 +122,8 @@ const struct ch_fixed_heap *chp_heap_fixed(const struct ch_heaps *heaps,
 /** The objects that handles of any runtime pin. Errors: those of fn. */
 CH_MUST_CHECK struct ch_error *chp_heaps_pins(struct ch_heaps *heaps, ch_object_fn fn, void *arg);
 
-/** Whether a method of this name came with a runtime, not with the program. */
-bool chp_heaps_is_library(const struct ch_heaps *heaps, const char *method);
+/** Whether a method or type of this name came with a runtime, not with the program. */
+bool chp_heaps_is_library(const struct ch_heaps *heaps, const char *name);
 
 /** Walk the objects in spans of one runtime, by its name as the walker gives it. Errors: NOMEM,
  * STOP, those of fn. */

@@ -19,9 +19,9 @@ struct ch_error *ch_heaps_quotas(struct ch_heaps *heaps, const struct ch_quota *
 	size_t count = 0, i, k;
 
 	for (i = 0; !err && !count && i < heaps->opened.count; i++) {
-		if (!opened[i].walker->pooling || !opened[i].walker->pooling->quotas)
+		if (!opened[i].runtime->pooling || !opened[i].runtime->pooling->quotas)
 			continue;
-		err = opened[i].walker->pooling->quotas(opened[i].state, &quotas, &count);
+		err = opened[i].runtime->pooling->quotas(opened[i].state, &quotas, &count);
 		for (k = 0; !err && k < count; k++)
 			quotas[k].walker = opened[i].index;
 	}
@@ -38,9 +38,9 @@ struct ch_error *ch_heaps_pools(struct ch_heaps *heaps, const struct ch_pools **
 	size_t i;
 
 	for (i = 0; !err && !pools && i < heaps->opened.count; i++) {
-		if (!opened[i].walker->pooling || !opened[i].walker->pooling->pools)
+		if (!opened[i].runtime->pooling || !opened[i].runtime->pooling->pools)
 			continue;
-		err = opened[i].walker->pooling->pools(opened[i].state, heaps, &pools);
+		err = opened[i].runtime->pooling->pools(opened[i].state, heaps, &pools);
 		if (!err && pools)
 			pools->walker = opened[i].index;
 	}
@@ -57,7 +57,7 @@ const struct ch_pooling *chp_heaps_pooling(const struct ch_heaps *heaps, uint32_
 	for (i = 0; i < heaps->opened.count; i++)
 		if (opened[i].index == walker) {
 			*state_ret = opened[i].state;
-			return opened[i].walker->pooling;
+			return opened[i].runtime->pooling;
 		}
 	return NULL;
 }

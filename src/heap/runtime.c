@@ -12,9 +12,9 @@ struct ch_error *ch_heaps_tracking(struct ch_heaps *heaps, const struct ch_track
 	size_t i;
 
 	for (i = 0; !err && !tracking && i < heaps->opened.count; i++) {
-		if (!opened[i].walker->tracking)
+		if (!opened[i].runtime->tracking)
 			continue;
-		err = opened[i].walker->tracking(opened[i].state, heaps, &tracking);
+		err = opened[i].runtime->tracking(opened[i].state, heaps, &tracking);
 		if (!err && tracking)
 			tracking->walker = opened[i].index;
 	}
@@ -31,9 +31,9 @@ struct ch_error *ch_heaps_settings(struct ch_heaps *heaps, const struct ch_setti
 	size_t count = 0, i, k;
 
 	for (i = 0; !err && !count && i < heaps->opened.count; i++) {
-		if (!opened[i].walker->settings)
+		if (!opened[i].runtime->settings)
 			continue;
-		err = opened[i].walker->settings(opened[i].state, &settings, &count);
+		err = opened[i].runtime->settings(opened[i].state, &settings, &count);
 		for (k = 0; !err && k < count; k++)
 			settings[k].walker = opened[i].index;
 	}
@@ -51,9 +51,9 @@ struct ch_error *ch_heaps_loaders(struct ch_heaps *heaps, const struct ch_loader
 	size_t count = 0, i, k;
 
 	for (i = 0; !err && !count && i < heaps->opened.count; i++) {
-		if (!opened[i].walker->loaders)
+		if (!opened[i].runtime->loaders)
 			continue;
-		err = opened[i].walker->loaders(opened[i].state, &loaders, &count);
+		err = opened[i].runtime->loaders(opened[i].state, &loaders, &count);
 		for (k = 0; !err && k < count; k++)
 			loaders[k].walker = opened[i].index;
 	}
@@ -70,9 +70,9 @@ struct ch_error *ch_heaps_metaspace(struct ch_heaps *heaps, const struct ch_meta
 	size_t i;
 
 	for (i = 0; !err && !metaspace && i < heaps->opened.count; i++) {
-		if (!opened[i].walker->metaspace)
+		if (!opened[i].runtime->metaspace)
 			continue;
-		err = opened[i].walker->metaspace(opened[i].state, &metaspace);
+		err = opened[i].runtime->metaspace(opened[i].state, &metaspace);
 		if (!err && metaspace)
 			metaspace->walker = opened[i].index;
 	}
@@ -101,10 +101,10 @@ struct ch_error *chp_heaps_handles(struct ch_heaps *heaps, ch_handles_fn fn, voi
 
 	*known_ret = false;
 	for (i = 0; !err && i < heaps->opened.count; i++) {
-		if (!opened[i].walker->handles)
+		if (!opened[i].runtime->handles)
 			continue;
 		*known_ret = true;
-		err = opened[i].walker->handles(opened[i].state, fn, arg);
+		err = opened[i].runtime->handles(opened[i].state, fn, arg);
 	}
 	return err;
 }
@@ -118,10 +118,10 @@ struct ch_error *chp_heaps_methods(struct ch_heaps *heaps, ch_methods_fn fn, voi
 
 	*known_ret = false;
 	for (i = 0; !err && i < heaps->opened.count; i++) {
-		if (!opened[i].walker->methods)
+		if (!opened[i].runtime->methods)
 			continue;
 		*known_ret = true;
-		err = opened[i].walker->methods(opened[i].state, fn, arg);
+		err = opened[i].runtime->methods(opened[i].state, fn, arg);
 	}
 	return err;
 }
@@ -132,8 +132,8 @@ bool chp_heaps_meaning(struct ch_heaps *heaps, uint64_t addr, struct ch_meaning 
 	size_t i;
 
 	for (i = 0; i < heaps->opened.count; i++)
-		if (opened[i].walker->meaning &&
-		    opened[i].walker->meaning(opened[i].state, addr, ret))
+		if (opened[i].runtime->meaning &&
+		    opened[i].runtime->meaning(opened[i].state, addr, ret))
 			return true;
 	return false;
 }

@@ -149,7 +149,7 @@ static struct ch_error *take_spans(struct ch_heaps *heaps, uint32_t index, struc
 	struct ch_span span;
 	size_t count = 0, i;
 
-	spans = opened->walker->spans(opened->state, &count);
+	spans = opened->allocator->spans(opened->state, &count);
 	for (i = 0; !err && i < count; i++) {
 		span = spans[i];
 		if (!span.kind)

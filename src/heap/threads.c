@@ -27,8 +27,8 @@ bool ch_heaps_code_at(struct ch_heaps *heaps, uint64_t addr, struct ch_code *ret
 	size_t i;
 
 	for (i = 0; i < heaps->opened.count; i++) {
-		if (!opened[i].walker->code ||
-		    !opened[i].walker->code(opened[i].state, addr, ret, name, sizeof(name)))
+		if (!opened[i].runtime->code ||
+		    !opened[i].runtime->code(opened[i].state, addr, ret, name, sizeof(name)))
 			continue;
 		ret->offset = ret->start ? addr - ret->start : 0;
 		ret->source[0] = '\0';
@@ -47,10 +47,10 @@ bool ch_heaps_frame_code(struct ch_heaps *heaps, const struct ch_frame *frame, b
 	size_t i;
 
 	for (i = 0; i < heaps->opened.count; i++) {
-		if (!opened[i].walker->frame)
+		if (!opened[i].runtime->frame)
 			continue;
 		*ret = (struct ch_code){ .basis = CH_BASIS_DERIVED };
-		if (!opened[i].walker->frame(opened[i].state, &asked, ret, name, sizeof(name)))
+		if (!opened[i].runtime->frame(opened[i].state, &asked, ret, name, sizeof(name)))
 			continue;
 		snprintf(source, sizeof(source), "%s", ret->source);
 		return escape(source, ret->source, sizeof(ret->source)) &&
@@ -72,8 +72,8 @@ static bool find_caller(void *arg, const struct ch_frame_regs *frame, struct ch_
 	size_t i;
 
 	for (i = 0; i < heaps->opened.count; i++)
-		if (opened[i].walker->caller &&
-		    opened[i].walker->caller(opened[i].state, frame, ret))
+		if (opened[i].runtime->caller &&
+		    opened[i].runtime->caller(opened[i].state, frame, ret))
 			return true;
 	return false;
 }
@@ -103,8 +103,8 @@ bool ch_heaps_thread(struct ch_heaps *heaps, size_t thread_index, struct ch_thre
 
 	for (i = 0; i < heaps->opened.count; i++) {
 		*ret = (struct ch_thread_info){ .number = 0 };
-		if (!opened[i].walker->thread ||
-		    !opened[i].walker->thread(opened[i].state, thread_index, ret))
+		if (!opened[i].runtime->thread ||
+		    !opened[i].runtime->thread(opened[i].state, thread_index, ret))
 			continue;
 		ret->runtime = opened[i].walker->name;
 		return true;
@@ -158,8 +158,8 @@ bool ch_heaps_thrown(struct ch_heaps *heaps, size_t thread_index, uint32_t depth
 
 	for (i = 0; i < heaps->opened.count; i++) {
 		*ret = (struct ch_exception){ .addr = 0 };
-		if (!opened[i].walker->thrown ||
-		    !opened[i].walker->thrown(opened[i].state, thread_index, depth, ret))
+		if (!opened[i].runtime->thrown ||
+		    !opened[i].runtime->thrown(opened[i].state, thread_index, depth, ret))
 			continue;
 		ret->runtime = opened[i].walker->name;
 		return true;

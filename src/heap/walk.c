@@ -395,7 +395,7 @@ static struct ch_error *walk_origin(struct ch_walk *walk, uint32_t index, uint64
 
 	begin_span(walk, index, from);
 	begin_origin(walk, origin);
-	err = opened->walker->objects(opened->state, origin->span, from, &walk->sink);
+	err = opened->allocator->objects(opened->state, origin->span, from, &walk->sink);
 	err = walk_result(walk, err);
 	if (err)
 		return err;

@@ -162,8 +162,92 @@ struct ch_walker_claim {
 	const char *label;
 };
 
+/** What carves memory into blocks. All of it works on the walker's state. */
+struct ch_walker_allocator {
+	/** Heaps, in the order shown. Borrowed from the state. Required. */
+	const struct ch_heap_desc *(*heaps)(void *state, size_t *count_ret);
+	/** Spans, any order; .heap indexes heaps(). Borrowed. Required. */
+	const struct ch_span *(*spans)(void *state, size_t *count_ret);
+	/**
+	 * Emit the objects of one span (as spans() gave it), ascending, covering
+	 * as much of [start, committed_end) as is understood. from is the span's
+	 * start, or the start of a chunk that was emitted before: begin there, or
+	 * earlier if that is simpler (what ends at or below from is skipped).
+	 * Fill all of ch_object but span. Leave type 0 when the size is all that
+	 * is known: the engine then counts by size. Must be thread-safe. Required.
+	 */
+	struct ch_error *(*objects)(void *state, const struct ch_span *span, uint64_t from,
+				    struct ch_object_sink *sink);
+	const struct ch_trim_rule *trim; /**< NULL: it has no such call, or it is not known */
+	/**
+	 * What the first walk over everything found free in each of heaps(): tell
+	 * by findings where the allocator's own lists and counters differ. May be
+	 * NULL; not called when a better walker took a part of a span. Errors:
+	 * NOMEM, STOP.
+	 */
+	struct ch_error *(*check)(void *state, const struct ch_heap_free *found);
+};
+
+/** What is known of the types of objects. */
+struct ch_walker_types {
+	/** Name a type id (1 .. 2^63 - 1); required if any object has one. */
+	struct ch_error *(*name)(void *state, uint64_t type, struct ch_type *ret);
+	/** NULL: what is inside of a block is not known. */
+	const struct ch_inspector *inspector;
+};
+
+/** What a runtime knows of code, threads and itself; each may be NULL. */
+struct ch_walker_runtime {
+	/** Names of heaps that are young generations, without "heap N ": what is dead in them is
+	 * what every program has there. Ended by NULL. */
+	const char *const *young;
+	/** What the runtime has beside its spans; what lies in one stays there. */
+	const struct ch_walker_claim *(*claims)(void *state, size_t *count_ret);
+	/** Code that the runtime made or knows: fill ret but the name, and buf with the
+	 * name, unescaped. False when addr is none. */
+	bool (*code)(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
+	/** The caller of a frame in code that code() knows, where frame pointers alone do
+	 * not lead there: fill pc, sp and fp of ret; the unwinder checks them. False: not
+	 * known. */
+	bool (*caller)(void *state, const struct ch_frame_regs *frame, struct ch_frame_regs *ret);
+	/** As code(), of a frame, where that depends on more than its address: what an
+	 * interpreter runs, what was inlined (depth 1 and on: the functions that the one
+	 * before was put into, the frame's own last), offset, source (unescaped) and line.
+	 * False: code() says it, or there are no more. */
+	bool (*frame)(void *state, const struct ch_walker_frame *frame, struct ch_code *ret,
+		      char *buf, size_t max);
+	/** A thread of the core: fill ret but runtime. False: it is none of
+	 * the runtime's. */
+	bool (*thread)(void *state, size_t index, struct ch_thread_info *ret);
+	/** As ch_heaps_thrown(): fill ret but runtime. */
+	bool (*thrown)(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
+	/** As chp_heaps_methods(), of its own. */
+	struct ch_error *(*methods)(void *state, ch_methods_fn fn, void *arg);
+	/** As chp_heaps_meaning(). */
+	bool (*meaning)(void *state, uint64_t addr, struct ch_meaning *ret);
+	/** As chp_heaps_handles(), of its own. */
+	struct ch_error *(*handles)(void *state, ch_handles_fn fn, void *arg);
+	const struct ch_conduct *conduct; /**< heap/locks.h */
+	const struct ch_pooling *pooling; /**< heap/pooling.h */
+	/** What the process loaded of managed code, alike ones in one row; computed when
+	 * it is first asked for. Errors: NOMEM, STOP. */
+	struct ch_error *(*assemblies)(void *state, const struct ch_assembly **ret,
+				       size_t *count_ret);
+	/** What it counts of its own memory, all but walker filled in; *ret NULL: nothing.
+	 * Called when all heaps are open, for it may walk the blocks of others. Owned by
+	 * the state, and computed when it is first asked for. Errors: NOMEM, STOP. */
+	struct ch_error *(*tracking)(void *state, struct ch_heaps *heaps, struct ch_tracking **ret);
+	/** Its loaders of classes, all but walker filled in; as tracking. Errors: NOMEM, STOP. */
+	struct ch_error *(*loaders)(void *state, struct ch_loader **ret, size_t *count_ret);
+	/** What it has for its classes; as tracking. Errors: NOMEM, STOP. */
+	struct ch_error *(*metaspace)(void *state, struct ch_metaspace **ret);
+	/** How it was set up, by name, all but walker filled in; as tracking. Errors: NOMEM. */
+	struct ch_error *(*settings)(void *state, struct ch_setting **ret, size_t *count_ret);
+};
+
 struct ch_signs;
 
+/** Who it is, and the parts that it has to say. */
 struct ch_walker {
 	/** Equal to the file's stem. */
 	const char *name;
@@ -183,80 +267,16 @@ struct ch_walker {
 	struct ch_error *(*open)(const struct ch_heap_env *env, void **state_ret);
 	/** Free the state; called once for each successful open. Required. */
 	void (*close)(void *state);
-	/** Heaps, in the order shown. Borrowed from the state. Required. */
-	const struct ch_heap_desc *(*heaps)(void *state, size_t *count_ret);
-	/** Spans, any order; .heap indexes heaps(). Borrowed. Required. */
-	const struct ch_span *(*spans)(void *state, size_t *count_ret);
-	/**
-	 * Emit the objects of one span (as spans() gave it), ascending, covering
-	 * as much of [start, committed_end) as is understood. from is the span's
-	 * start, or the start of a chunk that was emitted before: begin there, or
-	 * earlier if that is simpler (what ends at or below from is skipped).
-	 * Fill all of ch_object but span. Leave type 0 when the size is all that
-	 * is known: the engine then counts by size. Must be thread-safe. Required.
-	 */
-	struct ch_error *(*objects)(void *state, const struct ch_span *span, uint64_t from,
-				    struct ch_object_sink *sink);
-	/** Name a type id (1 .. 2^63 - 1); required if any object has one. */
-	struct ch_error *(*type)(void *state, uint64_t type, struct ch_type *ret);
 	/** Version, layout row, evidence, counters. May be NULL. */
 	const struct ch_fact *(*facts)(void *state, size_t *count_ret);
-	const struct ch_trim_rule *trim; /**< NULL: it has no such call, or it is not known */
-	/**
-	 * What the first walk over everything found free in each of heaps(): tell
-	 * by findings where the allocator's own lists and counters differ. May be
-	 * NULL; not called when a better walker took a part of a span. Errors:
-	 * NOMEM, STOP.
-	 */
-	struct ch_error *(*check)(void *state, const struct ch_heap_free *found);
+	/** NULL: it has no heap of its own. */
+	const struct ch_walker_allocator *allocator;
+	/** NULL: of its objects only the size is known. */
+	const struct ch_walker_types *types;
 	/** NULL: any word of a block may be a pointer. */
 	const struct ch_tracer *tracer;
-	/** What the runtime has beside its spans; what lies in one stays there. May be
-	 * NULL. */
-	const struct ch_walker_claim *(*claims)(void *state, size_t *count_ret);
-	/** What the process loaded of managed code, alike ones in one row; computed when
-	 * it is first asked for. Errors: NOMEM, STOP. May be NULL. */
-	struct ch_error *(*assemblies)(void *state, const struct ch_assembly **ret,
-				       size_t *count_ret);
-	/** Code that the runtime made or knows: fill ret but the name, and buf with the
-	 * name, unescaped. False when addr is none. May be NULL. */
-	bool (*code)(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
-	/** The caller of a frame in code that code() knows, where frame pointers alone do
-	 * not lead there: fill pc, sp and fp of ret; the unwinder checks them. False: not
-	 * known. May be NULL. */
-	bool (*caller)(void *state, const struct ch_frame_regs *frame, struct ch_frame_regs *ret);
-	/** As code(), of a frame, where that depends on more than its address: what an
-	 * interpreter runs, what was inlined (depth 1 and on: the functions that the one
-	 * before was put into, the frame's own last), offset, source (unescaped) and line.
-	 * False: code() says it, or there are no more. May be NULL. */
-	bool (*frame)(void *state, const struct ch_walker_frame *frame, struct ch_code *ret,
-		      char *buf, size_t max);
-	/** A thread of the core: fill ret but runtime. False: it is none of
-	 * the runtime's. May be NULL. */
-	bool (*thread)(void *state, size_t index, struct ch_thread_info *ret);
-	/** As ch_heaps_thrown(): fill ret but runtime. May be NULL. */
-	bool (*thrown)(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
-	/** As chp_heaps_methods(), of its own. May be NULL. */
-	struct ch_error *(*methods)(void *state, ch_methods_fn fn, void *arg);
-	/** As chp_heaps_meaning(). May be NULL. */
-	bool (*meaning)(void *state, uint64_t addr, struct ch_meaning *ret);
-	/** As chp_heaps_handles(), of its own. May be NULL. */
-	struct ch_error *(*handles)(void *state, ch_handles_fn fn, void *arg);
-	/** NULL: what is inside of a block is not known. */
-	const struct ch_inspector *inspector;
-	/** What it counts of its own memory, all but walker filled in; *ret NULL: nothing.
-	 * Called when all heaps are open, for it may walk the blocks of others. Owned by
-	 * the state, and computed when it is first asked for. May be NULL. Errors: NOMEM,
-	 * STOP. */
-	struct ch_error *(*tracking)(void *state, struct ch_heaps *heaps, struct ch_tracking **ret);
-	/** Its loaders of classes, all but walker filled in; as tracking. Errors: NOMEM, STOP. */
-	struct ch_error *(*loaders)(void *state, struct ch_loader **ret, size_t *count_ret);
-	/** What it has for its classes; as tracking. Errors: NOMEM, STOP. */
-	struct ch_error *(*metaspace)(void *state, struct ch_metaspace **ret);
-	/** How it was set up, by name, all but walker filled in; as tracking. Errors: NOMEM. */
-	struct ch_error *(*settings)(void *state, struct ch_setting **ret, size_t *count_ret);
-	const struct ch_conduct *conduct; /**< heap/locks.h; may be NULL */
-	const struct ch_pooling *pooling; /**< heap/pooling.h; may be NULL */
+	/** NULL: it is an allocator and nothing else. */
+	const struct ch_walker_runtime *runtime;
 };
 
 /** A walker with a tracer, and its state. */
@@ -289,6 +309,6 @@ uint64_t chp_heaps_held_bytes(const struct ch_heaps *heaps, const struct ch_obje
 /** Whether a runtime, by its index in ch_heaps_runtimes(), clears the objects that it makes. */
 bool chp_heaps_clears(const struct ch_heaps *heaps, uint32_t runtime);
 /** Whether a heap is a young generation: what is dead in it is what every program has there. */
-bool chp_heap_is_young(const struct ch_heap *heap);
+bool chp_heap_is_young(const struct ch_heaps *heaps, const struct ch_heap *heap);
 
 #endif /* COREHEAP_HEAP_WALKER_H */

@@ -189,9 +189,9 @@ const struct ch_walker ch_walker_toy = {
 	.probe = probe,
 	.open = open_toy,
 	.close = close_toy,
-	.heaps = heaps,
-	.spans = spans,
-	.objects = objects,
-	.type = type,
 	.facts = facts,
+	.allocator = &(const struct ch_walker_allocator){ .heaps = heaps,
+							  .spans = spans,
+							  .objects = objects },
+	.types = &(const struct ch_walker_types){ .name = type },
 };

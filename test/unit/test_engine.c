@@ -369,9 +369,9 @@ static const struct ch_walker scripted = {
 	.probe = say_present,
 	.open = say_open,
 	.close = say_close,
-	.heaps = say_heaps,
-	.spans = say_spans,
-	.objects = say_objects,
+	.allocator = &(const struct ch_walker_allocator){ .heaps = say_heaps,
+							  .spans = say_spans,
+							  .objects = say_objects },
 };
 /* A runtime that has no heap, only memory of its own. */
 static const struct ch_span *say_no_spans(void *state, size_t *count_ret)
@@ -403,10 +403,10 @@ static const struct ch_walker claiming = {
 	.probe = say_present,
 	.open = say_open,
 	.close = say_close,
-	.heaps = say_heaps,
-	.spans = say_no_spans,
-	.objects = say_objects,
-	.claims = say_claims,
+	.allocator = &(const struct ch_walker_allocator){ .heaps = say_heaps,
+							  .spans = say_no_spans,
+							  .objects = say_objects },
+	.runtime = &(const struct ch_walker_runtime){ .claims = say_claims },
 };
 static const struct ch_walker *const scripted_and_claiming[] = { &scripted, &claiming, NULL };
 static const struct ch_walker *const scripted_only[] = { &scripted, NULL };

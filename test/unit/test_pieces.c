@@ -125,9 +125,9 @@ static const struct ch_walker general = {
 	.probe = probe_riddled,
 	.open = open_riddled,
 	.close = close_riddled,
-	.heaps = heaps_riddled,
-	.spans = whole_spans,
-	.objects = whole_objects,
+	.allocator = &(const struct ch_walker_allocator){ .heaps = heaps_riddled,
+							  .spans = whole_spans,
+							  .objects = whole_objects },
 };
 static const struct ch_walker better = {
 	.name = "better",
@@ -135,9 +135,9 @@ static const struct ch_walker better = {
 	.probe = probe_riddled,
 	.open = open_riddled,
 	.close = close_riddled,
-	.heaps = heaps_riddled,
-	.spans = inner_spans,
-	.objects = inner_objects,
+	.allocator = &(const struct ch_walker_allocator){ .heaps = heaps_riddled,
+							  .spans = inner_spans,
+							  .objects = inner_objects },
 };
 static const struct ch_walker *const both[] = { &general, &better, NULL };
 

@@ -244,9 +244,9 @@ static const struct ch_walker many_walker = {
 	.probe = many_probe,
 	.open = many_open,
 	.close = many_close,
-	.heaps = many_heaps,
-	.spans = many_spans,
-	.objects = many_objects,
+	.allocator = &(const struct ch_walker_allocator){ .heaps = many_heaps,
+							  .spans = many_spans,
+							  .objects = many_objects },
 };
 static const struct ch_walker *const many_only[] = { &many_walker, NULL };
 

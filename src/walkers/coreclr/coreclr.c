@@ -206,6 +206,31 @@ static struct ch_error *type(void *state, uint64_t id, struct ch_type *ret)
 	return NULL;
 }
 
+static const struct ch_walker_allocator allocator = {
+	.heaps = heaps,
+	.spans = spans,
+	.objects = clr_objects,
+};
+
+static const struct ch_walker_types types = {
+	.name = type,
+	.inspector = &clr_inspector,
+};
+
+static const char *const young[] = { "gen0", "gen1", NULL };
+
+static const struct ch_walker_runtime runtime = {
+	.young = young,
+	.code = clr_code_at,
+	.thrown = clr_thrown,
+	.handles = clr_handles_list,
+	.methods = clr_methods_visit,
+	.meaning = clr_meaning,
+	.assemblies = clr_assemblies,
+	.claims = clr_loader_claims,
+	.conduct = &clr_conduct,
+};
+
 const struct ch_walker ch_walker_coreclr = {
 	.name = "coreclr",
 	.title = ".NET",
@@ -215,19 +240,9 @@ const struct ch_walker ch_walker_coreclr = {
 	.probe = probe,
 	.open = open_walker,
 	.close = close_walker,
-	.heaps = heaps,
-	.spans = spans,
-	.objects = clr_objects,
-	.type = type,
 	.facts = facts,
 	.tracer = &clr_tracer,
-	.code = clr_code_at,
-	.thrown = clr_thrown,
-	.handles = clr_handles_list,
-	.methods = clr_methods_visit,
-	.meaning = clr_meaning,
-	.assemblies = clr_assemblies,
-	.claims = clr_loader_claims,
-	.inspector = &clr_inspector,
-	.conduct = &clr_conduct,
+	.allocator = &allocator,
+	.types = &types,
+	.runtime = &runtime,
 };

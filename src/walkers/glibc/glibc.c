@@ -529,6 +529,18 @@ static const struct ch_trim_rule trim_rule = {
 	.source = "glibc-2.36 malloc/malloc.c, mtrim, systrim, struct malloc_chunk",
 };
 
+static const struct ch_walker_allocator allocator = {
+	.heaps = glibc_heaps,
+	.spans = glibc_spans,
+	.objects = glibc_objects,
+	.trim = &trim_rule,
+	.check = check_all,
+};
+
+static const struct ch_walker_types types = {
+	.name = glibc_type,
+};
+
 const struct ch_walker ch_walker_glibc = {
 	.name = "glibc",
 	.title = "glibc malloc",
@@ -538,11 +550,7 @@ const struct ch_walker ch_walker_glibc = {
 	.probe = glibc_probe,
 	.open = glibc_open,
 	.close = glibc_close,
-	.heaps = glibc_heaps,
-	.spans = glibc_spans,
-	.objects = glibc_objects,
-	.type = glibc_type,
 	.facts = glibc_facts,
-	.trim = &trim_rule,
-	.check = check_all,
+	.allocator = &allocator,
+	.types = &types,
 };

@@ -506,6 +506,36 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	return NULL;
 }
 
+static const struct ch_walker_allocator allocator = {
+	.heaps = heaps,
+	.spans = spans,
+	.objects = objects,
+};
+
+static const struct ch_walker_types types = {
+	.name = type,
+	.inspector = &hs_inspector,
+};
+
+static const char *const young[] = { "eden", "survivor", "from", "to", NULL };
+
+static const struct ch_walker_runtime runtime = {
+	.young = young,
+	.claims = claims,
+	.code = hs_code_at,
+	.methods = hs_methods_visit,
+	.caller = hs_frame_caller,
+	.frame = hs_frame_code,
+	.thread = hs_thread_info,
+	.thrown = hs_thrown,
+	.tracking = hs_nmt_tracking,
+	.settings = hs_settings,
+	.loaders = hs_loaders,
+	.metaspace = hs_metaspace,
+	.conduct = &hs_conduct,
+	.pooling = &hs_pooling,
+};
+
 const struct ch_walker ch_walker_hotspot = {
 	.name = "hotspot",
 	.title = "HotSpot JVM",
@@ -515,24 +545,9 @@ const struct ch_walker ch_walker_hotspot = {
 	.probe = probe,
 	.open = open_walker,
 	.close = close_walker,
-	.heaps = heaps,
-	.spans = spans,
-	.objects = objects,
-	.type = type,
 	.facts = facts,
-	.claims = claims,
-	.code = hs_code_at,
-	.methods = hs_methods_visit,
-	.caller = hs_frame_caller,
-	.frame = hs_frame_code,
-	.thread = hs_thread_info,
-	.thrown = hs_thrown,
 	.tracer = &hs_tracer,
-	.inspector = &hs_inspector,
-	.tracking = hs_nmt_tracking,
-	.settings = hs_settings,
-	.loaders = hs_loaders,
-	.metaspace = hs_metaspace,
-	.conduct = &hs_conduct,
-	.pooling = &hs_pooling,
+	.allocator = &allocator,
+	.types = &types,
+	.runtime = &runtime,
 };

@@ -293,6 +293,16 @@ static const struct ch_fact *mallocng_facts(void *state, size_t *count_ret)
 	return ng->facts.items;
 }
 
+static const struct ch_walker_allocator allocator = {
+	.heaps = mallocng_heaps,
+	.spans = mallocng_spans,
+	.objects = mallocng_objects,
+};
+
+static const struct ch_walker_types types = {
+	.name = mallocng_type,
+};
+
 const struct ch_walker ch_walker_mallocng = {
 	.name = "mallocng",
 	.title = "musl malloc",
@@ -302,9 +312,7 @@ const struct ch_walker ch_walker_mallocng = {
 	.probe = mallocng_probe,
 	.open = mallocng_open,
 	.close = mallocng_close,
-	.heaps = mallocng_heaps,
-	.spans = mallocng_spans,
-	.objects = mallocng_objects,
-	.type = mallocng_type,
 	.facts = mallocng_facts,
+	.allocator = &allocator,
+	.types = &types,
 };
