@@ -79,6 +79,9 @@ WALKERS := $(sort $(basename $(notdir $(wildcard src/walkers/*.c))) \
 CMDS := $(sort $(foreach f,$(wildcard src/cmd/*.c),$(if \
 	$(shell grep -l '^const struct ch_cmd ch_cmd_' $(f)),$(basename $(notdir $(f))))))
 
+# Answers with a table of fields.
+DOCUMENTS := $(shell grep -hoP '^const struct ch_document ch_document_\K[a-z]+' src/report/*.c | sort)
+
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 APP_OBJ := $(APP_SRC:%.c=$(B)/%.o)
 
@@ -163,12 +166,16 @@ $(B)/%.o: %.c $(B)/flags
 
 $(B)/src/heap/registry.o: $(B)/gen/walkers.inc
 $(B)/src/cmd/registry.o: $(B)/gen/cmds.inc
+$(B)/src/report/registry.o: $(B)/gen/documents.inc
 
 $(B)/gen/walkers.inc: FORCE
 	@mkdir -p $(@D); printf 'CH_WALKER(%s)\n' $(WALKERS) | sed '/()/d' > $@.tmp
 	$(update)
 $(B)/gen/cmds.inc: FORCE
 	@mkdir -p $(@D); printf 'CH_CMD(%s)\n' $(CMDS) | sed '/()/d' > $@.tmp
+	$(update)
+$(B)/gen/documents.inc: FORCE
+	@mkdir -p $(@D); printf 'CH_DOCUMENT(%s)\n' $(DOCUMENTS) | sed '/()/d' > $@.tmp
 	$(update)
 $(B)/flags: FORCE
 	@mkdir -p $(@D); echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@.tmp

@@ -3,6 +3,7 @@
 #   make check                   all tests; the last line is the totals
 #   make check SAN=address,undefined
 #   make check TESTS='damage'    only the test programs of these names
+#   make schemas                 write docs/schema from the tables of src/report
 #   make check V=1               show the output of tests that pass, too
 #   make check-fresh             demo and check in minimal systems, see test/fresh.sh
 #
@@ -40,6 +41,18 @@ $(B)/test/unit/unit: $(UNIT_OBJ) $(B)/test/unit/app_main.o \
 
 -include $(UNIT_OBJ:.o=.d) $(B)/test/unit/app_main.d
 
+# What writes docs/schema from the tables of fields.
+$(B)/test/schemas/schemas: $(B)/test/schemas/schemas.o \
+		$(filter $(B)/src/render/% $(B)/src/report/%,$(APP_OBJ)) $(B)/libcoreheap.a
+	@echo '  LINK   $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+-include $(B)/test/schemas/schemas.d
+
+.PHONY: schemas
+schemas: $(B)/test/schemas/schemas
+	@$< docs/schema
+
 .PHONY: check-build check-run check-fresh
 
 # make as many things at once as there are processors, unless the caller said.
@@ -52,7 +65,7 @@ check: deps
 	+@$(SUBMAKE) check-build
 	@$(MAKE) --no-print-directory check-run
 
-check-build: all $(B)/test/unit/unit fuzz-replay
+check-build: all $(B)/test/unit/unit $(B)/test/schemas/schemas fuzz-replay
 
 CHECK_PROGRAMS = $(B)/test/unit/unit $(SYSTEM_TESTS)
 check-run:

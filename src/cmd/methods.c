@@ -9,21 +9,13 @@
 #include "util/error.h"
 
 struct job {
-	struct ch_listing *listing;
+	/* Not all names may be given: code is counted all the same. */
+	struct ch_methods_result result;
 	/* NULL: all; a part of a name, or all of it. */
 	const char *wanted;
 	bool whole;
 	/* Code that holds an address; 0: none was asked for. */
 	uint64_t addr;
-	/* Not all names may be given: it is counted all the same. */
-	uint64_t bytes;
-};
-
-static const struct ch_list_column columns[] = {
-	{ "addr", "CODE", CH_CELL_ADDR },
-	{ "size_bytes", "BYTES", CH_CELL_BYTES },
-	{ "kind", "KIND", CH_CELL_TEXT },
-	{ "name", "METHOD", CH_CELL_TEXT },
 };
 
 static bool is_wanted(const struct job *job, const struct ch_method *method)
@@ -40,17 +32,19 @@ static bool is_wanted(const struct job *job, const struct ch_method *method)
 static struct ch_error *take(void *arg, const struct ch_method *method)
 {
 	struct job *job = arg;
-	const struct ch_cell cells[] = {
-		CH_CELL_NUM(method->start),
-		method->end ? CH_CELL_NUM(method->end - method->start) : CH_CELL_NONE,
-		CH_CELL_STR(method->kind),
-		CH_CELL_STR(method->name),
+	bool has_size = method->end != 0;
+	const struct ch_method_row row = {
+		.addr = method->start,
+		.size_bytes = has_size ? method->end - method->start : 0,
+		.has_size = has_size,
+		.kind = method->kind,
+		.name = method->name,
 	};
 
 	if (!is_wanted(job, method))
 		return NULL;
-	job->bytes += method->end ? method->end - method->start : 0;
-	return chp_listing_row(job->listing, cells);
+	job->result.code_bytes += row.size_bytes;
+	return chp_listing_row(job->result.methods, &row);
 }
 
 /* An address is that of code, or of what the runtime has for a method. */
@@ -80,7 +74,6 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	_cleanup_free_ char *name = NULL;
 	struct ch_heaps *heaps;
 	struct ch_error *err;
-	bool known = false;
 
 	err = ch_session_heaps(env->session, &heaps);
 	/* "name2ee MODULE NAME", "MODULE!NAME": all modules are looked through. */
@@ -88,11 +81,12 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		err = parse(heaps, env->argv[env->argc - 1], &job, &name);
 	if (err)
 		return err;
-	job.listing = chp_listing_create(env->report, columns, CH_COUNT_OF(columns));
-	err = job.listing ? chp_heaps_methods(heaps, take, &job, &known) : &ch_enomem;
+	job.result.methods = chp_listing_create(env->report, &ch_methods_list);
+	err = job.result.methods ? chp_heaps_methods(heaps, take, &job, &job.result.known)
+				 : &ch_enomem;
 	if (!err)
-		err = ch_report_methods(env->report, job.listing, known, job.bytes);
-	chp_listing_destroy(job.listing);
+		err = chp_document_print(env->report, &ch_document_methods, &job.result);
+	chp_listing_destroy(job.result.methods);
 	return err;
 }
 

@@ -28,16 +28,9 @@ struct found {
 struct job {
 	struct ch_core *core;
 	struct ch_heaps *heaps;
-	struct ch_listing *listing;
+	struct ch_stackobjects_result result;
 	/* of struct found: of the thread at hand */
 	struct ch_vec found;
-	uint64_t threads_count;
-};
-
-static const struct ch_list_column columns[] = {
-	{ "tid", "THREAD", CH_CELL_SIGNED }, { "where", "WHERE", CH_CELL_TEXT },
-	{ "addr", "OBJECT", CH_CELL_ADDR },  { "size_bytes", "BYTES", CH_CELL_BYTES },
-	{ "type", "TYPE", CH_CELL_TEXT },
 };
 
 static struct ch_error *take_word(struct job *job, uint64_t word, uint64_t at, uint32_t reg)
@@ -103,16 +96,11 @@ static struct ch_error *put_thread(struct job *job, uint32_t tid)
 				 ch_arch_reg_name(ch_core_arch(job->core), rows[i].reg - 1));
 		else
 			snprintf(where, sizeof(where), "0x%llx", (unsigned long long)rows[i].at);
-		const struct ch_cell cells[] = {
-			CH_CELL_NUM(tid),
-			CH_CELL_STR(where),
-			CH_CELL_NUM(rows[i].object),
-			CH_CELL_NUM(rows[i].bytes),
-			CH_CELL_STR(type.name),
-		};
-		err = chp_listing_row(job->listing, cells);
+		const struct ch_stackobject_row row = { tid, where, rows[i].object, rows[i].bytes,
+							type.name };
+		err = chp_listing_row(job->result.objects, &row);
 	}
-	job->threads_count += kept != 0;
+	job->result.threads_count += kept != 0;
 	job->found.count = 0;
 	return err;
 }
@@ -168,8 +156,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		err = ch_session_map(env->session, &map);
 	if (err)
 		return err;
-	job.listing = chp_listing_create(env->report, columns, CH_COUNT_OF(columns));
-	if (!job.listing)
+	job.result.objects = chp_listing_create(env->report, &ch_stackobjects_list);
+	if (!job.result.objects)
 		return &ch_enomem;
 	threads = ch_core_threads(job.core, &count);
 	for (i = 0; !err && i < count; i++) {
@@ -182,8 +170,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		err = ch_error_create(CH_ERROR_ARG, "--thread: the core has no thread %llu",
 				      (unsigned long long)options->thread);
 	if (!err)
-		err = ch_report_stackobjects(env->report, job.listing, job.threads_count);
-	chp_listing_destroy(job.listing);
+		err = chp_document_print(env->report, &ch_document_stackobjects, &job.result);
+	chp_listing_destroy(job.result.objects);
 	ch_vec_deinit(&job.found);
 	return err;
 }

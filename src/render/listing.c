@@ -1,5 +1,5 @@
 /*
- * Rows that are a table and a JSON array at once.
+ * Rows that are a table, an array or lines, by the table of their fields.
  */
 #include "render/listing.h"
 
@@ -10,41 +10,58 @@
 
 struct ch_listing {
 	const struct ch_report *report;
-	const struct ch_list_column *columns;
+	const struct ch_list *list;
+	/* Fields that are columns, in their order, and what the table has of them. */
+	const struct ch_field_spec *fields[CH_COLUMNS_MAX];
+	struct ch_column columns[CH_COLUMNS_MAX];
 	size_t columns_count;
-	/* Those with a title, for the table. */
-	struct ch_column titled[CH_COLUMNS_MAX];
-	size_t titled_count;
 	struct ch_table *table;
+	/* Of JSON, unless each row is a line. */
 	json_t *array;
 	uint64_t shown, matched;
 };
 
-bool chp_report_is_json(const struct ch_report *report)
+static void add_column(struct ch_listing *listing, const struct ch_field_spec *field)
 {
-	return report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL;
+	size_t i = listing->columns_count++;
+
+	for (; i && listing->fields[i - 1]->column > field->column; i--)
+		listing->fields[i] = listing->fields[i - 1];
+	listing->fields[i] = field;
 }
 
-struct ch_listing *chp_listing_create(const struct ch_report *report,
-				      const struct ch_list_column *columns, size_t count)
+static struct ch_table *create_table(struct ch_listing *listing)
+{
+	const struct ch_field_spec *field;
+	size_t i;
+
+	for (field = listing->list->fields; !chp_field_is_end(field); field++)
+		if (field->title)
+			add_column(listing, field);
+	for (i = 0; i < listing->columns_count; i++)
+		listing->columns[i] =
+			(struct ch_column){ listing->fields[i]->title, listing->fields[i]->kind };
+	return chp_table_create(listing->columns, listing->columns_count);
+}
+
+static bool is_stream(const struct ch_listing *listing)
+{
+	return listing->list->stream && listing->report->format == CH_FORMAT_JSONL;
+}
+
+struct ch_listing *chp_listing_create(const struct ch_report *report, const struct ch_list *list)
 {
 	struct ch_listing *listing = calloc(1, sizeof(*listing));
-	size_t i;
 
 	if (!listing)
 		return NULL;
 	listing->report = report;
-	listing->columns = columns;
-	listing->columns_count = count;
-	for (i = 0; i < count; i++)
-		if (columns[i].title)
-			listing->titled[listing->titled_count++] =
-				(struct ch_column){ columns[i].title, columns[i].kind };
-	if (chp_report_is_json(report))
+	listing->list = list;
+	if (!chp_report_is_json(report))
+		listing->table = create_table(listing);
+	else if (!is_stream(listing))
 		listing->array = json_array();
-	else
-		listing->table = chp_table_create(listing->titled, listing->titled_count);
-	if (!listing->array && !listing->table) {
+	if (!listing->array && !listing->table && !is_stream(listing)) {
 		free(listing);
 		return NULL;
 	}
@@ -60,59 +77,43 @@ void chp_listing_destroy(struct ch_listing *listing)
 	free(listing);
 }
 
-static json_t *json_cell(enum ch_cell_kind kind, const struct ch_cell *cell)
+static struct ch_error *add_cells(struct ch_listing *listing, const void *row)
 {
-	if (cell->absent)
-		return json_null();
-	switch (kind) {
-	case CH_CELL_TEXT:
-	case CH_CELL_NAME:
-		return chp_json_text(cell->text);
-	case CH_CELL_ADDR:
-		return chp_json_addr(cell->number);
-	case CH_CELL_PERCENT:
-		return chp_json_percent(cell->number);
-	case CH_CELL_SIGNED:
-		return json_integer((json_int_t)cell->number);
-	case CH_CELL_COUNT:
-	case CH_CELL_BYTES:
-		break;
-	}
-	return chp_json_uint(cell->number);
-}
-
-static struct ch_error *add_json(struct ch_listing *listing, const struct ch_cell *cells)
-{
-	json_t *row = json_object();
+	struct ch_cell cells[CH_COLUMNS_MAX];
 	size_t i;
 
-	for (i = 0; row && i < listing->columns_count; i++) {
-		if (!listing->columns[i].key)
-			continue;
-		if (json_object_set_new(row, listing->columns[i].key,
-					json_cell(listing->columns[i].kind, &cells[i]))) {
-			json_decref(row);
-			row = NULL;
-		}
-	}
-	return !row || json_array_append_new(listing->array, row) ? &ch_enomem : NULL;
+	for (i = 0; i < listing->columns_count; i++)
+		cells[i] = chp_field_cell(listing->fields[i], row);
+	return chp_table_row(listing->table, cells);
 }
 
-struct ch_error *chp_listing_row(struct ch_listing *listing, const struct ch_cell *cells)
+struct ch_error *chp_listing_row(struct ch_listing *listing, const void *row)
 {
-	struct ch_cell titled[CH_COLUMNS_MAX];
-	size_t i, n = 0;
+	const struct ch_field_spec *fields = listing->list->fields;
 
-	listing->matched++;
-	if (listing->report->limit && listing->shown >= listing->report->limit)
+	if (chp_listing_is_full(listing)) {
+		chp_listing_count(listing);
 		return NULL;
+	}
+	listing->matched++;
 	listing->shown++;
-	if (listing->array)
-		return add_json(listing, cells);
-	for (i = 0; i < listing->columns_count; i++)
-		if (listing->columns[i].title)
-			titled[n++] = cells[i];
-	return chp_table_row(listing->table, titled);
+	if (listing->table)
+		return add_cells(listing, row);
+	if (is_stream(listing))
+		return chp_json_print_take(listing->report,
+					   chp_fields_json(listing->report, fields, row));
+	chp_json_append_take(&listing->array, chp_fields_json(listing->report, fields, row));
+	return listing->array ? NULL : &ch_enomem;
+}
+
+bool chp_listing_is_full(const struct ch_listing *listing)
+{
+	return listing->report->limit && listing->shown >= listing->report->limit;
+}
+
+void chp_listing_count(struct ch_listing *listing)
+{
+	listing->matched++;
 }
 
 uint64_t chp_listing_shown(const struct ch_listing *listing)
@@ -139,7 +140,7 @@ void chp_listing_print(const struct ch_listing *listing)
 	char shown[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
 
 	chp_table_print(listing->table, report);
-	if (listing->shown < listing->matched && report->format == CH_FORMAT_TEXT)
-		fprintf(report->out, "showing %s of %s\n", chp_count_text(listing->shown, shown),
-			chp_count_text(listing->matched, all));
+	if (listing->shown < listing->matched)
+		chp_report_say(report, "showing %s of %s\n", chp_count_text(listing->shown, shown),
+			       chp_count_text(listing->matched, all));
 }

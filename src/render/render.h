@@ -66,6 +66,26 @@ enum ch_cell_kind {
 	CH_CELL_PERCENT,
 	/** number is an int64_t; no separators. */
 	CH_CELL_SIGNED,
+	/** A number that counts nothing, as of a thread: no separators. */
+	CH_CELL_NUMBER,
+	/** Text that is escaped already, or our own word. */
+	CH_CELL_SAFE,
+	/** true or false. */
+	CH_CELL_BOOL,
+	/** Sixteen hexadecimal digits. */
+	CH_CELL_ID,
+
+	/* Of fields only (render/fields.h), not in tables. */
+
+	/** A struct, and an array of structs (struct ch_rows). */
+	CH_CELL_OBJECT,
+	CH_CELL_ROWS,
+	/** A struct ch_listing *; how many rows it shows, and how many there are. */
+	CH_CELL_LIST,
+	CH_CELL_SHOWN,
+	CH_CELL_MATCHED,
+	/** JSON that a function makes. */
+	CH_CELL_PART,
 };
 
 struct ch_column {
@@ -129,6 +149,11 @@ void chp_report_wrapped(const struct ch_report *report, const char *label, const
 void chp_report_heading(const struct ch_report *report, const char *title, bool first);
 /** The rows of a list of count to show under report->limit. */
 uint64_t chp_report_rows(const struct ch_report *report, uint64_t count);
+
+/** A sentence for people (TEXT), with its newline. */
+void chp_report_say(const struct ch_report *report, const char *format, ...) CH_PRINTF(2, 3);
+/** Whether the format is JSON or JSONL. */
+bool chp_report_is_json(const struct ch_report *report);
 
 /** "showing N of M (B of T bytes)" when a list was cut; nothing otherwise. */
 void chp_report_cut(const struct ch_report *report, uint64_t shown, uint64_t matched,

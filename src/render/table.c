@@ -39,7 +39,7 @@ struct widths {
 
 static bool is_text(enum ch_cell_kind kind)
 {
-	return kind == CH_CELL_TEXT || kind == CH_CELL_NAME;
+	return kind == CH_CELL_TEXT || kind == CH_CELL_NAME || kind == CH_CELL_SAFE;
 }
 
 struct ch_table *chp_table_create(const struct ch_column *columns, size_t columns_count)
@@ -78,7 +78,9 @@ struct ch_error *chp_table_row(struct ch_table *table, const struct ch_cell *cel
 	for (i = 0; i < table->columns_count; i++) {
 		if (!is_text(table->columns[i].kind) || !cells[i].text || cells[i].absent)
 			continue;
-		texts[i] = chp_text_escape(cells[i].text, CELL_BYTES_MAX);
+		texts[i] = table->columns[i].kind == CH_CELL_SAFE
+				   ? strdup(cells[i].text)
+				   : chp_text_escape(cells[i].text, CELL_BYTES_MAX);
 		if (!texts[i])
 			goto nomem;
 	}
@@ -127,10 +129,16 @@ static void render_number(struct rendered *ret, enum ch_cell_kind kind, uint64_t
 	case CH_CELL_SIGNED:
 		snprintf(ret->main_buf, size, "%" PRId64, (int64_t)number);
 		return;
-	case CH_CELL_BYTES:
-	case CH_CELL_COUNT:
-	case CH_CELL_TEXT:
-	case CH_CELL_NAME:
+	case CH_CELL_NUMBER:
+		snprintf(ret->main_buf, size, "%" PRIu64, number);
+		return;
+	case CH_CELL_BOOL:
+		snprintf(ret->main_buf, size, "%s", number ? "yes" : "no");
+		return;
+	case CH_CELL_ID:
+		snprintf(ret->main_buf, size, "%016" PRIx64, number);
+		return;
+	default:
 		break;
 	}
 	if (plain) {

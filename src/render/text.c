@@ -162,6 +162,22 @@ uint64_t chp_report_rows(const struct ch_report *report, uint64_t count)
 	return report->limit && report->limit < count ? report->limit : count;
 }
 
+void chp_report_say(const struct ch_report *report, const char *format, ...)
+{
+	va_list args;
+
+	if (report->format != CH_FORMAT_TEXT)
+		return;
+	va_start(args, format);
+	vfprintf(report->out, format, args);
+	va_end(args);
+}
+
+bool chp_report_is_json(const struct ch_report *report)
+{
+	return report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL;
+}
+
 void chp_report_cut(const struct ch_report *report, uint64_t shown, uint64_t matched,
 		    uint64_t shown_bytes, uint64_t matched_bytes)
 {

@@ -1,136 +1,133 @@
+/*
+ * Methods that wait: by type and await, and in chains.
+ */
 #include "report/async.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "render/listing.h"
+#include "render/document.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
 /* Deeper steps are not moved further to the right. */
 #define INDENT_MAX 30
 
-static struct ch_cell state_cell(bool has_state, int32_t state)
-{
-	return has_state ? CH_CELL_NUM((uint64_t)(int64_t)state) : CH_CELL_NONE;
-}
-
-static const struct ch_list_column group_columns[] = {
-	{ "count", "COUNT", CH_CELL_COUNT },  { "total_bytes", "BYTES", CH_CELL_BYTES },
-	{ "state", "STATE", CH_CELL_SIGNED }, { "type", "STATE MACHINE", CH_CELL_TEXT },
-	{ "awaits", "AWAITS", CH_CELL_TEXT }, { "sample_addr", "SAMPLE", CH_CELL_ADDR },
+struct step_row {
+	struct ch_async_step step;
+	/* Moved to the right by depth. */
+	char text[2048];
 };
 
-static const struct ch_list_column step_columns[] = {
-	{ "chain", "CHAIN", CH_CELL_COUNT },  { "depth", NULL, CH_CELL_COUNT },
-	{ "count", "COUNT", CH_CELL_COUNT },  { "sample_addr", "SAMPLE", CH_CELL_ADDR },
-	{ "state", "STATE", CH_CELL_SIGNED }, { NULL, "WAITED FOR BY", CH_CELL_TEXT },
-	{ "type", NULL, CH_CELL_TEXT },
+/* What is found, and its rows as they are shown. */
+struct result {
+	struct ch_async async;
+	struct ch_listing *groups, *steps;
+};
+
+#define GROUP(member)  CH_AT(struct ch_async_group, member)
+#define STEP(member)   CH_AT(struct step_row, member)
+#define RESULT(member) CH_AT(struct result, member)
+
+static const char state_about[] =
+	"The await at which it stands, from 0; -1: it runs; null: not known.";
+
+static const struct ch_field_spec group_fields[] = {
+	{ "count", "COUNT", CH_CELL_COUNT, "Machines.", GROUP(count) },
+	{ "total_bytes", "BYTES", CH_CELL_BYTES, "What they take in the heap.",
+	  GROUP(total_bytes) },
+	{ "state", "STATE", CH_CELL_SIGNED, state_about, GROUP(state),
+	  CH_KNOWN(struct ch_async_group, has_state) },
+	{ "type", "STATE MACHINE", CH_CELL_TEXT, "Type of the state machine.", GROUP(type) },
+	{ "awaits", "AWAITS", CH_CELL_TEXT,
+	  "The machine, or the type of the task, that continues it.", GROUP(awaits),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "sample_addr", "SAMPLE", CH_CELL_ADDR, "One of them.", GROUP(sample_addr) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec step_fields[] = {
+	{ "chain", "CHAIN", CH_CELL_COUNT, "Number of the chain, from 1.", STEP(step.chain) },
+	{ "depth", NULL, CH_CELL_COUNT, "Steps from what all of the chain waits for.",
+	  STEP(step.depth) },
+	{ "count", "COUNT", CH_CELL_COUNT, "Steps that are alike.", STEP(step.count) },
+	{ "sample_addr", "SAMPLE", CH_CELL_ADDR, "One of them.", STEP(step.sample_addr) },
+	{ "state", "STATE", CH_CELL_SIGNED, state_about, STEP(step.state),
+	  CH_KNOWN(struct step_row, step.has_state) },
+	{ NULL, "WAITED FOR BY", CH_CELL_TEXT, NULL, STEP(text), .flags = CH_FIELD_INSIDE },
+	{ "type", NULL, CH_CELL_TEXT, "Type of the state machine or task.", STEP(step.type) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list groups_list = { .fields = group_fields };
+static const struct ch_list steps_list = { .fields = step_fields };
+
+static const struct ch_field_spec fields[] = {
+	{ "known", NULL, CH_CELL_BOOL, "Whether a runtime here has state machines that are read.",
+	  RESULT(async.known) },
+	{ "machines_count", "state machines", CH_CELL_COUNT, "State machines that wait.",
+	  RESULT(async.machines_count) },
+	{ "machines_bytes", "their bytes", CH_CELL_BYTES, "What they take in the heap.",
+	  RESULT(async.machines_bytes) },
+	{ "completed_count", "completed", CH_CELL_COUNT,
+	  "Boxes of methods that have ended: in none of the rows.", RESULT(async.completed_count) },
+	CH_FIELDS_COUNTED(struct result, groups),
+	{ "machines", "by method and the await at which they stand", CH_CELL_LIST,
+	  "By type and await, most bytes first.", RESULT(groups), .list = &groups_list },
+	{ "chains_count", NULL, CH_CELL_COUNT, "Chains.", RESULT(async.chains_count) },
+	{ "showing_steps_count", NULL, CH_CELL_SHOWN, "How many steps are here.", RESULT(steps) },
+	{ "steps_count", NULL, CH_CELL_MATCHED, "How many steps there are.", RESULT(steps) },
+	{ "steps", "chains: what waits for what, merged where alike", CH_CELL_LIST,
+	  "A tree: each row is followed by what it continues.", RESULT(steps),
+	  .list = &steps_list },
+	CH_FIELDS_END,
+};
+
+const struct ch_document ch_document_async = {
+	.name = "async",
+	.title = "Methods that wait, by state machine and in chains",
+	.fields = fields,
+	.unknown = "no runtime here has state machines that are read: only .NET's are",
+	.known = offsetof(struct result, async.known) + 1,
 };
 
 static struct ch_error *list_groups(struct ch_listing *listing, const struct ch_async *async)
 {
-	const struct ch_async_group *group;
 	struct ch_error *err = NULL;
 	size_t i;
 
-	for (i = 0; !err && i < async->groups.count; i++) {
-		group = CH_VEC_AT(&async->groups, struct ch_async_group, i);
-		const struct ch_cell cells[] = {
-			CH_CELL_NUM(group->count),
-			CH_CELL_NUM(group->total_bytes),
-			state_cell(group->has_state, group->state),
-			CH_CELL_STR(group->type),
-			CH_CELL_STR(group->awaits),
-			CH_CELL_NUM(group->sample_addr),
-		};
-		err = chp_listing_row(listing, cells);
-	}
+	for (i = 0; !err && i < async->groups.count; i++)
+		err = chp_listing_row(listing, CH_VEC_AT(&async->groups, struct ch_async_group, i));
 	return err;
 }
 
 static struct ch_error *list_steps(struct ch_listing *listing, const struct ch_async *async)
 {
-	const struct ch_async_step *step;
-	char text[2048];
 	struct ch_error *err = NULL;
+	struct step_row row;
 	size_t i;
 
 	for (i = 0; !err && i < async->steps.count; i++) {
-		step = CH_VEC_AT(&async->steps, struct ch_async_step, i);
-		snprintf(text, sizeof(text), "%*s%s", (int)(2 * ch_min(step->depth, INDENT_MAX)),
-			 "", step->type);
-		const struct ch_cell cells[] = {
-			CH_CELL_NUM(step->chain),
-			CH_CELL_NUM(step->depth),
-			CH_CELL_NUM(step->count),
-			CH_CELL_NUM(step->sample_addr),
-			state_cell(step->has_state, step->state),
-			CH_CELL_STR(text),
-			CH_CELL_STR(step->type),
-		};
-		err = chp_listing_row(listing, cells);
+		row.step = *CH_VEC_AT(&async->steps, struct ch_async_step, i);
+		snprintf(row.text, sizeof(row.text), "%*s%s",
+			 (int)(2 * ch_min(row.step.depth, INDENT_MAX)), "", row.step.type);
+		err = chp_listing_row(listing, &row);
 	}
 	return err;
 }
 
-static void print_text(const struct ch_report *report, const struct ch_async *async,
-		       const struct ch_listing *groups, const struct ch_listing *steps)
-{
-	char bytes[CH_BYTES_TEXT_MAX];
-
-	if (!async->known && report->format == CH_FORMAT_TEXT)
-		fputs("no runtime here has state machines that are read: only .NET's are\n",
-		      report->out);
-	if (async->known || report->format == CH_FORMAT_PLAIN) {
-		chp_report_count_field(report, "state machines", async->machines_count);
-		chp_report_field(report, "their bytes", "%s",
-				 chp_report_bytes_text(report, async->machines_bytes, bytes));
-		chp_report_count_field(report, "completed", async->completed_count);
-		chp_report_heading(report, "by method and the await at which they stand", false);
-		chp_listing_print(groups);
-		chp_report_heading(report, "chains: what waits for what, merged where alike",
-				   false);
-		chp_listing_print(steps);
-	}
-	chp_report_findings(report);
-}
-
-static struct ch_error *print_json(const struct ch_report *report, const struct ch_async *async,
-				   struct ch_listing *groups, struct ch_listing *steps)
-{
-	return chp_json_print_take(
-		report, chp_json_document_take(
-				report, "async",
-				json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-					  "known", (int)async->known, "machines_count",
-					  chp_json_uint(async->machines_count), "machines_bytes",
-					  chp_json_uint(async->machines_bytes), "completed_count",
-					  chp_json_uint(async->completed_count), "showing_count",
-					  chp_json_uint(chp_listing_shown(groups)), "matched_count",
-					  chp_json_uint(chp_listing_matched(groups)), "machines",
-					  chp_listing_json(groups), "chains_count",
-					  chp_json_uint(async->chains_count), "showing_steps_count",
-					  chp_json_uint(chp_listing_shown(steps)), "steps_count",
-					  chp_json_uint(chp_listing_matched(steps)), "steps",
-					  chp_listing_json(steps))));
-}
-
 struct ch_error *ch_report_async(const struct ch_report *report, const struct ch_async *async)
 {
-	struct ch_listing *groups, *steps;
-	struct ch_error *err;
+	struct result result = { *async, chp_listing_create(report, &groups_list),
+				 chp_listing_create(report, &steps_list) };
+	struct ch_error *err =
+		result.groups && result.steps ? list_groups(result.groups, async) : &ch_enomem;
 
-	groups = chp_listing_create(report, group_columns, CH_COUNT_OF(group_columns));
-	steps = chp_listing_create(report, step_columns, CH_COUNT_OF(step_columns));
-	err = groups && steps ? list_groups(groups, async) : &ch_enomem;
 	if (!err)
-		err = list_steps(steps, async);
-	if (!err && chp_report_is_json(report))
-		err = print_json(report, async, groups, steps);
-	else if (!err)
-		print_text(report, async, groups, steps);
-	chp_listing_destroy(groups);
-	chp_listing_destroy(steps);
+		err = list_steps(result.steps, async);
+	if (!err)
+		err = chp_document_print(report, &ch_document_async, &result);
+	chp_listing_destroy(result.groups);
+	chp_listing_destroy(result.steps);
 	return err;
 }

@@ -1,29 +1,133 @@
+/*
+ * Code, with what it uses named.
+ */
 #include "report/disassemble.h"
 
 #include <stdlib.h>
 
-#include "render/listing.h"
+#include "render/document.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
-static const struct ch_list_column columns[] = {
-	{ "addr", "ADDRESS", CH_CELL_ADDR },     { "size_bytes", NULL, CH_CELL_COUNT },
-	{ "text", "INSTRUCTION", CH_CELL_TEXT }, { NULL, "WHAT", CH_CELL_TEXT },
-	{ "target_addr", NULL, CH_CELL_ADDR },   { "target_kind", NULL, CH_CELL_TEXT },
-	{ "target", NULL, CH_CELL_TEXT },        { "contents", NULL, CH_CELL_TEXT },
+struct line {
+	uint64_t addr, target_addr;
+	uint32_t bytes;
+	bool has_target;
+	/* The instruction; what it names. NULL: there is none. */
+	const char *text, *kind, *name, *contents;
+	char what[8192];
+};
+
+struct function {
+	const struct ch_function *function;
+	struct ch_listing *lines;
+};
+
+struct result {
+	const struct ch_disassembly *disassembly;
+	struct ch_rows functions;
+};
+
+#define LINE(member)     CH_AT(struct line, member)
+#define FUNCTION(member) CH_AT(struct ch_function, member)
+
+static const struct ch_field_spec line_fields[] = {
+	{ "addr", "ADDRESS", CH_CELL_ADDR, "The instruction.", LINE(addr) },
+	{ "size_bytes", NULL, CH_CELL_COUNT, "Its length.", LINE(bytes) },
+	{ "text", "INSTRUCTION", CH_CELL_TEXT, "Null where the program has no decoder.", LINE(text),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ NULL, "WHAT", CH_CELL_TEXT, NULL, LINE(what),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	{ "target_addr", NULL, CH_CELL_ADDR, "What the instruction names.", LINE(target_addr),
+	  CH_KNOWN(struct line, has_target) },
+	{ "target_kind", NULL, CH_CELL_TEXT, "What that is.", LINE(kind),
+	  .flags = CH_FIELD_OPTIONAL, .words = "static|method|type|object|string|symbol|module" },
+	{ "target", NULL, CH_CELL_TEXT,
+	  "Its name: a field, a method, a type, of an object its type, of a string its length, a "
+	  "symbol, an offset in a module.",
+	  LINE(name), .flags = CH_FIELD_OPTIONAL },
+	{ "contents", NULL, CH_CELL_TEXT, "Text of a string, with --reveal.", LINE(contents),
+	  .flags = CH_FIELD_OPTIONAL },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list lines_list = { .fields = line_fields };
+
+static struct ch_cell end_of(const void *row)
+{
+	const struct ch_function *function = row;
+
+	return (struct ch_cell){ .number = function->end, .absent = !function->size_known };
+}
+
+static struct ch_cell size_of(const void *row)
+{
+	const struct ch_function *function = row;
+
+	return (struct ch_cell){ .number = function->end - function->start,
+				 .absent = !function->size_known };
+}
+
+static const struct ch_field_spec code_fields[] = {
+	{ "name", NULL, CH_CELL_TEXT, "The function.", FUNCTION(name),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	{ "kind", NULL, CH_CELL_TEXT, "What made the code: JIT, ReadyToRun, native ...",
+	  FUNCTION(kind), .flags = CH_FIELD_OPTIONAL },
+	{ "addr", NULL, CH_CELL_ADDR, "Where it begins.", FUNCTION(start) },
+	{ "end", NULL, CH_CELL_ADDR, "Behind its last byte; null where that is not known.",
+	  .get = end_of, .flags = CH_FIELD_OPTIONAL },
+	{ "size_bytes", NULL, CH_CELL_BYTES, "Null where its end is not known.", .get = size_of,
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "present", NULL, CH_CELL_BOOL, "Whether all of it is in the core.", FUNCTION(present) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec function_fields[] = {
+	{ .kind = CH_CELL_OBJECT,
+	  CH_AT(struct function, function),
+	  .fields = code_fields,
+	  .flags = CH_FIELD_FLAT | CH_FIELD_POINTED },
+	CH_FIELDS_COUNTED(struct function, lines),
+	{ "instructions", NULL, CH_CELL_LIST, "Its code.", CH_AT(struct function, lines),
+	  .list = &lines_list },
+	CH_FIELDS_END,
+};
+
+static struct ch_cell basis_of(const void *row)
+{
+	const struct result *result = row;
+
+	return CH_CELL_STR(result->disassembly->whole ? "derived" : "heuristic");
+}
+
+static struct ch_cell matched_of(const void *row)
+{
+	return CH_CELL_NUM(((const struct result *)row)->disassembly->matched_count);
+}
+
+static const struct ch_field_spec fields[] = {
+	{ "basis", NULL, CH_CELL_SAFE, "heuristic where the program has no decoder.",
+	  .get = basis_of, .ref = "basis" },
+	{ "functions_count", NULL, CH_CELL_COUNT, "How many functions are here.",
+	  CH_AT(struct result, functions.count) },
+	{ "matched_functions_count", NULL, CH_CELL_COUNT, "How many functions have the name.",
+	  .get = matched_of },
+	{ "functions", NULL, CH_CELL_ROWS, "Functions of the name, or the one at the address.",
+	  CH_AT(struct result, functions), .fields = function_fields },
+	CH_FIELDS_END,
 };
 
 /* "static Shop.s_orders" */
-static const char *what(const struct ch_code_line *line, char *buf, size_t max)
+static void describe(const struct ch_code_line *line, char *buf, size_t max)
 {
 	const struct ch_code_target *target = &line->target;
 
+	buf[0] = '\0';
 	if (!line->has_target)
-		return NULL;
+		return;
 	snprintf(buf, max, "%s %s%s%s%s", target->kind, target->name, target->text ? ": \"" : "",
 		 target->text ? target->text : "", target->text ? "\"" : "");
-	return buf;
 }
 
 static struct ch_error *list(struct ch_listing *listing, const struct ch_function *function)
@@ -31,39 +135,24 @@ static struct ch_error *list(struct ch_listing *listing, const struct ch_functio
 	const struct ch_code_target *target;
 	const struct ch_code_line *line;
 	struct ch_error *err = NULL;
-	char words[8192];
+	struct line row;
 	size_t i;
 
 	for (i = 0; !err && i < function->lines.count; i++) {
 		line = CH_VEC_AT(&function->lines, struct ch_code_line, i);
 		target = &line->target;
-		const struct ch_cell cells[] = {
-			CH_CELL_NUM(line->insn.addr),
-			CH_CELL_NUM(line->insn.bytes),
-			CH_CELL_STR(line->insn.text[0] ? line->insn.text : NULL),
-			CH_CELL_STR(what(line, words, sizeof(words))),
-			line->has_target ? CH_CELL_NUM(target->addr) : CH_CELL_NONE,
-			CH_CELL_STR(line->has_target ? target->kind : NULL),
-			CH_CELL_STR(line->has_target ? target->name : NULL),
-			CH_CELL_STR(line->has_target ? target->text : NULL),
-		};
-		err = chp_listing_row(listing, cells);
+		row.addr = line->insn.addr;
+		row.bytes = line->insn.bytes;
+		row.text = line->insn.text[0] ? line->insn.text : NULL;
+		row.has_target = line->has_target;
+		row.target_addr = target->addr;
+		row.kind = line->has_target ? target->kind : NULL;
+		row.name = line->has_target ? target->name : NULL;
+		row.contents = line->has_target ? target->text : NULL;
+		describe(line, row.what, sizeof(row.what));
+		err = chp_listing_row(listing, &row);
 	}
 	return err;
-}
-
-static json_t *json_function(const struct ch_function *function, struct ch_listing *listing)
-{
-	return json_pack(
-		"{s:o, s:s?, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "name",
-		chp_json_text(function->name[0] ? function->name : NULL), "kind", function->kind,
-		"addr", chp_json_addr(function->start), "end",
-		function->size_known ? chp_json_addr(function->end) : json_null(), "size_bytes",
-		function->size_known ? chp_json_uint(function->end - function->start) : json_null(),
-		"present", (int)function->present, "showing_count",
-		chp_json_uint(chp_listing_shown(listing)), "matched_count",
-		chp_json_uint(chp_listing_matched(listing)), "instructions",
-		chp_listing_json(listing));
 }
 
 static void print_function(const struct ch_report *report, const struct ch_function *function,
@@ -91,72 +180,67 @@ static void print_function(const struct ch_report *report, const struct ch_funct
 					 : "its code is not in the core, and no file at hand "
 					   "matches (see --sysroot)");
 	if (function->lines.count || report->format == CH_FORMAT_PLAIN) {
-		if (report->format == CH_FORMAT_TEXT)
-			fputc('\n', report->out);
+		chp_report_say(report, "\n");
 		chp_listing_print(listing);
 	}
 }
 
-static struct ch_error *report_function(const struct ch_report *report,
-					const struct ch_function *function, json_t **array)
-{
-	struct ch_listing *listing = chp_listing_create(report, columns, CH_COUNT_OF(columns));
-	struct ch_error *err = listing ? list(listing, function) : &ch_enomem;
-
-	if (!err && chp_report_is_json(report))
-		chp_json_append_take(array, json_function(function, listing));
-	else if (!err)
-		print_function(report, function, listing);
-	chp_listing_destroy(listing);
-	return err;
-}
-
 static void print_end(const struct ch_report *report, const struct ch_disassembly *disassembly)
 {
-	if (report->format == CH_FORMAT_TEXT &&
-	    disassembly->matched_count > disassembly->functions.count)
-		fprintf(report->out, "showing %zu of %llu functions of this name\n",
-			disassembly->functions.count,
-			(unsigned long long)disassembly->matched_count);
-	if (report->format == CH_FORMAT_TEXT && !disassembly->whole)
-		fputs("This program was built without capstone: only what looks like the "
-		      "address of something is shown (heuristic).\n",
-		      report->out);
-	if (report->format == CH_FORMAT_TEXT && !disassembly->reveal)
-		fputs("Texts of strings are not shown without --reveal.\n", report->out);
-	chp_report_findings(report);
+	if (disassembly->matched_count > disassembly->functions.count)
+		chp_report_say(report, "showing %zu of %llu functions of this name\n",
+			       disassembly->functions.count,
+			       (unsigned long long)disassembly->matched_count);
+	if (!disassembly->whole)
+		chp_report_say(report,
+			       "This program was built without capstone: only what looks like the "
+			       "address of something is shown (heuristic).\n");
+	if (!disassembly->reveal)
+		chp_report_say(report, "Texts of strings are not shown without --reveal.\n");
 }
+
+static struct ch_error *print(const struct ch_report *report, const void *arg)
+{
+	const struct result *result = arg;
+	const struct function *functions = result->functions.items;
+	size_t i;
+
+	for (i = 0; i < result->functions.count; i++) {
+		if (i)
+			chp_report_say(report, "\n");
+		print_function(report, functions[i].function, functions[i].lines);
+	}
+	print_end(report, result->disassembly);
+	return NULL;
+}
+
+const struct ch_document ch_document_disassemble = {
+	.name = "disassemble",
+	.title = "A function, with what its code uses named",
+	.fields = fields,
+	.print = print,
+};
 
 struct ch_error *ch_report_disassembly(const struct ch_report *report,
 				       const struct ch_disassembly *disassembly)
 {
-	json_t *array = chp_report_is_json(report) ? json_array() : NULL;
-	struct ch_error *err = NULL;
-	size_t i;
+	size_t count = disassembly->functions.count, i;
+	struct function *functions = calloc(count + 1, sizeof(*functions));
+	struct result result = { disassembly, CH_ROWS(functions, count) };
+	struct ch_error *err = functions ? NULL : &ch_enomem;
 
-	for (i = 0; !err && i < disassembly->functions.count; i++) {
-		if (i && report->format == CH_FORMAT_TEXT)
-			fputc('\n', report->out);
-		err = report_function(
-			report, CH_VEC_AT(&disassembly->functions, struct ch_function, i), &array);
+	for (i = 0; !err && i < count; i++) {
+		functions[i].function = CH_VEC_AT(&disassembly->functions, struct ch_function, i);
+		functions[i].lines = chp_listing_create(report, &lines_list);
+		err = functions[i].lines ? list(functions[i].lines, functions[i].function)
+					 : &ch_enomem;
 	}
-	if (err) {
-		json_decref(array);
-		return err;
-	}
-	if (!chp_report_is_json(report)) {
-		print_end(report, disassembly);
-		return NULL;
-	}
-	return chp_json_print_take(
-		report,
-		chp_json_document_take(
-			report, "disassemble",
-			json_pack("{s:s, s:o, s:o, s:o}", "basis",
-				  disassembly->whole ? "derived" : "heuristic", "functions_count",
-				  chp_json_uint(disassembly->functions.count),
-				  "matched_functions_count",
-				  chp_json_uint(disassembly->matched_count), "functions", array)));
+	if (!err)
+		err = chp_document_print(report, &ch_document_disassemble, &result);
+	for (i = 0; functions && i < count; i++)
+		chp_listing_destroy(functions[i].lines);
+	free(functions);
+	return err;
 }
 
 void ch_disassembly_deinit(struct ch_disassembly *disassembly)

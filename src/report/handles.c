@@ -1,14 +1,76 @@
+/*
+ * Handles, and objects with finalizers.
+ */
 #include "report/handles.h"
 
-#include "render/listing.h"
+#include "render/document.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
-static const struct ch_list_column columns[] = {
-	{ "table", NULL, CH_CELL_TEXT },          { "kind", "KIND", CH_CELL_TEXT },
-	{ "count", "COUNT", CH_CELL_COUNT },      { "total_bytes", "BYTES", CH_CELL_BYTES },
-	{ "type", "TYPE", CH_CELL_TEXT },         { "object_addr", "OBJECT", CH_CELL_ADDR },
-	{ "sample_addr", "ENTRY", CH_CELL_ADDR },
+struct row {
+	const char *table, *type;
+	char kind[80];
+	uint64_t count, total_bytes, object_addr, sample_addr;
+};
+
+struct result {
+	bool known;
+	uint64_t count, total_bytes;
+	struct ch_listing *handles;
+};
+
+#define ROW(member)    CH_AT(struct row, member)
+#define RESULT(member) CH_AT(struct result, member)
+
+static const struct ch_field_spec row_fields[] = {
+	{ "table", NULL, CH_CELL_SAFE,
+	  "Which table: with --finalizers those of objects with finalizers, and of those whose "
+	  "finalizers are to run now.",
+	  ROW(table), .words = "handle|finalizable|ready" },
+	{ "kind", "KIND", CH_CELL_TEXT, "Kind of handle, or generation.", ROW(kind),
+	  .flags = CH_FIELD_INSIDE },
+	{ "count", "COUNT", CH_CELL_COUNT, "Entries.", ROW(count) },
+	{ "total_bytes", "BYTES", CH_CELL_BYTES, "Of their objects, each counted once in a row.",
+	  ROW(total_bytes) },
+	{ "type", "TYPE", CH_CELL_TEXT,
+	  "Type of the objects; null where the entry leads to no object that is known.", ROW(type),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "object_addr", "OBJECT", CH_CELL_ADDR, "Object of one entry.", ROW(object_addr) },
+	{ "sample_addr", "ENTRY", CH_CELL_ADDR, "Where that entry lies.", ROW(sample_addr) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list rows_list = { .fields = row_fields };
+
+static const struct ch_field_spec fields[] = {
+	{ "known", NULL, CH_CELL_BOOL, "Whether a runtime with such tables is here.",
+	  RESULT(known) },
+	{ "handles_count", NULL, CH_CELL_COUNT, "All entries.", RESULT(count) },
+	{ "handles_bytes", NULL, CH_CELL_BYTES, "Of their objects, each counted once.",
+	  RESULT(total_bytes) },
+	CH_FIELDS_COUNTED(struct result, handles),
+	{ "handles", NULL, CH_CELL_LIST, "Entries by kind and type, or with --list each.",
+	  RESULT(handles), .list = &rows_list },
+	CH_FIELDS_END,
+};
+
+static void say_total(const struct ch_report *report, const void *result)
+{
+	const struct result *handles = result;
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
+
+	chp_report_say(report, "total: %s entries, their objects %s\n",
+		       chp_count_text(handles->count, count),
+		       chp_bytes_text(handles->total_bytes, bytes));
+}
+
+const struct ch_document ch_document_handles = {
+	.name = "handles",
+	.title = "Handles and objects with finalizers, by kind and type",
+	.fields = fields,
+	.unknown = "no runtime here has a table of handles that is read: only .NET's is",
+	.known = offsetof(struct result, known) + 1,
+	.tail = say_total,
 };
 
 static const char *table_name(enum ch_handle_table table)
@@ -22,70 +84,37 @@ static const char *table_name(enum ch_handle_table table)
 
 static struct ch_error *list(struct ch_listing *listing, const struct ch_handles *handles)
 {
-	const struct ch_handles_row *row;
+	const struct ch_handles_row *handle;
 	struct ch_error *err = NULL;
-	char kind[80];
 	size_t i;
 
 	for (i = 0; !err && i < handles->rows.count; i++) {
-		row = CH_VEC_AT(&handles->rows, struct ch_handles_row, i);
-		snprintf(kind, sizeof(kind), "%s%s",
-			 row->table == CH_HANDLE_FINALIZABLE ? "has a finalizer, " : "", row->kind);
-		const struct ch_cell cells[] = {
-			CH_CELL_STR(table_name(row->table)),
-			CH_CELL_STR(kind),
-			CH_CELL_NUM(row->count),
-			CH_CELL_NUM(row->total_bytes),
-			CH_CELL_STR(row->type),
-			CH_CELL_NUM(row->object_addr),
-			CH_CELL_NUM(row->sample_addr),
+		handle = CH_VEC_AT(&handles->rows, struct ch_handles_row, i);
+		struct row row = {
+			.table = table_name(handle->table),
+			.type = handle->type,
+			.count = handle->count,
+			.total_bytes = handle->total_bytes,
+			.object_addr = handle->object_addr,
+			.sample_addr = handle->sample_addr,
 		};
-		err = chp_listing_row(listing, cells);
+
+		snprintf(row.kind, sizeof(row.kind), "%s%s",
+			 handle->table == CH_HANDLE_FINALIZABLE ? "has a finalizer, " : "",
+			 handle->kind);
+		err = chp_listing_row(listing, &row);
 	}
 	return err;
 }
 
-static struct ch_error *print_json(const struct ch_report *report, const struct ch_handles *handles,
-				   struct ch_listing *listing)
-{
-	return chp_json_print_take(
-		report,
-		chp_json_document_take(
-			report, "handles",
-			json_pack("{s:b, s:o, s:o, s:o, s:o, s:o}", "known", (int)handles->known,
-				  "handles_count", chp_json_uint(handles->count), "handles_bytes",
-				  chp_json_uint(handles->total_bytes), "showing_count",
-				  chp_json_uint(chp_listing_shown(listing)), "matched_count",
-				  chp_json_uint(chp_listing_matched(listing)), "handles",
-				  chp_listing_json(listing))));
-}
-
-static void print_text(const struct ch_report *report, const struct ch_handles *handles,
-		       const struct ch_listing *listing)
-{
-	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
-
-	if (!handles->known && report->format == CH_FORMAT_TEXT)
-		fputs("no runtime here has a table of handles that is read: only .NET's is\n",
-		      report->out);
-	if (handles->known || report->format == CH_FORMAT_PLAIN)
-		chp_listing_print(listing);
-	if (handles->known && report->format == CH_FORMAT_TEXT)
-		fprintf(report->out, "total: %s entries, their objects %s\n",
-			chp_count_text(handles->count, count),
-			chp_bytes_text(handles->total_bytes, bytes));
-	chp_report_findings(report);
-}
-
 struct ch_error *ch_report_handles(const struct ch_report *report, const struct ch_handles *handles)
 {
-	struct ch_listing *listing = chp_listing_create(report, columns, CH_COUNT_OF(columns));
-	struct ch_error *err = listing ? list(listing, handles) : &ch_enomem;
+	struct result result = { handles->known, handles->count, handles->total_bytes,
+				 chp_listing_create(report, &rows_list) };
+	struct ch_error *err = result.handles ? list(result.handles, handles) : &ch_enomem;
 
-	if (!err && chp_report_is_json(report))
-		err = print_json(report, handles, listing);
-	else if (!err)
-		print_text(report, handles, listing);
-	chp_listing_destroy(listing);
+	if (!err)
+		err = chp_document_print(report, &ch_document_handles, &result);
+	chp_listing_destroy(result.handles);
 	return err;
 }

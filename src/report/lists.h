@@ -4,15 +4,40 @@
 #ifndef COREHEAP_REPORT_LISTS_H
 #define COREHEAP_REPORT_LISTS_H
 
-#include "render/listing.h"
+#include "render/document.h"
 
-/** `methods`; known: a runtime lists its own. Errors: NOMEM, OS. */
-CH_MUST_CHECK struct ch_error *ch_report_methods(const struct ch_report *report,
-						 struct ch_listing *listing, bool known,
-						 uint64_t code_bytes);
-/** `stackobjects`: of threads_count threads. Errors: NOMEM, OS. */
-CH_MUST_CHECK struct ch_error *ch_report_stackobjects(const struct ch_report *report,
-						      struct ch_listing *listing,
-						      uint64_t threads_count);
+/** `methods`. */
+struct ch_method_row {
+	uint64_t addr, size_bytes;
+	/** Where its code ends is known. */
+	bool has_size;
+	const char *kind, *name;
+};
+
+struct ch_methods_result {
+	/** A runtime lists its own. */
+	bool known;
+	uint64_t code_bytes;
+	struct ch_listing *methods;
+};
+
+extern const struct ch_list ch_methods_list;
+extern const struct ch_document ch_document_methods;
+
+/** `stackobjects`. */
+struct ch_stackobject_row {
+	uint32_t tid;
+	const char *where;
+	uint64_t addr, size_bytes;
+	const char *type;
+};
+
+struct ch_stackobjects_result {
+	uint64_t threads_count;
+	struct ch_listing *objects;
+};
+
+extern const struct ch_list ch_stackobjects_list;
+extern const struct ch_document ch_document_stackobjects;
 
 #endif /* COREHEAP_REPORT_LISTS_H */

@@ -3,7 +3,7 @@
 # lint-clang, lint-tidy, lint-symbols.
 
 LINT_SRC := $(LIB_SRC) $(APP_SRC)
-LINT_TEST_SRC := $(sort $(wildcard test/unit/*.c test/support/*.c test/fuzz/*.c))
+LINT_TEST_SRC := $(sort $(wildcard test/unit/*.c test/support/*.c test/schemas/*.c test/fuzz/*.c))
 LINT_CHECKS := format layering sizes text gcc clang tidy symbols
 LINT_JOBS ?= $(shell nproc)
 # Beside the normal build, as that one need not treat warnings as errors.
@@ -50,7 +50,8 @@ lint-symbols: lint-gcc
 # Flags for tools that read the sources with clang.
 LINT_FLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -include src/util/banned.h \
 	-Iinclude -Isrc -Itest -I$(LINT_B)/gen $(shell pkg-config --cflags $(PKGS) check 2> /dev/null)
-LINT_GEN = $(LINT_B)/gen/walkers.inc $(LINT_B)/gen/cmds.inc $(LINT_B)/gen/suites.inc
+LINT_GEN = $(LINT_B)/gen/walkers.inc $(LINT_B)/gen/cmds.inc $(LINT_B)/gen/documents.inc \
+	 $(LINT_B)/gen/suites.inc
 LINT_WARN = $(filter-out -Wimplicit-fallthrough=5 -Wlogical-op -Wduplicated-% \
 	-Wformat-signedness -Wstack-usage=%,$(WARN)) -Wimplicit-fallthrough -Werror
 

@@ -1,0 +1,84 @@
+/*
+ * Documents in each format.
+ */
+#include "render/document.h"
+
+#include "util/cleanup.h"
+
+static bool is_known(const struct ch_document *document, const void *result)
+{
+	return !document->known || *((const bool *)result + document->known - 1);
+}
+
+/* The last line of a stream, which says whether the others are all. */
+static struct ch_error *print_closing(const struct ch_report *report,
+				      const struct ch_document *document, const void *result)
+{
+	const struct ch_context *ctx = ch_session_context(report->session);
+	json_t *line = chp_fields_json(report, document->closing, result);
+
+	if (line && json_object_set_new(line, "complete", json_boolean(ch_context_complete(ctx)))) {
+		json_decref(line);
+		line = NULL;
+	}
+	return chp_json_print_take(report, line);
+}
+
+static struct ch_error *print_json(const struct ch_report *report,
+				   const struct ch_document *document, const void *result)
+{
+	if (document->closing && report->format == CH_FORMAT_JSONL)
+		return print_closing(report, document, result);
+	return chp_json_print_take(
+		report, chp_json_document_take(report, document->name,
+					       chp_fields_json(report, document->fields, result)));
+}
+
+/* Nothing but a heading is worth no lines for people; a script sees that there is no row. */
+static void print_list(const struct ch_report *report, const struct ch_field_spec *field,
+		       const void *result)
+{
+	const struct ch_listing *listing =
+		*(struct ch_listing *const *)((const char *)result + field->offset);
+
+	if (field->flags & CH_FIELD_NOT_ZERO && !chp_listing_matched(listing) &&
+	    report->format != CH_FORMAT_PLAIN)
+		return;
+	if (field->title)
+		chp_report_heading(report, field->title, false);
+	chp_listing_print(listing);
+}
+
+static struct ch_error *print_rest(const struct ch_report *report,
+				   const struct ch_document *document, const void *result)
+{
+	const struct ch_field_spec *field;
+	struct ch_error *err;
+
+	if (document->print)
+		return document->print(report, result);
+	err = chp_fields_print(report, document->fields, result);
+	for (field = document->fields; !err && !chp_field_is_end(field); field++)
+		if (field->kind == CH_CELL_LIST)
+			print_list(report, field, result);
+	return err;
+}
+
+struct ch_error *chp_document_print(const struct ch_report *report,
+				    const struct ch_document *document, const void *result)
+{
+	bool known = is_known(document, result);
+	struct ch_error *err = NULL;
+
+	if (chp_report_is_json(report))
+		return print_json(report, document, result);
+	if (!known)
+		chp_report_say(report, "%s\n", document->unknown);
+	if (known || report->format == CH_FORMAT_PLAIN)
+		err = print_rest(report, document, result);
+	if (!err && known && document->tail && report->format == CH_FORMAT_TEXT)
+		document->tail(report, result);
+	if (!err)
+		chp_report_findings(report);
+	return err;
+}
