@@ -33,7 +33,8 @@ struct ch_assembly {
 	bool collectible;
 };
 
-/** Files first, then by count, descending. Borrowed. Errors: NOMEM, STOP. */
+/** Of all runtimes, one after the other: files first, then by count, descending. Borrowed until
+ * ch_heaps_close(). Errors: NOMEM, STOP. */
 CH_PUBLIC CH_MUST_CHECK struct ch_error *
 ch_heaps_assemblies(struct ch_heaps *heaps, const struct ch_assembly **ret, size_t *count_ret);
 

@@ -81,7 +81,7 @@ CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_heaps_tracking(struct ch_heaps *heap
 							   const struct ch_tracking **ret);
 
 /**
- * Settings of the first runtime that has any, by name. Borrowed until
+ * Settings of all runtimes, one after the other, each by name. Borrowed until
  * ch_heaps_close(). Errors: NOMEM.
  */
 CH_PUBLIC CH_MUST_CHECK struct ch_error *

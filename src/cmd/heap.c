@@ -11,7 +11,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	struct ch_heap_result result = { .segments = options->segments,
 					 .collected_only = options->gc,
 					 .loader_only = options->loader,
-					 .settings.all = options->flags };
+					 .settings = { .list = CH_VEC(struct ch_section),
+						       .all = options->flags } };
 	struct ch_error *err;
 
 	err = ch_session_heaps(env->session, &result.heaps);
@@ -27,11 +28,14 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err)
 		err = ch_heaps_metaspace(result.heaps, &result.metaspace);
 	if (!err)
-		err = ch_heaps_settings(result.heaps, &result.settings.rows,
-					&result.settings.count);
+		err = chp_heaps_sections(result.heaps, &chp_section_settings,
+					 &result.settings.list);
 	if (!err)
 		err = chp_pooled_find(result.heaps, true, &result.pooled);
-	return err ? err : ch_report_heap(env->report, &result);
+	if (!err)
+		err = ch_report_heap(env->report, &result);
+	ch_vec_deinit(&result.settings.list);
+	return err;
 }
 
 static const struct ch_option options_table[] = {

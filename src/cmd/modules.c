@@ -40,7 +40,7 @@ static void group(struct ch_modules *modules, struct ch_modules_group *groups)
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	struct ch_modules_group groups[KINDS];
-	struct ch_modules modules = { .modules = NULL };
+	struct ch_modules modules = { .assemblies.list = CH_VEC(struct ch_section) };
 	struct ch_heaps *heaps;
 	struct ch_error *err;
 	struct ch_sym *sym;
@@ -49,12 +49,15 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err)
 		err = ch_session_heaps(env->session, &heaps);
 	if (!err)
-		err = ch_heaps_assemblies(heaps, &modules.assemblies, &modules.assemblies_count);
-	if (err)
-		return err;
-	modules.modules = ch_sym_modules(sym, &modules.modules_count);
-	group(&modules, groups);
-	return ch_report_modules(env->report, &modules);
+		err = chp_heaps_sections(heaps, &chp_section_assemblies, &modules.assemblies.list);
+	if (!err) {
+		modules.heaps = heaps;
+		modules.modules = ch_sym_modules(sym, &modules.modules_count);
+		group(&modules, groups);
+		err = ch_report_modules(env->report, &modules);
+	}
+	ch_vec_deinit(&modules.assemblies.list);
+	return err;
 }
 
 const struct ch_cmd ch_cmd_modules = {

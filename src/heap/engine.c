@@ -477,6 +477,8 @@ static struct ch_error *probe_heaps(const struct ch_walker *const *walkers, stru
 	heaps->sums = CH_VEC(struct ch_span_sums);
 	heaps->gaps = CH_VEC(struct ch_uncovered);
 	heaps->types = CH_VEC(struct ch_type_stat);
+	heaps->assemblies = CH_VEC(struct ch_assembly);
+	heaps->settings = CH_VEC(struct ch_setting);
 	err = probe_all(heaps, walkers);
 	if (err) {
 		ch_heaps_close(heaps);
@@ -548,6 +550,8 @@ void ch_heaps_close(struct ch_heaps *heaps)
 	ch_vec_deinit(&heaps->sums);
 	ch_vec_deinit(&heaps->gaps);
 	ch_vec_deinit(&heaps->types);
+	ch_vec_deinit(&heaps->assemblies);
+	ch_vec_deinit(&heaps->settings);
 	free(heaps);
 }
 
@@ -755,19 +759,4 @@ size_t chp_heaps_inspectors(const struct ch_heaps *heaps, struct ch_inspected *r
 			ret[count++] = (struct ch_inspected){ opened[i].types->inspector,
 							      opened[i].state, opened[i].index };
 	return count;
-}
-
-struct ch_error *ch_heaps_assemblies(struct ch_heaps *heaps, const struct ch_assembly **ret,
-				     size_t *count_ret)
-{
-	const struct ch_opened *opened = heaps->opened.items;
-	size_t i;
-
-	*ret = NULL;
-	*count_ret = 0;
-	/* Two runtimes in one process have not been seen. */
-	for (i = 0; i < heaps->opened.count; i++)
-		if (opened[i].runtime->assemblies)
-			return opened[i].runtime->assemblies(opened[i].state, ret, count_ret);
-	return NULL;
 }

@@ -89,6 +89,8 @@ struct ch_heaps {
 	/** of struct ch_type_stat; valid when typed */
 	struct ch_vec types;
 	bool typed;
+	/** of struct ch_assembly and struct ch_setting: of all runtimes, once asked for */
+	struct ch_vec assemblies, settings;
 };
 
 /** spans.c: take, check and cut the spans of all opened walkers. */

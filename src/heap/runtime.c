@@ -22,26 +22,6 @@ struct ch_error *ch_heaps_tracking(struct ch_heaps *heaps, const struct ch_track
 	return err;
 }
 
-struct ch_error *ch_heaps_settings(struct ch_heaps *heaps, const struct ch_setting **ret,
-				   size_t *count_ret)
-{
-	const struct ch_opened *opened = heaps->opened.items;
-	struct ch_setting *settings = NULL;
-	struct ch_error *err = NULL;
-	size_t count = 0, i, k;
-
-	for (i = 0; !err && !count && i < heaps->opened.count; i++) {
-		if (!opened[i].runtime->settings)
-			continue;
-		err = opened[i].runtime->settings(opened[i].state, &settings, &count);
-		for (k = 0; !err && k < count; k++)
-			settings[k].walker = opened[i].index;
-	}
-	*ret = err ? NULL : settings;
-	*count_ret = err ? 0 : count;
-	return err;
-}
-
 struct ch_error *ch_heaps_loaders(struct ch_heaps *heaps, const struct ch_loader **ret,
 				  size_t *count_ret)
 {

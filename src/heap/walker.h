@@ -20,7 +20,6 @@
 #ifndef COREHEAP_HEAP_WALKER_H
 #define COREHEAP_HEAP_WALKER_H
 
-#include <coreheap/assembly.h>
 #include <coreheap/code.h>
 #include <coreheap/heap.h>
 #include <coreheap/runtime.h>
@@ -31,6 +30,7 @@
 #include "heap/locks.h"
 #include "heap/methods.h"
 #include "heap/pooling.h"
+#include "heap/sections.h"
 #include "heap/tracer.h"
 #include "sym/unwind.h"
 
@@ -229,10 +229,6 @@ struct ch_walker_runtime {
 	struct ch_error *(*handles)(void *state, ch_handles_fn fn, void *arg);
 	const struct ch_conduct *conduct; /**< heap/locks.h */
 	const struct ch_pooling *pooling; /**< heap/pooling.h */
-	/** What the process loaded of managed code, alike ones in one row; computed when
-	 * it is first asked for. Errors: NOMEM, STOP. */
-	struct ch_error *(*assemblies)(void *state, const struct ch_assembly **ret,
-				       size_t *count_ret);
 	/** What it counts of its own memory, all but walker filled in; *ret NULL: nothing.
 	 * Called when all heaps are open, for it may walk the blocks of others. Owned by
 	 * the state, and computed when it is first asked for. Errors: NOMEM, STOP. */
@@ -241,8 +237,6 @@ struct ch_walker_runtime {
 	struct ch_error *(*loaders)(void *state, struct ch_loader **ret, size_t *count_ret);
 	/** What it has for its classes; as tracking. Errors: NOMEM, STOP. */
 	struct ch_error *(*metaspace)(void *state, struct ch_metaspace **ret);
-	/** How it was set up, by name, all but walker filled in; as tracking. Errors: NOMEM. */
-	struct ch_error *(*settings)(void *state, struct ch_setting **ret, size_t *count_ret);
 };
 
 struct ch_signs;
@@ -277,6 +271,8 @@ struct ch_walker {
 	const struct ch_tracer *tracer;
 	/** NULL: it is an allocator and nothing else. */
 	const struct ch_walker_runtime *runtime;
+	/** Tables that few runtimes have, ended by one without a shape. May be NULL. */
+	const struct ch_walker_section *sections;
 };
 
 /** A walker with a tracer, and its state. */

@@ -226,7 +226,7 @@ static struct ch_error *print_json(const struct ch_report *report,
 				  chp_json_metaspace(heaps, result->metaspace), "runtimes",
 				  chp_json_runtimes(heaps), "native_tracking",
 				  chp_json_tracking(heaps, result->tracking), "settings",
-				  chp_json_settings(report, heaps, &result->settings), "limits",
+				  chp_json_sections(report, heaps, &result->settings), "limits",
 				  chp_json_quotas(heaps, &result->pooled), "pools",
 				  chp_json_pools(result->heaps, &result->pooled))));
 }
@@ -514,7 +514,7 @@ struct ch_error *ch_report_heap(const struct ch_report *report, const struct ch_
 	if (!err)
 		err = chp_print_pooled(report, heaps, &result->pooled);
 	if (!err)
-		err = chp_print_settings(report, &result->settings);
+		err = chp_print_sections(report, heaps, &result->settings);
 	chp_report_findings(report);
 	return err;
 }

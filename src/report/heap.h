@@ -11,6 +11,7 @@
 #include "render/render.h"
 #include "report/pools.h"
 #include "report/runtime.h"
+#include "report/sections.h"
 
 /** What `heap` says. */
 struct ch_heap_result {
@@ -28,7 +29,8 @@ struct ch_heap_result {
 	const struct ch_tracking *tracking;
 	/** What a runtime has for its classes, or NULL. */
 	const struct ch_metaspace *metaspace;
-	struct ch_settings settings;
+	/** How runtimes were set up. */
+	struct ch_sections settings;
 	struct ch_pooled pooled;
 };
 

@@ -31,23 +31,10 @@ static json_t *json_module(const struct ch_module *module)
 			 ch_module_match_name(module->match), "basis", module->basis);
 }
 
-static json_t *json_assembly(const struct ch_assembly *assembly)
-{
-	return json_pack(
-		"{s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "name", assembly->name,
-		"version", assembly->version, "kind", assembly->kind, "collectible",
-		(int)assembly->collectible, "count", chp_json_uint(assembly->count), "types_count",
-		chp_json_uint(assembly->types_count), "loader_bytes",
-		assembly->loader_bytes ? chp_json_uint(assembly->loader_bytes) : json_null(),
-		"addr", chp_json_addr(assembly->addr), "image_addr",
-		assembly->image ? chp_json_addr(assembly->image) : json_null(), "path",
-		chp_json_text(assembly->path), "references", assembly->references);
-}
-
 static struct ch_error *print_json(const struct ch_report *report, const struct ch_modules *modules,
 				   uint64_t rows)
 {
-	json_t *array = json_array(), *groups = json_array(), *assemblies = json_array();
+	json_t *array = json_array(), *groups = json_array();
 	size_t i;
 
 	for (i = 0; i < rows; i++)
@@ -62,16 +49,16 @@ static struct ch_error *print_json(const struct ch_report *report, const struct 
 					       chp_json_uint(group->mapped_bytes), "bss_bytes",
 					       chp_json_uint(group->bss_bytes)));
 	}
-	for (i = 0; i < modules->assemblies_count; i++)
-		chp_json_append_take(&assemblies, json_assembly(&modules->assemblies[i]));
 	return chp_json_print_take(
 		report,
-		chp_json_document_take(
-			report, "modules",
-			json_pack("{s:o, s:o, s:o, s:o, s:o}", "modules_count",
-				  chp_json_uint(modules->modules_count), "total_mapped_bytes",
-				  chp_json_uint(modules->mapped_bytes), "modules", array, "groups",
-				  groups, "assemblies", assemblies)));
+		chp_json_document_take(report, "modules",
+				       json_pack("{s:o, s:o, s:o, s:o, s:o}", "modules_count",
+						 chp_json_uint(modules->modules_count),
+						 "total_mapped_bytes",
+						 chp_json_uint(modules->mapped_bytes), "modules",
+						 array, "groups", groups, "assemblies",
+						 chp_json_sections(report, modules->heaps,
+								   &modules->assemblies))));
 }
 
 static struct ch_error *add_rows(struct ch_table *table, const struct ch_modules *modules,
@@ -137,47 +124,6 @@ static struct ch_error *print_groups(const struct ch_report *report,
 	return err;
 }
 
-static struct ch_error *print_assemblies(const struct ch_report *report,
-					 const struct ch_modules *modules)
-{
-	static const struct ch_column columns[] = {
-		{ "ASSEMBLY", CH_CELL_TEXT },  { "VERSION", CH_CELL_TEXT },
-		{ "KIND", CH_CELL_TEXT },      { "COUNT", CH_CELL_COUNT },
-		{ "TYPES", CH_CELL_COUNT },    { "LOADER HEAPS", CH_CELL_BYTES },
-		{ "REFERS TO", CH_CELL_TEXT },
-	};
-	uint64_t rows = chp_report_rows(report, modules->assemblies_count), i;
-	struct ch_error *err = NULL;
-	struct ch_table *table;
-
-	if (!modules->assemblies_count)
-		return NULL;
-	table = chp_table_create(columns, CH_COUNT_OF(columns));
-	if (!table)
-		return &ch_enomem;
-	for (i = 0; !err && i < rows; i++) {
-		const struct ch_assembly *assembly = &modules->assemblies[i];
-		char kind[64];
-
-		snprintf(kind, sizeof(kind), "%s%s", assembly->kind,
-			 assembly->collectible ? ", collectible" : "");
-		err = chp_table_row(
-			table, (struct ch_cell[]){
-				       CH_CELL_STR(assembly->name), CH_CELL_STR(assembly->version),
-				       CH_CELL_STR(kind), CH_CELL_NUM(assembly->count),
-				       CH_CELL_NUM(assembly->types_count),
-				       assembly->loader_bytes ? CH_CELL_NUM(assembly->loader_bytes)
-							      : CH_CELL_NONE,
-				       CH_CELL_STR(assembly->references) });
-	}
-	if (!err) {
-		chp_report_heading(report, "Assemblies", false);
-		chp_table_print(table, report);
-	}
-	chp_table_destroy(table);
-	return err;
-}
-
 struct ch_error *ch_report_modules(const struct ch_report *report, const struct ch_modules *modules)
 {
 	static const struct ch_column columns[] = {
@@ -205,7 +151,7 @@ struct ch_error *ch_report_modules(const struct ch_report *report, const struct 
 	if (!err && report->format == CH_FORMAT_TEXT)
 		err = print_groups(report, modules);
 	if (!err)
-		err = print_assemblies(report, modules);
+		err = chp_print_sections(report, modules->heaps, &modules->assemblies);
 	if (!err)
 		chp_report_findings(report);
 	return err;

@@ -4,9 +4,7 @@
 #ifndef COREHEAP_REPORT_MODULES_H
 #define COREHEAP_REPORT_MODULES_H
 
-#include <coreheap/assembly.h>
-
-#include "render/render.h"
+#include "report/sections.h"
 
 /** Modules of one kind. */
 struct ch_modules_group {
@@ -22,9 +20,9 @@ struct ch_modules {
 	const struct ch_modules_group *groups;
 	size_t groups_count;
 	uint64_t mapped_bytes;
-	/** Managed code, see ch_heaps_assemblies(). */
-	const struct ch_assembly *assemblies;
-	size_t assemblies_count;
+	const struct ch_heaps *heaps;
+	/** Managed code that was loaded. */
+	struct ch_sections assemblies;
 };
 
 CH_MUST_CHECK struct ch_error *ch_report_modules(const struct ch_report *report,

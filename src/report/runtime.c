@@ -1,5 +1,5 @@
 /*
- * What runtimes say of themselves: their own accounts of memory, their settings.
+ * What runtimes say of themselves: their own accounts of memory.
  */
 #include "report/runtime.h"
 
@@ -8,17 +8,12 @@
 #include "util/cleanup.h"
 #include "util/text.h"
 
-/* Bytes of a setting that is a text. */
-#define TEXT_BYTES_MAX 4096
-
 static const char *runtime_of(const struct ch_heaps *heaps, uint32_t walker)
 {
 	size_t count;
 
 	return ch_heaps_runtimes(heaps, &count)[walker].name;
 }
-
-/* ---- Tracking -------------------------------------------------------------------- */
 
 static json_t *counted_json(const struct ch_tracking *tracking, uint64_t number)
 {
@@ -186,91 +181,6 @@ struct ch_error *chp_print_tracked_blocks(const struct ch_report *report,
 		err = add_blocks(table, tracking, NULL, "total", total);
 	if (!err)
 		chp_table_print(table, report);
-	chp_table_destroy(table);
-	return err;
-}
-
-/* ---- Settings -------------------------------------------------------------------- */
-
-/* What a setting is, escaped, owned; NULL: it may not be shown, or nothing is there. */
-static char *value_of(const struct ch_report *report, const struct ch_setting *setting)
-{
-	char text[TEXT_BYTES_MAX];
-
-	if (!setting->is_text)
-		return chp_text_escape(setting->value, TEXT_BYTES_MAX);
-	if (!report->reveal || !setting->text_addr ||
-	    !ch_core_read_string(ch_session_core(report->session), setting->text_addr, text,
-				 sizeof(text)))
-		return NULL;
-	return chp_text_escape(text, sizeof(text));
-}
-
-json_t *chp_json_settings(const struct ch_report *report, const struct ch_heaps *heaps,
-			  const struct ch_settings *settings)
-{
-	json_t *array = json_array();
-	size_t i;
-
-	for (i = 0; i < settings->count; i++) {
-		const struct ch_setting *row = &settings->rows[i];
-		_cleanup_free_ char *value = NULL;
-
-		if (!row->changed && !settings->all)
-			continue;
-		value = value_of(report, row);
-		chp_json_append_take(&array,
-				     json_pack("{s:s, s:s, s:s, s:o, s:s, s:b}", "runtime",
-					       runtime_of(heaps, row->walker), "name", row->name,
-					       "type", row->type, "value",
-					       value ? json_string(value) : json_null(), "origin",
-					       row->origin, "changed", (int)row->changed));
-	}
-	return array;
-}
-
-static struct ch_error *add_setting(struct ch_table *table, const struct ch_report *report,
-				    const struct ch_setting *row, bool *hidden)
-{
-	_cleanup_free_ char *value = value_of(report, row);
-	bool hides = row->is_text && row->text_addr && !report->reveal;
-	const struct ch_cell cells[] = { CH_CELL_STR(row->name), CH_CELL_STR(value),
-					 CH_CELL_STR(row->type), CH_CELL_STR(row->origin) };
-
-	*hidden = *hidden || hides;
-	return chp_table_row(table, cells);
-}
-
-struct ch_error *chp_print_settings(const struct ch_report *report,
-				    const struct ch_settings *settings)
-{
-	static const struct ch_column columns[] = { { "FLAG", CH_CELL_TEXT },
-						    { "VALUE", CH_CELL_TEXT },
-						    { "TYPE", CH_CELL_TEXT },
-						    { "ORIGIN", CH_CELL_TEXT } };
-	struct ch_table *table;
-	struct ch_error *err = NULL;
-	bool hidden = false;
-	size_t i, shown = 0;
-
-	if (!settings->count)
-		return NULL;
-	table = chp_table_create(columns, CH_COUNT_OF(columns));
-	if (!table)
-		return &ch_enomem;
-	for (i = 0; !err && i < settings->count; i++) {
-		if (!settings->rows[i].changed && !settings->all)
-			continue;
-		err = add_setting(table, report, &settings->rows[i], &hidden);
-		shown++;
-	}
-	if (!err && shown) {
-		chp_report_heading(report, settings->all ? "flags" : "flags that are not default",
-				   false);
-		chp_table_print(table, report);
-		if (hidden && report->format == CH_FORMAT_TEXT)
-			fputs("Texts are not shown without --reveal.\n", report->out);
-	}
 	chp_table_destroy(table);
 	return err;
 }

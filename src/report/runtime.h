@@ -6,14 +6,6 @@
 
 #include "render/render.h"
 
-/** Settings, by name. */
-struct ch_settings {
-	const struct ch_setting *rows;
-	size_t count;
-	/** Those by default, too. */
-	bool all;
-};
-
 /** An object, null where tracking is NULL. */
 json_t *chp_json_tracking(const struct ch_heaps *heaps, const struct ch_tracking *tracking);
 /** Nothing where tracking is NULL. */
@@ -25,11 +17,5 @@ CH_MUST_CHECK struct ch_error *chp_print_tracked_blocks(const struct ch_report *
 							const struct ch_heaps *heaps,
 							const struct ch_tracking *tracking,
 							size_t most);
-
-/** An array; texts are null unless contents may be shown. */
-json_t *chp_json_settings(const struct ch_report *report, const struct ch_heaps *heaps,
-			  const struct ch_settings *settings);
-CH_MUST_CHECK struct ch_error *chp_print_settings(const struct ch_report *report,
-						  const struct ch_settings *settings);
 
 #endif /* COREHEAP_REPORT_RUNTIME_H */

@@ -229,7 +229,7 @@ static int compare_rows(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-struct ch_error *clr_assemblies(void *state, const struct ch_assembly **ret, size_t *count_ret)
+struct ch_error *clr_assemblies(void *state, const void **ret, size_t *count_ret)
 {
 	struct clr *clr = state;
 	struct ch_error *err = NULL;

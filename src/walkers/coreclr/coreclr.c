@@ -226,9 +226,13 @@ static const struct ch_walker_runtime runtime = {
 	.handles = clr_handles_list,
 	.methods = clr_methods_visit,
 	.meaning = clr_meaning,
-	.assemblies = clr_assemblies,
 	.claims = clr_loader_claims,
 	.conduct = &clr_conduct,
+};
+
+static const struct ch_walker_section sections[] = {
+	{ &chp_section_assemblies, clr_assemblies },
+	{ .shape = NULL },
 };
 
 const struct ch_walker ch_walker_coreclr = {
@@ -245,4 +249,5 @@ const struct ch_walker ch_walker_coreclr = {
 	.allocator = &allocator,
 	.types = &types,
 	.runtime = &runtime,
+	.sections = sections,
 };

@@ -232,8 +232,7 @@ void clr_modules_free(struct clr *clr);
 CH_MUST_CHECK struct ch_error *clr_modules_find(struct clr *clr);
 
 /** assemblies.c: as ch_walker.assemblies. */
-CH_MUST_CHECK struct ch_error *clr_assemblies(void *state, const struct ch_assembly **ret,
-					      size_t *count_ret);
+CH_MUST_CHECK struct ch_error *clr_assemblies(void *state, const void **ret, size_t *count_ret);
 void clr_assemblies_free(struct clr *clr);
 /** Bytes of the loader heaps of a LoaderAllocator of types that can be unloaded; 0: it is
  * not one. */

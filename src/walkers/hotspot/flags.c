@@ -169,7 +169,7 @@ static int compare(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-struct ch_error *hs_settings(void *state, struct ch_setting **ret, size_t *count_ret)
+struct ch_error *hs_settings(void *state, const void **ret, size_t *count_ret)
 {
 	struct hs *hs = state;
 	uint64_t flags, count, stride = hs->numbers[HS_SIZE_FLAG].value, i;

@@ -529,11 +529,15 @@ static const struct ch_walker_runtime runtime = {
 	.thread = hs_thread_info,
 	.thrown = hs_thrown,
 	.tracking = hs_nmt_tracking,
-	.settings = hs_settings,
 	.loaders = hs_loaders,
 	.metaspace = hs_metaspace,
 	.conduct = &hs_conduct,
 	.pooling = &hs_pooling,
+};
+
+static const struct ch_walker_section sections[] = {
+	{ &chp_section_settings, hs_settings },
+	{ .shape = NULL },
 };
 
 const struct ch_walker ch_walker_hotspot = {
@@ -550,4 +554,5 @@ const struct ch_walker ch_walker_hotspot = {
 	.allocator = &allocator,
 	.types = &types,
 	.runtime = &runtime,
+	.sections = sections,
 };

@@ -355,7 +355,7 @@ uint64_t hs_member_addr(const struct hs *hs, enum hs_member_id id, uint64_t addr
 bool hs_flag(const struct hs *hs, const char *name, uint64_t *ret);
 
 /** flags.c: all of them. Errors: NOMEM. */
-CH_MUST_CHECK struct ch_error *hs_settings(void *state, struct ch_setting **ret, size_t *count_ret);
+CH_MUST_CHECK struct ch_error *hs_settings(void *state, const void **ret, size_t *count_ret);
 
 /** nmt.c: Native Memory Tracking. "off", "summary", "detail"; NULL: not known. Static. */
 const char *hs_nmt_level(const struct hs *hs);
