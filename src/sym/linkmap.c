@@ -9,8 +9,7 @@
 #include "util/text.h"
 
 /* A process with more loaded libraries than this is damage. */
-#define LINK_MAPS_MAX  65536
-#define PATH_BYTES_MAX 4096
+#define LINK_MAPS_MAX 65536
 /* Libraries that only the link map knows: each costs its path and its headers. */
 #define LINKED_MAX 4096
 /* Lists of libraries (dlmopen, auditors); glibc's DL_NNS is 16. */
@@ -147,10 +146,10 @@ static bool is_library_name(const char *name)
 
 /* Name of an entry; "" when it has none. */
 static void read_name(const struct ch_sym *sym, const struct link_map *map,
-		      char name[PATH_BYTES_MAX])
+		      char name[CH_PATH_BYTES_MAX])
 {
 	name[0] = '\0';
-	if (ch_core_read_string(sym->core, map->name, name, PATH_BYTES_MAX) &&
+	if (ch_core_read_string(sym->core, map->name, name, CH_PATH_BYTES_MAX) &&
 	    !is_library_name(name))
 		name[0] = '\0';
 }
@@ -183,7 +182,7 @@ static bool place_nameless(const struct ch_sym *sym, const struct link_map *map,
 static struct ch_error *add_linked(struct ch_sym *sym, const struct link_map *map)
 {
 	enum ch_module_kind kind = CH_MODULE_LIB;
-	char name[PATH_BYTES_MAX];
+	char name[CH_PATH_BYTES_MAX];
 	uint64_t start = map->addr;
 	struct ch_error *err;
 	const char *path;
@@ -216,7 +215,7 @@ static struct ch_error *visit(struct ch_sym *sym, size_t known, uint64_t at,
 {
 	struct ch_module *module = chp_module_among(sym, known, map->dynamic);
 	struct ch_module_extra *extra;
-	char name[PATH_BYTES_MAX];
+	char name[CH_PATH_BYTES_MAX];
 	const char *path;
 
 	if (!module)

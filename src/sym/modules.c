@@ -1,14 +1,10 @@
 #include "sym/sym_priv.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "util/bytes.h"
 #include "util/context.h"
-
-/* A process with more images than this is damage. */
-#define MODULES_MAX 65536
 
 /* Mappings of one file that lie together. */
 struct group {
@@ -19,76 +15,6 @@ struct group {
 	bool is_elf, is_pe, first_page_absent;
 	struct ch_image image;
 };
-
-struct ch_module *chp_module_add(struct ch_sym *sym, uint64_t start, uint64_t end, const char *path,
-				 const char *basis)
-{
-	struct ch_module_extra *extra;
-	struct ch_module *module;
-	const char *slash;
-
-	if (!ch_vec_reserve(&sym->extras, sym->extras.count + 1) ||
-	    !ch_vec_reserve(&sym->modules, sym->modules.count + 1))
-		return NULL;
-	extra = ch_vec_push(&sym->extras);
-	module = ch_vec_push(&sym->modules);
-	extra->symbols = CH_VEC(struct ch_sym_entry);
-	extra->tls_symbols = CH_VEC(struct ch_sym_entry);
-	slash = strrchr(path, '/');
-	module->start = start;
-	module->end = end;
-	module->bias = start;
-	module->path = path;
-	module->name = slash && slash[1] ? slash + 1 : path;
-	module->kind = CH_MODULE_LIB;
-	module->match = CH_MATCH_MISSING;
-	module->basis = basis;
-	return module;
-}
-
-static void too_many(const struct ch_sym *sym)
-{
-	chp_context_finding(sym->ctx, CH_SEVERITY_INCOMPLETE, "too-many-modules",
-			    "the core has more than %d images; the rest is left out", MODULES_MAX);
-}
-
-/* Give the module added last the headers found at its start. */
-static void set_image_take(struct ch_sym *sym, struct ch_module *module, struct ch_image *image)
-{
-	struct ch_module_extra *extra =
-		CH_VEC_AT(&sym->extras, struct ch_module_extra, sym->extras.count - 1);
-
-	if (!chp_image_bias(image, module->start, 0, &module->bias)) {
-		chp_image_deinit(image);
-		return;
-	}
-	extra->image = *image;
-	extra->has_image = true;
-	chp_image_describe(sym->core, image, module);
-}
-
-struct ch_error *chp_module_add_at(struct ch_sym *sym, uint64_t start, const char *path,
-				   const char *basis)
-{
-	struct ch_module *module;
-	struct ch_image image;
-
-	if (start % CH_PAGE_BYTES || !chp_image_read(sym->core, start, &image))
-		return NULL;
-	if (sym->modules.count >= MODULES_MAX) {
-		chp_image_deinit(&image);
-		too_many(sym);
-		return NULL;
-	}
-	module = chp_module_add(sym, start, start + CH_PAGE_BYTES, path, basis);
-	if (!module) {
-		chp_image_deinit(&image);
-		return &ch_enomem;
-	}
-	set_image_take(sym, module, &image);
-	module->mapped_bytes = module->end - module->start;
-	return NULL;
-}
 
 /* Whether any segment in [start, end) may be executed. */
 static bool has_code(const struct ch_core *core, uint64_t start, uint64_t end)
@@ -238,7 +164,7 @@ static struct ch_error *add_group(struct ch_sym *sym, struct group *group)
 	if (group->is_pe)
 		module->kind = CH_MODULE_PE;
 	if (group->is_elf) {
-		set_image_take(sym, module, &group->image);
+		chp_module_image_take(sym, module, &group->image);
 		group->image.phdrs = NULL;
 	}
 	return NULL;
@@ -253,10 +179,8 @@ static struct ch_error *add_file_modules(struct ch_sym *sym)
 
 	maps = ch_core_file_maps(sym->core, &count);
 	for (i = 0; !err && i < count; i += group.count) {
-		if (sym->modules.count >= MODULES_MAX) {
-			too_many(sym);
+		if (chp_modules_is_full(sym))
 			return NULL;
-		}
 		gather(sym->core, &maps[i], count - i, &group);
 		if (is_module(sym, &group))
 			err = add_group(sym, &group);
@@ -283,7 +207,7 @@ static struct ch_error *add_vdso(struct ch_sym *sym)
 	module->kind = CH_MODULE_VDSO;
 	module->match = CH_MATCH_IN_CORE;
 	if (chp_image_read(sym->core, addr, &image))
-		set_image_take(sym, module, &image);
+		chp_module_image_take(sym, module, &image);
 	module->end = segment->end;
 	module->mapped_bytes = segment->end - addr;
 	return NULL;
@@ -326,72 +250,6 @@ static struct ch_error *add_auxv_modules(struct ch_sym *sym)
 	if (!err && ch_core_auxv(sym->core, AT_BASE, &addr) && addr && !ch_sym_module_at(sym, addr))
 		err = chp_module_add_at(sym, addr, "[interp]", "auxv");
 	return err;
-}
-
-static int compare_order(const void *a, const void *b, void *arg)
-{
-	const struct ch_module *modules = arg;
-	const struct ch_module *x = &modules[*(const size_t *)a], *y = &modules[*(const size_t *)b];
-
-	if (x->start != y->start)
-		return x->start < y->start ? -1 : 1;
-	return x < y ? -1 : x > y;
-}
-
-/* Move modules in this order to other vectors with room for all; doubles go. */
-static void move_sorted(struct ch_sym *sym, const size_t *order, struct ch_vec *modules,
-			struct ch_vec *extras)
-{
-	struct ch_module *module, *last = NULL;
-	struct ch_module_extra *extra;
-	size_t i;
-
-	for (i = 0; i < sym->modules.count; i++) {
-		module = CH_VEC_AT(&sym->modules, struct ch_module, order[i]);
-		extra = CH_VEC_AT(&sym->extras, struct ch_module_extra, order[i]);
-		if (last && module->start <= last->start) {
-			chp_image_deinit(&extra->image);
-			continue;
-		}
-		if (last && last->end > module->start) {
-			last->end = module->start;
-			last->bss_end = ch_min(last->bss_end, last->end);
-			last->bss_start = ch_min(last->bss_start, last->bss_end);
-		}
-		last = ch_vec_push(modules);
-		*last = *module;
-		*(struct ch_module_extra *)ch_vec_push(extras) = *extra;
-	}
-}
-
-struct ch_error *chp_modules_sort(struct ch_sym *sym)
-{
-	struct ch_vec modules = CH_VEC(struct ch_module), extras = CH_VEC(struct ch_module_extra);
-	size_t i, count = sym->modules.count, *order = calloc(count + 1, sizeof(*order));
-
-	if (!order || !ch_vec_reserve(&modules, count) || !ch_vec_reserve(&extras, count)) {
-		free(order);
-		ch_vec_deinit(&modules);
-		ch_vec_deinit(&extras);
-		return &ch_enomem;
-	}
-	for (i = 0; i < count; i++)
-		order[i] = i;
-	if (count)
-		qsort_r(order, count, sizeof(*order), compare_order, sym->modules.items);
-	move_sorted(sym, order, &modules, &extras);
-	free(order);
-	ch_vec_deinit(&sym->modules);
-	ch_vec_deinit(&sym->extras);
-	sym->modules = modules;
-	sym->extras = extras;
-	for (i = 0; i < extras.count; i++) {
-		struct ch_module_extra *extra = CH_VEC_AT(&extras, struct ch_module_extra, i);
-
-		extra->sym = sym;
-		extra->index = i;
-	}
-	return NULL;
 }
 
 /* Whether it was linked to run where it lies, without a dynamic linker. */

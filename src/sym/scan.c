@@ -3,44 +3,11 @@
  * segments, their names, and the file mappings that follow from them.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "sym/sym_priv.h"
 #include "util/bytes.h"
-#include "util/context.h"
 #include "util/text.h"
-
-#define DYNAMIC_TAGS_MAX 1024
-#define PATH_BYTES_MAX   4096
-
-bool chp_module_is_unnamed(const struct ch_module *module)
-{
-	return module->path[0] == '[' && module->kind != CH_MODULE_VDSO;
-}
-
-bool chp_dynamic_find(const struct ch_sym *sym, const struct ch_module *module, uint64_t tag,
-		      uint64_t *ret)
-{
-	const struct ch_module_extra *extra = chp_module_extra(sym, module);
-	const Elf64_Phdr *phdr =
-		extra->has_image ? chp_image_phdr(&extra->image, PT_DYNAMIC) : NULL;
-	uint64_t i, addr, found, value;
-
-	if (!phdr)
-		return false;
-	addr = module->bias + phdr->p_vaddr;
-	for (i = 0; i < ch_min(phdr->p_memsz / 16, DYNAMIC_TAGS_MAX); i++) {
-		if (!ch_core_read_u64(sym->core, addr + i * 16, &found) ||
-		    !ch_core_read_u64(sym->core, addr + i * 16 + 8, &value) || found == DT_NULL)
-			return false;
-		if (found == tag) {
-			*ret = value;
-			return true;
-		}
-	}
-	return false;
-}
 
 /* ---- images ---------------------------------------------------------------------- */
 
@@ -97,32 +64,10 @@ struct ch_error *chp_scan_images(struct ch_sym *sym)
 
 /* ---- names ------------------------------------------------------------------------ */
 
-void chp_module_set_path(struct ch_module *module, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	module->path = path;
-	module->name = slash && slash[1] ? slash + 1 : path;
-}
-
-const char *chp_exe_path(struct ch_sym *sym)
-{
-	const struct ch_process *process = ch_core_process(sym->core);
-	char name[PATH_BYTES_MAX];
-	uint64_t addr;
-
-	if (ch_core_auxv(sym->core, AT_EXECFN, &addr) &&
-	    ch_core_read_string(sym->core, addr, name, sizeof(name)) && chp_text_is_name(name))
-		return chp_sym_keep(sym, strdup(name));
-	if (process->argv0[0] == '/' && chp_text_is_name(process->argv0))
-		return chp_sym_keep(sym, strdup(process->argv0));
-	return chp_sym_keep(sym, strdup(process->comm[0] ? process->comm : "[exe]"));
-}
-
 /* What the image calls itself (DT_SONAME), kept; NULL when it does not. */
 static const char *soname_of(struct ch_sym *sym, const struct ch_module *module)
 {
-	char name[PATH_BYTES_MAX];
+	char name[CH_PATH_BYTES_MAX];
 	uint64_t at, strings;
 
 	if (!chp_dynamic_find(sym, module, DT_SONAME, &at) ||
@@ -144,7 +89,7 @@ static const char *interp_path(struct ch_sym *sym)
 	const struct ch_module *exe = chp_sym_exe(sym);
 	const struct ch_module_extra *extra = exe ? chp_module_extra(sym, exe) : NULL;
 	const Elf64_Phdr *phdr;
-	char name[PATH_BYTES_MAX];
+	char name[CH_PATH_BYTES_MAX];
 
 	phdr = extra && extra->has_image ? chp_image_phdr(&extra->image, PT_INTERP) : NULL;
 	if (!phdr || !ch_core_read_string(sym->core, exe->bias + phdr->p_vaddr, name,

@@ -1,13 +1,11 @@
 #include "sym/sym_priv.h"
 
 #include <libelf.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "util/bytes.h"
 #include "util/cleanup.h"
-#include "util/error.h"
 
 struct ch_error *ch_sym_open(struct ch_core *core, const struct ch_sym_options *options,
 			     struct ch_sym **ret)
@@ -69,57 +67,6 @@ void ch_sym_close(struct ch_sym *sym)
 	free(sym);
 }
 
-const char *chp_sym_keep(struct ch_sym *sym, char *take)
-{
-	char **slot = take ? ch_vec_push(&sym->strings) : NULL;
-
-	if (!slot) {
-		free(take);
-		return NULL;
-	}
-	*slot = take;
-	return take;
-}
-
-const struct ch_module *ch_sym_modules(const struct ch_sym *sym, size_t *count_ret)
-{
-	*count_ret = sym->modules.count;
-	return sym->modules.items;
-}
-
-struct ch_module *chp_module_among(const struct ch_sym *sym, size_t count, uint64_t addr)
-{
-	struct ch_module *modules = sym->modules.items;
-	size_t low = 0, high = count, mid;
-
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (modules[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < count && modules[low].start <= addr ? &modules[low] : NULL;
-}
-
-const struct ch_module *ch_sym_module_at(const struct ch_sym *sym, uint64_t addr)
-{
-	return chp_module_among(sym, sym->modules.count, addr);
-}
-
-struct ch_module *chp_sym_exe(const struct ch_sym *sym)
-{
-	struct ch_module *module;
-	size_t i;
-
-	for (i = 0; i < sym->modules.count; i++) {
-		module = CH_VEC_AT(&sym->modules, struct ch_module, i);
-		if (module->kind == CH_MODULE_EXE)
-			return module;
-	}
-	return NULL;
-}
-
 bool ch_sym_module_rights(const struct ch_sym *sym, const struct ch_module *module, uint64_t addr,
 			  uint32_t *ret)
 {
@@ -147,22 +94,6 @@ bool ch_sym_module_rights(const struct ch_sym *sym, const struct ch_module *modu
 	}
 	*ret = rights;
 	return true;
-}
-
-struct ch_module_extra *chp_module_extra(const struct ch_sym *sym, const struct ch_module *module)
-{
-	return CH_VEC_AT(&sym->extras, struct ch_module_extra,
-			 (size_t)(module - CH_VEC_AT(&sym->modules, struct ch_module, 0)));
-}
-
-char *chp_build_id_text(const uint8_t *id, uint32_t len, char *buf)
-{
-	uint32_t i;
-
-	for (i = 0; i < len; i++)
-		snprintf(buf + 2 * (size_t)i, 3, "%02x", id[i]);
-	buf[2 * (size_t)len] = '\0';
-	return buf;
 }
 
 const char *ch_module_kind_name(enum ch_module_kind kind)

@@ -2,8 +2,8 @@
  * sym_priv.h - the inside of struct ch_sym, shared by the files of src/sym.
  *
  * modules.c finds modules in the core, scan.c those that no note names, linkmap.c
- * those the dynamic linker knows, image.c and pe.c read headers from target memory
- * and from files, files.c looks for the modules' files on disk and lends their bytes
+ * those the dynamic linker knows; module_table.c keeps them. image.c and pe.c read headers from
+ * target memory and from files, files.c looks for the modules' files on disk and lends their bytes
  * to the core, initial.c relocates the writable data of files where the core lacks
  * it, dwfl.c gives libdwfl what matched or an image rebuilt from memory (rebuild.c),
  * debugfile.c finds separate debug information, dynsym.c reads symbols from target
@@ -23,6 +23,9 @@
 
 /** Program headers of one image; a real one has about a dozen. */
 #define CH_PHDRS_MAX 64
+
+/** Bytes of a path that is read from memory. */
+#define CH_PATH_BYTES_MAX 4096
 
 /** Where distributions put separate debug files. */
 #define CH_DEBUG_DIR "/usr/lib/debug"
@@ -164,48 +167,56 @@ bool chp_pe_read(const struct ch_core *core, uint64_t addr, struct ch_pe *ret);
 /** pe.c: the same from the first bytes of a file. */
 bool chp_pe_parse(const uint8_t *data, uint64_t len, struct ch_pe *ret);
 
-/** modules.c: fill modules and extras, ascending. */
-CH_MUST_CHECK struct ch_error *chp_modules_find(struct ch_sym *sym);
-/** modules.c: append a module; NULL when out of memory or too many. path is kept by the caller. */
+/* ---- module_table.c ------------------------------------------------------------------ */
+
+/** Append a module; NULL when out of memory or too many. path is kept by the caller. */
 struct ch_module *chp_module_add(struct ch_sym *sym, uint64_t start, uint64_t end, const char *path,
 				 const char *basis);
-/** modules.c: append a module whose ELF headers lie at start, if they do. */
+/** Append a module whose ELF headers lie at start, if they do. */
 CH_MUST_CHECK struct ch_error *chp_module_add_at(struct ch_sym *sym, uint64_t start,
 						 const char *path, const char *basis);
-/** modules.c: sort what was appended; ends that overlap are cut. */
+/** Sort what was appended; ends that overlap are cut. */
 CH_MUST_CHECK struct ch_error *chp_modules_sort(struct ch_sym *sym);
-/** modules.c: bss that lies outside the file's mappings counts as the module's memory. */
-void chp_modules_add_bss(struct ch_sym *sym);
+/** Whether there are as many as can be, which is told. */
+bool chp_modules_is_full(const struct ch_sym *sym);
+/** Give the module added last the headers found at its start. */
+void chp_module_image_take(struct ch_sym *sym, struct ch_module *module, struct ch_image *image);
 /** Path of a module until its name is found. */
 #define CH_UNNAMED "[unnamed]"
+/** Whether its path is one that was made up, as CH_UNNAMED is. */
+bool chp_module_is_unnamed(const struct ch_module *module);
+/** Path is kept by the caller. */
+void chp_module_set_path(struct ch_module *module, const char *path);
+/** Path of the executable by AT_EXECFN or the process' name, kept; NULL: no memory. */
+const char *chp_exe_path(struct ch_sym *sym);
+/** Value of a tag of the module's dynamic section, as memory has it. */
+bool chp_dynamic_find(const struct ch_sym *sym, const struct ch_module *module, uint64_t tag,
+		      uint64_t *ret);
+/** The module that holds addr among the first count, which ascend; or NULL. */
+struct ch_module *chp_module_among(const struct ch_sym *sym, size_t count, uint64_t addr);
+/** The executable, or NULL. */
+struct ch_module *chp_sym_exe(const struct ch_sym *sym);
+/** What goes with a module of this sym. */
+struct ch_module_extra *chp_module_extra(const struct ch_sym *sym, const struct ch_module *module);
+/** Keep a string until the end; NULL when out of memory. */
+const char *chp_sym_keep(struct ch_sym *sym, char *take);
+/** "1a2b.." of a build-id; buf holds 2 * CH_BUILD_ID_MAX + 1. */
+char *chp_build_id_text(const uint8_t *id, uint32_t len, char *buf);
+
+/* ---- the others ------------------------------------------------------------------------ */
+
+/** modules.c: fill modules and extras, ascending. */
+CH_MUST_CHECK struct ch_error *chp_modules_find(struct ch_sym *sym);
+/** modules.c: bss that lies outside the file's mappings counts as the module's memory. */
+void chp_modules_add_bss(struct ch_sym *sym);
 /** scan.c: append images by their ELF headers in segments; sorted. */
 CH_MUST_CHECK struct ch_error *chp_scan_images(struct ch_sym *sym);
 /** scan.c: name what neither notes nor the link map named. */
 CH_MUST_CHECK struct ch_error *chp_scan_name(struct ch_sym *sym);
 /** scan.c: give the core the file mappings of modules that NT_FILE does not name. */
 CH_MUST_CHECK struct ch_error *chp_scan_rows(struct ch_sym *sym);
-/** scan.c: whether its path is one that was made up here. */
-bool chp_module_is_unnamed(const struct ch_module *module);
-/** scan.c: path is kept by the caller. */
-void chp_module_set_path(struct ch_module *module, const char *path);
-/** scan.c: path of the executable by AT_EXECFN or the process' name, kept; NULL: no memory. */
-const char *chp_exe_path(struct ch_sym *sym);
-/** scan.c: value of a tag of the module's dynamic section, as memory has it. */
-bool chp_dynamic_find(const struct ch_sym *sym, const struct ch_module *module, uint64_t tag,
-		      uint64_t *ret);
 /** linkmap.c: link_map of the modules, and those only it knows. */
 CH_MUST_CHECK struct ch_error *chp_linkmap_walk(struct ch_sym *sym);
-
-/** sym.c: the module that holds addr among the first count, which ascend; or NULL. */
-struct ch_module *chp_module_among(const struct ch_sym *sym, size_t count, uint64_t addr);
-/** sym.c: the executable, or NULL. */
-struct ch_module *chp_sym_exe(const struct ch_sym *sym);
-/** sym.c: what goes with a module of this sym. */
-struct ch_module_extra *chp_module_extra(const struct ch_sym *sym, const struct ch_module *module);
-/** sym.c: keep a string until the end; NULL when out of memory. */
-const char *chp_sym_keep(struct ch_sym *sym, char *take);
-/** sym.c: "1a2b.." of a build-id; buf holds 2 * CH_BUILD_ID_MAX + 1. */
-char *chp_build_id_text(const uint8_t *id, uint32_t len, char *buf);
 
 /** files.c: find, check and map the file of each module; lend its bytes. */
 CH_MUST_CHECK struct ch_error *chp_files_match(struct ch_sym *sym);
