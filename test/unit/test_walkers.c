@@ -3,6 +3,7 @@
  * leaves it cold, and damage anywhere ends in an answer whose sums close.
  */
 #include <fcntl.h>
+#include <lzma.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +12,9 @@
 #include "support/ck.h"
 #include "support/heapcore.h"
 
-#define RAW_BYTES_MAX (64U << 20)
+/* More than any fixture has, packed and unpacked. */
+#define PACKED_BYTES_MAX (8U << 20)
+#define RAW_BYTES_MAX    (96U << 20)
 
 /* ---- A fixture, unpacked, in a file that can be damaged and mended -------------- */
 
@@ -25,28 +28,24 @@ struct patient {
 static uint8_t *read_packed(const char *path, size_t *ret)
 {
 	FILE *file = fopen(path, "rb");
-	uint8_t *packed = malloc(1 << 20);
+	uint8_t *packed = malloc(PACKED_BYTES_MAX);
 
 	ck_assert_msg(file != NULL, "%s is missing", path);
 	ck_assert_ptr_nonnull(packed);
-	*ret = fread(packed, 1, 1 << 20, file);
-	ck_assert_uint_lt(*ret, 1 << 20);
+	*ret = fread(packed, 1, PACKED_BYTES_MAX, file);
+	ck_assert_uint_lt(*ret, PACKED_BYTES_MAX);
 	fclose(file);
 	return packed;
 }
 
-static struct patient admit(const char *fixture)
+static size_t unpack_zstd(const uint8_t *packed, size_t packed_bytes, uint8_t *raw)
 {
-	struct patient p = { .path = cw_temp_path("patient"), .raw = malloc(RAW_BYTES_MAX) };
 	ZSTD_DCtx *dctx = ZSTD_createDCtx();
-	ZSTD_outBuffer out = { .dst = p.raw, .size = RAW_BYTES_MAX };
-	ZSTD_inBuffer in = { 0 };
-	uint8_t *packed;
+	ZSTD_outBuffer out = { .dst = raw, .size = RAW_BYTES_MAX };
+	ZSTD_inBuffer in = { .src = packed, .size = packed_bytes };
 	size_t status;
 
-	ck_assert(p.raw && dctx);
-	packed = read_packed(fixture, &in.size);
-	in.src = packed;
+	ck_assert_ptr_nonnull(dctx);
 	ZSTD_DCtx_setParameter(dctx, ZSTD_d_windowLogMax, 27);
 	do {
 		status = ZSTD_decompressStream(dctx, &out, &in);
@@ -54,8 +53,30 @@ static struct patient admit(const char *fixture)
 		ck_assert(status == 0 || in.pos < in.size || out.pos < out.size);
 	} while (status);
 	ZSTD_freeDCtx(dctx);
+	return out.pos;
+}
+
+static size_t unpack_xz(const uint8_t *packed, size_t packed_bytes, uint8_t *raw)
+{
+	uint64_t limit = UINT64_MAX;
+	size_t in = 0, out = 0;
+
+	ck_assert_int_eq(lzma_stream_buffer_decode(&limit, 0, NULL, packed, &in, packed_bytes, raw,
+						   &out, RAW_BYTES_MAX),
+			 LZMA_OK);
+	return out;
+}
+
+static struct patient admit(const char *fixture)
+{
+	struct patient p = { .path = cw_temp_path("patient"), .raw = malloc(RAW_BYTES_MAX) };
+	size_t packed_bytes;
+	uint8_t *packed = read_packed(fixture, &packed_bytes);
+
+	ck_assert_ptr_nonnull(p.raw);
+	p.raw_bytes = strstr(fixture, ".xz") ? unpack_xz(packed, packed_bytes, p.raw)
+					     : unpack_zstd(packed, packed_bytes, p.raw);
 	free(packed);
-	p.raw_bytes = out.pos;
 	p.fd = open(p.path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	ck_assert_int_ge(p.fd, 0);
 	ck_assert_int_eq(pwrite(p.fd, p.raw, p.raw_bytes, 0), (ssize_t)p.raw_bytes);
@@ -261,13 +282,27 @@ START_TEST(open_of_a_foreign_core_fails_or_closes)
 }
 END_TEST
 
-/* Those that are cut and overwritten, the first one oftener. */
-static const char *const patients[] = { CPP, SMALL, MUSL };
+/* Those that are cut and overwritten: how often each, the small ones oftener. */
+static const struct {
+	const char *path;
+	size_t cuts, rounds;
+} patients[] = {
+	{ CPP, 64, 150 },
+	{ SMALL, 12, 40 },
+	{ MUSL, 12, 40 },
+	{ "fixtures/dotnet-cores/3.1.3.zst", 6, 12 },
+	{ "fixtures/dotnet-cores/11.0.0.zst", 6, 12 },
+	/* segments instead of regions */
+	{ "fixtures/dotnet-cores/9.0.22.zst", 3, 6 },
+	{ "fixtures/jvm-cores/25-compact.xz", 6, 12 },
+	{ "fixtures/jvm-cores/25-zgc.xz", 6, 12 },
+};
+#define PATIENTS (int)(sizeof(patients) / sizeof(patients[0]))
 
 START_TEST(cut_cores_have_sums_that_close)
 {
-	struct patient p = admit(patients[_i]);
-	size_t cuts = _i ? 12 : 64, i;
+	struct patient p = admit(patients[_i].path);
+	size_t cuts = patients[_i].cuts, i;
 
 	for (i = cuts; i > 0; i--) {
 		ck_assert_int_eq(ftruncate(p.fd, (off_t)(p.raw_bytes * i / (cuts + 1))), 0);
@@ -338,8 +373,8 @@ static uint64_t random_value(uint64_t *seed, uint64_t old)
 /* Words of heaps and of everything else overwritten: one at a time, then many. */
 START_TEST(flipped_cores_have_sums_that_close)
 {
-	struct patient p = admit(patients[_i / 2]);
-	size_t rounds = _i < 2 ? 150 : 40, words = _i & 1 ? 64 : 1, i, k;
+	struct patient p = admit(patients[_i / 2].path);
+	size_t rounds = patients[_i / 2].rounds, words = _i & 1 ? 64 : 1, i, k;
 	uint64_t seed = 0x9e3779b97f4a7c15 + (uint64_t)_i, value;
 	uint64_t offs[64];
 	struct heapcore hc;
@@ -374,8 +409,8 @@ Suite *suite_walkers(void)
 	tcase_add_loop_test(tcase, blocks_of_sound_cores_are_found_again, 0, 3);
 	tcase_add_loop_test(tcase, foreign_cores_score_nothing, 0, 4);
 	tcase_add_test(tcase, open_of_a_foreign_core_fails_or_closes);
-	tcase_add_loop_test(tcase, cut_cores_have_sums_that_close, 0, 3);
-	tcase_add_loop_test(tcase, flipped_cores_have_sums_that_close, 0, 6);
+	tcase_add_loop_test(tcase, cut_cores_have_sums_that_close, 0, PATIENTS);
+	tcase_add_loop_test(tcase, flipped_cores_have_sums_that_close, 0, 2 * PATIENTS);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
