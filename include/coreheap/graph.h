@@ -280,8 +280,7 @@ struct ch_retained_row {
 /** All nodes of a type. */
 struct ch_retained_type {
 	/** As in struct ch_type_stat. */
-	uint32_t walker;
-	uint64_t type;
+	uint32_t type;
 	uint64_t count, self_bytes;
 	/** Each byte once: nodes dominated by another one of the type add nothing. */
 	uint64_t retained_bytes;

@@ -76,8 +76,8 @@ struct ch_object {
 	uint64_t size_bytes;
 	/** Bytes it costs in the span, headers and padding included. */
 	uint64_t chunk_bytes;
-	/** Walker-local type id; 0 = none. Name it with ch_heaps_type(). */
-	uint64_t type;
+	/** What its walker calls its type; 0: it knows none. For the walker's own callbacks. */
+	uint64_t key;
 	/** enum ch_object_state. */
 	uint8_t state;
 	/** Bytes of the chunk before addr (16 in glibc, 0 without a header). */
@@ -86,6 +86,8 @@ struct ch_object {
 	uint16_t flags;
 	/** Index of its span in ch_heaps_spans(); set by the engine. */
 	uint32_t span;
+	/** Its type in this session, never 0; set by the engine. Name it with ch_heaps_type(). */
+	uint32_t type;
 };
 
 struct ch_span {
@@ -194,23 +196,22 @@ struct ch_span_sums {
 };
 
 /*
- * Type ids of the engine, above those of any walker. An object whose walker
- * gives no type (0) belongs to the class of its size_bytes; ch_object_type_id()
- * says which id an object is counted under.
+ * Keys of the engine's own types, above those of any walker. An object whose walker gives no key
+ * (0) belongs to the class of its size_bytes, or to what its state and flags say.
  */
-#define CH_TYPE_ID_ENGINE 0x8000000000000000ULL
+#define CH_TYPE_KEY_ENGINE 0x8000000000000000ULL
 /** Blocks of size_bytes (below 2^62) of usable bytes. */
-#define CH_TYPE_ID_SIZE(size_bytes) (CH_TYPE_ID_ENGINE | (size_bytes))
+#define CH_TYPE_KEY_SIZE(size_bytes) (CH_TYPE_KEY_ENGINE | (size_bytes))
 /** Top (wilderness) chunks. */
-#define CH_TYPE_ID_TOP 0xc000000000000001ULL
+#define CH_TYPE_KEY_TOP 0xc000000000000001ULL
 /** Overhead without a type: headers, fenceposts. */
-#define CH_TYPE_ID_BOOKKEEPING 0xc000000000000002ULL
+#define CH_TYPE_KEY_BOOKKEEPING 0xc000000000000002ULL
 /** Unwalked bytes that the core holds; count is the number of gaps. */
-#define CH_TYPE_ID_UNWALKED 0xc000000000000003ULL
+#define CH_TYPE_KEY_UNWALKED 0xc000000000000003ULL
 /** What came after the types table was full. */
-#define CH_TYPE_ID_OTHER 0xc000000000000004ULL
+#define CH_TYPE_KEY_OTHER 0xc000000000000004ULL
 /** Absent bytes; count is the number of holes. */
-#define CH_TYPE_ID_ABSENT 0xc000000000000005ULL
+#define CH_TYPE_KEY_ABSENT 0xc000000000000005ULL
 
 enum ch_type_kind {
 	CH_TYPE_OBJECT,
@@ -222,25 +223,28 @@ enum ch_type_kind {
 	CH_TYPE_ABSENT,
 };
 
-/** Do not copy: name may point to storage. */
+/** A type of the session: what one walker calls key. Made once; texts are borrowed until
+ * ch_heaps_close(). */
 struct ch_type {
-	/** Name shown to people; borrowed until ch_heaps_close(). */
+	/** Name shown to people. */
 	const char *name;
 	/** Module that defines it, or NULL. */
 	const char *module;
 	/** Why the name is what it is. */
 	enum ch_basis basis;
-	/** Holds the name of a size class. */
-	char storage[48];
+	/** Whose it is: index into ch_heaps_runtimes(). */
+	uint32_t walker;
+	/** The walker's own, or one of CH_TYPE_KEY_*. */
+	uint64_t key;
+	/** Nobody gave it a name: it is made of a number, the key or a size. */
+	bool unnamed;
 };
 
 /** One row of `types`. */
 struct ch_type_stat {
-	/** Index into ch_heaps_runtimes(). */
-	uint32_t walker;
+	/** Name it with ch_heaps_type(). */
+	uint32_t type;
 	enum ch_type_kind kind;
-	/** Walker-local id, or one of CH_TYPE_ID_*. */
-	uint64_t type;
 	uint64_t count;
 	/** Sum of chunk_bytes, what of it is known not to be on touched pages; extremes. */
 	uint64_t total_bytes, untouched_bytes, smallest_bytes, largest_bytes;
@@ -345,12 +349,11 @@ CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_heaps_measure(struct ch_heaps *heaps
 CH_PUBLIC CH_MUST_CHECK struct ch_error *
 ch_heaps_types(struct ch_heaps *heaps, const struct ch_type_stat **ret, size_t *count_ret);
 
-/** Name a type of a walker, or one of CH_TYPE_ID_*. */
-CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_heaps_type(struct ch_heaps *heaps, uint32_t walker,
-						       uint64_t type, struct ch_type *ret);
+/** What is known of a type. Errors: ARG (there is no such type), those of its walker. */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_heaps_type(struct ch_heaps *heaps, uint32_t type,
+						       struct ch_type *ret);
 
-/** The id ch_heaps_types() counts an object under, and the kind of its row. */
-CH_PUBLIC uint64_t ch_object_type_id(const struct ch_object *object);
+/** The kind of the row that ch_heaps_types() counts an object in. */
 CH_PUBLIC enum ch_type_kind ch_object_kind(const struct ch_object *object);
 
 /**

@@ -54,8 +54,7 @@ struct ch_leak_sum {
 /** Lost blocks that are alike. */
 struct ch_leak_group {
 	/** As in struct ch_type_stat. */
-	uint32_t walker;
-	uint64_t type;
+	uint32_t type;
 	enum ch_reach reach;
 	enum ch_signature signature;
 	/** For CH_SIGNATURE_MODULE: what the first word holds. */

@@ -79,7 +79,8 @@ struct ch_pool {
 
 /** Counted objects of one type. */
 struct ch_counted_type {
-	uint64_t type;
+	/** What the runtime calls it. */
+	uint64_t key;
 	/** Not released: count, what they can hold, what they take of pools. */
 	uint64_t count, capacity_bytes, pooled_bytes;
 	/** Released: they wait to be used again, or for the collector. */

@@ -133,8 +133,8 @@ struct ch_loader {
 	uint32_t walker;
 	/** The loader's object, of a hidden class its class's; 0: the runtime's own one. */
 	uint64_t addr;
-	/** Type id of that object; 0: it has none. */
-	uint64_t type;
+	/** What the runtime calls the type of that object; 0: it is none. */
+	uint64_t key;
 	uint64_t classes_count;
 	/** What is loaded is one class that no name leads to. */
 	bool hidden;

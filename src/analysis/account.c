@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/type_table.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
@@ -360,7 +361,8 @@ struct ch_error *chp_account_heaps(struct ch_heaps *heaps, struct ch_account_hea
 	if (err)
 		return err;
 	for (i = 0; i < count; i++)
-		if (types[i].kind == CH_TYPE_FREE && types[i].type == CH_TYPE_ID_TOP)
+		if (types[i].kind == CH_TYPE_FREE &&
+		    chp_type_key(heaps, types[i].type) == CH_TYPE_KEY_TOP)
 			add_top(&types[i], ret);
 	spans = ch_heaps_spans(heaps, &count);
 	sums = ch_heaps_span_sums(heaps, &count);

@@ -98,11 +98,11 @@ static struct ch_error *gather_core(const struct async_search *search,
 	return err;
 }
 
-static struct ch_error *make_plan(struct async_search *search, uint64_t type,
+static struct ch_error *make_plan(struct async_search *search, uint64_t key,
 				  struct async_plan *plan)
 {
 	const struct ch_inspected *inspected = &search->named.inspected;
-	const struct ch_fields_query query = { .type = type };
+	const struct ch_fields_query query = { .key = key };
 	struct gathering gathering = { .plan = plan };
 	struct ch_error *err;
 
@@ -126,7 +126,7 @@ static int compare_plans(const void *a, const void *b)
 {
 	const struct async_plan *x = a, *y = b;
 
-	return x->type < y->type ? -1 : x->type > y->type;
+	return x->key < y->key ? -1 : x->key > y->key;
 }
 
 static bool wants_all(void *arg, const char *name)
@@ -150,12 +150,13 @@ static struct ch_error *make_plans(struct async_search *search, struct ch_vec *w
 	err = chp_named_types(&search->named, wants_all, NULL, &types);
 	for (i = 0; !err && i < types.count; i++) {
 		row = CH_VEC_AT(&types, struct ch_type_stat, i);
-		plan = (struct async_plan){ .type = row->type };
-		err = make_plan(search, row->type, &plan);
+		err = ch_heaps_type(search->named.heaps, row->type, &type);
+		if (err)
+			break;
+		plan = (struct async_plan){ .key = type.key, .name = type.name };
+		err = make_plan(search, type.key, &plan);
 		if (err || (!plan.sources_count && !plan.box.found))
 			continue;
-		err = ch_heaps_type(search->named.heaps, row->walker, row->type, &type);
-		plan.name = err ? NULL : type.name;
 		slot = ch_vec_push(&search->plans);
 		kept = ch_vec_push(wanted);
 		if (!slot || !kept) {
@@ -170,12 +171,12 @@ static struct ch_error *make_plans(struct async_search *search, struct ch_vec *w
 	return err;
 }
 
-static const struct async_plan *plan_of(const struct async_search *search, uint64_t type)
+static const struct async_plan *plan_of(const struct async_search *search, uint64_t key)
 {
-	const struct async_plan key = { .type = type };
+	const struct async_plan wanted = { .key = key };
 
-	return search->plans.count ? bsearch(&key, search->plans.items, search->plans.count,
-					     sizeof(key), compare_plans)
+	return search->plans.count ? bsearch(&wanted, search->plans.items, search->plans.count,
+					     sizeof(wanted), compare_plans)
 				   : NULL;
 }
 
@@ -197,8 +198,7 @@ static struct ch_error *read_machine(struct async_search *search, const struct a
 	if (!err && node->has_state)
 		node->state = (int32_t)state;
 	if (!err)
-		err = ch_heaps_type(search->named.heaps, search->named.inspected.walker,
-				    machine.type, &type);
+		err = ch_heaps_type(search->named.heaps, machine.type, &type);
 	if (!err)
 		node->name = type.name;
 	return err;
@@ -231,7 +231,7 @@ static struct ch_error *read_node(struct async_search *search, const struct asyn
 
 static struct ch_error *take_object(struct async_search *search, const struct ch_object *object)
 {
-	const struct async_plan *plan = plan_of(search, object->type);
+	const struct async_plan *plan = plan_of(search, object->key);
 	struct async_node node, *slot;
 	struct ch_error *err;
 	bool completed;
@@ -300,8 +300,7 @@ static struct ch_error *add_other(struct async_search *search, uint64_t addr, st
 	if (chp_async_node_at(search, addr) >= 0 ||
 	    !chp_named_object(&search->named, addr, &object))
 		return NULL;
-	err = ch_heaps_type(search->named.heaps, search->named.inspected.walker, object.type,
-			    &type);
+	err = ch_heaps_type(search->named.heaps, object.type, &type);
 	if (err)
 		return err;
 	slot = ch_vec_push(others);

@@ -26,29 +26,29 @@ static const char *const link_names[] = { "_target",    "m_action",
 					  "_box",       "_continuation",
 					  "_innerTask", "m_continuationTask" };
 
-static struct ch_error *make_resolver(const struct async_search *search, uint64_t type,
+static struct ch_error *make_resolver(const struct async_search *search, uint64_t key,
 				      struct async_resolver *ret)
 {
 	struct ch_named_field field;
 	struct ch_error *err = NULL;
 	size_t i;
 
-	*ret = (struct async_resolver){ .type = type };
+	*ret = (struct async_resolver){ .key = key };
 	for (i = 0; !err && i < CH_COUNT_OF(link_names) && ret->links_count < ASYNC_LINKS_MAX;
 	     i++) {
-		err = chp_named_field(&search->named, type, false, link_names[i], &field);
+		err = chp_named_field(&search->named, key, false, link_names[i], &field);
 		if (!err && field.found && field.kind == CH_VALUE_REFERENCE)
 			ret->links[ret->links_count++] = field;
 	}
 	if (!err && !ret->links_count)
-		err = chp_named_field(&search->named, type, false, "_items", &ret->items);
+		err = chp_named_field(&search->named, key, false, "_items", &ret->items);
 	if (!err && ret->items.found)
-		err = chp_named_field(&search->named, type, false, "_size", &ret->size);
+		err = chp_named_field(&search->named, key, false, "_size", &ret->size);
 	return err;
 }
 
 /* There are few types of such objects, and one follows its like. */
-static struct ch_error *resolver_of(struct async_search *search, uint64_t type,
+static struct ch_error *resolver_of(struct async_search *search, uint64_t key,
 				    const struct async_resolver **ret)
 {
 	struct async_resolver *slot;
@@ -57,12 +57,12 @@ static struct ch_error *resolver_of(struct async_search *search, uint64_t type,
 	for (i = search->resolvers.count; i > 0; i--) {
 		slot = CH_VEC_AT(&search->resolvers, struct async_resolver, i - 1);
 		*ret = slot;
-		if (slot->type == type)
+		if (slot->key == key)
 			return NULL;
 	}
 	slot = ch_vec_push(&search->resolvers);
 	*ret = slot;
-	return slot ? make_resolver(search, type, slot) : &ch_enomem;
+	return slot ? make_resolver(search, key, slot) : &ch_enomem;
 }
 
 static struct ch_error *add_edge(struct async_search *search, uint64_t from, uint64_t to)
@@ -80,16 +80,16 @@ static struct ch_error *add_edge(struct async_search *search, uint64_t from, uin
 	return NULL;
 }
 
-static bool is_task(const struct async_search *search, uint64_t type)
+static bool is_task(const struct async_search *search, uint64_t key)
 {
 	const struct async_plan *plans = search->plans.items;
 	size_t low = 0, high = search->plans.count, mid;
 
 	while (low < high) {
 		mid = low + (high - low) / 2;
-		if (plans[mid].type == type)
+		if (plans[mid].key == key)
 			return plans[mid].box.found || plans[mid].flags.found;
-		if (plans[mid].type < type)
+		if (plans[mid].key < key)
 			low = mid + 1;
 		else
 			high = mid;
@@ -110,9 +110,9 @@ static struct ch_error *resolve(struct async_search *search, uint64_t addr, uint
 
 	*ret = addr;
 	for (hops = 0; hops < HOPS_MAX && chp_named_object(&search->named, *ret, &object); hops++) {
-		if (is_task(search, object.type))
+		if (is_task(search, object.key))
 			return NULL;
-		err = resolver_of(search, object.type, &resolver);
+		err = resolver_of(search, object.key, &resolver);
 		if (err)
 			return err;
 		if (resolver->items.found && hops == 0) {

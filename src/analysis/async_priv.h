@@ -12,7 +12,7 @@
 
 /** What is known of a type whose objects wait, or can be waited for. */
 struct async_plan {
-	uint64_t type;
+	uint64_t key;
 	/** Of its objects; of the machine in a box, "" when the box holds a reference to it. */
 	const char *name, *machine;
 	/** A box: its machine, and its state where the machine lies in place. */
@@ -45,7 +45,7 @@ struct async_edge {
 
 /** How to get on from an object that is no task to what it continues. */
 struct async_resolver {
-	uint64_t type;
+	uint64_t key;
 	/** References, of which the first that is not null is followed. */
 	struct ch_named_field links[ASYNC_LINKS_MAX];
 	uint32_t links_count;
@@ -56,7 +56,7 @@ struct async_resolver {
 struct async_search {
 	struct ch_named named;
 	struct ch_async *ret;
-	/** of struct async_plan, by type */
+	/** of struct async_plan, by key */
 	struct ch_vec plans;
 	/** of struct async_node, by address; of struct async_edge, by from and to */
 	struct ch_vec nodes, edges;

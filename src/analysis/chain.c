@@ -7,21 +7,15 @@
 struct ch_error *chp_node_type_name(struct ch_graph *graph, struct ch_heaps *heaps, uint32_t id,
 				    char **ret)
 {
-	const struct ch_heap *list;
-	const struct ch_span *spans;
 	struct ch_object object;
 	struct ch_error *err;
 	struct ch_type type;
-	size_t count;
 
 	if (!ch_graph_object(graph, id, &object)) {
 		*ret = strdup("?");
 		return *ret ? NULL : &ch_enomem;
 	}
-	spans = ch_heaps_spans(heaps, &count);
-	list = ch_heaps_list(heaps, &count);
-	err = ch_heaps_type(heaps, list[spans[object.span].heap].walker, ch_object_type_id(&object),
-			    &type);
+	err = ch_heaps_type(heaps, object.type, &type);
 	if (err)
 		return err;
 	*ret = strdup(type.name);

@@ -18,19 +18,13 @@ struct search {
 static struct ch_error *name_object(struct ch_heaps *heaps, const struct ch_object *object,
 				    const char **ret)
 {
-	const struct ch_heap *list;
-	const struct ch_span *spans;
 	struct ch_error *err;
 	struct ch_type type;
-	size_t count;
 
-	if (!object->type)
+	if (!object->key)
 		return NULL;
-	spans = ch_heaps_spans(heaps, &count);
-	list = ch_heaps_list(heaps, &count);
-	err = ch_heaps_type(heaps, list[spans[object->span].heap].walker, object->type, &type);
-	/* Names of walkers' types are the walker's, not kept in type. */
-	*ret = !err && type.name != type.storage ? type.name : NULL;
+	err = ch_heaps_type(heaps, object->type, &type);
+	*ret = !err && !type.unnamed ? type.name : NULL;
 	return err;
 }
 

@@ -21,9 +21,8 @@ static struct ch_error *name_type(const struct filler *filler, struct ch_locks_r
 	if (!ch_heaps_object_at(filler->heaps, row->lock.object, &object) ||
 	    object.addr != row->lock.object)
 		return NULL;
-	err = ch_heaps_type(filler->heaps, row->lock.walker, ch_object_type_id(&object), &type);
-	/* the name of a type is the walker's, not in the struct */
-	if (!err && type.name != type.storage)
+	err = ch_heaps_type(filler->heaps, object.type, &type);
+	if (!err && !type.unnamed)
 		row->type = type.name;
 	return err;
 }

@@ -9,6 +9,7 @@
 #include "analysis/account.h"
 #include "analysis/coverage.h"
 #include "analysis/verdict.h"
+#include "heap/type_table.h"
 #include "heap/walker.h"
 
 struct ch_measured {
@@ -45,7 +46,7 @@ static inline uint64_t chp_zeros_that_count(const struct ch_measured *sums)
 static inline uint64_t chp_touched_of(const struct ch_measured *sums, const struct ch_heaps *heaps,
 				      const struct ch_type_stat *stat)
 {
-	return sums->zeros_count || chp_heaps_clears(heaps, stat->walker)
+	return sums->zeros_count || chp_heaps_clears(heaps, chp_type_walker(heaps, stat->type))
 		       ? stat->total_bytes
 		       : stat->total_bytes - stat->untouched_bytes;
 }

@@ -48,7 +48,7 @@ static struct ch_error *take_item(struct search *search, const char *queue, uint
 		return NULL;
 	err = chp_work_type(finder, addr, &row.type);
 	if (!err)
-		err = chp_work_field(finder, object.type, delegate_names, &finder->delegate);
+		err = chp_work_field(finder, object.key, delegate_names, &finder->delegate);
 	if (!err && chp_named_read(&finder->named, addr, &finder->delegate.field, &at))
 		err = chp_work_calls(finder, at, &row.calls);
 	if (err) {

@@ -175,15 +175,15 @@ static struct ch_error *take_types(struct taking *taking)
 	for (i = 0; !err && i < count; i++) {
 		if (stats[i].kind != CH_TYPE_OBJECT)
 			continue;
-		err = ch_heaps_type(heaps, stats[i].walker, stats[i].type, &type);
+		err = ch_heaps_type(heaps, stats[i].type, &type);
 		if (!err)
 			err = chp_snapshot_add(taking->ret, CH_AXIS_TYPES,
-					       runtimes[stats[i].walker].name, type.name,
+					       runtimes[type.walker].name, type.name,
 					       stats[i].count, stats[i].total_bytes);
 		/* Blocks that are known by their size alone are of one size class. */
 		each = stats[i].count ? stats[i].total_bytes / stats[i].count : 0;
-		if (!err && each && stats[i].type >= CH_TYPE_ID_ENGINE)
-			err = add_class(taking, runtimes[stats[i].walker].name, "used",
+		if (!err && each && type.key >= CH_TYPE_KEY_ENGINE)
+			err = add_class(taking, runtimes[type.walker].name, "used",
 					63 - (uint32_t)__builtin_clzll(each), stats[i].count,
 					stats[i].total_bytes);
 	}

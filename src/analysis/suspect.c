@@ -107,7 +107,7 @@ struct ch_error *chp_suspect_take(struct ch_suspecting *suspecting, struct ch_su
 }
 
 struct ch_error *chp_suspect_type(struct ch_suspecting *suspecting, struct ch_suspect *suspect,
-				  uint32_t walker, uint64_t type, uint64_t count, uint64_t bytes)
+				  uint32_t type, uint64_t count, uint64_t bytes)
 {
 	struct ch_suspect_type *slot = &suspect->types[suspect->types_count];
 	struct ch_heaps *heaps = suspecting->heaps;
@@ -115,12 +115,12 @@ struct ch_error *chp_suspect_type(struct ch_suspecting *suspecting, struct ch_su
 	struct ch_type named;
 	size_t runtimes;
 
-	err = ch_heaps_type(heaps, walker, type, &named);
+	err = ch_heaps_type(heaps, type, &named);
 	if (err)
 		return err;
 	*slot = (struct ch_suspect_type){
 		.name = strdup(named.name),
-		.runtime = ch_heaps_runtimes(heaps, &runtimes)[walker].name,
+		.runtime = ch_heaps_runtimes(heaps, &runtimes)[named.walker].name,
 		.count = count,
 		.total_bytes = bytes,
 	};

@@ -62,8 +62,8 @@ CH_MUST_CHECK CH_PRINTF(4, 5) struct ch_error *chp_suspect_take(struct ch_suspec
 								...);
 /** Name a type as the next one of a suspect. Errors: NOMEM, those of ch_heaps_type(). */
 CH_MUST_CHECK struct ch_error *chp_suspect_type(struct ch_suspecting *suspecting,
-						struct ch_suspect *suspect, uint32_t walker,
-						uint64_t type, uint64_t count, uint64_t bytes);
+						struct ch_suspect *suspect, uint32_t type,
+						uint64_t count, uint64_t bytes);
 /** Bytes of text for the next command: its name, and the address behind the core. */
 void chp_suspect_next(struct ch_suspect *suspect, const char *command, uint64_t addr);
 /** Bytes of a type as shares count them: chp_touched_of(). */

@@ -112,18 +112,13 @@ static uint64_t count_alike(const struct ch_looking *looking, uint32_t element,
 			    const struct ch_vec *list)
 {
 	const struct ch_held_type *types = list->items;
-	const struct ch_heap *heaps;
-	const struct ch_span *spans;
 	struct ch_object object;
-	size_t i, count;
+	size_t i;
 
 	if (element == CH_ID_NONE || !ch_graph_object(looking->graph, element, &object))
 		return 0;
-	spans = ch_heaps_spans(looking->suspecting->heaps, &count);
-	heaps = ch_heaps_list(looking->suspecting->heaps, &count);
 	for (i = 0; i < list->count; i++)
-		if (types[i].walker == heaps[spans[object.span].heap].walker &&
-		    types[i].type == ch_object_type_id(&object))
+		if (types[i].type == object.type)
 			return types[i].count;
 	return 0;
 }

@@ -195,8 +195,8 @@ static struct ch_error *take_buffers(void *arg, const struct ch_object *objects,
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (objects[i].state != CH_OBJECT_USED || !objects[i].type ||
-		    !finding->pooling->counted(finding->state, objects[i].addr, objects[i].type,
+		if (objects[i].state != CH_OBJECT_USED || !objects[i].key ||
+		    !finding->pooling->counted(finding->state, objects[i].addr, objects[i].key,
 					       &counted) ||
 		    !counted.refs)
 			continue;
@@ -294,11 +294,11 @@ static struct ch_error *add_holder(struct finding *finding, const struct group *
 	return err;
 }
 
-static uint64_t type_of(const struct finding *finding, uint32_t id)
+static uint32_t type_of(const struct finding *finding, uint32_t id)
 {
 	struct ch_object object;
 
-	return ch_graph_object(finding->graph, id, &object) ? ch_object_type_id(&object) : 0;
+	return ch_graph_object(finding->graph, id, &object) ? object.type : 0;
 }
 
 /* Buffers that roots alone dominate, as a stack has them, too, but the holder holds as well. */

@@ -9,6 +9,7 @@
 #include "analysis/suspects_containers.h"
 #include "graph/reverse.h"
 #include "graph/tally.h"
+#include "heap/type_table.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
@@ -51,24 +52,21 @@ struct walking {
 	/* of struct found, of struct chained: longest chains first */
 	struct ch_vec found, chained;
 	uint64_t budget, left_out;
-	/* Of the spans under way. */
-	uint32_t walker;
 	struct {
-		uint64_t type;
+		uint32_t type;
 		struct ch_container_type *container;
 	} met[MET];
 };
 
 /* ---- What is there -------------------------------------------------------------- */
 
-static struct ch_container_type *type_of(struct walking *walking, uint64_t type)
+static struct ch_container_type *type_of(struct walking *walking, uint32_t type)
 {
-	size_t slot = (size_t)(type >> 3 ^ type >> 13) % MET;
+	size_t slot = type % MET;
 
 	if (walking->met[slot].type != type) {
 		walking->met[slot].type = type;
-		walking->met[slot].container =
-			chp_container_type(&walking->containers, walking->walker, type);
+		walking->met[slot].container = chp_container_type(&walking->containers, type);
 	}
 	return walking->met[slot].container;
 }
@@ -87,7 +85,7 @@ static uint64_t touched_bytes(const struct walking *walking, const struct ch_con
 	const struct ch_core *core = ch_session_core(walking->suspecting->session);
 
 	if (use->unused_bytes < PAGE_BYTES || type->row->kind == CH_CONTAINER_NODES ||
-	    chp_heaps_clears(walking->suspecting->heaps, type->walker))
+	    chp_heaps_clears(walking->suspecting->heaps, type->of.walker))
 		return use->unused_bytes;
 	return ch_core_touched_bytes(core, use->unused_addr, use->unused_addr + use->unused_bytes);
 }
@@ -150,7 +148,7 @@ static struct ch_error *look(void *arg, const struct ch_object *objects, size_t 
 	size_t i;
 
 	for (i = 0; !err && i < n; i++) {
-		type = objects[i].state == CH_OBJECT_USED && objects[i].type
+		type = objects[i].state == CH_OBJECT_USED && objects[i].key
 			       ? type_of(walking, objects[i].type)
 			       : NULL;
 		if (!type)
@@ -175,8 +173,6 @@ static struct ch_error *walk_all(struct walking *walking)
 		return NULL;
 	runtimes = ch_heaps_runtimes(heaps, &count);
 	for (i = 0; !err && i < count; i++) {
-		memset(walking->met, 0, sizeof(walking->met));
-		walking->walker = (uint32_t)i;
 		if (runtimes[i].open)
 			err = chp_heaps_walk_runtime(heaps, runtimes[i].name, look, walking);
 	}
@@ -187,8 +183,7 @@ static struct ch_error *walk_all(struct walking *walking)
 
 /* A type of holders, and where its references to objects lie. */
 struct holder {
-	uint32_t walker;
-	uint64_t type;
+	uint32_t type;
 	uint32_t offsets[FIELDS_MAX], sizes[FIELDS_MAX];
 	uint32_t count;
 	bool known;
@@ -227,16 +222,16 @@ static struct ch_error *add_offset(void *arg, const struct ch_field *field)
 	return NULL;
 }
 
-static struct ch_error *learn(struct holding *holding, const struct ch_inspected *of, uint64_t type,
-			      struct holder **ret)
+static struct ch_error *learn(struct holding *holding, const struct ch_inspected *of,
+			      const struct ch_object *object, struct holder **ret)
 {
-	struct holder *holder = &holding->holders[(type >> 3 ^ type >> 9) % 64];
-	const struct ch_fields_query query = { .type = type };
+	struct holder *holder = &holding->holders[object->type % 64];
+	const struct ch_fields_query query = { .key = object->key };
 
 	*ret = holder;
-	if (holder->known && holder->type == type && holder->walker == of->walker)
+	if (holder->known && holder->type == object->type)
 		return NULL;
-	*holder = (struct holder){ .walker = of->walker, .type = type, .known = true };
+	*holder = (struct holder){ .type = object->type, .known = true };
 	return of->inspector->fields(of->state, &query, add_offset, holder);
 }
 
@@ -265,7 +260,7 @@ static struct ch_error *find_place(struct holding *holding, const struct ch_obje
 	*ret = PLACE_UNKNOWN;
 	if (!chp_heaps_span_inspector(holding->walking->suspecting->heaps, from->span, &of))
 		return NULL;
-	err = learn(holding, &of, from->type, &holder);
+	err = learn(holding, &of, from, &holder);
 	if (err)
 		return err;
 	/* an array of references has no fields */
@@ -279,15 +274,11 @@ static struct ch_error *find_place(struct holding *holding, const struct ch_obje
 /* The first of those that point at it that is alive. */
 static struct ch_error *add_holder(struct holding *holding, const struct found *found, uint32_t id)
 {
-	struct ch_heaps *heaps = holding->walking->suspecting->heaps;
 	struct ch_object object = { .addr = 0 };
-	const struct ch_span *spans;
-	const struct ch_heap *list;
 	struct ch_retained_row row;
 	struct ch_tally *tally;
 	struct ch_error *err = NULL;
-	uint32_t k, place = PLACE_UNKNOWN, source = CH_ID_NONE, walker = 0;
-	size_t count;
+	uint32_t k, place = PLACE_UNKNOWN, source = CH_ID_NONE;
 
 	for (k = holding->reverse.start[id]; k < holding->reverse.start[id + 1]; k++) {
 		source = holding->reverse.sources[k];
@@ -296,14 +287,10 @@ static struct ch_error *add_holder(struct holding *holding, const struct found *
 			break;
 		object.addr = 0;
 	}
-	if (object.addr) {
-		spans = ch_heaps_spans(heaps, &count);
-		list = ch_heaps_list(heaps, &count);
-		walker = list[spans[object.span].heap].walker;
+	if (object.addr)
 		err = find_place(holding, &object, found->addr, &place);
-	}
 	tally = err ? NULL
-		    : chp_tally_of(&holding->rows, found->type << PLACE_BITS | place, walker,
+		    : chp_tally_of(&holding->rows, found->type << PLACE_BITS | place,
 				   object.addr ? object.type : 0);
 	if (!tally)
 		return err ? err : &ch_enomem;
@@ -321,7 +308,7 @@ static struct ch_error *add_found(struct holding *holding, const struct found *f
 
 	if (id == CH_ID_NONE || !ch_retained_row(holding->retained, id, &row))
 		return NULL;
-	tally = chp_tally_of(&holding->types, 0, 0, found->type);
+	tally = chp_tally_of(&holding->types, 0, found->type);
 	if (!tally)
 		return &ch_enomem;
 	tally->count++;
@@ -345,7 +332,7 @@ static int compare_tallies(const void *a, const void *b)
 		return x->bytes > y->bytes ? -1 : 1;
 	if (x->group != y->group)
 		return x->group < y->group ? -1 : 1;
-	return x->type < y->type ? -1 : x->type > y->type;
+	return x->what < y->what ? -1 : x->what > y->what;
 }
 
 /* "Shop$Order.notes (java.util.ArrayList)", escaped; owned. */
@@ -363,19 +350,19 @@ static struct ch_error *name_holder(const struct holding *holding, const struct 
 	struct ch_error *err;
 	char field[256] = "";
 
-	err = ch_heaps_type(heaps, type->walker, type->type, &of);
-	if (!err && row->type)
-		err = ch_heaps_type(heaps, row->walker, row->type, &named);
+	err = ch_heaps_type(heaps, type->type, &of);
+	if (!err && row->what)
+		err = ch_heaps_type(heaps, (uint32_t)row->what, &named);
 	if (err)
 		return err;
 	if (place < PLACE_ELEMENT && ch_graph_object(holding->graph, row->most_id, &object) &&
 	    chp_heaps_span_tracer(heaps, object.span, &traced) && traced.tracer->place_text)
-		traced.tracer->place_text(traced.state, object.addr, object.type, place, field,
+		traced.tracer->place_text(traced.state, object.addr, object.key, place, field,
 					  sizeof(field));
 	_cleanup_free_ char *escaped = chp_text_escape(field, sizeof(field));
 
-	if (!escaped || asprintf(ret, "%s%s%s%s%s", row->type ? named.name : "", escaped,
-				 row->type ? " (" : "", of.name, row->type ? ")" : "") < 0) {
+	if (!escaped || asprintf(ret, "%s%s%s%s%s", row->what ? named.name : "", escaped,
+				 row->what ? " (" : "", of.name, row->what ? ")" : "") < 0) {
 		*ret = NULL;
 		return &ch_enomem;
 	}
@@ -384,20 +371,23 @@ static struct ch_error *name_holder(const struct holding *holding, const struct 
 
 static struct ch_error *name_holders(struct holding *holding, struct ch_suspect *suspect)
 {
+	const struct ch_heaps *heaps = holding->walking->suspecting->heaps;
 	const struct ch_tally *rows;
 	const struct ch_runtime *runtimes;
 	struct ch_suspect_owner *slot;
 	struct ch_error *err = NULL;
 	size_t i, count;
 
-	runtimes = ch_heaps_runtimes(holding->walking->suspecting->heaps, &count);
+	runtimes = ch_heaps_runtimes(heaps, &count);
 	ch_vec_sort(&holding->rows.rows, compare_tallies);
 	rows = holding->rows.rows.items;
 	suspect->owners_total = holding->rows.rows.count;
 	for (i = 0; !err && i < holding->rows.rows.count && i < CH_SUSPECT_OWNERS; i++) {
 		slot = &suspect->owners[i];
 		slot->count = rows[i].count;
-		slot->runtime = runtimes[rows[i].walker].name;
+		slot->runtime =
+			rows[i].what ? runtimes[chp_type_walker(heaps, (uint32_t)rows[i].what)].name
+				     : runtimes[0].name;
 		err = name_holder(holding, &rows[i], &slot->name);
 		suspect->owners_count += !err;
 	}
@@ -416,9 +406,9 @@ static struct ch_error *name_types(struct holding *holding, struct ch_suspect *s
 	suspect->types_total = holding->types.rows.count;
 	for (i = 0; !err && i < holding->types.rows.count && i < CH_SUSPECT_TYPES; i++) {
 		type = CH_VEC_AT(&holding->walking->containers.types, struct ch_container_type,
-				 rows[i].type);
-		err = chp_suspect_type(holding->walking->suspecting, suspect, type->walker,
-				       type->type, rows[i].count, rows[i].bytes);
+				 rows[i].what);
+		err = chp_suspect_type(holding->walking->suspecting, suspect, type->type,
+				       rows[i].count, rows[i].bytes);
 	}
 	return err;
 }
@@ -486,7 +476,7 @@ static struct ch_error *tell_chain(const struct holding *holding, const struct c
 	struct ch_error *err;
 	struct ch_type named;
 
-	err = ch_heaps_type(suspecting->heaps, type->walker, type->type, &named);
+	err = ch_heaps_type(suspecting->heaps, type->type, &named);
 	if (err)
 		return err;
 	suspect.holder_type = strdup(named.name);
@@ -546,8 +536,8 @@ static struct ch_error *hold(struct walking *walking, struct ch_graph *graph,
 	holding->walking = walking;
 	holding->graph = graph;
 	holding->retained = retained;
-	holding->rows = (struct ch_tallies)CH_TALLIES;
-	holding->types = (struct ch_tallies)CH_TALLIES;
+	holding->rows = (struct ch_tallies)CH_TALLIES(walking->suspecting->heaps);
+	holding->types = (struct ch_tallies)CH_TALLIES(NULL);
 	err = chp_reverse_borrow(graph, &holding->reverse);
 	if (!err) {
 		for (i = 0; !err && i < walking->found.count; i++)

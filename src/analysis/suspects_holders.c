@@ -29,8 +29,8 @@ struct ch_error *chp_suspect_types(const struct ch_looking *looking, const struc
 	suspect->types_total = list->count;
 	for (i = 0; !err && i < list->count && suspect->types_count < CH_SUSPECT_TYPES; i++)
 		if (!i || chp_percent(types[i].total_bytes, bytes) >= PART_PERCENT * 100)
-			err = chp_suspect_type(looking->suspecting, suspect, types[i].walker,
-					       types[i].type, types[i].count, types[i].total_bytes);
+			err = chp_suspect_type(looking->suspecting, suspect, types[i].type,
+					       types[i].count, types[i].total_bytes);
 	return err;
 }
 

@@ -31,19 +31,18 @@ static struct ch_error *name_lost_types(struct ch_looking *looking, struct ch_su
 	groups = ch_leaks_groups(looking->leaks, &count);
 	for (i = 0; i < count; i++) {
 		for (k = 0; k < kept; k++)
-			if (types[k].walker == groups[i].walker && types[k].type == groups[i].type)
+			if (types[k].type == groups[i].type)
 				break;
 		if (k == CH_SUSPECT_TYPES)
 			continue;
 		if (k == kept)
-			types[kept++] = (struct ch_held_type){ .walker = groups[i].walker,
-							       .type = groups[i].type };
+			types[kept++] = (struct ch_held_type){ .type = groups[i].type };
 		types[k].count += groups[i].sum.count;
 		types[k].total_bytes += groups[i].sum.touched_bytes;
 	}
 	for (k = 0; !err && k < kept; k++)
-		err = chp_suspect_type(looking->suspecting, suspect, types[k].walker, types[k].type,
-				       types[k].count, types[k].total_bytes);
+		err = chp_suspect_type(looking->suspecting, suspect, types[k].type, types[k].count,
+				       types[k].total_bytes);
 	suspect->sample_addr = count ? groups[0].sample_addr : 0;
 	return err;
 }

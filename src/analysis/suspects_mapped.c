@@ -7,6 +7,7 @@
 #include "analysis/suspects.h"
 #include "graph/reverse.h"
 #include "graph/tally.h"
+#include "heap/type_table.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
@@ -16,8 +17,7 @@
 #define NOBODY UINT32_MAX
 
 struct owner {
-	uint32_t walker;
-	uint64_t type;
+	uint32_t type;
 	/* Of it, for its name. */
 	uint32_t sample;
 	uint64_t live, dead;
@@ -36,7 +36,7 @@ struct owners {
 	struct ch_graph *graph;
 	struct ch_heaps *heaps;
 	const struct ch_retained *retained;
-	/* of struct owner; by walker and type: most_id is the index, once count is 1 */
+	/* of struct owner; by type: most_id is the index, once count is 1 */
 	struct ch_vec list;
 	struct ch_tallies types;
 	/* A bit for each id: the blocks themselves, which own no others. */
@@ -47,30 +47,21 @@ struct owners {
 
 static struct ch_error *find_owner(struct owners *owners, uint32_t source, uint32_t *ret)
 {
-	const struct ch_span *spans;
-	const struct ch_heap *heaps;
 	struct ch_object object;
 	struct ch_tally *tally;
 	struct owner *owner;
-	uint32_t walker;
-	size_t count;
 
 	*ret = NOBODY;
 	if (!ch_graph_object(owners->graph, source, &object))
 		return NULL;
-	spans = ch_heaps_spans(owners->heaps, &count);
-	heaps = ch_heaps_list(owners->heaps, &count);
-	walker = heaps[spans[object.span].heap].walker;
-	tally = chp_tally_of(&owners->types, 0, walker, ch_object_type_id(&object));
+	tally = chp_tally_of(&owners->types, 0, object.type);
 	if (!tally)
 		return &ch_enomem;
 	if (!tally->count) {
 		owner = ch_vec_push(&owners->list);
 		if (!owner)
 			return &ch_enomem;
-		*owner = (struct owner){ .walker = walker,
-					 .type = ch_object_type_id(&object),
-					 .sample = source };
+		*owner = (struct owner){ .type = object.type, .sample = source };
 		tally->count = 1;
 		tally->most_id = (uint32_t)owners->list.count - 1;
 	}
@@ -152,7 +143,7 @@ static struct ch_error *name_owners(struct owners *owners, struct ch_suspect *su
 			continue;
 		slot = &suspect->owners[suspect->owners_count];
 		slot->count = suspect->owners_dead ? list[i].dead : list[i].live;
-		slot->runtime = runtimes[list[i].walker].name;
+		slot->runtime = runtimes[chp_type_walker(owners->heaps, list[i].type)].name;
 		err = chp_node_type_name(owners->graph, owners->heaps, list[i].sample, &slot->name);
 		suspect->owners_count += !err;
 	}
@@ -212,7 +203,7 @@ struct ch_error *chp_suspect_mapped(struct ch_suspecting *suspecting, struct ch_
 				   .retained = retained,
 				   .group = group,
 				   .list = CH_VEC(struct owner),
-				   .types = CH_TALLIES };
+				   .types = CH_TALLIES(suspecting->heaps) };
 	for (i = 0; i < suspecting->equal.count; i++) {
 		id = ch_graph_node_at(graph, addrs[i]);
 		if (id == CH_ID_NONE)

@@ -7,6 +7,7 @@
 
 #include "analysis/suspects.h"
 #include "heap/locks.h"
+#include "heap/type_table.h"
 #include "util/bytes.h"
 #include "util/number.h"
 
@@ -45,12 +46,18 @@ static struct ch_error *name_types(const struct looking *looking, const struct c
 				   struct ch_suspect *suspect)
 {
 	struct ch_error *err = NULL;
+	uint32_t type;
 	size_t i;
 
-	for (i = 0; !err && i < queue->types_count && suspect->types_count < CH_SUSPECT_TYPES; i++)
-		if (queue->types[i].type)
-			err = chp_suspect_type(looking->suspecting, suspect, queue->walker,
-					       queue->types[i].type, queue->types[i].count, 0);
+	for (i = 0; !err && i < queue->types_count && suspect->types_count < CH_SUSPECT_TYPES;
+	     i++) {
+		if (!queue->types[i].key)
+			continue;
+		type = chp_type_of(looking->suspecting->heaps, queue->walker, queue->types[i].key);
+		err = type ? chp_suspect_type(looking->suspecting, suspect, type,
+					      queue->types[i].count, 0)
+			   : &ch_enomem;
+	}
 	return err;
 }
 

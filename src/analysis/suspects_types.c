@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "analysis/suspects_graph.h"
+#include "heap/type_table.h"
 #include "util/bytes.h"
 #include "util/number.h"
 
@@ -32,18 +33,13 @@ static bool is_mapped(const struct ch_looking *looking, const struct ch_type_sta
 {
 	const struct ch_suspecting *suspecting = looking->suspecting;
 	const uint64_t *addrs = suspecting->equal.items;
-	const struct ch_span *spans;
-	const struct ch_heap *heaps;
 	struct ch_object object;
 	uint64_t bytes = 0;
-	size_t i, count;
+	size_t i;
 
-	spans = ch_heaps_spans(suspecting->heaps, &count);
-	heaps = ch_heaps_list(suspecting->heaps, &count);
 	for (i = 0; i < suspecting->equal.count; i++)
 		if (ch_heaps_object_at(suspecting->heaps, addrs[i], &object) &&
-		    heaps[spans[object.span].heap].walker == stat->walker &&
-		    ch_object_type_id(&object) == stat->type)
+		    object.type == stat->type)
 			bytes += suspecting->sums->zeros_count ? object.chunk_bytes
 							       : touched_bytes(suspecting, &object);
 	return chp_percent(bytes, chp_suspect_touched(looking->suspecting, stat)) >=
@@ -57,7 +53,7 @@ static uint64_t told_bytes(const struct ch_vec *list, const struct ch_type_stat 
 	size_t i;
 
 	for (i = 0; i < list->count; i++)
-		if (types[i].walker == stat->walker && types[i].type == stat->type)
+		if (types[i].type == stat->type)
 			bytes += types[i].total_bytes;
 	return bytes;
 }
@@ -88,7 +84,7 @@ static bool is_told(const struct ch_looking *looking, const struct ch_type_stat 
 		return true;
 	groups = ch_leaks_groups(looking->leaks, &count);
 	for (i = 0; i < count; i++)
-		if (groups[i].walker == stat->walker && groups[i].type == stat->type)
+		if (groups[i].type == stat->type)
 			lost += groups[i].sum.touched_bytes;
 	return chp_percent(lost, all) >= MOST_PERCENT * 100;
 }
@@ -103,7 +99,7 @@ static uint32_t main_track(const struct ch_looking *looking, const struct ch_typ
 	uint64_t all = 0;
 
 	for (i = 0; i < looking->trails.types.rows.count; i++)
-		if (types[i].type == stat->type && types[i].walker == stat->walker)
+		if (types[i].what == stat->type)
 			type = looking->trails.alias[i];
 
 	for (i = 1; i < looking->trails.tracks.count; i++) {
@@ -139,7 +135,7 @@ static struct ch_error *add_type(struct ch_looking *looking, const struct ch_typ
 		suspect.rank_bytes = suspect.bytes - told;
 	track = main_track(looking, stat, &suspect.chain.share);
 	sample = track == CH_TRACK_ALL ? CH_ID_NONE : chp_alike_sample(&looking->trails, track);
-	err = chp_suspect_type(looking->suspecting, &suspect, stat->walker, stat->type, stat->count,
+	err = chp_suspect_type(looking->suspecting, &suspect, stat->type, stat->count,
 			       chp_suspect_touched(looking->suspecting, stat));
 	if (!err && sample != CH_ID_NONE) {
 		err = chp_suspect_trail(looking, sample, &suspect.chain);
@@ -191,7 +187,7 @@ static const struct ch_held_type *loose_of(const struct ch_looking *looking,
 	size_t i;
 
 	for (i = 0; i < looking->holders.loose.count; i++)
-		if (loose[i].walker == stat->walker && loose[i].type == stat->type)
+		if (loose[i].type == stat->type)
 			return loose[i].count > 1 && chp_suspect_is(loose[i].total_bytes, SIZE_MIN,
 								    LOOSE_SHARE, used)
 				       ? &loose[i]
@@ -216,7 +212,9 @@ struct ch_error *chp_suspect_one_types(struct ch_looking *looking)
 		retained = loose_of(looking, &stats[i]);
 		told = told_of(looking, &stats[i]);
 		whole = retained ? sums->used_bytes
-				 : used_bytes_of(looking->suspecting->heaps, stats[i].walker);
+				 : used_bytes_of(looking->suspecting->heaps,
+						 chp_type_walker(looking->suspecting->heaps,
+								 stats[i].type));
 		/* Most of a heap that is next to nothing is next to nothing. */
 		if ((retained ||
 		     (chp_suspect_is(chp_suspect_touched(looking->suspecting, &stats[i]), SIZE_MIN,

@@ -20,17 +20,17 @@ struct search {
 	struct work_field due, period, callback, state;
 };
 
-static struct ch_error *learn(struct search *search, uint64_t type)
+static struct ch_error *learn(struct search *search, uint64_t key)
 {
 	struct ch_error *err;
 
-	err = chp_work_field(&search->finder, type, due_names, &search->due);
+	err = chp_work_field(&search->finder, key, due_names, &search->due);
 	if (!err)
-		err = chp_work_field(&search->finder, type, period_names, &search->period);
+		err = chp_work_field(&search->finder, key, period_names, &search->period);
 	if (!err)
-		err = chp_work_field(&search->finder, type, callback_names, &search->callback);
+		err = chp_work_field(&search->finder, key, callback_names, &search->callback);
 	if (!err)
-		err = chp_work_field(&search->finder, type, state_names, &search->state);
+		err = chp_work_field(&search->finder, key, state_names, &search->state);
 	return err;
 }
 
@@ -38,7 +38,7 @@ static struct ch_error *take(struct search *search, const struct ch_object *obje
 {
 	const struct ch_named *named = &search->finder.named;
 	struct ch_work_row row = { .count = 1, .sample_addr = object->addr };
-	struct ch_error *err = learn(search, object->type);
+	struct ch_error *err = learn(search, object->key);
 	uint64_t due, period, at;
 
 	if (err || !chp_named_read(named, object->addr, &search->due.field, &due) ||

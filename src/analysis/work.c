@@ -12,16 +12,16 @@
 /* Rows are joined when there are this many more than after the last time. */
 #define JOIN_AT 4096
 
-struct ch_error *chp_work_field(const struct work_finder *finder, uint64_t type,
+struct ch_error *chp_work_field(const struct work_finder *finder, uint64_t key,
 				const char *const *names, struct work_field *ret)
 {
 	struct ch_error *err = NULL;
 
-	if (ret->type == type)
+	if (ret->key == key)
 		return NULL;
-	*ret = (struct work_field){ .type = type };
+	*ret = (struct work_field){ .key = key };
 	for (; !err && *names && !ret->field.found; names++)
-		err = chp_named_field(&finder->named, type, false, *names, &ret->field);
+		err = chp_named_field(&finder->named, key, false, *names, &ret->field);
 	return err;
 }
 
@@ -49,8 +49,7 @@ struct ch_error *chp_work_type(const struct work_finder *finder, uint64_t addr, 
 	*ret = NULL;
 	if (!chp_named_object(&finder->named, addr, &object))
 		return NULL;
-	err = ch_heaps_type(finder->named.heaps, finder->named.inspected.walker, object.type,
-			    &type);
+	err = ch_heaps_type(finder->named.heaps, object.type, &type);
 	if (err)
 		return err;
 	*ret = strdup(type.name);

@@ -9,7 +9,7 @@
 
 /** The first of some fields that a type has; looked for when the type changes. */
 struct work_field {
-	uint64_t type;
+	uint64_t key;
 	struct ch_named_field field;
 };
 
@@ -22,7 +22,7 @@ struct work_finder {
 
 /** The field of an object's type by the first of names (ended by NULL) that it has. Errors:
  * NOMEM, STOP. */
-CH_MUST_CHECK struct ch_error *chp_work_field(const struct work_finder *finder, uint64_t type,
+CH_MUST_CHECK struct ch_error *chp_work_field(const struct work_finder *finder, uint64_t key,
 					      const char *const *names, struct work_field *ret);
 /** "Type.Method" of the delegate at addr, owned by the caller; *ret NULL: not known. Errors:
  * NOMEM. */

@@ -64,17 +64,17 @@ static struct ch_error *take_object(const struct ch_code_names *names, uint64_t 
 	struct ch_type type;
 
 	if (!ch_heaps_object_at(names->heaps, addr, &object) || object.addr != addr ||
-	    object.state != CH_OBJECT_USED || !object.type ||
+	    object.state != CH_OBJECT_USED || !object.key ||
 	    !chp_heaps_span_inspector(names->heaps, object.span, &inspected))
 		return NULL;
-	err = ch_heaps_type(names->heaps, inspected.walker, object.type, &type);
+	err = ch_heaps_type(names->heaps, object.type, &type);
 	if (err)
 		return err;
 	*found_ret = true;
 	ret->kind = "object";
 	snprintf(ret->name, sizeof(ret->name), "%s", type.name);
 	if (!inspected.inspector->string ||
-	    !inspected.inspector->string(inspected.state, addr, object.type, &string))
+	    !inspected.inspector->string(inspected.state, addr, object.key, &string))
 		return NULL;
 	ret->kind = "string";
 	snprintf(ret->name, sizeof(ret->name), "%s of %llu characters", type.name,

@@ -75,7 +75,7 @@ static bool open_named(const struct job *job, uint64_t addr, struct ch_object *o
 {
 	*ret = (struct ch_named){ .heaps = job->heaps, .core = job->core };
 	return addr && ch_heaps_object_at(job->heaps, addr, object) && object->addr == addr &&
-	       object->state == CH_OBJECT_USED && object->type &&
+	       object->state == CH_OBJECT_USED && object->key &&
 	       chp_heaps_span_inspector(job->heaps, object->span, &ret->inspected);
 }
 
@@ -107,7 +107,7 @@ static struct ch_error *add_message(const struct job *job, const struct ch_named
 		return NULL;
 	err = get(named, object, message_names, CH_COUNT_OF(message_names), &at);
 	if (err || !chp_named_object(named, at, &text) || !named->inspected.inspector->string ||
-	    !named->inspected.inspector->string(named->inspected.state, at, text.type, &string))
+	    !named->inspected.inspector->string(named->inspected.state, at, text.key, &string))
 		return err;
 	row->message = chp_text16(job->core, string.addr, string.bytes, string.count, MESSAGE_MAX);
 	return row->message ? NULL : &ch_enomem;
@@ -129,7 +129,7 @@ static struct ch_error *add_object(struct job *job, uint64_t addr, uint32_t dept
 		return &ch_enomem;
 	if (!open_named(job, addr, &object, &named))
 		return NULL;
-	err = ch_heaps_type(job->heaps, named.inspected.walker, object.type, &type);
+	err = ch_heaps_type(job->heaps, object.type, &type);
 	if (err)
 		return err;
 	row->type = strdup(type.name);
@@ -208,10 +208,10 @@ static struct ch_error *add_asked(struct job *job, const char *text)
 	err = chp_parse_addr(job->session, text, &addr);
 	if (err)
 		return err;
-	if (!ch_heaps_object_at(job->heaps, addr, &object) || !object.type ||
+	if (!ch_heaps_object_at(job->heaps, addr, &object) || !object.key ||
 	    !chp_heaps_span_inspector(job->heaps, object.span, &inspected) ||
 	    !inspected.inspector->tracing ||
-	    !inspected.inspector->tracing->carries(inspected.state, object.type))
+	    !inspected.inspector->tracing->carries(inspected.state, object.key))
 		return ch_error_create(CH_ERROR_ARG,
 				       "0x%llx is no exception; `coreheap show` says what it is",
 				       (unsigned long long)addr);

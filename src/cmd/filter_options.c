@@ -172,12 +172,12 @@ static struct ch_error *parse_heaps(struct ch_heaps *heaps, const struct ch_filt
 	return err;
 }
 
-/* A type by its id: a method table. */
-static bool is_type_id(const char *text, uint64_t type)
+/* A type by its key: a method table. */
+static bool is_type_key(const char *text, uint64_t key)
 {
 	uint64_t id;
 
-	return type < CH_TYPE_ID_ENGINE && chp_parse_id(text, &id) && id == type;
+	return key < CH_TYPE_KEY_ENGINE && chp_parse_id(text, &id) && id == key;
 }
 
 /* Rows of `types` whose name is the one given, or holds it. */
@@ -192,9 +192,9 @@ static struct ch_error *parse_type(struct ch_heaps *heaps, const char *text, boo
 
 	err = ch_heaps_types(heaps, &rows, &count);
 	for (i = 0; !err && i < count; i++) {
-		err = ch_heaps_type(heaps, rows[i].walker, rows[i].type, &type);
+		err = ch_heaps_type(heaps, rows[i].type, &type);
 		if (err || (part ? !strstr(type.name, text)
-				 : strcmp(type.name, text) != 0 && !is_type_id(text, rows[i].type)))
+				 : strcmp(type.name, text) != 0 && !is_type_key(text, type.key)))
 			continue;
 		slot = ch_vec_push(ret);
 		if (!slot)

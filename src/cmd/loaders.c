@@ -2,14 +2,13 @@
 
 #include <coreheap/graph.h>
 
+#include "heap/type_table.h"
 #include "report/loaders.h"
 
 static struct ch_loaders_row row_of(const struct ch_retained *retained, struct ch_graph *graph,
 				    const struct ch_loader *loader)
 {
-	struct ch_loaders_row row = { .walker = loader->walker,
-				      .type = loader->hidden ? 0 : loader->type,
-				      .hidden = loader->hidden,
+	struct ch_loaders_row row = { .hidden = loader->hidden,
 				      .always = loader->always,
 				      .live = loader->always,
 				      .count = 1,
@@ -36,8 +35,6 @@ static int compare_alike(const void *a, const void *b)
 {
 	const struct ch_loaders_row *x = a, *y = b;
 
-	if (x->walker != y->walker)
-		return x->walker < y->walker ? -1 : 1;
 	if (x->type != y->type)
 		return x->type < y->type ? -1 : 1;
 	if (x->hidden != y->hidden)
@@ -81,8 +78,9 @@ static void group(struct ch_vec *list)
 	ch_vec_sort(list, compare_rows);
 }
 
-static struct ch_error *collect(const struct ch_retained *retained, struct ch_graph *graph,
-				const struct ch_loader *loaders, size_t count, struct ch_vec *ret)
+static struct ch_error *collect(struct ch_heaps *heaps, const struct ch_retained *retained,
+				struct ch_graph *graph, const struct ch_loader *loaders,
+				size_t count, struct ch_vec *ret)
 {
 	struct ch_loaders_row *slot;
 	size_t i;
@@ -92,6 +90,11 @@ static struct ch_error *collect(const struct ch_retained *retained, struct ch_gr
 		if (!slot)
 			return &ch_enomem;
 		*slot = row_of(retained, graph, &loaders[i]);
+		if (loaders[i].hidden || !loaders[i].key)
+			continue;
+		slot->type = chp_type_of(heaps, loaders[i].walker, loaders[i].key);
+		if (!slot->type)
+			return &ch_enomem;
 	}
 	group(ret);
 	return NULL;
@@ -115,7 +118,7 @@ struct ch_error *chp_loaders_run(struct ch_cmd_env *env)
 	if (!err && count)
 		err = ch_retained_make(graph, &retained);
 	if (!err && count)
-		err = collect(retained, graph, loaders, count, &result.rows);
+		err = collect(result.heaps, retained, graph, loaders, count, &result.rows);
 	for (i = 0; !err && i < count; i++)
 		result.classes_count += loaders[i].classes_count;
 	result.count = count;

@@ -47,8 +47,8 @@ static struct ch_error *find_static(struct ch_heaps *heaps, const char *text, ui
 	for (i = 0; !err && !finder.addr && i < count; i++) {
 		if (!all[i].inspector->find_type)
 			continue;
-		err = all[i].inspector->find_type(all[i].state, type, &query.type);
-		if (!err && query.type)
+		err = all[i].inspector->find_type(all[i].state, type, &query.key);
+		if (!err && query.key)
 			err = all[i].inspector->fields(all[i].state, &query, take_static, &finder);
 	}
 	*ret = finder.addr;

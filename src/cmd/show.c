@@ -5,6 +5,7 @@
 
 #include "cmd/show_priv.h"
 #include "heap/named.h"
+#include "heap/type_table.h"
 #include "report/text16.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -45,15 +46,14 @@ static struct ch_error *set_object(struct ch_show *show, const struct ch_object 
 	free(result->type);
 	free(result->detail);
 	result->type = result->detail = NULL;
-	result->has_shape = object->type &&
+	result->has_shape = object->key &&
 			    chp_heaps_span_inspector(show->heaps, object->span, &show->inspected);
 	if (result->has_shape)
-		show->inspected.inspector->shape(show->inspected.state, object->addr, object->type,
+		show->inspected.inspector->shape(show->inspected.state, object->addr, object->key,
 						 &result->shape);
 	if (result->has_shape && chp_heaps_span_tracer(show->heaps, object->span, &traced) &&
 	    traced.tracer->detail_text &&
-	    traced.tracer->detail_text(traced.state, object->addr, object->type, buf,
-				       sizeof(buf))) {
+	    traced.tracer->detail_text(traced.state, object->addr, object->key, buf, sizeof(buf))) {
 		result->detail = strdup(buf);
 		if (!result->detail)
 			return &ch_enomem;
@@ -83,33 +83,34 @@ static struct ch_error *find_used_type(struct ch_show *show, const char *name, u
 
 	err = ch_heaps_types(show->heaps, &rows, &count);
 	for (i = 0; !err && !*ret && i < count; i++) {
-		if (rows[i].walker != show->inspected.walker || rows[i].type >= CH_TYPE_ID_ENGINE)
-			continue;
-		err = ch_heaps_type(show->heaps, rows[i].walker, rows[i].type, &type);
-		if (!err && strcmp(type.name, name) == 0)
-			*ret = rows[i].type;
+		err = ch_heaps_type(show->heaps, rows[i].type, &type);
+		if (!err && type.walker == show->inspected.walker &&
+		    type.key < CH_TYPE_KEY_ENGINE && strcmp(type.name, name) == 0)
+			*ret = type.key;
 	}
 	return err;
 }
 
-static struct ch_error *set_type(struct ch_show *show, uint64_t type)
+static struct ch_error *set_type(struct ch_show *show, uint64_t key)
 {
 	struct ch_show_result *result = show->result;
 	struct ch_type named;
 	struct ch_error *err;
+	uint32_t type;
 	size_t count;
 
 	result->runtime = ch_heaps_runtimes(show->heaps, &count)[show->inspected.walker].name;
 	result->has_shape = true;
-	show->inspected.inspector->shape(show->inspected.state, 0, type, &result->shape);
-	err = ch_heaps_type(show->heaps, show->inspected.walker, type, &named);
+	show->inspected.inspector->shape(show->inspected.state, 0, key, &result->shape);
+	type = chp_type_of(show->heaps, show->inspected.walker, key);
+	err = type ? ch_heaps_type(show->heaps, type, &named) : &ch_enomem;
 	if (err)
 		return err;
 	result->type = strdup(named.name);
 	return result->type ? NULL : &ch_enomem;
 }
 
-/* The type of a name, by the first runtime that knows it; *ret 0: none does. */
+/* The key of the type of a name, by the first runtime that knows it; *ret 0: none does. */
 static struct ch_error *find_type(struct ch_show *show, const char *name, uint64_t *ret)
 {
 	struct ch_inspected all[CH_INSPECTORS_MAX];
@@ -241,7 +242,7 @@ static struct ch_error *enter(struct ch_show *show, const struct finder *finder,
 		return bad_step(path, len, "it is null");
 	if (!ch_heaps_object_at(show->heaps, value, &object) || object.addr != value)
 		return bad_step(path, len, "it does not lead to an object");
-	*place = (struct ch_place){ object.type, object.addr, false };
+	*place = (struct ch_place){ object.key, object.addr, false };
 	result->into = 0;
 	return set_object(show, &object);
 }
@@ -260,7 +261,7 @@ static bool can_enter(const struct ch_show *show, const struct ch_field *field)
 static struct ch_error *take_step(struct ch_show *show, const struct ch_place *place, bool statics,
 				  struct finder *finder)
 {
-	const struct ch_fields_query query = { place->type, place->addr, place->is_value, statics };
+	const struct ch_fields_query query = { place->key, place->addr, place->is_value, statics };
 	struct ch_error *err = NULL;
 
 	if (!show->result->has_shape)
@@ -350,13 +351,13 @@ static struct ch_error *fill(struct ch_show *show, const struct ch_place *place,
 /* Statics of a type that was asked for by its name; *done_ret: there is one. */
 static struct ch_error *show_type(struct ch_cmd_env *env, struct ch_show *show, bool *done_ret)
 {
-	struct ch_place place = { .type = 0 };
-	struct ch_error *err = find_type(show, env->argv[0], &place.type);
+	struct ch_place place = { .key = 0 };
+	struct ch_error *err = find_type(show, env->argv[0], &place.key);
 
-	if (err || !place.type)
+	if (err || !place.key)
 		return err;
 	*done_ret = true;
-	err = set_type(show, place.type);
+	err = set_type(show, place.key);
 	if (!err)
 		err = chp_show_fields(show, &place, true);
 	return err ? err : ch_report_show(env->report, show->result);
@@ -379,7 +380,7 @@ static struct ch_error *show_object(struct ch_cmd_env *env, struct ch_show *show
 		err = find_object(show, addr);
 	if (err)
 		return err;
-	place = (struct ch_place){ result->object.type, result->object.addr, false };
+	place = (struct ch_place){ result->object.key, result->object.addr, false };
 	if (env->argc > 1) {
 		if (!result->has_shape)
 			return ch_error_create(CH_ERROR_ARG,

@@ -29,7 +29,9 @@ struct ch_show {
 
 /** A place: an object, or a value in it. */
 struct ch_place {
-	uint64_t type, addr;
+	/** What its runtime calls its type. */
+	uint64_t key;
+	uint64_t addr;
 	bool is_value;
 };
 

@@ -102,7 +102,7 @@ static struct ch_error *reveal_text(struct ch_show *show, struct ch_show_row *ro
 	    !ch_heaps_object_at(show->heaps, row->target.addr, &object) ||
 	    !chp_heaps_span_inspector(show->heaps, object.span, &inspected))
 		return NULL;
-	inspected.inspector->shape(inspected.state, object.addr, object.type, &shape);
+	inspected.inspector->shape(inspected.state, object.addr, object.key, &shape);
 	if (shape.kind != CH_SHAPE_STRING)
 		return NULL;
 	row->value = chp_text16(show->core, shape.data_addr, shape.element_bytes, shape.count,
@@ -205,7 +205,7 @@ static struct ch_error *expand(struct ch_show *show, const struct ch_show_row *r
 			       .offset = row->is_static ? 0 : row->offset,
 			       .depth = row->depth + 1,
 			       .is_static = row->is_static };
-	const struct ch_fields_query query = { .type = inner, .addr = row->addr, .is_value = true };
+	const struct ch_fields_query query = { .key = inner, .addr = row->addr, .is_value = true };
 
 	if (!inner || !row->addr)
 		return NULL;
@@ -249,7 +249,7 @@ struct ch_error *chp_show_fields(struct ch_show *show, const struct ch_place *pl
 {
 	struct rows rows = { .rows = CH_VEC(struct ch_show_row), .inners = CH_VEC(uint64_t) };
 	struct taker taker = { .show = show, .rows = &rows.rows, .inners = &rows.inners };
-	const struct ch_fields_query query = { .type = place->type,
+	const struct ch_fields_query query = { .key = place->key,
 					       .addr = place->addr,
 					       .is_value = place->is_value,
 					       .statics = statics };

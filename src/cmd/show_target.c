@@ -14,16 +14,10 @@
 struct ch_error *chp_show_type_name(struct ch_show *show, const struct ch_object *object,
 				    char **ret)
 {
-	const struct ch_heap *heaps;
-	const struct ch_span *spans;
 	struct ch_error *err;
 	struct ch_type type;
-	size_t count;
 
-	spans = ch_heaps_spans(show->heaps, &count);
-	heaps = ch_heaps_list(show->heaps, &count);
-	err = ch_heaps_type(show->heaps, heaps[spans[object->span].heap].walker,
-			    ch_object_type_id(object), &type);
+	err = ch_heaps_type(show->heaps, object->type, &type);
 	if (err)
 		return err;
 	*ret = strdup(type.name);
@@ -36,9 +30,9 @@ static void count_of(struct ch_show *show, const struct ch_object *object, struc
 	struct ch_inspected inspected;
 	struct ch_object_shape shape;
 
-	if (!object->type || !chp_heaps_span_inspector(show->heaps, object->span, &inspected))
+	if (!object->key || !chp_heaps_span_inspector(show->heaps, object->span, &inspected))
 		return;
-	inspected.inspector->shape(inspected.state, object->addr, object->type, &shape);
+	inspected.inspector->shape(inspected.state, object->addr, object->key, &shape);
 	if (shape.kind == CH_SHAPE_ARRAY || shape.kind == CH_SHAPE_STRING)
 		ret->counted = shape.kind == CH_SHAPE_ARRAY ? "elements" : "characters";
 	ret->count = shape.count;

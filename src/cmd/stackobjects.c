@@ -19,8 +19,8 @@ struct options {
 
 /* A word of a thread that is the address of an object. */
 struct found {
-	uint64_t object, at, bytes, type;
-	uint32_t walker;
+	uint64_t object, at, bytes;
+	uint32_t type;
 	/* Of a register: its number plus one. */
 	uint32_t reg;
 };
@@ -40,13 +40,13 @@ static struct ch_error *take_word(struct job *job, uint64_t word, uint64_t at, u
 	struct found *slot;
 
 	if (!word || word % 8 || !ch_heaps_object_at(job->heaps, word, &object) ||
-	    object.addr != word || object.state != CH_OBJECT_USED || !object.type ||
+	    object.addr != word || object.state != CH_OBJECT_USED || !object.key ||
 	    !chp_heaps_span_inspector(job->heaps, object.span, &inspected))
 		return NULL;
 	slot = ch_vec_push(&job->found);
 	if (!slot)
 		return &ch_enomem;
-	*slot = (struct found){ word, at, object.chunk_bytes, object.type, inspected.walker, reg };
+	*slot = (struct found){ word, at, object.chunk_bytes, object.type, reg };
 	return NULL;
 }
 
@@ -88,7 +88,7 @@ static struct ch_error *put_thread(struct job *job, uint32_t tid)
 	job->found.count = kept;
 	ch_vec_sort(&job->found, compare_places);
 	for (i = 0; !err && i < kept; i++) {
-		err = ch_heaps_type(job->heaps, rows[i].walker, rows[i].type, &type);
+		err = ch_heaps_type(job->heaps, rows[i].type, &type);
 		if (err)
 			break;
 		if (rows[i].reg)

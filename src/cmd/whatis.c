@@ -30,11 +30,11 @@ static struct ch_error *find_object(struct ch_heaps *heaps, struct ch_whatis_res
 	list = ch_heaps_list(heaps, &count);
 	ret->heap = &list[ret->span->heap];
 	ret->has_object = ch_heaps_object_at(heaps, ret->addr, &ret->object);
-	if (!ret->has_object || ch_object_type_id(&ret->object) >= CH_TYPE_ID_ENGINE)
+	if (!ret->has_object)
 		return NULL;
-	err = ch_heaps_type(heaps, ret->heap->walker, ret->object.type, &type);
-	/* Names of walkers' types are the walker's, not kept in type. */
-	ret->type = !err && type.name != type.storage ? type.name : NULL;
+	err = ch_heaps_type(heaps, ret->object.type, &type);
+	if (!err && type.key < CH_TYPE_KEY_ENGINE && !type.unnamed)
+		ret->type = type.name;
 	return err;
 }
 

@@ -173,7 +173,7 @@ static enum type_kind kind_of(const struct ch_trails *trails, uint32_t track)
 	struct ch_type type;
 	size_t len;
 
-	err = ch_heaps_type(trails->graph->heaps, row->walker, row->type, &type);
+	err = ch_heaps_type(trails->graph->heaps, (uint32_t)row->what, &type);
 	if (err) {
 		ch_error_destroy(err);
 		return TYPE_PLAIN;

@@ -30,16 +30,16 @@ static uint32_t largest_child(const struct ch_retained *retained, uint32_t numbe
 	return best;
 }
 
-static uint64_t type_of(struct ch_graph *graph, uint32_t id)
+static uint32_t type_of(struct ch_graph *graph, uint32_t id)
 {
 	struct ch_object object;
 
-	return ch_graph_object(graph, id, &object) ? ch_object_type_id(&object) : 0;
+	return ch_graph_object(graph, id, &object) ? object.type : 0;
 }
 
 /* The only child of a type, among not too many; 0: there is none, or there are others. */
 static uint32_t only_child(struct ch_graph *graph, const struct ch_retained *retained,
-			   uint32_t number, uint64_t type)
+			   uint32_t number, uint32_t type)
 {
 	uint32_t child, found = 0, looked = 0;
 
@@ -58,7 +58,7 @@ static uint32_t only_child(struct ch_graph *graph, const struct ch_retained *ret
 /* Whether a row of blocks of one type that ends at number goes on behind what is most of
  * the memory: each holds the next one. */
 static bool goes_on(struct ch_graph *graph, const struct ch_retained *retained, uint32_t number,
-		    uint64_t type, uint32_t row)
+		    uint32_t type, uint32_t row)
 {
 	while (number && row < LIST_STEPS) {
 		number = only_child(graph, retained, number, type);
@@ -72,7 +72,7 @@ static uint32_t descend(struct ch_graph *graph, const struct ch_retained *retain
 			bool *list_ret)
 {
 	uint64_t enough = retained->bytes[number] / 100 * MOST_PERCENT;
-	uint64_t type = type_of(graph, retained->ids[number]), next_type;
+	uint32_t type = type_of(graph, retained->ids[number]), next_type;
 	uint32_t head = number, child, steps, row = 1;
 
 	*list_ret = false;
@@ -117,7 +117,7 @@ static bool has_fields(struct ch_graph *graph, uint32_t id)
 	if (!ch_graph_object(graph, id, &object) ||
 	    !chp_heaps_span_inspector(graph->heaps, object.span, &inspected))
 		return false;
-	inspected.inspector->shape(inspected.state, object.addr, object.type, &shape);
+	inspected.inspector->shape(inspected.state, object.addr, object.key, &shape);
 	return shape.kind == CH_SHAPE_OBJECT;
 }
 
@@ -233,10 +233,9 @@ static bool is_above(const struct ch_holders *holders, uint32_t id)
 	return false;
 }
 
-static struct ch_error *add_to(struct survey *survey, uint32_t group, uint32_t walker,
-			       uint64_t type, uint64_t bytes)
+static struct ch_error *add_to(struct survey *survey, uint32_t group, uint32_t type, uint64_t bytes)
 {
-	struct ch_tally *tally = chp_tally_of(&survey->tallies, group, walker, type);
+	struct ch_tally *tally = chp_tally_of(&survey->tallies, group, type);
 
 	if (!tally)
 		return &ch_enomem;
@@ -246,11 +245,12 @@ static struct ch_error *add_to(struct survey *survey, uint32_t group, uint32_t w
 }
 
 /* The same by the track that it lies on. */
-static struct ch_error *add_alike(struct survey *survey, uint32_t id, uint32_t walker,
+static struct ch_error *add_alike(struct survey *survey, uint32_t id,
 				  const struct ch_object *object)
 {
 	uint32_t colour = survey->colours[survey->trails->track[id]];
-	uint64_t type = ch_object_type_id(object), touched;
+	uint32_t type = object->type;
+	uint64_t touched;
 	struct ch_alike_sum *sum;
 	struct ch_error *err;
 
@@ -260,9 +260,9 @@ static struct ch_error *add_alike(struct survey *survey, uint32_t id, uint32_t w
 	touched = chp_object_weight(survey->graph, object);
 	sum->total_count++;
 	sum->total_bytes += touched;
-	err = add_to(survey, ALIKE + colour - 1, walker, type, touched);
+	err = add_to(survey, ALIKE + colour - 1, type, touched);
 	if (!err && !survey->painted[id])
-		return add_to(survey, REST + colour - 1, walker, type, touched);
+		return add_to(survey, REST + colour - 1, type, touched);
 	if (!err)
 		sum->held_bytes[survey->painted[id] - 1] += touched;
 	return err;
@@ -289,11 +289,10 @@ static bool sum_behind(struct survey *survey)
 }
 
 /* A node of the walk: below a holder, or dominated by roots alone. */
-static struct ch_error *add_node(struct survey *survey, uint32_t id, uint32_t walker,
-				 const struct ch_object *object)
+static struct ch_error *add_node(struct survey *survey, uint32_t id, const struct ch_object *object)
 {
 	uint32_t number = survey->retained->number[id], holder = LOOSE;
-	uint64_t type = ch_object_type_id(object);
+	uint32_t type = object->type;
 	uint64_t bytes = survey->retained->bytes[number] - survey->behind[number];
 	uint64_t touched = chp_object_weight(survey->graph, object);
 
@@ -306,7 +305,7 @@ static struct ch_error *add_node(struct survey *survey, uint32_t id, uint32_t wa
 		   survey->colours[survey->trails->track[id]] || is_above(survey->holders, id)) {
 		return NULL;
 	}
-	return add_to(survey, holder, walker, type, bytes);
+	return add_to(survey, holder, type, bytes);
 }
 
 /* A managed object that nothing holds. */
@@ -334,7 +333,7 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 	const struct ch_span *spans;
 	struct ch_traced traced;
 	size_t count, i;
-	uint32_t id, walker;
+	uint32_t id;
 	bool managed;
 
 	if (!n)
@@ -350,10 +349,9 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 			continue;
 		if (managed && ch_leaks_reach(survey->leaks, id) >= CH_REACH_DEAD)
 			add_dead(survey, &heaps[spans[objects[i].span].heap], &objects[i]);
-		walker = heaps[spans[objects[i].span].heap].walker;
-		err = add_node(survey, id, walker, &objects[i]);
+		err = add_node(survey, id, &objects[i]);
 		if (!err)
-			err = add_alike(survey, id, walker, &objects[i]);
+			err = add_alike(survey, id, &objects[i]);
 	}
 	return err;
 }
@@ -364,8 +362,6 @@ static int compare_types(const void *a, const void *b)
 
 	if (x->total_bytes != y->total_bytes)
 		return x->total_bytes > y->total_bytes ? -1 : 1;
-	if (x->walker != y->walker)
-		return x->walker < y->walker ? -1 : 1;
 	return x->type < y->type ? -1 : x->type > y->type;
 }
 
@@ -390,8 +386,7 @@ static struct ch_error *hand_out(const struct survey *survey, struct ch_holders 
 		slot = ch_vec_push(list_of(holders, tally->group));
 		if (!slot)
 			return &ch_enomem;
-		*slot = (struct ch_held_type){ tally->walker, tally->type, tally->count,
-					       tally->bytes };
+		*slot = (struct ch_held_type){ (uint32_t)tally->what, tally->count, tally->bytes };
 	}
 	for (i = 0; i < holders->count; i++)
 		ch_vec_sort(&holders->items[i].types, compare_types);
@@ -414,7 +409,7 @@ struct ch_error *chp_holders_find(struct ch_graph *graph, const struct ch_retain
 				 .holders = ret,
 				 .trails = alikes->trails,
 				 .colours = colours,
-				 .tallies = CH_TALLIES };
+				 .tallies = CH_TALLIES(graph->heaps) };
 	struct ch_retained_row tops[CH_HOLDERS_MAX];
 	struct ch_error *err = &ch_enomem;
 	uint64_t matched;

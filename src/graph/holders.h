@@ -17,9 +17,7 @@
 
 /** Blocks of a type that a holder retains. */
 struct ch_held_type {
-	/** As in struct ch_type_stat. */
-	uint32_t walker;
-	uint64_t type;
+	uint32_t type;
 	uint64_t count;
 	/** Sum of chunk_bytes, those aside that are known to be on untouched pages. */
 	uint64_t total_bytes;

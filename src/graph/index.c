@@ -1,10 +1,10 @@
 #include "graph/graph_priv.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "util/context.h"
 #include "util/error.h"
-#include "util/hash.h"
 
 /* Ids from one hint to the next. */
 #define HINT_SHIFT 8
@@ -36,10 +36,9 @@ struct builder {
 	struct ch_vec hints;
 	/* of uint64_t: words of ch_graph.nodes */
 	struct ch_vec nodes;
-	/* Types that tracers have learned: a hash table, 0 empty; and the last. */
-	uint64_t *types;
-	uint32_t types_count, types_mask;
-	uint64_t last_type;
+	/* One bit for each type: its tracer has learned it. */
+	uint64_t *learned;
+	uint32_t learned_words;
 };
 
 static struct ch_error *too_sparse(void)
@@ -209,44 +208,34 @@ static struct ch_error *place(struct builder *b, const struct ch_object *object)
 	return NULL;
 }
 
-static struct ch_error *grow_types(struct builder *b)
+static bool grow_learned(struct builder *b, uint32_t words)
 {
-	uint32_t size = b->types ? (b->types_mask + 1) * 2 : 1024, slot, i;
-	uint64_t *types = calloc(size, sizeof(*types));
+	uint64_t *learned;
 
-	if (!types)
-		return &ch_enomem;
-	for (i = 0; b->types && i <= b->types_mask; i++) {
-		if (!b->types[i])
-			continue;
-		slot = (uint32_t)ch_hash_number(CH_HASH_START, b->types[i]) & (size - 1);
-		while (types[slot])
-			slot = (slot + 1) & (size - 1);
-		types[slot] = b->types[i];
-	}
-	free(b->types);
-	b->types = types;
-	b->types_mask = size - 1;
-	return NULL;
+	words = (uint32_t)ch_max(words, 2ULL * b->learned_words);
+	learned = realloc(b->learned, words * sizeof(*learned));
+	if (!learned)
+		return false;
+	memset(learned + b->learned_words, 0, (words - b->learned_words) * sizeof(*learned));
+	b->learned = learned;
+	b->learned_words = words;
+	return true;
 }
 
-/* Let the tracer of the span under way learn a type, once. */
-static struct ch_error *learn(struct builder *b, uint64_t type)
+/* Let the tracer of the span under way learn an object's type, once. */
+static struct ch_error *learn(struct builder *b, const struct ch_object *object)
 {
-	uint32_t slot;
+	uint32_t word = object->type / 64;
+	uint64_t bit = 1ULL << (object->type % 64);
 
-	if (!type || type == b->last_type)
+	if (!object->key)
 		return NULL;
-	b->last_type = type;
-	if (2 * b->types_count >= b->types_mask && grow_types(b))
+	if (word >= b->learned_words && !grow_learned(b, word + 16))
 		return &ch_enomem;
-	slot = (uint32_t)ch_hash_number(CH_HASH_START, type) & b->types_mask;
-	for (; b->types[slot]; slot = (slot + 1) & b->types_mask)
-		if (b->types[slot] == type)
-			return NULL;
-	b->types[slot] = type;
-	b->types_count++;
-	return b->span->traced->tracer->learn(b->span->traced->state, type);
+	if (b->learned[word] & bit)
+		return NULL;
+	b->learned[word] |= bit;
+	return b->span->traced->tracer->learn(b->span->traced->state, object->key);
 }
 
 /* Ids are handed out here. */
@@ -328,7 +317,7 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 			/* Their sizes follow from where the next ones begin. */
 			object.size_bytes = ch_align_up(object.size_bytes, 8);
 			if (object.state == CH_OBJECT_USED)
-				err = learn(b, object.type);
+				err = learn(b, &object);
 			if (err)
 				break;
 		}
@@ -399,7 +388,7 @@ struct ch_error *chp_index_build(struct ch_graph *graph)
 		err = end_span(&b);
 	graph->hints = b.hints.items;
 	graph->nodes = b.nodes.items;
-	free(b.types);
+	free(b.learned);
 	if (graph->low > graph->high)
 		graph->low = graph->high = 0;
 	if (graph->plain_low > graph->plain_high)

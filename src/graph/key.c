@@ -38,7 +38,7 @@ static uint32_t find_key(struct ch_graph *graph, uint32_t id)
 	if (!ch_graph_object(graph, id, &object) ||
 	    !chp_heaps_span_inspector(graph->heaps, object.span, &inspected))
 		return CH_ID_NONE;
-	query = (struct ch_fields_query){ .type = object.type, .addr = object.addr };
+	query = (struct ch_fields_query){ .key = object.key, .addr = object.addr };
 	err = inspected.inspector->fields(inspected.state, &query, take_field, &fields);
 	if (err) {
 		ch_error_destroy(err);

@@ -4,6 +4,7 @@
 
 #include "graph/held.h"
 #include "graph/mark.h"
+#include "heap/type_table.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/hash.h"
@@ -354,8 +355,8 @@ static void read_signature(const struct ch_leaks *leaks, const struct ch_object 
 
 static bool same_group(const struct ch_leak_group *a, const struct ch_leak_group *b)
 {
-	return a->walker == b->walker && a->type == b->type && a->reach == b->reach &&
-	       a->signature == b->signature && a->word == b->word;
+	return a->type == b->type && a->reach == b->reach && a->signature == b->signature &&
+	       a->word == b->word;
 }
 
 static uint64_t hash_of(const struct ch_leak_group *key)
@@ -419,19 +420,13 @@ static void add_sum(const struct ch_leaks *leaks, struct ch_leak_sum *sum,
 static struct ch_error *add_lost(struct ch_leaks *leaks, const struct ch_object *object,
 				 enum ch_reach reach)
 {
-	const struct ch_graph *graph = leaks->graph;
-	struct ch_leak_group key = { .reach = reach }, *group;
-	const struct ch_span *span;
-	size_t count;
+	struct ch_leak_group key = { .type = object->type, .reach = reach }, *group;
 
-	span = &ch_heaps_spans(graph->heaps, &count)[object->span];
-	key.walker = ch_heaps_list(graph->heaps, &count)[span->heap].walker;
-	key.type = ch_object_type_id(object);
 	if (leaks->groups.count < GROUPS_MAX)
 		read_signature(leaks, object, &key);
 	else
-		key.type = CH_TYPE_ID_OTHER;
-	group = group_of(leaks, &key);
+		key.type = chp_type_other(leaks->graph->heaps, object->type);
+	group = key.type ? group_of(leaks, &key) : NULL;
 	if (!group)
 		return &ch_enomem;
 	if (!group->sum.count)

@@ -50,7 +50,7 @@ struct survey {
 
 static struct ch_error *count_one(struct ch_tallies *tallies, uint64_t size, uint64_t offset)
 {
-	struct ch_tally *tally = chp_tally_of(tallies, (uint32_t)offset, 0, size);
+	struct ch_tally *tally = chp_tally_of(tallies, (uint32_t)offset, size);
 
 	if (!tally)
 		return &ch_enomem;
@@ -98,7 +98,7 @@ static bool is_most(const struct survey *survey, uint64_t count)
 
 static struct ch_error *count_spread(struct survey *survey, uint64_t size, uint64_t offset)
 {
-	const struct ch_tally *tally = chp_tally_of(&survey->distances, (uint32_t)offset, 0, 0);
+	const struct ch_tally *tally = chp_tally_of(&survey->distances, (uint32_t)offset, 0);
 
 	if (!tally)
 		return &ch_enomem;
@@ -107,7 +107,7 @@ static struct ch_error *count_spread(struct survey *survey, uint64_t size, uint6
 
 static struct ch_error *count_places(struct survey *survey, uint64_t size, ch_inner inside)
 {
-	const struct ch_tally *tally = chp_tally_of(&survey->sizes, 0, 0, size);
+	const struct ch_tally *tally = chp_tally_of(&survey->sizes, 0, size);
 
 	if (!tally)
 		return &ch_enomem;
@@ -186,14 +186,14 @@ static struct ch_error *judge_sizes(struct survey *survey)
 
 	for (i = 0; !err && i < survey->places.rows.count; i++) {
 		place = CH_VEC_AT(&survey->places.rows, struct ch_tally, i);
-		size = chp_tally_of(&survey->sizes, 0, 0, place->type);
+		size = chp_tally_of(&survey->sizes, 0, place->what);
 		if (!size)
 			return &ch_enomem;
 		/* too many to tell apart */
-		if (place->type == CH_TYPE_ID_OTHER)
+		if (place->what == CH_TALLY_OTHER)
 			continue;
 		if (place->count >= BLOCKS_MIN && place->count >= size->count / PART_OF)
-			err = add_rule(survey->offsets, place->type, place->group);
+			err = add_rule(survey->offsets, place->what, place->group);
 	}
 	ch_vec_sort(&survey->offsets->rules, compare_rules);
 	return err;
@@ -207,7 +207,7 @@ static struct ch_error *judge_distances(struct survey *survey)
 
 	for (i = 0; !err && i < survey->distances.rows.count; i++) {
 		tally = CH_VEC_AT(&survey->distances.rows, struct ch_tally, i);
-		if (tally->type == CH_TYPE_ID_OTHER || tally->group > HEADER_BYTES_MAX ||
+		if (tally->what == CH_TALLY_OTHER || tally->group > HEADER_BYTES_MAX ||
 		    !is_most(survey, tally->count))
 			continue;
 		for (sizes = k = 0; k < survey->spread.rows.count; k++)
@@ -227,10 +227,10 @@ struct ch_error *chp_offsets_find(const struct ch_graph *graph, const uint64_t *
 				 .population = population,
 				 .insides = insides,
 				 .offsets = ret,
-				 .sizes = CH_TALLIES,
-				 .places = CH_TALLIES,
-				 .distances = CH_TALLIES,
-				 .spread = CH_TALLIES };
+				 .sizes = CH_TALLIES(NULL),
+				 .places = CH_TALLIES(NULL),
+				 .distances = CH_TALLIES(NULL),
+				 .spread = CH_TALLIES(NULL) };
 	struct ch_error *err;
 
 	*ret = (struct ch_offsets){ .rules = CH_VEC(struct ch_offset_rule) };

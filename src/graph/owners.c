@@ -237,8 +237,6 @@ static int compare_alike(const void *a, const void *b)
 {
 	const struct ch_owners_row *x = a, *y = b;
 
-	if (x->walker != y->walker)
-		return x->walker < y->walker ? -1 : 1;
 	if (x->type != y->type)
 		return x->type < y->type ? -1 : 1;
 	if (x->live != y->live)
@@ -268,17 +266,11 @@ static int compare_rows(const void *a, const void *b)
 static struct ch_error *add_owner(struct search *search, const struct owned *all)
 {
 	struct ch_owners_row *row = ch_vec_push(&search->ret->rows);
-	const struct ch_heap *heaps;
-	const struct ch_span *spans;
 	struct ch_object object;
-	size_t count;
 
 	if (!row || !ch_graph_object(search->graph, all->owner, &object))
 		return &ch_enomem;
-	spans = ch_heaps_spans(search->graph->heaps, &count);
-	heaps = ch_heaps_list(search->graph->heaps, &count);
-	*row = (struct ch_owners_row){ .walker = heaps[spans[object.span].heap].walker,
-				       .type = ch_object_type_id(&object),
+	*row = (struct ch_owners_row){ .type = object.type,
 				       .live = is_held(search, all->owner),
 				       .owners_count = 1,
 				       .blocks_count = all->blocks,

@@ -11,9 +11,7 @@
 
 /** All owners of a type that are live, or all that are dead. */
 struct ch_owners_row {
-	/** As in struct ch_type_stat. */
-	uint32_t walker;
-	uint64_t type;
+	uint32_t type;
 	/** Something holds them; the memory of others goes when they are collected. */
 	bool live;
 	uint64_t owners_count;

@@ -1,11 +1,7 @@
 #include "graph/retained.h"
 
 #include <stdlib.h>
-
-#include "util/hash.h"
-
-/* Types that are told apart. */
-#define TYPES_MAX (1U << 20)
+#include <string.h>
 
 /* ---- Rows -------------------------------------------------------------------- */
 
@@ -144,65 +140,40 @@ struct typing {
 	/* By number: index of its type. */
 	uint32_t *types;
 	uint32_t next_id;
-	/* Hash table of indexes + 1. */
-	uint32_t *slots;
-	uint32_t slots_mask;
+	/* By type: its index + 1; 0: it has none. */
+	uint32_t *rows, rows_count;
 };
 
-static struct ch_error *grow_slots(struct typing *typing)
+/* Room for a type that came after the others. */
+static bool grow(struct typing *typing, uint32_t type)
 {
-	uint32_t size = typing->slots ? (typing->slots_mask + 1) * 2 : 1024, slot;
-	uint32_t *slots = calloc(size, sizeof(*slots));
-	const struct ch_vec *types = &typing->retained->types;
-	size_t i;
+	uint32_t count = (uint32_t)ch_max(2ULL * typing->rows_count, type + 1024ULL);
+	uint32_t *rows = realloc(typing->rows, count * sizeof(*rows));
 
-	if (!slots)
-		return &ch_enomem;
-	for (i = 0; i < types->count; i++) {
-		slot = (uint32_t)ch_hash_number(
-			       CH_HASH_START, CH_VEC_AT(types, struct ch_retained_type, i)->type) &
-		       (size - 1);
-		while (slots[slot])
-			slot = (slot + 1) & (size - 1);
-		slots[slot] = (uint32_t)i + 1;
-	}
-	free(typing->slots);
-	typing->slots = slots;
-	typing->slots_mask = size - 1;
-	return NULL;
+	if (!rows)
+		return false;
+	memset(rows + typing->rows_count, 0, (count - typing->rows_count) * sizeof(*rows));
+	typing->rows = rows;
+	typing->rows_count = count;
+	return true;
 }
 
 /* Index of a type; made if there is none. */
-static struct ch_error *type_index(struct typing *typing, uint32_t walker, uint64_t type,
-				   uint32_t *ret)
+static struct ch_error *type_index(struct typing *typing, uint32_t type, uint32_t *ret)
 {
 	struct ch_vec *types = &typing->retained->types;
 	struct ch_retained_type *entry;
-	struct ch_error *err;
-	uint32_t slot;
 
-	if (types->count >= TYPES_MAX)
-		type = CH_TYPE_ID_OTHER;
-	if (2 * types->count >= typing->slots_mask) {
-		err = grow_slots(typing);
-		if (err)
-			return err;
-	}
-	slot = (uint32_t)ch_hash_number(CH_HASH_START, type) & typing->slots_mask;
-	for (; typing->slots[slot]; slot = (slot + 1) & typing->slots_mask) {
-		entry = CH_VEC_AT(types, struct ch_retained_type, typing->slots[slot] - 1);
-		if (entry->type == type && entry->walker == walker) {
-			*ret = typing->slots[slot] - 1;
-			return NULL;
-		}
-	}
-	entry = ch_vec_push(types);
-	if (!entry)
+	if (type >= typing->rows_count && !grow(typing, type))
 		return &ch_enomem;
-	entry->walker = walker;
-	entry->type = type;
-	typing->slots[slot] = (uint32_t)types->count;
-	*ret = (uint32_t)types->count - 1;
+	if (!typing->rows[type]) {
+		entry = ch_vec_push(types);
+		if (!entry)
+			return &ch_enomem;
+		entry->type = type;
+		typing->rows[type] = (uint32_t)types->count;
+	}
+	*ret = typing->rows[type] - 1;
 	return NULL;
 }
 
@@ -211,14 +182,10 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 	struct typing *typing = arg;
 	const struct ch_graph *graph = typing->retained->graph;
 	struct ch_retained_type *entry;
-	const struct ch_heap *heaps;
-	const struct ch_span *spans;
 	struct ch_error *err = NULL;
 	uint32_t id, number;
-	size_t count, i;
+	size_t i;
 
-	spans = ch_heaps_spans(graph->heaps, &count);
-	heaps = ch_heaps_list(graph->heaps, &count);
 	for (i = 0; !err && i < n; i++) {
 		id = typing->next_id++;
 		if (graph->gaps)
@@ -228,8 +195,7 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 		number = typing->retained->number[id];
 		if (!number)
 			continue;
-		err = type_index(typing, heaps[spans[objects[i].span].heap].walker,
-				 ch_object_type_id(&objects[i]), &typing->types[number]);
+		err = type_index(typing, objects[i].type, &typing->types[number]);
 		if (err)
 			break;
 		entry = CH_VEC_AT(&typing->retained->types, struct ch_retained_type,
@@ -276,8 +242,6 @@ static int compare_types(const void *a, const void *b)
 
 	if (x->retained_bytes != y->retained_bytes)
 		return x->retained_bytes > y->retained_bytes ? -1 : 1;
-	if (x->walker != y->walker)
-		return x->walker < y->walker ? -1 : 1;
 	return x->type < y->type ? -1 : x->type > y->type;
 }
 
@@ -296,7 +260,7 @@ struct ch_error *ch_retained_types(struct ch_retained *retained,
 		if (!err)
 			err = sum_types(&typing);
 		free(typing.types);
-		free(typing.slots);
+		free(typing.rows);
 		if (err)
 			return err;
 		ch_vec_sort(&retained->types, compare_types);

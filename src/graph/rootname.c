@@ -310,7 +310,7 @@ bool ch_graph_place_name(struct ch_graph *graph, uint32_t id, uint64_t offset, c
 
 	return traced && traced->tracer->place_text && offset != CH_OFFSET_NONE &&
 	       ch_graph_object(graph, id, &object) &&
-	       traced->tracer->place_text(traced->state, object.addr, object.type, offset, text,
+	       traced->tracer->place_text(traced->state, object.addr, object.key, offset, text,
 					  sizeof(text)) &&
 	       copy_escaped(text, buf, max);
 }
@@ -322,7 +322,7 @@ bool ch_graph_detail(struct ch_graph *graph, uint32_t id, char *buf, size_t max)
 	char text[512];
 
 	return traced && traced->tracer->detail_text && ch_graph_object(graph, id, &object) &&
-	       traced->tracer->detail_text(traced->state, object.addr, object.type, text,
+	       traced->tracer->detail_text(traced->state, object.addr, object.key, text,
 					   sizeof(text)) &&
 	       copy_escaped(text, buf, max);
 }

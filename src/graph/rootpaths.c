@@ -135,14 +135,10 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 	struct naming *naming = arg;
 	const struct ch_graph *graph = naming->graph;
 	const struct ch_retained *retained = naming->retained;
-	const struct ch_heap *heaps;
-	const struct ch_span *spans;
 	struct ch_tally *tally;
 	uint32_t id, number;
-	size_t count, i;
+	size_t i;
 
-	spans = ch_heaps_spans(graph->heaps, &count);
-	heaps = ch_heaps_list(graph->heaps, &count);
 	for (i = 0; i < n; i++) {
 		id = naming->next_id++;
 		if (graph->gaps)
@@ -150,9 +146,7 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 		number = id < graph->objects_count ? retained->number[id] : 0;
 		if (!number || retained->idom[number] != CH_DOMINATOR_ROOT)
 			continue;
-		tally = chp_tally_of(&naming->tallies, naming->place_of[number],
-				     heaps[spans[objects[i].span].heap].walker,
-				     ch_object_type_id(&objects[i]));
+		tally = chp_tally_of(&naming->tallies, naming->place_of[number], objects[i].type);
 		if (!tally)
 			return &ch_enomem;
 		tally->count++;
@@ -194,8 +188,6 @@ static int compare_paths(const void *a, const void *b)
 	order = strcmp(x->place, y->place);
 	if (order)
 		return order;
-	if (x->walker != y->walker)
-		return x->walker < y->walker ? -1 : 1;
 	return x->type < y->type ? -1 : x->type > y->type;
 }
 
@@ -213,8 +205,7 @@ static struct ch_error *hand_out(const struct naming *naming, struct ch_root_pat
 		*row = (struct ch_root_path){
 			.place = tally->group ? *CH_VEC_AT(&ret->places, char *, tally->group - 1)
 					      : "several ways",
-			.walker = tally->walker,
-			.type = tally->type,
+			.type = (uint32_t)tally->what,
 			.count = tally->count,
 			.bytes = tally->bytes,
 			.id = tally->most_id,
@@ -227,9 +218,10 @@ static struct ch_error *hand_out(const struct naming *naming, struct ch_root_pat
 struct ch_error *chp_root_paths_find(struct ch_graph *graph, const struct ch_retained *retained,
 				     struct ch_root_paths *ret)
 {
-	struct naming naming = {
-		.graph = graph, .retained = retained, .paths = ret, .tallies = CH_TALLIES
-	};
+	struct naming naming = { .graph = graph,
+				 .retained = retained,
+				 .paths = ret,
+				 .tallies = CH_TALLIES(graph->heaps) };
 	struct ch_error *err = &ch_enomem;
 
 	*ret = (struct ch_root_paths){ .rows = CH_VEC(struct ch_root_path),

@@ -14,9 +14,7 @@ struct ch_root_path {
 	/** "g_orders", "static Cache.s_all", "stack of main", "several ways". Escaped,
 	 * without addresses and numbers of threads. Borrowed from the list. */
 	const char *place;
-	/** As in struct ch_type_stat. */
-	uint32_t walker;
-	uint64_t type;
+	uint32_t type;
 	/** Such blocks, and the usable bytes that they retain. */
 	uint64_t count, bytes;
 	/** The one that retains most. */

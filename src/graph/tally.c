@@ -4,13 +4,14 @@
 
 #include <coreheap/heap.h>
 
+#include "heap/type_table.h"
 #include "util/hash.h"
 
 #define ROWS_MAX (1U << 16)
 
-static uint32_t slot_of(const struct ch_tallies *tallies, uint32_t group, uint64_t type)
+static uint32_t slot_of(const struct ch_tallies *tallies, uint32_t group, uint64_t what)
 {
-	return (uint32_t)ch_hash_number(ch_hash_number(CH_HASH_START, type), group) & tallies->mask;
+	return (uint32_t)ch_hash_number(ch_hash_number(CH_HASH_START, what), group) & tallies->mask;
 }
 
 static bool grow(struct ch_tallies *tallies)
@@ -26,7 +27,7 @@ static bool grow(struct ch_tallies *tallies)
 	tallies->mask = size - 1;
 	for (i = 0; i < tallies->rows.count; i++) {
 		row = CH_VEC_AT(&tallies->rows, struct ch_tally, i);
-		slot = slot_of(tallies, row->group, row->type);
+		slot = slot_of(tallies, row->group, row->what);
 		while (tallies->slots[slot])
 			slot = (slot + 1) & tallies->mask;
 		tallies->slots[slot] = (uint32_t)i + 1;
@@ -34,26 +35,34 @@ static bool grow(struct ch_tallies *tallies)
 	return true;
 }
 
-struct ch_tally *chp_tally_of(struct ch_tallies *tallies, uint32_t group, uint32_t walker,
-			      uint64_t type)
+/* Where what finds no room is counted; 0: out of memory. */
+static uint64_t other_of(const struct ch_tallies *tallies, uint64_t what)
+{
+	return tallies->heaps ? chp_type_other(tallies->heaps, (uint32_t)what) : CH_TALLY_OTHER;
+}
+
+struct ch_tally *chp_tally_of(struct ch_tallies *tallies, uint32_t group, uint64_t what)
 {
 	struct ch_tally *row;
 	uint32_t slot;
 
 	if ((!tallies->slots || 2 * tallies->rows.count >= tallies->mask) && !grow(tallies))
 		return NULL;
-	if (tallies->rows.count >= ROWS_MAX)
-		type = CH_TYPE_ID_OTHER;
-	for (slot = slot_of(tallies, group, type); tallies->slots[slot];
+	if (what && tallies->rows.count >= ROWS_MAX) {
+		what = other_of(tallies, what);
+		if (!what)
+			return NULL;
+	}
+	for (slot = slot_of(tallies, group, what); tallies->slots[slot];
 	     slot = (slot + 1) & tallies->mask) {
 		row = CH_VEC_AT(&tallies->rows, struct ch_tally, tallies->slots[slot] - 1);
-		if (row->type == type && row->group == group && row->walker == walker)
+		if (row->what == what && row->group == group)
 			return row;
 	}
 	row = ch_vec_push(&tallies->rows);
 	if (!row)
 		return NULL;
-	*row = (struct ch_tally){ .group = group, .walker = walker, .type = type };
+	*row = (struct ch_tally){ .group = group, .what = what };
 	tallies->slots[slot] = (uint32_t)tallies->rows.count;
 	return row;
 }

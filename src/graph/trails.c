@@ -368,23 +368,18 @@ static struct ch_error *take_types(void *arg, const struct ch_object *objects, s
 {
 	struct finding *finding = arg;
 	const struct ch_graph *graph = finding->graph;
-	const struct ch_heap *heaps;
-	const struct ch_span *spans;
 	struct ch_tallies *types = &finding->trails->types;
 	const struct ch_tally *tally;
-	size_t count, i;
 	uint32_t id;
+	size_t i;
 
-	spans = ch_heaps_spans(graph->heaps, &count);
-	heaps = ch_heaps_list(graph->heaps, &count);
 	for (i = 0; i < n; i++) {
 		id = finding->next_id++;
 		if (graph->gaps)
 			id = ch_graph_node_at(graph, objects[i].addr);
 		if (id >= graph->objects_count || !chp_is_node(graph, id))
 			continue;
-		tally = chp_tally_of(types, 0, heaps[spans[objects[i].span].heap].walker,
-				     ch_object_type_id(&objects[i]));
+		tally = chp_tally_of(types, 0, objects[i].type);
 		if (!tally)
 			return &ch_enomem;
 		finding->trails->track[id] =
@@ -417,12 +412,12 @@ static struct ch_error *name_types(struct ch_trails *trails, struct named_type *
 	uint32_t i;
 
 	for (i = 0; !err && i < trails->types.rows.count; i++) {
-		err = ch_heaps_type(trails->graph->heaps, rows[i].walker, rows[i].type, &type);
+		err = ch_heaps_type(trails->graph->heaps, (uint32_t)rows[i].what, &type);
 		if (!err)
 			names[i] =
 				(struct named_type){ .hash = ch_hash_bytes(CH_HASH_START, type.name,
 									   strlen(type.name)),
-						     .walker = rows[i].walker,
+						     .walker = type.walker,
 						     .index = i };
 	}
 	return err;
@@ -596,7 +591,7 @@ struct ch_error *chp_trails_make(struct ch_graph *graph, const struct ch_retaine
 	*ret = (struct ch_trails){ .graph = graph,
 				   .tracks = CH_VEC(struct ch_track),
 				   .roots = CH_VEC(struct ch_root),
-				   .types = CH_TALLIES };
+				   .types = CH_TALLIES(graph->heaps) };
 	ret->holder = malloc((ids + 1ULL) * sizeof(*ret->holder));
 	ret->track = calloc(ids + 1ULL, sizeof(*ret->track));
 	all = ch_vec_push(&ret->tracks);

@@ -51,7 +51,7 @@ struct ch_trails {
 	uint32_t *track;
 	/** of struct ch_track */
 	struct ch_vec tracks;
-	/** Types by walker and id; counts and bytes mean nothing. And by their index, the one that
+	/** Types; counts and bytes mean nothing. And by their index, the one that
 	 * stands for all of that name: each class loader makes one anew of the same class. */
 	struct ch_tallies types;
 	uint32_t *alias;

@@ -38,10 +38,10 @@ static struct ch_error *match(void *arg, const struct ch_field *field)
 	return NULL;
 }
 
-struct ch_error *chp_field_find(const struct ch_inspected *of, uint64_t type, bool is_value,
+struct ch_error *chp_field_find(const struct ch_inspected *of, uint64_t key, bool is_value,
 				const char *name, struct ch_field_place *ret, bool *found_ret)
 {
-	const struct ch_fields_query query = { .type = type, .is_value = is_value };
+	const struct ch_fields_query query = { .key = key, .is_value = is_value };
 	struct finding finding = { .name = name, .ret = ret };
 	struct ch_error *err = of->inspector->fields(of->state, &query, match, &finding);
 
@@ -102,18 +102,18 @@ static struct ch_error *find_fields(struct ch_container_type *type, bool *found_
 	type->placed = !row->via;
 	for (i = 0; !err && *found_ret && i < CH_COUNT_OF(wanted); i++)
 		if (wanted[i].name)
-			err = chp_field_find(&type->of, type->type, false, wanted[i].name,
+			err = chp_field_find(&type->of, type->key, false, wanted[i].name,
 					     wanted[i].to, found_ret);
 	return err;
 }
 
 static struct ch_error *add_type(struct ch_containers *containers, const struct ch_opened *opened,
-				 const struct ch_container *row, uint64_t id)
+				 const struct ch_container *row, uint32_t id, uint64_t key)
 {
 	const struct ch_conduct *conduct = opened->runtime->conduct;
 	struct ch_container_type type = { .row = row,
 					  .type = id,
-					  .walker = opened->index,
+					  .key = key,
 					  .of = { opened->types->inspector, opened->state,
 						  opened->index },
 					  .length_offset = conduct->length_offset(opened->state) },
@@ -148,17 +148,19 @@ static const struct ch_opened *opened_of(const struct ch_heaps *heaps, uint32_t 
 
 static struct ch_error *look_up(struct ch_containers *containers, const struct ch_type_stat *stat)
 {
-	const struct ch_opened *opened = opened_of(containers->heaps, stat->walker);
+	uint32_t walker = chp_type_walker(containers->heaps, stat->type);
+	const struct ch_opened *opened = opened_of(containers->heaps, walker);
 	const struct ch_container *row = opened ? opened->runtime->conduct->containers : NULL;
 	struct ch_error *err = NULL;
 	struct ch_type named;
 
-	if (!row || stat->kind != CH_TYPE_OBJECT || stat->type & CH_TYPE_ID_ENGINE)
+	if (!row || stat->kind != CH_TYPE_OBJECT ||
+	    chp_type_is_engine(containers->heaps, stat->type))
 		return NULL;
-	err = ch_heaps_type(containers->heaps, stat->walker, stat->type, &named);
+	err = ch_heaps_type(containers->heaps, stat->type, &named);
 	for (; !err && row->name; row++)
 		if (is_row(row, named.name))
-			return add_type(containers, opened, row, stat->type);
+			return add_type(containers, opened, row, stat->type, named.key);
 	return err;
 }
 
@@ -166,8 +168,6 @@ static int compare_types(const void *a, const void *b)
 {
 	const struct ch_container_type *x = a, *y = b;
 
-	if (x->walker != y->walker)
-		return x->walker < y->walker ? -1 : 1;
 	return x->type < y->type ? -1 : x->type > y->type;
 }
 
@@ -191,10 +191,9 @@ void chp_containers_deinit(struct ch_containers *containers)
 	ch_vec_deinit(&containers->types);
 }
 
-struct ch_container_type *chp_container_type(const struct ch_containers *containers,
-					     uint32_t walker, uint64_t type)
+struct ch_container_type *chp_container_type(const struct ch_containers *containers, uint32_t type)
 {
-	const struct ch_container_type key = { .walker = walker, .type = type };
+	const struct ch_container_type key = { .type = type };
 
 	return containers->types.count
 		       ? bsearch(&key, containers->types.items, containers->types.count,
@@ -218,7 +217,7 @@ static struct ch_error *measure(struct ch_containers *containers, struct ch_cont
 	shape = malloc(sizeof(*shape));
 	if (!shape)
 		return &ch_enomem;
-	type->of.inspector->shape(type->of.state, array, object.type, shape);
+	type->of.inspector->shape(type->of.state, array, object.key, shape);
 	if (shape->kind == CH_SHAPE_ARRAY && shape->data_addr > array) {
 		type->data_offset = shape->data_addr - array;
 		type->element_bytes = shape->element_bytes;
@@ -261,10 +260,10 @@ static bool read_used(const struct ch_containers *containers, const struct ch_co
 	return true;
 }
 
-static uint64_t type_at(const struct ch_containers *containers,
-			const struct ch_container_type *type, uint64_t addr)
+static uint64_t key_at(const struct ch_containers *containers, const struct ch_container_type *type,
+		       uint64_t addr)
 {
-	const struct ch_opened *opened = opened_of(containers->heaps, type->walker);
+	const struct ch_opened *opened = opened_of(containers->heaps, type->of.walker);
 
 	return opened->runtime->conduct->type_at(opened->state, addr);
 }
@@ -281,7 +280,7 @@ static struct ch_error *read_owner(struct ch_containers *containers, struct ch_c
 	if (!read_field(containers, type, addr, &type->via, ret) || !*ret)
 		*ret = 0;
 	else if (!type->placed)
-		err = chp_field_find(&type->of, type_at(containers, type, *ret), false,
+		err = chp_field_find(&type->of, key_at(containers, type, *ret), false,
 				     type->row->array, &type->array, &type->placed);
 	if (err || !type->placed)
 		*ret = 0;
@@ -350,31 +349,31 @@ struct following {
 	uint64_t size;
 	/* Where classes of nodes met last have the field next, and tree; the oldest one goes. */
 	struct {
-		uint64_t type;
+		uint64_t key;
 		bool has_next, has_tree;
 		struct ch_field_place next, tree;
 	} known[CLASSES_KEPT];
 	uint32_t turn;
 };
 
-static struct ch_error *learn(struct following *following, uint64_t type, uint32_t *ret)
+static struct ch_error *learn(struct following *following, uint64_t key, uint32_t *ret)
 {
 	const struct ch_container *row = following->type->row;
 	struct ch_error *err;
 	uint32_t i;
 
 	for (i = 0; i < CLASSES_KEPT; i++)
-		if (following->known[i].type == type) {
+		if (following->known[i].key == key) {
 			*ret = i;
 			return NULL;
 		}
 	*ret = i = following->turn++ % CLASSES_KEPT;
-	following->known[i].type = type;
+	following->known[i].key = key;
 	following->known[i].has_tree = false;
-	err = chp_field_find(&following->type->of, type, false, row->next,
-			     &following->known[i].next, &following->known[i].has_next);
+	err = chp_field_find(&following->type->of, key, false, row->next, &following->known[i].next,
+			     &following->known[i].has_next);
 	if (!err && row->tree)
-		err = chp_field_find(&following->type->of, type, false, row->tree,
+		err = chp_field_find(&following->type->of, key, false, row->tree,
 				     &following->known[i].tree, &following->known[i].has_tree);
 	return err;
 }
@@ -391,7 +390,7 @@ static void take_chain(struct following *following, uint64_t length, uint64_t sa
 /* A node, and those behind it. */
 static struct ch_error *follow_nodes(struct following *following, uint64_t node)
 {
-	uint64_t length = 0, sample = 0, type;
+	uint64_t length = 0, sample = 0, key;
 	struct ch_error *err = NULL;
 	uint32_t known = 0;
 
@@ -401,9 +400,9 @@ static struct ch_error *follow_nodes(struct following *following, uint64_t node)
 			following->ret->cut = true;
 			break;
 		}
-		type = type_at(following->containers, following->type, node);
-		err = type ? learn(following, type, &known) : NULL;
-		if (err || !type)
+		key = key_at(following->containers, following->type, node);
+		err = key ? learn(following, key, &known) : NULL;
+		if (err || !key)
 			break;
 		if (following->known[known].has_tree) {
 			/* stands for the chain */

@@ -51,9 +51,9 @@ struct ch_container {
 /** A row of a walker's table and a type that it is of. */
 struct ch_container_type {
 	const struct ch_container *row;
-	uint64_t type;
-	/** Index of its walker. */
-	uint32_t walker;
+	/** And what its walker calls it. */
+	uint32_t type;
+	uint64_t key;
 	struct ch_inspected of;
 	/** Names that row has. */
 	struct ch_field_place array, size, first, less, shift, buckets, via;
@@ -71,7 +71,7 @@ struct ch_container_type {
 /** Types of collections that the heaps have. */
 struct ch_containers {
 	struct ch_heaps *heaps;
-	/** of struct ch_container_type, by walker and type */
+	/** of struct ch_container_type, by type */
 	struct ch_vec types;
 };
 
@@ -90,9 +90,8 @@ struct ch_container_use {
 CH_MUST_CHECK struct ch_error *chp_containers_find(struct ch_heaps *heaps,
 						   struct ch_containers *ret);
 void chp_containers_deinit(struct ch_containers *containers);
-/** The type of an object of a span of a walker; NULL: it is no collection. */
-struct ch_container_type *chp_container_type(const struct ch_containers *containers,
-					     uint32_t walker, uint64_t type);
+/** What is known of a type; NULL: it is no collection. */
+struct ch_container_type *chp_container_type(const struct ch_containers *containers, uint32_t type);
 /** What the collection at addr has room for. *found_ret is false when it has no array, or its
  * memory makes no sense. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_container_read(struct ch_containers *containers,

@@ -457,9 +457,12 @@ static struct ch_error *probe_heaps(const struct ch_walker *const *walkers, stru
 {
 	struct ch_heaps *heaps = calloc(1, sizeof(*heaps));
 	struct ch_error *err;
+	size_t count = 0;
 
 	if (!heaps)
 		return &ch_enomem;
+	while (walkers[count])
+		count++;
 	heaps->env = (struct ch_heap_env){
 		.core = core, .sym = sym, .map = map, .ctx = ch_core_context(core)
 	};
@@ -479,7 +482,9 @@ static struct ch_error *probe_heaps(const struct ch_walker *const *walkers, stru
 	heaps->types = CH_VEC(struct ch_type_stat);
 	heaps->assemblies = CH_VEC(struct ch_assembly);
 	heaps->settings = CH_VEC(struct ch_setting);
-	err = probe_all(heaps, walkers);
+	err = chp_type_table_init(&heaps->table, count);
+	if (!err)
+		err = probe_all(heaps, walkers);
 	if (err) {
 		ch_heaps_close(heaps);
 		return err;
@@ -552,6 +557,7 @@ void ch_heaps_close(struct ch_heaps *heaps)
 	ch_vec_deinit(&heaps->types);
 	ch_vec_deinit(&heaps->assemblies);
 	ch_vec_deinit(&heaps->settings);
+	chp_type_table_deinit(&heaps->table);
 	free(heaps);
 }
 
@@ -585,8 +591,7 @@ const struct ch_heap_free *ch_heaps_free(const struct ch_heaps *heaps, size_t *c
 	return heaps->frees.items;
 }
 
-/* The opened walker of a registry index, or NULL. */
-static const struct ch_opened *find_opened(const struct ch_heaps *heaps, uint32_t walker)
+const struct ch_opened *chp_opened_of(const struct ch_heaps *heaps, uint32_t walker)
 {
 	const struct ch_opened *opened = heaps->opened.items;
 	size_t i;
@@ -600,7 +605,7 @@ static const struct ch_opened *find_opened(const struct ch_heaps *heaps, uint32_
 const struct ch_fact *ch_heaps_facts(const struct ch_heaps *heaps, uint32_t walker,
 				     size_t *count_ret)
 {
-	const struct ch_opened *opened = find_opened(heaps, walker);
+	const struct ch_opened *opened = chp_opened_of(heaps, walker);
 
 	*count_ret = 0;
 	if (!opened || !opened->walker->facts)
@@ -610,64 +615,9 @@ const struct ch_fact *ch_heaps_facts(const struct ch_heaps *heaps, uint32_t walk
 
 const char *ch_heaps_trim_name(const struct ch_heaps *heaps, uint32_t walker)
 {
-	const struct ch_opened *opened = find_opened(heaps, walker);
+	const struct ch_opened *opened = chp_opened_of(heaps, walker);
 
 	return opened && opened->allocator->trim ? opened->allocator->trim->name : NULL;
-}
-
-/* Names of the engine's own types. */
-static void name_engine_type(uint64_t type, struct ch_type *ret)
-{
-	*ret = (struct ch_type){ .basis = CH_BASIS_DERIVED, .name = ret->storage };
-	switch (type) {
-	case CH_TYPE_ID_TOP:
-		ret->name = "top chunks";
-		return;
-	case CH_TYPE_ID_BOOKKEEPING:
-		ret->name = "headers and fenceposts";
-		return;
-	case CH_TYPE_ID_UNWALKED:
-		ret->name = "not covered by any block";
-		return;
-	case CH_TYPE_ID_ABSENT:
-		ret->name = "not in the core";
-		return;
-	case CH_TYPE_ID_OTHER:
-		ret->name = "other sizes";
-		return;
-	default:
-		snprintf(ret->storage, sizeof(ret->storage), "%llu-byte blocks",
-			 (unsigned long long)(type & ~CH_TYPE_ID_ENGINE));
-	}
-}
-
-struct ch_error *ch_heaps_type(struct ch_heaps *heaps, uint32_t walker, uint64_t type,
-			       struct ch_type *ret)
-{
-	const struct ch_opened *opened = find_opened(heaps, walker);
-	struct ch_type named = { .basis = CH_BASIS_DERIVED };
-	struct ch_error *err;
-
-	if (type >= CH_TYPE_ID_ENGINE) {
-		name_engine_type(type, ret);
-		return NULL;
-	}
-	if (opened && opened->types->name) {
-		err = opened->types->name(opened->state, type, &named);
-		if (err)
-			return err;
-	}
-	*ret = named;
-	if (named.name == named.storage || !named.name)
-		ret->name = ret->storage;
-	if (!named.name)
-		snprintf(ret->storage, sizeof(ret->storage), "type %llu", (unsigned long long)type);
-	return NULL;
-}
-
-uint64_t ch_object_type_id(const struct ch_object *object)
-{
-	return chp_object_type_id(object);
 }
 
 enum ch_type_kind ch_object_kind(const struct ch_object *object)

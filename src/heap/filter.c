@@ -3,14 +3,12 @@
 #include "heap/heap_priv.h"
 #include "util/bytes.h"
 
-static bool type_passes(const struct ch_object_filter *filter, uint32_t walker,
-			const struct ch_object *object)
+static bool type_passes(const struct ch_object_filter *filter, const struct ch_object *object)
 {
-	uint64_t type = chp_object_type_id(object);
 	size_t i;
 
 	for (i = 0; i < filter->types_count; i++)
-		if (filter->types[i].type == type && filter->types[i].walker == walker &&
+		if (filter->types[i].type == object->type &&
 		    filter->types[i].kind == chp_object_kind(object))
 			return true;
 	return false;
@@ -20,7 +18,6 @@ size_t chp_filter_batch(const struct ch_heaps *heaps, const struct ch_object_fil
 			const struct ch_object *objects, size_t n, struct ch_object *out)
 {
 	const struct ch_span *span = CH_VEC_AT(&heaps->spans, struct ch_span, objects[0].span);
-	uint32_t walker = CH_VEC_AT(&heaps->heaps, struct ch_heap, span->heap)->walker;
 	uint64_t max = filter->max_bytes ? filter->max_bytes : UINT64_MAX;
 	uint32_t states = filter->states ? filter->states : UINT32_MAX;
 	bool wanted[CH_BATCH_MAX];
@@ -34,7 +31,7 @@ size_t chp_filter_batch(const struct ch_heaps *heaps, const struct ch_object_fil
 		if (!(states >> objects[i].state & 1) || objects[i].size_bytes > max ||
 		    objects[i].size_bytes < filter->min_bytes)
 			continue;
-		if (filter->types_count && !type_passes(filter, walker, &objects[i]))
+		if (filter->types_count && !type_passes(filter, &objects[i]))
 			continue;
 		if (filter->keep && !wanted[i])
 			continue;

@@ -19,7 +19,7 @@ struct ch_object_filter {
 	/** Only some heaps: one of these for each of ch_heaps_list(), borrowed; NULL:
 	 * all. */
 	const bool *heaps;
-	/** Only these types: keys of rows of ch_heaps_types(); count 0: all. */
+	/** Only these types: type and kind of rows of ch_heaps_types(); count 0: all. */
 	const struct ch_type_stat *types;
 	size_t types_count;
 	/** Of n objects of one span, at most CH_BATCH_MAX, which to keep; NULL: all. */

@@ -2,11 +2,12 @@
  * heap_priv.h - the inside of struct ch_heaps, shared by the files of src/heap.
  *
  * engine.c opens the walkers, spans.c checks their spans, walk.c their
- * objects, free.c sums up what is free, types.c counts by type.
+ * objects, type_table.c numbers their types, free.c sums up what is free, types.c counts by type.
  */
 #ifndef COREHEAP_HEAP_HEAP_PRIV_H
 #define COREHEAP_HEAP_HEAP_PRIV_H
 
+#include "heap/type_table.h"
 #include "heap/walker.h"
 #include "util/vec.h"
 
@@ -86,6 +87,8 @@ struct ch_heaps {
 	uint64_t committed_bytes;
 	/** sums and gaps are filled, findings about objects were reported. */
 	bool measured;
+	/** Numbers and names of types. */
+	struct ch_type_table table;
 	/** of struct ch_type_stat; valid when typed */
 	struct ch_vec types;
 	bool typed;
@@ -134,6 +137,8 @@ struct ch_walk {
 
 	/** The span under way, and the piece of its origin that comes after it. */
 	uint32_t span, next;
+	/** The span's walker, by its index in ch_heaps_runtimes(). */
+	uint32_t walker;
 	/** End of the last chunk taken, and end of committed bytes. */
 	uint64_t at, limit;
 	/** Chunks before at are skipped in silence until one is not. */
@@ -170,18 +175,22 @@ CH_MUST_CHECK struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_f
 /** Index of the first span that ends above addr; the count of spans if none. */
 uint32_t chp_span_after(const struct ch_heaps *heaps, uint64_t addr);
 
-/** Inline forms of ch_object_type_id() and ch_object_kind(). */
-static inline uint64_t chp_object_type_id(const struct ch_object *object)
+/** The opened walker of a registry index, or NULL. */
+const struct ch_opened *chp_opened_of(const struct ch_heaps *heaps, uint32_t walker);
+
+/** The key of an object's type: its walker's, or one of the engine's. */
+static inline uint64_t chp_object_key(const struct ch_object *object)
 {
-	if (object->type && object->type < CH_TYPE_ID_ENGINE)
-		return object->type;
+	if (object->key && object->key < CH_TYPE_KEY_ENGINE)
+		return object->key;
 	if (object->state == CH_OBJECT_OVERHEAD)
-		return CH_TYPE_ID_BOOKKEEPING;
+		return CH_TYPE_KEY_BOOKKEEPING;
 	if (object->state == CH_OBJECT_FREE && (object->flags & CH_OBJECT_TOP))
-		return CH_TYPE_ID_TOP;
-	return CH_TYPE_ID_SIZE(object->size_bytes);
+		return CH_TYPE_KEY_TOP;
+	return CH_TYPE_KEY_SIZE(object->size_bytes);
 }
 
+/** Inline form of ch_object_kind(). */
 static inline enum ch_type_kind chp_object_kind(const struct ch_object *object)
 {
 	if (object->state == CH_OBJECT_FREE)

@@ -8,7 +8,8 @@
  * Vocabulary:
  *   field   a named place in an object, in a value, or (static) of a type;
  *   value   bytes of a structure that lies inside of something else, without
- *           an object's header; a type id says what it is made of;
+ *           an object's header; the key of a type says what it is made of;
+ *   key     what the walker calls a type: see heap/type_table.h;
  *   shape   plain object, boxed value, array or string.
  */
 #ifndef COREHEAP_HEAP_INSPECT_H
@@ -49,7 +50,7 @@ struct ch_field {
 	uint64_t addr;
 	/** 0: not known. */
 	uint64_t size_bytes;
-	/** Type id of a structure in place, or of an enumeration; 0: not known. */
+	/** Key of the type of a structure in place, or of an enumeration; 0: not known. */
 	uint64_t inner;
 	bool is_static;
 	/** It lies in an image: a constant blob, not a variable. */
@@ -60,7 +61,8 @@ struct ch_field {
 
 /** Which fields are asked for. */
 struct ch_fields_query {
-	uint64_t type;
+	/** The type, as its walker calls it. */
+	uint64_t key;
 	/** The object, or the value. */
 	uint64_t addr;
 	/** addr is that of a value in place. */
@@ -140,25 +142,25 @@ struct ch_trace {
 /** Objects that say where they were made: exceptions, and what derives from those. */
 struct ch_tracing {
 	/** Whether objects of a type do. Cheap. */
-	bool (*carries)(void *state, uint64_t type);
+	bool (*carries)(void *state, uint64_t key);
 	/** The trace of such an object; no frames: it has none. */
-	void (*read)(void *state, uint64_t addr, uint64_t type, struct ch_trace *ret);
+	void (*read)(void *state, uint64_t addr, uint64_t key, struct ch_trace *ret);
 	/** One of its frames, innermost first. False: there are no more, or it is not known. */
-	bool (*frame)(void *state, uint64_t addr, uint64_t type, uint32_t index,
+	bool (*frame)(void *state, uint64_t addr, uint64_t key, uint32_t index,
 		      struct ch_trace_frame *ret);
 };
 
 struct ch_inspector {
 	/** What the object at addr is. Required. */
-	void (*shape)(void *state, uint64_t addr, uint64_t type, struct ch_object_shape *ret);
+	void (*shape)(void *state, uint64_t addr, uint64_t key, struct ch_object_shape *ret);
 	/** Its fields, in the order of their offsets, those of the base first.
 	 * Required. Errors: NOMEM, STOP, those of fn. */
 	struct ch_error *(*fields)(void *state, const struct ch_fields_query *query,
 				   ch_fields_fn fn, void *arg);
 	/** The name of a value of an enumeration: "Green", unescaped. False when it
 	 * has none. May be NULL. */
-	bool (*value_text)(void *state, uint64_t type, uint64_t value, char *buf, size_t max);
-	/** The type of a name, as it is shown, or of an id in hexadecimal ("0x7f.."), be
+	bool (*value_text)(void *state, uint64_t key, uint64_t value, char *buf, size_t max);
+	/** The key of the type of a name, as it is shown, or of a key in hexadecimal ("0x7f.."), be
 	 * there objects of it or not; 0 when there is none. May be NULL. Errors: NOMEM,
 	 * STOP. */
 	struct ch_error *(*find_type)(void *state, const char *name, uint64_t *ret);
@@ -166,7 +168,7 @@ struct ch_inspector {
 	uint64_t (*reference)(void *state, uint64_t word, uint32_t bytes);
 	/** Where the characters of a string lie. False: it is none. Cheap, and
 	 * thread-safe; may be NULL: there are no strings. */
-	bool (*string)(void *state, uint64_t addr, uint64_t type, struct ch_string *ret);
+	bool (*string)(void *state, uint64_t addr, uint64_t key, struct ch_string *ret);
 	/** NULL: no objects carry stack traces. Its functions are called by one thread at a
 	 * time. */
 	const struct ch_tracing *tracing;
@@ -192,12 +194,12 @@ struct ch_field_place {
 	/** From the object's address. */
 	uint64_t offset, size_bytes;
 	enum ch_value_kind kind;
-	/** Type id of a structure in place. */
+	/** Key of the type of a structure in place. */
 	uint64_t inner;
 };
 /** The field of a name that is in objects (or values) of a type, the last one declared. *found_ret
  * is false when there is none. Errors: NOMEM, STOP. */
-CH_MUST_CHECK struct ch_error *chp_field_find(const struct ch_inspected *of, uint64_t type,
+CH_MUST_CHECK struct ch_error *chp_field_find(const struct ch_inspected *of, uint64_t key,
 					      bool is_value, const char *name,
 					      struct ch_field_place *ret, bool *found_ret);
 

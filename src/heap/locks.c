@@ -89,7 +89,7 @@ static void move_up(struct ch_queue *queue, size_t at)
 	}
 }
 
-void chp_queue_add(struct ch_queue *queue, uint64_t type, uint64_t object)
+void chp_queue_add(struct ch_queue *queue, uint64_t key, uint64_t object)
 {
 	uint64_t *slot;
 	size_t i;
@@ -99,13 +99,13 @@ void chp_queue_add(struct ch_queue *queue, uint64_t type, uint64_t object)
 	if (slot)
 		*slot = object;
 	for (i = 0; i < queue->types_count; i++)
-		if (queue->types[i].type == type)
+		if (queue->types[i].key == key)
 			break;
 	if (i == CH_QUEUE_TYPES)
 		return;
 	if (i == queue->types_count)
 		queue->types[queue->types_count++] =
-			(struct ch_queue_type){ .type = type, .sample = object };
+			(struct ch_queue_type){ .key = key, .sample = object };
 	queue->types[i].count++;
 	move_up(queue, i);
 }

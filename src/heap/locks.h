@@ -48,10 +48,11 @@ struct ch_queue {
 	/** The queue's own object; 0: it has none. */
 	uint64_t object;
 	uint64_t count;
-	/** Of those that were looked at, what is to be finalized, most first: the type's id, 0
-	 * when it is no type of the walker's; how many were looked at, all but damage aside. */
+	/** Of those that were looked at, what is to be finalized, most first: what the
+	 * walker calls the type, 0 when it is none of its types; how many were looked at, all but
+	 * damage aside. */
 	struct ch_queue_type {
-		uint64_t type, count;
+		uint64_t key, count;
 		/** One of them. */
 		uint64_t sample;
 	} types[CH_QUEUE_TYPES];
@@ -90,7 +91,7 @@ struct ch_conduct {
 	/** Queues of what is to be finalized that are not empty. As locks. */
 	struct ch_error *(*queues)(void *state, struct ch_heaps *heaps, ch_queue_fn fn, void *arg);
 	/** Its collections, ended by a row without a name; with them the next two: where arrays
-	 * have their lengths (of 4 bytes), and the type of an object of the heap, 0: it is none. */
+	 * have their lengths (of 4 bytes), and the key of the type of an object, 0: it is none. */
 	const struct ch_container *containers;
 	uint32_t (*length_offset)(const void *state);
 	uint64_t (*type_at)(const void *state, uint64_t addr);
@@ -104,7 +105,7 @@ struct ch_conduct {
 };
 
 /** Count one object of a type in a queue that it was met in. */
-void chp_queue_add(struct ch_queue *queue, uint64_t type, uint64_t object);
+void chp_queue_add(struct ch_queue *queue, uint64_t key, uint64_t object);
 
 /**
  * The locks that threads have or wait for, as far as runtimes know them, each once. Errors:

@@ -61,10 +61,10 @@ static struct ch_error *take_field(void *arg, const struct ch_field *field)
 	return NULL;
 }
 
-struct ch_error *chp_named_field(const struct ch_named *named, uint64_t type, bool is_value,
+struct ch_error *chp_named_field(const struct ch_named *named, uint64_t key, bool is_value,
 				 const char *path, struct ch_named_field *ret)
 {
-	struct ch_fields_query query = { .type = type, .is_value = is_value };
+	struct ch_fields_query query = { .key = key, .is_value = is_value };
 	struct finder finder = { .ret = ret };
 	struct ch_error *err = NULL;
 	uint64_t offset = 0;
@@ -88,7 +88,7 @@ struct ch_error *chp_named_field(const struct ch_named *named, uint64_t type, bo
 			ret->found = false;
 			return NULL;
 		}
-		query = (struct ch_fields_query){ .type = ret->inner, .is_value = true };
+		query = (struct ch_fields_query){ .key = ret->inner, .is_value = true };
 	}
 	ret->offset = offset;
 	ret->found = ret->found && !*path;
@@ -114,7 +114,7 @@ struct ch_error *chp_named_get(const struct ch_named *named, const struct ch_obj
 			       const char *path, bool *found_ret, uint64_t *ret)
 {
 	struct ch_named_field field;
-	struct ch_error *err = chp_named_field(named, object->type, false, path, &field);
+	struct ch_error *err = chp_named_field(named, object->key, false, path, &field);
 
 	*found_ret = !err && chp_named_read(named, object->addr, &field, ret);
 	return err;
@@ -127,7 +127,7 @@ bool chp_named_object(const struct ch_named *named, uint64_t addr, struct ch_obj
 	struct ch_inspected inspected;
 
 	return addr && ch_heaps_object_at(named->heaps, addr, ret) && ret->addr == addr &&
-	       ret->state == CH_OBJECT_USED && ret->type &&
+	       ret->state == CH_OBJECT_USED && ret->key &&
 	       chp_heaps_span_inspector(named->heaps, ret->span, &inspected) &&
 	       inspected.walker == named->inspected.walker;
 }
@@ -139,7 +139,7 @@ bool chp_named_detail(const struct ch_named *named, const struct ch_object *obje
 
 	return chp_heaps_span_tracer(named->heaps, object->span, &traced) &&
 	       traced.tracer->detail_text &&
-	       traced.tracer->detail_text(traced.state, object->addr, object->type, buf, max);
+	       traced.tracer->detail_text(traced.state, object->addr, object->key, buf, max);
 }
 
 bool chp_named_array(const struct ch_named *named, uint64_t addr, struct ch_object_shape *ret)
@@ -148,7 +148,7 @@ bool chp_named_array(const struct ch_named *named, uint64_t addr, struct ch_obje
 
 	if (!chp_named_object(named, addr, &object))
 		return false;
-	named->inspected.inspector->shape(named->inspected.state, addr, object.type, ret);
+	named->inspected.inspector->shape(named->inspected.state, addr, object.key, ret);
 	return ret->kind == CH_SHAPE_ARRAY && ret->element_bytes;
 }
 
@@ -163,10 +163,11 @@ struct ch_error *chp_named_types(const struct ch_named *named, ch_named_wants_fn
 
 	err = ch_heaps_types(named->heaps, &rows, &count);
 	for (i = 0; !err && i < count; i++) {
-		if (rows[i].walker != named->inspected.walker || rows[i].type >= CH_TYPE_ID_ENGINE)
+		if (rows[i].kind != CH_TYPE_OBJECT)
 			continue;
-		err = ch_heaps_type(named->heaps, rows[i].walker, rows[i].type, &type);
-		if (err || rows[i].kind != CH_TYPE_OBJECT || !fn(arg, type.name))
+		err = ch_heaps_type(named->heaps, rows[i].type, &type);
+		if (err || type.walker != named->inspected.walker ||
+		    type.key >= CH_TYPE_KEY_ENGINE || !fn(arg, type.name))
 			continue;
 		slot = ch_vec_push(ret);
 		if (!slot)

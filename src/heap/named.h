@@ -25,7 +25,7 @@ struct ch_named_field {
 	enum ch_value_kind kind;
 	/** From an object's address, or from a value's first byte. */
 	uint64_t offset, size_bytes;
-	/** Type id of a structure in place; 0: not known. */
+	/** Key of the type of a structure in place; 0: not known. */
 	uint64_t inner;
 };
 
@@ -34,9 +34,9 @@ bool chp_named_open(struct ch_heaps *heaps, const struct ch_core *core, const ch
 		    struct ch_named *ret);
 /** Whether a field is called name, or is behind the property of that name. */
 bool chp_named_is(const char *field, const char *name, size_t len);
-/** The field of a type by its path: "a", or "a.b" where a is a structure in place. is_value:
- * offsets count from the value, not from an object. Errors: NOMEM, STOP. */
-CH_MUST_CHECK struct ch_error *chp_named_field(const struct ch_named *named, uint64_t type,
+/** The field of a type of the runtime's by its path: "a", or "a.b" where a is a structure in place.
+ * is_value: offsets count from the value, not from an object. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_named_field(const struct ch_named *named, uint64_t key,
 					       bool is_value, const char *path,
 					       struct ch_named_field *ret);
 /** What it holds at an object: a reference, or a number of at most 8 bytes, not extended by

@@ -27,7 +27,7 @@ struct ch_pooling {
 	struct ch_error *(*pools)(void *state, struct ch_heaps *heaps, struct ch_pools **ret);
 	/** What the object at addr says of itself. False: it is not counted, or part of a pool
 	 * itself. Called after pools(), which found some. Cheap, and not thread-safe. */
-	bool (*counted)(void *state, uint64_t addr, uint64_t type, struct ch_counted *ret);
+	bool (*counted)(void *state, uint64_t addr, uint64_t key, struct ch_counted *ret);
 };
 
 /** That of the walker that ch_heaps_pools() asked, and its state; NULL: there is none. */

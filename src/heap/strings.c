@@ -126,7 +126,7 @@ static bool grow(struct counter *counter)
 
 /* The row of a text, or NULL; *slot_ret is where it belongs. */
 static struct ch_string_stat *find(struct counter *counter, const struct ch_string *text,
-				   uint64_t type, uint64_t hash, uint64_t **slot_ret)
+				   uint32_t type, uint64_t hash, uint64_t **slot_ret)
 {
 	struct ch_string_stat *row;
 	size_t at = hash & counter->mask;
@@ -145,7 +145,7 @@ static struct ch_string_stat *find(struct counter *counter, const struct ch_stri
 }
 
 static struct ch_error *add_text(struct counter *counter, const struct ch_object *object,
-				 const struct ch_string *text, uint64_t type, uint64_t hash)
+				 const struct ch_string *text, uint32_t type, uint64_t hash)
 {
 	struct ch_strings_stat *ret = counter->ret;
 	uint64_t *slot = NULL, bytes = object->chunk_bytes;
@@ -208,7 +208,7 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 	for (i = 0; !err && i < n; i++) {
 		text = (struct ch_string){ 0 };
 		if (objects[i].state != CH_OBJECT_USED ||
-		    !inspected.inspector->string(inspected.state, objects[i].addr, objects[i].type,
+		    !inspected.inspector->string(inspected.state, objects[i].addr, objects[i].key,
 						 &text))
 			continue;
 		if (!is_possible(&objects[i], &text))
@@ -255,6 +255,7 @@ static struct ch_error *take_blocks(void *arg, const struct ch_object *objects, 
 	struct ch_traced traced;
 	struct ch_object object;
 	uint64_t hash, own_bytes;
+	uint32_t type;
 	bool padded;
 	size_t i;
 
@@ -278,8 +279,8 @@ static struct ch_error *take_blocks(void *arg, const struct ch_object *objects, 
 			counter->ret->zero_count++;
 			counter->ret->zero_bytes += object.chunk_bytes;
 		} else {
-			err = add_text(counter, &object, &text, padded ? 0 : objects[i].type,
-				       mix(hash, objects[i].type));
+			type = padded ? 0 : objects[i].type;
+			err = add_text(counter, &object, &text, type, mix(hash, type));
 		}
 	}
 	return err;

@@ -14,8 +14,8 @@ struct ch_string_stat {
 	struct ch_string text;
 	uint64_t sample_addr;
 	uint64_t count;
-	/** Type id; compared for blocks only. */
-	uint64_t type;
+	/** Compared for blocks only, and there of those that have a runtime; else 0. */
+	uint32_t type;
 	/** Sum of chunk_bytes, with those of other objects that hold the characters (one
 	 * that several share with the first is counted once); those of the smallest. */
 	uint64_t total_bytes, each_bytes;

@@ -106,9 +106,9 @@ struct ch_tracer {
 	/** Which weaker references count: bits of enum ch_strength. Called before
 	 * learn(), for each graph; NULL: there are none. */
 	void (*follow)(void *state, uint32_t strengths);
-	/** Get ready for objects of a type; called once for each type before any
-	 * refs(). Errors: NOMEM. */
-	struct ch_error *(*learn)(void *state, uint64_t type);
+	/** Get ready for objects of a type of the walker's own; called once for each type before
+	 * any refs(). Errors: NOMEM. */
+	struct ch_error *(*learn)(void *state, uint64_t key);
 	/** The pointers of an object. Must be thread-safe. */
 	void (*refs)(void *state, struct ch_ref_query *query);
 	/** What keeps objects alive beside registers and stacks; called once, after
@@ -123,7 +123,7 @@ struct ch_tracer {
 	void (*root_text)(void *state, const struct ch_walker_root *root, char *buf, size_t max);
 	/** What lies at offset of an object: ".name", "[3]", unescaped. False when
 	 * that is not known. May be NULL. */
-	bool (*place_text)(void *state, uint64_t addr, uint64_t type, uint64_t offset, char *buf,
+	bool (*place_text)(void *state, uint64_t addr, uint64_t key, uint64_t offset, char *buf,
 			   size_t max);
 	/** Bytes that the runtime puts before what it hands out of another walker's blocks, 0:
 	 * none; and whether the block of so many usable bytes at addr begins with such a
@@ -140,7 +140,7 @@ struct ch_tracer {
 	uint32_t (*owner_rank)(const void *state, uint64_t addr);
 	/** What else says what an object is for: "calls Cache.OnError", unescaped.
 	 * False: nothing does. May be NULL. */
-	bool (*detail_text)(void *state, uint64_t addr, uint64_t type, char *buf, size_t max);
+	bool (*detail_text)(void *state, uint64_t addr, uint64_t key, char *buf, size_t max);
 };
 
 /** It is there to free it, or a number in a box; its runtime's own numbers lie among its words. */

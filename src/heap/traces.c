@@ -24,12 +24,12 @@ static uint64_t hash_of(const struct ch_trace_stat *row)
 {
 	uint64_t hash = ch_hash_number(row->trace.hash, row->type);
 
-	return ch_hash_number(hash, (uint64_t)row->walker << 32 | row->trace.count);
+	return ch_hash_number(hash, row->trace.count);
 }
 
 static bool is_same(const struct ch_trace_stat *a, const struct ch_trace_stat *b)
 {
-	return a->walker == b->walker && a->type == b->type && a->trace.hash == b->trace.hash &&
+	return a->type == b->type && a->trace.hash == b->trace.hash &&
 	       a->trace.count == b->trace.count;
 }
 
@@ -100,15 +100,14 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 		return NULL;
 	tracing = inspected.inspector->tracing;
 	for (i = 0; !err && i < n; i++) {
-		if (objects[i].state != CH_OBJECT_USED || !objects[i].type ||
-		    !tracing->carries(inspected.state, objects[i].type))
+		if (objects[i].state != CH_OBJECT_USED || !objects[i].key ||
+		    !tracing->carries(inspected.state, objects[i].key))
 			continue;
-		one = (struct ch_trace_stat){ .walker = inspected.walker,
-					      .type = objects[i].type,
+		one = (struct ch_trace_stat){ .type = objects[i].type,
 					      .count = 1,
 					      .total_bytes = objects[i].chunk_bytes,
 					      .sample_addr = objects[i].addr };
-		tracing->read(inspected.state, objects[i].addr, objects[i].type, &one.trace);
+		tracing->read(inspected.state, objects[i].addr, objects[i].key, &one.trace);
 		one.trace_bytes = one.trace.bytes;
 		err = add(counter, &one);
 	}
@@ -154,10 +153,10 @@ static const struct ch_tracing *tracing_of(struct ch_heaps *heaps, uint64_t addr
 					   struct ch_object *object, struct ch_inspected *inspected)
 {
 	if (!ch_heaps_object_at(heaps, addr, object) || object->addr != addr ||
-	    object->state != CH_OBJECT_USED || !object->type ||
+	    object->state != CH_OBJECT_USED || !object->key ||
 	    !chp_heaps_span_inspector(heaps, object->span, inspected) ||
 	    !inspected->inspector->tracing ||
-	    !inspected->inspector->tracing->carries(inspected->state, object->type))
+	    !inspected->inspector->tracing->carries(inspected->state, object->key))
 		return NULL;
 	return inspected->inspector->tracing;
 }
@@ -169,7 +168,7 @@ bool chp_trace_read(struct ch_heaps *heaps, uint64_t addr, struct ch_trace *ret)
 	const struct ch_tracing *tracing = tracing_of(heaps, addr, &object, &inspected);
 
 	if (tracing)
-		tracing->read(inspected.state, addr, object.type, ret);
+		tracing->read(inspected.state, addr, object.key, ret);
 	return tracing != NULL;
 }
 
@@ -180,5 +179,5 @@ bool chp_trace_frame(struct ch_heaps *heaps, uint64_t addr, uint32_t index,
 	struct ch_object object;
 	const struct ch_tracing *tracing = tracing_of(heaps, addr, &object, &inspected);
 
-	return tracing && tracing->frame(inspected.state, addr, object.type, index, ret);
+	return tracing && tracing->frame(inspected.state, addr, object.key, index, ret);
 }

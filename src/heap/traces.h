@@ -10,9 +10,7 @@
 
 /** Objects of one type that carry the same frames. */
 struct ch_trace_stat {
-	/** Index into ch_heaps_runtimes(); type id. */
-	uint32_t walker;
-	uint64_t type;
+	uint32_t type;
 	struct ch_trace trace;
 	/** Objects, the sum of their chunk_bytes, and of what holds their traces (arrays of the
 	 * runtime's, which no other object has). */

@@ -1,3 +1,6 @@
+/*
+ * Counting by type: a row for each type and kind that the objects of a walk have.
+ */
 #include "heap/heap_priv.h"
 
 #include <stdlib.h>
@@ -6,154 +9,71 @@
 #include "heap/filter.h"
 #include "util/bytes.h"
 
-/* Bounds of the table: ROWS_MAX rows of 64 bytes, their growing copy and the
- * hash of row numbers stay below 64 MiB. */
-#define ROWS_MAX  (1U << 19)
-#define HASH_BITS 20
-/* Ids and sizes below these go through a plain array: nearly every object. */
-#define DIRECT_SIZE_MAX 65536
-#define RECENT_SLOTS    1024
-#define DIRECT_SLOTS    (DIRECT_SIZE_MAX / 8)
-#define KINDS           (CH_TYPE_ALLOCATOR + 1)
-
-/* Row numbers are stored plus one, so that zeroed tables are empty. */
-struct direct {
-	/* by size in units of 8 bytes */
-	uint32_t by_size[KINDS][DIRECT_SLOTS];
-	/* by the walker's own id */
-	uint32_t by_id[KINDS][DIRECT_SLOTS];
-	/* what came lately of other ids, those being addresses of something */
-	struct recent {
-		uint64_t type;
-		enum ch_type_kind kind;
-		uint32_t number;
-	} recent[RECENT_SLOTS];
-};
+#define KINDS (CH_TYPE_ABSENT + 1)
 
 struct types {
 	struct ch_heaps *heaps;
 	/* of struct ch_type_stat */
 	struct ch_vec rows;
-	/* Open addressing, for what direct does not cover. */
-	uint32_t *hash;
-	/* By registry index; NULL until the walker's first object. */
-	struct direct **direct;
+	/* By type: for each kind the number of its row plus one; 0: it has none. */
+	struct kinds {
+		uint32_t numbers[KINDS];
+	} * by_type;
+	uint32_t by_type_count;
 };
 
-static struct ch_type_stat *add_row(struct types *types, const struct ch_type_stat *key)
+/* Room for a type that came after the others. */
+static bool grow(struct types *types, uint32_t type)
+{
+	uint32_t count = (uint32_t)ch_max(2ULL * types->by_type_count, type + 1024ULL);
+	struct kinds *grown = realloc(types->by_type, count * sizeof(*grown));
+
+	if (!grown)
+		return false;
+	memset(grown + types->by_type_count, 0, (count - types->by_type_count) * sizeof(*grown));
+	types->by_type = grown;
+	types->by_type_count = count;
+	return true;
+}
+
+static struct ch_type_stat *add_row(struct types *types, uint32_t type, enum ch_type_kind kind,
+				    uint64_t sample_addr)
 {
 	struct ch_type_stat *row = ch_vec_push(&types->rows);
 
 	if (!row)
 		return NULL;
-	row->walker = key->walker;
-	row->kind = key->kind;
-	row->type = key->type;
+	types->by_type[type].numbers[kind] = (uint32_t)types->rows.count;
+	row->type = type;
+	row->kind = kind;
 	row->smallest_bytes = UINT64_MAX;
-	row->sample_addr = key->sample_addr;
+	row->sample_addr = sample_addr;
 	return row;
 }
 
-static uint32_t hash_of(const struct ch_type_stat *key)
+/* The row of a type and a kind, made if there is none; NULL when out of memory. */
+static inline struct ch_type_stat *row_of(struct types *types, uint32_t type,
+					  enum ch_type_kind kind, uint64_t sample_addr)
 {
-	uint64_t value = key->type ^ ((uint64_t)key->kind << 60) ^ ((uint64_t)key->walker << 52);
+	uint32_t number;
 
-	value ^= value >> 29;
-	return (uint32_t)((value * 0x9e3779b97f4a7c15ULL) >> (64 - HASH_BITS));
-}
-
-/* The slot of the hash that holds key, or the empty one where it belongs. */
-static uint32_t *hash_slot(struct types *types, const struct ch_type_stat *key)
-{
-	const struct ch_type_stat *rows = types->rows.items, *row;
-	uint32_t at = hash_of(key);
-
-	for (;; at = (at + 1) & ((1U << HASH_BITS) - 1)) {
-		if (!types->hash[at])
-			return &types->hash[at];
-		row = &rows[types->hash[at] - 1];
-		if (row->type == key->type && row->kind == key->kind && row->walker == key->walker)
-			return &types->hash[at];
-	}
-}
-
-/* The number of the row of key, made if it is new; 0 when out of memory. */
-static uint32_t find_row(struct types *types, struct ch_type_stat *key)
-{
-	uint32_t *slot;
-
-	if (!types->hash) {
-		types->hash = calloc(1U << HASH_BITS, sizeof(*types->hash));
-		if (!types->hash)
-			return 0;
-	}
-	slot = hash_slot(types, key);
-	/* A few rows stay free for the kinds and walkers of "other sizes". */
-	if (!*slot && types->rows.count >= ROWS_MAX - 1024) {
-		key->type = CH_TYPE_ID_OTHER;
-		slot = hash_slot(types, key);
-	}
-	if (!*slot) {
-		if (types->rows.count >= ROWS_MAX || !add_row(types, key))
-			return 0;
-		*slot = (uint32_t)types->rows.count;
-	}
-	return *slot;
-}
-
-/* The slot of the direct table for a type, or NULL when it has none. */
-static inline uint32_t *direct_slot(struct direct *direct, enum ch_type_kind kind, uint64_t type)
-{
-	uint64_t size = type & ~CH_TYPE_ID_ENGINE;
-
-	if (type < DIRECT_SLOTS)
-		return &direct->by_id[kind][type];
-	if (type >= CH_TYPE_ID_ENGINE && size < DIRECT_SIZE_MAX && !(size & 7))
-		return &direct->by_size[kind][size >> 3];
-	return NULL;
-}
-
-/* The slot of what came lately: another one's if it holds 0. */
-static inline uint32_t *recent_slot(struct direct *direct, enum ch_type_kind kind, uint64_t type)
-{
-	struct recent *recent = &direct->recent[(type >> 3 ^ type >> 12) % RECENT_SLOTS];
-
-	if (recent->type != type || recent->kind != kind)
-		*recent = (struct recent){ .type = type, .kind = kind };
-	return &recent->number;
+	if (type >= types->by_type_count && !grow(types, type))
+		return NULL;
+	number = types->by_type[type].numbers[kind];
+	return number ? CH_VEC_AT(&types->rows, struct ch_type_stat, number - 1)
+		      : add_row(types, type, kind, sample_addr);
 }
 
 static struct ch_error *count_objects(void *arg, const struct ch_object *objects, size_t n)
 {
 	struct types *types = arg;
-	const struct ch_span_info *info =
-		CH_VEC_AT(&types->heaps->infos, struct ch_span_info, objects[0].span);
-	uint32_t walker = CH_VEC_AT(&types->heaps->opened, struct ch_opened, info->opened)->index;
-	struct direct *direct = types->direct[walker];
-	struct ch_type_stat key = { .walker = walker }, *row;
-	uint32_t *slot, number;
+	struct ch_type_stat *row;
 	size_t i;
 
-	if (!direct) {
-		direct = types->direct[walker] = calloc(1, sizeof(*direct));
-		if (!direct)
-			return &ch_enomem;
-	}
 	for (i = 0; i < n; i++) {
-		key.type = chp_object_type_id(&objects[i]);
-		key.kind = chp_object_kind(&objects[i]);
-		slot = direct_slot(direct, key.kind, key.type);
-		if (!slot)
-			slot = recent_slot(direct, key.kind, key.type);
-		number = *slot;
-		if (__builtin_expect(!number, 0)) {
-			key.sample_addr = objects[i].addr;
-			number = find_row(types, &key);
-			if (!number)
-				return &ch_enomem;
-			*slot = number;
-		}
-		row = CH_VEC_AT(&types->rows, struct ch_type_stat, number - 1);
+		row = row_of(types, objects[i].type, chp_object_kind(&objects[i]), objects[i].addr);
+		if (!row)
+			return &ch_enomem;
 		row->count++;
 		row->total_bytes += objects[i].chunk_bytes;
 		row->smallest_bytes = ch_min(row->smallest_bytes, objects[i].chunk_bytes);
@@ -173,20 +93,19 @@ static bool wants_gaps(const struct ch_object_filter *filter)
 			   !filter->types_count && !filter->keep);
 }
 
-/* Add gaps to their row, key. */
-static struct ch_error *count_row(struct types *types, const struct ch_gaps *gaps,
-				  struct ch_type_stat *key)
+/* Add gaps to the row of one of the engine's types. */
+static struct ch_error *count_row(struct types *types, const struct ch_gaps *gaps, uint32_t walker,
+				  uint64_t key, enum ch_type_kind kind)
 {
 	struct ch_type_stat *row;
-	uint32_t number;
+	uint32_t type;
 
 	if (!gaps->count)
 		return NULL;
-	key->sample_addr = gaps->first;
-	number = find_row(types, key);
-	if (!number)
+	type = chp_type_of(types->heaps, walker, key);
+	row = type ? row_of(types, type, kind, gaps->first) : NULL;
+	if (!row)
 		return &ch_enomem;
-	row = CH_VEC_AT(&types->rows, struct ch_type_stat, number - 1);
 	row->count += gaps->count;
 	row->total_bytes += gaps->bytes;
 	row->smallest_bytes = ch_min(row->smallest_bytes, gaps->smallest);
@@ -201,7 +120,7 @@ static struct ch_error *count_gaps(struct types *types, const struct ch_object_f
 	const struct ch_uncovered *gaps = heaps->gaps.items;
 	const struct ch_span_info *info;
 	struct ch_error *err = NULL;
-	struct ch_type_stat key;
+	uint32_t walker;
 	size_t i;
 
 	for (i = 0; !err && i < heaps->gaps.count; i++) {
@@ -209,30 +128,27 @@ static struct ch_error *count_gaps(struct types *types, const struct ch_object_f
 		    !filter->heaps[CH_VEC_AT(&heaps->spans, struct ch_span, i)->heap])
 			continue;
 		info = CH_VEC_AT(&heaps->infos, struct ch_span_info, i);
-		key = (struct ch_type_stat){
-			.walker = CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened)->index
-		};
-		key.kind = CH_TYPE_OVERHEAD;
-		key.type = CH_TYPE_ID_UNWALKED;
-		err = count_row(types, &gaps[i].present, &key);
-		key.kind = CH_TYPE_ABSENT;
-		key.type = CH_TYPE_ID_ABSENT;
+		walker = CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened)->index;
+		err = count_row(types, &gaps[i].present, walker, CH_TYPE_KEY_UNWALKED,
+				CH_TYPE_OVERHEAD);
 		if (!err)
-			err = count_row(types, &gaps[i].absent, &key);
+			err = count_row(types, &gaps[i].absent, walker, CH_TYPE_KEY_ABSENT,
+					CH_TYPE_ABSENT);
 	}
 	return err;
 }
 
-/* Names of two rows of equal bytes. */
-static int compare_names(struct ch_heaps *heaps, const struct ch_type_stat *x,
-			 const struct ch_type_stat *y)
+/* Names of two rows of equal bytes, where walkers gave them. */
+static int compare_names(struct ch_heaps *heaps, uint32_t x, uint32_t y)
 {
 	struct ch_type name_x, name_y;
 	struct ch_error *err;
 
-	err = ch_heaps_type(heaps, x->walker, x->type, &name_x);
+	if (chp_type_is_engine(heaps, x) || chp_type_is_engine(heaps, y))
+		return 0;
+	err = ch_heaps_type(heaps, x, &name_x);
 	if (!err)
-		err = ch_heaps_type(heaps, y->walker, y->type, &name_y);
+		err = ch_heaps_type(heaps, y, &name_y);
 	if (err) {
 		ch_error_destroy(err);
 		return 0;
@@ -244,30 +160,22 @@ static int compare_names(struct ch_heaps *heaps, const struct ch_type_stat *x,
 static int compare_rows(const void *a, const void *b, void *arg)
 {
 	const struct ch_type_stat *x = a, *y = b;
+	const struct ch_heaps *heaps = arg;
+	uint64_t key_x, key_y;
 	int order = 0;
 
 	if (x->total_bytes != y->total_bytes)
 		return x->total_bytes > y->total_bytes ? -1 : 1;
-	if (x->type < CH_TYPE_ID_ENGINE && y->type < CH_TYPE_ID_ENGINE)
-		order = compare_names(arg, x, y);
+	order = compare_names(arg, x->type, y->type);
 	if (order)
 		return order;
-	if (x->type != y->type)
-		return x->type < y->type ? -1 : 1;
+	key_x = chp_type_key(heaps, x->type);
+	key_y = chp_type_key(heaps, y->type);
+	if (key_x != key_y)
+		return key_x < key_y ? -1 : 1;
 	if (x->kind != y->kind)
 		return x->kind < y->kind ? -1 : 1;
-	return x->walker < y->walker ? -1 : x->walker > y->walker;
-}
-
-static void types_deinit(struct types *types)
-{
-	size_t i;
-
-	for (i = 0; types->direct && i < types->heaps->runtimes.count; i++)
-		free(types->direct[i]);
-	free(types->direct);
-	free(types->hash);
-	ch_vec_deinit(&types->rows);
+	return x->type < y->type ? -1 : x->type > y->type;
 }
 
 /* Count the objects that pass filter, or all when it is NULL, into rows. */
@@ -277,9 +185,6 @@ static struct ch_error *count_into(struct ch_heaps *heaps, const struct ch_objec
 	struct types types = { .heaps = heaps, .rows = CH_VEC(struct ch_type_stat) };
 	struct ch_error *err;
 
-	types.direct = calloc(heaps->runtimes.count + 1, sizeof(struct direct *));
-	if (!types.direct)
-		return &ch_enomem;
 	err = filter ? chp_heaps_walk_where(heaps, filter, count_objects, &types)
 		     : chp_walk_all(heaps, count_objects, &types);
 	if (!err && wants_gaps(filter))
@@ -291,7 +196,8 @@ static struct ch_error *count_into(struct ch_heaps *heaps, const struct ch_objec
 		*rows = types.rows;
 		types.rows = CH_VEC(struct ch_type_stat);
 	}
-	types_deinit(&types);
+	free(types.by_type);
+	ch_vec_deinit(&types.rows);
 	return err;
 }
 

@@ -201,6 +201,8 @@ static struct ch_error *give(struct ch_walk *walk, struct ch_object *objects, si
 		err = add_checkpoint(walk, &objects[0]);
 	if (n && !err && walk->fn) {
 		objects = trim(walk, objects, &n);
+		if (!chp_type_objects(&walk->heaps->table, walk->walker, objects, n))
+			return &ch_enomem;
 		if (n)
 			err = walk->fn(walk->arg, objects, n);
 	}
@@ -344,6 +346,7 @@ static void begin_span(struct ch_walk *walk, uint32_t index, uint64_t from)
 	const struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, index);
 
 	walk->span = index;
+	walk->walker = CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened)->index;
 	walk->next = walk->pieces ? info->next : CH_SPAN_NONE;
 	walk->at = ch_max(from, span->start);
 	walk->limit = span->committed_end;

@@ -173,7 +173,7 @@ struct ch_walker_allocator {
 	 * as much of [start, committed_end) as is understood. from is the span's
 	 * start, or the start of a chunk that was emitted before: begin there, or
 	 * earlier if that is simpler (what ends at or below from is skipped).
-	 * Fill all of ch_object but span. Leave type 0 when the size is all that
+	 * Fill all of ch_object but span and type. Leave key 0 when the size is all that
 	 * is known: the engine then counts by size. Must be thread-safe. Required.
 	 */
 	struct ch_error *(*objects)(void *state, const struct ch_span *span, uint64_t from,
@@ -190,8 +190,9 @@ struct ch_walker_allocator {
 
 /** What is known of the types of objects. */
 struct ch_walker_types {
-	/** Name a type id (1 .. 2^63 - 1); required if any object has one. */
-	struct ch_error *(*name)(void *state, uint64_t type, struct ch_type *ret);
+	/** Name the type of a key (1 .. 2^63 - 1): fill name, module and basis, which live as
+	 * long as the state. Called once for each; required if any object has one. */
+	struct ch_error *(*name)(void *state, uint64_t key, struct ch_type *ret);
 	/** NULL: what is inside of a block is not known. */
 	const struct ch_inspector *inspector;
 };

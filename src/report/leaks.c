@@ -184,7 +184,7 @@ static struct ch_error *add_group_row(struct ch_table *table, const struct ch_le
 
 	if (!signature)
 		return &ch_enomem;
-	err = ch_heaps_type(result->heaps, group->walker, group->type, &type);
+	err = ch_heaps_type(result->heaps, group->type, &type);
 	if (err)
 		return err;
 	const struct ch_cell cells[] = {
@@ -317,11 +317,12 @@ static json_t *json_block(const struct lister *lister, const struct ch_object *o
 	const struct ch_span *span = &ch_heaps_spans(lister->result->heaps, &count)[object->span];
 	const struct ch_heap *heap = &ch_heaps_list(lister->result->heaps, &count)[span->heap];
 	struct ch_type type = { .name = NULL };
-	struct ch_error *err = NULL;
+	struct ch_error *err;
 
-	if (ch_object_type_id(object) < CH_TYPE_ID_ENGINE)
-		err = ch_heaps_type(lister->result->heaps, heap->walker, object->type, &type);
+	err = ch_heaps_type(lister->result->heaps, object->type, &type);
 	ch_error_destroy(err);
+	if (type.key >= CH_TYPE_KEY_ENGINE)
+		type.name = NULL;
 	return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:s}", "addr", chp_json_addr(object->addr),
 			 "size_bytes", chp_json_uint(object->size_bytes), "chunk_bytes",
 			 chp_json_uint(object->chunk_bytes), "type", chp_json_text(type.name),
@@ -451,15 +452,15 @@ static json_t *json_group(const struct ch_leaks_result *result, const struct ch_
 	uint64_t size;
 	size_t count;
 
-	err = ch_heaps_type(result->heaps, group->walker, group->type, &type);
+	err = ch_heaps_type(result->heaps, group->type, &type);
 	ch_error_destroy(err);
 	/* Of a size class all blocks have one size. */
 	size = group->sum.bytes / (group->sum.count ? group->sum.count : 1);
 	return json_pack(
 		"{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s}", "type", chp_json_text(type.name),
-		"runtime", ch_heaps_runtimes(result->heaps, &count)[group->walker].name, "class",
+		"runtime", ch_heaps_runtimes(result->heaps, &count)[type.walker].name, "class",
 		ch_reach_name(group->reach), "size_bytes",
-		group->type >= CH_TYPE_ID_ENGINE ? chp_json_uint(size) : json_null(), "count",
+		type.key >= CH_TYPE_KEY_ENGINE ? chp_json_uint(size) : json_null(), "count",
 		chp_json_uint(group->sum.count), "total_bytes",
 		chp_json_uint(group->sum.chunk_bytes), "sample_addr",
 		chp_json_addr(group->sample_addr), "signature_kind",

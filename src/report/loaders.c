@@ -11,7 +11,7 @@ static struct ch_error *name_of(const struct ch_loaders_result *result,
 	*ret = row->hidden ? "(hidden classes)" : "(boot loader)";
 	if (row->hidden || !row->type)
 		return NULL;
-	err = ch_heaps_type(result->heaps, row->walker, row->type, &type);
+	err = ch_heaps_type(result->heaps, row->type, &type);
 	if (!err)
 		*ret = type.name;
 	return err;

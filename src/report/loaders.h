@@ -9,9 +9,8 @@
 
 /** Loaders of one type that are all live, or all dead. */
 struct ch_loaders_row {
-	uint32_t walker;
-	/** Type id of the loaders; 0: the runtime's own, or hidden ones. */
-	uint64_t type;
+	/** Of the loaders; 0: the runtime's own, or hidden ones. */
+	uint32_t type;
 	bool hidden, always, live;
 	uint64_t count, classes_count;
 	/** Sum of what each retains; 0 of dead ones. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/type_table.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/text.h"
@@ -21,13 +22,6 @@ struct heap_text {
 	char *generation;
 };
 
-/* The type named last, escaped for the format in use. */
-struct type_text {
-	uint32_t walker;
-	uint64_t type;
-	char *name;
-};
-
 struct writer {
 	const struct ch_report *report;
 	const struct ch_objects_result *result;
@@ -35,7 +29,9 @@ struct writer {
 	const struct ch_heap *heaps;
 	size_t heaps_count;
 	struct heap_text *texts;
-	struct type_text type;
+	/* By type: its name, escaped for the format in use; NULL: it was not met, or has none. */
+	char **names;
+	uint32_t names_count;
 	uint64_t limit;
 	uint64_t shown_count, shown_bytes, matched_count, matched_bytes;
 	size_t used;
@@ -137,31 +133,40 @@ static char *render_text(const struct writer *writer, const char *text)
 	return quoted;
 }
 
+static bool grow_names(struct writer *writer, uint32_t type)
+{
+	uint32_t count = type + type / 2 + 1024;
+	char **names = realloc(writer->names, count * sizeof(*names));
+
+	if (!names)
+		return false;
+	memset(names + writer->names_count, 0, (count - writer->names_count) * sizeof(*names));
+	writer->names = names;
+	writer->names_count = count;
+	return true;
+}
+
 /* The name of an object's type in *ret, NULL when its size is all that is known. */
 static struct ch_error *type_name(struct writer *writer, const struct ch_object *object,
 				  const char **ret)
 {
-	uint32_t walker = writer->heaps[writer->spans[object->span].heap].walker;
-	uint64_t id = ch_object_type_id(object);
-	struct type_text *cached = &writer->type;
 	struct ch_error *err;
 	struct ch_type type;
 
 	*ret = NULL;
-	if (id >= CH_TYPE_ID_ENGINE)
+	if (chp_type_is_engine(writer->result->heaps, object->type))
 		return NULL;
-	if (!cached->name || cached->type != id || cached->walker != walker) {
-		err = ch_heaps_type(writer->result->heaps, walker, id, &type);
+	if (object->type >= writer->names_count && !grow_names(writer, object->type))
+		return &ch_enomem;
+	if (!writer->names[object->type]) {
+		err = ch_heaps_type(writer->result->heaps, object->type, &type);
 		if (err)
 			return err;
-		free(cached->name);
-		*cached = (struct type_text){ .walker = walker,
-					      .type = id,
-					      .name = render_text(writer, type.name) };
-		if (!cached->name)
+		writer->names[object->type] = render_text(writer, type.name);
+		if (!writer->names[object->type])
 			return &ch_enomem;
 	}
-	*ret = cached->name;
+	*ret = writer->names[object->type];
 	return NULL;
 }
 
@@ -422,7 +427,9 @@ static void writer_destroy(struct writer *writer)
 		free(writer->texts[i].generation);
 	}
 	free(writer->texts);
-	free(writer->type.name);
+	for (i = 0; i < writer->names_count; i++)
+		free(writer->names[i]);
+	free(writer->names);
 	free(writer);
 }
 

@@ -13,11 +13,11 @@ static struct ch_error *name_of(const struct ch_owners_result *result,
 	struct ch_type type;
 	size_t count;
 
-	err = ch_heaps_type(result->heaps, row->walker, row->type, &type);
+	err = ch_heaps_type(result->heaps, row->type, &type);
 	if (err)
 		return err;
 	*name_ret = type.name;
-	*runtime_ret = ch_heaps_runtimes(result->heaps, &count)[row->walker].name;
+	*runtime_ret = ch_heaps_runtimes(result->heaps, &count)[type.walker].name;
 	return NULL;
 }
 

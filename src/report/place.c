@@ -12,14 +12,7 @@
 struct ch_error *chp_place_type(struct ch_heaps *heaps, const struct ch_ref *ref,
 				struct ch_type *ret)
 {
-	const struct ch_heap *list;
-	const struct ch_span *spans;
-	size_t count;
-
-	spans = ch_heaps_spans(heaps, &count);
-	list = ch_heaps_list(heaps, &count);
-	return ch_heaps_type(heaps, list[spans[ref->owner.span].heap].walker,
-			     ch_object_type_id(&ref->owner), ret);
+	return ch_heaps_type(heaps, ref->owner.type, ret);
 }
 
 struct ch_error *chp_place_describe(struct ch_graph *graph, struct ch_sym *sym,

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 
+#include "heap/type_table.h"
 #include "util/cleanup.h"
 
 /* Chunks of one pool that JSON lists. */
@@ -90,14 +91,13 @@ static json_t *json_pool(const struct ch_pools *pools, const struct ch_pool *poo
 }
 
 /* Escaped, borrowed until the heaps are closed. */
-static const char *type_name(struct ch_heaps *heaps, const struct ch_pools *pools, uint64_t type)
+static const char *type_name(struct ch_heaps *heaps, const struct ch_pools *pools, uint64_t key)
 {
 	struct ch_type named;
-	struct ch_error *err = ch_heaps_type(heaps, pools->walker, type, &named);
+	struct ch_error *err = ch_heaps_type(heaps, chp_type_of(heaps, pools->walker, key), &named);
 
 	ch_error_destroy(err);
-	/* a size has its name in the structure; a class has not */
-	return err || named.name == named.storage ? NULL : named.name;
+	return err || named.unnamed ? NULL : named.name;
 }
 
 static json_t *json_types(struct ch_heaps *heaps, const struct ch_pools *pools)
@@ -110,7 +110,7 @@ static json_t *json_types(struct ch_heaps *heaps, const struct ch_pools *pools)
 		type = &pools->types[i];
 		chp_json_append_take(&array,
 				     json_pack("{s:s?, s:o, s:o, s:o, s:o, s:o}", "type",
-					       type_name(heaps, pools, type->type), "count",
+					       type_name(heaps, pools, type->key), "count",
 					       chp_json_uint(type->count), "capacity_bytes",
 					       chp_json_uint(type->capacity_bytes), "pooled_bytes",
 					       chp_json_uint(type->pooled_bytes), "released_count",
@@ -207,7 +207,7 @@ static struct ch_error *print_types(const struct ch_report *report, struct ch_he
 	for (i = 0; !err && i < pools->types_count; i++) {
 		type = &pools->types[i];
 		err = chp_table_row(
-			table, (struct ch_cell[]){ CH_CELL_STR(type_name(heaps, pools, type->type)),
+			table, (struct ch_cell[]){ CH_CELL_STR(type_name(heaps, pools, type->key)),
 						   CH_CELL_NUM(type->count),
 						   CH_CELL_NUM(type->capacity_bytes),
 						   CH_CELL_NUM(type->pooled_bytes),

@@ -28,21 +28,15 @@ struct writer {
 /* Of what type a block is; owned, NULL when out of memory. */
 static char *type_name(const struct writer *writer, uint32_t id)
 {
-	const struct ch_heap *heaps;
-	const struct ch_span *spans;
 	struct ch_object object;
 	struct ch_error *err;
 	struct ch_type type;
-	size_t count;
 
 	if (id == CH_ID_NONE)
 		return strdup("roots");
 	if (!ch_graph_object(writer->result->graph, id, &object))
 		return strdup("?");
-	spans = ch_heaps_spans(writer->result->heaps, &count);
-	heaps = ch_heaps_list(writer->result->heaps, &count);
-	err = ch_heaps_type(writer->result->heaps, heaps[spans[object.span].heap].walker,
-			    ch_object_type_id(&object), &type);
+	err = ch_heaps_type(writer->result->heaps, object.type, &type);
 	if (err) {
 		ch_error_destroy(err);
 		return NULL;
@@ -123,7 +117,7 @@ static struct ch_error *print_types(const struct writer *writer)
 	if (!table)
 		return &ch_enomem;
 	for (i = 0; !err && i < count && i < rows_max(writer->report); i++) {
-		err = ch_heaps_type(writer->result->heaps, types[i].walker, types[i].type, &type);
+		err = ch_heaps_type(writer->result->heaps, types[i].type, &type);
 		if (err)
 			break;
 		const struct ch_cell cells[] = {
@@ -260,15 +254,14 @@ static struct ch_error *json_types(const struct writer *writer, json_t **ret)
 
 	err = ch_retained_types(writer->result->retained, &types, &count);
 	for (i = 0; !err && i < count && i < rows_max(writer->report); i++) {
-		err = ch_heaps_type(writer->result->heaps, types[i].walker, types[i].type, &type);
+		err = ch_heaps_type(writer->result->heaps, types[i].type, &type);
 		if (err)
 			break;
 		chp_json_append_take(
 			ret,
 			json_pack("{s:o, s:s, s:o, s:o, s:o}", "type", chp_json_text(type.name),
 				  "runtime",
-				  ch_heaps_runtimes(writer->result->heaps, &all)[types[i].walker]
-					  .name,
+				  ch_heaps_runtimes(writer->result->heaps, &all)[type.walker].name,
 				  "count", chp_json_uint(types[i].count), "self_bytes",
 				  chp_json_uint(types[i].self_bytes), "retained_bytes",
 				  chp_json_uint(types[i].retained_bytes)));

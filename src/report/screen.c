@@ -469,7 +469,7 @@ static struct ch_error *print_types(const struct ch_report *report,
 		const struct ch_type_stat *stat = summary->types[i];
 		_cleanup_free_ char *name = NULL;
 
-		err = ch_heaps_type(summary->heaps, stat->walker, stat->type, &type);
+		err = ch_heaps_type(summary->heaps, stat->type, &type);
 		if (err)
 			return err;
 		name = chp_text_escape(type.name, LINE_BYTES_MAX);

@@ -115,7 +115,7 @@ struct ch_error *chp_summary_print_types(const struct ch_report *report,
 	for (i = 0; !err && i < summary->types_count; i++) {
 		const struct ch_type_stat *stat = summary->types[i];
 
-		err = ch_heaps_type(summary->heaps, stat->walker, stat->type, &type);
+		err = ch_heaps_type(summary->heaps, stat->type, &type);
 		if (err)
 			break;
 		err = chp_table_row(

@@ -102,12 +102,12 @@ static struct ch_error *json_types(const struct ch_summary *summary, json_t **re
 	for (i = 0; i < summary->types_count; i++) {
 		const struct ch_type_stat *stat = summary->types[i];
 
-		err = ch_heaps_type(summary->heaps, stat->walker, stat->type, &type);
+		err = ch_heaps_type(summary->heaps, stat->type, &type);
 		if (err) {
 			json_decref(array);
 			return err;
 		}
-		runtime = ch_heaps_runtimes(summary->heaps, &count)[stat->walker].name;
+		runtime = ch_heaps_runtimes(summary->heaps, &count)[type.walker].name;
 		chp_json_append_take(
 			&array,
 			json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "name",

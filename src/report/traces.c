@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "heap/type_table.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/text.h"
@@ -19,7 +20,7 @@ static const char *runtime_of(struct ch_heaps *heaps, const struct ch_trace_stat
 {
 	size_t count;
 
-	return ch_heaps_runtimes(heaps, &count)[row->walker].name;
+	return ch_heaps_runtimes(heaps, &count)[chp_type_walker(heaps, row->type)].name;
 }
 
 static bool is_shown(const struct ch_report *report, const struct ch_trace_frame *frame)
@@ -77,7 +78,7 @@ static struct ch_error *print_json(const struct ch_report *report, struct ch_hea
 
 	for (i = 0; i < rows; i++) {
 		row = CH_VEC_AT(&traces->rows, struct ch_trace_stat, i);
-		err = ch_heaps_type(heaps, row->walker, row->type, &type);
+		err = ch_heaps_type(heaps, row->type, &type);
 		if (err) {
 			json_decref(array);
 			return err;
@@ -169,7 +170,7 @@ static struct ch_error *print_group(const struct ch_report *report, struct ch_he
 {
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], held[CH_BYTES_TEXT_MAX];
 	struct ch_type type;
-	struct ch_error *err = ch_heaps_type(heaps, row->walker, row->type, &type);
+	struct ch_error *err = ch_heaps_type(heaps, row->type, &type);
 
 	if (err)
 		return err;
@@ -186,7 +187,7 @@ static struct ch_error *add_rows(struct ch_table *table, const struct ch_report 
 {
 	struct ch_trace_frame frame;
 	struct ch_type type;
-	struct ch_error *err = ch_heaps_type(heaps, row->walker, row->type, &type);
+	struct ch_error *err = ch_heaps_type(heaps, row->type, &type);
 	uint32_t i;
 
 	for (i = 0; !err && i < (row->trace.count ? row->trace.count : 1); i++) {

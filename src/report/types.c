@@ -25,11 +25,11 @@ static uint64_t stable_id(const char *runtime, const struct ch_type *type, enum 
 	return hash;
 }
 
-static const char *runtime_of(const struct ch_types_result *result, const struct ch_type_stat *row)
+static const char *runtime_of(const struct ch_types_result *result, const struct ch_type *type)
 {
 	size_t count;
 
-	return ch_heaps_runtimes(result->heaps, &count)[row->walker].name;
+	return ch_heaps_runtimes(result->heaps, &count)[type->walker].name;
 }
 
 static const char *group_of(const struct ch_types_result *result, size_t i)
@@ -40,7 +40,7 @@ static const char *group_of(const struct ch_types_result *result, size_t i)
 static json_t *json_row(const struct ch_types_result *result, const struct ch_type_stat *row,
 			const struct ch_type *type, const char *group)
 {
-	const char *runtime = runtime_of(result, row);
+	const char *runtime = runtime_of(result, type);
 	char id[24];
 
 	snprintf(id, sizeof(id), "%016" PRIx64, stable_id(runtime, type, row->kind));
@@ -63,8 +63,7 @@ static struct ch_error *print_json(const struct ch_report *report,
 	struct ch_type type;
 
 	for (i = 0; i < rows; i++) {
-		err = ch_heaps_type(result->heaps, result->rows[i].walker, result->rows[i].type,
-				    &type);
+		err = ch_heaps_type(result->heaps, result->rows[i].type, &type);
 		if (err) {
 			json_decref(array);
 			return err;
@@ -87,7 +86,7 @@ static struct ch_error *add_row(struct ch_table *table, const struct ch_types_re
 				const struct ch_type_stat *row, const char *group)
 {
 	struct ch_type type;
-	struct ch_error *err = ch_heaps_type(result->heaps, row->walker, row->type, &type);
+	struct ch_error *err = ch_heaps_type(result->heaps, row->type, &type);
 	const struct ch_cell cells[] = {
 		CH_CELL_STR(err ? NULL : type.name),
 		CH_CELL_STR(ch_type_kind_name(row->kind)),
@@ -96,7 +95,7 @@ static struct ch_error *add_row(struct ch_table *table, const struct ch_types_re
 		CH_CELL_NUM(row->smallest_bytes),
 		CH_CELL_NUM(row->largest_bytes),
 		CH_CELL_NUM(row->sample_addr),
-		CH_CELL_STR(runtime_of(result, row)),
+		CH_CELL_STR(err ? NULL : runtime_of(result, &type)),
 		CH_CELL_STR(group),
 	};
 

@@ -115,7 +115,7 @@ static bool block_at(const struct toy *toy, uint64_t at, uint64_t limit, struct 
 	*ret = (struct ch_object){ .addr = at + TOY_BLOCK_HEADER,
 				   .size_bytes = ch_get32(header),
 				   .chunk_bytes = chunk,
-				   .type = ch_get16(header + 4),
+				   .key = ch_get16(header + 4),
 				   .state = ch_get16(header + 6) ? CH_OBJECT_FREE : CH_OBJECT_USED,
 				   .header_bytes = TOY_BLOCK_HEADER };
 	return true;

@@ -371,6 +371,8 @@ START_TEST(types_retain_each_byte_once)
 	const struct ch_retained_type *types;
 	struct ch_retained_row rows[GC_BLOCKS], row;
 	struct ch_retained *retained;
+	struct ch_heaps *heaps;
+	struct ch_type type;
 	struct graphcase gc;
 	uint64_t seed, count, want;
 	size_t types_count, n, i, k;
@@ -382,10 +384,12 @@ START_TEST(types_retain_each_byte_once)
 		ck_ch_ok(ch_retained_types(retained, &types, &types_count));
 		n = ch_retained_top(retained, rows, GC_BLOCKS, &count);
 		ck_assert_uint_eq(n, count);
+		ck_ch_ok(ch_session_heaps(gc.session, &heaps));
 		for (i = 0; i < types_count; i++) {
+			ck_ch_ok(ch_heaps_type(heaps, types[i].type, &type));
 			for (want = 0, k = 0; k < n; k++) {
 				/* Of the toy's blocks, those of one size are a type. */
-				if (CH_TYPE_ID_SIZE(rows[k].self_bytes) != types[i].type)
+				if (CH_TYPE_KEY_SIZE(rows[k].self_bytes) != type.key)
 					continue;
 				for (at = rows[k].dominator; at != CH_ID_NONE; at = row.dominator) {
 					ck_assert(ch_retained_row(retained, at, &row));

@@ -273,12 +273,12 @@ static struct ch_error *list_fields(void *state, const struct ch_fields_query *q
 	struct lineage lineage;
 	uint32_t i;
 
-	if (query->type <= CLR_TYPE_UNUSED)
+	if (query->key <= CLR_TYPE_UNUSED)
 		return NULL;
 	lister.fields = calloc(CLR_FIELDS_MAX, sizeof(*lister.fields));
 	if (!lister.fields)
 		return &ch_enomem;
-	read_lineage(state, query->type, &lineage);
+	read_lineage(state, query->key, &lineage);
 	for (i = lineage.count; !err && i > 0; i--)
 		err = list_type(&lister, lineage.types[i - 1]);
 	free(lister.fields);

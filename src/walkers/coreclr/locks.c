@@ -301,9 +301,9 @@ static struct ch_error *look(void *arg, const struct ch_object *objects, size_t 
 	size_t i;
 
 	for (i = 0; !err && i < n; i++) {
-		if (objects[i].state != CH_OBJECT_USED || objects[i].type <= CLR_TYPE_UNUSED)
+		if (objects[i].state != CH_OBJECT_USED || objects[i].key <= CLR_TYPE_UNUSED)
 			continue;
-		if (objects[i].type == visiting->lock_mt && visiting->lock_mt)
+		if (objects[i].key == visiting->lock_mt && visiting->lock_mt)
 			err = keep_lock(visiting, objects[i].addr);
 		if (err || !read_header(visiting, objects[i].addr, &header))
 			continue;

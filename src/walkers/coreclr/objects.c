@@ -77,7 +77,7 @@ static bool read_object(struct walk *walk, uint64_t at, uint64_t limit, struct c
 		.addr = at,
 		.size_bytes = size,
 		.chunk_bytes = whole,
-		.type = mt,
+		.key = mt,
 		.state = mt == walk->clr->free_mt ? CH_OBJECT_FREE : CH_OBJECT_USED,
 	};
 	return true;
@@ -90,7 +90,7 @@ static struct ch_error *put_piece(struct walk *walk, uint64_t start, uint64_t en
 	const struct ch_object piece = { .addr = start,
 					 .size_bytes = end - start,
 					 .chunk_bytes = end - start,
-					 .type = type,
+					 .key = type,
 					 .state = (uint8_t)state,
 					 .flags = flags };
 

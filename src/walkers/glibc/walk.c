@@ -40,7 +40,7 @@ static struct ch_error *put(struct walk *walk, uint64_t start, uint64_t end, uin
 	struct ch_object object = { .addr = start,
 				    .size_bytes = end - start,
 				    .chunk_bytes = end - start,
-				    .type = type,
+				    .key = type,
 				    .state = CH_OBJECT_OVERHEAD,
 				    .flags = type == GLIBC_TYPE_FOREIGN ? CH_OBJECT_FOREIGN : 0 };
 
@@ -103,7 +103,7 @@ static void apply_cached(struct walk *walk, uint64_t chunk, bool used, struct ch
 		} else if (used && walk->cached->flags) {
 			object->flags |= walk->cached->flags;
 			if (walk->cached->flags & CH_OBJECT_ALLOCATOR)
-				object->type = GLIBC_TYPE_TCACHE;
+				object->key = GLIBC_TYPE_TCACHE;
 			else
 				object->state = CH_OBJECT_FREE;
 		}
@@ -134,7 +134,7 @@ static inline struct ch_error *put_chunk(struct walk *walk, uint64_t chunk, uint
 	/* the next chunk's prev_size belongs to a used chunk */
 	object->size_bytes = size - 8;
 	object->chunk_bytes = size;
-	object->type = 0;
+	object->key = 0;
 	object->state = used ? CH_OBJECT_USED : CH_OBJECT_FREE;
 	object->header_bytes = CHUNK_HEADER_BYTES;
 	object->flags = 0;

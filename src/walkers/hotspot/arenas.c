@@ -78,7 +78,7 @@ static struct ch_error *find_pools(void *arg, const struct ch_object *objects, s
 
 	for (i = 0; !err && i < n; i++) {
 		class = objects[i].state == CH_OBJECT_USED
-				? hs_netty_class_at(reading->hs, objects[i].type)
+				? hs_netty_class_at(reading->hs, objects[i].key)
 				: NULL;
 		if (class && class->kind == HS_NETTY_ADAPTIVE)
 			err = add_adaptive(reading, class, objects[i].addr);

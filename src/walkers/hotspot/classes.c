@@ -124,7 +124,7 @@ struct ch_error *hs_loader_add(struct hs *hs, uint64_t data, uint64_t classes_co
 	    !hs_member_object(hs, HS_LOADER_OOP, data, &at, &loader->addr))
 		loader->addr = 0;
 	if (loader->addr)
-		loader->type = hs_klass_at(hs, loader->addr);
+		loader->key = hs_klass_at(hs, loader->addr);
 	return NULL;
 }
 

@@ -266,7 +266,7 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 
 	for (i = 0; i < n; i++) {
 		class = objects[i].state == CH_OBJECT_USED
-				? hs_netty_class_at(reading->hs, objects[i].type)
+				? hs_netty_class_at(reading->hs, objects[i].key)
 				: NULL;
 		if (!class)
 			continue;
@@ -288,7 +288,7 @@ static int compare_types(const void *a, const void *b)
 		return x->count > y->count ? -1 : 1;
 	if (x->released_count != y->released_count)
 		return x->released_count > y->released_count ? -1 : 1;
-	return x->type < y->type ? -1 : x->type > y->type;
+	return x->key < y->key ? -1 : x->key > y->key;
 }
 
 static struct ch_error *sum_types(struct hs_netty *netty)

@@ -304,7 +304,7 @@ static bool read_object(struct walk *walk, uint64_t at, uint64_t limit, struct c
 	*ret = (struct ch_object){ .addr = at,
 				   .size_bytes = whole,
 				   .chunk_bytes = chunk,
-				   .type = klass,
+				   .key = klass,
 				   .state = CH_OBJECT_USED };
 	return true;
 }
@@ -315,7 +315,7 @@ static struct ch_error *put_piece(struct walk *walk, uint64_t start, uint64_t en
 	const struct ch_object piece = { .addr = start,
 					 .size_bytes = end - start,
 					 .chunk_bytes = end - start,
-					 .type = type_id,
+					 .key = type_id,
 					 .state = type_id == HS_TYPE_WASTE ? CH_OBJECT_OVERHEAD
 									   : CH_OBJECT_FREE,
 					 .flags = flags };

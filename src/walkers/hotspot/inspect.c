@@ -103,7 +103,7 @@ static struct ch_error *list_fields(void *state, const struct ch_fields_query *q
 	struct listing listing = { .hs = state,
 				   .statics = query->statics,
 				   .entries = CH_VEC(struct entry) };
-	uint64_t klass = query->type, mirror, at;
+	uint64_t klass = query->key, mirror, at;
 	struct ch_error *err = NULL;
 	uint32_t i;
 

@@ -265,17 +265,23 @@ static struct ch_error *find_classes(struct collecting *collecting, struct ch_he
 {
 	struct hs *hs = collecting->hs;
 	const struct ch_type_stat *stats;
+	const struct ch_runtime *runtimes;
 	struct ch_error *err;
 	char name[HS_NAME_MAX];
+	struct ch_type type;
 	size_t count, i;
 
+	runtimes = ch_heaps_runtimes(heaps, &count);
 	err = ch_heaps_types(heaps, &stats, &count);
-	for (i = 0; !err && i < count && collecting->classes_count < CLASSES_MAX; i++)
-		if (stats[i].kind == CH_TYPE_OBJECT && stats[i].type > HS_TYPE_WASTE &&
-		    !(stats[i].type & CH_TYPE_ID_ENGINE) &&
-		    hs_klass_symbol(hs, stats[i].type, name, sizeof(name)) && name[0] != '[' &&
-		    hs_field_offset(hs, stats[i].type, "exclusiveOwnerThread", false))
-			collecting->classes[collecting->classes_count++] = stats[i].type;
+	for (i = 0; !err && i < count && collecting->classes_count < CLASSES_MAX; i++) {
+		err = ch_heaps_type(heaps, stats[i].type, &type);
+		if (!err && stats[i].kind == CH_TYPE_OBJECT &&
+		    strcmp(runtimes[type.walker].name, "hotspot") == 0 &&
+		    type.key > HS_TYPE_WASTE && !(type.key & CH_TYPE_KEY_ENGINE) &&
+		    hs_klass_symbol(hs, type.key, name, sizeof(name)) && name[0] != '[' &&
+		    hs_field_offset(hs, type.key, "exclusiveOwnerThread", false))
+			collecting->classes[collecting->classes_count++] = type.key;
+	}
 	return err;
 }
 
@@ -291,7 +297,7 @@ static struct ch_error *look(void *arg, const struct ch_object *objects, size_t 
 
 	for (i = 0; i < n; i++) {
 		for (k = 0; k < collecting->classes_count; k++)
-			if (collecting->classes[k] == objects[i].type)
+			if (collecting->classes[k] == objects[i].key)
 				break;
 		if (k == collecting->classes_count || objects[i].state != CH_OBJECT_USED)
 			continue;

@@ -217,7 +217,7 @@ static struct ch_error *learn(struct hs *hs)
 		slot = ch_vec_push(&netty->classes);
 		if (!slot)
 			return &ch_enomem;
-		class.sums.type = class.klass;
+		class.sums.key = class.klass;
 		*slot = class;
 		netty->sieve[sieve_of(class.klass)] = true;
 	}

@@ -160,9 +160,9 @@ static struct ch_error *look(void *arg, const struct ch_object *objects, size_t 
 	size_t i;
 
 	for (i = 0; !err && i < n; i++)
-		if (objects[i].state == CH_OBJECT_USED && objects[i].type &&
-		    (objects[i].type == visiting->klasses[0] ||
-		     objects[i].type == visiting->klasses[1]))
+		if (objects[i].state == CH_OBJECT_USED && objects[i].key &&
+		    (objects[i].key == visiting->klasses[0] ||
+		     objects[i].key == visiting->klasses[1]))
 			err = visit_queue(visiting, objects[i].addr);
 	return err;
 }

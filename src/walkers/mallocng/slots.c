@@ -70,7 +70,7 @@ static struct ch_error *put_overhead(struct walk *walk, uint64_t end, enum mallo
 	struct ch_object object = { .addr = walk->at,
 				    .size_bytes = end - walk->at,
 				    .chunk_bytes = end - walk->at,
-				    .type = type,
+				    .key = type,
 				    .state = CH_OBJECT_OVERHEAD };
 
 	return end > walk->at ? put(walk, &object) : NULL;
@@ -265,7 +265,7 @@ struct ch_error *mallocng_walk_areas(const struct ch_span *span, struct ch_objec
 	struct ch_object_batch batch = { .sink = sink };
 	struct ch_object area = { .size_bytes = AREA_BYTES,
 				  .chunk_bytes = AREA_BYTES,
-				  .type = MALLOCNG_TYPE_META,
+				  .key = MALLOCNG_TYPE_META,
 				  .state = CH_OBJECT_OVERHEAD };
 	struct ch_error *err = NULL;
 

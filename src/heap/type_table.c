@@ -1,0 +1,305 @@
+/*
+ * The session's types: interning of {walker, key}, and their names.
+ */
+#include "heap/type_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "heap/heap_priv.h"
+#include "util/cleanup.h"
+#include "util/error.h"
+
+/* Slots at first; a program has some thousand types. */
+#define SLOTS_FIRST 4096
+/* Rows that are left for "other sizes" of each walker, once the table is full. */
+#define ROWS_OTHER 1024
+
+/* ---- Reading ------------------------------------------------------------------- */
+
+static inline uint32_t hash_of(uint32_t walker, uint64_t key)
+{
+	key ^= (uint64_t)walker << 52;
+	key ^= key >> 29;
+	return (uint32_t)((key * 0x9e3779b97f4a7c15ULL) >> 32);
+}
+
+/* The id of a type, or 0. What another thread makes meanwhile may be missed. */
+static inline uint32_t find(const struct ch_type_table *table, uint32_t walker, uint64_t key)
+{
+	const struct ch_type_slots *slots = __atomic_load_n(&table->slots, __ATOMIC_ACQUIRE);
+	uint32_t at = hash_of(walker, key) & slots->mask, id;
+	const struct ch_type_row *row;
+
+	while ((id = __atomic_load_n(&slots->ids[at], __ATOMIC_ACQUIRE))) {
+		row = chp_type_row(table, id);
+		if (row->type.key == key && row->type.walker == walker)
+			return id;
+		at = (at + 1) & slots->mask;
+	}
+	return 0;
+}
+
+/* Where the id of a size class is kept; NULL: it is none, or a large one. */
+static inline uint32_t *size_slot(uint32_t *sizes, uint64_t key)
+{
+	uint64_t size = key & ~CH_TYPE_KEY_ENGINE;
+
+	return sizes && key >= CH_TYPE_KEY_ENGINE && size < CH_TYPES_SIZE_MAX && !(size & 7)
+		       ? &sizes[size >> 3]
+		       : NULL;
+}
+
+/* ---- Making -------------------------------------------------------------------- */
+
+static struct ch_type_slots *make_slots(uint32_t count)
+{
+	struct ch_type_slots *slots = calloc(1, sizeof(*slots) + count * sizeof(slots->ids[0]));
+
+	if (slots)
+		slots->mask = count - 1;
+	return slots;
+}
+
+static void put(const struct ch_type_table *table, struct ch_type_slots *slots, uint32_t id)
+{
+	const struct ch_type_row *row = chp_type_row(table, id);
+	uint32_t at = hash_of(row->type.walker, row->type.key) & slots->mask;
+
+	while (slots->ids[at])
+		at = (at + 1) & slots->mask;
+	__atomic_store_n(&slots->ids[at], id, __ATOMIC_RELEASE);
+}
+
+static bool grow(struct ch_type_table *table)
+{
+	struct ch_type_slots *slots = make_slots(2 * (table->slots->mask + 1));
+	uint32_t id;
+
+	if (!slots)
+		return false;
+	for (id = 1; id <= table->count; id++)
+		put(table, slots, id);
+	slots->older = table->slots;
+	__atomic_store_n(&table->slots, slots, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* With the lock held. */
+static uint32_t make(struct ch_type_table *table, uint32_t walker, uint64_t key)
+{
+	struct ch_type_row **piece = &table->pieces[table->count >> CH_TYPES_PIECE_SHIFT];
+	struct ch_type_row *row;
+
+	if (table->count == CH_TYPES_MAX)
+		return 0;
+	if (!*piece)
+		*piece = calloc(CH_TYPES_PIECE, sizeof(**piece));
+	if (!*piece || (2 * table->count >= table->slots->mask && !grow(table)))
+		return 0;
+	row = chp_type_row(table, table->count + 1);
+	row->type.walker = walker;
+	row->type.key = key;
+	put(table, table->slots, table->count + 1);
+	return ++table->count;
+}
+
+/* What find() did not find; another thread may have made it since. */
+static uint32_t find_or_make(struct ch_type_table *table, uint32_t walker, uint64_t key)
+{
+	uint32_t id;
+
+	pthread_mutex_lock(&table->lock);
+	id = find(table, walker, key);
+	if (!id && table->count >= CH_TYPES_MAX - ROWS_OTHER) {
+		key = CH_TYPE_KEY_OTHER;
+		id = find(table, walker, key);
+	}
+	if (!id)
+		id = make(table, walker, key);
+	pthread_mutex_unlock(&table->lock);
+	return id;
+}
+
+uint32_t chp_type_intern(struct ch_type_table *table, uint32_t walker, uint64_t key)
+{
+	uint32_t id = find(table, walker, key);
+
+	return id ? id : find_or_make(table, walker, key);
+}
+
+/* The size classes of a walker. */
+static uint32_t *make_sizes(struct ch_type_table *table, uint32_t walker)
+{
+	uint32_t *sizes;
+
+	pthread_mutex_lock(&table->lock);
+	sizes = table->sizes[walker];
+	if (!sizes) {
+		sizes = calloc(CH_TYPES_SIZE_SLOTS, sizeof(*sizes));
+		__atomic_store_n(&table->sizes[walker], sizes, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&table->lock);
+	return sizes;
+}
+
+bool chp_type_objects(struct ch_type_table *table, uint32_t walker, struct ch_object *objects,
+		      size_t n)
+{
+	uint32_t *sizes = __atomic_load_n(&table->sizes[walker], __ATOMIC_ACQUIRE), *slot, id;
+	uint64_t key;
+	size_t i;
+
+	if (!sizes)
+		sizes = make_sizes(table, walker);
+	if (!sizes)
+		return false;
+	for (i = 0; i < n; i++) {
+		key = chp_object_key(&objects[i]);
+		slot = size_slot(sizes, key);
+		id = slot ? __atomic_load_n(slot, __ATOMIC_RELAXED) : find(table, walker, key);
+		if (__builtin_expect(!id, 0)) {
+			id = find_or_make(table, walker, key);
+			if (!id)
+				return false;
+			if (slot)
+				__atomic_store_n(slot, id, __ATOMIC_RELEASE);
+		}
+		objects[i].type = id;
+	}
+	return true;
+}
+
+struct ch_error *chp_type_table_init(struct ch_type_table *table, size_t walkers)
+{
+	pthread_mutex_init(&table->lock, NULL);
+	table->walkers = walkers;
+	table->slots = make_slots(SLOTS_FIRST);
+	table->sizes = calloc(walkers + 1, sizeof(*table->sizes));
+	return table->slots && table->sizes ? NULL : &ch_enomem;
+}
+
+void chp_type_table_deinit(struct ch_type_table *table)
+{
+	struct ch_type_slots *older;
+	struct ch_type_row *row;
+	uint32_t id;
+	size_t i;
+
+	for (id = 1; id <= table->count; id++) {
+		row = chp_type_row(table, id);
+		if (row->owned)
+			free((char *)(uintptr_t)row->type.name);
+	}
+	for (i = 0; i < CH_TYPES_MAX / CH_TYPES_PIECE; i++)
+		free(table->pieces[i]);
+	for (i = 0; table->sizes && i < table->walkers; i++)
+		free(table->sizes[i]);
+	free(table->sizes);
+	for (; table->slots; table->slots = older) {
+		older = table->slots->older;
+		free(table->slots);
+	}
+	pthread_mutex_destroy(&table->lock);
+}
+
+/* ---- Names ---------------------------------------------------------------------- */
+
+/* A name that is made of a number. */
+static struct ch_error *name_by_number(struct ch_type_row *row, const char *before, uint64_t number,
+				       const char *behind)
+{
+	char text[48], *name;
+
+	snprintf(text, sizeof(text), "%s%llu%s", before, (unsigned long long)number, behind);
+	name = strdup(text);
+	if (!name)
+		return &ch_enomem;
+	row->type.name = name;
+	row->type.unnamed = true;
+	row->owned = true;
+	return NULL;
+}
+
+static struct ch_error *name_engine_type(struct ch_type_row *row)
+{
+	static const struct {
+		uint64_t key;
+		const char *name;
+	} names[] = {
+		{ CH_TYPE_KEY_TOP, "top chunks" },
+		{ CH_TYPE_KEY_BOOKKEEPING, "headers and fenceposts" },
+		{ CH_TYPE_KEY_UNWALKED, "not covered by any block" },
+		{ CH_TYPE_KEY_ABSENT, "not in the core" },
+		{ CH_TYPE_KEY_OTHER, "other sizes" },
+	};
+	size_t i;
+
+	row->type.basis = CH_BASIS_DERIVED;
+	for (i = 0; i < CH_COUNT_OF(names); i++)
+		if (names[i].key == row->type.key) {
+			row->type.name = names[i].name;
+			return NULL;
+		}
+	return name_by_number(row, "", row->type.key & ~CH_TYPE_KEY_ENGINE, "-byte blocks");
+}
+
+static struct ch_error *name_type(const struct ch_heaps *heaps, struct ch_type_row *row)
+{
+	const struct ch_opened *opened = chp_opened_of(heaps, row->type.walker);
+	struct ch_type named = { .basis = CH_BASIS_DERIVED };
+	struct ch_error *err = NULL;
+
+	if (row->type.key >= CH_TYPE_KEY_ENGINE)
+		return name_engine_type(row);
+	if (opened && opened->types->name)
+		err = opened->types->name(opened->state, row->type.key, &named);
+	if (err)
+		return err;
+	row->type.name = named.name;
+	row->type.module = named.module;
+	row->type.basis = named.basis;
+	return named.name ? NULL : name_by_number(row, "type ", row->type.key, "");
+}
+
+struct ch_error *ch_heaps_type(struct ch_heaps *heaps, uint32_t type, struct ch_type *ret)
+{
+	struct ch_error *err = NULL;
+	struct ch_type_row *row;
+
+	if (!type || type > heaps->table.count)
+		return ch_error_create(CH_ERROR_ARG, "there is no type %u", type);
+	row = chp_type_row(&heaps->table, type);
+	if (!row->named)
+		err = name_type(heaps, row);
+	if (err)
+		return err;
+	row->named = true;
+	*ret = row->type;
+	return NULL;
+}
+
+uint32_t chp_type_of(struct ch_heaps *heaps, uint32_t walker, uint64_t key)
+{
+	return chp_type_intern(&heaps->table, walker, key);
+}
+
+uint64_t chp_type_key(const struct ch_heaps *heaps, uint32_t type)
+{
+	return chp_type_row(&heaps->table, type)->type.key;
+}
+
+uint32_t chp_type_walker(const struct ch_heaps *heaps, uint32_t type)
+{
+	return chp_type_row(&heaps->table, type)->type.walker;
+}
+
+bool chp_type_is_engine(const struct ch_heaps *heaps, uint32_t type)
+{
+	return chp_type_key(heaps, type) >= CH_TYPE_KEY_ENGINE;
+}
+
+uint32_t chp_type_other(struct ch_heaps *heaps, uint32_t type)
+{
+	return chp_type_of(heaps, chp_type_walker(heaps, type), CH_TYPE_KEY_OTHER);
+}
