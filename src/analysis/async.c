@@ -279,16 +279,6 @@ static int compare_nodes(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-int64_t chp_async_node_at(const struct async_search *search, uint64_t addr)
-{
-	const struct async_node key = { .addr = addr }, *node = NULL;
-
-	if (search->nodes.count)
-		node = bsearch(&key, search->nodes.items, search->nodes.count, sizeof(key),
-			       compare_nodes);
-	return node ? node - (const struct async_node *)search->nodes.items : -1;
-}
-
 /* The object at the end of an edge, when it is none of the nodes. */
 static struct ch_error *add_other(struct async_search *search, uint64_t addr, struct ch_vec *others)
 {

@@ -8,10 +8,19 @@
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/search.h"
 
 #define DEPTH_MAX 256
 /* Places of nodes in all chains together. */
 #define PLACES_MAX (1U << 24)
+
+int64_t chp_async_node_at(const struct async_search *search, uint64_t addr)
+{
+	const struct async_node *nodes = search->nodes.items;
+	size_t i = ch_search(nodes, search->nodes.count, it, it->addr < addr);
+
+	return i < search->nodes.count && nodes[i].addr == addr ? (int64_t)i : -1;
+}
 
 static int compare_edges(const void *a, const void *b)
 {

@@ -64,7 +64,7 @@ struct async_search {
 	struct ch_vec resolvers;
 };
 
-/** async.c: index of the node at addr; -1: none. */
+/** async_chains.c: index of the node at addr; -1: none. */
 int64_t chp_async_node_at(const struct async_search *search, uint64_t addr);
 /** A copy that the result owns; NULL when out of memory. */
 const char *chp_async_name(struct async_search *search, const char *name);

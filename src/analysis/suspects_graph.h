@@ -28,8 +28,8 @@ CH_MUST_CHECK struct ch_error *chp_suspect_find_chain(const struct ch_looking *l
 						      uint32_t target,
 						      struct ch_suspect_chain *ret);
 
-/** Name the types of which a suspect is, those that are worth a word, of bytes in all. Errors:
- * as of chp_suspect_type(). */
+/** suspects_words.c: name the types of which a suspect is, those that are worth a word, of bytes in
+ * all. Errors: as of chp_suspect_type(). */
 CH_MUST_CHECK struct ch_error *chp_suspect_types(const struct ch_looking *looking,
 						 const struct ch_vec *types, uint64_t bytes,
 						 struct ch_suspect *suspect);

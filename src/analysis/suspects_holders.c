@@ -2,11 +2,8 @@
  * Blocks that hold much: without them it would go.
  */
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "analysis/suspects_graph.h"
-#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/number.h"
 
@@ -14,25 +11,8 @@
 #define HOLDER_SHARE 10
 #define BLOCK_SHARE  25
 /* Blocks that one block holds directly: a collection. */
-#define FAN_OUT 1000
-/* A part of a holder's memory that is worth a word, and that is most of it. */
-#define PART_PERCENT 5
+#define FAN_OUT      1000
 #define MOST_PERCENT 50
-
-struct ch_error *chp_suspect_types(const struct ch_looking *looking, const struct ch_vec *list,
-				   uint64_t bytes, struct ch_suspect *suspect)
-{
-	const struct ch_held_type *types = list->items;
-	struct ch_error *err = NULL;
-	size_t i;
-
-	suspect->types_total = list->count;
-	for (i = 0; !err && i < list->count && suspect->types_count < CH_SUSPECT_TYPES; i++)
-		if (!i || chp_percent(types[i].total_bytes, bytes) >= PART_PERCENT * 100)
-			err = chp_suspect_type(looking->suspecting, suspect, types[i].type,
-					       types[i].count, types[i].total_bytes);
-	return err;
-}
 
 static enum ch_suspect_rule rule_of(const struct ch_holder *holder, uint64_t self_bytes)
 {
@@ -41,38 +21,6 @@ static enum ch_suspect_rule rule_of(const struct ch_holder *holder, uint64_t sel
 	if (chp_percent(self_bytes, holder->total_bytes) >= MOST_PERCENT * 100)
 		return CH_RULE_LARGE_BLOCK;
 	return CH_RULE_COMMON_HOLDER;
-}
-
-char *chp_suspect_one_of(const char *type)
-{
-	static const char suffix[] = " blocks";
-	size_t len = strlen(type);
-	char *text = NULL;
-
-	if (len < sizeof(suffix) || strcmp(type + len - (sizeof(suffix) - 1), suffix) != 0)
-		return strdup(type);
-	return asprintf(&text, "a %.*s", (int)len - 1, type) < 0 ? NULL : text;
-}
-
-/* "A, B, C and 3 more types" */
-char *chp_suspect_list_types(const struct ch_suspect *suspect)
-{
-	char *text = NULL;
-	size_t i, size = 0;
-	FILE *out = open_memstream(&text, &size);
-
-	if (!out)
-		return NULL;
-	for (i = 0; i < suspect->types_count; i++)
-		fprintf(out, "%s%s", i ? ", " : "", suspect->types[i].name);
-	if (suspect->types_total > suspect->types_count)
-		fprintf(out, " and %" PRIu64 " more type%s",
-			suspect->types_total - suspect->types_count,
-			suspect->types_total - suspect->types_count == 1 ? "" : "s");
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
 }
 
 static struct ch_error *tell_holder(struct ch_looking *looking, const struct ch_holder *holder,

@@ -445,12 +445,6 @@ static bool lacks_memory(const struct ch_core *core, struct ch_map *map)
 	return false;
 }
 
-enum ch_severity chp_blame(const struct ch_heap_env *env)
-{
-	return env->lacks_memory || !ch_context_complete(env->ctx) ? CH_SEVERITY_INCOMPLETE
-								   : CH_SEVERITY_DAMAGED;
-}
-
 /* Heaps of which only the runtimes are known. */
 static struct ch_error *probe_heaps(const struct ch_walker *const *walkers, struct ch_core *core,
 				    struct ch_sym *sym, struct ch_map *map, struct ch_heaps **ret)
