@@ -80,7 +80,11 @@ static struct ch_error *make_account(struct ch_session *session, struct ch_heaps
 				    "interrupted", "interrupted: the heaps were not walked");
 	regions = ch_map_regions(map, &count);
 	chp_account_make(regions, count, ch_map_space_end(map),
-			 ret->walked && chp_heaps_any(heaps) ? &sums : NULL, &ret->account);
+			 ret->walked && chp_runtimes_any(ret->coverage.runtimes,
+							 ret->coverage.runtimes_count)
+				 ? &sums
+				 : NULL,
+			 &ret->account);
 	return NULL;
 }
 

@@ -5,16 +5,47 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "heap/type_table.h"
 #include "util/number.h"
 
 #define NEAR_PERCENT 90
 
+static struct ch_error *name_types(struct ch_heaps *heaps, struct ch_pooled *pooled)
+{
+	const struct ch_pools *pools = pooled->pools;
+	struct ch_error *err = NULL;
+	struct ch_type type;
+	size_t i;
+
+	pooled->type_names = calloc(pools->types_count + 1, sizeof(*pooled->type_names));
+	if (!pooled->type_names)
+		return &ch_enomem;
+	for (i = 0; !err && i < pools->types_count; i++) {
+		err = ch_heaps_type(heaps, chp_type_of(heaps, pools->walker, pools->types[i].key),
+				    &type);
+		if (!err && !type.unnamed)
+			pooled->type_names[i] = type.name;
+	}
+	return err;
+}
+
 struct ch_error *chp_pooled_find(struct ch_heaps *heaps, bool walk, struct ch_pooled *ret)
 {
-	struct ch_error *err = ch_heaps_quotas(heaps, &ret->quotas, &ret->quotas_count);
+	struct ch_error *err;
+	size_t count;
 
-	return err || !walk ? err : ch_heaps_pools(heaps, &ret->pools);
+	*ret = (struct ch_pooled){ .runtimes = ch_heaps_runtimes(heaps, &count) };
+	err = ch_heaps_quotas(heaps, &ret->quotas, &ret->quotas_count);
+	if (!err && walk)
+		err = ch_heaps_pools(heaps, &ret->pools);
+	return err || !ret->pools ? err : name_types(heaps, ret);
+}
+
+void chp_pooled_deinit(struct ch_pooled *pooled)
+{
+	free(pooled->type_names);
 }
 
 bool chp_quota_is_near(const struct ch_quota *quota)

@@ -7,51 +7,46 @@
 
 #include "util/context.h"
 
-bool chp_heaps_any(const struct ch_heaps *heaps)
+bool chp_runtimes_any(const struct ch_runtime *runtimes, size_t count)
 {
-	const struct ch_runtime *runtimes;
-	size_t count, i;
+	size_t i;
 
-	runtimes = ch_heaps_runtimes(heaps, &count);
 	for (i = 0; i < count; i++)
 		if (runtimes[i].open)
 			return true;
 	return false;
 }
 
-bool chp_heaps_present(const struct ch_heaps *heaps)
+bool chp_runtimes_present(const struct ch_runtime *runtimes, size_t count)
 {
-	const struct ch_runtime *runtimes;
-	size_t count, i;
+	size_t i;
 
-	runtimes = ch_heaps_runtimes(heaps, &count);
 	for (i = 0; i < count; i++)
 		if (runtimes[i].score)
 			return true;
 	return false;
 }
 
-bool chp_heaps_unused(const struct ch_heaps *heaps)
+bool chp_runtimes_unused(const struct ch_runtime *runtimes, size_t count)
 {
-	const struct ch_runtime *runtimes;
-	size_t count, i;
+	size_t i;
 
-	runtimes = ch_heaps_runtimes(heaps, &count);
 	for (i = 0; i < count; i++)
 		if (runtimes[i].unused)
 			return true;
 	return false;
 }
 
-bool chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx)
+void chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx)
 {
-	if (chp_heaps_present(heaps))
-		return true;
-	if (!chp_heaps_unused(heaps))
+	const struct ch_runtime *runtimes;
+	size_t count;
+
+	runtimes = ch_heaps_runtimes(heaps, &count);
+	if (!chp_runtimes_present(runtimes, count) && !chp_runtimes_unused(runtimes, count))
 		chp_context_finding(ctx, CH_SEVERITY_INCOMPLETE, "no-allocator",
 				    "no known allocator was found: what the heap holds is not "
 				    "known");
-	return false;
 }
 
 bool chp_heaps_number(const struct ch_heaps *heaps, uint32_t runtime, const char *key,

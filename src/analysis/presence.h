@@ -7,13 +7,13 @@
 #include <coreheap/heap.h>
 
 /** Whether a walker was opened. */
-bool chp_heaps_any(const struct ch_heaps *heaps);
+bool chp_runtimes_any(const struct ch_runtime *runtimes, size_t count);
 /** Whether a walker found its allocator or runtime, opened or not. */
-bool chp_heaps_present(const struct ch_heaps *heaps);
-/** The same; if none did, tell, unless the C library's allocator is known to be unused. */
-bool chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx);
+bool chp_runtimes_present(const struct ch_runtime *runtimes, size_t count);
 /** Whether the C library's allocator is known to be unused. */
-bool chp_heaps_unused(const struct ch_heaps *heaps);
+bool chp_runtimes_unused(const struct ch_runtime *runtimes, size_t count);
+/** A finding where nothing is present, unless the C library's allocator is known to be unused. */
+void chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx);
 
 /** A number among the facts of a runtime, by its index in ch_heaps_runtimes(). */
 bool chp_heaps_number(const struct ch_heaps *heaps, uint32_t runtime, const char *key,

@@ -5,7 +5,7 @@
  * used, in arenas or in mappings of its own: if such bytes grow, something
  * leaks or is kept. What the allocator holds is free, in bins, fast bins,
  * thread caches or top: the program has given it up, the process has not. The
- * class is that of verdict.c, so `heap` and `summary` judge alike.
+ * class is made by the rules of verdict.c, of heaps alone: the verdict is that of measure.h.
  */
 #ifndef COREHEAP_ANALYSIS_RETENTION_H
 #define COREHEAP_ANALYSIS_RETENTION_H

@@ -60,54 +60,66 @@ static struct ch_error *write_arithmetic(struct ch_summary *summary)
 	return fclose(out) == 0 ? NULL : &ch_enomem;
 }
 
-static uint64_t touched_of(const struct ch_summary *summary, const struct ch_type_stat *stat)
-{
-	return chp_touched_of(&summary->sums, summary->heaps, stat);
-}
+/* A type that may be among the largest, and its bytes in use. */
+struct candidate {
+	const struct ch_type_stat *stat;
+	uint64_t bytes;
+};
 
-/* Among the largest by touched bytes; of equal ones the first that comes. */
-static void keep_type(struct ch_summary *summary, const struct ch_type_stat *stat)
+/* By bytes in use; of equal ones the first that comes stays before. */
+static size_t keep_type(struct candidate *list, size_t count, const struct candidate *next)
 {
-	size_t i = summary->types_count;
+	size_t i = count;
 
 	if (i < CH_SUMMARY_TYPES)
-		summary->types_count++;
-	else if (touched_of(summary, stat) <= touched_of(summary, summary->types[--i]))
-		return;
-	for (; i && touched_of(summary, stat) > touched_of(summary, summary->types[i - 1]); i--)
-		summary->types[i] = summary->types[i - 1];
-	summary->types[i] = stat;
+		count++;
+	else if (next->bytes <= list[--i].bytes)
+		return count;
+	for (; i && next->bytes > list[i - 1].bytes; i--)
+		list[i] = list[i - 1];
+	list[i] = *next;
+	return count;
 }
 
-static struct ch_error *pick_types(struct ch_summary *summary)
+static struct ch_error *pick_types(struct ch_heaps *heaps, struct ch_summary *summary)
 {
+	struct candidate largest[CH_SUMMARY_TYPES], next;
 	const struct ch_type_stat *stats;
 	struct ch_error *err;
-	size_t count, i;
+	size_t count, i, kept = 0;
 
 	if (!summary->sums.walked)
 		return NULL;
-	err = ch_heaps_types(summary->heaps, &stats, &count);
-	for (i = 0; !err && i < count; i++)
-		if (stats[i].kind == CH_TYPE_OBJECT)
-			keep_type(summary, &stats[i]);
+	err = ch_heaps_types(heaps, &stats, &count);
+	for (i = 0; !err && i < count; i++) {
+		if (stats[i].kind != CH_TYPE_OBJECT)
+			continue;
+		next.stat = &stats[i];
+		next.bytes = chp_touched_of(&summary->sums, heaps, &stats[i]);
+		kept = keep_type(largest, kept, &next);
+	}
+	for (i = 0; !err && i < kept; i++) {
+		summary->types[i].in_use_bytes = largest[i].bytes;
+		err = chp_named_type_make(heaps, largest[i].stat, &summary->types[i].row);
+		summary->types_count++;
+	}
 	return err;
 }
 
 /* Interrupted, it does without. */
-static struct ch_error *ask_tracking(struct ch_summary *summary)
+static struct ch_error *ask_tracking(struct ch_heaps *heaps, struct ch_summary *summary)
 {
 	struct ch_error *err = NULL;
 
 	if (summary->sums.walked)
-		err = ch_heaps_tracking(summary->heaps, &summary->tracking);
+		err = ch_heaps_tracking(heaps, &summary->tracking);
 	return err && err->code == CH_ERROR_STOP ? NULL : err;
 }
 
-static struct ch_error *ask_pools(struct ch_summary *summary)
+static struct ch_error *ask_pools(struct ch_heaps *heaps, struct ch_summary *summary)
 {
-	struct ch_error *err = chp_pooled_find(
-		summary->heaps, summary->sums.walked && !summary->quick, &summary->pooled);
+	struct ch_error *err =
+		chp_pooled_find(heaps, summary->sums.walked && !summary->quick, &summary->pooled);
 
 	return err && err->code == CH_ERROR_STOP ? NULL : err;
 }
@@ -135,11 +147,11 @@ static struct ch_error *find_crash(struct ch_session *session, struct ch_summary
 	return chp_thread_rows_of(session, summary->death.tid, CRASH_FRAMES, &summary->crash);
 }
 
-static struct ch_error *find_suspects(struct ch_session *session,
+static struct ch_error *find_suspects(struct ch_session *session, struct ch_heaps *heaps,
 				      const struct ch_summary_options *options,
 				      struct ch_summary *summary)
 {
-	const struct ch_suspects_input input = { .heaps = summary->heaps,
+	const struct ch_suspects_input input = { .heaps = heaps,
 						 .sums = &summary->sums,
 						 .pooled = &summary->pooled,
 						 .threads = options->threads,
@@ -151,26 +163,29 @@ static struct ch_error *find_suspects(struct ch_session *session,
 struct ch_error *chp_summary_make(struct ch_session *session,
 				  const struct ch_summary_options *options, struct ch_summary *ret)
 {
+	struct ch_heaps *heaps;
 	struct ch_error *err;
 
 	*ret = (struct ch_summary){ .quick = options->quick,
 				    .suspects = CH_VEC(struct ch_suspect) };
-	err = ch_session_heaps(session, &ret->heaps);
+	err = ch_session_heaps(session, &heaps);
 	if (!err)
 		err = chp_measure(session, options->threads, &ret->sums);
 	if (!err)
 		err = find_death(session, &ret->death);
 	if (!err)
-		err = pick_types(ret);
+		err = pick_types(heaps, ret);
 	if (!err)
-		err = ask_tracking(ret);
+		err = ask_tracking(heaps, ret);
 	if (!err)
-		err = ask_pools(ret);
+		err = ask_pools(heaps, ret);
 	if (!err)
 		err = find_crash(session, ret);
 	if (!err)
-		err = find_suspects(session, options, ret);
-	return err ? err : write_arithmetic(ret);
+		err = find_suspects(session, heaps, options, ret);
+	if (!err)
+		err = write_arithmetic(ret);
+	return err ? err : chp_heaps_view_make(heaps, &ret->view);
 }
 
 void chp_summary_deinit(struct ch_summary *summary)
@@ -180,6 +195,8 @@ void chp_summary_deinit(struct ch_summary *summary)
 	for (i = 0; i < summary->suspects.count; i++)
 		chp_suspect_deinit(CH_VEC_AT(&summary->suspects, struct ch_suspect, i));
 	ch_vec_deinit(&summary->suspects);
+	chp_pooled_deinit(&summary->pooled);
+	chp_heaps_view_deinit(&summary->view);
 	free(summary->arithmetic);
 	chp_thread_rows_deinit(&summary->crash);
 }

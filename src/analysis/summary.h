@@ -5,7 +5,9 @@
 #define COREHEAP_ANALYSIS_SUMMARY_H
 
 #include "analysis/death.h"
+#include "analysis/heaps_view.h"
 #include "analysis/measure.h"
+#include "analysis/named_types.h"
 #include "analysis/pooled.h"
 #include "analysis/suspect.h"
 #include "analysis/thread_rows.h"
@@ -14,16 +16,22 @@
 /** Types shown. */
 #define CH_SUMMARY_TYPES 10
 
+struct ch_summary_type {
+	struct ch_named_type row;
+	/** Those on touched pages, and zeros that a runtime wrote. */
+	uint64_t in_use_bytes;
+};
+
 struct ch_summary {
 	struct ch_death death;
 	/** The thread that died, if one did: at most one row. */
 	struct ch_thread_rows crash;
-	struct ch_heaps *heaps;
+	struct ch_heaps_view view;
 	/** Rules that need the graph were left out. */
 	bool quick;
 	struct ch_measured sums;
-	/** Types of used objects by bytes, descending. Borrowed. */
-	const struct ch_type_stat *types[CH_SUMMARY_TYPES];
+	/** Types of used objects by bytes in use, descending. */
+	struct ch_summary_type types[CH_SUMMARY_TYPES];
 	size_t types_count;
 	/** of struct ch_suspect: by bytes, descending */
 	struct ch_vec suspects;

@@ -8,33 +8,16 @@ struct options {
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
-	struct ch_heap_result result = { .segments = options->segments,
-					 .collected_only = options->gc,
-					 .loader_only = options->loader,
-					 .settings = { .list = CH_VEC(struct ch_section),
-						       .all = options->flags } };
-	struct ch_error *err;
+	const struct ch_heap_shown shown = { .segments = options->segments,
+					     .collected_only = options->gc,
+					     .loader_only = options->loader,
+					     .all_settings = options->flags };
+	struct ch_heap_result result;
+	struct ch_error *err = chp_heap_result_make(env->session, env->threads, &result);
 
-	err = ch_session_heaps(env->session, &result.heaps);
 	if (!err)
-		err = ch_heaps_measure(result.heaps);
-	if (!err)
-		err = chp_coverage_find(env->session, &result.coverage);
-	if (!err)
-		err = chp_retention_make(result.heaps, ch_session_context(env->session),
-					 &result.retention);
-	if (!err)
-		err = ch_heaps_tracking(result.heaps, &result.tracking);
-	if (!err)
-		err = ch_heaps_metaspace(result.heaps, &result.metaspace);
-	if (!err)
-		err = chp_heaps_sections(result.heaps, &chp_section_settings,
-					 &result.settings.list);
-	if (!err)
-		err = chp_pooled_find(result.heaps, true, &result.pooled);
-	if (!err)
-		err = ch_report_heap(env->report, &result);
-	ch_vec_deinit(&result.settings.list);
+		err = ch_report_heap(env->report, &result, &shown);
+	chp_heap_result_deinit(&result);
 	return err;
 }
 
@@ -69,10 +52,12 @@ const struct ch_cmd ch_cmd_heap = {
 		    "coreheap heap --json core.1234 | jq .verdict\n"
 		    "coreheap heap --json core.1234 | jq '.heaps[] | {name, used_bytes, free}'\n",
 	.notes =
-		"Verdict: native-live when blocks that the program holds are half of the "
-		"committed\n"
-		"bytes or more (a leak, if they grow); native-retained when free blocks are:\n"
-		"the program gave them back, the allocator keeps them; mixed when neither is.\n"
+		"Verdict: that of summary --quick, on all memory that was touched. Heaps, of the "
+		"bytes\n"
+		"that they have committed: native-live when blocks that the program holds are half "
+		"of\n"
+		"them or more (a leak, if they grow); native-retained when free blocks are: the\n"
+		"program gave them back, the allocator keeps them; mixed when neither is.\n"
 		"\n"
 		"Free memory:\n"
 		"  BINS, FAST BINS   free chunks in the allocator's lists\n"

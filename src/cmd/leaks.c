@@ -28,6 +28,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err)
 		err = ch_leaks_find(result.graph, &result.leaks);
 	if (!err)
+		chp_heaps_tell_none(result.heaps, ch_session_context(env->session));
+	if (!err)
 		err = ch_report_leaks(env->report, &result);
 	ch_leaks_destroy(result.leaks);
 	ch_graph_destroy(result.graph);

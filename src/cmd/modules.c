@@ -44,6 +44,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	struct ch_heaps *heaps;
 	struct ch_error *err;
 	struct ch_sym *sym;
+	size_t count;
 
 	err = ch_session_sym(env->session, &sym);
 	if (!err)
@@ -51,7 +52,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err)
 		err = chp_heaps_sections(heaps, &chp_section_assemblies, &modules.assemblies.list);
 	if (!err) {
-		modules.heaps = heaps;
+		modules.runtimes = ch_heaps_runtimes(heaps, &count);
 		modules.modules = ch_sym_modules(sym, &modules.modules_count);
 		group(&modules, groups);
 		err = ch_report_modules(env->report, &modules);

@@ -12,6 +12,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	err = ch_session_heaps(env->session, &result.heaps);
 	if (err)
 		return err;
+	result.runtimes = ch_heaps_runtimes(result.heaps, &result.runtimes_count);
+	chp_heaps_tell_none(result.heaps, ch_session_context(env->session));
 	err = chp_filter_parse(env->session, result.heaps, env->options, 1U << CH_OBJECT_USED,
 			       &parsed);
 	/* The document begins with its warnings, so they must be known. */

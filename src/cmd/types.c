@@ -21,11 +21,21 @@ static void sum_up(struct ch_types_result *result)
 	}
 }
 
+static struct ch_types_result begin(const struct ch_cmd_env *env, struct ch_heaps *heaps,
+				    const struct ch_object_filter *filter)
+{
+	struct ch_types_result result = { .heaps = heaps, .filtered = !chp_filter_is_open(filter) };
+
+	result.runtimes = ch_heaps_runtimes(heaps, &result.runtimes_count);
+	chp_heaps_tell_none(heaps, ch_session_context(env->session));
+	return result;
+}
+
 /* The rows that pass a filter; those of ch_heaps_types() need no second walk. */
 static struct ch_error *report_rows(struct ch_cmd_env *env, struct ch_heaps *heaps,
 				    const struct ch_object_filter *filter)
 {
-	struct ch_types_result result = { .heaps = heaps, .filtered = !chp_filter_is_open(filter) };
+	struct ch_types_result result = begin(env, heaps, filter);
 	struct ch_vec rows = CH_VEC(struct ch_type_stat);
 	struct ch_error *err;
 
@@ -125,7 +135,7 @@ static struct ch_error *report_grouped(struct ch_cmd_env *env, struct ch_types_r
 static struct ch_error *report_by_generation(struct ch_cmd_env *env, struct ch_heaps *heaps,
 					     const struct ch_object_filter *filter)
 {
-	struct ch_types_result result = { .heaps = heaps, .filtered = !chp_filter_is_open(filter) };
+	struct ch_types_result result = begin(env, heaps, filter);
 	struct ch_vec groups = CH_VEC(struct grouped);
 	_cleanup_free_ bool *done = NULL;
 	struct ch_error *err = NULL;

@@ -23,13 +23,11 @@ const char *chp_runtime_words(const struct ch_runtime *runtime)
 }
 
 /* One line a walker that found something, or that found nothing. */
-static void list_runtimes(const struct ch_report *report, const struct ch_heaps *heaps,
-			  bool present)
+static void list_runtimes(const struct ch_report *report, const struct ch_runtime *runtimes,
+			  size_t count, bool present)
 {
-	const struct ch_runtime *runtimes;
-	size_t count, i;
+	size_t i;
 
-	runtimes = ch_heaps_runtimes(heaps, &count);
 	for (i = 0; i < count; i++)
 		if ((runtimes[i].score > 0) == present)
 			fprintf(report->out, "  %s%s%s: %s\n", runtimes[i].title,
@@ -37,23 +35,21 @@ static void list_runtimes(const struct ch_report *report, const struct ch_heaps 
 				runtimes[i].evidence[0] ? runtimes[i].evidence : "no sign of it");
 }
 
-void chp_report_no_heap(const struct ch_report *report, const struct ch_heaps *heaps)
+void chp_report_no_heap(const struct ch_report *report, const struct ch_runtime *runtimes,
+			size_t count)
 {
-	/* What is present and not walked has its own finding already. */
-	bool present = chp_heaps_tell_none(heaps, ch_session_context(report->session));
-
 	if (report->format != CH_FORMAT_TEXT)
 		return;
-	if (present) {
+	if (chp_runtimes_present(runtimes, count)) {
 		fputs("no heap could be walked, so no block is counted; found:\n", report->out);
-		list_runtimes(report, heaps, true);
+		list_runtimes(report, runtimes, count, true);
 		fputs("looked for, but not found:\n", report->out);
-	} else if (chp_heaps_unused(heaps)) {
+	} else if (chp_runtimes_unused(runtimes, count)) {
 		fputs("malloc was never called; looked for:\n", report->out);
 	} else {
 		fputs("no known allocator found; looked for:\n", report->out);
 	}
-	list_runtimes(report, heaps, false);
+	list_runtimes(report, runtimes, count, false);
 }
 
 const char *chp_generation_name(const struct ch_heap *heap)
@@ -98,17 +94,13 @@ static json_t *json_facts(const struct ch_fact *facts, size_t count)
 	return object;
 }
 
-json_t *chp_json_runtimes(const struct ch_heaps *heaps)
+json_t *chp_json_runtimes(const struct ch_heaps_view *view)
 {
-	const struct ch_runtime *runtimes;
-	const struct ch_fact *facts;
+	const struct ch_runtime *runtimes = view->runtimes;
 	json_t *array = json_array();
-	size_t count, facts_count;
-	uint32_t i;
+	size_t i;
 
-	runtimes = ch_heaps_runtimes(heaps, &count);
-	for (i = 0; i < count; i++) {
-		facts = ch_heaps_facts(heaps, i, &facts_count);
+	for (i = 0; i < view->runtimes_count; i++)
 		chp_json_append_take(
 			&array,
 			json_pack("{s:s, s:s, s:s, s:o, s:o, s:b, s:s, s:o, s:o}", "name",
@@ -117,10 +109,10 @@ json_t *chp_json_runtimes(const struct ch_heaps *heaps)
 				  chp_json_uint(runtimes[i].score), "evidence",
 				  chp_json_text(runtimes[i].evidence), "open",
 				  (int)runtimes[i].open, "status", ch_runtime_status(&runtimes[i]),
-				  "facts", json_facts(facts, facts_count), "named_bytes",
+				  "facts", json_facts(view->facts[i].rows, view->facts[i].count),
+				  "named_bytes",
 				  runtimes[i].bytes_known ? chp_json_uint(runtimes[i].named_bytes)
 							  : json_null()));
-	}
 	return array;
 }
 
@@ -197,65 +189,59 @@ static struct ch_heap total_of(const struct ch_heap *list, size_t count)
 }
 
 static struct ch_error *print_json(const struct ch_report *report,
-				   const struct ch_heap_result *result)
+				   const struct ch_heap_result *result, bool all_settings)
 {
-	const struct ch_heaps *heaps = result->heaps;
-	const struct ch_heap_free *frees;
-	json_t **segments, *array = json_array();
-	const struct ch_heap *list;
-	struct ch_heap total;
-	size_t count, i;
+	const struct ch_heaps_view *view = &result->view;
+	const struct ch_sections settings = { .list = result->settings, .all = all_settings };
+	struct ch_heap total = total_of(view->heaps, view->heaps_count);
+	json_t **segments = chp_json_heap_segments(view), *array = json_array();
+	size_t i;
 
-	list = ch_heaps_list(heaps, &count);
-	total = total_of(list, count);
-	frees = ch_heaps_free(heaps, &count);
-	segments = chp_json_heap_segments(heaps, count);
-	for (i = 0; i < count; i++)
-		chp_json_append_take(&array,
-				     json_heap(&list[i], &frees[i], segments ? segments[i] : NULL));
+	for (i = 0; i < view->heaps_count; i++)
+		chp_json_append_take(&array, json_heap(&view->heaps[i], &view->frees[i],
+						       segments ? segments[i] : NULL));
 	free(segments);
 	return chp_json_print_take(
 		report,
 		chp_json_document_take(
 			report, "heap",
 			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-				  "total", json_sums(&total), "verdict",
-				  chp_json_retention(&result->retention, &result->coverage), "free",
-				  chp_json_free(&result->retention.free), "heaps", array,
-				  "runtime_memory", chp_json_runtime_memory(heaps), "metaspace",
-				  chp_json_metaspace(heaps, result->metaspace), "runtimes",
-				  chp_json_runtimes(heaps), "native_tracking",
-				  chp_json_tracking(heaps, result->tracking), "settings",
-				  chp_json_sections(report, heaps, &result->settings), "limits",
-				  chp_json_quotas(heaps, &result->pooled), "pools",
-				  chp_json_pools(result->heaps, &result->pooled))));
+				  "total", json_sums(&total), "verdict", chp_json_retention(result),
+				  "free", chp_json_free(&result->retention.free), "heaps", array,
+				  "runtime_memory", chp_json_runtime_memory(view), "metaspace",
+				  chp_json_metaspace(view->runtimes, result->metaspace), "runtimes",
+				  chp_json_runtimes(view), "native_tracking",
+				  chp_json_tracking(view->runtimes, result->tracking), "settings",
+				  chp_json_sections(report, view->runtimes, &settings), "limits",
+				  chp_json_quotas(&result->pooled), "pools",
+				  chp_json_pools(&result->pooled))));
 }
 
 /* ---- Text ------------------------------------------------------------------ */
 
 /* Who manages the memory here, and why we think so. */
-static void print_runtimes(const struct ch_report *report, const struct ch_heaps *heaps)
+static void print_runtimes(const struct ch_report *report, const struct ch_heaps_view *view)
 {
-	const struct ch_runtime *runtimes;
-	const struct ch_fact *facts;
-	size_t count, facts_count, k;
-	uint32_t i;
+	const struct ch_runtime *runtime;
+	const struct ch_fact *fact;
+	size_t i, k;
 
-	runtimes = ch_heaps_runtimes(heaps, &count);
-	for (i = 0; i < count; i++) {
-		if (!runtimes[i].score)
+	for (i = 0; i < view->runtimes_count; i++) {
+		runtime = &view->runtimes[i];
+		if (!runtime->score)
 			continue;
-		if (runtimes[i].open)
-			chp_report_field(report, runtimes[i].name, "%s", runtimes[i].evidence);
+		if (runtime->open)
+			chp_report_field(report, runtime->name, "%s", runtime->evidence);
 		else
-			chp_report_field(report, runtimes[i].name, "%s; %s",
-					 chp_runtime_words(&runtimes[i]), runtimes[i].evidence);
-		facts = ch_heaps_facts(heaps, i, &facts_count);
-		for (k = 0; k < facts_count; k++)
-			if (facts[k].text)
-				chp_report_field(report, facts[k].key, "%s", facts[k].text);
+			chp_report_field(report, runtime->name, "%s; %s",
+					 chp_runtime_words(runtime), runtime->evidence);
+		for (k = 0; k < view->facts[i].count; k++) {
+			fact = &view->facts[i].rows[k];
+			if (fact->text)
+				chp_report_field(report, fact->key, "%s", fact->text);
 			else
-				chp_report_count_field(report, facts[k].key, facts[k].number);
+				chp_report_count_field(report, fact->key, fact->number);
+		}
 	}
 }
 
@@ -430,20 +416,19 @@ static struct ch_error *print_details(const struct ch_report *report, const stru
 }
 
 /* Only the heaps of runtimes that collect their garbage, as `eeheap -gc`. */
-static struct ch_error *print_collected(const struct ch_report *report, struct ch_heaps *heaps,
-					const struct ch_heap *list, size_t count)
+static struct ch_error *print_collected(const struct ch_report *report,
+					const struct ch_heaps_view *view)
 {
-	_cleanup_free_ struct ch_heap *kept = calloc(count + 1, sizeof(*kept));
-	const struct ch_runtime *runtimes;
+	_cleanup_free_ struct ch_heap *kept = calloc(view->heaps_count + 1, sizeof(*kept));
+	const struct ch_heap *list = view->heaps;
 	struct ch_error *err;
 	struct ch_heap total;
-	size_t i, n = 0, unused;
+	size_t i, n = 0;
 
 	if (!kept)
 		return &ch_enomem;
-	runtimes = ch_heaps_runtimes(heaps, &unused);
-	for (i = 0; i < count; i++)
-		if (runtimes[list[i].walker].kind == CH_RUNTIME_LANGUAGE)
+	for (i = 0; i < view->heaps_count; i++)
+		if (view->runtimes[list[i].walker].kind == CH_RUNTIME_LANGUAGE)
 			kept[n++] = list[i];
 	if (!n && report->format == CH_FORMAT_TEXT)
 		fputs("no heap here belongs to a runtime that collects its garbage\n", report->out);
@@ -458,45 +443,35 @@ static struct ch_error *print_collected(const struct ch_report *report, struct c
 
 /* A part of the report that was asked for. */
 static struct ch_error *print_part(const struct ch_report *report,
-				   const struct ch_heap_result *result, const struct ch_heap *list,
-				   size_t count)
+				   const struct ch_heap_result *result,
+				   const struct ch_heap_shown *shown)
 {
 	struct ch_error *err = NULL;
 
-	if (result->collected_only)
-		err = print_collected(report, result->heaps, list, count);
-	if (!err && result->loader_only)
-		err = chp_print_runtime_memory(report, result->heaps);
+	if (shown->collected_only)
+		err = print_collected(report, &result->view);
+	if (!err && shown->loader_only)
+		err = chp_print_runtime_memory(report, &result->view);
 	chp_report_findings(report);
 	return err;
 }
 
-struct ch_error *ch_report_heap(const struct ch_report *report, const struct ch_heap_result *result)
+static struct ch_error *print_text(const struct ch_report *report,
+				   const struct ch_heap_result *result,
+				   const struct ch_heap_shown *shown)
 {
-	struct ch_heaps *heaps = result->heaps;
-	const struct ch_heap *list;
+	const struct ch_heaps_view *view = &result->view;
+	const struct ch_sections settings = { .list = result->settings,
+					      .all = shown->all_settings };
+	struct ch_heap total = total_of(view->heaps, view->heaps_count);
 	struct ch_error *err;
-	struct ch_heap total;
-	size_t count;
 
-	if (!chp_heaps_any(heaps))
-		chp_report_no_heap(report, heaps);
-	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
-		return print_json(report, result);
-	if (!chp_heaps_any(heaps)) {
-		chp_report_findings(report);
-		return NULL;
-	}
-	list = ch_heaps_list(heaps, &count);
-	if (result->collected_only || result->loader_only)
-		return print_part(report, result, list, count);
-	total = total_of(list, count);
-	print_runtimes(report, heaps);
-	err = print_sums(report, list, count, &total);
+	print_runtimes(report, view);
+	err = print_sums(report, view->heaps, view->heaps_count, &total);
 	if (err)
 		return err;
 	print_total(report, &total);
-	err = chp_print_runtime_memory(report, heaps);
+	err = chp_print_runtime_memory(report, view);
 	if (!err)
 		err = chp_print_metaspace(report, result->metaspace);
 	if (!err)
@@ -506,15 +481,32 @@ struct ch_error *ch_report_heap(const struct ch_report *report, const struct ch_
 	if (!err)
 		err = chp_print_free(report, result);
 	if (!err)
-		err = chp_print_heap_threads(report, heaps);
+		err = chp_print_heap_threads(report, view);
 	if (!err)
-		err = print_details(report, list, count);
+		err = print_details(report, view->heaps, view->heaps_count);
 	if (!err)
-		err = chp_print_heap_segments(report, result);
+		err = chp_print_heap_segments(report, result, shown->segments);
 	if (!err)
-		err = chp_print_pooled(report, heaps, &result->pooled);
+		err = chp_print_pooled(report, &result->pooled);
 	if (!err)
-		err = chp_print_sections(report, heaps, &result->settings);
+		err = chp_print_sections(report, view->runtimes, &settings);
 	chp_report_findings(report);
 	return err;
+}
+
+struct ch_error *ch_report_heap(const struct ch_report *report, const struct ch_heap_result *result,
+				const struct ch_heap_shown *shown)
+{
+	const struct ch_heaps_view *view = &result->view;
+
+	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
+		return print_json(report, result, shown->all_settings);
+	if (!chp_runtimes_any(view->runtimes, view->runtimes_count)) {
+		chp_report_no_heap(report, view->runtimes, view->runtimes_count);
+		chp_report_findings(report);
+		return NULL;
+	}
+	if (shown->collected_only || shown->loader_only)
+		return print_part(report, result, shown);
+	return print_text(report, result, shown);
 }

@@ -4,34 +4,23 @@
 #ifndef COREHEAP_REPORT_HEAP_H
 #define COREHEAP_REPORT_HEAP_H
 
-#include "analysis/coverage.h"
+#include "analysis/heap_result.h"
 #include "analysis/presence.h"
-#include "analysis/retention.h"
 #include "heap/filter.h"
 #include "render/render.h"
 #include "report/pools.h"
 #include "report/runtime.h"
 #include "report/sections.h"
 
-/** What `heap` says. */
-struct ch_heap_result {
-	/** Measured. */
-	struct ch_heaps *heaps;
-	/** Leak or retention. */
-	struct ch_retention retention;
-	struct ch_coverage coverage;
-	/** Show every chunk with a mapping of its own as a segment. */
+/** What of a heap result is shown. */
+struct ch_heap_shown {
+	/** Every chunk with a mapping of its own as a segment. */
 	bool segments;
 	/** Of the tables only those of heaps with a collector, or of what runtimes have for
 	 * themselves; not of documents. */
 	bool collected_only, loader_only;
-	/** What a runtime counts of its memory, or NULL. */
-	const struct ch_tracking *tracking;
-	/** What a runtime has for its classes, or NULL. */
-	const struct ch_metaspace *metaspace;
-	/** How runtimes were set up. */
-	struct ch_sections settings;
-	struct ch_pooled pooled;
+	/** Settings that are at their defaults, too. */
+	bool all_settings;
 };
 
 /**
@@ -39,11 +28,15 @@ struct ch_heap_result {
  * details and segments. Errors: NOMEM, OS.
  */
 CH_MUST_CHECK struct ch_error *ch_report_heap(const struct ch_report *report,
-					      const struct ch_heap_result *result);
+					      const struct ch_heap_result *result,
+					      const struct ch_heap_shown *shown);
 
 /** Rows of `types`. */
 struct ch_types_result {
 	struct ch_heaps *heaps;
+	/** All allocators and runtimes. Borrowed. */
+	const struct ch_runtime *runtimes;
+	size_t runtimes_count;
 	/** By total bytes, then name. Borrowed. */
 	const struct ch_type_stat *rows;
 	size_t rows_count;
@@ -62,6 +55,9 @@ CH_MUST_CHECK struct ch_error *ch_report_types(const struct ch_report *report,
 /** What `objects` asks for. */
 struct ch_objects_result {
 	struct ch_heaps *heaps;
+	/** All allocators and runtimes. Borrowed. */
+	const struct ch_runtime *runtimes;
+	size_t runtimes_count;
 	/** TEXT and PLAIN: a line with its address for each, and nothing else. */
 	bool addrs_only;
 	struct ch_object_filter filter;
@@ -80,34 +76,34 @@ CH_MUST_CHECK struct ch_error *chp_print_retention(const struct ch_report *repor
 CH_MUST_CHECK struct ch_error *chp_print_free(const struct ch_report *report,
 					      const struct ch_heap_result *result);
 CH_MUST_CHECK struct ch_error *chp_print_heap_threads(const struct ch_report *report,
-						      const struct ch_heaps *heaps);
+						      const struct ch_heaps_view *view);
 /** {class, largest_part, ...}; NULL when out of memory. */
-json_t *chp_json_retention(const struct ch_retention *retention,
-			   const struct ch_coverage *coverage);
+json_t *chp_json_retention(const struct ch_heap_result *result);
 /** {bins_bytes, ..., classes[]}; NULL when out of memory. */
 json_t *chp_json_free(const struct ch_heap_free *sums);
 /** heap_segments.c: segments as JSON, an array for each heap, to be freed; and
- * as a table. */
-json_t **chp_json_heap_segments(const struct ch_heaps *heaps, size_t heaps_count);
+ * as a table. all: every chunk with a mapping of its own. */
+json_t **chp_json_heap_segments(const struct ch_heaps_view *view);
 CH_MUST_CHECK struct ch_error *chp_print_heap_segments(const struct ch_report *report,
-						       const struct ch_heap_result *result);
+						       const struct ch_heap_result *result,
+						       bool all);
 
-/** Say that no heap was walked, what is here all the same, and what was looked for;
- * a finding when nothing is here. */
-void chp_report_no_heap(const struct ch_report *report, const struct ch_heaps *heaps);
+/** Say that no heap was walked, what is here all the same, and what was looked for (TEXT). */
+void chp_report_no_heap(const struct ch_report *report, const struct ch_runtime *runtimes,
+			size_t count);
 /** What became of the blocks of one that is here: "walked", "not walked yet, its blocks are
  * not counted". Static. */
 const char *chp_runtime_words(const struct ch_runtime *runtime);
 /** {name, score, evidence, open, status, facts{}} of each walker that looked. */
-json_t *chp_json_runtimes(const struct ch_heaps *heaps);
+json_t *chp_json_runtimes(const struct ch_heaps_view *view);
 /** Name of a heap without that of the processor it belongs to: "gen0" of "heap 3 gen0". */
 const char *chp_generation_name(const struct ch_heap *heap);
 /** Where an object is kept ("thread cache", "top" ...), or NULL. */
 const char *chp_object_place(const struct ch_object *object);
 
 /** heap_memory.c: what runtimes have for themselves, by what it is for. */
-json_t *chp_json_runtime_memory(const struct ch_heaps *heaps);
+json_t *chp_json_runtime_memory(const struct ch_heaps_view *view);
 CH_MUST_CHECK struct ch_error *chp_print_runtime_memory(const struct ch_report *report,
-							const struct ch_heaps *heaps);
+							const struct ch_heaps_view *view);
 
 #endif /* COREHEAP_REPORT_HEAP_H */

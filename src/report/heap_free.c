@@ -79,13 +79,15 @@ static char *returnable_text(const struct ch_retention *retention)
 }
 
 /* Exact numbers, a line each. */
-static void print_plain(const struct ch_report *report, const struct ch_retention *retention)
+static void print_plain(const struct ch_report *report, const struct ch_heap_result *result)
 {
+	const struct ch_retention *retention = &result->retention;
 	size_t i;
 
 	chp_report_heading(report, "verdict", false);
-	chp_report_field(report, "verdict", "%s", retention->verdict.class);
-	chp_report_field(report, "confidence", "%s", retention->verdict.confidence);
+	chp_report_field(report, "verdict", "%s", result->sums.verdict.class);
+	chp_report_field(report, "confidence", "%s", result->sums.verdict.confidence);
+	chp_report_field(report, "heaps", "%s", retention->verdict.class);
 	for (i = 0; i < CH_PARTS; i++)
 		chp_report_bytes_field(report, chp_part_name((enum ch_part_id)i),
 				       retention->parts[i]);
@@ -97,17 +99,17 @@ struct ch_error *chp_print_retention(const struct ch_report *report,
 				     const struct ch_heap_result *result)
 {
 	const struct ch_retention *retention = &result->retention;
+	const struct ch_verdict *verdict = &result->sums.verdict;
 	_cleanup_free_ char *arithmetic = NULL, *returnable = NULL, *line = NULL;
-	char covers[CH_COVERAGE_TEXT_MAX];
+	char heaps[CH_COVERAGE_TEXT_MAX], covers[CH_COVERAGE_TEXT_MAX];
 
 	if (report->format == CH_FORMAT_PLAIN) {
-		print_plain(report, retention);
+		print_plain(report, result);
 		return NULL;
 	}
 	arithmetic = arithmetic_of(retention);
-	if (asprintf(&line, "%s: %s (confidence %s: %s)", retention->verdict.class,
-		     retention->meaning, retention->verdict.confidence,
-		     retention->verdict.reason) < 0) {
+	if (asprintf(&line, "%s (confidence %s: %s)", verdict->class, verdict->confidence,
+		     verdict->reason) < 0) {
 		line = NULL;
 		return &ch_enomem;
 	}
@@ -117,18 +119,21 @@ struct ch_error *chp_print_retention(const struct ch_report *report,
 		return &ch_enomem;
 	fputc('\n', report->out);
 	chp_report_wrapped(report, "verdict", line);
+	snprintf(heaps, sizeof(heaps), "%s: %s", retention->verdict.class, retention->meaning);
+	chp_report_wrapped(report, "heaps", heaps);
 	chp_report_wrapped(report, "because", arithmetic);
-	if (chp_coverage_words(&result->coverage, covers))
+	if (chp_coverage_words(&result->sums.coverage, covers))
 		chp_report_wrapped(report, "covers", covers);
 	if (returnable)
 		chp_report_wrapped(report, "returnable", returnable);
 	return NULL;
 }
 
-json_t *chp_json_retention(const struct ch_retention *retention, const struct ch_coverage *coverage)
+json_t *chp_json_retention(const struct ch_heap_result *result)
 {
+	const struct ch_retention *retention = &result->retention;
+	const struct ch_verdict *verdict = &result->sums.verdict;
 	char covers[CH_COVERAGE_TEXT_MAX];
-	const struct ch_verdict *verdict = &retention->verdict;
 	_cleanup_free_ char *arithmetic = arithmetic_of(retention);
 	json_t *object, *parts = json_object();
 	char key[32];
@@ -142,16 +147,18 @@ json_t *chp_json_retention(const struct ch_retention *retention, const struct ch
 		}
 	}
 	object = json_pack(
-		"{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s?, s:o}", "class", verdict->class,
-		"covers",
-		chp_coverage_words(coverage, covers) ? chp_json_text(covers) : json_null(),
+		"{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s?, s:o, s:s}", "class",
+		verdict->class, "covers",
+		chp_coverage_words(&result->sums.coverage, covers) ? chp_json_text(covers)
+								   : json_null(),
 		"meaning", retention->meaning, "largest_part", chp_part_name(retention->largest),
 		"arithmetic", arithmetic ? arithmetic : "", "total_bytes",
-		chp_json_uint(verdict->total_bytes), "percent_of_total",
-		chp_json_percent(verdict->share), "confidence", verdict->confidence,
+		chp_json_uint(retention->verdict.total_bytes), "percent_of_total",
+		chp_json_percent(retention->verdict.share), "confidence", verdict->confidence,
 		"confidence_reason", verdict->reason, "trim_call", retention->trim_name,
 		"trim_bytes",
-		retention->trim_name ? chp_json_uint(trim_bytes(&retention->free)) : json_null());
+		retention->trim_name ? chp_json_uint(trim_bytes(&retention->free)) : json_null(),
+		"heaps_class", retention->verdict.class);
 	if (!arithmetic || !object || !parts || json_object_update(object, parts) != 0) {
 		json_decref(object);
 		object = NULL;
@@ -244,15 +251,12 @@ static struct ch_error *print_places(const struct ch_report *report,
 	};
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	struct ch_error *err = table ? NULL : &ch_enomem;
-	const struct ch_heap_free *frees;
-	const struct ch_heap *list;
-	size_t count, i;
+	const struct ch_heap *list = result->view.heaps;
+	size_t i;
 
-	list = ch_heaps_list(result->heaps, &count);
-	frees = ch_heaps_free(result->heaps, &count);
-	for (i = 0; !err && i < count; i++)
+	for (i = 0; !err && i < result->view.heaps_count; i++)
 		if (list[i].free_count)
-			err = add_free_row(table, list[i].name, &frees[i]);
+			err = add_free_row(table, list[i].name, &result->view.frees[i]);
 	if (!err)
 		err = add_free_row(table, "total", &result->retention.free);
 	if (!err) {
@@ -338,7 +342,7 @@ static struct ch_cell attached_cell(const struct ch_heap *heap)
 }
 
 struct ch_error *chp_print_heap_threads(const struct ch_report *report,
-					const struct ch_heaps *heaps)
+					const struct ch_heaps_view *view)
 {
 	static const struct ch_column columns[] = {
 		{ "HEAP", CH_CELL_TEXT },
@@ -348,13 +352,12 @@ struct ch_error *chp_print_heap_threads(const struct ch_report *report,
 	};
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	struct ch_error *err = table ? NULL : &ch_enomem;
-	const struct ch_heap *list;
+	const struct ch_heap *list = view->heaps;
 	bool any = false;
-	size_t count, i;
+	size_t i;
 	char *ids;
 
-	list = ch_heaps_list(heaps, &count);
-	for (i = 0; !err && i < count; i++) {
+	for (i = 0; !err && i < view->heaps_count; i++) {
 		if (!list[i].tids_known)
 			continue;
 		any = true;

@@ -5,24 +5,16 @@
 
 #include "util/cleanup.h"
 
-static const char *runtime_of(const struct ch_heaps *heaps, uint32_t walker)
+json_t *chp_json_runtime_memory(const struct ch_heaps_view *view)
 {
-	size_t count;
-
-	return ch_heaps_runtimes(heaps, &count)[walker].name;
-}
-
-json_t *chp_json_runtime_memory(const struct ch_heaps *heaps)
-{
-	const struct ch_runtime_memory *rows;
+	const struct ch_runtime_memory *rows = view->memory;
 	json_t *array = json_array();
-	size_t count, i;
+	size_t count = view->memory_count, i;
 
-	rows = ch_heaps_runtime_memory(heaps, &count);
 	for (i = 0; i < count; i++)
 		chp_json_append_take(&array,
 				     json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "runtime",
-					       runtime_of(heaps, rows[i].walker), "name",
+					       view->runtimes[rows[i].walker].name, "name",
 					       rows[i].label, "usage", ch_usage_name(rows[i].usage),
 					       "count", chp_json_uint(rows[i].count), "total_bytes",
 					       chp_json_uint(rows[i].bytes), "mapped_bytes",
@@ -31,19 +23,18 @@ json_t *chp_json_runtime_memory(const struct ch_heaps *heaps)
 }
 
 struct ch_error *chp_print_runtime_memory(const struct ch_report *report,
-					  const struct ch_heaps *heaps)
+					  const struct ch_heaps_view *view)
 {
 	static const struct ch_column columns[] = {
 		{ "MEMORY OF", CH_CELL_TEXT }, { "FOR", CH_CELL_TEXT },
 		{ "USAGE", CH_CELL_TEXT },     { "RANGES", CH_CELL_COUNT },
 		{ "RESERVED", CH_CELL_BYTES }, { "MAPPED", CH_CELL_BYTES },
 	};
-	const struct ch_runtime_memory *rows;
+	const struct ch_runtime_memory *rows = view->memory;
 	struct ch_error *err = NULL;
 	struct ch_table *table;
-	size_t count, i;
+	size_t count = view->memory_count, i;
 
-	rows = ch_heaps_runtime_memory(heaps, &count);
 	if (!count)
 		return NULL;
 	table = chp_table_create(columns, CH_COUNT_OF(columns));
@@ -51,7 +42,7 @@ struct ch_error *chp_print_runtime_memory(const struct ch_report *report,
 		return &ch_enomem;
 	for (i = 0; !err && i < count; i++) {
 		const struct ch_cell cells[] = {
-			CH_CELL_STR(runtime_of(heaps, rows[i].walker)),
+			CH_CELL_STR(view->runtimes[rows[i].walker].name),
 			CH_CELL_STR(rows[i].label),
 			CH_CELL_STR(ch_usage_name(rows[i].usage)),
 			CH_CELL_NUM(rows[i].count),

@@ -7,18 +7,16 @@
 #include "util/vec.h"
 
 /* One array of segments for each heap, filled in one pass over the spans. */
-json_t **chp_json_heap_segments(const struct ch_heaps *heaps, size_t heaps_count)
+json_t **chp_json_heap_segments(const struct ch_heaps_view *view)
 {
-	json_t **arrays = calloc(heaps_count + 1, sizeof(json_t *));
-	const struct ch_span_sums *sums;
-	const struct ch_span *spans;
-	size_t count, i;
+	json_t **arrays = calloc(view->heaps_count + 1, sizeof(json_t *));
+	const struct ch_span_sums *sums = view->sums;
+	const struct ch_span *spans = view->spans;
+	size_t i;
 
-	for (i = 0; arrays && i < heaps_count; i++)
+	for (i = 0; arrays && i < view->heaps_count; i++)
 		arrays[i] = json_array();
-	sums = ch_heaps_span_sums(heaps, &count);
-	spans = ch_heaps_spans(heaps, &count);
-	for (i = 0; arrays && i < count; i++)
+	for (i = 0; arrays && i < view->spans_count; i++)
 		chp_json_append_take(
 			&arrays[spans[i].heap],
 			json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:s}", "addr",
@@ -34,9 +32,9 @@ json_t **chp_json_heap_segments(const struct ch_heaps *heaps, size_t heaps_count
 
 /* Blocks with a mapping of their own are one segment each: those of one size are
  * one row, unless asked otherwise. */
-static bool is_summed(const struct ch_heap_result *result, const struct ch_span *span)
+static bool is_summed(bool all, const struct ch_span *span)
 {
-	return !result->segments && span->usage == CH_USAGE_MMAP_CHUNK;
+	return !all && span->usage == CH_USAGE_MMAP_CHUNK;
 }
 
 static struct ch_error *add_segment_row(struct ch_table *table, const struct ch_heap *heap,
@@ -92,17 +90,15 @@ static void merge_sizes(struct ch_vec *rows)
 	rows->count = kept;
 }
 
-static struct ch_error *collect_mapped(const struct ch_heap_result *result, struct ch_vec *ret)
+static struct ch_error *collect_mapped(const struct ch_heaps_view *view, struct ch_vec *ret)
 {
-	const struct ch_span_sums *sums;
-	const struct ch_span *spans;
+	const struct ch_span_sums *sums = view->sums;
+	const struct ch_span *spans = view->spans;
 	struct mapped *row;
-	size_t count, i;
+	size_t i;
 
-	sums = ch_heaps_span_sums(result->heaps, &count);
-	spans = ch_heaps_spans(result->heaps, &count);
-	for (i = 0; i < count; i++) {
-		if (!is_summed(result, &spans[i]))
+	for (i = 0; i < view->spans_count; i++) {
+		if (!is_summed(false, &spans[i]))
 			continue;
 		row = ch_vec_push(ret);
 		if (!row)
@@ -159,18 +155,17 @@ static struct ch_error *print_mapped(const struct ch_report *report,
 {
 	struct ch_vec rows = CH_VEC(struct mapped);
 	struct ch_error *err;
-	size_t count;
 
-	err = collect_mapped(result, &rows);
+	err = collect_mapped(&result->view, &rows);
 	if (!err && rows.count)
-		err = add_mapped_rows(report, &rows, ch_heaps_list(result->heaps, &count));
+		err = add_mapped_rows(report, &rows, result->view.heaps);
 	ch_vec_deinit(&rows);
 	return err;
 }
 
 /* The segments that get a row each. */
 static struct ch_error *print_listed(const struct ch_report *report,
-				     const struct ch_heap_result *result)
+				     const struct ch_heap_result *result, bool all)
 {
 	static const struct ch_column columns[] = {
 		{ "START", CH_CELL_ADDR },      { "END", CH_CELL_ADDR },
@@ -181,16 +176,12 @@ static struct ch_error *print_listed(const struct ch_report *report,
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	uint64_t shown_bytes = 0, all_bytes = 0, most = report->limit, rows = 0, shown = 0;
 	struct ch_error *err = table ? NULL : &ch_enomem;
-	const struct ch_span_sums *sums;
-	const struct ch_heap *list;
-	const struct ch_span *spans;
-	size_t count, i;
+	const struct ch_heap *list = result->view.heaps;
+	const struct ch_span *spans = result->view.spans;
+	size_t i;
 
-	list = ch_heaps_list(result->heaps, &count);
-	sums = ch_heaps_span_sums(result->heaps, &count);
-	spans = ch_heaps_spans(result->heaps, &count);
-	for (i = 0; !err && i < count; i++) {
-		if (is_summed(result, &spans[i]))
+	for (i = 0; !err && i < result->view.spans_count; i++) {
+		if (is_summed(all, &spans[i]))
 			continue;
 		rows++;
 		all_bytes += spans[i].committed_end - spans[i].start;
@@ -198,7 +189,8 @@ static struct ch_error *print_listed(const struct ch_report *report,
 			continue;
 		shown++;
 		shown_bytes = all_bytes;
-		err = add_segment_row(table, &list[spans[i].heap], &spans[i], &sums[i]);
+		err = add_segment_row(table, &list[spans[i].heap], &spans[i],
+				      &result->view.sums[i]);
 	}
 	if (!err) {
 		chp_report_heading(report, "segments", false);
@@ -210,9 +202,9 @@ static struct ch_error *print_listed(const struct ch_report *report,
 }
 
 struct ch_error *chp_print_heap_segments(const struct ch_report *report,
-					 const struct ch_heap_result *result)
+					 const struct ch_heap_result *result, bool all)
 {
-	struct ch_error *err = print_listed(report, result);
+	struct ch_error *err = print_listed(report, result, all);
 
-	return err ? err : print_mapped(report, result);
+	return err || all ? err : print_mapped(report, result);
 }

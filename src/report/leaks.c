@@ -515,8 +515,9 @@ struct ch_error *ch_report_leaks(const struct ch_report *report,
 	struct lister lister = { .report = report, .result = result };
 	struct ch_error *err = NULL;
 
-	if (!chp_heaps_any(result->heaps))
-		chp_report_no_heap(report, result->heaps);
+	if (!chp_runtimes_any(result->coverage.runtimes, result->coverage.runtimes_count))
+		chp_report_no_heap(report, result->coverage.runtimes,
+				   result->coverage.runtimes_count);
 	if (report->format == CH_FORMAT_JSONL) {
 		err = list_blocks(&lister);
 		return err ? err : print_closing(&lister);

@@ -48,11 +48,10 @@ static json_t *part_json(const char *name, const struct ch_metaspace_part *part)
 		chp_json_uint(part->free_committed_bytes));
 }
 
-json_t *chp_json_metaspace(const struct ch_heaps *heaps, const struct ch_metaspace *metaspace)
+json_t *chp_json_metaspace(const struct ch_runtime *runtimes, const struct ch_metaspace *metaspace)
 {
 	struct ch_metaspace_part total;
 	json_t *array;
-	size_t count;
 	int id;
 
 	if (!metaspace)
@@ -62,10 +61,9 @@ json_t *chp_json_metaspace(const struct ch_heaps *heaps, const struct ch_metaspa
 		chp_json_append_take(&array, part_json(names[id], &metaspace->parts[id]));
 	total = sum_of(metaspace);
 	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "runtime",
-			 ch_heaps_runtimes(heaps, &count)[metaspace->walker].name, "complete",
-			 (int)metaspace->complete, "loaders_count",
-			 chp_json_uint(metaspace->loaders_count), "unread_loaders_count",
-			 chp_json_uint(metaspace->unread_count), "total",
+			 runtimes[metaspace->walker].name, "complete", (int)metaspace->complete,
+			 "loaders_count", chp_json_uint(metaspace->loaders_count),
+			 "unread_loaders_count", chp_json_uint(metaspace->unread_count), "total",
 			 part_json("total", &total), "parts", array);
 }
 

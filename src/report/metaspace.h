@@ -9,7 +9,7 @@
 #include "render/render.h"
 
 /** null where metaspace is NULL. */
-json_t *chp_json_metaspace(const struct ch_heaps *heaps, const struct ch_metaspace *metaspace);
+json_t *chp_json_metaspace(const struct ch_runtime *runtimes, const struct ch_metaspace *metaspace);
 /** A table; nothing where metaspace is NULL. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_print_metaspace(const struct ch_report *report,
 						   const struct ch_metaspace *metaspace);

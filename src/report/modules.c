@@ -57,7 +57,7 @@ static struct ch_error *print_json(const struct ch_report *report, const struct 
 						 "total_mapped_bytes",
 						 chp_json_uint(modules->mapped_bytes), "modules",
 						 array, "groups", groups, "assemblies",
-						 chp_json_sections(report, modules->heaps,
+						 chp_json_sections(report, modules->runtimes,
 								   &modules->assemblies))));
 }
 
@@ -151,7 +151,7 @@ struct ch_error *ch_report_modules(const struct ch_report *report, const struct 
 	if (!err && report->format == CH_FORMAT_TEXT)
 		err = print_groups(report, modules);
 	if (!err)
-		err = chp_print_sections(report, modules->heaps, &modules->assemblies);
+		err = chp_print_sections(report, modules->runtimes, &modules->assemblies);
 	if (!err)
 		chp_report_findings(report);
 	return err;

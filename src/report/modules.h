@@ -20,7 +20,8 @@ struct ch_modules {
 	const struct ch_modules_group *groups;
 	size_t groups_count;
 	uint64_t mapped_bytes;
-	const struct ch_heaps *heaps;
+	/** Of whose assemblies says by index. Borrowed. */
+	const struct ch_runtime *runtimes;
 	/** Managed code that was loaded. */
 	struct ch_sections assemblies;
 };

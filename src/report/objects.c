@@ -439,8 +439,8 @@ struct ch_error *ch_report_objects(const struct ch_report *report,
 	struct writer *writer;
 	struct ch_error *err;
 
-	if (!chp_heaps_any(result->heaps)) {
-		chp_report_no_heap(report, result->heaps);
+	if (!chp_runtimes_any(result->runtimes, result->runtimes_count)) {
+		chp_report_no_heap(report, result->runtimes, result->runtimes_count);
 		if (report->format == CH_FORMAT_TEXT) {
 			chp_report_findings(report);
 			return NULL;

@@ -13,14 +13,7 @@
 
 /* ---- JSON -------------------------------------------------------------------------------- */
 
-static const char *runtime_of(const struct ch_heaps *heaps, uint32_t walker)
-{
-	size_t count;
-
-	return ch_heaps_runtimes(heaps, &count)[walker].name;
-}
-
-json_t *chp_json_quotas(const struct ch_heaps *heaps, const struct ch_pooled *pooled)
+json_t *chp_json_quotas(const struct ch_pooled *pooled)
 {
 	json_t *array = json_array();
 	const struct ch_quota *quota;
@@ -31,8 +24,8 @@ json_t *chp_json_quotas(const struct ch_heaps *heaps, const struct ch_pooled *po
 		chp_json_append_take(
 			&array,
 			json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:b}", "runtime",
-				  runtime_of(heaps, quota->walker), "name", quota->label, "counter",
-				  chp_json_text(quota->counter), "used_bytes",
+				  pooled->runtimes[quota->walker].name, "name", quota->label,
+				  "counter", chp_json_text(quota->counter), "used_bytes",
 				  chp_json_uint(quota->used_bytes), "limit_bytes",
 				  chp_json_uint(quota->limit_bytes), "left_bytes",
 				  chp_json_uint(ch_quota_left(quota)), "percent",
@@ -90,18 +83,9 @@ static json_t *json_pool(const struct ch_pools *pools, const struct ch_pool *poo
 		"chunks", json_chunks(pools, pool));
 }
 
-/* Escaped, borrowed until the heaps are closed. */
-static const char *type_name(struct ch_heaps *heaps, const struct ch_pools *pools, uint64_t key)
+static json_t *json_types(const struct ch_pooled *pooled)
 {
-	struct ch_type named;
-	struct ch_error *err = ch_heaps_type(heaps, chp_type_of(heaps, pools->walker, key), &named);
-
-	ch_error_destroy(err);
-	return err || named.unnamed ? NULL : named.name;
-}
-
-static json_t *json_types(struct ch_heaps *heaps, const struct ch_pools *pools)
-{
+	const struct ch_pools *pools = pooled->pools;
 	json_t *array = json_array();
 	const struct ch_counted_type *type;
 	size_t i;
@@ -110,7 +94,7 @@ static json_t *json_types(struct ch_heaps *heaps, const struct ch_pools *pools)
 		type = &pools->types[i];
 		chp_json_append_take(&array,
 				     json_pack("{s:s?, s:o, s:o, s:o, s:o, s:o}", "type",
-					       type_name(heaps, pools, type->key), "count",
+					       pooled->type_names[i], "count",
 					       chp_json_uint(type->count), "capacity_bytes",
 					       chp_json_uint(type->capacity_bytes), "pooled_bytes",
 					       chp_json_uint(type->pooled_bytes), "released_count",
@@ -121,7 +105,7 @@ static json_t *json_types(struct ch_heaps *heaps, const struct ch_pools *pools)
 	return array;
 }
 
-json_t *chp_json_pools(struct ch_heaps *heaps, const struct ch_pooled *pooled)
+json_t *chp_json_pools(const struct ch_pooled *pooled)
 {
 	const struct ch_pools *pools = pooled->pools;
 	json_t *array;
@@ -132,9 +116,8 @@ json_t *chp_json_pools(struct ch_heaps *heaps, const struct ch_pooled *pooled)
 	array = json_array();
 	for (i = 0; i < pools->pools_count; i++)
 		chp_json_append_take(&array, json_pool(pools, &pools->pools[i]));
-	return json_pack("{s:s, s:s, s:o, s:o}", "runtime", runtime_of(heaps, pools->walker),
-			 "library", pools->library, "arenas", array, "buffers",
-			 json_types(heaps, pools));
+	return json_pack("{s:s, s:s, s:o, s:o}", "runtime", pooled->runtimes[pools->walker].name,
+			 "library", pools->library, "arenas", array, "buffers", json_types(pooled));
 }
 
 /* ---- Text -------------------------------------------------------------------------------- */
@@ -191,9 +174,9 @@ static struct ch_error *print_pools(const struct ch_report *report, const struct
 	return err;
 }
 
-static struct ch_error *print_types(const struct ch_report *report, struct ch_heaps *heaps,
-				    const struct ch_pools *pools)
+static struct ch_error *print_types(const struct ch_report *report, const struct ch_pooled *pooled)
 {
+	const struct ch_pools *pools = pooled->pools;
 	static const struct ch_column columns[] = {
 		{ "BUFFERS", CH_CELL_TEXT },   { "NOT RELEASED", CH_CELL_COUNT },
 		{ "CAPACITY", CH_CELL_BYTES }, { "OF POOLS", CH_CELL_BYTES },
@@ -206,14 +189,13 @@ static struct ch_error *print_types(const struct ch_report *report, struct ch_he
 
 	for (i = 0; !err && i < pools->types_count; i++) {
 		type = &pools->types[i];
-		err = chp_table_row(
-			table, (struct ch_cell[]){ CH_CELL_STR(type_name(heaps, pools, type->key)),
-						   CH_CELL_NUM(type->count),
-						   CH_CELL_NUM(type->capacity_bytes),
-						   CH_CELL_NUM(type->pooled_bytes),
-						   CH_CELL_NUM(type->released_count),
-						   { .number = type->sample_addr,
-						     .absent = !type->sample_addr } });
+		err = chp_table_row(table, (struct ch_cell[]){ CH_CELL_STR(pooled->type_names[i]),
+							       CH_CELL_NUM(type->count),
+							       CH_CELL_NUM(type->capacity_bytes),
+							       CH_CELL_NUM(type->pooled_bytes),
+							       CH_CELL_NUM(type->released_count),
+							       { .number = type->sample_addr,
+								 .absent = !type->sample_addr } });
 	}
 	if (!err && pools->types_count) {
 		chp_report_heading(report, "Netty buffers", false);
@@ -232,8 +214,7 @@ void chp_print_quotas(const struct ch_report *report, const struct ch_pooled *po
 		chp_report_wrapped(report, "limit", chp_quota_text(&pooled->quotas[i], text));
 }
 
-struct ch_error *chp_print_pooled(const struct ch_report *report, struct ch_heaps *heaps,
-				  const struct ch_pooled *pooled)
+struct ch_error *chp_print_pooled(const struct ch_report *report, const struct ch_pooled *pooled)
 {
 	struct ch_error *err = NULL;
 
@@ -242,5 +223,5 @@ struct ch_error *chp_print_pooled(const struct ch_report *report, struct ch_heap
 	chp_print_quotas(report, pooled);
 	if (pooled->pools)
 		err = print_pools(report, pooled->pools);
-	return err || !pooled->pools ? err : print_types(report, heaps, pooled->pools);
+	return err || !pooled->pools ? err : print_types(report, pooled);
 }

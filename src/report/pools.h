@@ -11,11 +11,10 @@
 void chp_print_quotas(const struct ch_report *report, const struct ch_pooled *pooled);
 
 /** limits[] and pools of docs/JSON.md. */
-json_t *chp_json_quotas(const struct ch_heaps *heaps, const struct ch_pooled *pooled);
-json_t *chp_json_pools(struct ch_heaps *heaps, const struct ch_pooled *pooled);
+json_t *chp_json_quotas(const struct ch_pooled *pooled);
+json_t *chp_json_pools(const struct ch_pooled *pooled);
 /** Tables of limits, pools and buffers; nothing where there are none. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_print_pooled(const struct ch_report *report,
-						struct ch_heaps *heaps,
 						const struct ch_pooled *pooled);
 
 #endif /* COREHEAP_REPORT_POOLS_H */

@@ -8,13 +8,6 @@
 #include "util/cleanup.h"
 #include "util/text.h"
 
-static const char *runtime_of(const struct ch_heaps *heaps, uint32_t walker)
-{
-	size_t count;
-
-	return ch_heaps_runtimes(heaps, &count)[walker].name;
-}
-
 static json_t *counted_json(const struct ch_tracking *tracking, uint64_t number)
 {
 	return tracking->counted ? chp_json_uint(number) : json_null();
@@ -32,7 +25,7 @@ static json_t *tracked_json(const struct ch_tracking *tracking, const struct ch_
 		chp_json_uint(row->blocks_bytes), "blocks_count", chp_json_uint(row->blocks_count));
 }
 
-json_t *chp_json_tracking(const struct ch_heaps *heaps, const struct ch_tracking *tracking)
+json_t *chp_json_tracking(const struct ch_runtime *runtimes, const struct ch_tracking *tracking)
 {
 	struct ch_tracked total;
 	json_t *array;
@@ -46,7 +39,7 @@ json_t *chp_json_tracking(const struct ch_heaps *heaps, const struct ch_tracking
 	for (i = 0; i < tracking->rows_count; i++)
 		chp_json_append_take(&array, tracked_json(tracking, &tracking->rows[i]));
 	return json_pack("{s:s, s:s, s:b, s:s, s:s, s:o, s:o, s:o, s:o}", "runtime",
-			 runtime_of(heaps, tracking->walker), "level", tracking->level, "counted",
+			 runtimes[tracking->walker].name, "level", tracking->level, "counted",
 			 (int)tracking->counted, "basis", ch_basis_name(tracking->basis),
 			 "evidence", tracking->evidence, "total", tracked_json(tracking, &total),
 			 "other_blocks_bytes", chp_json_uint(tracking->others.bytes),
@@ -161,7 +154,7 @@ static struct ch_error *add_largest(struct ch_table *table, const struct ch_trac
 }
 
 struct ch_error *chp_print_tracked_blocks(const struct ch_report *report,
-					  const struct ch_heaps *heaps,
+					  const struct ch_runtime *runtimes,
 					  const struct ch_tracking *tracking, size_t most)
 {
 	static const struct ch_column columns[] = { { "USED BLOCKS OF MALLOC", CH_CELL_TEXT },
@@ -174,7 +167,7 @@ struct ch_error *chp_print_tracked_blocks(const struct ch_report *report,
 	struct ch_error *err = table ? NULL : &ch_enomem;
 
 	if (!err)
-		err = add_largest(table, tracking, runtime_of(heaps, tracking->walker), most);
+		err = add_largest(table, tracking, runtimes[tracking->walker].name, most);
 	if (!err)
 		err = add_blocks(table, tracking, NULL, "blocks of others", tracking->others);
 	if (!err)

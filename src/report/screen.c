@@ -166,15 +166,16 @@ static struct ch_error *print_core(const struct ch_report *report, const struct 
 		ch_session_heap_intact(report->session) == CH_INTACT_NO ? ", heap damaged" : "",
 		chp_count_text(summary->sums.threads_count, threads),
 		summary->sums.threads_count == 1 ? "" : "s");
-	runtimes = ch_heaps_runtimes(summary->heaps, &count);
+	runtimes = summary->view.runtimes;
+	count = summary->view.runtimes_count;
 	for (i = 0; i < count; i++)
 		if (runtimes[i].score)
 			fprintf(out, "; %s%s%s%s", runtimes[i].title, runtimes[i].open ? "" : " (",
 				runtimes[i].open ? "" : chp_runtime_words(&runtimes[i]),
 				runtimes[i].open ? "" : ")");
-	if (!chp_heaps_present(summary->heaps))
+	if (!chp_runtimes_present(runtimes, count))
 		fputs("; no allocator or runtime was recognised", out);
-	else if (!summary->sums.walked && chp_heaps_any(summary->heaps))
+	else if (!summary->sums.walked && chp_runtimes_any(runtimes, count))
 		fputs("; heaps not walked to the end", out);
 	if (fclose(out) != 0)
 		return &ch_enomem;
@@ -456,8 +457,6 @@ static struct ch_error *print_types(const struct ch_report *report,
 {
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
 	size_t width = chp_report_width(report), i;
-	struct ch_error *err;
-	struct ch_type type;
 	uint64_t share;
 	int len;
 
@@ -466,22 +465,16 @@ static struct ch_error *print_types(const struct ch_report *report,
 	fprintf(report->out, "\n%s%12s %11s %6s  %s%s\n", chp_bold(report), "COUNT", "IN USE",
 		"SHARE", "LARGEST TYPES OF USED BLOCKS", chp_not_bold(report));
 	for (i = 0; i < summary->types_count && i < most; i++) {
-		const struct ch_type_stat *stat = summary->types[i];
-		_cleanup_free_ char *name = NULL;
+		const struct ch_summary_type *type = &summary->types[i];
+		_cleanup_free_ char *name = chp_text_escape(type->row.name, LINE_BYTES_MAX);
 
-		err = ch_heaps_type(summary->heaps, stat->type, &type);
-		if (err)
-			return err;
-		name = chp_text_escape(type.name, LINE_BYTES_MAX);
 		if (!name)
 			return &ch_enomem;
-		share = chp_percent(chp_touched_of(&summary->sums, summary->heaps, stat),
-				    summary->sums.used_bytes);
+		share = chp_percent(type->in_use_bytes, summary->sums.used_bytes);
 		len = fprintf(report->out, "%12s %11s %4" PRIu64 ".%01" PRIu64 "%%  ",
-			      chp_count_text(stat->count, count),
-			      chp_binary_text(chp_touched_of(&summary->sums, summary->heaps, stat),
-					      bytes),
-			      (share + 5) / 100, (share + 5) / 10 % 10);
+			      chp_count_text(type->row.stat.count, count),
+			      chp_binary_text(type->in_use_bytes, bytes), (share + 5) / 100,
+			      (share + 5) / 10 % 10);
 		put_name(report->out, name,
 			 len > 0 && width > (size_t)len + 20 ? width - (size_t)len : 20);
 	}

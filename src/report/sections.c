@@ -112,17 +112,15 @@ static json_t *json_row(struct row *row)
 	return object;
 }
 
-static struct row begin_rows(const struct ch_report *report, const struct ch_heaps *heaps,
+static struct row begin_rows(const struct ch_report *report, const struct ch_runtime *runtimes,
 			     const struct ch_section *section)
 {
-	size_t count;
-
 	return (struct row){ .report = report,
 			     .section = section,
-			     .runtime = ch_heaps_runtimes(heaps, &count)[section->walker].name };
+			     .runtime = runtimes[section->walker].name };
 }
 
-json_t *chp_json_sections(const struct ch_report *report, const struct ch_heaps *heaps,
+json_t *chp_json_sections(const struct ch_report *report, const struct ch_runtime *runtimes,
 			  const struct ch_sections *sections)
 {
 	const struct ch_section *list = sections->list.items;
@@ -131,7 +129,7 @@ json_t *chp_json_sections(const struct ch_report *report, const struct ch_heaps 
 	size_t i, k;
 
 	for (i = 0; i < sections->list.count; i++) {
-		row = begin_rows(report, heaps, &list[i]);
+		row = begin_rows(report, runtimes, &list[i]);
 		for (k = 0; k < list[i].rows_count; k++) {
 			row.at = (const char *)list[i].rows + k * list[i].shape->row_bytes;
 			if (!is_left_out(&row, sections))
@@ -278,7 +276,8 @@ static struct ch_error *print_section(struct row *row, const struct ch_sections 
 	return err;
 }
 
-struct ch_error *chp_print_sections(const struct ch_report *report, const struct ch_heaps *heaps,
+struct ch_error *chp_print_sections(const struct ch_report *report,
+				    const struct ch_runtime *runtimes,
 				    const struct ch_sections *sections)
 {
 	struct ch_error *err = NULL;
@@ -286,7 +285,8 @@ struct ch_error *chp_print_sections(const struct ch_report *report, const struct
 	size_t i;
 
 	for (i = 0; !err && i < sections->list.count; i++) {
-		row = begin_rows(report, heaps, CH_VEC_AT(&sections->list, struct ch_section, i));
+		row = begin_rows(report, runtimes,
+				 CH_VEC_AT(&sections->list, struct ch_section, i));
 		err = print_section(&row, sections);
 	}
 	return err;

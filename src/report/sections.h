@@ -15,11 +15,11 @@ struct ch_sections {
 };
 
 /** One array of the rows of all runtimes; texts are null unless contents may be shown. */
-json_t *chp_json_sections(const struct ch_report *report, const struct ch_heaps *heaps,
+json_t *chp_json_sections(const struct ch_report *report, const struct ch_runtime *runtimes,
 			  const struct ch_sections *sections);
 /** A table for each runtime. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_print_sections(const struct ch_report *report,
-						  const struct ch_heaps *heaps,
+						  const struct ch_runtime *runtimes,
 						  const struct ch_sections *sections);
 
 #endif /* COREHEAP_REPORT_SECTIONS_H */

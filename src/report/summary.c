@@ -109,25 +109,19 @@ struct ch_error *chp_summary_print_types(const struct ch_report *report,
 						    { "SAMPLE", CH_CELL_ADDR } };
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	struct ch_error *err = table ? NULL : &ch_enomem;
-	struct ch_type type;
 	size_t i;
 
 	for (i = 0; !err && i < summary->types_count; i++) {
-		const struct ch_type_stat *stat = summary->types[i];
+		const struct ch_summary_type *type = &summary->types[i];
 
-		err = ch_heaps_type(summary->heaps, stat->type, &type);
-		if (err)
-			break;
 		err = chp_table_row(
 			table,
-			(struct ch_cell[]){
-				{ .text = type.name },
-				CH_CELL_NUM(stat->count),
-				CH_CELL_NUM(chp_touched_of(&summary->sums, summary->heaps, stat)),
-				CH_CELL_NUM(chp_percent(
-					chp_touched_of(&summary->sums, summary->heaps, stat),
-					summary->sums.used_bytes)),
-				CH_CELL_NUM(stat->sample_addr) });
+			(struct ch_cell[]){ { .text = type->row.name },
+					    CH_CELL_NUM(type->row.stat.count),
+					    CH_CELL_NUM(type->in_use_bytes),
+					    CH_CELL_NUM(chp_percent(type->in_use_bytes,
+								    summary->sums.used_bytes)),
+					    CH_CELL_NUM(type->row.stat.sample_addr) });
 	}
 	if (!err && summary->types_count) {
 		fputs(report->format == CH_FORMAT_TEXT ? "\n" : "", report->out);
@@ -143,25 +137,23 @@ struct ch_error *chp_summary_print_tracked(const struct ch_report *report,
 	if (!summary->tracking)
 		return NULL;
 	fputs(report->format == CH_FORMAT_TEXT ? "\n" : "", report->out);
-	return chp_print_tracked_blocks(report, summary->heaps, summary->tracking, SIZE_MAX);
+	return chp_print_tracked_blocks(report, summary->view.runtimes, summary->tracking,
+					SIZE_MAX);
 }
 
 static void print_heaps(const struct ch_report *report, const struct ch_summary *summary)
 {
-	const struct ch_runtime *runtimes;
+	const struct ch_heaps_view *view = &summary->view;
+	const struct ch_runtime *runtimes = view->runtimes;
 	char line[LINE_BYTES_MAX], number[CH_BYTES_TEXT_MAX];
-	const struct ch_heap *list;
-	size_t count, heaps_count, k;
 	uint64_t n;
-	uint32_t i;
+	size_t i, k;
 
-	runtimes = ch_heaps_runtimes(summary->heaps, &count);
-	list = ch_heaps_list(summary->heaps, &heaps_count);
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < view->runtimes_count; i++) {
 		if (!runtimes[i].score)
 			continue;
-		for (n = 0, k = 0; k < heaps_count; k++)
-			n += list[k].walker == i;
+		for (n = 0, k = 0; k < view->heaps_count; k++)
+			n += view->heaps[k].walker == i;
 		if (runtimes[i].open)
 			snprintf(line, sizeof(line), "%s: %s heap%s (%.300s)", runtimes[i].title,
 				 chp_count_text(n, number), n == 1 ? "" : "s",
@@ -171,9 +163,9 @@ static void print_heaps(const struct ch_report *report, const struct ch_summary 
 				 chp_runtime_words(&runtimes[i]), runtimes[i].evidence);
 		chp_report_wrapped(report, "heaps", line);
 	}
-	if (!chp_heaps_present(summary->heaps))
+	if (!chp_runtimes_present(runtimes, view->runtimes_count))
 		chp_report_field(report, "heaps", "no allocator or runtime was recognised");
-	else if (!summary->sums.walked && chp_heaps_any(summary->heaps))
+	else if (!summary->sums.walked && chp_runtimes_any(runtimes, view->runtimes_count))
 		chp_report_field(report, "heaps", "not walked to the end");
 }
 

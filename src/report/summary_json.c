@@ -71,11 +71,10 @@ static json_t *json_verdict(const struct ch_summary *summary)
 static json_t *json_heaps(const struct ch_summary *summary)
 {
 	json_t *array = json_array();
-	const struct ch_heap *list;
-	size_t count, i;
+	const struct ch_heap *list = summary->view.heaps;
+	size_t i;
 
-	list = ch_heaps_list(summary->heaps, &count);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < summary->view.heaps_count; i++)
 		chp_json_append_take(
 			&array, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 					  "runtime", list[i].runtime, "kind", list[i].kind, "name",
@@ -91,38 +90,29 @@ static json_t *json_heaps(const struct ch_summary *summary)
 	return array;
 }
 
-static struct ch_error *json_types(const struct ch_summary *summary, json_t **ret)
+static json_t *json_types(const struct ch_summary *summary)
 {
 	json_t *array = json_array();
-	struct ch_error *err;
-	struct ch_type type;
-	const char *runtime;
-	size_t i, count;
+	size_t i;
 
 	for (i = 0; i < summary->types_count; i++) {
-		const struct ch_type_stat *stat = summary->types[i];
+		const struct ch_named_type *row = &summary->types[i].row;
+		const struct ch_type_stat *stat = &row->stat;
 
-		err = ch_heaps_type(summary->heaps, stat->type, &type);
-		if (err) {
-			json_decref(array);
-			return err;
-		}
-		runtime = ch_heaps_runtimes(summary->heaps, &count)[type.walker].name;
 		chp_json_append_take(
 			&array,
 			json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "name",
-				  chp_json_text(type.name), "runtime", runtime, "kind",
+				  chp_json_text(row->name), "runtime", row->runtime, "kind",
 				  ch_type_kind_name(stat->kind), "count",
 				  chp_json_uint(stat->count), "total_bytes",
 				  chp_json_uint(stat->total_bytes), "smallest_bytes",
 				  chp_json_uint(stat->smallest_bytes), "largest_bytes",
 				  chp_json_uint(stat->largest_bytes), "sample_addr",
 				  chp_json_addr(stat->sample_addr), "basis",
-				  ch_basis_name(type.basis), "touched_bytes",
+				  ch_basis_name(row->basis), "touched_bytes",
 				  chp_json_uint(stat->total_bytes - stat->untouched_bytes)));
 	}
-	*ret = array;
-	return NULL;
+	return array;
 }
 
 struct ch_error *chp_summary_print_json(const struct ch_report *report,
@@ -130,12 +120,7 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 {
 	const struct ch_core *core = ch_session_core(report->session);
 	const struct ch_account *account = &summary->sums.account;
-	struct ch_error *err;
-	json_t *types;
 
-	err = json_types(summary, &types);
-	if (err)
-		return err;
 	return chp_json_print_take(
 		report,
 		chp_json_document_take(
@@ -151,7 +136,7 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 				chp_json_uint(account->busy_bytes), "in_core_bytes",
 				chp_json_uint(account->in_core_bytes), "missing_bytes",
 				chp_json_uint(account->busy_bytes - account->in_core_bytes),
-				"runtimes", chp_json_runtimes(summary->heaps), "native_heaps",
+				"runtimes", chp_json_runtimes(&summary->view), "native_heaps",
 				json_heaps(summary), "threads", "threads_count",
 				chp_json_uint(summary->sums.threads_count), "stack_bytes",
 				chp_json_uint(summary->sums.stack_bytes), "stack_used_bytes",
@@ -161,9 +146,9 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 				json_accounting(account), "verdict", json_verdict(summary), "quick",
 				(int)summary->quick, "suspects",
 				chp_suspects_json(summary->suspects.items, summary->suspects.count),
-				"types_top", types, "native_tracking",
-				chp_json_tracking(summary->heaps, summary->tracking), "redaction",
-				"memory_contents", 0, "environment", 0, "arguments", "argv[0] only",
-				"limits", chp_json_quotas(summary->heaps, &summary->pooled),
-				"pools", chp_json_pools(summary->heaps, &summary->pooled))));
+				"types_top", json_types(summary), "native_tracking",
+				chp_json_tracking(summary->view.runtimes, summary->tracking),
+				"redaction", "memory_contents", 0, "environment", 0, "arguments",
+				"argv[0] only", "limits", chp_json_quotas(&summary->pooled),
+				"pools", chp_json_pools(&summary->pooled))));
 }

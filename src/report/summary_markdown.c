@@ -93,11 +93,10 @@ static struct ch_error *print_verdict(const struct ch_report *report,
 static struct ch_error *print_runtimes(const struct ch_report *report,
 				       const struct ch_summary *summary)
 {
-	const struct ch_runtime *runtimes;
-	size_t count, i;
+	const struct ch_runtime *runtimes = summary->view.runtimes;
+	size_t i;
 
-	runtimes = ch_heaps_runtimes(summary->heaps, &count);
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < summary->view.runtimes_count; i++) {
 		_cleanup_free_ char *evidence = NULL;
 
 		if (!runtimes[i].score)

@@ -125,14 +125,15 @@ struct ch_error *ch_report_types(const struct ch_report *report,
 	};
 	size_t columns_count = CH_COUNT_OF(columns) - (result->groups ? 0 : 1);
 	uint64_t rows = chp_report_rows(report, result->rows_count), shown = 0, i;
+	bool any = chp_runtimes_any(result->runtimes, result->runtimes_count);
 	struct ch_error *err = NULL;
 	struct ch_table *table;
 
-	if (!chp_heaps_any(result->heaps))
-		chp_report_no_heap(report, result->heaps);
+	if (!any)
+		chp_report_no_heap(report, result->runtimes, result->runtimes_count);
 	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
 		return print_json(report, result);
-	if (!chp_heaps_any(result->heaps)) {
+	if (!any) {
 		chp_report_findings(report);
 		return NULL;
 	}

@@ -83,6 +83,7 @@ static const char *show_objects(struct shown *s, const struct ch_filter_options 
 	struct ch_objects_result result = { .heaps = s->heaps };
 	struct ch_parsed_filter parsed;
 
+	result.runtimes = ch_heaps_runtimes(s->heaps, &result.runtimes_count);
 	begin(s);
 	ck_ch_ok(chp_filter_parse(s->session, s->heaps, options, 1U << CH_OBJECT_USED, &parsed));
 	result.filter = parsed.filter;
@@ -278,6 +279,7 @@ START_TEST(evil_names_are_harmless)
 	ck_assert(_i == 2 || lines == (_i == 0 ? 3 : 2));
 	ck_ch_ok(ch_heaps_types(s.heaps, &types.rows, &types.rows_count));
 	begin(&s);
+	types.runtimes = ch_heaps_runtimes(s.heaps, &types.runtimes_count);
 	ck_ch_ok(ch_report_types(&s.report, &types));
 	end(&s);
 	ck_assert_ptr_null(strchr(s.text, '\033'));
@@ -288,11 +290,14 @@ END_TEST
 
 static struct ch_error *report_heap(struct shown *s)
 {
-	struct ch_heap_result result = { .heaps = s->heaps };
+	const struct ch_heap_shown all = { .segments = false };
+	struct ch_heap_result result;
+	struct ch_error *err;
 
-	ck_ch_ok(ch_heaps_measure(s->heaps));
-	ck_ch_ok(chp_retention_make(s->heaps, s->ctx, &result.retention));
-	return ch_report_heap(&s->report, &result);
+	ck_ch_ok(chp_heap_result_make(s->session, 1, &result));
+	err = ch_report_heap(&s->report, &result, &all);
+	chp_heap_result_deinit(&result);
+	return err;
 }
 
 START_TEST(heap_document_closes)

@@ -161,12 +161,19 @@ static struct ch_sections sections_of(struct heapcore *hc, const struct ch_secti
 	return sections;
 }
 
+static const struct ch_runtime *runtimes_of(const struct heapcore *hc)
+{
+	size_t count;
+
+	return ch_heaps_runtimes(hc->heaps, &count);
+}
+
 START_TEST(documents_have_the_rows_of_each_runtime)
 {
 	struct heapcore hc = open_two();
 	struct ch_sections sections = sections_of(&hc, &chp_section_settings, _i);
 	struct ch_report report = { .format = CH_FORMAT_JSON };
-	json_t *array = chp_json_sections(&report, hc.heaps, &sections), *row;
+	json_t *array = chp_json_sections(&report, runtimes_of(&hc), &sections), *row;
 
 	ck_assert_ptr_nonnull(array);
 	ck_assert_uint_eq(json_array_size(array), _i ? 3 : 1);
@@ -177,7 +184,7 @@ START_TEST(documents_have_the_rows_of_each_runtime)
 	json_decref(array);
 	ch_vec_deinit(&sections.list);
 	sections = sections_of(&hc, &chp_section_assemblies, false);
-	array = chp_json_sections(&report, hc.heaps, &sections);
+	array = chp_json_sections(&report, runtimes_of(&hc), &sections);
 	ck_assert_uint_eq(json_array_size(array), 3);
 	ck_assert(json_is_null(json_object_get(json_array_get(array, 0), "loader_bytes")));
 	ck_assert_int_eq(
@@ -199,7 +206,7 @@ START_TEST(each_runtime_has_a_table)
 
 	report.out = open_memstream(&text, &bytes);
 	ck_assert_ptr_nonnull(report.out);
-	ck_ch_ok(chp_print_sections(&report, hc.heaps, &sections));
+	ck_ch_ok(chp_print_sections(&report, runtimes_of(&hc), &sections));
 	fclose(report.out);
 	ck_assert_ptr_nonnull(strstr(text, "Assemblies (apple)"));
 	ck_assert_ptr_nonnull(strstr(text, "Assemblies (pear)"));
