@@ -143,13 +143,4 @@ void chp_core_close(struct ch_open_core *open);
 CH_MUST_CHECK struct ch_error *chp_parse_addr(struct ch_session *session, const char *text,
 					      uint64_t *ret);
 
-/**
- * A number in hexadecimal digits, with 0x, WinDbg's backtick, or neither. False when text is
- * something else, or wider than 64 bits.
- */
-bool chp_parse_hex(const char *text, uint64_t *ret);
-/** The same, of an address of the target that stands where a name may, too: without 0x it has
- * at least 8 digits. */
-bool chp_parse_id(const char *text, uint64_t *ret);
-
 #endif /* COREHEAP_CMD_H */

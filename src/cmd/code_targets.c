@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "analysis/text16.h"
 #include "heap/walker.h"
-#include "report/text16.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/text16.h"
 #include "cmd/cmd.h"
 #include "heap/named.h"
 #include "heap/traces.h"
-#include "report/text16.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 

@@ -10,6 +10,7 @@
 #include "report/heap.h"
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/number.h"
 
 static struct ch_error *parse_state(const char *text, uint32_t *ret)
 {

@@ -7,6 +7,7 @@
 #include "heap/walker.h"
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/number.h"
 
 struct job {
 	/* Not all names may be given: code is counted all the same. */

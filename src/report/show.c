@@ -16,26 +16,6 @@ static const char *const kind_names[] = { "bytes",  "reference", "struct", "bool
 					  "signed", "unsigned",  "float",  "pointer" };
 static const char *const shape_names[] = { "object", "boxed value", "array", "string", "free" };
 
-void ch_show_result_deinit(struct ch_show_result *result)
-{
-	struct ch_show_row *row;
-	size_t i;
-
-	for (i = 0; i < result->rows.count; i++) {
-		row = CH_VEC_AT(&result->rows, struct ch_show_row, i);
-		free(row->name);
-		free(row->type);
-		free(row->declared_by);
-		free(row->target.name);
-		free(row->value);
-	}
-	ch_vec_deinit(&result->rows);
-	free(result->type);
-	free(result->value_type);
-	free(result->detail);
-	free(result->text);
-}
-
 /* A module's target ("module!symbol") is code or data; a word may lead behind it. */
 static char *target_text(const struct ch_target *target)
 {
@@ -238,8 +218,9 @@ static struct ch_error *print_json(const struct ch_report *report,
 		chp_json_text(result->detail), "text", chp_json_text(result->text), "value", value,
 		"fields", json_rows(result), "items_count", chp_json_uint(result->items_count),
 		"items_shown_count", chp_json_uint(result->items_shown), "stack_trace",
-		result->has_object ? chp_json_trace(report, result->heaps, result->object.addr)
-				   : json_null());
+		result->has_trace ? chp_json_trace(report, &result->trace, result->frames.items,
+						   result->frames.count)
+				  : json_null());
 	if (!body || !rest || json_object_update(body, rest) != 0) {
 		json_decref(body);
 		body = NULL;
@@ -315,8 +296,8 @@ static struct ch_error *put_shape(const struct ch_report *report,
 		frames += strcmp(shape->facts[i].key, "thrown_at") == 0 ||
 			  strncmp(shape->facts[i].key, "called_from_", 12) == 0;
 	}
-	if (!err && result->has_object)
-		err = chp_print_trace(report, result->heaps, result->object.addr, frames);
+	if (!err && result->has_trace)
+		err = chp_print_trace(report, result->frames.items, result->frames.count, frames);
 	if (!err && shape->kind == CH_SHAPE_ARRAY)
 		err = put_escaped(report, "element type", shape->element_type);
 	if (shape->kind == CH_SHAPE_ARRAY)

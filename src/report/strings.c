@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "report/text16.h"
+#include "analysis/text16.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 

@@ -56,15 +56,16 @@ static json_t *json_frames(const struct ch_report *report, struct ch_heaps *heap
 	return array;
 }
 
-json_t *chp_json_trace(const struct ch_report *report, struct ch_heaps *heaps, uint64_t addr)
+json_t *chp_json_trace(const struct ch_report *report, const struct ch_trace *trace,
+		       const struct ch_trace_frame *frames, size_t count)
 {
-	struct ch_trace trace;
+	json_t *array = json_array();
+	size_t i;
 
-	if (!chp_trace_read(heaps, addr, &trace))
-		return json_null();
-	return json_pack("{s:o, s:b, s:o}", "frames_count", chp_json_uint(trace.count),
-			 "frames_cut", (int)trace.cut, "frames",
-			 json_frames(report, heaps, addr, trace.count));
+	for (i = 0; i < count; i++)
+		chp_json_append_take(&array, json_frame(report, &frames[i]));
+	return json_pack("{s:o, s:b, s:o}", "frames_count", chp_json_uint(trace->count),
+			 "frames_cut", (int)trace->cut, "frames", array);
 }
 
 static struct ch_error *print_json(const struct ch_report *report, struct ch_heaps *heaps,
@@ -274,23 +275,19 @@ struct ch_error *ch_report_traces(const struct ch_report *report, struct ch_heap
 	return err;
 }
 
-struct ch_error *chp_print_trace(const struct ch_report *report, struct ch_heaps *heaps,
-				 uint64_t addr, uint32_t skip)
+struct ch_error *chp_print_trace(const struct ch_report *report,
+				 const struct ch_trace_frame *frames, size_t count, size_t skip)
 {
-	struct ch_trace_frame frame;
-	struct ch_trace trace;
-	char label[32];
-	uint32_t i;
+	char label[40];
+	size_t i;
 
-	if (!chp_trace_read(heaps, addr, &trace))
-		return NULL;
-	for (i = skip; i < trace.count && chp_trace_frame(heaps, addr, i, &frame); i++) {
-		_cleanup_free_ char *text = frame_text(report, &frame);
+	for (i = skip; i < count; i++) {
+		_cleanup_free_ char *text = frame_text(report, &frames[i]);
 
 		if (!text)
 			return &ch_enomem;
 		if (i)
-			snprintf(label, sizeof(label), "called from %" PRIu32, i);
+			snprintf(label, sizeof(label), "called from %zu", i);
 		else
 			snprintf(label, sizeof(label), "thrown at");
 		chp_report_field(report, label, "%s", text);

@@ -12,11 +12,12 @@ CH_MUST_CHECK struct ch_error *ch_report_traces(const struct ch_report *report,
 						struct ch_heaps *heaps,
 						const struct ch_traces_stat *traces);
 
-/** {frames_count, frames_cut, frames[]} of what the object at addr carries; null: nothing. */
-json_t *chp_json_trace(const struct ch_report *report, struct ch_heaps *heaps, uint64_t addr);
+/** {frames_count, frames_cut, frames[]} of what an object carries. */
+json_t *chp_json_trace(const struct ch_report *report, const struct ch_trace *trace,
+		       const struct ch_trace_frame *frames, size_t count);
 /** A line for each frame of it, skip of them left out. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_print_trace(const struct ch_report *report,
-					       struct ch_heaps *heaps, uint64_t addr,
-					       uint32_t skip);
+					       const struct ch_trace_frame *frames, size_t count,
+					       size_t skip);
 
 #endif /* COREHEAP_REPORT_TRACES_H */

@@ -2,6 +2,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEX_DIGITS "0123456789abcdefABCDEF"
 
 char *chp_count_text(uint64_t count, char buf[CH_BYTES_TEXT_MAX])
 {
@@ -71,4 +75,38 @@ uint64_t chp_percent(uint64_t part, uint64_t whole)
 	if (!whole)
 		return 0;
 	return (uint64_t)(((unsigned __int128)part * 10000 + whole / 2) / whole);
+}
+
+/* WinDbg's form has a backtick before the last eight digits. */
+bool chp_parse_hex(const char *text, uint64_t *ret)
+{
+	char digits[17];
+	size_t len = 0, seen = 0;
+
+	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
+		text += 2;
+	for (; *text; text++) {
+		if (*text == '`' && seen && strlen(text + 1) == 8)
+			continue;
+		if (!strchr(HEX_DIGITS, *text))
+			return false;
+		seen++;
+		if (!len && *text == '0')
+			continue;
+		if (len == sizeof(digits) - 1)
+			return false;
+		digits[len++] = *text;
+	}
+	digits[len] = '\0';
+	if (!seen)
+		return false;
+	*ret = len ? strtoull(digits, NULL, 16) : 0;
+	return true;
+}
+
+bool chp_parse_id(const char *text, uint64_t *ret)
+{
+	enum { DIGITS = 8 };
+
+	return (text[0] == '0' || strlen(text) >= DIGITS) && chp_parse_hex(text, ret);
 }

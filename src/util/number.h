@@ -1,9 +1,10 @@
 /*
- * number.h - numbers as text for people.
+ * number.h - numbers as text, for people and from them.
  */
 #ifndef COREHEAP_UTIL_NUMBER_H
 #define COREHEAP_UTIL_NUMBER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,5 +24,14 @@ char *chp_count_text(uint64_t count, char buf[CH_BYTES_TEXT_MAX]);
 char *chp_hex_text(const uint8_t *bytes, size_t len, char buf[CH_HEX_TEXT_MAX]);
 /** part of whole in hundredths of a percent, rounded; 0 when whole is 0. */
 uint64_t chp_percent(uint64_t part, uint64_t whole);
+
+/**
+ * A number in hexadecimal digits, with 0x, WinDbg's backtick, or neither. False when text is
+ * something else, or wider than 64 bits.
+ */
+bool chp_parse_hex(const char *text, uint64_t *ret);
+/** The same, of an address of the target that stands where a name may, too: without 0x it has
+ * at least 8 digits. */
+bool chp_parse_id(const char *text, uint64_t *ret);
 
 #endif /* COREHEAP_UTIL_NUMBER_H */

@@ -2,11 +2,10 @@
  * show_priv.h - the parts of `show`: show.c finds the object, show_rows.c lists
  * its fields and elements, show_words.c the words of a block without types.
  */
-#ifndef COREHEAP_CMD_SHOW_PRIV_H
-#define COREHEAP_CMD_SHOW_PRIV_H
+#ifndef COREHEAP_ANALYSIS_SHOW_PRIV_H
+#define COREHEAP_ANALYSIS_SHOW_PRIV_H
 
-#include "cmd/cmd.h"
-#include "report/show.h"
+#include "analysis/show.h"
 
 /** Rows of elements or words without --limit. */
 #define CH_SHOW_ROWS_MAX 1000
@@ -57,4 +56,4 @@ CH_MUST_CHECK struct ch_error *chp_show_reference(struct ch_show *show, uint64_t
 CH_MUST_CHECK struct ch_error *chp_show_type_name(struct ch_show *show,
 						  const struct ch_object *object, char **ret);
 
-#endif /* COREHEAP_CMD_SHOW_PRIV_H */
+#endif /* COREHEAP_ANALYSIS_SHOW_PRIV_H */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/show_priv.h"
+#include "analysis/show_priv.h"
 #include "util/bytes.h"
 #include "util/error.h"
 

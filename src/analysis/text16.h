@@ -1,8 +1,8 @@
 /*
  * text16.h - characters of a target's string as UTF-8.
  */
-#ifndef COREHEAP_REPORT_TEXT16_H
-#define COREHEAP_REPORT_TEXT16_H
+#ifndef COREHEAP_ANALYSIS_TEXT16_H
+#define COREHEAP_ANALYSIS_TEXT16_H
 
 #include <coreheap/core.h>
 
@@ -14,4 +14,4 @@
 char *chp_text16(const struct ch_core *core, uint64_t addr, uint32_t char_bytes, uint64_t count,
 		 uint64_t max);
 
-#endif /* COREHEAP_REPORT_TEXT16_H */
+#endif /* COREHEAP_ANALYSIS_TEXT16_H */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/show_priv.h"
+#include "analysis/show_priv.h"
 #include "core/contents.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"

@@ -1,4 +1,4 @@
-#include "report/text16.h"
+#include "analysis/text16.h"
 
 #include <stdlib.h>
 

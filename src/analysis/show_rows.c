@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/show_priv.h"
-#include "report/text16.h"
+#include "analysis/show_priv.h"
+#include "analysis/text16.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
