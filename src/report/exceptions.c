@@ -169,19 +169,3 @@ struct ch_error *ch_report_exceptions(const struct ch_report *report, const stru
 	chp_report_findings(report);
 	return NULL;
 }
-
-void ch_exception_rows_deinit(struct ch_vec *rows)
-{
-	struct ch_exception_row *row;
-	size_t i, k;
-
-	for (i = 0; i < rows->count; i++) {
-		row = CH_VEC_AT(rows, struct ch_exception_row, i);
-		for (k = 0; k < row->frames.count; k++)
-			free(*CH_VEC_AT(&row->frames, char *, k));
-		ch_vec_deinit(&row->frames);
-		free(row->type);
-		free(row->message);
-	}
-	ch_vec_deinit(rows);
-}

@@ -1,39 +1,14 @@
 /*
- * report/exceptions.h - exceptions of threads, or one object, and what is inside of them.
+ * exceptions.h - how exceptions are shown.
  */
 #ifndef COREHEAP_REPORT_EXCEPTIONS_H
 #define COREHEAP_REPORT_EXCEPTIONS_H
 
-#include <coreheap/code.h>
-
+#include "analysis/exceptions.h"
 #include "render/render.h"
-#include "util/vec.h"
-
-struct ch_exception_row {
-	/** The thread that has it; 0: an object that was asked for. */
-	uint32_t tid;
-	/** What the runtime calls the thread, unescaped, or "". */
-	char thread_name[128];
-	/** How it is known; valid with a thread. */
-	enum ch_exception_found found;
-	/** 0: the exception itself; 1: the one inside of it, and so on. */
-	uint32_t depth;
-	/** 0: there is no object yet. */
-	uint64_t addr;
-	/** Unescaped, owned. */
-	char *type;
-	bool has_hresult;
-	uint32_t hresult;
-	/** With --reveal, owned; else, or when it has none, NULL. */
-	char *message;
-	/** of char *: methods, innermost first, owned; there are more. */
-	struct ch_vec frames;
-	bool frames_cut;
-};
 
 /** rows: of struct ch_exception_row. Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_exceptions(const struct ch_report *report,
 						    const struct ch_vec *rows);
-void ch_exception_rows_deinit(struct ch_vec *rows);
 
 #endif /* COREHEAP_REPORT_EXCEPTIONS_H */

@@ -37,31 +37,32 @@ static json_t *json_exe(const struct ch_module *exe)
 
 static json_t *json_notes(const struct ch_info *info)
 {
+	const struct ch_info_notes *notes = info->notes.items;
 	json_t *array = json_array();
 	size_t i;
 
-	for (i = 0; i < info->notes_count; i++)
+	for (i = 0; i < info->notes.count; i++)
 		chp_json_append_take(&array,
 				     json_pack("{s:o, s:o, s:s?, s:o, s:o, s:b}", "owner",
-					       chp_json_text(info->notes[i].owner), "type",
-					       chp_json_uint(info->notes[i].type), "name",
-					       info->notes[i].name, "count",
-					       chp_json_uint(info->notes[i].count), "total_bytes",
-					       chp_json_uint(info->notes[i].total_bytes), "known",
-					       (int)info->notes[i].known));
+					       chp_json_text(notes[i].owner), "type",
+					       chp_json_uint(notes[i].type), "name", notes[i].name,
+					       "count", chp_json_uint(notes[i].count),
+					       "total_bytes", chp_json_uint(notes[i].total_bytes),
+					       "known", (int)notes[i].known));
 	return array;
 }
 
 static json_t *json_auxv(const struct ch_info *info)
 {
+	const struct ch_info_auxv *auxv = info->auxv.items;
 	json_t *array = json_array();
 	size_t i;
 
-	for (i = 0; i < info->auxv_count; i++)
-		chp_json_append_take(&array, json_pack("{s:o, s:s, s:o}", "type",
-						       chp_json_uint(info->auxv[i].type), "name",
-						       info->auxv[i].name, "value",
-						       chp_json_addr(info->auxv[i].value)));
+	for (i = 0; i < info->auxv.count; i++)
+		chp_json_append_take(&array,
+				     json_pack("{s:o, s:s, s:o}", "type",
+					       chp_json_uint(auxv[i].type), "name", auxv[i].name,
+					       "value", chp_json_addr(auxv[i].value)));
 	return array;
 }
 
@@ -74,17 +75,17 @@ const char *chp_info_status(const struct ch_runtime *runtime)
 
 static json_t *json_runtimes(const struct ch_info *info)
 {
+	const struct ch_runtime *const *runtimes = info->runtimes.items;
 	json_t *array = json_array();
 	size_t i;
 
-	for (i = 0; i < info->runtimes_count; i++)
+	for (i = 0; i < info->runtimes.count; i++)
 		chp_json_append_take(
-			&array,
-			json_pack("{s:s, s:s, s:s, s:o, s:s}", "name", info->runtimes[i]->title,
-				  "kind", ch_runtime_kind_name(info->runtimes[i]->kind), "status",
-				  chp_info_status(info->runtimes[i]), "evidence",
-				  chp_json_text(info->runtimes[i]->evidence), "basis",
-				  info->runtimes[i]->mapped ? "recorded" : "derived"));
+			&array, json_pack("{s:s, s:s, s:s, s:o, s:s}", "name", runtimes[i]->title,
+					  "kind", ch_runtime_kind_name(runtimes[i]->kind), "status",
+					  chp_info_status(runtimes[i]), "evidence",
+					  chp_json_text(runtimes[i]->evidence), "basis",
+					  runtimes[i]->mapped ? "recorded" : "derived"));
 	return array;
 }
 
@@ -155,6 +156,7 @@ static void print_process(const struct ch_report *report, const struct ch_core *
 
 static struct ch_error *print_runtimes(const struct ch_report *report, const struct ch_info *info)
 {
+	const struct ch_runtime *const *runtimes = info->runtimes.items;
 	static const struct ch_column columns[] = { { "NAME", CH_CELL_TEXT },
 						    { "KIND", CH_CELL_TEXT },
 						    { "STATUS", CH_CELL_TEXT },
@@ -163,14 +165,14 @@ static struct ch_error *print_runtimes(const struct ch_report *report, const str
 	struct ch_error *err = table ? NULL : &ch_enomem;
 	size_t i;
 
-	for (i = 0; !err && i < info->runtimes_count; i++)
+	for (i = 0; !err && i < info->runtimes.count; i++)
 		err = chp_table_row(
-			table, (struct ch_cell[]){
-				       CH_CELL_STR(info->runtimes[i]->title),
-				       CH_CELL_STR(ch_runtime_kind_name(info->runtimes[i]->kind)),
-				       CH_CELL_STR(chp_info_status(info->runtimes[i])),
-				       CH_CELL_STR(info->runtimes[i]->evidence) });
-	if (!err && info->runtimes_count) {
+			table,
+			(struct ch_cell[]){ CH_CELL_STR(runtimes[i]->title),
+					    CH_CELL_STR(ch_runtime_kind_name(runtimes[i]->kind)),
+					    CH_CELL_STR(chp_info_status(runtimes[i])),
+					    CH_CELL_STR(runtimes[i]->evidence) });
+	if (!err && info->runtimes.count) {
 		chp_report_heading(report, "Runtimes and allocators", false);
 		chp_table_print(table, report);
 	}
@@ -180,16 +182,17 @@ static struct ch_error *print_runtimes(const struct ch_report *report, const str
 
 static struct ch_error *print_auxv(const struct ch_report *report, const struct ch_info *info)
 {
+	const struct ch_info_auxv *auxv = info->auxv.items;
 	static const struct ch_column columns[] = { { "NAME", CH_CELL_TEXT },
 						    { "VALUE", CH_CELL_ADDR } };
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	struct ch_error *err = table ? NULL : &ch_enomem;
 	size_t i;
 
-	for (i = 0; !err && i < info->auxv_count; i++)
-		err = chp_table_row(table, (struct ch_cell[]){ CH_CELL_STR(info->auxv[i].name),
-							       CH_CELL_NUM(info->auxv[i].value) });
-	if (!err && info->auxv_count) {
+	for (i = 0; !err && i < info->auxv.count; i++)
+		err = chp_table_row(table, (struct ch_cell[]){ CH_CELL_STR(auxv[i].name),
+							       CH_CELL_NUM(auxv[i].value) });
+	if (!err && info->auxv.count) {
 		chp_report_heading(report, "Auxiliary vector", false);
 		chp_table_print(table, report);
 	}
@@ -208,8 +211,9 @@ static struct ch_error *print_notes(const struct ch_report *report, const struct
 	struct ch_error *err = table ? NULL : &ch_enomem;
 	size_t i;
 
-	for (i = 0; !err && i < info->notes_count; i++) {
-		const struct ch_info_notes *notes = &info->notes[i];
+	for (i = 0; !err && i < info->notes.count; i++) {
+		const struct ch_info_notes *notes =
+			CH_VEC_AT(&info->notes, struct ch_info_notes, i);
 		const char *name = notes->name    ? notes->name
 				   : notes->known ? "known"
 						  : "unknown, not used";

@@ -1,50 +1,11 @@
 /*
- * whatis.h - what one address is.
+ * whatis.h - how is shown what an address is.
  */
 #ifndef COREHEAP_REPORT_WHATIS_H
 #define COREHEAP_REPORT_WHATIS_H
 
+#include "analysis/whatis.h"
 #include "render/render.h"
-
-/** Registers kept of those that point to the address or its block. */
-#define CH_WHATIS_REGISTERS 16
-
-struct ch_whatis_register {
-	uint32_t tid;
-	/** Static. */
-	const char *name;
-	uint64_t value;
-};
-
-struct ch_whatis_result {
-	uint64_t addr;
-	/** The byte is in the core, or in a module's file that matches. */
-	bool readable;
-	/** has_region is false above the user address space. */
-	bool has_region;
-	struct ch_region region;
-	/** NULL outside any module. */
-	const struct ch_module *module;
-	bool has_symbol;
-	struct ch_symbol symbol;
-	/** A method that a runtime compiled, or has compiled code of. */
-	bool has_code;
-	struct ch_code code;
-	/** Heap and span that hold the address; NULL outside any. */
-	const struct ch_heap *heap;
-	const struct ch_span *span;
-	bool has_object;
-	struct ch_object object;
-	/** Name of a type that the walker knows; NULL for plain blocks. */
-	const char *type;
-	/** Stack of a thread. */
-	bool has_stack;
-	uint32_t tid;
-	uint64_t sp, stack_start, stack_end;
-	/** Registers that hold the address or point into its block. */
-	struct ch_whatis_register registers[CH_WHATIS_REGISTERS];
-	uint64_t registers_count;
-};
 
 /** One block of lines for each result, or one document. Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_whatis(const struct ch_report *report,
