@@ -478,8 +478,8 @@ static json_t *json_one(const struct ch_address_one *one)
 		one->has_symbol ? chp_json_uint(one->symbol.offset) : json_null(), "thread",
 		one->tid ? chp_json_uint(one->tid) : json_null(), "sp",
 		one->tid ? chp_json_addr(one->sp) : json_null(), "thread_name",
-		chp_json_text(one->thread && one->thread->name[0] ? one->thread->name : NULL),
-		"method", json_method(one->code));
+		chp_json_text(one->has_thread && one->thread.name[0] ? one->thread.name : NULL),
+		"method", json_method(one->has_code ? &one->code : NULL));
 }
 
 /* A field whose text came from the core. */
@@ -500,7 +500,7 @@ static struct ch_error *print_thread(const struct ch_report *report,
 				     const struct ch_address_one *one)
 {
 	_cleanup_free_ char *name =
-		chp_text_escape(one->thread ? one->thread->name : "", PATH_BYTES_MAX);
+		chp_text_escape(one->has_thread ? one->thread.name : "", PATH_BYTES_MAX);
 
 	if (!one->tid)
 		return NULL;
@@ -532,9 +532,9 @@ static struct ch_error *print_more(const struct ch_report *report, const struct 
 		err = print_escaped(report, "symbol", one->symbol.name, rest);
 	}
 	/* its name is escaped */
-	if (!err && one->code)
-		chp_report_field(report, "method", "%s +0x%" PRIx64 " (%s)", one->code->name,
-				 one->code->offset, one->code->kind);
+	if (!err && one->has_code)
+		chp_report_field(report, "method", "%s +0x%" PRIx64 " (%s)", one->code.name,
+				 one->code.offset, one->code.kind);
 	return err ? err : print_thread(report, one);
 }
 
