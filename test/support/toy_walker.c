@@ -17,17 +17,19 @@ struct toy {
 static const struct ch_heap_desc toy_heap = { .kind = "pools", .name = "toy pools" };
 
 /* Whether a pool begins here; its bump in *ret. */
-static bool pool_at(const struct ch_core *core, const struct ch_segment *segment, uint64_t *ret)
+static bool pool_at(const struct ch_core *core, const struct ch_segment *segment, const char *magic,
+		    uint64_t *ret)
 {
-	char magic[8];
+	char found[8];
 
 	return (segment->flags & CH_SEGMENT_WRITE) &&
-	       ch_core_try_read(core, segment->start, magic, sizeof(magic)) &&
-	       memcmp(magic, TOY_MAGIC, sizeof(magic)) == 0 &&
+	       ch_core_try_read(core, segment->start, found, sizeof(found)) &&
+	       memcmp(found, magic, sizeof(found)) == 0 &&
 	       ch_core_read_u64(core, segment->start + 8, ret);
 }
 
-static struct ch_error *probe(const struct ch_heap_env *env, struct ch_probe *ret)
+static struct ch_error *probe_for(const struct ch_heap_env *env, const char *magic,
+				  struct ch_probe *ret)
 {
 	const struct ch_segment *segments;
 	size_t count, i;
@@ -35,7 +37,7 @@ static struct ch_error *probe(const struct ch_heap_env *env, struct ch_probe *re
 
 	segments = ch_core_segments(env->core, &count);
 	for (i = 0; i < count && !ret->score; i++) {
-		if (!pool_at(env->core, &segments[i], &bump))
+		if (!pool_at(env->core, &segments[i], magic, &bump))
 			continue;
 		ret->score = 100;
 		snprintf(ret->evidence, sizeof(ret->evidence), "pool magic at 0x%llx",
@@ -52,7 +54,7 @@ static void close_toy(void *state)
 	free(toy);
 }
 
-static struct ch_error *open_toy(const struct ch_heap_env *env, void **state_ret)
+static struct ch_error *open_for(const struct ch_heap_env *env, const char *magic, void **state_ret)
 {
 	struct toy *toy = calloc(1, sizeof(*toy));
 	const struct ch_segment *segments;
@@ -66,7 +68,7 @@ static struct ch_error *open_toy(const struct ch_heap_env *env, void **state_ret
 	toy->spans = CH_VEC(struct ch_span);
 	segments = ch_core_segments(env->core, &count);
 	for (i = 0; i < count; i++) {
-		if (!pool_at(env->core, &segments[i], &bump))
+		if (!pool_at(env->core, &segments[i], magic, &bump))
 			continue;
 		span = ch_vec_push(&toy->spans);
 		if (!span) {
@@ -84,6 +86,26 @@ static struct ch_error *open_toy(const struct ch_heap_env *env, void **state_ret
 	toy->facts[0] = (struct ch_fact){ .key = "pools_count", .number = toy->spans.count };
 	*state_ret = toy;
 	return NULL;
+}
+
+static struct ch_error *probe(const struct ch_heap_env *env, struct ch_probe *ret)
+{
+	return probe_for(env, TOY_MAGIC, ret);
+}
+
+static struct ch_error *open_toy(const struct ch_heap_env *env, void **state_ret)
+{
+	return open_for(env, TOY_MAGIC, state_ret);
+}
+
+static struct ch_error *probe_other(const struct ch_heap_env *env, struct ch_probe *ret)
+{
+	return probe_for(env, TOY_OTHER_MAGIC, ret);
+}
+
+static struct ch_error *open_other(const struct ch_heap_env *env, void **state_ret)
+{
+	return open_for(env, TOY_OTHER_MAGIC, state_ret);
 }
 
 static const struct ch_heap_desc *heaps(void *state, size_t *count_ret)
@@ -174,6 +196,14 @@ static struct ch_error *type(void *state, uint64_t id, struct ch_type *ret)
 	return NULL;
 }
 
+static struct ch_error *type_of_other(void *state, uint64_t id, struct ch_type *ret)
+{
+	(void)state;
+	ret->name = id == 1 ? "Plum" : id == 2 ? "Fig" : NULL;
+	ret->basis = CH_BASIS_RECORDED;
+	return NULL;
+}
+
 static const struct ch_fact *facts(void *state, size_t *count_ret)
 {
 	struct toy *toy = state;
@@ -194,4 +224,18 @@ const struct ch_walker ch_walker_toy = {
 							  .spans = spans,
 							  .objects = objects },
 	.types = &(const struct ch_walker_types){ .name = type },
+};
+
+const struct ch_walker ch_walker_toy_other = {
+	.name = "toy_other",
+	.summary = "as toy, with other types of the same numbers",
+	.priority = CH_WALKER_SPECIFIC,
+	.probe = probe_other,
+	.open = open_other,
+	.close = close_toy,
+	.facts = facts,
+	.allocator = &(const struct ch_walker_allocator){ .heaps = heaps,
+							  .spans = spans,
+							  .objects = objects },
+	.types = &(const struct ch_walker_types){ .name = type_of_other },
 };

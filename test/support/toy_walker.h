@@ -22,11 +22,13 @@
 #include "heap/walker.h"
 
 #define TOY_MAGIC "TOYPOOL1"
+/** Pools of ch_walker_toy_other, whose types are 1 = "Plum" and 2 = "Fig". */
+#define TOY_OTHER_MAGIC "TOYPOOL2"
 /** What a name from a core may hold. */
 #define TOY_EVIL_NAME    "\"x\"\n\033[31m\\<b>"
 #define TOY_HEADER_BYTES 16
 #define TOY_BLOCK_HEADER 8
 
-extern const struct ch_walker ch_walker_toy;
+extern const struct ch_walker ch_walker_toy, ch_walker_toy_other;
 
 #endif /* COREHEAP_TEST_TOY_WALKER_H */

@@ -5,10 +5,11 @@ import lzma
 import os
 import re
 import shutil
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from fixture import answer, coreheap, folder  # noqa: E402
+from fixture import COREHEAP, answer, build, coreheap, folder  # noqa: E402
 from tap import Tap, repo  # noqa: E402
 
 ORDERS, EVENTS, BUFFERS = 400, 40, 8
@@ -82,6 +83,24 @@ def check_objects(tap, name, core):
            found <= {"java.util.HashMap$Node", "Shop$Event"}, "%s: what refers to one" % name, found)
 
 
+def check_allocations(tap, name, core):
+    """Names of types are made once: memory is asked for by types, not by rows."""
+    if os.environ.get("BUILD", "").rstrip("/").endswith("san"):
+        tap.skip("%s: allocations" % name, "a sanitizer has a malloc of its own")
+        return
+    counter = os.path.join(folder(), "allocations.so")
+    build("allocations", counter, "-shared", "-fPIC")
+    kinds = len(answer("types", "--json", "--limit", "0", core)["types"])
+    for form in ((), ("--jsonl",)):
+        done = subprocess.run([COREHEAP, "objects", "--limit", "0", *form, core], check=False,
+                              env=dict(os.environ, LD_PRELOAD=counter), capture_output=True)
+        count = int(re.findall(rb"^allocations (\d+)$", done.stderr, re.M)[-1])
+        rows = done.stdout.count(b"\n")
+        # of a name in JSON: its text, escaped, and what jansson makes of it
+        tap.ok(count < 1000 + 12 * kinds < rows, "%s: objects %s asks for memory once a type" % (
+            name, " ".join(form)), (count, kinds, rows))
+
+
 def check_process(tap, name, core):
     collector, pointers = CORES[name]
     facts = {row["name"]: row["facts"] for row in answer("heap", "--json", core)["runtimes"]}
@@ -129,6 +148,7 @@ def check(tap, name):
     check_names(tap, name, core)
     check_types(tap, name, core)
     check_objects(tap, name, core)
+    check_allocations(tap, name, core)
     check_process(tap, name, core)
 
 
