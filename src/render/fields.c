@@ -16,6 +16,12 @@
 /* Longest text in a block of facts, in bytes before escaping. */
 #define TEXT_BYTES_MAX 4096
 
+struct ch_cell chp_field_none(const void *row)
+{
+	(void)row;
+	return CH_CELL_NONE;
+}
+
 bool chp_field_is_end(const struct ch_field_spec *field)
 {
 	return !field->key && !field->title && !(field->flags & CH_FIELD_FLAT);
@@ -196,6 +202,17 @@ static void write_object(struct writer *writer, struct level *level)
 		enter(writer, field->fields, at, json_object());
 }
 
+static json_t *values_json(const struct ch_field_spec *value, const struct ch_rows *rows)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < rows->count; i++)
+		chp_json_append_take(
+			&array, cell_json(value, (const char *)rows->items + i * rows->item_size));
+	return array;
+}
+
 static void write_field(struct writer *writer, struct level *level)
 {
 	const struct ch_field_spec *field = level->field;
@@ -212,11 +229,13 @@ static void write_field(struct writer *writer, struct level *level)
 			next_row(writer, level);
 		else
 			fail(writer);
+	} else if (field->kind == CH_CELL_VALUES && is_known(field, level->row)) {
+		set(writer, level, values_json(field->fields, at));
 	} else if (field->kind == CH_CELL_LIST) {
 		set(writer, level, chp_listing_json(*(struct ch_listing *const *)at));
 	} else if (field->kind == CH_CELL_PART) {
 		set(writer, level, field->part(writer->report, level->row));
-	} else if (field->kind == CH_CELL_ROWS) {
+	} else if (field->kind == CH_CELL_ROWS || field->kind == CH_CELL_VALUES) {
 		set(writer, level, json_null());
 	} else {
 		set(writer, level, cell_json(field, level->row));

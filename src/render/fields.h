@@ -56,7 +56,7 @@ struct ch_field_spec {
 	struct ch_cell (*get)(const void *row);
 	/** Of CH_CELL_PART: JSON made elsewhere, NULL when out of memory. */
 	json_t *(*part)(const struct ch_report *report, const void *row);
-	/** Of CH_CELL_OBJECT and CH_CELL_ROWS: their fields; of CH_CELL_LIST: what it is. */
+	/** Of CH_CELL_OBJECT, _ROWS and _VALUES: their fields; of CH_CELL_LIST: what it is. */
 	const struct ch_field_spec *fields;
 	const struct ch_list *list;
 	/** For the schema: all words that there are ("live|dead"); a part of envelope.json that
@@ -73,6 +73,8 @@ struct ch_field_spec {
 		.key = NULL, .title = NULL                                                         \
 	}
 
+/** For .get: a value that nothing tells yet, but that readers know. */
+struct ch_cell chp_field_none(const void *row);
 /** Whether this is the end of a table. */
 bool chp_field_is_end(const struct ch_field_spec *field);
 /** The value of a field of row; not of those with fields of their own. */

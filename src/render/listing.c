@@ -18,7 +18,7 @@ struct ch_listing {
 	struct ch_table *table;
 	/* Of JSON, unless each row is a line. */
 	json_t *array;
-	uint64_t shown, matched;
+	uint64_t shown, matched, shown_bytes, matched_bytes;
 };
 
 static void add_column(struct ch_listing *listing, const struct ch_field_spec *field)
@@ -30,18 +30,16 @@ static void add_column(struct ch_listing *listing, const struct ch_field_spec *f
 	listing->fields[i] = field;
 }
 
-static struct ch_table *create_table(struct ch_listing *listing)
+static struct ch_error *create_table(struct ch_listing *listing)
 {
-	const struct ch_field_spec *field;
 	size_t i;
 
-	for (field = listing->list->fields; !chp_field_is_end(field); field++)
-		if (field->title)
-			add_column(listing, field);
 	for (i = 0; i < listing->columns_count; i++)
 		listing->columns[i] =
 			(struct ch_column){ listing->fields[i]->title, listing->fields[i]->kind };
-	return chp_table_create(listing->columns, listing->columns_count);
+	chp_table_destroy(listing->table);
+	listing->table = chp_table_create(listing->columns, listing->columns_count);
+	return listing->table ? NULL : &ch_enomem;
 }
 
 static bool is_stream(const struct ch_listing *listing)
@@ -52,20 +50,35 @@ static bool is_stream(const struct ch_listing *listing)
 struct ch_listing *chp_listing_create(const struct ch_report *report, const struct ch_list *list)
 {
 	struct ch_listing *listing = calloc(1, sizeof(*listing));
+	const struct ch_field_spec *field;
+	struct ch_error *err = NULL;
 
 	if (!listing)
 		return NULL;
 	listing->report = report;
 	listing->list = list;
+	for (field = list->fields; !chp_field_is_end(field); field++)
+		if (field->title)
+			add_column(listing, field);
 	if (!chp_report_is_json(report))
-		listing->table = create_table(listing);
-	else if (!is_stream(listing))
-		listing->array = json_array();
-	if (!listing->array && !listing->table && !is_stream(listing)) {
-		free(listing);
-		return NULL;
-	}
-	return listing;
+		err = create_table(listing);
+	else if (!is_stream(listing) && !(listing->array = json_array()))
+		err = &ch_enomem;
+	if (!err)
+		return listing;
+	chp_listing_destroy(listing);
+	return NULL;
+}
+
+struct ch_error *chp_listing_hide(struct ch_listing *listing, const char *title)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < listing->columns_count; i++)
+		if (strcmp(listing->fields[i]->title, title) != 0)
+			listing->fields[kept++] = listing->fields[i];
+	listing->columns_count = kept;
+	return listing->table ? create_table(listing) : NULL;
 }
 
 void chp_listing_destroy(struct ch_listing *listing)
@@ -87,16 +100,26 @@ static struct ch_error *add_cells(struct ch_listing *listing, const void *row)
 	return chp_table_row(listing->table, cells);
 }
 
+static uint64_t weight_of(const struct ch_listing *listing, const void *row)
+{
+	uint64_t bytes = 0;
+
+	if (listing->list->weight)
+		memcpy(&bytes, (const char *)row + listing->list->weight - 1, sizeof(bytes));
+	return bytes;
+}
+
 struct ch_error *chp_listing_row(struct ch_listing *listing, const void *row)
 {
 	const struct ch_field_spec *fields = listing->list->fields;
+	uint64_t bytes = weight_of(listing, row);
+	bool full = chp_listing_is_full(listing);
 
-	if (chp_listing_is_full(listing)) {
-		chp_listing_count(listing);
+	chp_listing_skip(listing, 1, bytes);
+	if (full)
 		return NULL;
-	}
-	listing->matched++;
 	listing->shown++;
+	listing->shown_bytes += bytes;
 	if (listing->table)
 		return add_cells(listing, row);
 	if (is_stream(listing))
@@ -111,9 +134,16 @@ bool chp_listing_is_full(const struct ch_listing *listing)
 	return listing->report->limit && listing->shown >= listing->report->limit;
 }
 
-void chp_listing_count(struct ch_listing *listing)
+void chp_listing_skip(struct ch_listing *listing, uint64_t count, uint64_t bytes)
 {
-	listing->matched++;
+	listing->matched += count;
+	listing->matched_bytes += bytes;
+}
+
+void chp_listing_total(struct ch_listing *listing, uint64_t count, uint64_t bytes)
+{
+	listing->matched = count;
+	listing->matched_bytes = bytes;
 }
 
 uint64_t chp_listing_shown(const struct ch_listing *listing)
@@ -134,13 +164,21 @@ json_t *chp_listing_json(struct ch_listing *listing)
 	return array;
 }
 
+void chp_listing_print_rows(const struct ch_listing *listing)
+{
+	chp_table_print(listing->table, listing->report);
+}
+
 void chp_listing_print(const struct ch_listing *listing)
 {
 	const struct ch_report *report = listing->report;
 	char shown[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
 
-	chp_table_print(listing->table, report);
-	if (listing->shown < listing->matched)
+	chp_listing_print_rows(listing);
+	if (listing->list->weight)
+		chp_report_cut(report, listing->shown, listing->matched, listing->shown_bytes,
+			       listing->matched_bytes);
+	else if (listing->shown < listing->matched)
 		chp_report_say(report, "showing %s of %s\n", chp_count_text(listing->shown, shown),
 			       chp_count_text(listing->matched, all));
 }

@@ -16,7 +16,11 @@ struct ch_list {
 	const struct ch_field_spec *fields;
 	/** With --jsonl each row is a line of its own. */
 	bool stream;
+	/** CH_WEIGHT(): bytes of a row, that a cut list tells of; 0: it does not. */
+	size_t weight;
 };
+
+#define CH_WEIGHT(type, member) .weight = offsetof(type, member) + 1
 
 /** list is borrowed until the listing ends. NULL when out of memory. */
 struct ch_listing *chp_listing_create(const struct ch_report *report, const struct ch_list *list);
@@ -24,15 +28,20 @@ void chp_listing_destroy(struct ch_listing *listing);
 /** Add one row, which counts as matched even where report->limit leaves it out. Errors: NOMEM,
  * OS. */
 CH_MUST_CHECK struct ch_error *chp_listing_row(struct ch_listing *listing, const void *row);
+/** Leave out the column of this title, before the first row. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_listing_hide(struct ch_listing *listing, const char *title);
 /** Whether the next row would only be counted: making it is not worth the while. */
 bool chp_listing_is_full(const struct ch_listing *listing);
-/** Count a row of a full listing. */
-void chp_listing_count(struct ch_listing *listing);
+/** Count rows of a full listing, and their weight. */
+void chp_listing_skip(struct ch_listing *listing, uint64_t count, uint64_t bytes);
+/** Say how many rows there are in all, and their weight, instead of handing over each. */
+void chp_listing_total(struct ch_listing *listing, uint64_t count, uint64_t bytes);
 uint64_t chp_listing_shown(const struct ch_listing *listing);
 uint64_t chp_listing_matched(const struct ch_listing *listing);
 /** The rows as an array, taken out of the listing. NULL when out of memory. */
 json_t *chp_listing_json(struct ch_listing *listing);
-/** The rows as a table, and how many were cut (TEXT, PLAIN, MARKDOWN). */
+/** The rows as a table (TEXT, PLAIN, MARKDOWN); the second says, too, how many were cut. */
+void chp_listing_print_rows(const struct ch_listing *listing);
 void chp_listing_print(const struct ch_listing *listing);
 
 #endif /* COREHEAP_RENDER_LISTING_H */

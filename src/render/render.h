@@ -80,6 +80,8 @@ enum ch_cell_kind {
 	/** A struct, and an array of structs (struct ch_rows). */
 	CH_CELL_OBJECT,
 	CH_CELL_ROWS,
+	/** The same of plain values, which the first of its fields describes. */
+	CH_CELL_VALUES,
 	/** A struct ch_listing *; how many rows it shows, and how many there are. */
 	CH_CELL_LIST,
 	CH_CELL_SHOWN,

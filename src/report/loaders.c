@@ -1,32 +1,79 @@
+/*
+ * Class loaders, alike ones in one row.
+ */
 #include "report/loaders.h"
 
+#include "render/document.h"
 #include "util/cleanup.h"
 
-static struct ch_error *name_of(const struct ch_loaders_result *result,
-				const struct ch_loaders_row *row, const char **ret)
-{
-	struct ch_error *err;
-	struct ch_type type;
+struct row {
+	struct ch_loaders_row of;
+	const char *name;
+	bool retains, metaspace_known;
+};
 
-	*ret = row->hidden ? "(hidden classes)" : "(boot loader)";
-	if (row->hidden || !row->type)
-		return NULL;
-	err = ch_heaps_type(result->heaps, row->type, &type);
-	if (!err)
-		*ret = type.name;
-	return err;
+struct result {
+	struct ch_loaders_result of;
+	bool any;
+	struct ch_listing *loaders;
+};
+
+#define ROW(member)    CH_AT(struct row, member)
+#define RESULT(member) CH_AT(struct result, member)
+
+static struct ch_cell state_of(const void *row)
+{
+	return CH_CELL_STR(((const struct row *)row)->of.live ? "live" : "dead");
 }
 
-/* The boot loader is no object, and of a dead one nothing is retained. */
-static bool is_retaining(const struct ch_loaders_row *row)
-{
-	return row->live && row->sample_addr;
-}
+static const struct ch_field_spec metaspace_fields[] = {
+	{ "chunks_count", NULL, CH_CELL_COUNT, "Chunks.", ROW(of.chunks.count) },
+	{ "committed_bytes", NULL, CH_CELL_BYTES, "Committed bytes of both parts.",
+	  ROW(of.chunks.committed_bytes) },
+	{ "used_bytes", NULL, CH_CELL_BYTES, "What is used of them.", ROW(of.chunks.used_bytes) },
+	{ "free_bytes", NULL, CH_CELL_BYTES, "What is left in chunks in use.",
+	  ROW(of.chunks.free_bytes) },
+	{ "waste_bytes", NULL, CH_CELL_BYTES, "What is lost at the ends of chunks.",
+	  ROW(of.chunks.waste_bytes) },
+	{ "class_committed_bytes", NULL, CH_CELL_BYTES, "Committed bytes of the class space.",
+	  ROW(of.class_chunks.committed_bytes) },
+	{ "class_used_bytes", NULL, CH_CELL_BYTES, "What is used of those.",
+	  ROW(of.class_chunks.used_bytes) },
+	CH_FIELDS_END,
+};
 
-static const char *state_of(const struct ch_loaders_row *row)
-{
-	return row->live ? "live" : "dead";
-}
+static const struct ch_field_spec row_fields[] = {
+	{ "name", "LOADER", CH_CELL_TEXT, "Type of the loaders.", ROW(name) },
+	{ "hidden", NULL, CH_CELL_BOOL, "Of hidden classes, which have their own each.",
+	  ROW(of.hidden) },
+	{ "always", NULL, CH_CELL_BOOL, "The runtime keeps it for good.", ROW(of.always) },
+	{ "state", "STATE", CH_CELL_SAFE, "Whether something holds them.", .get = state_of,
+	  .words = "live|dead", .column = 1 },
+	{ "count", "COUNT", CH_CELL_COUNT, "Loaders.", ROW(of.count) },
+	{ "classes_count", "CLASSES", CH_CELL_COUNT, "Their classes.", ROW(of.classes_count) },
+	{ "retained_bytes", "RETAINED", CH_CELL_BYTES,
+	  "What would go away with them; null of dead ones and of the boot loader.",
+	  ROW(of.retained_bytes), CH_KNOWN(struct row, retains), .column = 1 },
+	{ "metaspace", NULL, CH_CELL_OBJECT,
+	  "What they have for classes; null where it is not known of all of them.",
+	  CH_KNOWN(struct row, metaspace_known), .fields = metaspace_fields },
+	{ NULL, "METASPACE", CH_CELL_COUNT, NULL, ROW(of.chunks.committed_bytes),
+	  CH_KNOWN(struct row, metaspace_known), .column = 1 },
+	{ "sample_addr", "SAMPLE", CH_CELL_ADDR, "One of them; null of what is no object.",
+	  ROW(of.sample_addr), .flags = CH_FIELD_NOT_ZERO, .column = 1 },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list loaders_list = { .fields = row_fields };
+
+static const struct ch_field_spec fields[] = {
+	{ "loaders_count", NULL, CH_CELL_COUNT, "All loaders.", RESULT(of.count) },
+	{ "classes_count", NULL, CH_CELL_COUNT, "All their classes.", RESULT(of.classes_count) },
+	CH_FIELDS_COUNTED(struct result, loaders),
+	{ "loaders", NULL, CH_CELL_LIST, "Most loaders first.", RESULT(loaders),
+	  .list = &loaders_list },
+	CH_FIELDS_END,
+};
 
 /* null where it is not known of all of them. */
 static bool is_metaspace_known(const struct ch_loaders_row *row)
@@ -34,79 +81,10 @@ static bool is_metaspace_known(const struct ch_loaders_row *row)
 	return row->chunks_known_count == row->count;
 }
 
-static json_t *metaspace_json(const struct ch_loaders_row *row)
-{
-	if (!is_metaspace_known(row))
-		return json_null();
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "chunks_count",
-			 chp_json_uint(row->chunks.count), "committed_bytes",
-			 chp_json_uint(row->chunks.committed_bytes), "used_bytes",
-			 chp_json_uint(row->chunks.used_bytes), "free_bytes",
-			 chp_json_uint(row->chunks.free_bytes), "waste_bytes",
-			 chp_json_uint(row->chunks.waste_bytes), "class_committed_bytes",
-			 chp_json_uint(row->class_chunks.committed_bytes), "class_used_bytes",
-			 chp_json_uint(row->class_chunks.used_bytes));
-}
-
-static struct ch_error *print_json(const struct ch_report *report,
-				   const struct ch_loaders_result *result, uint64_t rows)
-{
-	json_t *array = json_array();
-	const struct ch_loaders_row *row;
-	struct ch_error *err = NULL;
-	const char *name;
-	uint64_t i;
-
-	for (i = 0; i < rows; i++) {
-		row = CH_VEC_AT(&result->rows, struct ch_loaders_row, i);
-		err = name_of(result, row, &name);
-		if (err) {
-			json_decref(array);
-			return err;
-		}
-		chp_json_append_take(
-			&array, json_pack("{s:o, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o}", "name",
-					  chp_json_text(name), "hidden", (int)row->hidden, "always",
-					  (int)row->always, "state", state_of(row), "count",
-					  chp_json_uint(row->count), "classes_count",
-					  chp_json_uint(row->classes_count), "retained_bytes",
-					  is_retaining(row) ? chp_json_uint(row->retained_bytes)
-							    : json_null(),
-					  "metaspace", metaspace_json(row), "sample_addr",
-					  row->sample_addr ? chp_json_addr(row->sample_addr)
-							   : json_null()));
-	}
-	return chp_json_print_take(
-		report, chp_json_document_take(
-				report, "loaders",
-				json_pack("{s:o, s:o, s:o, s:o, s:o}", "loaders_count",
-					  chp_json_uint(result->count), "classes_count",
-					  chp_json_uint(result->classes_count), "showing_count",
-					  chp_json_uint(rows), "matched_count",
-					  chp_json_uint(result->rows.count), "loaders", array)));
-}
-
-static struct ch_error *add_row(struct ch_table *table, const struct ch_loaders_result *result,
-				const struct ch_loaders_row *row)
-{
-	const char *name;
-	struct ch_error *err = name_of(result, row, &name);
-	const struct ch_cell cells[] = {
-		CH_CELL_STR(err ? NULL : name),
-		CH_CELL_NUM(row->count),
-		CH_CELL_NUM(row->classes_count),
-		CH_CELL_STR(state_of(row)),
-		is_retaining(row) ? CH_CELL_NUM(row->retained_bytes) : CH_CELL_NONE,
-		is_metaspace_known(row) ? CH_CELL_NUM(row->chunks.committed_bytes) : CH_CELL_NONE,
-		row->sample_addr ? CH_CELL_NUM(row->sample_addr) : CH_CELL_NONE,
-	};
-
-	return err ? err : chp_table_row(table, cells);
-}
-
 /* Loaders, their classes, and the metaspace that they and dead ones have. */
-static void print_total(const struct ch_report *report, const struct ch_loaders_result *result)
+static void print_total(const struct ch_report *report, const void *arg)
 {
+	const struct ch_loaders_result *result = &((const struct result *)arg)->of;
 	char count[CH_BYTES_TEXT_MAX], classes[CH_BYTES_TEXT_MAX];
 	char all[CH_BYTES_TEXT_MAX], of_dead[CH_BYTES_TEXT_MAX];
 	uint64_t bytes = 0, dead_bytes = 0;
@@ -128,46 +106,53 @@ static void print_total(const struct ch_report *report, const struct ch_loaders_
 	fputc('\n', report->out);
 }
 
-static struct ch_error *print_table(const struct ch_report *report,
-				    const struct ch_loaders_result *result, uint64_t rows)
-{
-	static const struct ch_column columns[] = {
-		{ "LOADER", CH_CELL_TEXT },    { "COUNT", CH_CELL_COUNT },
-		{ "CLASSES", CH_CELL_COUNT },  { "STATE", CH_CELL_TEXT },
-		{ "RETAINED", CH_CELL_BYTES }, { "METASPACE", CH_CELL_COUNT },
-		{ "SAMPLE", CH_CELL_ADDR },
-	};
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
-	struct ch_error *err = NULL;
-	uint64_t i;
+const struct ch_document ch_document_loaders = {
+	.name = "loaders",
+	.title = "Class loaders, alike ones in one row",
+	.fields = fields,
+	.unknown = "no runtime here has class loaders that are read",
+	.known = offsetof(struct result, any) + 1,
+	.tail = print_total,
+};
 
-	if (!table)
-		return &ch_enomem;
-	for (i = 0; !err && i < rows; i++)
-		err = add_row(table, result, CH_VEC_AT(&result->rows, struct ch_loaders_row, i));
-	if (!err) {
-		chp_table_print(table, report);
-		if (report->format == CH_FORMAT_TEXT)
-			print_total(report, result);
-	}
-	chp_table_destroy(table);
+static struct ch_error *name_of(const struct ch_loaders_result *result,
+				const struct ch_loaders_row *row, const char **ret)
+{
+	struct ch_error *err;
+	struct ch_type type;
+
+	*ret = row->hidden ? "(hidden classes)" : "(boot loader)";
+	if (row->hidden || !row->type)
+		return NULL;
+	err = ch_heaps_type(result->heaps, row->type, &type);
+	if (!err)
+		*ret = type.name;
 	return err;
 }
 
-struct ch_error *chp_report_loaders(const struct ch_report *report,
-				    const struct ch_loaders_result *result)
+/* The boot loader is no object, and of a dead one nothing is retained. */
+static struct ch_error *put(struct ch_listing *listing, const struct ch_loaders_result *result,
+			    const struct ch_loaders_row *of)
 {
-	uint64_t rows = chp_report_rows(report, result->rows.count);
-	struct ch_error *err;
+	struct row row = { .of = *of,
+			   .retains = of->live && of->sample_addr,
+			   .metaspace_known = is_metaspace_known(of) };
+	struct ch_error *err = name_of(result, of, &row.name);
 
-	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
-		return print_json(report, result, rows);
-	if (!result->count && report->format == CH_FORMAT_TEXT) {
-		fputs("no runtime here has class loaders that are read\n", report->out);
-		err = NULL;
-	} else {
-		err = print_table(report, result, rows);
-	}
-	chp_report_findings(report);
+	return err ? err : chp_listing_row(listing, &row);
+}
+
+struct ch_error *chp_report_loaders(const struct ch_report *report,
+				    const struct ch_loaders_result *of)
+{
+	struct result result = { *of, of->count != 0, chp_listing_create(report, &loaders_list) };
+	struct ch_error *err = result.loaders ? NULL : &ch_enomem;
+	size_t i;
+
+	for (i = 0; !err && i < of->rows.count; i++)
+		err = put(result.loaders, of, CH_VEC_AT(&of->rows, struct ch_loaders_row, i));
+	if (!err)
+		err = chp_document_print(report, &ch_document_loaders, &result);
+	chp_listing_destroy(result.loaders);
 	return err;
 }

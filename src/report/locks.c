@@ -1,125 +1,130 @@
+/*
+ * Locks: who has them, and how many threads wait.
+ */
 #include "report/locks.h"
 
 #include <inttypes.h>
 
+#include "render/document.h"
 #include "util/cleanup.h"
 
-static json_t *json_owner(const struct ch_locks_row *row)
-{
-	const struct ch_lock *lock = &row->lock;
-
-	if (!lock->held)
-		return json_null();
-	return json_pack("{s:o, s:o, s:o}", "tid",
-			 lock->owner_tid ? chp_json_uint(lock->owner_tid) : json_null(), "number",
-			 lock->owner_number ? chp_json_uint(lock->owner_number) : json_null(),
-			 "name", chp_json_text(row->owner_name));
-}
-
-static json_t *json_row(const struct ch_locks_row *row)
-{
-	const struct ch_lock *lock = &row->lock;
-
-	return json_pack("{s:o, s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "addr",
-			 chp_json_addr(lock->object), "type", chp_json_text(row->type), "runtime",
-			 row->runtime, "kind", lock->kind, "held", (int)lock->held, "owner",
-			 json_owner(row), "recursion",
-			 lock->recursion_known ? chp_json_uint(lock->recursion) : json_null(),
-			 "waiters_count", chp_json_uint(lock->waiters), "block_addr",
-			 lock->addr ? chp_json_addr(lock->addr) : json_null(), "index",
-			 lock->index ? chp_json_uint(lock->index) : json_null());
-}
-
-static struct ch_error *print_json(const struct ch_report *report,
-				   const struct ch_locks_result *result, uint64_t rows)
-{
-	json_t *array = json_array();
-	uint64_t i;
-
-	for (i = 0; i < rows; i++)
-		chp_json_append_take(&array,
-				     json_row(CH_VEC_AT(&result->rows, struct ch_locks_row, i)));
-	return chp_json_print_take(
-		report, chp_json_document_take(
-				report, "locks",
-				json_pack("{s:o, s:o, s:o, s:o, s:o}", "held_count",
-					  chp_json_uint(result->held_count), "waiters_count",
-					  chp_json_uint(result->waiters_count), "showing_count",
-					  chp_json_uint(rows), "matched_count",
-					  chp_json_uint(result->rows.count), "locks", array)));
-}
-
-static struct ch_error *add_row(struct ch_table *table, const struct ch_locks_row *row)
-{
-	const struct ch_lock *lock = &row->lock;
+struct row {
+	struct ch_locks_row of;
+	/** The owner, or what stands for it. */
 	char owner[24];
+};
+
+struct result {
+	struct ch_locks_result of;
+	struct ch_listing *locks;
+};
+
+#define ROW(member)    CH_AT(struct row, member)
+#define RESULT(member) CH_AT(struct result, member)
+
+static const struct ch_field_spec owner_fields[] = {
+	{ "tid", NULL, CH_CELL_NUMBER,
+	  "The kernel's number; null of a virtual thread that runs on no other.",
+	  ROW(of.lock.owner_tid), .flags = CH_FIELD_NOT_ZERO },
+	{ "number", NULL, CH_CELL_NUMBER, "The number that the thread's runtime gave it.",
+	  ROW(of.lock.owner_number), .flags = CH_FIELD_NOT_ZERO },
+	{ "name", NULL, CH_CELL_TEXT, "What the runtime calls it.", ROW(of.owner_name),
+	  .flags = CH_FIELD_OPTIONAL },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec row_fields[] = {
+	{ "addr", "OBJECT", CH_CELL_ADDR, "The object that is the lock.", ROW(of.lock.object) },
+	{ "type", "TYPE", CH_CELL_TEXT, "Type of the object.", ROW(of.type),
+	  .flags = CH_FIELD_OPTIONAL, .column = 3 },
+	{ "runtime", NULL, CH_CELL_SAFE, "Whose lock it is.", ROW(of.runtime) },
+	{ "kind", "KIND", CH_CELL_SAFE,
+	  "monitor, thin lock and Lock of .NET, monitor and synchronizer of a JVM.",
+	  ROW(of.lock.kind), .words = "monitor|thin lock|Lock|synchronizer" },
+	{ "held", NULL, CH_CELL_BOOL, "Whether a thread has it.", ROW(of.lock.held) },
+	{ "owner", NULL, CH_CELL_OBJECT, "The thread that has it, or null.",
+	  CH_KNOWN(struct row, of.lock.held), .fields = owner_fields },
+	{ NULL, "OWNER", CH_CELL_SAFE, NULL, ROW(owner), .flags = CH_FIELD_INSIDE, .column = 1 },
+	{ NULL, "NAME", CH_CELL_TEXT, NULL, ROW(of.owner_name), .column = 1 },
+	{ "recursion", "RECURSION", CH_CELL_COUNT, "How often the owner took it once more.",
+	  ROW(of.lock.recursion), CH_KNOWN(struct row, of.lock.recursion_known), .column = 2 },
+	{ "waiters_count", "WAITING", CH_CELL_COUNT, "Threads that wait for it.",
+	  ROW(of.lock.waiters) },
+	{ "block_addr", "LOCK BLOCK", CH_CELL_ADDR,
+	  "What the runtime keeps beside the object (ObjectMonitor, SyncBlock).", ROW(of.lock.addr),
+	  .flags = CH_FIELD_NOT_ZERO, .column = 2 },
+	{ "index", NULL, CH_CELL_COUNT, "The number of that.", ROW(of.lock.index),
+	  .flags = CH_FIELD_NOT_ZERO },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list locks_list = { .fields = row_fields };
+
+static const struct ch_field_spec fields[] = {
+	{ "held_count", NULL, CH_CELL_COUNT, "Locks that are taken.", RESULT(of.held_count) },
+	{ "waiters_count", NULL, CH_CELL_COUNT, "Threads that wait for one.",
+	  RESULT(of.waiters_count) },
+	CH_FIELDS_COUNTED(struct result, locks),
+	{ "locks", NULL, CH_CELL_LIST, "Locks, most waiters first.", RESULT(locks),
+	  .list = &locks_list },
+	CH_FIELDS_END,
+};
+
+static struct ch_error *print(const struct ch_report *report, const void *arg)
+{
+	const struct result *result = arg;
+	const struct ch_locks_result *of = &result->of;
+	char count[CH_BYTES_TEXT_MAX], held[CH_BYTES_TEXT_MAX], waiters[CH_BYTES_TEXT_MAX];
+
+	if (!of->rows.count && report->format == CH_FORMAT_TEXT) {
+		chp_report_say(
+			report,
+			of->known
+				? "no lock that a runtime here knows is taken\n"
+				: "there is no runtime here whose locks are read: .NET, HotSpot\n");
+		return NULL;
+	}
+	chp_listing_print(result->locks);
+	chp_report_say(report, "total: %s locks, %s of them taken, %s threads wait for one\n",
+		       chp_count_text(of->rows.count, count), chp_count_text(of->held_count, held),
+		       chp_count_text(of->waiters_count, waiters));
+	return NULL;
+}
+
+const struct ch_document ch_document_locks = {
+	.name = "locks",
+	.title = "Locks that threads have or wait for",
+	.fields = fields,
+	.print = print,
+};
+
+static void name_owner(struct row *row)
+{
+	const struct ch_lock *lock = &row->of.lock;
 
 	if (lock->owner_tid)
-		snprintf(owner, sizeof(owner), "%" PRIu32, lock->owner_tid);
+		snprintf(row->owner, sizeof(row->owner), "%" PRIu32, lock->owner_tid);
 	else if (lock->owner_number)
-		snprintf(owner, sizeof(owner), "#%" PRIu64, lock->owner_number);
+		snprintf(row->owner, sizeof(row->owner), "#%" PRIu64, lock->owner_number);
 	else
-		snprintf(owner, sizeof(owner), "%s", lock->held ? "?" : "-");
-	return chp_table_row(
-		table, (struct ch_cell[]){ CH_CELL_NUM(lock->object),
-					   CH_CELL_STR(lock->kind),
-					   CH_CELL_NUM(lock->waiters),
-					   CH_CELL_STR(owner),
-					   { .text = row->owner_name },
-					   lock->recursion_known ? CH_CELL_NUM(lock->recursion)
-								 : CH_CELL_NONE,
-					   lock->addr ? CH_CELL_NUM(lock->addr) : CH_CELL_NONE,
-					   { .text = row->type } });
-}
-
-static struct ch_error *print_table(const struct ch_report *report,
-				    const struct ch_locks_result *result, uint64_t rows)
-{
-	static const struct ch_column columns[] = {
-		{ "OBJECT", CH_CELL_ADDR },     { "KIND", CH_CELL_TEXT },
-		{ "WAITING", CH_CELL_COUNT },   { "OWNER", CH_CELL_TEXT },
-		{ "NAME", CH_CELL_TEXT },       { "RECURSION", CH_CELL_COUNT },
-		{ "LOCK BLOCK", CH_CELL_ADDR }, { "TYPE", CH_CELL_TEXT },
-	};
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
-	char count[CH_BYTES_TEXT_MAX], held[CH_BYTES_TEXT_MAX], waiters[CH_BYTES_TEXT_MAX];
-	struct ch_error *err = NULL;
-	uint64_t i;
-
-	if (!table)
-		return &ch_enomem;
-	for (i = 0; !err && i < rows; i++)
-		err = add_row(table, CH_VEC_AT(&result->rows, struct ch_locks_row, i));
-	if (!err) {
-		chp_table_print(table, report);
-		if (report->format == CH_FORMAT_TEXT)
-			fprintf(report->out,
-				"total: %s locks, %s of them taken, %s threads wait for one\n",
-				chp_count_text(result->rows.count, count),
-				chp_count_text(result->held_count, held),
-				chp_count_text(result->waiters_count, waiters));
-	}
-	chp_table_destroy(table);
-	return err;
+		snprintf(row->owner, sizeof(row->owner), "%s", lock->held ? "?" : "-");
 }
 
 struct ch_error *chp_report_locks(const struct ch_report *report,
-				  const struct ch_locks_result *result)
+				  const struct ch_locks_result *locks)
 {
-	uint64_t rows = chp_report_rows(report, result->rows.count);
-	struct ch_error *err = NULL;
+	struct result result = { *locks, chp_listing_create(report, &locks_list) };
+	struct ch_error *err = result.locks ? NULL : &ch_enomem;
+	struct row row;
+	size_t i;
 
-	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
-		return print_json(report, result, rows);
-	if (!result->rows.count && report->format == CH_FORMAT_TEXT)
-		fputs(result->known
-			      ? "no lock that a runtime here knows is taken\n"
-			      : "there is no runtime here whose locks are read: .NET, HotSpot\n",
-		      report->out);
-	else
-		err = print_table(report, result, rows);
-	if (!err && report->format == CH_FORMAT_TEXT && rows < result->rows.count)
-		fprintf(report->out, "showing %" PRIu64 " of %zu\n", rows, result->rows.count);
-	chp_report_findings(report);
+	for (i = 0; !err && i < locks->rows.count; i++) {
+		row.of = *CH_VEC_AT(&locks->rows, struct ch_locks_row, i);
+		name_owner(&row);
+		err = chp_listing_row(result.locks, &row);
+	}
+	if (!err)
+		err = chp_document_print(report, &ch_document_locks, &result);
+	chp_listing_destroy(result.locks);
 	return err;
 }

@@ -3,103 +3,77 @@
  */
 #include "report/owners.h"
 
+#include "render/document.h"
 #include "util/cleanup.h"
 
-static struct ch_error *name_of(const struct ch_owners_result *result,
-				const struct ch_owners_row *row, const char **name_ret,
-				const char **runtime_ret)
-{
-	struct ch_error *err;
-	struct ch_type type;
-	size_t count;
-
-	err = ch_heaps_type(result->heaps, row->type, &type);
-	if (err)
-		return err;
-	*name_ret = type.name;
-	*runtime_ret = ch_heaps_runtimes(result->heaps, &count)[type.walker].name;
-	return NULL;
-}
-
-static json_t *sums_json(const struct ch_owners_row *row)
-{
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "owners_count",
-			 chp_json_uint(row->owners_count), "blocks_count",
-			 chp_json_uint(row->blocks_count), "blocks_bytes",
-			 chp_json_uint(row->blocks_bytes), "mappings_count",
-			 chp_json_uint(row->mappings_count), "mapped_bytes",
-			 chp_json_uint(row->mapped_bytes));
-}
-
-static struct ch_error *row_json(const struct ch_owners_result *result,
-				 const struct ch_owners_row *row, json_t **ret)
-{
+struct row {
+	struct ch_owners_row sums;
 	const char *name, *runtime;
-	struct ch_error *err = name_of(result, row, &name, &runtime);
-	json_t *sums;
+};
 
-	if (err)
-		return err;
-	sums = sums_json(row);
-	*ret = json_pack("{s:o, s:s, s:s, s:o}", "name", chp_json_text(name), "runtime", runtime,
-			 "state", row->live ? "live" : "dead", "sample_addr",
-			 chp_json_addr(row->sample_addr));
-	if (!*ret || !sums || json_object_update(*ret, sums) != 0) {
-		json_decref(*ret);
-		*ret = NULL;
-	}
-	json_decref(sums);
-	return NULL;
+struct result {
+	const struct ch_owners_result *of;
+	struct ch_owners_row total;
+	uint64_t native_count, native_bytes;
+	struct ch_listing *owners;
+};
+
+#define SUMS(member)   CH_AT(struct ch_owners_row, member)
+#define ROW(member)    CH_AT(struct row, member)
+#define RESULT(member) CH_AT(struct result, member)
+
+static struct ch_cell state_of(const void *row)
+{
+	return CH_CELL_STR(((const struct row *)row)->sums.live ? "live" : "dead");
 }
 
-static struct ch_error *print_json(const struct ch_report *report,
-				   const struct ch_owners_result *result, uint64_t rows)
+static const struct ch_field_spec row_fields[] = {
+	{ "name", "OWNED NATIVELY BY", CH_CELL_TEXT, "Type of the owners.", ROW(name) },
+	{ "runtime", NULL, CH_CELL_SAFE, "Their runtime.", ROW(runtime) },
+	{ "state", "STATE", CH_CELL_SAFE,
+	  "Whether something holds them; the memory of others goes when they are collected.",
+	  .get = state_of, .words = "live|dead" },
+	{ "sample_addr", "SAMPLE", CH_CELL_ADDR, "The owner of the most.", ROW(sums.sample_addr),
+	  .column = 1 },
+	{ "owners_count", "COUNT", CH_CELL_COUNT, "Owners.", ROW(sums.owners_count) },
+	{ "blocks_count", "BLOCKS", CH_CELL_COUNT,
+	  "Blocks of native heaps that they own, and what is held only through these.",
+	  ROW(sums.blocks_count) },
+	{ "blocks_bytes", "BYTES", CH_CELL_BYTES, "Usable bytes of those blocks.",
+	  ROW(sums.blocks_bytes) },
+	{ "mappings_count", "MAPPINGS", CH_CELL_COUNT, "Mappings of files that they own.",
+	  ROW(sums.mappings_count) },
+	{ "mapped_bytes", "MAPPED", CH_CELL_BYTES, "Bytes of those mappings.",
+	  ROW(sums.mapped_bytes) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list owners_list = { .fields = row_fields };
+
+static const struct ch_field_spec sums_fields[] = {
+	{ "owners_count", NULL, CH_CELL_COUNT, "Owners.", SUMS(owners_count) },
+	{ "blocks_count", NULL, CH_CELL_COUNT, "Blocks of native heaps.", SUMS(blocks_count) },
+	{ "blocks_bytes", NULL, CH_CELL_BYTES, "Usable bytes of those.", SUMS(blocks_bytes) },
+	{ "mappings_count", NULL, CH_CELL_COUNT, "Mappings of files.", SUMS(mappings_count) },
+	{ "mapped_bytes", NULL, CH_CELL_BYTES, "Bytes of those.", SUMS(mapped_bytes) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec fields[] = {
+	{ "total", NULL, CH_CELL_OBJECT, "Sums over all rows.", RESULT(total),
+	  .fields = sums_fields },
+	{ "native_count", NULL, CH_CELL_COUNT, "Used blocks of native heaps, all of them.",
+	  RESULT(native_count) },
+	{ "native_bytes", NULL, CH_CELL_BYTES, "Usable bytes of those.", RESULT(native_bytes) },
+	CH_FIELDS_COUNTED(struct result, owners),
+	{ "owners", NULL, CH_CELL_LIST, "Owners by type, most bytes first.", RESULT(owners),
+	  .list = &owners_list },
+	CH_FIELDS_END,
+};
+
+static void print_total(const struct ch_report *report, const void *result)
 {
-	const struct ch_owners *owners = &result->owners;
-	json_t *array = json_array(), *row;
-	struct ch_error *err;
-	uint64_t i;
-
-	for (i = 0; i < rows; i++) {
-		err = row_json(result, CH_VEC_AT(&owners->rows, struct ch_owners_row, i), &row);
-		if (err) {
-			json_decref(array);
-			return err;
-		}
-		chp_json_append_take(&array, row);
-	}
-	return chp_json_print_take(
-		report, chp_json_document_take(
-				report, "owners",
-				json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "total",
-					  sums_json(&owners->total), "native_count",
-					  chp_json_uint(owners->native_count), "native_bytes",
-					  chp_json_uint(owners->native_bytes), "showing_count",
-					  chp_json_uint(rows), "matched_count",
-					  chp_json_uint(owners->rows.count), "owners", array)));
-}
-
-static struct ch_error *add_row(struct ch_table *table, const struct ch_owners_result *result,
-				const struct ch_owners_row *row)
-{
-	const char *name = NULL, *runtime;
-	struct ch_error *err = name_of(result, row, &name, &runtime);
-	const struct ch_cell cells[] = {
-		CH_CELL_STR(name),
-		CH_CELL_STR(row->live ? "live" : "dead"),
-		CH_CELL_NUM(row->owners_count),
-		CH_CELL_NUM(row->blocks_count),
-		CH_CELL_NUM(row->blocks_bytes),
-		CH_CELL_NUM(row->mappings_count),
-		CH_CELL_NUM(row->mapped_bytes),
-		CH_CELL_NUM(row->sample_addr),
-	};
-
-	return err ? err : chp_table_row(table, cells);
-}
-
-static void print_total(const struct ch_report *report, const struct ch_owners *owners)
-{
+	const struct ch_owners *owners = &((const struct result *)result)->of->owners;
 	char blocks[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
 	char mappings[CH_BYTES_TEXT_MAX], mapped[CH_BYTES_TEXT_MAX];
 
@@ -115,46 +89,43 @@ static void print_total(const struct ch_report *report, const struct ch_owners *
 	fputc('\n', report->out);
 }
 
-static struct ch_error *print_table(const struct ch_report *report,
-				    const struct ch_owners_result *result, uint64_t rows)
-{
-	static const struct ch_column columns[] = {
-		{ "OWNED NATIVELY BY", CH_CELL_TEXT },
-		{ "STATE", CH_CELL_TEXT },
-		{ "COUNT", CH_CELL_COUNT },
-		{ "BLOCKS", CH_CELL_COUNT },
-		{ "BYTES", CH_CELL_BYTES },
-		{ "MAPPINGS", CH_CELL_COUNT },
-		{ "MAPPED", CH_CELL_BYTES },
-		{ "SAMPLE", CH_CELL_ADDR },
-	};
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
-	const struct ch_owners *owners = &result->owners;
-	struct ch_error *err = NULL;
-	uint64_t i;
+const struct ch_document ch_document_owners = {
+	.name = "owners",
+	.title = "Native memory by the managed objects that own it",
+	.fields = fields,
+	.tail = print_total,
+};
 
-	if (!table)
-		return &ch_enomem;
-	for (i = 0; !err && i < rows; i++)
-		err = add_row(table, result, CH_VEC_AT(&owners->rows, struct ch_owners_row, i));
-	if (!err) {
-		chp_table_print(table, report);
-		if (report->format == CH_FORMAT_TEXT)
-			print_total(report, owners);
-	}
-	chp_table_destroy(table);
-	return err;
+static struct ch_error *put(struct ch_listing *listing, const struct ch_owners_result *result,
+			    const struct ch_owners_row *sums)
+{
+	struct ch_error *err;
+	struct ch_type type;
+	struct row row;
+	size_t count;
+
+	err = ch_heaps_type(result->heaps, sums->type, &type);
+	if (err)
+		return err;
+	row.sums = *sums;
+	row.name = type.name;
+	row.runtime = ch_heaps_runtimes(result->heaps, &count)[type.walker].name;
+	return chp_listing_row(listing, &row);
 }
 
 struct ch_error *chp_report_owners(const struct ch_report *report,
-				   const struct ch_owners_result *result)
+				   const struct ch_owners_result *of)
 {
-	uint64_t rows = chp_report_rows(report, result->owners.rows.count);
-	struct ch_error *err;
+	const struct ch_owners *owners = &of->owners;
+	struct result result = { of, owners->total, owners->native_count, owners->native_bytes,
+				 chp_listing_create(report, &owners_list) };
+	struct ch_error *err = result.owners ? NULL : &ch_enomem;
+	size_t i;
 
-	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
-		return print_json(report, result, rows);
-	err = print_table(report, result, rows);
-	chp_report_findings(report);
+	for (i = 0; !err && i < owners->rows.count; i++)
+		err = put(result.owners, of, CH_VEC_AT(&owners->rows, struct ch_owners_row, i));
+	if (!err)
+		err = chp_document_print(report, &ch_document_owners, &result);
+	chp_listing_destroy(result.owners);
 	return err;
 }

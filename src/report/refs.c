@@ -1,86 +1,134 @@
+/*
+ * What points at an address, row by row.
+ */
 #include "report/refs.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "render/document.h"
 #include "report/place.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
+/* A word that points at the target. */
+struct row {
+	uint64_t addr, owner_addr, offset, points_into;
+	bool has_owner, has_offset;
+	const char *kind, *type;
+	struct ch_root_text text;
+	/* Of code: its method. */
+	struct ch_code method;
+};
+
 struct writer {
-	const struct ch_report *report;
 	const struct ch_refs_result *result;
-	struct ch_table *table;
-	json_t *array;
-	uint64_t shown, matched;
+	uint64_t addr, size_bytes;
+	struct ch_listing *refs;
+};
+
+#define ROW(member)    CH_AT(struct row, member)
+#define RESULT(member) CH_AT(struct writer, member)
+
+static const struct ch_field_spec row_fields[] = {
+	{ "addr", "ADDRESS", CH_CELL_ADDR, "Where the word lies; null of a register.", ROW(addr),
+	  .flags = CH_FIELD_NOT_ZERO },
+	{ "kind", "KIND", CH_CELL_SAFE, "What it lies in.", ROW(kind), .words = CH_REF_WORDS },
+	{ "owner_addr", NULL, CH_CELL_ADDR, "The block that it lies in.", ROW(owner_addr),
+	  CH_KNOWN(struct row, has_owner) },
+	{ "owner_type", "IN TYPE", CH_CELL_TEXT, "Type of that block.", ROW(type),
+	  .flags = CH_FIELD_OPTIONAL, .column = 2 },
+	{ "field", NULL, CH_CELL_TEXT, "Not told yet.", .get = chp_field_none,
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "index", NULL, CH_CELL_COUNT, "Not told yet.", .get = chp_field_none,
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "offset", NULL, CH_CELL_COUNT, "Where in that block it lies.", ROW(offset),
+	  CH_KNOWN(struct row, has_offset) },
+	{ "points_into", "POINTS AT +", CH_CELL_COUNT,
+	  "Where it points, counted from what was asked for.", ROW(points_into) },
+	{ "symbol", NULL, CH_CELL_SAFE, "The variable, or function of the frame.", ROW(text.symbol),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	{ "thread", NULL, CH_CELL_NUMBER, "The thread whose it is, by the kernel's number.",
+	  ROW(text.tid), .flags = CH_FIELD_NOT_ZERO },
+	{ "where", "WHERE", CH_CELL_SAFE, "The place in words.", ROW(text.where),
+	  .flags = CH_FIELD_INSIDE, .column = 1 },
+	{ "method", NULL, CH_CELL_SAFE, "The compiled method, of a word of code.", ROW(method.name),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list refs_list = { .fields = row_fields, .stream = true };
+
+static struct ch_cell is_block(const void *result)
+{
+	return CH_CELL_NUM(((const struct writer *)result)->result->has_block);
+}
+
+static struct ch_cell static_name(const void *result)
+{
+	const char *name = ((const struct writer *)result)->result->static_name;
+
+	return name[0] ? CH_CELL_STR(name) : CH_CELL_NONE;
+}
+
+static const struct ch_field_spec fields[] = {
+	{ "addr", NULL, CH_CELL_ADDR, "What was asked for: its first byte.", RESULT(addr) },
+	{ "size_bytes", NULL, CH_CELL_BYTES, "How many bytes of it.", RESULT(size_bytes) },
+	{ "is_block", NULL, CH_CELL_BOOL, "Whether it is a block of a heap.", .get = is_block },
+	CH_FIELDS_COUNTED(struct writer, refs),
+	{ "refs", NULL, CH_CELL_LIST, "Words that point at it.", RESULT(refs), .list = &refs_list },
+	{ "static_field", NULL, CH_CELL_TEXT, "The static field that lies there.",
+	  .get = static_name, .flags = CH_FIELD_OPTIONAL },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec closing_fields[] = {
+	CH_FIELDS_COUNTED(struct writer, refs),
+	CH_FIELDS_END,
 };
 
 /* The method that a word of code belongs to, instead of the memory it lies in. */
-static void name_method(const struct writer *writer, const struct ch_ref *ref,
-			struct ch_root_text *text, struct ch_code *method)
+static void name_method(const struct writer *writer, const struct ch_ref *ref, struct row *row)
 {
+	struct ch_code *method = &row->method;
+
 	method->name[0] = '\0';
 	if (ref->kind != CH_REF_CODE ||
 	    !ch_heaps_code_at(writer->result->heaps, ref->addr, method) || !method->start) {
 		method->name[0] = '\0';
 		return;
 	}
-	snprintf(text->where, sizeof(text->where), "%.400s+0x%" PRIx64 " (%s)", method->name,
-		 ref->addr - method->start, method->kind);
-}
-
-static json_t *json_ref(const struct writer *writer, const struct ch_ref *ref,
-			const struct ch_root_text *text, const char *type, const char *method)
-{
-	return json_pack("{s:o, s:s, s:o, s:o, s:n, s:n, s:o, s:o, s:s?, s:o, s:s, s:s?}", "addr",
-			 ref->addr ? chp_json_addr(ref->addr) : json_null(), "kind",
-			 ch_ref_kind_name(ref->kind), "owner_addr",
-			 ref->has_owner ? chp_json_addr(ref->owner.addr) : json_null(),
-			 "owner_type", chp_json_text(type), "field", "index", "offset",
-			 ref->has_owner && ref->addr >= ref->owner.addr
-				 ? chp_json_uint(ref->addr - ref->owner.addr)
-				 : json_null(),
-			 "points_into", chp_json_uint(ref->value - writer->result->start), "symbol",
-			 text->symbol[0] ? text->symbol : NULL, "thread",
-			 text->tid ? chp_json_uint(text->tid) : json_null(), "where", text->where,
-			 "method", method[0] ? method : NULL);
+	snprintf(row->text.where, sizeof(row->text.where), "%.400s+0x%" PRIx64 " (%s)",
+		 method->name, ref->addr - method->start, method->kind);
 }
 
 static struct ch_error *take(void *arg, const struct ch_ref *ref)
 {
 	struct writer *writer = arg;
 	struct ch_type type = { .name = NULL };
-	struct ch_root_text text;
-	struct ch_code method;
 	struct ch_error *err;
+	struct row row;
 
-	writer->matched++;
-	if (writer->report->limit && writer->shown >= writer->report->limit)
+	if (chp_listing_is_full(writer->refs)) {
+		chp_listing_skip(writer->refs, 1, 0);
 		return NULL;
-	writer->shown++;
-	err = chp_place_describe(writer->result->graph, writer->result->sym, ref, &text);
+	}
+	err = chp_place_describe(writer->result->graph, writer->result->sym, ref, &row.text);
 	if (!err && ref->has_owner)
 		err = chp_place_type(writer->result->heaps, ref, &type);
 	if (err)
 		return err;
-	name_method(writer, ref, &text, &method);
-	if (writer->report->format == CH_FORMAT_JSONL)
-		return chp_json_print_take(writer->report,
-					   json_ref(writer, ref, &text, type.name, method.name));
-	if (writer->report->format == CH_FORMAT_JSON) {
-		chp_json_append_take(&writer->array,
-				     json_ref(writer, ref, &text, type.name, method.name));
-		return NULL;
-	}
-	const struct ch_cell cells[] = {
-		ref->addr ? CH_CELL_NUM(ref->addr) : CH_CELL_NONE,
-		CH_CELL_STR(ch_ref_kind_name(ref->kind)),
-		CH_CELL_NUM(ref->value - writer->result->start),
-		CH_CELL_STR(text.where),
-		CH_CELL_STR(type.name),
-	};
-	return chp_table_row(writer->table, cells);
+	name_method(writer, ref, &row);
+	row.addr = ref->addr;
+	row.kind = ch_ref_kind_name(ref->kind);
+	row.type = type.name;
+	row.has_owner = ref->has_owner;
+	row.owner_addr = ref->owner.addr;
+	row.has_offset = ref->has_owner && ref->addr >= ref->owner.addr;
+	row.offset = ref->addr - ref->owner.addr;
+	row.points_into = ref->value - writer->result->start;
+	return chp_listing_row(writer->refs, &row);
 }
 
 static void print_head(const struct ch_report *report, const struct ch_refs_result *result)
@@ -104,68 +152,38 @@ static void print_head(const struct ch_report *report, const struct ch_refs_resu
 				 ch_object_state_name((enum ch_object_state)result->block.state));
 }
 
-static struct ch_error *finish(struct writer *writer)
+static struct ch_error *print(const struct ch_report *report, const void *result)
 {
-	const struct ch_report *report = writer->report;
-	const struct ch_refs_result *result = writer->result;
-	char shown[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
-	json_t *sums = json_pack("{s:o, s:o, s:b}", "showing_count", chp_json_uint(writer->shown),
-				 "matched_count", chp_json_uint(writer->matched), "complete",
-				 (int)ch_context_complete(ch_session_context(report->session)));
+	const struct writer *writer = result;
 
-	if (report->format == CH_FORMAT_JSONL)
-		return chp_json_print_take(report, sums);
-	if (report->format == CH_FORMAT_JSON) {
-		json_decref(sums);
-		return chp_json_print_take(
-			report,
-			chp_json_document_take(
-				report, "refs",
-				json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "addr",
-					  chp_json_addr(result->start), "size_bytes",
-					  chp_json_uint(result->end - result->start), "is_block",
-					  (int)result->has_block, "showing_count",
-					  chp_json_uint(writer->shown), "matched_count",
-					  chp_json_uint(writer->matched), "refs", writer->array,
-					  "static_field",
-					  chp_json_text(result->static_name[0] ? result->static_name
-									       : NULL))));
-	}
-	json_decref(sums);
-	chp_table_print(writer->table, report);
-	if (writer->shown < writer->matched && report->format == CH_FORMAT_TEXT)
-		fprintf(report->out, "showing %s of %s\n", chp_count_text(writer->shown, shown),
-			chp_count_text(writer->matched, all));
-	if (!writer->matched && report->format == CH_FORMAT_TEXT)
-		fputs("Nothing that the core holds points at it.\n", report->out);
-	chp_report_findings(report);
+	if (report->format == CH_FORMAT_TEXT)
+		print_head(report, writer->result);
+	chp_report_say(report, "\n");
+	chp_listing_print(writer->refs);
+	if (!chp_listing_matched(writer->refs))
+		chp_report_say(report, "Nothing that the core holds points at it.\n");
 	return NULL;
 }
 
+const struct ch_document ch_document_refs = {
+	.name = "refs",
+	.title = "What points at an address",
+	.fields = fields,
+	.closing = closing_fields,
+	.print = print,
+};
+
 struct ch_error *ch_report_refs(const struct ch_report *report, const struct ch_refs_result *result)
 {
-	static const struct ch_column columns[] = {
-		{ "ADDRESS", CH_CELL_ADDR },      { "KIND", CH_CELL_TEXT },
-		{ "POINTS AT +", CH_CELL_COUNT }, { "WHERE", CH_CELL_TEXT },
-		{ "IN TYPE", CH_CELL_TEXT },
-	};
-	struct writer writer = { .report = report, .result = result };
+	struct writer writer = { result, result->start, result->end - result->start,
+				 chp_listing_create(report, &refs_list) };
 	struct ch_error *err;
 
-	writer.table = chp_table_create(columns, CH_COUNT_OF(columns));
-	if (!writer.table)
-		return &ch_enomem;
-	if (report->format == CH_FORMAT_JSON)
-		writer.array = json_array();
-	if (report->format == CH_FORMAT_TEXT)
-		print_head(report, result);
-	if (report->format == CH_FORMAT_TEXT)
-		fputc('\n', report->out);
-	err = ch_graph_refs(result->graph, result->start, result->end, result->code, take, &writer);
-	if (err)
-		json_decref(writer.array);
-	else
-		err = finish(&writer);
-	chp_table_destroy(writer.table);
+	err = writer.refs ? ch_graph_refs(result->graph, result->start, result->end, result->code,
+					  take, &writer)
+			  : &ch_enomem;
+	if (!err)
+		err = chp_document_print(report, &ch_document_refs, &writer);
+	chp_listing_destroy(writer.refs);
 	return err;
 }

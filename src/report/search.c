@@ -1,9 +1,13 @@
+/*
+ * Where something stands in memory, row by row.
+ */
 #include "report/search.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "render/document.h"
 #include "report/place.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -12,12 +16,56 @@
 /* Contents that --reveal shows of a match. */
 #define REVEAL_BYTES 64
 
+struct row {
+	uint64_t addr, size_bytes, owner_addr, offset;
+	bool has_owner, has_offset;
+	const char *kind, *type, *contents;
+	struct ch_root_text text;
+};
+
 struct writer {
-	const struct ch_report *report;
 	const struct ch_search_result *result;
-	struct ch_table *table;
-	json_t *array;
-	uint64_t shown, matched;
+	/* Show contents. */
+	bool reveal;
+	struct ch_listing *matches;
+};
+
+#define ROW(member)    CH_AT(struct row, member)
+#define RESULT(member) CH_AT(struct writer, member)
+
+static const struct ch_field_spec row_fields[] = {
+	{ "addr", "ADDRESS", CH_CELL_ADDR, "Where the match begins.", ROW(addr) },
+	{ "size_bytes", "BYTES", CH_CELL_COUNT, "Bytes of the match.", ROW(size_bytes) },
+	{ "kind", "KIND", CH_CELL_SAFE, "What it lies in.", ROW(kind), .words = CH_REF_WORDS },
+	{ "owner_addr", NULL, CH_CELL_ADDR, "The block that it lies in.", ROW(owner_addr),
+	  CH_KNOWN(struct row, has_owner) },
+	{ "owner_type", "IN TYPE", CH_CELL_TEXT, "Type of that block.", ROW(type),
+	  .flags = CH_FIELD_OPTIONAL, .column = 1 },
+	{ "offset", NULL, CH_CELL_COUNT, "Where in that block it lies.", ROW(offset),
+	  CH_KNOWN(struct row, has_offset) },
+	{ "symbol", NULL, CH_CELL_SAFE, "The variable, or function of the frame.", ROW(text.symbol),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	{ "thread", NULL, CH_CELL_NUMBER, "The thread whose it is, by the kernel's number.",
+	  ROW(text.tid), .flags = CH_FIELD_NOT_ZERO },
+	{ "where", "WHERE", CH_CELL_SAFE, "The place in words.", ROW(text.where),
+	  .flags = CH_FIELD_INSIDE },
+	{ "contents", "CONTENTS", CH_CELL_SAFE, "What stands there, with --reveal.", ROW(contents),
+	  .flags = CH_FIELD_OPTIONAL, .column = 2 },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list matches_list = { .fields = row_fields, .stream = true };
+
+static const struct ch_field_spec fields[] = {
+	CH_FIELDS_COUNTED(struct writer, matches),
+	{ "matches", NULL, CH_CELL_LIST, "Matches, by address; none with --count.", RESULT(matches),
+	  .list = &matches_list },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec closing_fields[] = {
+	CH_FIELDS_COUNTED(struct writer, matches),
+	CH_FIELDS_END,
 };
 
 /* The first bytes of a match, escaped; owned. */
@@ -36,42 +84,6 @@ static char *contents(const struct writer *writer, uint64_t addr, uint64_t bytes
 	return chp_text_escape(raw, 4 * sizeof(raw));
 }
 
-static json_t *json_match(const struct writer *writer, const struct ch_ref *ref, uint64_t bytes,
-			  const struct ch_root_text *text, const char *type)
-{
-	_cleanup_free_ char *found =
-		writer->report->reveal ? contents(writer, ref->addr, bytes) : NULL;
-
-	return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:s?, s:o, s:s, s:s?}", "addr",
-			 chp_json_addr(ref->addr), "size_bytes", chp_json_uint(bytes), "kind",
-			 ch_ref_kind_name(ref->kind), "owner_addr",
-			 ref->has_owner ? chp_json_addr(ref->owner.addr) : json_null(),
-			 "owner_type", chp_json_text(type), "offset",
-			 ref->has_owner && ref->addr >= ref->owner.addr
-				 ? chp_json_uint(ref->addr - ref->owner.addr)
-				 : json_null(),
-			 "symbol", text->symbol[0] ? text->symbol : NULL, "thread",
-			 text->tid ? chp_json_uint(text->tid) : json_null(), "where", text->where,
-			 "contents", found);
-}
-
-static struct ch_error *add_row(struct writer *writer, const struct ch_ref *ref, uint64_t bytes,
-				const struct ch_root_text *text, const char *type)
-{
-	_cleanup_free_ char *found =
-		writer->report->reveal ? contents(writer, ref->addr, bytes) : NULL;
-	const struct ch_cell cells[] = {
-		CH_CELL_NUM(ref->addr),
-		CH_CELL_NUM(bytes),
-		CH_CELL_STR(ch_ref_kind_name(ref->kind)),
-		CH_CELL_STR(text->where),
-		CH_CELL_STR(type),
-		CH_CELL_STR(found),
-	};
-
-	return chp_table_row(writer->table, cells);
-}
-
 static bool passes(const struct writer *writer, const struct ch_ref *ref)
 {
 	const struct ch_object_filter *filter = writer->result->objects;
@@ -83,94 +95,81 @@ static bool passes(const struct writer *writer, const struct ch_ref *ref)
 	       chp_filter_batch(writer->result->heaps, filter, &ref->owner, 1, &out) == 1;
 }
 
+static struct ch_error *put(struct writer *writer, const struct ch_ref *ref, uint64_t bytes)
+{
+	_cleanup_free_ char *found = writer->reveal ? contents(writer, ref->addr, bytes) : NULL;
+	struct ch_type type = { .name = NULL };
+	struct row row = { .addr = ref->addr, .size_bytes = bytes, .contents = found };
+	struct ch_error *err;
+
+	err = chp_place_describe(writer->result->graph, writer->result->sym, ref, &row.text);
+	if (!err && ref->has_owner)
+		err = chp_place_type(writer->result->heaps, ref, &type);
+	if (err)
+		return err;
+	row.kind = ch_ref_kind_name(ref->kind);
+	row.type = type.name;
+	row.has_owner = ref->has_owner;
+	row.owner_addr = ref->owner.addr;
+	row.has_offset = ref->has_owner && ref->addr >= ref->owner.addr;
+	row.offset = ref->addr - ref->owner.addr;
+	return chp_listing_row(writer->matches, &row);
+}
+
 static struct ch_error *take(void *arg, uint64_t addr, uint64_t bytes)
 {
 	struct writer *writer = arg;
-	struct ch_type type = { .name = NULL };
-	struct ch_root_text text;
-	struct ch_error *err;
+	bool counted = writer->result->count || chp_listing_is_full(writer->matches);
 	struct ch_ref ref;
-	bool cut = writer->report->limit && writer->shown >= writer->report->limit;
 
-	if (writer->result->objects || (!writer->result->count && !cut)) {
+	if (writer->result->objects || !counted) {
 		ch_graph_place(writer->result->graph, addr, &ref);
 		if (!passes(writer, &ref))
 			return NULL;
 	}
-	writer->matched++;
-	if (writer->result->count || cut)
-		return NULL;
-	writer->shown++;
-	err = chp_place_describe(writer->result->graph, writer->result->sym, &ref, &text);
-	if (!err && ref.has_owner)
-		err = chp_place_type(writer->result->heaps, &ref, &type);
-	if (err)
-		return err;
-	if (writer->report->format == CH_FORMAT_JSONL)
-		return chp_json_print_take(writer->report,
-					   json_match(writer, &ref, bytes, &text, type.name));
-	if (writer->report->format == CH_FORMAT_JSON) {
-		chp_json_append_take(&writer->array,
-				     json_match(writer, &ref, bytes, &text, type.name));
-		return NULL;
-	}
-	return add_row(writer, &ref, bytes, &text, type.name);
-}
-
-static struct ch_error *finish(struct writer *writer)
-{
-	const struct ch_report *report = writer->report;
-	char shown[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
-
-	if (report->format == CH_FORMAT_JSONL)
-		return chp_json_print_take(
-			report,
-			json_pack("{s:o, s:o, s:b}", "showing_count", chp_json_uint(writer->shown),
-				  "matched_count", chp_json_uint(writer->matched), "complete",
-				  (int)ch_context_complete(ch_session_context(report->session))));
-	if (report->format == CH_FORMAT_JSON)
-		return chp_json_print_take(
-			report, chp_json_document_take(report, "search",
-						       json_pack("{s:o, s:o, s:o}", "showing_count",
-								 chp_json_uint(writer->shown),
-								 "matched_count",
-								 chp_json_uint(writer->matched),
-								 "matches", writer->array)));
-	if (writer->result->count) {
-		chp_report_count_field(report, "matches", writer->matched);
-	} else {
-		chp_table_print(writer->table, report);
-		if (report->format == CH_FORMAT_TEXT)
-			fprintf(report->out, "\nshowing %s of %s matches\n",
-				chp_count_text(writer->shown, shown),
-				chp_count_text(writer->matched, all));
-	}
-	chp_report_findings(report);
+	if (!counted)
+		return put(writer, &ref, bytes);
+	chp_listing_skip(writer->matches, 1, 0);
 	return NULL;
 }
+
+static struct ch_error *print(const struct ch_report *report, const void *result)
+{
+	const struct writer *writer = result;
+	char shown[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
+
+	if (writer->result->count) {
+		chp_report_count_field(report, "matches", chp_listing_matched(writer->matches));
+		return NULL;
+	}
+	chp_listing_print_rows(writer->matches);
+	chp_report_say(report, "\nshowing %s of %s matches\n",
+		       chp_count_text(chp_listing_shown(writer->matches), shown),
+		       chp_count_text(chp_listing_matched(writer->matches), all));
+	return NULL;
+}
+
+const struct ch_document ch_document_search = {
+	.name = "search",
+	.title = "Where something stands in memory",
+	.fields = fields,
+	.closing = closing_fields,
+	.print = print,
+};
 
 struct ch_error *ch_report_search(const struct ch_report *report,
 				  const struct ch_search_result *result)
 {
-	static const struct ch_column columns[] = {
-		{ "ADDRESS", CH_CELL_ADDR }, { "BYTES", CH_CELL_COUNT },
-		{ "KIND", CH_CELL_TEXT },    { "WHERE", CH_CELL_TEXT },
-		{ "IN TYPE", CH_CELL_TEXT }, { "CONTENTS", CH_CELL_TEXT },
-	};
-	struct writer writer = { .report = report, .result = result };
-	struct ch_error *err;
+	struct writer writer = { result, report->reveal,
+				 chp_listing_create(report, &matches_list) };
+	struct ch_error *err = writer.matches ? NULL : &ch_enomem;
 
-	/* Contents are the last column. */
-	writer.table = chp_table_create(columns, CH_COUNT_OF(columns) - !report->reveal);
-	if (!writer.table)
-		return &ch_enomem;
-	if (report->format == CH_FORMAT_JSON)
-		writer.array = json_array();
-	err = chp_search(&result->search, take, &writer);
-	if (err)
-		json_decref(writer.array);
-	else
-		err = finish(&writer);
-	chp_table_destroy(writer.table);
+	if (!err && !report->reveal)
+		err = chp_listing_hide(writer.matches, "CONTENTS");
+	if (!err)
+		err = chp_search(&result->search, take, &writer);
+	if (!err)
+		err = chp_document_print(report, &ch_document_search, &writer);
+	chp_listing_destroy(writer.matches);
 	return err;
 }

@@ -1,13 +1,85 @@
+/*
+ * Equal strings.
+ */
 #include "report/strings.h"
 
 #include <stdlib.h>
 
 #include "analysis/text16.h"
+#include "render/document.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 
 /* Characters of a text that are shown. */
 #define TEXT_CHARS_MAX 200
+
+struct row {
+	struct ch_string_stat of;
+	uint64_t waste_bytes;
+	const char *text;
+};
+
+struct result {
+	struct ch_strings_stat of;
+	struct ch_listing *strings;
+};
+
+#define ROW(member)    CH_AT(struct row, member)
+#define RESULT(member) CH_AT(struct result, member)
+
+static const struct ch_field_spec row_fields[] = {
+	{ "count", "COUNT", CH_CELL_COUNT, "Strings with this text.", ROW(of.count) },
+	{ "total_bytes", "TOTAL", CH_CELL_BYTES, "What they take in the heap.",
+	  ROW(of.total_bytes) },
+	{ "each_bytes", NULL, CH_CELL_BYTES, "What one of them takes.", ROW(of.each_bytes) },
+	{ "characters_count", "CHARACTERS", CH_CELL_COUNT, "Length of the text.",
+	  ROW(of.text.count), .column = 1 },
+	{ "waste_bytes", "WASTE", CH_CELL_BYTES, "What all but one of them take.",
+	  ROW(waste_bytes) },
+	{ "sample_addr", "SAMPLE", CH_CELL_ADDR, "One of them.", ROW(of.sample_addr), .column = 1 },
+	{ "text", "TEXT", CH_CELL_TEXT, "The text, with --reveal.", ROW(text),
+	  .flags = CH_FIELD_OPTIONAL, .column = 1 },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list strings_list = { .fields = row_fields,
+					     CH_WEIGHT(struct row, of.total_bytes) };
+
+static const struct ch_field_spec fields[] = {
+	{ "total_count", NULL, CH_CELL_COUNT, "All strings.", RESULT(of.count) },
+	{ "total_bytes", NULL, CH_CELL_BYTES, "What they take in the heap.",
+	  RESULT(of.total_bytes) },
+	{ "distinct_count", NULL, CH_CELL_COUNT, "Different texts.", RESULT(of.rows.count) },
+	{ "waste_bytes", NULL, CH_CELL_BYTES, "What all but one of each text take.",
+	  RESULT(of.waste_bytes) },
+	{ "absent_count", NULL, CH_CELL_COUNT, "Strings whose characters are not in the core.",
+	  RESULT(of.absent_count) },
+	{ "showing_count", NULL, CH_CELL_SHOWN, "How many rows are here.", RESULT(strings) },
+	{ "strings", NULL, CH_CELL_LIST, "Texts, most bytes first.", RESULT(strings),
+	  .list = &strings_list },
+	CH_FIELDS_END,
+};
+
+static void print_totals(const struct ch_report *report, const void *result)
+{
+	const struct ch_strings_stat *strings = &((const struct result *)result)->of;
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
+	char distinct[CH_BYTES_TEXT_MAX], waste[CH_BYTES_TEXT_MAX];
+
+	fprintf(report->out, "total: %s strings, %s; %s different texts; %s in repetitions\n",
+		chp_count_text(strings->count, count), chp_bytes_text(strings->total_bytes, bytes),
+		chp_count_text(strings->rows.count, distinct),
+		chp_bytes_text(strings->waste_bytes, waste));
+	if (!report->reveal && strings->rows.count)
+		fputs("Texts are not shown without --reveal.\n", report->out);
+}
+
+const struct ch_document ch_document_strings = {
+	.name = "strings",
+	.title = "Equal strings (types --strings)",
+	.fields = fields,
+	.tail = print_totals,
+};
 
 /* The text of a row, unescaped; NULL when it is not to be shown. */
 static struct ch_error *text_of(const struct ch_report *report, const struct ch_core *core,
@@ -18,85 +90,6 @@ static struct ch_error *text_of(const struct ch_report *report, const struct ch_
 		return NULL;
 	*ret = chp_text16(core, row->text.addr, row->text.bytes, row->text.count, TEXT_CHARS_MAX);
 	return *ret ? NULL : &ch_enomem;
-}
-
-static struct ch_error *json_rows(const struct ch_report *report, const struct ch_core *core,
-				  const struct ch_strings_stat *strings, json_t **array)
-{
-	uint64_t rows = chp_report_rows(report, strings->rows.count), i;
-	const struct ch_string_stat *row;
-	struct ch_error *err;
-
-	*array = json_array();
-	for (i = 0; i < rows; i++) {
-		_cleanup_free_ char *text = NULL;
-
-		row = CH_VEC_AT(&strings->rows, struct ch_string_stat, i);
-		err = text_of(report, core, row, &text);
-		if (err) {
-			json_decref(*array);
-			return err;
-		}
-		chp_json_append_take(array,
-				     json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "count",
-					       chp_json_uint(row->count), "total_bytes",
-					       chp_json_uint(row->total_bytes), "each_bytes",
-					       chp_json_uint(row->each_bytes), "characters_count",
-					       chp_json_uint(row->text.count), "waste_bytes",
-					       chp_json_uint(ch_string_waste(row)), "sample_addr",
-					       chp_json_addr(row->sample_addr), "text",
-					       chp_json_text(text)));
-	}
-	return NULL;
-}
-
-static struct ch_error *print_json(const struct ch_report *report, const struct ch_core *core,
-				   const struct ch_strings_stat *strings)
-{
-	json_t *array;
-	struct ch_error *err = json_rows(report, core, strings, &array);
-
-	if (err)
-		return err;
-	return chp_json_print_take(
-		report,
-		chp_json_document_take(
-			report, "strings",
-			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "total_count",
-				  chp_json_uint(strings->count), "total_bytes",
-				  chp_json_uint(strings->total_bytes), "distinct_count",
-				  chp_json_uint(strings->rows.count), "waste_bytes",
-				  chp_json_uint(strings->waste_bytes), "absent_count",
-				  chp_json_uint(strings->absent_count), "showing_count",
-				  chp_json_uint(chp_report_rows(report, strings->rows.count)),
-				  "strings", array)));
-}
-
-static struct ch_error *add_row(struct ch_table *table, const struct ch_report *report,
-				const struct ch_core *core, const struct ch_string_stat *row)
-{
-	_cleanup_free_ char *text = NULL;
-	struct ch_error *err = text_of(report, core, row, &text);
-	const struct ch_cell cells[] = {
-		CH_CELL_NUM(row->count),           CH_CELL_NUM(row->total_bytes),
-		CH_CELL_NUM(ch_string_waste(row)), CH_CELL_NUM(row->text.count),
-		CH_CELL_NUM(row->sample_addr),     CH_CELL_STR(text),
-	};
-
-	return err ? err : chp_table_row(table, cells);
-}
-
-static void print_totals(const struct ch_report *report, const struct ch_strings_stat *strings)
-{
-	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
-	char distinct[CH_BYTES_TEXT_MAX], waste[CH_BYTES_TEXT_MAX];
-
-	fprintf(report->out, "total: %s strings, %s; %s different texts; %s in repetitions\n",
-		chp_count_text(strings->count, count), chp_bytes_text(strings->total_bytes, bytes),
-		chp_count_text(strings->rows.count, distinct),
-		chp_bytes_text(strings->waste_bytes, waste));
-	if (!report->reveal && strings->rows.count)
-		fputs("Texts are not shown without --reveal.\n", report->out);
 }
 
 static void report_findings(const struct ch_report *report, const struct ch_strings_stat *strings)
@@ -115,38 +108,33 @@ static void report_findings(const struct ch_report *report, const struct ch_stri
 				    (unsigned long long)strings->left_out_count);
 }
 
+static struct ch_error *put(struct ch_listing *listing, const struct ch_report *report,
+			    const struct ch_core *core, const struct ch_string_stat *of)
+{
+	_cleanup_free_ char *text = NULL;
+	struct ch_error *err = text_of(report, core, of, &text);
+	const struct row row = { *of, ch_string_waste(of), text };
+
+	return err ? err : chp_listing_row(listing, &row);
+}
+
 struct ch_error *ch_report_strings(const struct ch_report *report, const struct ch_core *core,
 				   const struct ch_strings_stat *strings)
 {
-	static const struct ch_column columns[] = {
-		{ "COUNT", CH_CELL_COUNT }, { "TOTAL", CH_CELL_BYTES },
-		{ "WASTE", CH_CELL_BYTES }, { "CHARACTERS", CH_CELL_COUNT },
-		{ "SAMPLE", CH_CELL_ADDR }, { "TEXT", CH_CELL_TEXT },
-	};
-	uint64_t rows = chp_report_rows(report, strings->rows.count), shown = 0, i;
-	const struct ch_string_stat *row;
-	struct ch_error *err = NULL;
-	struct ch_table *table;
+	struct result result = { *strings, chp_listing_create(report, &strings_list) };
+	uint64_t rows = chp_report_rows(report, strings->rows.count), i;
+	struct ch_error *err = result.strings ? NULL : &ch_enomem;
 
 	report_findings(report, strings);
-	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
-		return print_json(report, core, strings);
-	table = chp_table_create(columns,
-				 report->reveal ? CH_COUNT_OF(columns) : CH_COUNT_OF(columns) - 1);
-	if (!table)
-		return &ch_enomem;
-	for (i = 0; !err && i < rows; i++) {
-		row = CH_VEC_AT(&strings->rows, struct ch_string_stat, i);
-		err = add_row(table, report, core, row);
-		shown += row->total_bytes;
-	}
+	if (!err && !report->reveal)
+		err = chp_listing_hide(result.strings, "TEXT");
+	for (i = 0; !err && i < rows; i++)
+		err = put(result.strings, report, core,
+			  CH_VEC_AT(&strings->rows, struct ch_string_stat, i));
 	if (!err)
-		chp_table_print(table, report);
-	chp_table_destroy(table);
-	if (err || report->format != CH_FORMAT_TEXT)
-		return err;
-	chp_report_cut(report, rows, strings->rows.count, shown, strings->total_bytes);
-	print_totals(report, strings);
-	chp_report_findings(report);
-	return NULL;
+		chp_listing_total(result.strings, strings->rows.count, strings->total_bytes);
+	if (!err)
+		err = chp_document_print(report, &ch_document_strings, &result);
+	chp_listing_destroy(result.strings);
+	return err;
 }

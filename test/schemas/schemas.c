@@ -34,6 +34,12 @@ static bool may_be_null(const struct ch_field_spec *field)
 	       (field->flags & CH_FIELD_NOT_ZERO && field->kind < CH_CELL_OBJECT);
 }
 
+static bool is_list(const struct ch_field_spec *field)
+{
+	return field->kind == CH_CELL_ROWS || field->kind == CH_CELL_VALUES ||
+	       field->kind == CH_CELL_LIST;
+}
+
 static void set_type(json_t *schema, const char *type, bool or_null)
 {
 	set(schema, "type", or_null ? json_pack("[s, s]", type, "null") : json_string(type));
@@ -134,8 +140,13 @@ static json_t *object_of(const struct ch_field_spec *fields, bool or_null)
 /* Rows that are lines, too, are described once. */
 static json_t *items_of(const struct ch_field_spec *field)
 {
-	if (field->ref)
-		return json_sprintf("envelope.json#/$defs/%s", field->ref);
+	json_t *schema;
+
+	if (field->kind == CH_CELL_VALUES) {
+		schema = json_object();
+		set_value(schema, field->fields);
+		return schema;
+	}
 	if (field->list && field->list->stream)
 		return json_pack("{s:s}", "$ref", "#/$defs/record");
 	return object_of(field->list ? field->list->fields : field->fields, false);
@@ -149,7 +160,7 @@ static json_t *schema_of(const struct ch_field_spec *field)
 		schema = object_of(field->fields, may_be_null(field));
 	} else {
 		schema = json_object();
-		if (field->kind == CH_CELL_ROWS || field->kind == CH_CELL_LIST) {
+		if (is_list(field)) {
 			set_type(schema, "array", may_be_null(field));
 			set(schema, "items", items_of(field));
 		} else {

@@ -63,6 +63,7 @@ static const struct ch_field_spec fields[] = {
 	{ "inner", NULL, CH_CELL_OBJECT, "A struct.", AT(inner),
 	  .flags = CH_FIELD_POINTED | CH_FIELD_OPTIONAL, .fields = inner_fields },
 	{ "rows", NULL, CH_CELL_ROWS, "Structs.", AT(rows), .fields = inner_fields },
+	{ "values", NULL, CH_CELL_VALUES, "Numbers.", AT(rows), .fields = inner_fields },
 	CH_FIELDS_END,
 };
 
@@ -115,7 +116,7 @@ START_TEST(fields_as_json)
 		"\"0x1f\","
 		"\"bytes\":2048,\"id\":\"00000000000000ab\",\"small\":5,\"below\":-3,\"yes\":true,"
 		"\"part\":\"c\\\\d\",\"inner\":{\"number\":7},"
-		"\"rows\":[{\"number\":7},{\"number\":null}]}");
+		"\"rows\":[{\"number\":7},{\"number\":null}],\"values\":[7,null]}");
 	ck_json(chp_fields_json(&report, flat_fields, &sample),
 		"{\"first\":true,\"number\":7,\"last\":\"c\\\\d\"}");
 }
@@ -129,7 +130,7 @@ START_TEST(fields_that_are_not_known)
 	ck_json(chp_fields_json(&report, fields, &sample),
 		"{\"name\":null,\"word\":\"\",\"text\":null,\"addr\":\"0x0\",\"bytes\":null,"
 		"\"id\":\"0000000000000000\",\"small\":0,\"below\":0,\"yes\":false,\"part\":\"\","
-		"\"inner\":null,\"rows\":[]}");
+		"\"inner\":null,\"rows\":[],\"values\":[]}");
 }
 END_TEST
 
