@@ -10,6 +10,7 @@
 #include "render/listing.h"
 #include "util/cleanup.h"
 #include "util/text.h"
+#include "util/vec.h"
 
 /* Structs inside of structs: tables are ours, and none is deeper. */
 #define LEVELS_MAX 8
@@ -125,7 +126,7 @@ struct level {
 	const void *row;
 	json_t *object;
 	/* Of a field that is a list: its rows so far. */
-	const struct ch_rows *rows;
+	struct ch_rows rows;
 	json_t *array;
 };
 
@@ -174,7 +175,7 @@ static void set(struct writer *writer, struct level *level, json_t *value)
 /* The next row of the list that a level stands at, or the list as it is done. */
 static void next_row(struct writer *writer, struct level *level)
 {
-	const struct ch_rows *rows = level->rows;
+	const struct ch_rows *rows = &level->rows;
 	size_t done = json_array_size(level->array);
 	json_t *array = level->array;
 
@@ -202,14 +203,23 @@ static void write_object(struct writer *writer, struct level *level)
 		enter(writer, field->fields, at, json_object());
 }
 
-static json_t *values_json(const struct ch_field_spec *value, const struct ch_rows *rows)
+static struct ch_rows rows_at(const struct ch_field_spec *field, const void *at)
+{
+	const struct ch_vec *vec = at;
+
+	if (field->flags & CH_FIELD_VEC)
+		return (struct ch_rows){ vec->items, vec->count, vec->item_size };
+	return *(const struct ch_rows *)at;
+}
+
+static json_t *values_json(const struct ch_field_spec *value, struct ch_rows rows)
 {
 	json_t *array = json_array();
 	size_t i;
 
-	for (i = 0; i < rows->count; i++)
+	for (i = 0; i < rows.count; i++)
 		chp_json_append_take(
-			&array, cell_json(value, (const char *)rows->items + i * rows->item_size));
+			&array, cell_json(value, (const char *)rows.items + i * rows.item_size));
 	return array;
 }
 
@@ -223,14 +233,14 @@ static void write_field(struct writer *writer, struct level *level)
 	} else if (field->kind == CH_CELL_OBJECT) {
 		write_object(writer, level);
 	} else if (field->kind == CH_CELL_ROWS && is_known(field, level->row)) {
-		level->rows = at;
+		level->rows = rows_at(field, at);
 		level->array = json_array();
 		if (level->array)
 			next_row(writer, level);
 		else
 			fail(writer);
 	} else if (field->kind == CH_CELL_VALUES && is_known(field, level->row)) {
-		set(writer, level, values_json(field->fields, at));
+		set(writer, level, values_json(field->fields, rows_at(field, at)));
 	} else if (field->kind == CH_CELL_LIST) {
 		set(writer, level, chp_listing_json(*(struct ch_listing *const *)at));
 	} else if (field->kind == CH_CELL_PART) {

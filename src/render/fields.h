@@ -24,6 +24,8 @@ enum ch_field_flags {
 	CH_FIELD_POINTED = 1 << 3,
 	/** The fields of a CH_CELL_OBJECT are fields of the struct around it. */
 	CH_FIELD_FLAT = 1 << 4,
+	/** The array of a CH_CELL_ROWS or _VALUES is a struct ch_vec, not a struct ch_rows. */
+	CH_FIELD_VEC = 1 << 5,
 };
 
 /** An array of structs, as a member that a CH_CELL_ROWS field names. */
@@ -56,7 +58,8 @@ struct ch_field_spec {
 	struct ch_cell (*get)(const void *row);
 	/** Of CH_CELL_PART: JSON made elsewhere, NULL when out of memory. */
 	json_t *(*part)(const struct ch_report *report, const void *row);
-	/** Of CH_CELL_OBJECT, _ROWS and _VALUES: their fields; of CH_CELL_LIST: what it is. */
+	/** Of CH_CELL_OBJECT, _ROWS and _VALUES: their fields; of CH_CELL_PART, for the schema: of
+	 * the rows of an array that it is; of CH_CELL_LIST: what it is. */
 	const struct ch_field_spec *fields;
 	const struct ch_list *list;
 	/** For the schema: all words that there are ("live|dead"); a part of envelope.json that
@@ -66,7 +69,9 @@ struct ch_field_spec {
 	uint64_t least;
 };
 
-#define CH_AT(type, member)    .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define CH_AT(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+/** Nowhere: of what JSON made elsewhere holds. */
+#define CH_NOWHERE             .offset = 0
 #define CH_KNOWN(type, member) .known = offsetof(type, member) + 1, .flags = CH_FIELD_OPTIONAL
 #define CH_FIELDS_END                                                                              \
 	{                                                                                          \

@@ -182,3 +182,18 @@ void chp_listing_print(const struct ch_listing *listing)
 		chp_report_say(report, "showing %s of %s\n", chp_count_text(listing->shown, shown),
 			       chp_count_text(listing->matched, all));
 }
+
+struct ch_error *chp_rows_print(const struct ch_report *report, const struct ch_list *list,
+				struct ch_rows rows, uint64_t limit)
+{
+	struct ch_listing *listing = chp_listing_create(report, list);
+	struct ch_error *err = listing ? NULL : &ch_enomem;
+	size_t i;
+
+	for (i = 0; !err && i < rows.count && (!limit || i < limit); i++)
+		err = add_cells(listing, (const char *)rows.items + i * rows.item_size);
+	if (!err)
+		chp_listing_print_rows(listing);
+	chp_listing_destroy(listing);
+	return err;
+}

@@ -44,4 +44,10 @@ json_t *chp_listing_json(struct ch_listing *listing);
 void chp_listing_print_rows(const struct ch_listing *listing);
 void chp_listing_print(const struct ch_listing *listing);
 
+/** A table of an array's rows, at most limit of them (0: all), and no word of others. Errors:
+ * NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_rows_print(const struct ch_report *report,
+					      const struct ch_list *list, struct ch_rows rows,
+					      uint64_t limit);
+
 #endif /* COREHEAP_RENDER_LISTING_H */

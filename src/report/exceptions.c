@@ -1,16 +1,13 @@
+/*
+ * Exceptions of threads, and those inside of them.
+ */
 #include "report/exceptions.h"
 
 #include <stdlib.h>
 
-#include "render/listing.h"
+#include "render/document.h"
 #include "util/cleanup.h"
 #include "util/text.h"
-
-static const struct ch_column columns[] = {
-	{ "THREAD", CH_CELL_COUNT }, { "DEPTH", CH_CELL_COUNT },  { "ADDRESS", CH_CELL_ADDR },
-	{ "TYPE", CH_CELL_TEXT },    { "HRESULT", CH_CELL_TEXT }, { "MESSAGE", CH_CELL_TEXT },
-	{ "FRAME", CH_CELL_COUNT },  { "METHOD", CH_CELL_TEXT },
-};
 
 static const char *frame_at(const struct ch_exception_row *row, size_t i)
 {
@@ -23,86 +20,122 @@ static const char *hresult_text(const struct ch_exception_row *row, char buf[16]
 	return row->has_hresult ? buf : NULL;
 }
 
-/* ---- JSON -------------------------------------------------------------------- */
+#define ROW(member) CH_AT(struct ch_exception_row, member)
 
-static json_t *json_frames(const struct ch_exception_row *row)
+struct result {
+	const struct ch_vec *rows;
+	struct ch_listing *exceptions;
+};
+
+static struct ch_cell found_of(const void *arg)
 {
-	json_t *array = json_array();
-	size_t i;
+	const struct ch_exception_row *row = arg;
 
-	for (i = 0; i < row->frames.count; i++)
-		chp_json_append_take(&array, chp_json_text(frame_at(row, i)));
-	return array;
+	return row->tid ? CH_CELL_STR(ch_exception_found_name(row->found)) : CH_CELL_NONE;
 }
 
-static json_t *json_row(const struct ch_exception_row *row)
+static const struct ch_field_spec frame_field[] = {
+	{ "frame", NULL, CH_CELL_TEXT, "A method.", .offset = 0, .size = sizeof(char *) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec row_fields[] = {
+	{ "tid", NULL, CH_CELL_NUMBER, "The thread, by the kernel's number; null of an object.",
+	  ROW(tid), .flags = CH_FIELD_NOT_ZERO },
+	{ "thread_name", NULL, CH_CELL_TEXT, "What the runtime calls the thread.", ROW(thread_name),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	{ "found", NULL, CH_CELL_SAFE, "How it is known.", .get = found_of,
+	  .flags = CH_FIELD_OPTIONAL, .words = "last-thrown|announced|pending|on-stack" },
+	{ "depth", NULL, CH_CELL_COUNT, "0: the exception; 1: the one inside of it, and so on.",
+	  ROW(depth) },
+	{ "addr", NULL, CH_CELL_ADDR, "The object; null where there is none yet.", ROW(addr),
+	  .flags = CH_FIELD_NOT_ZERO },
+	{ "type", NULL, CH_CELL_TEXT, "Its type.", ROW(type), .flags = CH_FIELD_OPTIONAL },
+	{ "hresult", NULL, CH_CELL_NUMBER, "The number of .NET.", ROW(hresult),
+	  CH_KNOWN(struct ch_exception_row, has_hresult) },
+	{ "message", NULL, CH_CELL_TEXT, "With --reveal.", ROW(message),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "frames", NULL, CH_CELL_VALUES, "Methods of its trace, innermost first.", ROW(frames),
+	  .flags = CH_FIELD_VEC, .fields = frame_field },
+	{ "frames_cut", NULL, CH_CELL_BOOL, "There are more.", ROW(frames_cut) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list exceptions_list = { .fields = row_fields };
+
+static const struct ch_field_spec fields[] = {
+	CH_FIELDS_COUNTED(struct result, exceptions),
+	{ "exceptions", NULL, CH_CELL_LIST, "By thread, each followed by those inside of it.",
+	  CH_AT(struct result, exceptions), .list = &exceptions_list },
+	CH_FIELDS_END,
+};
+
+/* ---- Tab separated: a row for each frame, or one without ---------------------- */
+
+struct frame_row {
+	uint32_t tid, depth;
+	uint64_t addr;
+	const char *type, *hresult, *message, *method;
+	size_t index;
+	bool has_frame;
+};
+
+#define FRAME(member) CH_AT(struct frame_row, member)
+
+static const struct ch_field_spec frame_fields[] = {
+	{ NULL, "THREAD", CH_CELL_COUNT, NULL, FRAME(tid), .flags = CH_FIELD_NOT_ZERO },
+	{ NULL, "DEPTH", CH_CELL_COUNT, NULL, FRAME(depth) },
+	{ NULL, "ADDRESS", CH_CELL_ADDR, NULL, FRAME(addr), .flags = CH_FIELD_NOT_ZERO },
+	{ NULL, "TYPE", CH_CELL_TEXT, NULL, FRAME(type) },
+	{ NULL, "HRESULT", CH_CELL_SAFE, NULL, FRAME(hresult) },
+	{ NULL, "MESSAGE", CH_CELL_TEXT, NULL, FRAME(message) },
+	{ NULL, "FRAME", CH_CELL_COUNT, NULL, FRAME(index), CH_KNOWN(struct frame_row, has_frame) },
+	{ NULL, "METHOD", CH_CELL_TEXT, NULL, FRAME(method) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list frames_list = { .fields = frame_fields };
+
+static struct ch_error *add_rows(struct ch_listing *listing, const struct ch_exception_row *of)
 {
-	return json_pack("{s:o, s:o, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "tid",
-			 row->tid ? chp_json_uint(row->tid) : json_null(), "thread_name",
-			 chp_json_text(row->thread_name[0] ? row->thread_name : NULL), "found",
-			 row->tid ? ch_exception_found_name(row->found) : NULL, "depth",
-			 chp_json_uint(row->depth), "addr",
-			 row->addr ? chp_json_addr(row->addr) : json_null(), "type",
-			 chp_json_text(row->type), "hresult",
-			 row->has_hresult ? chp_json_uint(row->hresult) : json_null(), "message",
-			 chp_json_text(row->message), "frames", json_frames(row), "frames_cut",
-			 (int)row->frames_cut);
+	struct frame_row row = { .tid = of->tid,
+				 .depth = of->depth,
+				 .addr = of->addr,
+				 .type = of->type,
+				 .message = of->message };
+	struct ch_error *err = NULL;
+	char hresult[16];
+
+	row.hresult = hresult_text(of, hresult);
+	do {
+		row.has_frame = row.index < of->frames.count;
+		row.method = row.has_frame ? frame_at(of, row.index) : NULL;
+		err = chp_listing_row(listing, &row);
+	} while (!err && ++row.index < of->frames.count);
+	return err;
 }
 
-static struct ch_error *print_json(const struct ch_report *report, const struct ch_vec *rows)
+static struct ch_error *print_plain(const struct ch_report *report, const struct ch_vec *rows,
+				    uint64_t shown)
 {
-	uint64_t shown = chp_report_rows(report, rows->count), i;
-	json_t *array = json_array();
+	/* the limit is one of exceptions, not of frames */
+	struct ch_report all = *report;
+	struct ch_listing *listing;
+	struct ch_error *err;
+	uint64_t i;
 
-	for (i = 0; i < shown; i++)
-		chp_json_append_take(&array, json_row(CH_VEC_AT(rows, struct ch_exception_row, i)));
-	return chp_json_print_take(
-		report,
-		chp_json_document_take(report, "exceptions",
-				       json_pack("{s:o, s:o, s:o}", "showing_count",
-						 chp_json_uint(shown), "matched_count",
-						 chp_json_uint(rows->count), "exceptions", array)));
+	all.limit = 0;
+	listing = chp_listing_create(&all, &frames_list);
+	err = listing ? NULL : &ch_enomem;
+	for (i = 0; !err && i < shown; i++)
+		err = add_rows(listing, CH_VEC_AT(rows, struct ch_exception_row, i));
+	if (!err)
+		chp_listing_print(listing);
+	chp_listing_destroy(listing);
+	return err;
 }
 
 /* ---- Text -------------------------------------------------------------------- */
-
-/* One row for each frame, or one without. */
-static struct ch_error *add_rows(struct ch_table *table, const struct ch_exception_row *row)
-{
-	struct ch_error *err = NULL;
-	char hresult[16];
-	size_t i = 0;
-
-	do {
-		bool has_frame = i < row->frames.count;
-		const struct ch_cell cells[] = {
-			row->tid ? CH_CELL_NUM(row->tid) : CH_CELL_NONE,
-			CH_CELL_NUM(row->depth),
-			row->addr ? CH_CELL_NUM(row->addr) : CH_CELL_NONE,
-			CH_CELL_STR(row->type),
-			CH_CELL_STR(hresult_text(row, hresult)),
-			CH_CELL_STR(row->message),
-			has_frame ? CH_CELL_NUM(i) : CH_CELL_NONE,
-			CH_CELL_STR(has_frame ? frame_at(row, i) : NULL),
-		};
-		err = chp_table_row(table, cells);
-	} while (!err && ++i < row->frames.count);
-	return err;
-}
-
-static struct ch_error *print_plain(const struct ch_report *report, const struct ch_vec *rows)
-{
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
-	uint64_t shown = chp_report_rows(report, rows->count), i;
-	struct ch_error *err = table ? NULL : &ch_enomem;
-
-	for (i = 0; !err && i < shown; i++)
-		err = add_rows(table, CH_VEC_AT(rows, struct ch_exception_row, i));
-	if (!err)
-		chp_table_print(table, report);
-	chp_table_destroy(table);
-	return err;
-}
 
 static void put(FILE *out, const char *before, const char *text, const char *after)
 {
@@ -151,21 +184,41 @@ static void print_text(const struct ch_report *report, const struct ch_exception
 		fputs("    ... there are more\n", out);
 }
 
-struct ch_error *ch_report_exceptions(const struct ch_report *report, const struct ch_vec *rows)
+static struct ch_error *print(const struct ch_report *report, const void *result)
 {
+	const struct ch_vec *rows = ((const struct result *)result)->rows;
 	uint64_t shown = chp_report_rows(report, rows->count), i;
 
-	if (chp_report_is_json(report))
-		return print_json(report, rows);
 	if (report->format == CH_FORMAT_PLAIN)
-		return print_plain(report, rows);
+		return print_plain(report, rows, shown);
 	for (i = 0; i < shown; i++)
 		print_text(report, CH_VEC_AT(rows, struct ch_exception_row, i), i == 0);
 	if (!rows->count)
-		fputs("no thread here has an exception that a runtime knows of\n", report->out);
+		chp_report_say(report, "no thread here has an exception that a runtime knows of\n");
 	else if (!report->reveal)
-		fputs("\nMessages are not shown without --reveal.\n", report->out);
+		chp_report_say(report, "\nMessages are not shown without --reveal.\n");
 	chp_report_cut(report, shown, rows->count, 0, 0);
-	chp_report_findings(report);
 	return NULL;
+}
+
+const struct ch_document ch_document_exceptions = {
+	.name = "exceptions",
+	.title = "Exceptions of threads, or one object, and those inside of them",
+	.fields = fields,
+	.print = print,
+};
+
+struct ch_error *ch_report_exceptions(const struct ch_report *report, const struct ch_vec *rows)
+{
+	struct result result = { rows, chp_listing_create(report, &exceptions_list) };
+	struct ch_error *err = result.exceptions ? NULL : &ch_enomem;
+	size_t i;
+
+	for (i = 0; !err && i < rows->count; i++)
+		err = chp_listing_row(result.exceptions,
+				      CH_VEC_AT(rows, struct ch_exception_row, i));
+	if (!err)
+		err = chp_document_print(report, &ch_document_exceptions, &result);
+	chp_listing_destroy(result.exceptions);
+	return err;
 }

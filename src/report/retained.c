@@ -1,9 +1,13 @@
+/*
+ * What would go away with blocks.
+ */
 #include "report/retained.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "render/document.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
@@ -19,10 +23,77 @@
 /* Dominators above a block that are shown. */
 #define ABOVE_MAX 16
 
+struct row {
+	struct ch_retained_row of;
+	uint64_t addr, share, dominator_addr;
+	bool has_dominator;
+	const char *type;
+};
+
+struct type_row {
+	struct ch_retained_type of;
+	uint64_t share;
+	const char *type, *runtime;
+};
+
 struct writer {
 	const struct ch_report *report;
 	const struct ch_retained_result *result;
 	uint64_t total_bytes;
+	/* What the roots retain. */
+	struct ch_retained_row all;
+	struct ch_listing *rows, *types;
+	/* The block that was asked for; NULL: none was. */
+	const struct row *object;
+};
+
+#define ROW(member)    CH_AT(struct row, member)
+#define TYPE(member)   CH_AT(struct type_row, member)
+#define RESULT(member) CH_AT(struct writer, member)
+
+static const struct ch_field_spec row_fields[] = {
+	{ "addr", "ADDRESS", CH_CELL_ADDR, "The block.", ROW(addr) },
+	{ "type", "TYPE", CH_CELL_SAFE, "Its type.", ROW(type) },
+	{ "self_bytes", "SELF", CH_CELL_COUNT, "What it takes itself.", ROW(of.self_bytes) },
+	{ "retained_bytes", "RETAINED", CH_CELL_BYTES,
+	  "What would go away with it, itself included.", ROW(of.retained_bytes) },
+	{ "retained_count", "BLOCKS", CH_CELL_COUNT, "In how many blocks.",
+	  ROW(of.retained_count) },
+	{ NULL, "SHARE", CH_CELL_PERCENT, NULL, ROW(share) },
+	{ "dominator_addr", "DOMINATOR", CH_CELL_ADDR,
+	  "The block that all ways to it lead through; null where there is none.",
+	  ROW(dominator_addr), CH_KNOWN(struct row, has_dominator) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list rows_list = { .fields = row_fields };
+
+static const struct ch_field_spec type_fields[] = {
+	{ "type", "TYPE", CH_CELL_TEXT, "The type.", TYPE(type) },
+	{ "runtime", NULL, CH_CELL_SAFE, "Whose heap they are in.", TYPE(runtime) },
+	{ "count", "COUNT", CH_CELL_COUNT, "Blocks.", TYPE(of.count) },
+	{ "self_bytes", "SELF", CH_CELL_COUNT, "What they take themselves.", TYPE(of.self_bytes) },
+	{ "retained_bytes", "RETAINED", CH_CELL_BYTES,
+	  "What would go away with them, each byte once.", TYPE(of.retained_bytes) },
+	{ NULL, "SHARE", CH_CELL_PERCENT, NULL, TYPE(share) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list types_list = { .fields = type_fields };
+
+static const struct ch_field_spec fields[] = {
+	{ "reachable_bytes", "roots retain", CH_CELL_BYTES, "What roots hold.",
+	  RESULT(all.retained_bytes) },
+	{ "reachable_count", "in blocks", CH_CELL_COUNT, "In how many blocks.",
+	  RESULT(all.retained_count) },
+	{ "object", NULL, CH_CELL_OBJECT, "The block that was asked for.", RESULT(object),
+	  .flags = CH_FIELD_POINTED | CH_FIELD_OPTIONAL, .fields = row_fields },
+	CH_FIELDS_COUNTED(struct writer, rows),
+	{ "rows", NULL, CH_CELL_LIST, "Blocks, or what the block dominates, most bytes first.",
+	  RESULT(rows), .list = &rows_list },
+	{ "by_type", NULL, CH_CELL_LIST, "The same by type; empty with an address.", RESULT(types),
+	  .list = &types_list },
+	CH_FIELDS_END,
 };
 
 /* Of what type a block is; owned, NULL when out of memory. */
@@ -49,109 +120,77 @@ static size_t rows_max(const struct ch_report *report)
 	return report->limit ? (size_t)ch_min(report->limit, 1U << 20) : ROWS_DEFAULT;
 }
 
-/* ---- Text -------------------------------------------------------------------- */
-
-static struct ch_error *add_row(const struct writer *writer, struct ch_table *table,
-				const struct ch_retained_row *row)
+/* *type_ret is owned by the caller. */
+static struct ch_error *make_row(const struct writer *writer, const struct ch_retained_row *of,
+				 struct row *ret, char **type_ret)
 {
 	const struct ch_graph *graph = writer->result->graph;
-	_cleanup_free_ char *type = type_name(writer, row->id);
-	const struct ch_cell cells[] = {
-		CH_CELL_NUM(ch_graph_addr(graph, row->id)),
-		CH_CELL_STR(type),
-		CH_CELL_NUM(row->self_bytes),
-		CH_CELL_NUM(row->retained_bytes),
-		CH_CELL_NUM(row->retained_count),
-		CH_CELL_NUM(chp_percent(row->retained_bytes, writer->total_bytes)),
-		row->dominator == CH_ID_NONE ? CH_CELL_NONE
-					     : CH_CELL_NUM(ch_graph_addr(graph, row->dominator)),
-	};
 
-	return type ? chp_table_row(table, cells) : &ch_enomem;
+	*type_ret = type_name(writer, of->id);
+	ret->of = *of;
+	ret->addr = ch_graph_addr(graph, of->id);
+	ret->type = *type_ret;
+	ret->share = chp_percent(of->retained_bytes, writer->total_bytes);
+	ret->has_dominator = of->dominator != CH_ID_NONE;
+	ret->dominator_addr = ret->has_dominator ? ch_graph_addr(graph, of->dominator) : 0;
+	return *type_ret ? NULL : &ch_enomem;
 }
 
-static struct ch_error *print_rows(const struct writer *writer, const char *title,
-				   const struct ch_retained_row *rows, size_t n, uint64_t count)
+static struct ch_error *put_row(const struct writer *writer, struct ch_listing *listing,
+				const struct ch_retained_row *of)
 {
-	static const struct ch_column columns[] = {
-		{ "ADDRESS", CH_CELL_ADDR },   { "TYPE", CH_CELL_TEXT },
-		{ "SELF", CH_CELL_COUNT },     { "RETAINED", CH_CELL_BYTES },
-		{ "BLOCKS", CH_CELL_COUNT },   { "SHARE", CH_CELL_PERCENT },
-		{ "DOMINATOR", CH_CELL_ADDR },
-	};
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
-	struct ch_error *err = table ? NULL : &ch_enomem;
-	char shown[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
+	_cleanup_free_ char *type = NULL;
+	struct row row;
+	struct ch_error *err = make_row(writer, of, &row, &type);
+
+	return err ? err : chp_listing_row(listing, &row);
+}
+
+static struct ch_error *put_rows(const struct writer *writer, struct ch_listing *listing,
+				 const struct ch_retained_row *rows, size_t n, uint64_t count)
+{
+	struct ch_error *err = NULL;
 	size_t i;
 
 	for (i = 0; !err && i < n; i++)
-		err = add_row(writer, table, &rows[i]);
-	if (!err) {
-		chp_report_heading(writer->report, title, false);
-		chp_table_print(table, writer->report);
-		if (n < count && writer->report->format == CH_FORMAT_TEXT)
-			fprintf(writer->report->out, "showing %s of %s\n", chp_count_text(n, shown),
-				chp_count_text(count, all));
-	}
-	chp_table_destroy(table);
+		err = put_row(writer, listing, &rows[i]);
+	if (!err)
+		chp_listing_total(listing, count, 0);
 	return err;
 }
 
-static struct ch_error *print_types(const struct writer *writer)
+static struct ch_error *put_types(const struct writer *writer)
 {
-	static const struct ch_column columns[] = {
-		{ "TYPE", CH_CELL_TEXT },     { "COUNT", CH_CELL_COUNT },
-		{ "SELF", CH_CELL_COUNT },    { "RETAINED", CH_CELL_BYTES },
-		{ "SHARE", CH_CELL_PERCENT },
-	};
 	const struct ch_retained_type *types;
+	struct type_row row;
 	struct ch_error *err;
-	struct ch_table *table;
 	struct ch_type type;
-	size_t count, i;
+	size_t count, all, i;
 
 	err = ch_retained_types(writer->result->retained, &types, &count);
-	if (err)
-		return err;
-	table = chp_table_create(columns, CH_COUNT_OF(columns));
-	if (!table)
-		return &ch_enomem;
 	for (i = 0; !err && i < count && i < rows_max(writer->report); i++) {
 		err = ch_heaps_type(writer->result->heaps, types[i].type, &type);
 		if (err)
 			break;
-		const struct ch_cell cells[] = {
-			CH_CELL_STR(type.name),
-			CH_CELL_NUM(types[i].count),
-			CH_CELL_NUM(types[i].self_bytes),
-			CH_CELL_NUM(types[i].retained_bytes),
-			CH_CELL_NUM(chp_percent(types[i].retained_bytes, writer->total_bytes)),
-		};
-		err = chp_table_row(table, cells);
+		row.of = types[i];
+		row.share = chp_percent(types[i].retained_bytes, writer->total_bytes);
+		row.type = type.name;
+		row.runtime = ch_heaps_runtimes(writer->result->heaps, &all)[type.walker].name;
+		err = chp_listing_row(writer->types, &row);
 	}
-	if (!err) {
-		chp_report_heading(writer->report, "types, each byte once", false);
-		chp_table_print(table, writer->report);
-	}
-	chp_table_destroy(table);
 	return err;
 }
 
-static void print_head(const struct writer *writer)
-{
-	struct ch_retained_row all;
-
-	if (!ch_retained_row(writer->result->retained, CH_ID_NONE, &all))
-		return;
-	chp_report_bytes_field(writer->report, "roots retain", all.retained_bytes);
-	chp_report_count_field(writer->report, "in blocks", all.retained_count);
-}
+/* ---- Text -------------------------------------------------------------------- */
 
 /* The block, and what dominates it, nearest first. */
 static struct ch_error *print_above(const struct writer *writer)
 {
 	struct ch_retained_row rows[ABOVE_MAX + 1];
+	struct ch_report all = *writer->report;
 	uint32_t id = writer->result->id;
+	struct ch_listing *listing;
+	struct ch_error *err;
 	uint64_t count = 0;
 	size_t n = 0;
 
@@ -161,7 +200,15 @@ static struct ch_error *print_above(const struct writer *writer)
 		if (++n > ABOVE_MAX)
 			break;
 	}
-	return print_rows(writer, "the block, and what dominates it", rows, n, count);
+	all.limit = 0;
+	listing = chp_listing_create(&all, &rows_list);
+	err = listing ? put_rows(writer, listing, rows, n, count) : &ch_enomem;
+	if (!err) {
+		chp_report_heading(writer->report, "the block, and what dominates it", false);
+		chp_listing_print(listing);
+	}
+	chp_listing_destroy(listing);
+	return err;
 }
 
 static struct ch_error *print_level(const struct writer *writer, uint32_t depth,
@@ -228,113 +275,77 @@ static struct ch_error *print_tree(const struct writer *writer)
 	return err;
 }
 
-/* ---- JSON -------------------------------------------------------------------- */
-
-static json_t *json_row(const struct writer *writer, const struct ch_retained_row *row)
+static struct ch_error *print(const struct ch_report *report, const void *arg)
 {
-	const struct ch_graph *graph = writer->result->graph;
-	_cleanup_free_ char *type = type_name(writer, row->id);
+	const struct writer *writer = arg;
+	bool whole = writer->result->id == CH_ID_NONE;
+	struct ch_error *err = chp_fields_print(report, fields, writer);
 
-	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "addr",
-			 chp_json_addr(ch_graph_addr(graph, row->id)), "type", type ? type : "?",
-			 "self_bytes", chp_json_uint(row->self_bytes), "retained_bytes",
-			 chp_json_uint(row->retained_bytes), "retained_count",
-			 chp_json_uint(row->retained_count), "dominator_addr",
-			 row->dominator == CH_ID_NONE
-				 ? json_null()
-				 : chp_json_addr(ch_graph_addr(graph, row->dominator)));
-}
-
-static struct ch_error *json_types(const struct writer *writer, json_t **ret)
-{
-	const struct ch_retained_type *types;
-	struct ch_error *err;
-	struct ch_type type;
-	size_t count, all, i;
-
-	err = ch_retained_types(writer->result->retained, &types, &count);
-	for (i = 0; !err && i < count && i < rows_max(writer->report); i++) {
-		err = ch_heaps_type(writer->result->heaps, types[i].type, &type);
-		if (err)
-			break;
-		chp_json_append_take(
-			ret,
-			json_pack("{s:o, s:s, s:o, s:o, s:o}", "type", chp_json_text(type.name),
-				  "runtime",
-				  ch_heaps_runtimes(writer->result->heaps, &all)[type.walker].name,
-				  "count", chp_json_uint(types[i].count), "self_bytes",
-				  chp_json_uint(types[i].self_bytes), "retained_bytes",
-				  chp_json_uint(types[i].retained_bytes)));
-	}
-	return err;
-}
-
-static struct ch_error *print_json(const struct writer *writer, const struct ch_retained_row *rows,
-				   size_t n, uint64_t count)
-{
-	json_t *array = json_array(), *types = json_array(), *object = json_null();
-	struct ch_retained_row all, one;
-	struct ch_error *err = NULL;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		chp_json_append_take(&array, json_row(writer, &rows[i]));
-	if (writer->result->id == CH_ID_NONE)
-		err = json_types(writer, &types);
-	else if (ch_retained_row(writer->result->retained, writer->result->id, &one))
-		object = json_row(writer, &one);
-	if (err || !ch_retained_row(writer->result->retained, CH_ID_NONE, &all)) {
-		json_decref(array);
-		json_decref(types);
+	if (!err && !whole)
+		err = print_above(writer);
+	if (err)
 		return err;
+	if (writer->result->tree_depth) {
+		chp_report_heading(report, "dominator tree", false);
+		return print_tree(writer);
 	}
-	return chp_json_print_take(
-		writer->report,
-		chp_json_document_take(
-			writer->report, "retained",
-			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "reachable_bytes",
-				  chp_json_uint(all.retained_bytes), "reachable_count",
-				  chp_json_uint(all.retained_count), "object", object,
-				  "showing_count", chp_json_uint(n), "matched_count",
-				  chp_json_uint(count), "rows", array, "by_type", types)));
+	chp_report_heading(report, whole ? "blocks" : "what it dominates directly", false);
+	chp_listing_print(writer->rows);
+	if (whole) {
+		chp_report_heading(report, "types, each byte once", false);
+		chp_listing_print_rows(writer->types);
+	}
+	return NULL;
 }
 
-struct ch_error *ch_report_retained(const struct ch_report *report,
-				    const struct ch_retained_result *result)
+const struct ch_document ch_document_retained = {
+	.name = "retained",
+	.title = "What would go away with a block",
+	.fields = fields,
+	.print = print,
+};
+
+static struct ch_error *put(struct writer *writer, struct row *object, char **object_type)
 {
-	struct writer writer = { .report = report, .result = result };
-	size_t max = rows_max(report), n;
-	struct ch_retained_row *rows, all;
-	struct ch_error *err = NULL;
+	const struct ch_retained_result *result = writer->result;
+	size_t max = rows_max(writer->report), n;
+	struct ch_retained_row *rows, one;
+	struct ch_error *err;
 	uint64_t count;
 
-	if (ch_retained_row(result->retained, CH_ID_NONE, &all))
-		writer.total_bytes = all.retained_bytes;
 	rows = calloc(max + 1, sizeof(*rows));
 	if (!rows)
 		return &ch_enomem;
 	n = result->id == CH_ID_NONE
 		    ? ch_retained_top(result->retained, rows, max, &count)
 		    : ch_retained_children(result->retained, result->id, rows, max, &count);
-	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL) {
-		err = print_json(&writer, rows, n, count);
-		free(rows);
-		return err;
-	}
-	print_head(&writer);
-	if (result->id != CH_ID_NONE)
-		err = print_above(&writer);
-	if (!err && result->tree_depth) {
-		chp_report_heading(report, "dominator tree", false);
-		err = print_tree(&writer);
-	} else if (!err) {
-		err = print_rows(&writer,
-				 result->id == CH_ID_NONE ? "blocks" : "what it dominates directly",
-				 rows, n, count);
-		if (!err && result->id == CH_ID_NONE)
-			err = print_types(&writer);
-	}
+	err = put_rows(writer, writer->rows, rows, n, count);
 	free(rows);
-	chp_report_findings(report);
+	if (!err && result->id == CH_ID_NONE)
+		return put_types(writer);
+	if (!err && ch_retained_row(result->retained, result->id, &one)) {
+		err = make_row(writer, &one, object, object_type);
+		writer->object = object;
+	}
+	return err;
+}
+
+struct ch_error *ch_report_retained(const struct ch_report *report,
+				    const struct ch_retained_result *result)
+{
+	struct writer writer = { .report = report, .result = result };
+	_cleanup_free_ char *object_type = NULL;
+	struct row object;
+	struct ch_error *err;
+
+	if (ch_retained_row(result->retained, CH_ID_NONE, &writer.all))
+		writer.total_bytes = writer.all.retained_bytes;
+	writer.rows = chp_listing_create(report, &rows_list);
+	writer.types = chp_listing_create(report, &types_list);
+	err = writer.rows && writer.types ? put(&writer, &object, &object_type) : &ch_enomem;
+	if (!err)
+		err = chp_document_print(report, &ch_document_retained, &writer);
+	chp_listing_destroy(writer.rows);
+	chp_listing_destroy(writer.types);
 	return err;
 }

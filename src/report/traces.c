@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "heap/type_table.h"
+#include "render/document.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/text.h"
@@ -68,45 +69,56 @@ json_t *chp_json_trace(const struct ch_report *report, const struct ch_trace *tr
 			 "frames_cut", (int)trace->cut, "frames", array);
 }
 
-static struct ch_error *print_json(const struct ch_report *report, struct ch_heaps *heaps,
-				   const struct ch_traces_stat *traces, uint64_t rows)
-{
-	json_t *array = json_array();
-	const struct ch_trace_stat *row;
-	struct ch_error *err;
-	struct ch_type type;
-	uint64_t i;
+struct row {
+	struct ch_trace_stat of;
+	struct ch_heaps *heaps;
+	const char *type, *runtime;
+};
 
-	for (i = 0; i < rows; i++) {
-		row = CH_VEC_AT(&traces->rows, struct ch_trace_stat, i);
-		err = ch_heaps_type(heaps, row->type, &type);
-		if (err) {
-			json_decref(array);
-			return err;
-		}
-		chp_json_append_take(
-			&array,
-			json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "type",
-				  chp_json_text(type.name), "runtime", runtime_of(heaps, row),
-				  "count", chp_json_uint(row->count), "total_bytes",
-				  chp_json_uint(row->total_bytes), "trace_bytes",
-				  chp_json_uint(row->trace_bytes), "sample_addr",
-				  chp_json_addr(row->sample_addr), "frames_count",
-				  chp_json_uint(row->trace.count), "frames_cut",
-				  (int)row->trace.cut, "frames",
-				  json_frames(report, heaps, row->sample_addr, row->trace.count)));
-	}
-	return chp_json_print_take(
-		report, chp_json_document_take(
-				report, "traces",
-				json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "total_count",
-					  chp_json_uint(traces->count), "total_bytes",
-					  chp_json_uint(traces->total_bytes), "trace_bytes",
-					  chp_json_uint(traces->trace_bytes), "bare_count",
-					  chp_json_uint(traces->bare_count), "showing_count",
-					  chp_json_uint(rows), "matched_count",
-					  chp_json_uint(traces->rows.count), "traces", array)));
+struct result {
+	struct ch_traces_stat of;
+	struct ch_heaps *heaps;
+	struct ch_listing *traces;
+};
+
+#define ROW(member)    CH_AT(struct row, member)
+#define RESULT(member) CH_AT(struct result, member)
+
+static json_t *frames_of(const struct ch_report *report, const void *arg)
+{
+	const struct row *row = arg;
+
+	return json_frames(report, row->heaps, row->of.sample_addr, row->of.trace.count);
 }
+
+static const struct ch_field_spec row_fields[] = {
+	{ "type", NULL, CH_CELL_TEXT, "Type of the objects.", ROW(type) },
+	{ "runtime", NULL, CH_CELL_SAFE, "Their runtime.", ROW(runtime) },
+	{ "count", NULL, CH_CELL_COUNT, "Objects.", ROW(of.count) },
+	{ "total_bytes", NULL, CH_CELL_BYTES, "What they take in the heap.", ROW(of.total_bytes) },
+	{ "trace_bytes", NULL, CH_CELL_BYTES, "What their traces take.", ROW(of.trace_bytes) },
+	{ "sample_addr", NULL, CH_CELL_ADDR, "The first of them.", ROW(of.sample_addr) },
+	{ "frames_count", NULL, CH_CELL_COUNT, "Frames of the trace.", ROW(of.trace.count) },
+	{ "frames_cut", NULL, CH_CELL_BOOL, "There are more that were not read.",
+	  ROW(of.trace.cut) },
+	{ "frames", NULL, CH_CELL_PART, "Innermost first, at most 1024.", .part = frames_of,
+	  .ref = "trace_frames" },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list traces_list = { .fields = row_fields };
+
+static const struct ch_field_spec fields[] = {
+	{ "total_count", NULL, CH_CELL_COUNT, "Objects with or without frames.", RESULT(of.count) },
+	{ "total_bytes", NULL, CH_CELL_BYTES, "What they take in the heap.",
+	  RESULT(of.total_bytes) },
+	{ "trace_bytes", NULL, CH_CELL_BYTES, "What their traces take.", RESULT(of.trace_bytes) },
+	{ "bare_count", NULL, CH_CELL_COUNT, "Objects without any frame.", RESULT(of.bare_count) },
+	CH_FIELDS_COUNTED(struct result, traces),
+	{ "traces", NULL, CH_CELL_LIST, "Objects of one type with the same frames.", RESULT(traces),
+	  .list = &traces_list },
+	CH_FIELDS_END,
+};
 
 /* ---- Text -------------------------------------------------------------------------------- */
 
@@ -182,28 +194,45 @@ static struct ch_error *print_group(const struct ch_report *report, struct ch_he
 	return print_frames(report, heaps, row);
 }
 
+/* Tab separated, a frame is a row. */
+struct frame_row {
+	struct ch_trace_stat of;
+	const char *type, *method;
+	uint32_t index;
+	bool has_frame;
+};
+
+#define FRAME(member) CH_AT(struct frame_row, member)
+
+static const struct ch_field_spec frame_fields[] = {
+	{ NULL, "TYPE", CH_CELL_TEXT, NULL, FRAME(type) },
+	{ NULL, "COUNT", CH_CELL_COUNT, NULL, FRAME(of.count) },
+	{ NULL, "TOTAL", CH_CELL_BYTES, NULL, FRAME(of.total_bytes) },
+	{ NULL, "TRACES", CH_CELL_BYTES, NULL, FRAME(of.trace_bytes) },
+	{ NULL, "SAMPLE", CH_CELL_ADDR, NULL, FRAME(of.sample_addr) },
+	{ NULL, "FRAME", CH_CELL_COUNT, NULL, FRAME(index), CH_KNOWN(struct frame_row, has_frame) },
+	{ NULL, "METHOD", CH_CELL_SAFE, NULL, FRAME(method) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list frames_list = { .fields = frame_fields };
+
 /* A row for each frame; one for a trace without any. */
-static struct ch_error *add_rows(struct ch_table *table, const struct ch_report *report,
-				 struct ch_heaps *heaps, const struct ch_trace_stat *row)
+static struct ch_error *add_rows(struct ch_listing *listing, const struct ch_report *report,
+				 struct ch_heaps *heaps, const struct ch_trace_stat *of)
 {
 	struct ch_trace_frame frame;
 	struct ch_type type;
-	struct ch_error *err = ch_heaps_type(heaps, row->type, &type);
-	uint32_t i;
+	struct ch_error *err = ch_heaps_type(heaps, of->type, &type);
+	struct frame_row row = { .of = *of, .type = type.name, .has_frame = true };
 
-	for (i = 0; !err && i < (row->trace.count ? row->trace.count : 1); i++) {
-		bool found = chp_trace_frame(heaps, row->sample_addr, i, &frame);
-		_cleanup_free_ char *text = found ? frame_text(report, &frame) : NULL;
+	for (; !err && row.has_frame && row.index < (of->trace.count ? of->trace.count : 1);
+	     row.index++) {
+		_cleanup_free_ char *text = NULL;
 
-		err = chp_table_row(table, (struct ch_cell[]){ CH_CELL_STR(type.name),
-							       CH_CELL_NUM(row->count),
-							       CH_CELL_NUM(row->total_bytes),
-							       CH_CELL_NUM(row->trace_bytes),
-							       CH_CELL_NUM(row->sample_addr),
-							       { .number = i, .absent = !found },
-							       CH_CELL_STR(text) });
-		if (!found)
-			break;
+		row.has_frame = chp_trace_frame(heaps, of->sample_addr, row.index, &frame);
+		row.method = text = row.has_frame ? frame_text(report, &frame) : NULL;
+		err = chp_listing_row(listing, &row);
 	}
 	return err;
 }
@@ -211,21 +240,21 @@ static struct ch_error *add_rows(struct ch_table *table, const struct ch_report 
 static struct ch_error *print_plain(const struct ch_report *report, struct ch_heaps *heaps,
 				    const struct ch_traces_stat *traces, uint64_t rows)
 {
-	static const struct ch_column columns[] = {
-		{ "TYPE", CH_CELL_TEXT },    { "COUNT", CH_CELL_COUNT }, { "TOTAL", CH_CELL_BYTES },
-		{ "TRACES", CH_CELL_BYTES }, { "SAMPLE", CH_CELL_ADDR }, { "FRAME", CH_CELL_COUNT },
-		{ "METHOD", CH_CELL_TEXT },
-	};
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
-	struct ch_error *err = table ? NULL : &ch_enomem;
+	/* the limit is one of traces, not of frames */
+	struct ch_report all = *report;
+	struct ch_listing *listing;
+	struct ch_error *err;
 	uint64_t i;
 
+	all.limit = 0;
+	listing = chp_listing_create(&all, &frames_list);
+	err = listing ? NULL : &ch_enomem;
 	for (i = 0; !err && i < rows; i++)
-		err = add_rows(table, report, heaps,
+		err = add_rows(listing, report, heaps,
 			       CH_VEC_AT(&traces->rows, struct ch_trace_stat, i));
 	if (!err)
-		chp_table_print(table, report);
-	chp_table_destroy(table);
+		chp_listing_print(listing);
+	chp_listing_destroy(listing);
 	return err;
 }
 
@@ -254,11 +283,39 @@ static struct ch_error *print_text(const struct ch_report *report, struct ch_hea
 	return err;
 }
 
+static struct ch_error *print(const struct ch_report *report, const void *arg)
+{
+	const struct result *result = arg;
+	uint64_t rows = chp_report_rows(report, result->of.rows.count);
+
+	return report->format == CH_FORMAT_PLAIN
+		       ? print_plain(report, result->heaps, &result->of, rows)
+		       : print_text(report, result->heaps, &result->of, rows);
+}
+
+const struct ch_document ch_document_traces = {
+	.name = "traces",
+	.title = "Stack traces that objects carry (types --traces)",
+	.fields = fields,
+	.print = print,
+};
+
+static struct ch_error *put(struct ch_listing *listing, struct ch_heaps *heaps,
+			    const struct ch_trace_stat *of)
+{
+	struct ch_type type;
+	struct ch_error *err = ch_heaps_type(heaps, of->type, &type);
+	const struct row row = { *of, heaps, type.name, runtime_of(heaps, of) };
+
+	return err ? err : chp_listing_row(listing, &row);
+}
+
 struct ch_error *ch_report_traces(const struct ch_report *report, struct ch_heaps *heaps,
 				  const struct ch_traces_stat *traces)
 {
-	uint64_t rows = chp_report_rows(report, traces->rows.count);
-	struct ch_error *err;
+	struct result result = { *traces, heaps, chp_listing_create(report, &traces_list) };
+	struct ch_error *err = result.traces ? NULL : &ch_enomem;
+	size_t i;
 
 	if (traces->left_out_count)
 		chp_context_finding(ch_session_context(report->session), CH_SEVERITY_INCOMPLETE,
@@ -266,12 +323,11 @@ struct ch_error *ch_report_traces(const struct ch_report *report, struct ch_heap
 				    "there are more different stack traces than %zu: %" PRIu64
 				    " objects are in the totals only",
 				    traces->rows.count, traces->left_out_count);
-	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
-		return print_json(report, heaps, traces, rows);
-	err = report->format == CH_FORMAT_TEXT ? print_text(report, heaps, traces, rows)
-					       : print_plain(report, heaps, traces, rows);
+	for (i = 0; !err && i < traces->rows.count; i++)
+		err = put(result.traces, heaps, CH_VEC_AT(&traces->rows, struct ch_trace_stat, i));
 	if (!err)
-		chp_report_findings(report);
+		err = chp_document_print(report, &ch_document_traces, &result);
+	chp_listing_destroy(result.traces);
 	return err;
 }
 

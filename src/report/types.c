@@ -1,9 +1,98 @@
+/*
+ * Count and bytes by type.
+ */
 #include "report/heap.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+#include "render/document.h"
 #include "util/cleanup.h"
+
+struct row {
+	struct ch_type_stat of;
+	uint64_t id;
+	const char *name, *runtime, *module, *group;
+	enum ch_basis basis;
+};
+
+struct result {
+	struct ch_types_result of;
+	struct ch_listing *types;
+};
+
+#define ROW(member)    CH_AT(struct row, member)
+#define RESULT(member) CH_AT(struct result, member)
+
+static struct ch_cell kind_of(const void *row)
+{
+	return CH_CELL_STR(ch_type_kind_name(((const struct row *)row)->of.kind));
+}
+
+static struct ch_cell basis_of(const void *row)
+{
+	return CH_CELL_STR(ch_basis_name(((const struct row *)row)->basis));
+}
+
+static const struct ch_field_spec row_fields[] = {
+	{ "id", NULL, CH_CELL_ID, "A hash of runtime, module, kind and name.", ROW(id) },
+	{ "name", "TYPE", CH_CELL_TEXT, "The type.", ROW(name) },
+	{ "runtime", "RUNTIME", CH_CELL_SAFE, "Whose heap they are in.", ROW(runtime),
+	  .column = 1 },
+	{ "module", NULL, CH_CELL_TEXT, "Where the type comes from, if that is known.", ROW(module),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "kind", "KIND", CH_CELL_SAFE, "object: of the program's; the others are the heap's own.",
+	  .get = kind_of, .ref = "type_kind" },
+	{ "count", "COUNT", CH_CELL_COUNT, "Blocks.", ROW(of.count) },
+	{ "total_bytes", "TOTAL", CH_CELL_BYTES, "What they take in the heap.",
+	  ROW(of.total_bytes) },
+	{ "smallest_bytes", "SMALLEST", CH_CELL_COUNT, "What the smallest one takes.",
+	  ROW(of.smallest_bytes) },
+	{ "largest_bytes", "LARGEST", CH_CELL_COUNT, "What the largest one takes.",
+	  ROW(of.largest_bytes) },
+	{ "sample_addr", "SAMPLE", CH_CELL_ADDR, "One of them.", ROW(of.sample_addr) },
+	{ "basis", NULL, CH_CELL_SAFE, "What the type rests on.", .get = basis_of, .ref = "basis" },
+	{ "generation", "GENERATION", CH_CELL_TEXT,
+	  "With --by-gen: generation or arena of these blocks.", ROW(group),
+	  .flags = CH_FIELD_OPTIONAL, .column = 2 },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list types_list = { .fields = row_fields,
+					   CH_WEIGHT(struct row, of.total_bytes) };
+
+static const struct ch_field_spec fields[] = {
+	{ "total_count", NULL, CH_CELL_COUNT, "Blocks of all rows.", RESULT(of.total_count) },
+	{ "total_bytes", NULL, CH_CELL_BYTES,
+	  "Bytes of all rows: without a filter the committed bytes of all heaps.",
+	  RESULT(of.total_bytes) },
+	{ "filtered", NULL, CH_CELL_BOOL, "Not all blocks were asked for.", RESULT(of.filtered) },
+	CH_FIELDS_COUNTED(struct result, types),
+	{ "types", NULL, CH_CELL_LIST, "Types, most bytes first.", RESULT(types),
+	  .list = &types_list },
+	CH_FIELDS_END,
+};
+
+static struct ch_error *print(const struct ch_report *report, const void *arg)
+{
+	const struct result *result = arg;
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
+
+	if (!chp_runtimes_any(result->of.runtimes, result->of.runtimes_count))
+		return NULL;
+	chp_listing_print(result->types);
+	chp_report_say(report, "total%s: %s blocks, %s\n", result->of.filtered ? " of these" : "",
+		       chp_count_text(result->of.total_count, count),
+		       chp_bytes_text(result->of.total_bytes, bytes));
+	return NULL;
+}
+
+const struct ch_document ch_document_types = {
+	.name = "types",
+	.title = "Count and bytes by type",
+	.fields = fields,
+	.print = print,
+};
 
 /*
  * An id that is the same in the next dump: FNV-1a, 64 bits, over names, never
@@ -37,119 +126,42 @@ static const char *group_of(const struct ch_types_result *result, size_t i)
 	return result->groups ? result->groups[i] : NULL;
 }
 
-static json_t *json_row(const struct ch_types_result *result, const struct ch_type_stat *row,
-			const struct ch_type *type, const char *group)
+static struct ch_error *put(struct ch_listing *listing, const struct ch_types_result *result,
+			    size_t i)
 {
-	const char *runtime = runtime_of(result, type);
-	char id[24];
-
-	snprintf(id, sizeof(id), "%016" PRIx64, stable_id(runtime, type, row->kind));
-	return json_pack("{s:s, s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "id", id,
-			 "name", chp_json_text(type->name), "runtime", runtime, "module",
-			 chp_json_text(type->module), "kind", ch_type_kind_name(row->kind), "count",
-			 chp_json_uint(row->count), "total_bytes", chp_json_uint(row->total_bytes),
-			 "smallest_bytes", chp_json_uint(row->smallest_bytes), "largest_bytes",
-			 chp_json_uint(row->largest_bytes), "sample_addr",
-			 chp_json_addr(row->sample_addr), "basis", ch_basis_name(type->basis),
-			 "generation", chp_json_text(group));
-}
-
-static struct ch_error *print_json(const struct ch_report *report,
-				   const struct ch_types_result *result)
-{
-	uint64_t rows = chp_report_rows(report, result->rows_count), i;
-	json_t *array = json_array();
-	struct ch_error *err;
+	const struct ch_type_stat *of = &result->rows[i];
 	struct ch_type type;
+	struct ch_error *err = ch_heaps_type(result->heaps, of->type, &type);
+	struct row row;
 
-	for (i = 0; i < rows; i++) {
-		err = ch_heaps_type(result->heaps, result->rows[i].type, &type);
-		if (err) {
-			json_decref(array);
-			return err;
-		}
-		chp_json_append_take(
-			&array, json_row(result, &result->rows[i], &type, group_of(result, i)));
-	}
-	return chp_json_print_take(
-		report, chp_json_document_take(
-				report, "types",
-				json_pack("{s:o, s:o, s:b, s:o, s:o, s:o}", "total_count",
-					  chp_json_uint(result->total_count), "total_bytes",
-					  chp_json_uint(result->total_bytes), "filtered",
-					  (int)result->filtered, "showing_count",
-					  chp_json_uint(rows), "matched_count",
-					  chp_json_uint(result->rows_count), "types", array)));
+	if (err)
+		return err;
+	row.of = *of;
+	row.name = type.name;
+	row.runtime = runtime_of(result, &type);
+	row.id = stable_id(row.runtime, &type, of->kind);
+	row.module = type.module;
+	row.group = group_of(result, i);
+	row.basis = type.basis;
+	return chp_listing_row(listing, &row);
 }
 
-static struct ch_error *add_row(struct ch_table *table, const struct ch_types_result *result,
-				const struct ch_type_stat *row, const char *group)
+struct ch_error *ch_report_types(const struct ch_report *report, const struct ch_types_result *of)
 {
-	struct ch_type type;
-	struct ch_error *err = ch_heaps_type(result->heaps, row->type, &type);
-	const struct ch_cell cells[] = {
-		CH_CELL_STR(err ? NULL : type.name),
-		CH_CELL_STR(ch_type_kind_name(row->kind)),
-		CH_CELL_NUM(row->count),
-		CH_CELL_NUM(row->total_bytes),
-		CH_CELL_NUM(row->smallest_bytes),
-		CH_CELL_NUM(row->largest_bytes),
-		CH_CELL_NUM(row->sample_addr),
-		CH_CELL_STR(err ? NULL : runtime_of(result, &type)),
-		CH_CELL_STR(group),
-	};
+	struct result result = { *of, chp_listing_create(report, &types_list) };
+	struct ch_error *err = result.types ? NULL : &ch_enomem;
+	uint64_t rows = chp_report_rows(report, of->rows_count), i;
 
-	return err ? err : chp_table_row(table, cells);
-}
-
-static void print_total(const struct ch_report *report, const struct ch_types_result *result)
-{
-	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
-
-	if (report->format != CH_FORMAT_TEXT)
-		return;
-	fprintf(report->out, "total%s: %s blocks, %s\n", result->filtered ? " of these" : "",
-		chp_count_text(result->total_count, count),
-		chp_bytes_text(result->total_bytes, bytes));
-}
-
-struct ch_error *ch_report_types(const struct ch_report *report,
-				 const struct ch_types_result *result)
-{
-	static const struct ch_column columns[] = {
-		{ "TYPE", CH_CELL_TEXT },       { "KIND", CH_CELL_TEXT },
-		{ "COUNT", CH_CELL_COUNT },     { "TOTAL", CH_CELL_BYTES },
-		{ "SMALLEST", CH_CELL_COUNT },  { "LARGEST", CH_CELL_COUNT },
-		{ "SAMPLE", CH_CELL_ADDR },     { "RUNTIME", CH_CELL_TEXT },
-		{ "GENERATION", CH_CELL_TEXT },
-	};
-	size_t columns_count = CH_COUNT_OF(columns) - (result->groups ? 0 : 1);
-	uint64_t rows = chp_report_rows(report, result->rows_count), shown = 0, i;
-	bool any = chp_runtimes_any(result->runtimes, result->runtimes_count);
-	struct ch_error *err = NULL;
-	struct ch_table *table;
-
-	if (!any)
-		chp_report_no_heap(report, result->runtimes, result->runtimes_count);
-	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
-		return print_json(report, result);
-	if (!any) {
-		chp_report_findings(report);
-		return NULL;
-	}
-	table = chp_table_create(columns, columns_count);
-	if (!table)
-		return &ch_enomem;
-	for (i = 0; !err && i < rows; i++) {
-		err = add_row(table, result, &result->rows[i], group_of(result, i));
-		shown += result->rows[i].total_bytes;
-	}
+	if (!chp_runtimes_any(of->runtimes, of->runtimes_count))
+		chp_report_no_heap(report, of->runtimes, of->runtimes_count);
+	if (!err && !of->groups)
+		err = chp_listing_hide(result.types, "GENERATION");
+	for (i = 0; !err && i < rows; i++)
+		err = put(result.types, of, i);
 	if (!err) {
-		chp_table_print(table, report);
-		chp_report_cut(report, rows, result->rows_count, shown, result->total_bytes);
-		print_total(report, result);
-		chp_report_findings(report);
+		chp_listing_total(result.types, of->rows_count, of->total_bytes);
+		err = chp_document_print(report, &ch_document_types, &result);
 	}
-	chp_table_destroy(table);
+	chp_listing_destroy(result.types);
 	return err;
 }

@@ -37,7 +37,7 @@ static bool may_be_null(const struct ch_field_spec *field)
 static bool is_list(const struct ch_field_spec *field)
 {
 	return field->kind == CH_CELL_ROWS || field->kind == CH_CELL_VALUES ||
-	       field->kind == CH_CELL_LIST;
+	       field->kind == CH_CELL_LIST || (field->kind == CH_CELL_PART && field->fields);
 }
 
 static void set_type(json_t *schema, const char *type, bool or_null)
