@@ -63,6 +63,14 @@ static struct ch_cell text_cell(const struct ch_field_spec *field, const void *a
 	return (struct ch_cell){ .text = text, .absent = !text };
 }
 
+/* What a list says of itself. */
+static struct ch_cell list_cell(enum ch_cell_kind kind, const struct ch_listing *listing)
+{
+	return CH_CELL_NUM(kind == CH_CELL_SHOWN     ? chp_listing_shown(listing)
+			   : kind == CH_CELL_MATCHED ? chp_listing_matched(listing)
+						     : chp_listing_weight(listing));
+}
+
 struct ch_cell chp_field_cell(const struct ch_field_spec *field, const void *row)
 {
 	const void *at = field_at(field, row);
@@ -74,10 +82,8 @@ struct ch_cell chp_field_cell(const struct ch_field_spec *field, const void *row
 		return field->get(row);
 	if (is_text(field->kind))
 		return text_cell(field, at);
-	if (field->kind == CH_CELL_SHOWN)
-		return CH_CELL_NUM(chp_listing_shown(*(struct ch_listing *const *)at));
-	if (field->kind == CH_CELL_MATCHED)
-		return CH_CELL_NUM(chp_listing_matched(*(struct ch_listing *const *)at));
+	if (field->kind >= CH_CELL_SHOWN)
+		return list_cell(field->kind, *(struct ch_listing *const *)at);
 	number = number_at(at, field->size, field->kind == CH_CELL_SIGNED);
 	return (struct ch_cell){ .number = number,
 				 .absent = !number && field->flags & CH_FIELD_NOT_ZERO };
@@ -208,7 +214,7 @@ static struct ch_rows rows_at(const struct ch_field_spec *field, const void *at)
 	const struct ch_vec *vec = at;
 
 	if (field->flags & CH_FIELD_VEC)
-		return (struct ch_rows){ vec->items, vec->count, vec->item_size };
+		return CH_VEC_ROWS(vec);
 	return *(const struct ch_rows *)at;
 }
 
@@ -221,6 +227,11 @@ static json_t *values_json(const struct ch_field_spec *value, struct ch_rows row
 		chp_json_append_take(
 			&array, cell_json(value, (const char *)rows.items + i * rows.item_size));
 	return array;
+}
+
+static json_t *list_json(struct ch_listing *listing)
+{
+	return listing ? chp_listing_json(listing) : json_null();
 }
 
 static void write_field(struct writer *writer, struct level *level)
@@ -242,7 +253,7 @@ static void write_field(struct writer *writer, struct level *level)
 	} else if (field->kind == CH_CELL_VALUES && is_known(field, level->row)) {
 		set(writer, level, values_json(field->fields, rows_at(field, at)));
 	} else if (field->kind == CH_CELL_LIST) {
-		set(writer, level, chp_listing_json(*(struct ch_listing *const *)at));
+		set(writer, level, list_json(*(struct ch_listing *const *)at));
 	} else if (field->kind == CH_CELL_PART) {
 		set(writer, level, field->part(writer->report, level->row));
 	} else if (field->kind == CH_CELL_ROWS || field->kind == CH_CELL_VALUES) {

@@ -35,6 +35,7 @@ struct ch_rows {
 };
 
 #define CH_ROWS(array, n) ((struct ch_rows){ (array), (n), sizeof((array)[0]) })
+#define CH_VEC_ROWS(vec)  ((struct ch_rows){ (vec)->items, (vec)->count, (vec)->item_size })
 
 struct ch_list;
 

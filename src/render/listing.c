@@ -42,9 +42,14 @@ static struct ch_error *create_table(struct ch_listing *listing)
 	return listing->table ? NULL : &ch_enomem;
 }
 
+bool chp_list_is_stream(const struct ch_report *report, const struct ch_list *list)
+{
+	return list->stream && report->format == CH_FORMAT_JSONL;
+}
+
 static bool is_stream(const struct ch_listing *listing)
 {
-	return listing->list->stream && listing->report->format == CH_FORMAT_JSONL;
+	return chp_list_is_stream(listing->report, listing->list);
 }
 
 struct ch_listing *chp_listing_create(const struct ch_report *report, const struct ch_list *list)
@@ -154,6 +159,11 @@ uint64_t chp_listing_shown(const struct ch_listing *listing)
 uint64_t chp_listing_matched(const struct ch_listing *listing)
 {
 	return listing->matched;
+}
+
+uint64_t chp_listing_weight(const struct ch_listing *listing)
+{
+	return listing->matched_bytes;
 }
 
 json_t *chp_listing_json(struct ch_listing *listing)

@@ -38,6 +38,10 @@ void chp_listing_skip(struct ch_listing *listing, uint64_t count, uint64_t bytes
 void chp_listing_total(struct ch_listing *listing, uint64_t count, uint64_t bytes);
 uint64_t chp_listing_shown(const struct ch_listing *listing);
 uint64_t chp_listing_matched(const struct ch_listing *listing);
+/** Bytes of all rows that matched. */
+uint64_t chp_listing_weight(const struct ch_listing *listing);
+/** Whether rows of such a list are lines of their own in this report. */
+bool chp_list_is_stream(const struct ch_report *report, const struct ch_list *list);
 /** The rows as an array, taken out of the listing. NULL when out of memory. */
 json_t *chp_listing_json(struct ch_listing *listing);
 /** The rows as a table (TEXT, PLAIN, MARKDOWN); the second says, too, how many were cut. */

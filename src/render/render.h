@@ -82,10 +82,11 @@ enum ch_cell_kind {
 	CH_CELL_ROWS,
 	/** The same of plain values, which the first of its fields describes. */
 	CH_CELL_VALUES,
-	/** A struct ch_listing *; how many rows it shows, and how many there are. */
+	/** A struct ch_listing *; how many rows it shows, how many there are, and their weight. */
 	CH_CELL_LIST,
 	CH_CELL_SHOWN,
 	CH_CELL_MATCHED,
+	CH_CELL_WEIGHT,
 	/** JSON that a function makes. */
 	CH_CELL_PART,
 };

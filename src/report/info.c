@@ -1,70 +1,161 @@
+/*
+ * What a core is, from its headers and notes.
+ */
 #include "report/info.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "render/document.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
 #define PATH_BYTES_MAX 4096
 
-static json_t *json_core(const struct ch_core *core, const struct ch_info *info)
-{
-	const struct ch_core_stats *stats = ch_core_stats(core);
-
-	return json_pack("{s:o, s:o, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "file_bytes",
-			 chp_json_uint(stats->file_bytes), "expected_file_bytes",
-			 chp_json_uint(stats->expected_file_bytes), "truncated",
-			 (int)stats->truncated, "compression", stats->compression, "load_count",
-			 chp_json_uint(stats->load_count), "segments_count",
-			 chp_json_uint(info->segments_count), "mapped_bytes",
-			 chp_json_uint(stats->mapped_bytes), "recorded_bytes",
-			 chp_json_uint(stats->recorded_bytes), "present_bytes",
-			 chp_json_uint(stats->present_bytes), "missing_bytes",
-			 chp_json_uint(stats->mapped_bytes - stats->present_bytes));
-}
-
-static json_t *json_exe(const struct ch_module *exe)
-{
+struct exe {
+	const char *path, *match;
 	char id[CH_HEX_TEXT_MAX];
+};
 
-	if (!exe)
-		return json_null();
-	chp_hex_text(exe->build_id, exe->build_id_len, id);
-	return json_pack("{s:o, s:s?, s:s}", "path", chp_json_text(exe->path), "build_id",
-			 id[0] ? id : NULL, "match", ch_module_match_name(exe->match));
-}
+struct runtime_row {
+	const char *name, *kind, *status, *evidence, *basis;
+};
 
-static json_t *json_notes(const struct ch_info *info)
+struct result {
+	const struct ch_info *of;
+	const char *producer, *producer_basis;
+	struct ch_core_stats stats;
+	uint64_t segments_count, missing_bytes, threads_count, modules_count;
+	struct exe exe;
+	bool has_exe;
+	/* of struct runtime_row, struct ch_info_auxv, struct ch_info_notes */
+	struct ch_rows runtimes, auxv, notes;
+};
+
+#define EXE(member)     CH_AT(struct exe, member)
+#define RUNTIME(member) CH_AT(struct runtime_row, member)
+#define AUXV(member)    CH_AT(struct ch_info_auxv, member)
+#define NOTE(member)    CH_AT(struct ch_info_notes, member)
+#define RESULT(member)  CH_AT(struct result, member)
+
+static const struct ch_field_spec producer_fields[] = {
+	{ "name", NULL, CH_CELL_SAFE, "Which program or kernel.", RESULT(producer),
+	  .words = "kernel|gcore|createdump|valgrind|qemu-user|unknown" },
+	{ "basis", NULL, CH_CELL_SAFE, "What says so.", RESULT(producer_basis) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec core_fields[] = {
+	{ "file_bytes", NULL, CH_CELL_BYTES, "Size of the file, unpacked.",
+	  RESULT(stats.file_bytes) },
+	{ "expected_file_bytes", NULL, CH_CELL_BYTES, "What the headers say that it had.",
+	  RESULT(stats.expected_file_bytes) },
+	{ "truncated", NULL, CH_CELL_BOOL, "Whether it is shorter.", RESULT(stats.truncated) },
+	{ "compression", NULL, CH_CELL_SAFE, "How the file is packed.", RESULT(stats.compression),
+	  .words = "none|zstd|gzip|xz|lz4" },
+	{ "load_count", NULL, CH_CELL_COUNT, "Program headers of memory.",
+	  RESULT(stats.load_count) },
+	{ "segments_count", NULL, CH_CELL_COUNT, "Those that are used.", RESULT(segments_count) },
+	{ "mapped_bytes", NULL, CH_CELL_BYTES, "Memory that was mapped.",
+	  RESULT(stats.mapped_bytes) },
+	{ "recorded_bytes", NULL, CH_CELL_BYTES, "What of it was written to the file.",
+	  RESULT(stats.recorded_bytes) },
+	{ "present_bytes", NULL, CH_CELL_BYTES, "What of that is still there.",
+	  RESULT(stats.present_bytes) },
+	{ "missing_bytes", NULL, CH_CELL_BYTES, "What of the mapped memory is not there.",
+	  RESULT(missing_bytes) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec exe_fields[] = {
+	{ "path", NULL, CH_CELL_TEXT, "Its file.", EXE(path), .flags = CH_FIELD_OPTIONAL },
+	{ "build_id", NULL, CH_CELL_SAFE, "The build-id that the core has of it.", EXE(id),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO, .pattern = "^[0-9a-f]+$" },
+	{ "match", NULL, CH_CELL_SAFE, "Whether a file at hand is the same.", EXE(match),
+	  .words = "matched|mismatched|unverified|missing|in-core|likely" },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec runtime_fields[] = {
+	{ "name", "NAME", CH_CELL_SAFE, "What it is called.", RUNTIME(name) },
+	{ "kind", "KIND", CH_CELL_SAFE, "What it is.", RUNTIME(kind),
+	  .words = "runtime|allocator" },
+	{ "status", "STATUS", CH_CELL_SAFE, "What this program does with it.", RUNTIME(status),
+	  .words = "walked|not walked yet|on malloc|mapped, not in use" },
+	{ "evidence", "EVIDENCE", CH_CELL_TEXT, "What it was found by.", RUNTIME(evidence),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "basis", NULL, CH_CELL_SAFE, "What that rests on.", RUNTIME(basis), .ref = "basis" },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec auxv_fields[] = {
+	{ "type", NULL, CH_CELL_NUMBER, "Number of the entry.", AUXV(type) },
+	{ "name", "NAME", CH_CELL_SAFE, "Its name.", AUXV(name) },
+	{ "value", "VALUE", CH_CELL_ADDR, "Its value.", AUXV(value) },
+	CH_FIELDS_END,
+};
+
+static struct ch_cell note_name(const void *row)
 {
-	const struct ch_info_notes *notes = info->notes.items;
-	json_t *array = json_array();
-	size_t i;
+	const struct ch_info_notes *notes = row;
 
-	for (i = 0; i < info->notes.count; i++)
-		chp_json_append_take(&array,
-				     json_pack("{s:o, s:o, s:s?, s:o, s:o, s:b}", "owner",
-					       chp_json_text(notes[i].owner), "type",
-					       chp_json_uint(notes[i].type), "name", notes[i].name,
-					       "count", chp_json_uint(notes[i].count),
-					       "total_bytes", chp_json_uint(notes[i].total_bytes),
-					       "known", (int)notes[i].known));
-	return array;
+	return CH_CELL_STR(notes->name    ? notes->name
+			   : notes->known ? "known"
+					  : "unknown, not used");
 }
 
-static json_t *json_auxv(const struct ch_info *info)
+static struct ch_cell note_type(const void *row)
 {
-	const struct ch_info_auxv *auxv = info->auxv.items;
-	json_t *array = json_array();
-	size_t i;
-
-	for (i = 0; i < info->auxv.count; i++)
-		chp_json_append_take(&array,
-				     json_pack("{s:o, s:s, s:o}", "type",
-					       chp_json_uint(auxv[i].type), "name", auxv[i].name,
-					       "value", chp_json_addr(auxv[i].value)));
-	return array;
+	return CH_CELL_NUM(((const struct ch_info_notes *)row)->type);
 }
+
+static const struct ch_field_spec note_fields[] = {
+	{ "owner", "OWNER", CH_CELL_TEXT, "Whose notes they are.", NOTE(owner) },
+	{ "type", NULL, CH_CELL_NUMBER, "Their type.", NOTE(type) },
+	{ NULL, "TYPE", CH_CELL_ADDR, NULL, .get = note_type },
+	{ "name", NULL, CH_CELL_SAFE, "Name of the type.", NOTE(name), .flags = CH_FIELD_OPTIONAL },
+	{ NULL, "NAME", CH_CELL_SAFE, NULL, .get = note_name },
+	{ "count", "COUNT", CH_CELL_COUNT, "Notes.", NOTE(count) },
+	{ "total_bytes", "BYTES", CH_CELL_BYTES, "What they take in the file.", NOTE(total_bytes) },
+	{ "known", NULL, CH_CELL_BOOL, "Whether this program knows the type.", NOTE(known) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list runtimes_list = { .fields = runtime_fields };
+static const struct ch_list auxv_list = { .fields = auxv_fields };
+static const struct ch_list notes_list = { .fields = note_fields };
+
+static json_t *process_of(const struct ch_report *report, const void *result)
+{
+	(void)result;
+	return chp_json_process(ch_session_core(report->session));
+}
+
+static json_t *death_of(const struct ch_report *report, const void *result)
+{
+	return chp_json_death(report, &((const struct result *)result)->of->death);
+}
+
+static const struct ch_field_spec fields[] = {
+	{ "producer", NULL, CH_CELL_OBJECT, "What wrote the core.", .fields = producer_fields,
+	  CH_NOWHERE },
+	{ "process", NULL, CH_CELL_PART, "The process.", .part = process_of, .ref = "process" },
+	{ "death", NULL, CH_CELL_PART, "How it ended.", .part = death_of, .ref = "death" },
+	{ "core", NULL, CH_CELL_OBJECT, "The file.", .fields = core_fields, CH_NOWHERE },
+	{ "executable", NULL, CH_CELL_OBJECT, "The program.", RESULT(exe),
+	  CH_KNOWN(struct result, has_exe), .fields = exe_fields },
+	{ "threads_count", NULL, CH_CELL_COUNT, "Threads.", RESULT(threads_count) },
+	{ "modules_count", NULL, CH_CELL_COUNT, "Executable, libraries and other images.",
+	  RESULT(modules_count) },
+	{ "runtimes", NULL, CH_CELL_ROWS, "Runtimes of languages, and allocators.",
+	  RESULT(runtimes), .fields = runtime_fields },
+	{ "auxv", NULL, CH_CELL_ROWS, "The auxiliary vector.", RESULT(auxv),
+	  .fields = auxv_fields },
+	{ "notes", NULL, CH_CELL_ROWS, "Notes of the file, by owner and type.", RESULT(notes),
+	  .fields = note_fields },
+	CH_FIELDS_END,
+};
 
 const char *chp_info_status(const struct ch_runtime *runtime)
 {
@@ -73,41 +164,7 @@ const char *chp_info_status(const struct ch_runtime *runtime)
 	return runtime->named_only ? ch_runtime_status(runtime) : "walked";
 }
 
-static json_t *json_runtimes(const struct ch_info *info)
-{
-	const struct ch_runtime *const *runtimes = info->runtimes.items;
-	json_t *array = json_array();
-	size_t i;
-
-	for (i = 0; i < info->runtimes.count; i++)
-		chp_json_append_take(
-			&array, json_pack("{s:s, s:s, s:s, s:o, s:s}", "name", runtimes[i]->title,
-					  "kind", ch_runtime_kind_name(runtimes[i]->kind), "status",
-					  chp_info_status(runtimes[i]), "evidence",
-					  chp_json_text(runtimes[i]->evidence), "basis",
-					  runtimes[i]->mapped ? "recorded" : "derived"));
-	return array;
-}
-
-static struct ch_error *print_json(const struct ch_report *report, const struct ch_info *info)
-{
-	const struct ch_core *core = ch_session_core(report->session);
-
-	return chp_json_print_take(
-		report,
-		chp_json_document_take(
-			report, "info",
-			json_pack("{s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-				  "producer", "name", ch_producer_name(ch_core_producer(core)),
-				  "basis", ch_core_producer_basis(core), "process",
-				  chp_json_process(core), "death",
-				  chp_json_death(report, &info->death), "core",
-				  json_core(core, info), "executable", json_exe(info->exe),
-				  "threads_count", chp_json_uint(info->threads_count),
-				  "modules_count", chp_json_uint(info->modules_count), "runtimes",
-				  json_runtimes(info), "auxv", json_auxv(info), "notes",
-				  json_notes(info))));
-}
+/* ---- Text ------------------------------------------------------------------ */
 
 static void print_core(const struct ch_report *report, const struct ch_core *core,
 		       const struct ch_info *info)
@@ -154,99 +211,81 @@ static void print_process(const struct ch_report *report, const struct ch_core *
 	chp_report_count_field(report, "modules", info->modules_count);
 }
 
-static struct ch_error *print_runtimes(const struct ch_report *report, const struct ch_info *info)
+static struct ch_error *print_table(const struct ch_report *report, const char *title,
+				    const struct ch_list *list, struct ch_rows rows)
+{
+	chp_report_heading(report, title, false);
+	return chp_rows_print(report, list, rows, 0);
+}
+
+static struct ch_error *print(const struct ch_report *report, const void *arg)
+{
+	const struct ch_core *core = ch_session_core(report->session);
+	const struct result *result = arg;
+	struct ch_error *err = NULL;
+
+	print_core(report, core, result->of);
+	print_process(report, core, result->of);
+	if (result->runtimes.count)
+		err = print_table(report, "Runtimes and allocators", &runtimes_list,
+				  result->runtimes);
+	if (!err && result->auxv.count)
+		err = print_table(report, "Auxiliary vector", &auxv_list, result->auxv);
+	return err ? err : print_table(report, "Notes", &notes_list, result->notes);
+}
+
+const struct ch_document ch_document_info = {
+	.name = "info",
+	.title = "What a core is",
+	.fields = fields,
+	.print = print,
+};
+
+static void fill_runtimes(struct runtime_row *rows, const struct ch_info *info)
 {
 	const struct ch_runtime *const *runtimes = info->runtimes.items;
-	static const struct ch_column columns[] = { { "NAME", CH_CELL_TEXT },
-						    { "KIND", CH_CELL_TEXT },
-						    { "STATUS", CH_CELL_TEXT },
-						    { "EVIDENCE", CH_CELL_TEXT } };
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
-	struct ch_error *err = table ? NULL : &ch_enomem;
+	const struct ch_runtime *of;
 	size_t i;
 
-	for (i = 0; !err && i < info->runtimes.count; i++)
-		err = chp_table_row(
-			table,
-			(struct ch_cell[]){ CH_CELL_STR(runtimes[i]->title),
-					    CH_CELL_STR(ch_runtime_kind_name(runtimes[i]->kind)),
-					    CH_CELL_STR(chp_info_status(runtimes[i])),
-					    CH_CELL_STR(runtimes[i]->evidence) });
-	if (!err && info->runtimes.count) {
-		chp_report_heading(report, "Runtimes and allocators", false);
-		chp_table_print(table, report);
+	for (i = 0; i < info->runtimes.count; i++) {
+		of = runtimes[i];
+		rows[i] = (struct runtime_row){ of->title, ch_runtime_kind_name(of->kind),
+						chp_info_status(of), of->evidence,
+						of->mapped ? "recorded" : "derived" };
 	}
-	chp_table_destroy(table);
-	return err;
 }
 
-static struct ch_error *print_auxv(const struct ch_report *report, const struct ch_info *info)
+static void fill_exe(struct result *result, const struct ch_module *exe)
 {
-	const struct ch_info_auxv *auxv = info->auxv.items;
-	static const struct ch_column columns[] = { { "NAME", CH_CELL_TEXT },
-						    { "VALUE", CH_CELL_ADDR } };
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
-	struct ch_error *err = table ? NULL : &ch_enomem;
-	size_t i;
-
-	for (i = 0; !err && i < info->auxv.count; i++)
-		err = chp_table_row(table, (struct ch_cell[]){ CH_CELL_STR(auxv[i].name),
-							       CH_CELL_NUM(auxv[i].value) });
-	if (!err && info->auxv.count) {
-		chp_report_heading(report, "Auxiliary vector", false);
-		chp_table_print(table, report);
-	}
-	chp_table_destroy(table);
-	return err;
-}
-
-static struct ch_error *print_notes(const struct ch_report *report, const struct ch_info *info)
-{
-	static const struct ch_column columns[] = { { "OWNER", CH_CELL_TEXT },
-						    { "TYPE", CH_CELL_ADDR },
-						    { "NAME", CH_CELL_TEXT },
-						    { "COUNT", CH_CELL_COUNT },
-						    { "BYTES", CH_CELL_BYTES } };
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
-	struct ch_error *err = table ? NULL : &ch_enomem;
-	size_t i;
-
-	for (i = 0; !err && i < info->notes.count; i++) {
-		const struct ch_info_notes *notes =
-			CH_VEC_AT(&info->notes, struct ch_info_notes, i);
-		const char *name = notes->name    ? notes->name
-				   : notes->known ? "known"
-						  : "unknown, not used";
-
-		err = chp_table_row(table, (struct ch_cell[]){ { .text = notes->owner },
-							       CH_CELL_NUM(notes->type),
-							       { .text = name },
-							       CH_CELL_NUM(notes->count),
-							       CH_CELL_NUM(notes->total_bytes) });
-	}
-	if (!err) {
-		chp_report_heading(report, "Notes", false);
-		chp_table_print(table, report);
-	}
-	chp_table_destroy(table);
-	return err;
+	result->has_exe = exe != NULL;
+	if (!exe)
+		return;
+	result->exe.path = exe->path;
+	result->exe.match = ch_module_match_name(exe->match);
+	chp_hex_text(exe->build_id, exe->build_id_len, result->exe.id);
 }
 
 struct ch_error *ch_report_info(const struct ch_report *report, const struct ch_info *info)
 {
 	const struct ch_core *core = ch_session_core(report->session);
-	struct ch_error *err;
+	const struct ch_core_stats *stats = ch_core_stats(core);
+	_cleanup_free_ struct runtime_row *runtimes =
+		calloc(info->runtimes.count + 1, sizeof(*runtimes));
+	struct result result = { .of = info,
+				 .producer = ch_producer_name(ch_core_producer(core)),
+				 .producer_basis = ch_core_producer_basis(core),
+				 .stats = *stats,
+				 .segments_count = info->segments_count,
+				 .missing_bytes = stats->mapped_bytes - stats->present_bytes,
+				 .threads_count = info->threads_count,
+				 .modules_count = info->modules_count,
+				 .runtimes = CH_ROWS(runtimes, info->runtimes.count),
+				 .auxv = CH_VEC_ROWS(&info->auxv),
+				 .notes = CH_VEC_ROWS(&info->notes) };
 
-	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
-		return print_json(report, info);
-	print_core(report, core, info);
-	print_process(report, core, info);
-	err = print_runtimes(report, info);
-	if (!err)
-		err = print_auxv(report, info);
-	if (!err)
-		err = print_notes(report, info);
-	if (!err)
-		chp_report_findings(report);
-	return err;
+	if (!runtimes)
+		return &ch_enomem;
+	fill_runtimes(runtimes, info);
+	fill_exe(&result, info->exe);
+	return chp_document_print(report, &ch_document_info, &result);
 }

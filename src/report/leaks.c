@@ -1,8 +1,12 @@
+/*
+ * Used blocks by who holds them, and those that nothing does.
+ */
 #include "report/leaks.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "render/document.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/text.h"
@@ -17,6 +21,189 @@ static const char *const meanings[CH_REACHES] = {
 	[CH_REACH_DEAD] = "garbage that its runtime did not collect yet, and what only that holds",
 	[CH_REACH_DIRECT] = "nothing in the core holds it",
 	[CH_REACH_INDIRECT] = "only directly lost blocks hold it",
+};
+
+struct rule_row {
+	struct ch_offset_rule of;
+	/* "of 64 bytes", "+16" */
+	char size[CH_BYTES_TEXT_MAX + 16], place[32];
+};
+
+struct group_row {
+	struct ch_leak_group of;
+	const char *type, *runtime, *signature;
+	uint64_t size_bytes;
+	bool has_size;
+};
+
+struct block_row {
+	uint64_t addr, size_bytes, chunk_bytes;
+	const char *type, *runtime, *heap, *reach;
+};
+
+struct result {
+	const struct ch_leaks_result *of;
+	struct ch_leak_sum sums[CH_REACHES], own, inside, lost;
+	uint64_t absent_root_bytes, absent_block_bytes;
+	/* What leaves the question open; "": nothing that is known. */
+	char not_checked[CH_COVERAGE_TEXT_MAX];
+	/* of struct rule_row */
+	struct ch_rows rules;
+	/* blocks: NULL where only groups were asked for */
+	struct ch_listing *groups, *blocks;
+};
+
+#define SUM(member)    CH_AT(struct ch_leak_sum, member)
+#define RULE(member)   CH_AT(struct rule_row, member)
+#define GROUP(member)  CH_AT(struct group_row, member)
+#define BLOCK(member)  CH_AT(struct block_row, member)
+#define RESULT(member) CH_AT(struct result, member)
+#define CLASS_WORDS    "reachable|possibly-lost|thread-leftover|dead|directly-lost|indirectly-lost"
+
+static const struct ch_field_spec sum_fields[] = {
+	{ "count", NULL, CH_CELL_COUNT, "Blocks.", SUM(count) },
+	{ "total_bytes", NULL, CH_CELL_BYTES, "What they take in their heaps.", SUM(chunk_bytes) },
+	{ "usable_bytes", NULL, CH_CELL_BYTES, "What the program may use of it.", SUM(bytes) },
+	CH_FIELDS_END,
+};
+
+#define CLASS(key, member, about)                                                                  \
+	{                                                                                          \
+		key, NULL, CH_CELL_OBJECT, about, RESULT(member), .fields = sum_fields             \
+	}
+
+static const struct ch_field_spec class_fields[] = {
+	CLASS("reachable", sums[CH_REACH_LIVE], "Held from a root by pointers to first bytes."),
+	CLASS("possibly_lost", sums[CH_REACH_POSSIBLE],
+	      "Held, but by a pointer into a block somewhere on each way."),
+	CLASS("thread_leftover", sums[CH_REACH_LEFTOVER],
+	      "Held only by what threads that ended left behind."),
+	CLASS("dead", sums[CH_REACH_DEAD],
+	      "Garbage that its runtime did not collect yet, and what only that holds."),
+	CLASS("directly_lost", sums[CH_REACH_DIRECT], "Nothing in the core holds them."),
+	CLASS("indirectly_lost", sums[CH_REACH_INDIRECT], "Only directly lost blocks hold them."),
+	CLASS("allocator", own, "The allocator's own."),
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec rule_fields[] = {
+	{ NULL, "BLOCKS", CH_CELL_SAFE, NULL, RULE(size), .flags = CH_FIELD_INSIDE },
+	{ NULL, "POINTED AT", CH_CELL_SAFE, NULL, RULE(place), .flags = CH_FIELD_INSIDE },
+	{ "size_bytes", NULL, CH_CELL_BYTES, "Size of the blocks; null: any.", RULE(of.size_bytes),
+	  .flags = CH_FIELD_NOT_ZERO },
+	{ "offset", NULL, CH_CELL_COUNT, "Where in them words point.", RULE(of.offset),
+	  .least = 1 },
+	{ "count", "COUNT", CH_CELL_COUNT, "Blocks.", RULE(of.count), .least = 1 },
+	{ "usable_bytes", "BYTES", CH_CELL_BYTES, "What the program may use of them.",
+	  RULE(of.bytes), .least = 1 },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list rules_list = { .fields = rule_fields,
+					   CH_WEIGHT(struct rule_row, of.bytes) };
+
+static struct ch_cell heuristic(const void *result)
+{
+	(void)result;
+	return CH_CELL_STR("heuristic");
+}
+
+static const struct ch_field_spec inner_fields[] = {
+	{ .kind = CH_CELL_OBJECT, RESULT(inside), .flags = CH_FIELD_FLAT, .fields = sum_fields },
+	{ "basis", NULL, CH_CELL_SAFE, "What this rests on.", .get = heuristic,
+	  .words = "heuristic" },
+	{ "rules", NULL, CH_CELL_ROWS, "The places, most bytes first.", RESULT(rules),
+	  .fields = rule_fields },
+	CH_FIELDS_END,
+};
+
+static struct ch_cell reach_of(const void *row)
+{
+	return CH_CELL_STR(ch_reach_name(((const struct group_row *)row)->of.reach));
+}
+
+static struct ch_cell lost_of(const void *row)
+{
+	enum ch_reach reach = ((const struct group_row *)row)->of.reach;
+
+	return CH_CELL_STR(reach == CH_REACH_DEAD     ? "dead"
+			   : reach == CH_REACH_DIRECT ? "direct"
+						      : "indirect");
+}
+
+static struct ch_cell signature_of(const void *row)
+{
+	return CH_CELL_STR(ch_signature_name(((const struct group_row *)row)->of.signature));
+}
+
+static const struct ch_field_spec group_fields[] = {
+	{ "type", "TYPE", CH_CELL_TEXT, "Type of the blocks.", GROUP(type),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "runtime", NULL, CH_CELL_SAFE, "Whose heap they are in.", GROUP(runtime) },
+	{ "class", NULL, CH_CELL_SAFE, "How they are held.", .get = reach_of,
+	  .words = CLASS_WORDS },
+	{ NULL, "LOST", CH_CELL_SAFE, NULL, .get = lost_of },
+	{ "size_bytes", NULL, CH_CELL_BYTES, "Size of each, of a size class.", GROUP(size_bytes),
+	  CH_KNOWN(struct group_row, has_size) },
+	{ "count", "COUNT", CH_CELL_COUNT, "Blocks.", GROUP(of.sum.count), .column = 1 },
+	{ "total_bytes", "BYTES", CH_CELL_BYTES, "What they take in their heaps.",
+	  GROUP(of.sum.chunk_bytes), .column = 1 },
+	{ "sample_addr", "SAMPLE", CH_CELL_ADDR, "The first of them.", GROUP(of.sample_addr),
+	  .column = 1 },
+	{ "signature_kind", NULL, CH_CELL_SAFE, "What their first words point at.",
+	  .get = signature_of, .words = "none|zero|module|lost|held|other" },
+	{ "signature", "FIRST WORD", CH_CELL_SAFE, "The same in words, with the name of a symbol.",
+	  GROUP(signature) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list groups_list = { .fields = group_fields,
+					    CH_WEIGHT(struct group_row, of.sum.chunk_bytes) };
+
+static const struct ch_field_spec block_fields[] = {
+	{ "addr", "ADDRESS", CH_CELL_ADDR, "The block.", BLOCK(addr) },
+	{ "size_bytes", "SIZE", CH_CELL_COUNT, "What the program may use.", BLOCK(size_bytes) },
+	{ "chunk_bytes", "CHUNK", CH_CELL_COUNT, "What it takes in its heap.", BLOCK(chunk_bytes) },
+	{ "type", NULL, CH_CELL_TEXT, "Its type, where more than its size is known.", BLOCK(type),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "runtime", NULL, CH_CELL_SAFE, "Whose heap it is in.", BLOCK(runtime) },
+	{ "heap", NULL, CH_CELL_TEXT, "The heap.", BLOCK(heap), .flags = CH_FIELD_OPTIONAL },
+	{ "class", "CLASS", CH_CELL_SAFE, "How it is held.", BLOCK(reach), .words = CLASS_WORDS },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list blocks_list = { .fields = block_fields,
+					    .stream = true,
+					    CH_WEIGHT(struct block_row, chunk_bytes) };
+
+static const struct ch_field_spec fields[] = {
+	{ "unreachable_count", NULL, CH_CELL_COUNT, "Blocks that are lost.", RESULT(lost.count) },
+	{ "unreachable_bytes", NULL, CH_CELL_BYTES, "What they take in their heaps.",
+	  RESULT(lost.chunk_bytes) },
+	{ "classes", NULL, CH_CELL_OBJECT, "All used blocks, by how they are held.",
+	  .fields = class_fields, CH_NOWHERE },
+	{ "by_inner_offset", NULL, CH_CELL_OBJECT,
+	  "Of the reachable: what is so because a constant place inside is pointed at.",
+	  .fields = inner_fields, CH_NOWHERE },
+	{ "absent_root_bytes", NULL, CH_CELL_BYTES, "Memory of roots that is not in the core.",
+	  RESULT(absent_root_bytes) },
+	{ "absent_block_bytes", NULL, CH_CELL_BYTES, "Memory of blocks that is not in the core.",
+	  RESULT(absent_block_bytes) },
+	CH_FIELDS_COUNTED(struct result, groups),
+	{ "groups", NULL, CH_CELL_LIST, "Lost and dead blocks that are alike.", RESULT(groups),
+	  .list = &groups_list },
+	{ "blocks", NULL, CH_CELL_LIST, "Single blocks, where they were asked for.", RESULT(blocks),
+	  .list = &blocks_list, .flags = CH_FIELD_OPTIONAL },
+	{ "not_checked", NULL, CH_CELL_TEXT, "What leaves the question open.", RESULT(not_checked),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec closing_fields[] = {
+	CH_FIELDS_COUNTED(struct result, blocks),
+	{ "matched_bytes", NULL, CH_CELL_WEIGHT, "What all rows take in their heaps.",
+	  RESULT(blocks) },
+	CH_FIELDS_END,
 };
 
 /* Everything that has a row: garbage, too. */
@@ -79,160 +266,80 @@ static bool is_open(const struct ch_leaks_result *result, char why[CH_COVERAGE_T
 
 /* ---- Text -------------------------------------------------------------------- */
 
-static struct ch_error *print_classes(const struct ch_report *report,
-				      const struct ch_leaks_result *result)
+/* A class in the table of them. */
+struct sum_row {
+	const char *name, *meaning;
+	uint64_t count, bytes;
+};
+
+#define CLASSES(member) CH_AT(struct sum_row, member)
+
+static struct ch_error *print_classes(const struct ch_report *report, const struct result *result)
 {
-	static const struct ch_column columns[] = {
-		{ "CLASS", CH_CELL_TEXT },
-		{ "BLOCKS", CH_CELL_COUNT },
-		{ "BYTES", CH_CELL_BYTES },
-		{ "MEANING", CH_CELL_TEXT },
+	static const struct ch_field_spec columns[] = {
+		{ NULL, "CLASS", CH_CELL_SAFE, NULL, CLASSES(name) },
+		{ NULL, "BLOCKS", CH_CELL_COUNT, NULL, CLASSES(count) },
+		{ NULL, "BYTES", CH_CELL_BYTES, NULL, CLASSES(bytes) },
+		{ NULL, "MEANING", CH_CELL_SAFE, NULL, CLASSES(meaning) },
+		CH_FIELDS_END,
 	};
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
-	const struct ch_leak_sum *sums = ch_leaks_sums(result->leaks);
-	struct ch_leak_sum own = ch_leaks_allocator_sum(result->leaks);
-	struct ch_leak_sum inside = ch_leaks_offset_sum(result->leaks);
-	struct ch_error *err = table ? NULL : &ch_enomem;
+	static const struct ch_list list = { .fields = columns };
+	struct sum_row rows[CH_REACHES + 1];
 	size_t i;
 
-	for (i = 0; !err && i < CH_REACHES; i++) {
-		const struct ch_cell cells[] = {
-			CH_CELL_STR(ch_reach_name((enum ch_reach)i)), CH_CELL_NUM(sums[i].count),
-			CH_CELL_NUM(sums[i].chunk_bytes),
-			CH_CELL_STR(i == CH_REACH_LIVE && inside.count
-					    ? "held from a root by pointers to "
-					      "first bytes, or a constant inner "
-					      "offset"
-					    : meanings[i])
-		};
-
-		err = chp_table_row(table, cells);
-	}
-	if (!err) {
-		const struct ch_cell cells[] = { CH_CELL_STR("allocator"), CH_CELL_NUM(own.count),
-						 CH_CELL_NUM(own.chunk_bytes),
-						 CH_CELL_STR("the allocator's own") };
-
-		err = chp_table_row(table, cells);
-	}
-	if (!err) {
-		chp_report_heading(report, "used blocks", true);
-		chp_table_print(table, report);
-	}
-	chp_table_destroy(table);
-	return err;
-}
-
-static struct ch_error *add_rule_row(struct ch_table *table, const struct ch_offset_rule *rule)
-{
-	char size[CH_BYTES_TEXT_MAX + 16] = "of any size", place[32];
-	const struct ch_cell cells[] = { CH_CELL_STR(size), CH_CELL_STR(place),
-					 CH_CELL_NUM(rule->count), CH_CELL_NUM(rule->bytes) };
-
-	if (rule->size_bytes)
-		snprintf(size, sizeof(size), "of %llu bytes", (unsigned long long)rule->size_bytes);
-	snprintf(place, sizeof(place), "+%llu", (unsigned long long)rule->offset);
-	return chp_table_row(table, cells);
+	for (i = 0; i < CH_REACHES; i++)
+		rows[i] = (struct sum_row){ ch_reach_name((enum ch_reach)i), meanings[i],
+					    result->sums[i].count, result->sums[i].chunk_bytes };
+	if (result->inside.count)
+		rows[CH_REACH_LIVE].meaning = "held from a root by pointers to first bytes, or a "
+					      "constant inner offset";
+	rows[i] = (struct sum_row){ "allocator", "the allocator's own", result->own.count,
+				    result->own.chunk_bytes };
+	chp_report_heading(report, "used blocks", true);
+	return chp_rows_print(report, &list, CH_ROWS(rows, CH_REACHES + 1), 0);
 }
 
 /* Of what is reachable: what is so because a program points at a constant place inside. */
-static struct ch_error *print_rules(const struct ch_report *report,
-				    const struct ch_leaks_result *result)
+static struct ch_error *print_rules(const struct ch_report *report, const struct result *result)
 {
-	static const struct ch_column columns[] = {
-		{ "BLOCKS", CH_CELL_TEXT },
-		{ "POINTED AT", CH_CELL_TEXT },
-		{ "COUNT", CH_CELL_COUNT },
-		{ "BYTES", CH_CELL_BYTES },
-	};
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	char heading[160], count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
-	struct ch_leak_sum sum = ch_leaks_offset_sum(result->leaks);
-	struct ch_error *err = table ? NULL : &ch_enomem;
-	const struct ch_offset_rule *rules;
-	uint64_t shown = 0, all = 0, rows;
-	size_t rules_count, i;
+	const struct rule_row *rules = result->rules.items;
+	struct ch_listing *listing;
+	struct ch_error *err;
+	size_t i;
 
-	rules = ch_leaks_offset_rules(result->leaks, &rules_count);
-	rows = chp_report_rows(report, rules_count);
-	for (i = 0; !err && i < rules_count; i++) {
-		all += rules[i].bytes;
-		if (i >= rows)
-			continue;
-		shown += rules[i].bytes;
-		err = add_rule_row(table, &rules[i]);
-	}
-	if (!err && rules_count) {
+	if (!result->rules.count)
+		return NULL;
+	listing = chp_listing_create(report, &rules_list);
+	err = listing ? NULL : &ch_enomem;
+	for (i = 0; !err && i < result->rules.count; i++)
+		err = chp_listing_row(listing, &rules[i]);
+	if (!err) {
 		snprintf(heading, sizeof(heading),
 			 "held by a constant inner offset (heuristic): %s blocks, %s, with what "
 			 "they hold",
-			 chp_count_text(sum.count, count), chp_bytes_text(sum.chunk_bytes, bytes));
+			 chp_count_text(result->inside.count, count),
+			 chp_bytes_text(result->inside.chunk_bytes, bytes));
 		chp_report_heading(report, heading, false);
-		chp_table_print(table, report);
-		chp_report_cut(report, rows, rules_count, shown, all);
+		chp_listing_print(listing);
 	}
-	chp_table_destroy(table);
+	chp_listing_destroy(listing);
 	return err;
 }
 
-static struct ch_error *add_group_row(struct ch_table *table, const struct ch_leaks_result *result,
-				      const struct ch_leak_group *group)
+static void print_groups(const struct ch_report *report, const struct result *result)
 {
-	_cleanup_free_ char *signature = signature_text(result, group);
-	struct ch_error *err;
-	struct ch_type type;
+	const bool open = result->not_checked[0] != '\0';
 
-	if (!signature)
-		return &ch_enomem;
-	err = ch_heaps_type(result->heaps, group->type, &type);
-	if (err)
-		return err;
-	const struct ch_cell cells[] = {
-		CH_CELL_STR(type.name),
-		CH_CELL_STR(group->reach == CH_REACH_DEAD     ? "dead"
-			    : group->reach == CH_REACH_DIRECT ? "direct"
-							      : "indirect"),
-		CH_CELL_STR(signature),
-		CH_CELL_NUM(group->sum.count),
-		CH_CELL_NUM(group->sum.chunk_bytes),
-		CH_CELL_NUM(group->sample_addr),
-	};
-	return chp_table_row(table, cells);
-}
-
-static struct ch_error *print_groups(const struct ch_report *report,
-				     const struct ch_leaks_result *result)
-{
-	static const struct ch_column columns[] = {
-		{ "TYPE", CH_CELL_TEXT },       { "LOST", CH_CELL_TEXT },
-		{ "FIRST WORD", CH_CELL_TEXT }, { "COUNT", CH_CELL_COUNT },
-		{ "BYTES", CH_CELL_BYTES },     { "SAMPLE", CH_CELL_ADDR },
-	};
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
-	const struct ch_leak_group *groups;
-	struct ch_error *err = table ? NULL : &ch_enomem;
-	char why[CH_COVERAGE_TEXT_MAX];
-	uint64_t shown = 0, rows;
-	size_t count, i;
-
-	groups = ch_leaks_groups(result->leaks, &count);
-	rows = chp_report_rows(report, count);
-	for (i = 0; !err && i < rows; i++) {
-		err = add_group_row(table, result, &groups[i]);
-		shown += groups[i].sum.chunk_bytes;
-	}
-	if (!err && count) {
-		chp_report_heading(report,
-				   is_open(result, why) ? "blocks that nothing in the core holds"
-				   : groups_bytes(result) > lost_sum(result).chunk_bytes
-					   ? "lost blocks and garbage"
-					   : "lost blocks",
-				   false);
-		chp_table_print(table, report);
-		chp_report_cut(report, rows, count, shown, groups_bytes(result));
-	}
-	chp_table_destroy(table);
-	return err;
+	if (!chp_listing_matched(result->groups))
+		return;
+	chp_report_heading(report,
+			   open ? "blocks that nothing in the core holds"
+			   : groups_bytes(result->of) > result->lost.chunk_bytes
+				   ? "lost blocks and garbage"
+				   : "lost blocks",
+			   false);
+	chp_listing_print(result->groups);
 }
 
 /* What weakens the verdict on what was looked at. */
@@ -292,64 +399,79 @@ static void print_lost(const struct ch_report *report, const struct ch_leaks_res
 
 static void print_verdict(const struct ch_report *report, const struct ch_leaks_result *result)
 {
-	if (report->format != CH_FORMAT_TEXT)
-		return;
 	if (lost_sum(result).count)
 		print_lost(report, result);
 	else
 		print_none_lost(report, result);
 }
 
-/* ---- Single blocks ----------------------------------------------------------- */
+static struct ch_error *print(const struct ch_report *report, const void *arg)
+{
+	const struct result *result = arg;
+	struct ch_error *err = print_classes(report, result);
 
-struct lister {
-	const struct ch_report *report;
-	const struct ch_leaks_result *result;
-	struct ch_table *table;
-	json_t *array;
-	uint64_t limit, matched, matched_bytes, shown, shown_bytes;
+	if (!err && !result->blocks)
+		err = print_rules(report, result);
+	if (err)
+		return err;
+	if (result->blocks) {
+		chp_report_heading(report, "blocks", false);
+		chp_listing_print(result->blocks);
+	} else {
+		print_groups(report, result);
+	}
+	return NULL;
+}
+
+static void say_verdict(const struct ch_report *report, const void *result)
+{
+	print_verdict(report, ((const struct result *)result)->of);
+}
+
+const struct ch_document ch_document_leaks = {
+	.name = "leaks",
+	.title = "Used blocks that nothing holds",
+	.fields = fields,
+	.closing = closing_fields,
+	.print = print,
+	.tail = say_verdict,
 };
 
-static json_t *json_block(const struct lister *lister, const struct ch_object *object,
-			  enum ch_reach reach)
-{
-	size_t count;
-	const struct ch_span *span = &ch_heaps_spans(lister->result->heaps, &count)[object->span];
-	const struct ch_heap *heap = &ch_heaps_list(lister->result->heaps, &count)[span->heap];
-	struct ch_type type = { .name = NULL };
-	struct ch_error *err;
+/* ---- What is printed --------------------------------------------------------- */
 
-	err = ch_heaps_type(lister->result->heaps, object->type, &type);
-	ch_error_destroy(err);
-	if (type.key >= CH_TYPE_KEY_ENGINE)
-		type.name = NULL;
-	return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:s}", "addr", chp_json_addr(object->addr),
-			 "size_bytes", chp_json_uint(object->size_bytes), "chunk_bytes",
-			 chp_json_uint(object->chunk_bytes), "type", chp_json_text(type.name),
-			 "runtime", heap->runtime, "heap", chp_json_text(heap->name), "class",
-			 ch_reach_name(reach));
-}
+/* A walk over all blocks, some of which are rows. */
+struct lister {
+	const struct ch_leaks_result *result;
+	struct ch_listing *blocks;
+};
 
 static struct ch_error *list_block(struct lister *lister, const struct ch_object *object,
 				   enum ch_reach reach)
 {
-	const struct ch_cell cells[] = { CH_CELL_NUM(object->addr), CH_CELL_NUM(object->size_bytes),
-					 CH_CELL_NUM(object->chunk_bytes),
-					 CH_CELL_STR(ch_reach_name(reach)) };
+	struct ch_heaps *heaps = lister->result->heaps;
+	const struct ch_heap *heap;
+	struct ch_error *err;
+	struct ch_type type;
+	size_t count;
 
-	lister->matched++;
-	lister->matched_bytes += object->chunk_bytes;
-	if (lister->limit && lister->shown >= lister->limit)
-		return NULL;
-	lister->shown++;
-	lister->shown_bytes += object->chunk_bytes;
-	if (lister->report->format == CH_FORMAT_JSONL)
-		return chp_json_print_take(lister->report, json_block(lister, object, reach));
-	if (lister->report->format == CH_FORMAT_JSON) {
-		chp_json_append_take(&lister->array, json_block(lister, object, reach));
+	if (chp_listing_is_full(lister->blocks)) {
+		chp_listing_skip(lister->blocks, 1, object->chunk_bytes);
 		return NULL;
 	}
-	return chp_table_row(lister->table, cells);
+	err = ch_heaps_type(heaps, object->type, &type);
+	if (err)
+		return err;
+	heap = &ch_heaps_list(heaps, &count)[ch_heaps_spans(heaps, &count)[object->span].heap];
+	const struct block_row row = {
+		.addr = object->addr,
+		.size_bytes = object->size_bytes,
+		.chunk_bytes = object->chunk_bytes,
+		.type = type.key >= CH_TYPE_KEY_ENGINE ? NULL : type.name,
+		.runtime = heap->runtime,
+		.heap = heap->name,
+		.reach = ch_reach_name(reach),
+	};
+	return chp_listing_row(lister->blocks, &row);
 }
 
 static struct ch_error *list_objects(void *arg, const struct ch_object *objects, size_t n)
@@ -374,171 +496,111 @@ static struct ch_error *list_objects(void *arg, const struct ch_object *objects,
 	return err;
 }
 
-static struct ch_error *list_blocks(struct lister *lister)
-{
-	static const struct ch_column columns[] = {
-		{ "ADDRESS", CH_CELL_ADDR },
-		{ "SIZE", CH_CELL_COUNT },
-		{ "CHUNK", CH_CELL_COUNT },
-		{ "CLASS", CH_CELL_TEXT },
-	};
-	struct ch_error *err;
-
-	lister->limit = lister->report->limit;
-	lister->table = chp_table_create(columns, CH_COUNT_OF(columns));
-	if (!lister->table)
-		return &ch_enomem;
-	err = ch_heaps_walk(lister->result->heaps, 0, UINT64_MAX, list_objects, lister);
-	if (!err && (lister->report->format == CH_FORMAT_TEXT ||
-		     lister->report->format == CH_FORMAT_PLAIN)) {
-		chp_report_heading(lister->report, "blocks", false);
-		chp_table_print(lister->table, lister->report);
-		chp_report_cut(lister->report, lister->shown, lister->matched, lister->shown_bytes,
-			       lister->matched_bytes);
-	}
-	chp_table_destroy(lister->table);
-	return err;
-}
-
-/* ---- JSON -------------------------------------------------------------------- */
-
-static json_t *json_sum(const struct ch_leak_sum *sum)
-{
-	return json_pack("{s:o, s:o, s:o}", "count", chp_json_uint(sum->count), "total_bytes",
-			 chp_json_uint(sum->chunk_bytes), "usable_bytes",
-			 chp_json_uint(sum->bytes));
-}
-
-static json_t *json_classes(const struct ch_leaks_result *result)
-{
-	const struct ch_leak_sum *sums = ch_leaks_sums(result->leaks);
-	struct ch_leak_sum own = ch_leaks_allocator_sum(result->leaks);
-
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "reachable",
-			 json_sum(&sums[CH_REACH_LIVE]), "possibly_lost",
-			 json_sum(&sums[CH_REACH_POSSIBLE]), "thread_leftover",
-			 json_sum(&sums[CH_REACH_LEFTOVER]), "dead", json_sum(&sums[CH_REACH_DEAD]),
-			 "directly_lost", json_sum(&sums[CH_REACH_DIRECT]), "indirectly_lost",
-			 json_sum(&sums[CH_REACH_INDIRECT]), "allocator", json_sum(&own));
-}
-
-/* What is reachable by offset rules, and the rules. */
-static json_t *json_rules(const struct ch_leaks_result *result)
-{
-	struct ch_leak_sum sum = ch_leaks_offset_sum(result->leaks);
-	const struct ch_offset_rule *rules;
-	json_t *array = json_array();
-	size_t count, i;
-
-	rules = ch_leaks_offset_rules(result->leaks, &count);
-	for (i = 0; i < count; i++)
-		chp_json_append_take(
-			&array, json_pack("{s:o, s:o, s:o, s:o}", "size_bytes",
-					  rules[i].size_bytes ? chp_json_uint(rules[i].size_bytes)
-							      : json_null(),
-					  "offset", chp_json_uint(rules[i].offset), "count",
-					  chp_json_uint(rules[i].count), "usable_bytes",
-					  chp_json_uint(rules[i].bytes)));
-	return json_pack("{s:o, s:o, s:o, s:s, s:o}", "count", chp_json_uint(sum.count),
-			 "total_bytes", chp_json_uint(sum.chunk_bytes), "usable_bytes",
-			 chp_json_uint(sum.bytes), "basis", "heuristic", "rules", array);
-}
-
-static json_t *json_group(const struct ch_leaks_result *result, const struct ch_leak_group *group)
+static struct ch_error *put_group(struct ch_listing *listing, const struct ch_leaks_result *result,
+				  const struct ch_leak_group *group)
 {
 	_cleanup_free_ char *signature = signature_text(result, group);
-	struct ch_type type = { .name = NULL };
+	struct group_row row = { .of = *group, .signature = signature };
 	struct ch_error *err;
-	uint64_t size;
+	struct ch_type type;
 	size_t count;
 
+	if (!signature)
+		return &ch_enomem;
 	err = ch_heaps_type(result->heaps, group->type, &type);
-	ch_error_destroy(err);
+	if (err)
+		return err;
+	row.type = type.name;
+	row.runtime = ch_heaps_runtimes(result->heaps, &count)[type.walker].name;
 	/* Of a size class all blocks have one size. */
-	size = group->sum.bytes / (group->sum.count ? group->sum.count : 1);
-	return json_pack(
-		"{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s}", "type", chp_json_text(type.name),
-		"runtime", ch_heaps_runtimes(result->heaps, &count)[type.walker].name, "class",
-		ch_reach_name(group->reach), "size_bytes",
-		type.key >= CH_TYPE_KEY_ENGINE ? chp_json_uint(size) : json_null(), "count",
-		chp_json_uint(group->sum.count), "total_bytes",
-		chp_json_uint(group->sum.chunk_bytes), "sample_addr",
-		chp_json_addr(group->sample_addr), "signature_kind",
-		ch_signature_name(group->signature), "signature", signature ? signature : "");
+	row.has_size = type.key >= CH_TYPE_KEY_ENGINE;
+	row.size_bytes = group->sum.bytes / (group->sum.count ? group->sum.count : 1);
+	return chp_listing_row(listing, &row);
 }
 
-static struct ch_error *print_json(const struct ch_report *report,
-				   const struct ch_leaks_result *result, json_t *blocks)
+static struct ch_error *put_groups(const struct ch_report *report, struct ch_listing *listing,
+				   const struct ch_leaks_result *result)
 {
-	uint64_t absent_roots = ch_leaks_absent_root_bytes(result->leaks);
-	uint64_t absent_blocks = ch_leaks_absent_block_bytes(result->leaks);
-	char why[CH_COVERAGE_TEXT_MAX];
-	struct ch_leak_sum lost = lost_sum(result);
 	const struct ch_leak_group *groups;
-	json_t *array = json_array();
-	uint64_t rows;
-	size_t count, i;
+	struct ch_error *err = NULL;
+	size_t count, rows, i;
 
 	groups = ch_leaks_groups(result->leaks, &count);
 	rows = chp_report_rows(report, count);
-	for (i = 0; i < rows; i++)
-		chp_json_append_take(&array, json_group(result, &groups[i]));
-	return chp_json_print_take(
-		report,
-		chp_json_document_take(
-			report, "leaks",
-			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-				  "unreachable_count", chp_json_uint(lost.count),
-				  "unreachable_bytes", chp_json_uint(lost.chunk_bytes), "classes",
-				  json_classes(result), "by_inner_offset", json_rules(result),
-				  "absent_root_bytes", chp_json_uint(absent_roots),
-				  "absent_block_bytes", chp_json_uint(absent_blocks),
-				  "showing_count", chp_json_uint(rows), "matched_count",
-				  chp_json_uint(count), "groups", array, "blocks", blocks,
-				  "not_checked",
-				  is_open(result, why) ? chp_json_text(why) : json_null())));
+	for (i = 0; !err && i < rows; i++)
+		err = put_group(listing, result, &groups[i]);
+	chp_listing_total(listing, count, groups_bytes(result));
+	return err;
 }
 
-static struct ch_error *print_closing(const struct lister *lister)
+static void fill_rules(struct rule_row *rows, const struct ch_offset_rule *rules, size_t count)
 {
-	return chp_json_print_take(
-		lister->report,
-		json_pack("{s:o, s:o, s:o, s:b}", "showing_count", chp_json_uint(lister->shown),
-			  "matched_count", chp_json_uint(lister->matched), "matched_bytes",
-			  chp_json_uint(lister->matched_bytes), "complete",
-			  (int)ch_context_complete(ch_session_context(lister->report->session))));
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		rows[i].of = rules[i];
+		snprintf(rows[i].place, sizeof(rows[i].place), "+%llu",
+			 (unsigned long long)rules[i].offset);
+		if (rules[i].size_bytes)
+			snprintf(rows[i].size, sizeof(rows[i].size), "of %llu bytes",
+				 (unsigned long long)rules[i].size_bytes);
+		else
+			snprintf(rows[i].size, sizeof(rows[i].size), "of any size");
+	}
 }
 
-struct ch_error *ch_report_leaks(const struct ch_report *report,
-				 const struct ch_leaks_result *result)
+static void fill_sums(struct result *ret, const struct ch_leaks_result *of)
 {
-	struct lister lister = { .report = report, .result = result };
-	struct ch_error *err = NULL;
+	ret->of = of;
+	memcpy(ret->sums, ch_leaks_sums(of->leaks), sizeof(ret->sums));
+	ret->own = ch_leaks_allocator_sum(of->leaks);
+	ret->inside = ch_leaks_offset_sum(of->leaks);
+	ret->lost = lost_sum(of);
+	ret->absent_root_bytes = ch_leaks_absent_root_bytes(of->leaks);
+	ret->absent_block_bytes = ch_leaks_absent_block_bytes(of->leaks);
+	if (!is_open(of, ret->not_checked))
+		ret->not_checked[0] = '\0';
+}
 
-	if (!chp_runtimes_any(result->coverage.runtimes, result->coverage.runtimes_count))
-		chp_report_no_heap(report, result->coverage.runtimes,
-				   result->coverage.runtimes_count);
-	if (report->format == CH_FORMAT_JSONL) {
-		err = list_blocks(&lister);
-		return err ? err : print_closing(&lister);
+/* As lines of --jsonl blocks are all that there is. */
+static struct ch_error *put(const struct ch_report *report, struct result *result)
+{
+	bool stream = chp_list_is_stream(report, &blocks_list);
+	struct lister lister = { .result = result->of };
+	struct ch_error *err;
+
+	result->groups = chp_listing_create(report, &groups_list);
+	if (result->of->list || stream)
+		lister.blocks = result->blocks = chp_listing_create(report, &blocks_list);
+	if (!result->groups || ((result->of->list || stream) && !result->blocks))
+		return &ch_enomem;
+	err = stream ? NULL : put_groups(report, result->groups, result->of);
+	if (!err && result->blocks)
+		err = ch_heaps_walk(result->of->heaps, 0, UINT64_MAX, list_objects, &lister);
+	return err;
+}
+
+struct ch_error *ch_report_leaks(const struct ch_report *report, const struct ch_leaks_result *of)
+{
+	_cleanup_free_ struct rule_row *rules = NULL;
+	const struct ch_offset_rule *found;
+	struct result result = { .of = of };
+	struct ch_error *err = &ch_enomem;
+	size_t count;
+
+	if (!chp_runtimes_any(of->coverage.runtimes, of->coverage.runtimes_count))
+		chp_report_no_heap(report, of->coverage.runtimes, of->coverage.runtimes_count);
+	found = ch_leaks_offset_rules(of->leaks, &count);
+	rules = calloc(count + 1, sizeof(*rules));
+	if (rules) {
+		fill_sums(&result, of);
+		fill_rules(rules, found, count);
+		result.rules = CH_ROWS(rules, count);
+		err = put(report, &result);
 	}
-	if (report->format == CH_FORMAT_JSON) {
-		lister.array = result->list ? json_array() : NULL;
-		if (result->list)
-			err = list_blocks(&lister);
-		if (err) {
-			json_decref(lister.array);
-			return err;
-		}
-		return print_json(report, result, result->list ? lister.array : json_null());
-	}
-	err = print_classes(report, result);
-	if (!err && !result->list)
-		err = print_rules(report, result);
 	if (!err)
-		err = result->list ? list_blocks(&lister) : print_groups(report, result);
-	if (!err)
-		print_verdict(report, result);
-	chp_report_findings(report);
+		err = chp_document_print(report, &ch_document_leaks, &result);
+	chp_listing_destroy(result.groups);
+	chp_listing_destroy(result.blocks);
 	return err;
 }
