@@ -1,7 +1,6 @@
 #include "heap/heap_priv.h"
 
 #include <elf.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -583,17 +582,6 @@ const struct ch_heap_free *ch_heaps_free(const struct ch_heaps *heaps, size_t *c
 {
 	*count_ret = heaps->frees.count;
 	return heaps->frees.items;
-}
-
-const struct ch_opened *chp_opened_of(const struct ch_heaps *heaps, uint32_t walker)
-{
-	const struct ch_opened *opened = heaps->opened.items;
-	size_t i;
-
-	for (i = 0; i < heaps->opened.count; i++)
-		if (opened[i].index == walker)
-			return &opened[i];
-	return NULL;
 }
 
 const struct ch_fact *ch_heaps_facts(const struct ch_heaps *heaps, uint32_t walker,

@@ -176,7 +176,16 @@ CH_MUST_CHECK struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_f
 uint32_t chp_span_after(const struct ch_heaps *heaps, uint64_t addr);
 
 /** The opened walker of a registry index, or NULL. */
-const struct ch_opened *chp_opened_of(const struct ch_heaps *heaps, uint32_t walker);
+static inline const struct ch_opened *chp_opened_of(const struct ch_heaps *heaps, uint32_t walker)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++)
+		if (opened[i].index == walker)
+			return &opened[i];
+	return NULL;
+}
 
 /** The key of an object's type: its walker's, or one of the engine's. */
 static inline uint64_t chp_object_key(const struct ch_object *object)

@@ -15,8 +15,10 @@ import subprocess
 import sys
 
 # A circle that is meant: its files, in any order, and why they are no worse for it.
-# { frozenset({"src/folder/a.c", "src/folder/b.c"}): "the reason" }
-EXCEPTIONS = {}
+EXCEPTIONS = {
+    frozenset({"src/render/fields.c", "src/render/listing.c"}):
+        "a list is made of fields, and a field may be a list",
+}
 
 
 def symbols(objects):
@@ -141,6 +143,8 @@ def main():
             print_circle(circle, edges)
             failed = True
     for circle in EXCEPTIONS.keys() - used:
+        if not any(name in edges for name in circle):
+            continue
         print(f"no circle any more, take it out of EXCEPTIONS: {' '.join(sorted(circle))}")
         failed = True
     sys.exit(failed)

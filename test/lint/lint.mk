@@ -1,10 +1,10 @@
 # What `make lint` does; included by the Makefile. Each check is a target of
 # its own: lint-format, lint-layering, lint-sizes, lint-text, lint-gcc,
-# lint-clang, lint-tidy, lint-symbols.
+# lint-clang, lint-tidy, lint-symbols, lint-circles.
 
 LINT_SRC := $(LIB_SRC) $(APP_SRC)
 LINT_TEST_SRC := $(sort $(wildcard test/unit/*.c test/support/*.c test/schemas/*.c test/fuzz/*.c))
-LINT_CHECKS := format layering sizes text gcc clang tidy symbols
+LINT_CHECKS := format layering sizes text gcc clang tidy symbols circles
 LINT_JOBS ?= $(shell nproc)
 # Beside the normal build, as that one need not treat warnings as errors.
 LINT_B := build/lint
@@ -46,6 +46,10 @@ lint-gcc: lint-gen
 lint-symbols: lint-gcc
 	@echo '  LINT   symbols'
 	$(Q)test/lint/symbols.sh $(LINT_B)
+
+lint-circles: lint-gcc
+	@echo '  LINT   circles'
+	$(Q)test/lint/circles.py $(LINT_B)
 
 # Flags for tools that read the sources with clang.
 LINT_FLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -include src/util/banned.h \

@@ -137,4 +137,20 @@ mkdir -p b/src/core
 printf '#include <stdlib.h>\nvoid f(void) { abort(); }\n' > c.c
 "${CC:-cc}" -w -c -o b/src/core/c.o c.c
 must_not 'symbols: a library that aborts' 'must not call abort' "$lint/symbols.sh" b
+
+# circles: two files of a folder that call each other
+fresh
+circle() {
+	rm -rf src b
+	mkdir -p src/toy b/src/toy
+	printf '%s\n' "$1" > src/toy/a.c
+	printf '%s\n' "$2" > src/toy/b.c
+	for name in a b; do
+		"${CC:-cc}" -w -c -o "b/src/toy/$name.o" "src/toy/$name.c" || return
+	done
+}
+circle 'int b(void); int a(void) { return b(); }' 'int b(void) { return 1; }'
+must 'circles: one file calls the other' "$lint/circles.py" b
+circle 'int b(void); int a(void) { return b(); }' 'int a(void); int b(void) { return a(); }'
+must_not 'circles: they call each other' 'circle of 2: src/toy/a.c src/toy/b.c' "$lint/circles.py" b
 echo "1..$count"
