@@ -69,7 +69,7 @@ endif
 ALL_LDFLAGS += $(LDFLAGS)
 
 LIB_SRC := $(sort $(wildcard src/util/*.c src/core/*.c src/sym/*.c src/map/*.c src/heap/*.c \
-	src/walkers/*.c src/walkers/*/*.c src/graph/*.c src/analysis/*.c))
+	src/walkers/*.c src/walkers/*/*.c src/index/*.c src/types/*.c src/graph/*.c src/analysis/*.c))
 APP_SRC := $(sort $(wildcard src/render/*.c src/report/*.c src/cmd/*.c) src/main.c)
 HEADERS := $(sort $(wildcard include/coreheap/*.h))
 

@@ -38,9 +38,6 @@ extern "C" {
 
 struct ch_graph;
 
-/** No object. Ids are below it. */
-#define CH_ID_NONE UINT32_MAX
-
 struct ch_graph_options {
 	/** Threads that work; 0: as many as there are processors. */
 	uint32_t threads;

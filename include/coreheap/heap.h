@@ -36,6 +36,9 @@ extern "C" {
 
 struct ch_heaps;
 
+/** Of ids of objects, ranks by address (coreheap/graph.h): none. */
+#define CH_ID_NONE UINT32_MAX
+
 /** References of a runtime that hold what they refer to less than others do: bits. */
 enum ch_strength {
 	CH_STRENGTH_SOFT = 1,

@@ -200,7 +200,7 @@ static void name_key(const struct ch_looking *looking, const struct ch_alike *al
 		return;
 	}
 	onward = track_onward(trails, trails->track[entry], alike->track);
-	for (id = 0; id < looking->graph->objects_count && looks < ENTRIES_MAX; id++) {
+	for (id = 0; id < ch_graph_objects_count(looking->graph) && looks < ENTRIES_MAX; id++) {
 		track = track_of(trails, id);
 		if (trails->holder[id] == CH_ID_NONE || track->parent != trails->track[entry] ||
 		    trails->track[trails->holder[id]] != trails->track[entry] ||

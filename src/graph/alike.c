@@ -126,7 +126,7 @@ static struct ch_error *list_tracks(const struct ch_trails *trails, uint32_t tra
 static struct ch_error *count_blocks(const struct ch_trails *trails, uint32_t track,
 				     struct way *way)
 {
-	uint32_t ids = trails->graph->objects_count, id, at, place;
+	uint32_t ids = trails->graph->index->objects_count, id, at, place;
 	_cleanup_free_ uint64_t *seen = calloc(ids / 64 + 1ULL, sizeof(*seen));
 
 	if (!seen)

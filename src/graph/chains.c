@@ -103,7 +103,7 @@ static struct ch_error *search_from(struct ch_chains *chains, const struct ch_re
 	while (!err && (id = next_node(&search)) != CH_ID_NONE) {
 		if (done++ % PACE == 0) {
 			chp_context_progress(chains->graph->ctx, "looking for roots", done,
-					     chains->graph->nodes_count);
+					     chains->graph->index->nodes_count);
 			err = chp_context_check(chains->graph->ctx);
 			if (err || is_late(chains))
 				break;
@@ -230,7 +230,7 @@ static struct ch_error *search_edges(struct ch_chains *chains, struct ch_vec *qu
 	uint32_t id;
 	size_t i;
 
-	chains->surely = calloc(chains->graph->objects_count / 64 + 1ULL, sizeof(uint64_t));
+	chains->surely = calloc(chains->graph->index->objects_count / 64 + 1ULL, sizeof(uint64_t));
 	if (!chains->surely)
 		return &ch_enomem;
 	err = chp_reverse_borrow_for(chains->graph, queue->items, queue->count, &reverse);
@@ -249,7 +249,7 @@ static struct ch_error *search_edges(struct ch_chains *chains, struct ch_vec *qu
 
 static struct ch_error *find(struct ch_chains *chains, const uint32_t *targets, size_t count)
 {
-	size_t ids = chains->graph->objects_count + 1ULL;
+	size_t ids = chains->graph->index->objects_count + 1ULL;
 	struct ch_vec queue = CH_VEC(uint32_t);
 	struct ch_error *err;
 

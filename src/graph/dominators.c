@@ -68,12 +68,12 @@ CH_INLINE bool follow(struct search *search, uint64_t value, uint32_t parent, bo
 	uint64_t start;
 	uint32_t id;
 
-	if (exact ? !chp_may_point(graph, value) : !chp_may_point_plain(graph, value))
+	if (exact ? !chp_may_point(graph->index, value) : !chp_may_point_plain(graph->index, value))
 		return true;
-	span = chp_index_span(graph, value);
+	span = chp_index_span(graph->index, value);
 	if (!span || (!exact && span->traced))
 		return true;
-	id = chp_index_node(graph, span, value, &start);
+	id = chp_index_node(graph->index, span, value, &start);
 	if (id == CH_ID_NONE || search->retained->number[id])
 		return true;
 	return push(search, id, start, parent);
@@ -92,7 +92,7 @@ CH_RANKING static bool expand_traced(struct search *search, const struct ch_inde
 {
 	search->under_way = number;
 	chp_pieces_begin(&search->pieces, search->graph, span, node->id, node->addr,
-			 chp_index_size(search->graph, span, node->id, node->addr));
+			 chp_index_size(search->graph->index, span, node->id, node->addr));
 	chp_pieces_visit(&search->pieces, take_traced, search);
 	return !search->starved;
 }
@@ -101,7 +101,7 @@ CH_RANKING static bool expand_traced(struct search *search, const struct ch_inde
 CH_INLINE bool expand(struct search *search, const struct pending *node, uint32_t number)
 {
 	const struct ch_graph *graph = search->graph;
-	const struct ch_index_span *span = chp_index_span(graph, node->addr);
+	const struct ch_index_span *span = chp_index_span(graph->index, node->addr);
 	const uint8_t *bytes, *p;
 	uint64_t size, at, value;
 
@@ -109,7 +109,7 @@ CH_INLINE bool expand(struct search *search, const struct pending *node, uint32_
 		return true;
 	if (span->traced)
 		return expand_traced(search, span, node, number);
-	size = chp_index_size(graph, span, node->id, node->addr);
+	size = chp_index_size(graph->index, span, node->id, node->addr);
 	if (node->addr + size <= span->bytes_end) {
 		bytes = span->bytes + (node->addr - span->start);
 		for (p = bytes + (size & ~7ULL); p > bytes;) {
@@ -152,7 +152,7 @@ CH_RANKING static struct ch_error *number_nodes(struct search *search)
 			return &ch_enomem;
 		if (number % PACE == 0) {
 			chp_context_progress(search->graph->ctx, "numbering blocks", number,
-					     search->graph->nodes_count);
+					     search->graph->index->nodes_count);
 			err = chp_context_check(search->graph->ctx);
 			if (err)
 				return err;
@@ -272,7 +272,7 @@ uint64_t chp_graph_weight(const struct ch_graph *graph, uint32_t id)
 
 	if (!graph->touched_only)
 		return bytes;
-	traced = chp_index_span_of(graph, id)->traced;
+	traced = chp_index_span_of(graph->index, id)->traced;
 	if (traced && traced->tracer->clears)
 		return bytes;
 	addr = ch_graph_addr(graph, id);
@@ -307,13 +307,13 @@ static struct ch_error *build(struct search *search)
 {
 	struct ch_retained *retained = search->retained;
 	const struct ch_graph *graph = search->graph;
-	size_t ids = graph->objects_count + 1ULL;
+	size_t ids = graph->index->objects_count + 1ULL;
 	struct ch_reverse reverse;
 	struct ch_error *err;
 
 	retained->number = calloc(ids, sizeof(uint32_t));
-	retained->ids = malloc((graph->nodes_count + 1ULL) * sizeof(uint32_t));
-	search->parent = calloc(graph->nodes_count + 1ULL, sizeof(uint32_t));
+	retained->ids = malloc((graph->index->nodes_count + 1ULL) * sizeof(uint32_t));
+	search->parent = calloc(graph->index->nodes_count + 1ULL, sizeof(uint32_t));
 	search->rooted = calloc(ids / 64 + 1, sizeof(uint64_t));
 	if (!retained->number || !retained->ids || !search->parent || !search->rooted)
 		return &ch_enomem;

@@ -9,22 +9,46 @@
 
 uint32_t ch_graph_objects_count(const struct ch_graph *graph)
 {
-	return graph->objects_count;
+	return graph->index->objects_count;
 }
 
 uint32_t ch_graph_nodes_count(const struct ch_graph *graph)
 {
-	return graph->nodes_count;
+	return graph->index->nodes_count;
 }
 
 bool ch_graph_is_node(const struct ch_graph *graph, uint32_t id)
 {
-	return id < graph->objects_count && chp_is_node(graph, id);
+	return id < graph->index->objects_count && chp_is_node(graph->index, id);
 }
 
 bool ch_graph_object(struct ch_graph *graph, uint32_t id, struct ch_object *ret)
 {
 	return ch_heaps_object_at(graph->heaps, ch_graph_addr(graph, id), ret);
+}
+
+uint64_t ch_graph_addr(const struct ch_graph *graph, uint32_t id)
+{
+	return chp_index_addr(graph->index, id);
+}
+
+uint32_t ch_graph_node_at(const struct ch_graph *graph, uint64_t addr)
+{
+	const struct ch_index_span *span;
+	uint64_t start;
+
+	if (!chp_may_point(graph->index, addr))
+		return CH_ID_NONE;
+	span = chp_index_span(graph->index, addr);
+	return span ? chp_index_node(graph->index, span, addr, &start) : CH_ID_NONE;
+}
+
+uint64_t ch_graph_size_bytes(const struct ch_graph *graph, uint32_t id)
+{
+	if (!chp_is_node(graph->index, id))
+		return 0;
+	return chp_index_size(graph->index, chp_index_span_of(graph->index, id), id,
+			      ch_graph_addr(graph, id));
 }
 
 /* One word of a node: whether it is an edge. */
@@ -33,17 +57,17 @@ static bool read_edge(const struct ch_graph *graph, uint64_t value, bool exact, 
 	const struct ch_index_span *span;
 	uint64_t start = 0;
 
-	if (!chp_may_point(graph, value))
+	if (!chp_may_point(graph->index, value))
 		return false;
-	span = chp_index_span(graph, value);
+	span = chp_index_span(graph->index, value);
 	if (!span || (!exact && span->traced))
 		return false;
 	ret->exact = exact;
-	ret->target = chp_index_node(graph, span, value, &start);
+	ret->target = chp_index_node(graph->index, span, value, &start);
 	ret->value = value;
 	if (ret->target == CH_ID_NONE)
 		return false;
-	ret->interior = chp_is_inner(graph, span, ret->target, start, value);
+	ret->interior = chp_is_inner(graph->index, span, ret->target, start, value);
 	return true;
 }
 
@@ -103,7 +127,8 @@ static void take_traced(void *arg, uint64_t offset, uint64_t value, bool exact)
 static size_t traced_edges(const struct ch_graph *graph, const struct ch_index_span *span,
 			   uint32_t id, uint64_t *offset, struct ch_edge *edges, size_t max)
 {
-	uint64_t addr = ch_graph_addr(graph, id), size = chp_index_size(graph, span, id, addr);
+	uint64_t addr = ch_graph_addr(graph, id),
+		 size = chp_index_size(graph->index, span, id, addr);
 	struct traced_edges taking = { .graph = graph,
 				       .from = *offset,
 				       .size_bytes = size,
@@ -123,7 +148,7 @@ size_t ch_graph_edges(const struct ch_graph *graph, uint32_t id, uint64_t *offse
 {
 	uint64_t addr = ch_graph_addr(graph, id), end = addr + ch_graph_size_bytes(graph, id);
 	uint64_t at, value;
-	const struct ch_index_span *span = chp_index_span_of(graph, id);
+	const struct ch_index_span *span = chp_index_span_of(graph->index, id);
 	struct ch_cursor cursor = { 0 };
 	size_t count = 0;
 

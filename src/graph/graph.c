@@ -21,25 +21,6 @@ static uint32_t count_threads(const struct ch_graph_options *options)
 	return processors < 1 ? 1 : (uint32_t)ch_min((uint64_t)processors, THREADS_MAX);
 }
 
-/* The tracers, which are told what counts as a pointer before they learn types. */
-static void find_tracers(struct ch_graph *graph)
-{
-	const struct ch_traced *traced = graph->traced;
-	uint32_t i;
-
-	graph->traced_count =
-		(uint32_t)chp_heaps_tracers(graph->heaps, graph->traced, CH_TRACERS_MAX);
-	for (i = 0; i < graph->traced_count; i++) {
-		if (traced[i].tracer->follow)
-			traced[i].tracer->follow(traced[i].state,
-						 ch_session_strengths(graph->session));
-		if (traced[i].tracer->header_bytes && !graph->header_bytes) {
-			graph->header_bytes = traced[i].tracer->header_bytes(traced[i].state);
-			graph->headed_by = &traced[i];
-		}
-	}
-}
-
 static struct ch_error *build(struct ch_graph *graph)
 {
 	struct ch_error *err;
@@ -49,10 +30,8 @@ static struct ch_error *build(struct ch_graph *graph)
 		err = ch_session_sym(graph->session, &graph->sym);
 	if (!err)
 		err = ch_session_map(graph->session, &graph->map);
-	if (!err) {
-		find_tracers(graph);
-		err = chp_index_build(graph);
-	}
+	if (!err)
+		err = chp_session_index(graph->session, &graph->index);
 	if (!err)
 		err = chp_roots_collect(graph);
 	if (!err)
@@ -89,7 +68,6 @@ void ch_graph_destroy(struct ch_graph *graph)
 	if (!graph)
 		return;
 	chp_reverse_deinit(&graph->reverse);
-	chp_index_deinit(graph);
 	chp_rootnames_deinit(graph);
 	chp_traced_deinit(graph);
 	ch_vec_deinit(&graph->ranges);

@@ -343,9 +343,9 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 	managed = chp_heaps_span_tracer(graph->heaps, objects[0].span, &traced);
 	for (i = 0; !err && i < n; i++) {
 		id = survey->next_id++;
-		if (graph->gaps)
+		if (graph->index->gaps)
 			id = ch_graph_node_at(graph, objects[i].addr);
-		if (id >= graph->objects_count || !chp_is_node(graph, id))
+		if (id >= graph->index->objects_count || !chp_is_node(graph->index, id))
 			continue;
 		if (managed && ch_leaks_reach(survey->leaks, id) >= CH_REACH_DEAD)
 			add_dead(survey, &heaps[spans[objects[i].span].heap], &objects[i]);
@@ -422,7 +422,7 @@ struct ch_error *chp_holders_find(struct ch_graph *graph, const struct ch_retain
 		ret->alike[i].rest = CH_VEC(struct ch_held_type);
 	}
 	count = ch_retained_children(retained, CH_ID_NONE, tops, CH_HOLDERS_MAX, &matched);
-	survey.painted = calloc(graph->objects_count + 1ULL, 1);
+	survey.painted = calloc(graph->index->objects_count + 1ULL, 1);
 	if (survey.painted && colours && sum_behind(&survey)) {
 		for (i = 0; i < count && tops[i].retained_bytes >= bytes_min; i++)
 			add_holders(graph, retained, retained->number[tops[i].id], bytes_min, ret);

@@ -45,7 +45,7 @@ static struct ch_error *add_roots(void *arg, const struct ch_root *roots, size_t
 
 static uint64_t *copy_bits(const struct ch_mark *mark)
 {
-	size_t bytes = ((size_t)mark->graph->objects_count / 64 + 1) * sizeof(uint64_t);
+	size_t bytes = ((size_t)mark->graph->index->objects_count / 64 + 1) * sizeof(uint64_t);
 	uint64_t *bits = malloc(bytes);
 
 	if (bits)
@@ -88,7 +88,7 @@ static ch_inner *copy_insides(const struct ch_mark *mark)
 static struct ch_error *mark_by_offset(struct ch_leaks *leaks, struct ch_mark *mark,
 				       const ch_inner *insides)
 {
-	size_t bytes = ((size_t)mark->graph->objects_count / 64 + 1) * sizeof(uint64_t), i;
+	size_t bytes = ((size_t)mark->graph->index->objects_count / 64 + 1) * sizeof(uint64_t), i;
 	struct ch_error *err = NULL;
 	uint64_t addr;
 	uint32_t id;
@@ -133,7 +133,7 @@ static void count_rules(struct ch_leaks *leaks, const struct ch_mark *mark)
 	uint64_t bits, size;
 	uint32_t word, id;
 
-	for (word = 0; rules->count && word <= mark->graph->objects_count / 64; word++) {
+	for (word = 0; rules->count && word <= mark->graph->index->objects_count / 64; word++) {
 		for (bits = mark->interior[word] & leaks->exact[word] & ~leaks->first[word]; bits;
 		     bits &= bits - 1) {
 			id = word * 64 + (uint32_t)__builtin_ctzll(bits);
@@ -184,7 +184,7 @@ static struct ch_error *mark_inside(struct ch_leaks *leaks, struct ch_mark *mark
 	leaks->live = copy_bits(mark);
 	if (!leaks->live)
 		return &ch_enomem;
-	for (word = 0; word <= mark->graph->objects_count / 64; word++)
+	for (word = 0; word <= mark->graph->index->objects_count / 64; word++)
 		mark->interior[word] &= ~leaks->first[word];
 	err = chp_offsets_find(mark->graph, mark->interior, mark->insides, &leaks->offsets);
 	if (!err)
@@ -203,7 +203,8 @@ static struct ch_error *mark_held(struct ch_leaks *leaks, struct ch_mark *mark)
 	struct ch_error *err;
 
 	/* Pages of what nothing leads into are never touched. */
-	mark->insides = insides = calloc(mark->graph->objects_count + 1ULL, sizeof(*insides));
+	mark->insides = insides =
+		calloc(mark->graph->index->objects_count + 1ULL, sizeof(*insides));
 	if (!insides)
 		return &ch_enomem;
 	mark->exact = true;
@@ -232,13 +233,13 @@ static struct ch_error *mark_dead(struct ch_leaks *leaks, struct ch_mark *mark)
 	uint32_t id;
 	size_t i;
 
-	for (i = 0; !err && i < graph->spans.count; i++) {
-		span = CH_VEC_AT(&graph->spans, struct ch_index_span, i);
+	for (i = 0; !err && i < graph->index->spans.count; i++) {
+		span = CH_VEC_AT(&graph->index->spans, struct ch_index_span, i);
 		if (!span->traced)
 			continue;
 		addr = span->start;
 		for (id = span->first_id; !err && id < span->first_id + span->count; id++) {
-			if (chp_is_node(graph, id) && !chp_bit(mark->marked, id))
+			if (chp_is_node(graph->index, id) && !chp_bit(mark->marked, id))
 				err = chp_mark_add(mark, addr);
 			addr = chp_index_next(span, id, addr);
 		}
@@ -260,11 +261,11 @@ static struct ch_error *find_heads(const struct ch_leaks *leaks, struct ch_mark 
 	uint64_t lost, addr, *slot;
 	uint32_t word, id;
 
-	for (word = 0; !err && word <= graph->objects_count / 64; word++) {
-		if (word * 64 >= graph->objects_count)
+	for (word = 0; !err && word <= graph->index->objects_count / 64; word++) {
+		if (word * 64 >= graph->index->objects_count)
 			break;
-		for (lost = graph->nodes[word] & ~mark->marked[word]; !err && lost;
-		     lost = graph->nodes[word] & ~mark->marked[word]) {
+		for (lost = graph->index->nodes[word] & ~mark->marked[word]; !err && lost;
+		     lost = graph->index->nodes[word] & ~mark->marked[word]) {
 			id = word * 64 + (uint32_t)__builtin_ctzll(lost);
 			addr = ch_graph_addr(graph, id);
 			slot = ch_vec_push(heads);
@@ -288,7 +289,7 @@ static struct ch_error *find_heads(const struct ch_leaks *leaks, struct ch_mark 
  */
 static struct ch_error *find_direct(struct ch_leaks *leaks, struct ch_mark *mark)
 {
-	size_t bytes = ((size_t)leaks->graph->objects_count / 64 + 1) * sizeof(uint64_t), i;
+	size_t bytes = ((size_t)leaks->graph->index->objects_count / 64 + 1) * sizeof(uint64_t), i;
 	struct ch_vec heads = CH_VEC(uint64_t);
 	struct ch_error *err;
 	uint64_t addr;
@@ -452,9 +453,9 @@ static struct ch_error *add_objects(void *arg, const struct ch_object *objects, 
 			add_sum(leaks, &leaks->allocator, &objects[i]);
 			continue;
 		}
-		if (leaks->graph->gaps)
+		if (leaks->graph->index->gaps)
 			id = ch_graph_node_at(leaks->graph, objects[i].addr);
-		if (id >= leaks->graph->objects_count)
+		if (id >= leaks->graph->index->objects_count)
 			continue;
 		reach = ch_leaks_reach(leaks, id);
 		add_sum(leaks, &leaks->sums[reach], &objects[i]);
@@ -584,10 +585,10 @@ struct ch_error *chp_held_find(struct ch_graph *graph, struct ch_leaks **ret)
 static bool find_row(const struct ch_graph *graph, const struct ch_object *objects, size_t n,
 		     uint32_t *first_ret)
 {
-	const struct ch_index_span *span = chp_index_span(graph, objects[0].addr);
+	const struct ch_index_span *span = chp_index_span(graph->index, objects[0].addr);
 	struct ch_index_hit first, last;
 
-	if (graph->gaps || !span || objects[n - 1].addr < objects[0].addr ||
+	if (graph->index->gaps || !span || objects[n - 1].addr < objects[0].addr ||
 	    objects[n - 1].addr >= span->end)
 		return false;
 	first = chp_index_hit(span, objects[0].addr);
@@ -607,7 +608,7 @@ void chp_held_select(const struct ch_graph *graph, const struct ch_leaks *leaks,
 	for (i = 0; i < n; i++) {
 		id = row ? first + (uint32_t)i : ch_graph_node_at(graph, objects[i].addr);
 		ret[i] = objects[i].state == CH_OBJECT_USED && id != CH_ID_NONE &&
-			 chp_is_node(graph, id) && chp_bit(leaks->held, id) == held;
+			 chp_is_node(graph->index, id) && chp_bit(leaks->held, id) == held;
 	}
 }
 

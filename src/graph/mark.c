@@ -64,10 +64,12 @@ struct ch_marker {
 
 struct ch_error *chp_mark_init(struct ch_mark *mark, const struct ch_graph *graph)
 {
-	size_t words = (size_t)graph->objects_count / 64 + 1;
+	size_t words = (size_t)graph->index->objects_count / 64 + 1;
 	uint32_t i;
 
-	*mark = (struct ch_mark){ .graph = graph, .deferred = CH_VEC(uint64_t) };
+	*mark = (struct ch_mark){ .graph = graph,
+				  .index = graph->index,
+				  .deferred = CH_VEC(uint64_t) };
 	mark->marked = calloc(words, sizeof(uint64_t));
 	mark->interior = calloc(words, sizeof(uint64_t));
 	mark->markers = calloc(graph->threads, sizeof(*mark->markers));
@@ -139,11 +141,11 @@ static bool take_inner(struct ch_marker *marker, const struct word *word, uint32
 	uint64_t offset = word->value - start;
 	bool fresh;
 
-	if (!chp_is_inner(mark->graph, word->span, id, start, word->value))
+	if (!chp_is_inner(mark->index, word->span, id, start, word->value))
 		return true;
 	if (mark->exact && mark->offsets)
 		return chp_offsets_rule(mark->offsets,
-					chp_index_size(mark->graph, word->span, id, start), offset);
+					chp_index_size(mark->index, word->span, id, start), offset);
 	if (word->source == start || get_bit(mark->known ? mark->known : mark->marked, id))
 		return !mark->exact;
 	if (mark->insides && !word->span->traced)
@@ -159,7 +161,7 @@ CH_INLINE void resolve(struct ch_marker *marker, const struct word *word)
 {
 	struct ch_mark *mark = marker->mark;
 	struct entry entry = { .span = word->span };
-	uint32_t id = chp_index_node(mark->graph, word->span, word->value, &entry.addr);
+	uint32_t id = chp_index_node(mark->index, word->span, word->value, &entry.addr);
 
 	if (id == CH_ID_NONE)
 		return;
@@ -167,7 +169,7 @@ CH_INLINE void resolve(struct ch_marker *marker, const struct word *word)
 		return;
 	if (!set_bit(mark->marked, id))
 		return;
-	entry.size_bytes = chp_index_size(mark->graph, word->span, id, entry.addr);
+	entry.size_bytes = chp_index_size(mark->index, word->span, id, entry.addr);
 	if (entry.addr + entry.size_bytes <= word->span->bytes_end)
 		entry.bytes = word->span->bytes + (entry.addr - word->span->start);
 	marker->starved |= !push_entry(&marker->stack, &entry);
@@ -177,10 +179,10 @@ CH_INLINE void resolve(struct ch_marker *marker, const struct word *word)
  * an exact one leads to what has a tracer. */
 CH_INLINE void take_word(struct ch_marker *marker, uint64_t value, bool exact)
 {
-	const struct ch_graph *graph = marker->mark->graph;
+	const struct ch_index *index = marker->mark->index;
 	struct word *slot;
 
-	if (exact ? !chp_may_point(graph, value) : !chp_may_point_plain(graph, value))
+	if (exact ? !chp_may_point(index, value) : !chp_may_point_plain(index, value))
 		return;
 	slot = &marker->words[(marker->words_head + marker->words_count) % WORDS];
 	if (marker->words_count == WORDS) {
@@ -190,7 +192,7 @@ CH_INLINE void take_word(struct ch_marker *marker, uint64_t value, bool exact)
 	}
 	slot->value = value;
 	slot->source = marker->source;
-	slot->span = chp_index_span(graph, value);
+	slot->span = chp_index_span(index, value);
 	if (!slot->span || (!exact && slot->span->traced))
 		return;
 	chp_index_prefetch(slot->span, value);
@@ -298,9 +300,9 @@ struct ch_error *chp_mark_add(struct ch_mark *mark, uint64_t value)
 	struct ch_marker *marker = &mark->markers[0];
 	struct word word = { .value = value };
 
-	if (!chp_may_point(mark->graph, value))
+	if (!chp_may_point(mark->index, value))
 		return NULL;
-	word.span = chp_index_span(mark->graph, value);
+	word.span = chp_index_span(mark->index, value);
 	if (word.span)
 		add_word(marker, &word);
 	return marker->starved ? &ch_enomem : NULL;
@@ -375,7 +377,7 @@ static void *work(void *arg)
 		if (!err && marker == marker->mark->markers)
 			chp_context_progress(ctx, "following pointers",
 					     marker->scanned * marker->crew->threads,
-					     marker->mark->graph->nodes_count);
+					     marker->mark->index->nodes_count);
 		if (!err && !more)
 			more = wait_for_work(marker);
 		if (!err && marker->crew->err)

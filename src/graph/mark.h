@@ -14,6 +14,8 @@
 /** Of all sets: one bit for each id. */
 struct ch_mark {
 	const struct ch_graph *graph;
+	/** graph->index: it is looked at for each word. */
+	const struct ch_index *index;
 	/** Nodes met. */
 	uint64_t *marked;
 	/** Follow pointers to first bytes only; targets of others are kept in

@@ -145,7 +145,7 @@ static struct ch_error *each(struct survey *survey,
 	uint64_t bits, seen = 0;
 	uint32_t word, id;
 
-	for (word = 0; !err && word <= graph->objects_count / 64; word++) {
+	for (word = 0; !err && word <= graph->index->objects_count / 64; word++) {
 		for (bits = survey->population[word]; !err && bits; bits &= bits - 1) {
 			id = word * 64 + (uint32_t)__builtin_ctzll(bits);
 			/* of a runtime's own objects nothing is kept */

@@ -47,7 +47,7 @@ static bool is_held(const struct search *search, uint32_t id)
 
 static uint32_t rank_of(const struct search *search, uint32_t id)
 {
-	const struct ch_traced *traced = chp_index_span_of(search->graph, id)->traced;
+	const struct ch_traced *traced = chp_index_span_of(search->graph->index, id)->traced;
 
 	return traced->tracer->owner_rank
 		       ? traced->tracer->owner_rank(traced->state, ch_graph_addr(search->graph, id))
@@ -97,14 +97,15 @@ CH_INLINE void take_word(void *arg, uint64_t offset, uint64_t value, bool exact)
 	/* references to other objects */
 	if (exact && offset != UINT64_MAX)
 		return;
-	span = chp_may_point_plain(search->graph, value) ? chp_index_span(search->graph, value)
-							 : NULL;
+	span = chp_may_point_plain(search->graph->index, value)
+		       ? chp_index_span(search->graph->index, value)
+		       : NULL;
 	if (!span) {
 		take_mapping(search, value);
 		return;
 	}
-	id = span->traced ? CH_ID_NONE : chp_index_node(search->graph, span, value, &start);
-	if (id != CH_ID_NONE && !chp_is_inner(search->graph, span, id, start, value))
+	id = span->traced ? CH_ID_NONE : chp_index_node(search->graph->index, span, value, &start);
+	if (id != CH_ID_NONE && !chp_is_inner(search->graph->index, span, id, start, value))
 		consider(search, &search->owners[id]);
 }
 
@@ -117,10 +118,10 @@ CH_RANKING static struct ch_error *look(struct search *search, const struct ch_i
 	uint32_t id;
 
 	for (id = span->first_id; !err && id < span->first_id + span->count; id++) {
-		if (chp_is_node(graph, id)) {
+		if (chp_is_node(graph->index, id)) {
 			search->source = id;
 			chp_pieces_begin(&search->pieces, graph, span, id, addr,
-					 chp_index_size(graph, span, id, addr));
+					 chp_index_size(graph->index, span, id, addr));
 			chp_pieces_visit(&search->pieces, take_word, search);
 		}
 		addr = chp_index_next(span, id, addr);
@@ -189,16 +190,16 @@ static struct ch_error *add_block(struct search *search, uint32_t id)
 
 static struct ch_error *add_all(struct search *search)
 {
-	const struct ch_index_span *spans = search->graph->spans.items;
+	const struct ch_index_span *spans = search->graph->index->spans.items;
 	const struct mapping *mappings = search->mappings.items;
 	struct ch_error *err = NULL;
 	uint32_t id;
 	size_t i;
 
-	for (i = 0; !err && i < search->graph->spans.count; i++) {
+	for (i = 0; !err && i < search->graph->index->spans.count; i++) {
 		for (id = spans[i].first_id;
 		     !err && !spans[i].traced && id < spans[i].first_id + spans[i].count; id++)
-			if (chp_is_node(search->graph, id))
+			if (chp_is_node(search->graph->index, id))
 				err = add_block(search, id);
 		if (!err)
 			err = chp_context_check(search->graph->ctx);
@@ -323,18 +324,18 @@ struct ch_error *chp_owners_find(struct ch_graph *graph, const struct ch_retaine
 				 .ret = ret,
 				 .mappings = CH_VEC(struct mapping),
 				 .list = CH_VEC(struct owned) };
-	const struct ch_index_span *spans = graph->spans.items;
+	const struct ch_index_span *spans = graph->index->spans.items;
 	struct ch_error *err = &ch_enomem;
 	size_t i;
 
 	*ret = (struct ch_owners){ .rows = CH_VEC(struct ch_owners_row) };
-	search.owners = calloc(graph->objects_count + 1ULL, sizeof(*search.owners));
+	search.owners = calloc(graph->index->objects_count + 1ULL, sizeof(*search.owners));
 	if (search.owners) {
-		for (i = 0; i < graph->objects_count; i++)
+		for (i = 0; i < graph->index->objects_count; i++)
 			search.owners[i] = CH_ID_NONE;
 		err = list_mappings(&search);
 	}
-	for (i = 0; !err && i < graph->spans.count; i++)
+	for (i = 0; !err && i < graph->index->spans.count; i++)
 		if (spans[i].traced && spans[i].count)
 			err = look(&search, &spans[i]);
 	if (!err)

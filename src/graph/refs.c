@@ -309,13 +309,13 @@ static struct ch_error *scan_encoded(struct finder *finder, const struct ch_inde
 	uint32_t id;
 
 	for (id = span->first_id; !encoded.err && id < span->first_id + span->count; id++) {
-		if (!chp_is_node(graph, id))
+		if (!chp_is_node(graph->index, id))
 			continue;
 		encoded.addr = ch_graph_addr(graph, id);
 		if (encoded.addr < finder->region->start || encoded.addr >= finder->region->end)
 			continue;
 		chp_pieces_begin(&pieces, graph, span, id, encoded.addr,
-				 chp_index_size(graph, span, id, encoded.addr));
+				 chp_index_size(graph->index, span, id, encoded.addr));
 		chp_pieces_visit(&pieces, take_encoded, &encoded);
 		if (id % 65536 == 0 && !encoded.err)
 			encoded.err = chp_context_check(graph->ctx);
@@ -326,11 +326,11 @@ static struct ch_error *scan_encoded(struct finder *finder, const struct ch_inde
 /* Spans of a region that have such pointers. */
 static struct ch_error *scan_heap(struct finder *finder)
 {
-	const struct ch_index_span *spans = finder->graph->spans.items, *span;
+	const struct ch_index_span *spans = finder->graph->index->spans.items, *span;
 	struct ch_error *err = NULL;
 	size_t i;
 
-	for (i = 0; !err && i < finder->graph->spans.count; i++) {
+	for (i = 0; !err && i < finder->graph->index->spans.count; i++) {
 		span = &spans[i];
 		if (span->start >= finder->region->end)
 			break;

@@ -188,9 +188,9 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 
 	for (i = 0; !err && i < n; i++) {
 		id = typing->next_id++;
-		if (graph->gaps)
+		if (graph->index->gaps)
 			id = ch_graph_node_at(graph, objects[i].addr);
-		if (id >= graph->objects_count)
+		if (id >= graph->index->objects_count)
 			continue;
 		number = typing->retained->number[id];
 		if (!number)

@@ -46,26 +46,27 @@ CH_INLINE void resolve(struct visit *visit)
 {
 	const struct word *word = &visit->words[visit->head++ % WORDS];
 	uint64_t start;
-	uint32_t id = chp_index_node(visit->graph, word->span, word->value, &start);
+	uint32_t id = chp_index_node(visit->graph->index, word->span, word->value, &start);
 
 	visit->count--;
 	if (id != CH_ID_NONE && !visit->err)
-		visit->err =
-			visit->fn(visit->arg, word->source, id,
-				  chp_is_inner(visit->graph, word->span, id, start, word->value) &&
-					  !chp_offsets_known(visit->graph, id, word->value));
+		visit->err = visit->fn(
+			visit->arg, word->source, id,
+			chp_is_inner(visit->graph->index, word->span, id, start, word->value) &&
+				!chp_offsets_known(visit->graph, id, word->value));
 }
 
 CH_INLINE void take_word(struct visit *visit, uint32_t source, uint64_t value, bool exact)
 {
 	struct word *slot;
 
-	if (exact ? !chp_may_point(visit->graph, value) : !chp_may_point_plain(visit->graph, value))
+	if (exact ? !chp_may_point(visit->graph->index, value)
+		  : !chp_may_point_plain(visit->graph->index, value))
 		return;
 	if (visit->count == WORDS)
 		resolve(visit);
 	slot = &visit->words[(visit->head + visit->count) % WORDS];
-	slot->span = chp_index_span(visit->graph, value);
+	slot->span = chp_index_span(visit->graph->index, value);
 	if (!slot->span || (!exact && slot->span->traced))
 		return;
 	slot->value = value;
@@ -110,7 +111,7 @@ CH_RANKING static void scan_traced(struct visit *visit, const struct ch_index_sp
 {
 	visit->source = id;
 	chp_pieces_begin(&visit->pieces, visit->graph, span, id, addr,
-			 chp_index_size(visit->graph, span, id, addr));
+			 chp_index_size(visit->graph->index, span, id, addr));
 	chp_pieces_visit(&visit->pieces, take_traced, visit);
 }
 
@@ -124,13 +125,13 @@ CH_RANKING struct ch_error *chp_each_edge(const struct ch_graph *graph, uint32_t
 
 	for (id = from; id < to && !visit.err; id++) {
 		if (!span || id >= span->first_id + span->count) {
-			span = chp_index_span_of(graph, id);
+			span = chp_index_span_of(graph->index, id);
 			addr = ch_graph_addr(graph, id);
 		}
-		if (chp_is_node(graph, id) && span->traced)
+		if (chp_is_node(graph->index, id) && span->traced)
 			scan_traced(&visit, span, id, addr);
-		else if (chp_is_node(graph, id))
-			scan(&visit, id, addr, chp_index_size(graph, span, id, addr));
+		else if (chp_is_node(graph->index, id))
+			scan(&visit, id, addr, chp_index_size(graph->index, span, id, addr));
 		addr = chp_index_next(span, id, addr);
 		if (id % PACE == 0) {
 			if (phase)
@@ -385,7 +386,8 @@ static bool reach_more(const struct share *share, uint64_t *known)
 static uint64_t *find_reaching(const struct share *shares, uint32_t shares_count,
 			       const uint32_t *targets, size_t targets_count)
 {
-	uint64_t *known = calloc(shares[0].graph->objects_count / 64 + 1ULL, sizeof(uint64_t));
+	uint64_t *known =
+		calloc(shares[0].graph->index->objects_count / 64 + 1ULL, sizeof(uint64_t));
 	bool found = true;
 	uint32_t round, i;
 	size_t k;
@@ -445,7 +447,7 @@ static struct ch_error *each_some(struct share *shares, uint32_t shares_count,
 static struct ch_error *build_some(struct share *shares, uint32_t shares_count,
 				   const uint64_t *among, struct ch_reverse *ret)
 {
-	uint32_t targets = shares[0].graph->objects_count, sum = 0, target;
+	uint32_t targets = shares[0].graph->index->objects_count, sum = 0, target;
 	struct some some = { .reverse = ret };
 	struct ch_error *err;
 
@@ -469,7 +471,7 @@ static struct ch_error *build_some(struct share *shares, uint32_t shares_count,
 
 static struct ch_error *build(struct share *shares, uint32_t shares_count, struct ch_reverse *ret)
 {
-	uint32_t targets = shares[0].graph->objects_count, sum, i;
+	uint32_t targets = shares[0].graph->index->objects_count, sum, i;
 	struct ch_error *err;
 	uint64_t edges = 0;
 
@@ -535,9 +537,9 @@ static struct ch_error *borrow(const struct ch_graph *graph, const uint32_t *wan
 	for (i = 0; i < count; i++) {
 		shares[i] = (struct share){
 			.graph = graph,
-			.from = (uint32_t)((uint64_t)graph->objects_count * i / count),
-			.to = (uint32_t)((uint64_t)graph->objects_count * (i + 1) / count),
-			.places = calloc(graph->objects_count + 1ULL, sizeof(uint32_t)),
+			.from = (uint32_t)((uint64_t)graph->index->objects_count * i / count),
+			.to = (uint32_t)((uint64_t)graph->index->objects_count * (i + 1) / count),
+			.places = calloc(graph->index->objects_count + 1ULL, sizeof(uint32_t)),
 		};
 		if (!shares[i].places)
 			err = &ch_enomem;

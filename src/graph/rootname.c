@@ -285,7 +285,7 @@ static struct ch_error *name_traced(struct ch_graph *graph, const struct ch_root
 	if (root->named >= graph->traced_roots.count)
 		return NULL;
 	named = CH_VEC_AT(&graph->traced_roots, struct ch_traced_root, root->named);
-	traced = &graph->traced[named->traced];
+	traced = &graph->index->traced[named->traced];
 	ret->basis = CH_BASIS_DERIVED;
 	traced->tracer->root_text(traced->state, &named->root, text, sizeof(text));
 	return put_escaped(text, ret->where, sizeof(ret->where));
@@ -304,7 +304,7 @@ static bool copy_escaped(const char *text, char *buf, size_t max)
 bool ch_graph_place_name(struct ch_graph *graph, uint32_t id, uint64_t offset, char *buf,
 			 size_t max)
 {
-	const struct ch_traced *traced = chp_index_span_of(graph, id)->traced;
+	const struct ch_traced *traced = chp_index_span_of(graph->index, id)->traced;
 	struct ch_object object;
 	char text[512];
 
@@ -317,7 +317,7 @@ bool ch_graph_place_name(struct ch_graph *graph, uint32_t id, uint64_t offset, c
 
 bool ch_graph_detail(struct ch_graph *graph, uint32_t id, char *buf, size_t max)
 {
-	const struct ch_traced *traced = chp_index_span_of(graph, id)->traced;
+	const struct ch_traced *traced = chp_index_span_of(graph->index, id)->traced;
 	struct ch_object object;
 	char text[512];
 

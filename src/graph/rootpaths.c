@@ -141,9 +141,9 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 
 	for (i = 0; i < n; i++) {
 		id = naming->next_id++;
-		if (graph->gaps)
+		if (graph->index->gaps)
 			id = ch_graph_node_at(graph, objects[i].addr);
-		number = id < graph->objects_count ? retained->number[id] : 0;
+		number = id < graph->index->objects_count ? retained->number[id] : 0;
 		if (!number || retained->idom[number] != CH_DOMINATOR_ROOT)
 			continue;
 		tally = chp_tally_of(&naming->tallies, naming->place_of[number], objects[i].type);

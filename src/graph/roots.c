@@ -304,10 +304,10 @@ static struct ch_error *find_holes(struct collector *collector)
 	spans = ch_heaps_spans(collector->graph->heaps, &count);
 	for (i = 0; !err && i < count; i++)
 		err = push_hole(collector, spans[i].start, spans[i].end);
-	for (i = 0; !err && i < collector->graph->traced_count; i++)
-		if (collector->graph->traced[i].tracer->dead_words)
-			err = collector->graph->traced[i].tracer->dead_words(
-				collector->graph->traced[i].state, take_dead, collector);
+	for (i = 0; !err && i < collector->graph->index->traced_count; i++)
+		if (collector->graph->index->traced[i].tracer->dead_words)
+			err = collector->graph->index->traced[i].tracer->dead_words(
+				collector->graph->index->traced[i].state, take_dead, collector);
 	ch_vec_sort(&collector->holes, compare_starts);
 	holes = collector->holes.items;
 	for (i = kept = 0; i < collector->holes.count; i++)
@@ -468,14 +468,14 @@ static struct ch_error *add_region(struct collector *collector, const struct ch_
 /* Memory of others inside of spans. */
 static struct ch_error *add_foreign(struct collector *collector)
 {
-	const struct ch_foreign *foreign = collector->graph->foreign.items;
+	const struct ch_foreign *foreign = collector->graph->index->foreign.items;
 	struct ch_root_range range = { .kind = CH_ROOT_MEMORY, .thread = UINT32_MAX };
 	const struct ch_region *region;
 	struct ch_error *err = NULL;
 	uint64_t at, end;
 	size_t i;
 
-	for (i = 0; !err && i < collector->graph->foreign.count; i++) {
+	for (i = 0; !err && i < collector->graph->index->foreign.count; i++) {
 		for (at = foreign[i].start; !err && at < foreign[i].end; at = end) {
 			region = ch_map_region_at(collector->graph->map, at);
 			if (!region)
@@ -575,15 +575,15 @@ static struct ch_error *put(struct batch *batch, struct ch_root root)
 	const struct ch_index_span *span;
 	uint64_t start = 0;
 
-	if (!chp_may_point(graph, root.value))
+	if (!chp_may_point(graph->index, root.value))
 		return NULL;
-	span = chp_index_span(graph, root.value);
+	span = chp_index_span(graph->index, root.value);
 	if (span && span->traced && !(exact & 1U << root.kind))
 		return NULL;
-	root.target = span ? chp_index_node(graph, span, root.value, &start) : CH_ID_NONE;
+	root.target = span ? chp_index_node(graph->index, span, root.value, &start) : CH_ID_NONE;
 	if (root.target == CH_ID_NONE)
 		return NULL;
-	root.interior = chp_is_inner(graph, span, root.target, start, root.value);
+	root.interior = chp_is_inner(graph->index, span, root.target, start, root.value);
 	if (root.interior && root.kind == CH_ROOT_STACK && span->traced &&
 	    span->traced->tracer->first_bytes)
 		return NULL;
@@ -597,7 +597,7 @@ static struct ch_error *put_decoded(struct batch *batch, struct ch_root root)
 	const struct ch_graph *graph = batch->graph;
 	uint32_t id;
 
-	if (!chp_may_point(graph, root.value))
+	if (!chp_may_point(graph->index, root.value))
 		return NULL;
 	id = ch_graph_node_at(graph, root.value);
 	return id != CH_ID_NONE && ch_graph_addr(graph, id) == root.value ? put(batch, root) : NULL;
@@ -607,12 +607,12 @@ static struct ch_error *put_decoded(struct batch *batch, struct ch_root root)
  * the word in its own code. */
 static struct ch_error *put_encoded(struct batch *batch, struct ch_root root)
 {
-	const struct ch_traced *traced = batch->graph->traced;
+	const struct ch_traced *traced = batch->graph->index->traced;
 	const uint64_t word = root.value, addr = root.addr;
 	struct ch_error *err = NULL;
 	uint32_t i, half;
 
-	for (i = 0; !err && i < batch->graph->traced_count; i++) {
+	for (i = 0; !err && i < batch->graph->index->traced_count; i++) {
 		root.addr = addr;
 		if (traced[i].decode) {
 			root.value = traced[i].decode(traced[i].state, word);
@@ -669,7 +669,7 @@ static struct ch_error *visit_stack_pointers(struct batch *batch)
 	stacks = ch_map_thread_stacks(graph->map, &count);
 	for (i = 0; !err && i < count; i++) {
 		id = ch_graph_node_at(graph, stacks[i].sp);
-		if (id != CH_ID_NONE && !chp_index_span_of(graph, id)->traced)
+		if (id != CH_ID_NONE && !chp_index_span_of(graph->index, id)->traced)
 			err = put(batch, (struct ch_root){ .kind = CH_ROOT_REGISTER,
 							   .value = ch_graph_addr(graph, id),
 							   .thread = stacks[i].thread,

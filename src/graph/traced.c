@@ -80,8 +80,8 @@ struct ch_error *chp_traced_collect(struct ch_graph *graph)
 
 	graph->traced_roots = CH_VEC(struct ch_traced_root);
 	graph->links = CH_VEC(struct ch_link);
-	for (; !err && collecting.traced < graph->traced_count; collecting.traced++) {
-		traced = &graph->traced[collecting.traced];
+	for (; !err && collecting.traced < graph->index->traced_count; collecting.traced++) {
+		traced = &graph->index->traced[collecting.traced];
 		err = traced->tracer->roots(traced->state, take_root, &collecting);
 		if (!err && traced->tracer->links)
 			err = traced->tracer->links(traced->state, take_link, &collecting);
@@ -266,11 +266,11 @@ static bool is_start(const struct ch_pieces *pieces, uint64_t value)
 {
 	const struct ch_graph *graph = pieces->graph;
 	const struct ch_index_span *span =
-		chp_may_point(graph, value) ? chp_index_span(graph, value) : NULL;
+		chp_may_point(graph->index, value) ? chp_index_span(graph->index, value) : NULL;
 	uint64_t start;
 
 	return span && span->traced == pieces->traced &&
-	       chp_index_node(graph, span, value, &start) != CH_ID_NONE && start == value;
+	       chp_index_node(graph->index, span, value, &start) != CH_ID_NONE && start == value;
 }
 
 /* One value for each place: edges are counted by their offsets. */

@@ -187,16 +187,16 @@ static void take_word(void *arg, uint64_t offset, uint64_t value, bool exact)
 	uint32_t id, parent, track;
 	uint64_t start;
 
-	if (finding->err ||
-	    (exact ? !chp_may_point(graph, value) : !chp_may_point_plain(graph, value)))
+	if (finding->err || (exact ? !chp_may_point(graph->index, value)
+				   : !chp_may_point_plain(graph->index, value)))
 		return;
-	span = chp_index_span(graph, value);
+	span = chp_index_span(graph->index, value);
 	if (!span || (!exact && span->traced))
 		return;
-	id = chp_index_node(graph, span, value, &start);
+	id = chp_index_node(graph->index, span, value, &start);
 	if (id == CH_ID_NONE || trails->holder[id] != UNSEEN)
 		return;
-	if (finding->exact && chp_is_inner(graph, span, id, start, value) &&
+	if (finding->exact && chp_is_inner(graph->index, span, id, start, value) &&
 	    !chp_offsets_known(graph, id, value))
 		return;
 	parent = trails->track[finding->source];
@@ -243,12 +243,12 @@ static struct ch_error *go_on(struct finding *finding)
 	while (!err && finding->at < finding->queue.count) {
 		met = *CH_VEC_AT(&finding->queue, struct met, finding->at++);
 		addr = met.addr;
-		span = chp_index_span(graph, addr);
+		span = chp_index_span(graph->index, addr);
 		if (!span)
 			continue;
 		finding->source = met.id;
 		finding->traced = span->traced != NULL;
-		size = chp_index_size(graph, span, finding->source, addr);
+		size = chp_index_size(graph->index, span, finding->source, addr);
 		if (span->traced) {
 			chp_pieces_begin(&finding->pieces, graph, span, finding->source, addr,
 					 size);
@@ -259,7 +259,7 @@ static struct ch_error *go_on(struct finding *finding)
 		err = finding->err;
 		if (!err && finding->at % PACE == 0) {
 			chp_context_progress(graph->ctx, "looking for ways", finding->at,
-					     graph->nodes_count);
+					     graph->index->nodes_count);
 			err = chp_context_check(graph->ctx);
 		}
 	}
@@ -375,9 +375,9 @@ static struct ch_error *take_types(void *arg, const struct ch_object *objects, s
 
 	for (i = 0; i < n; i++) {
 		id = finding->next_id++;
-		if (graph->gaps)
+		if (graph->index->gaps)
 			id = ch_graph_node_at(graph, objects[i].addr);
-		if (id >= graph->objects_count || !chp_is_node(graph, id))
+		if (id >= graph->index->objects_count || !chp_is_node(graph->index, id))
 			continue;
 		tally = chp_tally_of(types, 0, objects[i].type);
 		if (!tally)
@@ -443,7 +443,7 @@ static struct ch_error *unite_types(struct ch_trails *trails)
 								names[i].hash == names[i - 1].hash
 							? trails->alias[names[i - 1].index]
 							: names[i].index;
-	for (id = 0; count && id < trails->graph->objects_count; id++)
+	for (id = 0; count && id < trails->graph->index->objects_count; id++)
 		trails->track[id] = trails->alias[trails->track[id]];
 	return NULL;
 }
@@ -530,7 +530,7 @@ static struct ch_error *unite_rows(struct finding *finding)
 	err = any ? unite(finding, to, rows) : NULL;
 	if (err || !any)
 		return err;
-	for (i = 0; i < trails->graph->objects_count; i++)
+	for (i = 0; i < trails->graph->index->objects_count; i++)
 		if (trails->holder[i] != UNSEEN)
 			trails->track[i] = to[trails->track[i]];
 	return NULL;
@@ -574,7 +574,7 @@ static void tidy(struct ch_trails *trails)
 {
 	uint32_t id;
 
-	for (id = 0; id < trails->graph->objects_count; id++)
+	for (id = 0; id < trails->graph->index->objects_count; id++)
 		if (trails->holder[id] == UNSEEN)
 			trails->track[id] = CH_TRACK_ALL;
 	ch_vec_sort(&trails->roots, compare_targets);
@@ -584,7 +584,7 @@ struct ch_error *chp_trails_make(struct ch_graph *graph, const struct ch_retaine
 				 struct ch_trails *ret)
 {
 	struct finding finding = { .trails = ret, .graph = graph, .queue = CH_VEC(struct met) };
-	uint32_t ids = graph->objects_count, id;
+	uint32_t ids = graph->index->objects_count, id;
 	struct ch_track *all;
 	struct ch_error *err;
 

@@ -20,6 +20,10 @@ struct ch_session {
 	struct ch_map *map;
 	struct ch_heaps *heaps;
 	struct part sym_part, heaps_part;
+	struct kept {
+		void *state;
+		void (*destroy)(void *state);
+	} kept[CH_SESSION_PARTS];
 };
 
 struct ch_error *ch_session_open(struct ch_context *ctx, const char *path,
@@ -45,8 +49,13 @@ struct ch_error *ch_session_open(struct ch_context *ctx, const char *path,
 
 void ch_session_close(struct ch_session *session)
 {
+	size_t i;
+
 	if (!session)
 		return;
+	for (i = CH_SESSION_PARTS; i-- > 0;)
+		if (session->kept[i].state)
+			session->kept[i].destroy(session->kept[i].state);
 	ch_heaps_close(session->heaps);
 	ch_map_destroy(session->map);
 	ch_sym_close(session->sym);
@@ -65,6 +74,17 @@ uint32_t ch_session_strengths(const struct ch_session *session)
 void chp_session_use_walkers(struct ch_session *session, const struct ch_walker *const *walkers)
 {
 	session->walkers = walkers;
+}
+
+void *chp_session_kept(const struct ch_session *session, enum ch_session_part part)
+{
+	return session->kept[part].state;
+}
+
+void chp_session_keep(struct ch_session *session, enum ch_session_part part, void *state,
+		      void (*destroy)(void *state))
+{
+	session->kept[part] = (struct kept){ state, destroy };
 }
 
 struct ch_context *ch_session_context(const struct ch_session *session)

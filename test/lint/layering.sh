@@ -80,7 +80,7 @@ function check_quoted(name, layer) {
 }
 
 BEGIN {
-	count = split("util core sym map heap walkers graph analysis render report cmd main", order, " ")
+	count = split("util core sym map heap walkers index types graph analysis render report cmd main", order, " ")
 	for (i = 1; i <= count; i++)
 		rank[order[i]] = i
 }

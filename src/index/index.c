@@ -1,8 +1,12 @@
-#include "graph/graph_priv.h"
+/*
+ * Making the index, and what it answers.
+ */
+#include "index/index.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/session.h"
 #include "util/context.h"
 #include "util/error.h"
 
@@ -23,7 +27,7 @@
 
 /* The index in the making. */
 struct builder {
-	struct ch_graph *graph;
+	struct ch_index *index;
 	/* Of struct ch_index_span; of where their lines were allocated. */
 	uint32_t engine_span;
 	struct ch_index_span *span;
@@ -34,7 +38,7 @@ struct builder {
 	uint64_t misplaced_count;
 	/* of uint32_t */
 	struct ch_vec hints;
-	/* of uint64_t: words of ch_graph.nodes */
+	/* of uint64_t: words of ch_index.nodes */
 	struct ch_vec nodes;
 	/* One bit for each type: its tracer has learned it. */
 	uint64_t *learned;
@@ -81,10 +85,10 @@ static struct ch_error *end_object(struct builder *b, uint64_t next)
 		b->span->slack_bytes = (uint32_t)gap;
 	if (gap == b->span->slack_bytes)
 		return NULL;
-	odd = ch_vec_push(&b->graph->odd_sizes);
+	odd = ch_vec_push(&b->index->odd_sizes);
 	if (!odd)
 		return &ch_enomem;
-	odd->id = b->graph->objects_count - 1;
+	odd->id = b->index->objects_count - 1;
 	odd->size_bytes = bytes;
 	return NULL;
 }
@@ -97,12 +101,12 @@ static struct ch_error *end_span(struct builder *b)
 	if (!b->span)
 		return NULL;
 	if (!b->span->count) {
-		b->graph->spans.count--;
+		b->index->spans.count--;
 		b->span = NULL;
 		return NULL;
 	}
 	err = end_object(b, b->span->end);
-	b->span->bytes = ch_core_span(b->graph->core, b->span->start, &len);
+	b->span->bytes = ch_core_span(b->index->core, b->span->start, &len);
 	b->span->bytes_end = b->span->start + (b->span->bytes ? len : 0);
 	if (b->span->slack_bytes == SLACK_UNKNOWN)
 		b->span->slack_bytes = 0;
@@ -111,16 +115,16 @@ static struct ch_error *end_span(struct builder *b)
 }
 
 /* Who knows the pointers of a span of the engine. */
-static const struct ch_traced *find_traced(const struct ch_graph *graph, uint32_t span)
+static const struct ch_traced *find_traced(const struct ch_index *index, uint32_t span)
 {
 	struct ch_traced traced;
 	uint32_t i;
 
-	if (!chp_heaps_span_tracer(graph->heaps, span, &traced))
+	if (!chp_heaps_span_tracer(index->heaps, span, &traced))
 		return NULL;
-	for (i = 0; i < graph->traced_count; i++)
-		if (graph->traced[i].state == traced.state)
-			return &graph->traced[i];
+	for (i = 0; i < index->traced_count; i++)
+		if (index->traced[i].state == traced.state)
+			return &index->traced[i];
 	return NULL;
 }
 
@@ -134,16 +138,16 @@ static struct ch_error *begin_span(struct builder *b, const struct ch_object *fi
 	err = end_span(b);
 	if (err)
 		return err;
-	span = &ch_heaps_spans(b->graph->heaps, &count)[first->span];
-	b->span = ch_vec_push(&b->graph->spans);
+	span = &ch_heaps_spans(b->index->heaps, &count)[first->span];
+	b->span = ch_vec_push(&b->index->spans);
 	if (!b->span)
 		return &ch_enomem;
 	b->engine_span = first->span;
-	traced = find_traced(b->graph, first->span);
+	traced = find_traced(b->index, first->span);
 	*b->span = (struct ch_index_span){
 		.start = first->addr - first->addr % 8,
 		.end = ch_max(span->committed_end, first->addr + 1),
-		.first_id = b->graph->objects_count,
+		.first_id = b->index->objects_count,
 		.slack_bytes = SLACK_UNKNOWN,
 		.shift = span->align_bytes >= 16 ? 4 : 3,
 		.traced = traced,
@@ -164,7 +168,7 @@ static struct ch_error *reach_line(struct builder *b, uint64_t granule)
 		back = i * CH_LINE_BITS - b->granule;
 		if (back > UINT32_MAX)
 			return too_sparse();
-		span->lines[i].first_id = b->graph->objects_count;
+		span->lines[i].first_id = b->index->objects_count;
 		span->lines[i].back = (uint32_t)back;
 	}
 	span->lines_count = (uint32_t)number + 1;
@@ -241,8 +245,8 @@ static struct ch_error *learn(struct builder *b, const struct ch_object *object)
 /* Ids are handed out here. */
 static struct ch_error *number(struct builder *b, const struct ch_object *object)
 {
-	struct ch_graph *graph = b->graph;
-	uint32_t id = graph->objects_count, *hint;
+	struct ch_index *index = b->index;
+	uint32_t id = index->objects_count, *hint;
 	uint64_t *word;
 
 	if (id >= CH_ID_NONE - 1)
@@ -261,17 +265,17 @@ static struct ch_error *number(struct builder *b, const struct ch_object *object
 	if (b->node) {
 		word = CH_VEC_AT(&b->nodes, uint64_t, id / 64);
 		*word |= 1ULL << (id % 64);
-		graph->nodes_count++;
-		graph->low = ch_min(graph->low, object->addr);
-		graph->high = ch_max(graph->high, object->addr + ch_max(object->size_bytes, 1));
+		index->nodes_count++;
+		index->low = ch_min(index->low, object->addr);
+		index->high = ch_max(index->high, object->addr + ch_max(object->size_bytes, 1));
 		if (!b->span->traced) {
-			graph->plain_low = ch_min(graph->plain_low, object->addr);
-			graph->plain_high = ch_max(graph->plain_high,
+			index->plain_low = ch_min(index->plain_low, object->addr);
+			index->plain_high = ch_max(index->plain_high,
 						   object->addr + ch_max(object->size_bytes, 1));
 		}
 	}
 	b->span->count++;
-	graph->objects_count++;
+	index->objects_count++;
 	return NULL;
 }
 
@@ -288,9 +292,9 @@ static struct ch_object behind_last(const struct builder *b, const struct ch_obj
 	return moved;
 }
 
-static struct ch_error *note_foreign(struct ch_graph *graph, const struct ch_object *object)
+static struct ch_error *note_foreign(struct ch_index *index, const struct ch_object *object)
 {
-	struct ch_foreign *slot = ch_vec_push(&graph->foreign);
+	struct ch_foreign *slot = ch_vec_push(&index->foreign);
 
 	if (!slot)
 		return &ch_enomem;
@@ -309,7 +313,7 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 		err = begin_span(b, &objects[0]);
 	for (i = 0; !err && i < n; i++) {
 		if (objects[i].flags & CH_OBJECT_FOREIGN)
-			err = note_foreign(b->graph, &objects[i]);
+			err = note_foreign(b->index, &objects[i]);
 		if (err)
 			break;
 		object = behind_last(b, &objects[i]);
@@ -323,7 +327,7 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 		}
 		if (!has_place(b, &object)) {
 			b->misplaced_count += object.state == CH_OBJECT_USED;
-			b->graph->gaps = true;
+			b->index->gaps = true;
 			continue;
 		}
 		err = place(b, &object);
@@ -333,88 +337,135 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 	return err;
 }
 
-static void add_piece(struct ch_graph *graph, uint64_t key, uint32_t span)
+static void add_piece(struct ch_index *index, uint64_t key, uint32_t span)
 {
-	uint32_t slot = (uint32_t)(key * 0x9e3779b1U) & graph->pieces_mask;
+	uint32_t slot = (uint32_t)(key * 0x9e3779b1U) & index->pieces_mask;
 
-	for (; graph->pieces[slot].key; slot = (slot + 1) & graph->pieces_mask)
-		if (graph->pieces[slot].key == key)
+	for (; index->pieces[slot].key; slot = (slot + 1) & index->pieces_mask)
+		if (index->pieces[slot].key == key)
 			return;
-	graph->pieces[slot] = (struct ch_index_piece){ key, span };
+	index->pieces[slot] = (struct ch_index_piece){ key, span };
 }
 
-static struct ch_error *make_pieces(struct ch_graph *graph)
+static struct ch_error *make_pieces(struct ch_index *index)
 {
-	const struct ch_index_span *spans = graph->spans.items;
+	const struct ch_index_span *spans = index->spans.items;
 	uint64_t pieces = 0, key, last;
 	uint32_t size = 16, i;
 
-	for (i = 0; i < graph->spans.count; i++)
+	for (i = 0; i < index->spans.count; i++)
 		pieces += ((spans[i].end - 1) >> CH_PIECE_SHIFT) -
 			  (spans[i].start >> CH_PIECE_SHIFT) + 1;
 	if (pieces > PIECES_MAX)
 		return too_sparse();
 	while (size < 2 * pieces)
 		size *= 2;
-	graph->pieces = calloc(size, sizeof(*graph->pieces));
-	if (!graph->pieces)
+	index->pieces = calloc(size, sizeof(*index->pieces));
+	if (!index->pieces)
 		return &ch_enomem;
-	graph->pieces_mask = size - 1;
-	for (i = 0; i < graph->spans.count; i++) {
+	index->pieces_mask = size - 1;
+	for (i = 0; i < index->spans.count; i++) {
 		last = ((spans[i].end - 1) >> CH_PIECE_SHIFT) + 1;
 		for (key = (spans[i].start >> CH_PIECE_SHIFT) + 1; key <= last; key++)
-			add_piece(graph, key, i);
+			add_piece(index, key, i);
 	}
 	return NULL;
 }
 
-struct ch_error *chp_index_build(struct ch_graph *graph)
+/* The tracers, which are told what counts as a pointer before they learn types. */
+static void find_tracers(struct ch_index *index, const struct ch_session *session)
 {
-	const struct ch_core_stats *stats = ch_core_stats(graph->core);
-	struct builder b = { .graph = graph,
+	const struct ch_traced *traced = index->traced;
+	uint32_t i;
+
+	index->traced_count =
+		(uint32_t)chp_heaps_tracers(index->heaps, index->traced, CH_TRACERS_MAX);
+	for (i = 0; i < index->traced_count; i++) {
+		if (traced[i].tracer->follow)
+			traced[i].tracer->follow(traced[i].state, ch_session_strengths(session));
+		if (traced[i].tracer->header_bytes && !index->header_bytes) {
+			index->header_bytes = traced[i].tracer->header_bytes(traced[i].state);
+			index->headed_by = &traced[i];
+		}
+	}
+}
+
+/* Fill it from the heaps. */
+static struct ch_error *build(struct ch_index *index)
+{
+	const struct ch_core_stats *stats = ch_core_stats(index->core);
+	struct builder b = { .index = index,
 			     .hints = CH_VEC(uint32_t),
 			     .nodes = CH_VEC(uint64_t),
 			     .lines_bytes_max =
 				     LINES_BYTES_MIN + stats->present_bytes / LINES_PART_OF_ALL };
 	struct ch_error *err;
 
-	graph->spans = CH_VEC(struct ch_index_span);
-	graph->odd_sizes = CH_VEC(struct ch_odd_size);
-	graph->foreign = CH_VEC(struct ch_foreign);
-	graph->low = graph->plain_low = UINT64_MAX;
-	graph->high = graph->plain_high = 0;
-	err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take, &b);
+	index->low = index->plain_low = UINT64_MAX;
+	index->high = index->plain_high = 0;
+	err = ch_heaps_walk(index->heaps, 0, UINT64_MAX, take, &b);
 	if (!err)
 		err = end_span(&b);
-	graph->hints = b.hints.items;
-	graph->nodes = b.nodes.items;
+	index->hints = b.hints.items;
+	index->nodes = b.nodes.items;
 	free(b.learned);
-	if (graph->low > graph->high)
-		graph->low = graph->high = 0;
-	if (graph->plain_low > graph->plain_high)
-		graph->plain_low = graph->plain_high = 0;
+	if (index->low > index->high)
+		index->low = index->high = 0;
+	if (index->plain_low > index->plain_high)
+		index->plain_low = index->plain_high = 0;
 	if (!err)
-		err = make_pieces(graph);
+		err = make_pieces(index);
 	if (b.misplaced_count)
-		chp_context_finding(graph->ctx, CH_SEVERITY_DAMAGED, "blocks-misaligned",
+		chp_context_finding(index->ctx, CH_SEVERITY_DAMAGED, "blocks-misaligned",
 				    "%llu blocks at addresses no block of their heap can have; "
 				    "they are in no graph",
 				    (unsigned long long)b.misplaced_count);
 	return err;
 }
 
-void chp_index_deinit(struct ch_graph *graph)
+static void destroy(void *state)
 {
+	struct ch_index *index = state;
 	size_t i;
 
-	for (i = 0; i < graph->spans.count; i++)
-		free(CH_VEC_AT(&graph->spans, struct ch_index_span, i)->base);
-	ch_vec_deinit(&graph->spans);
-	ch_vec_deinit(&graph->foreign);
-	ch_vec_deinit(&graph->odd_sizes);
-	free(graph->pieces);
-	free(graph->hints);
-	free(graph->nodes);
+	for (i = 0; i < index->spans.count; i++)
+		free(CH_VEC_AT(&index->spans, struct ch_index_span, i)->base);
+	ch_vec_deinit(&index->spans);
+	ch_vec_deinit(&index->foreign);
+	ch_vec_deinit(&index->odd_sizes);
+	free(index->pieces);
+	free(index->hints);
+	free(index->nodes);
+	free(index);
+}
+
+struct ch_error *chp_session_index(struct ch_session *session, const struct ch_index **ret)
+{
+	struct ch_index *index = chp_session_kept(session, CH_SESSION_INDEX);
+	struct ch_error *err;
+
+	if (!index) {
+		index = calloc(1, sizeof(*index));
+		if (!index)
+			return &ch_enomem;
+		index->core = ch_session_core(session);
+		index->ctx = ch_session_context(session);
+		index->spans = CH_VEC(struct ch_index_span);
+		index->odd_sizes = CH_VEC(struct ch_odd_size);
+		index->foreign = CH_VEC(struct ch_foreign);
+		err = ch_session_heaps(session, &index->heaps);
+		if (!err) {
+			find_tracers(index, session);
+			err = build(index);
+		}
+		if (err) {
+			destroy(index);
+			return err;
+		}
+		chp_session_keep(session, CH_SESSION_INDEX, index, destroy);
+	}
+	*ret = index;
+	return NULL;
 }
 
 /* The last line among [low, high) whose first id is at or below id; low if none. */
@@ -432,13 +483,13 @@ static uint32_t line_of(const struct ch_index_span *span, uint32_t low, uint32_t
 	return low;
 }
 
-bool chp_index_has_header(const struct ch_graph *graph, const struct ch_index_span *span,
+bool chp_index_has_header(const struct ch_index *index, const struct ch_index_span *span,
 			  uint32_t id, uint64_t start)
 {
-	const struct ch_traced *traced = graph->headed_by;
+	const struct ch_traced *traced = index->headed_by;
 
 	return !span->traced && traced->tracer->has_header(traced->state, start,
-							   chp_index_size(graph, span, id, start));
+							   chp_index_size(index, span, id, start));
 }
 
 uint64_t chp_index_next(const struct ch_index_span *span, uint32_t id, uint64_t start)
@@ -470,10 +521,10 @@ uint64_t chp_index_next(const struct ch_index_span *span, uint32_t id, uint64_t 
 	return span->start + (granule << span->shift);
 }
 
-static bool find_odd(const struct ch_graph *graph, uint32_t id, uint64_t *ret)
+static bool find_odd(const struct ch_index *index, uint32_t id, uint64_t *ret)
 {
-	const struct ch_odd_size *odds = graph->odd_sizes.items;
-	size_t low = 0, high = graph->odd_sizes.count, mid;
+	const struct ch_odd_size *odds = index->odd_sizes.items;
+	size_t low = 0, high = index->odd_sizes.count, mid;
 
 	while (low < high) {
 		mid = low + (high - low) / 2;
@@ -482,26 +533,26 @@ static bool find_odd(const struct ch_graph *graph, uint32_t id, uint64_t *ret)
 		else
 			high = mid;
 	}
-	if (low == graph->odd_sizes.count || odds[low].id != id)
+	if (low == index->odd_sizes.count || odds[low].id != id)
 		return false;
 	*ret = odds[low].size_bytes;
 	return true;
 }
 
-uint64_t chp_index_size(const struct ch_graph *graph, const struct ch_index_span *span, uint32_t id,
+uint64_t chp_index_size(const struct ch_index *index, const struct ch_index_span *span, uint32_t id,
 			uint64_t start)
 {
 	uint64_t bytes;
 
-	if (find_odd(graph, id, &bytes))
+	if (find_odd(index, id, &bytes))
 		return bytes;
 	return chp_index_next(span, id, start) - start - span->slack_bytes;
 }
 
-const struct ch_index_span *chp_index_span_of(const struct ch_graph *graph, uint32_t id)
+const struct ch_index_span *chp_index_span_of(const struct ch_index *index, uint32_t id)
 {
-	const struct ch_index_span *spans = graph->spans.items;
-	size_t low = 0, high = graph->spans.count, mid;
+	const struct ch_index_span *spans = index->spans.items;
+	size_t low = 0, high = index->spans.count, mid;
 
 	while (high - low > 1) {
 		mid = low + (high - low) / 2;
@@ -513,18 +564,18 @@ const struct ch_index_span *chp_index_span_of(const struct ch_graph *graph, uint
 	return &spans[low];
 }
 
-uint64_t ch_graph_addr(const struct ch_graph *graph, uint32_t id)
+uint64_t chp_index_addr(const struct ch_index *index, uint32_t id)
 {
-	const struct ch_index_span *span = chp_index_span_of(graph, id);
+	const struct ch_index_span *span = chp_index_span_of(index, id);
 	uint32_t group = id >> HINT_SHIFT, low = 0, high = span->lines_count, number, nth, word;
 	uint64_t bits, granule;
 
 	if (!span->lines)
 		return span->start;
 	if (group << HINT_SHIFT >= span->first_id)
-		low = graph->hints[group];
+		low = index->hints[group];
 	if (((uint64_t)group + 1) << HINT_SHIFT < span->first_id + (uint64_t)span->count)
-		high = graph->hints[group + 1] + 1;
+		high = index->hints[group + 1] + 1;
 	number = line_of(span, low, high, id);
 	nth = id - span->lines[number].first_id;
 	for (word = 0; word < CH_LINE_WORDS - 1; word++) {
@@ -538,22 +589,4 @@ uint64_t ch_graph_addr(const struct ch_graph *graph, uint32_t id)
 	granule = (uint64_t)number * CH_LINE_BITS + word * 64 +
 		  (bits ? (uint32_t)__builtin_ctzll(bits) : 0);
 	return span->start + (granule << span->shift);
-}
-
-uint32_t ch_graph_node_at(const struct ch_graph *graph, uint64_t addr)
-{
-	const struct ch_index_span *span;
-	uint64_t start;
-
-	if (!chp_may_point(graph, addr))
-		return CH_ID_NONE;
-	span = chp_index_span(graph, addr);
-	return span ? chp_index_node(graph, span, addr, &start) : CH_ID_NONE;
-}
-
-uint64_t ch_graph_size_bytes(const struct ch_graph *graph, uint32_t id)
-{
-	if (!chp_is_node(graph, id))
-		return 0;
-	return chp_index_size(graph, chp_index_span_of(graph, id), id, ch_graph_addr(graph, id));
 }
