@@ -1,9 +1,13 @@
+/*
+ * What an address is.
+ */
 #include "report/whatis.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/contents.h"
+#include "render/document.h"
 #include "report/heap.h"
 #include "util/cleanup.h"
 #include "util/text.h"
@@ -94,77 +98,120 @@ static char *answer(const struct ch_whatis_result *result)
 	return len < 0 ? NULL : text;
 }
 
-/* ---- JSON ------------------------------------------------------------------ */
+/* ---- Fields ---------------------------------------------------------------- */
 
-static json_t *json_region(const struct ch_region *region)
+struct row {
+	struct ch_whatis_result of;
+	/* Owned. */
+	char *answer;
+	/* Of the region; NULL where that is free. */
+	const char *type, *protect;
+	char protect_text[5];
+	const char *usage, *state, *basis;
+	uint64_t region_bytes, backing_off, module_addr, module_offset;
+	bool has_backing, has_module;
+	const char *module_name, *module_path;
+	const char *code_basis;
+	uint64_t code_offset;
+	/* Of the block. */
+	const char *object_state, *kind, *place, *runtime, *heap;
+	uint64_t chunk_addr;
+	int64_t offset;
+	bool live;
+};
+
+struct result {
+	/* of struct row */
+	struct ch_rows results;
+};
+
+#define ROW(member) CH_AT(struct row, member)
+
+static const struct ch_field_spec region_fields[] = {
+	{ "addr", NULL, CH_CELL_ADDR, "Where it begins.", ROW(of.region.start) },
+	{ "end", NULL, CH_CELL_ADDR, "Behind its last byte.", ROW(of.region.end) },
+	{ "total_bytes", NULL, CH_CELL_BYTES, "Its size.", ROW(region_bytes) },
+	{ "in_core_bytes", NULL, CH_CELL_BYTES, "What of it is in the core.",
+	  ROW(of.region.in_core_bytes) },
+	{ "usage", NULL, CH_CELL_SAFE, "What it is for.", ROW(usage), .ref = "usage" },
+	{ "type", NULL, CH_CELL_SAFE, "What is behind it; null of free memory.", ROW(type),
+	  .flags = CH_FIELD_OPTIONAL, .words = "MEM_IMAGE|MEM_MAPPED|MEM_PRIVATE" },
+	{ "state", NULL, CH_CELL_SAFE, "Whether it is mapped.", ROW(state),
+	  .words = "MEM_FREE|MEM_RESERVE|MEM_COMMIT" },
+	{ "native_protect", NULL, CH_CELL_SAFE, "Its rights, as /proc/PID/maps has them.",
+	  ROW(protect), .flags = CH_FIELD_OPTIONAL, .pattern = "^([r-][w-][x-]|\\?\\?\\?)[ps]$" },
+	{ "backing", NULL, CH_CELL_TEXT, "The file behind it.", ROW(of.region.backing),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "backing_offset", NULL, CH_CELL_COUNT, "Where in the file it begins.", ROW(backing_off),
+	  CH_KNOWN(struct row, has_backing) },
+	{ "owner", NULL, CH_CELL_TEXT, "Whose it is: a thread, a module, a heap.",
+	  ROW(of.region.owner), .flags = CH_FIELD_OPTIONAL },
+	{ "basis", NULL, CH_CELL_SAFE, "What the usage rests on.", ROW(basis), .ref = "basis" },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec module_fields[] = {
+	{ "name", NULL, CH_CELL_TEXT, "Its file, without folders.", ROW(module_name),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "path", NULL, CH_CELL_TEXT, "Its file.", ROW(module_path), .flags = CH_FIELD_OPTIONAL },
+	{ "addr", NULL, CH_CELL_ADDR, "Where it begins.", ROW(module_addr) },
+	{ "offset", NULL, CH_CELL_COUNT, "Where in it the address lies.", ROW(module_offset) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec symbol_fields[] = {
+	{ "name", NULL, CH_CELL_TEXT, "The symbol.", ROW(of.symbol.name),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "addr", NULL, CH_CELL_ADDR, "Where it begins.", ROW(of.symbol.addr) },
+	{ "size_bytes", NULL, CH_CELL_BYTES, "Its size.", ROW(of.symbol.size_bytes) },
+	{ "offset", NULL, CH_CELL_COUNT, "Where in it the address lies.", ROW(of.symbol.offset) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec method_fields[] = {
+	{ "name", NULL, CH_CELL_SAFE, "The method.", ROW(of.code.name), .flags = CH_FIELD_INSIDE },
+	{ "kind", NULL, CH_CELL_SAFE, "What made the code.", ROW(of.code.kind),
+	  .words = "JIT|ReadyToRun|stub|C1|C2|native wrapper|interpreter" },
+	{ "addr", NULL, CH_CELL_ADDR, "Where the code begins.", ROW(of.code.start) },
+	{ "offset", NULL, CH_CELL_COUNT, "Where in it the address lies.", ROW(code_offset) },
+	{ "basis", NULL, CH_CELL_SAFE, "What that rests on.", ROW(code_basis), .ref = "basis" },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec object_fields[] = {
+	{ "addr", NULL, CH_CELL_ADDR, "Where its data begins.", ROW(of.object.addr) },
+	{ "size_bytes", NULL, CH_CELL_BYTES, "What the program may use.",
+	  ROW(of.object.size_bytes) },
+	{ "chunk_addr", NULL, CH_CELL_ADDR, "Where its chunk begins.", ROW(chunk_addr) },
+	{ "chunk_bytes", NULL, CH_CELL_BYTES, "What it takes in its heap.",
+	  ROW(of.object.chunk_bytes) },
+	{ "offset", NULL, CH_CELL_SIGNED, "From the data to the address: negative in the header.",
+	  ROW(offset) },
+	{ "state", NULL, CH_CELL_SAFE, "Whether it is used.", ROW(object_state),
+	  .ref = "object_state" },
+	{ "kind", NULL, CH_CELL_SAFE, "Whose it is.", ROW(kind), .ref = "type_kind" },
+	{ "place", NULL, CH_CELL_SAFE, "Where it is kept, if that is special.", ROW(place),
+	  .flags = CH_FIELD_OPTIONAL, .ref = "place" },
+	{ "type", NULL, CH_CELL_TEXT, "Its type, where the runtime knows one.", ROW(of.type),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "runtime", NULL, CH_CELL_SAFE, "Whose heap it is in.", ROW(runtime) },
+	{ "heap", NULL, CH_CELL_TEXT, "The heap.", ROW(heap), .flags = CH_FIELD_OPTIONAL },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec stack_fields[] = {
+	{ "tid", NULL, CH_CELL_NUMBER, "The thread, by the kernel's number.", ROW(of.tid) },
+	{ "addr", NULL, CH_CELL_ADDR, "Where the stack begins.", ROW(of.stack_start) },
+	{ "end", NULL, CH_CELL_ADDR, "Behind its last byte.", ROW(of.stack_end) },
+	{ "sp", NULL, CH_CELL_ADDR, "The stack pointer.", ROW(of.sp) },
+	{ "live", NULL, CH_CELL_BOOL, "Whether the address is not below it.", ROW(live) },
+	CH_FIELDS_END,
+};
+
+static json_t *registers_of(const struct ch_report *report, const void *row)
 {
-	bool mapped = region->state != CH_STATE_FREE;
-	char protect[5];
-
-	protect_text(region, protect);
-	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:s, s:s?, s:s, s:s?, s:o, s:o, s:o, s:s}", "addr",
-		chp_json_addr(region->start), "end", chp_json_addr(region->end), "total_bytes",
-		chp_json_uint(region->end - region->start), "in_core_bytes",
-		chp_json_uint(region->in_core_bytes), "usage", ch_usage_name(region->usage), "type",
-		mapped ? ch_memtype_name(region->type) : NULL, "state",
-		ch_state_name(region->state), "native_protect", mapped ? protect : NULL, "backing",
-		chp_json_text(region->backing), "backing_offset",
-		region->backing ? chp_json_uint(region->backing_off) : json_null(), "owner",
-		chp_json_text(region->owner), "basis", ch_basis_name(region->basis));
-}
-
-static json_t *json_object_of(const struct ch_whatis_result *result)
-{
-	const struct ch_object *object = &result->object;
-	const char *place = chp_object_place(object);
-
-	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:s, s:s, s:o, s:o, s:s, s:o}", "addr",
-			 chp_json_addr(object->addr), "size_bytes",
-			 chp_json_uint(object->size_bytes), "chunk_addr",
-			 chp_json_addr(chunk_start(object)), "chunk_bytes",
-			 chp_json_uint(object->chunk_bytes), "offset",
-			 (json_int_t)(result->addr - object->addr), "state",
-			 ch_object_state_name(object->state), "kind",
-			 ch_type_kind_name(ch_object_kind(object)), "place", chp_json_text(place),
-			 "type", chp_json_text(result->type), "runtime", result->heap->runtime,
-			 "heap", chp_json_text(result->heap->name));
-}
-
-static json_t *json_module(const struct ch_whatis_result *result)
-{
-	return json_pack("{s:o, s:o, s:o, s:o}", "name", chp_json_text(result->module->name),
-			 "path", chp_json_text(result->module->path), "addr",
-			 chp_json_addr(result->module->start), "offset",
-			 chp_json_uint(result->addr - result->module->start));
-}
-
-static json_t *json_symbol(const struct ch_whatis_result *result)
-{
-	return json_pack("{s:o, s:o, s:o, s:o}", "name", chp_json_text(result->symbol.name), "addr",
-			 chp_json_addr(result->symbol.addr), "size_bytes",
-			 chp_json_uint(result->symbol.size_bytes), "offset",
-			 chp_json_uint(result->symbol.offset));
-}
-
-static json_t *json_code(const struct ch_whatis_result *result)
-{
-	return json_pack("{s:s, s:s, s:o, s:o, s:s}", "name", result->code.name, "kind",
-			 result->code.kind, "addr", chp_json_addr(result->code.start), "offset",
-			 chp_json_uint(result->addr - result->code.start), "basis",
-			 ch_basis_name(result->code.basis));
-}
-
-static json_t *json_stack(const struct ch_whatis_result *result)
-{
-	return json_pack("{s:o, s:o, s:o, s:o, s:b}", "tid", chp_json_uint(result->tid), "addr",
-			 chp_json_addr(result->stack_start), "end",
-			 chp_json_addr(result->stack_end), "sp", chp_json_addr(result->sp), "live",
-			 (int)(result->addr >= result->sp));
-}
-
-static json_t *json_registers(const struct ch_core *core, const struct ch_whatis_result *result)
-{
+	const struct ch_whatis_result *result = &((const struct row *)row)->of;
+	const struct ch_core *core = ch_session_core(report->session);
 	json_t *array = json_array();
 	uint64_t i;
 
@@ -177,23 +224,93 @@ static json_t *json_registers(const struct ch_core *core, const struct ch_whatis
 	return array;
 }
 
-static json_t *json_result(const struct ch_core *core, const struct ch_whatis_result *result)
-{
-	_cleanup_free_ char *text = answer(result);
+static const struct ch_field_spec register_fields[] = {
+	{ "tid", NULL, CH_CELL_NUMBER, "The thread, by the kernel's number.", CH_NOWHERE },
+	{ "name", NULL, CH_CELL_SAFE, "The register.", CH_NOWHERE },
+	{ "value", NULL, CH_CELL_ADDR, "Null where it may not be shown.",
+	  .flags = CH_FIELD_OPTIONAL },
+	CH_FIELDS_END,
+};
 
-	if (!text)
-		return NULL;
-	return json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addr",
-			 chp_json_addr(result->addr), "answer", chp_json_text(text), "readable",
-			 (int)result->readable, "region",
-			 result->has_region ? json_region(&result->region) : json_null(), "module",
-			 result->module ? json_module(result) : json_null(), "symbol",
-			 result->has_symbol ? json_symbol(result) : json_null(), "method",
-			 result->has_code ? json_code(result) : json_null(), "object",
-			 result->has_object ? json_object_of(result) : json_null(), "stack",
-			 result->has_stack ? json_stack(result) : json_null(), "registers",
-			 json_registers(core, result), "registers_count",
-			 chp_json_uint(result->registers_count));
+static const struct ch_field_spec row_fields[] = {
+	{ "addr", NULL, CH_CELL_ADDR, "What was asked for.", ROW(of.addr) },
+	{ "answer", NULL, CH_CELL_TEXT, "The answer in one line.", ROW(answer) },
+	{ "readable", NULL, CH_CELL_BOOL,
+	  "Whether the byte is in the core, or a file that matches.", ROW(of.readable) },
+	{ "region", NULL, CH_CELL_OBJECT, "The memory it lies in.",
+	  CH_KNOWN(struct row, of.has_region), .fields = region_fields },
+	{ "module", NULL, CH_CELL_OBJECT, "The image it lies in.", CH_KNOWN(struct row, has_module),
+	  .fields = module_fields },
+	{ "symbol", NULL, CH_CELL_OBJECT, "The symbol it lies in.",
+	  CH_KNOWN(struct row, of.has_symbol), .fields = symbol_fields },
+	{ "method", NULL, CH_CELL_OBJECT, "The compiled method it lies in.",
+	  CH_KNOWN(struct row, of.has_code), .fields = method_fields },
+	{ "object", NULL, CH_CELL_OBJECT, "The block it lies in.",
+	  CH_KNOWN(struct row, of.has_object), .fields = object_fields },
+	{ "stack", NULL, CH_CELL_OBJECT, "The stack it lies in.",
+	  CH_KNOWN(struct row, of.has_stack), .fields = stack_fields },
+	{ "registers", NULL, CH_CELL_PART, "Registers that hold it, or lead into its block.",
+	  .part = registers_of, .fields = register_fields },
+	{ "registers_count", NULL, CH_CELL_COUNT, "How many there are.", ROW(of.registers_count) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec fields[] = {
+	{ "results", NULL, CH_CELL_ROWS, "One for each address.", CH_AT(struct result, results),
+	  .fields = row_fields },
+	CH_FIELDS_END,
+};
+
+static void fill_region(struct row *row)
+{
+	const struct ch_region *region = &row->of.region;
+	bool mapped = region->state != CH_STATE_FREE;
+
+	protect_text(region, row->protect_text);
+	row->type = mapped ? ch_memtype_name(region->type) : NULL;
+	row->protect = mapped ? row->protect_text : NULL;
+	row->usage = ch_usage_name(region->usage);
+	row->state = ch_state_name(region->state);
+	row->basis = ch_basis_name(region->basis);
+	row->region_bytes = region->end - region->start;
+	row->has_backing = region->backing != NULL;
+	row->backing_off = region->backing_off;
+}
+
+static void fill_object(struct row *row)
+{
+	const struct ch_object *object = &row->of.object;
+
+	row->object_state = ch_object_state_name(object->state);
+	row->kind = ch_type_kind_name(ch_object_kind(object));
+	row->place = chp_object_place(object);
+	row->runtime = row->of.heap->runtime;
+	row->heap = row->of.heap->name;
+	row->chunk_addr = chunk_start(object);
+	row->offset = (int64_t)(row->of.addr - object->addr);
+}
+
+static struct ch_error *fill_row(struct row *row, const struct ch_whatis_result *of)
+{
+	row->of = *of;
+	row->answer = answer(of);
+	row->live = of->addr >= of->sp;
+	if (of->has_region)
+		fill_region(row);
+	if (of->has_object)
+		fill_object(row);
+	row->has_module = of->module != NULL;
+	if (of->module) {
+		row->module_name = of->module->name;
+		row->module_path = of->module->path;
+		row->module_addr = of->module->start;
+		row->module_offset = of->addr - of->module->start;
+	}
+	if (of->has_code) {
+		row->code_basis = ch_basis_name(of->code.basis);
+		row->code_offset = of->addr - of->code.start;
+	}
+	return row->answer ? NULL : &ch_enomem;
 }
 
 /* ---- Text ------------------------------------------------------------------ */
@@ -293,13 +410,12 @@ static void print_registers(const struct ch_report *report, const struct ch_what
 				 (ull)(result->registers_count - CH_WHATIS_REGISTERS));
 }
 
-static struct ch_error *print_result(const struct ch_report *report,
-				     const struct ch_whatis_result *result)
+static struct ch_error *print_result(const struct ch_report *report, const struct row *row)
 {
-	_cleanup_free_ char *text = answer(result), *safe = NULL;
+	_cleanup_free_ char *safe = chp_text_escape(row->answer, TEXT_BYTES_MAX);
+	const struct ch_whatis_result *result = &row->of;
 	struct ch_error *err = NULL;
 
-	safe = text ? chp_text_escape(text, TEXT_BYTES_MAX) : NULL;
 	if (!safe)
 		return &ch_enomem;
 	chp_report_field(report, "address", "0x%llx", (ull)result->addr);
@@ -324,28 +440,41 @@ static struct ch_error *print_result(const struct ch_report *report,
 	return err;
 }
 
+static struct ch_error *print(const struct ch_report *report, const void *arg)
+{
+	const struct ch_rows *results = &((const struct result *)arg)->results;
+	const struct row *rows = results->items;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < results->count; i++) {
+		if (i)
+			fputc('\n', report->out);
+		err = print_result(report, &rows[i]);
+	}
+	return err;
+}
+
+const struct ch_document ch_document_whatis = {
+	.name = "whatis",
+	.title = "What an address is",
+	.fields = fields,
+	.print = print,
+};
+
 struct ch_error *ch_report_whatis(const struct ch_report *report,
 				  const struct ch_whatis_result *results, size_t count)
 {
-	struct ch_error *err = NULL;
-	json_t *array;
+	_cleanup_free_ struct row *rows = calloc(count + 1, sizeof(*rows));
+	const struct result result = { CH_ROWS(rows, count) };
+	struct ch_error *err = rows ? NULL : &ch_enomem;
 	size_t i;
 
-	if (report->format == CH_FORMAT_TEXT || report->format == CH_FORMAT_PLAIN) {
-		for (i = 0; !err && i < count; i++) {
-			if (i)
-				fputc('\n', report->out);
-			err = print_result(report, &results[i]);
-		}
-		if (!err)
-			chp_report_findings(report);
-		return err;
-	}
-	array = json_array();
-	for (i = 0; i < count; i++)
-		chp_json_append_take(&array,
-				     json_result(ch_session_core(report->session), &results[i]));
-	return chp_json_print_take(
-		report,
-		chp_json_document_take(report, "whatis", json_pack("{s:o}", "results", array)));
+	for (i = 0; !err && i < count; i++)
+		err = fill_row(&rows[i], &results[i]);
+	if (!err)
+		err = chp_document_print(report, &ch_document_whatis, &result);
+	for (i = 0; rows && i < count; i++)
+		free(rows[i].answer);
+	return err;
 }
