@@ -1,3 +1,6 @@
+/*
+ * Threads, their stacks, and groups of equal stacks.
+ */
 #include "report/threads.h"
 
 #include <inttypes.h>
@@ -6,6 +9,7 @@
 
 #include "analysis/death.h"
 #include "core/contents.h"
+#include "render/document.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/text.h"
@@ -24,40 +28,134 @@ static const char *frame_basis(enum ch_frame_basis basis)
 	return (size_t)basis < CH_COUNT_OF(names) ? names[basis] : "unknown";
 }
 
-static json_t *json_source(const struct ch_frame *frame)
+/* ---- Fields ---------------------------------------------------------------- */
+
+/* A frame, without what may not be shown. */
+struct frame_row {
+	uint64_t addr, sp, offset;
+	bool has_addr, has_sp, has_offset;
+	const char *symbol, *module, *basis, *code;
+	/* "Shop.java:37"; "": not known. */
+	char source[1024];
+};
+
+struct stack_row {
+	uint64_t sp, start, end, used_bytes;
+	bool known;
+};
+
+struct row {
+	const struct ch_threads *threads;
+	const struct ch_thread_row *of;
+	uint32_t tid;
+	int32_t signal;
+	const char *name, *end;
+	bool crashed, has_signal, has_pc, has_sp, has_stack, for_signals;
+	uint64_t pc, sp, stack_start, stack_end, stack_bytes, used_bytes, fingerprint;
+	struct stack_row stacks[CH_INTERRUPTED_MAX];
+	struct ch_rows interrupted;
+	struct ch_thread_info info;
+	bool has_info, is_carrying, is_waiting;
+};
+
+struct group_row {
+	const struct ch_thread_row *first;
+	uint64_t fingerprint, count, stack_bytes, used_bytes;
+	/* of struct ch_thread_names */
+	struct ch_rows names;
+};
+
+struct result {
+	struct ch_threads of;
+	struct ch_listing *threads, *groups;
+};
+
+#define FRAME(member)  CH_AT(struct frame_row, member)
+#define STACK(member)  CH_AT(struct stack_row, member)
+#define ROW(member)    CH_AT(struct row, member)
+#define GROUP(member)  CH_AT(struct group_row, member)
+#define NAME(member)   CH_AT(struct ch_thread_names, member)
+#define RESULT(member) CH_AT(struct result, member)
+
+static const struct ch_field_spec frame_fields[] = {
+	{ "addr", NULL, CH_CELL_ADDR, "The program counter; of callers the return address.",
+	  FRAME(addr), CH_KNOWN(struct frame_row, has_addr) },
+	{ "symbol", NULL, CH_CELL_TEXT, "The function.", FRAME(symbol),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "offset", NULL, CH_CELL_COUNT, "Where in it.", FRAME(offset),
+	  CH_KNOWN(struct frame_row, has_offset) },
+	{ "module", NULL, CH_CELL_TEXT, "The image it lies in.", FRAME(module),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "source", NULL, CH_CELL_SAFE, "Source file and line.", FRAME(source),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	{ "sp", NULL, CH_CELL_ADDR, "The stack pointer there.", FRAME(sp),
+	  CH_KNOWN(struct frame_row, has_sp) },
+	{ "basis", NULL, CH_CELL_SAFE, "What the frame was found by.", FRAME(basis),
+	  .words = "registers|cfi|frame-pointer|call|runtime|inlined|signal|unknown" },
+	{ "code", NULL, CH_CELL_SAFE, "What made the code, of a runtime's.", FRAME(code),
+	  .flags = CH_FIELD_OPTIONAL },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec stack_fields[] = {
+	{ "sp", NULL, CH_CELL_ADDR, "The stack pointer when the signal came.", STACK(sp) },
+	{ "stack_addr", NULL, CH_CELL_ADDR, "Where the stack begins.", STACK(start),
+	  CH_KNOWN(struct stack_row, known) },
+	{ "stack_end", NULL, CH_CELL_ADDR, "Behind its last byte.", STACK(end),
+	  CH_KNOWN(struct stack_row, known) },
+	{ "stack_used_bytes", NULL, CH_CELL_BYTES, "From the stack pointer on.", STACK(used_bytes),
+	  CH_KNOWN(struct stack_row, known) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec carried_fields[] = {
+	{ "number", NULL, CH_CELL_NUMBER, "Its number.", ROW(info.carried_number), .least = 1 },
+	{ "name", NULL, CH_CELL_TEXT, "Its name.", ROW(info.carried_name),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec waits_fields[] = {
+	{ "how", NULL, CH_CELL_SAFE, "To enter it, to be notified of it, or parked for it.",
+	  ROW(info.waits_to), .words = "enter|wait|park" },
+	{ "addr", NULL, CH_CELL_ADDR, "The object.", ROW(info.waits_for) },
+	{ "type", NULL, CH_CELL_TEXT, "Its type.", ROW(info.waits_type), .flags = CH_FIELD_INSIDE },
+	{ "held_by", NULL, CH_CELL_NUMBER, "The thread that has it, where that is known.",
+	  ROW(info.held_by), .flags = CH_FIELD_NOT_ZERO },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec info_fields[] = {
+	{ "runtime", NULL, CH_CELL_SAFE, "Whose thread it is.", ROW(info.runtime) },
+	{ "kind", NULL, CH_CELL_SAFE, "Java, or one of the JVM's own.", ROW(info.kind),
+	  .words = "Java|VM" },
+	{ "name", NULL, CH_CELL_TEXT, "What the runtime calls it.", ROW(info.name),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	{ "number", NULL, CH_CELL_NUMBER, "The number that the runtime gave it.", ROW(info.number),
+	  .flags = CH_FIELD_NOT_ZERO },
+	{ "daemon", NULL, CH_CELL_BOOL, "It does not keep the process running.", ROW(info.daemon) },
+	{ "state", NULL, CH_CELL_SAFE, "What its program sees it do.", ROW(info.state),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "vm_state", NULL, CH_CELL_SAFE, "What the runtime does with it.", ROW(info.vm_state),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "addr", NULL, CH_CELL_ADDR, "The runtime's own structure.", ROW(info.addr) },
+	{ "carried", NULL, CH_CELL_OBJECT, "The virtual thread that runs on it.",
+	  CH_KNOWN(struct row, is_carrying), .fields = carried_fields },
+	{ "waits_for", NULL, CH_CELL_OBJECT, "What it waits for.", CH_KNOWN(struct row, is_waiting),
+	  .fields = waits_fields },
+	CH_FIELDS_END,
+};
+
+static json_t *frames_of(const struct ch_report *report, const void *row)
 {
-	if (!frame->source)
-		return json_null();
-	return frame->line ? json_sprintf("%s:%" PRIu32, frame->source, frame->line)
-			   : json_string(frame->source);
+	return chp_json_frames(ch_session_core(report->session), ((const struct row *)row)->of);
 }
 
-static json_t *json_frame(const struct ch_core *core, const struct ch_frame *frame)
+static json_t *registers_of(const struct ch_report *report, const void *arg)
 {
-	const struct ch_symbol *symbol = &frame->symbol;
-
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s?}", "addr",
-			 chp_json_place(core, frame->pc), "symbol", chp_json_text(symbol->name),
-			 "offset", symbol->name ? chp_json_uint(symbol->offset) : json_null(),
-			 "module", chp_json_text(symbol->module ? symbol->module->name : NULL),
-			 "source", json_source(frame), "sp",
-			 frame->sp ? chp_json_place(core, frame->sp) : json_null(), "basis",
-			 frame_basis(frame->basis), "code", frame->code);
-}
-
-json_t *chp_json_frames(const struct ch_core *core, const struct ch_thread_row *row)
-{
-	json_t *array = json_array();
-	size_t i;
-
-	for (i = 0; i < row->frames_count; i++)
-		chp_json_append_take(&array, json_frame(core, &row->frames[i]));
-	return array;
-}
-
-static json_t *json_regs(const struct ch_core *core, const struct ch_threads *threads,
-			 const struct ch_thread *thread)
-{
+	const struct ch_core *core = ch_session_core(report->session);
+	const struct ch_threads *threads = ((const struct row *)arg)->threads;
+	const struct ch_thread *thread = ((const struct row *)arg)->of->thread;
 	json_t *regs;
 	const char *name;
 	uint32_t i;
@@ -76,54 +174,113 @@ static json_t *json_regs(const struct ch_core *core, const struct ch_threads *th
 	return regs;
 }
 
-static json_t *json_fingerprint(uint64_t fingerprint)
-{
-	char buf[17];
+static const struct ch_field_spec row_fields[] = {
+	{ "tid", NULL, CH_CELL_NUMBER, "The thread, by the kernel's number.", ROW(tid) },
+	{ "name", NULL, CH_CELL_TEXT, "What a runtime or the kernel calls it.", ROW(name),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "crashed", NULL, CH_CELL_BOOL, "It got the signal that ended the process.",
+	  ROW(crashed) },
+	{ "signal", NULL, CH_CELL_SIGNED, "The signal that is recorded of it.", ROW(signal),
+	  CH_KNOWN(struct row, has_signal) },
+	{ "pc", NULL, CH_CELL_ADDR, "Its program counter.", ROW(pc), CH_KNOWN(struct row, has_pc) },
+	{ "sp", NULL, CH_CELL_ADDR, "Its stack pointer.", ROW(sp), CH_KNOWN(struct row, has_sp) },
+	{ "stack_addr", NULL, CH_CELL_ADDR, "Where its stack begins.", ROW(stack_start),
+	  CH_KNOWN(struct row, has_stack) },
+	{ "stack_end", NULL, CH_CELL_ADDR, "Behind the last byte of its stack.", ROW(stack_end),
+	  CH_KNOWN(struct row, has_stack) },
+	{ "stack_bytes", NULL, CH_CELL_BYTES, "Size of its stack.", ROW(stack_bytes),
+	  CH_KNOWN(struct row, has_stack) },
+	{ "stack_used_bytes", NULL, CH_CELL_BYTES, "From the stack pointer on.", ROW(used_bytes),
+	  CH_KNOWN(struct row, has_stack) },
+	{ "signal_stack", NULL, CH_CELL_BOOL, "The program set that stack for signals.",
+	  ROW(for_signals) },
+	{ "interrupted", NULL, CH_CELL_ROWS, "Stacks on which signals came upon it, in use too.",
+	  ROW(interrupted), .fields = stack_fields },
+	{ "fingerprint", NULL, CH_CELL_ID, "A hash of modules, functions and offsets.",
+	  ROW(fingerprint) },
+	{ "frames", NULL, CH_CELL_PART, "Its stack, innermost first.", .part = frames_of,
+	  .fields = frame_fields },
+	{ "frames_end", NULL, CH_CELL_SAFE, "Why the last frame is the last.", ROW(end),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "registers", NULL, CH_CELL_PART, "By name, with --regs.", .part = registers_of,
+	  .ref = "registers", .flags = CH_FIELD_OPTIONAL },
+	{ "runtime_thread", NULL, CH_CELL_OBJECT, "What a runtime knows of it.",
+	  CH_KNOWN(struct row, has_info), .fields = info_fields },
+	CH_FIELDS_END,
+};
 
-	snprintf(buf, sizeof(buf), "%016" PRIx64, fingerprint);
-	return json_string(buf);
+static const struct ch_list threads_list = { .fields = row_fields };
+
+static json_t *group_frames(const struct ch_report *report, const void *row)
+{
+	return chp_json_frames(ch_session_core(report->session),
+			       ((const struct group_row *)row)->first);
 }
 
-static json_t *json_carried(const struct ch_thread_info *info)
+static const struct ch_field_spec name_fields[] = {
+	{ "pattern", NULL, CH_CELL_TEXT, "The name, with # for digits.", NAME(pattern) },
+	{ "count", NULL, CH_CELL_COUNT, "Threads called so.", NAME(count), .least = 1 },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec group_fields[] = {
+	{ "fingerprint", NULL, CH_CELL_ID, "A hash of modules, functions and offsets.",
+	  GROUP(fingerprint) },
+	{ "count", NULL, CH_CELL_COUNT, "Threads.", GROUP(count) },
+	{ "stack_bytes", NULL, CH_CELL_BYTES, "Size of their stacks.", GROUP(stack_bytes) },
+	{ "stack_used_bytes", NULL, CH_CELL_BYTES, "From their stack pointers on.",
+	  GROUP(used_bytes) },
+	{ "frames", NULL, CH_CELL_PART, "The stack of the first.", .part = group_frames,
+	  .fields = frame_fields },
+	{ "names", NULL, CH_CELL_ROWS, "What they are called, the eight most frequent names.",
+	  GROUP(names), .fields = name_fields },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list groups_list = { .fields = group_fields };
+
+static const struct ch_field_spec fields[] = {
+	{ "threads_count", NULL, CH_CELL_COUNT, "Threads.", RESULT(of.rows_count) },
+	{ "total_stack_bytes", NULL, CH_CELL_BYTES, "Size of all stacks.", RESULT(of.stack_bytes) },
+	{ "total_stack_used_bytes", NULL, CH_CELL_BYTES, "From all stack pointers on.",
+	  RESULT(of.used_bytes) },
+	{ "threads", NULL, CH_CELL_LIST, "Threads.", RESULT(threads), .list = &threads_list },
+	{ "groups", NULL, CH_CELL_LIST, "Threads with equal stacks, most threads first.",
+	  RESULT(groups), .list = &groups_list },
+	CH_FIELDS_END,
+};
+
+static void fill_frame(struct frame_row *row, const struct ch_core *core, const struct ch_frame *of)
 {
-	if (!info->carried_number)
-		return json_null();
-	return json_pack("{s:o, s:o}", "number", chp_json_uint(info->carried_number), "name",
-			 chp_json_text(info->carried_name[0] ? info->carried_name : NULL));
+	const struct ch_symbol *symbol = &of->symbol;
+
+	row->has_addr = chp_core_shows_addr(core, of->pc);
+	row->addr = of->pc;
+	row->has_sp = of->sp && chp_core_shows_addr(core, of->sp);
+	row->sp = of->sp;
+	row->symbol = symbol->name;
+	row->has_offset = symbol->name != NULL;
+	row->offset = symbol->offset;
+	row->module = symbol->module ? symbol->module->name : NULL;
+	row->basis = frame_basis(of->basis);
+	row->code = of->code;
+	row->source[0] = '\0';
+	if (of->source && of->line)
+		snprintf(row->source, sizeof(row->source), "%s:%" PRIu32, of->source, of->line);
+	else if (of->source)
+		snprintf(row->source, sizeof(row->source), "%s", of->source);
 }
 
-static json_t *json_waits(const struct ch_thread_info *info)
-{
-	if (!info->waits_to)
-		return json_null();
-	return json_pack("{s:s, s:o, s:o, s:o}", "how", info->waits_to, "addr",
-			 chp_json_addr(info->waits_for), "type", chp_json_text(info->waits_type),
-			 "held_by", info->held_by ? chp_json_uint(info->held_by) : json_null());
-}
-
-static json_t *json_info(const struct ch_thread_info *info)
-{
-	if (!info)
-		return json_null();
-	return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s?, s:s?, s:o, s:o, s:o}", "runtime",
-			 info->runtime, "kind", info->kind, "name",
-			 chp_json_text(info->name[0] ? info->name : NULL), "number",
-			 info->number ? chp_json_uint(info->number) : json_null(), "daemon",
-			 (int)info->daemon, "state", info->state, "vm_state", info->vm_state,
-			 "addr", chp_json_addr(info->addr), "carried", json_carried(info),
-			 "waits_for", json_waits(info));
-}
-
-static json_t *json_names(const struct ch_thread_group *group)
+json_t *chp_json_frames(const struct ch_core *core, const struct ch_thread_row *row)
 {
 	json_t *array = json_array();
+	struct frame_row frame;
 	size_t i;
 
-	for (i = 0; i < group->names_count && i < NAMES_MAX; i++)
-		chp_json_append_take(&array,
-				     json_pack("{s:o, s:o}", "pattern",
-					       chp_json_text(group->names[i].pattern), "count",
-					       chp_json_uint(group->names[i].count)));
+	for (i = 0; i < row->frames_count; i++) {
+		fill_frame(&frame, core, &row->frames[i]);
+		chp_json_append_take(&array, chp_fields_json(NULL, frame_fields, &frame));
+	}
 	return array;
 }
 
@@ -132,80 +289,91 @@ static uint64_t used_bytes(const struct ch_thread_stack *stack)
 	return stack->end - ch_max(ch_min(stack->sp, stack->end), stack->start);
 }
 
-static json_t *json_interrupted(const struct ch_thread_row *row)
+static void fill_stacks(struct row *row, const struct ch_thread_row *of)
 {
 	const struct ch_thread_stack *stack;
-	json_t *array = json_array();
 	size_t i;
 
-	for (i = 0; i < row->interrupted_count; i++) {
-		stack = &row->interrupted[i];
-		chp_json_append_take(
-			&array,
-			json_pack("{s:o, s:o, s:o, s:o}", "sp", chp_json_addr(stack->sp),
-				  "stack_addr",
-				  stack->end ? chp_json_addr(stack->start) : json_null(),
-				  "stack_end", stack->end ? chp_json_addr(stack->end) : json_null(),
-				  "stack_used_bytes",
-				  stack->end ? chp_json_uint(used_bytes(stack)) : json_null()));
+	for (i = 0; i < of->interrupted_count; i++) {
+		stack = &of->interrupted[i];
+		row->stacks[i] = (struct stack_row){ stack->sp, stack->start, stack->end,
+						     used_bytes(stack), stack->end != 0 };
 	}
-	return array;
+	row->interrupted = CH_ROWS(row->stacks, of->interrupted_count);
 }
 
-static json_t *json_thread(const struct ch_core *core, const struct ch_threads *threads,
-			   const struct ch_thread_row *row)
+static void fill_row(struct row *row, const struct ch_core *core, const struct ch_threads *threads,
+		     const struct ch_thread_row *of)
 {
-	const struct ch_thread *thread = row->thread;
-	bool known = row->stack_end != 0;
+	const struct ch_thread *thread = of->thread;
 
-	return json_pack(
-		"{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:s?, s:o, "
-		"s:o}",
-		"tid", chp_json_uint(thread->tid), "name", chp_json_text(row->name), "crashed",
-		(int)row->crashed, "signal",
-		thread->signal ? json_integer(thread->signal) : json_null(), "pc",
-		chp_json_place(core, thread->pc), "sp", chp_json_place(core, thread->sp),
-		"stack_addr", known ? chp_json_addr(row->stack_start) : json_null(), "stack_end",
-		known ? chp_json_addr(row->stack_end) : json_null(), "stack_bytes",
-		known ? chp_json_uint(row->stack_end - row->stack_start) : json_null(),
-		"stack_used_bytes", known ? chp_json_uint(row->used_bytes) : json_null(),
-		"signal_stack", (int)row->for_signals, "interrupted", json_interrupted(row),
-		"fingerprint", json_fingerprint(row->fingerprint), "frames",
-		chp_json_frames(core, row), "frames_end", row->end, "registers",
-		json_regs(core, threads, thread), "runtime_thread", json_info(row->info));
+	*row = (struct row){
+		.threads = threads,
+		.of = of,
+		.tid = thread->tid,
+		.signal = thread->signal,
+		.has_signal = thread->signal != 0,
+		.name = of->name,
+		.end = of->end,
+		.crashed = of->crashed,
+		.has_pc = chp_core_shows_addr(core, thread->pc),
+		.pc = thread->pc,
+		.has_sp = chp_core_shows_addr(core, thread->sp),
+		.sp = thread->sp,
+		.has_stack = of->stack_end != 0,
+		.stack_start = of->stack_start,
+		.stack_end = of->stack_end,
+		.stack_bytes = of->stack_end - of->stack_start,
+		.used_bytes = of->used_bytes,
+		.for_signals = of->for_signals,
+		.fingerprint = of->fingerprint,
+		.has_info = of->info != NULL,
+	};
+	fill_stacks(row, of);
+	if (!of->info)
+		return;
+	row->info = *of->info;
+	row->is_carrying = of->info->carried_number != 0;
+	row->is_waiting = of->info->waits_to != NULL;
 }
 
-static struct ch_error *print_json(const struct ch_report *report, const struct ch_threads *threads)
+static struct ch_error *put_threads(struct ch_listing *listing, const struct ch_core *core,
+				    const struct ch_threads *threads)
 {
-	const struct ch_core *core = ch_session_core(report->session);
-	json_t *rows = json_array(), *groups = json_array();
-	uint64_t i, count = chp_report_rows(report, threads->rows_count);
+	struct ch_error *err = NULL;
+	struct row row;
+	size_t i;
 
-	for (i = 0; i < count; i++)
-		chp_json_append_take(&rows, json_thread(core, threads, &threads->rows[i]));
-	count = chp_report_rows(report, threads->groups_count);
-	for (i = 0; i < count; i++) {
-		const struct ch_thread_group *group = &threads->groups[i];
-
-		chp_json_append_take(
-			&groups, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "fingerprint",
-					   json_fingerprint(group->fingerprint), "count",
-					   chp_json_uint(group->count), "stack_bytes",
-					   chp_json_uint(group->stack_bytes), "stack_used_bytes",
-					   chp_json_uint(group->used_bytes), "frames",
-					   chp_json_frames(core, &threads->rows[group->first]),
-					   "names", json_names(group)));
+	for (i = 0; !err && i < threads->rows_count; i++) {
+		fill_row(&row, core, threads, &threads->rows[i]);
+		err = chp_listing_row(listing, &row);
 	}
-	return chp_json_print_take(
-		report,
-		chp_json_document_take(
-			report, "threads",
-			json_pack("{s:o, s:o, s:o, s:o, s:o}", "threads_count",
-				  chp_json_uint(threads->rows_count), "total_stack_bytes",
-				  chp_json_uint(threads->stack_bytes), "total_stack_used_bytes",
-				  chp_json_uint(threads->used_bytes), "threads", rows, "groups",
-				  groups)));
+	return err;
 }
+
+static struct ch_error *put_groups(struct ch_listing *listing, const struct ch_threads *threads)
+{
+	const struct ch_thread_group *of;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < threads->groups_count; i++) {
+		of = &threads->groups[i];
+		const struct group_row row = {
+			.first = &threads->rows[of->first],
+			.fingerprint = of->fingerprint,
+			.count = of->count,
+			.stack_bytes = of->stack_bytes,
+			.used_bytes = of->used_bytes,
+			.names = CH_ROWS(of->names, ch_min(of->names_count, NAMES_MAX)),
+		};
+
+		err = chp_listing_row(listing, &row);
+	}
+	return err;
+}
+
+/* ---- Text ------------------------------------------------------------------ */
 
 /* "pthread_kill+0x11c", "Shop.main+0x120 (Shop.java:37)" */
 static void symbol_text(const struct ch_frame *frame, char *buf, size_t max)
@@ -485,24 +653,46 @@ static struct ch_error *print_plain(const struct ch_report *report,
 	return err;
 }
 
-struct ch_error *ch_report_threads(const struct ch_report *report, const struct ch_threads *threads)
+static struct ch_error *print(const struct ch_report *report, const void *result)
 {
+	const struct ch_threads *threads = &((const struct result *)result)->of;
 	char groups[CH_BYTES_TEXT_MAX], count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX],
 		used[CH_BYTES_TEXT_MAX];
 	struct ch_error *err;
 
-	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
-		return print_json(report, threads);
 	if (report->format == CH_FORMAT_PLAIN)
 		return print_plain(report, threads);
 	err = threads->grouped ? print_groups(report, threads) : print_threads(report, threads);
-	if (err)
-		return err;
-	fprintf(report->out, "\n%s threads with %s different stacks: stack bytes %s, in use %s\n",
-		chp_count_text(threads->rows_count, count),
-		chp_count_text(threads->groups_count, groups),
-		chp_bytes_text(threads->stack_bytes, bytes),
-		chp_bytes_text(threads->used_bytes, used));
-	chp_report_findings(report);
-	return NULL;
+	if (!err)
+		chp_report_say(report,
+			       "\n%s threads with %s different stacks: stack bytes %s, in use %s\n",
+			       chp_count_text(threads->rows_count, count),
+			       chp_count_text(threads->groups_count, groups),
+			       chp_bytes_text(threads->stack_bytes, bytes),
+			       chp_bytes_text(threads->used_bytes, used));
+	return err;
+}
+
+const struct ch_document ch_document_threads = {
+	.name = "threads",
+	.title = "Threads, their stacks and registers",
+	.fields = fields,
+	.print = print,
+};
+
+struct ch_error *ch_report_threads(const struct ch_report *report, const struct ch_threads *threads)
+{
+	struct result result = { *threads, chp_listing_create(report, &threads_list),
+				 chp_listing_create(report, &groups_list) };
+	struct ch_error *err = &ch_enomem;
+
+	if (result.threads && result.groups)
+		err = put_threads(result.threads, ch_session_core(report->session), threads);
+	if (!err)
+		err = put_groups(result.groups, threads);
+	if (!err)
+		err = chp_document_print(report, &ch_document_threads, &result);
+	chp_listing_destroy(result.threads);
+	chp_listing_destroy(result.groups);
+	return err;
 }
