@@ -24,9 +24,36 @@ static struct ch_error *print_closing(const struct ch_report *report,
 	return chp_json_print_take(report, line);
 }
 
+/* The list that was written as it came; NULL: the document has none. */
+static struct ch_listing *written_list(const struct ch_document *document, const void *result)
+{
+	const struct ch_field_spec *first = document->fields;
+
+	if (first->kind != CH_CELL_LIST || !first->list->document)
+		return NULL;
+	return *(struct ch_listing *const *)((const char *)result + first->offset);
+}
+
+static struct ch_error *print_written(const struct ch_report *report,
+				      const struct ch_document *document, const void *result,
+				      struct ch_listing *listing)
+{
+	struct ch_error *err;
+
+	if (report->format == CH_FORMAT_JSON)
+		return chp_listing_end_take(listing,
+					    chp_fields_json(report, document->fields + 1, result));
+	err = chp_listing_flush(listing);
+	return err ? err : print_closing(report, document, result);
+}
+
 static struct ch_error *print_json(const struct ch_report *report,
 				   const struct ch_document *document, const void *result)
 {
+	struct ch_listing *written = written_list(document, result);
+
+	if (written)
+		return print_written(report, document, result, written);
 	if (document->closing && report->format == CH_FORMAT_JSONL)
 		return print_closing(report, document, result);
 	return chp_json_print_take(

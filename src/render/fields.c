@@ -28,6 +28,22 @@ bool chp_field_is_end(const struct ch_field_spec *field)
 	return !field->key && !field->title && !(field->flags & CH_FIELD_FLAT);
 }
 
+size_t chp_fields_columns(const struct ch_field_spec *fields,
+			  const struct ch_field_spec *ret[CH_COLUMNS_MAX + 1])
+{
+	size_t count = 0, i;
+
+	for (; !chp_field_is_end(fields); fields++) {
+		if (!fields->title)
+			continue;
+		for (i = count++; i && ret[i - 1]->column > fields->column; i--)
+			ret[i] = ret[i - 1];
+		ret[i] = fields;
+	}
+	ret[count] = NULL;
+	return count;
+}
+
 static const void *field_at(const struct ch_field_spec *field, const void *row)
 {
 	return (const char *)row + field->offset;

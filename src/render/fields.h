@@ -55,6 +55,8 @@ struct ch_field_spec {
 	uint32_t flags;
 	/** Columns ascend by this, and among equals as in the table. */
 	uint32_t column;
+	/** Of a list that is not measured (render/lines.h): the width of the column. */
+	uint32_t width;
 	/** Instead of the offset: the value of a struct. */
 	struct ch_cell (*get)(const void *row);
 	/** Of CH_CELL_PART: JSON made elsewhere, NULL when out of memory. */
@@ -83,6 +85,9 @@ struct ch_field_spec {
 struct ch_cell chp_field_none(const void *row);
 /** Whether this is the end of a table. */
 bool chp_field_is_end(const struct ch_field_spec *field);
+/** Fields with a title in the order of columns, ended by NULL; how many. */
+size_t chp_fields_columns(const struct ch_field_spec *fields,
+			  const struct ch_field_spec *ret[CH_COLUMNS_MAX + 1]);
 /** The value of a field of row; not of those with fields of their own. */
 struct ch_cell chp_field_cell(const struct ch_field_spec *field, const void *row);
 /** All fields with a key as an object. NULL when out of memory. */

@@ -6,29 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "render/lines.h"
 #include "util/cleanup.h"
 
 struct ch_listing {
 	const struct ch_report *report;
 	const struct ch_list *list;
 	/* Fields that are columns, in their order, and what the table has of them. */
-	const struct ch_field_spec *fields[CH_COLUMNS_MAX];
+	const struct ch_field_spec *fields[CH_COLUMNS_MAX + 1];
 	struct ch_column columns[CH_COLUMNS_MAX];
 	size_t columns_count;
 	struct ch_table *table;
+	/* Of a list that is not kept, instead of all other forms. */
+	struct ch_lines *lines;
 	/* Of JSON, unless each row is a line. */
 	json_t *array;
 	uint64_t shown, matched, shown_bytes, matched_bytes;
 };
-
-static void add_column(struct ch_listing *listing, const struct ch_field_spec *field)
-{
-	size_t i = listing->columns_count++;
-
-	for (; i && listing->fields[i - 1]->column > field->column; i--)
-		listing->fields[i] = listing->fields[i - 1];
-	listing->fields[i] = field;
-}
 
 static struct ch_error *create_table(struct ch_listing *listing)
 {
@@ -40,6 +34,14 @@ static struct ch_error *create_table(struct ch_listing *listing)
 	chp_table_destroy(listing->table);
 	listing->table = chp_table_create(listing->columns, listing->columns_count);
 	return listing->table ? NULL : &ch_enomem;
+}
+
+static struct ch_error *create_lines(struct ch_listing *listing)
+{
+	const struct ch_list *list = listing->list;
+
+	listing->lines = chp_lines_create(listing->report, list->fields, list->document, list->key);
+	return listing->lines ? NULL : &ch_enomem;
 }
 
 bool chp_list_is_stream(const struct ch_report *report, const struct ch_list *list)
@@ -55,17 +57,16 @@ static bool is_stream(const struct ch_listing *listing)
 struct ch_listing *chp_listing_create(const struct ch_report *report, const struct ch_list *list)
 {
 	struct ch_listing *listing = calloc(1, sizeof(*listing));
-	const struct ch_field_spec *field;
 	struct ch_error *err = NULL;
 
 	if (!listing)
 		return NULL;
 	listing->report = report;
 	listing->list = list;
-	for (field = list->fields; !chp_field_is_end(field); field++)
-		if (field->title)
-			add_column(listing, field);
-	if (!chp_report_is_json(report))
+	listing->columns_count = chp_fields_columns(list->fields, listing->fields);
+	if (list->document)
+		err = create_lines(listing);
+	else if (!chp_report_is_json(report))
 		err = create_table(listing);
 	else if (!is_stream(listing) && !(listing->array = json_array()))
 		err = &ch_enomem;
@@ -91,6 +92,7 @@ void chp_listing_destroy(struct ch_listing *listing)
 	if (!listing)
 		return;
 	chp_table_destroy(listing->table);
+	chp_lines_destroy(listing->lines);
 	json_decref(listing->array);
 	free(listing);
 }
@@ -125,6 +127,8 @@ struct ch_error *chp_listing_row(struct ch_listing *listing, const void *row)
 		return NULL;
 	listing->shown++;
 	listing->shown_bytes += bytes;
+	if (listing->lines)
+		return chp_lines_row(listing->lines, row);
 	if (listing->table)
 		return add_cells(listing, row);
 	if (is_stream(listing))
@@ -166,6 +170,16 @@ uint64_t chp_listing_weight(const struct ch_listing *listing)
 	return listing->matched_bytes;
 }
 
+struct ch_error *chp_listing_flush(struct ch_listing *listing)
+{
+	return chp_lines_flush(listing->lines);
+}
+
+struct ch_error *chp_listing_end_take(struct ch_listing *listing, json_t *rest)
+{
+	return chp_lines_end_take(listing->lines, rest);
+}
+
 json_t *chp_listing_json(struct ch_listing *listing)
 {
 	json_t *array = listing->array;
@@ -179,18 +193,23 @@ void chp_listing_print_rows(const struct ch_listing *listing)
 	chp_table_print(listing->table, listing->report);
 }
 
-void chp_listing_print(const struct ch_listing *listing)
+void chp_listing_print_cut(const struct ch_listing *listing)
 {
 	const struct ch_report *report = listing->report;
 	char shown[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
 
-	chp_listing_print_rows(listing);
 	if (listing->list->weight)
 		chp_report_cut(report, listing->shown, listing->matched, listing->shown_bytes,
 			       listing->matched_bytes);
 	else if (listing->shown < listing->matched)
 		chp_report_say(report, "showing %s of %s\n", chp_count_text(listing->shown, shown),
 			       chp_count_text(listing->matched, all));
+}
+
+void chp_listing_print(const struct ch_listing *listing)
+{
+	chp_listing_print_rows(listing);
+	chp_listing_print_cut(listing);
 }
 
 struct ch_error *chp_rows_print(const struct ch_report *report, const struct ch_list *list,

@@ -16,6 +16,9 @@ struct ch_list {
 	const struct ch_field_spec *fields;
 	/** With --jsonl each row is a line of its own. */
 	bool stream;
+	/** Too long for memory: rows are written as they come (render/lines.h), as `key` of the
+	 * document `document`, whose first field they are. NULL: they are kept. */
+	const char *document, *key;
 	/** CH_WEIGHT(): bytes of a row, that a cut list tells of; 0: it does not. */
 	size_t weight;
 };
@@ -42,11 +45,17 @@ uint64_t chp_listing_matched(const struct ch_listing *listing);
 uint64_t chp_listing_weight(const struct ch_listing *listing);
 /** Whether rows of such a list are lines of their own in this report. */
 bool chp_list_is_stream(const struct ch_report *report, const struct ch_list *list);
+/** Of a list that is written as it comes: write what is left. Errors: NOMEM, OS. */
+CH_MUST_CHECK struct ch_error *chp_listing_flush(struct ch_listing *listing);
+/** The same, and end the document with its other fields, which are released. Errors: NOMEM, OS. */
+CH_MUST_CHECK struct ch_error *chp_listing_end_take(struct ch_listing *listing, json_t *rest);
 /** The rows as an array, taken out of the listing. NULL when out of memory. */
 json_t *chp_listing_json(struct ch_listing *listing);
 /** The rows as a table (TEXT, PLAIN, MARKDOWN); the second says, too, how many were cut. */
 void chp_listing_print_rows(const struct ch_listing *listing);
 void chp_listing_print(const struct ch_listing *listing);
+/** How many were cut, alone. */
+void chp_listing_print_cut(const struct ch_listing *listing);
 
 /** A table of an array's rows, at most limit of them (0: all), and no word of others. Errors:
  * NOMEM. */

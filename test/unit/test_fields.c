@@ -208,6 +208,54 @@ START_TEST(rows_as_lines)
 }
 END_TEST
 
+/* What is written as it comes: aligned by width, and the last column has no heading. */
+START_TEST(rows_that_are_not_kept)
+{
+	static const struct ch_field_spec columns[] = {
+		{ "word", "WORD", CH_CELL_SAFE, "Ours.", AT(word), .width = 6, .column = 1,
+		  .flags = CH_FIELD_OPTIONAL },
+		{ "addr", "ADDRESS", CH_CELL_ADDR, "Where.", AT(addr), .width = 8 },
+		{ "bytes", "BYTES", CH_CELL_COUNT, "How much.", AT(bytes), .width = 7 },
+		{ "name", "NAME", CH_CELL_SAFE, "Ours.", AT(name), .column = 2,
+		  .flags = CH_FIELD_OPTIONAL },
+		CH_FIELDS_END,
+	};
+	static const struct ch_list lines = {
+		.fields = columns, .stream = true, .document = "x", .key = "rows"
+	};
+	static const struct {
+		enum ch_format format;
+		const char *want;
+	} rows[] = {
+		{ CH_FORMAT_TEXT, "ADDRESS     BYTES  WORD  \n"
+				  "0x1f        2,048  a\"b   \n"
+				  "0x0             0  -       n\n" },
+		{ CH_FORMAT_PLAIN, "ADDRESS\tBYTES\tWORD\tNAME\n"
+				   "0x1f\t2048\ta\"b\t\n"
+				   "0x0\t0\t\tn\n" },
+		{ CH_FORMAT_JSONL,
+		  "{\"word\":\"a\\\"b\",\"addr\":\"0x1f\",\"bytes\":2048,\"name\":null}\n"
+		  "{\"word\":null,\"addr\":\"0x0\",\"bytes\":0,\"name\":\"n\"}\n" },
+	};
+	struct ch_report report = { .format = rows[_i].format };
+	struct sample first = { .word = "a\"b", .addr = 0x1f, .bytes = 2048 };
+	struct sample second = { .name = "n" };
+	_cleanup_free_ char *text = NULL;
+	struct ch_listing *listing;
+	size_t size;
+
+	report.out = open_memstream(&text, &size);
+	listing = chp_listing_create(&report, &lines);
+	ck_assert_ptr_nonnull(listing);
+	ck_ch_ok(chp_listing_row(listing, &first));
+	ck_ch_ok(chp_listing_row(listing, &second));
+	ck_ch_ok(chp_listing_flush(listing));
+	chp_listing_destroy(listing);
+	ck_assert_int_eq(fclose(report.out), 0);
+	ck_assert_str_eq(text, rows[_i].want);
+}
+END_TEST
+
 /* A list says itself what a document shows of it. */
 START_TEST(lists_in_documents)
 {
@@ -253,6 +301,7 @@ Suite *suite_fields(void)
 	tcase_add_test(tc, fields_without_memory);
 	tcase_add_test(tc, rows_in_tables);
 	tcase_add_test(tc, rows_as_lines);
+	tcase_add_loop_test(tc, rows_that_are_not_kept, 0, 3);
 	tcase_add_test(tc, lists_in_documents);
 	tcase_add_test(tc, fields_as_facts);
 	suite_add_tcase(s, tc);
