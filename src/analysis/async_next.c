@@ -13,6 +13,7 @@
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/search.h"
 
 /* Objects between a task and what it continues. */
 #define HOPS_MAX 8
@@ -83,18 +84,10 @@ static struct ch_error *add_edge(struct async_search *search, uint64_t from, uin
 static bool is_task(const struct async_search *search, uint64_t key)
 {
 	const struct async_plan *plans = search->plans.items;
-	size_t low = 0, high = search->plans.count, mid;
+	size_t low = ch_search(plans, search->plans.count, it, it->key < key);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (plans[mid].key == key)
-			return plans[mid].box.found || plans[mid].flags.found;
-		if (plans[mid].key < key)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return false;
+	return low < search->plans.count && plans[low].key == key &&
+	       (plans[low].box.found || plans[low].flags.found);
 }
 
 /* The box or task that an object leads to, or else the last one on the way; 0: it is a list,

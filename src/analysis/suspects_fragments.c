@@ -10,6 +10,7 @@
 #include "heap/locks.h"
 #include "util/bytes.h"
 #include "util/number.h"
+#include "util/search.h"
 
 /* Of a heap, in holes between objects: what is free behind the last one can be given back. What
  * died since the last collections comes to a third of a heap that is well. */
@@ -76,17 +77,11 @@ static struct ch_error *count_pin(void *arg, uint64_t addr)
 	const struct ch_span *spans;
 	const struct ch_heap *list;
 	struct kind *kind;
-	size_t count, low = 0, high, mid;
+	size_t count, low;
 
 	list = ch_heaps_list(counting->heaps, &count);
-	spans = ch_heaps_spans(counting->heaps, &high);
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (spans[mid].start <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
+	spans = ch_heaps_spans(counting->heaps, &count);
+	low = ch_search(spans, count, it, it->start <= addr);
 	kind = low && addr < spans[low - 1].end ? kind_of(counting, &list[spans[low - 1].heap])
 						: NULL;
 	if (kind)

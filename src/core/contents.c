@@ -5,6 +5,7 @@
 #include "core/core_priv.h"
 #include "util/bytes.h"
 #include "util/context.h"
+#include "util/search.h"
 
 /* No word of text of four bytes or more is below. */
 #define SMALL_END (1ULL << 24)
@@ -44,19 +45,13 @@ bool chp_core_shows(const struct ch_core *core, uint64_t word)
 bool chp_core_shows_addr(const struct ch_core *core, uint64_t addr)
 {
 	const struct ch_segment *segments = core->segments.items;
-	size_t low = 0, high = core->segments.count, mid;
+	size_t low;
 
 	if (chp_core_shows(core, addr))
 		return true;
 	if (addr < NEAR_FIRST)
 		return false;
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (segments[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
+	low = ch_search(segments, core->segments.count, it, it->end <= addr);
 	/* the segments below and above */
 	return (low && addr - segments[low - 1].end < NEAR_BYTES) ||
 	       (low < core->segments.count && segments[low].start - addr <= NEAR_BYTES);

@@ -5,21 +5,14 @@
 #include "core/core_priv.h"
 #include "util/bytes.h"
 #include "util/error.h"
+#include "util/search.h"
 
 /* Number of items whose start is at or below addr: upper bound by bisection. */
 static size_t segments_up_to(const struct ch_core *core, uint64_t addr)
 {
 	const struct ch_segment *segments = core->segments.items;
-	size_t low = 0, high = core->segments.count, mid;
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (segments[mid].start <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return ch_search(segments, core->segments.count, it, it->start <= addr);
 }
 
 const struct ch_segment *ch_core_segment_at(const struct ch_core *core, uint64_t addr)
@@ -52,16 +45,8 @@ const uint8_t *ch_core_span_recorded(const struct ch_core *core, uint64_t addr, 
 static size_t overlays_up_to(const struct ch_core *core, uint64_t addr)
 {
 	const struct ch_overlay *overlays = core->overlays.items;
-	size_t low = 0, high = core->overlays.count, mid;
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (overlays[mid].start <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return ch_search(overlays, core->overlays.count, it, it->start <= addr);
 }
 
 static const uint8_t *overlay_span(const struct ch_core *core, uint64_t addr, size_t *len_ret)
@@ -188,17 +173,11 @@ bool ch_core_read_string(const struct ch_core *core, uint64_t addr, char *buf, s
 bool chp_core_is_mapped(const struct ch_core *core, uint64_t addr)
 {
 	const struct ch_file_map *maps = core->file_maps.items;
-	size_t low = 0, high = core->file_maps.count, mid;
+	size_t low;
 
 	if (ch_core_segment_at(core, addr))
 		return true;
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (maps[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
+	low = ch_search(maps, core->file_maps.count, it, it->end <= addr);
 	return low < core->file_maps.count && maps[low].start <= addr;
 }
 

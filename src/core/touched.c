@@ -8,6 +8,7 @@
 #include "util/bytes.h"
 #include "util/context.h"
 #include "util/error.h"
+#include "util/search.h"
 
 #define WORD_PAGES 64ULL
 /* Words of the bitmap that a thread looks at before it takes the next ones: 16 MiB. */
@@ -113,15 +114,8 @@ static void set_segment(const struct ch_core *core, struct ch_touched *touched, 
 	const struct ch_segment *segment = segment_of(core, index);
 	uint64_t end = segment->off + (segment->present_end - segment->start), from, to;
 	const struct extent *items = extents->items;
-	size_t low = 0, high = extents->count, mid;
+	size_t low = ch_search(items, extents->count, it, it->end <= segment->off);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (items[mid].end <= segment->off)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	for (; low < extents->count && items[low].start < end; low++) {
 		from = segment->start + (ch_max(items[low].start, segment->off) - segment->off);
 		to = segment->start + (ch_min(items[low].end, end) - segment->off);
@@ -250,16 +244,9 @@ static void look_at_word(const struct look *look, size_t index, uint64_t word)
 /* The segment of a word: the last one that begins at or before it and has words. */
 static size_t segment_of_word(const struct look *look, uint64_t word)
 {
-	size_t low = 0, high = look->core->segments.count, mid;
+	size_t above = ch_search(look->touched->bases, look->core->segments.count, it, *it <= word);
 
-	while (low + 1 < high) {
-		mid = low + (high - low) / 2;
-		if (look->touched->bases[mid] <= word)
-			low = mid;
-		else
-			high = mid;
-	}
-	return low;
+	return above ? above - 1 : 0;
 }
 
 static void *work(void *arg)
@@ -325,18 +312,10 @@ static size_t segment_after(const struct ch_core *core, uint64_t addr)
 {
 	const struct ch_segment *segments = core->segments.items;
 	const struct ch_segment *at = ch_core_segment_at(core, addr);
-	size_t low = 0, high = core->segments.count, mid;
 
 	if (at)
 		return (size_t)(at - segments);
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (segments[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return ch_search(segments, core->segments.count, it, it->end <= addr);
 }
 
 /* Touched bytes of [start, end), which lies in the present bytes of a segment. */

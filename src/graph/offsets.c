@@ -4,6 +4,7 @@
 
 #include "graph/tally.h"
 #include "util/context.h"
+#include "util/search.h"
 
 /*
  * A distance is a rule for a size when so many blocks of it are pointed at there, and
@@ -256,15 +257,8 @@ static struct ch_offset_rule *find_rule(const struct ch_vec *list, uint64_t size
 {
 	const struct ch_offset_rule key = { .size_bytes = size, .offset = offset };
 	struct ch_offset_rule *rules = list->items;
-	size_t low = 0, high = list->count, mid;
+	size_t low = ch_search(rules, list->count, it, compare_rules(it, &key) < 0);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (compare_rules(&rules[mid], &key) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	return low < list->count && !compare_rules(&rules[low], &key) ? &rules[low] : NULL;
 }
 

@@ -6,6 +6,7 @@
 #include "graph/retained.h"
 #include "util/cleanup.h"
 #include "util/context.h"
+#include "util/search.h"
 
 /* Nodes between two looks at the rest of the world. */
 #define PACE 4096
@@ -71,17 +72,11 @@ static void consider(const struct search *search, uint32_t *owner)
 static void take_mapping(struct search *search, uint64_t value)
 {
 	struct mapping *list = search->mappings.items;
-	size_t low = 0, high = search->mappings.count, mid;
+	size_t low;
 
 	if (value - search->mappings_low >= search->mappings_span)
 		return;
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (list[mid].start <= value)
-			low = mid + 1;
-		else
-			high = mid;
-	}
+	low = ch_search(list, search->mappings.count, it, it->start <= value);
 	if (low && rank_of(search, search->source) < CH_OWNER_RUNTIME &&
 	    value - list[low - 1].start < ch_min(list[low - 1].bytes, CH_PAGE_BYTES))
 		consider(search, &list[low - 1].owner);

@@ -4,6 +4,7 @@
 
 #include "util/cleanup.h"
 #include "util/context.h"
+#include "util/search.h"
 
 /* Words looked at together before any is looked at alone. */
 #define GROUP 32
@@ -36,15 +37,8 @@ static enum ch_ref_kind kind_of_root(enum ch_root_kind kind)
 static uint32_t range_after(const struct ch_graph *graph, uint64_t addr)
 {
 	const struct ch_root_range *ranges = graph->ranges.items;
-	uint32_t low = 0, high = (uint32_t)graph->ranges.count, mid;
+	uint32_t low = (uint32_t)ch_search(ranges, graph->ranges.count, it, it->end <= addr);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (ranges[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	return low < graph->ranges.count ? low : UINT32_MAX;
 }
 

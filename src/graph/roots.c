@@ -3,6 +3,7 @@
 #include "graph/pieces.h"
 #include "util/cleanup.h"
 #include "util/context.h"
+#include "util/search.h"
 
 /* Memory below the stack pointer that a leaf function may use (psABI). */
 #define RED_ZONE_BYTES 128
@@ -89,16 +90,8 @@ static int compare_starts(const void *a, const void *b)
 static size_t hole_after(const struct collector *collector, uint64_t addr)
 {
 	const struct hole *holes = collector->holes.items;
-	size_t low = 0, high = collector->holes.count, mid;
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (holes[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return ch_search(holes, collector->holes.count, it, it->end <= addr);
 }
 
 static uint64_t count_absent(const struct ch_core *core, uint64_t start, uint64_t end)
@@ -183,15 +176,8 @@ static struct ch_error *push_place(struct ch_vec *places, uint64_t at, uint64_t 
 static const struct place *place_below(const struct ch_vec *places, uint64_t addr)
 {
 	const struct place *items = places->items;
-	size_t low = 0, high = places->count, mid;
+	size_t low = ch_search(items, places->count, it, it->at <= addr);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (items[mid].at <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	return low ? &items[low - 1] : NULL;
 }
 

@@ -5,6 +5,7 @@
 
 #include "graph/pieces.h"
 #include "util/context.h"
+#include "util/search.h"
 
 /* ---- Roots and links --------------------------------------------------------- */
 
@@ -102,16 +103,8 @@ void chp_traced_deinit(struct ch_graph *graph)
 static size_t first_link(const struct ch_graph *graph, uint32_t id)
 {
 	const struct ch_link *links = graph->links.items;
-	size_t low = 0, high = graph->links.count, mid;
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (links[mid].from < id)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return ch_search(links, graph->links.count, it, it->from < id);
 }
 
 void chp_pieces_begin(struct ch_pieces *pieces, const struct ch_graph *graph,

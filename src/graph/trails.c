@@ -9,6 +9,7 @@
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/hash.h"
+#include "util/search.h"
 #include "util/text.h"
 
 /* Nodes between two looks at the rest of the world. */
@@ -647,18 +648,12 @@ uint32_t chp_trails_length(const struct ch_trails *trails, uint32_t id)
 const struct ch_root *chp_trails_root(const struct ch_trails *trails, uint32_t id)
 {
 	const struct ch_root *roots = trails->roots.items;
-	size_t low = 0, high = trails->roots.count, mid;
+	size_t low;
 
 	if (trails->track[id] == CH_TRACK_ALL)
 		return NULL;
 	while (trails->holder[id] != CH_ID_NONE)
 		id = trails->holder[id];
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (roots[mid].target < id)
-			low = mid + 1;
-		else
-			high = mid;
-	}
+	low = ch_search(roots, trails->roots.count, it, it->target < id);
 	return low < trails->roots.count && roots[low].target == id ? &roots[low] : NULL;
 }

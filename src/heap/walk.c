@@ -2,6 +2,7 @@
 
 #include "util/bytes.h"
 #include "util/context.h"
+#include "util/search.h"
 
 /* Distance of checkpoints: a look-up walks at most twice as many objects. */
 #define CHECKPOINT_OBJECTS 512
@@ -553,16 +554,8 @@ struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_fn fn, void *ar
 uint32_t chp_span_after(const struct ch_heaps *heaps, uint64_t addr)
 {
 	const struct ch_span *spans = heaps->spans.items;
-	uint32_t low = 0, high = (uint32_t)heaps->spans.count, mid;
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (spans[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return (uint32_t)ch_search(spans, heaps->spans.count, it, it->end <= addr);
 }
 
 /* Walk the whole origin of a span for its checkpoints, unless that was done. */
@@ -579,15 +572,9 @@ static uint64_t resume_point(const struct ch_heaps *heaps, uint32_t index, uint6
 {
 	const struct ch_origin *origin = origin_of(heaps, index);
 	const uint64_t *starts = origin->checkpoints.items;
-	size_t low = 0, high = origin->indexed ? origin->checkpoints.count : 0, mid;
+	size_t low =
+		ch_search(starts, origin->indexed ? origin->checkpoints.count : 0, it, *it <= addr);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (starts[mid] <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	return low ? starts[low - 1] : origin->span->start;
 }
 

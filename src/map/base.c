@@ -2,6 +2,7 @@
 
 #include "util/bytes.h"
 #include "util/context.h"
+#include "util/search.h"
 
 /* arch/x86/include/asm/page_64_types.h TASK_SIZE_MAX with 4 and 5 levels of
  * page tables; arch/arm64: 48 bits, 52 with LPA2. */
@@ -176,16 +177,8 @@ struct ch_error *chp_map_cut(struct ch_map *map)
 size_t chp_map_piece_after(const struct ch_map *map, uint64_t addr)
 {
 	const struct ch_piece *pieces = map->pieces.items;
-	size_t low = 0, high = map->pieces.count, mid;
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (pieces[mid].region.end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return ch_search(pieces, map->pieces.count, it, it->region.end <= addr);
 }
 
 struct ch_piece *chp_map_piece_at(const struct ch_map *map, uint64_t addr)

@@ -5,6 +5,7 @@
 
 #include "util/bytes.h"
 #include "util/context.h"
+#include "util/search.h"
 
 static bool same_text(const char *a, const char *b)
 {
@@ -194,21 +195,15 @@ struct ch_error *ch_map_count_touched(struct ch_map *map, uint32_t threads)
 const struct ch_region *ch_map_region_at(struct ch_map *map, uint64_t addr)
 {
 	const struct ch_region *regions;
-	size_t low = 0, high, mid;
+	size_t count, above;
 
 	if (map->has_vsyscall && addr >= map->vsyscall.start && addr < map->vsyscall.end)
 		return &map->vsyscall;
 	if (addr >= map->space_end)
 		return NULL;
-	regions = ch_map_regions(map, &high);
-	while (low + 1 < high) {
-		mid = low + (high - low) / 2;
-		if (regions[mid].start <= addr)
-			low = mid;
-		else
-			high = mid;
-	}
-	return &regions[low];
+	regions = ch_map_regions(map, &count);
+	above = ch_search(regions, count, it, it->start <= addr);
+	return &regions[above ? above - 1 : 0];
 }
 
 uint64_t ch_map_space_end(const struct ch_map *map)

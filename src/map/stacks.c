@@ -6,6 +6,7 @@
 
 #include "core/sigframe.h"
 #include "util/bytes.h"
+#include "util/search.h"
 
 /*
  * glibc keeps {stackblock, stackblock_size, guardsize} one after the other in
@@ -158,15 +159,8 @@ static int compare_ranges(const void *a, const void *b)
 static const struct ch_stack_range *range_below(const struct ch_vec *ranges, uint64_t addr)
 {
 	const struct ch_stack_range *items = ranges->items;
-	size_t low = 0, high = ranges->count, mid;
+	size_t low = ch_search(items, ranges->count, it, it->start <= addr);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (items[mid].start <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	return low ? &items[low - 1] : NULL;
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "util/bytes.h"
+#include "util/search.h"
 
 #define NOTES_BYTES_MAX 65536
 /* Entries of a dynamic section: some 30 in a real one. */
@@ -83,17 +84,10 @@ bool chp_candidate_open(const struct ch_sym *sym, const char *path, bool pe,
 static size_t first_map(const struct ch_sym *sym, const struct ch_module *module)
 {
 	const struct ch_file_map *maps;
-	size_t low = 0, high, mid, count;
+	size_t count;
 
 	maps = ch_core_file_maps(sym->core, &count);
-	for (high = count; low < high;) {
-		mid = low + (high - low) / 2;
-		if (maps[mid].start < module->start)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return ch_search(maps, count, it, it->start < module->start);
 }
 
 /* File offset of the module's first mapping. */

@@ -11,6 +11,7 @@
 
 #include "util/bytes.h"
 #include "util/context.h"
+#include "util/search.h"
 #include "util/text.h"
 
 /* A process with more images than this is damage. */
@@ -225,15 +226,8 @@ const struct ch_module *ch_sym_modules(const struct ch_sym *sym, size_t *count_r
 struct ch_module *chp_module_among(const struct ch_sym *sym, size_t count, uint64_t addr)
 {
 	struct ch_module *modules = sym->modules.items;
-	size_t low = 0, high = count, mid;
+	size_t low = ch_search(modules, count, it, it->end <= addr);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (modules[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	return low < count && modules[low].start <= addr ? &modules[low] : NULL;
 }
 

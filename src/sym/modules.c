@@ -5,6 +5,7 @@
 
 #include "util/bytes.h"
 #include "util/context.h"
+#include "util/search.h"
 
 /* Mappings of one file that lie together. */
 struct group {
@@ -20,16 +21,10 @@ struct group {
 static bool has_code(const struct ch_core *core, uint64_t start, uint64_t end)
 {
 	const struct ch_segment *segments;
-	size_t count, low = 0, high, mid;
+	size_t count, low;
 
 	segments = ch_core_segments(core, &count);
-	for (high = count; low < high;) {
-		mid = low + (high - low) / 2;
-		if (segments[mid].end <= start)
-			low = mid + 1;
-		else
-			high = mid;
-	}
+	low = ch_search(segments, count, it, it->end <= start);
 	for (; low < count && segments[low].start < end; low++)
 		if (segments[low].flags & CH_SEGMENT_EXEC)
 			return true;

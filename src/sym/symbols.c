@@ -4,6 +4,7 @@
 
 #include "sym/sym_priv.h"
 #include "util/bytes.h"
+#include "util/search.h"
 
 /* Symbols of all modules that were looked at; a browser's library has about a million. */
 #define SYMBOLS_MAX (4U << 20)
@@ -225,16 +226,8 @@ static const struct ch_vec *index_of(struct ch_sym *sym, const struct ch_module 
 static size_t entries_up_to(const struct ch_vec *symbols, uint64_t addr)
 {
 	const struct ch_sym_entry *entries = symbols->items;
-	size_t low = 0, high = symbols->count, mid;
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (entries[mid].addr <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return ch_search(entries, symbols->count, it, it->addr <= addr);
 }
 
 /* The innermost sized symbol around addr, else a sizeless one that reaches it. */

@@ -14,6 +14,7 @@
 
 #include "util/bytes.h"
 #include "util/context.h"
+#include "util/search.h"
 
 enum {
 	/* LoaderHeap. */
@@ -262,15 +263,8 @@ static struct ch_error *add_allocators(struct clr *clr)
 uint64_t clr_loader_bytes(const struct clr *clr, uint64_t allocator)
 {
 	const struct clr_allocator *allocators = clr->allocators.items;
-	size_t low = 0, high = clr->allocators.count, mid;
+	size_t low = ch_search(allocators, clr->allocators.count, it, it->addr < allocator);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (allocators[mid].addr < allocator)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	return low < clr->allocators.count && allocators[low].addr == allocator
 		       ? allocators[low].bytes
 		       : 0;

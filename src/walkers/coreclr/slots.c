@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "util/cleanup.h"
+#include "util/search.h"
 
 /* Of a method table's flags: a value type that is no primitive and no enum. */
 #define PARENTS_MAX 256
@@ -97,16 +98,8 @@ bool clr_place_text(struct clr *clr, uint64_t addr, uint64_t mt, uint64_t offset
 static size_t first_from(const struct ch_vec *list, uint64_t addr)
 {
 	const struct clr_slot *slots = list->items;
-	size_t low = 0, high = list->count, mid;
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (slots[mid].addr < addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return ch_search(slots, list->count, it, it->addr < addr);
 }
 
 size_t clr_slot_from(const struct clr *clr, uint64_t addr)

@@ -1,6 +1,7 @@
 /*
  * What keeps objects alive, as the graph asks for it.
  */
+#include "util/search.h"
 #include "walkers/coreclr/coreclr_priv.h"
 
 #include <stdio.h>
@@ -18,15 +19,8 @@ static bool is_handle(const struct clr *clr, uint64_t addr)
 {
 	uint64_t segment = addr & ~0xffffULL;
 	const uint64_t *segments = clr->handle_segments.items;
-	size_t low = 0, high = clr->handle_segments.count, mid;
+	size_t low = ch_search(segments, clr->handle_segments.count, it, *it < segment);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (segments[mid] < segment)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	return low < clr->handle_segments.count && segments[low] == segment;
 }
 

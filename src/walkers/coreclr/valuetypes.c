@@ -13,6 +13,7 @@
 
 #include "util/bytes.h"
 #include "util/hash.h"
+#include "util/search.h"
 
 #define CANDIDATES_MAX 65536
 #define REGION_MAX     (1ULL << 30)
@@ -156,7 +157,7 @@ void clr_value_types_free(struct clr *clr)
 uint64_t clr_value_type_by_name(struct clr *clr, const char *name)
 {
 	const struct clr_named_type *types;
-	size_t low = 0, high, mid;
+	size_t low;
 	uint64_t hash = hash_of(name);
 	char found[CLR_NAME_MAX];
 
@@ -166,14 +167,7 @@ uint64_t clr_value_type_by_name(struct clr *clr, const char *name)
 		find_all(clr);
 	}
 	types = clr->value_types.items;
-	high = clr->value_types.count;
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (types[mid].hash < hash)
-			low = mid + 1;
-		else
-			high = mid;
-	}
+	low = ch_search(types, clr->value_types.count, it, it->hash < hash);
 	if (low == clr->value_types.count || types[low].hash != hash ||
 	    !clr_type_name(clr, types[low].mt, found, sizeof(found)) || strcmp(found, name) != 0)
 		return 0;

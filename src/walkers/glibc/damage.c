@@ -1,3 +1,4 @@
+#include "util/search.h"
 #include "walkers/glibc/chunks.h"
 
 /*
@@ -57,16 +58,8 @@ struct repair {
 /* Index of the first entry above at. */
 static size_t above(const struct glibc_lists *lists, uint64_t at)
 {
-	size_t low = 0, high = lists->count, mid;
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (lists->cached[mid].chunk <= at)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return ch_search(lists->cached, lists->count, it, it->chunk <= at);
 }
 
 uint64_t glibc_listed_bytes(const struct glibc_lists *lists, uint64_t chunk)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "util/context.h"
+#include "util/search.h"
 
 /* The longest memory that gets a bitmap (1 GiB of it, used where chunks are). */
 #define FAST_BYTES_MAX (128ULL << 30)
@@ -20,15 +21,8 @@ struct fastbin {
 static struct glibc_piece *piece_of(const struct glibc *glibc, uint64_t chunk)
 {
 	struct glibc_piece *pieces = glibc->pieces.items;
-	size_t low = 0, high = glibc->pieces.count, mid;
+	size_t low = ch_search(pieces, glibc->pieces.count, it, it->end <= chunk);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (pieces[mid].end <= chunk)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	return low < glibc->pieces.count && pieces[low].first <= chunk ? &pieces[low] : NULL;
 }
 

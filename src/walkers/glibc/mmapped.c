@@ -1,6 +1,7 @@
 #include "walkers/glibc/glibc_priv.h"
 
 #include "util/context.h"
+#include "util/search.h"
 #include "walkers/glibc/flight.h"
 
 /*
@@ -156,15 +157,8 @@ static bool is_counted(const struct glibc *glibc)
 static uint64_t chunk_limit(const struct glibc *glibc, uint64_t start, uint64_t end)
 {
 	const struct glibc_piece *pieces = glibc->pieces.items;
-	size_t low = 0, high = glibc->pieces.count, mid;
+	size_t low = ch_search(pieces, glibc->pieces.count, it, it->start < start);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (pieces[mid].start < start)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	return low < glibc->pieces.count ? ch_min(end, pieces[low].start) : end;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "util/context.h"
+#include "util/search.h"
 
 bool glibc_is_candidate(const struct ch_region *region)
 {
@@ -111,15 +112,8 @@ struct ch_error *glibc_add_orphan(struct glibc *glibc, uint64_t addr)
 size_t glibc_piece_at(const struct glibc *glibc, uint64_t addr)
 {
 	const struct glibc_piece *pieces = glibc->pieces.items;
-	size_t low = 0, high = glibc->pieces.count, mid;
+	size_t low = ch_search(pieces, glibc->pieces.count, it, it->reserved_end <= addr);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (pieces[mid].reserved_end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	return low < glibc->pieces.count && pieces[low].start <= addr ? low : glibc->pieces.count;
 }
 
@@ -212,15 +206,8 @@ struct ch_error *glibc_add_heap(struct glibc *glibc, const struct glibc_piece *h
 static uint64_t behind_taken(const struct glibc *glibc, uint64_t at)
 {
 	const struct ch_taken *taken = glibc->env.taken;
-	size_t low = 0, high = glibc->env.taken_count, mid;
+	size_t low = ch_search(taken, glibc->env.taken_count, it, it->end <= at);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (taken[mid].end <= at)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	return low < glibc->env.taken_count && taken[low].start <= at ? taken[low].end : at;
 }
 
@@ -255,15 +242,8 @@ uint64_t glibc_next_page(const struct glibc *glibc, uint64_t at)
 bool glibc_is_absent(const struct glibc *glibc, uint64_t addr)
 {
 	const struct glibc_piece *pieces = glibc->pieces.items;
-	size_t low = 0, high = glibc->pieces.count, mid, len;
+	size_t low = ch_search(pieces, glibc->pieces.count, it, it->start <= addr), len;
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (pieces[mid].start <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	return low && addr < pieces[low - 1].whole_end &&
 	       !ch_core_span_recorded(glibc->env.core, addr, &len);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "util/context.h"
+#include "util/search.h"
 #include "walkers/glibc/flight.h"
 
 /* A heap of a thread ends in two fenceposts, and up to 16 bytes before them. */
@@ -168,15 +169,8 @@ static struct ch_error *put_top(struct walk *walk, uint64_t chunk)
 static const struct glibc_cached *cached_from(const struct glibc *glibc, uint64_t chunk)
 {
 	const struct glibc_cached *cached = glibc->cached.items;
-	size_t low = 0, high = glibc->cached.count, mid;
+	size_t low = ch_search(cached, glibc->cached.count, it, it->chunk < chunk);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (cached[mid].chunk < chunk)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	return cached ? cached + low : NULL;
 }
 

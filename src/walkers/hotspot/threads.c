@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "util/search.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
 #define THREADS_MAX (1U << 17)
@@ -107,16 +108,10 @@ const struct hs_thread *hs_threads(struct hs *hs, size_t *count_ret)
 const struct hs_thread *hs_thread_at(struct hs *hs, uint64_t sp)
 {
 	const struct hs_thread *threads;
-	size_t low = 0, high, mid;
+	size_t low, count;
 
-	threads = hs_threads(hs, &high);
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (threads[mid].stack_start <= sp)
-			low = mid + 1;
-		else
-			high = mid;
-	}
+	threads = hs_threads(hs, &count);
+	low = ch_search(threads, count, it, it->stack_start <= sp);
 	return low && sp < threads[low - 1].stack_end ? &threads[low - 1] : NULL;
 }
 

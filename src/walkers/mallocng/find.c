@@ -6,6 +6,7 @@
 
 #include "heap/signs.h"
 #include "util/context.h"
+#include "util/search.h"
 
 /* Areas that one walk along their list may name; each holds 101 groups. */
 #define AREAS_MAX (1U << 22)
@@ -383,16 +384,8 @@ static void order_groups(struct mallocng *ng, struct ch_vec *groups, bool may_ho
 size_t mallocng_group_after(const struct ch_vec *groups, uint64_t addr)
 {
 	const struct mallocng_group *items = groups->items;
-	size_t low = 0, high = groups->count, middle;
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (items[middle].end <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return ch_search(items, groups->count, it, it->end <= addr);
 }
 
 /* usage_by_class counts the slots of all groups that can be given back. */

@@ -1,6 +1,7 @@
 #include "walkers/mallocng/mallocng_priv.h"
 
 #include "util/context.h"
+#include "util/search.h"
 
 /* A nested group is smaller than the slot it lies in; slots shrink by half at
  * least from one level to the next. */
@@ -164,15 +165,8 @@ static uint64_t block_bytes(struct walk *walk, const struct slot *slot, uint64_t
 static const struct mallocng_group *nested_at(const struct mallocng *ng, uint64_t p)
 {
 	const struct mallocng_group *items = ng->nested.items;
-	size_t low = 0, high = ng->nested.count, middle;
+	size_t low = ch_search(items, ng->nested.count, it, it->start < p);
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (items[middle].start < p)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	return low < ng->nested.count && items[low].start == p ? &items[low] : NULL;
 }
 
