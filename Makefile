@@ -19,9 +19,9 @@ bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
 
 # ---- Debian packages: what building, testing and the demo need -----------------
-DEPS_BUILD := gcc make pkg-config libelf-dev libdw-dev libjansson-dev libzstd-dev \
+DEPS_BUILD := gcc g++ make pkg-config libelf-dev libdw-dev libjansson-dev libzstd-dev \
 	liblzma-dev zlib1g-dev liblz4-dev
-DEPS_TEST := check gdb zstd xz-utils lz4 gzip g++ binutils elfutils jq python3
+DEPS_TEST := check gdb zstd xz-utils lz4 gzip binutils elfutils jq python3
 # Other allocators and C libraries, a validator, a database; without them their tests are
 # skipped.
 DEPS_TEST_MORE := musl-tools libjemalloc-dev libmimalloc-dev libtcmalloc-minimal4 \
@@ -61,7 +61,9 @@ CFLAGS ?= -g
 ALL_CFLAGS = -std=gnu11 -O$(O) $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread -fPIC \
 	-fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. -include src/util/banned.h \
 	-Iinclude -Isrc -I$(B)/gen $(CAPSTONE_CFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
-LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
+# The demangler of the C++ runtime: the part of libstdc++ that needs nothing but libc, as an archive.
+DEMANGLER := -Wl,-Bstatic -lsupc++ -Wl,-Bdynamic
+LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(DEMANGLER) -pthread
 ifneq ($(SAN),)
 ALL_CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 ALL_LDFLAGS += -fsanitize=$(SAN)
@@ -75,6 +77,8 @@ HEADERS := $(sort $(wildcard include/coreheap/*.h))
 
 WALKERS := $(sort $(basename $(notdir $(wildcard src/walkers/*.c))) \
 	$(notdir $(patsubst %/,%,$(wildcard src/walkers/*/))))
+# A provider of names is a file that exports ch_provider_<stem>.
+PROVIDERS := $(shell grep -hoP '^const struct ch_provider ch_provider_\K[a-z]+' src/types/*.c | sort)
 # A command is a file that exports ch_cmd_<stem>; the driver's own files do not.
 CMDS := $(sort $(foreach f,$(wildcard src/cmd/*.c),$(if \
 	$(shell grep -l '^const struct ch_cmd ch_cmd_' $(f)),$(basename $(notdir $(f))))))
@@ -165,11 +169,15 @@ $(B)/%.o: %.c $(B)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/src/heap/registry.o: $(B)/gen/walkers.inc
+$(B)/src/types/registry.o: $(B)/gen/providers.inc
 $(B)/src/cmd/registry.o: $(B)/gen/cmds.inc
 $(B)/src/report/registry.o: $(B)/gen/documents.inc
 
 $(B)/gen/walkers.inc: FORCE
 	@mkdir -p $(@D); printf 'CH_WALKER(%s)\n' $(WALKERS) | sed '/()/d' > $@.tmp
+	$(update)
+$(B)/gen/providers.inc: FORCE
+	@mkdir -p $(@D); printf 'CH_PROVIDER(%s)\n' $(PROVIDERS) | sed '/()/d' > $@.tmp
 	$(update)
 $(B)/gen/cmds.inc: FORCE
 	@mkdir -p $(@D); printf 'CH_CMD(%s)\n' $(CMDS) | sed '/()/d' > $@.tmp

@@ -11,6 +11,7 @@
 #include "heap/named.h"
 #include "heap/traces.h"
 #include "heap/type_table.h"
+#include "types/names.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -385,7 +386,7 @@ static struct ch_error *open_parts(struct ch_session *session,
 	err = ch_session_sym(session, &ret->sym);
 	if (!err)
 		err = ch_session_map(session, &ret->map);
-	return err ? err : ch_session_heaps(session, &ret->heaps);
+	return err ? err : chp_session_named_heaps(session, &ret->heaps);
 }
 
 struct ch_error *chp_show_type(struct ch_session *session, const struct ch_show_options *options,

@@ -15,6 +15,7 @@
 #include "analysis/measure.h"
 #include "analysis/thread_rows.h"
 #include "graph/rootpaths.h"
+#include "types/names.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -479,6 +480,8 @@ struct ch_error *chp_snapshot_make(struct ch_session *session,
 	/* Half of a heap compares with nothing. */
 	if (!err && !taking.sums.walked)
 		err = &ch_stop;
+	if (!err)
+		err = chp_session_named_heaps(session, &taking.heaps);
 	for (i = 0; !err && i < count; i++)
 		err = steps[i](&taking);
 	if (!err)

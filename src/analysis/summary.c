@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "analysis/suspects.h"
+#include "types/names.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/number.h"
@@ -160,6 +161,15 @@ static struct ch_error *find_suspects(struct ch_session *session, struct ch_heap
 	return chp_suspects_find(session, &input, &summary->suspects);
 }
 
+/* Interrupted, it does without. */
+static struct ch_error *name_blocks(struct ch_session *session)
+{
+	struct ch_heaps *heaps;
+	struct ch_error *err = chp_session_named_heaps(session, &heaps);
+
+	return err && err->code == CH_ERROR_STOP ? NULL : err;
+}
+
 struct ch_error *chp_summary_make(struct ch_session *session,
 				  const struct ch_summary_options *options, struct ch_summary *ret)
 {
@@ -171,6 +181,8 @@ struct ch_error *chp_summary_make(struct ch_session *session,
 	err = ch_session_heaps(session, &heaps);
 	if (!err)
 		err = chp_measure(session, options->threads, &ret->sums);
+	if (!err && ret->sums.walked)
+		err = name_blocks(session);
 	if (!err)
 		err = find_death(session, &ret->death);
 	if (!err)

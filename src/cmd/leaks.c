@@ -1,5 +1,6 @@
 #include "report/leaks.h"
 #include "cmd/cmd.h"
+#include "types/names.h"
 
 struct options {
 	bool list, possible, dead;
@@ -18,7 +19,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		result.reaches = 1U << CH_REACH_POSSIBLE | 1U << CH_REACH_LEFTOVER;
 	if (options->dead)
 		result.reaches = 1U << CH_REACH_DEAD;
-	err = ch_session_heaps(env->session, &result.heaps);
+	err = chp_session_named_heaps(env->session, &result.heaps);
 	if (!err)
 		err = ch_session_sym(env->session, &result.sym);
 	if (!err)

@@ -1,6 +1,7 @@
 #include "cmd/cmd.h"
 #include "cmd/filter_options.h"
 #include "report/heap.h"
+#include "types/names.h"
 
 static struct ch_error *run(struct ch_cmd_env *env)
 {
@@ -9,7 +10,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	struct ch_parsed_filter parsed;
 	struct ch_error *err;
 
-	err = ch_session_heaps(env->session, &result.heaps);
+	err = chp_session_named_heaps(env->session, &result.heaps);
 	if (err)
 		return err;
 	result.runtimes = ch_heaps_runtimes(result.heaps, &result.runtimes_count);

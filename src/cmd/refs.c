@@ -5,6 +5,7 @@
 
 #include "cmd/cmd.h"
 #include "heap/walker.h"
+#include "types/names.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -99,7 +100,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 
 	if (env->argc != 1)
 		return ch_error_create(CH_ERROR_ARG, "refs needs an address after the core");
-	err = ch_session_heaps(env->session, &result.heaps);
+	err = chp_session_named_heaps(env->session, &result.heaps);
 	if (!err)
 		err = find_target(env, result.heaps, &result.start);
 	if (!err)

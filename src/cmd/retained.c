@@ -1,6 +1,7 @@
 #include "report/retained.h"
 
 #include "cmd/cmd.h"
+#include "types/names.h"
 #include "util/bytes.h"
 #include "util/error.h"
 
@@ -44,7 +45,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (options->tree)
 		result.tree_depth =
 			options->depth ? (uint32_t)ch_min(options->depth, 1000) : DEPTH_DEFAULT;
-	err = ch_session_heaps(env->session, &result.heaps);
+	err = chp_session_named_heaps(env->session, &result.heaps);
 	if (!err)
 		err = ch_graph_create(env->session, &graph_options, &result.graph);
 	if (!err)

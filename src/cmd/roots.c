@@ -6,6 +6,7 @@
 #include "analysis/mapping_holders.h"
 #include "cmd/cmd.h"
 #include "cmd/filter_options.h"
+#include "types/names.h"
 #include "util/bytes.h"
 #include "util/error.h"
 
@@ -152,7 +153,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (env->argc != 1)
 		return ch_error_create(CH_ERROR_ARG,
 				       "roots needs an address or a type after the core");
-	err = ch_session_heaps(env->session, &result.heaps);
+	err = chp_session_named_heaps(env->session, &result.heaps);
 	if (!err)
 		err = ch_graph_create(env->session, &graph_options, &result.graph);
 	gathering.graph = result.graph;

@@ -4,6 +4,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/filter_options.h"
+#include "types/names.h"
 #include "util/bytes.h"
 #include "util/error.h"
 
@@ -122,7 +123,7 @@ static struct ch_error *open_parts(struct ch_cmd_env *env, struct ch_search_resu
 	struct ch_error *err;
 
 	result->search.core = ch_session_core(env->session);
-	err = ch_session_heaps(env->session, &result->heaps);
+	err = chp_session_named_heaps(env->session, &result->heaps);
 	if (!err)
 		err = ch_session_sym(env->session, &result->sym);
 	if (!err)

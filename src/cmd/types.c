@@ -8,6 +8,7 @@
 #include "report/heap.h"
 #include "report/strings.h"
 #include "report/traces.h"
+#include "types/names.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 
@@ -189,7 +190,7 @@ static struct ch_error *run_by(struct ch_cmd_env *env, const struct ch_filter_op
 	const bool owner = strcmp(options->by, "owner") == 0;
 
 	if (!owner && strcmp(options->by, "loader") != 0)
-		return ch_error_create(CH_ERROR_ARG, "--by takes: loader, owner");
+		return ch_error_create(CH_ERROR_ARG, "--by takes: loader, owner, size");
 	if (memcmp(&alone, options, sizeof(alone)) != 0)
 		return ch_error_create(CH_ERROR_ARG,
 				       "--by cannot be combined with other options of types");
@@ -199,16 +200,18 @@ static struct ch_error *run_by(struct ch_cmd_env *env, const struct ch_filter_op
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct ch_filter_options *options = env->options;
+	const bool by_size = options->by && strcmp(options->by, "size") == 0;
 	struct ch_parsed_filter parsed;
 	struct ch_heaps *heaps;
 	struct ch_error *err;
 
-	if (options->by)
+	if (options->by && !by_size)
 		return run_by(env, options);
 	if (options->strings + options->by_generation + options->traces > 1)
 		return ch_error_create(CH_ERROR_ARG,
 				       "--strings, --traces and --by-gen cannot be combined");
-	err = ch_session_heaps(env->session, &heaps);
+	err = by_size ? ch_session_heaps(env->session, &heaps)
+		      : chp_session_named_heaps(env->session, &heaps);
 	if (err)
 		return err;
 	err = chp_filter_parse(env->session, heaps, options, 0, &parsed);
@@ -245,7 +248,8 @@ static const struct ch_option options_table[] = {
 	CH_FILTER_OPTION(
 		"by", "WHAT", CH_OPTION_STRING, by,
 		"loader: class loaders instead of types, with classes, live or dead, what they "
-		"retain; owner: native memory by managed objects that have its address"),
+		"retain; owner: native memory by managed objects that have its address; size: "
+		"blocks of malloc by their size only, also where their class is known"),
 	CH_FILTER_OPTION("strings", NULL, CH_OPTION_FLAG, strings,
 			 "equal strings of managed heaps, and what they waste (texts only with "
 			 "--reveal)"),
@@ -268,7 +272,8 @@ const struct ch_cmd ch_cmd_types = {
 		    "coreheap types --strings core.1234\n"
 		    "coreheap types --traces --type OutOfMemoryError core.1234\n"
 		    "coreheap types --by loader core.1234\n"
-		    "coreheap types --by owner core.1234\n",
+		    "coreheap types --by owner core.1234\n"
+		    "coreheap types --by size core.1234\n",
 	.options = options_table,
 	.options_size = sizeof(struct ch_filter_options),
 	.run = run,

@@ -89,6 +89,8 @@ struct ch_heaps {
 	bool measured;
 	/** Numbers and names of types. */
 	struct ch_type_table table;
+	/** objects NULL: nobody names blocks of walkers that know no types. */
+	struct ch_namer namer;
 	/** of struct ch_type_stat; valid when typed */
 	struct ch_vec types;
 	bool typed;

@@ -17,23 +17,26 @@
 
 /* ---- Reading ------------------------------------------------------------------- */
 
-static inline uint32_t hash_of(uint32_t walker, uint64_t key)
+static inline uint32_t hash_of(const struct ch_type_source *source)
 {
-	key ^= (uint64_t)walker << 52;
+	uint64_t key = source->key ^ (uint64_t)source->walker << 52;
+
+	key ^= (uint64_t)source->provider << 58;
 	key ^= key >> 29;
 	return (uint32_t)((key * 0x9e3779b97f4a7c15ULL) >> 32);
 }
 
 /* The id of a type, or 0. What another thread makes meanwhile may be missed. */
-static inline uint32_t find(const struct ch_type_table *table, uint32_t walker, uint64_t key)
+static inline uint32_t find(const struct ch_type_table *table, const struct ch_type_source *source)
 {
 	const struct ch_type_slots *slots = __atomic_load_n(&table->slots, __ATOMIC_ACQUIRE);
-	uint32_t at = hash_of(walker, key) & slots->mask, id;
+	uint32_t at = hash_of(source) & slots->mask, id;
 	const struct ch_type_row *row;
 
 	while ((id = __atomic_load_n(&slots->ids[at], __ATOMIC_ACQUIRE))) {
 		row = chp_type_row(table, id);
-		if (row->type.key == key && row->type.walker == walker)
+		if (row->type.key == source->key && row->type.walker == source->walker &&
+		    row->provider == source->provider)
 			return id;
 		at = (at + 1) & slots->mask;
 	}
@@ -64,7 +67,8 @@ static struct ch_type_slots *make_slots(uint32_t count)
 static void put(const struct ch_type_table *table, struct ch_type_slots *slots, uint32_t id)
 {
 	const struct ch_type_row *row = chp_type_row(table, id);
-	uint32_t at = hash_of(row->type.walker, row->type.key) & slots->mask;
+	const struct ch_type_source source = { row->provider, row->type.walker, row->type.key };
+	uint32_t at = hash_of(&source) & slots->mask;
 
 	while (slots->ids[at])
 		at = (at + 1) & slots->mask;
@@ -86,7 +90,7 @@ static bool grow(struct ch_type_table *table)
 }
 
 /* With the lock held. */
-static uint32_t make(struct ch_type_table *table, uint32_t walker, uint64_t key)
+static uint32_t make(struct ch_type_table *table, const struct ch_type_source *source)
 {
 	struct ch_type_row **piece = &table->pieces[table->count >> CH_TYPES_PIECE_SHIFT];
 	struct ch_type_row *row;
@@ -98,34 +102,36 @@ static uint32_t make(struct ch_type_table *table, uint32_t walker, uint64_t key)
 	if (!*piece || (2 * table->count >= table->slots->mask && !grow(table)))
 		return 0;
 	row = chp_type_row(table, table->count + 1);
-	row->type.walker = walker;
-	row->type.key = key;
+	row->type.walker = source->walker;
+	row->type.key = source->key;
+	row->provider = source->provider;
 	put(table, table->slots, table->count + 1);
 	return ++table->count;
 }
 
 /* What find() did not find; another thread may have made it since. */
-static uint32_t find_or_make(struct ch_type_table *table, uint32_t walker, uint64_t key)
+static uint32_t find_or_make(struct ch_type_table *table, const struct ch_type_source *source)
 {
+	const struct ch_type_source other = { .walker = source->walker, .key = CH_TYPE_KEY_OTHER };
 	uint32_t id;
 
 	pthread_mutex_lock(&table->lock);
-	id = find(table, walker, key);
+	id = find(table, source);
 	if (!id && table->count >= CH_TYPES_MAX - ROWS_OTHER) {
-		key = CH_TYPE_KEY_OTHER;
-		id = find(table, walker, key);
+		source = &other;
+		id = find(table, source);
 	}
 	if (!id)
-		id = make(table, walker, key);
+		id = make(table, source);
 	pthread_mutex_unlock(&table->lock);
 	return id;
 }
 
-uint32_t chp_type_intern(struct ch_type_table *table, uint32_t walker, uint64_t key)
+uint32_t chp_type_intern(struct ch_type_table *table, const struct ch_type_source *source)
 {
-	uint32_t id = find(table, walker, key);
+	uint32_t id = find(table, source);
 
-	return id ? id : find_or_make(table, walker, key);
+	return id ? id : find_or_make(table, source);
 }
 
 /* The size classes of a walker. */
@@ -147,7 +153,7 @@ bool chp_type_objects(struct ch_type_table *table, uint32_t walker, struct ch_ob
 		      size_t n)
 {
 	uint32_t *sizes = __atomic_load_n(&table->sizes[walker], __ATOMIC_ACQUIRE), *slot, id;
-	uint64_t key;
+	struct ch_type_source source = { .walker = walker };
 	size_t i;
 
 	if (!sizes)
@@ -155,11 +161,11 @@ bool chp_type_objects(struct ch_type_table *table, uint32_t walker, struct ch_ob
 	if (!sizes)
 		return false;
 	for (i = 0; i < n; i++) {
-		key = chp_object_key(&objects[i]);
-		slot = size_slot(sizes, key);
-		id = slot ? __atomic_load_n(slot, __ATOMIC_RELAXED) : find(table, walker, key);
+		source.key = chp_object_key(&objects[i]);
+		slot = size_slot(sizes, source.key);
+		id = slot ? __atomic_load_n(slot, __ATOMIC_RELAXED) : find(table, &source);
 		if (__builtin_expect(!id, 0)) {
-			id = find_or_make(table, walker, key);
+			id = find_or_make(table, &source);
 			if (!id)
 				return false;
 			if (slot)
@@ -248,11 +254,15 @@ static struct ch_error *name_type(const struct ch_heaps *heaps, struct ch_type_r
 {
 	const struct ch_opened *opened = chp_opened_of(heaps, row->type.walker);
 	struct ch_type named = { .basis = CH_BASIS_DERIVED };
+	struct ch_type_source source;
 	struct ch_error *err = NULL;
 
 	if (row->type.key >= CH_TYPE_KEY_ENGINE)
 		return name_engine_type(row);
-	if (opened && opened->types->name)
+	if (row->provider) {
+		source = (struct ch_type_source){ row->provider, row->type.walker, row->type.key };
+		err = heaps->namer.name(heaps->namer.arg, &source, &named);
+	} else if (opened && opened->types->name)
 		err = opened->types->name(opened->state, row->type.key, &named);
 	if (err)
 		return err;
@@ -281,7 +291,21 @@ struct ch_error *ch_heaps_type(struct ch_heaps *heaps, uint32_t type, struct ch_
 
 uint32_t chp_type_of(struct ch_heaps *heaps, uint32_t walker, uint64_t key)
 {
-	return chp_type_intern(&heaps->table, walker, key);
+	const struct ch_type_source source = { .walker = walker, .key = key };
+
+	return chp_type_intern(&heaps->table, &source);
+}
+
+uint32_t chp_type_of_provider(struct ch_heaps *heaps, const struct ch_type_source *source)
+{
+	return chp_type_intern(&heaps->table, source);
+}
+
+void chp_heaps_use_namer(struct ch_heaps *heaps, const struct ch_namer *namer)
+{
+	heaps->namer = *namer;
+	heaps->typed = false;
+	ch_vec_deinit(&heaps->types);
 }
 
 uint64_t chp_type_key(const struct ch_heaps *heaps, uint32_t type)

@@ -2,7 +2,8 @@
  * type_table.h - the session's one table of types.
  *
  * A walker numbers its types as it likes (its keys: addresses of class structures, small numbers);
- * two walkers may use one number for two things. A row of this table stands for {walker, key}, and
+ * two walkers may use one number for two things. So do providers, which name blocks of walkers that
+ * know no types (types/provider.h). A row of this table stands for {provider, walker, key}, and
  * the row's number is the type's id everywhere above the walkers: 0 is none. The engine's own types
  * (size classes, top chunks ...) are rows of the walker in whose spans they lie, by CH_TYPE_KEY_*.
  *
@@ -19,7 +20,7 @@
 
 #include <coreheap/heap.h>
 
-/** 2^19 rows of 48 bytes, and 2^20 slots of 4: with the names, some 50 MiB at most. */
+/** 2^19 rows of 56 bytes, and 2^20 slots of 4: with the names, some 50 MiB at most. */
 #define CH_TYPES_MAX (1U << 19)
 /** Rows of one piece; pieces do not move. */
 #define CH_TYPES_PIECE_SHIFT 12
@@ -30,6 +31,8 @@
 
 struct ch_type_row {
 	struct ch_type type;
+	/** As in struct ch_type_source. */
+	uint32_t provider;
 	/** type.name is valid; it is the table's to free. */
 	bool named, owned;
 };
@@ -64,8 +67,17 @@ static inline struct ch_type_row *chp_type_row(const struct ch_type_table *table
 			     [(type - 1) & (CH_TYPES_PIECE - 1)];
 }
 
-/** The id of what a walker calls key, made if there is none. 0: out of memory. Thread-safe. */
-uint32_t chp_type_intern(struct ch_type_table *table, uint32_t walker, uint64_t key);
+/** What a row stands for. */
+struct ch_type_source {
+	/** 0: the walker itself; else the number of a provider in its registry, plus one. */
+	uint32_t provider;
+	/** Whose blocks are of the type: index in ch_heaps_runtimes(). */
+	uint32_t walker;
+	uint64_t key;
+};
+
+/** The id of a type, made if there is none. 0: out of memory. Thread-safe. */
+uint32_t chp_type_intern(struct ch_type_table *table, const struct ch_type_source *source);
 
 /** Set the type of n objects, all of one walker. False: out of memory. Thread-safe. */
 bool chp_type_objects(struct ch_type_table *table, uint32_t walker, struct ch_object *objects,
@@ -73,7 +85,7 @@ bool chp_type_objects(struct ch_type_table *table, uint32_t walker, struct ch_ob
 
 /* ---- For those who have a struct ch_heaps only ---------------------------------- */
 
-/** As chp_type_intern(). */
+/** The id of what a walker calls key, made if there is none. 0: out of memory. */
 uint32_t chp_type_of(struct ch_heaps *heaps, uint32_t walker, uint64_t key);
 /** What the walker of a type calls it; one of CH_TYPE_KEY_*, if that is no walker's. */
 uint64_t chp_type_key(const struct ch_heaps *heaps, uint32_t type);
@@ -84,5 +96,23 @@ bool chp_type_is_engine(const struct ch_heaps *heaps, uint32_t type);
 /** Where types that find no place in a table are counted: "other sizes" of the same walker. 0:
  * out of memory. */
 uint32_t chp_type_other(struct ch_heaps *heaps, uint32_t type);
+
+/* ---- What names blocks of walkers that know no types ------------------------------ */
+
+/** See types/provider.h, which the heaps do not know. */
+struct ch_namer {
+	/** Set the type of those objects of a batch that it knows better; they are of one span. */
+	void (*objects)(void *arg, struct ch_object *objects, size_t n);
+	/** Name the type of a provider's key: fill name, module and basis. */
+	struct ch_error *(*name)(void *arg, const struct ch_type_source *source,
+				 struct ch_type *ret);
+	void *arg;
+};
+
+/** From here on all objects that are handed out have the types of namer, whose arg is
+ * borrowed until ch_heaps_close(). What ch_heaps_types() returned before is gone. */
+void chp_heaps_use_namer(struct ch_heaps *heaps, const struct ch_namer *namer);
+/** The id of a provider's type. 0: out of memory. */
+uint32_t chp_type_of_provider(struct ch_heaps *heaps, const struct ch_type_source *source);
 
 #endif /* COREHEAP_HEAP_TYPE_TABLE_H */

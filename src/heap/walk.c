@@ -204,6 +204,8 @@ static struct ch_error *give(struct ch_walk *walk, struct ch_object *objects, si
 		objects = trim(walk, objects, &n);
 		if (!chp_type_objects(&walk->heaps->table, walk->walker, objects, n))
 			return &ch_enomem;
+		if (n && walk->heaps->namer.objects)
+			walk->heaps->namer.objects(walk->heaps->namer.arg, objects, n);
 		if (n)
 			err = walk->fn(walk->arg, objects, n);
 	}

@@ -590,3 +590,14 @@ uint64_t chp_index_addr(const struct ch_index *index, uint32_t id)
 		  (bits ? (uint32_t)__builtin_ctzll(bits) : 0);
 	return span->start + (granule << span->shift);
 }
+
+uint32_t chp_index_at(const struct ch_index *index, uint64_t addr)
+{
+	const struct ch_index_span *span = chp_index_span(index, addr);
+	struct ch_index_hit hit;
+
+	if (!span)
+		return CH_ID_NONE;
+	hit = chp_index_hit(span, addr);
+	return hit.start == addr ? hit.id : CH_ID_NONE;
+}

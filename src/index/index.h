@@ -256,6 +256,8 @@ uint64_t chp_index_next(const struct ch_index_span *span, uint32_t id, uint64_t 
 
 /** The span of an id. */
 const struct ch_index_span *chp_index_span_of(const struct ch_index *index, uint32_t id);
+/** The object that begins at addr, or CH_ID_NONE. O(1). */
+uint32_t chp_index_at(const struct ch_index *index, uint64_t addr);
 /** Address of an object. */
 uint64_t chp_index_addr(const struct ch_index *index, uint32_t id);
 

@@ -54,7 +54,7 @@ lint-circles: lint-gcc
 # Flags for tools that read the sources with clang.
 LINT_FLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -include src/util/banned.h \
 	-Iinclude -Isrc -Itest -I$(LINT_B)/gen $(shell pkg-config --cflags $(PKGS) check 2> /dev/null)
-LINT_GEN = $(LINT_B)/gen/walkers.inc $(LINT_B)/gen/cmds.inc $(LINT_B)/gen/documents.inc \
+LINT_GEN = $(LINT_B)/gen/walkers.inc $(LINT_B)/gen/providers.inc $(LINT_B)/gen/cmds.inc $(LINT_B)/gen/documents.inc \
 	 $(LINT_B)/gen/suites.inc
 LINT_WARN = $(filter-out -Wimplicit-fallthrough=5 -Wlogical-op -Wduplicated-% \
 	-Wformat-signedness -Wstack-usage=%,$(WARN)) -Wimplicit-fallthrough -Werror

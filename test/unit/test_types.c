@@ -192,7 +192,9 @@ START_TEST(kind_and_type_of_an_object)
 	ck_assert_uint_eq(object.type, 1);
 	ck_assert_uint_eq(chp_type_row(&table, 1)->type.key, rows[_i].key);
 	ck_assert_uint_eq(chp_type_row(&table, 1)->type.walker, 2);
-	ck_assert_uint_eq(chp_type_intern(&table, 2, rows[_i].key), 1);
+	ck_assert_uint_eq(chp_type_intern(&table, &(struct ch_type_source){ .walker = 2,
+									    .key = rows[_i].key }),
+			  1);
 	chp_type_table_deinit(&table);
 }
 END_TEST

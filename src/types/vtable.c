@@ -1,0 +1,311 @@
+/*
+ * Objects of C++ classes with virtual functions: their first word is the address of a table that
+ * says what they are.
+ *
+ * Itanium C++ ABI, 2.5 "Virtual Table Layout": before the functions lie the distance to the top
+ * of the complete object (0 in the table that it begins with) and the address of its type_info;
+ * 2.9.5 "RTTI Layout": a type_info begins with a pointer into the virtual table of its own class,
+ * and the address of its mangled name. All of it is data that the program never changes, so that
+ * the module's file serves where the core left it out, and symbols are not needed: a stripped
+ * program has it, too. Without run-time type information (-fno-rtti) the symbol of the table
+ * tells, _ZTV and the name.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sym/demangle.h"
+#include "types/provider.h"
+#include "util/cleanup.h"
+#include "util/context.h"
+#include "util/text.h"
+
+/* Different first words that lead into modules and are looked at; a large program has some ten
+ * thousand classes. */
+#define WORDS_MAX      (1U << 18)
+#define NAME_MAX_BYTES 1024
+/* Names of types in mangled form; what is of one file only begins with '*' (libsupc++,
+ * typeinfo). */
+#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.$"
+
+/* A word that was looked at. */
+struct table {
+	uint64_t word;
+	/* The class, escaped; NULL: it is no table. */
+	char *name;
+	const struct ch_module *module;
+};
+
+struct vtables {
+	struct ch_core *core;
+	struct ch_sym *sym;
+	struct ch_context *ctx;
+	/* Modules lie in [low, high). */
+	uint64_t low, high;
+	/* of struct table; a hash table of their numbers plus one, 0 is empty */
+	struct ch_vec tables;
+	uint32_t *slots;
+	uint32_t slots_mask;
+	bool full;
+};
+
+/* ---- One table --------------------------------------------------------------------- */
+
+static bool read_words(const struct vtables *vtables, uint64_t addr, uint64_t *ret, size_t count)
+{
+	uint8_t bytes[4 * 8];
+	struct ch_error *err;
+	size_t i;
+
+	err = ch_sym_read_constant(vtables->sym, addr, bytes, 8 * count);
+	for (i = 0; !err && i < count; i++)
+		ret[i] = ch_get64(bytes + 8 * i);
+	ch_error_destroy(err);
+	return !err;
+}
+
+/* A text that ends within max bytes. */
+static bool read_text(const struct vtables *vtables, uint64_t addr, char *buf, size_t max)
+{
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < max; i++) {
+		err = ch_sym_read_constant(vtables->sym, addr + i, &buf[i], 1);
+		if (!err && !buf[i])
+			return true;
+	}
+	ch_error_destroy(err);
+	return false;
+}
+
+static bool is_code(const struct vtables *vtables, uint64_t addr)
+{
+	const struct ch_module *module = ch_sym_module_at(vtables->sym, addr);
+	uint32_t rights;
+
+	return module && (!ch_sym_module_rights(vtables->sym, module, addr, &rights) ||
+			  (rights & CH_SEGMENT_EXEC));
+}
+
+/* The name that a type_info has; NULL: it is none. */
+static char *name_by_type_info(const struct vtables *vtables, uint64_t info)
+{
+	char text[NAME_MAX_BYTES], *name = text;
+	uint64_t words[2];
+
+	if (info % 8 || !ch_sym_module_at(vtables->sym, info) ||
+	    !read_words(vtables, info, words, 2) || !words[0] || words[0] % 8 ||
+	    !ch_sym_module_at(vtables->sym, words[0]) ||
+	    !ch_sym_module_at(vtables->sym, words[1]) ||
+	    !read_text(vtables, words[1], text, sizeof(text)))
+		return NULL;
+	name += name[0] == '*';
+	/* a class is a name, not a built-in type */
+	if (!name[0] || strspn(name, NAME_CHARACTERS) != strlen(name) ||
+	    (strchr("abcdefghijklmnopqrstuvwxyz", name[0])))
+		return NULL;
+	return chp_demangle(name);
+}
+
+static char *name_by_symbol(const struct vtables *vtables, uint64_t table)
+{
+	struct ch_symbol symbol;
+
+	if (!ch_sym_at(vtables->sym, table, &symbol) || strncmp(symbol.name, "_ZTV", 4) != 0 ||
+	    symbol.offset < 16 || symbol.offset % 8)
+		return NULL;
+	return chp_demangle(symbol.name + 4);
+}
+
+/* The class whose objects begin with the address of this table; NULL: it is none. */
+static char *class_of(const struct vtables *vtables, uint64_t table)
+{
+	uint64_t words[3];
+	char *name;
+
+	/* to the top, the type_info, the first function */
+	if (!read_words(vtables, table - 16, words, 3) || words[0] || !is_code(vtables, words[2]))
+		return NULL;
+	name = words[1] ? name_by_type_info(vtables, words[1]) : NULL;
+	return name ? name : name_by_symbol(vtables, table);
+}
+
+/* ---- All of them ------------------------------------------------------------------- */
+
+static uint32_t hash_of(uint64_t word)
+{
+	return (uint32_t)((word >> 3) * 0x9e3779b97f4a7c15ULL >> 32);
+}
+
+static bool grow(struct vtables *vtables)
+{
+	uint32_t size = vtables->slots ? 2 * (vtables->slots_mask + 1) : 1024, at;
+	uint32_t *slots = calloc(size, sizeof(*slots));
+	size_t i;
+
+	if (!slots)
+		return false;
+	for (i = 0; i < vtables->tables.count; i++) {
+		at = hash_of(CH_VEC_AT(&vtables->tables, struct table, i)->word) & (size - 1);
+		while (slots[at])
+			at = (at + 1) & (size - 1);
+		slots[at] = (uint32_t)i + 1;
+	}
+	free(vtables->slots);
+	vtables->slots = slots;
+	vtables->slots_mask = size - 1;
+	return true;
+}
+
+/* Look at a word for the first time. */
+static struct ch_error *look(struct vtables *vtables, uint64_t word, uint32_t *slot)
+{
+	_cleanup_free_ char *name = class_of(vtables, word);
+	struct table *table = ch_vec_push(&vtables->tables);
+
+	if (!table)
+		return &ch_enomem;
+	*slot = (uint32_t)vtables->tables.count;
+	table->word = word;
+	table->module = ch_sym_module_at(vtables->sym, word);
+	if (!name)
+		return NULL;
+	table->name = chp_text_escape(name, 4 * NAME_MAX_BYTES);
+	return table->name ? NULL : &ch_enomem;
+}
+
+/* What is known of a word; NULL in *ret: nothing. */
+static struct ch_error *find(struct vtables *vtables, uint64_t word, const struct table **ret)
+{
+	struct ch_error *err = NULL;
+	uint32_t at;
+
+	*ret = NULL;
+	if (2 * vtables->tables.count >= vtables->slots_mask && !grow(vtables))
+		return &ch_enomem;
+	for (at = hash_of(word) & vtables->slots_mask; vtables->slots[at];
+	     at = (at + 1) & vtables->slots_mask) {
+		*ret = CH_VEC_AT(&vtables->tables, struct table, vtables->slots[at] - 1);
+		if ((*ret)->word == word)
+			return NULL;
+	}
+	*ret = NULL;
+	if (vtables->tables.count >= WORDS_MAX) {
+		vtables->full = true;
+		return NULL;
+	}
+	err = look(vtables, word, &vtables->slots[at]);
+	if (!err)
+		*ret = CH_VEC_AT(&vtables->tables, struct table, vtables->slots[at] - 1);
+	return err;
+}
+
+static struct ch_error *blocks(void *state, const struct ch_object *objects, size_t n,
+			       uint64_t *keys_ret)
+{
+	struct vtables *vtables = state;
+	const struct table *table;
+	struct ch_error *err;
+	const uint8_t *bytes;
+	uint64_t word;
+	size_t i, len;
+
+	for (i = 0; i < n; i++) {
+		keys_ret[i] = 0;
+		bytes = objects[i].size_bytes >= 8
+				? ch_core_span(vtables->core, objects[i].addr, &len)
+				: NULL;
+		if (!bytes || len < 8)
+			continue;
+		word = ch_get64(bytes);
+		if (word % 8 || word - vtables->low >= vtables->high - vtables->low ||
+		    !ch_sym_module_at(vtables->sym, word))
+			continue;
+		err = find(vtables, word, &table);
+		if (err)
+			return err;
+		if (table && table->name)
+			keys_ret[i] = word;
+	}
+	return NULL;
+}
+
+static struct ch_error *type(void *state, uint64_t key, struct ch_type *ret)
+{
+	struct vtables *vtables = state;
+	const struct table *table;
+	struct ch_error *err = find(vtables, key, &table);
+
+	if (err || !table)
+		return err;
+	ret->name = table->name;
+	ret->module = table->module ? table->module->name : NULL;
+	return NULL;
+}
+
+/* ---- Whether there are any ---------------------------------------------------------- */
+
+/* The C++ runtime is a library, or part of a program without one; who was linked with it
+ * statically exports nothing of it. */
+static bool has_classes(struct ch_sym *sym, const struct ch_module *modules, size_t count)
+{
+	static const char information[] = "_ZTVN10__cxxabiv117__class_type_infoE";
+	struct ch_symbol symbol;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (strncmp(modules[i].name, "libstdc++", 9) == 0 ||
+		    strncmp(modules[i].name, "libc++", 6) == 0 ||
+		    ch_sym_exported(sym, &modules[i], information, &symbol))
+			return true;
+	/* at most itself and the vdso */
+	return count && count <= 2;
+}
+
+static void close_vtables(void *state)
+{
+	struct vtables *vtables = state;
+	size_t i;
+
+	if (vtables->full)
+		chp_context_log(vtables->ctx, CH_LOG_DEBUG,
+				"more than %u words look like tables of virtual functions",
+				WORDS_MAX);
+	for (i = 0; i < vtables->tables.count; i++)
+		free(CH_VEC_AT(&vtables->tables, struct table, i)->name);
+	ch_vec_deinit(&vtables->tables);
+	free(vtables->slots);
+	free(vtables);
+}
+
+static struct ch_error *open_vtables(const struct ch_provider_env *env, void **state_ret)
+{
+	const struct ch_module *modules;
+	struct vtables *vtables;
+	size_t count;
+
+	modules = ch_sym_modules(env->sym, &count);
+	if (!has_classes(env->sym, modules, count))
+		return NULL;
+	vtables = calloc(1, sizeof(*vtables));
+	if (!vtables)
+		return &ch_enomem;
+	vtables->core = env->core;
+	vtables->sym = env->sym;
+	vtables->ctx = env->ctx;
+	vtables->low = modules[0].start;
+	vtables->high = modules[count - 1].end;
+	vtables->tables = CH_VEC(struct table);
+	*state_ret = vtables;
+	return NULL;
+}
+
+const struct ch_provider ch_provider_vtable = {
+	.name = "vtable",
+	.summary = "classes of C++ by their tables of virtual functions",
+	.basis = CH_BASIS_DERIVED,
+	.open = open_vtables,
+	.close = close_vtables,
+	.blocks = blocks,
+	.type = type,
+};

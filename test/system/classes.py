@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Blocks of C++ classes are named by their tables of virtual functions: with symbols and without,
+with type information and without, optimised or not, linked statically. The program itself says
+how many there are of each."""
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import fixture  # noqa: E402
+from tap import Tap, repo, skip_all  # noqa: E402
+
+# Without symbols and without type information nothing is known.
+KINDS = {"-O0": ("-O0", "-g"), "-O2": ("-O2",), "stripped": ("-O2", "-s"),
+         "no type information": ("-O2", "-fno-rtti", "-DNO_RTTI"),
+         "static and stripped": ("-O2", "-static", "-s")}
+ORDER = "shop::Order"
+
+
+def truth(where):
+    """{name: (count, held)}"""
+    found = {}
+    with open(os.path.join(where, "truth"), encoding="utf-8") as file:
+        for line in file:
+            count, held, name = line.rstrip("\n").split(" ", 2)
+            found[name] = (int(count), int(held))
+    return found
+
+
+def used(core, *options):
+    """{name: row} of used blocks."""
+    return {row["name"]: row for row in fixture.answer(
+        "types", "--json", "--limit", "0", "--state", "used", *options, core)["types"]}
+
+
+
+def check_types(tap, what, core, wanted):
+    rows, sizes = used(core), used(core, "--by", "size")
+    tap.equal({name: rows[name]["count"] if name in rows else 0 for name in wanted},
+              {name: count for name, (count, _) in wanted.items()}, "%s: classes" % what)
+    tap.equal({(rows[name]["runtime"], rows[name]["basis"], rows[name]["kind"])
+               for name in wanted if name in rows}, {("glibc", "derived", "object")},
+              "%s: whose they are, and why" % what)
+    tap.equal([name for name in sizes if name in wanted], [], "%s: --by size" % what)
+    for key in ("count", "total_bytes"):
+        tap.equal(sum(row[key] for row in rows.values()), sum(row[key] for row in sizes.values()),
+                  "%s: %s by class and by size" % (what, key))
+    tap.equal([row["count"] for name, row in rows.items() if "shop::Plain" in name], [12],
+              "%s: only control blocks of shared pointers say that they have a Plain" % what)
+
+
+def check_others(tap, what, core, wanted):
+    """What the other commands say of one class."""
+    lost = wanted[ORDER][0] - wanted[ORDER][1]
+    groups = [row for row in fixture.answer("leaks", "--json", core)["groups"]
+              if row["type"] == ORDER]
+    tap.equal(sum(row["count"] for row in groups), lost, "%s: leaks" % what)
+    objects = fixture.records("objects", "--jsonl", "--limit", "0", "--type", ORDER, core)
+    tap.equal((len(objects) - 1, {row["type"] for row in objects[:-1]}),
+              (wanted[ORDER][0], {ORDER}), "%s: objects" % what)
+    types = fixture.answer("retained", "--json", "--limit", "0", core)["by_type"]
+    tap.equal([row["count"] for row in types if row["type"] == ORDER], [wanted[ORDER][1]],
+              "%s: retained" % what)
+    shown = fixture.answer("show", "--json", core, objects[0]["addr"])["object"]
+    tap.equal(shown["type"], ORDER, "%s: show" % what)
+    chains = fixture.answer("roots", "--json", core, objects[0]["addr"])
+    tap.equal((chains["target"]["type"], chains["chains"][0]["path"][-1]["type"]), (ORDER, ORDER),
+              "%s: roots" % what)
+    summary = fixture.answer("summary", "--json", core)
+    tap.ok(any(row["name"] == ORDER for row in summary["types_top"]), "%s: summary" % what,
+           [row["name"] for row in summary["types_top"]])
+    tap.ok(all(row["ok"] for row in summary["accounting"]["invariants"]),
+           "%s: summary closes" % what, summary["accounting"])
+    same = fixture.answer("diff", "--json", core, core)
+    tap.ok(not same["types"] or all(row["count_delta"] == 0 for row in same["types"]),
+           "%s: diff with itself" % what, same["types"][:3])
+
+
+def check_kind(tap, what):
+    where = fixture.folder()
+    program = os.path.join(where, "classes")
+    built = subprocess.run([os.environ.get("CXX") or "g++", "-std=c++17", *KINDS[what],
+                            os.path.join(repo(), "fixtures", "classes", "classes.cc"),
+                            "-o", program], check=False, capture_output=True, text=True)
+    if built.returncode:
+        tap.skip(what, "it does not build: " + built.stderr.strip().splitlines()[-1])
+        return
+    run = os.path.join(where, "run")
+    os.mkdir(run)
+    how = "gcore" if fixture.why_not("gcore") is None else "kernel"
+    core = fixture.dump(program, how, run)
+    wanted = truth(run)
+    check_types(tap, what, core, wanted)
+    check_others(tap, what, core, wanted)
+
+
+def main():
+    if not shutil.which(os.environ.get("CXX") or "g++"):
+        skip_all("no compiler for C++")
+    if fixture.why_not("gcore") and fixture.why_not("kernel"):
+        skip_all(fixture.why_not("gcore"))
+    tap = Tap()
+    for what in KINDS:
+        tap.attempt(what, check_kind, what)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
