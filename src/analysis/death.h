@@ -79,7 +79,7 @@ struct ch_fault {
 struct ch_thrown {
 	/** Where the object lies. */
 	uint64_t addr;
-	/** Its type, demangled as far as it is a plain name; "" when the name is not in the
+	/** Its type, demangled; "" when the name is not in the
 	 * core, then type_addr says where its type_info is. */
 	char type[256];
 	uint64_t type_addr;

@@ -3,6 +3,7 @@
 
 #include "analysis/death_priv.h"
 #include "heap/signs.h"
+#include "sym/demangle.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
@@ -58,63 +59,15 @@ static bool read_name(const struct ch_core *core, uint64_t type, char *buf, size
 				     "0123456789_.$") == strlen(buf);
 }
 
-/* One <source-name>: a number and as many letters. */
-static bool take_source_name(const char **at, FILE *out)
-{
-	size_t length = 0;
-
-	while (**at >= '0' && **at <= '9' && length < 1000)
-		length = length * 10 + (size_t)(*(*at)++ - '0');
-	if (!length || strnlen(*at, length) < length)
-		return false;
-	if (strncmp(*at, "_GLOBAL__N_", 11) == 0)
-		fputs("(anonymous namespace)", out);
-	else
-		fwrite(*at, 1, length, out);
-	*at += length;
-	return true;
-}
-
-/* <name> without templates: "7MyError", "St9bad_alloc", "N2ns5ErrorE", and fundamental
- * types; anything else stays as it is. */
+/* As people write it; texts with const where it is in their sources. */
 static bool demangle(const char *mangled, char *buf, size_t max)
 {
-	static const struct {
-		char code;
-		const char *name;
-	} plain[] = { { 'i', "int" },  { 'j', "unsigned int" }, { 'l', "long" },
-		      { 'c', "char" }, { 'b', "bool" },         { 'd', "double" } };
-	const char *at = mangled;
-	bool nested, ok;
-	FILE *out;
-	size_t i;
+	_cleanup_free_ char *name =
+		strcmp(mangled, "PKc") == 0 ? strdup("const char*") : chp_demangle(mangled);
 
-	for (i = 0; i < CH_COUNT_OF(plain); i++)
-		if (mangled[0] == plain[i].code && !mangled[1]) {
-			snprintf(buf, max, "%s", plain[i].name);
-			return true;
-		}
-	if (strcmp(mangled, "PKc") == 0 || strcmp(mangled, "Pc") == 0) {
-		snprintf(buf, max, "%s", mangled[1] == 'K' ? "const char*" : "char*");
-		return true;
-	}
-	nested = *at == 'N';
-	at += nested;
-	out = fmemopen(buf, max - 1, "w");
-	if (!out)
-		return false;
-	buf[max - 1] = '\0';
-	if (strncmp(at, "St", 2) == 0) {
-		fputs("std::", out);
-		at += 2;
-	}
-	ok = take_source_name(&at, out);
-	while (ok && nested && *at && *at != 'E') {
-		fputs("::", out);
-		ok = take_source_name(&at, out);
-	}
-	at += nested && *at == 'E';
-	return fclose(out) == 0 && ok && !*at;
+	if (name)
+		snprintf(buf, max, "%s", name);
+	return name != NULL;
 }
 
 /*
