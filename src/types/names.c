@@ -154,18 +154,19 @@ static void destroy(void *state)
 	free(names);
 }
 
-static struct ch_error *open_providers(struct names *names)
+static struct ch_error *open_providers(struct names *names,
+				       const struct ch_provider *const *providers)
 {
 	struct ch_error *err;
 	struct told *told;
 	uint32_t i;
 
-	for (i = 0; chp_providers[i]; i++) {
+	for (i = 0; providers[i]; i++) {
 		told = ch_vec_push(&names->told);
 		if (!told)
 			return &ch_enomem;
-		*told = (struct told){ .provider = chp_providers[i], .number = i + 1 };
-		err = told->provider->open(&names->env, &told->state);
+		*told = (struct told){ .provider = providers[i], .number = i + 1 };
+		err = providers[i]->open(&names->env, &told->state);
 		if (err || !told->state)
 			names->told.count--;
 		if (err)
@@ -207,7 +208,8 @@ static struct ch_error *do_without(struct names *names, struct ch_error *err)
 	return NULL;
 }
 
-static struct ch_error *fill(struct names *names, struct ch_session *session)
+static struct ch_error *fill(struct names *names, struct ch_session *session,
+			     const struct ch_provider *const *providers)
 {
 	struct ch_error *err;
 
@@ -219,11 +221,13 @@ static struct ch_error *fill(struct names *names, struct ch_session *session)
 	if (!err)
 		err = ch_session_map(session, &names->env.map);
 	if (!err)
-		err = open_providers(names);
+		err = open_providers(names, providers);
 	return !err && names->told.count ? do_without(names, name_blocks(names, session)) : err;
 }
 
-struct ch_error *chp_session_named_heaps(struct ch_session *session, struct ch_heaps **ret)
+struct ch_error *chp_session_named_heaps_by(struct ch_session *session,
+					    const struct ch_provider *const *providers,
+					    struct ch_heaps **ret)
 {
 	struct names *names = chp_session_kept(session, CH_SESSION_NAMES);
 	struct ch_error *err;
@@ -233,7 +237,7 @@ struct ch_error *chp_session_named_heaps(struct ch_session *session, struct ch_h
 		if (!names)
 			return &ch_enomem;
 		names->told = CH_VEC(struct told);
-		err = fill(names, session);
+		err = fill(names, session, providers);
 		if (err) {
 			destroy(names);
 			return err;
@@ -241,4 +245,9 @@ struct ch_error *chp_session_named_heaps(struct ch_session *session, struct ch_h
 		chp_session_keep(session, CH_SESSION_NAMES, names, destroy);
 	}
 	return ch_session_heaps(session, ret);
+}
+
+struct ch_error *chp_session_named_heaps(struct ch_session *session, struct ch_heaps **ret)
+{
+	return chp_session_named_heaps_by(session, chp_providers, ret);
 }

@@ -16,4 +16,11 @@
 CH_MUST_CHECK struct ch_error *chp_session_named_heaps(struct ch_session *session,
 						       struct ch_heaps **ret);
 
+struct ch_provider;
+
+/** As chp_session_named_heaps(), by providers of the caller's, ended by NULL (tests). */
+CH_MUST_CHECK struct ch_error *
+chp_session_named_heaps_by(struct ch_session *session, const struct ch_provider *const *providers,
+			   struct ch_heaps **ret);
+
 #endif /* COREHEAP_TYPES_NAMES_H */

@@ -41,6 +41,8 @@ struct vtables {
 	struct ch_context *ctx;
 	/* Modules lie in [low, high). */
 	uint64_t low, high;
+	/* The one that a word led to last: [last_start, last_start + last_bytes). */
+	uint64_t last_start, last_bytes;
 	/* of struct table; a hash table of their numbers plus one, 0 is empty */
 	struct ch_vec tables;
 	uint32_t *slots;
@@ -200,6 +202,22 @@ static struct ch_error *find(struct vtables *vtables, uint64_t word, const struc
 	return err;
 }
 
+static bool is_in_module(struct vtables *vtables, uint64_t word)
+{
+	const struct ch_module *module;
+
+	if (word - vtables->last_start < vtables->last_bytes)
+		return true;
+	if (word - vtables->low >= vtables->high - vtables->low)
+		return false;
+	module = ch_sym_module_at(vtables->sym, word);
+	if (!module)
+		return false;
+	vtables->last_start = module->start;
+	vtables->last_bytes = module->end - module->start;
+	return true;
+}
+
 static struct ch_error *blocks(void *state, const struct ch_object *objects, size_t n,
 			       uint64_t *keys_ret)
 {
@@ -218,8 +236,7 @@ static struct ch_error *blocks(void *state, const struct ch_object *objects, siz
 		if (!bytes || len < 8)
 			continue;
 		word = ch_get64(bytes);
-		if (word % 8 || word - vtables->low >= vtables->high - vtables->low ||
-		    !ch_sym_module_at(vtables->sym, word))
+		if (word % 8 || !is_in_module(vtables, word))
 			continue;
 		err = find(vtables, word, &table);
 		if (err)
