@@ -134,16 +134,12 @@ static struct ch_error *add_type(struct ch_containers *containers, const struct 
 
 static const struct ch_opened *opened_of(const struct ch_heaps *heaps, uint32_t walker)
 {
-	const struct ch_opened *opened = heaps->opened.items;
-	size_t i;
+	const struct ch_opened *opened = chp_opened_of(heaps, walker);
 
-	for (i = 0; i < heaps->opened.count; i++)
-		if (opened[i].index == walker)
-			return opened[i].runtime->conduct && opened[i].types->inspector &&
-					       opened[i].runtime->conduct->containers
-				       ? &opened[i]
-				       : NULL;
-	return NULL;
+	return opened && opened->runtime->conduct && opened->types->inspector &&
+			       opened->runtime->conduct->containers
+		       ? opened
+		       : NULL;
 }
 
 static struct ch_error *look_up(struct ch_containers *containers, const struct ch_type_stat *stat)

@@ -8,13 +8,9 @@
 
 bool chp_heaps_clears(const struct ch_heaps *heaps, uint32_t runtime)
 {
-	const struct ch_opened *opened = heaps->opened.items;
-	size_t i;
+	const struct ch_opened *opened = chp_opened_of(heaps, runtime);
 
-	for (i = 0; i < heaps->opened.count; i++)
-		if (opened[i].index == runtime)
-			return opened[i].walker->tracer && opened[i].walker->tracer->clears;
-	return false;
+	return opened && opened->walker->tracer && opened->walker->tracer->clears;
 }
 
 uint64_t chp_heaps_held_bytes(const struct ch_heaps *heaps, const struct ch_object *object)
@@ -32,18 +28,14 @@ uint64_t chp_heaps_held_bytes(const struct ch_heaps *heaps, const struct ch_obje
 
 bool chp_heap_is_young(const struct ch_heaps *heaps, const struct ch_heap *heap)
 {
-	const struct ch_opened *opened = heaps->opened.items;
+	const struct ch_opened *opened = chp_opened_of(heaps, heap->walker);
 	/* "heap 3 gen0" of a server */
 	const char *word = strrchr(heap->name, ' ');
 	const char *const *name;
-	size_t i;
 
 	word = word ? word + 1 : heap->name;
-	for (i = 0; i < heaps->opened.count; i++) {
-		name = opened[i].index == heap->walker ? opened[i].runtime->young : NULL;
-		for (; name && *name; name++)
-			if (strcmp(word, *name) == 0)
-				return true;
-	}
+	for (name = opened ? opened->runtime->young : NULL; name && *name; name++)
+		if (strcmp(word, *name) == 0)
+			return true;
 	return false;
 }

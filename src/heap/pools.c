@@ -51,13 +51,10 @@ struct ch_error *ch_heaps_pools(struct ch_heaps *heaps, const struct ch_pools **
 const struct ch_pooling *chp_heaps_pooling(const struct ch_heaps *heaps, uint32_t walker,
 					   void **state_ret)
 {
-	const struct ch_opened *opened = heaps->opened.items;
-	size_t i;
+	const struct ch_opened *opened = chp_opened_of(heaps, walker);
 
-	for (i = 0; i < heaps->opened.count; i++)
-		if (opened[i].index == walker) {
-			*state_ret = opened[i].state;
-			return opened[i].runtime->pooling;
-		}
-	return NULL;
+	if (!opened)
+		return NULL;
+	*state_ret = opened->state;
+	return opened->runtime->pooling;
 }
