@@ -5,6 +5,7 @@
 #include "analysis/death_priv.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
+#include "util/context.h"
 
 /* A handler of a signal is looked for in at most so many threads of a living process. */
 #define THREADS_MAX 4096
@@ -88,7 +89,8 @@ static void find_caller(const struct ch_death_env *env, size_t index, struct ch_
 	size_t count = 0, i;
 	const char *end;
 
-	ch_error_destroy(ch_sym_unwind(env->sym, index, frames, FRAMES_MAX, &count, &end));
+	chp_context_drop_take(ch_core_context(env->core),
+			      ch_sym_unwind(env->sym, index, frames, FRAMES_MAX, &count, &end));
 	for (i = 0; i < count; i++)
 		note_caller(frames[i].symbol.name, ret);
 	if (count && count <= SHORT_STACK)

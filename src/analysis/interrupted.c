@@ -5,6 +5,7 @@
 #include "core/sigframe.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
+#include "util/context.h"
 
 /*
  * struct rt_sigframe of x86-64 (arch/x86/include/asm/sigframe.h): the address of code that
@@ -147,8 +148,9 @@ static bool is_stepped_over(const struct ch_death_env *env, size_t index,
 	size_t i;
 
 	if (!frames->known)
-		ch_error_destroy(ch_sym_unwind(env->sym, index, frames->items, FRAMES_MAX,
-					       &frames->count, &end));
+		chp_context_drop_take(ch_core_context(env->core),
+				      ch_sym_unwind(env->sym, index, frames->items, FRAMES_MAX,
+						    &frames->count, &end));
 	frames->known = true;
 	for (i = 0; i < frames->count; i++)
 		if ((frames->items[i].sp >= addr && frames->items[i].sp <= addr + 16) ||

@@ -59,18 +59,14 @@ static struct ch_error *measure_stacks(struct ch_session *session, struct ch_mea
 }
 
 /* An interrupted walk leaves the heap in one row. */
-static struct ch_error *make_account(struct ch_session *session, struct ch_heaps *heaps,
-				     struct ch_measured *ret)
+static struct ch_error *make_account(struct ch_session *session, struct ch_map *map,
+				     struct ch_heaps *heaps, struct ch_measured *ret)
 {
 	struct ch_account_heaps sums;
 	const struct ch_region *regions;
 	struct ch_error *err;
-	struct ch_map *map;
 	size_t count;
 
-	err = ch_session_map(session, &map);
-	if (err)
-		return err;
 	err = chp_account_heaps(heaps, &sums);
 	if (err && err->code != CH_ERROR_STOP)
 		return err;
@@ -158,19 +154,12 @@ static bool is_read_only(const struct ch_region *region, uint64_t archive, uint6
 		region->start - archive < archive_bytes);
 }
 
-static uint64_t read_only_bytes(struct ch_session *session, const struct ch_heaps *heaps)
+static uint64_t read_only_bytes(struct ch_map *map, const struct ch_heaps *heaps)
 {
 	uint64_t bytes = 0, archive = 0, archive_bytes = 0;
 	const struct ch_region *regions;
-	struct ch_error *err;
-	struct ch_map *map;
 	size_t count, i;
 
-	err = ch_session_map(session, &map);
-	if (err) {
-		ch_error_destroy(err);
-		return 0;
-	}
 	find_archive(heaps, &archive, &archive_bytes);
 	regions = ch_map_regions(map, &count);
 	for (i = 0; i < count; i++)
@@ -186,7 +175,8 @@ static bool heap_is_known(const struct ch_account_row *rows)
 	       rows[CH_ACCOUNT_MANAGED_HEAP].bytes;
 }
 
-static void judge(struct ch_session *session, const struct ch_heaps *heaps, struct ch_measured *ret)
+static void judge(struct ch_session *session, struct ch_map *map, const struct ch_heaps *heaps,
+		  struct ch_measured *ret)
 {
 	const struct ch_account *account = &ret->account;
 	const struct ch_account_row *rows = account->rows;
@@ -208,7 +198,7 @@ static void judge(struct ch_session *session, const struct ch_heaps *heaps, stru
 				      touched(rows, CH_ACCOUNT_MANAGED_HEAP),
 		.managed_filled_bytes = cleared_bytes(heaps),
 		.files_bytes = touched(rows, CH_ACCOUNT_FILES) + touched(rows, CH_ACCOUNT_SHARED),
-		.read_only_files_bytes = read_only_bytes(session, heaps),
+		.read_only_files_bytes = read_only_bytes(map, heaps),
 		.unattributed_bytes = touched(rows, CH_ACCOUNT_UNATTRIBUTED),
 		.complete = ch_context_complete(ch_session_context(session)),
 		.damaged = ch_context_damaged(ch_session_context(session)),
@@ -231,8 +221,11 @@ struct ch_error *chp_measure(struct ch_session *session, uint32_t threads, struc
 {
 	struct ch_heaps *heaps;
 	struct ch_error *err;
+	struct ch_map *map;
 
 	err = ch_session_heaps(session, &heaps);
+	if (!err)
+		err = ch_session_map(session, &map);
 	if (!err)
 		err = count_touched(session, threads);
 	if (!err)
@@ -240,11 +233,11 @@ struct ch_error *chp_measure(struct ch_session *session, uint32_t threads, struc
 	if (!err)
 		err = measure_stacks(session, ret);
 	if (!err)
-		err = make_account(session, heaps, ret);
+		err = make_account(session, map, heaps, ret);
 	if (!err)
 		chp_heaps_tell_none(heaps, ch_session_context(session));
 	if (!err)
-		judge(session, heaps, ret);
+		judge(session, map, heaps, ret);
 	return err;
 }
 

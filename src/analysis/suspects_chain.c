@@ -6,6 +6,7 @@
 #include "analysis/suspects_graph.h"
 #include "graph/key.h"
 #include "util/cleanup.h"
+#include "util/context.h"
 
 /* Of equally good ones on stacks. */
 #define CHAINS_LOOKED_AT 64
@@ -28,7 +29,7 @@ static bool is_of_method(struct ch_graph *graph, const struct ch_root *root)
 		return false;
 	err = chp_rootnames_frames(graph, root->thread, &frames, &count);
 	if (err) {
-		ch_error_destroy(err);
+		chp_context_drop_take(graph->ctx, err);
 		return false;
 	}
 	for (i = 0; i < count; i++)

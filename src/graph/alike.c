@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/context.h"
 
 /* What leads to this many percent of it goes on the way. */
 #define MOST_PERCENT 70
@@ -175,7 +176,7 @@ static enum type_kind kind_of(const struct ch_trails *trails, uint32_t track)
 
 	err = ch_heaps_type(trails->graph->heaps, (uint32_t)row->what, &type);
 	if (err) {
-		ch_error_destroy(err);
+		chp_context_drop_take(trails->graph->ctx, err);
 		return TYPE_PLAIN;
 	}
 	len = strlen(type.name);

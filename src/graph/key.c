@@ -4,6 +4,7 @@
 
 #include "heap/inspect.h"
 #include "util/cleanup.h"
+#include "util/context.h"
 
 struct fields {
 	uint64_t key_addr, key_bytes;
@@ -41,7 +42,7 @@ static uint32_t find_key(struct ch_graph *graph, uint32_t id)
 	query = (struct ch_fields_query){ .key = object.key, .addr = object.addr };
 	err = inspected.inspector->fields(inspected.state, &query, take_field, &fields);
 	if (err) {
-		ch_error_destroy(err);
+		chp_context_drop_take(graph->ctx, err);
 		return CH_ID_NONE;
 	}
 	if (!fields.has_value || !fields.key_addr)
@@ -92,7 +93,7 @@ bool chp_key_text(const struct ch_trails *trails, uint32_t id, char *buf, size_t
 		return false;
 	err = ch_root_describe(trails->graph, root, &text);
 	if (err) {
-		ch_error_destroy(err);
+		chp_context_drop_take(trails->graph->ctx, err);
 		return false;
 	}
 	snprintf(buf, max, "%.200s%s", text.where,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "heap/heap_priv.h"
+#include "util/context.h"
 
 /* What numbers of a runtime's walker are put into. */
 struct numbering {
@@ -89,15 +90,17 @@ static void move_up(struct ch_queue *queue, size_t at)
 	}
 }
 
-void chp_queue_add(struct ch_queue *queue, uint64_t key, uint64_t object)
+void chp_queue_add(struct ch_context *ctx, struct ch_queue *queue, uint64_t key, uint64_t object)
 {
-	uint64_t *slot;
+	bool listed = queue->objects.count < CH_QUEUE_OBJECTS;
+	uint64_t *slot = listed ? ch_vec_push(&queue->objects) : NULL;
 	size_t i;
 
 	queue->looked_at++;
-	slot = queue->objects.count < CH_QUEUE_OBJECTS ? ch_vec_push(&queue->objects) : NULL;
 	if (slot)
 		*slot = object;
+	else if (listed)
+		chp_context_no_memory(ctx);
 	for (i = 0; i < queue->types_count; i++)
 		if (queue->types[i].key == key)
 			break;

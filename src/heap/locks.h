@@ -105,7 +105,7 @@ struct ch_conduct {
 };
 
 /** Count one object of a type in a queue that it was met in. */
-void chp_queue_add(struct ch_queue *queue, uint64_t key, uint64_t object);
+void chp_queue_add(struct ch_context *ctx, struct ch_queue *queue, uint64_t key, uint64_t object);
 
 /**
  * The locks that threads have or wait for, as far as runtimes know them, each once. Errors:

@@ -7,17 +7,17 @@
 
 #include "heap/heap_priv.h"
 #include "util/cleanup.h"
+#include "util/context.h"
 #include "util/text.h"
 
-/* False: out of memory. */
-static bool escape(const char *text, char *buf, size_t max)
+/* "" when memory is short, which is told: that a runtime knows the code is true all the same. */
+static void escape(const struct ch_heaps *heaps, const char *text, char *buf, size_t max)
 {
 	_cleanup_free_ char *escaped = chp_text_escape(text, max - 1);
 
 	if (!escaped)
-		return false;
-	snprintf(buf, max, "%s", escaped);
-	return true;
+		chp_context_no_memory(heaps->env.ctx);
+	snprintf(buf, max, "%s", escaped ? escaped : "");
 }
 
 bool ch_heaps_code_at(struct ch_heaps *heaps, uint64_t addr, struct ch_code *ret)
@@ -33,7 +33,8 @@ bool ch_heaps_code_at(struct ch_heaps *heaps, uint64_t addr, struct ch_code *ret
 		ret->offset = ret->start ? addr - ret->start : 0;
 		ret->source[0] = '\0';
 		ret->line = 0;
-		return escape(name, ret->name, sizeof(ret->name));
+		escape(heaps, name, ret->name, sizeof(ret->name));
+		return true;
 	}
 	return false;
 }
@@ -53,8 +54,9 @@ bool ch_heaps_frame_code(struct ch_heaps *heaps, const struct ch_frame *frame, b
 		if (!opened[i].runtime->frame(opened[i].state, &asked, ret, name, sizeof(name)))
 			continue;
 		snprintf(source, sizeof(source), "%s", ret->source);
-		return escape(source, ret->source, sizeof(ret->source)) &&
-		       escape(name, ret->name, sizeof(ret->name));
+		escape(heaps, source, ret->source, sizeof(ret->source));
+		escape(heaps, name, ret->name, sizeof(ret->name));
+		return true;
 	}
 	/* A return address may be the first byte of what comes behind. */
 	if (depth || !ch_heaps_code_at(heaps, frame->pc - !is_top, ret))

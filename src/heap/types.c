@@ -8,6 +8,7 @@
 
 #include "heap/filter.h"
 #include "util/bytes.h"
+#include "util/context.h"
 
 #define KINDS (CH_TYPE_ABSENT + 1)
 
@@ -150,7 +151,7 @@ static int compare_names(struct ch_heaps *heaps, uint32_t x, uint32_t y)
 	if (!err)
 		err = ch_heaps_type(heaps, y, &name_y);
 	if (err) {
-		ch_error_destroy(err);
+		chp_context_drop_take(heaps->env.ctx, err);
 		return 0;
 	}
 	return strcmp(name_x.name, name_y.name);

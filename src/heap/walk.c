@@ -633,11 +633,9 @@ bool ch_heaps_object_at(struct ch_heaps *heaps, uint64_t addr, struct ch_object 
 	if (addr < span->start || addr >= span->committed_end)
 		return false;
 	err = index_origin(heaps, index);
-	ch_error_destroy(err);
-	if (err)
-		return false;
-	err = walk_origin(&walk, index, resume_point(heaps, index, addr));
-	ch_error_destroy(err);
+	if (!err)
+		err = walk_origin(&walk, index, resume_point(heaps, index, addr));
+	chp_context_drop_take(heaps->env.ctx, err);
 	if (!found.chunk_bytes)
 		return false;
 	*ret = found;

@@ -19,8 +19,10 @@ struct ch_context {
 	struct ch_context_options options;
 	atomic_bool cancelled;
 	pthread_mutex_t lock;
-	/* of struct ch_finding; messages owned */
+	/* of struct ch_finding; messages owned. There is room for one more than were found,
+	 * as long as there is a spare: what is said when memory is short must need none. */
 	struct ch_vec findings;
+	char *spare;
 };
 
 struct ch_context *ch_context_create(const struct ch_context_options *options)
@@ -33,7 +35,11 @@ struct ch_context *ch_context_create(const struct ch_context_options *options)
 		ctx->options = *options;
 	pthread_mutex_init(&ctx->lock, NULL);
 	ctx->findings = CH_VEC(struct ch_finding);
-	return ctx;
+	ctx->spare = strdup("memory ran short: what needed more of it is missing");
+	if (ctx->spare && ch_vec_reserve(&ctx->findings, 1))
+		return ctx;
+	ch_context_destroy(ctx);
+	return NULL;
 }
 
 void ch_context_destroy(struct ch_context *ctx)
@@ -45,6 +51,7 @@ void ch_context_destroy(struct ch_context *ctx)
 	for (i = 0; i < ctx->findings.count; i++)
 		free((char *)(uintptr_t)CH_VEC_AT(&ctx->findings, struct ch_finding, i)->message);
 	ch_vec_deinit(&ctx->findings);
+	free(ctx->spare);
 	pthread_mutex_destroy(&ctx->lock);
 	free(ctx);
 }
@@ -92,6 +99,34 @@ const char *ch_severity_name(enum ch_severity severity)
 	return (size_t)severity < CH_COUNT_OF(names) ? names[severity] : "incomplete";
 }
 
+/* Caller holds the lock. */
+static void tell_no_memory(struct ch_context *ctx)
+{
+	struct ch_finding *finding = ctx->spare ? ch_vec_push(&ctx->findings) : NULL;
+
+	if (!finding)
+		return;
+	*finding = (struct ch_finding){ .code = "no-memory",
+					.message = ctx->spare,
+					.severity = CH_SEVERITY_INCOMPLETE,
+					.count = 1 };
+	ctx->spare = NULL;
+}
+
+void chp_context_no_memory(struct ch_context *ctx)
+{
+	pthread_mutex_lock(&ctx->lock);
+	tell_no_memory(ctx);
+	pthread_mutex_unlock(&ctx->lock);
+}
+
+void chp_context_drop_take(struct ch_context *ctx, struct ch_error *err)
+{
+	if (err && err->code == CH_ERROR_NOMEM)
+		chp_context_no_memory(ctx);
+	ch_error_destroy(err);
+}
+
 /* Takes message. Caller holds the lock. */
 static void add_finding(struct ch_context *ctx, enum ch_severity severity, const char *code,
 			char *message)
@@ -117,9 +152,12 @@ static void add_finding(struct ch_context *ctx, enum ch_severity severity, const
 		free(message);
 		return;
 	}
-	finding = ch_vec_push(&ctx->findings);
+	finding = ch_vec_reserve(&ctx->findings, ctx->findings.count + 2)
+			  ? ch_vec_push(&ctx->findings)
+			  : NULL;
 	if (!finding) {
 		free(message);
+		tell_no_memory(ctx);
 		return;
 	}
 	*finding = (struct ch_finding){
@@ -138,15 +176,14 @@ void chp_context_finding(struct ch_context *ctx, enum ch_severity severity, cons
 	va_start(args, format);
 	len = vasprintf(&raw, format, args);
 	va_end(args);
-	if (len < 0) {
+	if (len < 0)
 		raw = NULL;
-		return;
-	}
-	message = chp_text_escape(raw, FINDING_BYTES_MAX);
-	if (!message)
-		return;
+	message = raw ? chp_text_escape(raw, FINDING_BYTES_MAX) : NULL;
 	pthread_mutex_lock(&ctx->lock);
-	add_finding(ctx, severity, code, message);
+	if (message)
+		add_finding(ctx, severity, code, message);
+	else
+		tell_no_memory(ctx);
 	pthread_mutex_unlock(&ctx->lock);
 }
 

@@ -14,6 +14,13 @@
 void chp_context_finding(struct ch_context *ctx, enum ch_severity severity, const char *code,
 			 const char *format, ...) CH_PRINTF(4, 5);
 
+/** Report that memory ran short where the answer has no room for an error: it is incomplete.
+ * Needs no memory. */
+void chp_context_no_memory(struct ch_context *ctx);
+/** Destroy an error that the answer has no room for; of NOMEM the same is reported. NULL accepted.
+ */
+void chp_context_drop_take(struct ch_context *ctx, struct ch_error *err);
+
 void chp_context_log(struct ch_context *ctx, enum ch_log_level level, const char *format, ...)
 	CH_PRINTF(3, 4);
 

@@ -222,6 +222,26 @@ START_TEST(findings_of_one_code_are_bounded)
 }
 END_TEST
 
+START_TEST(lack_of_memory_is_told_once)
+{
+	struct ch_context *ctx = ch_context_create(NULL);
+	const struct ch_finding *findings;
+	size_t count;
+
+	chp_context_drop_take(ctx, NULL);
+	chp_context_drop_take(ctx, ch_error_create(CH_ERROR_FAULT, "no memory was mapped there"));
+	ck_assert(ch_context_complete(ctx));
+	chp_context_drop_take(ctx, &ch_enomem);
+	chp_context_no_memory(ctx);
+	chp_context_finding(ctx, CH_SEVERITY_NOTE, "other", "behind it");
+	findings = ch_context_findings(ctx, &count);
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(findings[0].code, "no-memory");
+	ck_assert(!ch_context_complete(ctx));
+	ch_context_destroy(ctx);
+}
+END_TEST
+
 static void *report_findings(void *ctx)
 {
 	int i;
@@ -297,6 +317,7 @@ Suite *suite_util(void)
 	tcase_add_test(tcase, static_errors_survive_destruction);
 	tcase_add_test(tcase, equal_findings_are_kept_once);
 	tcase_add_test(tcase, findings_of_one_code_are_bounded);
+	tcase_add_test(tcase, lack_of_memory_is_told_once);
 	tcase_add_test(tcase, findings_from_many_threads);
 	tcase_add_test(tcase, cancelling_stops_work);
 	tcase_add_test(tcase, progress_reaches_the_caller);

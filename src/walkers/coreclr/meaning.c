@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/context.h"
 #include "util/error.h"
 
 static bool static_meaning(struct clr *clr, uint64_t addr, struct ch_meaning *ret)
@@ -72,7 +73,7 @@ bool clr_meaning(void *state, uint64_t addr, struct ch_meaning *ret)
 	if (!err)
 		err = clr_numbers_find(clr);
 	/* Without them, the rest is known all the same. */
-	ch_error_destroy(err);
+	chp_context_drop_take(clr->env->ctx, err);
 	return static_meaning(clr, addr, ret) || method_meaning(clr, addr, ret) ||
 	       type_meaning(clr, addr, ret) || cell_meaning(clr, addr, ret);
 }

@@ -17,7 +17,7 @@ static struct ch_error *add(void *arg, const struct ch_walker_root *root)
 
 	if (!clr_read_ptr(visiting->clr, root->value, &mt))
 		mt = 0;
-	chp_queue_add(&visiting->queue, mt & CLR_MT_MASK, root->value);
+	chp_queue_add(visiting->clr->env->ctx, &visiting->queue, mt & CLR_MT_MASK, root->value);
 	visiting->queue.count++;
 	return NULL;
 }

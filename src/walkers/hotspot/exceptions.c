@@ -135,7 +135,8 @@ static bool is_reporting(const struct hs *hs, size_t index)
 	size_t count = 0, i;
 	const char *end;
 
-	ch_error_destroy(ch_sym_unwind(hs->env->sym, index, frames, FRAMES_MAX, &count, &end));
+	chp_context_drop_take(hs->env->ctx,
+			      ch_sym_unwind(hs->env->sym, index, frames, FRAMES_MAX, &count, &end));
 	for (i = 1; i < count; i++)
 		if (frames[i].symbol.name && strcmp(frames[i].symbol.name, REPORT_NAME) == 0)
 			return true;

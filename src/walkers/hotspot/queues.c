@@ -98,7 +98,7 @@ static void add_reference(const struct visiting *visiting, uint64_t reference,
 		object = read_at(visiting->hs, reference, visiting->action);
 	if (!object)
 		object = reference;
-	chp_queue_add(queue, hs_klass_at(visiting->hs, object), object);
+	chp_queue_add(visiting->hs->env->ctx, queue, hs_klass_at(visiting->hs, object), object);
 }
 
 /* The thread that takes from a queue: of finalizers by its class, of a cleaner by what it runs. */

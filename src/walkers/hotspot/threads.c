@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "util/context.h"
 #include "util/search.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
@@ -58,13 +59,14 @@ bool hs_thread_read(const struct hs *hs, uint64_t addr, struct hs_thread *ret)
 	       hs_member_u32(hs, HS_OS_TID, os, &ret->tid);
 }
 
-static void add_thread(struct hs *hs, uint64_t addr)
+/* False: no memory. */
+static bool add_thread(struct hs *hs, uint64_t addr)
 {
 	struct hs_thread thread, *slot;
 	uint64_t at;
 
 	if (!hs_thread_read(hs, addr, &thread))
-		return;
+		return true;
 	if (!hs_member_object(hs, HS_THREAD_OOP, addr, &at, &thread.object))
 		thread.object = 0;
 	if (!hs_member_object(hs, HS_THREAD_VIRTUAL, addr, &at, &thread.carried))
@@ -72,6 +74,7 @@ static void add_thread(struct hs *hs, uint64_t addr)
 	slot = ch_vec_push(&hs->threads);
 	if (slot)
 		*slot = thread;
+	return slot != NULL;
 }
 
 static int compare_threads(const void *a, const void *b)
@@ -86,13 +89,15 @@ static int compare_threads(const void *a, const void *b)
 static void list_threads(struct hs *hs)
 {
 	struct ch_vec addrs = CH_VEC(uint64_t);
+	struct ch_error *err = hs_threads_find(hs, &addrs);
 	size_t i;
 
 	hs->threads_listed = true;
-	/* without memory for the list there are no names */
-	if (!hs_threads_find(hs, &addrs))
-		for (i = 0; i < addrs.count; i++)
-			add_thread(hs, *CH_VEC_AT(&addrs, uint64_t, i));
+	for (i = 0; !err && i < addrs.count; i++)
+		if (!add_thread(hs, *CH_VEC_AT(&addrs, uint64_t, i)))
+			err = &ch_enomem;
+	/* who asks for a thread has no room for an error: then there are no names */
+	chp_context_drop_take(hs->env->ctx, err);
 	ch_vec_deinit(&addrs);
 	ch_vec_sort(&hs->threads, compare_threads);
 }
