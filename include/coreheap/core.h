@@ -297,7 +297,8 @@ CH_PUBLIC bool ch_core_read_u32(const struct ch_core *core, uint64_t addr, uint3
 
 /**
  * Copy the NUL-terminated string at addr, at most max - 1 bytes, into buf,
- * always terminated. False when the first byte is absent.
+ * always terminated. Where memory that is not in the core cuts it, it ends in "...". False when
+ * the first byte is absent.
  */
 CH_PUBLIC bool ch_core_read_string(const struct ch_core *core, uint64_t addr, char *buf,
 				   size_t max);

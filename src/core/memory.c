@@ -150,6 +150,7 @@ bool ch_core_read_u32(const struct ch_core *core, uint64_t addr, uint32_t *ret)
 
 bool ch_core_read_string(const struct ch_core *core, uint64_t addr, char *buf, size_t max)
 {
+	static const char cut[] = "...";
 	size_t done = 0, n = 0, len;
 	const uint8_t *p;
 
@@ -157,8 +158,15 @@ bool ch_core_read_string(const struct ch_core *core, uint64_t addr, char *buf, s
 		return false;
 	while (done < max - 1) {
 		p = addr + done >= addr ? ch_core_span(core, addr + done, &n) : NULL;
-		if (!p)
+		if (!p) {
+			/* what is there is not all of it, and must not look so */
+			if (max >= sizeof(cut)) {
+				done = ch_min(done, max - sizeof(cut));
+				memcpy(buf + done, cut, sizeof(cut) - 1);
+				done += sizeof(cut) - 1;
+			}
 			break;
+		}
 		n = ch_min(n, max - 1 - done);
 		len = strnlen((const char *)p, n);
 		memcpy(buf + done, p, len);

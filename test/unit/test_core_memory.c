@@ -138,7 +138,7 @@ START_TEST(strings_end_where_memory_does)
 	ck_assert(ch_core_read_string(o.core, 0x1005, buf, sizeof(buf)));
 	ck_assert_str_eq(buf, "");
 	ck_assert(ch_core_read_string(o.core, 0x1008, buf, sizeof(buf)));
-	ck_assert_str_eq(buf, "no end");
+	ck_assert_str_eq(buf, "no end...");
 	ck_assert(ch_core_read_string(o.core, 0x3000, buf, sizeof(buf)));
 	ck_assert_str_eq(buf, "abcdefg");
 	ck_assert(ch_core_read_string(o.core, 0x3000, buf, 4));
