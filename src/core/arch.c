@@ -1,3 +1,7 @@
+/*
+ * What differs between the two processors that are read, x86-64 and aarch64: where a thread's
+ * registers lie in its note, and what they are called.
+ */
 #include "core/core_priv.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"

@@ -1,3 +1,7 @@
+/*
+ * The auxiliary vector and the name of the process, where the notes lack them: they are looked
+ * for at the end of a stack, where the kernel put them for the program.
+ */
 #include <stdio.h>
 #include <string.h>
 

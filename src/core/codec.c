@@ -1,3 +1,7 @@
+/*
+ * Compressed cores: one table of functions for each of zstd, lz4, gzip and xz, which give the
+ * same answers to the same questions. Nothing else in the project knows these libraries.
+ */
 #include "core/codec.h"
 
 #include <lz4frame.h>

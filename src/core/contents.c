@@ -1,3 +1,8 @@
+/*
+ * Which words of memory may be shown. Reports hold no contents of memory, but messages about
+ * damage name addresses and sizes: a word that may be text or a secret is replaced by a
+ * description, unless the user asked to reveal it.
+ */
 #include "core/contents.h"
 
 #include <stdio.h>

@@ -1,3 +1,7 @@
+/*
+ * Opening and closing a core: the file is mapped, or its unpacked copy is, and header, segments,
+ * notes and auxiliary vector are read in the order in which they need each other.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

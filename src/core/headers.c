@@ -1,3 +1,8 @@
+/*
+ * The ELF header and the program headers, and the segments that follow from them. A file that is
+ * none of ours is refused with what it is instead; segments that overlap are cut, as all later
+ * look-ups rely on their order.
+ */
 #include <string.h>
 
 #include "core/core_priv.h"

@@ -1,3 +1,7 @@
+/*
+ * What a file is that is no core: a table of beginnings of files, so that the message can name a
+ * heap dump, a minidump or an archive and say what to do with it.
+ */
 #include "core/kinds.h"
 
 #include <elf.h>

@@ -1,3 +1,8 @@
+/*
+ * Bytes at an address: the segment that has it, or the overlay that lends a file's pages. Every
+ * walker asks this for every word, so that an answer is a borrowed pointer and a length, and
+ * nothing is copied.
+ */
 #include <stdatomic.h>
 #include <string.h>
 

@@ -1,3 +1,8 @@
+/*
+ * The notes of a core: threads with their registers, the process, the auxiliary vector, mapped
+ * files, and which signal ended it. Each kind of note has one reader in a table; sizes that
+ * contradict the file are told as damage.
+ */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,7 @@
+/*
+ * Who wrote the core: the kernel, gdb, createdump or another dumper, by marks that each leaves.
+ * It matters, because dumpers differ in what they leave out.
+ */
 #include <string.h>
 
 #include "core/core_priv.h"

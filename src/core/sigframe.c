@@ -1,3 +1,7 @@
+/*
+ * Frames that the kernel puts on a stack before it calls a signal's handler, found by their
+ * shape. They say what a thread was doing before, and which stack it was on.
+ */
 #include "core/sigframe.h"
 
 #include <string.h>

@@ -1,3 +1,8 @@
+/*
+ * Which pages hold anything: a bit for each page of each segment. Holes of the file are known at
+ * once, zeros after the pages were looked at, by several threads and once for the core; sums of
+ * touched bytes and walks that step over zeros both read these bits.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>

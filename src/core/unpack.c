@@ -1,3 +1,7 @@
+/*
+ * Unpacking a compressed core into an unlinked, sparse temporary file, with a bound on its size.
+ * codec.c knows the formats; this loop knows about files, holes, progress and bombs.
+ */
 #include "core/unpack.h"
 
 #include <errno.h>

@@ -1,3 +1,8 @@
+/*
+ * Opening the heaps of a core: every walker is asked, those present are opened in an order in
+ * which each sees what others have taken, and their memory is claimed in the map. Questions about
+ * runtimes and heaps are answered from what is kept here.
+ */
 #include "heap/heap_priv.h"
 
 #include <elf.h>

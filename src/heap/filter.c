@@ -1,3 +1,6 @@
+/*
+ * Walks with a filter: only the objects of given types, sizes, states or addresses are handed on.
+ */
 #include "heap/filter.h"
 
 #include "heap/heap_priv.h"

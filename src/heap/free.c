@@ -1,3 +1,8 @@
+/*
+ * What is free in the native heaps: sums by size class, the longest stretch, and what the
+ * allocator's own call would give back to the system. Collected during a walk, compared with the
+ * allocator's lists behind it.
+ */
 #include "heap/heap_priv.h"
 
 #include "util/bytes.h"

@@ -1,3 +1,6 @@
+/*
+ * The table of all walkers.
+ */
 #include "heap/walker.h"
 
 /* The build lists the files of src/walkers in walkers.inc (see Makefile).

@@ -1,3 +1,7 @@
+/*
+ * A session: a core and what is opened of it when it is first asked for, symbols, map and heaps,
+ * each tried once with its failure kept. info does not pay for the heap.
+ */
 #include "heap/session.h"
 
 #include <stdlib.h>

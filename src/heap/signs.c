@@ -1,3 +1,7 @@
+/*
+ * Signs of allocators and runtimes that are recognised, but not walked: names of modules,
+ * exported symbols, patterns in their data. A walker of that kind is one table of them.
+ */
 #include "heap/signs.h"
 
 #include <stdarg.h>

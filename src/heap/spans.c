@@ -1,3 +1,8 @@
+/*
+ * The table of spans: what walkers report is checked against the map and against each other, and
+ * where one lies in another's block it is cut into pieces. Everything behind relies on ascending
+ * spans that do not overlap.
+ */
 #include "heap/heap_priv.h"
 
 #include <stdio.h>

@@ -1,3 +1,7 @@
+/*
+ * Texts and blocks that occur more than once: a table of their hashes, compared byte by byte
+ * before two are called equal, and the bytes that would be saved.
+ */
 #include "heap/strings.h"
 
 #include <stdlib.h>

@@ -1,3 +1,8 @@
+/*
+ * The walk over spans: the walker of each emits batches of objects, which are checked for order,
+ * bounds and overlap, summed up, and handed on. Checkpoints let a look-up begin in the middle of
+ * a span.
+ */
 #include "heap/heap_priv.h"
 
 #include "util/bytes.h"

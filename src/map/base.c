@@ -1,3 +1,7 @@
+/*
+ * The pieces that the memory map is made of: segments, mapped files and modules are cut at each
+ * other's edges, so that a piece is one thing in all three. classify.c says what each is.
+ */
 #include "map/map_priv.h"
 
 #include "util/bytes.h"

@@ -1,3 +1,8 @@
+/*
+ * Claims of heap walkers and others on parts of the map, kept as they come and laid over it in
+ * one pass when the map is next read. Where several meet, the one that knows more wins; memory of
+ * modules and mapped files is not given away.
+ */
 #include "map/map_priv.h"
 
 #include <stdlib.h>

@@ -1,3 +1,8 @@
+/*
+ * What each piece of the map is for, by what is recorded: a file's data or code, a library's
+ * zeroed data, the heap of brk, a reservation, the vdso. What nothing is known of stays anonymous
+ * memory.
+ */
 #include "map/map_priv.h"
 
 #include <elf.h>

@@ -1,3 +1,7 @@
+/*
+ * Which regions the user asked for: words for usage, type, state and protection, in our names and
+ * in those of WinDbg, as bits that a region is compared with.
+ */
 #include "map/map_priv.h"
 
 #include <string.h>

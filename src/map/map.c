@@ -1,3 +1,8 @@
+/*
+ * The memory map as others see it: one ascending list without gaps in which every address has one
+ * region. It is made again when somebody claimed something, and neighbours that look alike are
+ * joined.
+ */
 #include "map/map_priv.h"
 
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/*
+ * Names of what the map tells of a region: usage, type, state, protection, what is missing; ours,
+ * and those of WinDbg beside them.
+ */
 #include "map/map_priv.h"
 
 #include "util/cleanup.h"

@@ -1,3 +1,8 @@
+/*
+ * Looking for bytes, text, numbers or a regular expression in all memory of a core, also across
+ * the edges of segments. The longest run of fixed bytes of a pattern is looked for first, and the
+ * rest is compared only there.
+ */
 #include "map/search.h"
 
 #include <ctype.h>

@@ -1,3 +1,8 @@
+/*
+ * Stacks: of each thread the one it runs on and those that signals interrupted, with their guards
+ * and the static thread-local storage beside them; and stacks that glibc keeps of threads that
+ * ended.
+ */
 #include "map/map_priv.h"
 
 #include <elf.h>

@@ -1,3 +1,7 @@
+/*
+ * Sums over the map by usage, type, state and protection, and the invariants that they have to
+ * keep: every byte is counted once.
+ */
 #include "map/map_priv.h"
 
 #include "util/bytes.h"

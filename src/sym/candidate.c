@@ -1,3 +1,8 @@
+/*
+ * One file on disk that may be a module's: it is opened, if it is a regular file, and judged by
+ * build-id, by contents that both have, or by how the core maps it. A file of another build is
+ * worse than none.
+ */
 #include "sym/candidate.h"
 
 #include <fcntl.h>

@@ -1,3 +1,7 @@
+/*
+ * Where distributions put debug information that was stripped from a module: by build-id, and by
+ * the name and checksum that the module has for it.
+ */
 #include <elfutils/libdwelf.h>
 #include <libelf.h>
 #include <stdio.h>

@@ -1,3 +1,7 @@
+/*
+ * libdwfl is told of the modules here: of the files that match, or of images rebuilt from memory.
+ * It never reads the core itself, as a damaged core must not end in somebody else's assertion.
+ */
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,8 @@
+/*
+ * Symbols of a module that has no file: the dynamic table as it lies in memory, which is enough
+ * for what libraries export. Tables are bounded, one by one and together, as they come from the
+ * core.
+ */
 #include <stdlib.h>
 #include <string.h>
 

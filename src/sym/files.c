@@ -1,3 +1,7 @@
+/*
+ * The files of modules: looked for at the recorded path, under --sysroot, beside the core and by
+ * build-id; mapped when one matches, and lent to the core for pages that it lacks.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

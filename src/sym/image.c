@@ -1,3 +1,7 @@
+/*
+ * ELF headers of a module, from memory or from its file: checked so that all later sums hold, and
+ * what they say of its extent, build-id, zeroed data and thread-local storage.
+ */
 #include "sym/sym_priv.h"
 
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/*
+ * The dynamic linker's list of libraries, for the names that notes lack and for libraries that
+ * only it knows; lists of other namespaces, too.
+ */
 #include "sym/sym_priv.h"
 
 #include <stdlib.h>

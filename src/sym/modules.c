@@ -1,3 +1,7 @@
+/*
+ * Finding the modules of a core by the file mappings that it records, and by the vdso and
+ * auxiliary vector. scan.c and linkmap.c add those that no note names.
+ */
 #include "sym/sym_priv.h"
 
 #include <string.h>

@@ -1,3 +1,7 @@
+/*
+ * Identity of a PE image, as assemblies of .NET are: time stamp, size and checksum take the place
+ * of a build-id.
+ */
 #include "sym/sym_priv.h"
 
 #include "util/bytes.h"

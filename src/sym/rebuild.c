@@ -1,3 +1,7 @@
+/*
+ * A module's ELF file made again from its pages in memory, for libdwfl to read symbols and unwind
+ * tables from where no file on disk matches.
+ */
 #include "sym/sym_priv.h"
 
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/*
+ * Opening and closing what is known of a core's modules, and the few questions about a module
+ * that need nothing else.
+ */
 #include "sym/sym_priv.h"
 
 #include <libelf.h>

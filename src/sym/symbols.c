@@ -1,3 +1,7 @@
+/*
+ * Names of addresses, and addresses of names: one sorted index a module, made from libdwfl's
+ * tables or from memory when it is first asked for.
+ */
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,8 @@
+/*
+ * Stacks of threads, frame by frame: by call frame information, by a runtime that knows its own
+ * code, by frame pointers, or by what looks like a return address; each frame says which. The
+ * kernel's frames of signals are stepped over.
+ */
 #include <libelf.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,3 +1,8 @@
+/*
+ * What an analysis says beside its answer, and whether it is to go on: findings with a severity,
+ * each told once, progress, the log, and cancelling. Everything in the library is given a
+ * context, so that two sessions do not hear of each other.
+ */
 #include "util/context.h"
 
 #include <pthread.h>

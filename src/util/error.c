@@ -1,3 +1,7 @@
+/*
+ * Making, prefixing and destroying errors. Those for absent memory and for a visit that was ended
+ * are static, because an allocation that failed is no time to allocate a message.
+ */
 #include "util/error.h"
 
 #include <stdarg.h>

@@ -1,3 +1,8 @@
+/*
+ * Numbers as text for people and back: grouped counts, bytes with a binary unit, percents in
+ * hundredths, addresses and ids as they are typed. All floors write numbers by these, so that one
+ * number looks the same everywhere.
+ */
 #include "util/number.h"
 
 #include <inttypes.h>

@@ -1,3 +1,8 @@
+/*
+ * Text from a core is made safe here before anybody sees it: what is no valid UTF-8, or would
+ * move a terminal's cursor, is escaped. Matching of patterns and base names of paths are here,
+ * too, as they work on the same texts.
+ */
 #include "util/text.h"
 
 #include <ctype.h>

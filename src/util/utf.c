@@ -1,3 +1,6 @@
+/*
+ * Characters of strings in UTF-16, as Java and .NET have them, and of UTF-8, as we print them.
+ */
 #include "util/utf.h"
 
 #include "util/bytes.h"

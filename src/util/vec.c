@@ -1,3 +1,7 @@
+/*
+ * The growing array that the project uses for every list. It is zeroed where it grows, checks its
+ * sums, and keeps what it had when memory is short.
+ */
 #include "util/vec.h"
 
 #include <stdbool.h>
