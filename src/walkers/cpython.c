@@ -1,3 +1,7 @@
+/*
+ * CPython, recognised by what it exports and not walked yet: a report names it, so that nobody
+ * takes its memory for a leak of malloc's.
+ */
 #include "heap/signs.h"
 
 #include "util/cleanup.h"

@@ -1,3 +1,7 @@
+/*
+ * Go, recognised by its symbols and by the addresses that its heap asks for first; not walked
+ * yet. Its memory is named, so that nobody takes it for anonymous mappings of the program's own.
+ */
 #include "heap/signs.h"
 
 #include "util/cleanup.h"

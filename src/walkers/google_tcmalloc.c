@@ -1,3 +1,6 @@
+/*
+ * Google's tcmalloc, recognised by its symbols and not walked yet; malloc's blocks lie in it.
+ */
 #include "heap/signs.h"
 
 #include "util/cleanup.h"

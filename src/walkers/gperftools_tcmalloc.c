@@ -1,3 +1,7 @@
+/*
+ * The tcmalloc of gperftools, recognised by its library's name, its symbols, or its table of size
+ * classes; not walked yet.
+ */
 #include "heap/signs.h"
 
 #include "util/cleanup.h"

@@ -1,3 +1,7 @@
+/*
+ * jemalloc, recognised by its library's name, its symbols under the usual prefixes, or its table
+ * of size classes; not walked yet.
+ */
 #include "heap/signs.h"
 
 #include "util/cleanup.h"

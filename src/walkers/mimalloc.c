@@ -1,3 +1,7 @@
+/*
+ * mimalloc, recognised by its library's name, its symbols, or its table of empty pages; not
+ * walked yet.
+ */
 #include "heap/signs.h"
 
 #include "util/cleanup.h"

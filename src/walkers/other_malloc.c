@@ -1,3 +1,7 @@
+/*
+ * Allocators that are named and no more: whoever has one of them in place of malloc is told why
+ * the heap is not walked.
+ */
 #include "heap/signs.h"
 
 #include "util/cleanup.h"

@@ -1,3 +1,7 @@
+/*
+ * Sanitizers with an allocator of their own, recognised by what they export or by where they keep
+ * their shadow; their heap is not walked.
+ */
 #include "heap/signs.h"
 
 #include "util/cleanup.h"

@@ -1,3 +1,6 @@
+/*
+ * A process under valgrind, whose malloc is not the program's; its heap is not walked.
+ */
 #include "heap/signs.h"
 
 #include "util/cleanup.h"

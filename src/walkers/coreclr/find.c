@@ -1,3 +1,7 @@
+/*
+ * Finding .NET in a core: its module, the descriptor in which later releases describe themselves,
+ * and the variables that lead to heaps and threads.
+ */
 #include "walkers/coreclr/coreclr_priv.h"
 #include "walkers/coreclr/tables.h"
 

@@ -1,3 +1,7 @@
+/*
+ * Metadata of an assembly as ECMA-335 lays it out: tables whose rows have columns of computed
+ * width, and heaps of strings and blobs. Names of types, methods and fields come from it.
+ */
 #include "walkers/coreclr/metadata.h"
 
 #include <string.h>

@@ -1,3 +1,7 @@
+/*
+ * The arenas beside the main one, with their heaps: by the ring that malloc keeps of them, and
+ * where that is cut by looking for heap_info at the addresses that heaps are aligned to.
+ */
 #include "walkers/glibc/glibc_priv.h"
 
 #include <stdio.h>

@@ -1,9 +1,7 @@
-#include "walkers/glibc/chunks.h"
-
-#include "util/context.h"
-#include "walkers/glibc/flight.h"
-
 /*
+ * The memory of the main arena: what it has of brk, with the holes of others in it, and what it
+ * had to map elsewhere.
+ *
  * The main arena grows by sbrk. Its memory is one stretch from
  * malloc_par.sbrk_base to the end of top; where somebody else called sbrk the
  * stretch has a hole behind two fenceposts, which system_mem counts as well
@@ -11,6 +9,10 @@
  * it goes on in regions of mmap, each closed by fenceposts when the next one
  * begins.
  */
+#include "walkers/glibc/chunks.h"
+
+#include "util/context.h"
+#include "walkers/glibc/flight.h"
 
 /* Damaged headers a stretch may have that is looked for a second time. */
 #define DAMAGES_MAX 16

@@ -1,15 +1,16 @@
+/*
+ * Comparing the walk with malloc's own lists and counters, in both directions.
+ *
+ * malloc knows its free chunks twice: by their headers, which the walk reads,
+ * and by its lists. malloc_info and mallinfo2 add up the lists. What one way
+ * finds and the other does not is told, with both numbers.
+ */
 #include "walkers/glibc/glibc_priv.h"
 
 #include <stdio.h>
 
 #include "util/context.h"
 #include "walkers/glibc/flight.h"
-
-/*
- * malloc knows its free chunks twice: by their headers, which the walk reads,
- * and by its lists. malloc_info and mallinfo2 add up the lists. What one way
- * finds and the other does not is told, with both numbers.
- */
 
 /* A bin under way: lists are followed side by side, because each step of one
  * waits for memory. */

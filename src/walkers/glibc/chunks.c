@@ -1,3 +1,7 @@
+/*
+ * Following the sizes of chunks from one to the next, and what counts as a boundary between two.
+ * It knows nothing of damage; damage.c and holes.c find a way on where following ends.
+ */
 #include "walkers/glibc/chunks.h"
 
 /* Chunks that must follow each other where nothing else vouches for the memory. */

@@ -1,13 +1,15 @@
-#include "util/search.h"
-#include "walkers/glibc/chunks.h"
-
 /*
+ * Going on where a chunk's header makes no sense: which of the chunks around is damaged, and
+ * where the next sound one is.
+ *
  * Where a header makes no sense, one chunk's size is lost. Many places behind
  * it may look like the next chunk: blocks hold small numbers, and what was
  * freed and merged leaves headers behind. Each place is judged by the chain of
  * chunks that begins there: by how many of them something in memory points to,
  * as program and lists do, and by how finely it divides memory.
  */
+#include "util/search.h"
+#include "walkers/glibc/chunks.h"
 
 /* Chunks that must follow each other from a candidate, or before a place counts as a boundary. */
 #define FOLLOW_CHUNKS 8

@@ -1,3 +1,7 @@
+/*
+ * Chunks in fast bins, which look used: they are marked before the first walk, each list being
+ * followed as far as it holds.
+ */
 #include "walkers/glibc/glibc_priv.h"
 
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/*
+ * Finding main_arena and malloc_par in the data of libc, by symbol or by their shape, and the
+ * release they are of by where their members are.
+ */
 #include "walkers/glibc/glibc_priv.h"
 
 #include <string.h>

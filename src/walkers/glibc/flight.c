@@ -1,3 +1,15 @@
+/*
+ * Threads that were inside malloc when the core was made: what they had half done is not told as
+ * damage.
+ *
+ * A core shows one moment. A thread that was inside malloc then may have taken a
+ * chunk out of one list and not put it into another yet, split it without
+ * writing both headers, or moved top: that is no damage. Who is inside holds the
+ * arena's lock, the first word of malloc_state (a process with one thread takes
+ * none: glibc-2.36, malloc/malloc.c, SINGLE_THREAD_P), and has a function of
+ * malloc among its frames. But malloc that found damage and ended the process is
+ * inside, too: what is odd in its arena is the damage.
+ */
 #include "walkers/glibc/flight.h"
 
 #include <stdarg.h>
@@ -7,16 +19,6 @@
 
 #include "util/cleanup.h"
 #include "util/context.h"
-
-/*
- * A core shows one moment. A thread that was inside malloc then may have taken a
- * chunk out of one list and not put it into another yet, split it without
- * writing both headers, or moved top: that is no damage. Who is inside holds the
- * arena's lock, the first word of malloc_state (a process with one thread takes
- * none: glibc-2.36, malloc/malloc.c, SINGLE_THREAD_P), and has a function of
- * malloc among its frames. But malloc that found damage and ended the process is
- * inside, too: what is odd in its arena is the damage.
- */
 
 /* What one call of malloc leaves half done in an arena; more is damage. */
 #define ODDITIES_MAX 6U

@@ -1,16 +1,17 @@
-#include "walkers/glibc/glibc_priv.h"
-
-#include <stdio.h>
-
-#include "util/context.h"
-
 /*
+ * Signs of use after free, and of blocks freed twice, in what malloc keeps in free blocks.
+ *
  * Who writes to a block after it was freed destroys what malloc keeps there:
  * the link of its list, and the key by which free() notices that a block is
  * in a tcache already. The key is the address of the tcache structure
  * (glibc-2.29, malloc/malloc.c, tcache_put), from 2.34 on a random number of
  * the process (tcache_key_initialize), and none in 2.26 to 2.28.
  */
+#include "walkers/glibc/glibc_priv.h"
+
+#include <stdio.h>
+
+#include "util/context.h"
 
 /* ---- keys ------------------------------------------------------------------ */
 

@@ -1,3 +1,7 @@
+/*
+ * The walker of glibc's malloc, for all libcs of a process: it opens them one after the other,
+ * and answers the engine with the heaps, spans and objects of all.
+ */
 #include "walkers/glibc/glibc_priv.h"
 
 #include <stdio.h>

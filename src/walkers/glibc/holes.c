@@ -1,10 +1,11 @@
-#include "walkers/glibc/chunks.h"
-
 /*
+ * Chunks behind memory that the core lacks.
+ *
  * Parts of a heap may be missing in the core: left out by the process itself
  * (MADV_DONTDUMP) or by the dumper, or cut off with the end of the file. Chunks
  * behind a hole are found again as behind damage: by following each other.
  */
+#include "walkers/glibc/chunks.h"
 
 /* Chunks that must follow each other behind a hole; fewer where they lead to the
  * next hole. */

@@ -1,3 +1,7 @@
+/*
+ * Where each release of glibc has the members of malloc_state, heap_info, malloc_par and its
+ * thread caches.
+ */
 #include "walkers/glibc/glibc_priv.h"
 
 /*

@@ -1,10 +1,7 @@
-#include "walkers/glibc/glibc_priv.h"
-
-#include "util/context.h"
-#include "util/search.h"
-#include "walkers/glibc/flight.h"
-
 /*
+ * Chunks with a mapping of their own, which no list names: they are looked for in anonymous
+ * memory, and compared with what malloc counts.
+ *
  * A block above the threshold has a mapping of its own, with a header at its
  * start: prev_size 0, size the mapping's length. memalign puts a second header
  * right below the aligned block, whose prev_size is the distance from the
@@ -12,6 +9,11 @@
  * _int_memalign). The kernel merges neighbouring mappings, so every page may
  * be the start of one; malloc_par counts them, which tells when all are found.
  */
+#include "walkers/glibc/glibc_priv.h"
+
+#include "util/context.h"
+#include "util/search.h"
+#include "walkers/glibc/flight.h"
 
 #define ALIGN_MIN 32U
 /* 2.43: lowest bit of prev_size of a chunk backed by huge pages (MMAP_HP) */

@@ -1,7 +1,3 @@
-#include "walkers/glibc/chunks.h"
-
-#include "util/context.h"
-
 /*
  * The brk heap without main_arena: a dumper may leave the data of libc out
  * (createdump), and the end of a core that is cut, where libraries lie, is lost
@@ -9,6 +5,9 @@
  * begins, and lead to top, which ends where brk memory ends; what they do not
  * show are blocks in fast bins, which look used.
  */
+#include "walkers/glibc/chunks.h"
+
+#include "util/context.h"
 
 /* Chunks that show a heap where its end is not in the core. */
 #define CHUNKS_ENOUGH 8

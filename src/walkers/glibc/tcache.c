@@ -1,15 +1,16 @@
-#include "walkers/glibc/chunks.h"
-
-#include "util/context.h"
-#include "walkers/glibc/flight.h"
-
 /*
+ * The caches of free blocks that each thread has, and what is in them: these blocks look used.
+ *
  * Each thread's cache of free blocks is a block of an arena, pointed to by a
  * variable of libc's static TLS, at the same distance from every thread's
  * thread pointer. Neither the variable's place nor the structure has a name in
  * a core: candidates at each distance are judged by content, and the distance
  * that most threads agree on wins.
  */
+#include "walkers/glibc/chunks.h"
+
+#include "util/context.h"
+#include "walkers/glibc/flight.h"
 
 #define TCACHE_BINS_MAX 76U
 /* Static TLS that is looked through: at least, and at most. */

@@ -1,13 +1,12 @@
-#include "walkers/glibc/glibc_priv.h"
-
-#include "util/context.h"
-
 /*
  * Which thread allocates from which arena: `static __thread mstate
  * thread_arena` of libc (glibc-2.36, malloc/arena.c) lies in static TLS, at the
  * same distance from every thread's thread pointer. The distance at which most
  * threads have an arena's address, and fewest have anything else, is its place.
  */
+#include "walkers/glibc/glibc_priv.h"
+
+#include "util/context.h"
 
 /* Threads that decide where the variable is. */
 #define VOTERS_MAX 64U

@@ -1,3 +1,7 @@
+/*
+ * The walk over one piece of an arena: chunk after chunk is handed out with its state, what lists
+ * know of it is applied, and where sizes do not lead on damage.c is asked.
+ */
 #include "walkers/glibc/chunks.h"
 
 #include <stdio.h>

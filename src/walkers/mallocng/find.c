@@ -1,3 +1,7 @@
+/*
+ * Finding musl's allocator: its context in the data of libc, by the secret that all of its areas
+ * begin with, and the groups that its metadata describe.
+ */
 #include "walkers/mallocng/mallocng_priv.h"
 
 #include <elf.h>

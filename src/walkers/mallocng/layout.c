@@ -1,3 +1,6 @@
+/*
+ * Where releases of musl have the members of the allocator's context.
+ */
 #include "walkers/mallocng/mallocng_priv.h"
 
 /* struct meta, meta_area, group and malloc_context are the same in 1.2.1 to

@@ -1,3 +1,6 @@
+/*
+ * The walker of musl's mallocng: heaps, spans of groups and of metadata, and facts for reports.
+ */
 #include "walkers/mallocng/mallocng_priv.h"
 
 #include <stdio.h>

@@ -1,3 +1,7 @@
+/*
+ * Slots of groups as objects: groups lie in slots of larger ones, and only the innermost blocks
+ * are the program's.
+ */
 #include "walkers/mallocng/mallocng_priv.h"
 
 #include "util/context.h"
