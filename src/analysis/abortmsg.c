@@ -1,3 +1,7 @@
+/*
+ * The text that glibc printed before it aborted the process, found by its symbol or by its shape.
+ * It is shown only when it reads like one of glibc's own messages or an assertion of the source.
+ */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,7 @@
+/*
+ * Every mapped byte in one named row: regions by usage, heap regions divided by what the walk
+ * says, the rest unattributed. Made of sums alone, so that it is tested without a core.
+ */
 #include "analysis/account.h"
 
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/*
+ * One step of a chain as a result: which node, of which type, by which word of it the next one is
+ * reached.
+ */
 #include "analysis/chain.h"
 
 #include <string.h>

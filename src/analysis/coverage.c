@@ -1,3 +1,7 @@
+/*
+ * What an answer about the heap does not cover: runtimes that are not walked, memory that the
+ * core lacks, stacks that are lost; as numbers and as words.
+ */
 #include "analysis/coverage.h"
 
 #include <stdarg.h>

@@ -1,3 +1,7 @@
+/*
+ * Why the process ended: the thread that died, its signal, who called abort() and for what, what
+ * handlers interrupted, and exceptions that were on their way. The parts are files of their own.
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,7 @@
+/*
+ * What the address was that a fault names, by the map and the instruction: a null pointer with an
+ * offset, a stack that ran out, rights that were missing, a file that was cut short.
+ */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,13 +1,12 @@
+/*
+ * The one instruction that faulted, without a disassembler. As much of the x86-64 instruction
+ * format as is needed to say whether an instruction reads or writes its operand in memory, and
+ * where that is: Intel SDM volume 2, chapter 2 and appendix A. What is not sure stays unknown.
+ */
 #include <string.h>
 
 #include "analysis/death_priv.h"
 #include "util/cleanup.h"
-
-/*
- * As much of the x86-64 instruction format as is needed to say whether an
- * instruction reads or writes its operand in memory, and where that is: Intel
- * SDM volume 2, chapter 2 and appendix A. What is not sure stays unknown.
- */
 
 #define INSN_BYTES_MAX 15
 /* Indices into ch_thread.regs. */

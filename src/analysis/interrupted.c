@@ -1,3 +1,7 @@
+/*
+ * What a signal's handler interrupted: the frame that the kernel put on the stack before it
+ * called the handler, and of several the one that was first.
+ */
 #include <signal.h>
 #include <string.h>
 

@@ -1,3 +1,6 @@
+/*
+ * What the JVM said when it aborted itself, in the variables of its own error report.
+ */
 #include <string.h>
 
 #include "analysis/death_priv.h"

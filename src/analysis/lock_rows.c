@@ -1,3 +1,6 @@
+/*
+ * Locks that runtimes know of as rows: what is locked, by whom, how many wait for it.
+ */
 #include "analysis/lock_rows.h"
 
 #include <stdlib.h>

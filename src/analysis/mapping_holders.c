@@ -1,3 +1,7 @@
+/*
+ * Who has the address of a mapping that no heap knows: blocks and roots that point at its first
+ * page, the surest first.
+ */
 #include "analysis/mapping_holders.h"
 
 #include "heap/walker.h"

@@ -1,3 +1,7 @@
+/*
+ * Memory of native heaps that is not in use and not given back, by the reason for which it is
+ * kept: the lists of the allocator, fragments, the top of an arena.
+ */
 #include "analysis/retention.h"
 
 #include <string.h>

@@ -1,3 +1,6 @@
+/*
+ * Signals in words: names, and what the kernel's codes for a fault mean.
+ */
 #include <signal.h>
 
 #include "analysis/death_priv.h"

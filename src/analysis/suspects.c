@@ -1,3 +1,7 @@
+/*
+ * The rules of a summary that need sums alone, and the order of all suspects. A rule looks for
+ * one matter that explains much memory, and says what it rests on.
+ */
 #include "analysis/suspects.h"
 
 #include <inttypes.h>

@@ -1,3 +1,6 @@
+/*
+ * The rules that need the graph, in the order in which one builds on what others found.
+ */
 #include "analysis/suspects_graph.h"
 
 #include "analysis/measure.h"

@@ -1,3 +1,6 @@
+/*
+ * A text in UTF-16 from a core as a string, cut where it gets too long.
+ */
 #include "analysis/text16.h"
 
 #include <stdlib.h>

@@ -1,3 +1,6 @@
+/*
+ * Names of threads that are alike: digits are left out, and names that are then equal are one.
+ */
 #include "analysis/thread_names.h"
 
 #include <stdlib.h>

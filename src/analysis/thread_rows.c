@@ -1,3 +1,7 @@
+/*
+ * Threads as rows: stacks with names of functions and methods, states, registers, and groups of
+ * threads that stand in the same place.
+ */
 #include "analysis/thread_rows.h"
 
 #include <search.h>

@@ -1,3 +1,7 @@
+/*
+ * C++ exceptions that a thread has thrown, by the headers that the C++ runtime keeps of those it
+ * handles.
+ */
 #include <stdio.h>
 #include <string.h>
 

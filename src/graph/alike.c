@@ -1,3 +1,7 @@
+/*
+ * Ways from roots that are alike by names, fields and types, laid over each other: where many
+ * blocks hold a little each, this finds what they have in common and where their memory spreads.
+ */
 #include "graph/alike.h"
 
 #include <stdlib.h>

@@ -1,3 +1,8 @@
+/*
+ * The shortest chains from roots to one node: searched from the node against the edges, and for
+ * each node on the way the next one is kept, so that chains share their ends. A time limit cuts
+ * the search.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -1,3 +1,7 @@
+/*
+ * Dominators of all nodes (semi-NCA, after a depth-first numbering with a stack of its own): the
+ * one node without which another would not be reached. retained.c adds up by it.
+ */
 #include <stdlib.h>
 #include <string.h>
 

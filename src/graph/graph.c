@@ -1,3 +1,7 @@
+/*
+ * Building a graph and destroying it: the index of nodes, the roots, what tracers know. Questions
+ * are answered by the other files of this folder.
+ */
 #include "graph/pieces.h"
 
 #include <coreheap/leaks.h>

@@ -1,3 +1,7 @@
+/*
+ * Where memory comes together: from the heaviest root down the dominator tree to the block whose
+ * children share it, which is what one would call its holder; and which types it is made of.
+ */
 #include "graph/holders.h"
 
 #include <stdlib.h>

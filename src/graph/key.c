@@ -1,3 +1,8 @@
+/*
+ * Entries that have a weak key beside their value, as those of thread-locals and weak maps do: an
+ * entry is named by its key, and the key by the static field that refers to it, which says whose
+ * entry it is.
+ */
 #include "graph/key.h"
 
 #include <string.h>

@@ -1,3 +1,7 @@
+/*
+ * What nothing reaches: memory is marked in layers, from live roots by first bytes, then by any
+ * pointer, then from what ended threads left. What remains is lost, grouped by who looks alike.
+ */
 #include <stdlib.h>
 
 #include <coreheap/leaks.h>

@@ -1,3 +1,7 @@
+/*
+ * Marking what can be reached, by several threads over one set of bits. Two rings hold words and
+ * nodes whose memory is on its way, because waiting for it is what a mark takes its time for.
+ */
 #include "graph/mark.h"
 
 #include <pthread.h>

@@ -1,3 +1,8 @@
+/*
+ * At which distances from the start of blocks of one size a program keeps its pointers to them:
+ * such a distance is as good as a pointer to the first byte, and any other pointer inside is
+ * chance.
+ */
 #include "graph/offsets.h"
 
 #include <coreheap/leaks.h>

@@ -1,3 +1,7 @@
+/*
+ * Native memory by the object or block that owns it, and mapped files by who has their address:
+ * one owner a block, the surest, summed up by its type.
+ */
 #include "graph/owners.h"
 
 #include <stdlib.h>

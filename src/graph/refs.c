@@ -1,3 +1,8 @@
+/*
+ * Every place in memory that refers to a range of addresses: words, references of four bytes,
+ * registers, and code that has the address in an instruction. It needs no graph of edges, only
+ * the place of what it finds.
+ */
 #include "graph/graph_priv.h"
 
 #include "graph/pieces.h"

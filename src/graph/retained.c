@@ -1,3 +1,7 @@
+/*
+ * What would go with a node: the sums of the dominator tree by node and by type, each byte of a
+ * type counted once, and the largest of them.
+ */
 #include "graph/retained.h"
 
 #include <stdlib.h>

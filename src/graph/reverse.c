@@ -1,3 +1,7 @@
+/*
+ * All edges turned round, as one array of sources by target: chains and dominators go against the
+ * edges. Two passes by several threads, one to count and one to fill.
+ */
 #include "graph/reverse.h"
 
 #include <pthread.h>

@@ -1,3 +1,7 @@
+/*
+ * Roots with their names taken apart, as a tree: what a hundred thread-locals or the fields of
+ * one static hold together is told once.
+ */
 #include "graph/rootpaths.h"
 
 #include <search.h>

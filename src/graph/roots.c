@@ -1,3 +1,8 @@
+/*
+ * Where pointers may come from: ranges of stacks, module data and other writable memory,
+ * registers, and what tracers name. Each range has a kind, and what a stack no longer uses is
+ * told apart from it.
+ */
 #include <elf.h>
 
 #include "graph/pieces.h"

@@ -1,3 +1,6 @@
+/*
+ * Counts and bytes by type, in a table that grows; for sums over parts of a graph.
+ */
 #include "graph/tally.h"
 
 #include <stdlib.h>

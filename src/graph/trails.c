@@ -1,3 +1,7 @@
+/*
+ * The way from a root to each node by names and types instead of addresses: equal ways are one
+ * track. alike.c lays tracks over each other.
+ */
 #include "graph/trails.h"
 
 #include <stdlib.h>
