@@ -1,3 +1,7 @@
+/*
+ * The command "address": its options, and the question that it asks of the library, what the
+ * address space is made of, or what one address is in.
+ */
 #include "report/address.h"
 
 #include <stddef.h>

@@ -1,3 +1,7 @@
+/*
+ * The command "async": its options, and the question that it asks of the library, asynchronous
+ * methods that wait, and for what.
+ */
 #include "report/async.h"
 
 #include "cmd/cmd.h"

@@ -1,3 +1,7 @@
+/*
+ * The command "diff": its options, and the question that it asks of the library, what grew
+ * between dumps.
+ */
 #include "report/diff.h"
 
 #include <stddef.h>

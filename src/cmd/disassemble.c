@@ -1,3 +1,7 @@
+/*
+ * The command "disassemble": its options, and the question that it asks of the library, the code
+ * of a function or method, or around an address.
+ */
 #include "report/disassemble.h"
 
 #include <stdlib.h>

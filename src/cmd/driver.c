@@ -1,3 +1,7 @@
+/*
+ * From a command line to an exit code: the core is opened, the command run, its failure told,
+ * findings counted. Commands know nothing of this.
+ */
 #include "cmd/driver.h"
 
 #include <errno.h>

@@ -1,3 +1,7 @@
+/*
+ * The command "exceptions": its options, and the question that it asks of the library, what
+ * threads have thrown.
+ */
 #include "report/exceptions.h"
 
 #include "cmd/cmd.h"

@@ -1,3 +1,7 @@
+/*
+ * Options that choose objects by heap, type, size, state, generation or address, which several
+ * commands have in common.
+ */
 #include "cmd/filter_options.h"
 
 #include <errno.h>

@@ -1,3 +1,7 @@
+/*
+ * The command "handles": its options, and the question that it asks of the library, a runtime's
+ * handles.
+ */
 #include "report/handles.h"
 
 #include "cmd/cmd.h"

@@ -1,3 +1,7 @@
+/*
+ * The command "heap": its options, and the question that it asks of the library, the heaps and
+ * what is free in them.
+ */
 #include "report/heap.h"
 #include "cmd/cmd.h"
 

@@ -1,3 +1,6 @@
+/*
+ * Help and completion, made from the tables of options and commands.
+ */
 #include <string.h>
 
 #include "cmd/driver.h"

@@ -1,3 +1,7 @@
+/*
+ * The command "info": its options, and the question that it asks of the library, what the core
+ * is, before anything is analysed.
+ */
 #include "report/info.h"
 
 #include "cmd/cmd.h"

@@ -1,3 +1,7 @@
+/*
+ * The command "leaks": its options, and the question that it asks of the library, blocks that
+ * nothing reaches.
+ */
 #include "report/leaks.h"
 #include "cmd/cmd.h"
 #include "types/names.h"

@@ -1,3 +1,7 @@
+/*
+ * The command line taken apart: which command, which core, and what belongs to neither, with
+ * suggestions for what was meant.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

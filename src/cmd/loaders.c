@@ -1,3 +1,7 @@
+/*
+ * The command "loaders": its options, and the question that it asks of the library, class loaders
+ * and contexts of assemblies.
+ */
 #include "cmd/loaders.h"
 
 #include <coreheap/graph.h>

@@ -1,3 +1,7 @@
+/*
+ * The command "locks": its options, and the question that it asks of the library, locks, who has
+ * them and who waits.
+ */
 #include "report/locks.h"
 #include "cmd/cmd.h"
 

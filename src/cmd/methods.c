@@ -1,3 +1,7 @@
+/*
+ * The command "methods": its options, and the question that it asks of the library, compiled
+ * methods.
+ */
 #include "report/lists.h"
 
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/*
+ * The command "objects": its options, and the question that it asks of the library, objects one
+ * by one.
+ */
 #include "cmd/cmd.h"
 #include "cmd/filter_options.h"
 #include "report/heap.h"

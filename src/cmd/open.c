@@ -1,3 +1,6 @@
+/*
+ * Opening a core with what the user sees of it: progress and log on standard error.
+ */
 #include <stdlib.h>
 
 #include "cmd/driver.h"

@@ -1,3 +1,7 @@
+/*
+ * Options by table: parsing, types and bounds of their values, and the nearest one to what was
+ * mistyped.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

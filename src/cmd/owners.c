@@ -1,3 +1,7 @@
+/*
+ * The command "owners": its options, and the question that it asks of the library, native memory
+ * by owner.
+ */
 #include "cmd/owners.h"
 
 #include "report/owners.h"

@@ -1,3 +1,6 @@
+/*
+ * An address as people type it: a number, a symbol, module!symbol, with an offset.
+ */
 #include <stdlib.h>
 #include <string.h>
 

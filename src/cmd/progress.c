@@ -1,3 +1,6 @@
+/*
+ * Progress on a terminal: one line that is written over, and only for work that takes long.
+ */
 #include <time.h>
 #include <unistd.h>
 

@@ -1,3 +1,7 @@
+/*
+ * The command "refs": its options, and the question that it asks of the library, what refers to
+ * an address.
+ */
 #include "report/refs.h"
 
 #include <stdio.h>

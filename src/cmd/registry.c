@@ -1,3 +1,6 @@
+/*
+ * The table of all commands.
+ */
 #include "cmd/cmd.h"
 
 /* The build lists the commands of src/cmd in cmds.inc (see Makefile). */

@@ -1,3 +1,7 @@
+/*
+ * The command "retained": its options, and the question that it asks of the library, what would
+ * go with a block, or with all of a type.
+ */
 #include "report/retained.h"
 
 #include "cmd/cmd.h"

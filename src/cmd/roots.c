@@ -1,3 +1,7 @@
+/*
+ * The command "roots": its options, and the question that it asks of the library, why a block is
+ * alive.
+ */
 #include "report/roots.h"
 
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/*
+ * The command "search": its options, and the question that it asks of the library, where bytes,
+ * text or numbers are in memory.
+ */
 #include "report/search.h"
 
 #include <string.h>

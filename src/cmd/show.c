@@ -1,3 +1,7 @@
+/*
+ * The command "show": its options, and the question that it asks of the library, what is inside
+ * of a block or object.
+ */
 #include "report/show.h"
 
 #include "cmd/cmd.h"

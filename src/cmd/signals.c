@@ -1,3 +1,7 @@
+/*
+ * Ctrl-C and faults: a thread waits for SIGINT, because a handler could reach the context only
+ * through a variable at file scope; SIGBUS says that the core's file was cut while it was read.
+ */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/*
+ * The command "stackobjects": its options, and the question that it asks of the library, objects
+ * that the stack of a thread leads to.
+ */
 #include "report/lists.h"
 
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/*
+ * The command "summary": its options, and the question that it asks of the library, where the
+ * memory is and what explains it.
+ */
 #include "report/summary.h"
 
 #include "cmd/cmd.h"

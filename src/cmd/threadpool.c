@@ -1,3 +1,7 @@
+/*
+ * The command "threadpool": its options, and the question that it asks of the library, the queues
+ * of the pool of threads.
+ */
 #include "report/work.h"
 
 #include "cmd/cmd.h"

@@ -1,3 +1,6 @@
+/*
+ * The command "timers": its options, and the question that it asks of the library, timers.
+ */
 #include "report/work.h"
 
 #include "cmd/cmd.h"

@@ -1,3 +1,7 @@
+/*
+ * The command "types": its options, and the question that it asks of the library, objects by
+ * type.
+ */
 #include <stdlib.h>
 #include <string.h>
 

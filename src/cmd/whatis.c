@@ -1,3 +1,7 @@
+/*
+ * The command "whatis": its options, and the question that it asks of the library, what an
+ * address is.
+ */
 #include "report/whatis.h"
 
 #include <stdlib.h>

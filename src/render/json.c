@@ -1,3 +1,7 @@
+/*
+ * JSON as all results have it: addresses and large numbers as text, the envelope around a
+ * document, and the one place that writes it out.
+ */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>

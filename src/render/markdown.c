@@ -1,3 +1,6 @@
+/*
+ * Text made safe for Markdown, in a line and in a table.
+ */
 #include <stdlib.h>
 #include <string.h>
 

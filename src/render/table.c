@@ -1,3 +1,7 @@
+/*
+ * Tables: rows are kept, columns measured and aligned, for the screen, plain text and Markdown
+ * from the same cells.
+ */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

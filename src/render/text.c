@@ -1,3 +1,7 @@
+/*
+ * Lines of a report on the screen: labels and values, wrapped paragraphs, headings, and the
+ * findings that every report ends with.
+ */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>

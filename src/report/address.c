@@ -1,3 +1,6 @@
+/*
+ * The report of the address space: regions, their sums and what of them is missing.
+ */
 #include "report/address.h"
 
 #include <inttypes.h>

@@ -1,3 +1,6 @@
+/*
+ * A step of a chain and its root, as JSON.
+ */
 #include "report/chain.h"
 
 #include "util/cleanup.h"

@@ -1,3 +1,6 @@
+/*
+ * Why the process died, as lines and as JSON.
+ */
 #include "report/death.h"
 
 #include <inttypes.h>

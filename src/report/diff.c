@@ -1,3 +1,7 @@
+/*
+ * The comparison of dumps, as text and Markdown: which memory grew by how much, and whether the
+ * dumps may be compared at all.
+ */
 #include "report/diff.h"
 
 #include <inttypes.h>

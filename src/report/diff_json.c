@@ -1,3 +1,6 @@
+/*
+ * The comparison of dumps, as JSON.
+ */
 #include <inttypes.h>
 #include <string.h>
 

@@ -1,3 +1,7 @@
+/*
+ * The report of the heaps: what each holds, in use and free, and what each runtime says of
+ * itself.
+ */
 #include "report/heap.h"
 #include "report/metaspace.h"
 

@@ -1,3 +1,6 @@
+/*
+ * What is free in the heaps, and why it was not given back: the parts of heap --free.
+ */
 #include "report/heap.h"
 
 #include <inttypes.h>

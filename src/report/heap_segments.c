@@ -1,3 +1,6 @@
+/*
+ * The memory that heaps are made of: the parts of heap --segments.
+ */
 #include "report/heap.h"
 
 #include <stdlib.h>

@@ -1,3 +1,6 @@
+/*
+ * Where something lies, in words: a block with its type, a stack, a module's data.
+ */
 #include "report/place.h"
 
 #include <inttypes.h>

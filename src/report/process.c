@@ -1,3 +1,6 @@
+/*
+ * The process that a core is of, as lines and as JSON.
+ */
 #include "report/process.h"
 
 #include <inttypes.h>

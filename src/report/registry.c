@@ -1,3 +1,6 @@
+/*
+ * The table of the documents that reports have as JSON.
+ */
 #include "render/document.h"
 
 /* The build lists the documents of src/report in documents.inc (see Makefile). */

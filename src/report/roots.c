@@ -1,3 +1,6 @@
+/*
+ * Chains from roots, as a tree in which equal ends are shown once, and as JSON.
+ */
 #include "report/roots.h"
 
 #include <inttypes.h>

@@ -1,3 +1,6 @@
+/*
+ * One object or block with its fields or words, as lines and as JSON.
+ */
 #include "report/show.h"
 
 #include <inttypes.h>

@@ -1,3 +1,6 @@
+/*
+ * The summary: which of its forms is wanted, and its plain text. Others are files of their own.
+ */
 #include "report/summary.h"
 
 #include <inttypes.h>

@@ -1,3 +1,6 @@
+/*
+ * The summary as JSON.
+ */
 #include "report/heap.h"
 #include "report/summary_priv.h"
 #include "util/cleanup.h"

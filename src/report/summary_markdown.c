@@ -1,3 +1,6 @@
+/*
+ * The summary as Markdown, to be sent to somebody who has no core.
+ */
 #include <inttypes.h>
 
 #include "report/heap.h"

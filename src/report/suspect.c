@@ -1,3 +1,6 @@
+/*
+ * Suspects of a summary as paragraphs, as Markdown and as JSON.
+ */
 #include "report/suspect.h"
 
 #include <inttypes.h>
