@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The tree speaks of no machine but the user's: no build folders of whoever
-# wrote it, no hosts of package registries. Scripts parse.
+# wrote it, no hosts of package registries. Scripts parse. Each source file begins
+# with what it is for.
 set -euo pipefail
 cd "${1:-.}"
 failed=0
@@ -14,6 +15,11 @@ if find . -path ./.git -prune -o -path ./build -prune -o -type f -print0 | sort 
 	echo "these lines name a folder or a host that is not the user's" >&2
 	failed=1
 fi
+
+while IFS= read -r -d '' source; do
+	[ "$(head -c 2 "$source")" = '/*' ] ||
+		{ echo "$source: does not begin with a comment that says what it is for" >&2 && failed=1; }
+done < <(find ./src -name '*.c' -type f -print0 | sort -z)
 
 while IFS= read -r -d '' script; do
 	case $script:$(head -n 1 "$script") in

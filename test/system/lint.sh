@@ -29,6 +29,7 @@ fresh() {
 	echo '#include "cmds.inc"' > src/cmd/registry.c
 	printf '#include <jansson.h>\n#include <coreheap/coreheap.h>\n' > src/report/json.c
 	printf 'int f(void)\n{\n\treturn 1;\n}\n' > src/util/vec.c
+	find src -name '*.c' -exec sed -i '1i /* What it is for. */' {} +
 }
 
 # must NAME COMMAND...: passes on the fresh tree
@@ -100,6 +101,9 @@ must_not 'text: host of a registry' README.md "$lint/text.sh"
 fresh
 echo "-I/wor""k/main/include" > src/util/vec.h
 must_not 'text: folder of a builder' src/util/vec.h "$lint/text.sh"
+fresh
+sed -i 1d src/util/vec.c
+must_not 'text: a source without a word' 'src/util/vec.c: does not begin with a comment' "$lint/text.sh"
 fresh
 echo 'a framework/worktree of /usr/work' > README.md
 must 'text: words that hold a pattern' "$lint/text.sh"
