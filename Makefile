@@ -62,7 +62,7 @@ ALL_CFLAGS = -std=gnu11 -O$(O) $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pth
 	-fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. -include src/util/banned.h \
 	-Iinclude -Isrc -I$(B)/gen $(CAPSTONE_CFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
 # The demangler of the C++ runtime: the part of libstdc++ that needs nothing but libc, as an archive.
-DEMANGLER := -Wl,-Bstatic -lsupc++ -Wl,-Bdynamic
+DEMANGLER := -l:libsupc++.a
 LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(DEMANGLER) -pthread
 ifneq ($(SAN),)
 ALL_CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
