@@ -11,6 +11,7 @@
 #include "graph/key.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
+#include "util/context.h"
 #include "util/number.h"
 
 #define SIZE_MIN    (1ULL << 20)
@@ -382,13 +383,21 @@ static struct ch_suspect *find_mapped(const struct ch_looking *looking)
 /* Whether what a suspect is about is held by variables of a managed runtime's own library. */
 static bool is_of_runtime(const struct ch_looking *looking, const struct ch_suspect *suspect)
 {
+	struct ch_session *session = looking->suspecting->session;
 	const struct ch_module *module;
 	const struct ch_runtime *runtimes;
+	struct ch_error *err;
+	struct ch_sym *sym;
 	size_t count, i;
 
 	if (!suspect->chain.roots_count || suspect->chain.root.kind != CH_ROOT_DATA)
 		return false;
-	module = ch_sym_module_at(looking->graph->sym, suspect->chain.root.addr);
+	err = ch_session_sym(session, &sym);
+	if (err) {
+		chp_context_drop_take(ch_session_context(session), err);
+		return false;
+	}
+	module = ch_sym_module_at(sym, suspect->chain.root.addr);
 	runtimes = ch_heaps_runtimes(looking->suspecting->heaps, &count);
 	for (i = 0; module && i < count; i++)
 		if (runtimes[i].open && runtimes[i].kind == CH_RUNTIME_LANGUAGE &&

@@ -5,6 +5,7 @@
 
 #include "analysis/suspects_graph.h"
 #include "graph/key.h"
+#include "graph/rootname.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 
@@ -18,7 +19,8 @@ static bool is_passing(const struct ch_root *root)
 
 /* Whether a root lies in the frame of a method of a managed runtime: its locals say more than
  * what native code that it called has of them. */
-static bool is_of_method(struct ch_graph *graph, const struct ch_root *root)
+static bool is_of_method(const struct ch_suspecting *suspecting, struct ch_graph *graph,
+			 const struct ch_root *root)
 {
 	const struct ch_frame *frames, *found = NULL;
 	struct ch_error *err;
@@ -29,19 +31,20 @@ static bool is_of_method(struct ch_graph *graph, const struct ch_root *root)
 		return false;
 	err = chp_rootnames_frames(graph, root->thread, &frames, &count);
 	if (err) {
-		chp_context_drop_take(graph->ctx, err);
+		chp_context_drop_take(ch_session_context(suspecting->session), err);
 		return false;
 	}
 	for (i = 0; i < count; i++)
 		if (frames[i].sp && frames[i].sp <= root->addr &&
 		    (!found || frames[i].sp >= found->sp))
 			found = &frames[i];
-	return found && ch_heaps_frame_code(graph->heaps, found, found == frames, 0, &code);
+	return found && ch_heaps_frame_code(suspecting->heaps, found, found == frames, 0, &code);
 }
 
 /* The shortest chain of those that are as good as the first, of a root that lasts if there
  * is one, else of a local of a method. */
-static const struct ch_chain *best_chain(struct ch_graph *graph, const struct ch_chain *list,
+static const struct ch_chain *best_chain(const struct ch_suspecting *suspecting,
+					 struct ch_graph *graph, const struct ch_chain *list,
 					 size_t count)
 {
 	const struct ch_chain *best = list;
@@ -54,7 +57,7 @@ static const struct ch_chain *best_chain(struct ch_graph *graph, const struct ch
 	for (i = 0; i < count && i < CHAINS_LOOKED_AT && list[i].inner == list->inner &&
 		    list[i].steps == list->steps;
 	     i++)
-		if (is_of_method(graph, &list[i].root))
+		if (is_of_method(suspecting, graph, &list[i].root))
 			best = &list[i];
 	return best;
 }
@@ -93,7 +96,7 @@ static struct ch_error *make_chain(const struct ch_suspecting *suspecting, struc
 	list = ch_chains_list(chains, &roots);
 	if (!roots)
 		return NULL;
-	best = best_chain(graph, list, roots);
+	best = best_chain(suspecting, graph, list, roots);
 	ret->root = best->root;
 	err = ch_root_describe(graph, &best->root, &ret->text);
 	for (id = best->root.target; !err && id != CH_ID_NONE; id = ch_chains_next(chains, id)) {

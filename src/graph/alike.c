@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/graph_priv.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 

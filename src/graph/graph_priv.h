@@ -6,6 +6,7 @@
 
 #include <coreheap/graph.h>
 
+#include "graph/reverse.h"
 #include "heap/walker.h"
 #include "index/index.h"
 #include "util/bytes.h"
@@ -21,14 +22,6 @@ struct ch_traced_root {
 /** An edge without a word: ids. */
 struct ch_link {
 	uint32_t from, to;
-};
-
-/** Sources of each target: sources[start[t]] .. sources[start[t + 1]], one for each
- * word; and by the same index a bit for those words that lead into the target, not to
- * its first byte. */
-struct ch_reverse {
-	uint32_t *start, *sources;
-	uint64_t *inner;
 };
 
 struct ch_graph {
@@ -65,10 +58,6 @@ struct ch_graph {
 	bool tls_listed;
 };
 
-/** rootname.c: the frames of a thread, unwound once. Borrowed. Errors: NOMEM. */
-CH_MUST_CHECK struct ch_error *chp_rootnames_frames(struct ch_graph *graph, uint32_t thread,
-						    const struct ch_frame **frames_ret,
-						    size_t *count_ret);
 /**
  * tls.c: the module whose block of thread-local storage of the thread with thread
  * pointer base holds addr, and where in the block; module NULL when none does.

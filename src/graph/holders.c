@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "graph/graph_priv.h"
 #include "graph/retained.h"
 #include "graph/tally.h"
 #include "heap/inspect.h"

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "graph/graph_priv.h"
 #include "heap/inspect.h"
 #include "util/cleanup.h"
 #include "util/context.h"

@@ -3,6 +3,7 @@
  * type counted once, and the largest of them.
  */
 #include "graph/retained.h"
+#include "graph/graph_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,9 @@
 #ifndef COREHEAP_GRAPH_RETAINED_H
 #define COREHEAP_GRAPH_RETAINED_H
 
-#include "graph/graph_priv.h"
+#include <coreheap/graph.h>
+
+#include "util/vec.h"
 
 /** The virtual root's number; nodes have 1 .. count in the order of a depth-first
  * search. */

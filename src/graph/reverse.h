@@ -4,7 +4,15 @@
 #ifndef COREHEAP_GRAPH_REVERSE_H
 #define COREHEAP_GRAPH_REVERSE_H
 
-#include "graph/graph_priv.h"
+#include <coreheap/graph.h>
+
+/** Sources of each target: sources[start[t]] .. sources[start[t + 1]], one for each
+ * word; and by the same index a bit for those words that lead into the target, not to
+ * its first byte. */
+struct ch_reverse {
+	uint32_t *start, *sources;
+	uint64_t *inner;
+};
 
 /** Called for each edge, sources ascending; inner: it leads into the target, not to its
  * first byte. Non-NULL ends the visit. */

@@ -7,6 +7,7 @@
 
 #include "core/contents.h"
 #include "graph/graph_priv.h"
+#include "graph/rootname.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/graph_priv.h"
 #include "graph/retained.h"
 #include "graph/tally.h"
 

@@ -5,7 +5,9 @@
  */
 #include <elf.h>
 
+#include "graph/graph_priv.h"
 #include "graph/pieces.h"
+#include "graph/rootname.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/search.h"

@@ -14,7 +14,6 @@
 #ifndef COREHEAP_GRAPH_TRAILS_H
 #define COREHEAP_GRAPH_TRAILS_H
 
-#include "graph/graph_priv.h"
 #include "graph/retained.h"
 #include "graph/tally.h"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Who may include what: the folders of src depend downwards only, and each
-# foreign library has its place. Prints every offending line; exits 1 if any.
+# foreign library has its place; private headers are not reached by others either.
+# Prints every offending line; exits 1 if any.
 #
 # usage: layering.sh [ROOT]	ROOT holds src/ and include/ (default: .)
 set -euo pipefail
@@ -79,6 +80,35 @@ function check_quoted(name, layer) {
 		fail("a walker knows heap/walker.h and signs.h, util, public headers and its own folder")
 }
 
+# What a private header holds is no secret any more if a header that others include includes it.
+function note_include(name) {
+	if (FILENAME !~ /^src\//)
+		return
+	from = substr(FILENAME, 5)
+	edges[from] = edges[from] " " name
+}
+
+# Private headers that path reaches by other headers.
+function check_reach(path,    queue, first, last, known, names, n, i, at) {
+	queue[first = last = 1] = path
+	known[path] = 1
+	while (first <= last) {
+		at = queue[first++]
+		n = split(edges[at], names, " ")
+		for (i = 1; i <= n; i++) {
+			if (names[i] in known)
+				continue
+			known[names[i]] = 1
+			queue[++last] = names[i]
+			if (at != path && names[i] ~ /_priv\.h$/ && index(names[i], own_folder("src/" path)) != 1) {
+				printf "src/%s: reaches %s by %s: private to %s\n", path, names[i], at,
+				       layer_of("src/" names[i])
+				failed = 1
+			}
+		}
+	}
+}
+
 BEGIN {
 	count = split("util core sym map heap walkers index types graph analysis render report cmd main", order, " ")
 	for (i = 1; i <= count; i++)
@@ -96,6 +126,7 @@ BEGIN {
 	sub(/^[^<"]*[<"]/, "", name)
 	sub(/[>"].*$/, "", name)
 	if (quoted) {
+		note_include(name)
 		if (FILENAME ~ /^include\//)
 			fail("public headers include each other as <coreheap/...>")
 		else
@@ -111,6 +142,8 @@ BEGIN {
 }
 
 END {
+	for (path in edges)
+		check_reach(path)
 	exit failed
 }
 '

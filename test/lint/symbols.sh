@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What the objects of a build say about themselves: the shared library exports
 # ch_ and nothing else, no part of the library prints, exits or aborts, and a
-# walker calls only its engine and what is on the list below.
+# walker calls only its engine and what is on the list below. What files share has a
+# prefix that tells whose it is.
 #
 # usage: symbols.sh BUILD
 set -euo pipefail
@@ -52,4 +53,17 @@ if [ -d "$build/src/walkers" ]; then
 		done
 	done < <(find "$build/src/walkers" -name '*.o' | sort)
 fi
+
+# What files share with others has a prefix that tells whose it is: that of the library, or in a
+# walker's folder one of its own, else the folder's name.
+declare -A prefixes=([coreclr]=clr [hotspot]=hs)
+while IFS= read -r object; do
+	prefix='chp?_'
+	folder=$(basename "$(dirname "$object")")
+	[[ $object == */src/walkers/*/*.o ]] && prefix="(ch_walker|${prefixes[$folder]:-$folder})_"
+	for name in $(nm -g --defined-only "$object" | awk 'NF == 3 && $3 !~ /^__/ { print $3 }' |
+		grep -vE "^$prefix" || true); do
+		complain "$object: exports $name, whose name does not begin with $prefix"
+	done
+done < <(find "$build/src" -name '*.o' -not -name main.o | sort)
 exit $failed

@@ -82,6 +82,13 @@ include include/coreheap/core.h '#include <coreheap/heap.h>' 'core must not know
 include include/coreheap/core.h '#include "util/vec.h"' 'include each other as'
 
 fresh
+echo '#include "core/core_priv.h"' > src/core/notes.h
+must 'layering: a private header behind another one' "$lint/layering.sh"
+echo '#include "core/notes.h"' >> src/map/map.c
+must_not 'layering: a private header in two steps' 'src/map/map.c: reaches core/core_priv.h by core/notes.h' \
+	"$lint/layering.sh"
+
+fresh
 must 'sizes: a sound tree' "$lint/sizes.sh" src
 { printf 'int g(void)\n{\n'; yes '	x();' | head -n 100; printf '}\n'; } > src/util/g.c
 must 'sizes: a function of 100 lines' "$lint/sizes.sh" src
@@ -126,7 +133,7 @@ build() {
 good='int ch_x(void) { return 1; }'
 build "$good" '#include <string.h>
 int chp_y(void);
-int f(const char *s) { return (int)strlen(s) + chp_y(); }'
+int ch_f(const char *s) { return (int)strlen(s) + chp_y(); }'
 must 'symbols: a sound build' "$lint/symbols.sh" b
 build "$good int stray(void) { return 1; }" "$good"
 must_not 'symbols: a stray export' 'exports stray' "$lint/symbols.sh" b
@@ -141,6 +148,14 @@ mkdir -p b/src/core
 printf '#include <stdlib.h>\nvoid f(void) { abort(); }\n' > c.c
 "${CC:-cc}" -w -c -o b/src/core/c.o c.c
 must_not 'symbols: a library that aborts' 'must not call abort' "$lint/symbols.sh" b
+mkdir -p b/src/walkers/hotspot
+printf 'int hs_f(void) { return 1; }\n' > c.c
+rm b/src/core/c.o
+"${CC:-cc}" -w -c -o b/src/walkers/hotspot/c.o c.c
+must 'symbols: a prefix of the walker' "$lint/symbols.sh" b
+printf 'int f(void) { return 1; }\n' > c.c
+"${CC:-cc}" -w -c -o b/src/walkers/hotspot/c.o c.c
+must_not 'symbols: no prefix' 'exports f, whose name does not begin' "$lint/symbols.sh" b
 
 # circles: two files of a folder that call each other
 fresh
