@@ -8,6 +8,7 @@
 #include "analysis/death_priv.h"
 #include "util/cleanup.h"
 
+/* No instruction is longer (Intel SDM volume 2, 2.3.11). */
 #define INSN_BYTES_MAX 15
 /* Indices into ch_thread.regs. */
 #define REG_RSP     19

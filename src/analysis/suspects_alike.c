@@ -14,6 +14,7 @@
 #include "util/context.h"
 #include "util/number.h"
 
+/* As docs/JSON.md lists them for the rule: the least bytes, and a share in percent. */
 #define SIZE_MIN    (1ULL << 20)
 #define ALIKE_SHARE 10
 /* Blocks behind one block: a collection. */

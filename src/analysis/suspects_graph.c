@@ -8,6 +8,7 @@
 #include "graph/retained.h"
 #include "util/bytes.h"
 
+/* Of the rules about holders, a little less than they ask for: rounding must not hide one. */
 #define SIZE_MIN     (1ULL << 20)
 #define HOLDER_SHARE 10
 

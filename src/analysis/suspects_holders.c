@@ -7,6 +7,7 @@
 #include "util/cleanup.h"
 #include "util/number.h"
 
+/* As docs/JSON.md lists them for the rules: the least bytes, and shares in percent. */
 #define SIZE_MIN     (1ULL << 20)
 #define HOLDER_SHARE 10
 #define BLOCK_SHARE  25

@@ -9,6 +9,8 @@
 #include "util/context.h"
 #include "util/number.h"
 
+/* As docs/JSON.md lists them for the rules: the least bytes, and shares in percent. Blocks that
+ * are lost are named from less on. */
 #define SIZE_MIN      (1ULL << 20)
 #define GARBAGE_SHARE 30
 #define LOST_MIN      (64ULL << 10)

@@ -10,6 +10,7 @@
 #include "util/bytes.h"
 #include "util/number.h"
 
+/* As docs/JSON.md lists them for the rules: the least bytes, and shares in percent. */
 #define SIZE_MIN    (1ULL << 20)
 #define TYPE_SHARE  30
 #define LOOSE_SHARE 20

@@ -19,6 +19,7 @@
 #include "util/context.h"
 #include "util/error.h"
 
+/* What is read of the file, and unpacked, at a time. */
 #define IN_BYTES  (256U << 10)
 #define OUT_BYTES (1U << 20)
 /* Holes are made of whole pages of the copy. */

@@ -11,6 +11,8 @@
 #include "util/cleanup.h"
 #include "util/text.h"
 
+/* Frames of a thread in which roots are named, and what a leaf function may use below its stack
+ * pointer (x86-64 psABI, 3.2.2). */
 #define FRAMES_MAX     256
 #define RED_ZONE_BYTES 128
 

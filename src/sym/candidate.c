@@ -14,6 +14,7 @@
 #include "util/bytes.h"
 #include "util/search.h"
 
+/* The same of a file: with notes of packagers. */
 #define NOTES_BYTES_MAX 65536
 /* Entries of a dynamic section: some 30 in a real one. */
 #define DYNAMIC_MAX 1024

@@ -9,6 +9,7 @@
 
 #include "util/bytes.h"
 
+/* Notes of a loaded module: a build-id, an ABI tag and properties take less than a page. */
 #define NOTES_BYTES_MAX 16384
 /* A module larger than this is damage. */
 #define MODULE_BYTES_MAX (16ULL << 30)

@@ -55,6 +55,7 @@ enum {
 	SEGMENT_FLAG_READONLY = 1,
 };
 
+/* Regions of 4 MiB each: 4 TiB of heap. */
 #define SEGMENTS_MAX (1U << 20)
 
 /* Of GcDacVars; the last ones that were seen: .NET 11. */

@@ -23,6 +23,7 @@ enum {
 	FIELD_LITERAL = 0x40,
 };
 
+/* Types that others derive from, and members of an enumeration: more are damage. */
 #define PARENTS_MAX  64
 #define LITERALS_MAX 65536
 

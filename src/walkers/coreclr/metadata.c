@@ -9,6 +9,8 @@
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
+/* ECMA-335, II.24.2.1 (magic), II.22 (no table has more columns), and of PE how many sections
+ * Windows loads and which directory is that of the CLI. */
 #define SIGNATURE     0x424a5342U
 #define STREAMS_MAX   16
 #define COLUMNS_MAX   9

@@ -11,6 +11,8 @@
 #include "util/context.h"
 #include "util/text.h"
 
+/* Assemblies that a process makes one after the other may be many; a core that names more is
+ * damaged. */
 #define MODULES_MAX (1U << 18)
 /* Layouts of an image (IMAGE_COUNT). */
 #define LAYOUTS 3

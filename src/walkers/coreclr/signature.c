@@ -43,6 +43,8 @@ enum {
 /* What stands for any reference in code that several types share. */
 #define CANONICAL "System.__Canon"
 
+/* Of one signature: bytes that are read, types that are open at a time; an array of .NET has at
+ * most 32 dimensions. */
 #define BYTES_MAX 512
 #define OPEN_MAX  64
 #define RANK_MAX  32

@@ -8,6 +8,7 @@
 
 #include "walkers/hotspot/metaspace.h"
 
+/* A class file counts its methods in 16 bits (JVMS 4.1); what metaspace commits at a time. */
 #define METHODS_MAX 65536
 #define GRANULE     65536ULL
 

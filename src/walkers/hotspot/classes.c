@@ -18,6 +18,7 @@
 #include "util/ring.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
+/* Lists that are longer are damaged: classes that derive from each other, all classes. */
 #define SUPERS_MAX  256
 #define CLASSES_MAX (1U << 22)
 

@@ -12,6 +12,8 @@
 #include "util/cleanup.h"
 #include "walkers/hotspot/owners.h"
 
+/* What a class may have of each before it is taken for damaged: blocks of references, classes
+ * that it derives from, words of its vtable. */
 #define MAPS_MAX   4096
 #define SUPERS_MAX 256
 #define WORDS_MAX  65536

@@ -8,6 +8,8 @@
 
 #include "walkers/hotspot/hotspot_priv.h"
 
+/* A class file counts its fields in 16 bits (JVMS 4.1). Classes that others derive from: a chain
+ * that is longer is damaged. */
 #define FIELDS_MAX   65536
 #define SUPERS_MAX   256
 #define NAMELESS_MAX 16

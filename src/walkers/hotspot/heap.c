@@ -8,6 +8,7 @@
 #include "util/error.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
+/* Collectors aim at some 2,048 regions; a table of a million is damaged. */
 #define REGIONS_MAX (1U << 20)
 
 /* Heaps of a collector, in the order shown. */

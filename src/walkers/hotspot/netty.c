@@ -17,6 +17,7 @@
 #include "util/cleanup.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
+/* Classes that others derive from: a chain that is longer is damaged. */
 #define SUPERS_MAX 64
 #define BASE       "io/netty/buffer/AbstractReferenceCountedByteBuf"
 #define ALLOCATOR  "io/netty/buffer/PooledByteBufAllocator"

@@ -9,6 +9,7 @@
 #include "util/ring.h"
 #include "walkers/hotspot/owners.h"
 
+/* Blocks of handles in a list, and handles of each (runtime/jniHandles.hpp, block_size_in_oops). */
 #define BLOCKS_MAX (1U << 16)
 #define LOCALS_MAX 32
 

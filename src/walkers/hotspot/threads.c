@@ -12,6 +12,7 @@
 #include "util/search.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
+/* Four times what pid_max is by default; a chain of classes that is longer is damaged. */
 #define THREADS_MAX (1U << 17)
 #define SUPERS_MAX  64
 

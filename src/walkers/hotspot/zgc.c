@@ -12,6 +12,7 @@
 #include "util/error.h"
 #include "walkers/hotspot/hotspot_priv.h"
 
+/* Of 2 MiB each: 16 TiB, the largest heap of ZGC. */
 #define GRANULES_MAX (1ULL << 23)
 /* Granules asked for at once. */
 #define CHUNK 512
