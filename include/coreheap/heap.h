@@ -12,6 +12,8 @@
  *   object   a block in a span: used, free, or overhead of the allocator;
  *   chunk    the bytes an object costs in its span, header included:
  *            [addr - header_bytes, addr - header_bytes + chunk_bytes);
+ *   nested   a span that lies in a block of another heap, which carves it up: that block is no
+ *            object any more, what is left of it around the span is overhead of its heap;
  *   unwalked committed bytes of a span that no object covers; absent: not in the core.
  *
  * Invariants checked by the engine: spans ascend and do not overlap; chunks of
@@ -63,13 +65,13 @@ enum ch_object_flags {
 	CH_OBJECT_CACHED = 1 << 1,
 	/** Free, kept in a fast bin (looks used in its header). */
 	CH_OBJECT_FASTBIN = 1 << 2,
-	/** The top (wilderness) chunk of an arena. */
-	CH_OBJECT_TOP = 1 << 3,
-	/** In its own mapping. */
-	CH_OBJECT_MMAPPED = 1 << 4,
+	CH_OBJECT_TOP = 1 << 3,     /**< the top (wilderness) chunk of an arena */
+	CH_OBJECT_MMAPPED = 1 << 4, /**< in its own mapping */
 	/** Overhead that is not the allocator's: another user of brk got it, and holds with it. */
 	CH_OBJECT_FOREIGN = 1 << 5,
 	CH_OBJECT_UNTOUCHED = 1 << 6, /**< set by the engine: partly not on touched pages */
+	/** Set by the engine: overhead that nested spans leave of the block they lie in. */
+	CH_OBJECT_CONTAINER = 1 << 7,
 };
 
 struct ch_object {
@@ -111,9 +113,11 @@ struct ch_span {
 	/** The allocator can give the end of the top chunk back to the kernel, in
 	 * multiples of this; 0: it cannot. */
 	uint64_t top_unit_bytes;
-	/** Addresses of its objects are multiples of this power of two, counted
-	 * from the first one; 0: of 8. */
+	/** Addresses of its objects are multiples of this power of two from the first; 0: of 8. */
 	uint32_t align_bytes;
+	/** Of a nested heap: the block of another heap that it lies in, by the address that the
+	 * program sees; 0: it lies in none. */
+	uint64_t block_addr;
 };
 
 /** One named counter or fact; text NULL means it is a number. */

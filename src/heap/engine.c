@@ -297,7 +297,14 @@ static struct ch_error *open_walker(struct ch_heaps *heaps, const struct ch_walk
 	return err ? err : take_memory(heaps, opened);
 }
 
-static struct ch_error *open_present(struct ch_heaps *heaps, const struct ch_walker *const *walkers)
+static uint32_t stage_of(const struct ch_walker *walker)
+{
+	return walker->allocator ? walker->allocator->stage : 0;
+}
+
+/* Open the walkers of one stage that are present. */
+static struct ch_error *open_present(struct ch_heaps *heaps, const struct ch_walker *const *walkers,
+				     uint32_t stage)
 {
 	enum ch_walker_priority priority;
 	struct ch_error *err;
@@ -305,7 +312,7 @@ static struct ch_error *open_present(struct ch_heaps *heaps, const struct ch_wal
 
 	for (priority = CH_WALKER_SPECIFIC; priority <= CH_WALKER_FALLBACK; priority++) {
 		for (i = 0; i < heaps->runtimes.count; i++) {
-			if (walkers[i]->priority != priority ||
+			if (walkers[i]->priority != priority || stage_of(walkers[i]) != stage ||
 			    !CH_VEC_AT(&heaps->runtimes, struct ch_runtime, i)->score)
 				continue;
 			err = open_walker(heaps, walkers[i], i);
@@ -396,22 +403,49 @@ static struct ch_error *claim_memory(struct ch_heaps *heaps, const struct ch_ope
 	return err;
 }
 
-static struct ch_error *claim_all(struct ch_heaps *heaps)
+/* What the walkers opened from first on have; a block stays its allocator's, whoever carves it
+ * up. */
+static struct ch_error *claim_all(struct ch_heaps *heaps, uint32_t first)
 {
+	const struct ch_span_info *infos = heaps->infos.items;
 	const struct ch_span *span;
 	struct ch_error *err = NULL;
 	size_t i;
 
 	for (i = 0; i < heaps->spans.count; i++) {
 		span = CH_VEC_AT(&heaps->spans, struct ch_span, i);
+		if (infos[i].opened < first || span->block_addr)
+			continue;
 		err = claim(heaps, span, span->start, span->committed_end, false);
 		if (!err)
 			err = claim(heaps, span, span->committed_end, span->end, true);
 		if (err)
 			return err;
 	}
-	for (i = 0; !err && i < heaps->opened.count; i++)
+	for (i = first; !err && i < heaps->opened.count; i++)
 		err = claim_memory(heaps, CH_VEC_AT(&heaps->opened, struct ch_opened, i));
+	return err;
+}
+
+/* Open what is present, stage by stage: nested walkers look at the blocks of those before. */
+static struct ch_error *open_stages(struct ch_heaps *heaps, const struct ch_walker *const *walkers)
+{
+	struct ch_error *err = NULL;
+	uint32_t stage, first;
+
+	heaps->opening = true;
+	for (stage = 0; !err && stage < CH_STAGES_MAX; stage++) {
+		first = (uint32_t)heaps->opened.count;
+		heaps->env.outer = stage ? heaps : NULL;
+		err = open_present(heaps, walkers, stage);
+		if (err || first == heaps->opened.count)
+			continue;
+		err = chp_spans_collect(heaps, first, stage > 0);
+		if (!err)
+			err = claim_all(heaps, first);
+	}
+	heaps->env.outer = NULL;
+	heaps->opening = false;
 	return err;
 }
 
@@ -506,11 +540,7 @@ struct ch_error *chp_heaps_open_with(const struct ch_walker *const *walkers, str
 	err = probe_heaps(walkers, core, sym, map, &heaps);
 	if (err)
 		return err;
-	err = open_present(heaps, walkers);
-	if (!err)
-		err = chp_spans_collect(heaps);
-	if (!err)
-		err = claim_all(heaps);
+	err = open_stages(heaps, walkers);
 	if (err) {
 		ch_heaps_close(heaps);
 		return err;

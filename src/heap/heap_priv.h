@@ -48,6 +48,8 @@ struct ch_origin {
 	uint32_t opened;
 	/** Its first and last piece, indices of ch_heaps.spans. */
 	uint32_t first, last;
+	/** Of a nested one: bytes at its end that belong to the chunk behind its block. */
+	uint32_t overhang_bytes;
 	/** checkpoints cover all of it. */
 	bool indexed;
 	/** Starts of chunks (uint64_t), ascending, every CHECKPOINT_OBJECTS. */
@@ -62,6 +64,8 @@ struct ch_span_info {
 	uint32_t next;
 	/** Only a piece of origin: the rest belongs to a better walker. */
 	bool cut;
+	/** Only a piece of origin: blocks of it hold nested spans. */
+	bool holed;
 };
 
 struct ch_heaps {
@@ -85,6 +89,8 @@ struct ch_heaps {
 	struct ch_vec origins;
 	/** Sum over all spans, for progress. */
 	uint64_t committed_bytes;
+	/** Some walkers are still to be opened: nothing is measured yet. */
+	bool opening;
 	/** sums and gaps are filled, findings about objects were reported. */
 	bool measured;
 	/** Numbers and names of types. */
@@ -98,8 +104,10 @@ struct ch_heaps {
 	struct ch_vec assemblies, settings;
 };
 
-/** spans.c: take, check and cut the spans of all opened walkers. */
-CH_MUST_CHECK struct ch_error *chp_spans_collect(struct ch_heaps *heaps);
+/** spans.c: take, check and cut the spans of the walkers opened from first on, which are all of
+ * one stage; nested: not the first one. */
+CH_MUST_CHECK struct ch_error *chp_spans_collect(struct ch_heaps *heaps, uint32_t first,
+						 bool nested);
 
 /** free.c: free chunks of one span under way. */
 struct ch_free_run {
@@ -145,8 +153,12 @@ struct ch_walk {
 	uint64_t at, limit;
 	/** Chunks before at are skipped in silence until one is not. */
 	bool resuming;
-	/** Whether chunks beyond limit are no one's fault. */
-	bool cut;
+	/** Whether chunks beyond limit are no one's fault; whether those that reach over the
+	 * ends of the piece are blocks that hold nested spans. */
+	bool cut, holed;
+	/** Start of the piece; bytes that the last object may reach over its end. */
+	uint64_t piece_start;
+	uint32_t overhang_bytes;
 	/** Objects the walker may still emit. */
 	uint64_t budget;
 	/** End of the origin: who emits what lies behind it is wrong, cut or not. */

@@ -3,7 +3,7 @@
  * where one lies in another's block it is cut into pieces. Everything behind relies on ascending
  * spans that do not overlap.
  */
-#include "heap/heap_priv.h"
+#include "heap/candidates.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,35 +11,9 @@
 #include "util/bytes.h"
 #include "util/context.h"
 
-/* A span on its way into the table. */
-struct candidate {
-	struct ch_span span;
-	/* Index into ch_heaps.origins. */
-	uint32_t origin;
-	uint32_t opened;
-	bool cut;
-};
-
-/* Ranges of which one thing is to be said: once, for there may be a million of them. */
-struct ranges {
-	uint64_t count, bytes;
-	/* The first one. */
-	uint64_t start, end;
-};
-
-static void add_range(struct ranges *ranges, uint64_t start, uint64_t end, uint64_t bytes)
-{
-	if (!ranges->count++) {
-		ranges->start = start;
-		ranges->end = end;
-	}
-	if (!ch_add(ranges->bytes, bytes, &ranges->bytes))
-		ranges->bytes = UINT64_MAX;
-}
-
 static int compare_candidates(const void *a, const void *b)
 {
-	const struct candidate *x = a, *y = b;
+	const struct ch_candidate *x = a, *y = b;
 
 	if (x->span.start != y->span.start)
 		return x->span.start < y->span.start ? -1 : 1;
@@ -69,7 +43,7 @@ static uint64_t mapped_end(struct ch_map *map, uint64_t start, uint64_t end)
 
 /* What is wrong with the spans of one walker. */
 struct faults {
-	struct ranges senseless, unmapped, overlapping;
+	struct ch_ranges senseless, unmapped, overlapping;
 };
 
 /* Whether the span makes sense; cuts off what is not mapped. */
@@ -81,12 +55,13 @@ static bool check_span(struct ch_heaps *heaps, const struct ch_opened *opened, s
 	if (span->start >= span->end || span->committed_end < span->start ||
 	    span->committed_end > span->end || span->heap >= opened->heaps_count ||
 	    (unsigned int)span->usage >= CH_USAGE_COUNT) {
-		add_range(&faults->senseless, span->start, span->end, 0);
+		chp_ranges_add(&faults->senseless, span->start, span->end, 0);
 		return false;
 	}
 	end = mapped_end(heaps->env.map, span->start, span->end);
 	if (end < span->committed_end) {
-		add_range(&faults->unmapped, span->start, span->end, span->committed_end - end);
+		chp_ranges_add(&faults->unmapped, span->start, span->end,
+			       span->committed_end - end);
 		span->committed_end = end;
 	}
 	/* A reservation that the dumper did not record is not counted. */
@@ -94,36 +69,18 @@ static bool check_span(struct ch_heaps *heaps, const struct ch_opened *opened, s
 	return span->start < span->end;
 }
 
-/* One finding for all ranges that have a fault; one range is told by its addresses alone. */
-static void tell_fault(struct ch_heaps *heaps, const char *name, const struct ranges *ranges,
-		       enum ch_severity severity, const char *code, const char *what)
-{
-	const struct ch_core *core = heaps->env.core;
-	char many[64] = "range ";
-
-	if (!ranges->count)
-		return;
-	if (ranges->count > 1)
-		snprintf(many, sizeof(many), "%llu ranges, the first of them ",
-			 (unsigned long long)ranges->count);
-	chp_context_finding(heaps->env.ctx, severity, code, "%s: %s%s-%s%s", name, many,
-			    chp_core_word(core, ranges->start, CH_NO_ADDRESS).text,
-			    chp_core_word(core, ranges->end, CH_NO_ADDRESS).text, what);
-}
-
 static void tell_faults(struct ch_heaps *heaps, uint32_t opened, const struct faults *faults)
 {
-	const char *name = runtime_name(heaps, opened);
 	char unmapped[96];
 
 	snprintf(unmapped, sizeof(unmapped), ": %llu bytes are not mapped",
 		 (unsigned long long)faults->unmapped.bytes);
-	tell_fault(heaps, name, &faults->senseless, CH_SEVERITY_INCOMPLETE, "span-dropped",
-		   ": makes no sense; left out");
-	tell_fault(heaps, name, &faults->unmapped, CH_SEVERITY_INCOMPLETE, "span-unmapped",
-		   unmapped);
-	tell_fault(heaps, name, &faults->overlapping, chp_blame(&heaps->env), "span-dropped",
-		   ": overlaps another; left out");
+	chp_ranges_tell(heaps, opened, &faults->senseless, CH_SEVERITY_INCOMPLETE, "span-dropped",
+			": makes no sense; left out");
+	chp_ranges_tell(heaps, opened, &faults->unmapped, CH_SEVERITY_INCOMPLETE, "span-unmapped",
+			unmapped);
+	chp_ranges_tell(heaps, opened, &faults->overlapping, chp_blame(&heaps->env), "span-dropped",
+			": overlaps another; left out");
 }
 
 static struct ch_error *take_span(struct ch_heaps *heaps, uint32_t index,
@@ -131,7 +88,7 @@ static struct ch_error *take_span(struct ch_heaps *heaps, uint32_t index,
 				  struct ch_vec *ret)
 {
 	struct ch_origin *origin = ch_vec_push(&heaps->origins);
-	struct candidate *candidate = ch_vec_push(ret);
+	struct ch_candidate *candidate = ch_vec_push(ret);
 
 	if (!origin || !candidate || heaps->origins.count > UINT32_MAX)
 		return &ch_enomem;
@@ -139,9 +96,9 @@ static struct ch_error *take_span(struct ch_heaps *heaps, uint32_t index,
 				      .opened = index,
 				      .last = CH_SPAN_NONE,
 				      .checkpoints = CH_VEC(uint64_t) };
-	*candidate = (struct candidate){ .span = *checked,
-					 .origin = (uint32_t)(heaps->origins.count - 1),
-					 .opened = index };
+	*candidate = (struct ch_candidate){ .span = *checked,
+					    .origin = (uint32_t)(heaps->origins.count - 1),
+					    .opened = index };
 	return NULL;
 }
 
@@ -169,25 +126,26 @@ static struct ch_error *take_spans(struct ch_heaps *heaps, uint32_t index, struc
 }
 
 /* Of spans of one walker that overlap, keep the first. */
-static void drop_overlaps(struct ch_vec *candidates, struct ranges *dropped)
+static void drop_overlaps(struct ch_vec *candidates, struct ch_ranges *dropped)
 {
-	struct candidate *items = candidates->items;
+	struct ch_candidate *items = candidates->items;
 	size_t i, kept = 0;
 
 	for (i = 0; i < candidates->count; i++) {
 		if (kept && items[i].span.start < items[kept - 1].span.end)
-			add_range(dropped, items[i].span.start, items[i].span.end, 0);
+			chp_ranges_add(dropped, items[i].span.start, items[i].span.end, 0);
 		else
 			items[kept++] = items[i];
 	}
 	candidates->count = kept;
 }
 
-/* The part [start, end) of a candidate, unless it is empty. */
-static struct ch_error *add_piece(struct ch_vec *out, const struct candidate *whole, uint64_t start,
-				  uint64_t end)
+/* The part [start, end) of a candidate, unless it is empty; nested: the rest are nested spans. */
+static struct ch_error *add_piece(struct ch_vec *out, const struct ch_candidate *whole,
+				  uint64_t start, uint64_t end, bool nested)
 {
-	struct candidate *piece;
+	bool partly = start != whole->span.start || end != whole->span.end;
+	struct ch_candidate *piece;
 
 	if (start >= end)
 		return NULL;
@@ -195,7 +153,8 @@ static struct ch_error *add_piece(struct ch_vec *out, const struct candidate *wh
 	if (!piece)
 		return &ch_enomem;
 	*piece = *whole;
-	piece->cut = start != whole->span.start || end != whole->span.end;
+	piece->cut |= partly && !nested;
+	piece->holed |= partly && nested;
 	piece->span.start = start;
 	piece->span.end = end;
 	piece->span.committed_end = ch_max(ch_min(whole->span.committed_end, end), start);
@@ -203,7 +162,7 @@ static struct ch_error *add_piece(struct ch_vec *out, const struct candidate *wh
 }
 
 /* What one walker loses to each of the others, by their indices in ch_heaps.opened. */
-static void tell_lost(struct ch_heaps *heaps, uint32_t loser, const struct ranges *lost)
+static void tell_lost(struct ch_heaps *heaps, uint32_t loser, const struct ch_ranges *lost)
 {
 	const char *name = runtime_name(heaps, loser), *winner;
 	char many[96];
@@ -225,11 +184,13 @@ static void tell_lost(struct ch_heaps *heaps, uint32_t loser, const struct range
 	}
 }
 
-/* Add to out what of one candidate the accepted spans from *next_accepted on leave. */
-static struct ch_error *subtract(const struct candidate *candidate, const struct ch_vec *accepted,
-				 size_t *next_accepted, struct ranges *lost, struct ch_vec *out)
+/* Add to out what of one candidate the accepted spans from *next_accepted on leave. What is lost
+ * to each of the others goes to lost; NULL: they are nested, nothing is. */
+static struct ch_error *subtract(const struct ch_candidate *candidate,
+				 const struct ch_vec *accepted, size_t *next_accepted,
+				 struct ch_ranges *lost, struct ch_vec *out)
 {
-	const struct candidate *items = accepted->items;
+	const struct ch_candidate *items = accepted->items;
 	uint64_t at = candidate->span.start;
 	struct ch_error *err;
 	size_t i;
@@ -239,37 +200,47 @@ static struct ch_error *subtract(const struct candidate *candidate, const struct
 	for (i = *next_accepted; i < accepted->count; i++) {
 		if (items[i].span.start >= candidate->span.end)
 			break;
-		add_range(&lost[items[i].opened], items[i].span.start, items[i].span.end,
-			  ch_min(items[i].span.end, candidate->span.end) -
-				  ch_max(items[i].span.start, candidate->span.start));
-		err = add_piece(out, candidate, at, items[i].span.start);
+		if (lost)
+			chp_ranges_add(&lost[items[i].opened], items[i].span.start,
+				       items[i].span.end,
+				       ch_min(items[i].span.end, candidate->span.end) -
+					       ch_max(items[i].span.start, candidate->span.start));
+		err = add_piece(out, candidate, at, items[i].span.start, !lost);
 		if (err)
 			return err;
 		at = items[i].span.end;
 	}
-	return add_piece(out, candidate, at, candidate->span.end);
+	return add_piece(out, candidate, at, candidate->span.end, !lost);
+}
+
+static struct ch_error *append(struct ch_vec *to, const struct ch_vec *candidates)
+{
+	struct ch_candidate *slot;
+	size_t i;
+
+	for (i = 0; i < candidates->count; i++) {
+		slot = ch_vec_push(to);
+		if (!slot)
+			return &ch_enomem;
+		*slot = *CH_VEC_AT(candidates, struct ch_candidate, i);
+	}
+	return NULL;
 }
 
 /* Add the candidates of one walker to the accepted ones, which win. */
 static struct ch_error *accept(struct ch_heaps *heaps, uint32_t opened, struct ch_vec *accepted,
 			       const struct ch_vec *candidates)
 {
-	struct ranges *lost = calloc(heaps->opened.count, sizeof(*lost));
-	struct ch_vec pieces = CH_VEC(struct candidate);
+	struct ch_ranges *lost = calloc(heaps->opened.count, sizeof(*lost));
+	struct ch_vec pieces = CH_VEC(struct ch_candidate);
 	struct ch_error *err = lost ? NULL : &ch_enomem;
-	struct candidate *slot;
 	size_t i, next = 0;
 
 	for (i = 0; !err && i < candidates->count; i++)
-		err = subtract(CH_VEC_AT(candidates, struct candidate, i), accepted, &next, lost,
+		err = subtract(CH_VEC_AT(candidates, struct ch_candidate, i), accepted, &next, lost,
 			       &pieces);
-	for (i = 0; !err && i < pieces.count; i++) {
-		slot = ch_vec_push(accepted);
-		if (slot)
-			*slot = *CH_VEC_AT(&pieces, struct candidate, i);
-		else
-			err = &ch_enomem;
-	}
+	if (!err)
+		err = append(accepted, &pieces);
 	if (!err)
 		tell_lost(heaps, opened, lost);
 	free(lost);
@@ -292,15 +263,30 @@ static void link_piece(struct ch_heaps *heaps, uint32_t index)
 	origin->last = index;
 }
 
+static void clear_tables(struct ch_heaps *heaps)
+{
+	struct ch_origin *origins = heaps->origins.items;
+	struct ch_heap *list = heaps->heaps.items;
+	size_t i;
+
+	for (i = 0; i < heaps->origins.count; i++)
+		origins[i].last = CH_SPAN_NONE;
+	for (i = 0; i < heaps->heaps.count; i++)
+		list[i].reserved_bytes = list[i].committed_bytes = 0;
+	heaps->committed_bytes = 0;
+	heaps->spans.count = heaps->infos.count = heaps->sums.count = heaps->gaps.count = 0;
+}
+
 /* Turn the accepted candidates into the tables of heaps. */
 static struct ch_error *fill_tables(struct ch_heaps *heaps, const struct ch_vec *accepted)
 {
-	const struct candidate *candidate;
+	const struct ch_candidate *candidate;
 	struct ch_span_info *info;
 	struct ch_heap *heap;
 	struct ch_span *span;
 	uint32_t i;
 
+	clear_tables(heaps);
 	/* A span's index is 32 bits wide in struct ch_object. */
 	if (accepted->count >= UINT32_MAX || !ch_vec_reserve(&heaps->spans, accepted->count) ||
 	    !ch_vec_reserve(&heaps->infos, accepted->count) ||
@@ -308,7 +294,7 @@ static struct ch_error *fill_tables(struct ch_heaps *heaps, const struct ch_vec 
 	    !ch_vec_reserve(&heaps->gaps, accepted->count))
 		return &ch_enomem;
 	for (i = 0; i < accepted->count; i++) {
-		candidate = CH_VEC_AT(accepted, struct candidate, i);
+		candidate = CH_VEC_AT(accepted, struct ch_candidate, i);
 		span = ch_vec_push(&heaps->spans);
 		info = ch_vec_push(&heaps->infos);
 		if (!span || !info || !ch_vec_push(&heaps->sums) || !ch_vec_push(&heaps->gaps))
@@ -317,7 +303,8 @@ static struct ch_error *fill_tables(struct ch_heaps *heaps, const struct ch_vec 
 		*info = (struct ch_span_info){ .origin = candidate->origin,
 					       .opened = candidate->opened,
 					       .next = CH_SPAN_NONE,
-					       .cut = candidate->cut };
+					       .cut = candidate->cut,
+					       .holed = candidate->holed };
 		link_piece(heaps, i);
 		heap = CH_VEC_AT(&heaps->heaps, struct ch_heap, span->heap);
 		heap->reserved_bytes += span->end - span->start;
@@ -327,23 +314,62 @@ static struct ch_error *fill_tables(struct ch_heaps *heaps, const struct ch_vec 
 	return NULL;
 }
 
-struct ch_error *chp_spans_collect(struct ch_heaps *heaps)
+/* The spans that walkers opened from first on have, settled among themselves. */
+static struct ch_error *collect_from(struct ch_heaps *heaps, uint32_t first, struct ch_vec *ret)
 {
-	struct ch_vec accepted = CH_VEC(struct candidate), candidates;
 	struct ch_error *err = NULL;
+	struct ch_vec candidates;
 	struct faults faults;
 	uint32_t i;
 
-	for (i = 0; !err && i < heaps->opened.count; i++) {
-		candidates = CH_VEC(struct candidate);
+	for (i = first; !err && i < heaps->opened.count; i++) {
+		candidates = CH_VEC(struct ch_candidate);
 		faults = (struct faults){ 0 };
 		err = take_spans(heaps, i, &faults, &candidates);
 		drop_overlaps(&candidates, &faults.overlapping);
 		tell_faults(heaps, i, &faults);
 		if (!err)
-			err = accept(heaps, i, &accepted, &candidates);
+			err = accept(heaps, i, ret, &candidates);
 		ch_vec_deinit(&candidates);
 	}
+	return err;
+}
+
+/* Cut nested spans out of those in the table, and add the pieces to them. */
+static struct ch_error *cut_table(const struct ch_heaps *heaps, struct ch_vec *nested)
+{
+	const struct ch_span_info *infos = heaps->infos.items;
+	struct ch_vec pieces = CH_VEC(struct ch_candidate);
+	struct ch_candidate candidate;
+	struct ch_error *err = NULL;
+	size_t i, next = 0;
+
+	for (i = 0; !err && i < heaps->spans.count; i++) {
+		candidate = (struct ch_candidate){
+			.span = *CH_VEC_AT(&heaps->spans, struct ch_span, i),
+			.origin = infos[i].origin,
+			.opened = infos[i].opened,
+			.cut = infos[i].cut,
+			.holed = infos[i].holed,
+		};
+		err = subtract(&candidate, nested, &next, NULL, &pieces);
+	}
+	if (!err)
+		err = append(nested, &pieces);
+	ch_vec_deinit(&pieces);
+	ch_vec_sort(nested, compare_candidates);
+	return err;
+}
+
+struct ch_error *chp_spans_collect(struct ch_heaps *heaps, uint32_t first, bool nested)
+{
+	struct ch_vec accepted = CH_VEC(struct ch_candidate);
+	struct ch_error *err = collect_from(heaps, first, &accepted);
+
+	if (!err && nested)
+		err = chp_nesting_place(heaps, &accepted);
+	if (!err && nested)
+		err = cut_table(heaps, &accepted);
 	if (!err)
 		err = fill_tables(heaps, &accepted);
 	ch_vec_deinit(&accepted);

@@ -98,7 +98,7 @@ static void reject(struct ch_walk *walk, uint64_t at, const struct ch_object *ob
 		walk->dropped_shape++;
 	else if (start < at)
 		walk->dropped_order += !walk->resuming;
-	else if (!walk->cut || start >= walk->origin_end)
+	else if (!(walk->cut || walk->holed) || start >= walk->origin_end)
 		walk->dropped_bounds++;
 	else
 		walk->passed |= start >= walk->limit;
@@ -183,15 +183,18 @@ static struct ch_origin *origin_of(const struct ch_heaps *heaps, uint32_t span)
 
 static struct ch_error *add_checkpoint(struct ch_walk *walk, const struct ch_object *first)
 {
+	struct ch_vec *starts = &origin_of(walk->heaps, walk->span)->checkpoints;
+	const uint64_t start = chunk_start(first);
 	uint64_t *slot;
 
-	if (walk->unmarked < CHECKPOINT_OBJECTS)
+	if (walk->unmarked < CHECKPOINT_OBJECTS ||
+	    (starts->count && *CH_VEC_AT(starts, uint64_t, starts->count - 1) >= start))
 		return NULL;
 	walk->unmarked = 0;
-	slot = ch_vec_push(&origin_of(walk->heaps, walk->span)->checkpoints);
+	slot = ch_vec_push(starts);
 	if (!slot)
 		return &ch_enomem;
-	*slot = chunk_start(first);
+	*slot = start;
 	return NULL;
 }
 
@@ -203,7 +206,8 @@ static struct ch_error *give(struct ch_walk *walk, struct ch_object *objects, si
 	/* Those that are dropped count, too: whoever resumes here goes over them. */
 	walk->unmarked += n;
 	n = take_batch(walk, objects, n);
-	if (n && walk->index)
+	/* Nobody can begin at a part of a block. */
+	if (n && walk->index && !(objects[0].flags & CH_OBJECT_CONTAINER))
 		err = add_checkpoint(walk, &objects[0]);
 	if (n && !err && walk->fn) {
 		objects = trim(walk, objects, &n);
@@ -217,39 +221,113 @@ static struct ch_error *give(struct ch_walk *walk, struct ch_object *objects, si
 	return err;
 }
 
-/* How many objects of a batch come before the next piece of the origin. */
-static size_t before_next(const struct ch_walk *walk, const struct ch_object *objects, size_t n)
-{
-	uint64_t start;
-	size_t i;
+/* Where an object of a batch belongs: the piece under way, to a part, or a later one. */
+enum belonging { BELONGS_HERE, BELONGS_PARTLY, BELONGS_BEHIND };
 
-	if (walk->next == CH_SPAN_NONE)
-		return n;
-	for (i = 0; i < n; i++) {
-		start = chunk_start(&objects[i]);
-		if (start >= walk->limit && start < walk->origin_end)
-			break;
-	}
-	return i;
+static enum belonging belongs(const struct ch_walk *walk, const struct ch_object *object)
+{
+	uint64_t start = chunk_start(object), end;
+
+	if (start >= walk->limit && start < walk->origin_end && walk->next != CH_SPAN_NONE)
+		return BELONGS_BEHIND;
+	if (!walk->holed || !ch_add(start, object->chunk_bytes, &end) || end > walk->origin_end)
+		return BELONGS_HERE;
+	if ((start < walk->piece_start && end > walk->piece_start) ||
+	    (start < walk->limit && end > walk->limit))
+		return BELONGS_PARTLY;
+	return BELONGS_HERE;
+}
+
+/* The block holds nested spans: what of it lies in this piece is nobody's to use. */
+static struct ch_error *give_part(struct ch_walk *walk, const struct ch_object *block)
+{
+	uint64_t start = ch_max(chunk_start(block), walk->piece_start);
+	uint64_t end = ch_min(chunk_start(block) + block->chunk_bytes, walk->limit);
+	struct ch_object part = { .addr = start,
+				  .size_bytes = end - start,
+				  .chunk_bytes = end - start,
+				  .state = CH_OBJECT_OVERHEAD,
+				  .flags = CH_OBJECT_CONTAINER };
+
+	return start < end ? give(walk, &part, 1) : NULL;
 }
 
 static struct ch_error *next_piece(struct ch_walk *walk);
+
+/* A block that holds nested spans, in this piece and those behind it. */
+static struct ch_error *give_container(struct ch_walk *walk, const struct ch_object *block)
+{
+	uint64_t end = chunk_start(block) + block->chunk_bytes;
+	const struct ch_span *spans = walk->heaps->spans.items;
+	struct ch_error *err = walk->index ? add_checkpoint(walk, block) : NULL;
+
+	if (!err)
+		err = give_part(walk, block);
+	while (!err && walk->next != CH_SPAN_NONE && spans[walk->next].start < end) {
+		err = next_piece(walk);
+		if (!err)
+			err = give_part(walk, block);
+	}
+	return err;
+}
+
+/* Cut the last object of a nested span where its block ends. */
+static void cut_overhang(const struct ch_walk *walk, struct ch_object *objects, size_t n)
+{
+	uint64_t start, end, over;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		start = chunk_start(&objects[i]);
+		if (!ch_add(start, objects[i].chunk_bytes, &end) || start >= walk->limit ||
+		    end <= walk->limit || end - walk->limit > walk->overhang_bytes)
+			continue;
+		over = end - walk->limit;
+		objects[i].chunk_bytes -= over;
+		objects[i].size_bytes = ch_min(objects[i].size_bytes, objects[i].chunk_bytes);
+	}
+}
+
+/* Hand a batch out to the piece under way and those behind it. */
+static struct ch_error *share_out(struct ch_walk *walk, struct ch_object *objects, size_t n)
+{
+	enum belonging place = BELONGS_HERE;
+	struct ch_error *err = NULL;
+	size_t here;
+
+	if (walk->next == CH_SPAN_NONE && !walk->holed)
+		return give(walk, objects, n);
+	while (!err && n) {
+		for (here = 0; here < n; here++) {
+			place = belongs(walk, &objects[here]);
+			if (place != BELONGS_HERE)
+				break;
+		}
+		err = here ? give(walk, objects, here) : NULL;
+		objects += here;
+		n -= here;
+		if (err || !n)
+			break;
+		if (place == BELONGS_PARTLY) {
+			err = give_container(walk, objects);
+			objects++;
+			n--;
+		} else {
+			err = next_piece(walk);
+		}
+	}
+	return err;
+}
 
 /* What emit() does once the budget is known to hold. */
 static struct ch_error *emit_batch(struct ch_walk *walk, struct ch_object *objects, size_t n)
 {
 	struct ch_context *ctx = walk->heaps->env.ctx;
-	size_t here = before_next(walk, objects, n);
-	struct ch_error *err = give(walk, objects, here);
+	struct ch_error *err;
 
-	while (!err && here < n) {
-		err = next_piece(walk);
-		objects += here;
-		n -= here;
-		here = before_next(walk, objects, n);
-		if (!err)
-			err = give(walk, objects, here);
-	}
+	if (walk->overhang_bytes)
+		cut_overhang(walk, objects, n);
+	err = share_out(walk, objects, n);
 	if (err)
 		return err;
 	chp_context_progress(ctx, "walking heaps", walk->done_bytes, walk->heaps->committed_bytes);
@@ -360,6 +438,8 @@ static void begin_span(struct ch_walk *walk, uint32_t index, uint64_t from)
 	walk->limit = span->committed_end;
 	walk->resuming = walk->at > origin_of(heaps, index)->span->start;
 	walk->cut = info->cut;
+	walk->holed = info->holed;
+	walk->piece_start = span->start;
 	walk->sums = (struct ch_span_sums){ 0 };
 	walk->gaps = (struct ch_uncovered){ 0 };
 	walk->allocator_bytes = walk->allocator_count = walk->allocator_untouched = 0;
@@ -384,6 +464,7 @@ static void begin_origin(struct ch_walk *walk, struct ch_origin *origin)
 {
 	walk->sink.emit = emit;
 	walk->origin_end = origin->span->end;
+	walk->overhang_bytes = origin->overhang_bytes;
 	walk->budget = (origin->span->end - origin->span->start) / OBJECT_BYTES_MIN + 64;
 	walk->passed = walk->exhausted = false;
 	walk->stopped = NULL;
@@ -478,38 +559,50 @@ static struct ch_error *next_piece(struct ch_walk *walk)
 	return NULL;
 }
 
-static void tell_uncovered(const struct ch_heaps *heaps, const struct ch_heap *heap,
-			   const struct ch_span *span, const struct ch_span_sums *sums)
+/* Tell what of an origin stayed unwalked, of all pieces that others did not cut out of it. */
+static void tell_uncovered(const struct ch_heaps *heaps, const struct ch_origin *origin)
 {
-	uint64_t bytes = span->committed_end - span->start, absent = sums->absent_bytes;
+	const struct ch_span_info *infos = heaps->infos.items;
+	const struct ch_span *spans = heaps->spans.items;
+	const struct ch_span_sums *sums = heaps->sums.items;
+	const char *name =
+		CH_VEC_AT(&heaps->heaps, struct ch_heap, spans[origin->first].heap)->name;
+	uint64_t start = spans[origin->first].start, end = start;
+	uint64_t bytes = 0, absent = 0, unwalked = 0;
+	uint32_t i;
 
+	for (i = origin->first; i != CH_SPAN_NONE; i = infos[i].next) {
+		if (infos[i].cut)
+			return;
+		end = spans[i].committed_end;
+		bytes += end - spans[i].start;
+		absent += sums[i].absent_bytes;
+		unwalked += sums[i].unwalked_bytes;
+	}
 	if (absent)
 		chp_context_finding(
 			heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "heap-absent",
 			"%s, 0x%llx-0x%llx: %llu of %llu bytes are not in the core: the "
 			"blocks there are not counted",
-			heap->name, (unsigned long long)span->start,
-			(unsigned long long)span->committed_end, (unsigned long long)absent,
-			(unsigned long long)bytes);
-	if (sums->unwalked_bytes > absent)
+			name, (unsigned long long)start, (unsigned long long)end,
+			(unsigned long long)absent, (unsigned long long)bytes);
+	if (unwalked > absent)
 		chp_context_finding(
 			heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "heap-unwalked",
 			"%s, 0x%llx-0x%llx: %llu of %llu bytes are covered by no block: "
 			"not walked",
-			heap->name, (unsigned long long)span->start,
-			(unsigned long long)span->committed_end,
-			(unsigned long long)(sums->unwalked_bytes - absent),
-			(unsigned long long)bytes);
+			name, (unsigned long long)start, (unsigned long long)end,
+			(unsigned long long)(unwalked - absent), (unsigned long long)bytes);
 }
 
 /* Add up the sums of the spans, and tell what stayed unwalked. */
 static void sum_heaps(struct ch_heaps *heaps)
 {
 	const struct ch_span_sums *sums = heaps->sums.items;
-	const struct ch_span_info *infos = heaps->infos.items;
+	const struct ch_origin *origin;
 	const struct ch_span *spans = heaps->spans.items;
 	struct ch_heap *list = heaps->heaps.items, *heap;
-	size_t i;
+	uint32_t i;
 
 	for (i = 0; i < heaps->spans.count; i++) {
 		heap = &list[spans[i].heap];
@@ -522,15 +615,16 @@ static void sum_heaps(struct ch_heaps *heaps)
 		heap->untouched_used_bytes += sums[i].untouched_used_bytes;
 		heap->untouched_free_bytes += sums[i].untouched_free_bytes;
 		heap->absent_bytes += sums[i].absent_bytes;
-		if (!infos[i].cut)
-			tell_uncovered(heaps, heap, &spans[i], &sums[i]);
+		origin = origin_of(heaps, i);
+		if (origin->first == i)
+			tell_uncovered(heaps, origin);
 	}
 }
 
 struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_fn fn, void *arg)
 {
 	struct ch_heap *list = heaps->heaps.items;
-	bool first = !heaps->measured;
+	bool first = !heaps->measured && !heaps->opening;
 	struct ch_walk walk = { .heaps = heaps,
 				.fn = fn,
 				.arg = arg,
@@ -554,7 +648,7 @@ struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_fn fn, void *ar
 		return err;
 	if (first)
 		sum_heaps(heaps);
-	heaps->measured = true;
+	heaps->measured |= first;
 	return first ? chp_free_check(heaps) : NULL;
 }
 
@@ -590,6 +684,7 @@ struct ch_error *ch_heaps_walk(struct ch_heaps *heaps, uint64_t start, uint64_t 
 {
 	const struct ch_span *spans = heaps->spans.items;
 	struct ch_walk walk = { .heaps = heaps, .fn = fn, .arg = arg, .start = start, .end = end };
+	const struct ch_span_info *info;
 	struct ch_error *err;
 	uint32_t i;
 
@@ -599,8 +694,8 @@ struct ch_error *ch_heaps_walk(struct ch_heaps *heaps, uint64_t start, uint64_t 
 	for (i = chp_span_after(heaps, start); i < heaps->spans.count && spans[i].start < end;
 	     i++) {
 		/* A walk of all of the origin for each piece would be too many. */
-		err = CH_VEC_AT(&heaps->infos, struct ch_span_info, i)->cut ? index_origin(heaps, i)
-									    : NULL;
+		info = CH_VEC_AT(&heaps->infos, struct ch_span_info, i);
+		err = info->cut || info->holed ? index_origin(heaps, i) : NULL;
 		if (!err)
 			err = walk_origin(&walk, i,
 					  resume_point(heaps, i, ch_max(start, spans[i].start)));

@@ -62,7 +62,19 @@ struct ch_heap_env {
 	/** Memory that the process could write to is not in the core, all of it: what
 	 * leads there, or counts it, is no damage. */
 	bool lacks_memory;
+	/** The heaps of the stages before, for chp_outer_block_at() and chp_outer_walk(); NULL in
+	 * stage 0. Only while open() runs. */
+	struct ch_heaps *outer;
 };
+
+/** The object of the stages before whose chunk holds addr. False: there is none. */
+bool chp_outer_block_at(const struct ch_heap_env *env, uint64_t addr, struct ch_object *ret);
+/** As ch_heaps_walk(), over the objects of the stages before. Errors: STOP, NOMEM, those of fn. */
+CH_MUST_CHECK struct ch_error *chp_outer_walk(const struct ch_heap_env *env, uint64_t start,
+					      uint64_t end, ch_objects_fn fn, void *arg);
+
+/** Most stages that are asked for: pools in pools. */
+#define CH_STAGES_MAX 8
 
 /** How bad it is that parts of a heap contradict each other: damage, unless what the core
  * lacks may explain it. */
@@ -164,6 +176,12 @@ struct ch_walker_claim {
 
 /** What carves memory into blocks. All of it works on the walker's state. */
 struct ch_walker_allocator {
+	/**
+	 * 0: it has its memory from the kernel. 1 and on, below CH_STAGES_MAX: it carves up blocks
+	 * of allocators of a lower stage. Then each span lies in one of their used blocks and
+	 * names it (block_addr), or in memory that none of them has (block_addr 0).
+	 */
+	uint32_t stage;
 	/** Heaps, in the order shown. Borrowed from the state. Required. */
 	const struct ch_heap_desc *(*heaps)(void *state, size_t *count_ret);
 	/** Spans, any order; .heap indexes heaps(). Borrowed. Required. */

@@ -312,6 +312,12 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 	if (n && (!b->span || objects[0].span != b->engine_span))
 		err = begin_span(b, &objects[0]);
 	for (i = 0; !err && i < n; i++) {
+		if (objects[i].state == CH_OBJECT_OVERHEAD &&
+		    objects[i].flags & CH_OBJECT_CONTAINER) {
+			/* What is left of a block around nested spans begins at any address. */
+			b->index->gaps = true;
+			continue;
+		}
 		if (objects[i].flags & CH_OBJECT_FOREIGN)
 			err = note_foreign(b->index, &objects[i]);
 		if (err)

@@ -108,6 +108,73 @@ static struct ch_error *open_other(const struct ch_heap_env *env, void **state_r
 	return open_for(env, TOY_OTHER_MAGIC, state_ret);
 }
 
+/* A pool in a block of another one. */
+struct nested_search {
+	struct toy *toy;
+	const char *magic;
+};
+
+static struct ch_error *look_for_pools(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct nested_search *search = arg;
+	struct ch_span *span;
+	char magic[8];
+	uint64_t bump;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (objects[i].state != CH_OBJECT_USED || objects[i].size_bytes < TOY_HEADER_BYTES)
+			continue;
+		if (!ch_core_try_read(search->toy->env->core, objects[i].addr, magic, 8) ||
+		    memcmp(magic, search->magic, 8) != 0 ||
+		    !ch_core_read_u64(search->toy->env->core, objects[i].addr + 8, &bump))
+			continue;
+		span = ch_vec_push(&search->toy->spans);
+		if (!span)
+			return &ch_enomem;
+		*span = (struct ch_span){ .start = objects[i].addr,
+					  .end = objects[i].addr + objects[i].size_bytes,
+					  .committed_end = objects[i].addr + objects[i].size_bytes,
+					  .kind = "nested pool",
+					  .usage = CH_USAGE_ARENA,
+					  .basis = CH_BASIS_DERIVED,
+					  .cookie = bump,
+					  .block_addr = objects[i].addr };
+	}
+	return NULL;
+}
+
+static struct ch_error *open_nested(const struct ch_heap_env *env, const char *magic,
+				    void **state_ret)
+{
+	struct nested_search search = { .toy = calloc(1, sizeof(*search.toy)), .magic = magic };
+	struct ch_error *err;
+
+	if (!search.toy)
+		return &ch_enomem;
+	search.toy->env = env;
+	search.toy->spans = CH_VEC(struct ch_span);
+	err = chp_outer_walk(env, 0, UINT64_MAX, look_for_pools, &search);
+	if (err) {
+		close_toy(search.toy);
+		return err;
+	}
+	search.toy->facts[0] =
+		(struct ch_fact){ .key = "pools_count", .number = search.toy->spans.count };
+	*state_ret = search.toy;
+	return NULL;
+}
+
+static struct ch_error *open_inner(const struct ch_heap_env *env, void **state_ret)
+{
+	return open_nested(env, TOY_MAGIC_INNER, state_ret);
+}
+
+static struct ch_error *open_innermost(const struct ch_heap_env *env, void **state_ret)
+{
+	return open_nested(env, TOY_MAGIC_INNERMOST, state_ret);
+}
+
 static const struct ch_heap_desc *heaps(void *state, size_t *count_ret)
 {
 	(void)state;
@@ -212,6 +279,8 @@ static const struct ch_fact *facts(void *state, size_t *count_ret)
 	return toy->facts;
 }
 
+static const struct ch_walker_types types = { .name = type };
+
 const struct ch_walker ch_walker_toy = {
 	.name = "toy",
 	.summary = "bump allocator of the tests",
@@ -223,7 +292,35 @@ const struct ch_walker ch_walker_toy = {
 	.allocator = &(const struct ch_walker_allocator){ .heaps = heaps,
 							  .spans = spans,
 							  .objects = objects },
-	.types = &(const struct ch_walker_types){ .name = type },
+	.types = &types,
+};
+
+const struct ch_walker ch_walker_toy_inner = {
+	.name = "toy_inner",
+	.summary = "pools in blocks of the bump allocator",
+	.priority = CH_WALKER_SPECIFIC,
+	.probe = probe,
+	.open = open_inner,
+	.close = close_toy,
+	.facts = facts,
+	.allocator =
+		&(const struct ch_walker_allocator){
+			.stage = 1, .heaps = heaps, .spans = spans, .objects = objects },
+	.types = &types,
+};
+
+const struct ch_walker ch_walker_toy_innermost = {
+	.name = "toy_innermost",
+	.summary = "pools in blocks of those pools",
+	.priority = CH_WALKER_SPECIFIC,
+	.probe = probe,
+	.open = open_innermost,
+	.close = close_toy,
+	.facts = facts,
+	.allocator =
+		&(const struct ch_walker_allocator){
+			.stage = 2, .heaps = heaps, .spans = spans, .objects = objects },
+	.types = &types,
 };
 
 const struct ch_walker ch_walker_toy_other = {

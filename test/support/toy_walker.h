@@ -15,6 +15,10 @@
  *	u16 freed	0 or 1
  *
  * What lies between bump and the end of the mapping was never handed out.
+ *
+ * Pools may lie in used blocks of such pools, too, with TOYPOOL3 for a magic, and pools in
+ * blocks of these, with TOYPOOL4: two more walkers know those, which are the example of nested
+ * ones. They are of the stages 1 and 2.
  */
 #ifndef COREHEAP_TEST_TOY_WALKER_H
 #define COREHEAP_TEST_TOY_WALKER_H
@@ -23,12 +27,15 @@
 
 #define TOY_MAGIC "TOYPOOL1"
 /** Pools of ch_walker_toy_other, whose types are 1 = "Plum" and 2 = "Fig". */
-#define TOY_OTHER_MAGIC "TOYPOOL2"
+#define TOY_OTHER_MAGIC     "TOYPOOL2"
+#define TOY_MAGIC_INNER     "TOYPOOL3"
+#define TOY_MAGIC_INNERMOST "TOYPOOL4"
 /** What a name from a core may hold. */
 #define TOY_EVIL_NAME    "\"x\"\n\033[31m\\<b>"
 #define TOY_HEADER_BYTES 16
 #define TOY_BLOCK_HEADER 8
 
 extern const struct ch_walker ch_walker_toy, ch_walker_toy_other;
+extern const struct ch_walker ch_walker_toy_inner, ch_walker_toy_innermost;
 
 #endif /* COREHEAP_TEST_TOY_WALKER_H */
