@@ -350,7 +350,7 @@ struct ch_error *chp_async_find(struct ch_heaps *heaps, const struct ch_core *co
 	search.nodes = CH_VEC(struct async_node);
 	search.edges = CH_VEC(struct async_edge);
 	search.resolvers = CH_VEC(struct async_resolver);
-	ret->known = chp_named_open(heaps, core, "coreclr", &search.named);
+	ret->known = chp_named_open(heaps, core, CH_CLASS_LIBRARY_DOTNET, &search.named);
 	err = ret->known ? make_plans(&search, &types) : NULL;
 	filter.types = types.items;
 	filter.types_count = types.count;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "analysis/death_priv.h"
+#include "heap/walker.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
@@ -219,6 +220,23 @@ static void find_exceptions(const struct ch_death_env *env, size_t index, struct
 		ret->exceptions_count++;
 }
 
+/* What a runtime said, where the C library said nothing. */
+static void find_last_words(const struct ch_death_env *env, struct ch_death *ret)
+{
+	const struct ch_walker *const *walker;
+	struct ch_last_words words;
+
+	for (walker = chp_walkers; *walker && !ret->message_kind; walker++) {
+		if (!(*walker)->runtime || !(*walker)->runtime->last_words ||
+		    !(*walker)->runtime->last_words(env->core, env->sym, &words))
+			continue;
+		snprintf(ret->message, sizeof(ret->message), "%s", words.text);
+		ret->message_addr = words.addr;
+		ret->message_kind = words.known ? words.known : "other";
+		ret->message_basis = CH_BASIS_DERIVED;
+	}
+}
+
 void chp_death_find(const struct ch_death_env *env, struct ch_death *ret)
 {
 	const struct ch_process *process = ch_core_process(env->core);
@@ -235,7 +253,7 @@ void chp_death_find(const struct ch_death_env *env, struct ch_death *ret)
 		find_signal(env, &threads[index], index, ret);
 	find_interrupted(env, index, ret);
 	chp_death_find_message(env, ret);
-	chp_death_find_jvm(env, ret);
+	find_last_words(env, ret);
 	if (!ret->dumped_alive) {
 		chp_death_find_thrown(env, index, ret);
 		find_exceptions(env, index, ret);

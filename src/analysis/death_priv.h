@@ -52,8 +52,6 @@ bool chp_interrupted_find(const struct ch_death_env *env, size_t index, struct c
 
 /** abortmsg.c: fill message and what belongs to it. */
 void chp_death_find_message(const struct ch_death_env *env, struct ch_death *ret);
-/** jvmabort.c: the same of the JVM, where there is none yet. */
-void chp_death_find_jvm(const struct ch_death_env *env, struct ch_death *ret);
 /** What kind of message a text is. Static. */
 const char *chp_abort_message_kind(const char *text);
 

@@ -128,42 +128,24 @@ static uint64_t cleared_bytes(const struct ch_heaps *heaps)
 	return bytes;
 }
 
-/* Where a JVM has its archive of classes. */
-static void find_archive(const struct ch_heaps *heaps, uint64_t *addr_ret, uint64_t *bytes_ret)
-{
-	const struct ch_fact *facts;
-	size_t runtimes, count, i, k;
-
-	ch_heaps_runtimes(heaps, &runtimes);
-	for (i = 0; i < runtimes; i++) {
-		facts = ch_heaps_facts(heaps, (uint32_t)i, &count);
-		for (k = 0; k < count; k++)
-			if (facts[k].text && strcmp(facts[k].key, "class_data_sharing_addr") == 0 &&
-			    chp_heaps_number(heaps, (uint32_t)i, "class_data_sharing_bytes",
-					     bytes_ret))
-				*addr_ret = strtoull(facts[k].text, NULL, 16);
-	}
-}
-
 /* Whether a region is a file that is mapped to be read: pages of its own of such a mapping the
- * process has none. The archive of classes of a JVM may be mapped for writing all the same. */
-static bool is_read_only(const struct ch_region *region, uint64_t archive, uint64_t archive_bytes)
+ * process has none. The archive of a runtime may be mapped for writing all the same. */
+static bool is_read_only(const struct ch_heaps *heaps, const struct ch_region *region)
 {
 	return region->usage == CH_USAGE_FILE &&
 	       (!(region->prot & (CH_PROT_UNKNOWN | CH_SEGMENT_WRITE)) ||
-		region->start - archive < archive_bytes);
+		chp_heaps_is_archive(heaps, region->start));
 }
 
 static uint64_t read_only_bytes(struct ch_map *map, const struct ch_heaps *heaps)
 {
-	uint64_t bytes = 0, archive = 0, archive_bytes = 0;
+	uint64_t bytes = 0;
 	const struct ch_region *regions;
 	size_t count, i;
 
-	find_archive(heaps, &archive, &archive_bytes);
 	regions = ch_map_regions(map, &count);
 	for (i = 0; i < count; i++)
-		if (is_read_only(&regions[i], archive, archive_bytes))
+		if (is_read_only(heaps, &regions[i]))
 			bytes += regions[i].touched_bytes;
 	return bytes;
 }

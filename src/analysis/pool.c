@@ -261,7 +261,7 @@ struct ch_error *chp_pool_find(struct ch_heaps *heaps, const struct ch_core *cor
 	struct ch_error *err;
 
 	*ret = (struct ch_work){ .rows = CH_VEC(struct ch_work_row) };
-	ret->known = chp_named_open(heaps, core, "coreclr", &search.finder.named);
+	ret->known = chp_named_open(heaps, core, CH_CLASS_LIBRARY_DOTNET, &search.finder.named);
 	if (!ret->known)
 		return NULL;
 	err = chp_named_walk(&search.finder.named, QUEUE_TYPE, take_global, &search);

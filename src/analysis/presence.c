@@ -48,18 +48,3 @@ void chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx)
 				    "no known allocator was found: what the heap holds is not "
 				    "known");
 }
-
-bool chp_heaps_number(const struct ch_heaps *heaps, uint32_t runtime, const char *key,
-		      uint64_t *ret)
-{
-	const struct ch_fact *facts;
-	size_t count, i;
-
-	facts = ch_heaps_facts(heaps, runtime, &count);
-	for (i = 0; i < count; i++)
-		if (strcmp(facts[i].key, key) == 0) {
-			*ret = facts[i].number;
-			return true;
-		}
-	return false;
-}

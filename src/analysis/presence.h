@@ -15,8 +15,4 @@ bool chp_runtimes_unused(const struct ch_runtime *runtimes, size_t count);
 /** A finding where nothing is present, unless the C library's allocator is known to be unused. */
 void chp_heaps_tell_none(const struct ch_heaps *heaps, struct ch_context *ctx);
 
-/** A number among the facts of a runtime, by its index in ch_heaps_runtimes(). */
-bool chp_heaps_number(const struct ch_heaps *heaps, uint32_t runtime, const char *key,
-		      uint64_t *ret);
-
 #endif /* COREHEAP_ANALYSIS_PRESENCE_H */

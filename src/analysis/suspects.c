@@ -30,11 +30,9 @@
 #define EQUAL_BYTES     (16ULL << 20)
 #define EQUAL_SHARE     10
 #define WASTE_SHARE     10
-/* The largest region that every release of G1 takes. */
-#define REGION_MAX    (32ULL << 20)
-#define MODULES_ALIKE 200
-#define MODULES_ALL   1000
-#define THREADS_MANY  100
+#define MODULES_ALIKE   200
+#define MODULES_ALL     1000
+#define THREADS_MANY    100
 /* Entries in one bucket, and percent of the used bytes in room that nobody uses, that come before
  * what holds most: look-ups of 1000 steps, and most of what is held by one place or by few. */
 #define KEYS_FIRST  1000
@@ -101,70 +99,42 @@ static struct ch_error *find_unattributed(struct ch_suspecting *suspecting)
 				whose_memory(suspecting->heaps));
 }
 
-struct humongous {
-	uint64_t count, bytes, waste, region;
-};
-
-static bool read_humongous(const struct ch_heaps *heaps, struct humongous *ret)
+static struct ch_error *add_waste(struct ch_suspecting *suspecting,
+				  const struct ch_region_waste *found, uint64_t whole)
 {
-	size_t runtimes, i;
-
-	ch_heaps_runtimes(heaps, &runtimes);
-	for (i = 0; i < runtimes; i++)
-		if (chp_heaps_number(heaps, (uint32_t)i, "humongous_count", &ret->count) &&
-		    chp_heaps_number(heaps, (uint32_t)i, "humongous_bytes", &ret->bytes) &&
-		    chp_heaps_number(heaps, (uint32_t)i, "humongous_waste_bytes", &ret->waste) &&
-		    chp_heaps_number(heaps, (uint32_t)i, "g1_region_bytes", &ret->region))
-			return ret->count;
-	return false;
-}
-
-/* What makes most of them ordinary objects: those are smaller than half a region. */
-static void say_what_helps(const struct humongous *found, char *buf, size_t max)
-{
-	uint64_t region = found->region, mean = found->bytes / found->count;
-
-	while (region <= REGION_MAX && region <= 2 * mean)
-		region *= 2;
-	if (region <= REGION_MAX)
-		snprintf(buf, max,
-			 "regions of %" PRIu64 " MiB (-XX:G1HeapRegionSize=%" PRIu64
-			 "m) hold objects of their mean size as ordinary ones",
-			 region >> 20, region >> 20);
-	else
-		snprintf(buf, max, "smaller objects help, larger regions do not");
-}
-
-/* G1 gives a large object whole regions. */
-static struct ch_error *find_humongous(struct ch_suspecting *suspecting)
-{
-	const struct ch_account_row *rows = suspecting->sums->account.rows;
 	struct ch_suspect suspect = { .rule = CH_RULE_HUMONGOUS_WASTE,
 				      .share_of = "the managed heaps",
 				      .basis = CH_BASIS_DERIVED };
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], region[CH_BYTES_TEXT_MAX];
-	uint64_t whole = rows[CH_ACCOUNT_MANAGED_USED].bytes + rows[CH_ACCOUNT_MANAGED_FREE].bytes +
-			 rows[CH_ACCOUNT_MANAGED_HEAP].bytes;
-	struct humongous found;
-	char help[160];
 
-	if (!read_humongous(suspecting->heaps, &found))
-		return NULL;
-	suspect.count = found.count;
-	suspect.bytes = found.waste;
+	suspect.count = found->count;
+	suspect.bytes = found->waste_bytes;
 	if (!chp_suspect_is(suspect.bytes, SIZE_MIN, WASTE_SHARE, whole))
 		return NULL;
-	chp_suspect_fact(&suspect, "humongous_bytes", found.bytes);
-	chp_suspect_fact(&suspect, "region_bytes", found.region);
+	chp_suspect_fact(&suspect, "humongous_bytes", found->bytes);
+	chp_suspect_fact(&suspect, "region_bytes", found->region_bytes);
 	chp_suspect_next(&suspect, "heap", 0);
-	say_what_helps(&found, help, sizeof(help));
-	return chp_suspect_take(
-		suspecting, &suspect, whole,
-		"humongous waste: G1 gives an object of half a region or more whole "
-		"regions; behind %s such objects %s belong to nobody until those "
-		"die; a region is %s; %s",
-		chp_count_text(suspect.count, count), chp_bytes_text(suspect.bytes, bytes),
-		chp_bytes_text(found.region, region), help);
+	return chp_suspect_take(suspecting, &suspect, whole,
+				"humongous waste: %s; behind %s such objects %s belong to nobody "
+				"until those die; a region is %s; %s",
+				found->why, chp_count_text(suspect.count, count),
+				chp_bytes_text(suspect.bytes, bytes),
+				chp_bytes_text(found->region_bytes, region), found->help);
+}
+
+/* Large objects that are given whole regions. */
+static struct ch_error *find_humongous(struct ch_suspecting *suspecting)
+{
+	const struct ch_account_row *rows = suspecting->sums->account.rows;
+	uint64_t whole = rows[CH_ACCOUNT_MANAGED_USED].bytes + rows[CH_ACCOUNT_MANAGED_FREE].bytes +
+			 rows[CH_ACCOUNT_MANAGED_HEAP].bytes;
+	struct ch_region_waste found;
+	struct ch_error *err = NULL;
+	size_t next = 0;
+
+	while (!err && chp_heaps_waste(suspecting->heaps, &next, &found))
+		err = add_waste(suspecting, &found, whole);
+	return err;
 }
 
 /*

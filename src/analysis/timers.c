@@ -75,7 +75,7 @@ struct ch_error *chp_timers_find(struct ch_heaps *heaps, const struct ch_core *c
 	struct ch_error *err;
 
 	*ret = (struct ch_work){ .rows = CH_VEC(struct ch_work_row) };
-	ret->known = chp_named_open(heaps, core, "coreclr", &search.finder.named);
+	ret->known = chp_named_open(heaps, core, CH_CLASS_LIBRARY_DOTNET, &search.finder.named);
 	if (!ret->known)
 		return NULL;
 	err = chp_named_walk(&search.finder.named, "System.Threading.TimerQueueTimer", take_objects,

@@ -83,6 +83,16 @@ struct ch_fixed_heap {
 /** Non-NULL ends the visit: return it unchanged. */
 typedef struct ch_error *(*ch_object_fn)(void *arg, uint64_t object);
 
+/** What is lost behind large objects that are given whole regions. */
+struct ch_region_waste {
+	/** Such objects, their bytes, what is behind them, and what a region has. */
+	uint64_t count, bytes, waste_bytes, region_bytes;
+	/** For people: "G1 gives an object of half a region or more whole regions"; what makes most
+	 * of them ordinary objects. */
+	const char *why;
+	char help[160];
+};
+
 /** What a walker knows of how a program runs on its runtime; each may be NULL. */
 struct ch_conduct {
 	/** Locks that its threads have or wait for, each once; may walk the heap. Errors: NOMEM,
@@ -99,6 +109,8 @@ struct ch_conduct {
 	 * Errors: those of fn. */
 	const struct ch_fixed_heap *fixed;
 	struct ch_error *(*pins)(void *state, ch_object_fn fn, void *arg);
+	/** What large objects waste; false: nothing, or there are none. */
+	bool (*waste)(const void *state, struct ch_region_waste *ret);
 	/** What names of methods and types begin with that came with the runtime, ended by NULL:
 	 * "java.". */
 	const char *const *library;
@@ -120,6 +132,8 @@ CH_MUST_CHECK struct ch_error *chp_heaps_queues(struct ch_heaps *heaps, ch_queue
 /** What a runtime says of a heap whose objects are not moved; NULL: it moves them. */
 const struct ch_fixed_heap *chp_heap_fixed(const struct ch_heaps *heaps,
 					   const struct ch_heap *heap);
+/** What the next runtime wastes from *next on, which begins with 0. False: no more do. */
+bool chp_heaps_waste(const struct ch_heaps *heaps, size_t *next, struct ch_region_waste *ret);
 /** The objects that handles of any runtime pin. Errors: those of fn. */
 CH_MUST_CHECK struct ch_error *chp_heaps_pins(struct ch_heaps *heaps, ch_object_fn fn, void *arg);
 

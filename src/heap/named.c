@@ -13,15 +13,14 @@
 /* Structures in structures. */
 #define STEPS_MAX 8
 
-bool chp_named_open(struct ch_heaps *heaps, const struct ch_core *core, const char *walker,
-		    struct ch_named *ret)
+bool chp_named_open(struct ch_heaps *heaps, const struct ch_core *core,
+		    enum ch_class_library classes, struct ch_named *ret)
 {
 	struct ch_inspected all[CH_INSPECTORS_MAX];
-	size_t count = chp_heaps_inspectors(heaps, all, CH_INSPECTORS_MAX), unused, i;
-	const struct ch_runtime *runtimes = ch_heaps_runtimes(heaps, &unused);
+	size_t count = chp_heaps_inspectors(heaps, all, CH_INSPECTORS_MAX), i;
 
 	for (i = 0; i < count; i++) {
-		if (strcmp(runtimes[all[i].walker].name, walker) != 0)
+		if (chp_heaps_class_library(heaps, all[i].walker) != classes)
 			continue;
 		*ret = (struct ch_named){ heaps, core, all[i] };
 		return true;

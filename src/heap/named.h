@@ -29,9 +29,9 @@ struct ch_named_field {
 	uint64_t inner;
 };
 
-/** The runtime of this walker; false when it is not here, or knows no fields. */
-bool chp_named_open(struct ch_heaps *heaps, const struct ch_core *core, const char *walker,
-		    struct ch_named *ret);
+/** A runtime with these classes; false when none is here that knows fields. */
+bool chp_named_open(struct ch_heaps *heaps, const struct ch_core *core,
+		    enum ch_class_library classes, struct ch_named *ret);
 /** Whether a field is called name, or is behind the property of that name. */
 bool chp_named_is(const char *field, const char *name, size_t len);
 /** The field of a type of the runtime's by its path: "a", or "a.b" where a is a structure in place.

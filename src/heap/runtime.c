@@ -72,6 +72,42 @@ void ch_metachunks_add(struct ch_metachunks *sum, const struct ch_metachunks *on
 	sum->deallocated_bytes += one->deallocated_bytes;
 }
 
+bool chp_heaps_is_archive(const struct ch_heaps *heaps, uint64_t addr)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	uint64_t start, bytes;
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++)
+		if (opened[i].runtime->archive &&
+		    opened[i].runtime->archive(opened[i].state, &start, &bytes) &&
+		    addr - start < bytes)
+			return true;
+	return false;
+}
+
+bool chp_heaps_waste(const struct ch_heaps *heaps, size_t *next, struct ch_region_waste *ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	const struct ch_conduct *conduct;
+
+	while (*next < heaps->opened.count) {
+		conduct = opened[*next].runtime->conduct;
+		*ret = (struct ch_region_waste){ .count = 0 };
+		if (conduct && conduct->waste && conduct->waste(opened[(*next)++].state, ret))
+			return true;
+		*next += !conduct || !conduct->waste;
+	}
+	return false;
+}
+
+enum ch_class_library chp_heaps_class_library(const struct ch_heaps *heaps, uint32_t runtime)
+{
+	const struct ch_opened *opened = chp_opened_of(heaps, runtime);
+
+	return opened ? opened->runtime->class_library : CH_CLASS_LIBRARY_OTHER;
+}
+
 struct ch_error *chp_heaps_handles(struct ch_heaps *heaps, ch_handles_fn fn, void *arg,
 				   bool *known_ret)
 {

@@ -215,8 +215,28 @@ struct ch_walker_types {
 	const struct ch_inspector *inspector;
 };
 
+/** Whose classes programs are written with: analyses know some of them by their names, which
+ * several runtimes may share. */
+enum ch_class_library { CH_CLASS_LIBRARY_OTHER, CH_CLASS_LIBRARY_DOTNET, CH_CLASS_LIBRARY_JAVA };
+
+/** What a runtime said before it aborted itself. */
+struct ch_last_words {
+	/** As in the core: it may be anything unless it is known. */
+	char text[1024];
+	uint64_t addr;
+	/** Who says so, if the text is one of its fixed ones; NULL: it is not. Static. */
+	const char *known;
+};
+
 /** What a runtime knows of code, threads and itself; each may be NULL. */
 struct ch_walker_runtime {
+	enum ch_class_library class_library;
+	/** A file that it may have mapped for writing and does not write to: where, and how much.
+	 * False: none. */
+	bool (*archive)(const void *state, uint64_t *addr_ret, uint64_t *bytes_ret);
+	/** Looked for by its own symbols, without a state. False: it said nothing. */
+	bool (*last_words)(const struct ch_core *core, struct ch_sym *sym,
+			   struct ch_last_words *ret);
 	/** Names of heaps that are young generations, without "heap N ": what is dead in them is
 	 * what every program has there. Ended by NULL. */
 	const char *const *young;
@@ -323,6 +343,10 @@ uint64_t chp_heaps_touched_bytes(const struct ch_heaps *heaps, const struct ch_o
 uint64_t chp_heaps_held_bytes(const struct ch_heaps *heaps, const struct ch_object *object);
 /** Whether a runtime, by its index in ch_heaps_runtimes(), clears the objects that it makes. */
 bool chp_heaps_clears(const struct ch_heaps *heaps, uint32_t runtime);
+/** Whether an address lies in the archive of a runtime. */
+bool chp_heaps_is_archive(const struct ch_heaps *heaps, uint64_t addr);
+/** That of a runtime, by its index in ch_heaps_runtimes(). */
+enum ch_class_library chp_heaps_class_library(const struct ch_heaps *heaps, uint32_t runtime);
 /** Whether a heap is a young generation: what is dead in it is what every program has there. */
 bool chp_heap_is_young(const struct ch_heaps *heaps, const struct ch_heap *heap);
 

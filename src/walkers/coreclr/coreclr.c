@@ -220,6 +220,7 @@ static const struct ch_walker_types types = {
 static const char *const young[] = { "gen0", "gen1", NULL };
 
 static const struct ch_walker_runtime runtime = {
+	.class_library = CH_CLASS_LIBRARY_DOTNET,
 	.young = young,
 	.code = clr_code_at,
 	.thrown = clr_thrown,

@@ -10,6 +10,7 @@
 #include "util/error.h"
 #include "util/text.h"
 #include "walkers/hotspot/hotspot_priv.h"
+#include "walkers/hotspot/last_words.h"
 #include "walkers/hotspot/metaspace.h"
 
 /* Classes kept while a span is walked: a power of two. */
@@ -100,6 +101,8 @@ static struct ch_error *add_archive(struct hs *hs)
 	    !hs_member_ptr(hs, HS_ARCHIVE_END, 0, &end) || !start || end <= start ||
 	    !chp_core_shows(hs->core, start))
 		return NULL;
+	hs->archive_addr = start;
+	hs->archive_bytes = end - start;
 	snprintf(hs->archive, sizeof(hs->archive), "0x%llx", (unsigned long long)start);
 	err = add_fact(hs, "class_data_sharing_addr", 0, hs->archive);
 	return err ? err : add_fact(hs, "class_data_sharing_bytes", end - start, NULL);
@@ -431,7 +434,6 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 static struct ch_error *add_humongous(struct hs *hs)
 {
 	struct walk *walk = hs->region_bytes ? calloc(1, sizeof(*walk)) : NULL;
-	uint64_t count = 0, bytes = 0, waste = 0;
 	const struct hs_space *space;
 	struct ch_object object;
 	struct ch_error *err;
@@ -445,17 +447,17 @@ static struct ch_error *add_humongous(struct hs *hs)
 		space = CH_VEC_AT(&hs->spaces, struct hs_space, i);
 		if (!space->humongous || !read_object(walk, space->start, space->top, &object))
 			continue;
-		count++;
-		bytes += object.chunk_bytes;
-		waste += space->end - space->start - object.chunk_bytes;
+		hs->humongous_count++;
+		hs->humongous_bytes += object.chunk_bytes;
+		hs->humongous_waste_bytes += space->end - space->start - object.chunk_bytes;
 	}
 	free(walk);
 	err = add_fact(hs, "g1_region_bytes", hs->region_bytes, NULL);
 	if (!err)
-		err = add_fact(hs, "humongous_count", count, NULL);
+		err = add_fact(hs, "humongous_count", hs->humongous_count, NULL);
 	if (!err)
-		err = add_fact(hs, "humongous_bytes", bytes, NULL);
-	return err ? err : add_fact(hs, "humongous_waste_bytes", waste, NULL);
+		err = add_fact(hs, "humongous_bytes", hs->humongous_bytes, NULL);
+	return err ? err : add_fact(hs, "humongous_waste_bytes", hs->humongous_waste_bytes, NULL);
 }
 
 static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_ret)
@@ -519,7 +521,19 @@ static const struct ch_walker_types types = {
 
 static const char *const young[] = { "eden", "survivor", "from", "to", NULL };
 
+static bool archive(const void *state, uint64_t *addr_ret, uint64_t *bytes_ret)
+{
+	const struct hs *hs = state;
+
+	*addr_ret = hs->archive_addr;
+	*bytes_ret = hs->archive_bytes;
+	return hs->archive_bytes != 0;
+}
+
 static const struct ch_walker_runtime runtime = {
+	.class_library = CH_CLASS_LIBRARY_JAVA,
+	.last_words = hs_last_words,
+	.archive = archive,
 	.young = young,
 	.claims = claims,
 	.code = hs_code_at,

@@ -108,6 +108,10 @@ struct hs {
 	bool gc_active;
 	/** Of G1, if it has humongous objects; 0: it has none, or another collector runs. */
 	uint64_t region_bytes;
+	/** Humongous objects, their bytes, what is behind them. */
+	uint64_t humongous_count, humongous_bytes, humongous_waste_bytes;
+	/** The file of classes that several processes share; 0: none. */
+	uint64_t archive_addr, archive_bytes;
 	struct hs_colors colors;
 
 	/** What edges.c learned of classes: a table of types_mask + 1 slots; 0 before. */

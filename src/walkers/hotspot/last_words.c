@@ -3,7 +3,8 @@
  */
 #include <string.h>
 
-#include "analysis/death_priv.h"
+#include "walkers/hotspot/last_words.h"
+
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
@@ -38,39 +39,37 @@ static bool is_fixed(const char *detail)
 	return false;
 }
 
-static uint64_t variable(const struct ch_death_env *env, const struct ch_module *module,
-			 const char *name)
+static uint64_t variable(struct ch_sym *sym, const struct ch_module *module, const char *name)
 {
 	struct ch_symbol symbol;
 
-	return ch_sym_by_name(env->sym, module, name, &symbol) ? symbol.addr : 0;
+	return ch_sym_by_name(sym, module, name, &symbol) ? symbol.addr : 0;
 }
 
-static void tell_module(const struct ch_death_env *env, const struct ch_module *module,
-			struct ch_death *ret)
+static bool read_words(const struct ch_core *core, struct ch_sym *sym,
+		       const struct ch_module *module, struct ch_last_words *ret)
 {
-	uint64_t id_at = variable(env, module, "_ZN7VMError3_idE");
-	uint64_t at = variable(env, module, "_ZN7VMError11_detail_msgE");
+	uint64_t id_at = variable(sym, module, "_ZN7VMError3_idE");
+	uint64_t at = variable(sym, module, "_ZN7VMError11_detail_msgE");
 	uint32_t id;
 
-	if (!id_at || !ch_core_read_u32(env->core, id_at, &id) || id < ID_INTERNAL ||
-	    id > ID_LAST || !at ||
-	    !ch_core_read_string(env->core, at, ret->message, sizeof(ret->message)) ||
-	    !ret->message[0])
-		return;
-	ret->message_addr = at;
-	ret->message_kind = is_fixed(ret->message) ? "jvm" : "other";
+	if (!id_at || !ch_core_read_u32(core, id_at, &id) || id < ID_INTERNAL || id > ID_LAST ||
+	    !at || !ch_core_read_string(core, at, ret->text, sizeof(ret->text)) || !ret->text[0])
+		return false;
+	ret->addr = at;
+	ret->known = is_fixed(ret->text) ? "jvm" : NULL;
+	return true;
 }
 
-void chp_death_find_jvm(const struct ch_death_env *env, struct ch_death *ret)
+bool hs_last_words(const struct ch_core *core, struct ch_sym *sym, struct ch_last_words *ret)
 {
 	const struct ch_module *modules;
 	size_t count, i;
 
-	modules = ch_sym_modules(env->sym, &count);
-	for (i = 0; i < count && !ret->message_kind; i++)
-		if (strcmp(modules[i].name, "libjvm.so") == 0) {
-			ret->message_basis = CH_BASIS_DERIVED;
-			tell_module(env, &modules[i], ret);
-		}
+	modules = ch_sym_modules(sym, &count);
+	for (i = 0; i < count; i++)
+		if (strcmp(modules[i].name, "libjvm.so") == 0 &&
+		    read_words(core, sym, &modules[i], ret))
+			return true;
+	return false;
 }
