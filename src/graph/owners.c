@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "graph/mark.h"
 #include "graph/pieces.h"
 #include "graph/retained.h"
 #include "util/cleanup.h"
@@ -25,6 +26,14 @@ struct mapping {
 struct owned {
 	uint32_t owner;
 	uint64_t blocks, bytes, mappings, mapped;
+	/* As its runtime calls it; NULL: only its address was found. */
+	const char *label;
+};
+
+/* A block that a runtime knows to be owned. */
+struct known {
+	uint32_t id;
+	const char *label;
 };
 
 struct search {
@@ -33,6 +42,11 @@ struct search {
 	struct ch_owners *ret;
 	/* By id, of native blocks: the owner. */
 	uint32_t *owners;
+	/* of struct known; and a bit for each id that is in it */
+	struct ch_vec known;
+	uint64_t *known_bits;
+	/* No memory for one of known. */
+	bool failed;
 	/* of struct mapping, ascending; and how far apart the ends are. */
 	struct ch_vec mappings;
 	uint64_t mappings_low, mappings_span;
@@ -86,6 +100,33 @@ static void take_mapping(struct search *search, uint64_t value)
 		consider(search, &list[low - 1].owner);
 }
 
+/* The node under way owns a block, says its runtime. */
+static void take_native(void *arg, const struct ch_native *native)
+{
+	struct search *search = arg;
+	const struct ch_index_span *span =
+		chp_may_point_plain(search->graph->index, native->addr)
+			? chp_index_span(search->graph->index, native->addr)
+			: NULL;
+	struct known *slot;
+	uint64_t start;
+	uint32_t id;
+
+	if (!span || span->traced)
+		return;
+	id = chp_index_node(search->graph->index, span, native->addr, &start);
+	if (id == CH_ID_NONE || chp_is_inner(search->graph->index, span, id, start, native->addr) ||
+	    chp_bit(search->known_bits, id))
+		return;
+	slot = ch_vec_push(&search->known);
+	search->failed |= !slot;
+	if (!slot)
+		return;
+	*slot = (struct known){ id, native->label };
+	search->known_bits[id / 64] |= 1ULL << (id % 64);
+	search->owners[id] = search->source;
+}
+
 CH_INLINE void take_word(void *arg, uint64_t offset, uint64_t value, bool exact)
 {
 	struct search *search = arg;
@@ -104,7 +145,8 @@ CH_INLINE void take_word(void *arg, uint64_t offset, uint64_t value, bool exact)
 		return;
 	}
 	id = span->traced ? CH_ID_NONE : chp_index_node(search->graph->index, span, value, &start);
-	if (id != CH_ID_NONE && !chp_is_inner(search->graph->index, span, id, start, value))
+	if (id != CH_ID_NONE && !chp_is_inner(search->graph->index, span, id, start, value) &&
+	    !chp_bit(search->known_bits, id))
 		consider(search, &search->owners[id]);
 }
 
@@ -122,6 +164,9 @@ CH_RANKING static struct ch_error *look(struct search *search, const struct ch_i
 			chp_pieces_begin(&search->pieces, graph, span, id, addr,
 					 chp_index_size(graph->index, span, id, addr));
 			chp_pieces_visit(&search->pieces, take_word, search);
+			if (span->traced->tracer->native)
+				span->traced->tracer->native(span->traced->state, addr, take_native,
+							     search);
 		}
 		addr = chp_index_next(span, id, addr);
 		if (id % PACE == 0)
@@ -165,11 +210,30 @@ static struct ch_error *add_owned(struct search *search, const struct owned *one
 	return NULL;
 }
 
+static int compare_known(const void *a, const void *b)
+{
+	const struct known *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static const char *label_of(const struct search *search, uint32_t id)
+{
+	const struct known key = { .id = id }, *found;
+
+	if (!chp_bit(search->known_bits, id))
+		return NULL;
+	found = bsearch(&key, search->known.items, search->known.count, sizeof(key), compare_known);
+	return found ? found->label : NULL;
+}
+
 /* A block with all that is held through it alone; what nothing holds stands for itself. A block
  * that something holds, but not its owner, is another's. */
 static struct ch_error *add_block(struct search *search, uint32_t id)
 {
-	struct owned one = { .owner = search->owners[id], .blocks = 1 };
+	struct owned one = { .owner = search->owners[id],
+			     .blocks = 1,
+			     .label = label_of(search, id) };
 	uint64_t bytes = chp_graph_weight(search->graph, id);
 	struct ch_retained_row row;
 
@@ -221,6 +285,7 @@ static void add_row(struct ch_owners_row *sum, const struct ch_owners_row *one)
 	sum->mappings_count += one->mappings_count;
 	sum->mapped_bytes += one->mapped_bytes;
 	if (one->sample_bytes > sum->sample_bytes) {
+		sum->label = one->label;
 		sum->sample_bytes = one->sample_bytes;
 		sum->sample_addr = one->sample_addr;
 	}
@@ -277,6 +342,7 @@ static struct ch_error *add_owner(struct search *search, const struct owned *all
 				       .blocks_bytes = all->bytes,
 				       .mappings_count = all->mappings,
 				       .mapped_bytes = all->mapped,
+				       .label = all->label,
 				       .sample_addr = object.addr,
 				       .sample_bytes = all->bytes + all->mapped };
 	add_row(&search->ret->total, row);
@@ -297,6 +363,7 @@ static struct ch_error *group(struct search *search)
 			sum.bytes += list[i].bytes;
 			sum.mappings += list[i].mappings;
 			sum.mapped += list[i].mapped;
+			sum.label = sum.label ? sum.label : list[i].label;
 		}
 		err = add_owner(search, &sum);
 	}
@@ -321,6 +388,7 @@ struct ch_error *chp_owners_find(struct ch_graph *graph, const struct ch_retaine
 	struct search search = { .graph = graph,
 				 .retained = retained,
 				 .ret = ret,
+				 .known = CH_VEC(struct known),
 				 .mappings = CH_VEC(struct mapping),
 				 .list = CH_VEC(struct owned) };
 	const struct ch_index_span *spans = graph->index->spans.items;
@@ -329,7 +397,9 @@ struct ch_error *chp_owners_find(struct ch_graph *graph, const struct ch_retaine
 
 	*ret = (struct ch_owners){ .rows = CH_VEC(struct ch_owners_row) };
 	search.owners = calloc(graph->index->objects_count + 1ULL, sizeof(*search.owners));
-	if (search.owners) {
+	search.known_bits =
+		calloc(graph->index->objects_count / 64 + 1ULL, sizeof(*search.known_bits));
+	if (search.owners && search.known_bits) {
 		for (i = 0; i < graph->index->objects_count; i++)
 			search.owners[i] = CH_ID_NONE;
 		err = list_mappings(&search);
@@ -337,11 +407,16 @@ struct ch_error *chp_owners_find(struct ch_graph *graph, const struct ch_retaine
 	for (i = 0; !err && i < graph->index->spans.count; i++)
 		if (spans[i].traced && spans[i].count)
 			err = look(&search, &spans[i]);
+	if (search.failed)
+		err = &ch_enomem;
+	ch_vec_sort(&search.known, compare_known);
 	if (!err)
 		err = add_all(&search);
 	if (!err)
 		err = group(&search);
 	free(search.owners);
+	free(search.known_bits);
+	ch_vec_deinit(&search.known);
 	ch_vec_deinit(&search.mappings);
 	ch_vec_deinit(&search.list);
 	return err;

@@ -19,8 +19,10 @@ struct ch_owners_row {
 	uint64_t blocks_count, blocks_bytes;
 	/** Mappings of files. */
 	uint64_t mappings_count, mapped_bytes;
-	/** The owner of the most. */
+	/** The owner of the most, and what its runtime calls that memory; NULL: it has its
+	 * address, no more is known. Static. */
 	uint64_t sample_addr, sample_bytes;
+	const char *label;
 };
 
 struct ch_owners {
@@ -34,9 +36,9 @@ struct ch_owners {
 
 /**
  * Each block counts once, and so does each mapping: for the owner that something holds, before
- * one that nothing does; of several for the one that its runtime says is no view, not only
- * there to free it, and no number in a box. The caller's to end with chp_owners_deinit() also on
- * failure. Errors: NOMEM, STOP.
+ * one that nothing does; for the one that its runtime knows to own it, if it says so; of several
+ * for the one that its runtime says is no view, not only there to free it, and no number in a box.
+ * The caller's to end with chp_owners_deinit() also on failure. Errors: NOMEM, STOP.
  */
 CH_MUST_CHECK struct ch_error *
 chp_owners_find(struct ch_graph *graph, const struct ch_retained *retained, struct ch_owners *ret);

@@ -81,6 +81,14 @@ typedef struct ch_error *(*ch_walker_roots_fn)(void *arg, const struct ch_walker
 /** The object at to is kept alive by the one at from (a dependent handle). */
 typedef struct ch_error *(*ch_walker_links_fn)(void *arg, uint64_t from, uint64_t to);
 
+/** Memory outside of its runtime's heaps that an object owns. */
+struct ch_native {
+	uint64_t addr, size_bytes;
+	/** What it is to the runtime: "direct buffer". Static. */
+	const char *label;
+};
+typedef void (*ch_native_fn)(void *arg, const struct ch_native *native);
+
 /** Words of a stack, target range [start, end), that nobody looks at any more. */
 typedef struct ch_error *(*ch_walker_dead_fn)(void *arg, uint64_t start, uint64_t end);
 
@@ -134,6 +142,9 @@ struct ch_tracer {
 	/** The runtime writes to all of each object that it makes: zeros in it are no sign that
 	 * nobody touched its pages. */
 	bool clears;
+	/** What an object owns, each piece of it: no other object that has its address does. Must
+	 * be thread-safe. May be NULL. */
+	void (*native)(const void *state, uint64_t owner, ch_native_fn fn, void *arg);
 	/** Of an object that has the address of another walker's block, or of a mapping: 0, it
 	 * may be the owner; CH_OWNER_*, or a number between: less likely. Must be thread-safe. May
 	 * be NULL. */

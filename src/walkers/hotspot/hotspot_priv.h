@@ -230,8 +230,9 @@ struct hs_type {
 	uint32_t header_bytes;
 	/** Its own mirror, which its instances keep alive; 0: that always is. */
 	uint64_t keeps;
-	/** Of a direct buffer: where it has what it is a view of; 0: nowhere. */
-	uint32_t views[2];
+	/** Of a direct buffer: where it has what it is a view of, its address and its bytes; 0:
+	 * nowhere. */
+	uint32_t views[2], address, capacity;
 	/** Runs in maps. */
 	uint32_t map_first, map_count;
 };

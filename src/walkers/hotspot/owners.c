@@ -99,6 +99,8 @@ void hs_owner_learn(struct hs *hs, struct hs_type *type)
 	} else if (type->role == HS_ROLE_BUFFER) {
 		type->views[0] = hs_field_offset(hs, type->klass, "att", false);
 		type->views[1] = hs_field_offset(hs, type->klass, "segment", false);
+		type->address = hs_field_offset(hs, type->klass, "address", false);
+		type->capacity = hs_field_offset(hs, type->klass, "capacity", false);
 	}
 }
 
@@ -111,6 +113,23 @@ bool hs_owner_is_view(const struct hs *hs, const struct hs_type *type, uint64_t 
 		if (type->views[i] && hs_read_oop(hs, buffer + type->views[i], &of) && of)
 			return true;
 	return false;
+}
+
+/* Those of other numbers than bytes are views of ones of bytes. */
+void hs_owner_native(const void *state, uint64_t owner, ch_native_fn fn, void *arg)
+{
+	const struct hs *hs = state;
+	const struct hs_type *type = hs_type_of(hs, hs_klass_at(hs, owner));
+	struct ch_native native = { .label = "direct buffer" };
+	uint32_t bytes;
+
+	if (!type || type->role != HS_ROLE_BUFFER || !type->address || !type->capacity ||
+	    hs_owner_is_view(hs, type, owner) ||
+	    !hs_read_ptr(hs, owner + type->address, &native.addr) || !native.addr ||
+	    !ch_core_read_u32(hs->core, owner + type->capacity, &bytes))
+		return;
+	native.size_bytes = bytes;
+	fn(arg, &native);
 }
 
 uint64_t hs_owner_orphan(const struct hs *hs, uint64_t cleaner)

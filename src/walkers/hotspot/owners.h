@@ -11,6 +11,8 @@ void hs_owner_learn(struct hs *hs, struct hs_type *type);
 /** Whether a buffer is a view of another one, or of a segment. */
 bool hs_owner_is_view(const struct hs *hs, const struct hs_type *type, uint64_t buffer);
 uint32_t hs_owner_rank(const void *state, uint64_t addr);
+/** For struct ch_tracer. */
+void hs_owner_native(const void *state, uint64_t owner, ch_native_fn fn, void *arg);
 /** The native block that a Cleaner alone holds; 0: none. */
 uint64_t hs_owner_orphan(const struct hs *hs, uint64_t cleaner);
 

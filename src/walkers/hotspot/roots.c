@@ -358,4 +358,5 @@ const struct ch_tracer hs_tracer = {
 	.header_bytes = hs_nmt_header_bytes,
 	.has_header = hs_nmt_has_header,
 	.owner_rank = hs_owner_rank,
+	.native = hs_owner_native,
 };
