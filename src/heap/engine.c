@@ -75,7 +75,7 @@ static struct ch_error *add_heaps(struct ch_heaps *heaps, struct ch_opened *open
 		return &ch_enomem;
 	for (i = 0; i < count; i++) {
 		heap = ch_vec_push(&heaps->heaps);
-		if (!heap || !ch_vec_push(&heaps->frees))
+		if (!heap || !ch_vec_push(&heaps->frees) || !ch_vec_push(&heaps->gaps))
 			return &ch_enomem;
 		heap->runtime = opened->walker->name;
 		heap->kind = descs[i].kind ? descs[i].kind : "heap";

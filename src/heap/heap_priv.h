@@ -31,7 +31,7 @@ struct ch_gaps {
 	uint64_t count, bytes, smallest, largest, first;
 };
 
-/** What no object of a span covers: memory that the core lacks, and the rest. */
+/** What no object of a heap's spans covers: memory that the core lacks, and the rest. */
 struct ch_uncovered {
 	struct ch_gaps absent, present;
 };
@@ -76,15 +76,15 @@ struct ch_heaps {
 	struct ch_vec opened;
 	/** of struct ch_taken: env.taken */
 	struct ch_vec taken;
-	/** of struct ch_heap; of struct ch_heap_free, equally long */
-	struct ch_vec heaps, frees;
+	/** of struct ch_heap; of struct ch_heap_free and struct ch_uncovered, equally long */
+	struct ch_vec heaps, frees, gaps;
 	/** of struct ch_runtime_memory */
 	struct ch_vec memory;
 	/** Bytes of a page of the process. */
 	uint64_t page_bytes;
-	/** of struct ch_span, struct ch_span_info, struct ch_span_sums, struct
-	 * ch_uncovered: equally long once chp_spans_collect() is done */
-	struct ch_vec spans, infos, sums, gaps;
+	/** of struct ch_span, struct ch_span_info, struct ch_span_sums: equally long once
+	 * chp_spans_collect() is done */
+	struct ch_vec spans, infos, sums;
 	/** of struct ch_origin */
 	struct ch_vec origins;
 	/** Sum over all spans, for progress. */

@@ -274,7 +274,7 @@ static void clear_tables(struct ch_heaps *heaps)
 	for (i = 0; i < heaps->heaps.count; i++)
 		list[i].reserved_bytes = list[i].committed_bytes = 0;
 	heaps->committed_bytes = 0;
-	heaps->spans.count = heaps->infos.count = heaps->sums.count = heaps->gaps.count = 0;
+	heaps->spans.count = heaps->infos.count = heaps->sums.count = 0;
 }
 
 /* Turn the accepted candidates into the tables of heaps. */
@@ -290,14 +290,13 @@ static struct ch_error *fill_tables(struct ch_heaps *heaps, const struct ch_vec 
 	/* A span's index is 32 bits wide in struct ch_object. */
 	if (accepted->count >= UINT32_MAX || !ch_vec_reserve(&heaps->spans, accepted->count) ||
 	    !ch_vec_reserve(&heaps->infos, accepted->count) ||
-	    !ch_vec_reserve(&heaps->sums, accepted->count) ||
-	    !ch_vec_reserve(&heaps->gaps, accepted->count))
+	    !ch_vec_reserve(&heaps->sums, accepted->count))
 		return &ch_enomem;
 	for (i = 0; i < accepted->count; i++) {
 		candidate = CH_VEC_AT(accepted, struct ch_candidate, i);
 		span = ch_vec_push(&heaps->spans);
 		info = ch_vec_push(&heaps->infos);
-		if (!span || !info || !ch_vec_push(&heaps->sums) || !ch_vec_push(&heaps->gaps))
+		if (!span || !info || !ch_vec_push(&heaps->sums))
 			return &ch_enomem;
 		*span = candidate->span;
 		*info = (struct ch_span_info){ .origin = candidate->origin,

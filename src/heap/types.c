@@ -107,6 +107,7 @@ static struct ch_error *count_row(struct types *types, const struct ch_gaps *gap
 	row = type ? row_of(types, type, kind, gaps->first) : NULL;
 	if (!row)
 		return &ch_enomem;
+	row->sample_addr = ch_min(row->sample_addr, gaps->first);
 	row->count += gaps->count;
 	row->total_bytes += gaps->bytes;
 	row->smallest_bytes = ch_min(row->smallest_bytes, gaps->smallest);
@@ -119,17 +120,14 @@ static struct ch_error *count_gaps(struct types *types, const struct ch_object_f
 {
 	struct ch_heaps *heaps = types->heaps;
 	const struct ch_uncovered *gaps = heaps->gaps.items;
-	const struct ch_span_info *info;
 	struct ch_error *err = NULL;
 	uint32_t walker;
 	size_t i;
 
 	for (i = 0; !err && i < heaps->gaps.count; i++) {
-		if (filter && filter->heaps &&
-		    !filter->heaps[CH_VEC_AT(&heaps->spans, struct ch_span, i)->heap])
+		if (filter && filter->heaps && !filter->heaps[i])
 			continue;
-		info = CH_VEC_AT(&heaps->infos, struct ch_span_info, i);
-		walker = CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened)->index;
+		walker = CH_VEC_AT(&heaps->heaps, struct ch_heap, i)->walker;
 		err = count_row(types, &gaps[i].present, walker, CH_TYPE_KEY_UNWALKED,
 				CH_TYPE_OVERHEAD);
 		if (!err)

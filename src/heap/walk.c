@@ -352,12 +352,24 @@ static struct ch_error *emit(struct ch_object_sink *sink, struct ch_object *obje
 	return walk->stopped;
 }
 
+static void join_gaps(struct ch_gaps *sum, const struct ch_gaps *one)
+{
+	if (!one->count)
+		return;
+	sum->first = sum->count ? ch_min(sum->first, one->first) : one->first;
+	sum->smallest = sum->count ? ch_min(sum->smallest, one->smallest) : one->smallest;
+	sum->largest = ch_max(sum->largest, one->largest);
+	sum->count += one->count;
+	sum->bytes += one->bytes;
+}
+
 /* Keep the sums of a span. */
 static void keep_sums(struct ch_walk *walk)
 {
 	struct ch_heaps *heaps = walk->heaps;
 	struct ch_span *span = CH_VEC_AT(&heaps->spans, struct ch_span, walk->span);
 	struct ch_heap *heap = CH_VEC_AT(&heaps->heaps, struct ch_heap, span->heap);
+	struct ch_uncovered *heap_gaps = CH_VEC_AT(&heaps->gaps, struct ch_uncovered, span->heap);
 
 	chp_free_end(&walk->free);
 	if (walk->limit > walk->at)
@@ -366,7 +378,8 @@ static void keep_sums(struct ch_walk *walk)
 	walk->sums.unwalked_bytes = walk->gaps.absent.bytes + walk->gaps.present.bytes;
 	walk->sums.overhead_bytes += walk->sums.unwalked_bytes;
 	*CH_VEC_AT(&heaps->sums, struct ch_span_sums, walk->span) = walk->sums;
-	*CH_VEC_AT(&heaps->gaps, struct ch_uncovered, walk->span) = walk->gaps;
+	join_gaps(&heap_gaps->absent, &walk->gaps.absent);
+	join_gaps(&heap_gaps->present, &walk->gaps.present);
 	heap->allocator_bytes += walk->allocator_bytes;
 	heap->allocator_count += walk->allocator_count;
 	heap->untouched_allocator_bytes += walk->allocator_untouched;
@@ -642,6 +655,7 @@ struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_fn fn, void *ar
 		list[i].allocator_bytes = list[i].allocator_count = 0;
 		list[i].untouched_allocator_bytes = 0;
 		*CH_VEC_AT(&heaps->frees, struct ch_heap_free, i) = (struct ch_heap_free){ 0 };
+		*CH_VEC_AT(&heaps->gaps, struct ch_uncovered, i) = (struct ch_uncovered){ 0 };
 	}
 	err = walk_spans(&walk, 0, (uint32_t)heaps->spans.count);
 	if (err)
