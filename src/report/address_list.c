@@ -4,40 +4,96 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "render/document.h"
 #include "report/address.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
 #define PATH_BYTES_MAX 4096
 
-static const struct ch_column region_columns[] = {
-	{ "START", CH_CELL_ADDR },    { "END", CH_CELL_ADDR },     { "SIZE", CH_CELL_BYTES },
-	{ "IN CORE", CH_CELL_BYTES }, { "USAGE", CH_CELL_TEXT },   { "TYPE", CH_CELL_TEXT },
-	{ "STATE", CH_CELL_TEXT },    { "PROTECT", CH_CELL_TEXT }, { "BASIS", CH_CELL_TEXT },
-	{ "OWNER", CH_CELL_TEXT },    { "BACKING", CH_CELL_TEXT }, { "TOUCHED", CH_CELL_BYTES },
+/* ---- Regions ------------------------------------------------------------------ */
+
+struct row {
+	struct ch_region of;
+	uint64_t total_bytes;
+	const char *usage, *windbg_usage, *state, *native_protect, *basis;
+	/* NULL of free memory; reason: also where nothing is missing. */
+	const char *type, *protect, *reason;
+	bool is_mapped, guard, has_backing, is_counted;
 };
-#define REGION_COLUMNS CH_COUNT_OF(region_columns)
 
-static void fill_cells(const struct ch_region *region, struct ch_cell cells[REGION_COLUMNS])
+struct result {
+	struct ch_listing *regions;
+};
+
+#define ROW(member) CH_AT(struct row, member)
+
+static const struct ch_field_spec region_fields[] = {
+	{ "addr", "START", CH_CELL_ADDR, "Where it begins.", ROW(of.start) },
+	{ "end", "END", CH_CELL_ADDR, "Behind its last byte.", ROW(of.end) },
+	{ "total_bytes", "SIZE", CH_CELL_BYTES, "Its size.", ROW(total_bytes) },
+	{ "in_core_bytes", NULL, CH_CELL_BYTES, "What of it is in the core.",
+	  ROW(of.in_core_bytes) },
+	{ NULL, "IN CORE", CH_CELL_BYTES, NULL, ROW(of.in_core_bytes),
+	  CH_KNOWN(struct row, is_mapped) },
+	{ "usage", "USAGE", CH_CELL_SAFE, "What it is for.", ROW(usage), .ref = "usage" },
+	{ "windbg_usage", NULL, CH_CELL_SAFE, "The same in WinDbg's words.", ROW(windbg_usage) },
+	{ "type", "TYPE", CH_CELL_SAFE, "What is behind it; null of free memory.", ROW(type),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "state", "STATE", CH_CELL_SAFE, "Whether it is mapped.", ROW(state) },
+	{ "protect", NULL, CH_CELL_SAFE, "Its rights in WinDbg's words.", ROW(protect),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "native_protect", "PROTECT", CH_CELL_SAFE, "Its rights, as /proc/PID/maps has them.",
+	  ROW(native_protect), .flags = CH_FIELD_OPTIONAL },
+	{ "guard", NULL, CH_CELL_BOOL, "Whether it guards a stack.", ROW(guard) },
+	{ "backing", "BACKING", CH_CELL_TEXT, "The file behind it.", ROW(of.backing),
+	  .flags = CH_FIELD_OPTIONAL, .column = 2 },
+	{ "backing_offset", NULL, CH_CELL_COUNT, "Where in the file it begins.",
+	  ROW(of.backing_off), CH_KNOWN(struct row, has_backing) },
+	{ "owner", "OWNER", CH_CELL_TEXT, "Whose it is: a thread, a module, a heap.", ROW(of.owner),
+	  .flags = CH_FIELD_OPTIONAL, .column = 1 },
+	{ "basis", "BASIS", CH_CELL_SAFE, "What the usage rests on.", ROW(basis), .ref = "basis" },
+	{ "missing_reason", NULL, CH_CELL_SAFE, "Why bytes of it are not in the core.", ROW(reason),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "touched_bytes", "TOUCHED", CH_CELL_BYTES, "Bytes on pages that are not all zeros.",
+	  ROW(of.touched_bytes), CH_KNOWN(struct row, is_counted), .column = 3 },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list regions_list = { .fields = region_fields, .stream = true };
+
+static void fill_row(struct row *row, const struct ch_region *region)
 {
-	bool free = region->state == CH_STATE_FREE;
-	const struct ch_cell all[REGION_COLUMNS] = {
-		CH_CELL_NUM(region->start),
-		CH_CELL_NUM(region->end),
-		CH_CELL_NUM(region->end - region->start),
-		{ .number = region->in_core_bytes, .absent = free },
-		{ .text = ch_usage_name(region->usage) },
-		{ .text = free ? NULL : ch_memtype_name(region->type) },
-		{ .text = ch_state_name(region->state) },
-		{ .text = ch_region_native_protect(region) },
-		{ .text = ch_basis_name(region->basis) },
-		{ .text = region->owner },
-		{ .text = region->backing },
-		{ .number = region->touched_bytes,
-		  .absent = free || !(region->flags & CH_REGION_COUNTED) },
-	};
+	bool mapped = region->state != CH_STATE_FREE;
+	uint64_t bytes = region->end - region->start;
+	bool missing = mapped && region->in_core_bytes + region->lost_bytes < bytes;
 
-	memcpy(cells, all, sizeof(all));
+	*row = (struct row){
+		.of = *region,
+		.total_bytes = bytes,
+		.usage = ch_usage_name(region->usage),
+		.windbg_usage = ch_usage_windbg_name(region->usage),
+		.state = ch_state_name(region->state),
+		.native_protect = ch_region_native_protect(region),
+		.basis = ch_basis_name(region->basis),
+		.type = mapped ? ch_memtype_name(region->type) : NULL,
+		.protect = mapped ? ch_protect_name(ch_region_protect(region, false)) : NULL,
+		.reason = missing ? ch_missing_name(ch_region_missing(region)) : NULL,
+		.is_mapped = mapped,
+		.guard = region->flags & CH_REGION_GUARD,
+		.has_backing = region->backing != NULL,
+		.is_counted = mapped && region->flags & CH_REGION_COUNTED,
+	};
+	if (!missing && region->lost_bytes)
+		row->reason = ch_missing_name(CH_MISSING_TRUNCATED);
+}
+
+json_t *chp_json_region(const struct ch_region *region)
+{
+	struct row row;
+
+	fill_row(&row, region);
+	return chp_fields_json(NULL, region_fields, &row);
 }
 
 /* RFC 4180: quoted where a separator, a quote or a line end is inside. */
@@ -64,79 +120,84 @@ static struct ch_error *print_csv_text(FILE *out, const char *text)
 	return NULL;
 }
 
-static struct ch_error *print_csv_row(FILE *out, const struct ch_cell *cells)
+static struct ch_error *print_csv_row(FILE *out, const struct ch_field_spec *const *columns,
+				      const void *row)
 {
-	struct ch_error *err;
+	struct ch_error *err = NULL;
+	struct ch_cell cell;
 	size_t i;
 
-	for (i = 0; i < REGION_COLUMNS; i++) {
+	for (i = 0; !err && columns[i]; i++) {
 		if (i)
 			fputc(',', out);
-		if (cells[i].absent)
+		cell = chp_field_cell(columns[i], row);
+		if (cell.absent)
 			continue;
-		if (region_columns[i].kind == CH_CELL_ADDR) {
-			fprintf(out, "0x%" PRIx64, cells[i].number);
-		} else if (region_columns[i].kind == CH_CELL_BYTES) {
-			fprintf(out, "%" PRIu64, cells[i].number);
-		} else {
-			err = print_csv_text(out, cells[i].text);
-			if (err)
-				return err;
-		}
+		if (columns[i]->kind == CH_CELL_ADDR)
+			fprintf(out, "0x%" PRIx64, cell.number);
+		else if (columns[i]->kind == CH_CELL_BYTES)
+			fprintf(out, "%" PRIu64, cell.number);
+		else
+			err = print_csv_text(out, cell.text);
 	}
 	fputs("\r\n", out);
-	return NULL;
+	return err;
 }
 
 static struct ch_error *print_csv(FILE *out, const struct ch_address *address, uint64_t rows)
 {
-	struct ch_cell cells[REGION_COLUMNS];
+	const struct ch_field_spec *columns[CH_COLUMNS_MAX + 1];
 	struct ch_error *err = NULL;
+	struct row row;
 	uint64_t i;
 
-	for (i = 0; i < REGION_COLUMNS; i++)
-		fprintf(out, "%s%s", i ? "," : "", region_columns[i].title);
+	chp_fields_columns(region_fields, columns);
+	for (i = 0; columns[i]; i++)
+		fprintf(out, "%s%s", i ? "," : "", columns[i]->title);
 	fputs("\r\n", out);
 	for (i = 0; !err && i < rows; i++) {
-		fill_cells(address->regions[i], cells);
-		err = print_csv_row(out, cells);
+		fill_row(&row, address->regions[i]);
+		err = print_csv_row(out, columns, &row);
 	}
 	return err;
 }
 
-static struct ch_error *print_table(const struct ch_report *report,
-				    const struct ch_address *address, uint64_t rows)
+static struct ch_error *put_regions(struct ch_listing *listing, const struct ch_address *address,
+				    uint64_t rows)
 {
-	struct ch_table *table = chp_table_create(region_columns, REGION_COLUMNS);
-	struct ch_error *err = table ? NULL : &ch_enomem;
-	struct ch_cell cells[REGION_COLUMNS];
+	struct ch_error *err = NULL;
+	struct row row;
 	uint64_t i;
 
 	for (i = 0; !err && i < rows; i++) {
-		fill_cells(address->regions[i], cells);
-		err = chp_table_row(table, cells);
+		fill_row(&row, address->regions[i]);
+		err = chp_listing_row(listing, &row);
 	}
-	if (!err)
-		chp_table_print(table, report);
-	chp_table_destroy(table);
+	chp_listing_total(listing, address->regions_count, address->regions_bytes);
 	return err;
 }
 
-/* One record for each region, then what they add up to. */
-static struct ch_error *print_records(const struct ch_report *report,
-				      const struct ch_address *address, uint64_t rows)
-{
-	struct ch_error *err = NULL;
-	uint64_t i;
+static const struct ch_field_spec closing_fields[] = {
+	CH_FIELDS_COUNTED(struct result, regions),
+	{ "matched_bytes", NULL, CH_CELL_WEIGHT, "Size of all regions that match.",
+	  CH_AT(struct result, regions) },
+	CH_FIELDS_END,
+};
 
-	for (i = 0; !err && i < rows; i++)
-		err = chp_json_print_take(report, chp_json_region(address->regions[i]));
-	if (err)
-		return err;
-	return chp_json_print_take(
-		report, json_pack("{s:o, s:o, s:o}", "showing_count", chp_json_uint(rows),
-				  "matched_count", chp_json_uint(address->regions_count),
-				  "matched_bytes", chp_json_uint(address->regions_bytes)));
+/* A table, or one record for each region and what they add up to. */
+static struct ch_error *print_list(const struct ch_report *report, const struct ch_address *address,
+				   uint64_t rows)
+{
+	struct result result = { chp_listing_create(report, &regions_list) };
+	struct ch_error *err =
+		result.regions ? put_regions(result.regions, address, rows) : &ch_enomem;
+
+	if (!err && chp_report_is_json(report))
+		err = chp_json_print_take(report, chp_fields_json(report, closing_fields, &result));
+	else if (!err)
+		chp_listing_print_rows(result.regions);
+	chp_listing_destroy(result.regions);
+	return err;
 }
 
 struct ch_error *chp_address_list(const struct ch_report *report, const struct ch_address *address)
@@ -145,7 +206,7 @@ struct ch_error *chp_address_list(const struct ch_report *report, const struct c
 	struct ch_report plain = *report;
 
 	if (report->format == CH_FORMAT_JSONL)
-		return print_records(report, address, rows);
+		return print_list(report, address, rows);
 	switch (address->list) {
 	case CH_ADDRESS_LIST_CSV:
 		return print_csv(report->out, address, rows);
@@ -155,39 +216,11 @@ struct ch_error *chp_address_list(const struct ch_report *report, const struct c
 		return NULL;
 	case CH_ADDRESS_LIST_TSV:
 		plain.format = CH_FORMAT_PLAIN;
-		return print_table(&plain, address, rows);
+		return print_list(&plain, address, rows);
 	case CH_ADDRESS_LIST_TABLE:
 		break;
 	}
-	return print_table(report, address, rows);
-}
-
-json_t *chp_json_region(const struct ch_region *region)
-{
-	bool free = region->state == CH_STATE_FREE;
-	uint64_t bytes = region->end - region->start;
-	bool missing = !free && region->in_core_bytes + region->lost_bytes < bytes;
-	const char *reason = missing ? ch_missing_name(ch_region_missing(region)) : NULL;
-
-	if (!missing && region->lost_bytes)
-		reason = ch_missing_name(CH_MISSING_TRUNCATED);
-	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:s, s:s, s:s?, s:s, s:s?, s:s?, s:b, s:o, s:o, s:o, s:s, "
-		"s:s?, s:o}",
-		"addr", chp_json_addr(region->start), "end", chp_json_addr(region->end),
-		"total_bytes", chp_json_uint(bytes), "in_core_bytes",
-		chp_json_uint(region->in_core_bytes), "usage", ch_usage_name(region->usage),
-		"windbg_usage", ch_usage_windbg_name(region->usage), "type",
-		free ? NULL : ch_memtype_name(region->type), "state", ch_state_name(region->state),
-		"protect", free ? NULL : ch_protect_name(ch_region_protect(region, false)),
-		"native_protect", ch_region_native_protect(region), "guard",
-		!!(region->flags & CH_REGION_GUARD), "backing", chp_json_text(region->backing),
-		"backing_offset",
-		region->backing ? chp_json_uint(region->backing_off) : json_null(), "owner",
-		chp_json_text(region->owner), "basis", ch_basis_name(region->basis),
-		"missing_reason", reason, "touched_bytes",
-		!free && region->flags & CH_REGION_COUNTED ? chp_json_uint(region->touched_bytes)
-							   : json_null());
+	return print_list(report, address, rows);
 }
 
 /* ---- segments, as the file has them ---- */
@@ -210,89 +243,79 @@ static const char *path_of(const struct ch_file_map *files, size_t count, size_t
 	return *next < count && files[*next].start <= addr ? files[*next].path : NULL;
 }
 
-static struct ch_error *add_segments(struct ch_table *table, const struct ch_core *core,
-				     uint64_t rows, uint64_t *shown_bytes_ret)
+struct segment_row {
+	uint64_t index, start, end, total_bytes, recorded_bytes, present_bytes;
+	char flags[4];
+	const char *path;
+};
+
+#define SEGMENT(member) CH_AT(struct segment_row, member)
+
+static const struct ch_field_spec segment_fields[] = {
+	{ "index", "INDEX", CH_CELL_COUNT, "Number of its program header.", SEGMENT(index) },
+	{ "addr", "START", CH_CELL_ADDR, "Where it begins.", SEGMENT(start) },
+	{ "end", "END", CH_CELL_ADDR, "Behind its last byte.", SEGMENT(end) },
+	{ "total_bytes", "SIZE", CH_CELL_BYTES, "Its size.", SEGMENT(total_bytes) },
+	{ "recorded_bytes", "RECORDED", CH_CELL_BYTES, "What of it was written to the file.",
+	  SEGMENT(recorded_bytes) },
+	{ "in_core_bytes", "PRESENT", CH_CELL_BYTES, "What of that is still there.",
+	  SEGMENT(present_bytes) },
+	{ "flags", "FLAGS", CH_CELL_SAFE, "Its rights.", SEGMENT(flags), .flags = CH_FIELD_INSIDE },
+	{ "backing", "BACKING", CH_CELL_TEXT, "The file mapped where it begins.", SEGMENT(path),
+	  .flags = CH_FIELD_OPTIONAL },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list segments_list = { .fields = segment_fields,
+					      CH_WEIGHT(struct segment_row, total_bytes) };
+
+static struct ch_error *put_segments(struct ch_listing *listing, const struct ch_core *core)
 {
 	size_t count, files_count, next = 0, i;
 	const struct ch_segment *segments = ch_core_segments(core, &count);
 	const struct ch_file_map *files = ch_core_file_maps(core, &files_count);
+	const struct ch_segment *of;
 	struct ch_error *err = NULL;
-	char flags[4];
+	struct segment_row row;
 
-	*shown_bytes_ret = 0;
-	for (i = 0; !err && i < rows; i++) {
-		const struct ch_segment *segment = &segments[i];
-		const char *path = path_of(files, files_count, &next, segment->start);
-
-		*shown_bytes_ret += segment->end - segment->start;
-		err = chp_table_row(
-			table,
-			(struct ch_cell[]){ CH_CELL_NUM(segment->phdr_index),
-					    CH_CELL_NUM(segment->start),
-					    CH_CELL_NUM(segment->end),
-					    CH_CELL_NUM(segment->end - segment->start),
-					    CH_CELL_NUM(segment->recorded_end - segment->start),
-					    CH_CELL_NUM(segment->present_end - segment->start),
-					    { .text = flags_text(segment->flags, flags) },
-					    { .text = path } });
+	for (i = 0; !err && i < count; i++) {
+		of = &segments[i];
+		row = (struct segment_row){
+			.index = of->phdr_index,
+			.start = of->start,
+			.end = of->end,
+			.total_bytes = of->end - of->start,
+			.recorded_bytes = of->recorded_end - of->start,
+			.present_bytes = of->present_end - of->start,
+			.path = path_of(files, files_count, &next, of->start),
+		};
+		flags_text(of->flags, row.flags);
+		err = chp_listing_row(listing, &row);
 	}
 	return err;
 }
 
 struct ch_error *chp_address_segments(const struct ch_report *report)
 {
-	static const struct ch_column columns[] = {
-		{ "INDEX", CH_CELL_COUNT },    { "START", CH_CELL_ADDR },
-		{ "END", CH_CELL_ADDR },       { "SIZE", CH_CELL_BYTES },
-		{ "RECORDED", CH_CELL_BYTES }, { "PRESENT", CH_CELL_BYTES },
-		{ "FLAGS", CH_CELL_TEXT },     { "BACKING", CH_CELL_TEXT },
-	};
-	const struct ch_core *core = ch_session_core(report->session);
-	uint64_t rows, shown_bytes;
-	struct ch_table *table;
-	struct ch_error *err;
-	size_t count;
+	struct ch_listing *listing = chp_listing_create(report, &segments_list);
+	struct ch_error *err =
+		listing ? put_segments(listing, ch_session_core(report->session)) : &ch_enomem;
 
-	ch_core_segments(core, &count);
-	rows = chp_report_rows(report, count);
-	table = chp_table_create(columns, CH_COUNT_OF(columns));
-	if (!table)
-		return &ch_enomem;
-	err = add_segments(table, core, rows, &shown_bytes);
-	if (!err) {
-		chp_table_print(table, report);
-		chp_report_cut(report, rows, count, shown_bytes, ch_core_stats(core)->mapped_bytes);
-	}
-	chp_table_destroy(table);
+	if (!err)
+		chp_listing_print(listing);
+	chp_listing_destroy(listing);
 	return err;
 }
 
 json_t *chp_json_segments(const struct ch_report *report)
 {
-	const struct ch_core *core = ch_session_core(report->session);
-	size_t count, files_count, next = 0;
-	const struct ch_segment *segments = ch_core_segments(core, &count);
-	const struct ch_file_map *files = ch_core_file_maps(core, &files_count);
-	uint64_t rows = chp_report_rows(report, count), i;
-	json_t *array = json_array();
-	char flags[4];
+	struct ch_listing *listing = chp_listing_create(report, &segments_list);
+	struct ch_error *err =
+		listing ? put_segments(listing, ch_session_core(report->session)) : &ch_enomem;
+	json_t *array = err ? NULL : chp_listing_json(listing);
 
-	for (i = 0; array && i < rows; i++) {
-		const struct ch_segment *segment = &segments[i];
-
-		chp_json_append_take(
-			&array,
-			json_pack(
-				"{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "index",
-				chp_json_uint(segment->phdr_index), "addr",
-				chp_json_addr(segment->start), "end", chp_json_addr(segment->end),
-				"total_bytes", chp_json_uint(segment->end - segment->start),
-				"recorded_bytes",
-				chp_json_uint(segment->recorded_end - segment->start),
-				"in_core_bytes",
-				chp_json_uint(segment->present_end - segment->start), "flags",
-				flags_text(segment->flags, flags), "backing",
-				chp_json_text(path_of(files, files_count, &next, segment->start))));
-	}
+	/* an array that cannot be made is one for which there is no memory */
+	ch_error_destroy(err);
+	chp_listing_destroy(listing);
 	return array;
 }
