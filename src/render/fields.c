@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render/listing.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 #include "util/vec.h"
@@ -80,11 +79,11 @@ static struct ch_cell text_cell(const struct ch_field_spec *field, const void *a
 }
 
 /* What a list says of itself. */
-static struct ch_cell list_cell(enum ch_cell_kind kind, const struct ch_listing *listing)
+static struct ch_cell list_cell(enum ch_cell_kind kind, const struct ch_list_state *list)
 {
-	return CH_CELL_NUM(kind == CH_CELL_SHOWN     ? chp_listing_shown(listing)
-			   : kind == CH_CELL_MATCHED ? chp_listing_matched(listing)
-						     : chp_listing_weight(listing));
+	return CH_CELL_NUM(kind == CH_CELL_SHOWN     ? list->shown
+			   : kind == CH_CELL_MATCHED ? list->matched
+						     : list->matched_bytes);
 }
 
 struct ch_cell chp_field_cell(const struct ch_field_spec *field, const void *row)
@@ -99,7 +98,7 @@ struct ch_cell chp_field_cell(const struct ch_field_spec *field, const void *row
 	if (is_text(field->kind))
 		return text_cell(field, at);
 	if (field->kind >= CH_CELL_SHOWN)
-		return list_cell(field->kind, *(struct ch_listing *const *)at);
+		return list_cell(field->kind, *(const struct ch_list_state *const *)at);
 	number = number_at(at, field->size, field->kind == CH_CELL_SIGNED);
 	return (struct ch_cell){ .number = number,
 				 .absent = !number && field->flags & CH_FIELD_NOT_ZERO };
@@ -245,9 +244,16 @@ static json_t *values_json(const struct ch_field_spec *value, struct ch_rows row
 	return array;
 }
 
-static json_t *list_json(struct ch_listing *listing)
+/* NULL: a list that was not asked for. */
+static json_t *list_json(struct ch_list_state *list)
 {
-	return listing ? chp_listing_json(listing) : json_null();
+	json_t *array;
+
+	if (!list)
+		return json_null();
+	array = list->array;
+	list->array = NULL;
+	return array;
 }
 
 static void write_field(struct writer *writer, struct level *level)
@@ -269,7 +275,7 @@ static void write_field(struct writer *writer, struct level *level)
 	} else if (field->kind == CH_CELL_VALUES && is_known(field, level->row)) {
 		set(writer, level, values_json(field->fields, rows_at(field, at)));
 	} else if (field->kind == CH_CELL_LIST) {
-		set(writer, level, list_json(*(struct ch_listing *const *)at));
+		set(writer, level, list_json(*(struct ch_list_state *const *)at));
 	} else if (field->kind == CH_CELL_PART) {
 		set(writer, level, field->part(writer->report, level->row));
 	} else if (field->kind == CH_CELL_ROWS || field->kind == CH_CELL_VALUES) {

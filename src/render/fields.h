@@ -37,6 +37,13 @@ struct ch_rows {
 #define CH_ROWS(array, n) ((struct ch_rows){ (array), (n), sizeof((array)[0]) })
 #define CH_VEC_ROWS(vec)  ((struct ch_rows){ (vec)->items, (vec)->count, (vec)->item_size })
 
+/** What is known of a list so far: a struct ch_listing (render/listing.h) begins with it. */
+struct ch_list_state {
+	uint64_t shown, matched, shown_bytes, matched_bytes;
+	/** Its rows as JSON; who takes them leaves NULL. */
+	json_t *array;
+};
+
 struct ch_list;
 
 struct ch_field_spec {

@@ -10,6 +10,8 @@
 #include "util/cleanup.h"
 
 struct ch_listing {
+	/* First, for fields that tell of it. */
+	struct ch_list_state state;
 	const struct ch_report *report;
 	const struct ch_list *list;
 	/* Fields that are columns, in their order, and what the table has of them. */
@@ -19,9 +21,6 @@ struct ch_listing {
 	struct ch_table *table;
 	/* Of a list that is not kept, instead of all other forms. */
 	struct ch_lines *lines;
-	/* Of JSON, unless each row is a line. */
-	json_t *array;
-	uint64_t shown, matched, shown_bytes, matched_bytes;
 };
 
 static struct ch_error *create_table(struct ch_listing *listing)
@@ -68,7 +67,7 @@ struct ch_listing *chp_listing_create(const struct ch_report *report, const stru
 		err = create_lines(listing);
 	else if (!chp_report_is_json(report))
 		err = create_table(listing);
-	else if (!is_stream(listing) && !(listing->array = json_array()))
+	else if (!is_stream(listing) && !(listing->state.array = json_array()))
 		err = &ch_enomem;
 	if (!err)
 		return listing;
@@ -93,7 +92,7 @@ void chp_listing_destroy(struct ch_listing *listing)
 		return;
 	chp_table_destroy(listing->table);
 	chp_lines_destroy(listing->lines);
-	json_decref(listing->array);
+	json_decref(listing->state.array);
 	free(listing);
 }
 
@@ -125,8 +124,8 @@ struct ch_error *chp_listing_row(struct ch_listing *listing, const void *row)
 	chp_listing_skip(listing, 1, bytes);
 	if (full)
 		return NULL;
-	listing->shown++;
-	listing->shown_bytes += bytes;
+	listing->state.shown++;
+	listing->state.shown_bytes += bytes;
 	if (listing->lines)
 		return chp_lines_row(listing->lines, row);
 	if (listing->table)
@@ -134,40 +133,40 @@ struct ch_error *chp_listing_row(struct ch_listing *listing, const void *row)
 	if (is_stream(listing))
 		return chp_json_print_take(listing->report,
 					   chp_fields_json(listing->report, fields, row));
-	chp_json_append_take(&listing->array, chp_fields_json(listing->report, fields, row));
-	return listing->array ? NULL : &ch_enomem;
+	chp_json_append_take(&listing->state.array, chp_fields_json(listing->report, fields, row));
+	return listing->state.array ? NULL : &ch_enomem;
 }
 
 bool chp_listing_is_full(const struct ch_listing *listing)
 {
-	return listing->report->limit && listing->shown >= listing->report->limit;
+	return listing->report->limit && listing->state.shown >= listing->report->limit;
 }
 
 void chp_listing_skip(struct ch_listing *listing, uint64_t count, uint64_t bytes)
 {
-	listing->matched += count;
-	listing->matched_bytes += bytes;
+	listing->state.matched += count;
+	listing->state.matched_bytes += bytes;
 }
 
 void chp_listing_total(struct ch_listing *listing, uint64_t count, uint64_t bytes)
 {
-	listing->matched = count;
-	listing->matched_bytes = bytes;
+	listing->state.matched = count;
+	listing->state.matched_bytes = bytes;
 }
 
 uint64_t chp_listing_shown(const struct ch_listing *listing)
 {
-	return listing->shown;
+	return listing->state.shown;
 }
 
 uint64_t chp_listing_matched(const struct ch_listing *listing)
 {
-	return listing->matched;
+	return listing->state.matched;
 }
 
 uint64_t chp_listing_weight(const struct ch_listing *listing)
 {
-	return listing->matched_bytes;
+	return listing->state.matched_bytes;
 }
 
 struct ch_error *chp_listing_flush(struct ch_listing *listing)
@@ -182,9 +181,9 @@ struct ch_error *chp_listing_end_take(struct ch_listing *listing, json_t *rest)
 
 json_t *chp_listing_json(struct ch_listing *listing)
 {
-	json_t *array = listing->array;
+	json_t *array = listing->state.array;
 
-	listing->array = NULL;
+	listing->state.array = NULL;
 	return array;
 }
 
@@ -199,11 +198,12 @@ void chp_listing_print_cut(const struct ch_listing *listing)
 	char shown[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
 
 	if (listing->list->weight)
-		chp_report_cut(report, listing->shown, listing->matched, listing->shown_bytes,
-			       listing->matched_bytes);
-	else if (listing->shown < listing->matched)
-		chp_report_say(report, "showing %s of %s\n", chp_count_text(listing->shown, shown),
-			       chp_count_text(listing->matched, all));
+		chp_report_cut(report, listing->state.shown, listing->state.matched,
+			       listing->state.shown_bytes, listing->state.matched_bytes);
+	else if (listing->state.shown < listing->state.matched)
+		chp_report_say(report, "showing %s of %s\n",
+			       chp_count_text(listing->state.shown, shown),
+			       chp_count_text(listing->state.matched, all));
 }
 
 void chp_listing_print(const struct ch_listing *listing)
