@@ -10,18 +10,16 @@ static bool is_known(const struct ch_document *document, const void *result)
 	return !document->known || *((const bool *)result + document->known - 1);
 }
 
-/* The last line of a stream, which says whether the others are all. */
+json_t *chp_part_complete(const struct ch_report *report, const void *result)
+{
+	(void)result;
+	return json_boolean(ch_context_complete(ch_session_context(report->session)));
+}
+
 static struct ch_error *print_closing(const struct ch_report *report,
 				      const struct ch_document *document, const void *result)
 {
-	const struct ch_context *ctx = ch_session_context(report->session);
-	json_t *line = chp_fields_json(report, document->closing, result);
-
-	if (line && json_object_set_new(line, "complete", json_boolean(ch_context_complete(ctx)))) {
-		json_decref(line);
-		line = NULL;
-	}
-	return chp_json_print_take(report, line);
+	return chp_json_print_take(report, chp_fields_json(report, document->closing, result));
 }
 
 /* The list that was written as it came; NULL: the document has none. */
@@ -47,6 +45,18 @@ static struct ch_error *print_written(const struct ch_report *report,
 	return err ? err : print_closing(report, document, result);
 }
 
+/* Whether the rows of a list are lines, and were asked for. */
+static bool is_stream(const struct ch_report *report, const struct ch_document *document,
+		      const void *result)
+{
+	const struct ch_field_spec *field;
+
+	for (field = document->fields; !chp_field_is_end(field); field++)
+		if (field->kind == CH_CELL_LIST && chp_list_is_stream(report, field->list))
+			return chp_field_is_known(field, result);
+	return false;
+}
+
 static struct ch_error *print_json(const struct ch_report *report,
 				   const struct ch_document *document, const void *result)
 {
@@ -54,7 +64,7 @@ static struct ch_error *print_json(const struct ch_report *report,
 
 	if (written)
 		return print_written(report, document, result, written);
-	if (document->closing && report->format == CH_FORMAT_JSONL)
+	if (is_stream(report, document, result))
 		return print_closing(report, document, result);
 	return chp_json_print_take(
 		report, chp_json_document_take(report, document->name,

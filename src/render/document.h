@@ -16,8 +16,10 @@ struct ch_document {
 	/** Heading of the schema. */
 	const char *title;
 	const struct ch_field_spec *fields;
-	/** Fields of the last line, where the rows of a list are lines of --jsonl; `complete`
-	 * follows. NULL: nothing is. */
+	/** For the schema: fields of another answer that the command gives under this name. */
+	const struct ch_field_spec *others;
+	/** Fields of the last line, where the rows of a list are lines of --jsonl; NULL: there
+	 * are none. */
 	const struct ch_field_spec *closing;
 	/** Said instead of everything else (TEXT) where the bool of the struct that CH_KNOWN()
 	 * names here is false; NULL: always known. */
@@ -43,6 +45,14 @@ CH_MUST_CHECK struct ch_error *chp_document_print(const struct ch_report *report
 	{                                                                                          \
 		"matched_count", NULL, CH_CELL_MATCHED, "How many rows there are.",                \
 			CH_AT(type, member)                                                        \
+	}
+
+/** Of a last line: whether the others are all. */
+json_t *chp_part_complete(const struct ch_report *report, const void *result);
+#define CH_FIELD_COMPLETE                                                                          \
+	{                                                                                          \
+		"complete", NULL, CH_CELL_PART, "As in the envelope of a document.",               \
+			.part = chp_part_complete, .ref = "complete"                               \
 	}
 
 #endif /* COREHEAP_RENDER_DOCUMENT_H */

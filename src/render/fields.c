@@ -48,7 +48,7 @@ static const void *field_at(const struct ch_field_spec *field, const void *row)
 	return (const char *)row + field->offset;
 }
 
-static bool is_known(const struct ch_field_spec *field, const void *row)
+bool chp_field_is_known(const struct ch_field_spec *field, const void *row)
 {
 	return !field->known || *((const bool *)row + field->known - 1);
 }
@@ -91,7 +91,7 @@ struct ch_cell chp_field_cell(const struct ch_field_spec *field, const void *row
 	const void *at = field_at(field, row);
 	uint64_t number;
 
-	if (!is_known(field, row))
+	if (!chp_field_is_known(field, row))
 		return CH_CELL_NONE;
 	if (field->get)
 		return field->get(row);
@@ -218,7 +218,7 @@ static void write_object(struct writer *writer, struct level *level)
 		at = *(const void *const *)at;
 	if (field->flags & CH_FIELD_FLAT)
 		enter(writer, field->fields, at, json_incref(level->object));
-	else if (!at || !is_known(field, level->row))
+	else if (!at || !chp_field_is_known(field, level->row))
 		set(writer, level, json_null());
 	else
 		enter(writer, field->fields, at, json_object());
@@ -261,18 +261,19 @@ static void write_field(struct writer *writer, struct level *level)
 	const struct ch_field_spec *field = level->field;
 	const void *at = field_at(field, level->row);
 
-	if (!field->key && !(field->flags & CH_FIELD_FLAT)) {
+	if ((!field->key && !(field->flags & CH_FIELD_FLAT)) ||
+	    (field->flags & CH_FIELD_ASKED && !chp_field_is_known(field, level->row))) {
 		level->field++;
 	} else if (field->kind == CH_CELL_OBJECT) {
 		write_object(writer, level);
-	} else if (field->kind == CH_CELL_ROWS && is_known(field, level->row)) {
+	} else if (field->kind == CH_CELL_ROWS && chp_field_is_known(field, level->row)) {
 		level->rows = rows_at(field, at);
 		level->array = json_array();
 		if (level->array)
 			next_row(writer, level);
 		else
 			fail(writer);
-	} else if (field->kind == CH_CELL_VALUES && is_known(field, level->row)) {
+	} else if (field->kind == CH_CELL_VALUES && chp_field_is_known(field, level->row)) {
 		set(writer, level, values_json(field->fields, rows_at(field, at)));
 	} else if (field->kind == CH_CELL_LIST) {
 		set(writer, level, list_json(*(struct ch_list_state *const *)at));

@@ -26,6 +26,10 @@ enum ch_field_flags {
 	CH_FIELD_FLAT = 1 << 4,
 	/** The array of a CH_CELL_ROWS or _VALUES is a struct ch_vec, not a struct ch_rows. */
 	CH_FIELD_VEC = 1 << 5,
+	/** There only where it was asked for, which the bool of CH_KNOWN() says: no key else. */
+	CH_FIELD_ASKED = 1 << 6,
+	/** Came after version 1.0, so that the schema does not require it. */
+	CH_FIELD_LATER = 1 << 7,
 };
 
 /** An array of structs, as a member that a CH_CELL_ROWS field names. */
@@ -83,6 +87,9 @@ struct ch_field_spec {
 /** Nowhere: of what JSON made elsewhere holds. */
 #define CH_NOWHERE             .offset = 0
 #define CH_KNOWN(type, member) .known = offsetof(type, member) + 1, .flags = CH_FIELD_OPTIONAL
+#define CH_KNOWN_LATER(type, member)                                                               \
+	.known = offsetof(type, member) + 1, .flags = CH_FIELD_OPTIONAL | CH_FIELD_LATER
+#define CH_IF_ASKED(type, member) .known = offsetof(type, member) + 1, .flags = CH_FIELD_ASKED
 #define CH_FIELDS_END                                                                              \
 	{                                                                                          \
 		.key = NULL, .title = NULL                                                         \
@@ -92,6 +99,8 @@ struct ch_field_spec {
 struct ch_cell chp_field_none(const void *row);
 /** Whether this is the end of a table. */
 bool chp_field_is_end(const struct ch_field_spec *field);
+/** Whether the bool of CH_KNOWN() says that the value of row is known. */
+bool chp_field_is_known(const struct ch_field_spec *field, const void *row);
 /** Fields with a title in the order of columns, ended by NULL; how many. */
 size_t chp_fields_columns(const struct ch_field_spec *fields,
 			  const struct ch_field_spec *ret[CH_COLUMNS_MAX + 1]);

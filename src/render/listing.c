@@ -25,11 +25,6 @@ struct ch_listing {
 
 static struct ch_error *create_table(struct ch_listing *listing)
 {
-	size_t i;
-
-	for (i = 0; i < listing->columns_count; i++)
-		listing->columns[i] =
-			(struct ch_column){ listing->fields[i]->title, listing->fields[i]->kind };
 	chp_table_destroy(listing->table);
 	listing->table = chp_table_create(listing->columns, listing->columns_count);
 	return listing->table ? NULL : &ch_enomem;
@@ -57,12 +52,16 @@ struct ch_listing *chp_listing_create(const struct ch_report *report, const stru
 {
 	struct ch_listing *listing = calloc(1, sizeof(*listing));
 	struct ch_error *err = NULL;
+	size_t i;
 
 	if (!listing)
 		return NULL;
 	listing->report = report;
 	listing->list = list;
 	listing->columns_count = chp_fields_columns(list->fields, listing->fields);
+	for (i = 0; i < listing->columns_count; i++)
+		listing->columns[i] =
+			(struct ch_column){ listing->fields[i]->title, listing->fields[i]->kind };
 	if (list->document)
 		err = create_lines(listing);
 	else if (!chp_report_is_json(report))
@@ -75,17 +74,6 @@ struct ch_listing *chp_listing_create(const struct ch_report *report, const stru
 	return NULL;
 }
 
-struct ch_error *chp_listing_hide(struct ch_listing *listing, const char *title)
-{
-	size_t i, kept = 0;
-
-	for (i = 0; i < listing->columns_count; i++)
-		if (strcmp(listing->fields[i]->title, title) != 0)
-			listing->fields[kept++] = listing->fields[i];
-	listing->columns_count = kept;
-	return listing->table ? create_table(listing) : NULL;
-}
-
 void chp_listing_destroy(struct ch_listing *listing)
 {
 	if (!listing)
@@ -94,6 +82,29 @@ void chp_listing_destroy(struct ch_listing *listing)
 	chp_lines_destroy(listing->lines);
 	json_decref(listing->state.array);
 	free(listing);
+}
+
+struct ch_error *chp_listing_hide(struct ch_listing *listing, const char *title)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < listing->columns_count; i++) {
+		if (strcmp(listing->columns[i].title, title) == 0)
+			continue;
+		listing->columns[kept] = listing->columns[i];
+		listing->fields[kept++] = listing->fields[i];
+	}
+	listing->columns_count = kept;
+	return listing->table ? create_table(listing) : NULL;
+}
+
+void chp_listing_rename(struct ch_listing *listing, const char *title, const char *to)
+{
+	size_t i;
+
+	for (i = 0; i < listing->columns_count; i++)
+		if (strcmp(listing->columns[i].title, title) == 0)
+			listing->columns[i].title = to;
 }
 
 static struct ch_error *add_cells(struct ch_listing *listing, const void *row)

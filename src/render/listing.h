@@ -33,6 +33,8 @@ void chp_listing_destroy(struct ch_listing *listing);
 CH_MUST_CHECK struct ch_error *chp_listing_row(struct ch_listing *listing, const void *row);
 /** Leave out the column of this title, before the first row. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_listing_hide(struct ch_listing *listing, const char *title);
+/** Give the column of this title another one, which is borrowed until the listing ends. */
+void chp_listing_rename(struct ch_listing *listing, const char *title, const char *to);
 /** Whether the next row would only be counted: making it is not worth the while. */
 bool chp_listing_is_full(const struct ch_listing *listing);
 /** Count rows of a full listing, and their weight. */

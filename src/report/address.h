@@ -7,7 +7,7 @@
 #define COREHEAP_REPORT_ADDRESS_H
 
 #include "analysis/address.h"
-#include "render/render.h"
+#include "render/document.h"
 
 /** Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_address(const struct ch_report *report,
@@ -26,13 +26,19 @@ CH_MUST_CHECK struct ch_error *chp_windbg_regions(FILE *out, const struct ch_add
 /** WinDbg's answer about one address. */
 CH_MUST_CHECK struct ch_error *chp_windbg_one(FILE *out, const struct ch_address_one *one);
 
-/** List of regions or segments in any layout but WinDbg's and JSON documents. */
+/** List of regions in any layout but WinDbg's. */
 CH_MUST_CHECK struct ch_error *chp_address_list(const struct ch_report *report,
-						const struct ch_address *address);
-CH_MUST_CHECK struct ch_error *chp_address_segments(const struct ch_report *report);
+						const struct ch_address *address,
+						struct ch_listing *regions);
+/** Rows of these lists: regions of the address space, and segments as the file has them. */
+extern const struct ch_field_spec chp_region_fields[];
+extern const struct ch_list chp_regions_list, chp_segments_list;
+CH_MUST_CHECK struct ch_error *chp_put_regions(struct ch_listing *listing,
+					       const struct ch_report *report,
+					       const struct ch_address *address);
+CH_MUST_CHECK struct ch_error *chp_put_segments(struct ch_listing *listing,
+						const struct ch_core *core);
 /** A region as a JSON object; borrowed nothing. */
 json_t *chp_json_region(const struct ch_region *region);
-/** Segments as a JSON array. */
-json_t *chp_json_segments(const struct ch_report *report);
 
 #endif /* COREHEAP_REPORT_ADDRESS_H */

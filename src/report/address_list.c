@@ -22,13 +22,12 @@ struct row {
 	bool is_mapped, guard, has_backing, is_counted;
 };
 
-struct result {
-	struct ch_listing *regions;
-};
-
 #define ROW(member) CH_AT(struct row, member)
+#define PROTECT_WORDS                                                                              \
+	"PAGE_NOACCESS|PAGE_READONLY|PAGE_READWRITE|PAGE_WRITECOPY|PAGE_EXECUTE|PAGE_EXECUTE_"     \
+	"READ|PAGE_EXECUTE_READWRITE|PAGE_EXECUTE_WRITECOPY|unknown"
 
-static const struct ch_field_spec region_fields[] = {
+const struct ch_field_spec chp_region_fields[] = {
 	{ "addr", "START", CH_CELL_ADDR, "Where it begins.", ROW(of.start) },
 	{ "end", "END", CH_CELL_ADDR, "Behind its last byte.", ROW(of.end) },
 	{ "total_bytes", "SIZE", CH_CELL_BYTES, "Its size.", ROW(total_bytes) },
@@ -39,12 +38,14 @@ static const struct ch_field_spec region_fields[] = {
 	{ "usage", "USAGE", CH_CELL_SAFE, "What it is for.", ROW(usage), .ref = "usage" },
 	{ "windbg_usage", NULL, CH_CELL_SAFE, "The same in WinDbg's words.", ROW(windbg_usage) },
 	{ "type", "TYPE", CH_CELL_SAFE, "What is behind it; null of free memory.", ROW(type),
-	  .flags = CH_FIELD_OPTIONAL },
-	{ "state", "STATE", CH_CELL_SAFE, "Whether it is mapped.", ROW(state) },
+	  .flags = CH_FIELD_OPTIONAL, .words = "MEM_IMAGE|MEM_MAPPED|MEM_PRIVATE" },
+	{ "state", "STATE", CH_CELL_SAFE, "Whether it is mapped.", ROW(state),
+	  .words = "MEM_FREE|MEM_RESERVE|MEM_COMMIT" },
 	{ "protect", NULL, CH_CELL_SAFE, "Its rights in WinDbg's words.", ROW(protect),
-	  .flags = CH_FIELD_OPTIONAL },
+	  .flags = CH_FIELD_OPTIONAL, .words = PROTECT_WORDS },
 	{ "native_protect", "PROTECT", CH_CELL_SAFE, "Its rights, as /proc/PID/maps has them.",
-	  ROW(native_protect), .flags = CH_FIELD_OPTIONAL },
+	  ROW(native_protect), .flags = CH_FIELD_OPTIONAL,
+	  .pattern = "^([r-][w-][x-]|\\?\\?\\?)[ps]\\??$" },
 	{ "guard", NULL, CH_CELL_BOOL, "Whether it guards a stack.", ROW(guard) },
 	{ "backing", "BACKING", CH_CELL_TEXT, "The file behind it.", ROW(of.backing),
 	  .flags = CH_FIELD_OPTIONAL, .column = 2 },
@@ -54,13 +55,15 @@ static const struct ch_field_spec region_fields[] = {
 	  .flags = CH_FIELD_OPTIONAL, .column = 1 },
 	{ "basis", "BASIS", CH_CELL_SAFE, "What the usage rests on.", ROW(basis), .ref = "basis" },
 	{ "missing_reason", NULL, CH_CELL_SAFE, "Why bytes of it are not in the core.", ROW(reason),
-	  .flags = CH_FIELD_OPTIONAL },
+	  .flags = CH_FIELD_OPTIONAL, .ref = "missing" },
 	{ "touched_bytes", "TOUCHED", CH_CELL_BYTES, "Bytes on pages that are not all zeros.",
-	  ROW(of.touched_bytes), CH_KNOWN(struct row, is_counted), .column = 3 },
+	  ROW(of.touched_bytes), CH_KNOWN_LATER(struct row, is_counted), .column = 3 },
 	CH_FIELDS_END,
 };
 
-static const struct ch_list regions_list = { .fields = region_fields, .stream = true };
+const struct ch_list chp_regions_list = { .fields = chp_region_fields,
+					  .stream = true,
+					  CH_WEIGHT(struct row, total_bytes) };
 
 static void fill_row(struct row *row, const struct ch_region *region)
 {
@@ -93,7 +96,7 @@ json_t *chp_json_region(const struct ch_region *region)
 	struct row row;
 
 	fill_row(&row, region);
-	return chp_fields_json(NULL, region_fields, &row);
+	return chp_fields_json(NULL, chp_region_fields, &row);
 }
 
 /* RFC 4180: quoted where a separator, a quote or a line end is inside. */
@@ -151,7 +154,7 @@ static struct ch_error *print_csv(FILE *out, const struct ch_address *address, u
 	struct row row;
 	uint64_t i;
 
-	chp_fields_columns(region_fields, columns);
+	chp_fields_columns(chp_region_fields, columns);
 	for (i = 0; columns[i]; i++)
 		fprintf(out, "%s%s", i ? "," : "", columns[i]->title);
 	fputs("\r\n", out);
@@ -162,12 +165,12 @@ static struct ch_error *print_csv(FILE *out, const struct ch_address *address, u
 	return err;
 }
 
-static struct ch_error *put_regions(struct ch_listing *listing, const struct ch_address *address,
-				    uint64_t rows)
+struct ch_error *chp_put_regions(struct ch_listing *listing, const struct ch_report *report,
+				 const struct ch_address *address)
 {
 	struct ch_error *err = NULL;
 	struct row row;
-	uint64_t i;
+	uint64_t rows = chp_report_rows(report, address->regions_count), i;
 
 	for (i = 0; !err && i < rows; i++) {
 		fill_row(&row, address->regions[i]);
@@ -177,36 +180,11 @@ static struct ch_error *put_regions(struct ch_listing *listing, const struct ch_
 	return err;
 }
 
-static const struct ch_field_spec closing_fields[] = {
-	CH_FIELDS_COUNTED(struct result, regions),
-	{ "matched_bytes", NULL, CH_CELL_WEIGHT, "Size of all regions that match.",
-	  CH_AT(struct result, regions) },
-	CH_FIELDS_END,
-};
-
-/* A table, or one record for each region and what they add up to. */
-static struct ch_error *print_list(const struct ch_report *report, const struct ch_address *address,
-				   uint64_t rows)
-{
-	struct result result = { chp_listing_create(report, &regions_list) };
-	struct ch_error *err =
-		result.regions ? put_regions(result.regions, address, rows) : &ch_enomem;
-
-	if (!err && chp_report_is_json(report))
-		err = chp_json_print_take(report, chp_fields_json(report, closing_fields, &result));
-	else if (!err)
-		chp_listing_print_rows(result.regions);
-	chp_listing_destroy(result.regions);
-	return err;
-}
-
-struct ch_error *chp_address_list(const struct ch_report *report, const struct ch_address *address)
+struct ch_error *chp_address_list(const struct ch_report *report, const struct ch_address *address,
+				  struct ch_listing *regions)
 {
 	uint64_t rows = chp_report_rows(report, address->regions_count), i;
-	struct ch_report plain = *report;
 
-	if (report->format == CH_FORMAT_JSONL)
-		return print_list(report, address, rows);
 	switch (address->list) {
 	case CH_ADDRESS_LIST_CSV:
 		return print_csv(report->out, address, rows);
@@ -215,12 +193,11 @@ struct ch_error *chp_address_list(const struct ch_report *report, const struct c
 			fprintf(report->out, "0x%" PRIx64 "\n", address->regions[i]->start);
 		return NULL;
 	case CH_ADDRESS_LIST_TSV:
-		plain.format = CH_FORMAT_PLAIN;
-		return print_list(&plain, address, rows);
 	case CH_ADDRESS_LIST_TABLE:
 		break;
 	}
-	return print_list(report, address, rows);
+	chp_listing_print_rows(regions);
+	return NULL;
 }
 
 /* ---- segments, as the file has them ---- */
@@ -260,16 +237,17 @@ static const struct ch_field_spec segment_fields[] = {
 	  SEGMENT(recorded_bytes) },
 	{ "in_core_bytes", "PRESENT", CH_CELL_BYTES, "What of that is still there.",
 	  SEGMENT(present_bytes) },
-	{ "flags", "FLAGS", CH_CELL_SAFE, "Its rights.", SEGMENT(flags), .flags = CH_FIELD_INSIDE },
+	{ "flags", "FLAGS", CH_CELL_SAFE, "Its rights.", SEGMENT(flags), .flags = CH_FIELD_INSIDE,
+	  .pattern = "^[r-][w-][x-]$" },
 	{ "backing", "BACKING", CH_CELL_TEXT, "The file mapped where it begins.", SEGMENT(path),
 	  .flags = CH_FIELD_OPTIONAL },
 	CH_FIELDS_END,
 };
 
-static const struct ch_list segments_list = { .fields = segment_fields,
-					      CH_WEIGHT(struct segment_row, total_bytes) };
+const struct ch_list chp_segments_list = { .fields = segment_fields,
+					   CH_WEIGHT(struct segment_row, total_bytes) };
 
-static struct ch_error *put_segments(struct ch_listing *listing, const struct ch_core *core)
+struct ch_error *chp_put_segments(struct ch_listing *listing, const struct ch_core *core)
 {
 	size_t count, files_count, next = 0, i;
 	const struct ch_segment *segments = ch_core_segments(core, &count);
@@ -293,29 +271,4 @@ static struct ch_error *put_segments(struct ch_listing *listing, const struct ch
 		err = chp_listing_row(listing, &row);
 	}
 	return err;
-}
-
-struct ch_error *chp_address_segments(const struct ch_report *report)
-{
-	struct ch_listing *listing = chp_listing_create(report, &segments_list);
-	struct ch_error *err =
-		listing ? put_segments(listing, ch_session_core(report->session)) : &ch_enomem;
-
-	if (!err)
-		chp_listing_print(listing);
-	chp_listing_destroy(listing);
-	return err;
-}
-
-json_t *chp_json_segments(const struct ch_report *report)
-{
-	struct ch_listing *listing = chp_listing_create(report, &segments_list);
-	struct ch_error *err =
-		listing ? put_segments(listing, ch_session_core(report->session)) : &ch_enomem;
-	json_t *array = err ? NULL : chp_listing_json(listing);
-
-	/* an array that cannot be made is one for which there is no memory */
-	ch_error_destroy(err);
-	chp_listing_destroy(listing);
-	return array;
 }

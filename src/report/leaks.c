@@ -203,6 +203,7 @@ static const struct ch_field_spec closing_fields[] = {
 	CH_FIELDS_COUNTED(struct result, blocks),
 	{ "matched_bytes", NULL, CH_CELL_WEIGHT, "What all rows take in their heaps.",
 	  RESULT(blocks) },
+	CH_FIELD_COMPLETE,
 	CH_FIELDS_END,
 };
 

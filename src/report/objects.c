@@ -87,6 +87,14 @@ static const struct ch_field_spec fields[] = {
 	CH_FIELDS_END,
 };
 
+static const struct ch_field_spec closing_fields[] = {
+	CH_FIELDS_COUNTED(struct writer, objects),
+	{ "matched_bytes", NULL, CH_CELL_WEIGHT, "What all of them take in their heaps.",
+	  RESULT(objects) },
+	CH_FIELD_COMPLETE,
+	CH_FIELDS_END,
+};
+
 static struct ch_error *print(const struct ch_report *report, const void *result)
 {
 	const struct writer *writer = result;
@@ -118,8 +126,7 @@ const struct ch_document ch_document_objects = {
 	.name = "objects",
 	.title = "The blocks themselves",
 	.fields = fields,
-	/* behind its list, the last line has what a document has */
-	.closing = fields + 1,
+	.closing = closing_fields,
 	.print = print,
 	.tail = say_total,
 };

@@ -85,6 +85,7 @@ static const struct ch_field_spec fields[] = {
 
 static const struct ch_field_spec closing_fields[] = {
 	CH_FIELDS_COUNTED(struct writer, refs),
+	CH_FIELD_COMPLETE,
 	CH_FIELDS_END,
 };
 

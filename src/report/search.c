@@ -65,6 +65,7 @@ static const struct ch_field_spec fields[] = {
 
 static const struct ch_field_spec closing_fields[] = {
 	CH_FIELDS_COUNTED(struct writer, matches),
+	CH_FIELD_COMPLETE,
 	CH_FIELDS_END,
 };
 

@@ -179,7 +179,9 @@ static void set_fields(json_t *schema, const struct ch_field_spec *fields)
 		if (field->flags & CH_FIELD_FLAT) {
 			set_fields(schema, field->fields);
 		} else if (field->key) {
-			append(json_object_get(schema, "required"), json_string(field->key));
+			if (!(field->flags & (CH_FIELD_ASKED | CH_FIELD_LATER)))
+				append(json_object_get(schema, "required"),
+				       json_string(field->key));
 			set(json_object_get(schema, "properties"), field->key, schema_of(field));
 		}
 	}
@@ -200,17 +202,12 @@ static const struct ch_list *stream_of(const struct ch_document *document)
 static void set_lines(json_t *schema, const struct ch_document *document)
 {
 	const struct ch_list *list = stream_of(document);
-	json_t *closing;
 
 	if (!list)
 		return;
-	closing = object_of(document->closing, false);
-	append(json_object_get(closing, "required"), json_string("complete"));
-	set(json_object_get(closing, "properties"), "complete",
-	    json_pack("{s:s, s:s}", "type", "boolean", "description",
-		      "As in the envelope of a document."));
 	set(schema, "$defs",
-	    json_pack("{s:o, s:o}", "record", object_of(list->fields, false), "closing", closing));
+	    json_pack("{s:o, s:o}", "record", object_of(list->fields, false), "closing",
+		      object_of(document->closing, false)));
 }
 
 static json_t *document_schema(const struct ch_document *document)
@@ -225,7 +222,12 @@ static json_t *document_schema(const struct ch_document *document)
 			   "Made by `make schemas` from the tables of src/report.", "type",
 			   "object", "allOf", "$ref", "envelope.json", "required", "properties",
 			   "schema", "const", name);
-	set_fields(schema, document->fields);
+	if (document->others)
+		set(schema, "anyOf",
+		    json_pack("[o, o]", object_of(document->fields, false),
+			      object_of(document->others, false)));
+	else
+		set_fields(schema, document->fields);
 	set_lines(schema, document);
 	return schema;
 }
