@@ -1,5 +1,5 @@
 /*
- * One object or block with its fields or words, as lines and as JSON.
+ * What is inside of one object or block.
  */
 #include "report/show.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/contents.h"
+#include "render/document.h"
 #include "report/heap.h"
 #include "report/traces.h"
 #include "util/cleanup.h"
@@ -81,53 +82,145 @@ static char *value_text(const struct ch_show_row *row)
 	return len < 0 ? NULL : ret;
 }
 
-/* ---- JSON -------------------------------------------------------------------- */
+/* ---- Fields of a row ---------------------------------------------------------- */
 
-static json_t *json_row(const struct ch_show_row *row)
+#define ROW(member)    CH_AT(struct ch_show_row, member)
+#define RESULT(member) CH_AT(struct ch_show_result, member)
+
+static struct ch_cell row_kind(const void *row)
 {
-	const struct ch_target *target = &row->target;
-	bool leads = target->kind != CH_TARGET_NONE && target->kind != CH_TARGET_NULL;
-
-	return json_pack(
-		"{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:i, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:b, "
-		"s:o, s:o}",
-		"name", chp_json_text(row->name), "declared_by", chp_json_text(row->declared_by),
-		"type", chp_json_text(row->type), "kind", kind_names[row->kind], "offset",
-		chp_json_uint(row->offset), "addr",
-		row->addr ? chp_json_addr(row->addr) : json_null(), "size_bytes",
-		row->size_bytes ? chp_json_uint(row->size_bytes) : json_null(), "depth",
-		(int)row->depth, "static", (int)row->is_static, "thread",
-		row->tid ? chp_json_uint(row->tid) : json_null(), "present", (int)row->present,
-		"target_addr", leads && !target->hidden ? chp_json_addr(target->addr) : json_null(),
-		"target_type",
-		chp_json_text(target->kind == CH_TARGET_STACK ? "stack" : target->name),
-		"target_offset", leads ? chp_json_uint(target->into) : json_null(), "target_count",
-		target->counted ? chp_json_uint(target->count) : json_null(), "null",
-		(int)(target->kind == CH_TARGET_NULL), "words_count",
-		row->words ? chp_json_uint(row->words) : json_null(), "value",
-		chp_json_text(row->value));
+	return CH_CELL_STR(kind_names[((const struct ch_show_row *)row)->kind]);
 }
 
-static json_t *json_rows(const struct ch_show_result *result)
+static bool leads(const struct ch_target *target)
 {
-	json_t *array = json_array();
-	size_t i;
-
-	for (i = 0; i < result->rows.count; i++)
-		chp_json_append_take(&array,
-				     json_row(CH_VEC_AT(&result->rows, struct ch_show_row, i)));
-	return array;
+	return target->kind != CH_TARGET_NONE && target->kind != CH_TARGET_NULL;
 }
 
-static json_t *json_lengths(const struct ch_object_shape *shape)
+static struct ch_cell target_addr(const void *row)
 {
+	const struct ch_target *target = &((const struct ch_show_row *)row)->target;
+
+	return leads(target) && !target->hidden ? CH_CELL_NUM(target->addr) : CH_CELL_NONE;
+}
+
+static struct ch_cell target_type(const void *row)
+{
+	const struct ch_target *target = &((const struct ch_show_row *)row)->target;
+
+	return CH_CELL_STR(target->kind == CH_TARGET_STACK ? "stack" : target->name);
+}
+
+static struct ch_cell target_offset(const void *row)
+{
+	const struct ch_target *target = &((const struct ch_show_row *)row)->target;
+
+	return leads(target) ? CH_CELL_NUM(target->into) : CH_CELL_NONE;
+}
+
+static struct ch_cell target_count(const void *row)
+{
+	const struct ch_target *target = &((const struct ch_show_row *)row)->target;
+
+	return target->counted ? CH_CELL_NUM(target->count) : CH_CELL_NONE;
+}
+
+static struct ch_cell is_null(const void *row)
+{
+	return CH_CELL_NUM(((const struct ch_show_row *)row)->target.kind == CH_TARGET_NULL);
+}
+
+static const struct ch_field_spec row_fields[] = {
+	{ "name", NULL, CH_CELL_TEXT, "The field, with the structure it is in.", ROW(name),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "declared_by", NULL, CH_CELL_TEXT, "The type that declares it.", ROW(declared_by),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "type", NULL, CH_CELL_TEXT, "Its type.", ROW(type), .flags = CH_FIELD_OPTIONAL },
+	{ "kind", NULL, CH_CELL_SAFE, "What it holds.", .get = row_kind,
+	  .words = "bytes|reference|struct|bool|char|signed|unsigned|float|pointer" },
+	{ "offset", NULL, CH_CELL_COUNT, "Where in the object it lies.", ROW(offset),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "addr", NULL, CH_CELL_ADDR, "Where it lies; null where it is not there yet.", ROW(addr),
+	  .flags = CH_FIELD_NOT_ZERO },
+	{ "size_bytes", NULL, CH_CELL_BYTES, "Its size.", ROW(size_bytes),
+	  .flags = CH_FIELD_NOT_ZERO },
+	{ "depth", NULL, CH_CELL_COUNT, "Structures it lies in, inside of the object.",
+	  ROW(depth) },
+	{ "static", NULL, CH_CELL_BOOL, "Whether it belongs to the type.", ROW(is_static) },
+	{ "thread", NULL, CH_CELL_NUMBER, "The thread whose own it is.", ROW(tid),
+	  .flags = CH_FIELD_NOT_ZERO },
+	{ "present", NULL, CH_CELL_BOOL, "Whether its bytes are in the core.", ROW(present) },
+	{ "target_addr", NULL, CH_CELL_ADDR, "What it leads to.", .get = target_addr,
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "target_type", NULL, CH_CELL_TEXT,
+	  "Type of the object, a symbol, a method, stack, or a usage of memory.",
+	  .get = target_type, .flags = CH_FIELD_OPTIONAL },
+	{ "target_offset", NULL, CH_CELL_COUNT, "Where in that it points.", .get = target_offset,
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "target_count", NULL, CH_CELL_COUNT, "Elements or characters of it.", .get = target_count,
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "null", NULL, CH_CELL_BOOL, "Whether it leads nowhere.", .get = is_null },
+	{ "words_count", NULL, CH_CELL_COUNT, "Of words that lead nowhere: how many.", ROW(words),
+	  .flags = CH_FIELD_NOT_ZERO },
+	{ "value", NULL, CH_CELL_TEXT, "Its value, with --reveal.", ROW(value),
+	  .flags = CH_FIELD_OPTIONAL },
+	CH_FIELDS_END,
+};
+
+/* ---- Fields of the object ----------------------------------------------------- */
+
+static struct ch_cell shape_kind(const void *result)
+{
+	return CH_CELL_STR(shape_names[((const struct ch_show_result *)result)->shape.kind]);
+}
+
+static bool is_counted(const struct ch_object_shape *shape)
+{
+	return shape->kind == CH_SHAPE_ARRAY || shape->kind == CH_SHAPE_STRING;
+}
+
+static struct ch_cell shape_count(const void *result)
+{
+	const struct ch_object_shape *shape = &((const struct ch_show_result *)result)->shape;
+
+	return is_counted(shape) ? CH_CELL_NUM(shape->count) : CH_CELL_NONE;
+}
+
+static struct ch_cell element_bytes(const void *result)
+{
+	const struct ch_object_shape *shape = &((const struct ch_show_result *)result)->shape;
+
+	return is_counted(shape) ? CH_CELL_NUM(shape->element_bytes) : CH_CELL_NONE;
+}
+
+/* A dimension of an array. */
+struct dimension {
+	uint32_t length;
+	int32_t lower_bound;
+};
+
+static const struct ch_field_spec dimension_fields[] = {
+	{ "length", NULL, CH_CELL_SIGNED, "Elements.", CH_AT(struct dimension, length) },
+	{ "lower_bound", NULL, CH_CELL_SIGNED, "Index of the first.",
+	  CH_AT(struct dimension, lower_bound) },
+	CH_FIELDS_END,
+};
+
+static json_t *dimensions_of(const struct ch_report *report, const void *result)
+{
+	const struct ch_object_shape *shape = &((const struct ch_show_result *)result)->shape;
 	json_t *array = json_array();
 	uint32_t i;
 
+	if (shape->kind != CH_SHAPE_ARRAY) {
+		json_decref(array);
+		return json_null();
+	}
 	for (i = 0; i < shape->rank; i++)
-		chp_json_append_take(&array, json_pack("{s:I, s:I}", "length",
-						       (json_int_t)shape->lengths[i], "lower_bound",
-						       (json_int_t)shape->lower[i]));
+		chp_json_append_take(
+			&array,
+			chp_fields_json(report, dimension_fields,
+					&(struct dimension){ shape->lengths[i], shape->lower[i] }));
 	return array;
 }
 
@@ -138,12 +231,14 @@ static bool is_addr_key(const char *key)
 	return len > 5 && strcmp(key + len - 5, "_addr") == 0;
 }
 
-static json_t *json_facts(const struct ch_object_shape *shape)
+static json_t *facts_of(const struct ch_report *report, const void *result)
 {
+	const struct ch_object_shape *shape = &((const struct ch_show_result *)result)->shape;
 	json_t *object = json_object();
 	const struct ch_fact *fact;
 	size_t i;
 
+	(void)report;
 	for (i = 0; i < shape->facts_count; i++) {
 		fact = &shape->facts[i];
 		json_object_set_new(object, fact->key,
@@ -154,87 +249,129 @@ static json_t *json_facts(const struct ch_object_shape *shape)
 	return object;
 }
 
-static json_t *json_shape(const struct ch_show_result *result)
-{
-	const struct ch_object_shape *shape = &result->shape;
-	bool counted = shape->kind == CH_SHAPE_ARRAY || shape->kind == CH_SHAPE_STRING;
+static const struct ch_field_spec shape_fields[] = {
+	{ "kind", NULL, CH_CELL_SAFE, "What it is.", .get = shape_kind,
+	  .words = "object|boxed value|array|string|free" },
+	{ "element_type", NULL, CH_CELL_TEXT, "Type of an array's elements.",
+	  RESULT(shape.element_type), .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	{ "count", NULL, CH_CELL_COUNT, "Elements or characters.", .get = shape_count,
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "element_bytes", NULL, CH_CELL_BYTES, "Size of each.", .get = element_bytes,
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "dimensions", NULL, CH_CELL_PART, "Of an array.", .part = dimensions_of,
+	  .fields = dimension_fields, .flags = CH_FIELD_OPTIONAL },
+	{ "detail", NULL, CH_CELL_PART, "What else its runtime says.", .part = facts_of,
+	  .ref = "facts" },
+	CH_FIELDS_END,
+};
 
-	if (!result->has_shape)
-		return json_null();
-	return json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:o}", "kind", shape_names[shape->kind], "element_type",
-		chp_json_text(shape->element_type[0] ? shape->element_type : NULL), "count",
-		counted ? chp_json_uint(shape->count) : json_null(), "element_bytes",
-		counted ? chp_json_uint(shape->element_bytes) : json_null(), "dimensions",
-		shape->kind == CH_SHAPE_ARRAY ? json_lengths(shape) : json_null(), "detail",
-		json_facts(shape));
+static struct ch_cell heap_name(const void *arg)
+{
+	const struct ch_show_result *result = arg;
+
+	return CH_CELL_STR(result->has_object ? result->heap->name : NULL);
 }
 
-static json_t *json_module_of(const struct ch_show_result *result)
+static struct ch_cell generation(const void *arg)
 {
+	const struct ch_show_result *result = arg;
+	bool known = result->has_object && strcmp(result->heap->kind, "generation") == 0;
+
+	return CH_CELL_STR(known ? chp_generation_name(result->heap) : NULL);
+}
+
+static struct ch_cell object_state(const void *result)
+{
+	const struct ch_object *object = &((const struct ch_show_result *)result)->object;
+
+	return CH_CELL_STR(ch_object_state_name((enum ch_object_state)object->state));
+}
+
+static struct ch_cell object_kind(const void *result)
+{
+	const struct ch_object *object = &((const struct ch_show_result *)result)->object;
+
+	return CH_CELL_STR(ch_type_kind_name(ch_object_kind(object)));
+}
+
+static struct ch_cell object_place(const void *result)
+{
+	return CH_CELL_STR(chp_object_place(&((const struct ch_show_result *)result)->object));
+}
+
+static struct ch_cell module_of(const void *arg)
+{
+	const struct ch_show_result *result = arg;
 	size_t i;
 
 	for (i = 0; result->has_shape && i < result->shape.facts_count; i++)
 		if (strcmp(result->shape.facts[i].key, "module") == 0)
-			return chp_json_text(result->shape.facts[i].text);
-	return json_null();
+			return CH_CELL_STR(result->shape.facts[i].text);
+	return CH_CELL_NONE;
 }
 
-/* Keys of the object itself; all are null where only a type is shown. */
-static json_t *json_block(const struct ch_show_result *result)
+static json_t *trace_of(const struct ch_report *report, const void *arg)
 {
-	static const char *const keys[] = { "addr",       "size_bytes", "chunk_bytes", "heap",
-					    "generation", "state",      "kind",        "place" };
-	const struct ch_object *object = &result->object;
-	const struct ch_heap *heap = result->heap;
-	json_t *body = json_object();
-	size_t i;
+	const struct ch_show_result *result = arg;
 
-	for (i = 0; !result->has_object && i < CH_COUNT_OF(keys); i++)
-		json_object_set_new(body, keys[i], json_null());
-	if (!result->has_object)
-		return body;
-	json_decref(body);
-	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o}", "addr", chp_json_addr(object->addr),
-		"size_bytes", chp_json_uint(object->size_bytes), "chunk_bytes",
-		chp_json_uint(object->chunk_bytes), "heap", chp_json_text(heap->name), "generation",
-		strcmp(heap->kind, "generation") == 0 ? chp_json_text(chp_generation_name(heap))
-						      : json_null(),
-		"state", ch_object_state_name((enum ch_object_state)object->state), "kind",
-		ch_type_kind_name(ch_object_kind(object)), "place",
-		chp_json_text(chp_object_place(object)));
+	if (!result->has_trace)
+		return json_null();
+	return chp_json_trace(report, &result->trace, result->frames.items, result->frames.count);
 }
 
-static struct ch_error *print_json(const struct ch_report *report,
-				   const struct ch_show_result *result)
-{
-	json_t *value = json_null(), *body = json_block(result), *rest;
+static const struct ch_field_spec value_fields[] = {
+	{ "addr", NULL, CH_CELL_ADDR, "Where it lies.", RESULT(value_addr) },
+	{ "type", NULL, CH_CELL_TEXT, "Its type.", RESULT(value_type), .flags = CH_FIELD_OPTIONAL },
+	CH_FIELDS_END,
+};
 
-	if (result->is_value)
-		value = json_pack("{s:o, s:o}", "addr", chp_json_addr(result->value_addr), "type",
-				  chp_json_text(result->value_type));
-	rest = json_pack(
-		"{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "type",
-		chp_json_text(result->type), "runtime", result->runtime, "module",
-		json_module_of(result), "shape", json_shape(result), "detail",
-		chp_json_text(result->detail), "text", chp_json_text(result->text), "value", value,
-		"fields", json_rows(result), "items_count", chp_json_uint(result->items_count),
-		"items_shown_count", chp_json_uint(result->items_shown), "stack_trace",
-		result->has_trace ? chp_json_trace(report, &result->trace, result->frames.items,
-						   result->frames.count)
-				  : json_null());
-	if (!body || !rest || json_object_update(body, rest) != 0) {
-		json_decref(body);
-		body = NULL;
-	}
-	json_decref(rest);
-	return chp_json_print_take(
-		report,
-		chp_json_document_take(report, "show",
-				       json_pack("{s:o, s:o}", "path", chp_json_text(result->path),
-						 "object", body)));
-}
+#define OF_OBJECT CH_KNOWN(struct ch_show_result, has_object)
+
+static const struct ch_field_spec object_fields[] = {
+	{ "addr", NULL, CH_CELL_ADDR, "The object; null of a type.", RESULT(object.addr),
+	  OF_OBJECT },
+	{ "size_bytes", NULL, CH_CELL_BYTES, "What the program may use.", RESULT(object.size_bytes),
+	  OF_OBJECT },
+	{ "chunk_bytes", NULL, CH_CELL_BYTES, "What it takes in its heap.",
+	  RESULT(object.chunk_bytes), OF_OBJECT },
+	{ "heap", NULL, CH_CELL_TEXT, "The heap.", .get = heap_name, .flags = CH_FIELD_OPTIONAL },
+	{ "generation", NULL, CH_CELL_TEXT, "Of a heap with generations: which.", .get = generation,
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "state", NULL, CH_CELL_SAFE, "Whether it is used.", OF_OBJECT, .get = object_state,
+	  .ref = "object_state" },
+	{ "kind", NULL, CH_CELL_SAFE, "Whose it is.", OF_OBJECT, .get = object_kind,
+	  .ref = "type_kind" },
+	{ "place", NULL, CH_CELL_SAFE, "Where it is kept, if that is special.", OF_OBJECT,
+	  .get = object_place, .ref = "place" },
+	{ "type", NULL, CH_CELL_TEXT, "Its type.", RESULT(type), .flags = CH_FIELD_OPTIONAL },
+	{ "runtime", NULL, CH_CELL_SAFE, "Whose it is.", RESULT(runtime) },
+	{ "module", NULL, CH_CELL_TEXT, "Where the type comes from.", .get = module_of,
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "shape", NULL, CH_CELL_OBJECT, "What its runtime knows of it.",
+	  CH_KNOWN(struct ch_show_result, has_shape), .fields = shape_fields },
+	{ "detail", NULL, CH_CELL_TEXT, "What a delegate calls.", RESULT(detail),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "text", NULL, CH_CELL_TEXT, "Text of a string, with --reveal.", RESULT(text),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "value", NULL, CH_CELL_OBJECT, "A structure in place that the path ends in.",
+	  CH_KNOWN(struct ch_show_result, is_value), .fields = value_fields },
+	{ "fields", NULL, CH_CELL_ROWS, "Its fields, elements or words.", RESULT(rows),
+	  .flags = CH_FIELD_VEC, .fields = row_fields },
+	{ "items_count", NULL, CH_CELL_COUNT, "Elements or words there are.", RESULT(items_count) },
+	{ "items_shown_count", NULL, CH_CELL_COUNT, "How many of them are here.",
+	  RESULT(items_shown) },
+	{ "stack_trace", NULL, CH_CELL_PART, "What an exception carries.", .part = trace_of,
+	  .ref = "stack_trace", .flags = CH_FIELD_LATER },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec fields[] = {
+	{ "path", NULL, CH_CELL_TEXT, "The path that was asked for.", RESULT(path),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "object", NULL, CH_CELL_OBJECT, "The object, block or type.", CH_NOWHERE,
+	  .fields = object_fields },
+	CH_FIELDS_END,
+};
 
 /* ---- Text -------------------------------------------------------------------- */
 
@@ -470,24 +607,35 @@ static bool hides(const struct ch_show_result *result)
 	return false;
 }
 
+static struct ch_error *print(const struct ch_report *report, const void *result)
+{
+	struct ch_error *err = put_head(report, result);
+
+	return err ? err : put_rows(report, result);
+}
+
+static void say_cut(const struct ch_report *report, const void *arg)
+{
+	const struct ch_show_result *result = arg;
+	char shown[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
+
+	if (result->items_shown && result->items_shown < result->items_count)
+		chp_report_say(report, "showing %s of %s\n",
+			       chp_count_text(result->items_shown, shown),
+			       chp_count_text(result->items_count, all));
+	if (!report->reveal && hides(result))
+		chp_report_say(report, "Numbers and text are not shown without --reveal.\n");
+}
+
+const struct ch_document ch_document_show = {
+	.name = "show",
+	.title = "One object",
+	.fields = fields,
+	.print = print,
+	.tail = say_cut,
+};
+
 struct ch_error *ch_report_show(const struct ch_report *report, const struct ch_show_result *result)
 {
-	char shown[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
-	struct ch_error *err;
-
-	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
-		return print_json(report, result);
-	err = put_head(report, result);
-	if (!err)
-		err = put_rows(report, result);
-	if (err || report->format != CH_FORMAT_TEXT)
-		return err;
-	if (result->items_shown && result->items_shown < result->items_count)
-		fprintf(report->out, "showing %s of %s\n",
-			chp_count_text(result->items_shown, shown),
-			chp_count_text(result->items_count, all));
-	if (!report->reveal && hides(result))
-		fputs("Numbers and text are not shown without --reveal.\n", report->out);
-	chp_report_findings(report);
-	return NULL;
+	return chp_document_print(report, &ch_document_show, result);
 }
