@@ -73,8 +73,8 @@ struct ch_field_spec {
 	/** Of CH_CELL_PART: JSON made elsewhere, NULL when out of memory. */
 	json_t *(*part)(const struct ch_report *report, const void *row);
 	/** Of CH_CELL_OBJECT, _ROWS and _VALUES: their fields; of CH_CELL_PART, for the schema: of
-	 * the rows of an array that it is; of CH_CELL_LIST: what it is. */
-	const struct ch_field_spec *fields;
+	 * the rows of an array that it is, or of the object; of CH_CELL_LIST: what it is. */
+	const struct ch_field_spec *fields, *object;
 	const struct ch_list *list;
 	/** For the schema: all words that there are ("live|dead"); a part of envelope.json that
 	 * describes the value ("basis"); a pattern that texts keep to. */

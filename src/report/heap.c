@@ -120,57 +120,6 @@ json_t *chp_json_runtimes(const struct ch_heaps_view *view)
 	return array;
 }
 
-static json_t *json_sums(const struct ch_heap *heap)
-{
-	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "reserved_bytes",
-		chp_json_uint(heap->reserved_bytes), "committed_bytes",
-		chp_json_uint(heap->committed_bytes), "used_bytes", chp_json_uint(heap->used_bytes),
-		"used_count", chp_json_uint(heap->used_count), "free_bytes",
-		chp_json_uint(heap->free_bytes), "free_count", chp_json_uint(heap->free_count),
-		"overhead_bytes", chp_json_uint(heap->overhead_bytes), "allocator_bytes",
-		chp_json_uint(heap->allocator_bytes), "allocator_count",
-		chp_json_uint(heap->allocator_count), "unwalked_bytes",
-		chp_json_uint(heap->unwalked_bytes), "absent_bytes",
-		chp_json_uint(heap->absent_bytes));
-}
-
-/* Kernel thread ids, null where nobody knows. */
-static json_t *json_tids(const struct ch_heap *heap)
-{
-	json_t *array;
-	size_t i;
-
-	if (!heap->tids_known)
-		return json_null();
-	array = json_array();
-	for (i = 0; i < heap->tids_count; i++)
-		chp_json_append_take(&array, chp_json_uint(heap->tids[i]));
-	return array;
-}
-
-/* segments is released. */
-static json_t *json_heap(const struct ch_heap *heap, const struct ch_heap_free *sums,
-			 json_t *segments)
-{
-	json_t *object = json_pack("{s:s, s:s, s:o, s:o}", "runtime", heap->runtime, "kind",
-				   heap->kind, "name", chp_json_text(heap->name), "addr",
-				   heap->addr ? chp_json_addr(heap->addr) : json_null());
-	json_t *bytes = json_sums(heap);
-	json_t *rest = json_pack("{s:o, s:o, s:o, s:o}", "free", chp_json_free(sums), "tids",
-				 json_tids(heap), "detail",
-				 json_facts(heap->facts, heap->facts_count), "segments", segments);
-
-	if (!object || !bytes || !rest || json_object_update(object, bytes) != 0 ||
-	    json_object_update(object, rest) != 0) {
-		json_decref(object);
-		object = NULL;
-	}
-	json_decref(bytes);
-	json_decref(rest);
-	return object;
-}
-
 static struct ch_heap total_of(const struct ch_heap *list, size_t count)
 {
 	struct ch_heap total = { .name = "total" };
@@ -192,34 +141,181 @@ static struct ch_heap total_of(const struct ch_heap *list, size_t count)
 	return total;
 }
 
-static struct ch_error *print_json(const struct ch_report *report,
-				   const struct ch_heap_result *result, bool all_settings)
-{
-	const struct ch_heaps_view *view = &result->view;
-	const struct ch_sections settings = { .list = result->settings, .all = all_settings };
-	struct ch_heap total = total_of(view->heaps, view->heaps_count);
-	json_t **segments = chp_json_heap_segments(view), *array = json_array();
-	size_t i;
+/* ---- Fields ---------------------------------------------------------------- */
 
-	for (i = 0; i < view->heaps_count; i++)
-		chp_json_append_take(&array, json_heap(&view->heaps[i], &view->frees[i],
-						       segments ? segments[i] : NULL));
-	free(segments);
-	return chp_json_print_take(
-		report,
-		chp_json_document_take(
-			report, "heap",
-			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-				  "total", json_sums(&total), "verdict", chp_json_retention(result),
-				  "free", chp_json_free(&result->retention.free), "heaps", array,
-				  "runtime_memory", chp_json_runtime_memory(view), "metaspace",
-				  chp_json_metaspace(view->runtimes, result->metaspace), "runtimes",
-				  chp_json_runtimes(view), "native_tracking",
-				  chp_json_tracking(view->runtimes, result->tracking), "settings",
-				  chp_json_sections(report, view->runtimes, &settings), "limits",
-				  chp_json_quotas(&result->pooled), "pools",
-				  chp_json_pools(&result->pooled))));
+struct heap_row {
+	const struct ch_heap *heap;
+	const struct ch_heap_free *free;
+	struct ch_rows tids, segments;
+	bool tids_known;
+};
+
+struct result {
+	const struct ch_heap_result *of;
+	const struct ch_heap_shown *shown;
+	struct ch_heap total;
+	const struct ch_heap_free *free;
+	/* of struct heap_row */
+	struct ch_rows heaps;
+};
+
+#define HEAP(member)   CH_AT(struct ch_heap, member)
+#define ROW(member)    CH_AT(struct heap_row, member)
+#define RESULT(member) CH_AT(struct result, member)
+
+static const struct ch_field_spec sum_fields[] = {
+	{ "reserved_bytes", NULL, CH_CELL_BYTES, "Address space.", HEAP(reserved_bytes) },
+	{ "committed_bytes", NULL, CH_CELL_BYTES, "What of it is mapped for use.",
+	  HEAP(committed_bytes) },
+	{ "used_bytes", NULL, CH_CELL_BYTES, "Used blocks.", HEAP(used_bytes) },
+	{ "used_count", NULL, CH_CELL_COUNT, "How many.", HEAP(used_count) },
+	{ "free_bytes", NULL, CH_CELL_BYTES, "Free blocks.", HEAP(free_bytes) },
+	{ "free_count", NULL, CH_CELL_COUNT, "How many.", HEAP(free_count) },
+	{ "overhead_bytes", NULL, CH_CELL_BYTES, "The rest of what is committed.",
+	  HEAP(overhead_bytes) },
+	{ "allocator_bytes", NULL, CH_CELL_BYTES, "Of used blocks: the allocator's own.",
+	  HEAP(allocator_bytes) },
+	{ "allocator_count", NULL, CH_CELL_COUNT, "How many.", HEAP(allocator_count) },
+	{ "unwalked_bytes", NULL, CH_CELL_BYTES, "Of the overhead: covered by no block.",
+	  HEAP(unwalked_bytes) },
+	{ "absent_bytes", NULL, CH_CELL_BYTES, "Of that: not in the core.", HEAP(absent_bytes) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec heap_fields[] = {
+	{ "runtime", NULL, CH_CELL_SAFE, "Whose it is.", HEAP(runtime) },
+	{ "kind", NULL, CH_CELL_SAFE, "What it is to its allocator or runtime.", HEAP(kind) },
+	{ "name", NULL, CH_CELL_TEXT, "Its name.", HEAP(name), .flags = CH_FIELD_OPTIONAL },
+	{ "addr", NULL, CH_CELL_ADDR, "Where its own structure lies.", HEAP(addr),
+	  .flags = CH_FIELD_NOT_ZERO },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec tid_field[] = {
+	{ "tid", NULL, CH_CELL_NUMBER, "A thread.", .offset = 0, .size = sizeof(uint32_t) },
+	CH_FIELDS_END,
+};
+
+static json_t *detail_of(const struct ch_report *report, const void *row)
+{
+	const struct ch_heap *heap = ((const struct heap_row *)row)->heap;
+
+	(void)report;
+	return json_facts(heap->facts, heap->facts_count);
 }
+
+static const struct ch_field_spec row_fields[] = {
+	{ .kind = CH_CELL_OBJECT,
+	  ROW(heap),
+	  .flags = CH_FIELD_FLAT | CH_FIELD_POINTED,
+	  .fields = heap_fields },
+	{ .kind = CH_CELL_OBJECT,
+	  ROW(heap),
+	  .flags = CH_FIELD_FLAT | CH_FIELD_POINTED,
+	  .fields = sum_fields },
+	{ "free", NULL, CH_CELL_OBJECT, "Where its free memory is.", ROW(free),
+	  .flags = CH_FIELD_POINTED, .fields = chp_free_fields },
+	{ "tids", NULL, CH_CELL_VALUES, "Threads that allocate from it, where that is known.",
+	  ROW(tids), CH_KNOWN(struct heap_row, tids_known), .fields = tid_field },
+	{ "detail", NULL, CH_CELL_PART, "What else is known of it.", .part = detail_of,
+	  .ref = "facts" },
+	{ "segments", NULL, CH_CELL_ROWS, "Ranges of memory that it consists of.", ROW(segments),
+	  .fields = chp_segment_fields },
+	CH_FIELDS_END,
+};
+
+static const struct ch_heap_result *result_of(const void *result)
+{
+	return ((const struct result *)result)->of;
+}
+
+static json_t *verdict_of(const struct ch_report *report, const void *result)
+{
+	(void)report;
+	return chp_json_retention(result_of(result));
+}
+
+static json_t *memory_of(const struct ch_report *report, const void *result)
+{
+	(void)report;
+	return chp_json_runtime_memory(&result_of(result)->view);
+}
+
+static json_t *metaspace_of(const struct ch_report *report, const void *result)
+{
+	(void)report;
+	return chp_json_metaspace(result_of(result)->view.runtimes, result_of(result)->metaspace);
+}
+
+static json_t *runtimes_of(const struct ch_report *report, const void *result)
+{
+	(void)report;
+	return chp_json_runtimes(&result_of(result)->view);
+}
+
+static json_t *tracking_of(const struct ch_report *report, const void *result)
+{
+	(void)report;
+	return chp_json_tracking(result_of(result)->view.runtimes, result_of(result)->tracking);
+}
+
+static json_t *settings_of(const struct ch_report *report, const void *arg)
+{
+	const struct result *result = arg;
+	const struct ch_sections settings = { .list = result->of->settings,
+					      .all = result->shown->all_settings };
+
+	return chp_json_sections(report, result->of->view.runtimes, &settings);
+}
+
+static json_t *limits_of(const struct ch_report *report, const void *result)
+{
+	(void)report;
+	return chp_json_quotas(&result_of(result)->pooled);
+}
+
+static json_t *pools_of(const struct ch_report *report, const void *result)
+{
+	(void)report;
+	return chp_json_pools(&result_of(result)->pooled);
+}
+
+/* What the section of the runtimes is said to hold. */
+static const struct ch_field_spec setting_fields[] = {
+	{ "runtime", NULL, CH_CELL_SAFE, "Whose setting it is.", CH_NOWHERE },
+	{ "name", NULL, CH_CELL_SAFE, "Its name.", CH_NOWHERE },
+	{ "type", NULL, CH_CELL_SAFE, "Its type.", CH_NOWHERE },
+	{ "value", NULL, CH_CELL_TEXT, "Its value; a text with --reveal.",
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "origin", NULL, CH_CELL_SAFE, "Who set it.", CH_NOWHERE },
+	{ "changed", NULL, CH_CELL_BOOL, "Whether it is not the default.", CH_NOWHERE },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec fields[] = {
+	{ "total", NULL, CH_CELL_OBJECT, "Sums of all heaps.", RESULT(total),
+	  .fields = sum_fields },
+	{ "verdict", NULL, CH_CELL_PART, "Leak or retention.", .part = verdict_of,
+	  .object = chp_retention_fields },
+	{ "free", NULL, CH_CELL_OBJECT, "Where the free memory of all heaps is.", RESULT(free),
+	  .flags = CH_FIELD_POINTED, .fields = chp_free_fields },
+	{ "heaps", NULL, CH_CELL_ROWS, "Each heap.", RESULT(heaps), .fields = row_fields },
+	{ "runtime_memory", NULL, CH_CELL_PART, "What runtimes have for themselves.",
+	  .part = memory_of, .fields = chp_memory_fields },
+	{ "metaspace", NULL, CH_CELL_PART, "What a JVM has for its classes.", .part = metaspace_of,
+	  .object = chp_metaspace_fields, .flags = CH_FIELD_OPTIONAL },
+	{ "runtimes", NULL, CH_CELL_PART, "Allocators and runtimes that were looked for.",
+	  .part = runtimes_of, .ref = "runtimes" },
+	{ "native_tracking", NULL, CH_CELL_PART, "A runtime's accounts of its native memory.",
+	  .part = tracking_of, .ref = "native_tracking", .flags = CH_FIELD_LATER },
+	{ "settings", NULL, CH_CELL_PART, "How runtimes were set up.", .part = settings_of,
+	  .fields = setting_fields, .flags = CH_FIELD_LATER },
+	{ "limits", NULL, CH_CELL_PART, "Memory that is counted against a limit.",
+	  .part = limits_of, .ref = "limits", .flags = CH_FIELD_LATER },
+	{ "pools", NULL, CH_CELL_PART, "Pools of buffers of libraries.", .part = pools_of,
+	  .ref = "pools", .flags = CH_FIELD_LATER },
+	CH_FIELDS_END,
+};
 
 /* ---- Text ------------------------------------------------------------------ */
 
@@ -498,19 +594,54 @@ static struct ch_error *print_text(const struct ch_report *report,
 	return err;
 }
 
-struct ch_error *ch_report_heap(const struct ch_report *report, const struct ch_heap_result *result,
-				const struct ch_heap_shown *shown)
+static struct ch_error *print(const struct ch_report *report, const void *arg)
 {
-	const struct ch_heaps_view *view = &result->view;
+	const struct result *result = arg;
+	const struct ch_heaps_view *view = &result->of->view;
 
-	if (report->format == CH_FORMAT_JSON || report->format == CH_FORMAT_JSONL)
-		return print_json(report, result, shown->all_settings);
 	if (!chp_runtimes_any(view->runtimes, view->runtimes_count)) {
 		chp_report_no_heap(report, view->runtimes, view->runtimes_count);
-		chp_report_findings(report);
 		return NULL;
 	}
-	if (shown->collected_only || shown->loader_only)
-		return print_part(report, result, shown);
-	return print_text(report, result, shown);
+	if (result->shown->collected_only || result->shown->loader_only)
+		return print_part(report, result->of, result->shown);
+	return print_text(report, result->of, result->shown);
+}
+
+const struct ch_document ch_document_heap = {
+	.name = "heap",
+	.title = "Leak or retention, and each heap",
+	.fields = fields,
+	.print = print,
+};
+
+struct ch_error *ch_report_heap(const struct ch_report *report, const struct ch_heap_result *of,
+				const struct ch_heap_shown *shown)
+{
+	const struct ch_heaps_view *view = &of->view;
+	_cleanup_free_ struct heap_row *rows = calloc(view->heaps_count + 1, sizeof(*rows));
+	_cleanup_free_ struct ch_rows *segments = calloc(view->heaps_count + 1, sizeof(*segments));
+	_cleanup_free_ void *items = NULL;
+	const struct result result = { .of = of,
+				       .shown = shown,
+				       .total = total_of(view->heaps, view->heaps_count),
+				       .free = &of->retention.free,
+				       .heaps = CH_ROWS(rows, view->heaps_count) };
+	struct ch_error *err;
+	size_t i;
+
+	if (!rows || !segments)
+		return &ch_enomem;
+	err = chp_heap_segments(view, &items, segments);
+	if (err)
+		return err;
+	for (i = 0; i < view->heaps_count; i++)
+		rows[i] = (struct heap_row){
+			.heap = &view->heaps[i],
+			.free = &view->frees[i],
+			.tids = CH_ROWS(view->heaps[i].tids, view->heaps[i].tids_count),
+			.segments = segments[i],
+			.tids_known = view->heaps[i].tids_known,
+		};
+	return chp_document_print(report, &ch_document_heap, &result);
 }

@@ -7,7 +7,7 @@
 #include "analysis/heap_result.h"
 #include "analysis/presence.h"
 #include "heap/filter.h"
-#include "render/render.h"
+#include "render/document.h"
 #include "report/pools.h"
 #include "report/runtime.h"
 #include "report/sections.h"
@@ -70,6 +70,10 @@ struct ch_objects_result {
 CH_MUST_CHECK struct ch_error *ch_report_objects(const struct ch_report *report,
 						 const struct ch_objects_result *result);
 
+/** Fields of struct ch_heap_free, and of parts that documents have. */
+extern const struct ch_field_spec chp_free_fields[], chp_retention_fields[], chp_segment_fields[],
+	chp_memory_fields[];
+
 /** heap_free.c: the verdict, where free memory is, who uses which arena. */
 CH_MUST_CHECK struct ch_error *chp_print_retention(const struct ch_report *report,
 						   const struct ch_heap_result *result);
@@ -79,11 +83,11 @@ CH_MUST_CHECK struct ch_error *chp_print_heap_threads(const struct ch_report *re
 						      const struct ch_heaps_view *view);
 /** {class, largest_part, ...}; NULL when out of memory. */
 json_t *chp_json_retention(const struct ch_heap_result *result);
-/** {bins_bytes, ..., classes[]}; NULL when out of memory. */
-json_t *chp_json_free(const struct ch_heap_free *sums);
-/** heap_segments.c: segments as JSON, an array for each heap, to be freed; and
- * as a table. all: every chunk with a mapping of its own. */
-json_t **chp_json_heap_segments(const struct ch_heaps_view *view);
+/** heap_segments.c: of each heap its segments (view->heaps_count zeroed lists in ret), in one
+ * array that is owned by the caller; and as a table. all: every chunk with a mapping of its own.
+ * Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_heap_segments(const struct ch_heaps_view *view, void **items_ret,
+						 struct ch_rows *ret);
 CH_MUST_CHECK struct ch_error *chp_print_heap_segments(const struct ch_report *report,
 						       const struct ch_heap_result *result,
 						       bool all);

@@ -1,6 +1,7 @@
 /*
  * What is free in the heaps, and why it was not given back: the parts of heap --free.
  */
+#include "render/document.h"
 #include "report/heap.h"
 
 #include <inttypes.h>
@@ -132,94 +133,163 @@ struct ch_error *chp_print_retention(const struct ch_report *report,
 	return NULL;
 }
 
+/* ---- the verdict, as documents have it ------------------------------------- */
+
+struct verdict_row {
+	const char *class, *heaps_class, *confidence, *reason, *meaning, *largest, *trim_call;
+	const char *arithmetic;
+	char covers[CH_COVERAGE_TEXT_MAX];
+	uint64_t total_bytes, share, trim_bytes, parts[CH_PARTS];
+	bool can_trim;
+};
+
+#define VERDICT(member) CH_AT(struct verdict_row, member)
+
+const struct ch_field_spec chp_retention_fields[] = {
+	{ "class", NULL, CH_CELL_SAFE, "What most of the memory is, as summary says it.",
+	  VERDICT(class),
+	  .words = "managed|managed-garbage|managed-free|loader|native-live|native-retained|"
+		   "stacks|files|mixed|inconclusive" },
+	{ "covers", NULL, CH_CELL_TEXT, "What of the memory the verdict is about.", VERDICT(covers),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	{ "meaning", NULL, CH_CELL_SAFE, "The class of the heaps in words.", VERDICT(meaning) },
+	{ "largest_part", NULL, CH_CELL_SAFE, "The largest part of the heaps.", VERDICT(largest),
+	  .words = "used|mmapped|bins|fastbins|thread_caches|top|overhead|unwalked|managed" },
+	{ "arithmetic", NULL, CH_CELL_SAFE, "The sum in words.", VERDICT(arithmetic) },
+	{ "total_bytes", NULL, CH_CELL_BYTES, "What the parts add up to.", VERDICT(total_bytes) },
+	{ "percent_of_total", NULL, CH_CELL_PERCENT, "Share of what makes the class.",
+	  VERDICT(share) },
+	{ "confidence", NULL, CH_CELL_SAFE, "How sure that is.", VERDICT(confidence),
+	  .words = "high|medium|low" },
+	{ "confidence_reason", NULL, CH_CELL_SAFE, "Why.", VERDICT(reason) },
+	{ "trim_call", NULL, CH_CELL_SAFE, "A call that could give memory back.",
+	  VERDICT(trim_call), .flags = CH_FIELD_OPTIONAL },
+	{ "trim_bytes", NULL, CH_CELL_BYTES, "What it could give back at most.",
+	  VERDICT(trim_bytes), CH_KNOWN(struct verdict_row, can_trim) },
+	{ "heaps_class", NULL, CH_CELL_SAFE, "What most of the heaps is.", VERDICT(heaps_class),
+	  .words = "native-live|native-retained|managed|mixed|inconclusive" },
+	{ "used_bytes", NULL, CH_CELL_BYTES, "Used blocks.", VERDICT(parts[CH_PART_USED]) },
+	{ "mmapped_bytes", NULL, CH_CELL_BYTES, "Used blocks with mappings of their own.",
+	  VERDICT(parts[CH_PART_MMAPPED]) },
+	{ "bins_bytes", NULL, CH_CELL_BYTES, "Free chunks in bins.", VERDICT(parts[CH_PART_BINS]) },
+	{ "fastbins_bytes", NULL, CH_CELL_BYTES, "Free chunks in fast bins.",
+	  VERDICT(parts[CH_PART_FAST]) },
+	{ "thread_caches_bytes", NULL, CH_CELL_BYTES, "Free chunks in caches of threads.",
+	  VERDICT(parts[CH_PART_CACHED]) },
+	{ "top_bytes", NULL, CH_CELL_BYTES, "What was never handed out, at the tops.",
+	  VERDICT(parts[CH_PART_TOP]) },
+	{ "overhead_bytes", NULL, CH_CELL_BYTES, "The allocators' own.",
+	  VERDICT(parts[CH_PART_OVERHEAD]) },
+	{ "unwalked_bytes", NULL, CH_CELL_BYTES, "What could not be walked.",
+	  VERDICT(parts[CH_PART_UNWALKED]) },
+	{ "managed_bytes", NULL, CH_CELL_BYTES, "Heaps of runtimes with a collector.",
+	  VERDICT(parts[CH_PART_MANAGED]) },
+	CH_FIELDS_END,
+};
+
 json_t *chp_json_retention(const struct ch_heap_result *result)
 {
 	const struct ch_retention *retention = &result->retention;
 	const struct ch_verdict *verdict = &result->sums.verdict;
-	char covers[CH_COVERAGE_TEXT_MAX];
 	_cleanup_free_ char *arithmetic = arithmetic_of(retention);
-	json_t *object, *parts = json_object();
-	char key[32];
-	size_t i;
+	struct verdict_row row = {
+		.class = verdict->class,
+		.heaps_class = retention->verdict.class,
+		.confidence = verdict->confidence,
+		.reason = verdict->reason,
+		.meaning = retention->meaning,
+		.largest = chp_part_name(retention->largest),
+		.trim_call = retention->trim_name,
+		.arithmetic = arithmetic,
+		.total_bytes = retention->verdict.total_bytes,
+		.share = retention->verdict.share,
+		.trim_bytes = retention->trim_name ? trim_bytes(&retention->free) : 0,
+		.can_trim = retention->trim_name != NULL,
+	};
 
-	for (i = 0; parts && i < CH_PARTS; i++) {
-		snprintf(key, sizeof(key), "%s_bytes", chp_part_name((enum ch_part_id)i));
-		if (json_object_set_new(parts, key, chp_json_uint(retention->parts[i])) != 0) {
-			json_decref(parts);
-			parts = NULL;
-		}
-	}
-	object = json_pack(
-		"{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s?, s:o, s:s}", "class",
-		verdict->class, "covers",
-		chp_coverage_words(&result->sums.coverage, covers) ? chp_json_text(covers)
-								   : json_null(),
-		"meaning", retention->meaning, "largest_part", chp_part_name(retention->largest),
-		"arithmetic", arithmetic ? arithmetic : "", "total_bytes",
-		chp_json_uint(retention->verdict.total_bytes), "percent_of_total",
-		chp_json_percent(retention->verdict.share), "confidence", verdict->confidence,
-		"confidence_reason", verdict->reason, "trim_call", retention->trim_name,
-		"trim_bytes",
-		retention->trim_name ? chp_json_uint(trim_bytes(&retention->free)) : json_null(),
-		"heaps_class", retention->verdict.class);
-	if (!arithmetic || !object || !parts || json_object_update(object, parts) != 0) {
-		json_decref(object);
-		object = NULL;
-	}
-	json_decref(parts);
-	return object;
+	if (!arithmetic)
+		return NULL;
+	memcpy(row.parts, retention->parts, sizeof(row.parts));
+	if (!chp_coverage_words(&result->sums.coverage, row.covers))
+		row.covers[0] = '\0';
+	return chp_fields_json(NULL, chp_retention_fields, &row);
 }
 
 /* ---- where free memory is -------------------------------------------------- */
 
-static json_t *json_classes(const struct ch_heap_free *sums)
+struct class_row {
+	uint64_t smallest_bytes, largest_bytes, count, total_bytes;
+};
+
+#define CLASS(member) CH_AT(struct class_row, member)
+#define FREE(member)  CH_AT(struct ch_heap_free, member)
+
+static const struct ch_field_spec class_fields[] = {
+	{ "smallest_bytes", NULL, CH_CELL_BYTES, "The least size.", CLASS(smallest_bytes) },
+	{ "largest_bytes", NULL, CH_CELL_BYTES, "The largest one.", CLASS(largest_bytes) },
+	{ "count", NULL, CH_CELL_COUNT, "Free chunks.", CLASS(count) },
+	{ "total_bytes", NULL, CH_CELL_BYTES, "Their size.", CLASS(total_bytes) },
+	CH_FIELDS_END,
+};
+
+static json_t *classes_of(const struct ch_report *report, const void *arg)
 {
+	const struct ch_heap_free *sums = arg;
 	json_t *array = json_array();
-	uint64_t from;
+	struct class_row row;
 	size_t i;
 
 	for (i = 0; i < CH_SIZE_CLASSES; i++) {
 		if (!sums->classes[i].count)
 			continue;
-		from = 1ULL << i;
-		chp_json_append_take(&array,
-				     json_pack("{s:o, s:o, s:o, s:o}", "smallest_bytes",
-					       chp_json_uint(from), "largest_bytes",
-					       chp_json_uint(from + (from - 1)), "count",
-					       chp_json_uint(sums->classes[i].count), "total_bytes",
-					       chp_json_uint(sums->classes[i].bytes)));
+		row.smallest_bytes = 1ULL << i;
+		row.largest_bytes = row.smallest_bytes + (row.smallest_bytes - 1);
+		row.count = sums->classes[i].count;
+		row.total_bytes = sums->classes[i].bytes;
+		chp_json_append_take(&array, chp_fields_json(report, class_fields, &row));
 	}
 	return array;
 }
 
-json_t *chp_json_free(const struct ch_heap_free *sums)
+static struct ch_cell largest_addr(const void *arg)
 {
-	bool trim = sums->can_trim;
-	json_t *object = json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "bins_bytes",
-		chp_json_uint(sums->bins.bytes), "bins_count", chp_json_uint(sums->bins.count),
-		"fastbins_bytes", chp_json_uint(sums->fast.bytes), "fastbins_count",
-		chp_json_uint(sums->fast.count), "thread_caches_bytes",
-		chp_json_uint(sums->cached.bytes), "thread_caches_count",
-		chp_json_uint(sums->cached.count), "top_bytes", chp_json_uint(sums->top.bytes),
-		"top_count", chp_json_uint(sums->top.count));
-	json_t *rest = json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "largest_chunk_bytes",
-		chp_json_uint(sums->largest_bytes), "largest_chunk_addr",
-		sums->largest_bytes ? chp_json_addr(sums->largest_addr) : json_null(),
-		"fragmented_percent", chp_json_percent(fragmented(sums)), "trapped_bytes",
-		trim ? chp_json_uint(sums->trapped_bytes) : json_null(), "trim_pages_bytes",
-		trim ? chp_json_uint(sums->trim_pages_bytes) : json_null(), "trim_top_bytes",
-		trim ? chp_json_uint(sums->trim_top_bytes) : json_null(), "classes",
-		json_classes(sums));
+	const struct ch_heap_free *sums = arg;
 
-	if (!object || !rest || json_object_update(object, rest) != 0) {
-		json_decref(object);
-		object = NULL;
-	}
-	json_decref(rest);
-	return object;
+	return (struct ch_cell){ .number = sums->largest_addr, .absent = !sums->largest_bytes };
 }
+
+static struct ch_cell fragmented_of(const void *sums)
+{
+	return CH_CELL_NUM(fragmented(sums));
+}
+
+const struct ch_field_spec chp_free_fields[] = {
+	{ "bins_bytes", NULL, CH_CELL_BYTES, "Free chunks in bins.", FREE(bins.bytes) },
+	{ "bins_count", NULL, CH_CELL_COUNT, "How many.", FREE(bins.count) },
+	{ "fastbins_bytes", NULL, CH_CELL_BYTES, "Free chunks in fast bins.", FREE(fast.bytes) },
+	{ "fastbins_count", NULL, CH_CELL_COUNT, "How many.", FREE(fast.count) },
+	{ "thread_caches_bytes", NULL, CH_CELL_BYTES, "Free chunks in caches of threads.",
+	  FREE(cached.bytes) },
+	{ "thread_caches_count", NULL, CH_CELL_COUNT, "How many.", FREE(cached.count) },
+	{ "top_bytes", NULL, CH_CELL_BYTES, "What was never handed out, at the tops.",
+	  FREE(top.bytes) },
+	{ "top_count", NULL, CH_CELL_COUNT, "How many tops.", FREE(top.count) },
+	{ "largest_chunk_bytes", NULL, CH_CELL_BYTES, "The largest free chunk.",
+	  FREE(largest_bytes) },
+	{ "largest_chunk_addr", NULL, CH_CELL_ADDR, "Where it lies.", .get = largest_addr,
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "fragmented_percent", NULL, CH_CELL_PERCENT,
+	  "Share of the free memory that is not in the largest chunk.", .get = fragmented_of },
+	{ "trapped_bytes", NULL, CH_CELL_BYTES, "What no call gives back.", FREE(trapped_bytes),
+	  CH_KNOWN(struct ch_heap_free, can_trim) },
+	{ "trim_pages_bytes", NULL, CH_CELL_BYTES, "Whole pages that could be given back.",
+	  FREE(trim_pages_bytes), CH_KNOWN(struct ch_heap_free, can_trim) },
+	{ "trim_top_bytes", NULL, CH_CELL_BYTES, "What of the tops could be given back.",
+	  FREE(trim_top_bytes), CH_KNOWN(struct ch_heap_free, can_trim) },
+	{ "classes", NULL, CH_CELL_PART, "Free chunks by size.", .part = classes_of,
+	  .fields = class_fields },
+	CH_FIELDS_END,
+};
 
 static struct ch_error *add_free_row(struct ch_table *table, const char *name,
 				     const struct ch_heap_free *sums)

@@ -1,61 +1,69 @@
 /*
  * Memory that runtimes have for themselves, beside their heaps.
  */
+#include "render/document.h"
 #include "report/heap.h"
+
+#include <stdlib.h>
 
 #include "util/cleanup.h"
 
+struct row {
+	const char *runtime, *name, *usage;
+	uint64_t count, total_bytes, mapped_bytes;
+};
+
+#define ROW(member) CH_AT(struct row, member)
+
+const struct ch_field_spec chp_memory_fields[] = {
+	{ "runtime", "MEMORY OF", CH_CELL_SAFE, "Whose it is.", ROW(runtime) },
+	{ "name", "FOR", CH_CELL_SAFE, "What it is for.", ROW(name) },
+	{ "usage", "USAGE", CH_CELL_SAFE, "What it counts as.", ROW(usage), .ref = "usage" },
+	{ "count", "RANGES", CH_CELL_COUNT, "Ranges.", ROW(count) },
+	{ "total_bytes", "RESERVED", CH_CELL_BYTES, "Their size.", ROW(total_bytes) },
+	{ "mapped_bytes", "MAPPED", CH_CELL_BYTES, "What of it is mapped.", ROW(mapped_bytes) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list list = { .fields = chp_memory_fields };
+
+static void fill(struct row *row, const struct ch_heaps_view *view, size_t i)
+{
+	const struct ch_runtime_memory *of = &view->memory[i];
+
+	*row = (struct row){ view->runtimes[of->walker].name,
+			     of->label,
+			     ch_usage_name(of->usage),
+			     of->count,
+			     of->bytes,
+			     of->mapped_bytes };
+}
+
 json_t *chp_json_runtime_memory(const struct ch_heaps_view *view)
 {
-	const struct ch_runtime_memory *rows = view->memory;
 	json_t *array = json_array();
-	size_t count = view->memory_count, i;
+	struct row row;
+	size_t i;
 
-	for (i = 0; i < count; i++)
-		chp_json_append_take(&array,
-				     json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "runtime",
-					       view->runtimes[rows[i].walker].name, "name",
-					       rows[i].label, "usage", ch_usage_name(rows[i].usage),
-					       "count", chp_json_uint(rows[i].count), "total_bytes",
-					       chp_json_uint(rows[i].bytes), "mapped_bytes",
-					       chp_json_uint(rows[i].mapped_bytes)));
+	for (i = 0; i < view->memory_count; i++) {
+		fill(&row, view, i);
+		chp_json_append_take(&array, chp_fields_json(NULL, chp_memory_fields, &row));
+	}
 	return array;
 }
 
 struct ch_error *chp_print_runtime_memory(const struct ch_report *report,
 					  const struct ch_heaps_view *view)
 {
-	static const struct ch_column columns[] = {
-		{ "MEMORY OF", CH_CELL_TEXT }, { "FOR", CH_CELL_TEXT },
-		{ "USAGE", CH_CELL_TEXT },     { "RANGES", CH_CELL_COUNT },
-		{ "RESERVED", CH_CELL_BYTES }, { "MAPPED", CH_CELL_BYTES },
-	};
-	const struct ch_runtime_memory *rows = view->memory;
-	struct ch_error *err = NULL;
-	struct ch_table *table;
-	size_t count = view->memory_count, i;
+	_cleanup_free_ struct row *rows = calloc(view->memory_count + 1, sizeof(*rows));
+	size_t i;
 
-	if (!count)
-		return NULL;
-	table = chp_table_create(columns, CH_COUNT_OF(columns));
-	if (!table)
+	if (!rows)
 		return &ch_enomem;
-	for (i = 0; !err && i < count; i++) {
-		const struct ch_cell cells[] = {
-			CH_CELL_STR(view->runtimes[rows[i].walker].name),
-			CH_CELL_STR(rows[i].label),
-			CH_CELL_STR(ch_usage_name(rows[i].usage)),
-			CH_CELL_NUM(rows[i].count),
-			CH_CELL_NUM(rows[i].bytes),
-			CH_CELL_NUM(rows[i].mapped_bytes),
-		};
-
-		err = chp_table_row(table, cells);
-	}
-	if (!err) {
-		chp_report_heading(report, "memory of the runtimes' own", false);
-		chp_table_print(table, report);
-	}
-	chp_table_destroy(table);
-	return err;
+	if (!view->memory_count)
+		return NULL;
+	for (i = 0; i < view->memory_count; i++)
+		fill(&rows[i], view, i);
+	chp_report_heading(report, "memory of the runtimes' own", false);
+	return chp_rows_print(report, &list, CH_ROWS(rows, view->memory_count), 0);
 }

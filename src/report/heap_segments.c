@@ -9,28 +9,66 @@
 #include "util/cleanup.h"
 #include "util/vec.h"
 
-/* One array of segments for each heap, filled in one pass over the spans. */
-json_t **chp_json_heap_segments(const struct ch_heaps_view *view)
+struct row {
+	uint64_t start, end, committed_bytes, used_bytes, free_bytes, overhead_bytes;
+	const char *kind, *basis;
+};
+
+#define ROW(member) CH_AT(struct row, member)
+
+const struct ch_field_spec chp_segment_fields[] = {
+	{ "addr", NULL, CH_CELL_ADDR, "Where it begins.", ROW(start) },
+	{ "end", NULL, CH_CELL_ADDR, "Behind its last byte.", ROW(end) },
+	{ "kind", NULL, CH_CELL_SAFE, "What it is to its allocator or runtime.", ROW(kind) },
+	{ "committed_bytes", NULL, CH_CELL_BYTES, "What of it is committed.",
+	  ROW(committed_bytes) },
+	{ "used_bytes", NULL, CH_CELL_BYTES, "Used blocks.", ROW(used_bytes) },
+	{ "free_bytes", NULL, CH_CELL_BYTES, "Free blocks.", ROW(free_bytes) },
+	{ "overhead_bytes", NULL, CH_CELL_BYTES, "The rest.", ROW(overhead_bytes) },
+	{ "basis", NULL, CH_CELL_SAFE, "What that rests on.", ROW(basis), .ref = "basis" },
+	CH_FIELDS_END,
+};
+
+static struct row make_row(const struct ch_span *span, const struct ch_span_sums *sums)
 {
-	json_t **arrays = calloc(view->heaps_count + 1, sizeof(json_t *));
-	const struct ch_span_sums *sums = view->sums;
-	const struct ch_span *spans = view->spans;
+	return (struct row){
+		.start = span->start,
+		.end = span->end,
+		.committed_bytes = span->committed_end - span->start,
+		.used_bytes = sums->used_bytes,
+		.free_bytes = sums->free_bytes,
+		.overhead_bytes = sums->overhead_bytes,
+		.kind = span->kind,
+		.basis = ch_basis_name(span->basis),
+	};
+}
+
+struct ch_error *chp_heap_segments(const struct ch_heaps_view *view, void **items_ret,
+				   struct ch_rows *ret)
+{
+	struct row *rows = calloc(view->spans_count + 1, sizeof(*rows));
+	struct row *next = rows;
 	size_t i;
 
-	for (i = 0; arrays && i < view->heaps_count; i++)
-		arrays[i] = json_array();
-	for (i = 0; arrays && i < view->spans_count; i++)
-		chp_json_append_take(
-			&arrays[spans[i].heap],
-			json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:s}", "addr",
-				  chp_json_addr(spans[i].start), "end", chp_json_addr(spans[i].end),
-				  "kind", spans[i].kind, "committed_bytes",
-				  chp_json_uint(spans[i].committed_end - spans[i].start),
-				  "used_bytes", chp_json_uint(sums[i].used_bytes), "free_bytes",
-				  chp_json_uint(sums[i].free_bytes), "overhead_bytes",
-				  chp_json_uint(sums[i].overhead_bytes), "basis",
-				  ch_basis_name(spans[i].basis)));
-	return arrays;
+	*items_ret = rows;
+	if (!rows)
+		return &ch_enomem;
+	/* how many each heap has, then where its first one lies, in one pass each */
+	for (i = 0; i < view->spans_count; i++)
+		ret[view->spans[i].heap].count++;
+	for (i = 0; i < view->heaps_count; i++) {
+		ret[i].items = next;
+		ret[i].item_size = sizeof(*rows);
+		next += ret[i].count;
+		ret[i].count = 0;
+	}
+	for (i = 0; i < view->spans_count; i++) {
+		struct ch_rows *of = &ret[view->spans[i].heap];
+
+		rows[(size_t)((const struct row *)of->items - rows) + of->count++] =
+			make_row(&view->spans[i], &view->sums[i]);
+	}
+	return NULL;
 }
 
 /* Blocks with a mapping of their own are one segment each: those of one size are

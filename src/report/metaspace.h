@@ -6,8 +6,10 @@
 
 #include <coreheap/runtime.h>
 
-#include "render/render.h"
+#include "render/fields.h"
 
+/** Fields of the object that is made. */
+extern const struct ch_field_spec chp_metaspace_fields[];
 /** null where metaspace is NULL. */
 json_t *chp_json_metaspace(const struct ch_runtime *runtimes, const struct ch_metaspace *metaspace);
 /** A table; nothing where metaspace is NULL. Errors: NOMEM. */

@@ -156,8 +156,9 @@ static json_t *schema_of(const struct ch_field_spec *field)
 {
 	json_t *schema;
 
-	if (field->kind == CH_CELL_OBJECT) {
-		schema = object_of(field->fields, may_be_null(field));
+	if (field->kind == CH_CELL_OBJECT || field->object) {
+		schema = object_of(field->object ? field->object : field->fields,
+				   may_be_null(field));
 	} else {
 		schema = json_object();
 		if (is_list(field)) {
