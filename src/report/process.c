@@ -1,25 +1,32 @@
 /*
- * The process that a core is of, as lines and as JSON.
+ * The process, as several answers have it.
  */
 #include "report/process.h"
 
 #include <inttypes.h>
 
+#include "render/fields.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
+#define OF(member) CH_AT(struct ch_process, member)
+#define RECORDED   CH_KNOWN(struct ch_process, has_ids)
+
+static const struct ch_field_spec fields[] = {
+	{ "pid", NULL, CH_CELL_NUMBER, "Its number.", OF(pid), .flags = CH_FIELD_NOT_ZERO },
+	{ "ppid", NULL, CH_CELL_NUMBER, "Its parent's number.", OF(ppid), RECORDED },
+	{ "uid", NULL, CH_CELL_NUMBER, "The user.", OF(uid), RECORDED },
+	{ "gid", NULL, CH_CELL_NUMBER, "The group.", OF(gid), RECORDED },
+	{ "comm", NULL, CH_CELL_TEXT, "Its name.", OF(comm),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	{ "argv0", NULL, CH_CELL_TEXT, "What it was called with.", OF(argv0),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	CH_FIELDS_END,
+};
+
 json_t *chp_json_process(const struct ch_core *core)
 {
-	const struct ch_process *process = ch_core_process(core);
-	bool known = process->has_ids;
-
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "pid",
-			 process->pid ? chp_json_uint(process->pid) : json_null(), "ppid",
-			 known ? chp_json_uint(process->ppid) : json_null(), "uid",
-			 known ? chp_json_uint(process->uid) : json_null(), "gid",
-			 known ? chp_json_uint(process->gid) : json_null(), "comm",
-			 chp_json_text(process->comm[0] ? process->comm : NULL), "argv0",
-			 chp_json_text(process->argv0[0] ? process->argv0 : NULL));
+	return chp_fields_json(NULL, fields, ch_core_process(core));
 }
 
 void chp_report_process(const struct ch_report *report, const struct ch_core *core)

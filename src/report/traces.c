@@ -31,15 +31,35 @@ static bool is_shown(const struct ch_report *report, const struct ch_trace_frame
 
 /* ---- JSON -------------------------------------------------------------------------------- */
 
+struct shown_row {
+	const char *method, *source;
+	uint32_t line;
+	bool is_text;
+};
+
+#define SHOWN(member) CH_AT(struct shown_row, member)
+
+static const struct ch_field_spec shown_fields[] = {
+	{ "method", NULL, CH_CELL_TEXT, "The method.", SHOWN(method), .flags = CH_FIELD_NOT_ZERO },
+	{ "source", NULL, CH_CELL_TEXT, "Its source file.", SHOWN(source),
+	  .flags = CH_FIELD_NOT_ZERO },
+	{ "line", NULL, CH_CELL_NUMBER, "The line.", SHOWN(line), .flags = CH_FIELD_NOT_ZERO },
+	{ "is_text", NULL, CH_CELL_BOOL, "A text that the program gave, shown with --reveal.",
+	  SHOWN(is_text) },
+	CH_FIELDS_END,
+};
+
 static json_t *json_frame(const struct ch_report *report, const struct ch_trace_frame *frame)
 {
 	bool shown = is_shown(report, frame);
+	const struct shown_row row = {
+		.method = shown ? frame->function : NULL,
+		.source = shown ? frame->source : NULL,
+		.line = frame->line,
+		.is_text = frame->is_text,
+	};
 
-	return json_pack("{s:o, s:o, s:o, s:b}", "method",
-			 chp_json_text(shown && frame->function[0] ? frame->function : NULL),
-			 "source", chp_json_text(shown && frame->source[0] ? frame->source : NULL),
-			 "line", frame->line ? chp_json_uint(frame->line) : json_null(), "is_text",
-			 (int)frame->is_text);
+	return chp_fields_json(report, shown_fields, &row);
 }
 
 static json_t *json_frames(const struct ch_report *report, struct ch_heaps *heaps, uint64_t addr,
@@ -57,16 +77,39 @@ static json_t *json_frames(const struct ch_report *report, struct ch_heaps *heap
 	return array;
 }
 
-json_t *chp_json_trace(const struct ch_report *report, const struct ch_trace *trace,
-		       const struct ch_trace_frame *frames, size_t count)
+struct trace_row {
+	struct ch_trace of;
+	const struct ch_trace_frame *frames;
+	size_t count;
+};
+
+static json_t *trace_frames(const struct ch_report *report, const void *arg)
 {
+	const struct trace_row *row = arg;
 	json_t *array = json_array();
 	size_t i;
 
-	for (i = 0; i < count; i++)
-		chp_json_append_take(&array, json_frame(report, &frames[i]));
-	return json_pack("{s:o, s:b, s:o}", "frames_count", chp_json_uint(trace->count),
-			 "frames_cut", (int)trace->cut, "frames", array);
+	for (i = 0; i < row->count; i++)
+		chp_json_append_take(&array, json_frame(report, &row->frames[i]));
+	return array;
+}
+
+static const struct ch_field_spec trace_fields[] = {
+	{ "frames_count", NULL, CH_CELL_COUNT, "Frames of the trace.",
+	  CH_AT(struct trace_row, of.count) },
+	{ "frames_cut", NULL, CH_CELL_BOOL, "There are more that were not read.",
+	  CH_AT(struct trace_row, of.cut) },
+	{ "frames", NULL, CH_CELL_PART, "Innermost first.", .part = trace_frames,
+	  .ref = "trace_frames" },
+	CH_FIELDS_END,
+};
+
+json_t *chp_json_trace(const struct ch_report *report, const struct ch_trace *trace,
+		       const struct ch_trace_frame *frames, size_t count)
+{
+	const struct trace_row row = { *trace, frames, count };
+
+	return chp_fields_json(report, trace_fields, &row);
 }
 
 struct row {

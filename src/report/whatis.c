@@ -208,29 +208,40 @@ static const struct ch_field_spec stack_fields[] = {
 	CH_FIELDS_END,
 };
 
-static json_t *registers_of(const struct ch_report *report, const void *row)
-{
-	const struct ch_whatis_result *result = &((const struct row *)row)->of;
-	const struct ch_core *core = ch_session_core(report->session);
-	json_t *array = json_array();
-	uint64_t i;
+struct register_row {
+	uint32_t tid;
+	const char *name;
+	uint64_t value;
+	bool shown;
+};
 
-	for (i = 0; i < result->registers_count && i < CH_WHATIS_REGISTERS; i++)
-		chp_json_append_take(&array,
-				     json_pack("{s:o, s:s, s:o}", "tid",
-					       chp_json_uint(result->registers[i].tid), "name",
-					       result->registers[i].name, "value",
-					       chp_json_word(core, result->registers[i].value)));
-	return array;
-}
+#define REGISTER(member) CH_AT(struct register_row, member)
 
 static const struct ch_field_spec register_fields[] = {
-	{ "tid", NULL, CH_CELL_NUMBER, "The thread, by the kernel's number.", CH_NOWHERE },
-	{ "name", NULL, CH_CELL_SAFE, "The register.", CH_NOWHERE },
-	{ "value", NULL, CH_CELL_ADDR, "Null where it may not be shown.",
-	  .flags = CH_FIELD_OPTIONAL },
+	{ "tid", NULL, CH_CELL_NUMBER, "The thread, by the kernel's number.", REGISTER(tid) },
+	{ "name", NULL, CH_CELL_SAFE, "The register.", REGISTER(name) },
+	{ "value", NULL, CH_CELL_ADDR, "Null where it may not be shown.", REGISTER(value),
+	  CH_KNOWN(struct register_row, shown) },
 	CH_FIELDS_END,
 };
+
+static json_t *registers_of(const struct ch_report *report, const void *arg)
+{
+	const struct ch_whatis_result *result = &((const struct row *)arg)->of;
+	const struct ch_core *core = ch_session_core(report->session);
+	const struct ch_whatis_register *of;
+	json_t *array = json_array();
+	struct register_row row;
+	uint64_t i;
+
+	for (i = 0; i < result->registers_count && i < CH_WHATIS_REGISTERS; i++) {
+		of = &result->registers[i];
+		row = (struct register_row){ of->tid, of->name, of->value,
+					     chp_core_shows(core, of->value) };
+		chp_json_append_take(&array, chp_fields_json(report, register_fields, &row));
+	}
+	return array;
+}
 
 static const struct ch_field_spec row_fields[] = {
 	{ "addr", NULL, CH_CELL_ADDR, "What was asked for.", ROW(of.addr) },
