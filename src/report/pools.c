@@ -6,118 +6,204 @@
 #include <inttypes.h>
 
 #include "heap/type_table.h"
+#include "render/fields.h"
 #include "util/cleanup.h"
 
 /* Chunks of one pool that JSON lists. */
 #define CHUNKS_LISTED 1000
 
-/* ---- JSON -------------------------------------------------------------------------------- */
+/* ---- Fields ------------------------------------------------------------------------------ */
+
+struct quota_row {
+	struct ch_quota of;
+	const char *runtime;
+	uint64_t left_bytes, percent;
+	bool near;
+};
+
+#define QUOTA(member) CH_AT(struct quota_row, member)
+
+static const struct ch_field_spec quota_fields[] = {
+	{ "runtime", NULL, CH_CELL_SAFE, "Who counts.", QUOTA(runtime) },
+	{ "name", NULL, CH_CELL_SAFE, "What is counted.", QUOTA(of.label) },
+	{ "counter", NULL, CH_CELL_TEXT, "The variable that does.", QUOTA(of.counter) },
+	{ "used_bytes", NULL, CH_CELL_BYTES, "What is used.", QUOTA(of.used_bytes) },
+	{ "limit_bytes", NULL, CH_CELL_BYTES, "What may be.", QUOTA(of.limit_bytes) },
+	{ "left_bytes", NULL, CH_CELL_BYTES, "The difference.", QUOTA(left_bytes) },
+	{ "percent", NULL, CH_CELL_PERCENT, "What is used of the limit.", QUOTA(percent) },
+	{ "next_bytes", NULL, CH_CELL_BYTES, "What the next allocation takes at least.",
+	  QUOTA(of.next_bytes), .flags = CH_FIELD_NOT_ZERO },
+	{ "next", NULL, CH_CELL_SAFE, "Of what.", QUOTA(of.next), .flags = CH_FIELD_OPTIONAL },
+	{ "near", NULL, CH_CELL_BOOL, "Less than that is left, or 90 % are used.", QUOTA(near) },
+	CH_FIELDS_END,
+};
 
 json_t *chp_json_quotas(const struct ch_pooled *pooled)
 {
 	json_t *array = json_array();
-	const struct ch_quota *quota;
+	struct quota_row row;
 	size_t i;
 
 	for (i = 0; i < pooled->quotas_count; i++) {
-		quota = &pooled->quotas[i];
-		chp_json_append_take(
-			&array,
-			json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:b}", "runtime",
-				  pooled->runtimes[quota->walker].name, "name", quota->label,
-				  "counter", chp_json_text(quota->counter), "used_bytes",
-				  chp_json_uint(quota->used_bytes), "limit_bytes",
-				  chp_json_uint(quota->limit_bytes), "left_bytes",
-				  chp_json_uint(ch_quota_left(quota)), "percent",
-				  chp_json_percent(
-					  chp_percent(quota->used_bytes, quota->limit_bytes)),
-				  "next_bytes",
-				  quota->next_bytes ? chp_json_uint(quota->next_bytes)
-						    : json_null(),
-				  "next", quota->next, "near", (int)chp_quota_is_near(quota)));
+		row.of = pooled->quotas[i];
+		row.runtime = pooled->runtimes[row.of.walker].name;
+		row.left_bytes = ch_quota_left(&row.of);
+		row.percent = chp_percent(row.of.used_bytes, row.of.limit_bytes);
+		row.near = chp_quota_is_near(&row.of);
+		chp_json_append_take(&array, chp_fields_json(NULL, quota_fields, &row));
 	}
 	return array;
 }
 
-static json_t *json_chunks(const struct ch_pools *pools, const struct ch_pool *pool)
+struct chunk_row {
+	struct ch_pool_chunk of;
+	bool free_known;
+};
+
+struct pool_row {
+	struct ch_pool of;
+	const struct ch_pools *pools;
+	struct ch_rows tids;
+	bool free_known;
+};
+
+struct type_row {
+	struct ch_counted_type of;
+	const char *name;
+};
+
+struct pools_row {
+	const struct ch_pooled *pooled;
+	const char *runtime, *library;
+};
+
+#define CHUNK(member) CH_AT(struct chunk_row, member)
+#define POOL(member)  CH_AT(struct pool_row, member)
+#define TYPE(member)  CH_AT(struct type_row, member)
+#define POOLS(member) CH_AT(struct pools_row, member)
+
+static const struct ch_field_spec chunk_fields[] = {
+	{ "addr", NULL, CH_CELL_ADDR, "The object that describes it.", CHUNK(of.addr) },
+	{ "memory_addr", NULL, CH_CELL_ADDR, "Where its memory lies.", CHUNK(of.memory_addr),
+	  .flags = CH_FIELD_NOT_ZERO },
+	{ "total_bytes", NULL, CH_CELL_BYTES, "Its size.", CHUNK(of.bytes) },
+	{ "free_bytes", NULL, CH_CELL_BYTES, "What of it is free.", CHUNK(of.free_bytes),
+	  CH_KNOWN(struct chunk_row, free_known) },
+	CH_FIELDS_END,
+};
+
+static json_t *chunks_of(const struct ch_report *report, const void *arg)
 {
-	const struct ch_pool_chunk *chunk = pools->chunks + pool->chunks_first;
+	const struct pool_row *pool = arg;
 	json_t *array = json_array();
+	struct chunk_row row = { .free_known = pool->free_known };
 	size_t i;
 
-	for (i = 0; i < pool->chunks_count && i < CHUNKS_LISTED; i++, chunk++)
-		chp_json_append_take(
-			&array, json_pack("{s:o, s:o, s:o, s:o}", "addr",
-					  chp_json_addr(chunk->addr), "memory_addr",
-					  chunk->memory_addr ? chp_json_addr(chunk->memory_addr)
-							     : json_null(),
-					  "total_bytes", chp_json_uint(chunk->bytes), "free_bytes",
-					  pool->free_unknown ? json_null()
-							     : chp_json_uint(chunk->free_bytes)));
-	return array;
-}
-
-static json_t *json_pool(const struct ch_pools *pools, const struct ch_pool *pool)
-{
-	json_t *tids = json_array();
-	size_t i;
-
-	for (i = 0; i < pool->tids_count; i++)
-		chp_json_append_take(&tids, chp_json_uint(pools->tids[pool->tids_first + i]));
-	return json_pack(
-		"{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o}",
-		"name", chp_json_text(pool->name), "addr", chp_json_addr(pool->addr), "direct",
-		(int)pool->direct, "chunks_count", chp_json_uint(pool->chunks_count),
-		"chunks_bytes", chp_json_uint(pool->chunks_bytes), "free_bytes",
-		pool->free_unknown ? json_null() : chp_json_uint(pool->free_bytes), "huge_bytes",
-		pool->huge_known ? chp_json_uint(pool->huge_bytes) : json_null(), "buffers_count",
-		chp_json_uint(pool->buffers_count), "buffers_bytes",
-		chp_json_uint(pool->buffers_bytes), "cached_count",
-		chp_json_uint(pool->cached_count), "cached_bytes",
-		chp_json_uint(pool->cached_bytes), "shared_bytes",
-		chp_json_uint(pool->shared_bytes), "huge_buffers_count",
-		chp_json_uint(pool->huge_count), "huge_buffers_bytes",
-		chp_json_uint(pool->huge_held_bytes), "lost_bytes",
-		pool->lost_known ? chp_json_uint(pool->lost_bytes) : json_null(), "tids", tids,
-		"chunks", json_chunks(pools, pool));
-}
-
-static json_t *json_types(const struct ch_pooled *pooled)
-{
-	const struct ch_pools *pools = pooled->pools;
-	json_t *array = json_array();
-	const struct ch_counted_type *type;
-	size_t i;
-
-	for (i = 0; i < pools->types_count; i++) {
-		type = &pools->types[i];
-		chp_json_append_take(&array,
-				     json_pack("{s:s?, s:o, s:o, s:o, s:o, s:o}", "type",
-					       pooled->type_names[i], "count",
-					       chp_json_uint(type->count), "capacity_bytes",
-					       chp_json_uint(type->capacity_bytes), "pooled_bytes",
-					       chp_json_uint(type->pooled_bytes), "released_count",
-					       chp_json_uint(type->released_count), "sample_addr",
-					       type->sample_addr ? chp_json_addr(type->sample_addr)
-								 : json_null()));
+	for (i = 0; i < pool->of.chunks_count && i < CHUNKS_LISTED; i++) {
+		row.of = pool->pools->chunks[pool->of.chunks_first + i];
+		chp_json_append_take(&array, chp_fields_json(report, chunk_fields, &row));
 	}
 	return array;
 }
+
+static const struct ch_field_spec tid_field[] = {
+	{ "tid", NULL, CH_CELL_NUMBER, "A thread.", .offset = 0, .size = sizeof(uint32_t) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec pool_fields[] = {
+	{ "name", NULL, CH_CELL_TEXT, "Its name.", POOL(of.name) },
+	{ "addr", NULL, CH_CELL_ADDR, "The object.", POOL(of.addr) },
+	{ "direct", NULL, CH_CELL_BOOL, "Its memory is outside of the heap.", POOL(of.direct) },
+	{ "chunks_count", NULL, CH_CELL_COUNT, "Chunks.", POOL(of.chunks_count) },
+	{ "chunks_bytes", NULL, CH_CELL_BYTES, "Their size.", POOL(of.chunks_bytes) },
+	{ "free_bytes", NULL, CH_CELL_BYTES, "What of them is free.", POOL(of.free_bytes),
+	  CH_KNOWN(struct pool_row, free_known) },
+	{ "huge_bytes", NULL, CH_CELL_BYTES, "What is larger than a chunk.", POOL(of.huge_bytes),
+	  CH_KNOWN(struct pool_row, of.huge_known) },
+	{ "buffers_count", NULL, CH_CELL_COUNT, "Buffers that are not released.",
+	  POOL(of.buffers_count) },
+	{ "buffers_bytes", NULL, CH_CELL_BYTES, "What these take of its chunks.",
+	  POOL(of.buffers_bytes) },
+	{ "cached_count", NULL, CH_CELL_COUNT, "Pieces that wait in caches of threads.",
+	  POOL(of.cached_count) },
+	{ "cached_bytes", NULL, CH_CELL_BYTES, "Their size.", POOL(of.cached_bytes) },
+	{ "shared_bytes", NULL, CH_CELL_BYTES, "Free parts of pages that small pieces share.",
+	  POOL(of.shared_bytes) },
+	{ "huge_buffers_count", NULL, CH_CELL_COUNT, "Buffers larger than a chunk.",
+	  POOL(of.huge_count) },
+	{ "huge_buffers_bytes", NULL, CH_CELL_BYTES, "What these take.", POOL(of.huge_held_bytes) },
+	{ "lost_bytes", NULL, CH_CELL_BYTES, "What was collected without a release.",
+	  POOL(of.lost_bytes), CH_KNOWN(struct pool_row, of.lost_known) },
+	{ "tids", NULL, CH_CELL_VALUES, "Threads that allocate from it.", POOL(tids),
+	  .fields = tid_field },
+	{ "chunks", NULL, CH_CELL_PART, "Its chunks, at most 1000.", .part = chunks_of,
+	  .fields = chunk_fields },
+	CH_FIELDS_END,
+};
+
+static const struct ch_field_spec type_fields[] = {
+	{ "type", NULL, CH_CELL_SAFE, "Type of the buffers.", TYPE(name),
+	  .flags = CH_FIELD_OPTIONAL },
+	{ "count", NULL, CH_CELL_COUNT, "Those that are not released.", TYPE(of.count) },
+	{ "capacity_bytes", NULL, CH_CELL_BYTES, "What they can hold.", TYPE(of.capacity_bytes) },
+	{ "pooled_bytes", NULL, CH_CELL_BYTES, "What they take of pools.", TYPE(of.pooled_bytes) },
+	{ "released_count", NULL, CH_CELL_COUNT, "Those that are released.",
+	  TYPE(of.released_count) },
+	{ "sample_addr", NULL, CH_CELL_ADDR, "One that is not.", TYPE(of.sample_addr),
+	  .flags = CH_FIELD_NOT_ZERO },
+	CH_FIELDS_END,
+};
+
+static json_t *arenas_of(const struct ch_report *report, const void *arg)
+{
+	const struct ch_pools *pools = ((const struct pools_row *)arg)->pooled->pools;
+	json_t *array = json_array();
+	struct pool_row row;
+	size_t i;
+
+	for (i = 0; i < pools->pools_count; i++) {
+		row.of = pools->pools[i];
+		row.pools = pools;
+		row.tids = CH_ROWS(pools->tids + row.of.tids_first, row.of.tids_count);
+		row.free_known = !row.of.free_unknown;
+		chp_json_append_take(&array, chp_fields_json(report, pool_fields, &row));
+	}
+	return array;
+}
+
+static json_t *buffers_of(const struct ch_report *report, const void *arg)
+{
+	const struct ch_pooled *pooled = ((const struct pools_row *)arg)->pooled;
+	json_t *array = json_array();
+	struct type_row row;
+	size_t i;
+
+	for (i = 0; i < pooled->pools->types_count; i++) {
+		row = (struct type_row){ pooled->pools->types[i], pooled->type_names[i] };
+		chp_json_append_take(&array, chp_fields_json(report, type_fields, &row));
+	}
+	return array;
+}
+
+static const struct ch_field_spec pools_fields[] = {
+	{ "runtime", NULL, CH_CELL_SAFE, "The library's runtime.", POOLS(runtime) },
+	{ "library", NULL, CH_CELL_SAFE, "Whose pools they are.", POOLS(library) },
+	{ "arenas", NULL, CH_CELL_PART, "The pools.", .part = arenas_of, .fields = pool_fields },
+	{ "buffers", NULL, CH_CELL_PART, "Buffers by type.", .part = buffers_of,
+	  .fields = type_fields },
+	CH_FIELDS_END,
+};
 
 json_t *chp_json_pools(const struct ch_pooled *pooled)
 {
-	const struct ch_pools *pools = pooled->pools;
-	json_t *array;
-	size_t i;
+	struct pools_row row = { .pooled = pooled };
 
-	if (!pools)
+	if (!pooled->pools)
 		return json_null();
-	array = json_array();
-	for (i = 0; i < pools->pools_count; i++)
-		chp_json_append_take(&array, json_pool(pools, &pools->pools[i]));
-	return json_pack("{s:s, s:s, s:o, s:o}", "runtime", pooled->runtimes[pools->walker].name,
-			 "library", pools->library, "arenas", array, "buffers", json_types(pooled));
+	row.runtime = pooled->runtimes[pooled->pools->walker].name;
+	row.library = pooled->pools->library;
+	return chp_fields_json(NULL, pools_fields, &row);
 }
 
 /* ---- Text -------------------------------------------------------------------------------- */
