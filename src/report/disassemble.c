@@ -242,17 +242,3 @@ struct ch_error *ch_report_disassembly(const struct ch_report *report,
 	free(functions);
 	return err;
 }
-
-void ch_disassembly_deinit(struct ch_disassembly *disassembly)
-{
-	struct ch_function *function;
-	size_t i, k;
-
-	for (i = 0; i < disassembly->functions.count; i++) {
-		function = CH_VEC_AT(&disassembly->functions, struct ch_function, i);
-		for (k = 0; k < function->lines.count; k++)
-			free(CH_VEC_AT(&function->lines, struct ch_code_line, k)->target.text);
-		ch_vec_deinit(&function->lines);
-	}
-	ch_vec_deinit(&disassembly->functions);
-}

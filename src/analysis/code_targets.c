@@ -2,7 +2,7 @@
  * Names for the addresses that code uses: statics, methods, types, strings and other objects
  * of runtimes, symbols.
  */
-#include "cmd/code_targets.h"
+#include "analysis/code_targets.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /*
  * code_targets.h - names for the addresses that code uses.
  */
-#ifndef COREHEAP_CMD_CODE_TARGETS_H
-#define COREHEAP_CMD_CODE_TARGETS_H
+#ifndef COREHEAP_ANALYSIS_CODE_TARGETS_H
+#define COREHEAP_ANALYSIS_CODE_TARGETS_H
 
-#include "report/disassemble.h"
+#include "analysis/disassemble.h"
 
 struct ch_code_names {
 	struct ch_core *core;
@@ -21,4 +21,4 @@ CH_MUST_CHECK struct ch_error *chp_code_target(const struct ch_code_names *names
  * known. */
 bool chp_code_place(const struct ch_code_names *names, uint64_t addr, char *buf, size_t max);
 
-#endif /* COREHEAP_CMD_CODE_TARGETS_H */
+#endif /* COREHEAP_ANALYSIS_CODE_TARGETS_H */
