@@ -4,40 +4,33 @@
  */
 #include "report/leaks.h"
 #include "cmd/cmd.h"
-#include "types/names.h"
 
 struct options {
 	bool list, possible, dead;
 };
 
+/* What is listed block by block; 0: nothing is. */
+static uint32_t reaches_of(const struct ch_cmd_env *env)
+{
+	const struct options *options = env->options;
+
+	if (options->dead)
+		return 1U << CH_REACH_DEAD;
+	if (options->possible)
+		return 1U << CH_REACH_POSSIBLE | 1U << CH_REACH_LEFTOVER;
+	return options->list || env->report->format == CH_FORMAT_JSONL
+		       ? 1U << CH_REACH_DIRECT | 1U << CH_REACH_INDIRECT
+		       : 0;
+}
+
 static struct ch_error *run(struct ch_cmd_env *env)
 {
-	const struct ch_graph_options graph_options = { .threads = env->threads };
-	const struct options *options = env->options;
-	struct ch_leaks_result result = { .list = options->list || options->possible ||
-						  options->dead };
-	struct ch_error *err;
+	struct ch_leaks_result result;
+	struct ch_error *err = chp_leaks_make(env->session, env->threads, &result);
 
-	result.reaches = 1U << CH_REACH_DIRECT | 1U << CH_REACH_INDIRECT;
-	if (options->possible)
-		result.reaches = 1U << CH_REACH_POSSIBLE | 1U << CH_REACH_LEFTOVER;
-	if (options->dead)
-		result.reaches = 1U << CH_REACH_DEAD;
-	err = chp_session_named_heaps(env->session, &result.heaps);
 	if (!err)
-		err = ch_session_sym(env->session, &result.sym);
-	if (!err)
-		err = chp_coverage_find(env->session, &result.coverage);
-	if (!err)
-		err = ch_graph_create(env->session, &graph_options, &result.graph);
-	if (!err)
-		err = ch_leaks_find(result.graph, &result.leaks);
-	if (!err)
-		chp_heaps_tell_none(result.heaps, ch_session_context(env->session));
-	if (!err)
-		err = ch_report_leaks(env->report, &result);
-	ch_leaks_destroy(result.leaks);
-	ch_graph_destroy(result.graph);
+		err = ch_report_leaks(env->report, &result, reaches_of(env));
+	chp_leaks_deinit(&result);
 	return err;
 }
 

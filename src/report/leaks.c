@@ -11,8 +11,6 @@
 #include "util/cleanup.h"
 #include "util/text.h"
 
-#define SIGNATURE_BYTES_MAX 256
-
 /* What the words mean, in the order of enum ch_reach. */
 static const char *const meanings[CH_REACHES] = {
 	[CH_REACH_LIVE] = "held from a root by pointers to first bytes",
@@ -29,24 +27,8 @@ struct rule_row {
 	char size[CH_BYTES_TEXT_MAX + 16], place[32];
 };
 
-struct group_row {
-	struct ch_leak_group of;
-	const char *type, *runtime, *signature;
-	uint64_t size_bytes;
-	bool has_size;
-};
-
-struct block_row {
-	uint64_t addr, size_bytes, chunk_bytes;
-	const char *type, *runtime, *heap, *reach;
-};
-
 struct result {
-	const struct ch_leaks_result *of;
-	struct ch_leak_sum sums[CH_REACHES], own, inside, lost;
-	uint64_t absent_root_bytes, absent_block_bytes;
-	/* What leaves the question open; "": nothing that is known. */
-	char not_checked[CH_COVERAGE_TEXT_MAX];
+	struct ch_leaks_result of;
 	/* of struct rule_row */
 	struct ch_rows rules;
 	/* blocks: NULL where only groups were asked for */
@@ -55,8 +37,8 @@ struct result {
 
 #define SUM(member)    CH_AT(struct ch_leak_sum, member)
 #define RULE(member)   CH_AT(struct rule_row, member)
-#define GROUP(member)  CH_AT(struct group_row, member)
-#define BLOCK(member)  CH_AT(struct block_row, member)
+#define GROUP(member)  CH_AT(struct ch_leaks_row, member)
+#define BLOCK(member)  CH_AT(struct ch_leaks_block, member)
 #define RESULT(member) CH_AT(struct result, member)
 #define CLASS_WORDS    "reachable|possibly-lost|thread-leftover|dead|directly-lost|indirectly-lost"
 
@@ -73,16 +55,17 @@ static const struct ch_field_spec sum_fields[] = {
 	}
 
 static const struct ch_field_spec class_fields[] = {
-	CLASS("reachable", sums[CH_REACH_LIVE], "Held from a root by pointers to first bytes."),
-	CLASS("possibly_lost", sums[CH_REACH_POSSIBLE],
+	CLASS("reachable", of.sums[CH_REACH_LIVE], "Held from a root by pointers to first bytes."),
+	CLASS("possibly_lost", of.sums[CH_REACH_POSSIBLE],
 	      "Held, but by a pointer into a block somewhere on each way."),
-	CLASS("thread_leftover", sums[CH_REACH_LEFTOVER],
+	CLASS("thread_leftover", of.sums[CH_REACH_LEFTOVER],
 	      "Held only by what threads that ended left behind."),
-	CLASS("dead", sums[CH_REACH_DEAD],
+	CLASS("dead", of.sums[CH_REACH_DEAD],
 	      "Garbage that its runtime did not collect yet, and what only that holds."),
-	CLASS("directly_lost", sums[CH_REACH_DIRECT], "Nothing in the core holds them."),
-	CLASS("indirectly_lost", sums[CH_REACH_INDIRECT], "Only directly lost blocks hold them."),
-	CLASS("allocator", own, "The allocator's own."),
+	CLASS("directly_lost", of.sums[CH_REACH_DIRECT], "Nothing in the core holds them."),
+	CLASS("indirectly_lost", of.sums[CH_REACH_INDIRECT],
+	      "Only directly lost blocks hold them."),
+	CLASS("allocator", of.allocator, "The allocator's own."),
 	CH_FIELDS_END,
 };
 
@@ -109,7 +92,10 @@ static struct ch_cell heuristic(const void *result)
 }
 
 static const struct ch_field_spec inner_fields[] = {
-	{ .kind = CH_CELL_OBJECT, RESULT(inside), .flags = CH_FIELD_FLAT, .fields = sum_fields },
+	{ .kind = CH_CELL_OBJECT,
+	  RESULT(of.by_offset),
+	  .flags = CH_FIELD_FLAT,
+	  .fields = sum_fields },
 	{ "basis", NULL, CH_CELL_SAFE, "What this rests on.", .get = heuristic,
 	  .words = "heuristic" },
 	{ "rules", NULL, CH_CELL_ROWS, "The places, most bytes first.", RESULT(rules),
@@ -119,12 +105,12 @@ static const struct ch_field_spec inner_fields[] = {
 
 static struct ch_cell reach_of(const void *row)
 {
-	return CH_CELL_STR(ch_reach_name(((const struct group_row *)row)->of.reach));
+	return CH_CELL_STR(ch_reach_name(((const struct ch_leaks_row *)row)->group.reach));
 }
 
 static struct ch_cell lost_of(const void *row)
 {
-	enum ch_reach reach = ((const struct group_row *)row)->of.reach;
+	enum ch_reach reach = ((const struct ch_leaks_row *)row)->group.reach;
 
 	return CH_CELL_STR(reach == CH_REACH_DEAD     ? "dead"
 			   : reach == CH_REACH_DIRECT ? "direct"
@@ -133,7 +119,7 @@ static struct ch_cell lost_of(const void *row)
 
 static struct ch_cell signature_of(const void *row)
 {
-	return CH_CELL_STR(ch_signature_name(((const struct group_row *)row)->of.signature));
+	return CH_CELL_STR(ch_signature_name(((const struct ch_leaks_row *)row)->group.signature));
 }
 
 static const struct ch_field_spec group_fields[] = {
@@ -144,11 +130,11 @@ static const struct ch_field_spec group_fields[] = {
 	  .words = CLASS_WORDS },
 	{ NULL, "LOST", CH_CELL_SAFE, NULL, .get = lost_of },
 	{ "size_bytes", NULL, CH_CELL_BYTES, "Size of each, of a size class.", GROUP(size_bytes),
-	  CH_KNOWN(struct group_row, has_size) },
-	{ "count", "COUNT", CH_CELL_COUNT, "Blocks.", GROUP(of.sum.count), .column = 1 },
+	  CH_KNOWN(struct ch_leaks_row, of_one_size) },
+	{ "count", "COUNT", CH_CELL_COUNT, "Blocks.", GROUP(group.sum.count), .column = 1 },
 	{ "total_bytes", "BYTES", CH_CELL_BYTES, "What they take in their heaps.",
-	  GROUP(of.sum.chunk_bytes), .column = 1 },
-	{ "sample_addr", "SAMPLE", CH_CELL_ADDR, "The first of them.", GROUP(of.sample_addr),
+	  GROUP(group.sum.chunk_bytes), .column = 1 },
+	{ "sample_addr", "SAMPLE", CH_CELL_ADDR, "The first of them.", GROUP(group.sample_addr),
 	  .column = 1 },
 	{ "signature_kind", NULL, CH_CELL_SAFE, "What their first words point at.",
 	  .get = signature_of, .words = "none|zero|module|lost|held|other" },
@@ -158,7 +144,12 @@ static const struct ch_field_spec group_fields[] = {
 };
 
 static const struct ch_list groups_list = { .fields = group_fields,
-					    CH_WEIGHT(struct group_row, of.sum.chunk_bytes) };
+					    CH_WEIGHT(struct ch_leaks_row, group.sum.chunk_bytes) };
+
+static struct ch_cell block_reach(const void *row)
+{
+	return CH_CELL_STR(ch_reach_name(((const struct ch_leaks_block *)row)->reach));
+}
 
 static const struct ch_field_spec block_fields[] = {
 	{ "addr", "ADDRESS", CH_CELL_ADDR, "The block.", BLOCK(addr) },
@@ -168,33 +159,35 @@ static const struct ch_field_spec block_fields[] = {
 	  .flags = CH_FIELD_OPTIONAL },
 	{ "runtime", NULL, CH_CELL_SAFE, "Whose heap it is in.", BLOCK(runtime) },
 	{ "heap", NULL, CH_CELL_TEXT, "The heap.", BLOCK(heap), .flags = CH_FIELD_OPTIONAL },
-	{ "class", "CLASS", CH_CELL_SAFE, "How it is held.", BLOCK(reach), .words = CLASS_WORDS },
+	{ "class", "CLASS", CH_CELL_SAFE, "How it is held.", .get = block_reach,
+	  .words = CLASS_WORDS },
 	CH_FIELDS_END,
 };
 
 static const struct ch_list blocks_list = { .fields = block_fields,
 					    .stream = true,
-					    CH_WEIGHT(struct block_row, chunk_bytes) };
+					    CH_WEIGHT(struct ch_leaks_block, chunk_bytes) };
 
 static const struct ch_field_spec fields[] = {
-	{ "unreachable_count", NULL, CH_CELL_COUNT, "Blocks that are lost.", RESULT(lost.count) },
+	{ "unreachable_count", NULL, CH_CELL_COUNT, "Blocks that are lost.",
+	  RESULT(of.lost.count) },
 	{ "unreachable_bytes", NULL, CH_CELL_BYTES, "What they take in their heaps.",
-	  RESULT(lost.chunk_bytes) },
+	  RESULT(of.lost.chunk_bytes) },
 	{ "classes", NULL, CH_CELL_OBJECT, "All used blocks, by how they are held.",
 	  .fields = class_fields, CH_NOWHERE },
 	{ "by_inner_offset", NULL, CH_CELL_OBJECT,
 	  "Of the reachable: what is so because a constant place inside is pointed at.",
 	  .fields = inner_fields, CH_NOWHERE },
 	{ "absent_root_bytes", NULL, CH_CELL_BYTES, "Memory of roots that is not in the core.",
-	  RESULT(absent_root_bytes) },
+	  RESULT(of.absent_root_bytes) },
 	{ "absent_block_bytes", NULL, CH_CELL_BYTES, "Memory of blocks that is not in the core.",
-	  RESULT(absent_block_bytes) },
+	  RESULT(of.absent_block_bytes) },
 	CH_FIELDS_COUNTED(struct result, groups),
 	{ "groups", NULL, CH_CELL_LIST, "Lost and dead blocks that are alike.", RESULT(groups),
 	  .list = &groups_list },
 	{ "blocks", NULL, CH_CELL_LIST, "Single blocks, where they were asked for.", RESULT(blocks),
 	  .list = &blocks_list, .flags = CH_FIELD_OPTIONAL },
-	{ "not_checked", NULL, CH_CELL_TEXT, "What leaves the question open.", RESULT(not_checked),
+	{ "not_checked", NULL, CH_CELL_TEXT, "What leaves the question open.", RESULT(of.open),
 	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
 	CH_FIELDS_END,
 };
@@ -206,64 +199,6 @@ static const struct ch_field_spec closing_fields[] = {
 	CH_FIELD_COMPLETE,
 	CH_FIELDS_END,
 };
-
-/* Everything that has a row: garbage, too. */
-static uint64_t groups_bytes(const struct ch_leaks_result *result)
-{
-	const struct ch_leak_sum *sums = ch_leaks_sums(result->leaks);
-
-	return sums[CH_REACH_DEAD].chunk_bytes + sums[CH_REACH_DIRECT].chunk_bytes +
-	       sums[CH_REACH_INDIRECT].chunk_bytes;
-}
-
-static struct ch_leak_sum lost_sum(const struct ch_leaks_result *result)
-{
-	const struct ch_leak_sum *sums = ch_leaks_sums(result->leaks);
-	const struct ch_leak_sum *direct = &sums[CH_REACH_DIRECT];
-	const struct ch_leak_sum *indirect = &sums[CH_REACH_INDIRECT];
-
-	return (struct ch_leak_sum){ direct->count + indirect->count,
-				     direct->bytes + indirect->bytes,
-				     direct->chunk_bytes + indirect->chunk_bytes,
-				     direct->touched_bytes + indirect->touched_bytes };
-}
-
-/* "vtable for Order+0x10 in orders", "null", "a lost block"; escaped, owned. */
-static char *signature_text(const struct ch_leaks_result *result, const struct ch_leak_group *group)
-{
-	static const char *const texts[] = {
-		[CH_SIGNATURE_NONE] = "-",
-		[CH_SIGNATURE_ZERO] = "null",
-		[CH_SIGNATURE_MODULE] = "",
-		[CH_SIGNATURE_LOST] = "a lost block",
-		[CH_SIGNATURE_HELD] = "a block that is held",
-		[CH_SIGNATURE_OTHER] = "no address",
-	};
-	const struct ch_module *module;
-	char text[SIGNATURE_BYTES_MAX];
-	struct ch_symbol symbol;
-
-	if (group->signature != CH_SIGNATURE_MODULE)
-		return strdup(texts[group->signature]);
-	module = ch_sym_module_at(result->sym, group->word);
-	if (ch_sym_at(result->sym, group->word, &symbol))
-		snprintf(text, sizeof(text), symbol.offset ? "%s+0x%llx in %s" : "%s%.0llx in %s",
-			 symbol.name, (unsigned long long)symbol.offset,
-			 symbol.module ? symbol.module->name : "?");
-	else
-		snprintf(text, sizeof(text), "%s+0x%llx", module ? module->name : "?",
-			 (unsigned long long)(group->word - (module ? module->start : 0)));
-	return chp_text_escape(text, 4 * sizeof(text));
-}
-
-/* What leaves the question of leaks open; false: nothing that is known. */
-static bool is_open(const struct ch_leaks_result *result, char why[CH_COVERAGE_TEXT_MAX])
-{
-	uint32_t needs = CH_NEED_STACKS | CH_NEED_MEMORY;
-
-	return chp_coverage_lacks(&result->coverage,
-				  lost_sum(result).count ? needs : needs | CH_NEED_HEAPS, why);
-}
 
 /* ---- Text -------------------------------------------------------------------- */
 
@@ -290,12 +225,13 @@ static struct ch_error *print_classes(const struct ch_report *report, const stru
 
 	for (i = 0; i < CH_REACHES; i++)
 		rows[i] = (struct sum_row){ ch_reach_name((enum ch_reach)i), meanings[i],
-					    result->sums[i].count, result->sums[i].chunk_bytes };
-	if (result->inside.count)
+					    result->of.sums[i].count,
+					    result->of.sums[i].chunk_bytes };
+	if (result->of.by_offset.count)
 		rows[CH_REACH_LIVE].meaning = "held from a root by pointers to first bytes, or a "
 					      "constant inner offset";
-	rows[i] = (struct sum_row){ "allocator", "the allocator's own", result->own.count,
-				    result->own.chunk_bytes };
+	rows[i] = (struct sum_row){ "allocator", "the allocator's own", result->of.allocator.count,
+				    result->of.allocator.chunk_bytes };
 	chp_report_heading(report, "used blocks", true);
 	return chp_rows_print(report, &list, CH_ROWS(rows, CH_REACHES + 1), 0);
 }
@@ -319,8 +255,8 @@ static struct ch_error *print_rules(const struct ch_report *report, const struct
 		snprintf(heading, sizeof(heading),
 			 "held by a constant inner offset (heuristic): %s blocks, %s, with what "
 			 "they hold",
-			 chp_count_text(result->inside.count, count),
-			 chp_bytes_text(result->inside.chunk_bytes, bytes));
+			 chp_count_text(result->of.by_offset.count, count),
+			 chp_bytes_text(result->of.by_offset.chunk_bytes, bytes));
 		chp_report_heading(report, heading, false);
 		chp_listing_print(listing);
 	}
@@ -330,15 +266,14 @@ static struct ch_error *print_rules(const struct ch_report *report, const struct
 
 static void print_groups(const struct ch_report *report, const struct result *result)
 {
-	const bool open = result->not_checked[0] != '\0';
+	const struct ch_leaks_result *of = &result->of;
 
 	if (!chp_listing_matched(result->groups))
 		return;
 	chp_report_heading(report,
-			   open ? "blocks that nothing in the core holds"
-			   : groups_bytes(result->of) > result->lost.chunk_bytes
-				   ? "lost blocks and garbage"
-				   : "lost blocks",
+			   of->open[0] ? "blocks that nothing in the core holds"
+			   : of->rows_bytes > of->lost.chunk_bytes ? "lost blocks and garbage"
+								   : "lost blocks",
 			   false);
 	chp_listing_print(result->groups);
 }
@@ -359,37 +294,35 @@ static const char *weakness(const struct ch_report *report, bool lost)
 
 static void print_none_lost(const struct ch_report *report, const struct ch_leaks_result *result)
 {
-	char why[CH_COVERAGE_TEXT_MAX];
-
-	if (!is_open(result, why))
+	if (!result->open[0])
 		fprintf(report->out, "\nNo used block is lost%s.\n", weakness(report, false));
 	else if (!result->coverage.walked_count)
-		fprintf(report->out, "\nNot checked: %s.\n", why);
+		fprintf(report->out, "\nNot checked: %s.\n", result->open);
 	else
 		fprintf(report->out,
-			"\nOf the blocks that were walked none is lost. Not checked: %s.\n", why);
+			"\nOf the blocks that were walked none is lost. Not checked: %s.\n",
+			result->open);
 }
 
 static void print_lost(const struct ch_report *report, const struct ch_leaks_result *result)
 {
-	const struct ch_leak_sum *sums = ch_leaks_sums(result->leaks);
-	struct ch_leak_sum lost = lost_sum(result);
+	const struct ch_leak_sum *lost = &result->lost;
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], why[CH_COVERAGE_TEXT_MAX];
-	uint64_t all = lost.chunk_bytes, percent;
+	uint64_t all = lost->chunk_bytes, percent;
 	size_t i;
 
-	chp_count_text(lost.count, count);
-	chp_bytes_text(lost.chunk_bytes, bytes);
-	if (is_open(result, why)) {
+	chp_count_text(lost->count, count);
+	chp_bytes_text(lost->chunk_bytes, bytes);
+	if (result->open[0]) {
 		fprintf(report->out,
 			"\nNothing in the core holds %s blocks, %s; whether they are lost is not "
 			"known: %s.\n",
-			count, bytes, why);
+			count, bytes, result->open);
 		return;
 	}
 	for (i = 0; i < CH_REACH_DIRECT; i++)
-		all += sums[i].chunk_bytes;
-	percent = chp_percent(lost.chunk_bytes, all);
+		all += result->sums[i].chunk_bytes;
+	percent = chp_percent(lost->chunk_bytes, all);
 	fprintf(report->out, "\nLost: %s blocks, %s, %llu.%02llu%% of the used bytes%s.\n", count,
 		bytes, (unsigned long long)(percent / 100), (unsigned long long)(percent % 100),
 		chp_coverage_lacks(&result->coverage, CH_NEED_HEAPS, why) ? " that were walked"
@@ -400,7 +333,7 @@ static void print_lost(const struct ch_report *report, const struct ch_leaks_res
 
 static void print_verdict(const struct ch_report *report, const struct ch_leaks_result *result)
 {
-	if (lost_sum(result).count)
+	if (result->lost.count)
 		print_lost(report, result);
 	else
 		print_none_lost(report, result);
@@ -426,7 +359,7 @@ static struct ch_error *print(const struct ch_report *report, const void *arg)
 
 static void say_verdict(const struct ch_report *report, const void *result)
 {
-	print_verdict(report, ((const struct result *)result)->of);
+	print_verdict(report, &((const struct result *)result)->of);
 }
 
 const struct ch_document ch_document_leaks = {
@@ -440,97 +373,26 @@ const struct ch_document ch_document_leaks = {
 
 /* ---- What is printed --------------------------------------------------------- */
 
-/* A walk over all blocks, some of which are rows. */
-struct lister {
-	const struct ch_leaks_result *result;
-	struct ch_listing *blocks;
-};
-
-static struct ch_error *list_block(struct lister *lister, const struct ch_object *object,
-				   enum ch_reach reach)
+static struct ch_error *put_block(void *arg, const struct ch_leaks_block *block)
 {
-	struct ch_heaps *heaps = lister->result->heaps;
-	const struct ch_heap *heap;
-	struct ch_error *err;
-	struct ch_type type;
-	size_t count;
+	struct ch_listing *blocks = arg;
 
-	if (chp_listing_is_full(lister->blocks)) {
-		chp_listing_skip(lister->blocks, 1, object->chunk_bytes);
-		return NULL;
-	}
-	err = ch_heaps_type(heaps, object->type, &type);
-	if (err)
-		return err;
-	heap = &ch_heaps_list(heaps, &count)[ch_heaps_spans(heaps, &count)[object->span].heap];
-	const struct block_row row = {
-		.addr = object->addr,
-		.size_bytes = object->size_bytes,
-		.chunk_bytes = object->chunk_bytes,
-		.type = type.key >= CH_TYPE_KEY_ENGINE ? NULL : type.name,
-		.runtime = heap->runtime,
-		.heap = heap->name,
-		.reach = ch_reach_name(reach),
-	};
-	return chp_listing_row(lister->blocks, &row);
-}
-
-static struct ch_error *list_objects(void *arg, const struct ch_object *objects, size_t n)
-{
-	struct lister *lister = arg;
-	const struct ch_leaks_result *result = lister->result;
-	struct ch_error *err = NULL;
-	enum ch_reach reach;
-	uint32_t id;
-	size_t i;
-
-	for (i = 0; !err && i < n; i++) {
-		if (objects[i].state != CH_OBJECT_USED || objects[i].flags & CH_OBJECT_ALLOCATOR)
-			continue;
-		id = ch_graph_node_at(result->graph, objects[i].addr);
-		if (id == CH_ID_NONE)
-			continue;
-		reach = ch_leaks_reach(result->leaks, id);
-		if (result->reaches & 1U << reach)
-			err = list_block(lister, &objects[i], reach);
-	}
-	return err;
-}
-
-static struct ch_error *put_group(struct ch_listing *listing, const struct ch_leaks_result *result,
-				  const struct ch_leak_group *group)
-{
-	_cleanup_free_ char *signature = signature_text(result, group);
-	struct group_row row = { .of = *group, .signature = signature };
-	struct ch_error *err;
-	struct ch_type type;
-	size_t count;
-
-	if (!signature)
-		return &ch_enomem;
-	err = ch_heaps_type(result->heaps, group->type, &type);
-	if (err)
-		return err;
-	row.type = type.name;
-	row.runtime = ch_heaps_runtimes(result->heaps, &count)[type.walker].name;
-	/* Of a size class all blocks have one size. */
-	row.has_size = type.key >= CH_TYPE_KEY_ENGINE;
-	row.size_bytes = group->sum.bytes / (group->sum.count ? group->sum.count : 1);
-	return chp_listing_row(listing, &row);
+	if (!chp_listing_is_full(blocks))
+		return chp_listing_row(blocks, block);
+	chp_listing_skip(blocks, 1, block->chunk_bytes);
+	return NULL;
 }
 
 static struct ch_error *put_groups(const struct ch_report *report, struct ch_listing *listing,
-				   const struct ch_leaks_result *result)
+				   const struct ch_leaks_result *of)
 {
-	const struct ch_leak_group *groups;
+	const struct ch_leaks_row *list = of->rows.items;
+	uint64_t rows = chp_report_rows(report, of->rows.count), i;
 	struct ch_error *err = NULL;
-	size_t count, rows, i;
 
-	groups = ch_leaks_groups(result->leaks, &count);
-	rows = chp_report_rows(report, count);
 	for (i = 0; !err && i < rows; i++)
-		err = put_group(listing, result, &groups[i]);
-	chp_listing_total(listing, count, groups_bytes(result));
+		err = chp_listing_row(listing, &list[i]);
+	chp_listing_total(listing, of->rows.count, of->rows_bytes);
 	return err;
 }
 
@@ -550,54 +412,36 @@ static void fill_rules(struct rule_row *rows, const struct ch_offset_rule *rules
 	}
 }
 
-static void fill_sums(struct result *ret, const struct ch_leaks_result *of)
-{
-	ret->of = of;
-	memcpy(ret->sums, ch_leaks_sums(of->leaks), sizeof(ret->sums));
-	ret->own = ch_leaks_allocator_sum(of->leaks);
-	ret->inside = ch_leaks_offset_sum(of->leaks);
-	ret->lost = lost_sum(of);
-	ret->absent_root_bytes = ch_leaks_absent_root_bytes(of->leaks);
-	ret->absent_block_bytes = ch_leaks_absent_block_bytes(of->leaks);
-	if (!is_open(of, ret->not_checked))
-		ret->not_checked[0] = '\0';
-}
-
 /* As lines of --jsonl blocks are all that there is. */
-static struct ch_error *put(const struct ch_report *report, struct result *result)
+static struct ch_error *put(const struct ch_report *report, uint32_t reaches, struct result *result)
 {
 	bool stream = chp_list_is_stream(report, &blocks_list);
-	struct lister lister = { .result = result->of };
 	struct ch_error *err;
 
 	result->groups = chp_listing_create(report, &groups_list);
-	if (result->of->list || stream)
-		lister.blocks = result->blocks = chp_listing_create(report, &blocks_list);
-	if (!result->groups || ((result->of->list || stream) && !result->blocks))
+	if (reaches)
+		result->blocks = chp_listing_create(report, &blocks_list);
+	if (!result->groups || (reaches && !result->blocks))
 		return &ch_enomem;
-	err = stream ? NULL : put_groups(report, result->groups, result->of);
-	if (!err && result->blocks)
-		err = ch_heaps_walk(result->of->heaps, 0, UINT64_MAX, list_objects, &lister);
+	err = stream ? NULL : put_groups(report, result->groups, &result->of);
+	if (!err && reaches)
+		err = chp_leaks_blocks(&result->of, reaches, put_block, result->blocks);
 	return err;
 }
 
-struct ch_error *ch_report_leaks(const struct ch_report *report, const struct ch_leaks_result *of)
+struct ch_error *ch_report_leaks(const struct ch_report *report, const struct ch_leaks_result *of,
+				 uint32_t reaches)
 {
-	_cleanup_free_ struct rule_row *rules = NULL;
-	const struct ch_offset_rule *found;
-	struct result result = { .of = of };
+	_cleanup_free_ struct rule_row *rules = calloc(of->rules_count + 1, sizeof(*rules));
+	struct result result = { .of = *of };
 	struct ch_error *err = &ch_enomem;
-	size_t count;
 
 	if (!chp_runtimes_any(of->coverage.runtimes, of->coverage.runtimes_count))
 		chp_report_no_heap(report, of->coverage.runtimes, of->coverage.runtimes_count);
-	found = ch_leaks_offset_rules(of->leaks, &count);
-	rules = calloc(count + 1, sizeof(*rules));
 	if (rules) {
-		fill_sums(&result, of);
-		fill_rules(rules, found, count);
-		result.rules = CH_ROWS(rules, count);
-		err = put(report, &result);
+		fill_rules(rules, of->rules, of->rules_count);
+		result.rules = CH_ROWS(rules, of->rules_count);
+		err = put(report, reaches, &result);
 	}
 	if (!err)
 		err = chp_document_print(report, &ch_document_leaks, &result);
