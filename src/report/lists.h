@@ -4,6 +4,7 @@
 #ifndef COREHEAP_REPORT_LISTS_H
 #define COREHEAP_REPORT_LISTS_H
 
+#include "analysis/stackobjects.h"
 #include "render/document.h"
 
 /** `methods`. */
@@ -25,13 +26,6 @@ extern const struct ch_list ch_methods_list;
 extern const struct ch_document ch_document_methods;
 
 /** `stackobjects`. */
-struct ch_stackobject_row {
-	uint32_t tid;
-	const char *where;
-	uint64_t addr, size_bytes;
-	const char *type;
-};
-
 struct ch_stackobjects_result {
 	uint64_t threads_count;
 	struct ch_listing *objects;
