@@ -10,23 +10,23 @@
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct ch_filter_options *asked = env->options;
-	struct ch_objects_result result = { .addrs_only = asked->addrs_only };
+	struct ch_objects_result result = { .source = NULL };
 	struct ch_parsed_filter parsed;
+	struct ch_heaps *heaps;
 	struct ch_error *err;
 
-	err = chp_session_named_heaps(env->session, &result.heaps);
+	err = chp_session_named_heaps(env->session, &heaps);
 	if (err)
 		return err;
-	result.runtimes = ch_heaps_runtimes(result.heaps, &result.runtimes_count);
-	chp_heaps_tell_none(result.heaps, ch_session_context(env->session));
-	err = chp_filter_parse(env->session, result.heaps, env->options, 1U << CH_OBJECT_USED,
-			       &parsed);
+	err = chp_filter_parse(env->session, heaps, env->options, 1U << CH_OBJECT_USED, &parsed);
 	/* The document begins with its warnings, so they must be known. */
 	if (!err && env->report->format == CH_FORMAT_JSON)
-		err = ch_heaps_measure(result.heaps);
-	result.filter = parsed.filter;
+		err = ch_heaps_measure(heaps);
 	if (!err)
-		err = ch_report_objects(env->report, &result);
+		err = chp_objects_make(env->session, &parsed.filter, &result);
+	if (!err)
+		err = ch_report_objects(env->report, &result, asked->addrs_only);
+	chp_objects_deinit(&result);
 	chp_filter_deinit(&parsed);
 	return err;
 }

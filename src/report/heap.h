@@ -5,6 +5,7 @@
 #define COREHEAP_REPORT_HEAP_H
 
 #include "analysis/heap_result.h"
+#include "analysis/objects.h"
 #include "analysis/presence.h"
 #include "heap/filter.h"
 #include "render/document.h"
@@ -52,23 +53,14 @@ struct ch_types_result {
 CH_MUST_CHECK struct ch_error *ch_report_types(const struct ch_report *report,
 					       const struct ch_types_result *result);
 
-/** What `objects` asks for. */
-struct ch_objects_result {
-	struct ch_heaps *heaps;
-	/** All allocators and runtimes. Borrowed. */
-	const struct ch_runtime *runtimes;
-	size_t runtimes_count;
-	/** TEXT and PLAIN: a line with its address for each, and nothing else. */
-	bool addrs_only;
-	struct ch_object_filter filter;
-};
-
 /**
  * Walk the objects that pass and print them as they come, at constant memory;
- * rows beyond report->limit are counted only. Errors: NOMEM, OS, STOP.
+ * rows beyond report->limit are counted only. addrs_only: in TEXT and PLAIN a line with its
+ * address for each, and nothing else. Errors: NOMEM, OS, STOP.
  */
 CH_MUST_CHECK struct ch_error *ch_report_objects(const struct ch_report *report,
-						 const struct ch_objects_result *result);
+						 const struct ch_objects_result *result,
+						 bool addrs_only);
 
 /** Fields of struct ch_heap_free, and of parts that documents have. */
 extern const struct ch_field_spec chp_free_fields[], chp_retention_fields[], chp_segment_fields[],

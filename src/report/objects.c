@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heap/type_table.h"
 #include "render/document.h"
 #include "util/cleanup.h"
 #include "util/text.h"
@@ -27,9 +26,9 @@ struct row {
 
 struct writer {
 	const struct ch_objects_result *result;
-	const struct ch_span *spans;
-	const struct ch_heap *heaps;
-	size_t heaps_count;
+	/* Each line is to be an address. */
+	bool bare;
+	/* By heap. */
 	struct heap_text *texts;
 	/* By type: its name, escaped; NULL: it was not met, or has none. */
 	char **names;
@@ -114,7 +113,7 @@ static void say_total(const struct ch_report *report, const void *result)
 	const struct writer *writer = result;
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
 
-	if (writer->result->addrs_only ||
+	if (writer->bare ||
 	    !chp_runtimes_any(writer->result->runtimes, writer->result->runtimes_count))
 		return;
 	chp_report_say(report, "total: %s blocks, %s in chunks\n",
@@ -148,24 +147,20 @@ static bool grow_names(struct writer *writer, uint32_t type)
 static struct ch_error *type_name(struct writer *writer, const struct ch_object *object,
 				  const char **ret)
 {
-	struct ch_error *err;
-	struct ch_type type;
+	struct ch_error *err = NULL;
+	const char *name;
 
-	*ret = NULL;
-	if (chp_type_is_engine(writer->result->heaps, object->type))
-		return NULL;
 	if (object->type >= writer->names_count && !grow_names(writer, object->type))
 		return &ch_enomem;
 	if (!writer->names[object->type]) {
-		err = ch_heaps_type(writer->result->heaps, object->type, &type);
-		if (err)
-			return err;
-		writer->names[object->type] = chp_text_escape(type.name, NAME_BYTES_MAX);
-		if (!writer->names[object->type])
-			return &ch_enomem;
+		err = chp_objects_type(writer->result, object->type, &name);
+		if (!err && name)
+			writer->names[object->type] = chp_text_escape(name, NAME_BYTES_MAX);
+		if (!err && name && !writer->names[object->type])
+			err = &ch_enomem;
 	}
 	*ret = writer->names[object->type];
-	return NULL;
+	return err;
 }
 
 /* "kind" of a row: who the block belongs to. */
@@ -178,13 +173,13 @@ static const char *row_kind(const struct ch_object *object)
 
 static struct ch_error *put(struct writer *writer, const struct ch_object *object)
 {
-	uint32_t heap = writer->spans[object->span].heap;
+	uint32_t heap = writer->result->spans[object->span].heap;
 	const struct heap_text *text = &writer->texts[heap];
 	struct row row = {
 		.addr = object->addr,
 		.size_bytes = object->size_bytes,
 		.chunk_bytes = object->chunk_bytes,
-		.runtime = writer->heaps[heap].runtime,
+		.runtime = writer->result->heaps[heap].runtime,
 		.kind = row_kind(object),
 		.state = ch_object_state_name(object->state),
 		.heap = text->name,
@@ -212,21 +207,20 @@ static struct ch_error *show(void *arg, const struct ch_object *objects, size_t 
 
 static struct ch_error *prepare(struct writer *writer)
 {
-	size_t count, i;
+	const struct ch_heap *heaps = writer->result->heaps;
+	size_t i;
 
-	writer->spans = ch_heaps_spans(writer->result->heaps, &count);
-	writer->heaps = ch_heaps_list(writer->result->heaps, &writer->heaps_count);
-	writer->texts = calloc(writer->heaps_count + 1, sizeof(*writer->texts));
+	writer->texts = calloc(writer->result->heaps_count + 1, sizeof(*writer->texts));
 	if (!writer->texts)
 		return &ch_enomem;
-	for (i = 0; i < writer->heaps_count; i++) {
-		writer->texts[i].name = chp_text_escape(writer->heaps[i].name, NAME_BYTES_MAX);
+	for (i = 0; i < writer->result->heaps_count; i++) {
+		writer->texts[i].name = chp_text_escape(heaps[i].name, NAME_BYTES_MAX);
 		if (!writer->texts[i].name)
 			return &ch_enomem;
-		if (strcmp(writer->heaps[i].kind, "generation") != 0)
+		if (strcmp(heaps[i].kind, "generation") != 0)
 			continue;
 		writer->texts[i].generation =
-			chp_text_escape(chp_generation_name(&writer->heaps[i]), NAME_BYTES_MAX);
+			chp_text_escape(chp_generation_name(&heaps[i]), NAME_BYTES_MAX);
 		if (!writer->texts[i].generation)
 			return &ch_enomem;
 	}
@@ -237,7 +231,7 @@ static void writer_deinit(struct writer *writer)
 {
 	size_t i;
 
-	for (i = 0; writer->texts && i < writer->heaps_count; i++) {
+	for (i = 0; writer->texts && i < writer->result->heaps_count; i++) {
 		free(writer->texts[i].name);
 		free(writer->texts[i].generation);
 	}
@@ -249,18 +243,18 @@ static void writer_deinit(struct writer *writer)
 }
 
 struct ch_error *ch_report_objects(const struct ch_report *report,
-				   const struct ch_objects_result *result)
+				   const struct ch_objects_result *result, bool addrs_only)
 {
-	bool bare = result->addrs_only && !chp_report_is_json(report);
-	struct writer writer = { .result = result };
+	struct writer writer = { .result = result,
+				 .bare = addrs_only && !chp_report_is_json(report) };
 	struct ch_error *err;
 
 	if (!chp_runtimes_any(result->runtimes, result->runtimes_count))
 		chp_report_no_heap(report, result->runtimes, result->runtimes_count);
-	writer.objects = chp_listing_create(report, bare ? &addrs_list : &objects_list);
+	writer.objects = chp_listing_create(report, writer.bare ? &addrs_list : &objects_list);
 	err = writer.objects ? prepare(&writer) : &ch_enomem;
 	if (!err)
-		err = chp_heaps_walk_where(result->heaps, &result->filter, show, &writer);
+		err = chp_objects_walk(result, show, &writer);
 	if (!err)
 		err = chp_document_print(report, &ch_document_objects, &writer);
 	writer_deinit(&writer);

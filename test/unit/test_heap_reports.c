@@ -80,14 +80,14 @@ static const char *end(struct shown *s)
 
 static const char *show_objects(struct shown *s, const struct ch_filter_options *options)
 {
-	struct ch_objects_result result = { .heaps = s->heaps };
+	struct ch_objects_result result;
 	struct ch_parsed_filter parsed;
 
-	result.runtimes = ch_heaps_runtimes(s->heaps, &result.runtimes_count);
 	begin(s);
 	ck_ch_ok(chp_filter_parse(s->session, s->heaps, options, 1U << CH_OBJECT_USED, &parsed));
-	result.filter = parsed.filter;
-	ck_ch_ok(ch_report_objects(&s->report, &result));
+	ck_ch_ok(chp_objects_make(s->session, &parsed.filter, &result));
+	ck_ch_ok(ch_report_objects(&s->report, &result, false));
+	chp_objects_deinit(&result);
 	chp_filter_deinit(&parsed);
 	return end(s);
 }
