@@ -4,6 +4,7 @@
 #include "analysis/heaps_view.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct ch_error *chp_heaps_view_make(const struct ch_heaps *heaps, struct ch_heaps_view *ret)
 {
@@ -27,4 +28,15 @@ struct ch_error *chp_heaps_view_make(const struct ch_heaps *heaps, struct ch_hea
 void chp_heaps_view_deinit(struct ch_heaps_view *view)
 {
 	free(view->facts);
+}
+
+const char *chp_generation_name(const struct ch_heap *heap)
+{
+	const char *name = heap->name;
+	size_t digits;
+
+	if (strcmp(heap->kind, "generation") != 0 || strncmp(name, "heap ", 5) != 0)
+		return name;
+	digits = strspn(name + 5, "0123456789");
+	return digits && name[5 + digits] == ' ' ? name + 5 + digits + 1 : name;
 }

@@ -39,4 +39,7 @@ CH_MUST_CHECK struct ch_error *chp_heaps_view_make(const struct ch_heaps *heaps,
 						   struct ch_heaps_view *ret);
 void chp_heaps_view_deinit(struct ch_heaps_view *view);
 
+/** Name of a heap without that of the processor it belongs to: "gen0" of "heap 3 gen0". */
+const char *chp_generation_name(const struct ch_heap *heap);
+
 #endif /* COREHEAP_ANALYSIS_HEAPS_VIEW_H */

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "analysis/heaps_view.h"
 #include "graph/held.h"
-#include "report/heap.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/number.h"

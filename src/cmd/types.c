@@ -7,161 +7,26 @@
 
 #include "cmd/cmd.h"
 #include "cmd/filter_options.h"
-#include "cmd/loaders.h"
-#include "cmd/owners.h"
 #include "report/heap.h"
+#include "report/loaders.h"
+#include "report/owners.h"
 #include "report/strings.h"
 #include "report/traces.h"
 #include "types/names.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 
-static void sum_up(struct ch_types_result *result)
+static struct ch_error *report_types(struct ch_cmd_env *env, const struct ch_object_filter *filter,
+				     bool by_generation)
 {
-	size_t i;
+	struct ch_types_result result;
+	struct ch_error *err = chp_types_make(env->session, filter, by_generation, &result);
 
-	for (i = 0; i < result->rows_count; i++) {
-		result->total_count += result->rows[i].count;
-		result->total_bytes += result->rows[i].total_bytes;
-	}
-}
-
-static struct ch_types_result begin(const struct ch_cmd_env *env, struct ch_heaps *heaps,
-				    const struct ch_object_filter *filter)
-{
-	struct ch_types_result result = { .heaps = heaps, .filtered = !chp_filter_is_open(filter) };
-
-	result.runtimes = ch_heaps_runtimes(heaps, &result.runtimes_count);
-	chp_heaps_tell_none(heaps, ch_session_context(env->session));
-	return result;
-}
-
-/* The rows that pass a filter; those of ch_heaps_types() need no second walk. */
-static struct ch_error *report_rows(struct ch_cmd_env *env, struct ch_heaps *heaps,
-				    const struct ch_object_filter *filter)
-{
-	struct ch_types_result result = begin(env, heaps, filter);
-	struct ch_vec rows = CH_VEC(struct ch_type_stat);
-	struct ch_error *err;
-
-	if (result.filtered) {
-		err = chp_heaps_types_where(heaps, filter, &rows);
-		result.rows = rows.items;
-		result.rows_count = rows.count;
-	} else {
-		err = ch_heaps_types(heaps, &result.rows, &result.rows_count);
-	}
-	sum_up(&result);
 	if (!err)
 		err = ch_report_types(env->report, &result);
-	ch_vec_deinit(&rows);
+	chp_types_deinit(&result);
 	return err;
 }
-
-/* ---- By generation ----------------------------------------------------------- */
-
-/* A row of one generation. */
-struct grouped {
-	struct ch_type_stat stat;
-	/* Borrowed. */
-	const char *group;
-	size_t order;
-};
-
-static int compare_grouped(const void *a, const void *b)
-{
-	const struct grouped *x = a, *y = b;
-
-	if (x->stat.total_bytes != y->stat.total_bytes)
-		return x->stat.total_bytes > y->stat.total_bytes ? -1 : 1;
-	return x->order < y->order ? -1 : x->order > y->order;
-}
-
-/* Rows of the heaps that have a name in common with the one at index. */
-static struct ch_error *add_group(struct ch_heaps *heaps, const struct ch_object_filter *filter,
-				  size_t index, bool *done, struct ch_vec *ret)
-{
-	struct ch_vec rows = CH_VEC(struct ch_type_stat);
-	struct ch_object_filter part = *filter;
-	_cleanup_free_ bool *wanted = NULL;
-	const struct ch_heap *list;
-	struct grouped *slot;
-	struct ch_error *err;
-	size_t count, i;
-
-	list = ch_heaps_list(heaps, &count);
-	wanted = calloc(count, sizeof(bool));
-	if (!wanted)
-		return &ch_enomem;
-	for (i = index; i < count; i++) {
-		if (strcmp(chp_generation_name(&list[i]), chp_generation_name(&list[index])) != 0)
-			continue;
-		done[i] = true;
-		wanted[i] = !filter->heaps || filter->heaps[i];
-	}
-	part.heaps = wanted;
-	err = chp_heaps_types_where(heaps, &part, &rows);
-	for (i = 0; !err && i < rows.count; i++) {
-		slot = ch_vec_push(ret);
-		if (!slot) {
-			err = &ch_enomem;
-			break;
-		}
-		*slot = (struct grouped){ .stat = *CH_VEC_AT(&rows, struct ch_type_stat, i),
-					  .group = chp_generation_name(&list[index]),
-					  .order = ret->count };
-	}
-	ch_vec_deinit(&rows);
-	return err;
-}
-
-/* Print what was found, rows and their groups in arrays alike. */
-static struct ch_error *report_grouped(struct ch_cmd_env *env, struct ch_types_result *result,
-				       const struct ch_vec *groups)
-{
-	_cleanup_free_ struct ch_type_stat *rows = calloc(groups->count + 1, sizeof(*rows));
-	_cleanup_free_ const char **names = calloc(groups->count + 1, sizeof(*names));
-	const struct grouped *grouped = groups->items;
-	size_t i;
-
-	if (!rows || !names)
-		return &ch_enomem;
-	for (i = 0; i < groups->count; i++) {
-		rows[i] = grouped[i].stat;
-		names[i] = grouped[i].group;
-	}
-	result->rows = rows;
-	result->rows_count = groups->count;
-	result->groups = names;
-	sum_up(result);
-	return ch_report_types(env->report, result);
-}
-
-static struct ch_error *report_by_generation(struct ch_cmd_env *env, struct ch_heaps *heaps,
-					     const struct ch_object_filter *filter)
-{
-	struct ch_types_result result = begin(env, heaps, filter);
-	struct ch_vec groups = CH_VEC(struct grouped);
-	_cleanup_free_ bool *done = NULL;
-	struct ch_error *err = NULL;
-	size_t count, i;
-
-	ch_heaps_list(heaps, &count);
-	done = calloc(count + 1, sizeof(bool));
-	if (!done)
-		return &ch_enomem;
-	for (i = 0; !err && i < count; i++)
-		if (!done[i])
-			err = add_group(heaps, filter, i, done, &groups);
-	if (!err) {
-		ch_vec_sort(&groups, compare_grouped);
-		err = report_grouped(env, &result, &groups);
-	}
-	ch_vec_deinit(&groups);
-	return err;
-}
-
-/* ---- The command ------------------------------------------------------------- */
 
 static struct ch_error *report_strings(struct ch_cmd_env *env, struct ch_heaps *heaps,
 				       const struct ch_object_filter *filter)
@@ -187,6 +52,28 @@ static struct ch_error *report_traces(struct ch_cmd_env *env, struct ch_heaps *h
 	return err;
 }
 
+static struct ch_error *report_owners(struct ch_cmd_env *env)
+{
+	struct ch_owned owned;
+	struct ch_error *err = chp_owned_make(env->session, env->threads, &owned);
+
+	if (!err)
+		err = chp_report_owners(env->report, &owned);
+	chp_owned_deinit(&owned);
+	return err;
+}
+
+static struct ch_error *report_loaders(struct ch_cmd_env *env)
+{
+	struct ch_loaders_result result;
+	struct ch_error *err = chp_loaders_make(env->session, env->threads, &result);
+
+	if (!err)
+		err = chp_report_loaders(env->report, &result);
+	chp_loaders_deinit(&result);
+	return err;
+}
+
 static struct ch_error *run_by(struct ch_cmd_env *env, const struct ch_filter_options *options)
 {
 	const struct ch_filter_options alone = { .by = options->by };
@@ -198,7 +85,7 @@ static struct ch_error *run_by(struct ch_cmd_env *env, const struct ch_filter_op
 	if (memcmp(&alone, options, sizeof(alone)) != 0)
 		return ch_error_create(CH_ERROR_ARG,
 				       "--by cannot be combined with other options of types");
-	return owner ? chp_owners_run(env) : chp_loaders_run(env);
+	return owner ? report_owners(env) : report_loaders(env);
 }
 
 static struct ch_error *run(struct ch_cmd_env *env)
@@ -223,10 +110,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		err = report_strings(env, heaps, &parsed.filter);
 	else if (!err && options->traces)
 		err = report_traces(env, heaps, &parsed.filter);
-	else if (!err && options->by_generation)
-		err = report_by_generation(env, heaps, &parsed.filter);
 	else if (!err)
-		err = report_rows(env, heaps, &parsed.filter);
+		err = report_types(env, &parsed.filter, options->by_generation);
 	chp_filter_deinit(&parsed);
 	return err;
 }

@@ -56,17 +56,6 @@ void chp_report_no_heap(const struct ch_report *report, const struct ch_runtime 
 	list_runtimes(report, runtimes, count, false);
 }
 
-const char *chp_generation_name(const struct ch_heap *heap)
-{
-	const char *name = heap->name;
-	size_t digits;
-
-	if (strcmp(heap->kind, "generation") != 0 || strncmp(name, "heap ", 5) != 0)
-		return name;
-	digits = strspn(name + 5, "0123456789");
-	return digits && name[5 + digits] == ' ' ? name + 5 + digits + 1 : name;
-}
-
 const char *chp_object_place(const struct ch_object *object)
 {
 	if (object->flags & CH_OBJECT_CACHED)

@@ -7,6 +7,7 @@
 #include "analysis/heap_result.h"
 #include "analysis/objects.h"
 #include "analysis/presence.h"
+#include "analysis/types.h"
 #include "heap/filter.h"
 #include "render/document.h"
 #include "report/pools.h"
@@ -31,23 +32,6 @@ struct ch_heap_shown {
 CH_MUST_CHECK struct ch_error *ch_report_heap(const struct ch_report *report,
 					      const struct ch_heap_result *result,
 					      const struct ch_heap_shown *shown);
-
-/** Rows of `types`. */
-struct ch_types_result {
-	struct ch_heaps *heaps;
-	/** All allocators and runtimes. Borrowed. */
-	const struct ch_runtime *runtimes;
-	size_t runtimes_count;
-	/** By total bytes, then name. Borrowed. */
-	const struct ch_type_stat *rows;
-	size_t rows_count;
-	/** Sums over the rows. */
-	uint64_t total_count, total_bytes;
-	/** Not all objects were asked for. */
-	bool filtered;
-	/** Of each row its generation or arena; NULL: rows are of the whole. Borrowed. */
-	const char *const *groups;
-};
 
 /** Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_types(const struct ch_report *report,
@@ -92,8 +76,6 @@ void chp_report_no_heap(const struct ch_report *report, const struct ch_runtime 
 const char *chp_runtime_words(const struct ch_runtime *runtime);
 /** {name, score, evidence, open, status, facts{}} of each walker that looked. */
 json_t *chp_json_runtimes(const struct ch_heaps_view *view);
-/** Name of a heap without that of the processor it belongs to: "gen0" of "heap 3 gen0". */
-const char *chp_generation_name(const struct ch_heap *heap);
 /** Where an object is kept ("thread cache", "top" ...), or NULL. */
 const char *chp_object_place(const struct ch_object *object);
 

@@ -8,7 +8,6 @@
 
 struct row {
 	struct ch_loaders_row of;
-	const char *name;
 	bool retains, metaspace_known;
 };
 
@@ -43,7 +42,7 @@ static const struct ch_field_spec metaspace_fields[] = {
 };
 
 static const struct ch_field_spec row_fields[] = {
-	{ "name", "LOADER", CH_CELL_TEXT, "Type of the loaders.", ROW(name) },
+	{ "name", "LOADER", CH_CELL_TEXT, "Type of the loaders.", ROW(of.name) },
 	{ "hidden", NULL, CH_CELL_BOOL, "Of hidden classes, which have their own each.",
 	  ROW(of.hidden) },
 	{ "always", NULL, CH_CELL_BOOL, "The runtime keeps it for good.", ROW(of.always) },
@@ -115,31 +114,13 @@ const struct ch_document ch_document_loaders = {
 	.tail = print_total,
 };
 
-static struct ch_error *name_of(const struct ch_loaders_result *result,
-				const struct ch_loaders_row *row, const char **ret)
+static struct ch_error *put(struct ch_listing *listing, const struct ch_loaders_row *of)
 {
-	struct ch_error *err;
-	struct ch_type type;
+	const struct row row = { .of = *of,
+				 .retains = of->live && of->sample_addr,
+				 .metaspace_known = is_metaspace_known(of) };
 
-	*ret = row->hidden ? "(hidden classes)" : "(boot loader)";
-	if (row->hidden || !row->type)
-		return NULL;
-	err = ch_heaps_type(result->heaps, row->type, &type);
-	if (!err)
-		*ret = type.name;
-	return err;
-}
-
-/* The boot loader is no object, and of a dead one nothing is retained. */
-static struct ch_error *put(struct ch_listing *listing, const struct ch_loaders_result *result,
-			    const struct ch_loaders_row *of)
-{
-	struct row row = { .of = *of,
-			   .retains = of->live && of->sample_addr,
-			   .metaspace_known = is_metaspace_known(of) };
-	struct ch_error *err = name_of(result, of, &row.name);
-
-	return err ? err : chp_listing_row(listing, &row);
+	return chp_listing_row(listing, &row);
 }
 
 struct ch_error *chp_report_loaders(const struct ch_report *report,
@@ -150,7 +131,7 @@ struct ch_error *chp_report_loaders(const struct ch_report *report,
 	size_t i;
 
 	for (i = 0; !err && i < of->rows.count; i++)
-		err = put(result.loaders, of, CH_VEC_AT(&of->rows, struct ch_loaders_row, i));
+		err = put(result.loaders, CH_VEC_AT(&of->rows, struct ch_loaders_row, i));
 	if (!err)
 		err = chp_document_print(report, &ch_document_loaders, &result);
 	chp_listing_destroy(result.loaders);

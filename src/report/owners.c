@@ -6,25 +6,18 @@
 #include "render/document.h"
 #include "util/cleanup.h"
 
-struct row {
-	struct ch_owners_row sums;
-	const char *name, *runtime;
-};
-
 struct result {
-	const struct ch_owners_result *of;
-	struct ch_owners_row total;
-	uint64_t native_count, native_bytes;
+	struct ch_owned of;
 	struct ch_listing *owners;
 };
 
 #define SUMS(member)   CH_AT(struct ch_owners_row, member)
-#define ROW(member)    CH_AT(struct row, member)
+#define ROW(member)    CH_AT(struct ch_owned_row, member)
 #define RESULT(member) CH_AT(struct result, member)
 
 static struct ch_cell state_of(const void *row)
 {
-	return CH_CELL_STR(((const struct row *)row)->sums.live ? "live" : "dead");
+	return CH_CELL_STR(((const struct ch_owned_row *)row)->sums.live ? "live" : "dead");
 }
 
 static const struct ch_field_spec row_fields[] = {
@@ -63,11 +56,11 @@ static const struct ch_field_spec sums_fields[] = {
 };
 
 static const struct ch_field_spec fields[] = {
-	{ "total", NULL, CH_CELL_OBJECT, "Sums over all rows.", RESULT(total),
+	{ "total", NULL, CH_CELL_OBJECT, "Sums over all rows.", RESULT(of.total),
 	  .fields = sums_fields },
 	{ "native_count", NULL, CH_CELL_COUNT, "Used blocks of native heaps, all of them.",
-	  RESULT(native_count) },
-	{ "native_bytes", NULL, CH_CELL_BYTES, "Usable bytes of those.", RESULT(native_bytes) },
+	  RESULT(of.native_count) },
+	{ "native_bytes", NULL, CH_CELL_BYTES, "Usable bytes of those.", RESULT(of.native_bytes) },
 	CH_FIELDS_COUNTED(struct result, owners),
 	{ "owners", NULL, CH_CELL_LIST, "Owners by type, most bytes first.", RESULT(owners),
 	  .list = &owners_list },
@@ -76,7 +69,7 @@ static const struct ch_field_spec fields[] = {
 
 static void print_total(const struct ch_report *report, const void *result)
 {
-	const struct ch_owners *owners = &((const struct result *)result)->of->owners;
+	const struct ch_owned *owners = &((const struct result *)result)->of;
 	char blocks[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], all[CH_BYTES_TEXT_MAX];
 	char mappings[CH_BYTES_TEXT_MAX], mapped[CH_BYTES_TEXT_MAX];
 
@@ -99,34 +92,14 @@ const struct ch_document ch_document_owners = {
 	.tail = print_total,
 };
 
-static struct ch_error *put(struct ch_listing *listing, const struct ch_owners_result *result,
-			    const struct ch_owners_row *sums)
+struct ch_error *chp_report_owners(const struct ch_report *report, const struct ch_owned *of)
 {
-	struct ch_error *err;
-	struct ch_type type;
-	struct row row;
-	size_t count;
-
-	err = ch_heaps_type(result->heaps, sums->type, &type);
-	if (err)
-		return err;
-	row.sums = *sums;
-	row.name = type.name;
-	row.runtime = ch_heaps_runtimes(result->heaps, &count)[type.walker].name;
-	return chp_listing_row(listing, &row);
-}
-
-struct ch_error *chp_report_owners(const struct ch_report *report,
-				   const struct ch_owners_result *of)
-{
-	const struct ch_owners *owners = &of->owners;
-	struct result result = { of, owners->total, owners->native_count, owners->native_bytes,
-				 chp_listing_create(report, &owners_list) };
+	struct result result = { *of, chp_listing_create(report, &owners_list) };
 	struct ch_error *err = result.owners ? NULL : &ch_enomem;
 	size_t i;
 
-	for (i = 0; !err && i < owners->rows.count; i++)
-		err = put(result.owners, of, CH_VEC_AT(&owners->rows, struct ch_owners_row, i));
+	for (i = 0; !err && i < of->rows.count; i++)
+		err = chp_listing_row(result.owners, CH_VEC_AT(&of->rows, struct ch_owned_row, i));
 	if (!err)
 		err = chp_document_print(report, &ch_document_owners, &result);
 	chp_listing_destroy(result.owners);

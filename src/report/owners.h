@@ -4,16 +4,11 @@
 #ifndef COREHEAP_REPORT_OWNERS_H
 #define COREHEAP_REPORT_OWNERS_H
 
-#include "graph/owners.h"
-#include "report/heap.h"
-
-struct ch_owners_result {
-	struct ch_heaps *heaps;
-	struct ch_owners owners;
-};
+#include "analysis/owned.h"
+#include "render/document.h"
 
 /** Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *chp_report_owners(const struct ch_report *report,
-						 const struct ch_owners_result *result);
+						 const struct ch_owned *result);
 
 #endif /* COREHEAP_REPORT_OWNERS_H */

@@ -9,48 +9,41 @@
 #include "render/document.h"
 #include "util/cleanup.h"
 
-struct row {
-	struct ch_type_stat of;
-	uint64_t id;
-	const char *name, *runtime, *module, *group;
-	enum ch_basis basis;
-};
-
 struct result {
 	struct ch_types_result of;
 	struct ch_listing *types;
 };
 
-#define ROW(member)    CH_AT(struct row, member)
+#define ROW(member)    CH_AT(struct ch_types_row, member)
 #define RESULT(member) CH_AT(struct result, member)
 
 static struct ch_cell kind_of(const void *row)
 {
-	return CH_CELL_STR(ch_type_kind_name(((const struct row *)row)->of.kind));
+	return CH_CELL_STR(ch_type_kind_name(((const struct ch_types_row *)row)->type.stat.kind));
 }
 
 static struct ch_cell basis_of(const void *row)
 {
-	return CH_CELL_STR(ch_basis_name(((const struct row *)row)->basis));
+	return CH_CELL_STR(ch_basis_name(((const struct ch_types_row *)row)->type.basis));
 }
 
 static const struct ch_field_spec row_fields[] = {
 	{ "id", NULL, CH_CELL_ID, "A hash of runtime, module, kind and name.", ROW(id) },
-	{ "name", "TYPE", CH_CELL_TEXT, "The type.", ROW(name) },
-	{ "runtime", "RUNTIME", CH_CELL_SAFE, "Whose heap they are in.", ROW(runtime),
+	{ "name", "TYPE", CH_CELL_TEXT, "The type.", ROW(type.name) },
+	{ "runtime", "RUNTIME", CH_CELL_SAFE, "Whose heap they are in.", ROW(type.runtime),
 	  .column = 1 },
-	{ "module", NULL, CH_CELL_TEXT, "Where the type comes from, if that is known.", ROW(module),
-	  .flags = CH_FIELD_OPTIONAL },
+	{ "module", NULL, CH_CELL_TEXT, "Where the type comes from, if that is known.",
+	  ROW(type.module), .flags = CH_FIELD_OPTIONAL },
 	{ "kind", "KIND", CH_CELL_SAFE, "object: of the program's; the others are the heap's own.",
 	  .get = kind_of, .ref = "type_kind" },
-	{ "count", "COUNT", CH_CELL_COUNT, "Blocks.", ROW(of.count) },
+	{ "count", "COUNT", CH_CELL_COUNT, "Blocks.", ROW(type.stat.count) },
 	{ "total_bytes", "TOTAL", CH_CELL_BYTES, "What they take in the heap.",
-	  ROW(of.total_bytes) },
+	  ROW(type.stat.total_bytes) },
 	{ "smallest_bytes", "SMALLEST", CH_CELL_COUNT, "What the smallest one takes.",
-	  ROW(of.smallest_bytes) },
+	  ROW(type.stat.smallest_bytes) },
 	{ "largest_bytes", "LARGEST", CH_CELL_COUNT, "What the largest one takes.",
-	  ROW(of.largest_bytes) },
-	{ "sample_addr", "SAMPLE", CH_CELL_ADDR, "One of them.", ROW(of.sample_addr) },
+	  ROW(type.stat.largest_bytes) },
+	{ "sample_addr", "SAMPLE", CH_CELL_ADDR, "One of them.", ROW(type.stat.sample_addr) },
 	{ "basis", NULL, CH_CELL_SAFE, "What the type rests on.", .get = basis_of, .ref = "basis" },
 	{ "generation", "GENERATION", CH_CELL_TEXT,
 	  "With --by-gen: generation or arena of these blocks.", ROW(group),
@@ -59,7 +52,7 @@ static const struct ch_field_spec row_fields[] = {
 };
 
 static const struct ch_list types_list = { .fields = row_fields,
-					   CH_WEIGHT(struct row, of.total_bytes) };
+					   CH_WEIGHT(struct ch_types_row, type.stat.total_bytes) };
 
 static const struct ch_field_spec fields[] = {
 	{ "total_count", NULL, CH_CELL_COUNT, "Blocks of all rows.", RESULT(of.total_count) },
@@ -94,72 +87,20 @@ const struct ch_document ch_document_types = {
 	.print = print,
 };
 
-/*
- * An id that is the same in the next dump: FNV-1a, 64 bits, over names, never
- * over addresses or the walker's numbers.
- */
-static uint64_t stable_id(const char *runtime, const struct ch_type *type, enum ch_type_kind kind)
-{
-	const char *const parts[] = { runtime, type->module ? type->module : "",
-				      ch_type_kind_name(kind), type->name };
-	uint64_t hash = 0xcbf29ce484222325ULL;
-	const char *p;
-	size_t i;
-
-	for (i = 0; i < CH_COUNT_OF(parts); i++) {
-		for (p = parts[i]; *p; p++)
-			hash = (hash ^ (uint8_t)*p) * 0x100000001b3ULL;
-		hash *= 0x100000001b3ULL; /* the NUL that ends the part */
-	}
-	return hash;
-}
-
-static const char *runtime_of(const struct ch_types_result *result, const struct ch_type *type)
-{
-	size_t count;
-
-	return ch_heaps_runtimes(result->heaps, &count)[type->walker].name;
-}
-
-static const char *group_of(const struct ch_types_result *result, size_t i)
-{
-	return result->groups ? result->groups[i] : NULL;
-}
-
-static struct ch_error *put(struct ch_listing *listing, const struct ch_types_result *result,
-			    size_t i)
-{
-	const struct ch_type_stat *of = &result->rows[i];
-	struct ch_type type;
-	struct ch_error *err = ch_heaps_type(result->heaps, of->type, &type);
-	struct row row;
-
-	if (err)
-		return err;
-	row.of = *of;
-	row.name = type.name;
-	row.runtime = runtime_of(result, &type);
-	row.id = stable_id(row.runtime, &type, of->kind);
-	row.module = type.module;
-	row.group = group_of(result, i);
-	row.basis = type.basis;
-	return chp_listing_row(listing, &row);
-}
-
 struct ch_error *ch_report_types(const struct ch_report *report, const struct ch_types_result *of)
 {
 	struct result result = { *of, chp_listing_create(report, &types_list) };
 	struct ch_error *err = result.types ? NULL : &ch_enomem;
-	uint64_t rows = chp_report_rows(report, of->rows_count), i;
+	uint64_t rows = chp_report_rows(report, of->rows.count), i;
 
 	if (!chp_runtimes_any(of->runtimes, of->runtimes_count))
 		chp_report_no_heap(report, of->runtimes, of->runtimes_count);
-	if (!err && !of->groups)
+	if (!err && !of->by_generation)
 		err = chp_listing_hide(result.types, "GENERATION");
 	for (i = 0; !err && i < rows; i++)
-		err = put(result.types, of, i);
+		err = chp_listing_row(result.types, CH_VEC_AT(&of->rows, struct ch_types_row, i));
 	if (!err) {
-		chp_listing_total(result.types, of->rows_count, of->total_bytes);
+		chp_listing_total(result.types, of->rows.count, of->total_bytes);
 		err = chp_document_print(report, &ch_document_types, &result);
 	}
 	chp_listing_destroy(result.types);

@@ -254,7 +254,7 @@ START_TEST(evil_names_are_harmless)
 						  CH_FORMAT_JSONL };
 	struct shown s = open_shown(formats[_i], toy_only);
 	const struct ch_filter_options evil = { .min_bytes = 64, .max_bytes = 64 };
-	struct ch_types_result types = { .heaps = s.heaps };
+	struct ch_types_result types;
 	const char *p;
 	json_t *json;
 	size_t lines = 0;
@@ -277,10 +277,10 @@ START_TEST(evil_names_are_harmless)
 	}
 	/* Heading or closing record, the row, the total. */
 	ck_assert(_i == 2 || lines == (_i == 0 ? 3 : 2));
-	ck_ch_ok(ch_heaps_types(s.heaps, &types.rows, &types.rows_count));
+	ck_ch_ok(chp_types_make(s.session, NULL, false, &types));
 	begin(&s);
-	types.runtimes = ch_heaps_runtimes(s.heaps, &types.runtimes_count);
 	ck_ch_ok(ch_report_types(&s.report, &types));
+	chp_types_deinit(&types);
 	end(&s);
 	ck_assert_ptr_null(strchr(s.text, '\033'));
 	ck_assert_ptr_nonnull(strstr(s.text, "31m"));
@@ -348,7 +348,7 @@ START_TEST(no_allocator_is_said)
 						  CH_FORMAT_JSONL };
 	struct shown s = open_shown(formats[_i], nobody);
 	const struct ch_filter_options all = { 0 };
-	struct ch_types_result types = { .heaps = s.heaps };
+	struct ch_types_result types;
 	size_t count;
 
 	begin(&s);
@@ -358,7 +358,9 @@ START_TEST(no_allocator_is_said)
 	else
 		end(&s);
 	begin(&s);
+	ck_ch_ok(chp_types_make(s.session, NULL, false, &types));
 	ck_ch_ok(ch_report_types(&s.report, &types));
+	chp_types_deinit(&types);
 	if (_i == 2)
 		ck_assert_ptr_nonnull(strstr(end(&s), "no-allocator"));
 	else

@@ -1,13 +1,11 @@
 /*
- * The command "loaders": its options, and the question that it asks of the library, class loaders
- * and contexts of assemblies.
+ * Class loaders of a runtime: what they keep, and alike ones in one row.
  */
-#include "cmd/loaders.h"
+#include "analysis/loaders.h"
 
-#include <coreheap/graph.h>
+#include <coreheap/coreheap.h>
 
 #include "heap/type_table.h"
-#include "report/loaders.h"
 
 static struct ch_loaders_row row_of(const struct ch_retained *retained, struct ch_graph *graph,
 				    const struct ch_loader *loader)
@@ -104,32 +102,57 @@ static struct ch_error *collect(struct ch_heaps *heaps, const struct ch_retained
 	return NULL;
 }
 
-struct ch_error *chp_loaders_run(struct ch_cmd_env *env)
+static struct ch_error *name_rows(struct ch_heaps *heaps, struct ch_vec *rows)
 {
-	const struct ch_graph_options options = { .threads = env->threads };
-	struct ch_loaders_result result = { .rows = CH_VEC(struct ch_loaders_row) };
+	struct ch_loaders_row *row;
+	struct ch_error *err = NULL;
+	struct ch_type type;
+	size_t i;
+
+	for (i = 0; !err && i < rows->count; i++) {
+		row = CH_VEC_AT(rows, struct ch_loaders_row, i);
+		row->name = row->hidden ? "(hidden classes)" : "(boot loader)";
+		if (row->hidden || !row->type)
+			continue;
+		err = ch_heaps_type(heaps, row->type, &type);
+		if (!err)
+			row->name = type.name;
+	}
+	return err;
+}
+
+struct ch_error *chp_loaders_make(struct ch_session *session, uint32_t threads,
+				  struct ch_loaders_result *ret)
+{
+	const struct ch_graph_options options = { .threads = threads };
 	struct ch_retained *retained = NULL;
 	const struct ch_loader *loaders;
 	struct ch_graph *graph = NULL;
+	struct ch_heaps *heaps;
 	struct ch_error *err;
 	size_t count = 0, i;
 
-	err = ch_session_heaps(env->session, &result.heaps);
+	*ret = (struct ch_loaders_result){ .rows = CH_VEC(struct ch_loaders_row) };
+	err = ch_session_heaps(session, &heaps);
 	if (!err)
-		err = ch_heaps_loaders(result.heaps, &loaders, &count);
+		err = ch_heaps_loaders(heaps, &loaders, &count);
 	if (!err && count)
-		err = ch_graph_create(env->session, &options, &graph);
+		err = ch_graph_create(session, &options, &graph);
 	if (!err && count)
 		err = ch_retained_make(graph, &retained);
 	if (!err && count)
-		err = collect(result.heaps, retained, graph, loaders, count, &result.rows);
-	for (i = 0; !err && i < count; i++)
-		result.classes_count += loaders[i].classes_count;
-	result.count = count;
+		err = collect(heaps, retained, graph, loaders, count, &ret->rows);
 	if (!err)
-		err = chp_report_loaders(env->report, &result);
-	ch_vec_deinit(&result.rows);
+		err = name_rows(heaps, &ret->rows);
+	for (i = 0; !err && i < count; i++)
+		ret->classes_count += loaders[i].classes_count;
+	ret->count = count;
 	ch_retained_destroy(retained);
 	ch_graph_destroy(graph);
 	return err;
+}
+
+void chp_loaders_deinit(struct ch_loaders_result *result)
+{
+	ch_vec_deinit(&result->rows);
 }
