@@ -121,44 +121,27 @@ static struct ch_error *make_pattern(struct ch_cmd_env *env, const struct option
 				options->ignore_case, ret);
 }
 
-static struct ch_error *open_parts(struct ch_cmd_env *env, struct ch_search_result *result)
-{
-	const struct ch_graph_options graph_options = { .threads = env->threads };
-	struct ch_error *err;
-
-	result->search.core = ch_session_core(env->session);
-	err = chp_session_named_heaps(env->session, &result->heaps);
-	if (!err)
-		err = ch_session_sym(env->session, &result->sym);
-	if (!err)
-		err = ch_session_map(env->session, &result->search.map);
-	if (!err)
-		err = ch_graph_create(env->session, &graph_options, &result->graph);
-	return err;
-}
-
 /* Where to look. */
 static struct ch_error *choose(struct ch_cmd_env *env, const struct options *options,
-			       struct ch_region_filter *regions, struct ch_parsed_filter *objects,
-			       struct ch_search_result *result)
+			       struct ch_heaps *heaps, struct ch_region_filter *regions,
+			       struct ch_parsed_filter *objects, struct ch_matches *ret)
 {
 	const struct ch_filter_options types = { .type = options->type };
 	struct ch_error *err = NULL;
 	size_t i;
 
-	result->search.end = UINT64_MAX;
-	result->search.recorded = options->recorded;
-	result->count = options->count;
+	ret->search.end = UINT64_MAX;
+	ret->search.recorded = options->recorded;
 	for (i = 0; !err && i < options->filters.count; i++)
 		err = ch_region_filter_add(regions, options->filters.items[i]);
 	if (options->filters.count)
-		result->search.filter = regions;
+		ret->search.filter = regions;
 	if (!err && options->range)
-		err = chp_parse_range(env->session, options->range, &result->search.start,
-				      &result->search.end);
+		err = chp_parse_range(env->session, options->range, &ret->search.start,
+				      &ret->search.end);
 	if (!err && options->type) {
-		err = chp_filter_parse(env->session, result->heaps, &types, 0, objects);
-		result->objects = &objects->filter;
+		err = chp_filter_parse(env->session, heaps, &types, 0, objects);
+		ret->objects = &objects->filter;
 	}
 	return err;
 }
@@ -166,24 +149,27 @@ static struct ch_error *choose(struct ch_cmd_env *env, const struct options *opt
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
-	struct ch_search_result result = { .graph = NULL };
+	struct ch_matches matches = { .source = NULL };
 	struct ch_parsed_filter objects = { .types = { .items = NULL } };
 	struct ch_region_filter regions = { 0 };
 	struct ch_pattern *pattern = NULL;
+	struct ch_heaps *heaps;
 	struct ch_error *err;
 
-	err = open_parts(env, &result);
+	err = chp_session_named_heaps(env->session, &heaps);
 	if (!err)
-		err = choose(env, options, &regions, &objects, &result);
+		err = choose(env, options, heaps, &regions, &objects, &matches);
 	if (!err)
-		err = make_pattern(env, options, result.heaps, &pattern);
-	result.search.pattern = pattern;
+		err = make_pattern(env, options, heaps, &pattern);
+	matches.search.pattern = pattern;
 	if (!err)
-		err = ch_report_search(env->report, &result);
+		err = chp_matches_begin(env->session, env->threads, &matches);
+	if (!err)
+		err = ch_report_search(env->report, &matches, options->count);
+	chp_matches_deinit(&matches);
 	chp_pattern_destroy(pattern);
 	if (options->type)
 		chp_filter_deinit(&objects);
-	ch_graph_destroy(result.graph);
 	return err;
 }
 

@@ -12,46 +12,37 @@
 #include "util/cleanup.h"
 #include "util/text.h"
 
-/* A word that points at the target. */
-struct row {
-	uint64_t addr, owner_addr, offset, points_into;
-	bool has_owner, has_offset;
-	const char *kind, *type;
-	struct ch_root_text text;
-	/* Of code: its method. */
-	struct ch_code method;
-};
-
 struct writer {
 	const struct ch_refs_result *result;
 	uint64_t addr, size_bytes;
 	struct ch_listing *refs;
 };
 
-#define ROW(member)    CH_AT(struct row, member)
+#define ROW(member)    CH_AT(struct ch_refs_row, member)
 #define RESULT(member) CH_AT(struct writer, member)
 
 static const struct ch_field_spec row_fields[] = {
-	{ "addr", "ADDRESS", CH_CELL_ADDR, "Where the word lies; null of a register.", ROW(addr),
-	  .flags = CH_FIELD_NOT_ZERO },
-	{ "kind", "KIND", CH_CELL_SAFE, "What it lies in.", ROW(kind), .words = CH_REF_WORDS },
-	{ "owner_addr", NULL, CH_CELL_ADDR, "The block that it lies in.", ROW(owner_addr),
-	  CH_KNOWN(struct row, has_owner) },
-	{ "owner_type", "IN TYPE", CH_CELL_TEXT, "Type of that block.", ROW(type),
+	{ "addr", "ADDRESS", CH_CELL_ADDR, "Where the word lies; null of a register.",
+	  ROW(place.addr), .flags = CH_FIELD_NOT_ZERO },
+	{ "kind", "KIND", CH_CELL_SAFE, "What it lies in.", ROW(place.kind),
+	  .words = CH_REF_WORDS },
+	{ "owner_addr", NULL, CH_CELL_ADDR, "The block that it lies in.", ROW(place.owner_addr),
+	  CH_KNOWN(struct ch_refs_row, place.has_owner) },
+	{ "owner_type", "IN TYPE", CH_CELL_TEXT, "Type of that block.", ROW(place.type),
 	  .flags = CH_FIELD_OPTIONAL, .column = 2 },
 	{ "field", NULL, CH_CELL_TEXT, "Not told yet.", .get = chp_field_none,
 	  .flags = CH_FIELD_OPTIONAL },
 	{ "index", NULL, CH_CELL_COUNT, "Not told yet.", .get = chp_field_none,
 	  .flags = CH_FIELD_OPTIONAL },
-	{ "offset", NULL, CH_CELL_COUNT, "Where in that block it lies.", ROW(offset),
-	  CH_KNOWN(struct row, has_offset) },
+	{ "offset", NULL, CH_CELL_COUNT, "Where in that block it lies.", ROW(place.offset),
+	  CH_KNOWN(struct ch_refs_row, place.has_offset) },
 	{ "points_into", "POINTS AT +", CH_CELL_COUNT,
 	  "Where it points, counted from what was asked for.", ROW(points_into) },
-	{ "symbol", NULL, CH_CELL_SAFE, "The variable, or function of the frame.", ROW(text.symbol),
-	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	{ "symbol", NULL, CH_CELL_SAFE, "The variable, or function of the frame.",
+	  ROW(place.text.symbol), .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
 	{ "thread", NULL, CH_CELL_NUMBER, "The thread whose it is, by the kernel's number.",
-	  ROW(text.tid), .flags = CH_FIELD_NOT_ZERO },
-	{ "where", "WHERE", CH_CELL_SAFE, "The place in words.", ROW(text.where),
+	  ROW(place.text.tid), .flags = CH_FIELD_NOT_ZERO },
+	{ "where", "WHERE", CH_CELL_SAFE, "The place in words.", ROW(place.text.where),
 	  .flags = CH_FIELD_INSIDE, .column = 1 },
 	{ "method", NULL, CH_CELL_SAFE, "The compiled method, of a word of code.", ROW(method.name),
 	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
@@ -89,47 +80,18 @@ static const struct ch_field_spec closing_fields[] = {
 	CH_FIELDS_END,
 };
 
-/* The method that a word of code belongs to, instead of the memory it lies in. */
-static void name_method(const struct writer *writer, const struct ch_ref *ref, struct row *row)
-{
-	struct ch_code *method = &row->method;
-
-	method->name[0] = '\0';
-	if (ref->kind != CH_REF_CODE ||
-	    !ch_heaps_code_at(writer->result->heaps, ref->addr, method) || !method->start) {
-		method->name[0] = '\0';
-		return;
-	}
-	snprintf(row->text.where, sizeof(row->text.where), "%.400s+0x%" PRIx64 " (%s)",
-		 method->name, ref->addr - method->start, method->kind);
-}
-
 static struct ch_error *take(void *arg, const struct ch_ref *ref)
 {
-	struct writer *writer = arg;
-	struct ch_type type = { .name = NULL };
+	const struct writer *writer = arg;
+	struct ch_refs_row row;
 	struct ch_error *err;
-	struct row row;
 
 	if (chp_listing_is_full(writer->refs)) {
 		chp_listing_skip(writer->refs, 1, 0);
 		return NULL;
 	}
-	err = chp_place_describe(writer->result->graph, writer->result->sym, ref, &row.text);
-	if (!err && ref->has_owner)
-		err = chp_place_type(writer->result->heaps, ref, &type);
-	if (err)
-		return err;
-	name_method(writer, ref, &row);
-	row.addr = ref->addr;
-	row.kind = ch_ref_kind_name(ref->kind);
-	row.type = type.name;
-	row.has_owner = ref->has_owner;
-	row.owner_addr = ref->owner.addr;
-	row.has_offset = ref->has_owner && ref->addr >= ref->owner.addr;
-	row.offset = ref->addr - ref->owner.addr;
-	row.points_into = ref->value - writer->result->start;
-	return chp_listing_row(writer->refs, &row);
+	err = chp_refs_row(writer->result, ref, &row);
+	return err ? err : chp_listing_row(writer->refs, &row);
 }
 
 static void print_head(const struct ch_report *report, const struct ch_refs_result *result)
@@ -180,9 +142,7 @@ struct ch_error *ch_report_refs(const struct ch_report *report, const struct ch_
 				 chp_listing_create(report, &refs_list) };
 	struct ch_error *err;
 
-	err = writer.refs ? ch_graph_refs(result->graph, result->start, result->end, result->code,
-					  take, &writer)
-			  : &ch_enomem;
+	err = writer.refs ? chp_refs_each(result, take, &writer) : &ch_enomem;
 	if (!err)
 		err = chp_document_print(report, &ch_document_refs, &writer);
 	chp_listing_destroy(writer.refs);

@@ -1,7 +1,7 @@
 /*
- * Where something lies, in words: a block with its type, a stack, a module's data.
+ * Where an address lies, in words.
  */
-#include "report/place.h"
+#include "analysis/place.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,14 +12,8 @@
 
 #define TEXT_BYTES_MAX 1024
 
-struct ch_error *chp_place_type(struct ch_heaps *heaps, const struct ch_ref *ref,
-				struct ch_type *ret)
-{
-	return ch_heaps_type(heaps, ref->owner.type, ret);
-}
-
-struct ch_error *chp_place_describe(struct ch_graph *graph, struct ch_sym *sym,
-				    const struct ch_ref *ref, struct ch_root_text *ret)
+static struct ch_error *put_words(const struct ch_places *places, const struct ch_ref *ref,
+				  struct ch_root_text *ret)
 {
 	const struct ch_module *module;
 	struct ch_symbol symbol;
@@ -28,7 +22,7 @@ struct ch_error *chp_place_describe(struct ch_graph *graph, struct ch_sym *sym,
 
 	memset(ret, 0, sizeof(*ret));
 	if (ref->has_root)
-		return ch_root_describe(graph, &ref->root, ret);
+		return ch_root_describe(places->graph, &ref->root, ret);
 	if (ref->has_owner) {
 		snprintf(ret->where, sizeof(ret->where), "0x%" PRIx64 " %c0x%" PRIx64,
 			 ref->owner.addr, ref->addr < ref->owner.addr ? '-' : '+',
@@ -36,8 +30,8 @@ struct ch_error *chp_place_describe(struct ch_graph *graph, struct ch_sym *sym,
 						     : ref->addr - ref->owner.addr);
 		return NULL;
 	}
-	module = ch_sym_module_at(sym, ref->addr);
-	if (module && ch_sym_at(sym, ref->addr, &symbol))
+	module = ch_sym_module_at(places->sym, ref->addr);
+	if (module && ch_sym_at(places->sym, ref->addr, &symbol))
 		snprintf(text, sizeof(text), "%.400s+0x%" PRIx64 " in %.200s", symbol.name,
 			 symbol.offset, module->name);
 	else if (module)
@@ -50,4 +44,25 @@ struct ch_error *chp_place_describe(struct ch_graph *graph, struct ch_sym *sym,
 		return &ch_enomem;
 	snprintf(ret->where, sizeof(ret->where), "%s", escaped);
 	return NULL;
+}
+
+struct ch_error *chp_place_describe(const struct ch_places *places, const struct ch_ref *ref,
+				    struct ch_place_row *ret)
+{
+	struct ch_error *err;
+	struct ch_type type;
+
+	*ret = (struct ch_place_row){ .addr = ref->addr,
+				      .kind = ch_ref_kind_name(ref->kind),
+				      .has_owner = ref->has_owner,
+				      .has_offset = ref->has_owner && ref->addr >= ref->owner.addr,
+				      .owner_addr = ref->owner.addr,
+				      .offset = ref->addr - ref->owner.addr };
+	err = put_words(places, ref, &ret->text);
+	if (err || !ref->has_owner)
+		return err;
+	err = ch_heaps_type(places->heaps, ref->owner.type, &type);
+	if (!err)
+		ret->type = type.name;
+	return err;
 }
