@@ -5,9 +5,7 @@
 #include "report/retained.h"
 
 #include "cmd/cmd.h"
-#include "types/names.h"
 #include "util/bytes.h"
-#include "util/error.h"
 
 #define DEPTH_DEFAULT 5
 
@@ -16,50 +14,25 @@ struct options {
 	uint64_t depth;
 };
 
-/* The block that was asked for. */
-static struct ch_error *find_block(struct ch_cmd_env *env, struct ch_retained_result *result)
-{
-	struct ch_retained_row row;
-	struct ch_error *err;
-	uint64_t addr;
-
-	err = chp_parse_addr(env->session, env->argv[0], &addr);
-	if (err)
-		return err;
-	result->id = ch_graph_node_at(result->graph, addr);
-	if (result->id == CH_ID_NONE)
-		return ch_error_create(CH_ERROR_ARG,
-				       "0x%llx lies in no used block: see coreheap whatis",
-				       (unsigned long long)addr);
-	if (!ch_retained_row(result->retained, result->id, &row))
-		return ch_error_create(CH_ERROR_ARG,
-				       "no root reaches the block at 0x%llx, so nothing is "
-				       "retained by it: see coreheap leaks",
-				       (unsigned long long)addr);
-	return NULL;
-}
-
 static struct ch_error *run(struct ch_cmd_env *env)
 {
-	const struct ch_graph_options graph_options = { .threads = env->threads };
 	const struct options *options = env->options;
-	struct ch_retained_result result = { .id = CH_ID_NONE };
+	struct ch_retained_options wanted = { .threads = env->threads,
+					      .rows_max = env->report->limit,
+					      .has_addr = env->argc > 0 };
+	struct ch_retained_result result;
 	struct ch_error *err;
 
 	if (options->tree)
-		result.tree_depth =
+		wanted.tree_depth =
 			options->depth ? (uint32_t)ch_min(options->depth, 1000) : DEPTH_DEFAULT;
-	err = chp_session_named_heaps(env->session, &result.heaps);
+	err = env->argc ? chp_parse_addr(env->session, env->argv[0], &wanted.addr) : NULL;
+	if (err)
+		return err;
+	err = chp_retained_make(env->session, &wanted, &result);
 	if (!err)
-		err = ch_graph_create(env->session, &graph_options, &result.graph);
-	if (!err)
-		err = ch_retained_make(result.graph, &result.retained);
-	if (!err && env->argc)
-		err = find_block(env, &result);
-	if (!err)
-		err = ch_report_retained(env->report, &result);
-	ch_retained_destroy(result.retained);
-	ch_graph_destroy(result.graph);
+		err = ch_report_retained(env->report, &result, options->tree);
+	chp_retained_deinit(&result);
 	return err;
 }
 

@@ -4,22 +4,12 @@
 #ifndef COREHEAP_REPORT_RETAINED_H
 #define COREHEAP_REPORT_RETAINED_H
 
-#include <coreheap/graph.h>
+#include "analysis/retained.h"
+#include "render/document.h"
 
-#include "report/heap.h"
-
-struct ch_retained_result {
-	struct ch_graph *graph;
-	struct ch_heaps *heaps;
-	struct ch_retained *retained;
-	/** One block; CH_ID_NONE: all. */
-	uint32_t id;
-	/** The tree, this many levels deep; 0: tables. */
-	uint32_t tree_depth;
-};
-
-/** Errors: NOMEM, OS, STOP. */
+/** as_tree: the tree instead of lists, but in documents. Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_retained(const struct ch_report *report,
-						  const struct ch_retained_result *result);
+						  const struct ch_retained_result *of,
+						  bool as_tree);
 
 #endif /* COREHEAP_REPORT_RETAINED_H */
