@@ -40,15 +40,14 @@ static struct ch_error *report_strings(struct ch_cmd_env *env, struct ch_heaps *
 	return err;
 }
 
-static struct ch_error *report_traces(struct ch_cmd_env *env, struct ch_heaps *heaps,
-				      const struct ch_object_filter *filter)
+static struct ch_error *report_traces(struct ch_cmd_env *env, const struct ch_object_filter *filter)
 {
-	struct ch_traces_stat traces = { .count = 0 };
-	struct ch_error *err = chp_traces_count(heaps, filter, &traces);
+	struct ch_traces_result result;
+	struct ch_error *err = chp_traces_make(env->session, filter, &result);
 
 	if (!err)
-		err = ch_report_traces(env->report, heaps, &traces);
-	chp_traces_deinit(&traces);
+		err = ch_report_traces(env->report, &result);
+	chp_traces_result_deinit(&result);
 	return err;
 }
 
@@ -109,7 +108,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (!err && options->strings)
 		err = report_strings(env, heaps, &parsed.filter);
 	else if (!err && options->traces)
-		err = report_traces(env, heaps, &parsed.filter);
+		err = report_traces(env, &parsed.filter);
 	else if (!err)
 		err = report_types(env, &parsed.filter, options->by_generation);
 	chp_filter_deinit(&parsed);

@@ -7,22 +7,13 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "heap/type_table.h"
 #include "render/document.h"
 #include "util/cleanup.h"
-#include "util/context.h"
 #include "util/text.h"
 
 /* Frames of one trace that are shown. */
 #define TEXT_FRAMES 32
 #define JSON_FRAMES 1024
-
-static const char *runtime_of(struct ch_heaps *heaps, const struct ch_trace_stat *row)
-{
-	size_t count;
-
-	return ch_heaps_runtimes(heaps, &count)[chp_type_walker(heaps, row->type)].name;
-}
 
 static bool is_shown(const struct ch_report *report, const struct ch_trace_frame *frame)
 {
@@ -62,15 +53,14 @@ static json_t *json_frame(const struct ch_report *report, const struct ch_trace_
 	return chp_fields_json(report, shown_fields, &row);
 }
 
-static json_t *json_frames(const struct ch_report *report, struct ch_heaps *heaps, uint64_t addr,
-			   uint32_t count)
+static json_t *json_frames(const struct ch_report *report, const struct ch_traces_row *row)
 {
 	json_t *array = json_array();
 	struct ch_trace_frame frame;
 	uint32_t i;
 
-	for (i = 0; i < count && i < JSON_FRAMES; i++) {
-		if (!chp_trace_frame(heaps, addr, i, &frame))
+	for (i = 0; i < row->of.trace.count && i < JSON_FRAMES; i++) {
+		if (!chp_traces_frame(row, i, &frame))
 			break;
 		chp_json_append_take(&array, json_frame(report, &frame));
 	}
@@ -112,26 +102,18 @@ json_t *chp_json_trace(const struct ch_report *report, const struct ch_trace *tr
 	return chp_fields_json(report, trace_fields, &row);
 }
 
-struct row {
-	struct ch_trace_stat of;
-	struct ch_heaps *heaps;
-	const char *type, *runtime;
-};
-
 struct result {
+	const struct ch_traces_result *from;
 	struct ch_traces_stat of;
-	struct ch_heaps *heaps;
 	struct ch_listing *traces;
 };
 
-#define ROW(member)    CH_AT(struct row, member)
+#define ROW(member)    CH_AT(struct ch_traces_row, member)
 #define RESULT(member) CH_AT(struct result, member)
 
-static json_t *frames_of(const struct ch_report *report, const void *arg)
+static json_t *frames_of(const struct ch_report *report, const void *row)
 {
-	const struct row *row = arg;
-
-	return json_frames(report, row->heaps, row->of.sample_addr, row->of.trace.count);
+	return json_frames(report, row);
 }
 
 static const struct ch_field_spec row_fields[] = {
@@ -190,20 +172,20 @@ static bool is_same(const struct ch_report *report, const struct ch_trace_frame 
 	       strcmp(a->source, b->source) == 0;
 }
 
-static struct ch_error *print_frames(const struct ch_report *report, struct ch_heaps *heaps,
-				     const struct ch_trace_stat *row)
+static struct ch_error *print_frames(const struct ch_report *report,
+				     const struct ch_traces_row *row)
 {
+	const struct ch_trace *trace = &row->of.trace;
 	struct ch_trace_frame frame, next;
 	uint32_t i, k, lines;
 
-	for (i = lines = 0; i < row->trace.count && lines < TEXT_FRAMES; i = k, lines++) {
+	for (i = lines = 0; i < trace->count && lines < TEXT_FRAMES; i = k, lines++) {
 		_cleanup_free_ char *text = NULL;
 
-		if (!chp_trace_frame(heaps, row->sample_addr, i, &frame))
+		if (!chp_traces_frame(row, i, &frame))
 			break;
-		for (k = i + 1; k < row->trace.count; k++)
-			if (!chp_trace_frame(heaps, row->sample_addr, k, &next) ||
-			    !is_same(report, &frame, &next))
+		for (k = i + 1; k < trace->count; k++)
+			if (!chp_traces_frame(row, k, &next) || !is_same(report, &frame, &next))
 				break;
 		text = frame_text(report, &frame);
 		if (!text)
@@ -213,28 +195,24 @@ static struct ch_error *print_frames(const struct ch_report *report, struct ch_h
 			fprintf(report->out, ", %" PRIu32 " times", k - i);
 		fputc('\n', report->out);
 	}
-	if (!row->trace.count)
+	if (!trace->count)
 		fputs("    without a stack trace\n", report->out);
-	else if (i < row->trace.count)
-		fprintf(report->out, "    %" PRIu32 " more%s\n", row->trace.count - i,
-			row->trace.cut ? ", and those that were not read" : "");
+	else if (i < trace->count)
+		fprintf(report->out, "    %" PRIu32 " more%s\n", trace->count - i,
+			trace->cut ? ", and those that were not read" : "");
 	return NULL;
 }
 
-static struct ch_error *print_group(const struct ch_report *report, struct ch_heaps *heaps,
-				    const struct ch_trace_stat *row)
+static struct ch_error *print_group(const struct ch_report *report, const struct ch_traces_row *row)
 {
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], held[CH_BYTES_TEXT_MAX];
-	struct ch_type type;
-	struct ch_error *err = ch_heaps_type(heaps, row->type, &type);
+	const struct ch_trace_stat *of = &row->of;
 
-	if (err)
-		return err;
 	fprintf(report->out, "%s %s: bytes %s, of their traces %s, %s 0x%" PRIx64 "\n",
-		chp_count_text(row->count, count), type.name,
-		chp_bytes_text(row->total_bytes, bytes), chp_bytes_text(row->trace_bytes, held),
-		row->count == 1 ? "at" : "the first at", row->sample_addr);
-	return print_frames(report, heaps, row);
+		chp_count_text(of->count, count), row->type, chp_bytes_text(of->total_bytes, bytes),
+		chp_bytes_text(of->trace_bytes, held), of->count == 1 ? "at" : "the first at",
+		of->sample_addr);
+	return print_frames(report, row);
 }
 
 /* Tab separated, a frame is a row. */
@@ -262,26 +240,25 @@ static const struct ch_list frames_list = { .fields = frame_fields };
 
 /* A row for each frame; one for a trace without any. */
 static struct ch_error *add_rows(struct ch_listing *listing, const struct ch_report *report,
-				 struct ch_heaps *heaps, const struct ch_trace_stat *of)
+				 const struct ch_traces_row *from)
 {
+	uint32_t count = from->of.trace.count ? from->of.trace.count : 1;
+	struct frame_row row = { .of = from->of, .type = from->type, .has_frame = true };
 	struct ch_trace_frame frame;
-	struct ch_type type;
-	struct ch_error *err = ch_heaps_type(heaps, of->type, &type);
-	struct frame_row row = { .of = *of, .type = type.name, .has_frame = true };
+	struct ch_error *err = NULL;
 
-	for (; !err && row.has_frame && row.index < (of->trace.count ? of->trace.count : 1);
-	     row.index++) {
+	for (; !err && row.has_frame && row.index < count; row.index++) {
 		_cleanup_free_ char *text = NULL;
 
-		row.has_frame = chp_trace_frame(heaps, of->sample_addr, row.index, &frame);
+		row.has_frame = chp_traces_frame(from, row.index, &frame);
 		row.method = text = row.has_frame ? frame_text(report, &frame) : NULL;
 		err = chp_listing_row(listing, &row);
 	}
 	return err;
 }
 
-static struct ch_error *print_plain(const struct ch_report *report, struct ch_heaps *heaps,
-				    const struct ch_traces_stat *traces, uint64_t rows)
+static struct ch_error *print_plain(const struct ch_report *report,
+				    const struct ch_traces_result *traces, uint64_t rows)
 {
 	/* the limit is one of traces, not of frames */
 	struct ch_report all = *report;
@@ -293,47 +270,46 @@ static struct ch_error *print_plain(const struct ch_report *report, struct ch_he
 	listing = chp_listing_create(&all, &frames_list);
 	err = listing ? NULL : &ch_enomem;
 	for (i = 0; !err && i < rows; i++)
-		err = add_rows(listing, report, heaps,
-			       CH_VEC_AT(&traces->rows, struct ch_trace_stat, i));
+		err = add_rows(listing, report, CH_VEC_AT(&traces->rows, struct ch_traces_row, i));
 	if (!err)
 		chp_listing_print(listing);
 	chp_listing_destroy(listing);
 	return err;
 }
 
-static struct ch_error *print_text(const struct ch_report *report, struct ch_heaps *heaps,
-				   const struct ch_traces_stat *traces, uint64_t rows)
+static struct ch_error *print_text(const struct ch_report *report,
+				   const struct ch_traces_result *traces, uint64_t rows)
 {
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], held[CH_BYTES_TEXT_MAX];
-	const struct ch_trace_stat *row;
+	const struct ch_traces_stat *sums = &traces->sums;
+	const struct ch_traces_row *row;
 	struct ch_error *err = NULL;
 	uint64_t i, shown = 0;
 
-	if (!traces->readable) {
+	if (!sums->readable) {
 		fputs("no runtime here has objects whose stack traces are read\n", report->out);
 		return NULL;
 	}
 	for (i = 0; !err && i < rows; i++) {
-		row = CH_VEC_AT(&traces->rows, struct ch_trace_stat, i);
-		err = print_group(report, heaps, row);
-		shown += row->total_bytes;
+		row = CH_VEC_AT(&traces->rows, struct ch_traces_row, i);
+		err = print_group(report, row);
+		shown += row->of.total_bytes;
 		fputc('\n', report->out);
 	}
-	chp_report_cut(report, rows, traces->rows.count, shown, traces->total_bytes);
+	chp_report_cut(report, rows, traces->rows.count, shown, sums->total_bytes);
 	fprintf(report->out, "total: %s objects, %s; their traces %s\n",
-		chp_count_text(traces->count, count), chp_bytes_text(traces->total_bytes, bytes),
-		chp_bytes_text(traces->trace_bytes, held));
+		chp_count_text(sums->count, count), chp_bytes_text(sums->total_bytes, bytes),
+		chp_bytes_text(sums->trace_bytes, held));
 	return err;
 }
 
 static struct ch_error *print(const struct ch_report *report, const void *arg)
 {
-	const struct result *result = arg;
-	uint64_t rows = chp_report_rows(report, result->of.rows.count);
+	const struct ch_traces_result *traces = ((const struct result *)arg)->from;
+	uint64_t rows = chp_report_rows(report, traces->rows.count);
 
-	return report->format == CH_FORMAT_PLAIN
-		       ? print_plain(report, result->heaps, &result->of, rows)
-		       : print_text(report, result->heaps, &result->of, rows);
+	return report->format == CH_FORMAT_PLAIN ? print_plain(report, traces, rows)
+						 : print_text(report, traces, rows);
 }
 
 const struct ch_document ch_document_traces = {
@@ -343,31 +319,16 @@ const struct ch_document ch_document_traces = {
 	.print = print,
 };
 
-static struct ch_error *put(struct ch_listing *listing, struct ch_heaps *heaps,
-			    const struct ch_trace_stat *of)
+struct ch_error *ch_report_traces(const struct ch_report *report,
+				  const struct ch_traces_result *traces)
 {
-	struct ch_type type;
-	struct ch_error *err = ch_heaps_type(heaps, of->type, &type);
-	const struct row row = { *of, heaps, type.name, runtime_of(heaps, of) };
-
-	return err ? err : chp_listing_row(listing, &row);
-}
-
-struct ch_error *ch_report_traces(const struct ch_report *report, struct ch_heaps *heaps,
-				  const struct ch_traces_stat *traces)
-{
-	struct result result = { *traces, heaps, chp_listing_create(report, &traces_list) };
+	struct result result = { traces, traces->sums, chp_listing_create(report, &traces_list) };
 	struct ch_error *err = result.traces ? NULL : &ch_enomem;
 	size_t i;
 
-	if (traces->left_out_count)
-		chp_context_finding(ch_session_context(report->session), CH_SEVERITY_INCOMPLETE,
-				    "traces-limit",
-				    "there are more different stack traces than %zu: %" PRIu64
-				    " objects are in the totals only",
-				    traces->rows.count, traces->left_out_count);
 	for (i = 0; !err && i < traces->rows.count; i++)
-		err = put(result.traces, heaps, CH_VEC_AT(&traces->rows, struct ch_trace_stat, i));
+		err = chp_listing_row(result.traces,
+				      CH_VEC_AT(&traces->rows, struct ch_traces_row, i));
 	if (!err)
 		err = chp_document_print(report, &ch_document_traces, &result);
 	chp_listing_destroy(result.traces);

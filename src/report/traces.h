@@ -1,16 +1,15 @@
 /*
- * traces.h - stack traces that objects carry.
+ * traces.h - how stack traces that objects carry are shown.
  */
 #ifndef COREHEAP_REPORT_TRACES_H
 #define COREHEAP_REPORT_TRACES_H
 
-#include "heap/traces.h"
+#include "analysis/traces.h"
 #include "render/render.h"
 
 /** Frames that are texts of the program only with report->reveal. Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_traces(const struct ch_report *report,
-						struct ch_heaps *heaps,
-						const struct ch_traces_stat *traces);
+						const struct ch_traces_result *traces);
 
 /** {frames_count, frames_cut, frames[]} of what an object carries. */
 json_t *chp_json_trace(const struct ch_report *report, const struct ch_trace *trace,
