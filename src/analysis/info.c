@@ -12,6 +12,11 @@
 /* Rows of each list; a hostile core may hold a million kinds of notes. */
 #define ROWS_MAX 256
 
+struct ch_info_source {
+	struct ch_map *map;
+	struct ch_heaps *probed;
+};
+
 static const char *note_name(const struct ch_note *note)
 {
 	/* include/uapi/linux/elf.h; gdb/elf-none-tdep.c for GDB's own */
@@ -143,6 +148,7 @@ static void find_modules(struct ch_sym *sym, struct ch_info *info)
 
 struct ch_error *chp_info_make(struct ch_session *session, struct ch_info *ret)
 {
+	struct ch_info_source *source = calloc(1, sizeof(*source));
 	struct ch_core *core = ch_session_core(session);
 	struct ch_error *err;
 	struct ch_sym *sym;
@@ -150,21 +156,24 @@ struct ch_error *chp_info_make(struct ch_session *session, struct ch_info *ret)
 
 	*ret = (struct ch_info){ .notes = CH_VEC(struct ch_info_notes),
 				 .auxv = CH_VEC(struct ch_info_auxv),
-				 .runtimes = CH_VEC(const struct ch_runtime *) };
+				 .runtimes = CH_VEC(const struct ch_runtime *),
+				 .source = source };
+	if (!source)
+		return &ch_enomem;
 	err = ch_session_sym(session, &sym);
 	if (!err)
-		err = ch_map_create(core, sym, &ret->map);
+		err = ch_map_create(core, sym, &source->map);
 	if (!err)
-		err = ch_heaps_probe(core, sym, ret->map, &ret->probed);
+		err = ch_heaps_probe(core, sym, source->map, &source->probed);
 	if (!err)
 		err = gather_notes(core, ret);
 	if (!err)
 		err = gather_auxv(core, ret);
 	if (!err)
-		err = gather_runtimes(ret->probed, ret);
+		err = gather_runtimes(source->probed, ret);
 	if (err)
 		return err;
-	chp_death_find(&(struct ch_death_env){ core, sym, ret->map, NULL }, &ret->death);
+	chp_death_find(&(struct ch_death_env){ core, sym, source->map, NULL }, &ret->death);
 	find_modules(sym, ret);
 	ch_core_threads(core, &count);
 	ret->threads_count = count;
@@ -178,6 +187,9 @@ void chp_info_deinit(struct ch_info *info)
 	ch_vec_deinit(&info->notes);
 	ch_vec_deinit(&info->auxv);
 	ch_vec_deinit(&info->runtimes);
-	ch_heaps_close(info->probed);
-	ch_map_destroy(info->map);
+	if (!info->source)
+		return;
+	ch_heaps_close(info->source->probed);
+	ch_map_destroy(info->source->map);
+	free(info->source);
 }

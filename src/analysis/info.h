@@ -26,6 +26,8 @@ struct ch_info_auxv {
 	const char *name;
 };
 
+struct ch_info_source;
+
 struct ch_info {
 	struct ch_death death;
 	/** Main executable, or NULL. */
@@ -37,9 +39,8 @@ struct ch_info {
 	struct ch_vec auxv;
 	/** of const struct ch_runtime *: what is here, or was mapped and not used */
 	struct ch_vec runtimes;
-	/** What rows borrow from. */
-	struct ch_heaps *probed;
-	struct ch_map *map;
+	/** What rows borrow from; private to info.c. */
+	struct ch_info_source *source;
 };
 
 /** Asks each walker whether its runtime is here, and opens none. The caller's to end with

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Functions have at most 100 lines, source files 800, headers 400; tests, which
-# are tables and one function after the other, 1000.
+# are tables and one function after the other, 1000. A command has at most 100
+# lines beside its tables: it reads options, calls one function and prints.
 #
 # usage: sizes.sh FOLDER...
 set -euo pipefail
@@ -9,7 +10,22 @@ set -euo pipefail
 # sees to that. Initialisers end with };.
 # shellcheck disable=SC2046
 awk '
+BEGIN {
+	# Commands that are longer, as what their options may say takes that many.
+	wordy["address"]	# lists and layouts of WinDbg
+	wordy["diff"]		# sizes or percent, and hours, of what counts as growth
+	wordy["search"]		# six kinds of patterns, each with the spelling of WinDbg
+}
+function command_done(    stem) {
+	stem = name
+	gsub(/^.*\/|\.c$/, "", stem)
+	if (is_command && command > 100 && !(stem in wordy)) {
+		printf "%s: a command of %d lines beside its tables, the most is 100\n", name, command
+		failed = 1
+	}
+}
 function file_done() {
+	command_done()
 	most = name ~ /^test\// ? 1000 : name ~ /\.h$/ ? 400 : 800
 	if (lines > most) {
 		printf "%s: %d lines, the most is %d\n", name, lines, most
@@ -20,9 +36,13 @@ FNR == 1 {
 	if (name)
 		file_done()
 	name = FILENAME
-	start = 0
+	start = is_command = command = table = 0
 }
 { lines = FNR }
+/^const struct ch_cmd ch_cmd_/ { is_command = 1 }
+/^(static )?const .* = \{$/ { table = 1 }
+!table && NF { command++ }
+/^};$/ { table = 0 }
 /^{$/ { start = FNR }
 /^}$/ && start {
 	if (FNR - start - 1 > 100) {
