@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/account.h"
 #include "analysis/thread_names.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -443,13 +444,53 @@ static struct ch_error *make(struct ch_session *session, size_t first, size_t co
 	return err ? err : make_groups(threads, ret->groups);
 }
 
+static size_t count_stacks(const struct ch_threads *threads)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < threads->rows_count; i++)
+		count += 1 + threads->rows[i].interrupted_count;
+	return count;
+}
+
+/* Totals over all stacks, each byte once. */
+static struct ch_error *sum_stacks(const struct ch_core *core, struct ch_threads *threads)
+{
+	_cleanup_free_ struct ch_stack_use *stacks =
+		calloc(count_stacks(threads) + 1, sizeof(*stacks));
+	const struct ch_thread_row *row;
+	struct ch_stack_sums sums;
+	size_t i, k, kept = 0;
+
+	if (!stacks)
+		return &ch_enomem;
+	for (i = 0; i < threads->rows_count; i++) {
+		row = &threads->rows[i];
+		if (row->stack_end)
+			stacks[kept++] = (struct ch_stack_use){ row->stack_start, row->stack_end,
+								row->thread->sp };
+		for (k = 0; k < row->interrupted_count; k++)
+			if (row->interrupted[k].end)
+				stacks[kept++] = (struct ch_stack_use){ row->interrupted[k].start,
+									row->interrupted[k].end,
+									row->interrupted[k].sp };
+	}
+	sums = chp_stack_sum_up(core, stacks, kept);
+	threads->stack_bytes = sums.bytes;
+	threads->used_bytes = sums.used_bytes;
+	return NULL;
+}
+
 struct ch_error *chp_thread_rows_make(struct ch_session *session, size_t frames_max,
 				      struct ch_thread_rows *ret)
 {
+	const struct ch_core *core = ch_session_core(session);
+	struct ch_error *err;
 	size_t count;
 
-	ch_core_threads(ch_session_core(session), &count);
-	return make(session, 0, count, false, frames_max, ret);
+	ch_core_threads(core, &count);
+	err = make(session, 0, count, false, frames_max, ret);
+	return err ? err : sum_stacks(core, &ret->threads);
 }
 
 struct ch_error *chp_thread_rows_of(struct ch_session *session, uint32_t tid, size_t frames_max,

@@ -65,6 +65,7 @@ struct ch_threads {
 	/** By count descending, then by the first thread. */
 	const struct ch_thread_group *groups;
 	size_t groups_count;
+	/** Over all stacks, each byte once; not of a thread alone. */
 	uint64_t stack_bytes, used_bytes;
 	/** Show registers; show groups instead of threads (text). */
 	bool with_regs, grouped;

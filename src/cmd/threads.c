@@ -1,14 +1,8 @@
-/*
- * The command "threads": its options, and the question that it asks of the library, threads and
- * their stacks.
- */
-#include <stddef.h>
-#include <stdlib.h>
-
-#include "analysis/account.h"
-#include "cmd/cmd.h"
 #include "report/threads.h"
-#include "util/cleanup.h"
+
+#include <stddef.h>
+
+#include "cmd/cmd.h"
 #include "util/error.h"
 
 #define FRAMES_MAX 4096
@@ -29,43 +23,6 @@ static const struct ch_option option_rows[] = {
 	{ NULL, NULL, CH_OPTION_FLAG, 0, NULL },
 };
 
-static size_t count_stacks(const struct ch_threads *threads)
-{
-	size_t i, count = 0;
-
-	for (i = 0; i < threads->rows_count; i++)
-		count += 1 + threads->rows[i].interrupted_count;
-	return count;
-}
-
-/* Totals over all stacks, each byte once. */
-static struct ch_error *sum_stacks(const struct ch_core *core, struct ch_threads *threads)
-{
-	_cleanup_free_ struct ch_stack_use *stacks =
-		calloc(count_stacks(threads) + 1, sizeof(*stacks));
-	const struct ch_thread_row *row;
-	struct ch_stack_sums sums;
-	size_t i, k, kept = 0;
-
-	if (!stacks)
-		return &ch_enomem;
-	for (i = 0; i < threads->rows_count; i++) {
-		row = &threads->rows[i];
-		if (row->stack_end)
-			stacks[kept++] = (struct ch_stack_use){ row->stack_start, row->stack_end,
-								row->thread->sp };
-		for (k = 0; k < row->interrupted_count; k++)
-			if (row->interrupted[k].end)
-				stacks[kept++] = (struct ch_stack_use){ row->interrupted[k].start,
-									row->interrupted[k].end,
-									row->interrupted[k].sp };
-	}
-	sums = chp_stack_sum_up(core, stacks, kept);
-	threads->stack_bytes = sums.bytes;
-	threads->used_bytes = sums.used_bytes;
-	return NULL;
-}
-
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
@@ -78,8 +35,6 @@ static struct ch_error *run(struct ch_cmd_env *env)
 				   options->frames ? options->frames : CH_FRAMES_DEFAULT, &rows);
 	rows.threads.with_regs = options->regs;
 	rows.threads.grouped = options->group;
-	if (!err)
-		err = sum_stacks(ch_session_core(env->session), &rows.threads);
 	if (!err)
 		err = ch_report_threads(env->report, &rows.threads);
 	chp_thread_rows_deinit(&rows);
