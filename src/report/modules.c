@@ -116,7 +116,8 @@ static json_t *assemblies_of(const struct ch_report *report, const void *result)
 {
 	const struct ch_modules *modules = &((const struct result *)result)->of;
 
-	return chp_json_sections(report, modules->runtimes, &modules->assemblies);
+	return chp_json_sections(report, modules->runtimes,
+				 &(struct ch_sections){ .list = modules->assemblies });
 }
 
 /* What the section of the runtimes is said to hold. */
@@ -165,7 +166,9 @@ static struct ch_error *print(const struct ch_report *report, const void *arg)
 		chp_report_heading(report, "By kind", false);
 		err = chp_rows_print(report, &groups_list, with_total, 0);
 	}
-	return err ? err : chp_print_sections(report, result->of.runtimes, &result->of.assemblies);
+	return err ? err
+		   : chp_print_sections(report, result->of.runtimes,
+					&(struct ch_sections){ .list = result->of.assemblies });
 }
 
 const struct ch_document ch_document_modules = {
