@@ -1,3 +1,7 @@
+/*
+ * The command "modules": its options, and the question that it asks of the library, the modules
+ * of the process.
+ */
 #include "report/modules.h"
 
 #include "cmd/cmd.h"

@@ -1,3 +1,7 @@
+/*
+ * The command "threads": its options, and the question that it asks of the library, threads and
+ * their stacks.
+ */
 #include "report/threads.h"
 
 #include <stddef.h>

@@ -36,12 +36,14 @@ FNR == 1 {
 	if (name)
 		file_done()
 	name = FILENAME
-	start = is_command = command = table = 0
+	start = is_command = command = table = begun = 0
 }
 { lines = FNR }
 /^const struct ch_cmd ch_cmd_/ { is_command = 1 }
 /^(static )?const .* = \{$/ { table = 1 }
-!table && NF { command++ }
+# Not what the file says of itself.
+/^#/ { begun = 1 }
+begun && !table && NF { command++ }
 /^};$/ { table = 0 }
 /^{$/ { start = FNR }
 /^}$/ && start {
