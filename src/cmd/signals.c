@@ -40,23 +40,29 @@ void chp_signals_init(void)
 
 /*
  * A thread of its own waits for SIGINT: a handler could reach the context only
- * through a variable at file scope.
+ * through a variable at file scope. It ends when it is sent END_SIGNAL: to cancel a thread,
+ * the C library loads another one, and aborts where there is no memory for that.
  */
+#define END_SIGNAL SIGRTMIN
+
 static void *wait_for_sigint(void *arg)
 {
 	struct ch_signals *signals = arg;
 	sigset_t set;
-	int got;
+	int got = 0;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
-	if (sigwait(&set, &got) == 0) {
-		ch_context_cancel(signals->ctx);
-		/* Delivered to this thread, the next one ends the process. */
-		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-		for (;;)
-			pause();
-	}
+	sigaddset(&set, END_SIGNAL);
+	if (sigwait(&set, &got) != 0 || got != SIGINT)
+		return NULL;
+	ch_context_cancel(signals->ctx);
+	/* Delivered to this thread, the next one ends the process. */
+	sigdelset(&set, END_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, END_SIGNAL);
+	sigwait(&set, &got);
 	return NULL;
 }
 
@@ -74,6 +80,7 @@ struct ch_signals *chp_signals_watch(struct ch_context *ctx)
 	signals->ctx = ctx;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, END_SIGNAL);
 	pthread_sigmask(SIG_BLOCK, &set, &signals->old);
 	if (pthread_create(&signals->thread, NULL, wait_for_sigint, signals) != 0) {
 		pthread_sigmask(SIG_SETMASK, &signals->old, NULL);
@@ -87,7 +94,7 @@ void chp_signals_end(struct ch_signals *signals)
 {
 	if (!signals)
 		return;
-	pthread_cancel(signals->thread);
+	pthread_kill(signals->thread, END_SIGNAL);
 	pthread_join(signals->thread, NULL);
 	pthread_sigmask(SIG_SETMASK, &signals->old, NULL);
 	free(signals);
