@@ -69,6 +69,8 @@ ALL_CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=al
 ALL_LDFLAGS += -fsanitize=$(SAN)
 endif
 ALL_LDFLAGS += $(LDFLAGS)
+# Failed allocations are noted: src/util/alloc.c.
+NOTE_NOMEM := $(foreach f,malloc calloc realloc reallocarray strdup strndup,-Wl,--wrap=$(f))
 
 LIB_SRC := $(sort $(wildcard src/util/*.c src/core/*.c src/sym/*.c src/map/*.c src/heap/*.c \
 	src/walkers/*.c src/walkers/*/*.c src/index/*.c src/types/*.c src/graph/*.c src/analysis/*.c))
@@ -97,7 +99,7 @@ all: $(B)/coreheap $(B)/libcoreheap.a $(B)/libcoreheap.so $(B)/coreheap.pc
 
 $(B)/coreheap: $(APP_OBJ) $(B)/libcoreheap.a
 	@echo '  LINK   $@'
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(NOTE_NOMEM) -o $@ $^ $(LIBS)
 
 $(B)/libcoreheap.a: $(LIB_OBJ)
 	@echo '  AR     $@'
@@ -105,7 +107,7 @@ $(B)/libcoreheap.a: $(LIB_OBJ)
 
 $(B)/libcoreheap.so.$(SOVERSION): $(LIB_OBJ) src/coreheap.map
 	@echo '  LINK   $@'
-	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,libcoreheap.so.$(SOVERSION) \
+	$(Q)$(CC) $(ALL_LDFLAGS) $(NOTE_NOMEM) -shared -Wl,-soname,libcoreheap.so.$(SOVERSION) \
 		-Wl,--version-script=src/coreheap.map -o $@ $(LIB_OBJ) $(LIBS)
 
 $(B)/libcoreheap.so: $(B)/libcoreheap.so.$(SOVERSION)

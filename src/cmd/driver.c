@@ -12,6 +12,7 @@
 
 #include "util/bytes.h"
 #include "util/cleanup.h"
+#include "util/error.h"
 #include "util/text.h"
 
 #define LIMIT_ON_TERMINAL 20
@@ -183,14 +184,17 @@ static void print_failure(const struct ch_line *line, const char *path, const st
 	fflush(stdout);
 }
 
-/* Run the command on an open core. */
-static int answer(const struct ch_line *line, const char *path, const struct ch_open_core *open)
+/* Run the command on an open core; lost: what there was no memory for before that was opened. */
+static int answer(const struct ch_line *line, const char *path, const struct ch_open_core *open,
+		  unsigned long lost)
 {
 	struct ch_report report = make_report(&line->global, open->session);
 	struct ch_cmd_env env = make_env(line, &report);
 	struct ch_error *err = line->cmd->run(&env);
 
 	chp_progress_clear(&open->talk->progress);
+	if (!err && chp_error_nomem_count() != lost)
+		err = &ch_enomem;
 	if (err) {
 		print_failure(line, path, err);
 		return fail_take(err, env.code);
@@ -208,6 +212,7 @@ static int answer(const struct ch_line *line, const char *path, const struct ch_
 
 static int run_one(const struct ch_line *line, const char *path)
 {
+	unsigned long lost = chp_error_nomem_count();
 	struct ch_open_core open;
 	struct ch_error *err = chp_core_open(line, path, &open);
 	int code;
@@ -218,7 +223,7 @@ static int run_one(const struct ch_line *line, const char *path)
 		chp_driver_complain_take(err);
 		return code;
 	}
-	code = answer(line, path, &open);
+	code = answer(line, path, &open, lost);
 	chp_core_close(&open);
 	return code;
 }
@@ -253,8 +258,11 @@ static int run_compared(const struct ch_line *line)
 {
 	struct ch_report report = make_report(&line->global, NULL);
 	struct ch_cmd_env env = make_env(line, &report);
+	unsigned long lost = chp_error_nomem_count();
 	struct ch_error *err = line->cmd->run(&env);
 
+	if (!err && chp_error_nomem_count() != lost)
+		err = &ch_enomem;
 	if (err)
 		return fail_take(err, env.code);
 	return chp_driver_finish(stdout) ? env.code : CH_EXIT_FAILED;

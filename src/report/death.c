@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "util/cleanup.h"
+#include "util/error.h"
 #include "util/text.h"
 
 #define WHAT_BYTES_MAX 1024
@@ -46,8 +47,10 @@ char *chp_death_text(const struct ch_death *death)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	if (!out)
+	if (!out) {
+		chp_error_note_nomem();
 		return NULL;
+	}
 	if (death->dumped_alive) {
 		fputs("no signal: it was dumped alive", out);
 	} else if (!death->fault.signal) {

@@ -11,6 +11,7 @@
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
+#include "util/error.h"
 
 /* All images rebuilt from memory together. */
 #define REBUILT_TOTAL_MAX (64ULL << 20)
@@ -24,6 +25,19 @@
 static struct ch_module *module_of(const struct ch_module_extra *extra)
 {
 	return CH_VEC_AT(&extra->sym->modules, struct ch_module, extra->index);
+}
+
+void chp_dwfl_note_failure(void)
+{
+	int numbers[] = { dwfl_errno(), dwarf_errno() };
+	const char *messages[] = { numbers[0] ? dwfl_errmsg(numbers[0]) : NULL,
+				   numbers[1] ? dwarf_errmsg(numbers[1]) : NULL };
+	size_t i;
+
+	/* The numbers of this error are the libraries' own affair; its text is not. */
+	for (i = 0; i < CH_COUNT_OF(messages); i++)
+		if (messages[i] && strcmp(messages[i], "out of memory") == 0)
+			chp_error_note_nomem();
 }
 
 /* The image rebuilt from memory as libelf's, made once; NULL when there is none. */

@@ -70,10 +70,14 @@ size_t ch_sym_sources(struct ch_sym *sym, uint64_t addr, struct ch_source *rows,
 	if (!max || !extra || !chp_dwfl_open(sym) || !extra->dwfl)
 		return 0;
 	found = dwfl_module_getsrc(extra->dwfl, addr);
+	if (!found)
+		chp_dwfl_note_failure();
 	path = found ? dwfl_lineinfo(found, NULL, &line, NULL, NULL, NULL) : NULL;
 	if (!path || line <= 0)
 		return 0;
 	rows[0] = (struct ch_source){ .file = base_name(path), .line = (uint32_t)line };
 	unit = dwfl_module_addrdie(extra->dwfl, addr, &bias);
+	if (!unit)
+		chp_dwfl_note_failure();
 	return unit ? take_inlined(unit, addr - bias, rows, max) : 1;
 }

@@ -243,6 +243,8 @@ void chp_dynsym_visit(struct ch_sym *sym, const struct ch_module *module,
 
 /** dwfl.c: open libdwfl over all modules once; false when it cannot be used. */
 bool chp_dwfl_open(struct ch_sym *sym);
+/** After libdwfl had no answer: say so where that was for want of memory. */
+void chp_dwfl_note_failure(void);
 
 /**
  * debugfile.c: open the separate debug file of a module; -1 when there is none.

@@ -196,6 +196,8 @@ static bool has_cfi(const struct ch_sym *sym, uint64_t addr)
 		found = cfi && dwarf_cfi_addrframe(cfi, addr - bias, &frame) == 0;
 	}
 	free(frame);
+	if (!found)
+		chp_dwfl_note_failure();
 	return found;
 }
 
@@ -276,6 +278,8 @@ static void walk_cfi(struct ch_unwind *unwind)
 	unwind->skip = true;
 	unwind->faulted = false;
 	status = dwfl_getthread_frames(unwind->sym->dwfl, 1, take_frame, unwind);
+	if (status != 0)
+		chp_dwfl_note_failure();
 	if (unwind->stop == STOP_NONE)
 		unwind->stop = status == 0 ? STOP_END : STOP_BROKEN;
 }

@@ -5,6 +5,7 @@
 #include "util/error.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,19 @@ struct ch_error ch_enomem = { .code = CH_ERROR_NOMEM, .message = (char[]){ "out 
 struct ch_error ch_stop = { .code = CH_ERROR_STOP, .message = (char[]){ "stopped" } };
 /* NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables) */
 
+/* Of the whole process: it only grows, and who asks compares two of its values. */
+static atomic_ulong nomem_count;
+
+void chp_error_note_nomem(void)
+{
+	atomic_fetch_add(&nomem_count, 1);
+}
+
+unsigned long chp_error_nomem_count(void)
+{
+	return atomic_load(&nomem_count);
+}
+
 static bool is_static(const struct ch_error *err)
 {
 	return err == &ch_enomem || err == &ch_stop;
@@ -22,6 +36,8 @@ static bool is_static(const struct ch_error *err)
 
 void ch_error_destroy(struct ch_error *err)
 {
+	if (err == &ch_enomem)
+		chp_error_note_nomem();
 	if (!err || is_static(err))
 		return;
 	free(err->path);

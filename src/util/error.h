@@ -17,4 +17,14 @@ struct ch_error *ch_error_os(int errnum, const char *path, const char *what);
 struct ch_error *ch_error_prefix_take(struct ch_error *err, const char *format, ...)
 	CH_PRINTF(2, 3);
 
+/**
+ * Say that there was no memory for something, wherever that happens: an answer may then lack a
+ * part of it. Allocations that fail say it (util/alloc.c), and errors of that kind that are
+ * destroyed instead of returned.
+ */
+void chp_error_note_nomem(void);
+/** How often that was said in this process. An answer during which it grew may lack something
+ * and is none: the driver fails then. */
+unsigned long chp_error_nomem_count(void);
+
 #endif /* COREHEAP_UTIL_ERROR_H */

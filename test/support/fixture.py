@@ -5,6 +5,7 @@ that their cores say nothing of this machine beyond the temporary folder.
 """
 import glob
 import json
+import lzma
 import os
 import resource
 import shutil
@@ -164,6 +165,15 @@ def unpack(name, what="core"):
         os.utime(partial)
         os.replace(partial, target)
     return target
+
+
+def unpack_xz(name, what):
+    """Path of the unpacked fixtures/NAME/WHAT.xz, in a folder of the test."""
+    path = os.path.join(folder(), "core")
+    with lzma.open(os.path.join(repo(), "fixtures", name, what + ".xz")) as packed, \
+            open(path, "wb") as file:
+        shutil.copyfileobj(packed, file)
+    return path
 
 
 def shared_cores():

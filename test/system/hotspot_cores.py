@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
 """The checked-in cores of JDK 25: compact headers, and ZGC of two generations, where no JDK is
 installed. The counts are jhsdb's on the same core, and the program's."""
-import lzma
 import os
 import re
-import shutil
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from fixture import COREHEAP, answer, build, coreheap, folder  # noqa: E402
+from fixture import COREHEAP, answer, build, coreheap, folder, unpack_xz  # noqa: E402
 from tap import Tap, repo  # noqa: E402
 
 ORDERS, EVENTS, BUFFERS = 400, 40, 8
@@ -18,14 +16,6 @@ LIVE = {"Shop$Order": ORDERS, "Shop$Item": 3 * ORDERS, "Shop$Event": EVENTS, "Sh
         "Shop$OnlyThreadLocal": 3}
 # ZGC ran out of memory once, and cleared the soft references
 SOFT = {"25-compact": 50, "25-zgc": 0}
-
-
-def unpack(name):
-    core = os.path.join(folder(), "core")
-    with lzma.open(os.path.join(repo(), "fixtures", "jvm-cores", name + ".xz")) as packed, \
-            open(core, "wb") as file:
-        shutil.copyfileobj(packed, file)
-    return core
 
 
 def histogram(name):
@@ -88,13 +78,15 @@ def check_allocations(tap, name, core):
     if os.environ.get("BUILD", "").rstrip("/").endswith("san"):
         tap.skip("%s: allocations" % name, "a sanitizer has a malloc of its own")
         return
-    counter = os.path.join(folder(), "allocations.so")
-    build("allocations", counter, "-shared", "-fPIC")
+    preload, counted = (os.path.join(folder(), name) for name in ("nomem.so", "count"))
+    build("nomem", preload, "-shared", "-fPIC")
     kinds = len(answer("types", "--json", "--limit", "0", core)["types"])
     for form in ((), ("--jsonl",)):
-        done = subprocess.run([COREHEAP, "objects", "--limit", "0", *form, core], check=False,
-                              env=dict(os.environ, LD_PRELOAD=counter), capture_output=True)
-        count = int(re.findall(rb"^allocations (\d+)$", done.stderr, re.M)[-1])
+        done = subprocess.run([COREHEAP, "objects", "--limit", "0", *form, core], check=True,
+                              env=dict(os.environ, LD_PRELOAD=preload, NOMEM_COUNT=counted),
+                              capture_output=True)
+        with open(counted, encoding="ascii") as file:
+            count = int(file.read())
         rows = done.stdout.count(b"\n")
         # of a name in JSON: its text, escaped, and what jansson makes of it
         tap.ok(count < 1000 + 12 * kinds < rows, "%s: objects %s asks for memory once a type" % (
@@ -144,7 +136,7 @@ def check_names(tap, name, core):
 
 
 def check(tap, name):
-    core = unpack(name)
+    core = unpack_xz("jvm-cores", name)
     check_names(tap, name, core)
     check_types(tap, name, core)
     check_objects(tap, name, core)

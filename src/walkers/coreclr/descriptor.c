@@ -50,6 +50,9 @@ static struct ch_error *read_json(struct ch_sym *sym, uint64_t addr, uint32_t by
 	if (err)
 		return err;
 	*ret = json_loadb(text, bytes, 0, &why);
+	/* Without memory jansson says as if the text were wrong: is it again? */
+	if (!*ret)
+		*ret = json_loadb(text, bytes, 0, &why);
 	return *ret ? NULL
 		    : ch_error_create(CH_ERROR_CORRUPT, "the descriptor of the runtime is damaged");
 }

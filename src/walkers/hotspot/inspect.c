@@ -49,7 +49,8 @@ static bool take_field(void *arg, const struct hs_field *field)
 	/* the only numbers of the class library that are addresses by design */
 	if (entry->bytes == 8 && strcmp(field->name, "address") == 0)
 		entry->kind = CH_VALUE_POINTER;
-	listing->failed = !entry->name || !entry->type || !entry->declared_by;
+	/* for good: the classes that follow must not make up for it */
+	listing->failed |= !entry->name || !entry->type || !entry->declared_by;
 	return !listing->failed;
 }
 

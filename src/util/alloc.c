@@ -1,0 +1,69 @@
+/*
+ * Allocations that fail are noted, all of them: what a caller then leaves out makes the answer
+ * wrong, and nobody can be trusted to remember that at each of some hundred places. The linker
+ * puts these functions in the place of malloc and its like (--wrap, see the Makefile) in the
+ * program and in the shared library, and in nothing that links the archive.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/error.h"
+
+/* The names that the linker gives. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *block, size_t size);
+void *__real_reallocarray(void *block, size_t count, size_t size);
+char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t max);
+
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *block, size_t size);
+void *__wrap_reallocarray(void *block, size_t count, size_t size);
+char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t max);
+
+static void *noted(void *block)
+{
+	if (!block)
+		chp_error_note_nomem();
+	return block;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return noted(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return noted(__real_calloc(count, size));
+}
+
+/* To ask for no bytes is to free. */
+void *__wrap_realloc(void *block, size_t size)
+{
+	void *moved = __real_realloc(block, size);
+
+	return size ? noted(moved) : moved;
+}
+
+void *__wrap_reallocarray(void *block, size_t count, size_t size)
+{
+	void *moved = __real_reallocarray(block, count, size);
+
+	return count && size ? noted(moved) : moved;
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return noted(__real_strdup(text));
+}
+
+char *__wrap_strndup(const char *text, size_t max)
+{
+	return noted(__real_strndup(text, max));
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
