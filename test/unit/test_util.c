@@ -12,6 +12,8 @@
 #include "util/bytes.h"
 #include "util/context.h"
 #include "util/error.h"
+#include "util/search.h"
+#include "util/table.h"
 #include "util/text.h"
 #include "util/vec.h"
 
@@ -222,6 +224,42 @@ START_TEST(findings_of_one_code_are_bounded)
 }
 END_TEST
 
+START_TEST(tables_find_what_was_put)
+{
+	struct ch_table table = { .slots = NULL };
+	uint64_t i;
+
+	ck_assert_uint_eq(ch_table_find(&table, 8), CH_TABLE_NONE);
+	for (i = 1; i <= 10000; i++)
+		ck_assert(ch_table_put(&table, i << 4, (uint32_t)i));
+	ck_assert(ch_table_put(&table, 16, 77));
+	ck_assert_uint_eq(table.count, 10000);
+	ck_assert_uint_eq(ch_table_find(&table, 16), 77);
+	for (i = 2; i <= 10000; i++)
+		ck_assert_uint_eq(ch_table_find(&table, i << 4), i);
+	ck_assert_uint_eq(ch_table_find(&table, 24), CH_TABLE_NONE);
+	ck_assert_uint_eq(ch_table_find(&table, 0), CH_TABLE_NONE);
+	ch_table_deinit(&table);
+	ck_assert_uint_eq(ch_table_find(&table, 16), CH_TABLE_NONE);
+}
+END_TEST
+
+START_TEST(searches_end_where_the_condition_does)
+{
+	const uint64_t starts[] = { 10, 20, 20, 30 };
+	uint64_t addr;
+
+	for (addr = 0; addr < 40; addr++) {
+		const size_t below = ch_search(starts, 4, it, *it < addr);
+		const size_t up_to = ch_search(starts, 4, it, *it <= addr);
+
+		ck_assert_uint_eq(below, addr <= 10 ? 0 : addr <= 20 ? 1 : addr <= 30 ? 3 : 4);
+		ck_assert_uint_eq(up_to, addr < 10 ? 0 : addr < 20 ? 1 : addr < 30 ? 3 : 4);
+	}
+	ck_assert_uint_eq(ch_search(starts, 0, it, *it < 40), 0);
+}
+END_TEST
+
 START_TEST(lack_of_memory_is_told_once)
 {
 	struct ch_context *ctx = ch_context_create(NULL);
@@ -317,6 +355,8 @@ Suite *suite_util(void)
 	tcase_add_test(tcase, static_errors_survive_destruction);
 	tcase_add_test(tcase, equal_findings_are_kept_once);
 	tcase_add_test(tcase, findings_of_one_code_are_bounded);
+	tcase_add_test(tcase, tables_find_what_was_put);
+	tcase_add_test(tcase, searches_end_where_the_condition_does);
 	tcase_add_test(tcase, lack_of_memory_is_told_once);
 	tcase_add_test(tcase, findings_from_many_threads);
 	tcase_add_test(tcase, cancelling_stops_work);

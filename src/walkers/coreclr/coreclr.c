@@ -47,7 +47,8 @@ static void close_walker(void *state)
 	ch_vec_deinit(&clr->contexts);
 	clr_modules_free(clr);
 	clr_value_types_free(clr);
-	free(clr->types);
+	ch_table_deinit(&clr->types_by_mt);
+	ch_vec_deinit(&clr->types);
 	ch_vec_deinit(&clr->series);
 	ch_vec_deinit(&clr->slots);
 	ch_vec_deinit(&clr->numbers);
@@ -123,6 +124,8 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	clr->env = env;
 	clr->core = env->core;
 	clr->runtime = clr_find_runtime(env);
+	clr->types = CH_VEC(struct clr_type);
+	clr->modules = CH_VEC(struct clr_module *);
 	clr->heaps = CH_VEC(struct ch_heap_desc);
 	clr->names = CH_VEC(char *);
 	clr->spans = CH_VEC(struct ch_span);

@@ -17,6 +17,7 @@
 #define COREHEAP_WALKERS_CORECLR_PRIV_H
 
 #include "heap/walker.h"
+#include "util/table.h"
 #include "util/vec.h"
 #include "walkers/coreclr/code.h"
 #include "walkers/coreclr/layout.h"
@@ -150,17 +151,17 @@ struct clr {
 	struct ch_vec spans, regions_list;
 	/** of struct clr_context, ascending */
 	struct ch_vec contexts;
-	/** A hash table by address of what was asked for; NULL: empty. */
-	struct clr_module **modules;
-	size_t modules_count, modules_mask;
+	/** module_table.c: of struct clr_module *, owned; its index by address */
+	struct ch_vec modules;
+	struct ch_table modules_by_addr;
 	/** of struct ch_fact */
 	struct ch_vec facts;
 	/** of char *: type names, owned */
 	struct ch_vec type_names;
 
-	/** edges.c: a hash table of struct clr_type by mt, 0: empty. */
-	struct clr_type *types;
-	uint32_t types_count, types_mask;
+	/** edges.c: of struct clr_type; its index by method table */
+	struct ch_vec types;
+	struct ch_table types_by_mt;
 	/** of struct clr_series */
 	struct ch_vec series;
 	/** of struct clr_slot, ascending: words of statics' arrays with a name; [low,

@@ -20,38 +20,11 @@ enum {
 
 #define SERIES_MAX 4096
 
-static struct clr_type *slot_of(const struct clr *clr, uint64_t mt)
-{
-	uint32_t slot = (uint32_t)(mt * 0x9e3779b97f4a7c15ULL >> 32) & clr->types_mask;
-
-	while (clr->types[slot].mt && clr->types[slot].mt != mt)
-		slot = (slot + 1) & clr->types_mask;
-	return &clr->types[slot];
-}
-
 const struct clr_type *clr_edges_type(const struct clr *clr, uint64_t mt)
 {
-	const struct clr_type *type = clr->types ? slot_of(clr, mt) : NULL;
+	uint32_t i = ch_table_find(&clr->types_by_mt, mt);
 
-	return type && type->mt ? type : NULL;
-}
-
-static struct ch_error *grow(struct clr *clr)
-{
-	uint32_t old = clr->types ? clr->types_mask + 1 : 0, size = old ? 2 * old : 1024, i;
-	struct clr_type *types = clr->types;
-
-	clr->types = calloc(size, sizeof(*types));
-	if (!clr->types) {
-		clr->types = types;
-		return &ch_enomem;
-	}
-	clr->types_mask = size - 1;
-	for (i = 0; i < old; i++)
-		if (types[i].mt)
-			*slot_of(clr, types[i].mt) = types[i];
-	free(types);
-	return NULL;
+	return i == CH_TABLE_NONE ? NULL : CH_VEC_AT(&clr->types, struct clr_type, i);
 }
 
 static bool add_series(struct clr *clr, struct clr_type *type, uint64_t offset, int64_t delta)
@@ -132,15 +105,14 @@ struct ch_error *clr_edges_learn(void *state, uint64_t mt)
 	struct clr *clr = state;
 	struct clr_type type = { .mt = mt, .series_first = (uint32_t)clr->series.count };
 	struct clr_shape shape;
+	struct clr_type *slot;
 	uint32_t flags;
 	uint64_t word;
 	int64_t count;
 
-	if (mt <= CLR_TYPE_UNUSED || !clr_shape_read(clr, mt, &shape) ||
+	if (mt <= CLR_TYPE_UNUSED || clr_edges_type(clr, mt) || !clr_shape_read(clr, mt, &shape) ||
 	    !ch_core_read_u32(clr->core, mt + clr->layout.mt_flags, &flags))
 		return NULL;
-	if (2 * clr->types_count >= clr->types_mask && grow(clr))
-		return &ch_enomem;
 	type.base_bytes = shape.base_bytes;
 	type.component_bytes = shape.component_bytes;
 	if (flags & CLR_MT_POINTERS && clr_read_ptr(clr, mt - 8, &word)) {
@@ -161,9 +133,12 @@ struct ch_error *clr_edges_learn(void *state, uint64_t mt)
 	type.pure |= type.array;
 	if (flags & clr->layout.flag_collectible)
 		type.also = find_allocator(clr, mt);
-	*slot_of(clr, mt) = type;
-	clr->types_count++;
-	return NULL;
+	slot = ch_vec_push(&clr->types);
+	if (!slot)
+		return &ch_enomem;
+	*slot = type;
+	return ch_table_put(&clr->types_by_mt, mt, (uint32_t)clr->types.count - 1) ? NULL
+										   : &ch_enomem;
 }
 
 static void put_run(struct ch_ref_query *query, uint64_t offset, uint64_t end)

@@ -17,43 +17,17 @@
 /* Layouts of an image (IMAGE_COUNT). */
 #define LAYOUTS 3
 
-static struct clr_module **module_slot(const struct clr *clr, uint64_t addr)
-{
-	size_t slot = (size_t)(addr * 0x9e3779b97f4a7c15ULL >> 32) & clr->modules_mask;
-
-	while (clr->modules[slot] && clr->modules[slot]->addr != addr)
-		slot = (slot + 1) & clr->modules_mask;
-	return &clr->modules[slot];
-}
-
-static bool grow_modules(struct clr *clr)
-{
-	size_t old = clr->modules ? clr->modules_mask + 1 : 0, size = old ? 2 * old : 256, i;
-	struct clr_module **modules = clr->modules;
-
-	clr->modules = calloc(size, sizeof(struct clr_module *));
-	if (!clr->modules) {
-		clr->modules = modules;
-		return false;
-	}
-	clr->modules_mask = size - 1;
-	for (i = 0; i < old; i++)
-		if (modules[i])
-			*module_slot(clr, modules[i]->addr) = modules[i];
-	free(modules);
-	return true;
-}
-
 void clr_modules_free(struct clr *clr)
 {
+	struct clr_module *const *modules = clr->modules.items;
 	size_t i;
 
-	for (i = 0; clr->modules && i <= clr->modules_mask; i++) {
-		if (clr->modules[i])
-			free(clr->modules[i]->r2r.owners);
-		free(clr->modules[i]);
+	for (i = 0; i < clr->modules.count; i++) {
+		free(modules[i]->r2r.owners);
+		free(modules[i]);
 	}
-	free(clr->modules);
+	ch_table_deinit(&clr->modules_by_addr);
+	ch_vec_deinit(&clr->modules);
 }
 
 /* One that metadata was not looked for yet. */
@@ -61,16 +35,17 @@ static struct clr_module *add_module(struct clr *clr, uint64_t addr)
 {
 	struct clr_module **slot, *module;
 
-	if (clr->modules_count >= MODULES_MAX ||
-	    (2 * clr->modules_count >= clr->modules_mask && !grow_modules(clr)))
+	if (clr->modules.count >= MODULES_MAX ||
+	    !ch_vec_reserve(&clr->modules, clr->modules.count + 1))
 		return NULL;
-	slot = module_slot(clr, addr);
 	module = calloc(1, sizeof(*module));
-	if (!module)
+	if (!module || !ch_table_put(&clr->modules_by_addr, addr, (uint32_t)clr->modules.count)) {
+		free(module);
 		return NULL;
+	}
 	module->addr = addr;
+	slot = ch_vec_push(&clr->modules);
 	*slot = module;
-	clr->modules_count++;
 	return module;
 }
 
@@ -156,12 +131,13 @@ static bool open_snapshot(const struct clr *clr, struct clr_module *module)
 
 struct clr_module *clr_module_entry(struct clr *clr, uint64_t addr)
 {
-	struct clr_module *module = clr->modules ? *module_slot(clr, addr) : NULL;
+	uint32_t i = ch_table_find(&clr->modules_by_addr, addr);
+	struct clr_module *module;
 
 	if (!addr)
 		return NULL;
-	if (module)
-		return module;
+	if (i != CH_TABLE_NONE)
+		return *CH_VEC_AT(&clr->modules, struct clr_module *, i);
 	module = add_module(clr, addr);
 	if (!module)
 		return NULL;

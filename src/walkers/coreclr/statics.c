@@ -28,53 +28,23 @@ struct search {
 	struct clr *clr;
 	/* Statics that hold no objects are looked for. */
 	bool numbers;
-	/* of uint64_t: method tables; modules; both in hash tables, too. */
+	/* of uint64_t: method tables; modules; all that are in either */
 	struct ch_vec types, modules;
-	uint64_t *seen;
-	size_t seen_mask, seen_count;
+	struct ch_table seen;
 	struct clr_field *fields;
 	/* Of all modules' maps of types. */
 	uint64_t entries;
 };
-
-static uint64_t *seen_slot(const struct search *search, uint64_t addr)
-{
-	size_t slot = (size_t)(addr * 0x9e3779b97f4a7c15ULL >> 32) & search->seen_mask;
-
-	while (search->seen[slot] && search->seen[slot] != addr)
-		slot = (slot + 1) & search->seen_mask;
-	return &search->seen[slot];
-}
-
-static bool grow_seen(struct search *search)
-{
-	size_t old = search->seen ? search->seen_mask + 1 : 0, size = old ? 2 * old : 4096, i;
-	uint64_t *seen = search->seen;
-
-	search->seen = calloc(size, sizeof(uint64_t));
-	if (!search->seen) {
-		search->seen = seen;
-		return false;
-	}
-	search->seen_mask = size - 1;
-	for (i = 0; i < old; i++)
-		if (seen[i])
-			*seen_slot(search, seen[i]) = seen[i];
-	free(seen);
-	return true;
-}
 
 /* Keep an address in a list, once in all. */
 static struct ch_error *keep(struct search *search, struct ch_vec *list, uint64_t addr)
 {
 	uint64_t *slot;
 
-	if (!addr || (search->seen && *seen_slot(search, addr) == addr))
+	if (!addr || ch_table_find(&search->seen, addr) != CH_TABLE_NONE)
 		return NULL;
-	if (2 * search->seen_count >= search->seen_mask && !grow_seen(search))
+	if (!ch_table_put(&search->seen, addr, 0))
 		return &ch_enomem;
-	*seen_slot(search, addr) = addr;
-	search->seen_count++;
 	slot = ch_vec_push(list);
 	if (!slot)
 		return &ch_enomem;
@@ -89,7 +59,7 @@ static struct ch_error *keep_type(struct search *search, uint64_t mt)
 	uint32_t up;
 
 	for (up = 0; !err && mt && up < PARENTS_MAX && search->types.count < TYPES_MAX; up++) {
-		if (search->seen && *seen_slot(search, mt) == mt)
+		if (ch_table_find(&search->seen, mt) != CH_TABLE_NONE)
 			break;
 		err = keep(search, &search->types, mt);
 		if (!err && clr_type_module(search->clr, mt, &module))
@@ -239,12 +209,12 @@ static void drop_doubles(struct clr *clr)
 static struct ch_error *collect(struct search *search)
 {
 	struct clr *clr = search->clr;
+	const struct clr_type *types = clr->types.items;
 	struct ch_error *err = NULL;
 	size_t i;
 
-	for (i = 0; !err && clr->types && i <= clr->types_mask; i++)
-		if (clr->types[i].mt)
-			err = keep_type(search, clr->types[i].mt);
+	for (i = 0; !err && i < clr->types.count; i++)
+		err = keep_type(search, types[i].mt);
 	if (!err)
 		err = clr_modules_find(clr);
 	for (i = 0; !err && i < clr->module_list.count; i++)
@@ -289,7 +259,7 @@ static struct ch_error *look_for(struct clr *clr, bool numbers)
 	err = search.fields ? find(&search) : &ch_enomem;
 	ch_vec_deinit(&search.types);
 	ch_vec_deinit(&search.modules);
-	free(search.seen);
+	ch_table_deinit(&search.seen);
 	free(search.fields);
 	return err;
 }
@@ -314,6 +284,6 @@ struct ch_error *clr_types_list(struct clr *clr, struct ch_vec *ret)
 
 	*ret = search.types;
 	ch_vec_deinit(&search.modules);
-	free(search.seen);
+	ch_table_deinit(&search.seen);
 	return err;
 }

@@ -30,40 +30,6 @@ static uint32_t width_of(const struct hs *hs)
 	return hs->narrow_oop ? 4 : 8;
 }
 
-static struct hs_type *slot_of(const struct hs *hs, uint64_t klass)
-{
-	size_t slot = (size_t)((klass >> 3) * 0x9e3779b97f4a7c15ULL >> 20) & hs->types_mask;
-
-	while (hs->types[slot].klass && hs->types[slot].klass != klass)
-		slot = (slot + 1) & hs->types_mask;
-	return &hs->types[slot];
-}
-
-const struct hs_type *hs_type_of(const struct hs *hs, uint64_t klass)
-{
-	const struct hs_type *type = hs->types ? slot_of(hs, klass) : NULL;
-
-	return type && type->klass ? type : NULL;
-}
-
-static bool grow(struct hs *hs)
-{
-	size_t size = hs->types ? 2 * (hs->types_mask + 1) : 1024, i, old = hs->types_mask + 1;
-	struct hs_type *before = hs->types;
-
-	hs->types = calloc(size, sizeof(*hs->types));
-	if (!hs->types) {
-		hs->types = before;
-		return false;
-	}
-	hs->types_mask = size - 1;
-	for (i = 0; before && i < old; i++)
-		if (before[i].klass)
-			*slot_of(hs, before[i].klass) = before[i];
-	free(before);
-	return true;
-}
-
 static bool add_run(struct hs *hs, struct hs_type *type, uint64_t offset, uint64_t count)
 {
 	struct ch_ref_run *run = ch_vec_push(&hs->maps);
@@ -119,9 +85,8 @@ void hs_follow(void *state, uint32_t strengths)
 		return;
 	/* what was learned is not true any more */
 	hs->strengths = strengths;
-	free(hs->types);
-	hs->types = NULL;
-	hs->types_count = hs->types_mask = 0;
+	ch_table_deinit(&hs->types_by_klass);
+	hs->types.count = 0;
 	hs->maps.count = 0;
 }
 
@@ -158,13 +123,10 @@ struct ch_error *hs_edges_learn(struct hs *hs, uint64_t klass)
 {
 	struct hs_type type = { .klass = klass, .map_first = (uint32_t)hs->maps.count };
 	struct hs_shape shape;
+	struct hs_type *slot;
 	uint32_t layout;
 
-	if (klass <= HS_TYPE_WASTE || !hs_shape_read(hs, klass, &shape))
-		return NULL;
-	if (2 * hs->types_count >= hs->types_mask && !grow(hs))
-		return &ch_enomem;
-	if (slot_of(hs, klass)->klass)
+	if (klass <= HS_TYPE_WASTE || hs_type_of(hs, klass) || !hs_shape_read(hs, klass, &shape))
 		return NULL;
 	layout = (uint32_t)shape.layout;
 	type.mirror = shape.mirror;
@@ -184,9 +146,12 @@ struct ch_error *hs_edges_learn(struct hs *hs, uint64_t klass)
 		hs->class_klass = klass;
 		hs->statics_offset = layout & ~7U;
 	}
-	*slot_of(hs, klass) = type;
-	hs->types_count++;
-	return NULL;
+	slot = ch_vec_push(&hs->types);
+	if (!slot)
+		return &ch_enomem;
+	*slot = type;
+	return ch_table_put(&hs->types_by_klass, klass, (uint32_t)hs->types.count - 1) ? NULL
+										       : &ch_enomem;
 }
 
 /* How many references a mirror's class has in static fields. */

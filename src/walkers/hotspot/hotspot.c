@@ -46,7 +46,8 @@ static void close_walker(void *state)
 	ch_vec_deinit(&hs->statics);
 	ch_vec_deinit(&hs->storages);
 	ch_vec_deinit(&hs->variables);
-	free(hs->types);
+	ch_table_deinit(&hs->types_by_klass);
+	ch_vec_deinit(&hs->types);
 	ch_vec_deinit(&hs->heaps);
 	ch_vec_deinit(&hs->spans);
 	ch_vec_deinit(&hs->spaces);
@@ -471,6 +472,7 @@ static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_
 	hs->core = env->core;
 	hs->strengths = CH_STRENGTHS_COLLECTOR;
 	hs->module = hs_find_module(env);
+	hs->types = CH_VEC(struct hs_type);
 	hs->heaps = CH_VEC(struct ch_heap_desc);
 	hs->spans = CH_VEC(struct ch_span);
 	hs->spaces = CH_VEC(struct hs_space);

@@ -16,6 +16,7 @@
 
 #include "heap/walker.h"
 #include "util/bytes.h"
+#include "util/table.h"
 #include "util/vec.h"
 #include "walkers/hotspot/chunks.h"
 #include "walkers/hotspot/netty.h"
@@ -114,10 +115,10 @@ struct hs {
 	uint64_t archive_addr, archive_bytes;
 	struct hs_colors colors;
 
-	/** What edges.c learned of classes: a table of types_mask + 1 slots; 0 before. */
-	struct hs_type *types;
+	/** edges.c: of struct hs_type, what was learned of classes; its index by class */
+	struct ch_vec types;
+	struct ch_table types_by_klass;
 	struct hs_chunks chunks;
-	size_t types_count, types_mask;
 	/** Of enum ch_strength: references that are followed. */
 	uint32_t strengths;
 	/** of struct ch_ref_run: pointers of instances */
@@ -220,7 +221,6 @@ enum hs_role {
 
 /** What edges.c knows of a class. */
 struct hs_type {
-	/** 0: empty slot. */
 	uint64_t klass;
 	enum hs_shape_kind kind;
 	enum hs_role role;
@@ -310,9 +310,6 @@ CH_MUST_CHECK struct ch_error *hs_loader_add(struct hs *hs, uint64_t data, uint6
 CH_MUST_CHECK struct ch_error *hs_loaders(void *state, struct ch_loader **ret, size_t *count_ret);
 /** Loaders to classes, classes to constants, of those that are not always alive. */
 CH_MUST_CHECK struct ch_error *hs_loader_links(void *state, ch_walker_links_fn fn, void *arg);
-
-/** edges.c: what is known of a class; NULL: nothing. */
-const struct hs_type *hs_type_of(const struct hs *hs, uint64_t klass);
 
 /** roots.c: classes, threads, JNI handles. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *hs_classes_list(struct hs *hs);

@@ -6,6 +6,14 @@
 
 #include "walkers/hotspot/hotspot_priv.h"
 
+/** What edges.c has learned of a class; NULL: nothing. */
+static inline const struct hs_type *hs_type_of(const struct hs *hs, uint64_t klass)
+{
+	uint32_t i = ch_table_find(&hs->types_by_klass, klass);
+
+	return i == CH_TABLE_NONE ? NULL : CH_VEC_AT(&hs->types, struct hs_type, i);
+}
+
 /** Set the role of a class of instances. */
 void hs_owner_learn(struct hs *hs, struct hs_type *type);
 /** Whether a buffer is a view of another one, or of a segment. */
