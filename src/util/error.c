@@ -17,6 +17,7 @@ struct ch_error ch_stop = { .code = CH_ERROR_STOP, .message = (char[]){ "stopped
 /* NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables) */
 
 /* Of the whole process: it only grows, and who asks compares two of its values. */
+/* NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables) */
 static atomic_ulong nomem_count;
 
 void chp_error_note_nomem(void)
