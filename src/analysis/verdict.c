@@ -3,6 +3,9 @@
  */
 #include "analysis/verdict.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/number.h"
@@ -59,6 +62,28 @@ static const char *managed_class(const struct ch_verdict_input *input)
 	return garbage >= free ? "managed-garbage" : "managed-free";
 }
 
+static const char *words_of(const char *class)
+{
+	static const struct {
+		const char *class, *words;
+	} rows[] = {
+		{ "native-live", "native blocks in use are" },
+		{ "native-retained", "free memory that native heaps keep is" },
+		{ "managed", "the managed heap is" },
+		{ "managed-garbage", "the managed heap, most of it garbage, is" },
+		{ "managed-free", "the managed heap, most of it free, is" },
+		{ "loader", "what runtimes loaded and compiled is" },
+		{ "stacks", "stacks of threads are" },
+		{ "files", "pages of files and shared memory are" },
+	};
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(rows); i++)
+		if (strcmp(rows[i].class, class) == 0)
+			return rows[i].words;
+	return NULL;
+}
+
 void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *ret)
 {
 	const struct candidate candidates[] = {
@@ -87,5 +112,16 @@ void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *r
 	if (ret->total_bytes && chp_percent(input->unattributed_bytes + input->unwalked_bytes,
 					    ret->total_bytes) < LEADS * 100)
 		ret->class = ret->share >= LEADS * 100 ? best->class : "mixed";
+	ret->words = words_of(ret->class);
 	judge_confidence(input, ret);
+}
+
+void chp_verdict_text(const struct ch_verdict *verdict, char ret[CH_VERDICT_TEXT_MAX])
+{
+	if (verdict->words)
+		snprintf(ret, CH_VERDICT_TEXT_MAX, "%s: %s the largest part (confidence %s: %s)",
+			 verdict->class, verdict->words, verdict->confidence, verdict->reason);
+	else
+		snprintf(ret, CH_VERDICT_TEXT_MAX, "%s (confidence %s: %s)", verdict->class,
+			 verdict->confidence, verdict->reason);
 }

@@ -42,6 +42,8 @@ struct ch_verdict {
 	/** "native-live", "native-retained", "managed", "managed-garbage", "managed-free",
 	 * "loader", "stacks", "files", "mixed", "inconclusive". Static. */
 	const char *class;
+	/** What the class says, up to a verb: "stacks of threads are"; NULL: it names no part. */
+	const char *words;
 	/** "high", "medium", "low" and why. Static, one sentence. */
 	const char *confidence, *reason;
 	/** What the shares are of. */
@@ -58,5 +60,9 @@ struct ch_verdict {
  * of it is: objects in use, garbage, or free memory.
  */
 void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *ret);
+
+#define CH_VERDICT_TEXT_MAX 256
+/** The class, its words, and how far it is to be trusted, on a line. */
+void chp_verdict_text(const struct ch_verdict *verdict, char ret[CH_VERDICT_TEXT_MAX]);
 
 #endif /* COREHEAP_ANALYSIS_VERDICT_H */

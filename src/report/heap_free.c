@@ -103,8 +103,8 @@ struct ch_error *chp_print_retention(const struct ch_report *report,
 				     const struct ch_heap_result *result)
 {
 	const struct ch_retention *retention = &result->retention;
-	const struct ch_verdict *verdict = &result->sums.verdict;
-	_cleanup_free_ char *arithmetic = NULL, *returnable = NULL, *line = NULL;
+	_cleanup_free_ char *arithmetic = NULL, *returnable = NULL;
+	char line[CH_VERDICT_TEXT_MAX];
 	char heaps[CH_COVERAGE_TEXT_MAX], covers[CH_COVERAGE_TEXT_MAX];
 
 	if (report->format == CH_FORMAT_PLAIN) {
@@ -112,11 +112,7 @@ struct ch_error *chp_print_retention(const struct ch_report *report,
 		return NULL;
 	}
 	arithmetic = arithmetic_of(retention);
-	if (asprintf(&line, "%s (confidence %s: %s)", verdict->class, verdict->confidence,
-		     verdict->reason) < 0) {
-		line = NULL;
-		return &ch_enomem;
-	}
+	chp_verdict_text(&result->sums.verdict, line);
 	if (retention->trim_name)
 		returnable = returnable_text(retention);
 	if (!arithmetic || (retention->trim_name && !returnable))

@@ -61,20 +61,6 @@ static const struct group {
 	{ "unattributed", 1U << CH_ACCOUNT_UNATTRIBUTED, false },
 };
 
-/* What a class of verdict means; a class that is not here speaks for itself. */
-static const struct {
-	const char *class, *words;
-} verdict_words[] = {
-	{ "native-live", "native blocks in use are" },
-	{ "native-retained", "free memory that native heaps keep is" },
-	{ "managed", "the managed heap is" },
-	{ "managed-garbage", "the managed heap, most of it garbage, is" },
-	{ "managed-free", "the managed heap, most of it free, is" },
-	{ "loader", "what runtimes loaded and compiled is" },
-	{ "stacks", "stacks of threads are" },
-	{ "files", "pages of files and shared memory are" },
-};
-
 /* ---- Who, and how it died ------------------------------------------------------ */
 
 static void put_field(const struct ch_report *report, const char *label, const char *text)
@@ -290,22 +276,10 @@ static struct ch_error *print_memory(const struct ch_report *report,
 	return NULL;
 }
 
-static const char *words_of(const char *class)
-{
-	size_t i;
-
-	for (i = 0; i < CH_COUNT_OF(verdict_words); i++)
-		if (strcmp(verdict_words[i].class, class) == 0)
-			return verdict_words[i].words;
-	return NULL;
-}
-
 static void print_share(FILE *out, const struct ch_verdict *verdict, const char *bytes)
 {
-	const char *words = words_of(verdict->class);
-
-	if (words)
-		fputs(words, out);
+	if (verdict->words)
+		fputs(verdict->words, out);
 	else
 		fprintf(out, "%s: the largest part, %s, is", verdict->class, verdict->leader);
 	fprintf(out, " %" PRIu64 ".%02" PRIu64 "%% of %s without programs", verdict->share / 100,

@@ -110,8 +110,7 @@ static void print_evidence(const struct ch_report *report, const struct ch_summa
 	chp_report_wrapped(report, "threads", line);
 	print_heaps(report, summary);
 	chp_print_quotas(report, &summary->pooled);
-	snprintf(line, sizeof(line), "%s (confidence %s: %s)", summary->sums.verdict.class,
-		 summary->sums.verdict.confidence, summary->sums.verdict.reason);
+	chp_verdict_text(&summary->sums.verdict, line);
 	chp_report_wrapped(report, "verdict", line);
 	chp_report_wrapped(report, "because", summary->arithmetic);
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
