@@ -18,6 +18,9 @@
 /* Arguments of one template whose places are kept; defaults are among the last of few. */
 #define ARGS_MAX 8
 
+/* An argument that is a number: how it begins. */
+#define LOCK_POLICY "(__gnu_cxx::_Lock_policy)"
+
 /* Templates of std and the templates of their default arguments, the last one first; C++ standard,
  * [container.adaptors], [associative], [unord], [sequences], [strings], [unique.ptr]. */
 static const struct {
@@ -53,6 +56,12 @@ static const struct {
 	{ "basic_istringstream", { "allocator", "char_traits" } },
 	{ "basic_ostringstream", { "allocator", "char_traits" } },
 	{ "basic_stringstream", { "allocator", "char_traits" } },
+	/* What std::shared_ptr counts with, in libstdc++ and libc++: how it locks is no news, and
+	 * neither is how it allocates, as long as it is the usual way. */
+	{ "_Sp_counted_ptr", { LOCK_POLICY } },
+	{ "_Sp_counted_ptr_inplace", { LOCK_POLICY, "allocator" } },
+	{ "_Sp_counted_deleter", { LOCK_POLICY, "allocator", "default_delete" } },
+	{ "__shared_ptr_emplace", { "allocator" } },
 };
 
 /* Names that the standard gives to templates of one argument. */
@@ -121,12 +130,20 @@ static bool is_std(const char *text, size_t bytes, const char *name)
 	       strncmp(text + 5, name, length) == 0 && text[5 + length] == '<';
 }
 
-/* Drop the last argument of a template if it is of the template of a name. */
+/* Whether an argument is of the template of a name, or begins with it where that is a number. */
+static bool is_of(const char *text, size_t bytes, const char *name)
+{
+	if (name[0] == '(')
+		return bytes > strlen(name) && strncmp(text, name, strlen(name)) == 0;
+	return is_std(text, bytes, name);
+}
+
+/* Drop the last argument of a template if it is the one of a name. */
 static bool drop_last(struct folding *folding, struct open *open, const char *name)
 {
 	size_t comma = open->commas_count ? open->commas[open->commas_count - 1] : 0;
 
-	if (!comma || !is_std(folding->out + comma + 2, folding->used - comma - 2, name))
+	if (!comma || !is_of(folding->out + comma + 2, folding->used - comma - 2, name))
 		return false;
 	folding->used = comma;
 	open->commas_count--;

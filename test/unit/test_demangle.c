@@ -36,13 +36,17 @@ static const struct {
 	{ "std::unique_ptr<Order, std::default_delete<Order> >", "std::unique_ptr<Order>" },
 	{ "std::priority_queue<int, std::vector<int, std::allocator<int> >, std::less<int> >",
 	  "std::priority_queue<int>" },
+	{ "std::_Sp_counted_ptr_inplace<Order, std::allocator<void>, (__gnu_cxx::_Lock_policy)2>",
+	  "std::_Sp_counted_ptr_inplace<Order>" },
+	{ "std::_Sp_counted_ptr_inplace<Order, Mine<Order>, (__gnu_cxx::_Lock_policy)2>",
+	  "std::_Sp_counted_ptr_inplace<Order, Mine<Order>>" },
+	{ "std::_Sp_counted_ptr<Order*, (__gnu_cxx::_Lock_policy)2>",
+	  "std::_Sp_counted_ptr<Order*>" },
 	/* arguments that are not defaults */
+	{ "std::array<int, (A)2>", "std::array<int, (A)2>" },
 	{ "std::tuple<std::less<int> >", "std::tuple<std::less<int>>" },
 	{ "std::pair<int, std::allocator<int> >", "std::pair<int, std::allocator<int>>" },
 	{ "my::vector<int, std::allocator<int> >", "my::vector<int, std::allocator<int>>" },
-	{ "std::_Sp_counted_ptr_inplace<Order, std::allocator<Order>, (__gnu_cxx::_Lock_policy)2>",
-	  "std::_Sp_counted_ptr_inplace<Order, std::allocator<Order>, "
-	  "(__gnu_cxx::_Lock_policy)2>" },
 	/* signs that are no brackets of a template */
 	{ "A::operator<(A const&)", "A::operator<(A const&)" },
 	{ "A::operator->() const", "A::operator->() const" },
