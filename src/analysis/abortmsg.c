@@ -74,11 +74,15 @@ static bool is_malloc(const char *text)
 static bool is_fortify(const char *text, const char *what)
 {
 	char start[64];
-	int len = snprintf(start, sizeof(start), "*** %s ***: ", what);
-	const char *rest = text + len, *end = strstr(rest, "terminated");
+	const char *rest, *end;
 
-	return begins(text, start) && end && end[strlen("terminated")] == '\0' &&
-	       (end == rest || end[-1] == ' ');
+	snprintf(start, sizeof(start), "*** %s ***: ", what);
+	/* a shorter text has no rest to look at */
+	if (!begins(text, start))
+		return false;
+	rest = text + strlen(start);
+	end = strstr(rest, "terminated");
+	return end && end[strlen("terminated")] == '\0' && (end == rest || end[-1] == ' ');
 }
 
 /* "program: file.c:12: function: Assertion `text' failed." of the program's source. */

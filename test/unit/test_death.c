@@ -42,6 +42,7 @@ static void look(struct corewriter *w, struct died *ret)
 	env.core = ch_session_core(ret->session);
 	ck_ch_ok(ch_session_sym(ret->session, &env.sym));
 	ck_ch_ok(ch_session_map(ret->session, &env.map));
+	ck_ch_ok(ch_session_heaps(ret->session, &env.heaps));
 	chp_death_find(&env, &ret->death);
 }
 
