@@ -17,6 +17,7 @@
 #include "types/provider.h"
 #include "util/cleanup.h"
 #include "util/context.h"
+#include "util/table.h"
 #include "util/text.h"
 
 /* Different first words that lead into modules and are looked at; a large program has some ten
@@ -29,7 +30,6 @@
 
 /* A word that was looked at. */
 struct table {
-	uint64_t word;
 	/* The class, escaped; NULL: it is no table. */
 	char *name;
 	const struct ch_module *module;
@@ -43,10 +43,9 @@ struct vtables {
 	uint64_t low, high;
 	/* The one that a word led to last: [last_start, last_start + last_bytes). */
 	uint64_t last_start, last_bytes;
-	/* of struct table; a hash table of their numbers plus one, 0 is empty */
+	/* of struct table; where each word is in it */
 	struct ch_vec tables;
-	uint32_t *slots;
-	uint32_t slots_mask;
+	struct ch_table numbers;
 	bool full;
 };
 
@@ -134,41 +133,14 @@ static char *class_of(const struct vtables *vtables, uint64_t table)
 
 /* ---- All of them ------------------------------------------------------------------- */
 
-static uint32_t hash_of(uint64_t word)
-{
-	return (uint32_t)((word >> 3) * 0x9e3779b97f4a7c15ULL >> 32);
-}
-
-static bool grow(struct vtables *vtables)
-{
-	uint32_t size = vtables->slots ? 2 * (vtables->slots_mask + 1) : 1024, at;
-	uint32_t *slots = calloc(size, sizeof(*slots));
-	size_t i;
-
-	if (!slots)
-		return false;
-	for (i = 0; i < vtables->tables.count; i++) {
-		at = hash_of(CH_VEC_AT(&vtables->tables, struct table, i)->word) & (size - 1);
-		while (slots[at])
-			at = (at + 1) & (size - 1);
-		slots[at] = (uint32_t)i + 1;
-	}
-	free(vtables->slots);
-	vtables->slots = slots;
-	vtables->slots_mask = size - 1;
-	return true;
-}
-
 /* Look at a word for the first time. */
-static struct ch_error *look(struct vtables *vtables, uint64_t word, uint32_t *slot)
+static struct ch_error *look(struct vtables *vtables, uint64_t word)
 {
 	_cleanup_free_ char *name = class_of(vtables, word);
 	struct table *table = ch_vec_push(&vtables->tables);
 
-	if (!table)
+	if (!table || !ch_table_put(&vtables->numbers, word, (uint32_t)vtables->tables.count - 1))
 		return &ch_enomem;
-	*slot = (uint32_t)vtables->tables.count;
-	table->word = word;
 	table->module = ch_sym_module_at(vtables->sym, word);
 	if (!name)
 		return NULL;
@@ -179,27 +151,22 @@ static struct ch_error *look(struct vtables *vtables, uint64_t word, uint32_t *s
 /* What is known of a word; NULL in *ret: nothing. */
 static struct ch_error *find(struct vtables *vtables, uint64_t word, const struct table **ret)
 {
-	struct ch_error *err = NULL;
-	uint32_t at;
+	uint32_t number = ch_table_find(&vtables->numbers, word);
+	struct ch_error *err;
 
 	*ret = NULL;
-	if (2 * vtables->tables.count >= vtables->slots_mask && !grow(vtables))
-		return &ch_enomem;
-	for (at = hash_of(word) & vtables->slots_mask; vtables->slots[at];
-	     at = (at + 1) & vtables->slots_mask) {
-		*ret = CH_VEC_AT(&vtables->tables, struct table, vtables->slots[at] - 1);
-		if ((*ret)->word == word)
-			return NULL;
-	}
-	*ret = NULL;
-	if (vtables->tables.count >= WORDS_MAX) {
+	if (number == CH_TABLE_NONE && vtables->tables.count >= WORDS_MAX) {
 		vtables->full = true;
 		return NULL;
 	}
-	err = look(vtables, word, &vtables->slots[at]);
-	if (!err)
-		*ret = CH_VEC_AT(&vtables->tables, struct table, vtables->slots[at] - 1);
-	return err;
+	if (number == CH_TABLE_NONE) {
+		number = (uint32_t)vtables->tables.count;
+		err = look(vtables, word);
+		if (err)
+			return err;
+	}
+	*ret = CH_VEC_AT(&vtables->tables, struct table, number);
+	return NULL;
 }
 
 static bool is_in_module(struct vtables *vtables, uint64_t word)
@@ -236,7 +203,7 @@ static struct ch_error *blocks(void *state, const struct ch_object *objects, siz
 		if (!bytes || len < 8)
 			continue;
 		word = ch_get64(bytes);
-		if (word % 8 || !is_in_module(vtables, word))
+		if (!word || word % 8 || !is_in_module(vtables, word))
 			continue;
 		err = find(vtables, word, &table);
 		if (err)
@@ -291,7 +258,7 @@ static void close_vtables(void *state)
 	for (i = 0; i < vtables->tables.count; i++)
 		free(CH_VEC_AT(&vtables->tables, struct table, i)->name);
 	ch_vec_deinit(&vtables->tables);
-	free(vtables->slots);
+	ch_table_deinit(&vtables->numbers);
 	free(vtables);
 }
 
