@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "util/cleanup.h"
-#include "util/error.h"
 #include "util/text.h"
 
 #define WHAT_BYTES_MAX 1024
@@ -47,10 +46,8 @@ char *chp_death_text(const struct ch_death *death)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	if (!out) {
-		chp_error_note_nomem();
+	if (!out)
 		return NULL;
-	}
 	if (death->dumped_alive) {
 		fputs("no signal: it was dumped alive", out);
 	} else if (!death->fault.signal) {

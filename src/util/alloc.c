@@ -4,6 +4,7 @@
  * puts these functions in the place of malloc and its like (--wrap, see the Makefile) in the
  * program and in the shared library, and in nothing that links the archive.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ void *__real_realloc(void *block, size_t size);
 void *__real_reallocarray(void *block, size_t count, size_t size);
 char *__real_strdup(const char *text);
 char *__real_strndup(const char *text, size_t max);
+FILE *__real_open_memstream(char **text, size_t *size);
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
@@ -24,6 +26,7 @@ void *__wrap_realloc(void *block, size_t size);
 void *__wrap_reallocarray(void *block, size_t count, size_t size);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t max);
+FILE *__wrap_open_memstream(char **text, size_t *size);
 
 static void *noted(void *block)
 {
@@ -65,5 +68,10 @@ char *__wrap_strdup(const char *text)
 char *__wrap_strndup(const char *text, size_t max)
 {
 	return noted(__real_strndup(text, max));
+}
+
+FILE *__wrap_open_memstream(char **text, size_t *size)
+{
+	return noted(__real_open_memstream(text, size));
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
