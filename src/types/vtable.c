@@ -9,7 +9,16 @@
  * the module's file serves where the core left it out, and symbols are not needed: a stripped
  * program has it, too. Without run-time type information (-fno-rtti) the symbol of the table
  * tells, _ZTV and the name.
+ *
+ * A complete object of a class that has virtual functions or bases has such a pointer at offset 0
+ * (2.4 "Non-POD Class Types", II.1 and II.2: the primary base, or the pointer itself, comes first,
+ * whatever other bases there are), so tables of second bases name no block: their distance to the
+ * top is not 0.
+ *
+ * Objects may lie one behind the other: in an array of new[], which is preceded by their number
+ * where they have destructors (2.7 "Array Operator new Cookies"), or without it in a std::vector.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,14 +33,19 @@
  * thousand classes. */
 #define WORDS_MAX      (1U << 18)
 #define NAME_MAX_BYTES 1024
+/* Malloc gives more than it was asked for: up to the next multiple of 16, and what would be too
+ * little for a chunk of its own (glibc, malloc.c, MINSIZE). */
+#define SPARE_MAX_BYTES 31
+/* Tables are aligned: this bit of a key says that there are several objects in the block. */
+#define KEY_ARRAY 1ULL
 /* Names of types in mangled form; what is of one file only begins with '*' (libsupc++,
  * typeinfo). */
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.$"
 
 /* A word that was looked at. */
 struct table {
-	/* The class, escaped; NULL: it is no table. */
-	char *name;
+	/* The class, and several objects of it, escaped; NULL: it is no table. */
+	char *name, *array;
 	const struct ch_module *module;
 };
 
@@ -88,6 +102,17 @@ static bool is_code(const struct vtables *vtables, uint64_t addr)
 			  (rights & CH_SEGMENT_EXEC));
 }
 
+/* Whether a type_info that is none of a class without bases or with one says that a base is virtual
+ * (__vmi_class_type_info: the vtable, the name, flags and the number of bases, and of each base its
+ * type_info and an offset whose lowest bit says so; what else may lie there has no such bit). */
+static bool has_virtual_base(const struct vtables *vtables, uint64_t info)
+{
+	uint64_t words[4];
+
+	return read_words(vtables, info + 16, words, 3) && words[0] >> 32 && words[0] >> 32 < 64 &&
+	       ch_sym_module_at(vtables->sym, words[1]) && (words[2] & 1);
+}
+
 /* The name that a type_info has; NULL: it is none. */
 static char *name_by_type_info(const struct vtables *vtables, uint64_t info)
 {
@@ -112,8 +137,9 @@ static char *name_by_symbol(const struct vtables *vtables, uint64_t table)
 {
 	struct ch_symbol symbol;
 
-	if (!ch_sym_at(vtables->sym, table, &symbol) || strncmp(symbol.name, "_ZTV", 4) != 0 ||
-	    symbol.offset < 16 || symbol.offset % 8)
+	/* of the word before it: a table without functions ends here */
+	if (!ch_sym_at(vtables->sym, table - 8, &symbol) || strncmp(symbol.name, "_ZTV", 4) != 0 ||
+	    symbol.offset < 8 || symbol.offset % 8)
 		return NULL;
 	return chp_demangle(symbol.name + 4);
 }
@@ -124,8 +150,10 @@ static char *class_of(const struct vtables *vtables, uint64_t table)
 	uint64_t words[3];
 	char *name;
 
-	/* to the top, the type_info, the first function */
-	if (!read_words(vtables, table - 16, words, 3) || words[0] || !is_code(vtables, words[2]))
+	/* to the top, the type_info, the first function: a class that has virtual bases, but no
+	 * functions, has none */
+	if (!read_words(vtables, table - 16, words, 3) || words[0] ||
+	    !(is_code(vtables, words[2]) || !words[1] || has_virtual_base(vtables, words[1])))
 		return NULL;
 	name = words[1] ? name_by_type_info(vtables, words[1]) : NULL;
 	return name ? name : name_by_symbol(vtables, table);
@@ -145,7 +173,11 @@ static struct ch_error *look(struct vtables *vtables, uint64_t word)
 	if (!name)
 		return NULL;
 	table->name = chp_text_escape(name, 4 * NAME_MAX_BYTES);
-	return table->name ? NULL : &ch_enomem;
+	if (!table->name || asprintf(&table->array, "%s[]", table->name) < 0) {
+		table->array = NULL;
+		return &ch_enomem;
+	}
+	return NULL;
 }
 
 /* What is known of a word; NULL in *ret: nothing. */
@@ -156,6 +188,12 @@ static struct ch_error *find(struct vtables *vtables, uint64_t word, const struc
 
 	*ret = NULL;
 	if (number == CH_TABLE_NONE && vtables->tables.count >= WORDS_MAX) {
+		if (!vtables->full)
+			chp_context_finding(
+				vtables->ctx, CH_SEVERITY_NOTE, "vtables-limit",
+				"more than %u different words of blocks look like tables "
+				"of virtual functions: the others are not looked at",
+				WORDS_MAX);
 		vtables->full = true;
 		return NULL;
 	}
@@ -185,44 +223,126 @@ static bool is_in_module(struct vtables *vtables, uint64_t word)
 	return true;
 }
 
+/* What is known of a word that is the address of a class's table; NULL in *ret: it is none. */
+static struct ch_error *find_class(struct vtables *vtables, uint64_t word, const struct table **ret)
+{
+	struct ch_error *err;
+
+	*ret = NULL;
+	if (!word || word % 8 || !is_in_module(vtables, word))
+		return NULL;
+	err = find(vtables, word, ret);
+	if (*ret && !(*ret)->name)
+		*ret = NULL;
+	return err;
+}
+
+/* Where the table of the object at first comes again in len bytes; 0: it does not. */
+static size_t stride_of(const uint8_t *bytes, size_t first, size_t len)
+{
+	uint64_t word = ch_get64(bytes + first);
+	size_t at;
+
+	for (at = first + 8; at + 8 <= len; at += 8)
+		if (ch_get64(bytes + at) == word)
+			return at - first;
+	return 0;
+}
+
+/* How many objects lie one behind the other from first on. */
+static size_t in_a_row(const uint8_t *bytes, size_t first, size_t stride, size_t len)
+{
+	uint64_t word = ch_get64(bytes + first);
+	size_t count = 0, at;
+
+	for (at = first; at + stride <= len && ch_get64(bytes + at) == word; at += stride)
+		count++;
+	return count;
+}
+
+/* Whether a block that begins with an object has more of them. One more may be left of what the
+ * memory held before, unless the two fill the block. */
+static bool has_more(const uint8_t *bytes, size_t len)
+{
+	size_t stride = stride_of(bytes, 0, len), count;
+
+	if (!stride)
+		return false;
+	count = in_a_row(bytes, 0, stride, len);
+	return count > 2 || (count == 2 && len - 2 * stride <= SPARE_MAX_BYTES);
+}
+
+/* Where the objects of an array begin whose number is before them: as many as it says must be
+ * there. 0: it is none; of one object nothing would tell it from a number and an object. */
+static size_t array_start(const uint8_t *bytes, size_t len)
+{
+	size_t first, stride;
+	uint64_t number;
+
+	/* of objects that are aligned to 16 bytes the number is the second word */
+	for (first = 8; first <= 16 && first + 16 <= len; first += 8) {
+		number = ch_get64(bytes + first - 8);
+		if (number < 2 || number > len / 8)
+			continue;
+		stride = stride_of(bytes, first, len);
+		if (stride && in_a_row(bytes, first, stride, len) >= number)
+			return first;
+	}
+	return 0;
+}
+
+static struct ch_error *key_of(struct vtables *vtables, const uint8_t *bytes, size_t len,
+			       uint64_t *ret)
+{
+	const struct table *table;
+	struct ch_error *err;
+	size_t first;
+
+	err = find_class(vtables, ch_get64(bytes), &table);
+	if (err)
+		return err;
+	if (table) {
+		*ret = ch_get64(bytes) | (has_more(bytes, len) ? KEY_ARRAY : 0);
+		return NULL;
+	}
+	first = array_start(bytes, len);
+	if (!first)
+		return NULL;
+	err = find_class(vtables, ch_get64(bytes + first), &table);
+	if (!err && table)
+		*ret = ch_get64(bytes + first) | KEY_ARRAY;
+	return err;
+}
+
 static struct ch_error *blocks(void *state, const struct ch_object *objects, size_t n,
 			       uint64_t *keys_ret)
 {
 	struct vtables *vtables = state;
-	const struct table *table;
-	struct ch_error *err;
+	struct ch_error *err = NULL;
 	const uint8_t *bytes;
-	uint64_t word;
 	size_t i, len;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; !err && i < n; i++) {
 		keys_ret[i] = 0;
 		bytes = objects[i].size_bytes >= 8
 				? ch_core_span(vtables->core, objects[i].addr, &len)
 				: NULL;
-		if (!bytes || len < 8)
-			continue;
-		word = ch_get64(bytes);
-		if (!word || word % 8 || !is_in_module(vtables, word))
-			continue;
-		err = find(vtables, word, &table);
-		if (err)
-			return err;
-		if (table && table->name)
-			keys_ret[i] = word;
+		if (bytes && len >= 8)
+			err = key_of(vtables, bytes, ch_min(len, objects[i].size_bytes),
+				     &keys_ret[i]);
 	}
-	return NULL;
+	return err;
 }
 
 static struct ch_error *type(void *state, uint64_t key, struct ch_type *ret)
 {
 	struct vtables *vtables = state;
 	const struct table *table;
-	struct ch_error *err = find(vtables, key, &table);
+	struct ch_error *err = find(vtables, key & ~KEY_ARRAY, &table);
 
 	if (err || !table)
 		return err;
-	ret->name = table->name;
+	ret->name = key & KEY_ARRAY ? table->array : table->name;
 	ret->module = table->module ? table->module->name : NULL;
 	return NULL;
 }
@@ -251,12 +371,10 @@ static void close_vtables(void *state)
 	struct vtables *vtables = state;
 	size_t i;
 
-	if (vtables->full)
-		chp_context_log(vtables->ctx, CH_LOG_DEBUG,
-				"more than %u words look like tables of virtual functions",
-				WORDS_MAX);
-	for (i = 0; i < vtables->tables.count; i++)
+	for (i = 0; i < vtables->tables.count; i++) {
 		free(CH_VEC_AT(&vtables->tables, struct table, i)->name);
+		free(CH_VEC_AT(&vtables->tables, struct table, i)->array);
+	}
 	ch_vec_deinit(&vtables->tables);
 	ch_table_deinit(&vtables->numbers);
 	free(vtables);

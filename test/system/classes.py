@@ -12,9 +12,11 @@ import fixture  # noqa: E402
 from tap import Tap, repo, skip_all  # noqa: E402
 
 # Without symbols and without type information nothing is known.
-KINDS = {"-O0": ("-O0", "-g"), "-O2": ("-O2",), "stripped": ("-O2", "-s"),
-         "no type information": ("-O2", "-fno-rtti", "-DNO_RTTI"),
-         "static and stripped": ("-O2", "-static", "-s")}
+GCC = os.environ.get("CXX") or "g++"
+KINDS = {"-O0": (GCC, "-O0", "-g"), "-O2": (GCC, "-O2"), "stripped": (GCC, "-O2", "-s"),
+         "no type information": (GCC, "-O2", "-fno-rtti", "-DNO_RTTI"),
+         "static and stripped": (GCC, "-O2", "-static", "-s"),
+         "clang": ("clang++", "-O2", "-s")}
 ORDER = "shop::Order"
 
 
@@ -80,7 +82,10 @@ def check_others(tap, what, core, wanted):
 def check_kind(tap, what):
     where = fixture.folder()
     program = os.path.join(where, "classes")
-    built = subprocess.run([os.environ.get("CXX") or "g++", "-std=c++17", *KINDS[what],
+    if not shutil.which(KINDS[what][0]):
+        tap.skip(what, "no " + KINDS[what][0])
+        return
+    built = subprocess.run([KINDS[what][0], "-std=c++17", *KINDS[what][1:],
                             os.path.join(repo(), "fixtures", "classes", "classes.cc"),
                             "-o", program], check=False, capture_output=True, text=True)
     if built.returncode:
@@ -96,7 +101,7 @@ def check_kind(tap, what):
 
 
 def main():
-    if not shutil.which(os.environ.get("CXX") or "g++"):
+    if not shutil.which(GCC):
         skip_all("no compiler for C++")
     if fixture.why_not("gcore") and fixture.why_not("kernel"):
         skip_all(fixture.why_not("gcore"))
