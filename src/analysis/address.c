@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sym/shown.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/error.h"
@@ -250,7 +251,7 @@ struct ch_error *chp_address_one_make(struct ch_session *session, uint32_t threa
 				       (unsigned long long)ch_map_space_end(map));
 	if (ret->region->type == CH_MEMTYPE_IMAGE || ret->region->usage == CH_USAGE_VDSO) {
 		ret->module = ch_sym_module_at(sym, addr);
-		ret->has_symbol = ch_sym_at(sym, addr, &ret->symbol);
+		ret->has_symbol = chp_sym_shown_at(sym, addr, &ret->symbol);
 	}
 	find_thread(ch_session_core(session), heaps, ret);
 	find_runtime(heaps, ch_session_core(session), ret);

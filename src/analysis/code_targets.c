@@ -9,6 +9,7 @@
 
 #include "analysis/text16.h"
 #include "heap/walker.h"
+#include "sym/shown.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 
@@ -31,7 +32,7 @@ static bool place_symbol(const struct ch_code_names *names, uint64_t addr, char 
 	struct ch_symbol symbol;
 	char name[1024];
 
-	if (!module || !ch_sym_at(names->sym, addr, &symbol))
+	if (!module || !chp_sym_shown_at(names->sym, addr, &symbol))
 		return false;
 	snprintf(name, sizeof(name), "%s!%s", module->name, symbol.name);
 	put_offset(buf, max, name, addr - symbol.addr);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "analysis/presence.h"
+#include "sym/shown.h"
 #include "types/names.h"
 #include "util/cleanup.h"
 #include "util/text.h"
@@ -38,7 +39,7 @@ static char *signature_text(struct ch_sym *sym, const struct ch_leak_group *grou
 	if (group->signature != CH_SIGNATURE_MODULE)
 		return strdup(texts[group->signature]);
 	module = ch_sym_module_at(sym, group->word);
-	if (ch_sym_at(sym, group->word, &symbol))
+	if (chp_sym_shown_at(sym, group->word, &symbol))
 		snprintf(text, sizeof(text), symbol.offset ? "%s+0x%llx in %s" : "%s%.0llx in %s",
 			 symbol.name, (unsigned long long)symbol.offset,
 			 symbol.module ? symbol.module->name : "?");

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sym/shown.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
@@ -31,7 +32,7 @@ static struct ch_error *put_words(const struct ch_places *places, const struct c
 		return NULL;
 	}
 	module = ch_sym_module_at(places->sym, ref->addr);
-	if (module && ch_sym_at(places->sym, ref->addr, &symbol))
+	if (module && chp_sym_shown_at(places->sym, ref->addr, &symbol))
 		snprintf(text, sizeof(text), "%.400s+0x%" PRIx64 " in %.200s", symbol.name,
 			 symbol.offset, module->name);
 	else if (module)

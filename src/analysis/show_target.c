@@ -7,6 +7,7 @@
 
 #include "analysis/show_priv.h"
 #include "core/contents.h"
+#include "sym/shown.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -52,7 +53,7 @@ static struct ch_error *lead_to_module(struct ch_show *show, const struct ch_mod
 				       struct ch_target *ret)
 {
 	struct ch_symbol symbol;
-	bool known = ch_sym_at(show->sym, ret->addr, &symbol);
+	bool known = chp_sym_shown_at(show->sym, ret->addr, &symbol);
 	int len;
 
 	ret->kind = CH_TARGET_MODULE;

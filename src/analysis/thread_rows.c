@@ -10,6 +10,7 @@
 
 #include "analysis/account.h"
 #include "analysis/thread_names.h"
+#include "sym/shown.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
@@ -125,7 +126,7 @@ static struct ch_error *name_code(struct filler *filler, const struct ch_frame *
 	return NULL;
 }
 
-static bool add_frame(struct ch_vec *frames, const struct ch_frame *frame,
+static bool add_frame(struct filler *filler, struct ch_vec *frames, const struct ch_frame *frame,
 		      const struct named *named)
 {
 	struct ch_frame *slot = ch_vec_push(frames);
@@ -133,8 +134,10 @@ static bool add_frame(struct ch_vec *frames, const struct ch_frame *frame,
 	if (!slot)
 		return false;
 	*slot = *frame;
-	if (!named)
+	if (!named) {
+		slot->symbol.name = chp_sym_shown(filler->sym, frame->symbol.name);
 		return true;
+	}
 	slot->symbol.name = named->name;
 	slot->symbol.addr = named->start;
 	slot->symbol.offset = named->offset;
@@ -161,10 +164,10 @@ static struct ch_error *add_frames(struct filler *filler, const struct ch_frame 
 		if (named.depth)
 			CH_VEC_AT(frames, struct ch_frame, frames->count - 1)->basis =
 				CH_FRAME_INLINED;
-		if (!add_frame(frames, frame, &named))
+		if (!add_frame(filler, frames, frame, &named))
 			return &ch_enomem;
 	}
-	return frames->count > first || add_frame(frames, frame, NULL) ? NULL : &ch_enomem;
+	return frames->count > first || add_frame(filler, frames, frame, NULL) ? NULL : &ch_enomem;
 }
 
 /* A copy of a name from debug information; NULL, and no error, where there is none. */
@@ -188,10 +191,10 @@ static struct ch_error *add_compiled(struct filler *filler, const struct ch_fram
 	if (frame->symbol.module)
 		count = ch_sym_sources(filler->sym, frame->pc - !is_top, sources, SOURCES_MAX);
 	if (!count)
-		return add_frame(frames, frame, NULL) ? NULL : &ch_enomem;
+		return add_frame(filler, frames, frame, NULL) ? NULL : &ch_enomem;
 	for (i = filler->with_inlined ? 0 : count - 1;
 	     !err && i < count && frames->count < filler->frames_max; i++) {
-		if (!add_frame(frames, frame, NULL))
+		if (!add_frame(filler, frames, frame, NULL))
 			return &ch_enomem;
 		slot = CH_VEC_AT(frames, struct ch_frame, frames->count - 1);
 		slot->line = sources[i].line;
@@ -200,7 +203,8 @@ static struct ch_error *add_compiled(struct filler *filler, const struct ch_fram
 			continue;
 		slot->basis = CH_FRAME_INLINED;
 		slot->symbol.addr = slot->symbol.offset = slot->symbol.size_bytes = 0;
-		err = keep_name(filler, sources[i].function, &slot->symbol.name);
+		err = keep_name(filler, chp_sym_shown(filler->sym, sources[i].function),
+				&slot->symbol.name);
 	}
 	return err;
 }

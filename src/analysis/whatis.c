@@ -2,11 +2,12 @@
  * What an address is: a symbol, a block, a stack, code of a runtime, a region.
  */
 #include "analysis/whatis.h"
+#include "sym/shown.h"
 
 static void find_symbol(struct ch_sym *sym, struct ch_whatis_result *ret)
 {
 	ret->module = ch_sym_module_at(sym, ret->addr);
-	ret->has_symbol = ret->module && ch_sym_at(sym, ret->addr, &ret->symbol);
+	ret->has_symbol = ret->module && chp_sym_shown_at(sym, ret->addr, &ret->symbol);
 }
 
 /* The heap of the address, and the block, if there is one. */

@@ -8,6 +8,7 @@
 #include "core/contents.h"
 #include "graph/graph_priv.h"
 #include "graph/rootname.h"
+#include "sym/shown.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
@@ -65,7 +66,7 @@ static struct ch_error *name_data(struct ch_graph *graph, const struct ch_root *
 	char text[768];
 
 	ret->basis = CH_BASIS_RECORDED;
-	if (!ch_sym_at(graph->sym, root->addr, &symbol)) {
+	if (!chp_sym_shown_at(graph->sym, root->addr, &symbol)) {
 		snprintf(text, sizeof(text), "%s+0x%llx", name,
 			 (unsigned long long)(root->addr - (module ? module->start : 0)));
 		return put_escaped(text, ret->where, sizeof(ret->where));
@@ -179,7 +180,7 @@ static struct ch_error *name_stack(struct ch_graph *graph, const struct ch_root 
 		return NULL;
 	}
 	offset = (int64_t)(root->addr - frame->sp);
-	function = frame->symbol.name ? frame->symbol.name : "";
+	function = frame->symbol.name ? chp_sym_shown(graph->sym, frame->symbol.name) : "";
 	if (!function[0] && ch_heaps_frame_code(graph->heaps, frame, frame == frames, 0, &method))
 		function = method.name;
 	module = ch_sym_module_at(graph->sym, frame->pc);
@@ -190,7 +191,8 @@ static struct ch_error *name_stack(struct ch_graph *graph, const struct ch_root 
 		snprintf(code, sizeof(code), "?+%s",
 			 chp_core_addr(graph->core, frame->pc, "?").text);
 	snprintf(text, sizeof(text), "thread %u frame %zu %.400s%s %s%c0x%llx", ret->tid,
-		 (size_t)(frame - frames), function[0] ? function : code, function[0] ? "()" : "",
+		 (size_t)(frame - frames), function[0] ? function : code,
+		 function[0] ? chp_sym_call(function) : "",
 		 ch_core_arch(graph->core) == CH_ARCH_X86_64 ? "rsp" : "sp", offset < 0 ? '-' : '+',
 		 (unsigned long long)(offset < 0 ? -offset : offset));
 	if (frame->basis == CH_FRAME_FP)
@@ -232,6 +234,7 @@ static struct ch_error *name_tls(struct ch_graph *graph, const struct ch_root *r
 			 (unsigned long long)offset, module->name);
 		return put_escaped(text, ret->where, sizeof(ret->where));
 	}
+	symbol.name = chp_sym_shown(graph->sym, symbol.name);
 	if (symbol.offset)
 		snprintf(text, sizeof(text), "TLS thread %u +0x%llx (%.400s+0x%llx)", ret->tid,
 			 (unsigned long long)offset, symbol.name,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "report/threads.h"
+#include "sym/shown.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
@@ -65,9 +66,11 @@ static void put_frame(FILE *out, const struct ch_frame *frame)
 	_cleanup_free_ char *where = module ? chp_text_escape(module->name, NAME_BYTES_MAX) : NULL;
 
 	if (name && frame->source)
-		fprintf(out, "%s() %s:%" PRIu32, name, frame->source, frame->line);
+		fprintf(out, "%s%s %s:%" PRIu32, name, chp_sym_call(name), frame->source,
+			frame->line);
 	else if (name)
-		fprintf(out, "%s()%s%s", name, where ? " in " : "", where ? where : "");
+		fprintf(out, "%s%s%s%s", name, chp_sym_call(name), where ? " in " : "",
+			where ? where : "");
 	else if (where)
 		fprintf(out, "%s+0x%" PRIx64, where, frame->pc - module->start);
 	else

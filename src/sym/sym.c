@@ -68,6 +68,7 @@ void ch_sym_close(struct ch_sym *sym)
 	ch_vec_deinit(&sym->modules);
 	ch_vec_deinit(&sym->extras);
 	ch_vec_deinit(&sym->strings);
+	ch_table_deinit(&sym->shown);
 	free(sym);
 }
 

@@ -19,6 +19,7 @@
 
 #include <coreheap/sym.h>
 
+#include "util/table.h"
 #include "util/vec.h"
 
 /** Program headers of one image; a real one has about a dozen. */
@@ -112,6 +113,8 @@ struct ch_sym {
 	struct ch_vec modules, extras;
 	/** of char *: strings made here, owned */
 	struct ch_vec strings;
+	/** Of names of symbols, by their address: the shown one among the strings. */
+	struct ch_table shown;
 	/** Libraries that only the link map named. */
 	size_t linked_count;
 	/** Modules' files that are mapped; symbols in all indexes. */

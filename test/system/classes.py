@@ -3,6 +3,7 @@
 with type information and without, optimised or not, linked statically. The program itself says
 how many there are of each."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -79,6 +80,28 @@ def check_others(tap, what, core, wanted):
            "%s: diff with itself" % what, same["types"][:3])
 
 
+# How mangled names begin.
+MANGLED = re.compile(r"\b_Z[A-Z0-9]")
+
+
+def check_names(tap, core):
+    """Variables and functions have the names that their program gave them."""
+    finish = "void shop::finish<shop::Order>(bool)"
+    orders = fixture.records("objects", "--jsonl", "--limit", "0", "--type", ORDER, core)
+    # items[30]: 25 items come before
+    order = orders[5]["addr"]
+    said = {name: str(fixture.coreheap(name, core, *more).out) for name, more in (
+        ("threads", ()), ("summary", ()), ("leaks", ()), ("roots", (order,)), ("refs", (order,)))}
+    tap.equal([name for name, text in said.items() if MANGLED.search(text)], [],
+              "nothing is mangled")
+    tap.ok(finish in said["threads"], "threads: a function", said["threads"])
+    tap.ok("shop::kept in classes" in said["refs"], "refs: a variable", said["refs"])
+    code = re.search(r"(0x[0-9a-f]+) +" + re.escape(finish), said["threads"])
+    for name in ("whatis", "address", "disassemble"):
+        text = fixture.coreheap(name, core, code.group(1)).out if code else ""
+        tap.ok(finish in text and not MANGLED.search(text), "%s: a function" % name, text)
+
+
 def check_kind(tap, what):
     where = fixture.folder()
     program = os.path.join(where, "classes")
@@ -98,6 +121,8 @@ def check_kind(tap, what):
     wanted = truth(run)
     check_types(tap, what, core, wanted)
     check_others(tap, what, core, wanted)
+    if what == "-O0":
+        check_names(tap, core)
 
 
 def main():
