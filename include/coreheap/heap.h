@@ -138,8 +138,7 @@ struct ch_heap {
 	const char *name;
 	/** Index of the walker in ch_heaps_runtimes(). */
 	uint32_t walker;
-	/** Address of its descriptor (malloc_state), 0 if none; and its size, 0 if
-	 * that is not known. */
+	/** Address of its descriptor (malloc_state), and its size; 0: none, not known. */
 	uint64_t addr, addr_bytes;
 	/** Sums over its spans. */
 	uint64_t reserved_bytes, committed_bytes;
@@ -245,6 +244,8 @@ struct ch_type {
 	uint64_t key;
 	/** Nobody gave it a name: it is made of a number, the key or a size. */
 	bool unnamed;
+	/** Who named it: "runtime", "pool" or a provider of names; NULL: nobody. Static. */
+	const char *by;
 };
 
 /** One row of `types`. */

@@ -18,6 +18,7 @@ struct ch_error *chp_named_type_make(struct ch_heaps *heaps, const struct ch_typ
 				       .module = type.module,
 				       .runtime =
 					       ch_heaps_runtimes(heaps, &count)[type.walker].name,
-				       .basis = type.basis };
+				       .basis = type.basis,
+				       .by = type.by };
 	return NULL;
 }

@@ -14,6 +14,8 @@ struct ch_named_type {
 	const char *runtime;
 	/** Why the name is what it is. */
 	enum ch_basis basis;
+	/** Who gave it; NULL: it is made of a number. Static. */
+	const char *by;
 };
 
 /** Name a row. Errors: those of ch_heaps_type(). */

@@ -107,6 +107,22 @@ static struct ch_error *pick_types(struct ch_heaps *heaps, struct ch_summary *su
 	return err;
 }
 
+static struct ch_error *sum_names(struct ch_session *session, struct ch_heaps *heaps,
+				  struct ch_summary *summary)
+{
+	const struct ch_type_stat *stats = NULL;
+	struct ch_error *err = NULL;
+	size_t count = 0, i;
+
+	if (summary->sums.walked)
+		err = ch_heaps_types(heaps, &stats, &count);
+	for (i = 0; !err && i < count; i++)
+		err = chp_type_groups_add(&summary->named, heaps, &stats[i]);
+	if (!err)
+		chp_type_groups_end(&summary->named, session);
+	return err;
+}
+
 /* Interrupted, it does without. */
 static struct ch_error *ask_tracking(struct ch_heaps *heaps, struct ch_summary *summary)
 {
@@ -177,6 +193,7 @@ struct ch_error *chp_summary_make(struct ch_session *session,
 	struct ch_error *err;
 
 	*ret = (struct ch_summary){ .quick = options->quick,
+				    .named = chp_type_groups(CH_GROUP_BASIS),
 				    .suspects = CH_VEC(struct ch_suspect) };
 	err = ch_session_heaps(session, &heaps);
 	if (!err)
@@ -187,6 +204,8 @@ struct ch_error *chp_summary_make(struct ch_session *session,
 		err = find_death(session, &ret->death);
 	if (!err)
 		err = pick_types(heaps, ret);
+	if (!err)
+		err = sum_names(session, heaps, ret);
 	if (!err)
 		err = ask_tracking(heaps, ret);
 	if (!err)
@@ -207,6 +226,7 @@ void chp_summary_deinit(struct ch_summary *summary)
 	for (i = 0; i < summary->suspects.count; i++)
 		chp_suspect_deinit(CH_VEC_AT(&summary->suspects, struct ch_suspect, i));
 	ch_vec_deinit(&summary->suspects);
+	chp_type_groups_deinit(&summary->named);
 	chp_pooled_deinit(&summary->pooled);
 	chp_heaps_view_deinit(&summary->view);
 	free(summary->arithmetic);

@@ -11,6 +11,7 @@
 #include "analysis/pooled.h"
 #include "analysis/suspect.h"
 #include "analysis/thread_rows.h"
+#include "analysis/type_groups.h"
 #include "util/vec.h"
 
 /** Types shown. */
@@ -33,6 +34,8 @@ struct ch_summary {
 	/** Types of used objects by bytes in use, descending. */
 	struct ch_summary_type types[CH_SUMMARY_TYPES];
 	size_t types_count;
+	/** Who named used blocks. */
+	struct ch_type_groups named;
 	/** of struct ch_suspect: by bytes, descending */
 	struct ch_vec suspects;
 	/** Of the native used bytes those that are a runtime's own; NULL: not known. */

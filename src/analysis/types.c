@@ -137,6 +137,7 @@ struct ch_error *chp_types_make(struct ch_session *session, const struct ch_obje
 	size_t i;
 
 	*ret = (struct ch_types_result){ .rows = CH_VEC(struct ch_types_row),
+					 .named = chp_type_groups(CH_GROUP_BASIS),
 					 .filtered = filter && !chp_filter_is_open(filter),
 					 .by_generation = by_generation };
 	err = ch_session_heaps(session, &heaps);
@@ -151,14 +152,18 @@ struct ch_error *chp_types_make(struct ch_session *session, const struct ch_obje
 	else
 		err = add_all(heaps, &ret->rows);
 	rows = ret->rows.items;
-	for (i = 0; i < ret->rows.count; i++) {
+	for (i = 0; !err && i < ret->rows.count; i++) {
 		ret->total_count += rows[i].type.stat.count;
 		ret->total_bytes += rows[i].type.stat.total_bytes;
+		err = chp_type_groups_add(&ret->named, heaps, &rows[i].type.stat);
 	}
+	if (!err)
+		chp_type_groups_end(&ret->named, session);
 	return err;
 }
 
 void chp_types_deinit(struct ch_types_result *result)
 {
 	ch_vec_deinit(&result->rows);
+	chp_type_groups_deinit(&result->named);
 }

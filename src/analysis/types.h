@@ -7,6 +7,7 @@
 #include <coreheap/coreheap.h>
 
 #include "analysis/named_types.h"
+#include "analysis/type_groups.h"
 #include "heap/filter.h"
 #include "util/vec.h"
 
@@ -29,6 +30,8 @@ struct ch_types_result {
 	struct ch_vec rows;
 	/** Sums over the rows. */
 	uint64_t total_count, total_bytes;
+	/** Who named the used ones of them. */
+	struct ch_type_groups named;
 	/** Not all objects were asked for. */
 	bool filtered;
 	/** A row for each type and generation, or arena. */

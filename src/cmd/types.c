@@ -7,9 +7,8 @@
 
 #include "cmd/cmd.h"
 #include "cmd/filter_options.h"
+#include "cmd/types_by.h"
 #include "report/heap.h"
-#include "report/loaders.h"
-#include "report/owners.h"
 #include "report/strings.h"
 #include "report/traces.h"
 #include "types/names.h"
@@ -51,61 +50,30 @@ static struct ch_error *report_traces(struct ch_cmd_env *env, const struct ch_ob
 	return err;
 }
 
-static struct ch_error *report_owners(struct ch_cmd_env *env)
-{
-	struct ch_owned owned;
-	struct ch_error *err = chp_owned_make(env->session, env->threads, &owned);
-
-	if (!err)
-		err = chp_report_owners(env->report, &owned);
-	chp_owned_deinit(&owned);
-	return err;
-}
-
-static struct ch_error *report_loaders(struct ch_cmd_env *env)
-{
-	struct ch_loaders_result result;
-	struct ch_error *err = chp_loaders_make(env->session, env->threads, &result);
-
-	if (!err)
-		err = chp_report_loaders(env->report, &result);
-	chp_loaders_deinit(&result);
-	return err;
-}
-
-static struct ch_error *run_by(struct ch_cmd_env *env, const struct ch_filter_options *options)
-{
-	const struct ch_filter_options alone = { .by = options->by };
-
-	const bool owner = strcmp(options->by, "owner") == 0;
-
-	if (!owner && strcmp(options->by, "loader") != 0)
-		return ch_error_create(CH_ERROR_ARG, "--by takes: loader, owner, size");
-	if (memcmp(&alone, options, sizeof(alone)) != 0)
-		return ch_error_create(CH_ERROR_ARG,
-				       "--by cannot be combined with other options of types");
-	return owner ? report_owners(env) : report_loaders(env);
-}
-
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct ch_filter_options *options = env->options;
 	const bool by_size = options->by && strcmp(options->by, "size") == 0;
+	const struct ch_types_group *group = chp_types_group(options->by);
 	struct ch_parsed_filter parsed;
 	struct ch_heaps *heaps;
 	struct ch_error *err;
 
-	if (options->by && !by_size)
-		return run_by(env, options);
-	if (options->strings + options->by_generation + options->traces > 1)
+	if (options->by && !by_size && !group)
+		return chp_types_by(env, options);
+	if (options->strings + options->by_generation + options->traces + (group != NULL) > 1)
 		return ch_error_create(CH_ERROR_ARG,
-				       "--strings, --traces and --by-gen cannot be combined");
+				       "--strings, --traces, --by-gen and --by %s "
+				       "cannot be combined",
+				       group ? group->word : "basis");
 	err = by_size ? ch_session_heaps(env->session, &heaps)
 		      : chp_session_named_heaps(env->session, &heaps);
 	if (err)
 		return err;
 	err = chp_filter_parse(env->session, heaps, options, 0, &parsed);
-	if (!err && options->strings)
+	if (!err && group)
+		err = chp_types_by_group(env, &parsed.filter, group);
+	else if (!err && options->strings)
 		err = report_strings(env, heaps, &parsed.filter);
 	else if (!err && options->traces)
 		err = report_traces(env, &parsed.filter);
@@ -135,9 +103,11 @@ static const struct ch_option options_table[] = {
 			 "a row for each type and generation (or arena)"),
 	CH_FILTER_OPTION(
 		"by", "WHAT", CH_OPTION_STRING, by,
-		"loader: class loaders instead of types, with classes, live or dead, what they "
-		"retain; owner: native memory by managed objects that have its address; size: "
-		"blocks of malloc by their size only, also where their class is known"),
+		"basis: used blocks by who says what they are (runtime, pool, vtable ...), and "
+		"what has no name; module: by the module that has the type; loader: class loaders "
+		"instead of types, with classes, live or dead, what they retain; owner: native "
+		"memory by managed objects that have its address; size: blocks of malloc by their "
+		"size only, also where their class is known"),
 	CH_FILTER_OPTION("strings", NULL, CH_OPTION_FLAG, strings,
 			 "equal strings of managed heaps, and what they waste (texts only with "
 			 "--reveal)"),
@@ -159,6 +129,7 @@ const struct ch_cmd ch_cmd_types = {
 		    "coreheap types --state used --min 1K core.1234\n"
 		    "coreheap types --strings core.1234\n"
 		    "coreheap types --traces --type OutOfMemoryError core.1234\n"
+		    "coreheap types --by basis core.1234\n"
 		    "coreheap types --by loader core.1234\n"
 		    "coreheap types --by owner core.1234\n"
 		    "coreheap types --by size core.1234\n",

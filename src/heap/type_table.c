@@ -250,6 +250,16 @@ static struct ch_error *name_engine_type(struct ch_type_row *row)
 	return name_by_number(row, "", row->type.key & ~CH_TYPE_KEY_ENGINE, "-byte blocks");
 }
 
+/* Who speaks where a walker names a type itself. */
+static const char *walker_word(const struct ch_heaps *heaps, uint32_t walker)
+{
+	size_t count;
+
+	return ch_heaps_runtimes(heaps, &count)[walker].kind == CH_RUNTIME_ALLOCATOR
+		       ? CH_TYPE_BY_POOL
+		       : CH_TYPE_BY_RUNTIME;
+}
+
 static struct ch_error *name_type(const struct ch_heaps *heaps, struct ch_type_row *row)
 {
 	const struct ch_opened *opened = chp_opened_of(heaps, row->type.walker);
@@ -269,6 +279,8 @@ static struct ch_error *name_type(const struct ch_heaps *heaps, struct ch_type_r
 	row->type.name = named.name;
 	row->type.module = named.module;
 	row->type.basis = named.basis;
+	if (named.name)
+		row->type.by = named.by ? named.by : walker_word(heaps, row->type.walker);
 	return named.name ? NULL : name_by_number(row, "type ", row->type.key, "");
 }
 

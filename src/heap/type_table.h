@@ -20,7 +20,7 @@
 
 #include <coreheap/heap.h>
 
-/** 2^19 rows of 56 bytes, and 2^20 slots of 4: with the names, some 50 MiB at most. */
+/** 2^19 rows of 64 bytes, and 2^20 slots of 4: with the names, some 50 MiB at most. */
 #define CH_TYPES_MAX (1U << 19)
 /** Rows of one piece; pieces do not move. */
 #define CH_TYPES_PIECE_SHIFT 12
@@ -75,6 +75,11 @@ struct ch_type_source {
 	uint32_t walker;
 	uint64_t key;
 };
+
+/** Who names types (struct ch_type) beside providers: the runtime of a language; what carves up
+ * blocks of malloc for the program. */
+#define CH_TYPE_BY_RUNTIME "runtime"
+#define CH_TYPE_BY_POOL    "pool"
 
 /** The id of a type, made if there is none. 0: out of memory. Thread-safe. */
 uint32_t chp_type_intern(struct ch_type_table *table, const struct ch_type_source *source);

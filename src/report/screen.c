@@ -17,8 +17,9 @@
 /* Lines by default, and the least that a table gets however much is said before it. */
 #define LINES_MAX 40
 #define ROWS_MIN  3
-/* Of the tables without their rows, and of warnings. */
-#define FRAME_LINES 11
+/* Of the tables without their rows, of warnings, and of what share has names. */
+#define FRAME_LINES       11
+#define FRAME_LINES_NAMED 1
 /* Suspects, rows and types where there is room. */
 #define SUSPECTS_SHOWN 3
 #define ROWS_SHOWN     8
@@ -452,7 +453,7 @@ static struct ch_error *print_types(const struct ch_report *report,
 		put_name(report->out, name,
 			 len > 0 && width > (size_t)len + 20 ? width - (size_t)len : 20);
 	}
-	return NULL;
+	return chp_summary_print_named(report, summary);
 }
 
 /* What weakens the answer. */
@@ -509,6 +510,11 @@ struct ch_error *chp_summary_print_upper(const struct ch_report *report,
 	return err;
 }
 
+static size_t frame_lines(const struct ch_summary *summary)
+{
+	return FRAME_LINES + (summary->named.native_named ? FRAME_LINES_NAMED : 0);
+}
+
 static size_t lines_of(const char *text)
 {
 	size_t lines = 0;
@@ -539,7 +545,8 @@ static struct ch_error *print_fitting(const struct ch_report *report,
 		if (err)
 			return err;
 		*lines_ret = lines_of(text);
-		if (*lines_ret + 2 * ROWS_MIN + FRAME_LINES <= LINES_MAX || suspects <= 1) {
+		if (*lines_ret + 2 * ROWS_MIN + frame_lines(summary) <= LINES_MAX ||
+		    suspects <= 1) {
 			fwrite(text, 1, size, report->out);
 			return NULL;
 		}
@@ -555,7 +562,8 @@ struct ch_error *chp_summary_print_screen(const struct ch_report *report,
 	if (err)
 		return err;
 	/* headings, empty lines, what is not touched, warnings */
-	left = LINES_MAX > used + FRAME_LINES ? LINES_MAX - used - FRAME_LINES : 0;
+	used += frame_lines(summary);
+	left = LINES_MAX > used ? LINES_MAX - used : 0;
 	print_rows(report, summary, ch_max(ch_min(left / 2, (size_t)ROWS_SHOWN), (size_t)ROWS_MIN));
 	err = print_untouched(report, summary);
 	if (!err && summary->death.dumped_alive)

@@ -3,6 +3,7 @@
  */
 #include "report/heap.h"
 #include "report/summary_priv.h"
+#include "report/type_groups.h"
 #include "util/cleanup.h"
 
 static json_t *json_accounting(const struct ch_account *account)
@@ -131,7 +132,8 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 			json_pack(
 				"{s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:{s:o, s:o, "
 				"s:o, "
-				"s:o}, s:o, s:o, s:b, s:o, s:o, s:o, s:{s:b, s:b, s:s}, s:o, s:o}",
+				"s:o}, s:o, s:o, s:b, s:o, s:o, s:o, s:{s:b, s:b, s:s}, s:o, s:o, "
+				"s:o}",
 				"process", chp_json_process(core), "death",
 				chp_json_death(report, &summary->death), "crash",
 				chp_json_crash(report, chp_summary_crash(summary)), "address_space",
@@ -153,5 +155,6 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 				chp_json_tracking(summary->view.runtimes, summary->tracking),
 				"redaction", "memory_contents", 0, "environment", 0, "arguments",
 				"argv[0] only", "limits", chp_json_quotas(&summary->pooled),
-				"pools", chp_json_pools(&summary->pooled))));
+				"pools", chp_json_pools(&summary->pooled), "named",
+				chp_fields_json(report, chp_named_fields, &summary->named))));
 }

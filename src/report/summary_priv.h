@@ -43,5 +43,9 @@ CH_MUST_CHECK struct ch_error *chp_summary_print_tracked(const struct ch_report 
 							 const struct ch_summary *summary);
 CH_MUST_CHECK struct ch_error *chp_summary_print_types(const struct ch_report *report,
 						       const struct ch_summary *summary);
+/** What share of used blocks has a name, where more than runtimes have one; the largest types are
+ * printed with it. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_summary_print_named(const struct ch_report *report,
+						       const struct ch_summary *summary);
 
 #endif /* COREHEAP_REPORT_SUMMARY_PRIV_H */

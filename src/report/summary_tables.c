@@ -5,6 +5,7 @@
  */
 #include "report/heap.h"
 #include "report/summary_priv.h"
+#include "report/type_groups.h"
 #include "util/cleanup.h"
 
 size_t chp_summary_untouched(const struct ch_account *account,
@@ -125,7 +126,26 @@ struct ch_error *chp_summary_print_types(const struct ch_report *report,
 		chp_table_print(table, report);
 	}
 	chp_table_destroy(table);
-	return err;
+	return err ? err : chp_summary_print_named(report, summary);
+}
+
+struct ch_error *chp_summary_print_named(const struct ch_report *report,
+					 const struct ch_summary *summary)
+{
+	_cleanup_free_ char *text = NULL, *line = NULL;
+
+	if (!summary->named.native_named)
+		return NULL;
+	text = chp_named_text(&summary->named);
+	if (!text || asprintf(&line, "named: %s", text) < 0)
+		return &ch_enomem;
+	if (report->format == CH_FORMAT_PLAIN)
+		chp_report_field(report, "named", "%s", text);
+	else if (report->format == CH_FORMAT_MARKDOWN)
+		fprintf(report->out, "\n%s\n", line);
+	else
+		chp_wrap(report->out, chp_report_width(report), 0, 2, line);
+	return NULL;
 }
 
 struct ch_error *chp_summary_print_tracked(const struct ch_report *report,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "render/document.h"
+#include "report/type_groups.h"
 #include "util/cleanup.h"
 
 struct result {
@@ -45,6 +46,10 @@ static const struct ch_field_spec row_fields[] = {
 	  ROW(type.stat.largest_bytes) },
 	{ "sample_addr", "SAMPLE", CH_CELL_ADDR, "One of them.", ROW(type.stat.sample_addr) },
 	{ "basis", NULL, CH_CELL_SAFE, "What the type rests on.", .get = basis_of, .ref = "basis" },
+	{ "named_by", NULL, CH_CELL_SAFE,
+	  "Who says so: runtime, pool or a provider of names; null where the name is made of a "
+	  "size or is the heap's own.",
+	  ROW(type.by), .flags = CH_FIELD_OPTIONAL | CH_FIELD_LATER },
 	{ "generation", "GENERATION", CH_CELL_TEXT,
 	  "With --by-gen: generation or arena of these blocks.", ROW(group),
 	  .flags = CH_FIELD_OPTIONAL, .column = 2 },
@@ -60,19 +65,40 @@ static const struct ch_field_spec fields[] = {
 	  "Bytes of all rows: without a filter the committed bytes of all heaps.",
 	  RESULT(of.total_bytes) },
 	{ "filtered", NULL, CH_CELL_BOOL, "Not all blocks were asked for.", RESULT(of.filtered) },
+	{ "named", NULL, CH_CELL_OBJECT, "Who named used blocks of these.", RESULT(of.named),
+	  .fields = chp_named_fields, .flags = CH_FIELD_LATER },
 	CH_FIELDS_COUNTED(struct result, types),
 	{ "types", NULL, CH_CELL_LIST, "Types, most bytes first.", RESULT(types),
 	  .list = &types_list },
 	CH_FIELDS_END,
 };
 
+/* What share of all blocks the names below are of; runtimes name what is theirs. */
+static struct ch_error *print_named(const struct ch_report *report,
+				    const struct ch_types_result *of)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (of->filtered || !of->named.native_named)
+		return NULL;
+	text = chp_named_text(&of->named);
+	if (!text)
+		return &ch_enomem;
+	chp_report_say(report, "named: %s\n", text);
+	return NULL;
+}
+
 static struct ch_error *print(const struct ch_report *report, const void *arg)
 {
 	const struct result *result = arg;
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
+	struct ch_error *err;
 
 	if (!chp_runtimes_any(result->of.runtimes, result->of.runtimes_count))
 		return NULL;
+	err = print_named(report, &result->of);
+	if (err)
+		return err;
 	chp_listing_print(result->types);
 	chp_report_say(report, "total%s: %s blocks, %s\n", result->of.filtered ? " of these" : "",
 		       chp_count_text(result->of.total_count, count),

@@ -132,6 +132,7 @@ static struct ch_error *name_type(void *arg, const struct ch_type_source *source
 		if (told->number != source->provider)
 			continue;
 		ret->basis = told->provider->basis;
+		ret->by = told->provider->name;
 		return told->provider->type(told->state, source->key, ret);
 	}
 	return NULL;
@@ -250,4 +251,11 @@ struct ch_error *chp_session_named_heaps_by(struct ch_session *session,
 struct ch_error *chp_session_named_heaps(struct ch_session *session, struct ch_heaps **ret)
 {
 	return chp_session_named_heaps_by(session, chp_providers, ret);
+}
+
+uint64_t chp_session_names_conflicts(const struct ch_session *session)
+{
+	const struct names *names = chp_session_kept(session, CH_SESSION_NAMES);
+
+	return names ? names->conflicts_count : 0;
 }

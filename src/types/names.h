@@ -16,6 +16,9 @@
 CH_MUST_CHECK struct ch_error *chp_session_named_heaps(struct ch_session *session,
 						       struct ch_heaps **ret);
 
+/** Blocks that two providers name alike well and differently; 0 before the pass. */
+uint64_t chp_session_names_conflicts(const struct ch_session *session);
+
 struct ch_provider;
 
 /** As chp_session_named_heaps(), by providers of the caller's, ended by NULL (tests). */

@@ -53,6 +53,35 @@ def check_types(tap, what, core, wanted):
               "%s: only control blocks of shared pointers say that they have a Plain" % what)
 
 
+def check_groups(tap, what, core, wanted):
+    """Who named blocks: sums over the rows of `types`, whose names are the table's own."""
+    rows = fixture.answer("types", "--json", "--limit", "0", "--state", "used", core)["types"]
+    doc = fixture.answer("types", "--by", "basis", "--json", "--limit", "0", core)
+    sums = {}
+    for row in rows:
+        if row["kind"] == "object":
+            count, size = sums.get(row["named_by"], (0, 0))
+            sums[row["named_by"]] = (count + row["count"], size + row["total_bytes"])
+    tap.equal({row["name"]: (row["count"], row["total_bytes"]) for row in doc["groups"]}, sums,
+              "%s: --by basis" % what)
+    tap.equal({row["named_by"] for row in rows if row["name"] in wanted}, {"vtable"},
+              "%s: who says so" % what)
+    named = sum(size for by, (_, size) in sums.items() if by)
+    tap.equal((doc["used_bytes"], doc["named_bytes"], doc["groups"][-1]["named"]),
+              (sum(size for _, size in sums.values()), named, None not in sums),
+              "%s: the sums of it" % what)
+    modules = fixture.answer("types", "--by", "module", "--json", "--limit", "0", core)
+    tap.equal((modules["used_bytes"], modules["named_bytes"],
+               sum(row["total_bytes"] for row in modules["groups"])),
+              (doc["used_bytes"], named, doc["used_bytes"]), "%s: --by module" % what)
+    line = "named: %.1f %% of used bytes" % (100 * named / doc["used_bytes"])
+    for command in ("types", "summary"):
+        tap.ok(line in fixture.coreheap(command, core).out, "%s: %s says it" % (what, command),
+               line)
+    tap.equal(fixture.answer("summary", "--json", core)["named"]["named_bytes"], named,
+              "%s: the summary, too" % what)
+
+
 def check_others(tap, what, core, wanted):
     """What the other commands say of one class."""
     lost = wanted[ORDER][0] - wanted[ORDER][1]
@@ -120,6 +149,7 @@ def check_kind(tap, what):
     core = fixture.dump(program, how, run)
     wanted = truth(run)
     check_types(tap, what, core, wanted)
+    check_groups(tap, what, core, wanted)
     check_others(tap, what, core, wanted)
     if what == "-O0":
         check_names(tap, core)
