@@ -37,6 +37,15 @@ if [ "$(cat /proc/sys/kernel/core_pattern)" = core ] &&
 	"${CC:-cc}" -O1 -w -pthread -o "$dir/malloc_seed" test/fuzz/malloc_seed.c; then
 	{ (cd "$dir" && ulimit -c unlimited && ./malloc_seed); } > /dev/null 2>&1
 	replay session 300 "$dir"/core*
+	# pools that carve up blocks of malloc
+	for pool in "slabs malloc"; do
+		# shellcheck disable=SC2086
+		set -- $pool
+		mkdir "$dir/$1"
+		"${CC:-cc}" -O1 -w -o "$dir/$1/program" "fixtures/$1/$1.c"
+		{ (cd "$dir/$1" && ulimit -c unlimited && ./program . abort "${@:2}"); } > /dev/null 2>&1
+		replay session 100 "$dir/$1"/core*
+	done
 else
 	count=$((count + 1))
 	echo "ok $count - session: a real core # SKIP core_pattern is not 'core'"

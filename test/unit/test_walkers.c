@@ -290,6 +290,7 @@ static const struct {
 	{ CPP, 64, 150 },
 	{ SMALL, 12, 40 },
 	{ MUSL, 12, 40 },
+	{ "fixtures/slabs/core.zst", 12, 40 },
 	{ "fixtures/dotnet-cores/3.1.3.zst", 6, 12 },
 	{ "fixtures/dotnet-cores/11.0.0.zst", 6, 12 },
 	/* segments instead of regions */
