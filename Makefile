@@ -72,7 +72,7 @@ ALL_LDFLAGS += $(LDFLAGS)
 # Failed allocations are noted: src/util/alloc.c.
 NOTE_NOMEM := $(foreach f,malloc calloc realloc reallocarray strdup strndup open_memstream,-Wl,--wrap=$(f))
 
-LIB_SRC := $(sort $(wildcard src/util/*.c src/core/*.c src/sym/*.c src/map/*.c src/heap/*.c \
+LIB_SRC := $(sort $(wildcard src/util/*.c src/core/*.c src/sym/*.c src/debug/*.c src/map/*.c src/heap/*.c \
 	src/walkers/*.c src/walkers/*/*.c src/index/*.c src/types/*.c src/graph/*.c src/analysis/*.c))
 APP_SRC := $(sort $(wildcard src/render/*.c src/report/*.c src/cmd/*.c) src/main.c)
 HEADERS := $(sort $(wildcard include/coreheap/*.h))

@@ -49,6 +49,13 @@ $(B)/test/schemas/schemas: $(B)/test/schemas/schemas.o \
 
 -include $(B)/test/schemas/schemas.d
 
+# What shows debug information as the library reads it, for test/system/debug.py.
+$(B)/test/debug/ctypes: $(B)/test/debug/ctypes.o $(B)/libcoreheap.a
+	@echo '  LINK   $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+-include $(B)/test/debug/ctypes.d
+
 .PHONY: schemas
 schemas: $(B)/test/schemas/schemas
 	@$< docs/schema
@@ -65,7 +72,7 @@ check: deps
 	+@$(SUBMAKE) check-build
 	@$(MAKE) --no-print-directory check-run
 
-check-build: all $(B)/test/unit/unit $(B)/test/schemas/schemas fuzz-replay
+check-build: all $(B)/test/unit/unit $(B)/test/schemas/schemas $(B)/test/debug/ctypes fuzz-replay
 
 CHECK_PROGRAMS = $(B)/test/unit/unit $(SYSTEM_TESTS)
 check-run:

@@ -53,19 +53,8 @@ struct ch_graph {
 
 	/** By thread; NULL until a root on a stack is named. */
 	struct ch_root_stack *stacks;
-	/** Modules with thread-local storage: see tls.c. */
-	struct ch_vec tls_modules;
-	bool tls_listed;
 };
 
-/**
- * tls.c: the module whose block of thread-local storage of the thread with thread
- * pointer base holds addr, and where in the block; module NULL when none does.
- * Errors: NOMEM.
- */
-CH_MUST_CHECK struct ch_error *chp_tls_find(struct ch_graph *graph, uint64_t base, uint64_t addr,
-					    const struct ch_module **module_ret,
-					    uint64_t *offset_ret);
 /** rootname.c: forget what names rest on. */
 void chp_rootnames_deinit(struct ch_graph *graph);
 

@@ -9,6 +9,7 @@
 #include "graph/graph_priv.h"
 #include "graph/rootname.h"
 #include "sym/shown.h"
+#include "sym/tls.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
@@ -32,7 +33,6 @@ void chp_rootnames_deinit(struct ch_graph *graph)
 	for (i = 0; graph->stacks && i < threads; i++)
 		free(graph->stacks[i].frames);
 	free(graph->stacks);
-	ch_vec_deinit(&graph->tls_modules);
 }
 
 /* Escape what came from the core into a buffer. */
@@ -218,7 +218,7 @@ static struct ch_error *name_tls(struct ch_graph *graph, const struct ch_root *r
 	threads = ch_core_threads(graph->core, &count);
 	base = threads[root->thread].tls_base;
 	ret->basis = CH_BASIS_DERIVED;
-	err = chp_tls_find(graph, base, root->addr, &module, &offset);
+	err = chp_tls_find(graph->sym, base, root->addr, &module, &offset);
 	if (err)
 		return err;
 	if (!module) {

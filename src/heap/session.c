@@ -21,6 +21,7 @@ struct ch_session {
 	const struct ch_walker *const *walkers;
 	struct ch_core *core;
 	struct ch_sym *sym;
+	struct ch_ctypes *ctypes;
 	struct ch_map *map;
 	struct ch_heaps *heaps;
 	struct part sym_part, heaps_part;
@@ -62,6 +63,7 @@ void ch_session_close(struct ch_session *session)
 			session->kept[i].destroy(session->kept[i].state);
 	ch_heaps_close(session->heaps);
 	ch_map_destroy(session->map);
+	chp_ctypes_destroy(session->ctypes);
 	ch_sym_close(session->sym);
 	ch_core_close(session->core);
 	ch_error_destroy(session->sym_part.err);
@@ -120,6 +122,22 @@ struct ch_error *ch_session_sym(struct ch_session *session, struct ch_sym **ret)
 	if (part->err)
 		return failure(part);
 	*ret = session->sym;
+	return NULL;
+}
+
+struct ch_error *chp_session_ctypes(struct ch_session *session, struct ch_ctypes **ret)
+{
+	struct ch_error *err = NULL;
+	struct ch_sym *sym;
+
+	if (!session->ctypes) {
+		err = ch_session_sym(session, &sym);
+		if (!err)
+			err = chp_ctypes_create(session->core, sym, &session->ctypes);
+	}
+	if (err)
+		return err;
+	*ret = session->ctypes;
 	return NULL;
 }
 

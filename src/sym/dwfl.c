@@ -2,11 +2,13 @@
  * libdwfl is told of the modules here: of the files that match, or of images rebuilt from memory.
  * It never reads the core itself, as a damaged core must not end in somebody else's assertion.
  */
+#include <elfutils/libdw.h>
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "sym/dwarf.h"
 #include "sym/sym_priv.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -165,5 +167,26 @@ bool chp_dwfl_open(struct ch_sym *sym)
 				    "data in their files",
 				    DWFL_MODULES_MAX);
 	dwfl_report_end(sym->dwfl, NULL, NULL);
+	return true;
+}
+
+bool chp_sym_debug_file(struct ch_sym *sym, const struct ch_module *module,
+			struct ch_debug_file *ret)
+{
+	struct ch_module_extra *extra = chp_module_extra(sym, module);
+	Dwarf_Addr bias;
+	Dwarf *dwarf;
+
+	if (!chp_dwfl_open(sym) || !extra->dwfl)
+		return false;
+	dwarf = dwfl_module_getdwarf(extra->dwfl, &bias);
+	if (!dwarf) {
+		chp_dwfl_note_failure();
+		return false;
+	}
+	*ret = (struct ch_debug_file){ .elf = dwarf_getelf(dwarf), .bias = bias };
+	dwfl_module_info(extra->dwfl, NULL, NULL, NULL, NULL, NULL, &ret->main_path, &ret->path);
+	if (!ret->path)
+		ret->path = ret->main_path;
 	return true;
 }

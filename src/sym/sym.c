@@ -69,6 +69,7 @@ void ch_sym_close(struct ch_sym *sym)
 	ch_vec_deinit(&sym->extras);
 	ch_vec_deinit(&sym->strings);
 	ch_table_deinit(&sym->shown);
+	ch_vec_deinit(&sym->tls_modules);
 	free(sym);
 }
 

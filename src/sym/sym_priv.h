@@ -6,8 +6,8 @@
  * target memory and from files, files.c looks for the modules' files on disk and lends their bytes
  * to the core, initial.c relocates the writable data of files where the core lacks
  * it, dwfl.c gives libdwfl what matched or an image rebuilt from memory (rebuild.c),
- * debugfile.c finds separate debug information, dynsym.c reads symbols from target
- * memory, symbols.c names addresses, unwind.c walks stacks.
+ * debugfile.c finds separate debug information, tls.c thread-local variables, dynsym.c reads
+ * symbols from target memory, symbols.c names addresses, unwind.c walks stacks.
  *
  * libdwfl sees files on disk and validated images, never the core itself.
  */
@@ -134,6 +134,9 @@ struct ch_sym {
 	Elf *machine_elf;
 	/** The walk that libdwfl's callbacks serve. */
 	struct ch_unwind *unwind;
+	/** Modules with thread-local storage: see tls.c. */
+	struct ch_vec tls_modules;
+	bool tls_listed;
 	/** Why the last walk ended. */
 	char end_text[256];
 };

@@ -48,8 +48,10 @@ function own_folder(path) {
 
 function foreign_ok(name, layer) {
 	if (name ~ /^(libelf|gelf)\.h$/)
-		return layer == "core" || layer == "sym"
-	if (name ~ /^(elfutils\/.*|dwarf\.h|libdw.*\.h)$/)
+		return layer == "core" || layer == "sym" || layer == "debug"
+	if (name == "dwarf.h")
+		return layer == "sym" || layer == "debug"
+	if (name ~ /^(elfutils\/.*|libdw.*\.h)$/)
 		return layer == "sym"
 	if (name ~ /^jansson/)
 		return layer == "report" || layer == "render" || FILENAME == "src/walkers/coreclr/descriptor.c"
@@ -110,7 +112,7 @@ function check_reach(path,    queue, first, last, known, names, n, i, at) {
 }
 
 BEGIN {
-	count = split("util core sym map heap walkers index types graph analysis render report cmd main", order, " ")
+	count = split("util core sym debug map heap walkers index types graph analysis render report cmd main", order, " ")
 	for (i = 1; i <= count; i++)
 		rank[order[i]] = i
 }

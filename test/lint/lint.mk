@@ -3,7 +3,7 @@
 # lint-clang, lint-tidy, lint-symbols, lint-circles.
 
 LINT_SRC := $(LIB_SRC) $(APP_SRC)
-LINT_TEST_SRC := $(sort $(wildcard test/unit/*.c test/support/*.c test/schemas/*.c test/fuzz/*.c))
+LINT_TEST_SRC := $(sort $(wildcard test/unit/*.c test/support/*.c test/schemas/*.c test/debug/*.c test/fuzz/*.c))
 LINT_CHECKS := format layering sizes text gcc clang tidy symbols circles
 LINT_JOBS ?= $(shell nproc)
 # Beside the normal build, as that one need not treat warnings as errors.

@@ -1,0 +1,347 @@
+/*
+ * debug_priv.h - the inside of struct ch_ctypes, shared by the files of src/debug.
+ *
+ * files.c finds the sections of each module and lists their units, reader.c reads entries (DIEs)
+ * and their attributes, scan.c goes over all entries once for variables and definitions, names.c
+ * says what encloses an entry, types.c makes types of entries and unites equal ones, members.c
+ * reads what is inside of them, variables.c says where variables lie.
+ *
+ * A file of debug information is read by our own code only, as every byte of it may be wrong: a
+ * reader never leaves its unit, goes forwards only, and all work together has a budget.
+ */
+#ifndef COREHEAP_DEBUG_DEBUG_PRIV_H
+#define COREHEAP_DEBUG_DEBUG_PRIV_H
+
+#include "debug/types.h"
+#include "sym/dwarf.h"
+#include "util/table.h"
+#include "util/vec.h"
+
+/** Longer names are no program's: compilers of templates stop at some thousand bytes. */
+#define CH_DEBUG_NAME_MAX 65536
+/** Namespaces without a name, as demanglers call them. */
+#define CH_DEBUG_NAMELESS "(anonymous namespace)"
+/** How deep scopes, typedefs and arrays may lie in each other. */
+#define CH_DEBUG_DEPTH_MAX 64
+
+enum ch_debug_section {
+	CH_DEBUG_INFO,
+	CH_DEBUG_TYPES,
+	CH_DEBUG_ABBREV,
+	CH_DEBUG_STR,
+	CH_DEBUG_LINE_STR,
+	CH_DEBUG_STR_OFFSETS,
+	CH_DEBUG_ADDR,
+	CH_DEBUG_LOC,
+	CH_DEBUG_LOCLISTS,
+	CH_DEBUG_SECTIONS,
+};
+
+struct ch_debug_bytes {
+	const uint8_t *data;
+	uint64_t len;
+};
+
+/** What an abbreviation says of an attribute. */
+struct ch_debug_spec {
+	uint16_t name, form;
+	/** Of DW_FORM_implicit_const. */
+	int64_t value;
+};
+
+/** An abbreviation: what entries that begin with its code are. */
+struct ch_debug_abbrev {
+	/** As the table has it: nearly always its place, counted from 1. */
+	uint64_t code;
+	uint32_t first_spec, specs_count;
+	/** Bytes of all attributes; UINT32_MAX: they differ from entry to entry. */
+	uint32_t fixed_bytes;
+	uint16_t tag;
+	bool has_children;
+	/** See enum ch_debug_has. */
+	uint8_t has;
+};
+
+/** Attributes that a scan wants to know of before it reads any. */
+enum ch_debug_has {
+	CH_DEBUG_HAS_NAME = 1 << 0,
+	CH_DEBUG_HAS_LOCATION = 1 << 1,
+	CH_DEBUG_HAS_DECLARATION = 1 << 2,
+	CH_DEBUG_HAS_SPECIFICATION = 1 << 3,
+	CH_DEBUG_HAS_SIGNATURE = 1 << 4,
+};
+
+/** The abbreviations of one or more units. */
+struct ch_debug_abbrevs {
+	/** Where they begin in .debug_abbrev, and what else their sizes rest on. */
+	uint64_t off;
+	uint8_t addr_bytes, offset_bytes, version;
+	/** Codes ascend and have no holes. */
+	bool dense;
+	/** of struct ch_debug_abbrev and of struct ch_debug_spec */
+	struct ch_vec rows, specs;
+};
+
+struct ch_debug_sections;
+
+/** An entry with others inside of it that gives them a scope. */
+struct ch_debug_scope {
+	/** Its entry, and one past its last byte. */
+	uint64_t start, end;
+	/** Index of the scope around it; UINT32_MAX: none. */
+	uint32_t parent;
+};
+
+struct ch_debug_unit {
+	struct ch_debug_sections *file;
+	enum ch_debug_section section;
+	/** From its header to its end, and its first entry, in the section. */
+	uint64_t start, end, first;
+	uint64_t abbrev_off;
+	uint8_t version, addr_bytes, offset_bytes, type;
+	/** DW_LANG_*; 0 until begun. */
+	uint16_t language;
+	/** One definition of a name for the whole program: C++, Rust and the like. */
+	bool one_definition;
+	/** What its root says was read; so were its scopes. */
+	bool begun, scoped;
+	/** Of a type unit: its signature and where its type is. Of a split one: its id. */
+	uint64_t signature, type_off;
+	uint64_t str_offsets_base, addr_base, loclists_base, low_pc;
+	/** Whose addresses it uses: of a split unit its skeleton. */
+	struct ch_debug_unit *skeleton;
+	/** Owned; NULL until an entry is read. */
+	struct ch_debug_abbrevs *abbrevs;
+	/** of struct ch_debug_scope, ascending by start */
+	struct ch_vec scopes;
+};
+
+/** Sections that belong together: of a module, of what dwz took out of it, of a split unit. */
+struct ch_debug_sections {
+	struct ch_ctypes *ctypes;
+	const struct ch_module *module;
+	uint64_t bias;
+	uint32_t index;
+	struct ch_debug_bytes sections[CH_DEBUG_SECTIONS];
+	/** of struct ch_debug_unit *, owned; those of .debug_info first, ascending. */
+	struct ch_vec units;
+	/** Those of .debug_info among them. */
+	size_t info_count;
+	/** Type units by signature: index in units. */
+	struct ch_table signatures;
+	bool scanned;
+	/** Index of its module in ch_sym_modules(). */
+	size_t module_index;
+};
+
+/** An entry. */
+struct ch_die {
+	struct ch_debug_unit *unit;
+	/** In the unit's section. */
+	uint64_t off;
+	const struct ch_debug_abbrev *abbrev;
+	/** Its attributes begin here. */
+	const uint8_t *attrs;
+};
+
+enum ch_debug_class {
+	CH_DEBUG_NOTHING,
+	CH_DEBUG_ADDRESS,
+	CH_DEBUG_NUMBER,
+	CH_DEBUG_STRING,
+	CH_DEBUG_BLOCK,
+	CH_DEBUG_REFERENCE,
+	CH_DEBUG_SIGNATURE,
+	/** An offset into another section. */
+	CH_DEBUG_OFFSET,
+};
+
+/** The value of an attribute. */
+struct ch_debug_value {
+	enum ch_debug_class class;
+	uint16_t form;
+	/** A number (signed ones extended), an address without bias, a reference's offset in the
+	 * section, a signature. */
+	uint64_t number;
+	/** Of a string (without its end), or of a block. */
+	const uint8_t *data;
+	uint64_t len;
+	/** Of a reference: the file it leads into. */
+	struct ch_debug_sections *file;
+};
+
+/** Bytes that are read forwards. */
+struct ch_debug_reader {
+	const uint8_t *at, *end;
+	/** It would have left its bytes: from there on it gives zeros. */
+	bool bad;
+};
+
+/** A variable that a scan found. */
+struct ch_debug_found {
+	struct ch_debug_unit *unit;
+	uint64_t off;
+	/** Without bias; of a thread-local one, in its module's block. */
+	uint64_t addr;
+	bool is_tls;
+};
+
+/** A definition that a scan found. */
+struct ch_debug_definition {
+	struct ch_debug_unit *unit;
+	uint64_t off;
+	/** Index of the next one of that name; CH_TABLE_NONE: none. */
+	uint32_t next;
+	/** Index of its module. */
+	uint32_t module;
+	/** Equal for definitions that are likely the same one, in several units. */
+	uint32_t look;
+};
+
+/** A type's entry that was given a number. */
+struct ch_debug_seen {
+	/** Of its kind, name and size. */
+	uint64_t hash;
+	uint32_t id;
+};
+
+struct ch_ctype_row {
+	struct ch_ctype type;
+	/** The entry that it is read from; of an array of several dimensions, from which one on,
+	 * and how many it has. */
+	struct ch_die die;
+	uint32_t dimension, dimensions;
+	bool read;
+};
+
+#define CH_CTYPES_PIECE 1024
+
+struct ch_ctypes {
+	struct ch_core *core;
+	struct ch_sym *sym;
+	/** of struct ch_debug_sections *, owned */
+	struct ch_vec files;
+	/** That of each module, once it was looked for; NULL: none. */
+	struct ch_debug_sections **by_module;
+	bool *tried;
+	size_t modules_count;
+
+	/** of struct ch_ctype_row[CH_CTYPES_PIECE], which do not move; and how many rows there are.
+	 */
+	struct ch_vec pieces;
+	uint32_t count;
+	/** Ids by the hash of what they are. */
+	struct ch_table by_hash;
+	/** of struct ch_debug_seen, and their places here by chp_die_key(). */
+	struct ch_vec seen;
+	struct ch_table by_die;
+	/** Texts and arrays of types: of void *, owned. */
+	struct ch_vec kept;
+
+	/** What scans found: of struct ch_debug_found and ch_debug_definition. */
+	struct ch_vec found, definitions;
+	/** First of them by hash. */
+	struct ch_table by_name;
+	/** Ids by hash of the name that is shown, once asked for. */
+	struct ch_table shown;
+	bool is_shown;
+
+	/** Entries that may still be read before it is said that they lead nowhere. */
+	uint64_t budget;
+	bool damaged;
+};
+
+/** Something made no sense, or is too much: told once. */
+void chp_debug_damaged(struct ch_ctypes *ctypes, const struct ch_debug_sections *file);
+/** Keep an allocation until the end; frees it and returns NULL when out of memory. */
+void *chp_debug_keep(struct ch_ctypes *ctypes, void *take);
+
+/* ---- reader.c --------------------------------------------------------------------- */
+
+uint64_t chp_debug_fixed(struct ch_debug_reader *reader, uint32_t bytes);
+uint64_t chp_debug_uleb(struct ch_debug_reader *reader);
+int64_t chp_debug_sleb(struct ch_debug_reader *reader);
+/** Read the value of one attribute; false: its form is not known, or it does not fit. */
+bool chp_debug_value(struct ch_debug_reader *reader, const struct ch_debug_unit *unit,
+		     const struct ch_debug_spec *spec, struct ch_debug_value *ret);
+/** The abbreviations of a unit, made once; NULL: none. */
+const struct ch_debug_abbrevs *chp_debug_abbrevs(struct ch_debug_unit *unit);
+void chp_debug_abbrevs_destroy(struct ch_debug_abbrevs *abbrevs);
+
+/** The entry at an offset of the section; false: none begins there, or it ends a list. */
+bool chp_die_at(struct ch_debug_unit *unit, uint64_t off, struct ch_die *ret);
+/** The first entry of a unit. */
+bool chp_die_root(struct ch_debug_unit *unit, struct ch_die *ret);
+/** Step to the entry behind, whatever its depth; *depth goes up into children, and down where
+ * lists end. False: the unit ends, depth is below 0, or it is damaged. */
+bool chp_die_next(struct ch_die *die, int32_t *depth);
+/** The same to the entry behind all that is inside of this one. */
+bool chp_die_skip(struct ch_die *die, int32_t *depth);
+/** The first child. */
+bool chp_die_child(const struct ch_die *die, struct ch_die *ret);
+/** Step to the next entry of the same list. */
+bool chp_die_sibling(struct ch_die *die);
+/** An attribute of an entry; class CH_DEBUG_NOTHING: it has none. */
+bool chp_die_attr(const struct ch_die *die, uint16_t name, struct ch_debug_value *ret);
+/** A flag that is set. */
+bool chp_die_flag(const struct ch_die *die, uint16_t name);
+/** A number; false: there is none. */
+bool chp_die_number(const struct ch_die *die, uint16_t name, uint64_t *ret);
+/** The entry that an attribute leads to, in whatever unit. */
+bool chp_die_ref(const struct ch_die *die, uint16_t name, struct ch_die *ret);
+/** Its text, with a zero behind it; NULL: none. */
+const char *chp_die_text(const struct ch_die *die, uint16_t name);
+static inline uint16_t chp_die_tag(const struct ch_die *die)
+{
+	return die->abbrev->tag;
+}
+/** A number of its own for each entry, never 0. */
+static inline uint64_t chp_die_key(const struct ch_die *die)
+{
+	return (uint64_t)die->unit->file->index << 41 |
+	       (uint64_t)(die->unit->section == CH_DEBUG_TYPES) << 40 | die->off;
+}
+
+/* ---- files.c ---------------------------------------------------------------------- */
+
+/** The debug information of a module, opened at the first call; NULL: none. */
+struct ch_debug_sections *chp_debug_of_module(struct ch_ctypes *ctypes, size_t module);
+/** Read what the root of a unit says of its others. */
+void chp_debug_unit_begin(struct ch_debug_unit *unit);
+/** The unit that holds an offset; NULL: none. */
+struct ch_debug_unit *chp_debug_unit_at(const struct ch_debug_sections *file,
+					enum ch_debug_section section, uint64_t off);
+void chp_debug_file_destroy(struct ch_debug_sections *file);
+/* ---- names.c ---------------------------------------------------------------------- */
+
+/** What is around an entry, and its name, "a::b::name" without folding; NULL: it has no name, or
+ * no memory. name: instead of its own. Owned by the caller. */
+char *chp_debug_name(const struct ch_die *die, const char *name);
+/** Whether one of its scopes is a function or a namespace without a name. */
+bool chp_debug_is_local(const struct ch_die *die);
+/** Hash of a part of a name: begin with 0, then what is around first. */
+uint64_t chp_debug_name_hash(uint64_t around, const char *part, size_t len);
+/** Hash of the whole name of an entry; 0: it has none. */
+uint64_t chp_debug_die_hash(const struct ch_die *die, const char *name);
+
+/* ---- scan.c ----------------------------------------------------------------------- */
+
+/** Go over all entries of a file, once. False: no memory. */
+bool chp_debug_scan(struct ch_debug_sections *file);
+/** The definition of a declared type; false: there is none, or there are several. */
+bool chp_debug_definition(const struct ch_die *declaration, struct ch_die *ret);
+
+/* ---- types.c ---------------------------------------------------------------------- */
+
+/** The id of the type that an entry stands for, of an array from a dimension on; 0: lost. */
+uint32_t chp_ctypes_of_die(struct ch_ctypes *ctypes, const struct ch_die *die, uint32_t dimension);
+/** That which an attribute (DW_AT_type) of an entry leads to; void where it has none. */
+uint32_t chp_ctypes_of_attr(struct ch_ctypes *ctypes, const struct ch_die *die);
+struct ch_ctype_row *chp_ctype_row(struct ch_ctypes *ctypes, uint32_t id);
+
+/* ---- members.c -------------------------------------------------------------------- */
+
+/** Fill what chp_ctype() promises. */
+void chp_ctype_read(struct ch_ctypes *ctypes, struct ch_ctype_row *row);
+
+#endif /* COREHEAP_DEBUG_DEBUG_PRIV_H */
