@@ -320,6 +320,13 @@ void chp_heaps_use_namer(struct ch_heaps *heaps, const struct ch_namer *namer)
 	ch_vec_deinit(&heaps->types);
 }
 
+void chp_type_source(const struct ch_heaps *heaps, uint32_t type, struct ch_type_source *ret)
+{
+	const struct ch_type_row *row = chp_type_row(&heaps->table, type);
+
+	*ret = (struct ch_type_source){ row->provider, row->type.walker, row->type.key };
+}
+
 uint64_t chp_type_key(const struct ch_heaps *heaps, uint32_t type)
 {
 	return chp_type_row(&heaps->table, type)->type.key;

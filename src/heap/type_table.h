@@ -94,6 +94,8 @@ bool chp_type_objects(struct ch_type_table *table, uint32_t walker, struct ch_ob
 uint32_t chp_type_of(struct ch_heaps *heaps, uint32_t walker, uint64_t key);
 /** What the walker of a type calls it; one of CH_TYPE_KEY_*, if that is no walker's. */
 uint64_t chp_type_key(const struct ch_heaps *heaps, uint32_t type);
+/** What the row of a type stands for. */
+void chp_type_source(const struct ch_heaps *heaps, uint32_t type, struct ch_type_source *ret);
 /** Index of that walker in ch_heaps_runtimes(). */
 uint32_t chp_type_walker(const struct ch_heaps *heaps, uint32_t type);
 /** Whether a type is the engine's: a size class, top chunks ... */

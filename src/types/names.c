@@ -1,249 +1,206 @@
 /*
- * The pass: every used block of a walker that knows no type of it is shown to the providers, and
- * the best word is kept.
+ * The pass that names blocks of walkers that know no types: who has something to say is asked in
+ * order, and from then on the heaps hand out what was said. The words are kept by naming.c.
  */
 #include "types/names.h"
 
 #include <stdlib.h>
 
 #include "heap/session.h"
-#include "types/provider.h"
+#include "types/naming.h"
 #include "util/context.h"
 #include "util/error.h"
-
-/* A provider with something to say. */
-struct told {
-	const struct ch_provider *provider;
-	void *state;
-	/* In the registry, plus one: as types have it. */
-	uint32_t number;
-};
-
-struct names {
-	struct ch_provider_env env;
-	/* of struct told */
-	struct ch_vec told;
-	/* By id of the index: the type of a block; 0: nobody knows better than its walker. */
-	uint32_t *types;
-	uint64_t named_count, conflicts_count;
-
-	/* Of the walk under way. */
-	uint32_t next_id;
-};
-
-/* ---- What providers say ---------------------------------------------------------- */
-
-/* Whether an object's walker leaves it to others to say what it is. */
-static bool is_open(const struct ch_object *object)
-{
-	return object->state == CH_OBJECT_USED && !object->key &&
-	       !(object->flags & CH_OBJECT_ALLOCATOR);
-}
-
-static struct ch_error *ask(struct names *names, const struct ch_object *objects,
-			    const uint32_t *ids, size_t n)
-{
-	struct ch_type_source source = { .walker = chp_type_walker(names->env.heaps,
-								   objects[0].type) };
-	enum ch_basis best[CH_BATCH_MAX] = { 0 };
-	uint64_t keys[CH_BATCH_MAX];
-	const struct told *told;
-	struct ch_error *err;
-	size_t i, k;
-
-	for (k = 0; k < names->told.count; k++) {
-		told = CH_VEC_AT(&names->told, struct told, k);
-		err = told->provider->blocks(told->state, objects, n, keys);
-		if (err)
-			return err;
-		source.provider = told->number;
-		for (i = 0; i < n; i++) {
-			if (!keys[i])
-				continue;
-			if (names->types[ids[i]]) {
-				names->conflicts_count += best[i] == told->provider->basis;
-				if (best[i] <= told->provider->basis)
-					continue;
-			}
-			source.key = keys[i];
-			names->named_count += !names->types[ids[i]];
-			names->types[ids[i]] = chp_type_of_provider(names->env.heaps, &source);
-			best[i] = told->provider->basis;
-			if (!names->types[ids[i]])
-				return &ch_enomem;
-		}
-	}
-	return NULL;
-}
-
-static struct ch_error *take(void *arg, const struct ch_object *objects, size_t n)
-{
-	struct names *names = arg;
-	const struct ch_index *index = names->env.index;
-	struct ch_object open[CH_BATCH_MAX];
-	uint32_t ids[CH_BATCH_MAX], id;
-	struct ch_error *err = NULL;
-	size_t i, count = 0;
-
-	for (i = 0; !err && i < n; i++) {
-		id = names->next_id++;
-		if (!is_open(&objects[i]))
-			continue;
-		if (index->gaps)
-			id = chp_index_at(index, objects[i].addr);
-		if (id >= index->objects_count)
-			continue;
-		open[count] = objects[i];
-		ids[count++] = id;
-		if (count == CH_BATCH_MAX) {
-			err = ask(names, open, ids, count);
-			count = 0;
-		}
-	}
-	return !err && count ? ask(names, open, ids, count) : err;
-}
 
 /* ---- What the heaps ask ----------------------------------------------------------- */
 
 static void set_types(void *arg, struct ch_object *objects, size_t n)
 {
-	const struct names *names = arg;
+	const struct ch_naming *naming = arg;
 	uint32_t id;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (!is_open(&objects[i]))
+		if (!chp_is_open(&objects[i]))
 			continue;
-		id = chp_index_at(names->env.index, objects[i].addr);
-		if (id < names->env.index->objects_count && names->types[id])
-			objects[i].type = names->types[id];
+		id = chp_index_at(naming->env.index, objects[i].addr);
+		if (id < naming->env.index->objects_count && naming->words[id] & CH_WORD_TYPE)
+			objects[i].type = naming->words[id] & CH_WORD_TYPE;
 	}
 }
 
 static struct ch_error *name_type(void *arg, const struct ch_type_source *source,
 				  struct ch_type *ret)
 {
-	const struct names *names = arg;
-	const struct told *told;
-	size_t i;
+	const struct ch_naming *naming = arg;
+	const struct ch_told *told = chp_naming_told(naming, source->provider);
 
-	for (i = 0; i < names->told.count; i++) {
-		told = CH_VEC_AT(&names->told, struct told, i);
-		if (told->number != source->provider)
-			continue;
-		ret->basis = told->provider->basis;
-		ret->by = told->provider->name;
-		return told->provider->type(told->state, source->key, ret);
-	}
-	return NULL;
+	if (!told)
+		return NULL;
+	ret->basis = told->provider->basis;
+	ret->by = told->provider->name;
+	return told->provider->type(told->state, source->key, ret);
 }
 
 /* ---- The pass --------------------------------------------------------------------- */
 
 static void destroy(void *state)
 {
-	struct names *names = state;
-	struct told *told;
+	struct ch_naming *naming = state;
+	struct ch_told *told;
 	size_t i;
 
-	for (i = 0; i < names->told.count; i++) {
-		told = CH_VEC_AT(&names->told, struct told, i);
+	for (i = 0; i < naming->told.count; i++) {
+		told = CH_VEC_AT(&naming->told, struct ch_told, i);
 		told->provider->close(told->state);
 	}
-	ch_vec_deinit(&names->told);
-	free(names->types);
-	free(names);
+	ch_vec_deinit(&naming->told);
+	ch_vec_deinit(&naming->current);
+	ch_vec_deinit(&naming->next);
+	free(naming->words);
+	free(naming->walkers);
+	free(naming);
 }
 
-static struct ch_error *open_providers(struct names *names,
+/* Better ones first; of equal ones, the first registered. */
+static int by_rank(const void *a, const void *b)
+{
+	const struct ch_told *x = a, *y = b;
+
+	if (x->provider->rank != y->provider->rank)
+		return x->provider->rank < y->provider->rank ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static struct ch_error *open_providers(struct ch_naming *naming,
 				       const struct ch_provider *const *providers)
 {
 	struct ch_error *err;
-	struct told *told;
+	struct ch_told *told;
 	uint32_t i;
 
 	for (i = 0; providers[i]; i++) {
-		told = ch_vec_push(&names->told);
+		told = ch_vec_push(&naming->told);
 		if (!told)
 			return &ch_enomem;
-		*told = (struct told){ .provider = providers[i], .number = i + 1 };
-		err = providers[i]->open(&names->env, &told->state);
+		*told = (struct ch_told){ .provider = providers[i], .number = i + 1 };
+		err = providers[i]->open(&naming->env, &told->state);
 		if (err || !told->state)
-			names->told.count--;
+			naming->told.count--;
 		if (err)
 			return err;
+		naming->followed |= told->state && providers[i]->follow;
 	}
+	ch_vec_sort(&naming->told, by_rank);
 	return NULL;
 }
 
-static struct ch_error *name_blocks(struct names *names, struct ch_session *session)
+static struct ch_error *ask_for_seeds(struct ch_naming *naming)
 {
-	const struct ch_namer namer = { .objects = set_types, .name = name_type, .arg = names };
-	struct ch_error *err = chp_session_index(session, &names->env.index);
+	const struct ch_told *told = naming->told.items;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < naming->told.count; i++)
+		if (told[i].provider->seeds)
+			err = told[i].provider->seeds(told[i].state, naming);
+	return err ? err : chp_naming_follow(naming);
+}
+
+static struct ch_error *ask_for_rest(struct ch_naming *naming)
+{
+	const struct ch_told *told = naming->told.items;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < naming->told.count; i++) {
+		if (!told[i].provider->rest)
+			continue;
+		err = told[i].provider->rest(told[i].state, naming);
+		if (!err)
+			err = chp_naming_follow(naming);
+	}
+	return err;
+}
+
+static struct ch_error *name_blocks(struct ch_naming *naming, struct ch_session *session)
+{
+	const struct ch_namer namer = { .objects = set_types, .name = name_type, .arg = naming };
+	struct ch_error *err = chp_session_index(session, &naming->env.index);
 
 	if (err)
 		return err;
-	names->types = calloc(names->env.index->objects_count + 1ULL, sizeof(*names->types));
-	if (!names->types)
+	naming->words = calloc(naming->env.index->objects_count + 1ULL, sizeof(*naming->words));
+	naming->walkers = calloc(naming->env.index->spans.count + 1, sizeof(*naming->walkers));
+	if (!naming->words || !naming->walkers)
 		return &ch_enomem;
-	err = ch_heaps_walk(names->env.heaps, 0, UINT64_MAX, take, names);
+	err = chp_naming_blocks(naming);
+	if (!err)
+		err = ask_for_seeds(naming);
+	if (!err)
+		err = ask_for_rest(naming);
 	if (err)
 		return err;
-	if (names->conflicts_count)
-		chp_context_finding(names->env.ctx, CH_SEVERITY_NOTE, "names-conflict",
+	/* No longer needed, and as long as the heap. */
+	ch_vec_deinit(&naming->current);
+	ch_vec_deinit(&naming->next);
+	if (naming->conflicts_count)
+		chp_context_finding(naming->env.ctx, CH_SEVERITY_NOTE, "names-conflict",
 				    "%llu blocks have two names of equal worth: the first is shown",
-				    (unsigned long long)names->conflicts_count);
-	if (names->named_count)
-		chp_heaps_use_namer(names->env.heaps, &namer);
+				    (unsigned long long)naming->conflicts_count);
+	if (naming->named_count)
+		chp_heaps_use_namer(naming->env.heaps, &namer);
 	return NULL;
 }
 
 /* Blocks that a damaged core has too far apart for an index can be listed all the same. */
-static struct ch_error *do_without(struct names *names, struct ch_error *err)
+static struct ch_error *do_without(struct ch_naming *naming, struct ch_error *err)
 {
 	if (!err || err->code != CH_ERROR_LIMIT)
 		return err;
-	chp_context_finding(names->env.ctx, CH_SEVERITY_NOTE, "blocks-not-named",
+	chp_context_finding(naming->env.ctx, CH_SEVERITY_NOTE, "blocks-not-named",
 			    "classes of native blocks are not known: %s", err->message);
 	ch_error_destroy(err);
 	return NULL;
 }
 
-static struct ch_error *fill(struct names *names, struct ch_session *session,
+static struct ch_error *fill(struct ch_naming *naming, struct ch_session *session,
 			     const struct ch_provider *const *providers)
 {
 	struct ch_error *err;
 
-	names->env.core = ch_session_core(session);
-	names->env.ctx = ch_session_context(session);
-	err = ch_session_heaps(session, &names->env.heaps);
+	naming->env.session = session;
+	naming->env.core = ch_session_core(session);
+	naming->env.ctx = ch_session_context(session);
+	err = ch_session_heaps(session, &naming->env.heaps);
 	if (!err)
-		err = ch_session_sym(session, &names->env.sym);
+		err = ch_session_sym(session, &naming->env.sym);
 	if (!err)
-		err = ch_session_map(session, &names->env.map);
+		err = ch_session_map(session, &naming->env.map);
 	if (!err)
-		err = open_providers(names, providers);
-	return !err && names->told.count ? do_without(names, name_blocks(names, session)) : err;
+		err = open_providers(naming, providers);
+	return !err && naming->told.count ? do_without(naming, name_blocks(naming, session)) : err;
 }
 
 struct ch_error *chp_session_named_heaps_by(struct ch_session *session,
 					    const struct ch_provider *const *providers,
 					    struct ch_heaps **ret)
 {
-	struct names *names = chp_session_kept(session, CH_SESSION_NAMES);
+	struct ch_naming *naming = chp_session_kept(session, CH_SESSION_NAMES);
 	struct ch_error *err;
 
-	if (!names) {
-		names = calloc(1, sizeof(*names));
-		if (!names)
+	if (!naming) {
+		naming = calloc(1, sizeof(*naming));
+		if (!naming)
 			return &ch_enomem;
-		names->told = CH_VEC(struct told);
-		err = fill(names, session, providers);
+		naming->told = CH_VEC(struct ch_told);
+		naming->current = CH_VEC(uint32_t);
+		naming->next = CH_VEC(uint32_t);
+		err = fill(naming, session, providers);
 		if (err) {
-			destroy(names);
+			destroy(naming);
 			return err;
 		}
-		chp_session_keep(session, CH_SESSION_NAMES, names, destroy);
+		chp_session_keep(session, CH_SESSION_NAMES, naming, destroy);
 	}
 	return ch_session_heaps(session, ret);
 }
@@ -255,7 +212,7 @@ struct ch_error *chp_session_named_heaps(struct ch_session *session, struct ch_h
 
 uint64_t chp_session_names_conflicts(const struct ch_session *session)
 {
-	const struct names *names = chp_session_kept(session, CH_SESSION_NAMES);
+	const struct ch_naming *naming = chp_session_kept(session, CH_SESSION_NAMES);
 
-	return names ? names->conflicts_count : 0;
+	return naming ? naming->conflicts_count : 0;
 }

@@ -406,6 +406,7 @@ const struct ch_provider ch_provider_vtable = {
 	.name = "vtable",
 	.summary = "classes of C++ by their tables of virtual functions",
 	.basis = CH_BASIS_DERIVED,
+	.rank = CH_RANK_VTABLE,
 	.open = open_vtables,
 	.close = close_vtables,
 	.blocks = blocks,
