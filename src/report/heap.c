@@ -114,19 +114,8 @@ static struct ch_heap total_of(const struct ch_heap *list, size_t count)
 	struct ch_heap total = { .name = "total" };
 	size_t i;
 
-	for (i = 0; i < count; i++) {
-		total.reserved_bytes += list[i].reserved_bytes;
-		total.committed_bytes += list[i].committed_bytes;
-		total.used_bytes += list[i].used_bytes;
-		total.used_count += list[i].used_count;
-		total.free_bytes += list[i].free_bytes;
-		total.free_count += list[i].free_count;
-		total.overhead_bytes += list[i].overhead_bytes;
-		total.allocator_bytes += list[i].allocator_bytes;
-		total.allocator_count += list[i].allocator_count;
-		total.unwalked_bytes += list[i].unwalked_bytes;
-		total.absent_bytes += list[i].absent_bytes;
-	}
+	for (i = 0; i < count; i++)
+		chp_heap_add(&total, &list[i]);
 	return total;
 }
 
@@ -545,6 +534,43 @@ static struct ch_error *print_part(const struct ch_report *report,
 	return err;
 }
 
+/* Tables with a line for each heap: how much, where free memory is, and what else is known. */
+static struct ch_error *print_lines(const struct ch_report *report,
+				    const struct ch_heap_result *result,
+				    struct ch_error *(*print)(const struct ch_report *report,
+							      const struct ch_heap_result *result))
+{
+	struct ch_heap_result lines = *result;
+	struct ch_heaps_alike alike;
+	struct ch_error *err = chp_heaps_alike_make(&result->view, &alike);
+
+	lines.view.heaps = alike.heaps;
+	lines.view.frees = alike.frees;
+	lines.view.heaps_count = alike.count;
+	if (!err)
+		err = print(report, &lines);
+	chp_heaps_alike_deinit(&alike);
+	return err;
+}
+
+static struct ch_error *print_all_sums(const struct ch_report *report,
+				       const struct ch_heap_result *result)
+{
+	const struct ch_heaps_view *view = &result->view;
+	struct ch_heap total = total_of(view->heaps, view->heaps_count);
+	struct ch_error *err = print_sums(report, view->heaps, view->heaps_count, &total);
+
+	if (!err)
+		print_total(report, &total);
+	return err;
+}
+
+static struct ch_error *print_all_details(const struct ch_report *report,
+					  const struct ch_heap_result *result)
+{
+	return print_details(report, result->view.heaps, result->view.heaps_count);
+}
+
 static struct ch_error *print_text(const struct ch_report *report,
 				   const struct ch_heap_result *result,
 				   const struct ch_heap_shown *shown)
@@ -552,15 +578,12 @@ static struct ch_error *print_text(const struct ch_report *report,
 	const struct ch_heaps_view *view = &result->view;
 	const struct ch_sections settings = { .list = result->settings,
 					      .all = shown->all_settings };
-	struct ch_heap total = total_of(view->heaps, view->heaps_count);
 	struct ch_error *err;
 
 	print_runtimes(report, view);
-	err = print_sums(report, view->heaps, view->heaps_count, &total);
-	if (err)
-		return err;
-	print_total(report, &total);
-	err = chp_print_runtime_memory(report, view);
+	err = print_lines(report, result, print_all_sums);
+	if (!err)
+		err = chp_print_runtime_memory(report, view);
 	if (!err)
 		err = chp_print_metaspace(report, result->metaspace);
 	if (!err)
@@ -568,11 +591,11 @@ static struct ch_error *print_text(const struct ch_report *report,
 	if (!err)
 		err = chp_print_retention(report, result);
 	if (!err)
-		err = chp_print_free(report, result);
+		err = print_lines(report, result, chp_print_free);
 	if (!err)
 		err = chp_print_heap_threads(report, view);
 	if (!err)
-		err = print_details(report, view->heaps, view->heaps_count);
+		err = print_lines(report, result, print_all_details);
 	if (!err)
 		err = chp_print_heap_segments(report, result, shown->segments);
 	if (!err)

@@ -68,6 +68,23 @@ CH_MUST_CHECK struct ch_error *chp_print_heap_segments(const struct ch_report *r
 						       const struct ch_heap_result *result,
 						       bool all);
 
+/** Heaps as lines of text: those of one runtime that have one name are one. */
+struct ch_heaps_alike {
+	struct ch_heap *heaps;
+	/** Of each line. */
+	struct ch_heap_free *frees;
+	size_t count;
+	/** of char *, owned: names of lines that are several */
+	struct ch_vec names;
+};
+/** heap_alike.c. The caller's to end with chp_heaps_alike_deinit() also on failure. Errors: NOMEM.
+ */
+CH_MUST_CHECK struct ch_error *chp_heaps_alike_make(const struct ch_heaps_view *view,
+						    struct ch_heaps_alike *ret);
+void chp_heaps_alike_deinit(struct ch_heaps_alike *lines);
+/** Add the sums of a heap to those of another. */
+void chp_heap_add(struct ch_heap *to, const struct ch_heap *from);
+
 /** Say that no heap was walked, what is here all the same, and what was looked for (TEXT). */
 void chp_report_no_heap(const struct ch_report *report, const struct ch_runtime *runtimes,
 			size_t count);

@@ -71,25 +71,76 @@ struct ch_error *chp_heap_segments(const struct ch_heaps_view *view, void **item
 	return NULL;
 }
 
+/* A span and its sums, or what nested ones leave of it. */
+struct segment {
+	struct ch_span span;
+	struct ch_span_sums sums;
+	uint64_t committed_bytes;
+};
+
+/* Pieces of one span, apart by what is nested in it, are one segment. */
+static void add_piece(struct segment *segment, const struct ch_span *span,
+		      const struct ch_span_sums *sums)
+{
+	segment->span.end = span->end;
+	segment->committed_bytes += span->committed_end - span->start;
+	segment->sums.used_bytes += sums->used_bytes;
+	segment->sums.free_bytes += sums->free_bytes;
+	segment->sums.overhead_bytes += sums->overhead_bytes;
+}
+
+static bool is_piece(const struct segment *segment, const struct ch_span *span)
+{
+	return segment->span.heap == span->heap && segment->span.kind == span->kind;
+}
+
+/* All spans; or those that nobody else's block holds. */
+static struct ch_error *collect(const struct ch_heaps_view *view, bool all, struct ch_vec *ret)
+{
+	const struct ch_span *spans = view->spans;
+	struct segment *segment = NULL;
+	bool after_nested = false;
+	uint64_t reach = 0;
+	size_t i;
+
+	for (i = 0; i < view->spans_count; i++) {
+		after_nested &= spans[i].start == reach;
+		if (!all && spans[i].block_addr) {
+			after_nested |= segment && spans[i].start == reach;
+		} else if (!all && after_nested && is_piece(segment, &spans[i])) {
+			add_piece(segment, &spans[i], &view->sums[i]);
+			after_nested = false;
+		} else {
+			segment = ch_vec_push(ret);
+			if (!segment)
+				return &ch_enomem;
+			*segment = (struct segment){
+				.span = spans[i],
+				.sums = view->sums[i],
+				.committed_bytes = spans[i].committed_end - spans[i].start,
+			};
+			after_nested = false;
+		}
+		reach = spans[i].end;
+	}
+	return NULL;
+}
+
 /* Blocks with a mapping of their own are one segment each: those of one size are
  * one row, unless asked otherwise. */
-static bool is_summed(bool all, const struct ch_span *span)
+static bool is_summed(bool all, const struct segment *segment)
 {
-	return !all && span->usage == CH_USAGE_MMAP_CHUNK;
+	return !all && segment->span.usage == CH_USAGE_MMAP_CHUNK;
 }
 
 static struct ch_error *add_segment_row(struct ch_table *table, const struct ch_heap *heap,
-					const struct ch_span *span, const struct ch_span_sums *sums)
+					const struct segment *segment)
 {
 	const struct ch_cell cells[] = {
-		CH_CELL_NUM(span->start),
-		CH_CELL_NUM(span->end),
-		CH_CELL_STR(span->kind),
-		CH_CELL_STR(heap->name),
-		CH_CELL_NUM(span->committed_end - span->start),
-		CH_CELL_NUM(sums->used_bytes),
-		CH_CELL_NUM(sums->free_bytes),
-		CH_CELL_NUM(sums->overhead_bytes),
+		CH_CELL_NUM(segment->span.start),      CH_CELL_NUM(segment->span.end),
+		CH_CELL_STR(segment->span.kind),       CH_CELL_STR(heap->name),
+		CH_CELL_NUM(segment->committed_bytes), CH_CELL_NUM(segment->sums.used_bytes),
+		CH_CELL_NUM(segment->sums.free_bytes), CH_CELL_NUM(segment->sums.overhead_bytes),
 	};
 
 	return chp_table_row(table, cells);
@@ -131,24 +182,23 @@ static void merge_sizes(struct ch_vec *rows)
 	rows->count = kept;
 }
 
-static struct ch_error *collect_mapped(const struct ch_heaps_view *view, struct ch_vec *ret)
+static struct ch_error *collect_mapped(const struct ch_vec *segments, struct ch_vec *ret)
 {
-	const struct ch_span_sums *sums = view->sums;
-	const struct ch_span *spans = view->spans;
+	const struct segment *items = segments->items;
 	struct mapped *row;
 	size_t i;
 
-	for (i = 0; i < view->spans_count; i++) {
-		if (!is_summed(false, &spans[i]))
+	for (i = 0; i < segments->count; i++) {
+		if (!is_summed(false, &items[i]))
 			continue;
 		row = ch_vec_push(ret);
 		if (!row)
 			return &ch_enomem;
-		*row = (struct mapped){ .bytes = spans[i].committed_end - spans[i].start,
+		*row = (struct mapped){ .bytes = items[i].committed_bytes,
 					.count = 1,
-					.used_bytes = sums[i].used_bytes,
-					.first = spans[i].start,
-					.heap = spans[i].heap };
+					.used_bytes = items[i].sums.used_bytes,
+					.first = items[i].span.start,
+					.heap = items[i].span.heap };
 	}
 	merge_sizes(ret);
 	return NULL;
@@ -192,12 +242,13 @@ static struct ch_error *add_mapped_rows(const struct ch_report *report, const st
 }
 
 static struct ch_error *print_mapped(const struct ch_report *report,
-				     const struct ch_heap_result *result)
+				     const struct ch_heap_result *result,
+				     const struct ch_vec *segments)
 {
 	struct ch_vec rows = CH_VEC(struct mapped);
 	struct ch_error *err;
 
-	err = collect_mapped(&result->view, &rows);
+	err = collect_mapped(segments, &rows);
 	if (!err && rows.count)
 		err = add_mapped_rows(report, &rows, result->view.heaps);
 	ch_vec_deinit(&rows);
@@ -206,7 +257,8 @@ static struct ch_error *print_mapped(const struct ch_report *report,
 
 /* The segments that get a row each. */
 static struct ch_error *print_listed(const struct ch_report *report,
-				     const struct ch_heap_result *result, bool all)
+				     const struct ch_heap_result *result,
+				     const struct ch_vec *segments, bool all)
 {
 	static const struct ch_column columns[] = {
 		{ "START", CH_CELL_ADDR },      { "END", CH_CELL_ADDR },
@@ -218,20 +270,19 @@ static struct ch_error *print_listed(const struct ch_report *report,
 	uint64_t shown_bytes = 0, all_bytes = 0, most = report->limit, rows = 0, shown = 0;
 	struct ch_error *err = table ? NULL : &ch_enomem;
 	const struct ch_heap *list = result->view.heaps;
-	const struct ch_span *spans = result->view.spans;
+	const struct segment *items = segments->items;
 	size_t i;
 
-	for (i = 0; !err && i < result->view.spans_count; i++) {
-		if (is_summed(all, &spans[i]))
+	for (i = 0; !err && i < segments->count; i++) {
+		if (is_summed(all, &items[i]))
 			continue;
 		rows++;
-		all_bytes += spans[i].committed_end - spans[i].start;
+		all_bytes += items[i].committed_bytes;
 		if (most && shown >= most)
 			continue;
 		shown++;
 		shown_bytes = all_bytes;
-		err = add_segment_row(table, &list[spans[i].heap], &spans[i],
-				      &result->view.sums[i]);
+		err = add_segment_row(table, &list[items[i].span.heap], &items[i]);
 	}
 	if (!err) {
 		chp_report_heading(report, "segments", false);
@@ -245,7 +296,13 @@ static struct ch_error *print_listed(const struct ch_report *report,
 struct ch_error *chp_print_heap_segments(const struct ch_report *report,
 					 const struct ch_heap_result *result, bool all)
 {
-	struct ch_error *err = print_listed(report, result, all);
+	struct ch_vec segments = CH_VEC(struct segment);
+	struct ch_error *err = collect(&result->view, all, &segments);
 
-	return err || all ? err : print_mapped(report, result);
+	if (!err)
+		err = print_listed(report, result, &segments, all);
+	if (!err && !all)
+		err = print_mapped(report, result, &segments);
+	ch_vec_deinit(&segments);
+	return err;
 }
