@@ -1,0 +1,245 @@
+/*
+ * The walker of PostgreSQL's memory contexts: each is a heap, in blocks of malloc; what its chunks
+ * are called is its name.
+ */
+#include "walkers/postgres/postgres_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "util/cleanup.h"
+#include "util/error.h"
+
+static const char *const kind_names[] = {
+	[POSTGRES_ASET] = "AllocSet",
+	[POSTGRES_SLAB] = "Slab",
+	[POSTGRES_GENERATION] = "Generation",
+	[POSTGRES_GENERATION_13] = "Generation",
+	[POSTGRES_BUMP] = "Bump",
+	[POSTGRES_UNKNOWN] = "unknown",
+};
+
+static struct ch_error *postgres_probe(const struct ch_heap_env *env, struct ch_probe *ret)
+{
+	const char *basis;
+	uint64_t root;
+
+	if (postgres_find_root(env, &root, &basis)) {
+		ret->score = 95;
+		snprintf(ret->evidence, sizeof(ret->evidence), "root of contexts at 0x%llx, by %s",
+			 (unsigned long long)root, basis);
+	} else {
+		snprintf(ret->evidence, sizeof(ret->evidence),
+			 "the program exports no TopMemoryContext, and no tree of memory contexts "
+			 "was found");
+	}
+	return NULL;
+}
+
+static void postgres_close(void *state)
+{
+	struct postgres *pg = state;
+	size_t i;
+
+	for (i = 0; i < pg->contexts.count; i++)
+		free(CH_VEC_AT(&pg->contexts, struct postgres_context, i)->ident);
+	for (i = 0; i < pg->names.count; i++)
+		free(*CH_VEC_AT(&pg->names, char *, i));
+	ch_vec_deinit(&pg->contexts);
+	ch_table_deinit(&pg->by_addr);
+	ch_vec_deinit(&pg->blocks);
+	ch_table_deinit(&pg->blocks_by_addr);
+	ch_vec_deinit(&pg->free_chunks);
+	ch_vec_deinit(&pg->names);
+	ch_table_deinit(&pg->names_by_text);
+	ch_table_deinit(&pg->names_by_addr);
+	ch_table_deinit(&pg->tables);
+	ch_vec_deinit(&pg->spans);
+	ch_vec_deinit(&pg->heaps);
+	ch_vec_deinit(&pg->heap_facts);
+	ch_vec_deinit(&pg->facts);
+	free(pg);
+}
+
+static struct ch_error *add_fact(struct ch_vec *facts, const char *key, uint64_t number,
+				 const char *text)
+{
+	struct ch_fact *fact = ch_vec_push(facts);
+
+	if (!fact)
+		return &ch_enomem;
+	*fact = (struct ch_fact){ .key = key, .number = number, .text = text };
+	return NULL;
+}
+
+static const char *name_of(const struct postgres *pg, const struct postgres_context *context)
+{
+	return context->name == UINT32_MAX ? "memory context without a name"
+					   : *CH_VEC_AT(&pg->names, char *, context->name);
+}
+
+/* What is told of one context. Its facts may still move. */
+static struct ch_error *add_heap(struct postgres *pg, struct postgres_context *context)
+{
+	const struct postgres_context *parent =
+		CH_VEC_AT(&pg->contexts, struct postgres_context, context->parent);
+	struct ch_vec *facts = &pg->heap_facts;
+	struct ch_heap_desc *heap = ch_vec_push(&pg->heaps);
+	const size_t first = facts->count;
+	struct ch_error *err = NULL;
+
+	if (!heap)
+		return &ch_enomem;
+	*heap = (struct ch_heap_desc){ .kind = kind_names[context->kind],
+				       .name = name_of(pg, context),
+				       .addr = context->addr };
+	if (parent != context)
+		err = add_fact(facts, "parent", 0, name_of(pg, parent));
+	if (!err)
+		err = add_fact(facts, "level", context->level, NULL);
+	if (!err)
+		err = add_fact(facts, "malloc_blocks_count", context->blocks_count, NULL);
+	if (!err)
+		err = add_fact(facts, "malloc_blocks_bytes", context->bytes, NULL);
+	if (!err && context->ident)
+		err = add_fact(facts, "identifier", 0, context->ident);
+	heap->facts_count = facts->count - first;
+	return err;
+}
+
+static struct ch_error *add_heaps(struct postgres *pg)
+{
+	struct ch_heap_desc *heaps;
+	struct ch_error *err = NULL;
+	size_t i, first = 0;
+
+	for (i = 0; !err && i < pg->contexts.count; i++)
+		err = postgres_read_name(pg, CH_VEC_AT(&pg->contexts, struct postgres_context, i));
+	for (i = 0; !err && i < pg->contexts.count; i++)
+		err = add_heap(pg, CH_VEC_AT(&pg->contexts, struct postgres_context, i));
+	heaps = pg->heaps.items;
+	for (i = 0; !err && i < pg->heaps.count; i++) {
+		heaps[i].facts = CH_VEC_AT(&pg->heap_facts, struct ch_fact, first);
+		first += heaps[i].facts_count;
+	}
+	return err;
+}
+
+static struct ch_error *add_facts(struct postgres *pg)
+{
+	struct ch_error *err;
+
+	err = add_fact(&pg->facts, "postgresql_releases", 0, pg->layout->releases);
+	if (!err)
+		err = add_fact(&pg->facts, "layout_source", 0, pg->layout->source);
+	if (!err)
+		err = add_fact(&pg->facts, "root_basis", 0, pg->root_basis);
+	return err ? err : add_fact(&pg->facts, "contexts_count", pg->contexts.count, NULL);
+}
+
+static struct ch_error *fill(struct postgres *pg)
+{
+	struct ch_error *err;
+
+	if (!postgres_find_root(&pg->env, &pg->root, &pg->root_basis))
+		return ch_error_create(CH_ERROR_ABSENT,
+				       "no root of memory contexts is in the core");
+	pg->layout = postgres_layout_of(pg->env.core, pg->root);
+	err = postgres_read_tree(pg);
+	if (!err)
+		err = postgres_read_blocks(pg);
+	if (!err)
+		err = postgres_read_lists(pg);
+	if (!err && !pg->spans.count)
+		err = ch_error_create(CH_ERROR_UNSUPPORTED, "memory contexts lie in blocks of an "
+							    "allocator that is not walked");
+	if (!err)
+		err = add_heaps(pg);
+	return err ? err : add_facts(pg);
+}
+
+static struct ch_error *postgres_open(const struct ch_heap_env *env, void **state_ret)
+{
+	struct postgres *pg = calloc(1, sizeof(*pg));
+	struct ch_error *err;
+
+	if (!pg)
+		return &ch_enomem;
+	pg->env = *env;
+	pg->contexts = CH_VEC(struct postgres_context);
+	pg->blocks = CH_VEC(struct postgres_block);
+	pg->free_chunks = CH_VEC(uint64_t);
+	pg->names = CH_VEC(char *);
+	pg->spans = CH_VEC(struct ch_span);
+	pg->heaps = CH_VEC(struct ch_heap_desc);
+	pg->heap_facts = CH_VEC(struct ch_fact);
+	pg->facts = CH_VEC(struct ch_fact);
+	err = fill(pg);
+	if (err) {
+		postgres_close(pg);
+		return err;
+	}
+	*state_ret = pg;
+	return NULL;
+}
+
+static const struct ch_heap_desc *postgres_heaps(void *state, size_t *count_ret)
+{
+	struct postgres *pg = state;
+
+	*count_ret = pg->heaps.count;
+	return pg->heaps.items;
+}
+
+static const struct ch_span *postgres_spans(void *state, size_t *count_ret)
+{
+	struct postgres *pg = state;
+
+	*count_ret = pg->spans.count;
+	return pg->spans.items;
+}
+
+static struct ch_error *postgres_type(void *state, uint64_t key, struct ch_type *ret)
+{
+	static const char *const structs[] = {
+		[POSTGRES_ASET] = "AllocSetContext",
+		[POSTGRES_SLAB] = "SlabContext",
+		[POSTGRES_GENERATION] = "GenerationContext",
+		[POSTGRES_GENERATION_13] = "GenerationContext",
+		[POSTGRES_BUMP] = "BumpContext",
+	};
+	const struct postgres *pg = state;
+	const uint64_t name = key - POSTGRES_KEY_OF_NAME(0);
+
+	ret->basis = CH_BASIS_RECORDED;
+	if (key < POSTGRES_KEY_OF_NAME(0))
+		ret->name = structs[key - POSTGRES_KEY_OF_KIND(0)];
+	else if (name < pg->names.count)
+		ret->name = *CH_VEC_AT(&pg->names, char *, name);
+	return NULL;
+}
+
+static const struct ch_fact *postgres_facts(void *state, size_t *count_ret)
+{
+	struct postgres *pg = state;
+
+	*count_ret = pg->facts.count;
+	return pg->facts.items;
+}
+
+const struct ch_walker ch_walker_postgres = {
+	.name = "postgres",
+	.title = "PostgreSQL memory contexts",
+	.kind = CH_RUNTIME_ALLOCATOR,
+	.summary = "memory contexts of PostgreSQL 13 to 18, in blocks of malloc",
+	.priority = CH_WALKER_SPECIFIC,
+	.probe = postgres_probe,
+	.open = postgres_open,
+	.close = postgres_close,
+	.facts = postgres_facts,
+	.allocator = &(const struct ch_walker_allocator){ .stage = 1,
+							  .heaps = postgres_heaps,
+							  .spans = postgres_spans,
+							  .objects = postgres_objects },
+	.types = &(const struct ch_walker_types){ .name = postgres_type },
+};
