@@ -1,10 +1,11 @@
 /*
  * debug_priv.h - the inside of struct ch_ctypes, shared by the files of src/debug.
  *
- * files.c finds the sections of each module and lists their units, reader.c reads entries (DIEs)
- * and their attributes, scan.c goes over all entries once for variables and definitions, names.c
- * says what encloses an entry, types.c makes types of entries and unites equal ones, members.c
- * reads what is inside of them, variables.c says where variables lie.
+ * files.c finds the sections of each module and lists their units, split.c those elsewhere,
+ * reader.c reads entries (DIEs) and their attributes, scan.c goes over all entries once for
+ * variables and definitions, names.c says what encloses an entry, types.c makes types of entries
+ * and unites equal ones, members.c reads what is inside of them, variables.c says where variables
+ * lie.
  *
  * A file of debug information is read by our own code only, as every byte of it may be wrong: a
  * reader never leaves its unit, goes forwards only, and all work together has a budget.
@@ -34,6 +35,8 @@ enum ch_debug_section {
 	CH_DEBUG_ADDR,
 	CH_DEBUG_LOC,
 	CH_DEBUG_LOCLISTS,
+	CH_DEBUG_CU_INDEX,
+	CH_DEBUG_TU_INDEX,
 	CH_DEBUG_SECTIONS,
 };
 
@@ -69,6 +72,8 @@ enum ch_debug_has {
 	CH_DEBUG_HAS_DECLARATION = 1 << 2,
 	CH_DEBUG_HAS_SPECIFICATION = 1 << 3,
 	CH_DEBUG_HAS_SIGNATURE = 1 << 4,
+	/** What it lacks may be in another entry. */
+	CH_DEBUG_ELSEWHERE = CH_DEBUG_HAS_SPECIFICATION | CH_DEBUG_HAS_SIGNATURE,
 };
 
 /** The abbreviations of one or more units. */
@@ -107,9 +112,15 @@ struct ch_debug_unit {
 	bool begun, scoped;
 	/** Of a type unit: its signature and where its type is. Of a split one: its id. */
 	uint64_t signature, type_off;
-	uint64_t str_offsets_base, addr_base, loclists_base, low_pc;
+	uint64_t str_offsets_base, addr_base;
+	/** In a package: where its parts of sections begin; its row was read. */
+	uint64_t str_offsets_part, loc_part;
+	bool packed;
 	/** Whose addresses it uses: of a split unit its skeleton. */
 	struct ch_debug_unit *skeleton;
+	/** Of a skeleton: the rest, once it was looked for. */
+	struct ch_debug_unit *split;
+	bool split_tried;
 	/** Owned; NULL until an entry is read. */
 	struct ch_debug_abbrevs *abbrevs;
 	/** of struct ch_debug_scope, ascending by start */
@@ -123,12 +134,18 @@ struct ch_debug_sections {
 	uint64_t bias;
 	uint32_t index;
 	struct ch_debug_bytes sections[CH_DEBUG_SECTIONS];
+	/** Bytes of .debug_info and .debug_types that were in several sections. */
+	struct ch_vec joined[CH_DEBUG_TYPES + 1];
 	/** of struct ch_debug_unit *, owned; those of .debug_info first, ascending. */
 	struct ch_vec units;
 	/** Those of .debug_info among them. */
 	size_t info_count;
-	/** Type units by signature: index in units. */
-	struct ch_table signatures;
+	/** Type units by signature, and units of a package by number: index in units. */
+	struct ch_table signatures, ids;
+	/** Of a module's own file: where it is from, and what it leads to, once looked for. */
+	struct ch_debug_file from;
+	struct ch_debug_sections *alternative, *package;
+	bool alternative_tried, package_tried;
 	bool scanned;
 	/** Index of its module in ch_sym_modules(). */
 	size_t module_index;
@@ -311,12 +328,28 @@ void chp_debug_unit_begin(struct ch_debug_unit *unit);
 /** The unit that holds an offset; NULL: none. */
 struct ch_debug_unit *chp_debug_unit_at(const struct ch_debug_sections *file,
 					enum ch_debug_section section, uint64_t off);
+/** Another file with sections of a module whose own file is of; NULL: no memory. suffix: of names
+ * of sections. */
+struct ch_debug_sections *chp_debug_file_add(struct ch_ctypes *ctypes,
+					     const struct ch_debug_sections *of, Elf *elf,
+					     const char *suffix);
+/** List its units; false: no memory. */
+bool chp_debug_units(struct ch_debug_sections *file);
 void chp_debug_file_destroy(struct ch_debug_sections *file);
+/* ---- split.c ---------------------------------------------------------------------- */
+
+/** What was taken out of a file and put into another, opened once; NULL: nothing. */
+struct ch_debug_sections *chp_debug_alternative(struct ch_debug_sections *file);
+/** The rest of a skeleton, opened once; NULL: it is none, or there is none. */
+struct ch_debug_unit *chp_debug_split(struct ch_debug_unit *skeleton);
+
 /* ---- names.c ---------------------------------------------------------------------- */
 
 /** What is around an entry, and its name, "a::b::name" without folding; NULL: it has no name, or
  * no memory. name: instead of its own. Owned by the caller. */
 char *chp_debug_name(const struct ch_die *die, const char *name);
+/** Spell numbers in a name as people do: "long unsigned int" is "unsigned long". In place. */
+void chp_debug_plain_numbers(char *name);
 /** Whether one of its scopes is a function or a namespace without a name. */
 bool chp_debug_is_local(const struct ch_die *die);
 /** Hash of a part of a name: begin with 0, then what is around first. */

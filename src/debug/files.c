@@ -19,31 +19,64 @@ static const char *const section_names[CH_DEBUG_SECTIONS] = {
 	[CH_DEBUG_ABBREV] = "abbrev",     [CH_DEBUG_STR] = "str",
 	[CH_DEBUG_LINE_STR] = "line_str", [CH_DEBUG_STR_OFFSETS] = "str_offsets",
 	[CH_DEBUG_ADDR] = "addr",         [CH_DEBUG_LOC] = "loc",
-	[CH_DEBUG_LOCLISTS] = "loclists",
+	[CH_DEBUG_LOCLISTS] = "loclists", [CH_DEBUG_CU_INDEX] = "cu_index",
+	[CH_DEBUG_TU_INDEX] = "tu_index",
 };
 
 /* ---- Sections --------------------------------------------------------------------- */
 
 /* Which section a name stands for: ".debug_info", or ".zdebug_info" as it was called when
  * compressed; CH_DEBUG_SECTIONS: none. */
-static size_t section_of(const char *name)
+static size_t section_of(const char *name, const char *suffix)
 {
-	size_t i = CH_DEBUG_SECTIONS;
+	size_t i = CH_DEBUG_SECTIONS, len;
 
 	if (!name || name[0] != '.')
 		return i;
 	name += name[1] == 'z' ? 2 : 1;
 	if (strncmp(name, "debug_", 6) != 0)
 		return i;
-	for (i = 0; i < CH_DEBUG_SECTIONS; i++)
-		if (strcmp(name + 6, section_names[i]) == 0)
+	name += 6;
+	for (i = 0; i < CH_DEBUG_SECTIONS; i++) {
+		len = strlen(section_names[i]);
+		if (strncmp(name, section_names[i], len) != 0)
+			continue;
+		/* the indexes of a package are without a suffix */
+		if (strcmp(name + len, suffix) == 0 ||
+		    (!name[len] && (i == CH_DEBUG_CU_INDEX || i == CH_DEBUG_TU_INDEX)))
 			break;
+	}
 	return i;
 }
 
-static void take_sections(struct ch_debug_sections *file, Elf *elf)
+/* libelf bounds by what it allocates for compressed bytes. */
+static void decompress(Elf_Scn *section, const GElf_Shdr *header, const char *name)
+{
+	if (header->sh_flags & SHF_COMPRESSED)
+		elf_compress(section, 0, 0);
+	else if (name[1] == 'z')
+		elf_compress_gnu(section, 0, 0);
+}
+
+/* Type units of one file may each be in a section of their own (DWARF 5, appendix E.2.1): one
+ * behind the other they read the same, as what is in a unit knows of its own offsets only. */
+static void join(struct ch_debug_bytes *section, struct ch_vec *joined, const Elf_Data *more)
+{
+	bool first = !joined->items;
+
+	joined->item_size = 1;
+	if (!ch_vec_reserve(joined, section->len + more->d_size))
+		return;
+	if (first)
+		memcpy(joined->items, section->data, section->len);
+	memcpy((uint8_t *)joined->items + section->len, more->d_buf, more->d_size);
+	*section = (struct ch_debug_bytes){ joined->items, section->len + more->d_size };
+}
+
+static void take_sections(struct ch_debug_sections *file, Elf *elf, const char *suffix)
 {
 	Elf_Scn *section = NULL;
+	const char *name;
 	Elf_Data *data;
 	GElf_Shdr header;
 	size_t names, i;
@@ -53,12 +86,18 @@ static void take_sections(struct ch_debug_sections *file, Elf *elf)
 	while ((section = elf_nextscn(elf, section)) != NULL) {
 		if (!gelf_getshdr(section, &header) || header.sh_type == SHT_NOBITS)
 			continue;
-		i = section_of(elf_strptr(elf, names, header.sh_name));
-		if (i == CH_DEBUG_SECTIONS || file->sections[i].data)
+		name = elf_strptr(elf, names, header.sh_name);
+		i = section_of(name, suffix);
+		if (i == CH_DEBUG_SECTIONS)
 			continue;
+		decompress(section, &header, name);
 		data = elf_rawdata(section, NULL);
-		if (data && data->d_buf)
+		if (!data || !data->d_buf)
+			continue;
+		if (!file->sections[i].data)
 			file->sections[i] = (struct ch_debug_bytes){ data->d_buf, data->d_size };
+		else if (i == CH_DEBUG_INFO || i == CH_DEBUG_TYPES)
+			join(&file->sections[i], &file->joined[i], data);
 	}
 }
 
@@ -135,7 +174,7 @@ static bool list_units(struct ch_debug_sections *file, enum ch_debug_section sec
 			return false;
 		}
 		**slot = unit;
-		if (unit.type == DW_UT_type &&
+		if ((unit.type == DW_UT_type || unit.type == DW_UT_split_type) &&
 		    ch_table_find(&file->signatures, unit.signature) == CH_TABLE_NONE &&
 		    unit.signature &&
 		    !ch_table_put(&file->signatures, unit.signature,
@@ -150,7 +189,7 @@ static void set_bases(struct ch_debug_unit *unit)
 {
 	uint64_t header = unit->version >= 5 ? (unit->offset_bytes == 8 ? 16 : 8) : 0;
 
-	unit->str_offsets_base = header;
+	unit->str_offsets_base = unit->str_offsets_part + header;
 	unit->addr_base = header;
 }
 
@@ -232,10 +271,15 @@ void chp_debug_file_destroy(struct ch_debug_sections *file)
 	}
 	ch_vec_deinit(&file->units);
 	ch_table_deinit(&file->signatures);
+	ch_table_deinit(&file->ids);
+	for (i = 0; i < CH_COUNT_OF(file->joined); i++)
+		ch_vec_deinit(&file->joined[i]);
 	free(file);
 }
 
-static struct ch_debug_sections *add_file(struct ch_ctypes *ctypes, Elf *elf)
+struct ch_debug_sections *chp_debug_file_add(struct ch_ctypes *ctypes,
+					     const struct ch_debug_sections *of, Elf *elf,
+					     const char *suffix)
 {
 	struct ch_debug_sections *file = calloc(1, sizeof(*file)), **slot;
 
@@ -248,16 +292,25 @@ static struct ch_debug_sections *add_file(struct ch_ctypes *ctypes, Elf *elf)
 	file->ctypes = ctypes;
 	file->index = (uint32_t)ctypes->files.count;
 	file->units = CH_VEC(struct ch_debug_unit *);
-	take_sections(file, elf);
+	if (of) {
+		file->module = of->module;
+		file->module_index = of->module_index;
+		file->bias = of->bias;
+	}
+	take_sections(file, elf, suffix);
+	/* Entries may be read some times over: once by the scan, and for each type that is asked
+	 * for. One takes two bytes at least. */
+	ctypes->budget += 16 * (file->sections[CH_DEBUG_INFO].len / 2 +
+				file->sections[CH_DEBUG_TYPES].len / 2);
 	return file;
 }
 
-/* Its entries may be read some times over: once by the scan, and for each type that is asked for.
- * An entry takes two bytes at least. */
-static void grant(struct ch_ctypes *ctypes, const struct ch_debug_sections *file)
+bool chp_debug_units(struct ch_debug_sections *file)
 {
-	ctypes->budget += 16 * (file->sections[CH_DEBUG_INFO].len / 2 +
-				file->sections[CH_DEBUG_TYPES].len / 2);
+	if (!list_units(file, CH_DEBUG_INFO))
+		return false;
+	file->info_count = file->units.count;
+	return list_units(file, CH_DEBUG_TYPES);
 }
 
 struct ch_debug_sections *chp_debug_of_module(struct ch_ctypes *ctypes, size_t module)
@@ -273,17 +326,14 @@ struct ch_debug_sections *chp_debug_of_module(struct ch_ctypes *ctypes, size_t m
 	modules = ch_sym_modules(ctypes->sym, &count);
 	if (!chp_sym_debug_file(ctypes->sym, &modules[module], &found))
 		return NULL;
-	file = add_file(ctypes, found.elf);
+	file = chp_debug_file_add(ctypes, NULL, found.elf, "");
 	if (!file)
 		return NULL;
 	file->module = &modules[module];
 	file->module_index = module;
 	file->bias = found.bias;
-	grant(ctypes, file);
-	if (!list_units(file, CH_DEBUG_INFO))
-		return NULL;
-	file->info_count = file->units.count;
-	if (!list_units(file, CH_DEBUG_TYPES))
+	file->from = found;
+	if (!chp_debug_units(file))
 		return NULL;
 	ctypes->by_module[module] = file;
 	return file;

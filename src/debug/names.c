@@ -104,9 +104,11 @@ static struct ch_die origin_of(const struct ch_die *die)
 	uint32_t i;
 
 	for (i = 0; i < CH_DEBUG_DEPTH_MAX; i++) {
-		if (!(at.abbrev->has & CH_DEBUG_HAS_SPECIFICATION) ||
+		if (!(at.abbrev->has & CH_DEBUG_ELSEWHERE) ||
 		    (!chp_die_ref(&at, DW_AT_specification, &next) &&
-		     !chp_die_ref(&at, DW_AT_abstract_origin, &next)))
+		     !chp_die_ref(&at, DW_AT_abstract_origin, &next) &&
+		     (at.abbrev->has & CH_DEBUG_HAS_NAME ||
+		      !chp_die_ref(&at, DW_AT_signature, &next))))
 			break;
 		at = next;
 	}
@@ -141,14 +143,17 @@ static bool is_mangled(const struct ch_die *die)
  * its own name. */
 static uint32_t list_around(const struct ch_die *die, struct ch_die *around)
 {
-	const struct ch_debug_scope *scopes;
-	uint32_t scope = scope_of(die), n = 0;
+	struct ch_die at = *die;
+	uint32_t scope, n = 0;
 
-	scopes = die->unit->scopes.items;
-	while (scope != NO_SCOPE && n < CH_DEBUG_DEPTH_MAX) {
-		if (!chp_die_at(die->unit, scopes[scope].start, &around[n]))
+	while (n < CH_DEBUG_DEPTH_MAX && (scope = scope_of(&at)) != NO_SCOPE) {
+		if (!chp_die_at(at.unit,
+				CH_VEC_AT(&at.unit->scopes, struct ch_debug_scope, scope)->start,
+				&around[n]))
 			break;
-		scope = is_mangled(&around[n++]) ? NO_SCOPE : scopes[scope].parent;
+		if (is_mangled(&around[n++]))
+			break;
+		at = origin_of(&around[n - 1]);
 	}
 	return n;
 }
@@ -191,6 +196,58 @@ char *chp_debug_name(const struct ch_die *die, const char *name)
 	}
 	fputs(name, out);
 	return fclose(out) == 0 ? ch_take(text) : NULL;
+}
+
+/* ---- Numbers ------------------------------------------------------------------------ */
+
+/* How gcc calls types of numbers, and how everybody else does, demanglers among them; none is
+ * longer than what it stands for. */
+static const struct {
+	const char *gcc, *plain;
+} numbers[] = {
+	{ "long long unsigned int", "unsigned long long" }, { "long long int", "long long" },
+	{ "long unsigned int", "unsigned long" },           { "long int", "long" },
+	{ "short unsigned int", "unsigned short" },         { "short int", "short" },
+	{ "__int128 unsigned", "unsigned __int128" },
+};
+
+static bool is_word_byte(char byte)
+{
+	return byte == '_' || (byte >= '0' && byte <= '9') ||
+	       ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z');
+}
+
+/* The row that is at a place in a name, which begins a word; or NULL. */
+static const char *number_at(const char *at, size_t *len_ret)
+{
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(numbers); i++) {
+		*len_ret = strlen(numbers[i].gcc);
+		if (strncmp(at, numbers[i].gcc, *len_ret) == 0 && !is_word_byte(at[*len_ret]))
+			return numbers[i].plain;
+	}
+	return NULL;
+}
+
+void chp_debug_plain_numbers(char *name)
+{
+	const char *at = name, *plain;
+	char *out = name;
+	size_t len;
+
+	while (*at) {
+		plain = at == name || !is_word_byte(at[-1]) ? number_at(at, &len) : NULL;
+		if (plain) {
+			at += len;
+			len = strlen(plain);
+			memcpy(out, plain, len);
+			out += len;
+		} else {
+			*out++ = *at++;
+		}
+	}
+	*out = '\0';
 }
 
 /* ---- Hashes ------------------------------------------------------------------------- */

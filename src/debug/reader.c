@@ -270,7 +270,11 @@ static void resolve_string(const struct ch_debug_unit *unit, struct ch_debug_val
 		break;
 	case DW_FORM_strp_sup:
 	case DW_FORM_GNU_strp_alt:
-		ret->class = CH_DEBUG_NOTHING;
+		file = chp_debug_alternative(unit->file);
+		if (file)
+			take_string(&file->sections[CH_DEBUG_STR], ret->number, ret);
+		else
+			ret->class = CH_DEBUG_NOTHING;
 		break;
 	default:
 		take_indexed_string(unit, ret);
@@ -287,7 +291,9 @@ static void resolve_reference(const struct ch_debug_unit *unit, struct ch_debug_
 	case DW_FORM_ref_sup4:
 	case DW_FORM_ref_sup8:
 	case DW_FORM_GNU_ref_alt:
-		ret->class = CH_DEBUG_NOTHING;
+		ret->file = chp_debug_alternative(unit->file);
+		if (!ret->file)
+			ret->class = CH_DEBUG_NOTHING;
 		break;
 	default:
 		if (!ch_add(ret->number, unit->start, &ret->number))

@@ -133,7 +133,9 @@ static uint64_t hash_of(const struct open *open, const struct ch_die *die, const
 	uint64_t around = open->count ? open->rows[open->count - 1].hash : 0;
 	const char *name;
 
-	if (die->abbrev->has & CH_DEBUG_HAS_SPECIFICATION)
+	if (die->abbrev->has & CH_DEBUG_HAS_SPECIFICATION ||
+	    (die->abbrev->has & (CH_DEBUG_HAS_NAME | CH_DEBUG_HAS_SIGNATURE)) ==
+		    CH_DEBUG_HAS_SIGNATURE)
 		return chp_debug_die_hash(die, NULL);
 	name = chp_die_text(die, DW_AT_name);
 	if (!name)
@@ -160,6 +162,17 @@ static bool names_nameless(const struct ch_die *die)
 	}
 }
 
+/* What units have in common (dwz, link-time optimisation) is in their language. */
+static void take_import(const struct ch_die *die)
+{
+	struct ch_die target;
+
+	if (!chp_die_ref(die, DW_AT_import, &target) || target.unit->language)
+		return;
+	target.unit->language = die->unit->language;
+	target.unit->one_definition = die->unit->one_definition;
+}
+
 /* ---- The pass --------------------------------------------------------------------- */
 
 static void push(struct open *open, const struct ch_die *die, int32_t depth, uint64_t hash,
@@ -184,6 +197,9 @@ static bool take(struct ch_ctypes *ctypes, struct open *open, const struct ch_di
 	switch (chp_die_tag(die)) {
 	case DW_TAG_variable:
 		return take_variable(ctypes, die);
+	case DW_TAG_imported_unit:
+		take_import(die);
+		return true;
 	case DW_TAG_namespace:
 	case DW_TAG_module:
 		hash = hash_of(open, die,
@@ -238,16 +254,39 @@ static bool scan_unit(struct ch_debug_unit *unit)
 	return good;
 }
 
-bool chp_debug_scan(struct ch_debug_sections *file)
+/* False: no memory. */
+static bool scan_units(struct ch_debug_sections *file)
 {
 	size_t i;
 
-	if (file->scanned)
-		return true;
 	file->scanned = true;
 	for (i = 0; i < file->units.count; i++)
 		if (!scan_unit(*CH_VEC_AT(&file->units, struct ch_debug_unit *, i)))
 			return false;
+	return true;
+}
+
+bool chp_debug_scan(struct ch_debug_sections *file)
+{
+	struct ch_debug_sections *more;
+	struct ch_debug_unit *split;
+	size_t i;
+
+	if (file->scanned)
+		return true;
+	more = chp_debug_alternative(file);
+	if (more && !scan_units(more))
+		return false;
+	/* a package has addresses of its units' skeletons only */
+	for (i = 0; i < file->info_count; i++)
+		chp_debug_split(*CH_VEC_AT(&file->units, struct ch_debug_unit *, i));
+	if (!scan_units(file))
+		return false;
+	for (i = 0; i < file->info_count; i++) {
+		split = chp_debug_split(*CH_VEC_AT(&file->units, struct ch_debug_unit *, i));
+		if (split && !split->file->scanned && !scan_units(split->file))
+			return false;
+	}
 	return true;
 }
 

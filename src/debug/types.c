@@ -162,10 +162,23 @@ static bool peel(const struct ch_die *start, struct peeled *ret)
 	return true;
 }
 
+/* Pointers to members are an offset, or of functions an address and an adjustment (Itanium C++ ABI,
+ * 2.3); compilers leave out how much that is. */
+static uint64_t member_pointer_bytes(const struct ch_die *die)
+{
+	struct ch_die target;
+	bool is_function = chp_die_ref(die, DW_AT_type, &target) &&
+			   chp_die_tag(&target) == DW_TAG_subroutine_type;
+
+	return (is_function ? 2ULL : 1ULL) * die->unit->addr_bytes;
+}
+
 static uint64_t bytes_of(const struct ch_die *die)
 {
 	uint64_t bytes;
 
+	if (chp_die_tag(die) == DW_TAG_ptr_to_member_type)
+		return member_pointer_bytes(die);
 	if (!chp_die_number(die, DW_AT_byte_size, &bytes))
 		return 0;
 	if (bytes <= SIZE_BYTES_MAX)
@@ -369,6 +382,7 @@ static const char *name_of(struct ch_ctypes *ctypes, const struct ch_die *die)
 
 	if (!name)
 		return NULL;
+	chp_debug_plain_numbers(name);
 	chp_templates_fold(name);
 	return chp_debug_keep(ctypes, chp_text_escape(name, CH_DEBUG_NAME_MAX));
 }

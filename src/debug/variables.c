@@ -34,17 +34,23 @@ static uint32_t type_of(struct ch_ctypes *ctypes, const struct ch_die *die)
 static struct ch_error *say_tls(struct ch_ctypes *ctypes, const struct ch_debug_found *found,
 				struct ch_variable *variable, ch_variable_fn fn, void *arg)
 {
+	const struct ch_module *module = variable->module;
+	uint64_t block, offset = found->addr;
 	const struct ch_thread *threads;
 	struct ch_error *err = NULL;
-	uint64_t block;
 	size_t count, i;
 
+	/* gcc 12 has the address in the file instead, where it splits units */
+	if (offset >= module->tls_memsz)
+		offset -= module->tls_vaddr;
+	if (offset >= module->tls_memsz)
+		return NULL;
 	threads = ch_core_threads(ctypes->core, &count);
 	for (i = 0; !err && i < count; i++) {
-		err = chp_tls_block(ctypes->sym, threads[i].tls_base, variable->module, &block);
+		err = chp_tls_block(ctypes->sym, threads[i].tls_base, module, &block);
 		if (err || !block)
 			continue;
-		variable->addr = block + found->addr;
+		variable->addr = block + offset;
 		variable->tid = threads[i].tid;
 		err = fn(arg, variable);
 	}

@@ -1,8 +1,10 @@
 /*
  * Where distributions put debug information that was stripped from a module: by build-id, and by
- * the name and checksum that the module has for it.
+ * the name and checksum that the module has for it. And what such files lead to: what several of
+ * them have in common, and the files of units that compilers kept apart.
  */
 #include <elfutils/libdwelf.h>
+#include <gelf.h>
 #include <libelf.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +12,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "sym/dwarf.h"
 #include "sym/sym_priv.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
+#include "util/context.h"
+#include "util/text.h"
+
+/* Files of split units at a time: as many as those of modules. */
+#define DEBUG_ELFS_MAX 4096
 
 /* What is looked for. */
 struct wanted {
@@ -176,4 +184,120 @@ int chp_debugfile_open(struct ch_sym *sym, const struct ch_module *module, const
 	if (wanted.fd >= 0)
 		*path_ret = wanted.path;
 	return wanted.fd;
+}
+
+/* ---- Files that debug information leads to ------------------------------------------- */
+
+/* A file of this sym's own; NULL when it is no ELF file. */
+static Elf *keep_elf(struct ch_sym *sym, int fd)
+{
+	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL), **slot;
+
+	/* It is mapped, else read: in both cases as a whole, and thousands of files may follow. */
+	if (elf)
+		elf_cntl(elf, ELF_C_FDREAD);
+	close(fd);
+	slot = elf && elf_kind(elf) == ELF_K_ELF ? ch_vec_push(&sym->debug_elfs) : NULL;
+	if (!slot) {
+		elf_end(elf);
+		return NULL;
+	}
+	*slot = elf;
+	return elf;
+}
+
+/* The folder of a path, with its slash; owned by the caller. */
+static char *folder_of(const char *path)
+{
+	return strndup(path, (size_t)(chp_base_name(path) - path));
+}
+
+Elf *chp_sym_debug_alternative(struct ch_sym *sym, const struct ch_debug_file *of)
+{
+	struct wanted wanted = { .sym = sym, .fd = -1 };
+	_cleanup_free_ char *dir = of->path ? folder_of(of->path) : NULL;
+	const char *name;
+	const void *id;
+	ssize_t len;
+	size_t i;
+
+	len = dwelf_dwarf_gnu_debugaltlink(of->dwarf, &name, &id);
+	if (len <= 0 || len > CH_BUILD_ID_MAX)
+		return NULL;
+	wanted.id = id;
+	wanted.id_len = (uint32_t)len;
+	if (name[0] == '/' && sym->options.sysroot)
+		try_file(&wanted, format(sym->options.sysroot, "", name + 1, ""));
+	if (name[0] == '/')
+		try_file(&wanted, strdup(name));
+	else if (dir)
+		try_file(&wanted, format(dir, ".", name, ""));
+	for (i = 0; i < sym->options.debug_dirs_count; i++)
+		try_build_id(&wanted, sym->options.debug_dirs[i], "");
+	if (sym->options.sysroot)
+		try_build_id(&wanted, sym->options.sysroot, CH_DEBUG_DIR);
+	try_build_id(&wanted, CH_DEBUG_DIR, "");
+	free(wanted.path);
+	return wanted.fd >= 0 ? keep_elf(sym, wanted.fd) : NULL;
+}
+
+/* Open a path whose contents are judged by who asks for it. */
+static void try_any(char *path_take, int *fd)
+{
+	_cleanup_free_ char *path = path_take;
+	uint64_t bytes;
+
+	if (path && *fd < 0)
+		*fd = chp_open_regular(path, &bytes);
+}
+
+Elf *chp_sym_debug_split(struct ch_sym *sym, const struct ch_debug_file *of, const char *dir,
+			 const char *name)
+{
+	_cleanup_free_ char *beside = of->main_path ? folder_of(of->main_path) : NULL;
+	const char *base = chp_base_name(name), *sysroot = sym->options.sysroot;
+	size_t i;
+	int fd = -1;
+
+	if (sym->debug_elfs.count >= DEBUG_ELFS_MAX) {
+		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "too-many-files",
+				    "%d files of debug information are in use, the most there may "
+				    "be; the others go without names",
+				    DEBUG_ELFS_MAX);
+		return NULL;
+	}
+	if (name[0] != '/' && dir && sysroot)
+		try_any(format(sysroot, dir, name, ""), &fd);
+	if (name[0] == '/' && sysroot)
+		try_any(format(sysroot, "", name + 1, ""), &fd);
+	if (name[0] != '/' && dir)
+		try_any(format(dir, "", name, ""), &fd);
+	if (name[0] == '/')
+		try_any(strdup(name), &fd);
+	for (i = 0; i < sym->options.debug_dirs_count; i++)
+		try_any(format(sym->options.debug_dirs[i], "", base, ""), &fd);
+	/* moved with the program */
+	if (beside)
+		try_any(format(beside, ".", base, ""), &fd);
+	return fd >= 0 ? keep_elf(sym, fd) : NULL;
+}
+
+Elf *chp_sym_debug_package(struct ch_sym *sym, const struct ch_debug_file *of)
+{
+	const char *paths[] = { of->main_path, of->path };
+	size_t i, k;
+	int fd = -1;
+
+	for (i = 0; i < CH_COUNT_OF(paths); i++) {
+		_cleanup_free_ char *dir = paths[i] ? folder_of(paths[i]) : NULL;
+
+		if (!dir)
+			continue;
+		try_any(format(dir, ".", chp_base_name(paths[i]), ".dwp"), &fd);
+		for (k = 0; k < sym->options.debug_dirs_count; k++)
+			try_any(format(sym->options.debug_dirs[k], "", chp_base_name(paths[i]),
+				       ".dwp"),
+				&fd);
+	}
+	return fd >= 0 ? keep_elf(sym, fd) : NULL;
 }

@@ -184,7 +184,7 @@ bool chp_sym_debug_file(struct ch_sym *sym, const struct ch_module *module,
 		chp_dwfl_note_failure();
 		return false;
 	}
-	*ret = (struct ch_debug_file){ .elf = dwarf_getelf(dwarf), .bias = bias };
+	*ret = (struct ch_debug_file){ .elf = dwarf_getelf(dwarf), .dwarf = dwarf, .bias = bias };
 	dwfl_module_info(extra->dwfl, NULL, NULL, NULL, NULL, NULL, &ret->main_path, &ret->path);
 	if (!ret->path)
 		ret->path = ret->main_path;

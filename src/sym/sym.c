@@ -28,6 +28,7 @@ struct ch_error *ch_sym_open(struct ch_core *core, const struct ch_sym_options *
 	sym->modules = CH_VEC(struct ch_module);
 	sym->extras = CH_VEC(struct ch_module_extra);
 	sym->strings = CH_VEC(char *);
+	sym->debug_elfs = CH_VEC(Elf *);
 	err = chp_modules_find(sym);
 	if (!err)
 		err = chp_files_match(sym);
@@ -70,6 +71,9 @@ void ch_sym_close(struct ch_sym *sym)
 	ch_vec_deinit(&sym->strings);
 	ch_table_deinit(&sym->shown);
 	ch_vec_deinit(&sym->tls_modules);
+	for (i = 0; i < sym->debug_elfs.count; i++)
+		elf_end(*CH_VEC_AT(&sym->debug_elfs, Elf *, i));
+	ch_vec_deinit(&sym->debug_elfs);
 	free(sym);
 }
 

@@ -134,6 +134,8 @@ struct ch_sym {
 	Elf *machine_elf;
 	/** The walk that libdwfl's callbacks serve. */
 	struct ch_unwind *unwind;
+	/** of Elf *, owned: what debug information led to */
+	struct ch_vec debug_elfs;
 	/** Modules with thread-local storage: see tls.c. */
 	struct ch_vec tls_modules;
 	bool tls_listed;

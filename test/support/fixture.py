@@ -101,7 +101,8 @@ def dump(program, how, where, arguments=(), end="abort", coredump_filter=None, r
     environment; empty unless given.
     """
     name = os.path.basename(program)
-    shutil.copy(program, os.path.join(where, name))
+    if os.path.dirname(program) != where:
+        shutil.copy(program, os.path.join(where, name))
     command = ["./" + name, ".", "wait" if how == "gcore" else end, *arguments]
 
     def prepare():

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """fixtures/declared: types and variables by debug information are what the program itself says of
 their sizes, offsets and addresses."""
+import glob
 import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -15,7 +18,8 @@ CTYPES = os.path.join(os.environ.get("BUILD", os.path.join(repo(), "build")), "t
 
 
 def rows(core, *names):
-    done = fixture.run_bounded([CTYPES, core, *names], 120)
+    env = {"COREHEAP_DEBUG_DIR": os.path.dirname(core)}
+    done = fixture.run_bounded([CTYPES, core, *names], 120, env=env)
     return [line.split("\t") for line in done.stdout.decode().splitlines()], done.stderr.decode()
 
 
@@ -49,25 +53,161 @@ def check(tap, name, core, where):
     tap.equal({key: found.get(key) for key in wanted}, wanted, name + ": variables")
 
 
-def build_c(where, compiler, *flags):
-    program = os.path.join(where, "declared")
-    subprocess.run([*compiler.split(), *flags, "-o", program,
-                    os.path.join(SOURCE, "declared.c"), os.path.join(SOURCE, "elsewhere.c")],
-                   check=True)
-    return program
+C = ("declared.c", "elsewhere.c")
+CXX = ("classes.cc", "classes_more.cc")
+
+
+def build(compiler, sources, *flags):
+    """The program, each unit compiled on its own, in a folder of its own."""
+    where = fixture.folder()
+    for source in sources:
+        subprocess.run([*compiler.split(), "-fno-builtin", *flags, "-c",
+                        os.path.join(SOURCE, source)], check=True, cwd=where)
+    objects = [source.rsplit(".", 1)[0] + ".o" for source in sources]
+    subprocess.run([*compiler.split(), *flags, "-Wl,--build-id", "-o", "declared", *objects],
+                   check=True, cwd=where)
+    return os.path.join(where, "declared")
+
+
+def run(tool, *args, cwd=None):
+    subprocess.run([tool, *args], check=True, cwd=cwd, stdout=subprocess.DEVNULL)
+
+
+# ---- What is done to a program that was built: where its debug information goes ------------
+
+
+def plain(_program):
+    pass
+
+
+def dwz(program):
+    run("dwz", program)
+
+
+def dwz_shared(program):
+    """What two programs have in common goes to a third file."""
+    shutil.copy(program, program + "-2")
+    run("dwz", "-m", program + ".common", "-r", program, program + "-2")
+
+
+def package(program):
+    where = os.path.dirname(program)
+    run("dwp", "-e", program, cwd=where)
+    for path in glob.glob(os.path.join(where, "*.dwo")):
+        os.remove(path)
+
+
+def linked(program):
+    """By name and checksum, in a program without a build-id to go by."""
+    run("objcopy", "--only-keep-debug", program, program + ".debug")
+    run("strip", "-g", program)
+    run("objcopy", "--add-gnu-debuglink=" + program + ".debug", program)
+
+
+def packed(program):
+    run("objcopy", "--compress-debug-sections", program)
+
+
+def by_build_id(program):
+    notes = subprocess.run(["readelf", "-n", program], check=True, capture_output=True, text=True)
+    number = re.search("Build ID: ([0-9a-f]+)", notes.stdout).group(1)
+    folder = os.path.join(os.path.dirname(program), ".build-id", number[:2])
+    os.makedirs(folder)
+    run("objcopy", "--only-keep-debug", program, os.path.join(folder, number[2:] + ".debug"))
+    run("strip", "-g", program)
+
+
+# Name, compiler, sources, flags, what is done then, the tool that it takes.
+CASES = [
+    ("C -O0", "cc", C, "-O0 -g", plain),
+    ("C -O2, DWARF 4", "cc", C, "-O2 -g -gdwarf-4", plain),
+    ("C -O3, DWARF 2", "cc", C, "-O3 -g -gdwarf-2 -gstrict-dwarf", plain),
+    ("C -O1, DWARF 3", "cc", C, "-O1 -g -gdwarf-3", plain),
+    ("C 64-bit DWARF", "cc", C, "-O1 -g -gdwarf64", plain),
+    ("C link-time optimisation", "cc", C, "-O2 -g -flto", plain),
+    ("C type units, DWARF 4", "cc", C, "-g -gdwarf-4 -fdebug-types-section", plain),
+    ("C type units, DWARF 5", "cc", C, "-g -gdwarf-5 -fdebug-types-section", plain),
+    ("C split, DWARF 4", "cc", C, "-g -gdwarf-4 -gsplit-dwarf", plain),
+    ("C split, DWARF 5", "cc", C, "-g -gdwarf-5 -gsplit-dwarf", plain),
+    ("C compressed", "cc", C, "-O1 -g", packed),
+    ("C dwz", "cc", C, "-O1 -g", dwz),
+    ("C dwz of two", "cc", C, "-O1 -g", dwz_shared),
+    ("C debug link", "cc", C, "-O1 -g", linked),
+    ("C build-id", "cc", C, "-O1 -g", by_build_id),
+    ("C clang -O0", "clang", C, "-O0 -g", plain),
+    ("C clang -O2, DWARF 4", "clang", C, "-O2 -g -gdwarf-4", plain),
+    ("C clang split", "clang", C, "-O1 -g -gsplit-dwarf", plain),
+    ("C clang type units", "clang", C, "-O1 -g -gdwarf-5 -fdebug-types-section", plain),
+    ("C++ -O0", "c++", CXX, "-O0 -g", plain),
+    ("C++ -O2, DWARF 4", "c++", CXX, "-O2 -g -gdwarf-4", plain),
+    ("C++ link-time optimisation", "c++", CXX, "-O2 -g -flto", plain),
+    ("C++ type units", "c++", CXX, "-O1 -g -fdebug-types-section", plain),
+    ("C++ split with type units", "c++", CXX, "-g -gsplit-dwarf -fdebug-types-section", plain),
+    ("C++ package, DWARF 4", "c++", CXX, "-g -gdwarf-4 -gsplit-dwarf -fdebug-types-section",
+     package),
+    ("C++ dwz", "c++", CXX, "-O1 -g", dwz),
+    ("C++ clang -O0", "clang++", CXX, "-O0 -g -fstandalone-debug", plain),
+    ("C++ clang -O2, type units", "clang++", CXX, "-O2 -g -fdebug-types-section -fstandalone-debug",
+     plain),
+]
+TOOLS = {dwz: "dwz", dwz_shared: "dwz", package: "dwp"}
+
+
+def compiler_of(name):
+    ours = {"cc": os.environ.get("CC") or "cc", "c++": os.environ.get("CXX") or "c++"}
+    return ours.get(name, name)
+
+
+def why_not(compiler, then):
+    for tool in (compiler.split()[0], TOOLS.get(then)):
+        if tool and not shutil.which(tool):
+            return tool + " is not installed"
+    return None
+
+
+def one_case(tap, name, compiler, sources, flags, then):
+    program = build(compiler, sources, *flags.split())
+    then(program)
+    # where the compiler and what came then have put their files
+    where = os.path.dirname(program)
+    check(tap, name, fixture.dump(program, "kernel", where), where)
+
+
+def no_types(tap):
+    """With -g1 there are functions and lines."""
+    program = build(compiler_of("cc"), C, "-g1")
+    where = os.path.dirname(program)
+    core = fixture.dump(program, "kernel", where)
+    tap.equal(rows(core, "order")[0], [["none", "order"]], "-g1: there are no types")
+
+
+def other_build(tap):
+    """A debug file in the right place that is another program's."""
+    program = build(compiler_of("cc"), C, "-O1", "-g")
+    by_build_id(program)
+    where = os.path.dirname(program)
+    right, = glob.glob(os.path.join(where, ".build-id", "*", "*.debug"))
+    wrong = build(compiler_of("cc"), C, "-O0", "-g", "-DOTHER")
+    run("objcopy", "--only-keep-debug", wrong, right)
+    core = fixture.dump(program, "kernel", where)
+    tap.equal(rows(core, "order")[0], [["none", "order"]], "a debug file of another build")
 
 
 def main():
     tap = Tap()
-    cc = os.environ.get("CC") or "cc"
     reason = fixture.why_not("kernel")
     if reason:
         tap.skip("debug", reason)
         sys.exit(tap.done())
-    for name, flags in (("gcc -O0", ["-O0", "-g"]), ("gcc -O2", ["-O2", "-g"])):
-        where = fixture.folder()
-        program = build_c(fixture.folder(), cc, *flags)
-        check(tap, name, fixture.dump(program, "kernel", where), where)
+    for name, compiler, sources, flags, then in CASES:
+        compiler = compiler_of(compiler)
+        reason = why_not(compiler, then)
+        if reason:
+            tap.skip(name, reason)
+        else:
+            tap.attempt(name, one_case, name, compiler, sources, flags, then)
+    tap.attempt("no types", no_types)
+    tap.attempt("another build", other_build)
     sys.exit(tap.done())
 
 
