@@ -97,6 +97,27 @@ bool chp_image_next(const struct ch_heap_env *env, const struct ch_module *modul
 	return next_run(env, module, CH_SEGMENT_EXEC, 0, at, ret);
 }
 
+bool chp_exe_words(const struct ch_heap_env *env,
+		   bool (*fn)(void *arg, uint64_t addr, uint64_t word), void *arg)
+{
+	struct ch_data_run run = { 0 };
+	const struct ch_module *modules;
+	size_t count, i, k;
+	uint64_t at;
+
+	modules = ch_sym_modules(env->sym, &count);
+	for (i = 0; i < count; i++) {
+		at = modules[i].start;
+		while (modules[i].kind == CH_MODULE_EXE &&
+		       chp_data_next(env, &modules[i], &at, &run))
+			for (k = ch_align_up(run.addr, 8) - run.addr;
+			     k < run.len && run.len - k >= 8; k += 8)
+				if (fn(arg, run.addr + k, ch_get64(run.bytes + k)))
+					return true;
+	}
+	return false;
+}
+
 static uint64_t number_at(const struct ch_size_table *table, const uint8_t *p)
 {
 	return table->width == 8 ? ch_get64(p) : ch_get32(p);

@@ -87,6 +87,13 @@ bool chp_data_next(const struct ch_heap_env *env, const struct ch_module *module
 bool chp_image_next(const struct ch_heap_env *env, const struct ch_module *module, uint64_t *at,
 		    struct ch_data_run *ret);
 
+/**
+ * Call fn with each word (8 bytes, aligned) of the executable's writable data and its address,
+ * until it returns true; whether it did.
+ */
+bool chp_exe_words(const struct ch_heap_env *env,
+		   bool (*fn)(void *arg, uint64_t addr, uint64_t word), void *arg);
+
 /** Whether a file's name is stem, or goes on with a version or a suffix:
  * "libc.so.6", "libc-2.31.so", "libtcmalloc_minimal.so.4". */
 bool chp_has_stem(const char *name, const char *stem);

@@ -168,17 +168,17 @@ static uint32_t read_classes(struct memcached *mc, uint64_t addr)
 	return i > CLASSES_MIN && used ? i - 1 : 0;
 }
 
-/* The table may go on in the next run: .data and .bss are two. */
-static bool find_in_run(struct memcached *mc, const struct ch_data_run *run)
+/* Whether the classes lie at addr: class 0 is none, it has no size. */
+static bool try_classes(void *arg, uint64_t addr, uint64_t word)
 {
-	size_t at = ch_align_up(run->addr, 8) - run->addr;
-	uint64_t addr;
+	struct memcached *mc = arg;
+	size_t row;
 
-	for (; at < run->len && run->len - at >= 8; at += 8) {
-		addr = run->addr + at;
-		/* Class 0 is none: it has no size. */
-		if (ch_get64(run->bytes + at) || !read_class(mc->env.core, addr, &mc->classes[0]) ||
-		    !has_list(&mc->classes[0]))
+	if (word || !read_class(mc->env.core, addr, &mc->classes[0]) || !has_list(&mc->classes[0]))
+		return false;
+	for (row = 0; row < CH_COUNT_OF(layouts); row++) {
+		mc->layout = &layouts[row];
+		if (row && layouts[row].class_bytes == layouts[row - 1].class_bytes)
 			continue;
 		mc->classes_count = read_classes(mc, addr + mc->layout->class_bytes);
 		if (mc->classes_count)
@@ -226,30 +226,10 @@ static void choose_layout(struct memcached *mc)
 
 static bool find_classes(struct memcached *mc)
 {
-	const struct ch_module *modules;
-	struct ch_data_run run;
-	size_t count, i, row;
-	uint64_t at;
-
-	modules = ch_sym_modules(mc->env.sym, &count);
-	for (i = 0; i < count; i++) {
-		if (modules[i].kind != CH_MODULE_EXE)
-			continue;
-		at = modules[i].start;
-		run = (struct ch_data_run){ 0 };
-		while (chp_data_next(&mc->env, &modules[i], &at, &run)) {
-			for (row = 0; row < CH_COUNT_OF(layouts); row++) {
-				mc->layout = &layouts[row];
-				if (row && layouts[row].class_bytes == mc->layout[-1].class_bytes)
-					continue;
-				if (!find_in_run(mc, &run))
-					continue;
-				choose_layout(mc);
-				return true;
-			}
-		}
-	}
-	return false;
+	if (!chp_exe_words(&mc->env, try_classes, mc))
+		return false;
+	choose_layout(mc);
+	return true;
 }
 
 static struct ch_error *probe(const struct ch_heap_env *env, struct ch_probe *ret)

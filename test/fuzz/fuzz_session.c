@@ -6,6 +6,7 @@
 
 #include "fuzz/fuzz.h"
 #include "fuzz/use_core.h"
+#include "types/names.h"
 
 #define THREADS_MAX 16
 #define FRAMES_MAX  64
@@ -203,6 +204,9 @@ static void use_session(struct ch_session *session)
 	if (map)
 		use_map(map);
 	done(ch_session_heaps(session, &heaps));
+	if (heaps)
+		use_heaps(heaps);
+	done(chp_session_named_heaps(session, &heaps));
 	if (heaps)
 		use_heaps(heaps);
 	use_graph(session);
