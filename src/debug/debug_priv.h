@@ -323,6 +323,9 @@ static inline uint64_t chp_die_key(const struct ch_die *die)
 
 /** The debug information of a module, opened at the first call; NULL: none. */
 struct ch_debug_sections *chp_debug_of_module(struct ch_ctypes *ctypes, size_t module);
+/** Take a file for that of a module, which has none yet; NULL: no memory. */
+struct ch_debug_sections *chp_debug_attach(struct ch_ctypes *ctypes, size_t module,
+					   const struct ch_debug_file *from);
 /** Read what the root of a unit says of its others. */
 void chp_debug_unit_begin(struct ch_debug_unit *unit);
 /** The unit that holds an offset; NULL: none. */

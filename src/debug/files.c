@@ -313,10 +313,27 @@ bool chp_debug_units(struct ch_debug_sections *file)
 	return list_units(file, CH_DEBUG_TYPES);
 }
 
+struct ch_debug_sections *chp_debug_attach(struct ch_ctypes *ctypes, size_t module,
+					   const struct ch_debug_file *from)
+{
+	struct ch_debug_sections *file = chp_debug_file_add(ctypes, NULL, from->elf, "");
+	size_t count;
+
+	if (!file)
+		return NULL;
+	file->module = &ch_sym_modules(ctypes->sym, &count)[module];
+	file->module_index = module;
+	file->bias = from->bias;
+	file->from = *from;
+	if (!chp_debug_units(file))
+		return NULL;
+	ctypes->by_module[module] = file;
+	return file;
+}
+
 struct ch_debug_sections *chp_debug_of_module(struct ch_ctypes *ctypes, size_t module)
 {
 	const struct ch_module *modules;
-	struct ch_debug_sections *file;
 	struct ch_debug_file found;
 	size_t count;
 
@@ -324,17 +341,7 @@ struct ch_debug_sections *chp_debug_of_module(struct ch_ctypes *ctypes, size_t m
 		return ctypes->by_module[module];
 	ctypes->tried[module] = true;
 	modules = ch_sym_modules(ctypes->sym, &count);
-	if (!chp_sym_debug_file(ctypes->sym, &modules[module], &found))
-		return NULL;
-	file = chp_debug_file_add(ctypes, NULL, found.elf, "");
-	if (!file)
-		return NULL;
-	file->module = &modules[module];
-	file->module_index = module;
-	file->bias = found.bias;
-	file->from = found;
-	if (!chp_debug_units(file))
-		return NULL;
-	ctypes->by_module[module] = file;
-	return file;
+	return chp_sym_debug_file(ctypes->sym, &modules[module], &found)
+		       ? chp_debug_attach(ctypes, module, &found)
+		       : NULL;
 }

@@ -9,6 +9,10 @@
 #include "debug/debug_priv.h"
 #include "util/bytes.h"
 
+/* What has more is made by no compiler: the largest structures of generated code have some
+ * thousand. */
+#define MEMBERS_MAX 65536
+
 /* ---- Where members lie ---------------------------------------------------------------- */
 
 /* A constant, or an expression that adds one; false: it depends on the object. */
@@ -67,10 +71,23 @@ static bool place_bits(struct ch_ctypes *ctypes, const struct ch_die *die,
 
 struct lists {
 	struct ch_ctypes *ctypes;
+	/* Bytes of the type; 0: not known. */
+	uint64_t size_bytes;
+	/* Some of it makes no sense. */
+	bool damaged;
 	/* of struct ch_ctype_member and struct ch_ctype_argument */
 	struct ch_vec members, arguments;
 	bool has_vtable;
 };
+
+/* Whether a member lies in its type. Bases may reach beyond it, by what is shared with others. */
+static bool fits(const struct lists *lists, const struct ch_ctype_member *member)
+{
+	uint64_t size =
+		member->bit_size || member->is_base ? 0 : size_of(lists->ctypes, member->type);
+
+	return ch_inside(member->offset, size, lists->size_bytes);
+}
 
 static void take_member(struct lists *lists, const struct ch_die *die, bool is_variant)
 {
@@ -81,8 +98,10 @@ static void take_member(struct lists *lists, const struct ch_die *die, bool is_v
 		return;
 	member.is_base = chp_die_tag(die) == DW_TAG_inheritance;
 	member.type = chp_ctypes_of_attr(lists->ctypes, die);
-	if (!place_bits(lists->ctypes, die, &member))
+	if (!place_bits(lists->ctypes, die, &member) || !fits(lists, &member)) {
+		lists->damaged = true;
 		return;
+	}
 	member.name = member.is_base ? NULL : chp_die_text(die, DW_AT_name);
 	if (member.name && strncmp(member.name, "_vptr", 5) == 0)
 		lists->has_vtable = true;
@@ -134,8 +153,10 @@ static void take_children(struct lists *lists, const struct ch_die *die)
 	struct ch_die at;
 	bool more;
 
-	for (more = chp_die_child(die, &at); more && depth > 0;) {
+	for (more = chp_die_child(die, &at); more && depth > 0 && !lists->damaged;) {
 		take_child(lists, &at, depth > 1);
+		lists->damaged = lists->damaged || lists->members.count > MEMBERS_MAX ||
+				 lists->arguments.count > MEMBERS_MAX;
 		more = is_group(&at) ? chp_die_next(&at, &depth) : chp_die_skip(&at, &depth);
 	}
 }
@@ -181,7 +202,13 @@ void chp_ctype_read(struct ch_ctypes *ctypes, struct ch_ctype_row *row)
 	case CH_CTYPE_OPAQUE:
 		return;
 	}
+	lists.size_bytes = type->size_bytes;
 	take_children(&lists, &row->die);
+	/* of a lie there is no part that is true */
+	if (lists.damaged) {
+		lists.members.count = lists.arguments.count = 0;
+		chp_debug_damaged(ctypes, row->die.unit->file);
+	}
 	/* what a class inherits its table from */
 	type->has_vtable =
 		lists.has_vtable || chp_die_attr(&row->die, DW_AT_containing_type, &value);

@@ -23,7 +23,7 @@ struct ch_debug_sections *chp_debug_alternative(struct ch_debug_sections *file)
 	if (file->alternative_tried)
 		return file->alternative;
 	file->alternative_tried = true;
-	elf = file->from.elf ? chp_sym_debug_alternative(file->ctypes->sym, &file->from) : NULL;
+	elf = file->from.dwarf ? chp_sym_debug_alternative(file->ctypes->sym, &file->from) : NULL;
 	if (!elf)
 		return NULL;
 	more = chp_debug_file_add(file->ctypes, file, elf, "");

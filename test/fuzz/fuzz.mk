@@ -10,7 +10,10 @@ FUZZ_SECONDS ?= 10
 FUZZ_ALL := $(patsubst test/fuzz/fuzz_%.c,%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
 FUZZ ?= $(FUZZ_ALL)
 FUZZ_B := build/fuzz
-FUZZ_HELP := $(B)/test/fuzz/common.o $(B)/test/fuzz/use_core.o
+FUZZ_HELP := $(B)/test/fuzz/common.o $(B)/test/fuzz/use_core.o \
+	$(B)/test/support/debugcase.o $(B)/test/support/corewriter.o
+FUZZ_SEEDS := $(B)/test/fuzz/seeds.o $(B)/test/support/corewriter.o \
+	$(B)/test/support/dwarfwriter.o $(B)/test/support/hostile_dwarf.o
 FUZZ_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %/malloc_seed.c,$(wildcard test/fuzz/*.c)))
 
 .PHONY: fuzz-replay fuzz-targets fuzz-run
@@ -26,7 +29,7 @@ $(B)/test/fuzz/replay_%: $(B)/test/fuzz/fuzz_%.o $(B)/test/fuzz/replay.o $(FUZZ_
 	@echo '  LINK   $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-$(B)/test/fuzz/seeds: $(B)/test/fuzz/seeds.o $(B)/test/support/corewriter.o
+$(B)/test/fuzz/seeds: $(FUZZ_SEEDS)
 	@echo '  LINK   $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 

@@ -14,8 +14,10 @@
 #include <zstd.h>
 
 #include "support/corewriter.h"
+#include "support/hostile_dwarf.h"
 
-#define PLAIN_BYTES 20000U
+#define PLAIN_BYTES    20000U
+#define SEED_BYTES_MAX 4096
 
 static const char *seed_path(const char *dir, const char *target, const char *name, char *path,
 			     size_t size)
@@ -364,6 +366,21 @@ static void write_cores(const char *dir, uint16_t machine, const char *name)
 	}
 }
 
+/* Those that are small enough to be changed everywhere. */
+static void write_debug(const char *dir)
+{
+	const struct hostile_dwarf *row;
+	uint8_t *bytes;
+	size_t len;
+
+	for (row = hostile_dwarfs; row->name; row++) {
+		bytes = row->make(&len);
+		if (len < SEED_BYTES_MAX)
+			save(dir, "debug", row->name, bytes, len);
+		free(bytes);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const char text[] =
@@ -375,6 +392,7 @@ int main(int argc, char **argv)
 	write_unpack(argv[1]);
 	write_cores(argv[1], EM_X86_64, "x86_64");
 	write_cores(argv[1], EM_AARCH64, "aarch64");
+	write_debug(argv[1]);
 	save(argv[1], "text", "mixed", text, sizeof(text));
 	save(argv[1], "pattern", "bytes", "de ad ?? ef", 11);
 	save(argv[1], "pattern", "regex", "(order|box)-[0-9a-f]+\\.", 23);

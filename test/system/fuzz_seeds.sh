@@ -31,6 +31,15 @@ replay unpack 500 "$dir"/seeds/unpack/*
 replay text 5000 "$dir"/seeds/text/*
 replay pattern 3000 "$dir"/seeds/pattern/*
 replay session 2000 "$dir"/seeds/session/*
+replay debug 1000 "$dir"/seeds/debug/*
+
+# Debug information as a compiler writes it.
+for flags in "-gdwarf-4 -fdebug-types-section" "-gdwarf-5 -O2"; do
+	# shellcheck disable=SC2086
+	"${CC:-cc}" -w $flags -shared -fPIC -nostdlib -o "$dir/debug${flags:8:1}.so" \
+		fixtures/declared/elsewhere.c
+done
+replay debug 1000 "$dir"/debug4.so "$dir"/debug5.so
 
 # Where the kernel hands cores to a program there is none to be had.
 if [ "$(cat /proc/sys/kernel/core_pattern)" = core ] &&
