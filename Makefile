@@ -25,7 +25,7 @@ DEPS_TEST := check gdb zstd xz-utils lz4 gzip binutils elfutils jq python3
 # Other allocators and C libraries, a validator, a database; without them their tests are
 # skipped.
 DEPS_TEST_MORE := musl-tools libjemalloc-dev libmimalloc-dev libtcmalloc-minimal4 \
-	python3-jsonschema sqlite3 libcapstone-dev dwz
+	python3-jsonschema sqlite3 libcapstone-dev dwz libc++-dev libc++abi-dev
 DEPS_LINT := clang clang-format clang-tidy
 
 PKGS := libelf libdw jansson libzstd liblzma zlib liblz4
