@@ -8,7 +8,7 @@
  * lie.
  *
  * A file of debug information is read by our own code only, as every byte of it may be wrong: a
- * reader never leaves its unit, goes forwards only, and all work together has a budget.
+ * reader never leaves its unit, goes forwards only, and all work in a file has a budget.
  */
 #ifndef COREHEAP_DEBUG_DEBUG_PRIV_H
 #define COREHEAP_DEBUG_DEBUG_PRIV_H
@@ -147,6 +147,8 @@ struct ch_debug_sections {
 	struct ch_debug_sections *alternative, *package;
 	bool alternative_tried, package_tried;
 	bool scanned;
+	/** Steps that may still be made in it before it is said that they lead nowhere. */
+	uint64_t budget;
 	/** Index of its module in ch_sym_modules(). */
 	size_t module_index;
 };
@@ -263,8 +265,6 @@ struct ch_ctypes {
 	struct ch_table shown;
 	bool is_shown;
 
-	/** Entries that may still be read before it is said that they lead nowhere. */
-	uint64_t budget;
 	bool damaged;
 };
 
@@ -275,6 +275,9 @@ void *chp_debug_keep(struct ch_ctypes *ctypes, void *take);
 
 /* ---- reader.c --------------------------------------------------------------------- */
 
+/** Pay for work that entries of a unit ask for: a step is as much as passing over one entry, or
+ * following it to another. False: all that its file was granted is spent, which is told. */
+bool chp_debug_spend(const struct ch_debug_unit *unit, uint64_t steps);
 uint64_t chp_debug_fixed(struct ch_debug_reader *reader, uint32_t bytes);
 uint64_t chp_debug_uleb(struct ch_debug_reader *reader);
 int64_t chp_debug_sleb(struct ch_debug_reader *reader);

@@ -299,9 +299,11 @@ struct ch_debug_sections *chp_debug_file_add(struct ch_ctypes *ctypes,
 	}
 	take_sections(file, elf, suffix);
 	/* Entries may be read some times over: once by the scan, and for each type that is asked
-	 * for. One takes two bytes at least. */
-	ctypes->budget += 16 * (file->sections[CH_DEBUG_INFO].len / 2 +
-				file->sections[CH_DEBUG_TYPES].len / 2);
+	 * for. One takes two bytes at least, as do names and forms of abbreviations. */
+	file->budget =
+		16 * ((file->sections[CH_DEBUG_INFO].len + file->sections[CH_DEBUG_TYPES].len +
+		       file->sections[CH_DEBUG_ABBREV].len) /
+		      2);
 	return file;
 }
 

@@ -16,6 +16,8 @@
  * hundred. */
 #define SPECS_MAX   256
 #define ABBREVS_MAX (1U << 20)
+/* So much of a name is read while one entry is passed over. */
+#define STEP_TEXT_BYTES 32
 /* A form whose length is in the entry. */
 #define VARIABLE UINT32_MAX
 
@@ -85,6 +87,20 @@ int64_t chp_debug_sleb(struct ch_debug_reader *reader)
 	if (shift < 64 && (byte & 0x40))
 		value |= UINT64_MAX << shift;
 	return (int64_t)value;
+}
+
+/* All that is read has an end, however entries lead to each other. */
+bool chp_debug_spend(const struct ch_debug_unit *unit, uint64_t steps)
+{
+	struct ch_debug_sections *file = unit->file;
+
+	if (file->budget >= steps) {
+		file->budget -= steps;
+		return true;
+	}
+	file->budget = 0;
+	chp_debug_damaged(file->ctypes, file);
+	return false;
 }
 
 /* ---- Forms ------------------------------------------------------------------------ */
@@ -202,8 +218,8 @@ static uint32_t form_bytes(const struct form *form, const struct ch_debug_abbrev
 
 /* ---- Values ----------------------------------------------------------------------- */
 
-/* A text of a section, up to its zero. */
-static void take_string(const struct ch_debug_bytes *section, uint64_t off,
+/* A text of a section, up to its zero, if it ends within max bytes. */
+static void find_string(const struct ch_debug_bytes *section, uint64_t off, uint64_t max,
 			struct ch_debug_value *ret)
 {
 	const uint8_t *end;
@@ -211,12 +227,19 @@ static void take_string(const struct ch_debug_bytes *section, uint64_t off,
 	ret->class = CH_DEBUG_NOTHING;
 	if (off >= section->len)
 		return;
-	end = memchr(section->data + off, 0, section->len - off);
+	end = memchr(section->data + off, 0, ch_min(section->len - off, max));
 	if (!end)
 		return;
 	ret->class = CH_DEBUG_STRING;
 	ret->data = section->data + off;
 	ret->len = (uint64_t)(end - ret->data);
+}
+
+/* What is too long to be a name is not searched for its end: all entries may lead to it. */
+static void take_string(const struct ch_debug_bytes *section, uint64_t off,
+			struct ch_debug_value *ret)
+{
+	find_string(section, off, CH_DEBUG_NAME_MAX + 1, ret);
 }
 
 /* A text by its number in .debug_str_offsets. */
@@ -261,6 +284,8 @@ static void resolve_string(const struct ch_debug_unit *unit, struct ch_debug_val
 
 	switch (ret->form) {
 	case DW_FORM_string:
+		if (ret->len > CH_DEBUG_NAME_MAX)
+			ret->class = CH_DEBUG_NOTHING;
 		break;
 	case DW_FORM_strp:
 		take_string(&file->sections[CH_DEBUG_STR], ret->number, ret);
@@ -271,15 +296,18 @@ static void resolve_string(const struct ch_debug_unit *unit, struct ch_debug_val
 	case DW_FORM_strp_sup:
 	case DW_FORM_GNU_strp_alt:
 		file = chp_debug_alternative(unit->file);
-		if (file)
-			take_string(&file->sections[CH_DEBUG_STR], ret->number, ret);
-		else
+		if (!file) {
 			ret->class = CH_DEBUG_NOTHING;
+			return;
+		}
+		take_string(&file->sections[CH_DEBUG_STR], ret->number, ret);
 		break;
 	default:
 		take_indexed_string(unit, ret);
 		break;
 	}
+	if (ret->class == CH_DEBUG_NOTHING)
+		chp_debug_damaged(unit->file->ctypes, unit->file);
 }
 
 static void resolve_reference(const struct ch_debug_unit *unit, struct ch_debug_value *ret)
@@ -324,10 +352,14 @@ static bool read_raw(struct ch_debug_reader *reader, const struct ch_debug_unit 
 		ret->number = spec->form == DW_FORM_flag_present ? 1 : (uint64_t)spec->value;
 		break;
 	case SHAPE_STRING:
-		take_string(&(struct ch_debug_bytes){ reader->at,
+		find_string(&(struct ch_debug_bytes){ reader->at,
 						      (uint64_t)(reader->end - reader->at) },
-			    0, ret);
-		skip(reader, ret->class == CH_DEBUG_STRING ? ret->len + 1 : UINT64_MAX);
+			    0, UINT64_MAX, ret);
+		if (ret->class == CH_DEBUG_STRING &&
+		    chp_debug_spend(unit, ret->len / STEP_TEXT_BYTES))
+			skip(reader, ret->len + 1);
+		else
+			spoil(reader);
 		break;
 	case SHAPE_BLOCK:
 	case SHAPE_BLOCK_ULEB:
@@ -440,8 +472,10 @@ static bool read_specs(struct ch_debug_reader *reader, struct ch_debug_abbrevs *
 	return false;
 }
 
-/* Rows up to the end of the table, or to where it makes no sense. */
-static void read_rows(struct ch_debug_reader *reader, struct ch_debug_abbrevs *abbrevs)
+/* Rows up to the end of the table, or to where it makes no sense. Every unit may have the longest
+ * one there is. */
+static void read_rows(struct ch_debug_reader *reader, const struct ch_debug_unit *unit,
+		      struct ch_debug_abbrevs *abbrevs)
 {
 	struct ch_debug_abbrev *row, next;
 
@@ -452,7 +486,8 @@ static void read_rows(struct ch_debug_reader *reader, struct ch_debug_abbrevs *a
 			return;
 		next.tag = (uint16_t)chp_debug_uleb(reader);
 		next.has_children = chp_debug_fixed(reader, 1) != 0;
-		if (!read_specs(reader, abbrevs, &next))
+		if (!read_specs(reader, abbrevs, &next) ||
+		    !chp_debug_spend(unit, 1 + next.specs_count))
 			return;
 		row = ch_vec_push(&abbrevs->rows);
 		if (!row)
@@ -499,7 +534,7 @@ const struct ch_debug_abbrevs *chp_debug_abbrevs(struct ch_debug_unit *unit)
 	abbrevs->specs = CH_VEC(struct ch_debug_spec);
 	reader = (struct ch_debug_reader){ section->data + unit->abbrev_off,
 					   section->data + section->len, false };
-	read_rows(&reader, abbrevs);
+	read_rows(&reader, unit, abbrevs);
 	if (!abbrevs->dense)
 		ch_vec_sort(&abbrevs->rows, by_code);
 	unit->abbrevs = abbrevs;
@@ -588,19 +623,6 @@ static bool end_of(const struct ch_die *die, uint64_t *ret)
 	return !reader.bad;
 }
 
-/* All that is read has an end, however entries lead to each other. */
-static bool may_step(const struct ch_debug_unit *unit)
-{
-	struct ch_ctypes *ctypes = unit->file->ctypes;
-
-	if (ctypes->budget) {
-		ctypes->budget--;
-		return true;
-	}
-	chp_debug_damaged(ctypes, unit->file);
-	return false;
-}
-
 /* The first entry at or behind an offset where lists may end. */
 static bool arrive(struct ch_die *die, uint64_t off, int32_t *depth)
 {
@@ -619,7 +641,7 @@ bool chp_die_next(struct ch_die *die, int32_t *depth)
 {
 	uint64_t off;
 
-	if (!may_step(die->unit) || !end_of(die, &off))
+	if (!chp_debug_spend(die->unit, 1) || !end_of(die, &off))
 		return false;
 	*depth += die->abbrev->has_children;
 	return arrive(die, off, depth);
@@ -632,7 +654,7 @@ bool chp_die_skip(struct ch_die *die, int32_t *depth)
 
 	if (die->abbrev->has_children && chp_die_attr(die, DW_AT_sibling, &value) &&
 	    value.class == CH_DEBUG_REFERENCE && value.number > die->off)
-		return may_step(die->unit) && arrive(die, value.number, depth);
+		return chp_debug_spend(die->unit, 1) && arrive(die, value.number, depth);
 	do
 		if (!chp_die_next(die, depth))
 			return false;
@@ -700,10 +722,8 @@ const char *chp_die_text(const struct ch_die *die, uint16_t name)
 
 	if (!chp_die_attr(die, name, &value) || value.class != CH_DEBUG_STRING || !value.len)
 		return NULL;
-	if (value.len <= CH_DEBUG_NAME_MAX)
-		return (const char *)value.data;
-	chp_debug_damaged(die->unit->file->ctypes, die->unit->file);
-	return NULL;
+	return chp_debug_spend(die->unit, value.len / STEP_TEXT_BYTES) ? (const char *)value.data
+								       : NULL;
 }
 
 /* The type of a type unit, in the files that its user knows. */
@@ -725,7 +745,7 @@ bool chp_die_ref(const struct ch_die *die, uint16_t name, struct ch_die *ret)
 	struct ch_debug_unit *unit = die->unit;
 	struct ch_debug_value value;
 
-	if (!chp_die_attr(die, name, &value))
+	if (!chp_die_attr(die, name, &value) || !chp_debug_spend(unit, 1))
 		return false;
 	if (value.class == CH_DEBUG_SIGNATURE)
 		return signed_type(die, value.number, ret);

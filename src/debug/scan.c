@@ -116,7 +116,8 @@ static bool take_definition(struct ch_ctypes *ctypes, const struct ch_die *die, 
 		return true;
 	for (i = first; i != CH_TABLE_NONE; i = slot->next) {
 		slot = definition_of(ctypes, i);
-		if (slot->module == module && slot->look == look)
+		if ((slot->module == module && slot->look == look) ||
+		    !chp_debug_spend(die->unit, 1))
 			return true;
 	}
 	slot = ch_vec_push(&ctypes->definitions);
@@ -311,7 +312,8 @@ static bool find_in(struct ch_ctypes *ctypes, const struct ch_die *declaration, 
 	struct ch_die die;
 	bool same = false;
 
-	for (; i != CH_TABLE_NONE && !same; i = row->next) {
+	for (; i != CH_TABLE_NONE && !same && chp_debug_spend(declaration->unit, 1);
+	     i = row->next) {
 		row = definition_of(ctypes, i);
 		if (row->module != module || !chp_die_at(row->unit, row->off, &die) ||
 		    !is_of_kind(declaration, &die))

@@ -1,9 +1,8 @@
 /*
  * Units that were kept out of a module's own debug information: what dwz took out of several files,
  * and what compilers leave in a file for each unit (.dwo, -gsplit-dwarf) or all of them in a
- * package
- * (.dwp). A skeleton remains, which says where the rest is and by what number it is known; a file
- * with another number is of another build.
+ * package (.dwp). A skeleton remains, which says where the rest is and by what number it is known;
+ * a file with another number is of another build.
  */
 #include <dwarf.h>
 #include <stdlib.h>
@@ -71,7 +70,7 @@ static void read_index(struct ch_debug_sections *file, enum ch_debug_section whi
 	columns = chp_debug_fixed(&reader, 4);
 	rows = chp_debug_fixed(&reader, 4);
 	slots = chp_debug_fixed(&reader, 4);
-	if (reader.bad || columns >= COLUMNS || !ch_inside(0, 12 * slots, section->len))
+	if (reader.bad || !columns || columns >= COLUMNS || !ch_inside(0, 12 * slots, section->len))
 		return;
 	is_types = which == CH_DEBUG_TU_INDEX && version == 2;
 	reader.at += ch_min(12 * slots, (uint64_t)(reader.end - reader.at));
