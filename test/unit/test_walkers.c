@@ -291,6 +291,7 @@ static const struct {
 	{ SMALL, 12, 40 },
 	{ MUSL, 12, 40 },
 	{ "fixtures/slabs/core.zst", 12, 40 },
+	{ "fixtures/gslice/core.zst", 6, 20 },
 	{ "fixtures/dotnet-cores/3.1.3.zst", 6, 12 },
 	{ "fixtures/dotnet-cores/11.0.0.zst", 6, 12 },
 	/* segments instead of regions */
