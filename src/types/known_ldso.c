@@ -26,7 +26,9 @@
 /* Words of a table of libraries that are looked at: four of each, and a process has some hundred.
  */
 #define TABLE_MAX 4096
-#define DTV_BYTES 16
+/* Blocks that the linker's variables lead to, and nobody knows: a few. */
+#define TABLES_MAX 256U
+#define DTV_BYTES  16
 
 /* Whether an address is that of the link map of a module. */
 static bool is_map(const struct ch_knowns *knowns, uint64_t addr)
@@ -105,25 +107,37 @@ static bool has_map(const struct ch_knowns *knowns, const struct ch_named_block 
 
 /* Tables of all libraries, which the linker's own variables lead to: where _dl_find_object() looks
  * (elf/dl-find_object.c, since 2.35), which modules have thread-local storage. */
-static struct ch_error *take_tables(struct ch_knowns *knowns, struct ch_naming *naming,
+static struct ch_error *take_table(const struct ch_knowns *knowns, struct ch_naming *naming,
+				   uint64_t word, uint32_t *left)
+{
+	struct ch_named_block block;
+
+	if (!*left || !chp_naming_block(naming, word, &block) || block.provider)
+		return NULL;
+	--*left;
+	if (!has_map(knowns, &block))
+		return NULL;
+	return chp_naming_say(naming, knowns->provider, &block, CH_KNOWN_LIBRARY_TABLE);
+}
+
+static struct ch_error *take_tables(const struct ch_knowns *knowns, struct ch_naming *naming,
 				    const struct ch_module *linker)
 {
+	const struct ch_core *core = knowns->env->core;
+	uint64_t at = linker->start;
+	uint32_t rights, left = TABLES_MAX;
 	struct ch_error *err = NULL;
-	struct ch_named_block block;
-	uint64_t at = linker->start, word;
-	uint32_t rights;
+	const uint8_t *bytes;
+	size_t len, i;
 
-	for (; !err && at + 8 <= linker->end; at += 8) {
-		if (!ch_sym_module_rights(knowns->env->sym, linker, at, &rights) ||
-		    !(rights & CH_SEGMENT_WRITE)) {
-			at = (at | (CH_PAGE_BYTES - 1)) - 7;
-			continue;
-		}
-		if (chp_known_read(knowns, at, &word, 1) &&
-		    chp_naming_block(naming, word, &block) && !block.provider &&
-		    has_map(knowns, &block))
-			err = chp_naming_say(naming, knowns->provider, &block,
-					     CH_KNOWN_LIBRARY_TABLE);
+	while (!err && (bytes = ch_core_next_data(core, &at, linker->end, &len))) {
+		/* a page at a time, for rights differ */
+		len = (size_t)ch_min(len, CH_PAGE_BYTES - at % CH_PAGE_BYTES);
+		if (ch_sym_module_rights(knowns->env->sym, linker, at, &rights) &&
+		    (rights & CH_SEGMENT_WRITE))
+			for (i = 0; !err && i + 8 <= len; i += 8)
+				err = take_table(knowns, naming, ch_get64(bytes + i), &left);
+		at += len;
 	}
 	return err;
 }

@@ -244,18 +244,23 @@ enum ch_known chp_known_contents(struct ch_knowns *knowns, const uint8_t *bytes,
 static struct ch_error *look_for_pool(struct ch_knowns *knowns, struct ch_naming *naming,
 				      const struct ch_module *module)
 {
+	uint64_t at = ch_align_up(module->bss_start, 8), free_entry, arena, size;
 	struct ch_named_block block;
-	uint64_t words[3], at;
+	const uint8_t *bytes;
+	size_t len, i;
 
-	for (at = ch_align_up(module->bss_start, 8);
-	     at < module->bss_end && module->bss_end - at >= sizeof(words); at += 8) {
-		if (!chp_known_read(knowns, at, words, 3) ||
-		    !chp_naming_block(naming, words[1], &block) || block.addr != words[1])
-			continue;
-		if (words[2] <= block.size_bytes && block.size_bytes - words[2] < SPARE_MAX_BYTES &&
-		    words[2] >= CH_PAGE_BYTES && words[0] - words[1] < words[2])
-			return chp_naming_say(naming, knowns->provider, &block,
-					      CH_KNOWN_EMERGENCY_POOL);
+	for (; (bytes = ch_core_next_data(knowns->env->core, &at, module->bss_end, &len));
+	     at += len) {
+		for (i = 0; i + 24 <= len; i += 8) {
+			free_entry = ch_get64(bytes + i);
+			arena = ch_get64(bytes + i + 8);
+			size = ch_get64(bytes + i + 16);
+			if (size >= CH_PAGE_BYTES && free_entry - arena < size &&
+			    chp_naming_block(naming, arena, &block) && block.addr == arena &&
+			    size <= block.size_bytes && block.size_bytes - size < SPARE_MAX_BYTES)
+				return chp_naming_say(naming, knowns->provider, &block,
+						      CH_KNOWN_EMERGENCY_POOL);
+		}
 	}
 	return NULL;
 }

@@ -26,6 +26,7 @@
 #include "types/provider.h"
 #include "util/cleanup.h"
 #include "util/context.h"
+#include "util/hash.h"
 #include "util/table.h"
 #include "util/text.h"
 
@@ -36,16 +37,25 @@
 /* Malloc gives more than it was asked for: up to the next multiple of 16, and what would be too
  * little for a chunk of its own (glibc, malloc.c, MINSIZE). */
 #define SPARE_MAX_BYTES 31
-/* Tables are aligned: this bit of a key says that there are several objects in the block. */
+/* Tables are aligned: these bits of a key say that there are several objects in the block, and that
+ * it is what an object of the class owns. */
 #define KEY_ARRAY 1ULL
+#define KEY_OWNED 2ULL
 /* Names of types in mangled form; what is of one file only begins with '*' (libsupc++,
  * typeinfo). */
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.$"
+
+extern const struct ch_provider ch_provider_vtable;
 
 /* A word that was looked at. */
 struct table {
 	/* The class, and several objects of it, escaped; NULL: it is no table. */
 	char *name, *array;
+	/* Where its objects have a pointer to what they own; what that is, NULL: nothing that is
+	 * known; and its key, which several tables share. */
+	uint32_t owns_at;
+	char *owned;
+	uint64_t owned_key;
 	const struct ch_module *module;
 };
 
@@ -60,6 +70,8 @@ struct vtables {
 	/* of struct table; where each word is in it */
 	struct ch_vec tables;
 	struct ch_table numbers;
+	/* The first table that owns what has a name, by its hash. */
+	struct ch_table owners;
 	bool full;
 };
 
@@ -159,6 +171,76 @@ static char *class_of(const struct vtables *vtables, uint64_t table)
 	return name ? name : name_by_symbol(vtables, table);
 }
 
+/* ---- What control blocks own ----------------------------------------------------------- */
+
+/*
+ * What std::shared_ptr counts with says in its own name what it was given, by the pointer's static
+ * type: {table, two counts, pointer} of libstdc++ (gcc 5 to 14, bits/shared_ptr_base.h), with a
+ * deleter before the pointer unless that is empty; of libc++ (LLVM 3 to 18, __memory/shared_ptr.h)
+ * the counts are two words. What is of no size of its own says nothing: void, and what may be an
+ * array.
+ */
+static const struct {
+	const char *prefix;
+	uint32_t at;
+} owners[] = {
+	{ "std::_Sp_counted_ptr<", 16 },
+	{ "std::_Sp_counted_deleter<", 16 },
+	{ "std::__shared_ptr_pointer<", 24 },
+};
+
+/* The end of a template's first argument, which begins at text; NULL: there is none. */
+static const char *argument_end(const char *text)
+{
+	size_t depth = 0;
+
+	for (; *text; text++) {
+		if (strchr("<([{", *text))
+			depth++;
+		else if (!depth && strchr(",>", *text))
+			return text;
+		else if (strchr(">)]}", *text) && depth)
+			depth--;
+	}
+	return NULL;
+}
+
+static struct ch_error *note_owned(struct vtables *vtables, struct table *table, uint64_t word)
+{
+	const struct table *first;
+	const char *text, *end;
+	uint32_t number;
+	uint64_t hash;
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(owners); i++)
+		if (strncmp(table->name, owners[i].prefix, strlen(owners[i].prefix)) == 0)
+			break;
+	if (i == CH_COUNT_OF(owners))
+		return NULL;
+	text = table->name + strlen(owners[i].prefix);
+	end = argument_end(text);
+	/* a class has a name of its own: built-in types have letters and blanks */
+	if (!end || end == text || end[-1] != '*' || strstr(table->name, "[]") ||
+	    strspn(text, "abcdefghijklmnopqrstuvwxyz ") >= (size_t)(end - 1 - text))
+		return NULL;
+	table->owns_at = owners[i].at;
+	table->owned = strndup(text, (size_t)(end - 1 - text));
+	if (!table->owned)
+		return &ch_enomem;
+	table->owned_key = word | KEY_OWNED;
+	hash = ch_hash_bytes(CH_HASH_START, table->owned, strlen(table->owned)) | 1;
+	number = ch_table_find(&vtables->owners, hash);
+	if (number == CH_TABLE_NONE) {
+		number = (uint32_t)vtables->tables.count - 1;
+		return ch_table_put(&vtables->owners, hash, number) ? NULL : &ch_enomem;
+	}
+	first = CH_VEC_AT(&vtables->tables, struct table, number);
+	if (strcmp(first->owned, table->owned) == 0)
+		table->owned_key = first->owned_key;
+	return NULL;
+}
+
 /* ---- All of them ------------------------------------------------------------------- */
 
 /* Look at a word for the first time. */
@@ -177,7 +259,7 @@ static struct ch_error *look(struct vtables *vtables, uint64_t word)
 		table->array = NULL;
 		return &ch_enomem;
 	}
-	return NULL;
+	return note_owned(vtables, table, word);
 }
 
 /* What is known of a word; NULL in *ret: nothing. */
@@ -334,15 +416,42 @@ static struct ch_error *blocks(void *state, const struct ch_object *objects, siz
 	return err;
 }
 
+/* An object that counts for shared pointers leads to what they own. */
+static struct ch_error *follow(void *state, struct ch_naming *naming,
+			       const struct ch_named_block *block)
+{
+	struct vtables *vtables = state;
+	struct ch_named_block owned;
+	const struct table *table;
+	struct ch_error *err;
+	uint64_t addr;
+
+	if (block->provider != &ch_provider_vtable || (block->key & (KEY_ARRAY | KEY_OWNED)))
+		return NULL;
+	err = find(vtables, block->key, &table);
+	if (err || !table || !table->owned || block->size_bytes < table->owns_at + 8 ||
+	    !ch_core_read_u64(vtables->core, block->addr + table->owns_at, &addr))
+		return err;
+	/* a deleter that is a function is before the pointer */
+	if (is_in_module(vtables, addr) &&
+	    (block->size_bytes < table->owns_at + 16 ||
+	     !ch_core_read_u64(vtables->core, block->addr + table->owns_at + 8, &addr)))
+		return NULL;
+	if (!chp_naming_block(naming, addr, &owned) || owned.addr != addr ||
+	    (owned.provider && owned.provider->rank <= CH_RANK_VTABLE))
+		return NULL;
+	return chp_naming_say(naming, &ch_provider_vtable, &owned, table->owned_key);
+}
+
 static struct ch_error *type(void *state, uint64_t key, struct ch_type *ret)
 {
 	struct vtables *vtables = state;
 	const struct table *table;
-	struct ch_error *err = find(vtables, key & ~KEY_ARRAY, &table);
+	struct ch_error *err = find(vtables, key & ~(KEY_ARRAY | KEY_OWNED), &table);
 
 	if (err || !table)
 		return err;
-	ret->name = key & KEY_ARRAY ? table->array : table->name;
+	ret->name = key & KEY_OWNED ? table->owned : key & KEY_ARRAY ? table->array : table->name;
 	ret->module = table->module ? table->module->name : NULL;
 	return NULL;
 }
@@ -374,9 +483,11 @@ static void close_vtables(void *state)
 	for (i = 0; i < vtables->tables.count; i++) {
 		free(CH_VEC_AT(&vtables->tables, struct table, i)->name);
 		free(CH_VEC_AT(&vtables->tables, struct table, i)->array);
+		free(CH_VEC_AT(&vtables->tables, struct table, i)->owned);
 	}
 	ch_vec_deinit(&vtables->tables);
 	ch_table_deinit(&vtables->numbers);
+	ch_table_deinit(&vtables->owners);
 	free(vtables);
 }
 
@@ -410,5 +521,6 @@ const struct ch_provider ch_provider_vtable = {
 	.open = open_vtables,
 	.close = close_vtables,
 	.blocks = blocks,
+	.follow = follow,
 	.type = type,
 };
