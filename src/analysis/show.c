@@ -11,6 +11,7 @@
 #include "heap/named.h"
 #include "heap/traces.h"
 #include "heap/type_table.h"
+#include "types/inside.h"
 #include "types/names.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -48,12 +49,11 @@ static struct ch_error *set_object(struct ch_show *show, const struct ch_object 
 	free(result->type);
 	free(result->detail);
 	result->type = result->detail = NULL;
-	result->has_shape = object->key &&
-			    chp_heaps_span_inspector(show->heaps, object->span, &show->inspected);
+	result->has_shape = chp_heaps_inspector(show->heaps, object, &show->inspected, &show->key);
 	if (result->has_shape)
-		show->inspected.inspector->shape(show->inspected.state, object->addr, object->key,
+		show->inspected.inspector->shape(show->inspected.state, object->addr, show->key,
 						 &result->shape);
-	if (result->has_shape && chp_heaps_span_tracer(show->heaps, object->span, &traced) &&
+	if (object->key && chp_heaps_span_tracer(show->heaps, object->span, &traced) &&
 	    traced.tracer->detail_text &&
 	    traced.tracer->detail_text(traced.state, object->addr, object->key, buf, sizeof(buf))) {
 		result->detail = strdup(buf);
@@ -148,7 +148,7 @@ static void read_header(struct ch_show *show)
 
 /* ---- Paths ------------------------------------------------------------------- */
 
-/* One step of a path: a name, or an index in brackets. */
+/* One step of a path: a name, or an index in brackets, which are part of the name. */
 struct step {
 	const char *name;
 	size_t len;
@@ -168,6 +168,8 @@ static bool next_step(const char **path, struct step *ret)
 		if (errno || at[1] < '0' || at[1] > '9' || *end != ']')
 			return false;
 		*path = end + 1;
+		ret->name = at;
+		ret->len = (size_t)(*path - at);
 		return true;
 	}
 	at += *at == '.';
@@ -202,7 +204,7 @@ static struct ch_error *find_field(void *arg, const struct ch_field *field)
 static bool find_element(const struct ch_object_shape *shape, const struct ch_place *place,
 			 struct finder *finder)
 {
-	if (place->is_value || shape->kind != CH_SHAPE_ARRAY || finder->step->index >= shape->count)
+	if (shape->kind != CH_SHAPE_ARRAY || finder->step->index >= shape->count)
 		return false;
 	finder->found = true;
 	finder->field = (struct ch_field){
@@ -221,6 +223,21 @@ static struct ch_error *bad_step(const char *path, size_t len, const char *why)
 	return ch_error_create(CH_ERROR_ARG, "path '%.*s': %s", (int)len, path, why);
 }
 
+/* A structure or an array in place. */
+static bool has_inside(const struct ch_field *field)
+{
+	return (field->kind == CH_VALUE_STRUCT || field->kind == CH_VALUE_BYTES) && field->inner &&
+	       field->addr;
+}
+
+/* The address that a reference or a pointer holds. False: it is not in the core. */
+static bool read_target(const struct ch_show *show, const struct ch_field *field, uint64_t *ret)
+{
+	return field->kind == CH_VALUE_POINTER
+		       ? field->addr && ch_core_read_u64(show->core, field->addr, ret)
+		       : chp_show_read_reference(show, field, ret);
+}
+
 /* Enter what a field holds: the object it refers to, or the structure. */
 static struct ch_error *enter(struct ch_show *show, const struct finder *finder, const char *path,
 			      size_t len, struct ch_place *place)
@@ -228,36 +245,40 @@ static struct ch_error *enter(struct ch_show *show, const struct finder *finder,
 	const struct ch_field *field = &finder->field;
 	struct ch_show_result *result = show->result;
 	struct ch_object object;
+	struct ch_error *err;
 	uint64_t value;
 
-	if (field->kind == CH_VALUE_STRUCT && field->inner && field->addr) {
+	if (has_inside(field)) {
 		*place = (struct ch_place){ field->inner, field->addr, true };
 		free(result->value_type);
 		result->value_type = strdup(finder->type);
 		return result->value_type ? NULL : &ch_enomem;
 	}
-	if (field->kind != CH_VALUE_REFERENCE)
+	if (field->kind != CH_VALUE_REFERENCE && field->kind != CH_VALUE_POINTER)
 		return bad_step(path, len, "there is nothing inside of it");
-	if (!chp_show_read_reference(show, field, &value))
+	if (!read_target(show, field, &value))
 		return bad_step(path, len, "it is not in the core");
 	if (!value)
 		return bad_step(path, len, "it is null");
 	if (!ch_heaps_object_at(show->heaps, value, &object) || object.addr != value)
 		return bad_step(path, len, "it does not lead to an object");
-	*place = (struct ch_place){ object.key, object.addr, false };
 	result->into = 0;
-	return set_object(show, &object);
+	err = set_object(show, &object);
+	*place = (struct ch_place){ show->key, object.addr, false };
+	return err;
 }
 
 /* Whether something inside of a field can be shown in its stead. */
 static bool can_enter(const struct ch_show *show, const struct ch_field *field)
 {
+	struct ch_object object;
 	uint64_t value;
 
-	if (field->kind == CH_VALUE_STRUCT)
-		return field->inner && field->addr;
-	return field->kind == CH_VALUE_REFERENCE && chp_show_read_reference(show, field, &value) &&
-	       value;
+	if (field->kind == CH_VALUE_POINTER)
+		return read_target(show, field, &value) &&
+		       ch_heaps_object_at(show->heaps, value, &object) && object.addr == value;
+	return has_inside(field) || (field->kind == CH_VALUE_REFERENCE &&
+				     chp_show_read_reference(show, field, &value) && value);
 }
 
 static struct ch_error *take_step(struct ch_show *show, const struct ch_place *place, bool statics,
@@ -268,7 +289,8 @@ static struct ch_error *take_step(struct ch_show *show, const struct ch_place *p
 
 	if (!show->result->has_shape)
 		return NULL;
-	if (finder->step->is_index)
+	/* Elements of an array in place are its fields. */
+	if (finder->step->is_index && !place->is_value)
 		find_element(&show->result->shape, place, finder);
 	else
 		err = show->inspected.inspector->fields(show->inspected.state, &query, find_field,
@@ -389,6 +411,34 @@ static struct ch_error *open_parts(struct ch_session *session,
 	return err ? err : chp_session_named_heaps(session, &ret->heaps);
 }
 
+struct ch_error *chp_show_layout(struct ch_session *session, const struct ch_show_options *options,
+				 const char *name, bool *found_ret, struct ch_show_result *ret)
+{
+	struct ch_place place = { .is_value = true };
+	struct ch_show show;
+	struct ch_error *err = open_parts(session, options, ret, &show);
+	const struct ch_inside *inside = err ? NULL : chp_session_inside(session);
+
+	*found_ret = false;
+	if (err)
+		return err;
+	if (!inside)
+		return &ch_enomem;
+	place.key = chp_ctype_named(inside->ctypes, NULL, name);
+	if (!place.key)
+		return NULL;
+	*found_ret = true;
+	show.inspected =
+		(struct ch_inspected){ &chp_inside_inspector, chp_session_inside(session), 0 };
+	ret->runtime = "native";
+	ret->has_shape = true;
+	ret->type = strdup(name);
+	if (!ret->type)
+		return &ch_enomem;
+	show.inspected.inspector->shape(show.inspected.state, 0, place.key, &ret->shape);
+	return chp_show_fields(&show, &place, false);
+}
+
 struct ch_error *chp_show_type(struct ch_session *session, const struct ch_show_options *options,
 			       const char *name, bool *found_ret, struct ch_show_result *ret)
 {
@@ -418,7 +468,7 @@ struct ch_error *chp_show_object(struct ch_session *session, const struct ch_sho
 		err = find_object(&show, addr);
 	if (err)
 		return err;
-	place = (struct ch_place){ ret->object.key, ret->object.addr, false };
+	place = (struct ch_place){ show.key, ret->object.addr, false };
 	if (path) {
 		if (!ret->has_shape)
 			return ch_error_create(CH_ERROR_ARG,

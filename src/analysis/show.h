@@ -132,6 +132,12 @@ CH_MUST_CHECK struct ch_error *chp_show_type(struct ch_session *session,
 					     const struct ch_show_options *options,
 					     const char *name, bool *found_ret,
 					     struct ch_show_result *ret);
+/** Fields of a type of a native program by its name, by debug information: where they lie, in no
+ * object. Otherwise as chp_show_type(). */
+CH_MUST_CHECK struct ch_error *chp_show_layout(struct ch_session *session,
+					       const struct ch_show_options *options,
+					       const char *name, bool *found_ret,
+					       struct ch_show_result *ret);
 void ch_show_result_deinit(struct ch_show_result *result);
 
 #endif /* COREHEAP_ANALYSIS_SHOW_H */

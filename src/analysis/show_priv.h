@@ -21,8 +21,9 @@ struct ch_show {
 	bool reveal;
 	/** Rows at most. */
 	uint64_t limit;
-	/** The object whose inside is shown has an inspector. */
+	/** The object whose inside is shown has an inspector, which calls its type so. */
 	struct ch_inspected inspected;
+	uint64_t key;
 	struct ch_show_result *result;
 };
 

@@ -175,7 +175,8 @@ static struct ch_error *take(void *arg, const struct ch_field *field)
 			return &ch_enomem;
 		*inner = field->kind == CH_VALUE_STRUCT ? field->inner : 0;
 	}
-	len = taker->prefix ? asprintf(&row->name, "%s.%s", taker->prefix, field->name)
+	len = taker->prefix ? asprintf(&row->name, "%s%s%s", taker->prefix,
+				       field->name[0] == '[' ? "" : ".", field->name)
 			    : asprintf(&row->name, "%s", field->name);
 	if (len < 0) {
 		row->name = NULL;

@@ -30,10 +30,11 @@ static void count_of(struct ch_show *show, const struct ch_object *object, struc
 {
 	struct ch_inspected inspected;
 	struct ch_object_shape shape;
+	uint64_t key;
 
-	if (!object->key || !chp_heaps_span_inspector(show->heaps, object->span, &inspected))
+	if (!chp_heaps_inspector(show->heaps, object, &inspected, &key))
 		return;
-	inspected.inspector->shape(inspected.state, object->addr, object->key, &shape);
+	inspected.inspector->shape(inspected.state, object->addr, key, &shape);
 	if (shape.kind == CH_SHAPE_ARRAY || shape.kind == CH_SHAPE_STRING)
 		ret->counted = shape.kind == CH_SHAPE_ARRAY ? "elements" : "characters";
 	ret->count = shape.count;

@@ -11,6 +11,23 @@ struct options {
 	bool statics;
 };
 
+/* The layout of a type, or the error that stands if there is none. */
+static struct ch_error *show_layout(struct ch_cmd_env *env, const struct ch_show_options *wanted,
+				    struct ch_show_result *result, bool *found_ret,
+				    struct ch_error *otherwise)
+{
+	struct ch_error *err;
+
+	err = chp_show_layout(env->session, wanted, env->argv[0], found_ret, result);
+	if (!err && !*found_ret) {
+		ch_show_result_deinit(result);
+		*result = (struct ch_show_result){ .has_object = false };
+		return otherwise;
+	}
+	ch_error_destroy(otherwise);
+	return err;
+}
+
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
@@ -30,7 +47,10 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		ch_show_result_deinit(&result);
 		result = (struct ch_show_result){ .has_object = false };
 		err = chp_parse_addr(env->session, env->argv[0], &addr);
-		if (!err)
+		/* what is no address may be the name of a type */
+		if (err && err->code == CH_ERROR_ARG && env->argc == 1)
+			err = show_layout(env, &wanted, &result, &found, err);
+		if (!err && !found)
 			err = chp_show_object(env->session, &wanted, addr,
 					      env->argc > 1 ? env->argv[1] : NULL, &result);
 	}
@@ -57,8 +77,12 @@ const struct ch_cmd ch_cmd_show = {
 	.synopsis = "[OPTIONS] CORE ADDR [PATH]",
 	.examples = "coreheap show core.1234 0x7f2b18009c50\n"
 		    "coreheap show core.1234 0x7f2b18009c50 _entries[3].value\n"
-		    "coreheap show --statics core.1234 MyCompany.Program\n",
-	.notes = "With --statics ADDR may be the name of a type, or the address of its method "
+		    "coreheap show --statics core.1234 MyCompany.Program\n"
+		    "coreheap show core.1234 'std::vector<Order>'\n",
+	.notes = "ADDR may be the name of a type of a native program: its layout is shown, by "
+		 "debug\n"
+		 "information. With --statics ADDR may be the name of a type, or the address of "
+		 "its method "
 		 "table.\n"
 		 "ADDR may lie anywhere in the object. PATH goes on from there: names of fields, "
 		 "parted by\n"

@@ -215,3 +215,23 @@ void chp_ctype_read(struct ch_ctypes *ctypes, struct ch_ctype_row *row)
 	type->members = settle(ctypes, &lists.members, &type->members_count);
 	type->arguments = settle(ctypes, &lists.arguments, &type->arguments_count);
 }
+
+const char *chp_ctype_enumerator(struct ch_ctypes *ctypes, uint32_t id, uint64_t value)
+{
+	const struct ch_ctype *type = chp_ctype(ctypes, id);
+	uint64_t bits = type->size_bytes * 8, mask, number;
+	struct ch_die child;
+	bool more;
+
+	if (type->kind != CH_CTYPE_ENUM || !bits || bits > 64)
+		return NULL;
+	/* a compiler may write a negative one with more or fewer bits */
+	mask = UINT64_MAX >> (64 - bits);
+	for (more = chp_die_child(&chp_ctype_row(ctypes, id)->die, &child); more;
+	     more = chp_die_sibling(&child))
+		if (chp_die_tag(&child) == DW_TAG_enumerator &&
+		    chp_die_number(&child, DW_AT_const_value, &number) &&
+		    (number & mask) == (value & mask))
+			return chp_die_text(&child, DW_AT_name);
+	return NULL;
+}

@@ -105,6 +105,8 @@ uint32_t chp_ctypes_count(const struct ch_ctypes *ctypes);
 uint32_t chp_ctype_named(struct ch_ctypes *ctypes, const struct ch_module *module,
 			 const char *name);
 
+/** The name of a value of an enumeration; NULL: it has none. Borrowed. */
+const char *chp_ctype_enumerator(struct ch_ctypes *ctypes, uint32_t id, uint64_t value);
 /** A type as C writes it: "order *[16]". Owned by the caller; NULL: no memory. */
 char *chp_ctype_text(struct ch_ctypes *ctypes, uint32_t id);
 

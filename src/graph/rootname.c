@@ -8,6 +8,7 @@
 #include "core/contents.h"
 #include "graph/graph_priv.h"
 #include "graph/rootname.h"
+#include "heap/inspect.h"
 #include "sym/shown.h"
 #include "sym/tls.h"
 #include "util/cleanup.h"
@@ -311,13 +312,21 @@ bool ch_graph_place_name(struct ch_graph *graph, uint32_t id, uint64_t offset, c
 			 size_t max)
 {
 	const struct ch_traced *traced = chp_index_span_of(graph->index, id)->traced;
+	struct ch_inspected inspected;
 	struct ch_object object;
 	char text[512];
+	uint64_t key;
 
-	return traced && traced->tracer->place_text && offset != CH_OFFSET_NONE &&
-	       ch_graph_object(graph, id, &object) &&
-	       traced->tracer->place_text(traced->state, object.addr, object.key, offset, text,
-					  sizeof(text)) &&
+	if (offset == CH_OFFSET_NONE || !ch_graph_object(graph, id, &object))
+		return false;
+	if (traced && traced->tracer->place_text)
+		return traced->tracer->place_text(traced->state, object.addr, object.key, offset,
+						  text, sizeof(text)) &&
+		       copy_escaped(text, buf, max);
+	return chp_heaps_inspector(graph->heaps, &object, &inspected, &key) &&
+	       inspected.inspector->place_text &&
+	       inspected.inspector->place_text(inspected.state, object.addr, key, offset, text,
+					       sizeof(text)) &&
 	       copy_escaped(text, buf, max);
 }
 

@@ -716,6 +716,22 @@ bool chp_heaps_span_inspector(const struct ch_heaps *heaps, uint32_t span, struc
 	return true;
 }
 
+bool chp_heaps_inspector(const struct ch_heaps *heaps, const struct ch_object *object,
+			 struct ch_inspected *ret, uint64_t *key_ret)
+{
+	const struct ch_type_row *row;
+	struct ch_type_source source;
+
+	*key_ret = object->key;
+	if (object->key)
+		return chp_heaps_span_inspector(heaps, object->span, ret);
+	if (!object->type || object->type > heaps->table.count || !heaps->namer.inspect)
+		return false;
+	row = chp_type_row(&heaps->table, object->type);
+	source = (struct ch_type_source){ row->provider, row->type.walker, row->type.key };
+	return row->provider && heaps->namer.inspect(heaps->namer.arg, &source, ret, key_ret);
+}
+
 size_t chp_heaps_inspectors(const struct ch_heaps *heaps, struct ch_inspected *ret, size_t max)
 {
 	const struct ch_opened *opened = heaps->opened.items;

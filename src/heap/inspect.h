@@ -169,18 +169,26 @@ struct ch_inspector {
 	/** Where the characters of a string lie. False: it is none. Cheap, and
 	 * thread-safe; may be NULL: there are no strings. */
 	bool (*string)(void *state, uint64_t addr, uint64_t key, struct ch_string *ret);
+	/** What lies at an offset of the object at addr: ".name", "[3].next". False: nothing that
+	 * has a name. Unescaped; may be NULL, then a tracer of the walker may know. */
+	bool (*place_text)(void *state, uint64_t addr, uint64_t key, uint64_t offset, char *buf,
+			   size_t max);
 	/** NULL: no objects carry stack traces. Its functions are called by one thread at a
 	 * time. */
 	const struct ch_tracing *tracing;
 };
 
-/** A walker with an inspector, and its state. */
+/** Who has an inspector, and its state. */
 struct ch_inspected {
 	const struct ch_inspector *inspector;
 	void *state;
 	/** Index of the walker in ch_heaps_runtimes(). */
 	uint32_t walker;
 };
+/** Who knows what is inside of an object, and what it calls its type: the walker, or of a block of
+ * malloc what gave it its type. False: nobody. */
+bool chp_heaps_inspector(const struct ch_heaps *heaps, const struct ch_object *object,
+			 struct ch_inspected *ret, uint64_t *key_ret);
 /** That of a span, by its index in ch_heaps_spans(). False: it has none. */
 bool chp_heaps_span_inspector(const struct ch_heaps *heaps, uint32_t span,
 			      struct ch_inspected *ret);

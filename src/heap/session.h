@@ -21,6 +21,7 @@ CH_MUST_CHECK struct ch_error *chp_session_ctypes(struct ch_session *session,
 /** What floors above the heaps make once for a session, lower ones first. */
 enum ch_session_part {
 	CH_SESSION_INDEX,
+	CH_SESSION_INSIDE,
 	CH_SESSION_NAMES,
 	CH_SESSION_PARTS,
 };

@@ -20,6 +20,8 @@
 
 #include <coreheap/heap.h>
 
+struct ch_inspected;
+
 /** 2^19 rows of 64 bytes, and 2^20 slots of 4: with the names, some 50 MiB at most. */
 #define CH_TYPES_MAX (1U << 19)
 /** Rows of one piece; pieces do not move. */
@@ -113,6 +115,10 @@ struct ch_namer {
 	/** Name the type of a provider's key: fill name, module and basis. */
 	struct ch_error *(*name)(void *arg, const struct ch_type_source *source,
 				 struct ch_type *ret);
+	/** Who knows what is inside of blocks of a provider's key, and what it calls their type.
+	 * False: nobody. */
+	bool (*inspect)(void *arg, const struct ch_type_source *source, struct ch_inspected *ret,
+			uint64_t *key_ret);
 	void *arg;
 };
 

@@ -69,6 +69,9 @@ static char *value_text(const struct ch_show_row *row)
 		return NULL;
 	if (row->in_image)
 		return strdup("(in the image)");
+	/* a field of a type, in no object */
+	if (!row->addr && !row->is_static)
+		return strdup("");
 	if (!row->addr)
 		return strdup("(not there yet)");
 	if (!row->present)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "heap/session.h"
+#include "types/inside.h"
 #include "types/naming.h"
 #include "util/context.h"
 #include "util/error.h"
@@ -39,6 +40,24 @@ static struct ch_error *name_type(void *arg, const struct ch_type_source *source
 	ret->basis = told->provider->basis;
 	ret->by = told->provider->name;
 	return told->provider->type(told->state, source->key, ret);
+}
+
+static bool inspect(void *arg, const struct ch_type_source *source, struct ch_inspected *ret,
+		    uint64_t *key_ret)
+{
+	const struct ch_naming *naming = arg;
+	const struct ch_told *told = chp_naming_told(naming, source->provider);
+	struct ch_made_of made_of;
+	struct ch_inside *inside;
+
+	if (!told || !told->provider->made_of)
+		return false;
+	inside = chp_session_inside(naming->env.session);
+	if (!inside || !told->provider->made_of(told->state, inside->ctypes, source->key, &made_of))
+		return false;
+	*ret = (struct ch_inspected){ &chp_inside_inspector, inside, source->walker };
+	*key_ret = chp_inside_key(&made_of);
+	return true;
 }
 
 /* ---- The pass --------------------------------------------------------------------- */
@@ -124,7 +143,9 @@ static struct ch_error *ask_for_rest(struct ch_naming *naming)
 
 static struct ch_error *name_blocks(struct ch_naming *naming, struct ch_session *session)
 {
-	const struct ch_namer namer = { .objects = set_types, .name = name_type, .arg = naming };
+	const struct ch_namer namer = {
+		.objects = set_types, .name = name_type, .inspect = inspect, .arg = naming
+	};
 	struct ch_error *err = chp_session_index(session, &naming->env.index);
 
 	if (err)

@@ -25,6 +25,7 @@
 
 #include <coreheap/coreheap.h>
 
+#include "debug/types.h"
 #include "heap/type_table.h"
 #include "index/index.h"
 
@@ -68,6 +69,14 @@ struct ch_named_block {
 	uint64_t key;
 };
 
+/** Debug information on a block. */
+struct ch_made_of {
+	/** As debug/types.h numbers it. */
+	uint32_t type;
+	/** There are as many of it as the block has room for. */
+	bool many;
+};
+
 /** The pass while it runs (types/naming.h). */
 struct ch_naming;
 
@@ -101,6 +110,10 @@ struct ch_provider {
 	/** Name the type of a key: fill name and module, which live as long as the state. Called
 	 * once for each. Errors: NOMEM. */
 	struct ch_error *(*type)(void *state, uint64_t key, struct ch_type *ret);
+	/** What blocks of a key are made of, by debug information. False: not known. May be NULL.
+	 * Asked when somebody wants to see fields. */
+	bool (*made_of)(void *state, struct ch_ctypes *ctypes, uint64_t key,
+			struct ch_made_of *ret);
 };
 
 /** The open block whose bytes hold addr. False: none does. O(1). */

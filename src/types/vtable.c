@@ -456,6 +456,19 @@ static struct ch_error *type(void *state, uint64_t key, struct ch_type *ret)
 	return NULL;
 }
 
+/* A class has one definition in a program: that of its name. */
+static bool made_of(void *state, struct ch_ctypes *ctypes, uint64_t key, struct ch_made_of *ret)
+{
+	const struct table *table;
+
+	chp_context_drop_take(((struct vtables *)state)->ctx,
+			      find(state, key & ~KEY_ARRAY, &table));
+	*ret = (struct ch_made_of){ .many = key & KEY_ARRAY };
+	if (table && table->name)
+		ret->type = chp_ctype_named(ctypes, NULL, table->name);
+	return ret->type != 0;
+}
+
 /* ---- Whether there are any ---------------------------------------------------------- */
 
 /* The C++ runtime is a library, or part of a program without one; who was linked with it
@@ -523,4 +536,5 @@ const struct ch_provider ch_provider_vtable = {
 	.blocks = blocks,
 	.follow = follow,
 	.type = type,
+	.made_of = made_of,
 };

@@ -50,7 +50,7 @@ function foreign_ok(name, layer) {
 	if (name ~ /^(libelf|gelf)\.h$/)
 		return layer == "core" || layer == "sym" || layer == "debug"
 	if (name == "dwarf.h")
-		return layer == "sym" || layer == "debug"
+		return layer == "sym" || layer == "debug" || layer == "types"
 	if (name ~ /^(elfutils\/.*|libdw.*\.h)$/)
 		return layer == "sym"
 	if (name ~ /^jansson/)

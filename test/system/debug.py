@@ -193,6 +193,39 @@ def other_build(tap):
     tap.equal(rows(core, "order")[0], [["none", "order"]], "a debug file of another build")
 
 
+def shown(tap):
+    """`show` has the fields where the compiler put them, and chains call them by name."""
+    program = build(compiler_of("c++"), CXX, "-O1", "-g")
+    where = os.path.dirname(program)
+    core = fixture.dump(program, "kernel", where)
+    truth = truth_of(where)
+    wanted = {row[2]: (int(row[3]), int(row[4])) for row in truth
+              if row[:2] == ["member", "shop::Order"]}
+    layout = fixture.answer("show", "--json", core, "shop::Order")["object"]
+    found = {row["name"]: (row["offset"], row["size_bytes"]) for row in layout["fields"]}
+    tap.equal({name: found.get(name) for name in wanted}, wanted, "show TYPE: its layout")
+    size, = [int(row[2]) for row in truth if row[:2] == ["type", "shop::Order"]]
+    covered = bytearray(size)
+    for row in layout["fields"]:
+        if not row["depth"]:
+            covered[row["offset"]:row["offset"] + row["size_bytes"]] = \
+                b"x" * row["size_bytes"]
+    tap.equal(bytes(covered), b"x" * size, "show TYPE: with its holes it is all of it")
+    (_, _, addr, hidden), = [row for row in truth if row[0] == "object"]
+    doc = fixture.answer("show", "--json", core, addr)["object"]
+    found = {row["name"]: (row["offset"], row["size_bytes"]) for row in doc["fields"]}
+    tap.equal({name: found.get(name) for name in wanted}, wanted, "show ADDR: its fields")
+    target, = [row["target_addr"] for row in doc["fields"] if row["name"] == "hidden"]
+    tap.equal(target, hidden, "show ADDR: what a pointer leads to")
+    inner = fixture.answer("show", "--json", core, addr, "ring.items[1]")["object"]
+    tap.equal([(row["name"], row["type"], row["offset"]) for row in inner["fields"]][:2],
+              [("order", "shop::Order *", 0), ("count", "int", 8)],
+              "show ADDR PATH: an element of an array in place")
+    chains = fixture.answer("roots", "--json", core, hidden)["chains"]
+    places = {step.get("field") for chain in chains for step in chain["path"]}
+    tap.ok(".hidden" in places, "roots: the field that leads to a block", chains)
+
+
 def main():
     tap = Tap()
     reason = fixture.why_not("kernel")
@@ -208,6 +241,7 @@ def main():
             tap.attempt(name, one_case, name, compiler, sources, flags, then)
     tap.attempt("no types", no_types)
     tap.attempt("another build", other_build)
+    tap.attempt("show", shown)
     sys.exit(tap.done())
 
 
