@@ -61,8 +61,7 @@ enum ch_object_state {
 enum ch_object_flags {
 	/** The allocator's own block (a tcache structure): used, but no one's. */
 	CH_OBJECT_ALLOCATOR = 1 << 0,
-	/** Free, kept in a per-thread cache. */
-	CH_OBJECT_CACHED = 1 << 1,
+	CH_OBJECT_CACHED = 1 << 1, /**< free, kept in a per-thread cache */
 	/** Free, kept in a fast bin (looks used in its header). */
 	CH_OBJECT_FASTBIN = 1 << 2,
 	CH_OBJECT_TOP = 1 << 3,     /**< the top (wilderness) chunk of an arena */
@@ -72,6 +71,7 @@ enum ch_object_flags {
 	CH_OBJECT_UNTOUCHED = 1 << 6, /**< set by the engine: partly not on touched pages */
 	/** Set by the engine: overhead that nested spans leave of the block they lie in. */
 	CH_OBJECT_CONTAINER = 1 << 7,
+	CH_OBJECT_PAGES = 1 << 8, /**< free: whole pages that can be given back as they are */
 };
 
 struct ch_object {

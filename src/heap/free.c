@@ -86,6 +86,11 @@ void chp_free_add(struct ch_free_run *run, const struct ch_object *object)
 		sums->largest_bytes = bytes;
 		sums->largest_addr = object->addr;
 	}
+	if (run->trim && run->trim->pages_only) {
+		*(object->flags & CH_OBJECT_PAGES ? &sums->trim_pages_bytes
+						  : &sums->trapped_bytes) += bytes;
+		return;
+	}
 	if (run->end != start) {
 		chp_free_end(run);
 		run->start = start;

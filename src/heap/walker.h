@@ -32,6 +32,7 @@
 #include "heap/pooling.h"
 #include "heap/sections.h"
 #include "heap/tracer.h"
+#include "sym/tls.h"
 #include "sym/unwind.h"
 
 /** Which walker asks first for memory that two of them recognise. */
@@ -118,6 +119,8 @@ struct ch_trim_rule {
 	/** "malloc_trim(0)" */
 	const char *name;
 	uint32_t lead_bytes, top_keep_bytes;
+	/** It returns chunks with CH_OBJECT_PAGES, all of each, and nothing else. */
+	bool pages_only;
 	/** Where it says so. */
 	const char *source;
 };

@@ -10,24 +10,15 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import fixture  # noqa: E402
 from tap import Tap  # noqa: E402
 
-NAMES = ["jemalloc", "mimalloc", "gperftools_tcmalloc", "google_tcmalloc", "mono", "nativeaot"]
+NAMES = ["mimalloc", "gperftools_tcmalloc", "google_tcmalloc", "mono", "nativeaot"]
 RUNTIMES = ["mono", "nativeaot"]
 TITLES = {"gperftools_tcmalloc": "tcmalloc (gperftools)", "google_tcmalloc": "tcmalloc (Google)",
           "mono": "Mono", "nativeaot": ".NET ahead of time", "glibc": "glibc malloc",
           "mallocng": "musl malloc"}
 SHARED = "-Wl,--no-as-needed"
-STATIC_JEMALLOC = ["-Wl,-u,malloc", "-Wl,-Bstatic", "-ljemalloc", "-Wl,-Bdynamic", "-lm",
-                   "-lstdc++", "-ldl"]
-# glibc's malloc is found first, jemalloc's mallocx all the same
-BOTH = ["-DJEMALLOC", SHARED, "-l:libc.so.6", "-ljemalloc"]
 MIMALLOC3 = ["-DMIMALLOC3", "-DUSED"]
 # name of the test, flags, what is not walked, whether glibc is, part of the evidence
 CASES = [
-    ("jemalloc", [SHARED, "-ljemalloc"], "jemalloc", False, "libjemalloc.so.2 is mapped"),
-    ("jemalloc, static", STATIC_JEMALLOC, "jemalloc", False, "size classes of jemalloc 5"),
-    ("jemalloc, static, stripped", STATIC_JEMALLOC + ["-s"], "jemalloc", False,
-     "size classes of jemalloc 5"),
-    ("glibc and jemalloc", BOTH, "jemalloc", True, "libjemalloc.so.2 is mapped"),
     ("mimalloc 2", [SHARED, "-lmimalloc"], "mimalloc", False, "page queues of mimalloc 1, 2 or 3.0"),
     ("mimalloc 3, its table", MIMALLOC3 + ["-s"], "mimalloc", True,
      "page queues of mimalloc 3.1 or later"),
@@ -147,7 +138,7 @@ def check_none(tap):
     heap = fixture.coreheap("heap", core)
     tap.ok("malloc was never called; looked for:" in heap.out
            and all("  %s: " % TITLES.get(name, name) in heap.out
-                   for name in NAMES + ["glibc", "mallocng"])
+                   for name in NAMES + ["glibc", "jemalloc", "mallocng"])
            and "note: malloc was never called" in heap.out,
            "none: what was looked for is listed", str(heap))
     document = fixture.answer("heap", "--json", core)

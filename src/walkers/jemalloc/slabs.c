@@ -1,0 +1,145 @@
+/*
+ * Extents as objects: the regions of a slab by its bitmap, large blocks, free pages; and base
+ * blocks, which are all the allocator's.
+ */
+#include "walkers/jemalloc/jemalloc_priv.h"
+
+#include "util/cleanup.h"
+#include "util/search.h"
+
+struct walk {
+	const struct jemalloc *je;
+	struct ch_object_batch batch;
+	/* The next of the cached, and of the allocator's own. */
+	size_t cached_at, own_at;
+};
+
+static size_t addr_from(const struct ch_vec *addrs, uint64_t addr)
+{
+	const uint64_t *items = addrs->items;
+
+	return ch_search(items, addrs->count, it, *it < addr);
+}
+
+static struct ch_error *put_overhead(struct walk *walk, uint64_t start, uint64_t end,
+				     enum jemalloc_type type)
+{
+	const struct ch_object object = { .addr = start,
+					  .size_bytes = end - start,
+					  .chunk_bytes = end - start,
+					  .key = type,
+					  .state = CH_OBJECT_OVERHEAD };
+
+	return end > start ? ch_object_batch_put(&walk->batch, &object) : NULL;
+}
+
+/* A block that its arena counts as in use: it may be in a cache, or jemalloc's own. */
+static struct ch_error *put_block(struct walk *walk, uint64_t addr, uint64_t bytes)
+{
+	const uint64_t *cached = walk->je->cached.items, *own = walk->je->own.items;
+	struct ch_object object = {
+		.addr = addr, .size_bytes = bytes, .chunk_bytes = bytes, .state = CH_OBJECT_USED
+	};
+
+	while (walk->cached_at < walk->je->cached.count && cached[walk->cached_at] < addr)
+		walk->cached_at++;
+	while (walk->own_at < walk->je->own.count && own[walk->own_at] < addr)
+		walk->own_at++;
+	if (walk->cached_at < walk->je->cached.count && cached[walk->cached_at] == addr) {
+		object.state = CH_OBJECT_FREE;
+		object.flags = CH_OBJECT_CACHED;
+	} else if (walk->own_at < walk->je->own.count && own[walk->own_at] < addr + bytes) {
+		object.flags = CH_OBJECT_ALLOCATOR;
+	}
+	return ch_object_batch_put(&walk->batch, &object);
+}
+
+static struct ch_error *walk_slab(struct walk *walk, const struct jemalloc_extent *slab)
+{
+	const uint64_t bytes = jemalloc_class_bytes(slab->szind);
+	const uint32_t count = jemalloc_regions_count(slab);
+	struct ch_object region = { .addr = slab->start,
+				    .size_bytes = bytes,
+				    .chunk_bytes = bytes,
+				    .state = CH_OBJECT_FREE };
+	uint8_t bitmap[JEMALLOC_REGIONS_MAX / 8];
+	struct ch_error *err = NULL;
+	uint32_t i;
+
+	/* It was read before, when the extent was found. */
+	if (!ch_core_try_read(walk->je->env.core, slab->edata + 64, bitmap, sizeof(bitmap)))
+		return put_overhead(walk, slab->start, slab->start + slab->bytes,
+				    JEMALLOC_TYPE_UNDER_WAY);
+	for (i = 0; !err && i < count; i++, region.addr += bytes)
+		if (bitmap[i / 8] >> i % 8 & 1)
+			err = ch_object_batch_put(&walk->batch, &region);
+		else
+			err = put_block(walk, region.addr, bytes);
+	return err ? err
+		   : put_overhead(walk, region.addr, slab->start + slab->bytes, JEMALLOC_TYPE_REST);
+}
+
+/* A large block begins at a random cache line of its first page (opt.cache_oblivious). */
+static struct ch_error *walk_large(struct walk *walk, const struct jemalloc_extent *extent)
+{
+	const uint64_t start = extent->start + extent->offset, end = extent->start + extent->bytes;
+	struct ch_error *err;
+
+	if (extent->szind >= JEMALLOC_CLASSES_COUNT)
+		return put_overhead(walk, extent->start, end, JEMALLOC_TYPE_UNDER_WAY);
+	err = put_overhead(walk, extent->start, start, JEMALLOC_TYPE_PADDING);
+	if (!err)
+		err = put_block(walk, start, jemalloc_class_bytes(extent->szind));
+	return err ? err
+		   : put_overhead(walk, start + jemalloc_class_bytes(extent->szind), end,
+				  JEMALLOC_TYPE_PADDING);
+}
+
+static struct ch_error *walk_extent(struct walk *walk, const struct jemalloc_extent *extent)
+{
+	const struct ch_object pages = { .addr = extent->start,
+					 .size_bytes = extent->bytes,
+					 .chunk_bytes = extent->bytes,
+					 .state = CH_OBJECT_FREE,
+					 .flags = CH_OBJECT_PAGES };
+
+	if (extent->state == JEMALLOC_ACTIVE)
+		return extent->is_slab ? walk_slab(walk, extent) : walk_large(walk, extent);
+	if (extent->state == JEMALLOC_DIRTY || extent->state == JEMALLOC_MUZZY)
+		return ch_object_batch_put(&walk->batch, &pages);
+	return put_overhead(walk, extent->start, extent->start + extent->bytes,
+			    JEMALLOC_TYPE_UNDER_WAY);
+}
+
+struct ch_error *jemalloc_walk_extents(const struct jemalloc *je, const struct ch_span *span,
+				       uint64_t from, struct ch_object_sink *sink)
+{
+	const struct jemalloc_extent *extents = je->extents.items;
+	const uint64_t first = ch_max(span->start, from);
+	struct walk walk = { .je = je, .batch.sink = sink };
+	size_t i = ch_search(extents, je->extents.count, it, it->start + it->bytes <= first);
+	struct ch_error *err = NULL;
+
+	if (i < je->extents.count) {
+		walk.cached_at = addr_from(&je->cached, extents[i].start);
+		walk.own_at = addr_from(&je->own, extents[i].start);
+	}
+	for (; !err && i < je->extents.count && extents[i].start < span->committed_end; i++)
+		err = walk_extent(&walk, &extents[i]);
+	return err ? err : ch_object_batch_flush(&walk.batch);
+}
+
+struct ch_error *jemalloc_walk_base(const struct jemalloc *je, const struct ch_span *span,
+				    struct ch_object_sink *sink)
+{
+	const struct jemalloc_base *base = jemalloc_base_at(je, span->start);
+	struct walk walk = { .je = je, .batch.sink = sink };
+	struct ch_error *err;
+
+	if (!base)
+		return NULL;
+	err = put_overhead(&walk, base->start, base->free_start, JEMALLOC_TYPE_META);
+	if (!err)
+		err = put_overhead(&walk, base->free_start, base->end, JEMALLOC_TYPE_META_FREE);
+	return err ? err : ch_object_batch_flush(&walk.batch);
+}
