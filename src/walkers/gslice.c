@@ -5,8 +5,9 @@
  * A static structure of libglib leads to the pages of each size, which are in rings. A chunk is
  * free if it is in the list of its page, or in a magazine: two of each thread, and a depot of those
  * that are full. Where in a page the first chunk begins is not written down: pages begin with a gap
- * that differs from one to the next. Any free chunk of a page tells; a page in use to the last
- * chunk is one object unless there is no choice.
+ * that differs from one to the next. Any free chunk of a page tells. Of a page in use to the last
+ * chunk the pointers to it tell, where each chunk has one and no other gap would do; else it is one
+ * object.
  */
 #include "heap/walker.h"
 
@@ -55,6 +56,10 @@ struct slab {
 	uint8_t chunks_count;
 	/* Chunks in the page's own list; in magazines. */
 	uint32_t free, cached;
+	/* While it is not known where chunks begin: the first of its masks in struct pointed. */
+	uint32_t masks;
+	/* Pointers told where. */
+	bool guessed;
 };
 
 /* Chunks of one size. */
@@ -384,6 +389,129 @@ static struct ch_error *look_at_block(void *arg, const struct ch_object *objects
 	return NULL;
 }
 
+/* ---- Pages in use to the last chunk ---------------------------------------------------------- */
+
+/* For each gap that a page may have, the chunks that something points at. */
+struct pointed {
+	struct gslice *gs;
+	/* of uint32_t */
+	struct ch_vec masks;
+	/* All pages lie in [low, high). */
+	uint64_t low, high;
+};
+
+static uint32_t gaps_of(const struct slab *slab)
+{
+	return (room_of(slab) % slab->chunk_bytes + UNIT - 1) / UNIT;
+}
+
+/* False: no memory. */
+static bool make_masks(struct pointed *pointed)
+{
+	struct slab *slabs = pointed->gs->slabs.items;
+	size_t i, count = 0;
+
+	for (i = 0; i < pointed->gs->slabs.count; i++) {
+		if (slabs[i].color != COLOR_OPEN)
+			continue;
+		slabs[i].masks = (uint32_t)count;
+		count += gaps_of(&slabs[i]);
+		pointed->low = ch_min(pointed->low, slabs[i].addr);
+		pointed->high = slabs[i].addr + slabs[i].page_bytes;
+	}
+	if (count > UINT32_MAX || !ch_vec_reserve(&pointed->masks, count))
+		return false;
+	while (pointed->masks.count < count)
+		if (!ch_vec_push(&pointed->masks))
+			return false;
+	return true;
+}
+
+static void take_pointer(struct pointed *pointed, uint64_t word)
+{
+	const struct slab *slabs = pointed->gs->slabs.items, *slab;
+	size_t i = ch_search(slabs, pointed->gs->slabs.count, it, it->addr <= word);
+	uint32_t offset, gap;
+
+	if (!i || slabs[i - 1].color != COLOR_OPEN ||
+	    word - slabs[i - 1].addr >= room_of(&slabs[i - 1]))
+		return;
+	slab = &slabs[i - 1];
+	offset = (uint32_t)(word - slab->addr);
+	gap = offset % slab->chunk_bytes / UNIT;
+	if (gap < gaps_of(slab) && offset / slab->chunk_bytes < slab->chunks_count)
+		*CH_VEC_AT(&pointed->masks, uint32_t, slab->masks + gap) |=
+			1U << offset / slab->chunk_bytes;
+}
+
+static void take_words(struct pointed *pointed, const uint8_t *bytes, size_t len)
+{
+	uint64_t word;
+	size_t i;
+
+	for (i = 0; i + 8 <= len; i += 8) {
+		word = ch_get64(bytes + i);
+		if (word - pointed->low < pointed->high - pointed->low && word % UNIT == 0)
+			take_pointer(pointed, word);
+	}
+}
+
+static struct ch_error *take_pointers(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct pointed *pointed = arg;
+	const uint8_t *bytes;
+	uint64_t at, end;
+	size_t i, len;
+
+	for (i = 0; i < n; i++) {
+		end = objects[i].state == CH_OBJECT_USED ? objects[i].addr + objects[i].size_bytes
+							 : 0;
+		for (at = objects[i].addr; at < end; at += len) {
+			bytes = ch_core_span(pointed->gs->env.core, at, &len);
+			if (!bytes)
+				break;
+			len = ch_min(len, end - at);
+			take_words(pointed, bytes, len);
+		}
+	}
+	return NULL;
+}
+
+/* Each chunk of such a page is in use, and somebody has its address. */
+static void decide(const struct pointed *pointed, struct slab *slab)
+{
+	const uint32_t *masks = pointed->masks.items, all = (1U << slab->chunks_count) - 1;
+	uint32_t gap, chosen = COLOR_OPEN;
+
+	for (gap = 0; gap < gaps_of(slab); gap++) {
+		if (masks[slab->masks + gap] != all)
+			continue;
+		if (chosen != COLOR_OPEN)
+			return;
+		chosen = gap * UNIT;
+	}
+	slab->color = (uint16_t)chosen;
+	slab->guessed = chosen != COLOR_OPEN;
+}
+
+static struct ch_error *find_gaps(struct gslice *gs)
+{
+	struct pointed pointed = { .gs = gs, .masks = CH_VEC(uint32_t), .low = UINT64_MAX };
+	struct slab *slabs = gs->slabs.items;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	if (!make_masks(&pointed))
+		err = &ch_enomem;
+	if (!err && pointed.masks.count)
+		err = chp_outer_walk(&gs->env, 0, UINT64_MAX, take_pointers, &pointed);
+	for (i = 0; !err && i < gs->slabs.count; i++)
+		if (slabs[i].color == COLOR_OPEN)
+			decide(&pointed, &slabs[i]);
+	ch_vec_deinit(&pointed.masks);
+	return err;
+}
+
 /* ---- Heaps ------------------------------------------------------------------------------------
  */
 
@@ -419,16 +547,17 @@ static bool add_spans(struct gslice *gs)
 		span = ch_vec_push(&gs->spans);
 		if (!span)
 			return false;
-		*span = (struct ch_span){ .start = slabs[i].addr,
-					  .end = slabs[i].addr + slabs[i].page_bytes - PADDING,
-					  .committed_end =
-						  slabs[i].addr + slabs[i].page_bytes - PADDING,
-					  .kind = "page of slices",
-					  .heap = gs->sizes[index].heap,
-					  .usage = CH_USAGE_ARENA,
-					  .basis = CH_BASIS_DERIVED,
-					  .cookie = i,
-					  .block_addr = slabs[i].addr };
+		*span = (struct ch_span){
+			.start = slabs[i].addr,
+			.end = slabs[i].addr + slabs[i].page_bytes - PADDING,
+			.committed_end = slabs[i].addr + slabs[i].page_bytes - PADDING,
+			.kind = "page of slices",
+			.heap = gs->sizes[index].heap,
+			.usage = CH_USAGE_ARENA,
+			.basis = slabs[i].guessed ? CH_BASIS_HEURISTIC : CH_BASIS_DERIVED,
+			.cookie = i,
+			.block_addr = slabs[i].addr
+		};
 	}
 	return true;
 }
@@ -474,7 +603,8 @@ static struct ch_error *read_all(struct gslice *gs)
 	if (err)
 		return err;
 	read_depot(gs);
-	return add_spans(gs) ? NULL : &ch_enomem;
+	err = find_gaps(gs);
+	return err || add_spans(gs) ? err : &ch_enomem;
 }
 
 static struct ch_error *open_gslice(const struct ch_heap_env *env, void **state_ret)

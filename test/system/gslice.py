@@ -21,8 +21,8 @@ def dump(program, where, *arguments):
 
 
 def slices(core):
-    """{size: slices in use}, those of pages that are one object, too."""
-    found = {}
+    """{size: slices in use}, those of pages that are one object, too; the sizes of such pages."""
+    found, pages = {}, set()
     for row in fixture.answer("heap", "--json", core)["heaps"]:
         match = re.match(r"(\d+)-byte slices$", row["name"])
         if match and row["runtime"] == "gslice":
@@ -31,16 +31,27 @@ def slices(core):
         match = re.match(r"(\d+) slices of (\d+) bytes$", row["name"])
         if match:
             found[int(match.group(2))] += row["count"] * (int(match.group(1)) - 1)
-    return found
+            pages.add(int(match.group(2)))
+    return found, pages
 
 
 def check_counts(tap, program):
     where = fixture.folder()
     core = dump(program, where)
     with open(os.path.join(where, "truth"), encoding="ascii") as file:
-        wanted = dict(map(int, line.split()) for line in file)
-    found = slices(core)
-    tap.equal({size: found.get(size) for size in wanted}, wanted, "slices of each size")
+        rows = {size: (count, set(held)) for size, count, *held in
+                (map(int, line.split()) for line in file)}
+    found, pages = slices(core)
+    tap.equal({size: found.get(size) for size in rows}, {size: rows[size][0] for size in rows},
+              "slices of each size")
+    tap.ok(pages and not any(rows[size][1] for size in pages),
+           "pages are one object only where nothing tells", pages)
+    for size, (_, held) in rows.items():
+        if held:
+            objects = fixture.records("objects", "--jsonl", "--limit", "0", "--arena",
+                                      "%d-byte slices" % size, core)[:-1]
+            tap.equal({int(row["addr"], 16) for row in objects}, held,
+                      "%d-byte slices are where the program has them" % size)
     answer = fixture.answer("heap", "--json", core)
     tap.equal(answer["complete"], True, "nothing is missing")
     tap.ok(all(row["used_bytes"] + row["free_bytes"] + row["overhead_bytes"] ==
