@@ -57,10 +57,23 @@ ifeq ($(WERROR),1)
 WARN += -Werror
 endif
 
+# What a compiler can do for a program that reads files of attackers: checked buffers, guarded
+# stacks, branches that lead to marked places only, tables that are read-only before main() runs.
+# Sanitizers have checks of their own, and without optimisation there is no _FORTIFY_SOURCE.
+ifeq ($(SAN),)
+ifneq ($(O),0)
+HARDEN := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+HARDEN += -fstack-protector-strong -fstack-clash-protection \
+	$(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),-fcf-protection=full) \
+	$(if $(findstring aarch64,$(shell $(CC) -dumpmachine)),-mbranch-protection=standard)
+endif
+ALL_LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack
+
 CFLAGS ?= -g
 ALL_CFLAGS = -std=gnu11 -O$(O) $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread -fPIC \
 	-fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. -include src/util/banned.h \
-	-Iinclude -Isrc -I$(B)/gen $(CAPSTONE_CFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
+	-Iinclude -Isrc -I$(B)/gen $(HARDEN) $(CAPSTONE_CFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
 # The demangler of the C++ runtime: the part of libstdc++ that needs nothing but libc, as an archive.
 DEMANGLER := -l:libsupc++.a
 LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(DEMANGLER) -pthread
