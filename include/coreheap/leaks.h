@@ -13,13 +13,17 @@ extern "C" {
 /** How a node is held. Each node is in the first class that fits. */
 enum ch_reach {
 	/** From a live root by pointers to first bytes, or to a place inside that blocks
-	 * of the size are held by (struct ch_offset_rule), only. */
+	 * of the size are held by (struct ch_offset_rule), only; or by any pointers, if it is from
+	 * a pool. */
 	CH_REACH_LIVE,
 	/** From a live root, but each way has another interior pointer in it: what
 	 * valgrind calls possibly lost. */
 	CH_REACH_POSSIBLE,
 	/** Only from what threads that ended left behind. */
 	CH_REACH_LEFTOVER,
+	/** Only by the pool that it is from, which gives back all that it handed out at once, or
+	 * by such memory: not lost. */
+	CH_REACH_POOLED,
 	/** An object that its runtime's collector would free, or what only such
 	 * objects hold: garbage, not lost. */
 	CH_REACH_DEAD,
@@ -113,7 +117,7 @@ CH_PUBLIC const struct ch_leak_group *ch_leaks_groups(const struct ch_leaks *lea
 CH_PUBLIC uint64_t ch_leaks_absent_block_bytes(const struct ch_leaks *leaks);
 CH_PUBLIC uint64_t ch_leaks_absent_root_bytes(const struct ch_leaks *leaks);
 
-/** "reachable", "possibly-lost", "thread-leftover", "dead", "directly-lost",
+/** "reachable", "possibly-lost", "thread-leftover", "pooled", "dead", "directly-lost",
  * "indirectly-lost"; "zero", "module", ... Static. */
 CH_PUBLIC const char *ch_reach_name(enum ch_reach reach);
 CH_PUBLIC const char *ch_signature_name(enum ch_signature signature);

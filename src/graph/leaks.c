@@ -19,9 +19,9 @@
 struct ch_leaks {
 	struct ch_graph *graph;
 	/** Nodes by class: reached exactly; so or by offset rules; at all from live
-	 * roots; from any root; and from what collectors would free; directly lost. One
-	 * bit for each id. */
-	uint64_t *first, *exact, *live, *held, *dead, *direct;
+	 * roots; from any root; from what pools hold; and from what collectors would free;
+	 * directly lost. One bit for each id. */
+	uint64_t *first, *exact, *live, *held, *pooled, *dead, *direct;
 	struct ch_leak_sum sums[CH_REACHES];
 	struct ch_leak_sum allocator, offset_sum;
 	struct ch_offsets offsets;
@@ -227,10 +227,20 @@ static struct ch_error *mark_held(struct ch_leaks *leaks, struct ch_mark *mark)
 	return leaks->held ? NULL : &ch_enomem;
 }
 
-/* Nodes of heaps that a runtime collects, and what they hold. */
-static struct ch_error *mark_dead(struct ch_leaks *leaks, struct ch_mark *mark)
+static bool is_pooled(const struct ch_index_span *span)
 {
-	const struct ch_graph *graph = leaks->graph;
+	return span->pooled;
+}
+
+static bool is_traced(const struct ch_index_span *span)
+{
+	return span->traced;
+}
+
+/* All nodes of spans of one sort that are not marked yet, and what they hold. */
+static struct ch_error *mark_spans(const struct ch_graph *graph, struct ch_mark *mark,
+				   bool (*wanted)(const struct ch_index_span *span))
+{
 	const struct ch_index_span *span;
 	struct ch_error *err = NULL;
 	uint64_t addr;
@@ -239,7 +249,7 @@ static struct ch_error *mark_dead(struct ch_leaks *leaks, struct ch_mark *mark)
 
 	for (i = 0; !err && i < graph->index->spans.count; i++) {
 		span = CH_VEC_AT(&graph->index->spans, struct ch_index_span, i);
-		if (!span->traced)
+		if (!wanted(span))
 			continue;
 		addr = span->start;
 		for (id = span->first_id; !err && id < span->first_id + span->count; id++) {
@@ -250,6 +260,20 @@ static struct ch_error *mark_dead(struct ch_leaks *leaks, struct ch_mark *mark)
 		if (!err)
 			err = chp_mark_run(mark, true);
 	}
+	return err;
+}
+
+/* What its pool holds, and nobody else; then nodes of heaps that a runtime collects. */
+static struct ch_error *mark_unheld(struct ch_leaks *leaks, struct ch_mark *mark)
+{
+	struct ch_error *err = mark_spans(leaks->graph, mark, is_pooled);
+
+	if (err)
+		return err;
+	leaks->pooled = copy_bits(mark);
+	if (!leaks->pooled)
+		return &ch_enomem;
+	err = mark_spans(leaks->graph, mark, is_traced);
 	if (err)
 		return err;
 	leaks->dead = copy_bits(mark);
@@ -324,10 +348,14 @@ enum ch_reach ch_leaks_reach(const struct ch_leaks *leaks, uint32_t id)
 		return chp_bit(leaks->held, id) ? CH_REACH_LIVE : CH_REACH_DEAD;
 	if (chp_bit(leaks->exact, id))
 		return CH_REACH_LIVE;
+	/* a pointer into what a pool gave is as good: it stays as long as the pool does */
 	if (chp_bit(leaks->live, id))
-		return CH_REACH_POSSIBLE;
+		return chp_index_span_of(leaks->graph->index, id)->pooled ? CH_REACH_LIVE
+									  : CH_REACH_POSSIBLE;
 	if (chp_bit(leaks->held, id))
 		return CH_REACH_LEFTOVER;
+	if (chp_bit(leaks->pooled, id))
+		return CH_REACH_POOLED;
 	if (chp_bit(leaks->dead, id))
 		return CH_REACH_DEAD;
 	return chp_bit(leaks->direct, id) ? CH_REACH_DIRECT : CH_REACH_INDIRECT;
@@ -463,7 +491,7 @@ static struct ch_error *add_objects(void *arg, const struct ch_object *objects, 
 			continue;
 		reach = ch_leaks_reach(leaks, id);
 		add_sum(leaks, &leaks->sums[reach], &objects[i]);
-		if (reach == CH_REACH_LIVE && leaks->first && !chp_bit(leaks->first, id))
+		if (leaks->first && chp_bit(leaks->exact, id) && !chp_bit(leaks->first, id))
 			add_sum(leaks, &leaks->offset_sum, &objects[i]);
 		if (reach >= CH_REACH_DEAD)
 			err = add_lost(leaks, &objects[i], reach);
@@ -522,7 +550,7 @@ static struct ch_error *find(struct ch_leaks *leaks)
 		return err;
 	err = mark_held(leaks, &mark);
 	if (!err)
-		err = mark_dead(leaks, &mark);
+		err = mark_unheld(leaks, &mark);
 	if (!err)
 		err = find_direct(leaks, &mark);
 	chp_mark_deinit(&mark);
@@ -546,6 +574,8 @@ static struct ch_error *find_held(struct ch_leaks *leaks)
 		return err;
 	err = mark_roots(&mark, CH_ROOTS_LIVE | 1U << CH_ROOT_LEFTOVER);
 	leaks->absent_block_bytes = mark.absent_bytes;
+	if (!err)
+		err = mark_spans(leaks->graph, &mark, is_pooled);
 	if (!err) {
 		leaks->held = mark.marked;
 		mark.marked = NULL;
@@ -624,6 +654,7 @@ void ch_leaks_destroy(struct ch_leaks *leaks)
 	free(leaks->exact);
 	free(leaks->live);
 	free(leaks->held);
+	free(leaks->pooled);
 	free(leaks->dead);
 	free(leaks->direct);
 	ch_vec_deinit(&leaks->groups);
@@ -671,8 +702,9 @@ uint64_t ch_leaks_absent_root_bytes(const struct ch_leaks *leaks)
 
 const char *ch_reach_name(enum ch_reach reach)
 {
-	static const char *const names[] = { "reachable", "possibly-lost", "thread-leftover",
-					     "dead",      "directly-lost", "indirectly-lost" };
+	static const char *const names[] = { "reachable",      "possibly-lost", "thread-leftover",
+					     "pooled",         "dead",          "directly-lost",
+					     "indirectly-lost" };
 
 	return (size_t)reach < CH_COUNT_OF(names) ? names[reach] : "unknown";
 }

@@ -694,6 +694,13 @@ size_t chp_heaps_tracers(const struct ch_heaps *heaps, struct ch_traced *ret, si
 	return count;
 }
 
+bool chp_heaps_span_pooled(const struct ch_heaps *heaps, uint32_t span)
+{
+	const struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, span);
+
+	return CH_VEC_AT(&heaps->opened, struct ch_opened, info->opened)->allocator->pooled;
+}
+
 bool chp_heaps_span_tracer(const struct ch_heaps *heaps, uint32_t span, struct ch_traced *ret)
 {
 	const struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, span);

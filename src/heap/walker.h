@@ -199,6 +199,9 @@ struct ch_walker_allocator {
 	 */
 	struct ch_error *(*objects)(void *state, const struct ch_span *span, uint64_t from,
 				    struct ch_object_sink *sink);
+	/** Its program need not keep pointers to what it was given: all of it goes with the pool,
+	 * or is found by where it lies. */
+	bool pooled;
 	const struct ch_trim_rule *trim; /**< NULL: it has no such call, or it is not known */
 	/**
 	 * What the first walk over everything found free in each of heaps(): tell
@@ -327,6 +330,8 @@ struct ch_traced {
 };
 /** The walkers with a tracer among those opened; max is enough. Returns how many. */
 size_t chp_heaps_tracers(const struct ch_heaps *heaps, struct ch_traced *ret, size_t max);
+/** Whether a span, by its index in ch_heaps_spans(), is of a walker whose objects are pooled. */
+bool chp_heaps_span_pooled(const struct ch_heaps *heaps, uint32_t span);
 /** That of a span, by its index in ch_heaps_spans(). False: it has none. */
 bool chp_heaps_span_tracer(const struct ch_heaps *heaps, uint32_t span, struct ch_traced *ret);
 #define CH_TRACERS_MAX 8

@@ -151,6 +151,7 @@ static struct ch_error *begin_span(struct builder *b, const struct ch_object *fi
 		.slack_bytes = SLACK_UNKNOWN,
 		.shift = span->align_bytes >= 16 ? 4 : 3,
 		.traced = traced,
+		.pooled = chp_heaps_span_pooled(b->index->heaps, first->span),
 	};
 	return NULL;
 }

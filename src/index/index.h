@@ -55,6 +55,8 @@ struct ch_index_span {
 	uint64_t bytes_end;
 	/** Who knows the pointers of its objects; NULL: any word may be one. */
 	const struct ch_traced *traced;
+	/** Its objects are given back together: who has no pointer to one has not lost it. */
+	bool pooled;
 };
 
 /** A node whose size does not follow from where the next object begins. */

@@ -16,6 +16,7 @@ static const char *const meanings[CH_REACHES] = {
 	[CH_REACH_LIVE] = "held from a root by pointers to first bytes",
 	[CH_REACH_POSSIBLE] = "held, but by a pointer into a block somewhere on each way",
 	[CH_REACH_LEFTOVER] = "held only by what threads that ended left behind",
+	[CH_REACH_POOLED] = "held by nothing but the pool that it goes with",
 	[CH_REACH_DEAD] = "garbage that its runtime did not collect yet, and what only that holds",
 	[CH_REACH_DIRECT] = "nothing in the core holds it",
 	[CH_REACH_INDIRECT] = "only directly lost blocks hold it",
@@ -40,7 +41,8 @@ struct result {
 #define GROUP(member)  CH_AT(struct ch_leaks_row, member)
 #define BLOCK(member)  CH_AT(struct ch_leaks_block, member)
 #define RESULT(member) CH_AT(struct result, member)
-#define CLASS_WORDS    "reachable|possibly-lost|thread-leftover|dead|directly-lost|indirectly-lost"
+#define CLASS_WORDS                                                                                \
+	"reachable|possibly-lost|thread-leftover|pooled|dead|directly-lost|indirectly-lost"
 
 static const struct ch_field_spec sum_fields[] = {
 	{ "count", NULL, CH_CELL_COUNT, "Blocks.", SUM(count) },
@@ -60,6 +62,8 @@ static const struct ch_field_spec class_fields[] = {
 	      "Held, but by a pointer into a block somewhere on each way."),
 	CLASS("thread_leftover", of.sums[CH_REACH_LEFTOVER],
 	      "Held only by what threads that ended left behind."),
+	CLASS("pooled", of.sums[CH_REACH_POOLED],
+	      "Held by nothing but the pool that they go with, or by such memory."),
 	CLASS("dead", of.sums[CH_REACH_DEAD],
 	      "Garbage that its runtime did not collect yet, and what only that holds."),
 	CLASS("directly_lost", of.sums[CH_REACH_DIRECT], "Nothing in the core holds them."),
@@ -221,19 +225,24 @@ static struct ch_error *print_classes(const struct ch_report *report, const stru
 	};
 	static const struct ch_list list = { .fields = columns };
 	struct sum_row rows[CH_REACHES + 1];
-	size_t i;
+	size_t count = 0, i;
 
-	for (i = 0; i < CH_REACHES; i++)
-		rows[i] = (struct sum_row){ ch_reach_name((enum ch_reach)i), meanings[i],
-					    result->of.sums[i].count,
-					    result->of.sums[i].chunk_bytes };
+	for (i = 0; i < CH_REACHES; i++) {
+		/* few programs have pools that are known */
+		if (i == CH_REACH_POOLED && !result->of.sums[i].count)
+			continue;
+		rows[count++] = (struct sum_row){ ch_reach_name((enum ch_reach)i), meanings[i],
+						  result->of.sums[i].count,
+						  result->of.sums[i].chunk_bytes };
+	}
 	if (result->of.by_offset.count)
 		rows[CH_REACH_LIVE].meaning = "held from a root by pointers to first bytes, or a "
 					      "constant inner offset";
-	rows[i] = (struct sum_row){ "allocator", "the allocator's own", result->of.allocator.count,
-				    result->of.allocator.chunk_bytes };
+	rows[count++] =
+		(struct sum_row){ "allocator", "the allocator's own", result->of.allocator.count,
+				  result->of.allocator.chunk_bytes };
 	chp_report_heading(report, "used blocks", true);
-	return chp_rows_print(report, &list, CH_ROWS(rows, CH_REACHES + 1), 0);
+	return chp_rows_print(report, &list, CH_ROWS(rows, count), 0);
 }
 
 /* Of what is reachable: what is so because a program points at a constant place inside. */

@@ -303,9 +303,11 @@ const struct ch_walker ch_walker_toy_inner = {
 	.open = open_inner,
 	.close = close_toy,
 	.facts = facts,
-	.allocator =
-		&(const struct ch_walker_allocator){
-			.stage = 1, .heaps = heaps, .spans = spans, .objects = objects },
+	.allocator = &(const struct ch_walker_allocator){ .stage = 1,
+							  .pooled = true,
+							  .heaps = heaps,
+							  .spans = spans,
+							  .objects = objects },
 	.types = &types,
 };
 

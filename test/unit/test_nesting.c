@@ -174,6 +174,7 @@ START_TEST(the_graph_knows_nested_blocks)
 		ck_assert_uint_eq(ch_graph_addr(graph, id), nest.blocks[i]);
 		ck_assert_uint_eq(ch_graph_size_bytes(graph, id), 40);
 		ck_assert_int_eq(ch_leaks_reach(leaks, id) == CH_REACH_LIVE, i == 2);
+		ck_assert_int_eq(ch_leaks_reach(leaks, id) == CH_REACH_POOLED, i == 1);
 		id = ch_graph_node_at(graph, nest.words[i]);
 		ck_assert_uint_eq(ch_graph_addr(graph, id), nest.words[i]);
 	}

@@ -238,6 +238,7 @@ const struct ch_walker ch_walker_postgres = {
 	.close = postgres_close,
 	.facts = postgres_facts,
 	.allocator = &(const struct ch_walker_allocator){ .stage = 1,
+							  .pooled = true,
 							  .heaps = postgres_heaps,
 							  .spans = postgres_spans,
 							  .objects = postgres_objects },
