@@ -47,7 +47,7 @@ if [ "$(cat /proc/sys/kernel/core_pattern)" = core ] &&
 	{ (cd "$dir" && ulimit -c unlimited && ./malloc_seed); } > /dev/null 2>&1
 	replay session 300 "$dir"/core*
 	# pools that carve up blocks of malloc
-	for pool in "slabs malloc" "haproxy none" "squid none" "gslice none" "contexts 15" "contexts 17"; do
+	for pool in "slabs malloc" "haproxy none" "squid none" "gslice none" "contexts 15" "contexts 17" "pools none"; do
 		# shellcheck disable=SC2086
 		set -- $pool
 		mkdir "$dir/$1-$2"
