@@ -14,23 +14,9 @@
 #include "util/hash.h"
 #include "util/text.h"
 
-/* NAMEDATALEN of PostgreSQL, which its names are cut to. */
-#define NAME_BYTES_MAX 64
 /* As MEMORY_CONTEXT_IDENT_DISPLAY_SIZE, what its reports show of an identifier. */
 #define IDENT_BYTES_MAX 1024
 #define TABLES_NAME     "dynahash"
-
-/* Whether the program cannot write to addr, which is a module's. */
-static bool is_constant(const struct ch_heap_env *env, const struct ch_module *module,
-			uint64_t addr)
-{
-	const struct ch_segment *segment = ch_core_segment_at(env->core, addr);
-	uint32_t rights;
-
-	if (!ch_sym_module_rights(env->sym, module, addr, &rights))
-		rights = segment ? segment->flags : CH_SEGMENT_WRITE;
-	return !(rights & CH_SEGMENT_WRITE);
-}
 
 /* Whether the text, all of it, is among some bytes that lie at addr. */
 static bool has_text(const uint8_t *bytes, size_t len, const char *text)
@@ -74,29 +60,12 @@ static bool has_constant(const struct ch_heap_env *env, const struct ch_module *
 	return false;
 }
 
-/* The index of a name in pg->names. Texts are few, and a hash of 64 bits tells them apart. */
-static struct ch_error *intern(struct postgres *pg, const char *text, uint32_t *ret)
-{
-	const uint64_t key = ch_hash_bytes(CH_HASH_START, text, strlen(text)) | 1;
-	char **slot;
-
-	*ret = ch_table_find(&pg->names_by_text, key);
-	if (*ret != CH_TABLE_NONE)
-		return NULL;
-	slot = ch_vec_push(&pg->names);
-	if (!slot)
-		return &ch_enomem;
-	*slot = chp_text_escape(text, NAME_BYTES_MAX);
-	*ret = (uint32_t)pg->names.count - 1;
-	return *slot && ch_table_put(&pg->names_by_text, key, *ret) ? NULL : &ch_enomem;
-}
-
 /* The name of a hash table's context: at most that of the table. */
 static struct ch_error *read_table(struct postgres *pg, const struct ch_module *module,
 				   struct postgres_context *context)
 {
 	const struct ch_heap_env *env = &pg->env;
-	char text[NAME_BYTES_MAX + 1];
+	char text[CH_CONSTANT_BYTES_MAX + 1];
 	uint64_t ident, key;
 	uint32_t known;
 
@@ -110,7 +79,7 @@ static struct ch_error *read_table(struct postgres *pg, const struct ch_module *
 		if (!ch_table_put(&pg->tables, key, known))
 			return &ch_enomem;
 	}
-	return known ? intern(pg, text, &context->name) : NULL;
+	return known ? chp_constants_add(&pg->names, text, &context->name) : NULL;
 }
 
 static struct ch_error *read_ident(struct postgres *pg, struct postgres_context *context)
@@ -126,23 +95,6 @@ static struct ch_error *read_ident(struct postgres *pg, struct postgres_context 
 	return context->ident ? NULL : &ch_enomem;
 }
 
-/* The name that lies at addr, read once for each. */
-static struct ch_error *read_constant(struct postgres *pg, const struct ch_module *module,
-				      uint64_t addr, uint32_t *ret)
-{
-	char text[NAME_BYTES_MAX + 1];
-	struct ch_error *err;
-
-	*ret = ch_table_find(&pg->names_by_addr, addr);
-	if (*ret != CH_TABLE_NONE || !module || !is_constant(&pg->env, module, addr) ||
-	    !ch_core_read_string(pg->env.core, addr, text, sizeof(text)) || !text[0])
-		return NULL;
-	err = intern(pg, text, ret);
-	if (!err && !ch_table_put(&pg->names_by_addr, addr, *ret))
-		err = &ch_enomem;
-	return err;
-}
-
 struct ch_error *postgres_read_name(struct postgres *pg, struct postgres_context *context)
 {
 	const struct ch_module *module;
@@ -151,11 +103,11 @@ struct ch_error *postgres_read_name(struct postgres *pg, struct postgres_context
 
 	if (!ch_core_read_u64(pg->env.core, context->addr + POSTGRES_NAME, &addr) || !addr)
 		return NULL;
-	module = ch_sym_module_at(pg->env.sym, addr);
-	err = read_constant(pg, module, addr, &context->name);
-	if (err || context->name == UINT32_MAX)
+	err = chp_constants_at(&pg->names, &pg->env, addr, &context->name);
+	if (err || context->name == CH_TABLE_NONE)
 		return err;
-	if (strcmp(*CH_VEC_AT(&pg->names, char *, context->name), TABLES_NAME) == 0)
+	module = ch_sym_module_at(pg->env.sym, addr);
+	if (strcmp(chp_constant(&pg->names, context->name), TABLES_NAME) == 0)
 		return read_table(pg, module, context);
 	return read_ident(pg, context);
 }

@@ -43,16 +43,12 @@ static void postgres_close(void *state)
 
 	for (i = 0; i < pg->contexts.count; i++)
 		free(CH_VEC_AT(&pg->contexts, struct postgres_context, i)->ident);
-	for (i = 0; i < pg->names.count; i++)
-		free(*CH_VEC_AT(&pg->names, char *, i));
 	ch_vec_deinit(&pg->contexts);
 	ch_table_deinit(&pg->by_addr);
 	ch_vec_deinit(&pg->blocks);
 	ch_table_deinit(&pg->blocks_by_addr);
 	ch_vec_deinit(&pg->free_chunks);
-	ch_vec_deinit(&pg->names);
-	ch_table_deinit(&pg->names_by_text);
-	ch_table_deinit(&pg->names_by_addr);
+	chp_constants_deinit(&pg->names);
 	ch_table_deinit(&pg->tables);
 	ch_vec_deinit(&pg->spans);
 	ch_vec_deinit(&pg->heaps);
@@ -74,8 +70,8 @@ static struct ch_error *add_fact(struct ch_vec *facts, const char *key, uint64_t
 
 static const char *name_of(const struct postgres *pg, const struct postgres_context *context)
 {
-	return context->name == UINT32_MAX ? "memory context without a name"
-					   : *CH_VEC_AT(&pg->names, char *, context->name);
+	return context->name == CH_TABLE_NONE ? "memory context without a name"
+					      : chp_constant(&pg->names, context->name);
 }
 
 /* What is told of one context. Its facts may still move. */
@@ -169,7 +165,7 @@ static struct ch_error *postgres_open(const struct ch_heap_env *env, void **stat
 	pg->contexts = CH_VEC(struct postgres_context);
 	pg->blocks = CH_VEC(struct postgres_block);
 	pg->free_chunks = CH_VEC(uint64_t);
-	pg->names = CH_VEC(char *);
+	pg->names = CH_CONSTANTS;
 	pg->spans = CH_VEC(struct ch_span);
 	pg->heaps = CH_VEC(struct ch_heap_desc);
 	pg->heap_facts = CH_VEC(struct ch_fact);
@@ -214,8 +210,8 @@ static struct ch_error *postgres_type(void *state, uint64_t key, struct ch_type 
 	ret->basis = CH_BASIS_RECORDED;
 	if (key < POSTGRES_KEY_OF_NAME(0))
 		ret->name = structs[key - POSTGRES_KEY_OF_KIND(0)];
-	else if (name < pg->names.count)
-		ret->name = *CH_VEC_AT(&pg->names, char *, name);
+	else if (name < pg->names.texts.count)
+		ret->name = chp_constant(&pg->names, (uint32_t)name);
 	return NULL;
 }
 

@@ -16,6 +16,7 @@
 #ifndef COREHEAP_WALKERS_POSTGRES_POSTGRES_PRIV_H
 #define COREHEAP_WALKERS_POSTGRES_POSTGRES_PRIV_H
 
+#include "heap/constants.h"
 #include "heap/walker.h"
 
 #include "util/table.h"
@@ -119,7 +120,7 @@ struct postgres_context {
 	/** Index in postgres.contexts; of the root, its own. */
 	uint32_t parent;
 	uint32_t level;
-	/** Index in postgres.names, or UINT32_MAX. */
+	/** Index in postgres.names, or CH_TABLE_NONE. */
 	uint32_t name;
 	/** Escaped, owned; NULL unless contents are to be revealed. */
 	char *ident;
@@ -150,9 +151,7 @@ struct postgres {
 	struct ch_table blocks_by_addr;
 	/** of uint64_t: headers of free chunks that only lists know, ascending */
 	struct ch_vec free_chunks;
-	/** of char *, escaped, owned; by hash of the text, and by the pointer to it */
-	struct ch_vec names;
-	struct ch_table names_by_text, names_by_addr;
+	struct ch_constants names;
 	/** By hash of the name of a hash table: whether it may be shown. */
 	struct ch_table tables;
 	/** of struct ch_span, struct ch_heap_desc and struct ch_fact */

@@ -94,7 +94,7 @@ static struct ch_error *add_context(struct postgres *pg, uint64_t addr, uint32_t
 		.level =
 			index ? CH_VEC_AT(&pg->contexts, struct postgres_context, parent)->level + 1
 			      : 0,
-		.name = UINT32_MAX,
+		.name = CH_TABLE_NONE,
 	};
 	return NULL;
 }

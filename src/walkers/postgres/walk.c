@@ -120,8 +120,9 @@ static uint64_t find_chunk(struct walking *walking, uint64_t at)
 
 static uint64_t key_of(const struct walking *walking)
 {
-	return walking->context->name == UINT32_MAX ? 0
-						    : POSTGRES_KEY_OF_NAME(walking->context->name);
+	return walking->context->name == CH_TABLE_NONE
+		       ? 0
+		       : POSTGRES_KEY_OF_NAME(walking->context->name);
 }
 
 static struct ch_error *walk_headers(struct walking *walking, uint64_t at)
