@@ -16,7 +16,9 @@
 
 /* As MEMORY_CONTEXT_IDENT_DISPLAY_SIZE, what its reports show of an identifier. */
 #define IDENT_BYTES_MAX 1024
-#define TABLES_NAME     "dynahash"
+/* A backend has some 40 hash tables; each name is looked for in all of the program once. */
+#define TABLES_MAX  256
+#define TABLES_NAME "dynahash"
 
 /* Whether the text, all of it, is among some bytes that lie at addr. */
 static bool has_text(const uint8_t *bytes, size_t len, const char *text)
@@ -75,7 +77,8 @@ static struct ch_error *read_table(struct postgres *pg, const struct ch_module *
 	key = ch_hash_bytes(CH_HASH_START, text, strlen(text)) | 1;
 	known = ch_table_find(&pg->tables, key);
 	if (known == CH_TABLE_NONE) {
-		known = chp_context_reveals(env->ctx) || has_constant(env, module, text);
+		known = chp_context_reveals(env->ctx) ||
+			(pg->tables.count < TABLES_MAX && has_constant(env, module, text));
 		if (!ch_table_put(&pg->tables, key, known))
 			return &ch_enomem;
 	}
