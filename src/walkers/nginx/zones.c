@@ -67,55 +67,76 @@ static bool read_zone(const struct nginx *ng, uint64_t addr, uint64_t limit, str
 	return ret->pages_count <= (ret->end - ret->start) / page;
 }
 
-/* The name of the zone at addr in one part of a list of zones, each of zone_bytes. */
-static struct ch_error *find_in_part(const struct nginx *ng, uint64_t elements, uint64_t count,
-				     uint64_t zone_bytes, uint64_t addr, char **ret)
-{
-	char text[NAME_BYTES_MAX + 1] = "";
-	uint64_t i, zone, len, at;
+/* Where zones say their names: by their address, the index in zones. */
+struct named {
+	/* of uint64_t: addresses of ngx_shm_zone_t */
+	struct ch_vec zones;
+	struct ch_table by_addr;
+	/* Zones that may still be looked at: as many as the cycle's pool has room for. */
+	uint64_t left;
+};
 
-	for (i = 0; i < count; i++) {
-		zone = elements + i * zone_bytes;
-		if (nginx_word(ng, zone + ZONE_ADDR) != addr)
+/* Zones of one part of a list, each of zone_bytes. */
+static struct ch_error *add_part(const struct nginx *ng, struct named *named, uint64_t elements,
+				 uint64_t count, uint64_t zone_bytes)
+{
+	uint64_t i, addr, *slot;
+
+	for (i = 0; i < count && named->left; i++, named->left--) {
+		addr = nginx_word(ng, elements + i * zone_bytes + ZONE_ADDR);
+		if (!addr)
 			continue;
-		len = ch_min(nginx_word(ng, zone + ZONE_NAME), NAME_BYTES_MAX);
-		at = nginx_word(ng, zone + ZONE_NAME + 8);
-		if (!ch_core_try_read(ng->env.core, at, text, len))
-			return NULL;
-		*ret = chp_text_escape(text, NAME_BYTES_MAX);
-		return *ret ? NULL : &ch_enomem;
+		slot = ch_vec_push(&named->zones);
+		if (!slot || !ch_table_put(&named->by_addr, addr, (uint32_t)named->zones.count - 1))
+			return &ch_enomem;
+		*slot = elements + i * zone_bytes;
 	}
 	return NULL;
 }
 
-/* The name of a zone, which the configuration gave it: contents. */
-static struct ch_error *find_name(const struct nginx *ng, uint64_t addr, char **ret)
+/* All lists of the cycle whose elements may be zones, part by part. */
+static struct ch_error *find_named(const struct nginx *ng, struct named *named)
 {
 	struct ch_error *err = NULL;
-	uint64_t at, list, size, most, part, left;
-	size_t regions;
+	uint64_t at, list, size, most, part;
 
-	if (!ng->cycle || !chp_context_reveals(ng->env.ctx))
-		return NULL;
-	ch_map_regions(ng->env.map, &regions);
-	for (at = 24; !err && !*ret && at < CYCLE_BYTES; at += 8) {
+	for (at = 24; !err && at < CYCLE_BYTES; at += 8) {
 		list = ng->cycle + at;
 		size = nginx_word(ng, list + 32);
 		most = nginx_word(ng, list + 40);
 		if (nginx_word(ng, list + 48) != ng->cycle_pool || size < ZONE_NAME + 16 ||
-		    size > CYCLE_BYTES || most > UINT16_MAX)
+		    size > CYCLE_BYTES)
 			continue;
-		/* each zone has a mapping of its own, so that there are no more parts than that */
-		for (part = list + 8, left = regions; !err && !*ret && part && left; left--) {
-			err = find_in_part(ng, nginx_word(ng, part),
-					   ch_min(nginx_word(ng, part + 8), most), size, addr, ret);
-			part = nginx_word(ng, part + 16);
+		for (part = list + 8; !err && part && named->left;
+		     part = nginx_word(ng, part + 16)) {
+			named->left--;
+			err = add_part(ng, named, nginx_word(ng, part),
+				       ch_min(nginx_word(ng, part + 8), most), size);
 		}
 	}
 	return err;
 }
 
-static struct ch_error *add_zone(struct nginx *ng, uint64_t addr, const struct zone *zone)
+/* The name of a zone, which the configuration gave it: contents. */
+static struct ch_error *read_name(const struct nginx *ng, const struct named *named, uint64_t addr,
+				  char **ret)
+{
+	const uint32_t index = ch_table_find(&named->by_addr, addr);
+	char text[NAME_BYTES_MAX + 1] = "";
+	uint64_t zone, len;
+
+	if (index == CH_TABLE_NONE)
+		return NULL;
+	zone = *CH_VEC_AT(&named->zones, uint64_t, index);
+	len = ch_min(nginx_word(ng, zone + ZONE_NAME), NAME_BYTES_MAX);
+	if (!ch_core_try_read(ng->env.core, nginx_word(ng, zone + ZONE_NAME + 8), text, len))
+		return NULL;
+	*ret = chp_text_escape(text, NAME_BYTES_MAX);
+	return *ret ? NULL : &ch_enomem;
+}
+
+static struct ch_error *add_zone(struct nginx *ng, const struct named *named, uint64_t addr,
+				 const struct zone *zone)
 {
 	struct nginx_heap heap = { .kind = "shared zone",
 				   .addr = addr,
@@ -130,7 +151,7 @@ static struct ch_error *add_zone(struct nginx *ng, uint64_t addr, const struct z
 		return &ch_enomem;
 	for (i = 0; i < zone->slots_count; i++)
 		heap.counts[1] += nginx_word(ng, zone->stats + i * STAT_BYTES + STAT_FAILS);
-	err = find_name(ng, addr, name);
+	err = read_name(ng, named, addr, name);
 	if (!err)
 		err = nginx_add_heap(ng, &heap, &index);
 	return err ? err
@@ -143,7 +164,7 @@ static struct ch_error *add_zone(struct nginx *ng, uint64_t addr, const struct z
 				    false);
 }
 
-struct ch_error *nginx_read_zones(struct nginx *ng)
+static struct ch_error *add_zones(struct nginx *ng, const struct named *named)
 {
 	const struct ch_region *regions;
 	struct ch_error *err = NULL;
@@ -155,8 +176,27 @@ struct ch_error *nginx_read_zones(struct nginx *ng)
 		if (regions[i].state == CH_STATE_COMMIT && regions[i].prot & CH_SEGMENT_WRITE &&
 		    regions[i].type != CH_MEMTYPE_IMAGE &&
 		    read_zone(ng, regions[i].start, regions[i].end, &zone))
-			err = add_zone(ng, regions[i].start, &zone);
+			err = add_zone(ng, named, regions[i].start, &zone);
 	return err ? err : chp_context_check(ng->env.ctx);
+}
+
+struct ch_error *nginx_read_zones(struct nginx *ng)
+{
+	struct named named = { .zones = CH_VEC(uint64_t) };
+	const struct nginx_heap *heaps = ng->heaps.items;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; i < ng->heaps.count; i++)
+		if (heaps[i].key == NGINX_CYCLE_POOL)
+			named.left += heaps[i].bytes / ZONE_NAME;
+	if (ng->cycle && chp_context_reveals(ng->env.ctx))
+		err = find_named(ng, &named);
+	if (!err)
+		err = add_zones(ng, &named);
+	ch_vec_deinit(&named.zones);
+	ch_table_deinit(&named.by_addr);
+	return err;
 }
 
 /* ---- Pages ----------------------------------------------------------------------- */
