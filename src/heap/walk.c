@@ -271,14 +271,17 @@ static struct ch_error *give_container(struct ch_walk *walk, const struct ch_obj
 	return err;
 }
 
-/* Cut the last object of a nested span where its block ends. */
-static void cut_overhang(const struct ch_walk *walk, struct ch_object *objects, size_t n)
+/* Cut the last object of a nested span where its block ends; how many objects are left, as one may
+ * lie behind that end altogether. */
+static size_t cut_overhang(const struct ch_walk *walk, struct ch_object *objects, size_t n)
 {
 	uint64_t start, end, over;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
 		start = chunk_start(&objects[i]);
+		if (start < walk->origin_end && walk->origin_end - start <= walk->overhang_bytes)
+			break;
 		if (!ch_add(start, objects[i].chunk_bytes, &end) || start >= walk->limit ||
 		    end <= walk->limit || end - walk->limit > walk->overhang_bytes)
 			continue;
@@ -286,6 +289,7 @@ static void cut_overhang(const struct ch_walk *walk, struct ch_object *objects, 
 		objects[i].chunk_bytes -= over;
 		objects[i].size_bytes = ch_min(objects[i].size_bytes, objects[i].chunk_bytes);
 	}
+	return i;
 }
 
 /* Hand a batch out to the piece under way and those behind it. */
@@ -326,7 +330,7 @@ static struct ch_error *emit_batch(struct ch_walk *walk, struct ch_object *objec
 	struct ch_error *err;
 
 	if (walk->overhang_bytes)
-		cut_overhang(walk, objects, n);
+		n = cut_overhang(walk, objects, n);
 	err = share_out(walk, objects, n);
 	if (err)
 		return err;
