@@ -54,6 +54,8 @@ struct table {
 	/* Where its objects have a pointer to what they own; what that is, NULL: nothing that is
 	 * known; and its key, which several tables share. */
 	uint32_t owns_at;
+	/* Before that pointer lies another thing, unless the block is as small as without it. */
+	bool has_deleter;
 	char *owned;
 	uint64_t owned_key;
 	const struct ch_module *module;
@@ -178,15 +180,17 @@ static char *class_of(const struct vtables *vtables, uint64_t table)
  * type: {table, two counts, pointer} of libstdc++ (gcc 5 to 14, bits/shared_ptr_base.h), with a
  * deleter before the pointer unless that is empty; of libc++ (LLVM 3 to 18, __memory/shared_ptr.h)
  * the counts are two words. What is of no size of its own says nothing: void, and what may be an
- * array.
+ * array. Nor does a deleter that may hold pointers itself: where the other one is, its size says,
+ * which is not known.
  */
 static const struct {
 	const char *prefix;
 	uint32_t at;
+	bool has_deleter;
 } owners[] = {
-	{ "std::_Sp_counted_ptr<", 16 },
-	{ "std::_Sp_counted_deleter<", 16 },
-	{ "std::__shared_ptr_pointer<", 24 },
+	{ "std::_Sp_counted_ptr<", 16, false },
+	{ "std::_Sp_counted_deleter<", 16, true },
+	{ "std::__shared_ptr_pointer<", 24, false },
 };
 
 /* The end of a template's first argument, which begins at text; NULL: there is none. */
@@ -225,6 +229,12 @@ static struct ch_error *note_owned(struct vtables *vtables, struct table *table,
 	    strspn(text, "abcdefghijklmnopqrstuvwxyz ") >= (size_t)(end - 1 - text))
 		return NULL;
 	table->owns_at = owners[i].at;
+	table->has_deleter = owners[i].has_deleter;
+	/* a function is one word */
+	if (table->has_deleter && strncmp(end, ", void (*)(", 11) == 0) {
+		table->has_deleter = false;
+		table->owns_at += 8;
+	}
 	table->owned = strndup(text, (size_t)(end - 1 - text));
 	if (!table->owned)
 		return &ch_enomem;
@@ -430,13 +440,9 @@ static struct ch_error *follow(void *state, struct ch_naming *naming,
 		return NULL;
 	err = find(vtables, block->key, &table);
 	if (err || !table || !table->owned || block->size_bytes < table->owns_at + 8 ||
+	    (table->has_deleter && block->size_bytes >= table->owns_at + 16) ||
 	    !ch_core_read_u64(vtables->core, block->addr + table->owns_at, &addr))
 		return err;
-	/* a deleter that is a function is before the pointer */
-	if (is_in_module(vtables, addr) &&
-	    (block->size_bytes < table->owns_at + 16 ||
-	     !ch_core_read_u64(vtables->core, block->addr + table->owns_at + 8, &addr)))
-		return NULL;
 	if (!chp_naming_block(naming, addr, &owned) || owned.addr != addr ||
 	    (owned.provider && owned.provider->rank <= CH_RANK_VTABLE))
 		return NULL;
@@ -462,10 +468,11 @@ static bool made_of(void *state, struct ch_ctypes *ctypes, uint64_t key, struct 
 	const struct table *table;
 
 	chp_context_drop_take(((struct vtables *)state)->ctx,
-			      find(state, key & ~KEY_ARRAY, &table));
+			      find(state, key & ~(KEY_ARRAY | KEY_OWNED), &table));
 	*ret = (struct ch_made_of){ .many = key & KEY_ARRAY };
 	if (table && table->name)
-		ret->type = chp_ctype_named(ctypes, NULL, table->name);
+		ret->type = chp_ctype_named(ctypes, NULL,
+					    key & KEY_OWNED ? table->owned : table->name);
 	return ret->type != 0;
 }
 
