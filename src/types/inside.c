@@ -168,14 +168,17 @@ static struct ch_error *list_members(struct listing *listing, const struct ch_ct
 		}
 		member = &level->type->members[level->next++];
 		inner = chp_ctype(listing->ctypes, member->type);
-		if (is_part(member, inner) && depth < DEPTH_MAX)
-			levels[depth++] = (struct level){
-				.type = inner,
-				.offset = level->offset + member->offset,
-				.declared_by = member->is_base ? inner->name : level->declared_by
-			};
-		else
+		if (!is_part(member, inner) || depth == DEPTH_MAX) {
 			err = say_member(listing, level, member);
+			continue;
+		}
+		levels[depth++] = (struct level){
+			.type = inner,
+			.offset = level->offset + member->offset,
+			.declared_by = member->is_base ? inner->name : level->declared_by
+		};
+		/* two of two of two ... that are empty are no fields, and do not end */
+		listing->count++;
 	}
 	return err ? err : say_hole(listing, type->size_bytes);
 }

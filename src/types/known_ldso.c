@@ -12,6 +12,7 @@
  * aarch64 at 0), an array of 16 bytes for each module whose first one, with the number of the
  * others, lies before where the pointer leads (elf/dl-tls.c, allocate_dtv()).
  */
+#include <limits.h>
 #include <string.h>
 
 #include "sym/tls.h"
@@ -57,7 +58,8 @@ static bool is_path(const struct ch_knowns *knowns, const struct ch_named_block 
 	size_t len;
 
 	bytes = ch_core_span(knowns->env->core, block->addr, &len);
-	return bytes && bytes[0] == '/' && memchr(bytes, 0, ch_min(len, block->size_bytes));
+	return bytes && bytes[0] == '/' &&
+	       memchr(bytes, 0, ch_min(ch_min(len, block->size_bytes), PATH_MAX));
 }
 
 static struct ch_error *say(const struct ch_knowns *knowns, struct ch_naming *naming,

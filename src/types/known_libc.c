@@ -52,6 +52,8 @@
 
 /* Variables of the environment; execve() takes 2 MiB of them, pointers included. */
 #define VARIABLES_MAX (1U << 18)
+/* Bytes before the '=': more would not go through execve(), either (MAX_ARG_STRLEN). */
+#define VARIABLE_NAME_MAX (1U << 17)
 
 /* A variable that libc exports: of the program, where that has a copy of it, else libc's. */
 static bool find_variable(struct ch_knowns *knowns, const char *name, uint64_t *ret)
@@ -145,8 +147,10 @@ static struct ch_error *take_environment(struct ch_knowns *knowns, struct ch_nam
 			continue;
 		bytes = ch_core_span(knowns->env->core, text, &len);
 		/* NAME=value */
-		if (bytes &&
-		    memchr(bytes, '=', strnlen((const char *)bytes, ch_min(len, block.size_bytes))))
+		if (bytes)
+			len = strnlen((const char *)bytes,
+				      ch_min(ch_min(len, block.size_bytes), VARIABLE_NAME_MAX));
+		if (bytes && memchr(bytes, '=', len))
 			err = say_at(knowns, naming, text, 1, CH_KNOWN_VARIABLE);
 	}
 	return err;

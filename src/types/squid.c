@@ -25,6 +25,8 @@
 
 /* Some 150 are there; one for each class, and each label of a configuration. */
 #define POOLS_MAX 4096U
+/* Pools that are looked at until a list of them is found: others end with the first. */
+#define TRIED_MAX (1U << 20)
 /* Freed objects that are looked at in all; squid keeps 5 MB of them unless told otherwise. */
 #define FREED_MAX (1U << 22)
 #define LABEL_MAX 128U
@@ -73,6 +75,8 @@ struct squid {
 	struct ch_table freed, types;
 	/* The pool of mem_node; CH_TABLE_NONE: there is none. */
 	uint32_t nodes;
+	/* Pools of lists that may be none, and entries of stacks, that were looked at. */
+	uint32_t tried_count, seen_count;
 };
 
 extern const struct ch_provider ch_provider_squid;
@@ -137,7 +141,8 @@ static bool try_word(void *arg, uint64_t addr, uint64_t word)
 	count = ch_get32(bytes + 16);
 	next = ch_get64(bytes);
 	for (i = 0; count <= POOLS_MAX && i < count && next; i++)
-		if (!read_pool(squid, next, &pool, label, &next))
+		if (squid->tried_count++ >= TRIED_MAX ||
+		    !read_pool(squid, next, &pool, label, &next))
 			return false;
 	if (!count || i < count || next)
 		return false;
@@ -215,7 +220,7 @@ static struct ch_error *read_node(struct squid *squid, uint32_t number, uint64_t
 {
 	uint64_t object;
 
-	for (; at < end && squid->freed.count < FREED_MAX; at += 8) {
+	for (; at < end && squid->seen_count < FREED_MAX; at += 8, squid->seen_count++) {
 		if (!ch_core_read_u64(squid->env.core, at, &object) || !object ||
 		    ch_table_find(&squid->freed, object) != CH_TABLE_NONE)
 			continue;
@@ -236,7 +241,7 @@ static struct ch_error *read_stack(struct squid *squid, uint32_t number, const u
 
 	if (last < node || (last - node) / 8 >= most)
 		return NULL;
-	for (i = 0; !err && node + 8 * i <= last; i++) {
+	for (i = 0; !err && node + 8 * i <= last && squid->seen_count < FREED_MAX; i++) {
 		if (!ch_core_read_u64(squid->env.core, node + 8 * i, &first))
 			break;
 		at = i ? first : ch_get64(bytes + 16);

@@ -339,13 +339,13 @@ static void follow_chain(struct gslice *gs, uint64_t chunk, uint32_t chunk_bytes
 }
 
 /* The depot: a ring of chains, by the second word of the third chunk of each. */
-static void follow_depot(struct gslice *gs, uint64_t first, uint32_t chunk_bytes)
+static void follow_depot(struct gslice *gs, uint64_t first, uint32_t chunk_bytes, uint64_t *left)
 {
 	const struct ch_core *core = gs->env.core;
-	uint64_t at = first, next, count = gs->slabs.count * CHUNKS_MAX;
+	uint64_t at = first, next;
 
-	/* Each chain has a chunk at least. */
-	while (at && count--) {
+	while (at && *left) {
+		--*left;
 		follow_chain(gs, at, chunk_bytes, CHAIN_FIELDS);
 		if (!ch_core_read_u64(core, at, &next) || !ch_core_read_u64(core, next, &next) ||
 		    !ch_core_read_u64(core, next + 8, &at) || at == first)
@@ -355,14 +355,15 @@ static void follow_depot(struct gslice *gs, uint64_t first, uint32_t chunk_bytes
 
 static void read_depot(struct gslice *gs)
 {
-	uint64_t magazines, first;
+	/* Each chain of any size has a chunk at least. */
+	uint64_t magazines, first, left = gs->slabs.count * CHUNKS_MAX;
 	uint32_t i;
 
 	if (!ch_core_read_u64(gs->env.core, gs->addr + MAGAZINES, &magazines))
 		return;
 	for (i = 0; i < gs->sizes_count; i++)
 		if (ch_core_read_u64(gs->env.core, magazines + 8 * (uint64_t)i, &first))
-			follow_depot(gs, first, (i + 1) * UNIT);
+			follow_depot(gs, first, (i + 1) * UNIT, &left);
 }
 
 /* What a thread has: ThreadMemory, which points at the two arrays behind itself. */

@@ -31,6 +31,8 @@
 #define CLASSES_FULL 63U
 /* As few are not believed to be a table of classes. */
 #define CLASSES_MIN 3U
+/* Pages are as large as the largest item, for which -I takes 1 GiB at most. */
+#define PAGE_BYTES_MAX (1ULL << 30)
 /* 4 TiB in pages of 1 MiB, the default. */
 #define PAGES_MAX (1U << 22)
 /* slabclass_t up to list_size. */
@@ -159,7 +161,7 @@ static uint32_t read_classes(struct memcached *mc, uint64_t addr)
 			break;
 		full = (uint64_t) class->size * class->per_page;
 		most = ch_min(most, full + class->size - 1);
-		if (ch_max(page, full) > most)
+		if (ch_max(page, full) > most || full > PAGE_BYTES_MAX)
 			break;
 		page = ch_max(page, full);
 		used += has_pages(mc->env.core, class);
@@ -596,16 +598,21 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 static uint64_t count_moved(const struct memcached *mc, uint32_t index)
 {
 	const struct class *class = &mc->classes[index];
-	const struct page *pages = mc->pages.items;
-	uint64_t count = 0;
+	const struct ch_span *spans = mc->spans.items;
+	uint64_t count = 0, at;
 	uint32_t flags, k;
 	size_t i;
 
-	for (i = 0; i < mc->pages.count; i++)
-		for (k = 0; pages[i].class == index && k < class->per_page; k++)
-			count += read_flags(mc->env.core, mc->layout,
-					    pages[i].addr + (uint64_t)k * class->size, &flags) &&
+	for (i = 0; i < mc->spans.count; i++) {
+		if (spans[i].cookie != index)
+			continue;
+		at = spans[i].start;
+		for (k = 0; k < class->per_page && spans[i].end - at >= class->size; k++) {
+			count += read_flags(mc->env.core, mc->layout, at, &flags) &&
 				 flags == (ITEM_SLABBED | ITEM_FETCHED);
+			at += class->size;
+		}
+	}
 	return count;
 }
 
