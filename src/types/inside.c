@@ -172,11 +172,11 @@ static struct ch_error *list_members(struct listing *listing, const struct ch_ct
 			err = say_member(listing, level, member);
 			continue;
 		}
-		levels[depth++] = (struct level){
-			.type = inner,
-			.offset = level->offset + member->offset,
-			.declared_by = member->is_base ? inner->name : level->declared_by
-		};
+		levels[depth++] =
+			(struct level){ .type = inner,
+					.offset = level->offset + member->offset,
+					.declared_by = member->is_base ? inner->name
+								       : level->declared_by };
 		/* two of two of two ... that are empty are no fields, and do not end */
 		listing->count++;
 	}

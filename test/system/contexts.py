@@ -90,8 +90,13 @@ def check_fault(tap, program, release, fault):
     _, core = make(program, release, fault)
     heaps = fixture.answer("heap", "--json", core)
     found = {warning["code"] for warning in heaps["warnings"]}
-    tap.equal(found - {"heap-unwalked"}, {FAULTS[fault]} - {None}, "%s: findings" % what)
+    # Among the chunks that are overwritten are free ones of a list, which then breaks off.
+    may = {"heap-unwalked"} | ({"postgres-free-list"} if fault == "chunk" else set())
+    tap.equal(found - may, {FAULTS[fault]} - {None}, "%s: findings" % what)
     check_closes(tap, what, heaps)
+    if fault == "lists":
+        tap.ok(any("runs in a circle" in warning["message"] for warning in heaps["warnings"]),
+               "%s: it is told how" % what, heaps["warnings"])
     if fault == "many":
         tap.equal(len([heap for heap in contexts(heaps) if heap["kind"] == "AllocSet" and
                        heap["name"] == "CacheMemoryContext"]), 30001, "%s: all of them" % what)

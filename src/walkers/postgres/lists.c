@@ -6,6 +6,7 @@
 
 #include "util/bytes.h"
 #include "util/context.h"
+#include "util/ring.h"
 
 static int compare_addresses(const void *a, const void *b)
 {
@@ -24,12 +25,12 @@ static struct ch_error *add_chunk(struct postgres *pg, uint64_t addr)
 	return NULL;
 }
 
-static void tell_long(const struct postgres *pg, uint64_t addr)
+static void tell(const struct postgres *pg, uint64_t addr, const char *what)
 {
 	chp_context_finding(pg->env.ctx, chp_blame(&pg->env), "postgres-free-list",
-			    "memory context 0x%llx: a list of free chunks is longer than there is "
-			    "room for",
-			    (unsigned long long)addr);
+			    "memory context 0x%llx: a list of free chunks %s; those behind it "
+			    "count as used",
+			    (unsigned long long)addr, what);
 }
 
 /* Chunks from addr on, each of which has the address of the next one as its first word. */
@@ -37,15 +38,25 @@ static struct ch_error *add_chain(struct postgres *pg, uint64_t addr, uint64_t m
 				  uint64_t context)
 {
 	const uint32_t header = pg->layout->forms[POSTGRES_ASET].chunk_bytes;
+	struct ch_ring ring = { 0 };
 	struct ch_error *err = NULL;
+	bool met = false;
 
-	for (; !err && addr && max; max--) {
+	for (; addr && max; max--) {
+		met = ch_ring_is_met(&ring, addr);
+		if (met)
+			break;
 		err = add_chunk(pg, addr);
-		addr = postgres_number(pg->env.core, addr + header, 8);
+		if (err)
+			return err;
+		if (!ch_core_read_u64(pg->env.core, addr + header, &addr)) {
+			tell(pg, context, "leads to what is not in the core");
+			return NULL;
+		}
 	}
-	if (!err && addr)
-		tell_long(pg, context);
-	return err;
+	if (addr)
+		tell(pg, context, met ? "runs in a circle" : "is longer than there is room for");
+	return NULL;
 }
 
 static struct ch_error *add_aset(struct postgres *pg, const struct postgres_context *context)
