@@ -19,6 +19,7 @@ static const char *const known_names[] = {
 	[CH_KNOWN_FILE] = "FILE",
 	[CH_KNOWN_FILE_BUFFER] = "FILE buffer",
 	[CH_KNOWN_DIR] = "DIR",
+	[CH_KNOWN_OBSTACK] = "obstack chunk",
 	[CH_KNOWN_EXIT_FUNCTIONS] = "struct exit_function_list",
 	[CH_KNOWN_ENVIRON] = "environ",
 	[CH_KNOWN_VARIABLE] = "variable of the environment",
@@ -34,7 +35,7 @@ static struct ch_error *blocks(void *state, const struct ch_object *objects, siz
 
 	for (i = 0; i < n; i++) {
 		bytes = ch_core_span(knowns->env->core, objects[i].addr, &len);
-		keys_ret[i] = bytes ? chp_known_contents(knowns, bytes,
+		keys_ret[i] = bytes ? chp_known_contents(knowns, objects[i].addr, bytes,
 							 ch_min(len, objects[i].size_bytes))
 				    : CH_KNOWN_NONE;
 	}

@@ -47,6 +47,10 @@
 /* ef_free, ef_us, ef_on, ef_at, ef_cxa: the last one has a handle of its module. */
 #define FLAVOR_LAST 4
 
+/* struct _obstack_chunk (malloc/obstack.h): limit, prev; by default so large (malloc/obstack.c). */
+#define AT_PREVIOUS   8
+#define OBSTACK_BYTES 4064
+
 /* What malloc may give more than it was asked for (malloc.c, MINSIZE). */
 #define SPARE_MAX_BYTES 32
 
@@ -230,12 +234,41 @@ static bool is_exit_functions(const struct ch_knowns *knowns, const uint8_t *byt
 		chp_index_at(knowns->env->index, next) != CH_ID_NONE);
 }
 
-enum ch_known chp_known_contents(struct ch_knowns *knowns, const uint8_t *bytes, size_t len)
+/* Whether a chunk of an obstack begins at addr: it says where its block ends. */
+static bool has_limit(const struct ch_knowns *knowns, uint64_t addr, uint64_t size)
+{
+	uint64_t limit;
+
+	return chp_known_read(knowns, addr, &limit, 1) && limit > addr && limit - addr <= size &&
+	       size - (limit - addr) < SPARE_MAX_BYTES;
+}
+
+/* One word would be little: it has the usual size, or is not the first chunk of its obstack. */
+static bool is_obstack(const struct ch_knowns *knowns, uint64_t addr, uint64_t size)
+{
+	const struct ch_index *index = knowns->env->index;
+	const struct ch_index_span *span;
+	uint64_t words[2];
+	uint32_t id;
+
+	if (size < 64 || !has_limit(knowns, addr, size) || !chp_known_read(knowns, addr, words, 2))
+		return false;
+	if (!words[1])
+		return words[0] - addr == OBSTACK_BYTES;
+	id = chp_index_at(index, words[1]);
+	span = id == CH_ID_NONE || !chp_is_node(index, id) ? NULL : chp_index_span(index, words[1]);
+	return span && has_limit(knowns, words[1], chp_index_size(index, span, id, words[1]));
+}
+
+enum ch_known chp_known_contents(const struct ch_knowns *knowns, uint64_t addr,
+				 const uint8_t *bytes, size_t len)
 {
 	if (is_file(knowns, bytes, len))
 		return CH_KNOWN_FILE;
 	if (is_directory(bytes, len))
 		return CH_KNOWN_DIR;
+	if (is_obstack(knowns, addr, len))
+		return CH_KNOWN_OBSTACK;
 	return is_exit_functions(knowns, bytes, len) ? CH_KNOWN_EXIT_FUNCTIONS : CH_KNOWN_NONE;
 }
 

@@ -23,6 +23,7 @@ enum ch_known {
 	CH_KNOWN_FILE,
 	CH_KNOWN_FILE_BUFFER,
 	CH_KNOWN_DIR,
+	CH_KNOWN_OBSTACK,
 	CH_KNOWN_EXIT_FUNCTIONS,
 	CH_KNOWN_ENVIRON,
 	CH_KNOWN_VARIABLE,
@@ -68,6 +69,7 @@ CH_MUST_CHECK struct ch_error *chp_known_buffers(struct ch_knowns *knowns, struc
 /** What variables of the C++ runtime lead to. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_known_cxx(struct ch_knowns *knowns, struct ch_naming *naming);
 /** What a block of libc is by its contents alone. */
-enum ch_known chp_known_contents(struct ch_knowns *knowns, const uint8_t *bytes, size_t len);
+enum ch_known chp_known_contents(const struct ch_knowns *knowns, uint64_t addr,
+				 const uint8_t *bytes, size_t len);
 
 #endif /* COREHEAP_TYPES_KNOWN_PRIV_H */
