@@ -24,6 +24,14 @@ static const char *const known_names[] = {
 	[CH_KNOWN_ENVIRON] = "environ",
 	[CH_KNOWN_VARIABLE] = "variable of the environment",
 	[CH_KNOWN_EMERGENCY_POOL] = "libstdc++: pool for exceptions in an emergency",
+	[CH_KNOWN_LOCALE] = "locale_t",
+	[CH_KNOWN_LOCALE_DATA] = "locale: data of a category",
+	[CH_KNOWN_LOCALE_NAME] = "locale: name",
+	[CH_KNOWN_LOCALE_FILE] = "locale: file of a category",
+	[CH_KNOWN_LOCALE_PATH] = "locale: path of a file",
+	[CH_KNOWN_CONVERSION] = "iconv_t",
+	[CH_KNOWN_CONVERSION_BUFFER] = "iconv: buffer",
+	[CH_KNOWN_STEPS] = "iconv: steps",
 };
 
 static struct ch_error *blocks(void *state, const struct ch_object *objects, size_t n,
@@ -34,10 +42,14 @@ static struct ch_error *blocks(void *state, const struct ch_object *objects, siz
 	size_t i, len;
 
 	for (i = 0; i < n; i++) {
+		keys_ret[i] = CH_KNOWN_NONE;
 		bytes = ch_core_span(knowns->env->core, objects[i].addr, &len);
-		keys_ret[i] = bytes ? chp_known_contents(knowns, objects[i].addr, bytes,
-							 ch_min(len, objects[i].size_bytes))
-				    : CH_KNOWN_NONE;
+		if (!bytes)
+			continue;
+		len = ch_min(len, objects[i].size_bytes);
+		keys_ret[i] = chp_known_contents(knowns, objects[i].addr, bytes, len);
+		if (!keys_ret[i])
+			keys_ret[i] = chp_known_locale(knowns, objects[i].addr, bytes, len);
 	}
 	return NULL;
 }
@@ -57,9 +69,10 @@ static struct ch_error *follow(void *state, struct ch_naming *naming,
 {
 	const struct ch_knowns *knowns = state;
 
-	return block->provider == knowns->provider && block->key == CH_KNOWN_FILE
-		       ? chp_known_buffers(state, naming, block->addr)
-		       : NULL;
+	if (block->provider != knowns->provider)
+		return NULL;
+	return block->key == CH_KNOWN_FILE ? chp_known_buffers(state, naming, block->addr)
+					   : chp_known_follow_locale(knowns, naming, block);
 }
 
 static struct ch_error *type(void *state, uint64_t key, struct ch_type *ret)

@@ -2,7 +2,7 @@
  * known_priv.h - the inside of the provider `known`, shared by its files.
  *
  * known.c keeps the names, known_ldso.c knows what the dynamic linker keeps in malloc, known_libc.c
- * what libc and the C++ runtime keep there.
+ * what libc and the C++ runtime keep there, and known_locale.c locales and iconv().
  */
 #ifndef COREHEAP_TYPES_KNOWN_PRIV_H
 #define COREHEAP_TYPES_KNOWN_PRIV_H
@@ -28,6 +28,14 @@ enum ch_known {
 	CH_KNOWN_ENVIRON,
 	CH_KNOWN_VARIABLE,
 	CH_KNOWN_EMERGENCY_POOL,
+	CH_KNOWN_LOCALE,
+	CH_KNOWN_LOCALE_DATA,
+	CH_KNOWN_LOCALE_NAME,
+	CH_KNOWN_LOCALE_FILE,
+	CH_KNOWN_LOCALE_PATH,
+	CH_KNOWN_CONVERSION,
+	CH_KNOWN_CONVERSION_BUFFER,
+	CH_KNOWN_STEPS,
 };
 
 extern const struct ch_provider ch_provider_known;
@@ -71,5 +79,12 @@ CH_MUST_CHECK struct ch_error *chp_known_cxx(struct ch_knowns *knowns, struct ch
 /** What a block of libc is by its contents alone. */
 enum ch_known chp_known_contents(const struct ch_knowns *knowns, uint64_t addr,
 				 const uint8_t *bytes, size_t len);
+
+/** The same of locales and conversions; and what they lead to. Errors: NOMEM. */
+enum ch_known chp_known_locale(const struct ch_knowns *knowns, uint64_t addr, const uint8_t *bytes,
+			       size_t len);
+CH_MUST_CHECK struct ch_error *chp_known_follow_locale(const struct ch_knowns *knowns,
+						       struct ch_naming *naming,
+						       const struct ch_named_block *block);
 
 #endif /* COREHEAP_TYPES_KNOWN_PRIV_H */
