@@ -294,3 +294,18 @@ void chp_templates_fold(char *name)
 	else
 		name[folding.used] = '\0';
 }
+
+const char *chp_templates_argument_end(const char *text)
+{
+	size_t depth = 0;
+
+	for (; *text; text++) {
+		if (strchr("<([{", *text))
+			depth++;
+		else if (!depth && strchr(",>", *text))
+			return text;
+		else if (strchr(">)]}", *text) && depth)
+			depth--;
+	}
+	return NULL;
+}

@@ -12,4 +12,7 @@
  */
 void chp_templates_fold(char *name);
 
+/** Where the template argument that begins at text ends: at its comma or bracket. NULL: nowhere. */
+const char *chp_templates_argument_end(const char *text);
+
 #endif /* COREHEAP_SYM_TEMPLATES_H */

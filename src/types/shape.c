@@ -64,6 +64,8 @@ static const struct {
 	/* A few words that agree: only where the program is C++. */
 	bool weak;
 } shapes_known[] = {
+	{ chp_shape_function, false, true, false },
+	{ chp_shape_any, false, true, false },
 	{ chp_shape_tree, false, true, false },
 	{ chp_shape_tree_libcxx, true, false, false },
 	{ chp_shape_deque, false, true, false },
@@ -196,9 +198,18 @@ static struct ch_error *rest(void *state, struct ch_naming *naming)
 static struct ch_error *type(void *state, uint64_t key, struct ch_type *ret)
 {
 	struct provider *provider = state;
-	const char *format = part_names[chp_part_of(key)];
+	const struct ch_shape_class *class;
+	const char *format;
 	char **slot;
 
+	if (chp_part_of(key) == CH_PART_CALLED) {
+		class = CH_VEC_AT(&provider->shapes.classes, struct ch_shape_class,
+				  key >> CH_PART_BITS);
+		ret->name = class->name;
+		ret->module = class->module->name;
+		return NULL;
+	}
+	format = part_names[chp_part_of(key)];
 	if (!strchr(format, '%')) {
 		ret->name = format;
 		return NULL;
@@ -313,6 +324,8 @@ static struct ch_error *open_shapes(const struct ch_provider_env *env, void **st
 	if (!provider)
 		return &ch_enomem;
 	provider->shapes = shapes;
+	provider->shapes.sym = env->sym;
+	provider->shapes.classes = CH_VEC(struct ch_shape_class);
 	provider->env = env;
 	provider->names = CH_VEC(char *);
 	*state_ret = provider;
@@ -327,6 +340,10 @@ static void close_shapes(void *state)
 	for (i = 0; i < provider->names.count; i++)
 		free(*CH_VEC_AT(&provider->names, char *, i));
 	ch_vec_deinit(&provider->names);
+	for (i = 0; i < provider->shapes.classes.count; i++)
+		free(CH_VEC_AT(&provider->shapes.classes, struct ch_shape_class, i)->name);
+	ch_vec_deinit(&provider->shapes.classes);
+	ch_table_deinit(&provider->shapes.class_numbers);
 	free(provider);
 }
 

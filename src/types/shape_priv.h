@@ -7,14 +7,16 @@
  *   part       a block that belongs to a container: a node, a body, an array of buckets.
  *
  * shape.c goes over all places, shape_trees.c knows maps and sets, shape_chains.c lists and hash
- * tables, shape_deques.c deques, shape_bodies.c strings and vectors, and shape_blocks.c what these
- * ask. A container is believed when all of it holds together; then its parts get their names.
+ * tables, shape_deques.c deques, shape_callables.c std::function and std::any, shape_bodies.c
+ * strings and vectors, and shape_blocks.c what these ask. A container is believed when all of it
+ * holds together; then its parts get their names.
  */
 #ifndef COREHEAP_TYPES_SHAPE_PRIV_H
 #define COREHEAP_TYPES_SHAPE_PRIV_H
 
 #include "types/provider.h"
 #include "util/bytes.h"
+#include "util/table.h"
 
 /** What a block may be; a better one wins, and the later ones are better: more had to agree. */
 enum ch_part {
@@ -22,6 +24,8 @@ enum ch_part {
 	CH_PART_VECTOR,
 	CH_PART_STRING,
 	CH_PART_VECTOR_BOOL,
+	/** Of what the class is known: its number follows. */
+	CH_PART_CALLED,
 	CH_PART_LIST_NODE,
 	CH_PART_DEQUE_BLOCK,
 	CH_PART_DEQUE_MAP,
@@ -46,6 +50,11 @@ struct ch_shapes {
 	struct ch_naming *naming;
 	/** Who says it. */
 	const struct ch_provider *provider;
+	struct ch_sym *sym;
+	/** of struct ch_shape_class: classes that code names. */
+	struct ch_vec classes;
+	/** Where each is, by the shown name of the function that names it. */
+	struct ch_table class_numbers;
 	/** Whose containers may be there. */
 	bool libstdcxx, libcxx;
 	/** The program is C++: what a few words say of one block is believed, too. */
@@ -88,6 +97,13 @@ CH_MUST_CHECK struct ch_error *chp_shape_say(struct ch_shapes *shapes,
 					     const struct ch_named_block *block, enum ch_part part,
 					     uint64_t node_bytes);
 
+/** A class that a function of the library is made for. */
+struct ch_shape_class {
+	/** Escaped, owned; NULL: it is no function that says so. */
+	char *name;
+	const struct ch_module *module;
+};
+
 /** Usable bytes of nodes: all are asked of malloc with one size, which may give a little more. */
 struct ch_shape_sizes {
 	uint64_t least, most;
@@ -111,6 +127,9 @@ CH_SHAPE_FN(chp_shape_hash);
 /** shape_deques.c */
 CH_SHAPE_FN(chp_shape_deque);
 CH_SHAPE_FN(chp_shape_deque_libcxx);
+/** shape_callables.c; of std::any the first word is its last one. */
+CH_SHAPE_FN(chp_shape_function);
+CH_SHAPE_FN(chp_shape_any);
 /** shape_bodies.c; of libc++ the first word is the last one of a string. */
 CH_SHAPE_FN(chp_shape_string);
 CH_SHAPE_FN(chp_shape_string_libcxx);

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "sym/demangle.h"
+#include "sym/templates.h"
 #include "types/provider.h"
 #include "util/cleanup.h"
 #include "util/context.h"
@@ -193,22 +194,6 @@ static const struct {
 	{ "std::__shared_ptr_pointer<", 24, false },
 };
 
-/* The end of a template's first argument, which begins at text; NULL: there is none. */
-static const char *argument_end(const char *text)
-{
-	size_t depth = 0;
-
-	for (; *text; text++) {
-		if (strchr("<([{", *text))
-			depth++;
-		else if (!depth && strchr(",>", *text))
-			return text;
-		else if (strchr(">)]}", *text) && depth)
-			depth--;
-	}
-	return NULL;
-}
-
 static struct ch_error *note_owned(struct vtables *vtables, struct table *table, uint64_t word)
 {
 	const struct table *first;
@@ -223,7 +208,7 @@ static struct ch_error *note_owned(struct vtables *vtables, struct table *table,
 	if (i == CH_COUNT_OF(owners))
 		return NULL;
 	text = table->name + strlen(owners[i].prefix);
-	end = argument_end(text);
+	end = chp_templates_argument_end(text);
 	/* a class has a name of its own: built-in types have letters and blanks */
 	if (!end || end == text || end[-1] != '*' || strstr(table->name, "[]") ||
 	    strspn(text, "abcdefghijklmnopqrstuvwxyz ") >= (size_t)(end - 1 - text))
