@@ -5,6 +5,7 @@
  * debuggers, from exported variables, from thread pointers, or by contents that check themselves.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "types/known_priv.h"
 
@@ -105,8 +106,11 @@ static struct ch_error *open_known(const struct ch_provider_env *env, void **sta
 	size_t count, i;
 
 	modules = ch_sym_modules(env->sym, &count);
+	/* by name where neither the core nor a file has its symbols */
 	for (i = 0; i < count; i++)
-		if (ch_sym_exported(env->sym, &modules[i], "gnu_get_libc_version", &symbol))
+		if (strncmp(modules[i].name, "libc.so.6", 9) == 0 ||
+		    strncmp(modules[i].name, "libc-2.", 7) == 0 ||
+		    ch_sym_exported(env->sym, &modules[i], "gnu_get_libc_version", &symbol))
 			break;
 	if (i == count)
 		return NULL;

@@ -45,6 +45,16 @@ def check(tap, core, wanted):
               "whose they are")
 
 
+def check_release(tap, name):
+    """A program with threads and one open file, on another glibc, without its files."""
+    core = fixture.unpack(name)
+    types = {row["name"]: row["count"] for row in fixture.answer(
+        "types", "--json", "--limit", "0", "--state", "used", core)["types"]}
+    threads = len(fixture.answer("threads", "--json", "--limit", "0", core)["threads"])
+    tap.equal((types.get("ld.so: dtv of a thread", 0), types.get("FILE", 0)), (threads - 1, 1),
+              "%s: dtv of each thread but the first, and a FILE" % name)
+
+
 def main():
     how = "gcore" if fixture.why_not("gcore") is None else "kernel"
     if fixture.why_not(how):
@@ -61,6 +71,9 @@ def main():
         wanted = [(int(line.split(" ", 1)[0], 16), line.rstrip("\n").split(" ", 1)[1])
                   for line in file]
     tap.attempt("check", check, core, wanted)
+    for name in fixture.checked_in():
+        if "small" in name:
+            tap.attempt(name, check_release, name)
     return tap.done()
 
 
