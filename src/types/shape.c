@@ -84,6 +84,10 @@ static struct ch_error *look_at_block(struct ch_shapes *shapes, const struct ch_
 	bool found = false;
 	size_t i;
 
+	/* what it is a part of was found, all of it */
+	if (place->block->provider == shapes->provider &&
+	    chp_part_of(place->block->key) >= CH_PART_LIST_NODE)
+		return NULL;
 	for (i = 0; !err && !found && i < CH_COUNT_OF(shapes_known); i++)
 		if (((shapes->libcxx && shapes_known[i].of_libcxx) ||
 		     (shapes->libstdcxx && shapes_known[i].of_libstdcxx)) &&
