@@ -153,7 +153,7 @@ static struct ch_error *look_outside(void *arg, uint64_t start, uint64_t end)
 	return err;
 }
 
-static struct ch_error *look_at_objects(void *arg, const struct ch_object *objects, size_t n)
+static struct ch_error *look_at_blocks(void *arg, const struct ch_named_block *blocks, size_t n)
 {
 	struct ch_shapes *shapes = arg;
 	struct ch_error *err = NULL;
@@ -161,15 +161,11 @@ static struct ch_error *look_at_objects(void *arg, const struct ch_object *objec
 	size_t i, len;
 
 	for (i = 0; !err && i < n; i++) {
-		/* what a runtime manages holds no container of C++ */
-		if (objects[i].state != CH_OBJECT_USED || objects[i].key ||
-		    (objects[i].flags & CH_OBJECT_ALLOCATOR))
-			continue;
-		bytes = ch_core_span(shapes->core, objects[i].addr, &len);
+		bytes = ch_core_span(shapes->core, blocks[i].addr, &len);
 		if (bytes)
-			err = look_at_words(shapes, objects[i].addr, bytes,
-					    ch_min(len, objects[i].size_bytes),
-					    objects[i].addr + objects[i].size_bytes);
+			err = look_at_words(shapes, blocks[i].addr, bytes,
+					    ch_min(len, blocks[i].size_bytes),
+					    blocks[i].addr + blocks[i].size_bytes);
 	}
 	return err;
 }
@@ -189,7 +185,7 @@ static struct ch_error *rest(void *state, struct ch_naming *naming)
 		return &ch_enomem;
 	err = chp_outside_each(provider->env, look_outside, shapes);
 	if (!err)
-		err = ch_heaps_walk(provider->env->heaps, 0, UINT64_MAX, look_at_objects, shapes);
+		err = chp_naming_all(naming, look_at_blocks, shapes);
 	if (!shapes->steps)
 		chp_context_finding(provider->env->ctx, CH_SEVERITY_NOTE, "shapes-limit",
 				    "blocks point at each other in more ways than containers do: "

@@ -63,7 +63,7 @@ if [ "$(cat /proc/sys/kernel/core_pattern)" = core ] &&
 		"${CXX:-g++}" -std=c++17 -O1 -w -o "$dir/$program/program" \
 			"fixtures/$program/$program.cc" || continue
 		{ (cd "$dir/$program" && ulimit -c unlimited && ./program . abort); } > /dev/null 2>&1
-		replay session 40 "$dir/$program"/core*
+		replay session 20 "$dir/$program"/core*
 	done
 else
 	count=$((count + 1))
