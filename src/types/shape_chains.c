@@ -133,19 +133,23 @@ struct ch_error *chp_shape_list(struct ch_shapes *shapes, const struct ch_shape_
 
 /* ---- Hash tables ---------------------------------------------------------------------- */
 
+/* 1.0 as a float (IEEE 754). */
+#define LOAD_ONE 0x3f800000U
+
 struct hash {
 	struct ch_shapes *shapes;
 	/* The word of the container that points at the first node. */
 	uint64_t before, buckets, buckets_count, first, count;
 };
 
-/* Greatest loads that somebody may set; 1 is what everybody has. */
-static bool is_load(uint32_t bits)
+/* Greatest loads that somebody may set; 1 is what everybody has, and what an empty table, of which
+ * little else tells, must have. */
+static bool is_load(uint32_t bits, bool is_empty)
 {
 	float load;
 
 	memcpy(&load, &bits, sizeof(load));
-	return load >= 0.05F && load <= 100.0F;
+	return is_empty ? bits == LOAD_ONE : load >= 0.05F && load <= 100.0F;
 }
 
 /* Whether buckets lead where they may: to nodes, and one of them to the container. */
@@ -209,8 +213,8 @@ struct ch_error *chp_shape_hash(struct ch_shapes *shapes, const struct ch_shape_
 	/* one bucket is in the container itself */
 	if (hash.buckets_count < 2 || hash.buckets_count > place->block->size_bytes / 8 ||
 	    !chp_shape_fits(place->block, 8 * hash.buckets_count) || !hash.first != !hash.count ||
-	    hash.count > shapes->index->objects_count || !is_load(ch_get32(place->bytes + 32)) ||
-	    !check_buckets(&hash))
+	    hash.count > shapes->index->objects_count ||
+	    !is_load(ch_get32(place->bytes + 32), !hash.count) || !check_buckets(&hash))
 		return NULL;
 	err = walk_nodes(&hash, &sizes, false, found_ret);
 	if (err || !*found_ret)
