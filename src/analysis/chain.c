@@ -6,10 +6,11 @@
 
 #include <string.h>
 
+#include "heap/type_table.h"
 #include "util/cleanup.h"
 
-struct ch_error *chp_node_type_name(struct ch_graph *graph, struct ch_heaps *heaps, uint32_t id,
-				    char **ret)
+static struct ch_error *name_node(struct ch_graph *graph, struct ch_heaps *heaps, uint32_t id,
+				  bool whole, char **ret)
 {
 	struct ch_object object;
 	struct ch_error *err;
@@ -22,8 +23,20 @@ struct ch_error *chp_node_type_name(struct ch_graph *graph, struct ch_heaps *hea
 	err = ch_heaps_type(heaps, object.type, &type);
 	if (err)
 		return err;
-	*ret = strdup(type.name);
+	*ret = strdup(whole ? type.name : chp_type_short(&type));
 	return *ret ? NULL : &ch_enomem;
+}
+
+struct ch_error *chp_node_type_name(struct ch_graph *graph, struct ch_heaps *heaps, uint32_t id,
+				    char **ret)
+{
+	return name_node(graph, heaps, id, false, ret);
+}
+
+struct ch_error *chp_node_whole_name(struct ch_graph *graph, struct ch_heaps *heaps, uint32_t id,
+				     char **ret)
+{
+	return name_node(graph, heaps, id, true, ret);
 }
 
 /* The word of holder that leads to target: at its first byte, if there is one. */

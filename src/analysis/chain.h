@@ -22,9 +22,12 @@ struct ch_step {
 	char *type;
 };
 
-/** Escaped name of a node's type; owned by the caller. Errors: NOMEM. */
+/** Escaped name of a node's type, as it is shown beside what points at it; as `types` has it. Owned
+ * by the caller. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_node_type_name(struct ch_graph *graph, struct ch_heaps *heaps,
 						  uint32_t id, char **ret);
+CH_MUST_CHECK struct ch_error *chp_node_whole_name(struct ch_graph *graph, struct ch_heaps *heaps,
+						   uint32_t id, char **ret);
 /** The step from holder (CH_ID_NONE: the chain's root) to id. Free ret->type. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_step_make(struct ch_graph *graph, struct ch_heaps *heaps,
 					     const struct ch_chain *chain, uint32_t holder,

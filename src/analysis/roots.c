@@ -79,7 +79,7 @@ static struct ch_error *find_block(struct ch_session *session, uint64_t addr,
 	*slot = id;
 	ret->addr = ch_graph_addr(source->graph, id);
 	ret->size_bytes = ch_graph_size_bytes(source->graph, id);
-	return chp_node_type_name(source->graph, source->heaps, id, &ret->type);
+	return chp_node_whole_name(source->graph, source->heaps, id, &ret->type);
 }
 
 /* ---- Finding ------------------------------------------------------------------ */

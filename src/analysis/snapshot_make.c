@@ -161,6 +161,30 @@ static struct ch_error *add_class(struct taking *taking, const char *runtime, co
 	return chp_snapshot_add(taking->ret, CH_AXIS_SIZE_CLASSES, runtime, name, count, bytes);
 }
 
+/* Blocks that their walkers know by their size alone: asked before they are named. */
+static struct ch_error *take_sizes(struct taking *taking)
+{
+	struct ch_heaps *heaps = taking->heaps;
+	const struct ch_type_stat *stats;
+	const struct ch_runtime *runtimes;
+	struct ch_error *err;
+	uint64_t each;
+	size_t count, i, n;
+
+	err = ch_heaps_types(heaps, &stats, &count);
+	runtimes = ch_heaps_runtimes(heaps, &n);
+	for (i = 0; !err && i < count; i++) {
+		each = stats[i].count ? stats[i].total_bytes / stats[i].count : 0;
+		if (stats[i].kind == CH_TYPE_OBJECT && each &&
+		    chp_type_is_engine(heaps, stats[i].type))
+			err = add_class(taking,
+					runtimes[chp_type_walker(heaps, stats[i].type)].name,
+					"used", 63 - (uint32_t)__builtin_clzll(each),
+					stats[i].count, stats[i].total_bytes);
+	}
+	return err;
+}
+
 static struct ch_error *take_types(struct taking *taking)
 {
 	struct ch_heaps *heaps = taking->heaps;
@@ -168,7 +192,6 @@ static struct ch_error *take_types(struct taking *taking)
 	const struct ch_runtime *runtimes;
 	struct ch_error *err;
 	struct ch_type type;
-	uint64_t each;
 	size_t count, i, n;
 
 	err = ch_heaps_types(heaps, &stats, &count);
@@ -181,12 +204,6 @@ static struct ch_error *take_types(struct taking *taking)
 			err = chp_snapshot_add(taking->ret, CH_AXIS_TYPES,
 					       runtimes[type.walker].name, type.name,
 					       stats[i].count, stats[i].total_bytes);
-		/* Blocks that are known by their size alone are of one size class. */
-		each = stats[i].count ? stats[i].total_bytes / stats[i].count : 0;
-		if (!err && each && type.key >= CH_TYPE_KEY_ENGINE)
-			err = add_class(taking, runtimes[type.walker].name, "used",
-					63 - (uint32_t)__builtin_clzll(each), stats[i].count,
-					stats[i].total_bytes);
 	}
 	return err;
 }
@@ -480,6 +497,8 @@ struct ch_error *chp_snapshot_make(struct ch_session *session,
 	/* Half of a heap compares with nothing. */
 	if (!err && !taking.sums.walked)
 		err = &ch_stop;
+	if (!err)
+		err = take_sizes(&taking);
 	if (!err)
 		err = chp_session_named_heaps(session, &taking.heaps);
 	for (i = 0; !err && i < count; i++)

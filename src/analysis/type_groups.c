@@ -1,9 +1,10 @@
 /*
- * Used blocks by who says what they are, or by the module that says it: sums over rows of types,
- * so that no block is looked at twice.
+ * Used blocks by who says what they are, by the module that says it, or by the word that holds
+ * them: sums over rows of types, so that no block is looked at twice.
  */
 #include "analysis/type_groups.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "heap/type_table.h"
@@ -33,7 +34,48 @@ static int compare_bytes(const void *a, const void *b)
 
 struct ch_type_groups chp_type_groups(enum ch_group_by by)
 {
-	return (struct ch_type_groups){ .by = by, .rows = CH_VEC(struct ch_type_group) };
+	return (struct ch_type_groups){ .by = by,
+					.rows = CH_VEC(struct ch_type_group),
+					.made = CH_VEC(char *) };
+}
+
+/* "server+0x40" of "server+0x40 -> +0x8 -> 24-byte blocks". */
+static struct ch_error *name_holder(struct ch_type_groups *groups, const struct ch_type *type,
+				    struct ch_type_group *group)
+{
+	const char *end = strstr(type->name, " -> ");
+	char **slot;
+
+	group->title = "named otherwise";
+	if (!end || strcmp(type->by, CH_TYPE_BY_HOLDER) != 0)
+		return NULL;
+	slot = ch_vec_push(&groups->made);
+	if (slot)
+		*slot = strndup(type->name, (size_t)(end - type->name));
+	if (!slot || !*slot)
+		return &ch_enomem;
+	group->name = *slot;
+	return NULL;
+}
+
+/* The group of a type. */
+static struct ch_error *name_group(struct ch_type_groups *groups, const struct ch_type *type,
+				   struct ch_type_group *group)
+{
+	struct ch_error *err = NULL;
+
+	group->title = "not named";
+	if (type->by && groups->by == CH_GROUP_MODULE) {
+		group->title = "no module";
+		group->name = type->module;
+	} else if (type->by && groups->by == CH_GROUP_HOLDER) {
+		err = name_holder(groups, type, group);
+	} else if (type->by) {
+		group->name = type->by;
+	}
+	if (group->name)
+		group->title = group->name;
+	return err;
 }
 
 struct ch_error *chp_type_groups_add(struct ch_type_groups *groups, struct ch_heaps *heaps,
@@ -52,7 +94,6 @@ struct ch_error *chp_type_groups_add(struct ch_type_groups *groups, struct ch_he
 	if (!group)
 		return &ch_enomem;
 	*group = (struct ch_type_group){
-		.name = groups->by == CH_GROUP_MODULE && type.by ? type.module : type.by,
 		.named = type.by != NULL,
 		.basis = type.basis,
 		.types_count = 1,
@@ -65,7 +106,7 @@ struct ch_error *chp_type_groups_add(struct ch_type_groups *groups, struct ch_he
 	groups->named_bytes += group->named ? group->bytes : 0;
 	groups->native_named =
 		groups->native_named || (group->named && strcmp(type.by, CH_TYPE_BY_RUNTIME) != 0);
-	return NULL;
+	return name_group(groups, &type, group);
 }
 
 /* Rows of one name become one. */
@@ -122,5 +163,10 @@ struct ch_error *chp_type_groups_make(struct ch_session *session,
 
 void chp_type_groups_deinit(struct ch_type_groups *groups)
 {
+	size_t i;
+
+	for (i = 0; i < groups->made.count; i++)
+		free(*CH_VEC_AT(&groups->made, char *, i));
+	ch_vec_deinit(&groups->made);
 	ch_vec_deinit(&groups->rows);
 }

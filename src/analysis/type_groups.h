@@ -1,5 +1,6 @@
 /*
- * type_groups.h - used blocks by who says what they are, or by the module that says it.
+ * type_groups.h - used blocks by who says what they are, by the module that says it, or by the word
+ * that holds them.
  */
 #ifndef COREHEAP_ANALYSIS_TYPE_GROUPS_H
 #define COREHEAP_ANALYSIS_TYPE_GROUPS_H
@@ -15,12 +16,16 @@ enum ch_group_by {
 	CH_GROUP_BASIS,
 	/** The module that defines it. */
 	CH_GROUP_MODULE,
+	/** The variable or named block that a name by holders begins with. */
+	CH_GROUP_HOLDER,
 };
 
 struct ch_type_group {
-	/** Borrowed until the heaps are closed; NULL: the types have names, but no module; or no
-	 * names. */
+	/** Borrowed until the heaps are closed, or the groups' own; NULL: the types have names, but
+	 * no module, or no holder; or no names. */
 	const char *name;
+	/** The name, or what stands for it. */
+	const char *title;
 	/** Its blocks have names. */
 	bool named;
 	/** The weakest of its types. */
@@ -35,6 +40,8 @@ struct ch_type_groups {
 	enum ch_group_by by;
 	/** of struct ch_type_group: by bytes, descending, what is not named last */
 	struct ch_vec rows;
+	/** of char *: names that were made */
+	struct ch_vec made;
 	/** Sums over them: used blocks but the allocators' own, and those with a name. */
 	uint64_t used_count, used_bytes, named_count, named_bytes;
 	/** Blocks with two names of equal worth, of which the first is shown: of all. */

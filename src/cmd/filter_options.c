@@ -213,6 +213,34 @@ static struct ch_error *parse_type(struct ch_heaps *heaps, const char *text, boo
 	return err;
 }
 
+/* "104-byte blocks": blocks of a size, whatever they are called, where no type has that name. */
+static bool is_size_class(const struct ch_error *err, const char *text, uint64_t *ret)
+{
+	unsigned long long size;
+	int end = 0;
+
+	if (!err || err->code != CH_ERROR_ARG ||
+	    sscanf(text, "%20llu-byte blocks%n", &size, &end) != 1 || !end || text[end])
+		return false;
+	*ret = size;
+	return true;
+}
+
+/* One type by its name; of a size class that is left without one the size. */
+static struct ch_error *parse_whole_type(struct ch_heaps *heaps, const char *text,
+					 struct ch_parsed_filter *ret)
+{
+	struct ch_error *err = parse_type(heaps, text, false, &ret->types);
+	uint64_t size;
+
+	if (!is_size_class(err, text, &size))
+		return err;
+	ch_error_destroy(err);
+	ret->filter.min_bytes = ret->filter.max_bytes = size;
+	ret->filter.states = 1U << CH_OBJECT_USED;
+	return NULL;
+}
+
 static struct ch_error *parse_sizes(const struct ch_filter_options *options,
 				    struct ch_object_filter *ret)
 {
@@ -270,8 +298,10 @@ struct ch_error *chp_filter_parse(struct ch_session *session, struct ch_heaps *h
 				      &ret->filter.end);
 	if (!err)
 		err = parse_heaps(heaps, options, ret);
-	if (!err && options->type)
-		err = parse_type(heaps, options->type, options->type_holds, &ret->types);
+	if (!err && options->type && options->type_holds)
+		err = parse_type(heaps, options->type, true, &ret->types);
+	else if (!err && options->type)
+		err = parse_whole_type(heaps, options->type, ret);
 	if (!err && options->type_id)
 		err = parse_type(heaps, options->type_id, false, &ret->types);
 	if (!err && options->type_part)

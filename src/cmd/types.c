@@ -104,7 +104,9 @@ static const struct ch_option options_table[] = {
 	CH_FILTER_OPTION(
 		"by", "WHAT", CH_OPTION_STRING, by,
 		"basis: used blocks by who says what they are (runtime, pool, vtable ...), and "
-		"what has no name; module: by the module that has the type; loader: class loaders "
+		"what has no name; module: by the module that has the type; holder: by the "
+		"variable or "
+		"named block that leads to them; loader: class loaders "
 		"instead of types, with classes, live or dead, what they retain; owner: native "
 		"memory by managed objects that have its address; size: blocks of malloc by their "
 		"size only, also where their class is known"),
@@ -123,7 +125,7 @@ static const struct ch_option options_table[] = {
 const struct ch_cmd ch_cmd_types = {
 	.name = "types",
 	.aliases = aliases,
-	.summary = "count and bytes by type, by size where no type is known",
+	.summary = "count and bytes by type, by what holds them where no type is known",
 	.synopsis = "[OPTIONS] CORE",
 	.examples = "coreheap types core.1234\n"
 		    "coreheap types --state used --min 1K core.1234\n"

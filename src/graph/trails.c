@@ -10,6 +10,7 @@
 #include "graph/offsets.h"
 #include "graph/pieces.h"
 #include "graph/rootpaths.h"
+#include "heap/type_table.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/hash.h"
@@ -419,11 +420,12 @@ static struct ch_error *name_types(struct ch_trails *trails, struct named_type *
 	for (i = 0; !err && i < trails->types.rows.count; i++) {
 		err = ch_heaps_type(trails->graph->heaps, (uint32_t)rows[i].what, &type);
 		if (!err)
-			names[i] =
-				(struct named_type){ .hash = ch_hash_bytes(CH_HASH_START, type.name,
-									   strlen(type.name)),
-						     .walker = type.walker,
-						     .index = i };
+			names[i] = (struct named_type){
+				.hash = ch_hash_bytes(CH_HASH_START, chp_type_short(&type),
+						      strlen(chp_type_short(&type))),
+				.walker = type.walker,
+				.index = i
+			};
 	}
 	return err;
 }

@@ -346,3 +346,15 @@ uint32_t chp_type_other(struct ch_heaps *heaps, uint32_t type)
 {
 	return chp_type_of(heaps, chp_type_walker(heaps, type), CH_TYPE_KEY_OTHER);
 }
+
+const char *chp_type_short(const struct ch_type *type)
+{
+	static const char arrow[] = " -> ";
+	const char *name = type->name, *next;
+
+	if (!type->by || strcmp(type->by, CH_TYPE_BY_HOLDER) != 0)
+		return name;
+	while ((next = strstr(name, arrow)) != NULL)
+		name = next + sizeof(arrow) - 1;
+	return name;
+}

@@ -79,9 +79,14 @@ struct ch_type_source {
 };
 
 /** Who names types (struct ch_type) beside providers: the runtime of a language; what carves up
- * blocks of malloc for the program. */
+ * blocks of malloc for the program. And the provider whose names say what points at blocks. */
+#define CH_TYPE_BY_HOLDER  "holder"
 #define CH_TYPE_BY_RUNTIME "runtime"
 #define CH_TYPE_BY_POOL    "pool"
+
+/** The name of a type where what points at its blocks is shown, too: of one that only a holder
+ * names the rest of it, "48-byte blocks". */
+const char *chp_type_short(const struct ch_type *type);
 
 /** The id of a type, made if there is none. 0: out of memory. Thread-safe. */
 uint32_t chp_type_intern(struct ch_type_table *table, const struct ch_type_source *source);

@@ -1,6 +1,6 @@
 /*
- * Used blocks by who says what they are, or by the module that says it, and the line that sums
- * it up.
+ * Used blocks by who says what they are, by the module that says it, or by what holds them, and the
+ * line that sums it up.
  */
 #include "report/type_groups.h"
 
@@ -18,13 +18,6 @@ struct result {
 #define NAMED(member)  CH_AT(struct ch_type_groups, member)
 #define RESULT(member) CH_AT(struct result, member)
 
-static struct ch_cell title_of(const void *row)
-{
-	const struct ch_type_group *group = row;
-
-	return CH_CELL_STR(group->name ? group->name : group->named ? "no module" : "not named");
-}
-
 static struct ch_cell basis_of(const void *row)
 {
 	const struct ch_type_group *group = row;
@@ -34,17 +27,21 @@ static struct ch_cell basis_of(const void *row)
 
 static struct ch_cell by_of(const void *result)
 {
+	static const char *const words[] = { [CH_GROUP_BASIS] = "basis",
+					     [CH_GROUP_MODULE] = "module",
+					     [CH_GROUP_HOLDER] = "holder" };
 	const struct ch_type_groups *groups = ((const struct result *)result)->of;
 
-	return CH_CELL_STR(groups->by == CH_GROUP_MODULE ? "module" : "basis");
+	return CH_CELL_STR(words[groups->by]);
 }
 
 static const struct ch_field_spec row_fields[] = {
 	{ "name", NULL, CH_CELL_TEXT,
-	  "Who says so (runtime, pool, or a provider of names), or the module; null where there is "
-	  "none.",
+	  "Who says so (runtime, pool, or a provider of names), the module, or the variable or "
+	  "named "
+	  "block that holds them; null where there is none.",
 	  ROW(name), .flags = CH_FIELD_OPTIONAL },
-	{ NULL, "NAMED BY", CH_CELL_TEXT, NULL, .get = title_of },
+	{ NULL, "NAMED BY", CH_CELL_TEXT, NULL, ROW(title) },
 	{ "named", NULL, CH_CELL_BOOL, "These blocks have names.", ROW(named) },
 	{ "basis", "BASIS", CH_CELL_SAFE, "The weakest that a name of these rests on.",
 	  .get = basis_of, .ref = "basis", .flags = CH_FIELD_OPTIONAL },
@@ -83,7 +80,8 @@ const struct ch_field_spec chp_named_fields[] = {
 };
 
 static const struct ch_field_spec fields[] = {
-	{ "by", NULL, CH_CELL_SAFE, "What makes a group.", .get = by_of, .words = "basis|module" },
+	{ "by", NULL, CH_CELL_SAFE, "What makes a group.", .get = by_of,
+	  .words = "basis|module|holder" },
 	{ NULL, NULL, CH_CELL_OBJECT, NULL, RESULT(of), .fields = sums_fields,
 	  .flags = CH_FIELD_FLAT | CH_FIELD_POINTED },
 	CH_FIELDS_COUNTED(struct result, groups),
@@ -112,7 +110,7 @@ static void print_total(const struct ch_report *report, const void *result)
 
 const struct ch_document ch_document_groups = {
 	.name = "groups",
-	.title = "Used blocks by who says what they are, or by module",
+	.title = "Used blocks by who says what they are, by module, or by what holds them",
 	.fields = fields,
 	.tail = print_total,
 };
@@ -124,8 +122,9 @@ struct ch_error *chp_report_type_groups(const struct ch_report *report,
 	struct ch_error *err = result.groups ? NULL : &ch_enomem;
 	size_t i;
 
-	if (!err && groups->by == CH_GROUP_MODULE)
-		chp_listing_rename(result.groups, "NAMED BY", "MODULE");
+	if (!err && groups->by != CH_GROUP_BASIS)
+		chp_listing_rename(result.groups, "NAMED BY",
+				   groups->by == CH_GROUP_MODULE ? "MODULE" : "HELD BY");
 	for (i = 0; !err && i < groups->rows.count; i++)
 		err = chp_listing_row(result.groups,
 				      CH_VEC_AT(&groups->rows, struct ch_type_group, i));

@@ -329,6 +329,13 @@ static struct ch_error *blocks(void *state, const struct ch_object *objects, siz
 	return NULL;
 }
 
+/* What was freed holds nothing. */
+static enum ch_words words(const void *state, uint64_t key)
+{
+	(void)state;
+	return (key - 1) % 2 ? CH_WORDS_BYTES : CH_WORDS_MEMBERS;
+}
+
 static struct ch_error *type(void *state, uint64_t key, struct ch_type *ret)
 {
 	const struct haproxy *ha = state;
@@ -347,4 +354,5 @@ const struct ch_provider ch_provider_haproxy = {
 	.close = close_haproxy,
 	.blocks = blocks,
 	.type = type,
+	.words = words,
 };

@@ -98,6 +98,15 @@ static void close_known(void *state)
 	free(knowns);
 }
 
+static enum ch_words words(const void *state, uint64_t key)
+{
+	(void)state;
+	return key == CH_KNOWN_FILE_BUFFER || key == CH_KNOWN_VARIABLE ||
+			       key == CH_KNOWN_LIBRARY_PATH
+		       ? CH_WORDS_BYTES
+		       : CH_WORDS_MEMBERS;
+}
+
 static struct ch_error *open_known(const struct ch_provider_env *env, void **state_ret)
 {
 	const struct ch_module *modules;
@@ -141,4 +150,5 @@ const struct ch_provider ch_provider_known = {
 	.seeds = seeds,
 	.follow = follow,
 	.type = type,
+	.words = words,
 };

@@ -124,6 +124,14 @@ struct ch_error *chp_naming_say(struct ch_naming *naming, const struct ch_provid
 	return say(naming, told, &source, block->id);
 }
 
+enum ch_words chp_naming_words(const struct ch_naming *naming, const struct ch_named_block *block)
+{
+	const struct ch_told *told = block->provider ? told_of(naming, block->provider) : NULL;
+
+	return told && told->provider->words ? told->provider->words(told->state, block->key)
+					     : CH_WORDS_MEMBERS;
+}
+
 void chp_naming_conflict(struct ch_naming *naming)
 {
 	naming->conflicts_count++;
@@ -146,6 +154,7 @@ static void fill_block(const struct ch_naming *naming, const struct ch_index_spa
 		.size_bytes = chp_index_size(index, span, id, start),
 		.provider = told ? told->provider : NULL,
 		.key = told ? source.key : 0,
+		.type = naming->words[id] & CH_WORD_TYPE,
 	};
 	if (index->header_bytes && chp_index_has_header(index, span, id, start)) {
 		ret->addr += index->header_bytes;

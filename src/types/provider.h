@@ -67,6 +67,8 @@ struct ch_named_block {
 	const struct ch_provider *provider;
 	/** What that one calls its type. */
 	uint64_t key;
+	/** The id of that type in the session; 0: none. */
+	uint32_t type;
 };
 
 /** Debug information on a block. */
@@ -79,6 +81,17 @@ struct ch_made_of {
 
 /** The pass while it runs (types/naming.h). */
 struct ch_naming;
+
+/** What words of a block are. */
+enum ch_words {
+	/** Members of a struct, or not known. */
+	CH_WORDS_MEMBERS,
+	/** Elements of an array: which one leads somewhere says nothing. */
+	CH_WORDS_ELEMENTS,
+	/** No pointers (a text, a buffer, what was freed): what they seem to lead to is left from
+	 * an earlier use of the memory. */
+	CH_WORDS_BYTES,
+};
 
 struct ch_provider {
 	/** Equal to the file's stem. */
@@ -114,6 +127,8 @@ struct ch_provider {
 	 * Asked when somebody wants to see fields. */
 	bool (*made_of)(void *state, struct ch_ctypes *ctypes, uint64_t key,
 			struct ch_made_of *ret);
+	/** What the words of blocks of a key are. May be NULL: members of structs. */
+	enum ch_words (*words)(const void *state, uint64_t key);
 };
 
 /** The open block whose bytes hold addr. False: none does. O(1). */
@@ -123,6 +138,8 @@ bool chp_naming_block(const struct ch_naming *naming, uint64_t addr, struct ch_n
 CH_MUST_CHECK struct ch_error *chp_naming_say(struct ch_naming *naming,
 					      const struct ch_provider *who,
 					      const struct ch_named_block *block, uint64_t key);
+/** What the provider of a block's name says of its words. */
+enum ch_words chp_naming_words(const struct ch_naming *naming, const struct ch_named_block *block);
 /** Count a block that a provider has two names of, which it cannot tell apart. */
 void chp_naming_conflict(struct ch_naming *naming);
 

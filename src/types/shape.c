@@ -226,6 +226,23 @@ static struct ch_error *type(void *state, uint64_t key, struct ch_type *ret)
 	return NULL;
 }
 
+static enum ch_words words(const void *state, uint64_t key)
+{
+	(void)state;
+	switch (chp_part_of(key)) {
+	case CH_PART_STRING:
+	case CH_PART_VECTOR_BOOL:
+		return CH_WORDS_BYTES;
+	case CH_PART_VECTOR:
+	case CH_PART_DEQUE_BLOCK:
+	case CH_PART_DEQUE_MAP:
+	case CH_PART_HASH_BUCKETS:
+		return CH_WORDS_ELEMENTS;
+	default:
+		return CH_WORDS_MEMBERS;
+	}
+}
+
 /* ---- Whether there may be any --------------------------------------------------------- */
 
 /* Words of memory that the program never changes. */
@@ -356,4 +373,5 @@ const struct ch_provider ch_provider_shape = {
 	.close = close_shapes,
 	.rest = rest,
 	.type = type,
+	.words = words,
 };

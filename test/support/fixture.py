@@ -203,6 +203,11 @@ def coreheap(*args, seconds=120):
                   done.stderr.decode("utf-8", "replace"))
 
 
+def is_held(name):
+    """Whether the name of a type only says what points at its blocks."""
+    return bool(name) and " -> " in name and name.endswith("blocks")
+
+
 def answer(*args):
     """The JSON document that a command prints."""
     result = coreheap(*args)

@@ -40,7 +40,7 @@ def named(core):
     for row in fixture.answer("types", "--json", "--limit", "0", "--state", "used",
                               core)["types"]:
         match = re.match(r"pool (.*?)(, freed)?$", row["name"])
-        if match:
+        if match and not fixture.is_held(row["name"]):
             found.setdefault(match.group(1), [0, 0])[bool(match.group(2))] = row["count"]
     return found
 

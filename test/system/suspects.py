@@ -27,7 +27,7 @@ def check_collection(tap, suspect, truth):
                len(suspect["chain"]["path"])), ("orders", "data", 1),
               "collection: a global variable holds it")
     tap.equal((names_of(suspect)[0], suspect["types"][0]["count"]),
-              ("296-byte blocks", truth["children"]), "collection: and what of")
+              ("orders -> [] -> 296-byte blocks", truth["children"]), "collection: and what of")
     tap.equal(suspect["next"], "coreheap retained CORE " + suspect["holder"]["addr"],
               "collection: the next command names the holder")
 
@@ -38,7 +38,7 @@ def check_several(tap, suspect, truth):
               (truth["bytes"], truth["children"], truth["holder"], "hub"),
               "several types: one suspect, their common holder")
     tap.equal({kind["name"] for kind in suspect["types"] if kind["count"] == 3000},
-              {"%d-byte blocks" % (72 + 16 * k) for k in range(6)},
+              {"hub -> +0x%x -> [] -> %d-byte blocks" % (8 * k, 72 + 16 * k) for k in range(6)},
               "several types: all six are named")
 
 
