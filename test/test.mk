@@ -95,6 +95,6 @@ demo: deps
 	@CC='$(CC)' sh fixtures/leaky/demo.sh $(abspath $(B)/coreheap)
 
 bench: deps
-	+@$(SUBMAKE) all
+	+@$(SUBMAKE) all $(B)/test/debug/ctypes
 	@COREHEAP=$(abspath $(B)/coreheap) CC='$(CC)' PYTHONDONTWRITEBYTECODE=1 \
 		python3 test/bench/bench.py

@@ -2,6 +2,8 @@
 """make bench: what the commands cost on a core of about 1 GB, as ratios to one
 scan of the same file (mmap, 8-byte sums). Nothing is asserted.
 
+The variables and types of a C++ program with 100 MB of .debug_info follow.
+
 Where a .NET SDK is installed, fixtures/dotnet with 4,000,000 subscriptions follows: a core of
 2 GB with 24 million objects, and ClrMD on the same core where its package is served. Where a
 JDK with jhsdb is, fixtures/jvm/Shop.java with 14 million Java objects, and jhsdb on the same
@@ -24,6 +26,9 @@ import managed  # noqa: E402
 from tap import repo  # noqa: E402
 
 RUNS = 5
+# Of half a MB of .debug_info each.
+DEBUG_UNITS = 190
+CTYPES = os.path.join(os.path.dirname(fixture.COREHEAP), "test", "debug", "ctypes")
 SUBSCRIPTIONS = 4000000
 DOTNET = [("types", ["types"]), ("heap", ["heap"]),
           ("roots of one", ["roots", "CORE", "HANDLER"]),
@@ -227,6 +232,42 @@ def measure_java(folder, scan, row):
                                      seconds / ours[than], than), flush=True)
 
 
+def make_debug_core(folder):
+    """The core of a program with about 100 MB of .debug_info; None: it cannot be made here."""
+    where = os.path.join(folder, "declared")
+    found = glob.glob(os.path.join(where, "core*"))
+    if found:
+        return found[0]
+    compiler = os.environ.get("CXX") or "c++"
+    if fixture.kernel_dumps() or not shutil.which(compiler) or not shutil.which("objcopy"):
+        return None
+    shutil.rmtree(where, ignore_errors=True)
+    os.makedirs(where)
+    source = os.path.join(repo(), "test", "bench", "declared.cc")
+    with open(os.path.join(where, "units.inc"), "w", encoding="ascii") as file:
+        file.writelines("CALL(%d)\n" % unit for unit in range(DEBUG_UNITS))
+    subprocess.run([compiler, "-g", "-c", "-o", "0.o", source], check=True, cwd=where)
+    for unit in range(1, DEBUG_UNITS):
+        subprocess.run(["objcopy", "--redefine-sym", "unit_0=unit_%d" % unit, "0.o",
+                        "%d.o" % unit], check=True, cwd=where)
+    subprocess.run([compiler, "-g", "-DMAIN", "-I.", "-o", "declared", source,
+                    *("%d.o" % unit for unit in range(DEBUG_UNITS))], check=True, cwd=where)
+    for unit in range(DEBUG_UNITS):
+        os.remove(os.path.join(where, "%d.o" % unit))
+    return fixture.dump(os.path.join(where, "declared"), "kernel", where)
+
+
+def measure_debug(folder, unit, row):
+    """All variables and their types by much debug information."""
+    core = make_debug_core(folder)
+    if not core:
+        print("debug information: a program with much of it cannot be made here")
+        return
+    seconds, rss = median_of([CTYPES, core])
+    print(row % ("debug info", "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB),
+          flush=True)
+
+
 def measure_peers(core, unit, row):
     """The same questions to other analyzers, where they are installed: one run each."""
     chap = os.environ.get("CHAP") or shutil.which("chap")
@@ -257,6 +298,7 @@ def main():
         print(row % (title, "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB),
               flush=True)
     measure_growth(folder)
+    measure_debug(folder, unit, row)
     measure_peers(core, unit, row)
     measure_dotnet(folder, scan, row)
     measure_java(folder, scan, row)
