@@ -35,6 +35,8 @@ enum ch_debug_section {
 	CH_DEBUG_ADDR,
 	CH_DEBUG_LOC,
 	CH_DEBUG_LOCLISTS,
+	CH_DEBUG_RANGES,
+	CH_DEBUG_RNGLISTS,
 	CH_DEBUG_CU_INDEX,
 	CH_DEBUG_TU_INDEX,
 	CH_DEBUG_SECTIONS,
@@ -125,6 +127,9 @@ struct ch_debug_unit {
 	struct ch_debug_abbrevs *abbrevs;
 	/** of struct ch_debug_scope, ascending by start */
 	struct ch_vec scopes;
+	/** of struct ch_debug_code: its functions, ascending, once somebody asks */
+	struct ch_vec functions;
+	bool has_functions;
 };
 
 /** Sections that belong together: of a module, of what dwz took out of it, of a split unit. */
@@ -149,6 +154,9 @@ struct ch_debug_sections {
 	bool scanned;
 	/** Steps that may still be made in it before it is said that they lead nowhere. */
 	uint64_t budget;
+	/** of struct ch_debug_code: its units, ascending, once somebody asks */
+	struct ch_vec code;
+	bool has_code;
 	/** Index of its module in ch_sym_modules(). */
 	size_t module_index;
 };
@@ -369,6 +377,11 @@ uint64_t chp_debug_die_hash(const struct ch_die *die, const char *name);
 bool chp_debug_scan(struct ch_debug_sections *file);
 /** The definition of a declared type; false: there is none, or there are several. */
 bool chp_debug_definition(const struct ch_die *declaration, struct ch_die *ret);
+
+/* ---- variables.c ------------------------------------------------------------------ */
+
+/** The type of a variable, or of what it completes; 0: none. */
+uint32_t chp_debug_variable_type(struct ch_ctypes *ctypes, const struct ch_die *die);
 
 /* ---- types.c ---------------------------------------------------------------------- */
 

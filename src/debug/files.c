@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "debug/debug_priv.h"
+#include "debug/code_priv.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/search.h"
@@ -19,7 +19,8 @@ static const char *const section_names[CH_DEBUG_SECTIONS] = {
 	[CH_DEBUG_ABBREV] = "abbrev",     [CH_DEBUG_STR] = "str",
 	[CH_DEBUG_LINE_STR] = "line_str", [CH_DEBUG_STR_OFFSETS] = "str_offsets",
 	[CH_DEBUG_ADDR] = "addr",         [CH_DEBUG_LOC] = "loc",
-	[CH_DEBUG_LOCLISTS] = "loclists", [CH_DEBUG_CU_INDEX] = "cu_index",
+	[CH_DEBUG_LOCLISTS] = "loclists", [CH_DEBUG_RANGES] = "ranges",
+	[CH_DEBUG_RNGLISTS] = "rnglists", [CH_DEBUG_CU_INDEX] = "cu_index",
 	[CH_DEBUG_TU_INDEX] = "tu_index",
 };
 
@@ -146,6 +147,7 @@ static bool read_unit(struct ch_debug_sections *file, struct ch_debug_unit *unit
 	read_header(&reader, unit);
 	unit->first = (uint64_t)(reader.at - section->data);
 	unit->scopes = CH_VEC(struct ch_debug_scope);
+	unit->functions = CH_VEC(struct ch_debug_code);
 	return true;
 }
 
@@ -267,11 +269,13 @@ void chp_debug_file_destroy(struct ch_debug_sections *file)
 		unit = *CH_VEC_AT(&file->units, struct ch_debug_unit *, i);
 		chp_debug_abbrevs_destroy(unit->abbrevs);
 		ch_vec_deinit(&unit->scopes);
+		ch_vec_deinit(&unit->functions);
 		free(unit);
 	}
 	ch_vec_deinit(&file->units);
 	ch_table_deinit(&file->signatures);
 	ch_table_deinit(&file->ids);
+	ch_vec_deinit(&file->code);
 	for (i = 0; i < CH_COUNT_OF(file->joined); i++)
 		ch_vec_deinit(&file->joined[i]);
 	free(file);
@@ -292,6 +296,7 @@ struct ch_debug_sections *chp_debug_file_add(struct ch_ctypes *ctypes,
 	file->ctypes = ctypes;
 	file->index = (uint32_t)ctypes->files.count;
 	file->units = CH_VEC(struct ch_debug_unit *);
+	file->code = CH_VEC(struct ch_debug_code);
 	if (of) {
 		file->module = of->module;
 		file->module_index = of->module_index;

@@ -121,6 +121,12 @@ struct ch_variable {
 	uint32_t type;
 	/** Thread whose variable it is; 0: it is global. */
 	uint32_t tid;
+	/** Of a variable of a frame: which one, innermost 0. It need not have been written yet. */
+	bool is_local;
+	uint32_t frame;
+	/** It lies nowhere, in a register as a rule: what it is. */
+	bool is_value;
+	uint64_t value;
 };
 typedef struct ch_error *(*ch_variable_fn)(void *arg, const struct ch_variable *variable);
 
@@ -129,5 +135,12 @@ typedef struct ch_error *(*ch_variable_fn)(void *arg, const struct ch_variable *
  * fn. Cost: one pass over the debug information, at the first call. */
 CH_MUST_CHECK struct ch_error *chp_ctypes_variables(struct ch_ctypes *ctypes, ch_variable_fn fn,
 						    void *arg);
+
+/** Parameters and variables of the functions on the stacks of all threads, also of those that a
+ * compiler put into others, as far as registers and memory tell where they are. Threads in order,
+ * inner frames first. Errors: NOMEM, STOP, those of fn. Cost: stacks are unwound; of units that
+ * have code on them, the functions. */
+CH_MUST_CHECK struct ch_error *chp_ctypes_locals(struct ch_ctypes *ctypes, ch_variable_fn fn,
+						 void *arg);
 
 #endif /* COREHEAP_DEBUG_TYPES_H */

@@ -13,7 +13,7 @@
 #include "util/error.h"
 
 /* The entry that has a variable's type: itself, or the one that it completes. */
-static uint32_t type_of(struct ch_ctypes *ctypes, const struct ch_die *die)
+uint32_t chp_debug_variable_type(struct ch_ctypes *ctypes, const struct ch_die *die)
 {
 	struct ch_die at = *die, next;
 	struct ch_debug_value value;
@@ -69,7 +69,7 @@ static struct ch_error *say(struct ch_ctypes *ctypes, const struct ch_debug_foun
 		return NULL;
 	name = chp_debug_name(&die, NULL);
 	variable.name = name;
-	variable.type = type_of(ctypes, &die);
+	variable.type = chp_debug_variable_type(ctypes, &die);
 	if (found->is_tls)
 		return say_tls(ctypes, found, &variable, fn, arg);
 	/* an address of 0 is what linkers leave of code and data that they dropped */

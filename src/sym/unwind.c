@@ -24,8 +24,6 @@
  * many of them. */
 #define SIGFRAME_BYTES_MAX (1ULL << 20)
 #define SIGNALS_MAX        8
-/* Registers by DWARF number. */
-#define DWARF_REGS_MAX 32
 
 enum stop {
 	/* Not yet. */
@@ -53,6 +51,8 @@ struct unwind_arch {
 	uint64_t code_mask;
 	/* A caller's sp is right above the frame record. */
 	bool sp_above_record;
+	/* By bit, DWARF numbers that a called function leaves as they are, and sp and pc. */
+	uint32_t kept;
 };
 
 /* psABI x86-64, figure 3.36; the core's order is user_regs_struct (core/arch.c). */
@@ -63,10 +63,12 @@ static const uint8_t aarch64_dwarf[] = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 
 					 22, 23, 24, 25, 26, 27, 28, 29, 30, 31 };
 
 static const struct unwind_arch archs[] = {
+	/* rbx, rbp, rsp, r12 to r15, rip (psABI x86-64, figure 3.4). */
 	[CH_ARCH_X86_64] = { x86_64_dwarf, CH_COUNT_OF(x86_64_dwarf), 7, 6, 16, -1, UINT64_MAX,
-			     true },
+			     true, 0x1f0c8 },
+	/* x19 to x30 and sp (Procedure Call Standard for the Arm 64-bit Architecture, 6.1.1). */
 	[CH_ARCH_AARCH64] = { aarch64_dwarf, CH_COUNT_OF(aarch64_dwarf), 31, 29, -1, 30,
-			      (1ULL << 48) - 1, false },
+			      (1ULL << 48) - 1, false, 0xfff80000 },
 };
 
 /* One walk over a stack. */
@@ -76,9 +78,11 @@ struct ch_unwind {
 	const struct ch_frame_source *source;
 	const struct unwind_arch *arch;
 	struct ch_frame *frames;
+	/* May be NULL. */
+	struct ch_frame_state *states;
 	size_t max, count;
 	/* Registers of the last frame, by DWARF number; valid ones by bit. */
-	Dwarf_Word regs[DWARF_REGS_MAX];
+	Dwarf_Word regs[CH_FRAME_REGS_MAX];
 	uint32_t valid;
 	uint64_t pc, sp, fp;
 	/* The last frame was interrupted, not left by a call. */
@@ -201,11 +205,36 @@ static bool has_cfi(const struct ch_sym *sym, uint64_t addr)
 	return found;
 }
 
+static void set_register(struct ch_frame_state *state, int number, uint64_t value)
+{
+	if (number < 0 || number >= CH_FRAME_REGS_MAX || !value)
+		return;
+	state->regs[number] = value;
+	state->valid |= 1ULL << number;
+}
+
+/* What is known of the registers of a frame that is added, without call frame information. */
+static void start_state(struct ch_unwind *unwind, enum ch_frame_basis basis)
+{
+	struct ch_frame_state *state = &unwind->states[unwind->count];
+
+	*state = (struct ch_frame_state){ .pc = lookup_addr(unwind) };
+	set_register(state, unwind->arch->sp, unwind->sp);
+	set_register(state, unwind->arch->fp, unwind->fp);
+	if (basis != CH_FRAME_REGS && basis != CH_FRAME_SIGNAL)
+		return;
+	memcpy(state->regs, unwind->regs, sizeof(state->regs));
+	state->valid = unwind->valid;
+}
+
 static void add_frame(struct ch_unwind *unwind, enum ch_frame_basis basis)
 {
-	struct ch_frame *frame = &unwind->frames[unwind->count++];
+	struct ch_frame *frame = &unwind->frames[unwind->count];
 	uint64_t addr = lookup_addr(unwind);
 
+	if (unwind->states)
+		start_state(unwind, basis);
+	unwind->count++;
 	memset(frame, 0, sizeof(*frame));
 	frame->pc = unwind->pc;
 	frame->sp = unwind->sp;
@@ -222,6 +251,30 @@ static void get_register(Dwfl_Frame *state, int number, uint64_t *ret)
 	Dwarf_Word value = 0;
 
 	*ret = dwfl_frame_reg(state, (unsigned int)number, &value) == 0 ? value : 0;
+}
+
+/* All registers of the last frame, and what that says of the one that it called. */
+static void restore_state(struct ch_unwind *unwind, Dwfl_Frame *frame)
+{
+	struct ch_frame_state *state = &unwind->states[unwind->count - 1];
+	Dwarf_Word value;
+	uint32_t i;
+
+	for (i = 0; i < unwind->arch->dwarf_count; i++)
+		if (dwfl_frame_reg(frame, i, &value) == 0) {
+			state->regs[i] = value;
+			state->valid |= 1ULL << i;
+		}
+	if (unwind->activation || unwind->count < 2)
+		return;
+	state[-1].cfa = unwind->sp;
+	/* libdw 0.188 takes rax for what functions keep, where it means rbx */
+	state->valid &= unwind->arch->kept;
+	for (i = 0; i < unwind->arch->dwarf_count && !unwind->faulted; i++)
+		if (unwind->arch->kept & ~state->valid & state[-1].valid & (1U << i)) {
+			state->regs[i] = state[-1].regs[i];
+			state->valid |= 1ULL << i;
+		}
 }
 
 /* Make libdwfl's frame the last one, if it lies further up the stack. */
@@ -246,6 +299,8 @@ static enum stop accept_frame(struct ch_unwind *unwind, Dwfl_Frame *state)
 	unwind->activation = activation;
 	get_register(state, unwind->arch->fp, &unwind->fp);
 	add_frame(unwind, CH_FRAME_CFI);
+	if (unwind->states)
+		restore_state(unwind, state);
 	return STOP_NONE;
 }
 
@@ -536,6 +591,7 @@ struct ch_error *chp_sym_unwind_with(struct ch_sym *sym, const struct ch_frame_s
 	struct ch_unwind unwind = { .sym = sym,
 				    .source = source,
 				    .frames = unwound->frames,
+				    .states = unwound->states,
 				    .max = unwound->max,
 				    .activation = true };
 	const struct ch_thread *threads, *thread;

@@ -26,8 +26,25 @@ struct ch_frame_source {
 	void *arg;
 };
 
+/** Registers by DWARF number that a state has room for. */
+#define CH_FRAME_REGS_MAX 32
+
+/** Registers of a frame, as call frame information restores them. */
+struct ch_frame_state {
+	/** The address that belongs to the frame: of a caller, the byte before its return address.
+	 */
+	uint64_t pc;
+	/** By DWARF number; those that are known by bit. */
+	uint64_t regs[CH_FRAME_REGS_MAX];
+	uint64_t valid;
+	/** Canonical frame address: the stack pointer of the caller; 0: not known. */
+	uint64_t cfa;
+};
+
 /** A walk over a stack. */
 struct ch_unwound {
+	/** Room for max states, the caller's; NULL: they are not wanted. */
+	struct ch_frame_state *states;
 	/** Room for max frames, the caller's. */
 	struct ch_frame *frames;
 	size_t max;

@@ -2,6 +2,7 @@
  * Shows what debug information says of a core: variables, and the layout of types.
  *
  *	ctypes CORE			variables, a line each
+ *	ctypes CORE --locals		variables of frames
  *	ctypes CORE TYPE...		types by name: size, then members
  *
  * COREHEAP_DEBUG_DIR names a folder with debug files. Findings go to standard error.
@@ -31,6 +32,18 @@ static struct ch_error *print_variable(void *arg, const struct ch_variable *vari
 	       variable->name ? variable->name : "?", variable->tid != 0);
 	print_text(ctypes, variable->type);
 	printf("\t%llu\n", (unsigned long long)chp_ctype(ctypes, variable->type)->size_bytes);
+	return NULL;
+}
+
+static struct ch_error *print_local(void *arg, const struct ch_variable *variable)
+{
+	struct ch_ctypes *ctypes = arg;
+
+	printf("%u\t%u\t%s\t%s\t0x%llx\t", variable->tid, variable->frame,
+	       variable->name ? variable->name : "?", variable->is_value ? "value" : "addr",
+	       (unsigned long long)(variable->is_value ? variable->value : variable->addr));
+	print_text(ctypes, variable->type);
+	putchar('\n');
 	return NULL;
 }
 
@@ -93,6 +106,8 @@ int main(int argc, char **argv)
 		err = chp_session_ctypes(session, &ctypes);
 	if (!err && argc == 2)
 		err = chp_ctypes_variables(ctypes, print_variable, ctypes);
+	if (!err && argc == 3 && strcmp(argv[2], "--locals") == 0)
+		err = chp_ctypes_locals(ctypes, print_local, ctypes);
 	for (i = 2; !err && i < argc; i++)
 		print_type(ctypes, argv[i]);
 	if (!err && getenv("CTYPES_COUNT"))

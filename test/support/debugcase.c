@@ -8,7 +8,12 @@
 #include "debug/debug_priv.h"
 #include "support/corewriter.h"
 
-#define BASE 0x400000ULL
+#define BASE  0x400000ULL
+#define STACK 0x7ffd00000000ULL
+/* In the order of user_regs_struct. */
+#define X86_REGS 27
+#define X86_RIP  16
+#define X86_RSP  19
 
 /* The headers that make a mapping a module. */
 struct headers {
@@ -45,12 +50,16 @@ void debugcase_open(struct debugcase *c, const uint8_t *bytes, size_t len)
 	const struct cw_file_row row = { BASE, BASE + 0x2000, 0, "/nowhere/program" };
 	struct corewriter *w = cw_create(EM_X86_64);
 	const char *path = cw_temp_path("debugcase");
-	struct ch_debug_file from = { .bias = 0 };
+	struct ch_debug_file from = { .bias = BASE };
+	/* where code of small libraries lies */
+	const uint64_t regs[X86_REGS] = { [X86_RIP] = BASE + 0x1010, [X86_RSP] = STACK };
 	size_t count;
 
 	memset(c, 0, sizeof(*c));
+	cw_prstatus(w, 1, 6, regs, X86_REGS);
 	cw_file(w, &row, 1);
 	cw_load(w, BASE, 0x2000, PF_R | PF_W, &headers, sizeof(headers));
+	cw_load(w, STACK, 0x1000, PF_R | PF_W, NULL, 0x1000);
 	cw_write(w, path, CW_ALL);
 	cw_destroy(w);
 	c->ctx = ch_context_create(NULL);
@@ -95,6 +104,7 @@ void debugcase_use(struct debugcase *c)
 	uint32_t id, i;
 
 	ch_error_destroy(err);
+	ch_error_destroy(chp_ctypes_locals(c->ctypes, take, c));
 	chp_ctype_named(c->ctypes, NULL, "node");
 	for (id = 1; id <= chp_ctypes_count(c->ctypes); id++) {
 		type = chp_ctype(c->ctypes, id);

@@ -78,7 +78,7 @@ static void put_variable(struct dwarfwriter *w, const char *name, uint32_t type)
 	dw_fixed(w, type, 4);
 	dw_uleb(w, 9);
 	dw_fixed(w, DW_OP_addr, 1);
-	dw_fixed(w, 0x400100, 8);
+	dw_fixed(w, 0x100, 8);
 }
 
 /* Structures that hold themselves. */

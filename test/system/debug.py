@@ -193,6 +193,43 @@ def other_build(tap):
     tap.equal(rows(core, "order")[0], [["none", "order"]], "a debug file of another build")
 
 
+LOCALS = [("-O0", "cc", "-O0 -g"), ("-O2", "cc", "-O2 -g"), ("-O1, DWARF 4", "cc", "-O1 -g -gdwarf-4"),
+          ("-O2, split", "cc", "-O2 -g -gsplit-dwarf"), ("clang -O0", "clang", "-O0 -g"),
+          ("clang -O2", "clang", "-O2 -g")]
+
+
+def found_locals(core):
+    """Address and value of each variable of a function of ours; 0: in no memory."""
+    found = {}
+    for row in rows(core, "--locals")[0]:
+        if len(row) != 6 or "::" not in row[2]:
+            continue
+        _, _, name, how, number, declared = row
+        found.setdefault(name, []).append((how, int(number, 16), declared))
+    return found
+
+
+def locals_of(tap, name, compiler, flags):
+    """What is said of a variable is true; those in memory and in registers that calls keep are
+    found at any optimisation."""
+    program = build(compiler_of(compiler), ("locals.c",), *flags.split())
+    where = os.path.dirname(program)
+    core = fixture.dump(program, "kernel", where)
+    found = found_locals(core)
+    wrong, seen = [], set()
+    for _, function, local, addr, value in truth_of(where):
+        for how, number, declared in found.get(function + "::" + local, []):
+            seen.add(local)
+            good = number == int(value, 16) if how == "value" else \
+                addr == "0" or number == int(addr, 16)
+            if not good or declared != ("table" if local == "table" else "node *"):
+                wrong.append((local, how, hex(number), declared))
+    tap.equal(wrong, [], "locals %s: none is wrong" % name)
+    wanted = {"given", "next", "current", "table", "whole", "first"} if "-O0" in flags \
+        else {"table", "whole", "first"}
+    tap.equal(wanted - seen, set(), "locals %s: they are found" % name)
+
+
 def shown(tap):
     """`show` has the fields where the compiler put them, and chains call them by name."""
     program = build(compiler_of("c++"), CXX, "-O1", "-g")
@@ -239,6 +276,11 @@ def main():
             tap.skip(name, reason)
         else:
             tap.attempt(name, one_case, name, compiler, sources, flags, then)
+    for name, compiler, flags in LOCALS:
+        if shutil.which(compiler_of(compiler).split()[0]):
+            tap.attempt("locals " + name, locals_of, name, compiler, flags)
+        else:
+            tap.skip("locals " + name, compiler + " is not installed")
     tap.attempt("no types", no_types)
     tap.attempt("another build", other_build)
     tap.attempt("show", shown)
