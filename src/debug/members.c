@@ -175,7 +175,7 @@ static const void *settle(struct ch_ctypes *ctypes, struct ch_vec *vec, uint32_t
 	return items;
 }
 
-void chp_ctype_read(struct ch_ctypes *ctypes, struct ch_ctype_row *row)
+static void read_type(struct ch_ctypes *ctypes, struct ch_ctype_row *row)
 {
 	struct lists lists = { .ctypes = ctypes,
 			       .members = CH_VEC(struct ch_ctype_member),
@@ -214,6 +214,23 @@ void chp_ctype_read(struct ch_ctypes *ctypes, struct ch_ctype_row *row)
 		lists.has_vtable || chp_die_attr(&row->die, DW_AT_containing_type, &value);
 	type->members = settle(ctypes, &lists.members, &type->members_count);
 	type->arguments = settle(ctypes, &lists.arguments, &type->arguments_count);
+}
+
+/* ---- What is asked ------------------------------------------------------------------- */
+
+const struct ch_ctype *chp_ctype(struct ch_ctypes *ctypes, uint32_t id)
+{
+	static const struct ch_ctype none = { .kind = CH_CTYPE_VOID };
+	struct ch_ctype_row *row;
+
+	if (!id || id > ctypes->count)
+		return &none;
+	row = chp_ctype_row(ctypes, id);
+	if (!row->read) {
+		row->read = true;
+		read_type(ctypes, row);
+	}
+	return &row->type;
 }
 
 const char *chp_ctype_enumerator(struct ch_ctypes *ctypes, uint32_t id, uint64_t value)

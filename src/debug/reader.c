@@ -16,8 +16,6 @@
  * hundred. */
 #define SPECS_MAX   256
 #define ABBREVS_MAX (1U << 20)
-/* So much of a name is read while one entry is passed over. */
-#define STEP_TEXT_BYTES 32
 /* A form whose length is in the entry. */
 #define VARIABLE UINT32_MAX
 
@@ -87,20 +85,6 @@ int64_t chp_debug_sleb(struct ch_debug_reader *reader)
 	if (shift < 64 && (byte & 0x40))
 		value |= UINT64_MAX << shift;
 	return (int64_t)value;
-}
-
-/* All that is read has an end, however entries lead to each other. */
-bool chp_debug_spend(const struct ch_debug_unit *unit, uint64_t steps)
-{
-	struct ch_debug_sections *file = unit->file;
-
-	if (file->budget >= steps) {
-		file->budget -= steps;
-		return true;
-	}
-	file->budget = 0;
-	chp_debug_damaged(file->ctypes, file);
-	return false;
 }
 
 /* ---- Forms ------------------------------------------------------------------------ */
@@ -236,8 +220,8 @@ static void find_string(const struct ch_debug_bytes *section, uint64_t off, uint
 }
 
 /* What is too long to be a name is not searched for its end: all entries may lead to it. */
-static void take_string(const struct ch_debug_bytes *section, uint64_t off,
-			struct ch_debug_value *ret)
+void chp_debug_string(const struct ch_debug_bytes *section, uint64_t off,
+		      struct ch_debug_value *ret)
 {
 	find_string(section, off, CH_DEBUG_NAME_MAX + 1, ret);
 }
@@ -257,8 +241,8 @@ static void take_indexed_string(const struct ch_debug_unit *unit, struct ch_debu
 	}
 	reader =
 		(struct ch_debug_reader){ offsets->data + at, offsets->data + offsets->len, false };
-	take_string(&unit->file->sections[CH_DEBUG_STR],
-		    chp_debug_fixed(&reader, unit->offset_bytes), ret);
+	chp_debug_string(&unit->file->sections[CH_DEBUG_STR],
+			 chp_debug_fixed(&reader, unit->offset_bytes), ret);
 }
 
 /* An address by its number in .debug_addr: a split unit uses its skeleton's. */
@@ -288,20 +272,15 @@ static void resolve_string(const struct ch_debug_unit *unit, struct ch_debug_val
 			ret->class = CH_DEBUG_NOTHING;
 		break;
 	case DW_FORM_strp:
-		take_string(&file->sections[CH_DEBUG_STR], ret->number, ret);
+		chp_debug_string(&file->sections[CH_DEBUG_STR], ret->number, ret);
 		break;
 	case DW_FORM_line_strp:
-		take_string(&file->sections[CH_DEBUG_LINE_STR], ret->number, ret);
+		chp_debug_string(&file->sections[CH_DEBUG_LINE_STR], ret->number, ret);
 		break;
 	case DW_FORM_strp_sup:
 	case DW_FORM_GNU_strp_alt:
-		file = chp_debug_alternative(unit->file);
-		if (!file) {
-			ret->class = CH_DEBUG_NOTHING;
-			return;
-		}
-		take_string(&file->sections[CH_DEBUG_STR], ret->number, ret);
-		break;
+		ret->is_elsewhere = true;
+		return;
 	default:
 		take_indexed_string(unit, ret);
 		break;
@@ -312,16 +291,13 @@ static void resolve_string(const struct ch_debug_unit *unit, struct ch_debug_val
 
 static void resolve_reference(const struct ch_debug_unit *unit, struct ch_debug_value *ret)
 {
-	ret->file = unit->file;
 	switch (ret->form) {
 	case DW_FORM_ref_addr:
 		break;
 	case DW_FORM_ref_sup4:
 	case DW_FORM_ref_sup8:
 	case DW_FORM_GNU_ref_alt:
-		ret->file = chp_debug_alternative(unit->file);
-		if (!ret->file)
-			ret->class = CH_DEBUG_NOTHING;
+		ret->is_elsewhere = true;
 		break;
 	default:
 		if (!ch_add(ret->number, unit->start, &ret->number))
@@ -356,7 +332,7 @@ static bool read_raw(struct ch_debug_reader *reader, const struct ch_debug_unit 
 						      (uint64_t)(reader->end - reader->at) },
 			    0, UINT64_MAX, ret);
 		if (ret->class == CH_DEBUG_STRING &&
-		    chp_debug_spend(unit, ret->len / STEP_TEXT_BYTES))
+		    chp_debug_spend(unit, ret->len / CH_DEBUG_STEP_BYTES))
 			skip(reader, ret->len + 1);
 		else
 			spoil(reader);
@@ -699,6 +675,18 @@ bool chp_die_attr(const struct ch_die *die, uint16_t name, struct ch_debug_value
 	return ret->class != CH_DEBUG_NOTHING;
 }
 
+const char *chp_die_own_text(const struct ch_die *die, uint16_t name)
+{
+	struct ch_debug_value value;
+
+	if (!chp_die_attr(die, name, &value) || value.class != CH_DEBUG_STRING ||
+	    value.is_elsewhere || !value.len)
+		return NULL;
+	return chp_debug_spend(die->unit, value.len / CH_DEBUG_STEP_BYTES)
+		       ? (const char *)value.data
+		       : NULL;
+}
+
 bool chp_die_number(const struct ch_die *die, uint16_t name, uint64_t *ret)
 {
 	struct ch_debug_value value;
@@ -714,48 +702,4 @@ bool chp_die_flag(const struct ch_die *die, uint16_t name)
 	uint64_t value;
 
 	return chp_die_number(die, name, &value) && value;
-}
-
-const char *chp_die_text(const struct ch_die *die, uint16_t name)
-{
-	struct ch_debug_value value;
-
-	if (!chp_die_attr(die, name, &value) || value.class != CH_DEBUG_STRING || !value.len)
-		return NULL;
-	return chp_debug_spend(die->unit, value.len / STEP_TEXT_BYTES) ? (const char *)value.data
-								       : NULL;
-}
-
-/* The type of a type unit, in the files that its user knows. */
-static bool signed_type(const struct ch_die *die, uint64_t signature, struct ch_die *ret)
-{
-	struct ch_debug_sections *file = die->unit->file;
-	uint32_t i = ch_table_find(&file->signatures, signature);
-	struct ch_debug_unit *unit;
-
-	if (i == CH_TABLE_NONE)
-		return false;
-	unit = *CH_VEC_AT(&file->units, struct ch_debug_unit *, i);
-	chp_debug_unit_begin(unit);
-	return chp_die_at(unit, unit->type_off, ret);
-}
-
-bool chp_die_ref(const struct ch_die *die, uint16_t name, struct ch_die *ret)
-{
-	struct ch_debug_unit *unit = die->unit;
-	struct ch_debug_value value;
-
-	if (!chp_die_attr(die, name, &value) || !chp_debug_spend(unit, 1))
-		return false;
-	if (value.class == CH_DEBUG_SIGNATURE)
-		return signed_type(die, value.number, ret);
-	if (value.class != CH_DEBUG_REFERENCE)
-		return false;
-	/* by those forms that may leave the unit, and lead into .debug_info only */
-	if (value.form == DW_FORM_ref_addr || value.file != unit->file)
-		unit = chp_debug_unit_at(value.file, CH_DEBUG_INFO, value.number);
-	if (!unit)
-		return false;
-	chp_debug_unit_begin(unit);
-	return chp_die_at(unit, value.number, ret);
 }

@@ -164,7 +164,7 @@ static struct ch_debug_unit *find_file(const struct ch_die *root, const char *na
 {
 	struct ch_debug_sections *of = root->unit->file, *file;
 	Elf *elf = chp_sym_debug_split(of->ctypes->sym, &of->from,
-				       chp_die_text(root, DW_AT_comp_dir), name);
+				       chp_die_own_text(root, DW_AT_comp_dir), name);
 
 	file = elf ? open_split(of, elf) : NULL;
 	return file ? find_split(file, id) : NULL;
@@ -186,7 +186,8 @@ struct ch_debug_unit *chp_debug_split(struct ch_debug_unit *skeleton)
 	chp_debug_unit_begin(skeleton);
 	if (!chp_die_root(skeleton, &root))
 		return NULL;
-	name = chp_die_text(&root, skeleton->version >= 5 ? DW_AT_dwo_name : DW_AT_GNU_dwo_name);
+	name = chp_die_own_text(&root,
+				skeleton->version >= 5 ? DW_AT_dwo_name : DW_AT_GNU_dwo_name);
 	id = id_of(skeleton);
 	if (!name || !id)
 		return NULL;

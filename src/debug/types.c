@@ -35,6 +35,7 @@ struct ch_error *chp_ctypes_create(struct ch_core *core, struct ch_sym *sym, str
 	ctypes->kept = CH_VEC(void *);
 	ctypes->seen = CH_VEC(struct ch_debug_seen);
 	ctypes->found = CH_VEC(struct ch_debug_found);
+	ctypes->places = CH_VEC(struct ch_debug_place);
 	ctypes->definitions = CH_VEC(struct ch_debug_definition);
 	ch_sym_modules(sym, &ctypes->modules_count);
 	ctypes->by_module = calloc(ctypes->modules_count + 1, sizeof(struct ch_debug_sections *));
@@ -64,6 +65,7 @@ void chp_ctypes_destroy(struct ch_ctypes *ctypes)
 	ch_vec_deinit(&ctypes->kept);
 	ch_vec_deinit(&ctypes->seen);
 	ch_vec_deinit(&ctypes->found);
+	ch_vec_deinit(&ctypes->places);
 	ch_vec_deinit(&ctypes->definitions);
 	ch_table_deinit(&ctypes->by_hash);
 	ch_table_deinit(&ctypes->by_die);
@@ -72,28 +74,6 @@ void chp_ctypes_destroy(struct ch_ctypes *ctypes)
 	free(ctypes->by_module);
 	free(ctypes->tried);
 	free(ctypes);
-}
-
-void chp_debug_damaged(struct ch_ctypes *ctypes, const struct ch_debug_sections *file)
-{
-	if (ctypes->damaged)
-		return;
-	ctypes->damaged = true;
-	chp_context_finding(ch_core_context(ctypes->core), CH_SEVERITY_NOTE, "debug-info-damaged",
-			    "the debug information of %s makes no sense in places: some types "
-			    "and variables have no names",
-			    file->module ? file->module->name : "a module");
-}
-
-void *chp_debug_keep(struct ch_ctypes *ctypes, void *take)
-{
-	void **slot = take ? ch_vec_push(&ctypes->kept) : NULL;
-
-	if (slot)
-		*slot = take;
-	else
-		free(take);
-	return slot ? take : NULL;
 }
 
 /* ---- What an entry stands for --------------------------------------------------------- */
@@ -526,21 +506,6 @@ uint32_t chp_ctypes_of_attr(struct ch_ctypes *ctypes, const struct ch_die *die)
 }
 
 /* ---- What is asked ------------------------------------------------------------------- */
-
-const struct ch_ctype *chp_ctype(struct ch_ctypes *ctypes, uint32_t id)
-{
-	static const struct ch_ctype none = { .kind = CH_CTYPE_VOID };
-	struct ch_ctype_row *row;
-
-	if (!id || id > ctypes->count)
-		return &none;
-	row = chp_ctype_row(ctypes, id);
-	if (!row->read) {
-		row->read = true;
-		chp_ctype_read(ctypes, row);
-	}
-	return &row->type;
-}
 
 uint32_t chp_ctypes_count(const struct ch_ctypes *ctypes)
 {

@@ -136,6 +136,10 @@ typedef struct ch_error *(*ch_variable_fn)(void *arg, const struct ch_variable *
 CH_MUST_CHECK struct ch_error *chp_ctypes_variables(struct ch_ctypes *ctypes, ch_variable_fn fn,
 						    void *arg);
 
+/** The type of the variable of a module that holds an address, and where it begins; 0: there is
+ * none, or it is a thread's. O(log n) after the first call, which is as chp_ctypes_variables(). */
+uint32_t chp_ctypes_variable_at(struct ch_ctypes *ctypes, uint64_t addr, uint64_t *start_ret);
+
 /** Parameters and variables of the functions on the stacks of all threads, also of those that a
  * compiler put into others, as far as registers and memory tell where they are. Threads in order,
  * inner frames first. Errors: NOMEM, STOP, those of fn. Cost: stacks are unwound; of units that

@@ -8,9 +8,11 @@
 
 #include "debug/debug_priv.h"
 #include "sym/tls.h"
+#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/error.h"
+#include "util/search.h"
 
 /* The entry that has a variable's type: itself, or the one that it completes. */
 uint32_t chp_debug_variable_type(struct ch_ctypes *ctypes, const struct ch_die *die)
@@ -98,4 +100,47 @@ struct ch_error *chp_ctypes_variables(struct ch_ctypes *ctypes, ch_variable_fn f
 			err = say(ctypes, &found, fn, arg);
 	}
 	return err;
+}
+
+/* ---- What holds an address ------------------------------------------------------------ */
+
+static struct ch_error *add_place(void *arg, const struct ch_variable *variable)
+{
+	struct ch_ctypes *ctypes = arg;
+	uint64_t bytes = chp_ctype(ctypes, variable->type)->size_bytes, end;
+	struct ch_debug_place *slot;
+
+	if (variable->tid || !bytes || !ch_add(variable->addr, bytes, &end))
+		return NULL;
+	slot = ch_vec_push(&ctypes->places);
+	if (!slot)
+		return &ch_enomem;
+	*slot = (struct ch_debug_place){ variable->addr, end, variable->type };
+	return NULL;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct ch_debug_place *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+uint32_t chp_ctypes_variable_at(struct ch_ctypes *ctypes, uint64_t addr, uint64_t *start_ret)
+{
+	const struct ch_debug_place *places;
+	size_t i;
+
+	if (!ctypes->has_places) {
+		ctypes->has_places = true;
+		chp_context_drop_take(ch_core_context(ctypes->core),
+				      chp_ctypes_variables(ctypes, add_place, ctypes));
+		ch_vec_sort(&ctypes->places, by_start);
+	}
+	places = ctypes->places.items;
+	i = ch_search(places, ctypes->places.count, it, it->start <= addr);
+	if (!i || addr >= places[i - 1].end)
+		return 0;
+	*start_ret = places[i - 1].start;
+	return places[i - 1].type;
 }
