@@ -195,6 +195,9 @@ struct ch_root_text {
 	char where[512];
 	/** Bare name of the variable or function; "" when none is known. Escaped. */
 	char symbol[256];
+	/** What it is of the variable, by debug information: ".clients[2]"; "" when that is not
+	 * known, or it is all of it. Escaped; may be cut. */
+	char field[160];
 	/** Kernel id of the thread; 0: none. */
 	uint32_t tid;
 	enum ch_basis basis;

@@ -11,6 +11,7 @@
 #include "heap/inspect.h"
 #include "sym/shown.h"
 #include "sym/tls.h"
+#include "types/inside.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
@@ -56,7 +57,33 @@ static uint32_t tid_of(const struct ch_graph *graph, uint32_t thread)
 	return thread < count ? threads[thread].tid : 0;
 }
 
+static bool copy_escaped(const char *text, char *buf, size_t max)
+{
+	_cleanup_free_ char *escaped = chp_text_escape(text, max - 1);
+
+	if (!escaped)
+		return false;
+	snprintf(buf, max, "%s", escaped);
+	return true;
+}
+
 /* ---- Variables of modules ---------------------------------------------------- */
+
+/* The field or element of the variable that a root is. */
+static void name_field(struct ch_graph *graph, uint64_t addr, struct ch_root_text *ret)
+{
+	struct ch_inside *inside = chp_session_inside(graph->session);
+	struct ch_made_of of = { .many = false };
+	uint64_t start = 0;
+	char text[512];
+
+	of.type = inside ? chp_ctypes_variable_at(inside->ctypes, addr, &start) : 0;
+	if (!of.type ||
+	    !chp_inside_inspector.place_text(inside, start, chp_inside_key(&of), addr - start, text,
+					     sizeof(text)) ||
+	    !copy_escaped(text, ret->field, sizeof(ret->field)))
+		ret->field[0] = '\0';
+}
 
 static struct ch_error *name_data(struct ch_graph *graph, const struct ch_root *root,
 				  struct ch_root_text *ret)
@@ -67,6 +94,7 @@ static struct ch_error *name_data(struct ch_graph *graph, const struct ch_root *
 	char text[768];
 
 	ret->basis = CH_BASIS_RECORDED;
+	name_field(graph, root->addr, ret);
 	if (!chp_sym_shown_at(graph->sym, root->addr, &symbol)) {
 		snprintf(text, sizeof(text), "%s+0x%llx", name,
 			 (unsigned long long)(root->addr - (module ? module->start : 0)));
@@ -296,16 +324,6 @@ static struct ch_error *name_traced(struct ch_graph *graph, const struct ch_root
 	ret->basis = CH_BASIS_DERIVED;
 	traced->tracer->root_text(traced->state, &named->root, text, sizeof(text));
 	return put_escaped(text, ret->where, sizeof(ret->where));
-}
-
-static bool copy_escaped(const char *text, char *buf, size_t max)
-{
-	_cleanup_free_ char *escaped = chp_text_escape(text, max - 1);
-
-	if (!escaped)
-		return false;
-	snprintf(buf, max, "%s", escaped);
-	return true;
 }
 
 bool ch_graph_place_name(struct ch_graph *graph, uint32_t id, uint64_t offset, char *buf,

@@ -48,7 +48,7 @@ json_t *chp_step_json(const struct ch_step *step, bool first)
 }
 
 struct root_row {
-	const char *kind, *where, *symbol, *basis;
+	const char *kind, *where, *symbol, *field, *basis;
 	uint32_t tid;
 	uint64_t addr;
 };
@@ -62,6 +62,8 @@ static const struct ch_field_spec root_fields[] = {
 	{ "where", NULL, CH_CELL_SAFE, "The place in words.", ROOT(where) },
 	{ "symbol", NULL, CH_CELL_SAFE, "The variable, or function of the frame.", ROOT(symbol),
 	  .flags = CH_FIELD_NOT_ZERO },
+	{ "field", NULL, CH_CELL_SAFE, "What it is of the variable, by debug information.",
+	  ROOT(field), .flags = CH_FIELD_NOT_ZERO },
 	{ "addr", NULL, CH_CELL_ADDR, "Where it lies.", ROOT(addr), .flags = CH_FIELD_NOT_ZERO },
 	{ "basis", NULL, CH_CELL_SAFE, "What its name rests on.", ROOT(basis) },
 	CH_FIELDS_END,
@@ -73,6 +75,7 @@ json_t *chp_root_json(const struct ch_root *root, const struct ch_root_text *tex
 		.kind = ch_root_kind_name(root->kind),
 		.where = text->where,
 		.symbol = text->symbol,
+		.field = text->field,
 		.basis = ch_basis_name(text->basis),
 		.tid = text->tid,
 		.addr = root->addr,

@@ -72,9 +72,9 @@ static struct ch_error *print_chain(void *arg, const struct ch_roots_chain *chai
 		fprintf(report->out, "chain\t%u\t%s\t%s\t%u\n", chain->number,
 			ch_root_kind_name(chain->root.kind), chain->text.where, chain->length);
 	else
-		fprintf(report->out, "\n%u  %s  [%s%s]\n", chain->number, chain->text.where,
-			ch_root_kind_name(chain->root.kind),
-			chain->root.interior ? ", points into the block" : "");
+		fprintf(report->out, "\n%u  %s  [%s%s%s%s]\n", chain->number, chain->text.where,
+			ch_root_kind_name(chain->root.kind), chain->text.field[0] ? ", " : "",
+			chain->text.field, chain->root.interior ? ", points into the block" : "");
 	for (i = 0; i < chain->steps_count; i++) {
 		last = i + 1 == chain->steps_count;
 		if (chain->elided_count && i == chain->elided_at)

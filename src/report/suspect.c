@@ -160,7 +160,8 @@ static char *chain_text(const struct ch_suspect_chain *chain, size_t most)
 		fprintf(out, "%s (%s of them)", chain->alike_name,
 			chp_count_text(chain->alike_count, number));
 	else
-		fputs(chain->text.where, out);
+		fprintf(out, "%s%s%s%s", chain->text.where, chain->text.field[0] ? " (" : "",
+			chain->text.field, chain->text.field[0] ? ")" : "");
 	for (i = 0; i < chain->steps_count; i++) {
 		const struct ch_step *step = &chain->steps[i];
 

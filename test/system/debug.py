@@ -263,6 +263,18 @@ def shown(tap):
     tap.ok(".hidden" in places, "roots: the field that leads to a block", chains)
 
 
+def roots_named(tap):
+    """Roots in variables are called by their fields and elements."""
+    program = build(compiler_of("cc"), C, "-O1", "-g")
+    where = os.path.dirname(program)
+    core = fixture.dump(program, "kernel", where)
+    (_, _, addr, _), = [row for row in truth_of(where) if row[0] == "object"]
+    chains = fixture.answer("roots", "--json", core, addr)["chains"]
+    fields = {(chain["root"]["symbol"], chain["root"]["field"]) for chain in chains}
+    tap.ok({("all_orders", "[1]"), ("first_order", None)} <= fields,
+           "roots: the element of an array that is one", fields)
+
+
 def main():
     tap = Tap()
     reason = fixture.why_not("kernel")
@@ -284,6 +296,7 @@ def main():
     tap.attempt("no types", no_types)
     tap.attempt("another build", other_build)
     tap.attempt("show", shown)
+    tap.attempt("roots", roots_named)
     sys.exit(tap.done())
 
 
