@@ -17,6 +17,8 @@
 
 /* The heap's table of types has no more rows (heap/type_table.h). */
 #define CTYPES_MAX (1U << 19)
+/* Definitions between two looks at whether somebody wants the run to end. */
+#define CHECK_DEFINITIONS 1024
 /* No process has more address space. */
 #define SIZE_BYTES_MAX (1ULL << 47)
 
@@ -512,6 +514,49 @@ uint32_t chp_ctypes_count(const struct ch_ctypes *ctypes)
 	return ctypes->count;
 }
 
+/* False: no memory. */
+static bool scan_all(struct ch_ctypes *ctypes)
+{
+	size_t i;
+
+	for (i = 0; i < ctypes->modules_count; i++)
+		if (chp_debug_of_module(ctypes, i) && !chp_debug_scan(ctypes->by_module[i]))
+			return false;
+	return true;
+}
+
+bool chp_ctypes_any(struct ch_ctypes *ctypes)
+{
+	size_t i;
+
+	for (i = 0; i < ctypes->modules_count; i++)
+		if (chp_debug_of_module(ctypes, i))
+			return true;
+	return false;
+}
+
+struct ch_error *chp_ctypes_definitions(struct ch_ctypes *ctypes, ch_ctype_fn fn, void *arg)
+{
+	struct ch_debug_definition row;
+	struct ch_error *err = NULL;
+	struct ch_die die;
+	uint32_t id;
+	size_t i;
+
+	if (!scan_all(ctypes))
+		return &ch_enomem;
+	for (i = 0; !err && i < ctypes->definitions.count; i++) {
+		/* what is asked of a type may make a further module be looked at */
+		row = *CH_VEC_AT(&ctypes->definitions, struct ch_debug_definition, i);
+		id = chp_die_at(row.unit, row.off, &die) ? chp_ctypes_of_die(ctypes, &die, 0) : 0;
+		if (id)
+			err = fn(arg, id);
+		if (!err && i % CHECK_DEFINITIONS == 0)
+			err = chp_context_check(ch_core_context(ctypes->core));
+	}
+	return err;
+}
+
 /* Names of definitions as they are shown, the first one of each module. */
 static void list_shown(struct ch_ctypes *ctypes)
 {
@@ -522,9 +567,7 @@ static void list_shown(struct ch_ctypes *ctypes)
 	uint32_t id;
 	size_t i;
 
-	for (i = 0; i < ctypes->modules_count; i++)
-		if (chp_debug_of_module(ctypes, i))
-			chp_debug_scan(ctypes->by_module[i]);
+	scan_all(ctypes);
 	for (i = 0; i < ctypes->definitions.count; i++) {
 		row = CH_VEC_AT(&ctypes->definitions, struct ch_debug_definition, i);
 		if (!chp_die_at(row->unit, row->off, &die))

@@ -88,6 +88,9 @@ struct ch_ctype {
 	bool is_reference;
 };
 
+/** The encoding of truth values: DW_ATE_boolean (DWARF 5, 7.8). */
+#define CH_ENCODING_BOOL 2
+
 /** The types of the modules of sym, which is borrowed until chp_ctypes_destroy(), as is core.
  * Nothing is read yet. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_ctypes_create(struct ch_core *core, struct ch_sym *sym,
@@ -107,6 +110,17 @@ uint32_t chp_ctype_named(struct ch_ctypes *ctypes, const struct ch_module *modul
 
 /** The name of a value of an enumeration; NULL: it has none. Borrowed. */
 const char *chp_ctype_enumerator(struct ch_ctypes *ctypes, uint32_t id, uint64_t value);
+
+/** Whether some module has debug information. */
+bool chp_ctypes_any(struct ch_ctypes *ctypes);
+
+typedef struct ch_error *(*ch_ctype_fn)(void *arg, uint32_t id);
+/** All structures, unions and enumerations that have a name and are defined, some more than once.
+ * Errors: NOMEM, STOP, those of fn. Cost: one pass over the debug information, at the first call.
+ */
+CH_MUST_CHECK struct ch_error *chp_ctypes_definitions(struct ch_ctypes *ctypes, ch_ctype_fn fn,
+						      void *arg);
+
 /** A type as C writes it: "order *[16]". Owned by the caller; NULL: no memory. */
 char *chp_ctype_text(struct ch_ctypes *ctypes, uint32_t id);
 

@@ -319,6 +319,10 @@ struct ch_error *chp_lines_row(struct ch_lines *lines, const void *row)
 {
 	struct ch_error *err = begin(lines);
 
+	/* what is written ends with a row, should this be the last one before somebody ends the
+	 * run: a row that needs more than two cells' room is rare */
+	if (!err && lines->used > BUFFER_BYTES - 2 * CELL_BYTES_MAX)
+		err = write_out(lines);
 	if (err)
 		return err;
 	if (!chp_report_is_json(lines->report))

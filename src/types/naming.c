@@ -49,6 +49,15 @@ static const struct ch_told *told_of(const struct ch_naming *naming,
 	return NULL;
 }
 
+struct ch_error *chp_naming_type(const struct ch_naming *naming, const struct ch_named_block *block,
+				 struct ch_type *ret)
+{
+	const struct ch_told *told = told_of(naming, block->provider);
+
+	*ret = (struct ch_type){ 0 };
+	return told ? told->provider->type(told->state, block->key, ret) : NULL;
+}
+
 /* Whose word a block has; NULL: nobody's. */
 static const struct ch_told *teller(const struct ch_naming *naming, uint32_t word,
 				    struct ch_type_source *ret)

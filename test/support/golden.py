@@ -27,6 +27,9 @@ FOR_PEOPLE = {"message", "arithmetic", "confidence_reason", "meaning", "answer",
 FROM_FILES = {"symbol", "symbol_offset", "where", "frames", "frames_end", "fingerprint", "match",
               "matched_file", "root_paths", "root", "growth_rank", "warnings", "groups",
               "signature", "suspects", "thread_groups"}
+# What the same files say of blocks: with them it is always the same.
+FROM_TYPES = {"types", "types_top", "named", "matched_count", "owner_type", "type",
+              "named_count", "named_bytes"}
 
 
 def shortened(value):
@@ -76,7 +79,8 @@ def changes(old, new, path="", values=True, files=True, lax=False):
             if key not in new:
                 found.append("%s.%s is gone" % (path, key))
             else:
-                same = values and key not in FOR_PEOPLE | FROM_FILES
+                same = values and key not in FOR_PEOPLE | FROM_FILES and (
+                    files or key not in FROM_TYPES)
                 found += changes(value, new[key], "%s.%s" % (path, key), same,
                                  files, lax or not files and key in FROM_FILES)
     elif isinstance(old, list):
