@@ -302,14 +302,31 @@ static bool is_of_kind(const struct ch_die *a, const struct ch_die *b)
 	       (x == DW_TAG_structure_type && y == DW_TAG_class_type);
 }
 
+/* Where the source of a unit lies: the folder that it was compiled in, and that of its file. */
+static uint64_t folder_of(struct ch_debug_unit *unit)
+{
+	uint64_t hash = CH_HASH_START;
+	const char *text, *slash;
+	struct ch_die root;
+
+	if (!chp_die_root(unit, &root))
+		return 0;
+	text = chp_die_text(&root, DW_AT_comp_dir);
+	hash = text ? ch_hash_bytes(hash, text, strlen(text)) : hash;
+	text = chp_die_text(&root, DW_AT_name);
+	slash = text ? strrchr(text, '/') : NULL;
+	return slash ? ch_hash_bytes(hash, text, (size_t)(slash - text)) : hash;
+}
+
 /* The definition of a module; of several in a language where they may differ: that of the same
- * unit, or none. */
+ * unit, else the only one of the same folder (a library that was built into the program has names
+ * of its own), or none. */
 static bool find_in(struct ch_ctypes *ctypes, const struct ch_die *declaration, uint64_t hash,
 		    uint32_t module, struct ch_die *ret)
 {
 	const struct ch_debug_definition *row;
-	uint32_t i = ch_table_find(&ctypes->by_name, hash), n = 0;
-	struct ch_die die;
+	uint32_t i = ch_table_find(&ctypes->by_name, hash), n = 0, near = 0;
+	struct ch_die die, neighbour = { 0 };
 	bool same = false;
 
 	for (; i != CH_TABLE_NONE && !same && chp_debug_spend(declaration->unit, 1);
@@ -320,9 +337,15 @@ static bool find_in(struct ch_ctypes *ctypes, const struct ch_die *declaration, 
 			continue;
 		same = row->unit == declaration->unit || declaration->unit->one_definition;
 		n++;
+		if (!same && folder_of(row->unit) == folder_of(declaration->unit)) {
+			near++;
+			neighbour = die;
+		}
 		*ret = die;
 	}
-	return same || n == 1;
+	if (!same && n > 1 && near == 1)
+		*ret = neighbour;
+	return same || n == 1 || (n > 1 && near == 1);
 }
 
 bool chp_debug_definition(const struct ch_die *declaration, struct ch_die *ret)
