@@ -88,7 +88,7 @@ static struct ch_error *choose(struct walk *walk, const struct frame *frame,
 	if (!chp_naming_block(walk->dwarf->naming, value, &block) || block.addr != value)
 		return NULL;
 	err = chp_dwarf_fit(walk->dwarf, lead->type, &block, &own);
-	if (err || own.form < FORM_TEXT || own.is_loose)
+	if (err || own.form < FORM_TEXT)
 		return err;
 	for (i = 0; !err && i < frame->leads.count; i++) {
 		other = *CH_VEC_AT(&walk->dwarf->leads, struct lead, frame->leads.first + i);
@@ -96,7 +96,7 @@ static struct ch_error *choose(struct walk *walk, const struct frame *frame,
 		    other.type == lead->type)
 			continue;
 		err = chp_dwarf_fit(walk->dwarf, other.type, &block, &fit);
-		if (!err && fit.form >= FORM_TEXT && !fit.is_loose && own.form != FORM_TEXT)
+		if (!err && fit.form >= FORM_TEXT && own.form != FORM_TEXT)
 			return NULL;
 	}
 	*ret = !err;
@@ -331,6 +331,7 @@ static void close_dwarf(void *state)
 	ch_vec_deinit(&dwarf->of_types);
 	ch_table_deinit(&dwarf->types_at);
 	ch_vec_deinit(&dwarf->containers);
+	ch_table_deinit(&dwarf->containers_at);
 	ch_vec_deinit(&dwarf->wholes);
 	ch_vec_deinit(&dwarf->fitting);
 	ch_table_deinit(&dwarf->wholes_at);

@@ -15,6 +15,9 @@
 /* libstdc++, bits/cow_string.h: length, capacity, count of references. */
 #define COUNTED_BYTES 24
 
+/* Chunks are multiples of 16 bytes, and 32 at least (glibc, malloc/malloc.c: MINSIZE). */
+#define REST_BYTES 16U
+
 struct holder {
 	struct dwarf *dwarf;
 	uint32_t number;
@@ -184,7 +187,9 @@ struct ch_error *chp_dwarf_claim_node(struct dwarf *dwarf, uint32_t number, uint
 	    !chp_naming_block(dwarf->naming, value, &block) || block.addr != value ||
 	    least > block.size_bytes)
 		return NULL;
-	for (tail = 0; tail <= container->rule->tail_bytes; tail += 8)
+	/* the rest of a chunk that was free stays with the node if it cannot be one of its own
+	 * (glibc); nothing but a node is linked like that */
+	for (tail = 0; tail <= container->rule->tail_bytes + REST_BYTES; tail += 8)
 		if (chp_dwarf_rounds(least + tail, block.size_bytes))
 			return chp_dwarf_say(dwarf, &block, FORM_NODE, number, &said);
 	return NULL;

@@ -14,8 +14,6 @@
  * one has 24 that can be used. */
 #define STEP_BYTES     16
 #define SMALLEST_BYTES 24
-/* What is left of a chunk that was free stays with it if it cannot be a chunk of its own. */
-#define LEFT_BYTES 16
 /* Chunks above this (DEFAULT_MMAP_THRESHOLD_MIN) may be mappings of their own: whole pages. */
 #define MAPPED_BYTES (128U << 10)
 
@@ -112,6 +110,31 @@ static void check_lead(struct checking *checking, const struct lead *lead, uint6
 	}
 }
 
+/* A container whose members are pointers has them in order, if it is one. */
+static void check_container(struct checking *checking, const struct lead *lead, uint64_t addr)
+{
+	const struct container *container =
+		CH_VEC_AT(&checking->dwarf->containers, struct container, lead->type);
+	uint64_t words[CONTAINER_MEMBERS] = { 0 };
+	size_t i;
+
+	for (i = 0; checking->holds && i < CONTAINER_MEMBERS; i++) {
+		if (!container->targets[i])
+			continue;
+		checking->checks++;
+		checking->holds =
+			ch_core_read_u64(checking->dwarf->core,
+					 addr + lead->offset + container->at[i], &words[i]) &&
+			is_pointer(checking->dwarf, words[i]);
+	}
+	if (container->rule->kind == CONTAINER_VECTOR && container->targets[2])
+		checking->holds &= words[0] <= words[1] && words[1] <= words[2];
+	if (container->rule->kind == CONTAINER_STRING ||
+	    container->rule->kind == CONTAINER_COUNTED_STRING ||
+	    container->rule->kind == CONTAINER_DEQUE)
+		checking->holds &= words[0] != 0;
+}
+
 static void check_one(struct checking *checking, const struct leads *leads, uint64_t addr)
 {
 	const struct lead *lead;
@@ -119,7 +142,11 @@ static void check_one(struct checking *checking, const struct leads *leads, uint
 
 	for (i = 0; checking->holds && i < leads->count; i++) {
 		lead = CH_VEC_AT(&checking->dwarf->leads, struct lead, leads->first + i);
-		if (!lead->weak && (lead->kind == LEAD_POINTER || lead->kind == LEAD_BOOL))
+		if (lead->weak)
+			continue;
+		if (lead->kind == LEAD_CONTAINER)
+			check_container(checking, lead, addr);
+		else if (lead->kind != LEAD_GROUP)
 			check_lead(checking, lead, addr);
 	}
 }
@@ -197,9 +224,8 @@ static struct ch_error *fit_many(struct dwarf *dwarf, uint32_t type,
 	}
 	err = chp_dwarf_holds(dwarf, type, block->addr, 1, &holds);
 	if (!err && holds) {
-		ret->form =
-			block->size_bytes - size < STEP_BYTES + LEFT_BYTES ? FORM_ONE : FORM_PREFIX;
-		ret->weak = ret->is_loose = true;
+		ret->form = FORM_PREFIX;
+		ret->weak = true;
 	}
 	return err;
 }

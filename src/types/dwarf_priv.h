@@ -165,8 +165,9 @@ struct dwarf {
 	/** of struct lead; of struct leads, and the number of each type there */
 	struct ch_vec leads, of_types;
 	struct ch_table types_at;
-	/** of struct container */
+	/** of struct container, and the number of each */
 	struct ch_vec containers;
+	struct ch_table containers_at;
 	/** of struct shape, and the number of each */
 	struct ch_vec shapes;
 	struct ch_table shapes_at;
@@ -219,8 +220,6 @@ struct fit {
 	enum form form;
 	/** There may be another reading. */
 	bool weak;
-	/** More is left behind it than rounding makes. */
-	bool is_loose;
 	/** Of an array of arrays: the elements in the end. */
 	uint32_t type;
 };

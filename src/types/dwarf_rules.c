@@ -154,21 +154,18 @@ static bool is_container(struct dwarf *dwarf, const struct ch_ctype *type,
 	       find_members(dwarf, container);
 }
 
-struct ch_error *chp_dwarf_container(struct dwarf *dwarf, uint32_t type, uint32_t owner,
-				     uint32_t *ret)
+/* Look for the rule of a type, for the first time. */
+static struct ch_error *find_rule(struct dwarf *dwarf, uint32_t type, uint32_t owner, uint32_t *ret)
 {
 	const struct ch_ctype *ctype = chp_ctype(dwarf->ctypes, type);
-	const struct ch_ctype *owned = chp_ctype(dwarf->ctypes, owner);
 	struct container container, *added;
 	size_t i;
 
 	*ret = CH_TABLE_NONE;
 	for (i = 0; ctype->name && i < CH_COUNT_OF(rules); i++) {
-		container = (struct container){ .rule = &rules[i], .type = type, .owner = type };
+		container = (struct container){ .rule = &rules[i], .type = type, .owner = owner };
 		if (!is_container(dwarf, ctype, &container))
 			continue;
-		if (rules[i].inner && owned->name && strncmp(owned->name, "std::", 5) == 0)
-			container.owner = owner;
 		added = ch_vec_push(&dwarf->containers);
 		if (!added)
 			return &ch_enomem;
@@ -177,4 +174,37 @@ struct ch_error *chp_dwarf_container(struct dwarf *dwarf, uint32_t type, uint32_
 		return NULL;
 	}
 	return NULL;
+}
+
+static bool is_inner(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(rules); i++)
+		if (rules[i].inner && is_named(name, rules[i].name))
+			return true;
+	return false;
+}
+
+struct ch_error *chp_dwarf_container(struct dwarf *dwarf, uint32_t type, uint32_t owner,
+				     uint32_t *ret)
+{
+	const struct ch_ctype *ctype = chp_ctype(dwarf->ctypes, type);
+	const struct ch_ctype *around = chp_ctype(dwarf->ctypes, owner);
+	struct ch_error *err;
+	uint64_t key;
+
+	*ret = CH_TABLE_NONE;
+	if (!ctype->name)
+		return NULL;
+	if (!is_inner(ctype->name) || !around->name || strncmp(around->name, "std::", 5) != 0)
+		owner = type;
+	key = (uint64_t)owner << 32 | type;
+	*ret = ch_table_find(&dwarf->containers_at, key);
+	if (*ret != CH_TABLE_NONE)
+		return NULL;
+	err = find_rule(dwarf, type, owner, ret);
+	return err || *ret == CH_TABLE_NONE || ch_table_put(&dwarf->containers_at, key, *ret)
+		       ? err
+		       : &ch_enomem;
 }
