@@ -241,33 +241,30 @@ static struct ch_error *follow_shape(struct dwarf *dwarf, const struct ch_named_
 	return work(dwarf, job);
 }
 
-/* The type of a class that another provider found. */
-static struct ch_error *class_of(struct dwarf *dwarf, const struct ch_named_block *block,
-				 uint32_t *ret)
+/* A block that another provider named. What it says of one name is asked once. */
+static struct ch_error *follow_other(struct dwarf *dwarf, const struct ch_named_block *block)
 {
 	const uint64_t key = ch_hash_number((uintptr_t)block->provider, block->key) | 1;
-	struct ch_error *err;
-	struct ch_type type;
-
-	*ret = ch_table_find(&dwarf->classes_at, key);
-	if (*ret != CH_TABLE_NONE)
-		return NULL;
-	err = chp_naming_type(dwarf->naming, block, &type);
-	if (err)
-		return err;
-	*ret = type.name ? chp_ctype_named(dwarf->ctypes, NULL, type.name) : 0;
-	return ch_table_put(&dwarf->classes_at, key, *ret) ? NULL : &ch_enomem;
-}
-
-static struct ch_error *follow_class(struct dwarf *dwarf, const struct ch_named_block *block)
-{
 	struct job job = { .addr = block->addr,
 			   .count = 1,
-			   .end = block->addr + block->size_bytes };
-	struct ch_error *err = class_of(dwarf, block, &job.type);
+			   .end = block->addr + block->size_bytes,
+			   .type = ch_table_find(&dwarf->others_at, key) };
+	struct ch_made_of made_of = { 0 };
+	uint64_t size;
 
-	if (err || !job.type || chp_ctype(dwarf->ctypes, job.type)->size_bytes > block->size_bytes)
-		return err;
+	if (job.type == CH_TABLE_NONE) {
+		chp_naming_made_of(dwarf->naming, block, dwarf->ctypes, &made_of);
+		job.type = made_of.type << 1 | made_of.many;
+		if (!ch_table_put(&dwarf->others_at, key, job.type))
+			return &ch_enomem;
+	}
+	made_of.many = job.type & 1;
+	job.type >>= 1;
+	size = chp_ctype(dwarf->ctypes, job.type)->size_bytes;
+	if (!size || size > block->size_bytes)
+		return NULL;
+	if (made_of.many)
+		job.count = block->size_bytes / size;
 	return work(dwarf, job);
 }
 
@@ -277,11 +274,8 @@ static struct ch_error *follow(void *state, struct ch_naming *naming,
 	struct dwarf *dwarf = state;
 
 	dwarf->naming = naming;
-	if (block->provider == dwarf->self)
-		return follow_shape(dwarf, block);
-	return block->provider && block->provider->rank == CH_RANK_VTABLE
-		       ? follow_class(dwarf, block)
-		       : NULL;
+	return block->provider == dwarf->self ? follow_shape(dwarf, block)
+					      : follow_other(dwarf, block);
 }
 
 static struct ch_error *rest(void *state, struct ch_naming *naming)
@@ -316,6 +310,27 @@ static struct ch_error *type(void *state, uint64_t key, struct ch_type *ret)
 	return ret->name ? NULL : &ch_enomem;
 }
 
+static bool made_of(void *state, struct ch_ctypes *ctypes, uint64_t key, struct ch_made_of *ret)
+{
+	const struct dwarf *dwarf = state;
+	const struct shape *shape = chp_dwarf_shape_of(dwarf, key);
+	const struct container *container;
+
+	(void)ctypes;
+	*ret = (struct ch_made_of){ .type = shape->type,
+				    .many = shape->form != FORM_ONE && shape->form != FORM_PREFIX };
+	if (shape->form < FORM_NODE)
+		return true;
+	container = CH_VEC_AT(&dwarf->containers, struct container, shape->type);
+	if (shape->form == FORM_BODY || shape->form == FORM_STRING)
+		ret->type = container->targets[0];
+	else if (shape->form == FORM_BLOCK)
+		ret->type = container->value;
+	else
+		return false;
+	return ret->type && container->rule->kind != CONTAINER_COUNTED_STRING;
+}
+
 /* ---- Its life --------------------------------------------------------------------------- */
 
 static void close_dwarf(void *state)
@@ -336,7 +351,7 @@ static void close_dwarf(void *state)
 	ch_vec_deinit(&dwarf->fitting);
 	ch_table_deinit(&dwarf->wholes_at);
 	ch_table_deinit(&dwarf->fitting_at);
-	ch_table_deinit(&dwarf->classes_at);
+	ch_table_deinit(&dwarf->others_at);
 	ch_vec_deinit(&dwarf->jobs);
 	ch_vec_deinit(&dwarf->waiting);
 	free(dwarf);
@@ -381,4 +396,5 @@ const struct ch_provider ch_provider_dwarf = {
 	.follow = follow,
 	.rest = rest,
 	.type = type,
+	.made_of = made_of,
 };

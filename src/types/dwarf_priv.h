@@ -171,8 +171,8 @@ struct dwarf {
 	/** of struct shape, and the number of each */
 	struct ch_vec shapes;
 	struct ch_table shapes_at;
-	/** Types of classes that others found. */
-	struct ch_table classes_at;
+	/** What other providers say that blocks are made of. */
+	struct ch_table others_at;
 	/** Wholes: of struct whole (dwarf_wholes.c), those that have a member, and those that fit a
 	 * size; where the first of each are. */
 	struct ch_vec wholes, fitting;

@@ -49,13 +49,13 @@ static const struct ch_told *told_of(const struct ch_naming *naming,
 	return NULL;
 }
 
-struct ch_error *chp_naming_type(const struct ch_naming *naming, const struct ch_named_block *block,
-				 struct ch_type *ret)
+bool chp_naming_made_of(const struct ch_naming *naming, const struct ch_named_block *block,
+			struct ch_ctypes *ctypes, struct ch_made_of *ret)
 {
-	const struct ch_told *told = told_of(naming, block->provider);
+	const struct ch_told *told = block->provider ? told_of(naming, block->provider) : NULL;
 
-	*ret = (struct ch_type){ 0 };
-	return told ? told->provider->type(told->state, block->key, ret) : NULL;
+	return told && told->provider->made_of &&
+	       told->provider->made_of(told->state, ctypes, block->key, ret);
 }
 
 /* Whose word a block has; NULL: nobody's. */

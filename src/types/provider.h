@@ -133,10 +133,9 @@ struct ch_provider {
 
 /** The open block whose bytes hold addr. False: none does. O(1). */
 bool chp_naming_block(const struct ch_naming *naming, uint64_t addr, struct ch_named_block *ret);
-/** What a block is called; of a block that has a name. Errors: NOMEM. */
-CH_MUST_CHECK struct ch_error *chp_naming_type(const struct ch_naming *naming,
-					       const struct ch_named_block *block,
-					       struct ch_type *ret);
+/** What a block is made of, as whose word it has says. False: not known. */
+bool chp_naming_made_of(const struct ch_naming *naming, const struct ch_named_block *block,
+			struct ch_ctypes *ctypes, struct ch_made_of *ret);
 /** Give a block a name. It is kept if who says it has a better rank than whose word the block has,
  * or is the same one, who thus thought better of it (three times at most). Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_naming_say(struct ch_naming *naming,
