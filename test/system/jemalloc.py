@@ -4,6 +4,7 @@ threads, dirty, retained and in each size class is what jemalloc itself counts; 
 preloaded, static and stripped, dumped with gcore and by the kernel; beside glibc's malloc; and
 damaged."""
 import os
+import struct
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import fixture  # noqa: E402
 import truth  # noqa: E402
 from tap import Tap  # noqa: E402
+from writable import Writable  # noqa: E402
 
 LINKED = ["-Wl,--no-as-needed", "-ljemalloc"]
 STATIC = ["-Wl,-u,malloc", "-Wl,-Bstatic", "-ljemalloc", "-Wl,-Bdynamic", "-lm", "-lstdc++",
@@ -116,6 +118,90 @@ def check(tap, case):
     os.unlink(core)
 
 
+# ---- damage ----
+
+class Structures:
+    """Structures of extents (edata_t of 5.3.0) and elements of leaves, found in the metadata."""
+
+    def __init__(self, core):
+        heaps = fixture.answer("heap", "--json", core.path)["heaps"]
+        self.words = {}
+        for span in (span for heap in heaps for span in heap["segments"]
+                     if span["kind"] == "metadata"):
+            start = truth.number(span["addr"])
+            data = core.read(start, span["committed_bytes"])
+            self.words.update((start + 8 * i, word) for i, (word,)
+                              in enumerate(struct.iter_unpack("<Q", data)) if word)
+
+    def edata(self, addr):
+        """That of the active extent which holds addr: (address, first page, bytes)."""
+        for at, word in self.words.items():
+            first = self.words.get(at + 8, 0) & -PAGE
+            size = self.words.get(at + 16, 0) & -PAGE
+            if (at % 128 == 0 and first <= addr < first + size and not word >> 17 & 7
+                    and size < 1 << 24 and self.slots(at)):
+                return at, first, size
+        raise ValueError("no extent holds 0x%x" % addr)
+
+    def slots(self, edata):
+        """Elements of leaves that lead to a structure, in order of pages."""
+        return sorted(at for at, word in self.words.items()
+                      if word & 0xffffffffff80 == edata and word != edata)
+
+
+def check_damage(tap, core, live, writes, most_lost, code, name):
+    """After the writes: an answer, at most so many blocks lost, and it is said."""
+    before = [(addr, core.write(addr, data)) for addr, data in writes]
+    document = fixture.answer("heap", "--json", core.path)
+    used = {truth.number(row["addr"]) for row in truth.objects(core.path, "used")[0]}
+    lost = [addr for addr in live if addr not in used]
+    tap.ok(len(lost) <= most_lost, "damage: %s: at most %d blocks lost" % (name, most_lost),
+           "lost %d" % len(lost))
+    said = {warning["code"] for warning in document["warnings"]}
+    tap.ok(code in said, "damage: %s: is said" % name, str(sorted(said)))
+    for heap in document["heaps"]:
+        tap.equal(heap["used_bytes"] + heap["free_bytes"] + heap["overhead_bytes"],
+                  heap["committed_bytes"], "damage: %s: %s closes" % (name, heap["name"]))
+    for addr, data in reversed(before):
+        core.write(addr, data)
+
+
+def check_damages(tap):
+    where = fixture.folder()
+    program = os.path.join(fixture.folder(), "jemalloc")
+    fixture.build("jemalloc", program, *LINKED)
+    core = Writable(fixture.dump(program, "gcore", where, ["one-thread"]))
+    live = truth.read_live(os.path.join(where, "live"))
+    found = Structures(core)
+    quad = struct.Struct("<Q").pack
+    sizes = {size: addr for addr, size in live.items()}
+    edata, first, length = found.edata(sizes[80])
+    inside = sum(first <= addr < first + length for addr in live)
+    slots = found.slots(edata)
+    large, _, _ = found.edata(sizes[1 << 20])
+    tap.equal((len(slots), inside > 10), (length // PAGE, True), "damage: a slab of several pages")
+    for what, at, value in (("address", 8, 0x4141414141414141), ("address", 8, 0),
+                            ("size", 16, 1 << 40), ("size", 16, 0), ("size", 16, length + PAGE),
+                            ("bits", 0, 2 ** 64 - 1)):
+        check_damage(tap, core, live, [(edata + at, quad(value))], inside, "jemalloc-extent",
+                     "the %s of a slab is 0x%x" % (what, value))
+    check_damage(tap, core, live, [(edata, quad(core.word(edata) ^ 1 << 21))], inside,
+                 "jemalloc-extent", "one bit of a slab's size class")
+    check_damage(tap, core, live, [(large + 16, quad(PAGE))], 1, "jemalloc-extent",
+                 "the size of a large extent")
+    check_damage(tap, core, live, [(edata + 64, quad(core.word(edata + 64) ^ 0xff0))], 8,
+                 "jemalloc-slab", "8 bits of a slab")
+    check_damage(tap, core, live, [(slots[0], quad(0))], 0, "jemalloc-extent",
+                 "the element of a slab's first page is empty")
+    check_damage(tap, core, live, [(slots[0], quad(core.word(found.slots(large)[0])))], inside,
+                 "jemalloc-extent", "the element of a slab's first page leads to another extent")
+    check_damage(tap, core, live, [(slot, quad(0x4141414141414141)) for slot in slots], inside,
+                 "jemalloc-extent", "all elements of a slab lead nowhere")
+    check_damage(tap, core, live, [(edata & -(2 << 20), quad(0x4141414141414141))], 0,
+                 "jemalloc-base", "the size of a base block")
+    os.unlink(core.path)
+
+
 def check_signs(tap, flags, has_glibc, evidence, name):
     """It is recognised and walked, and glibc's malloc has what is its own."""
     program = os.path.join(fixture.folder(), "signs")
@@ -150,6 +236,11 @@ def main():
             tap.skip(name, reason)
         else:
             tap.attempt(name, check, case)
+    reason = reason_for(LINKED) or fixture.why_not("gcore")
+    if reason:
+        tap.skip("damage", reason)
+    else:
+        tap.attempt("damage", check_damages)
     for name, flags, has_glibc, evidence in SIGNS:
         reason = reason_for(flags) or fixture.why_not("gcore")
         if reason:

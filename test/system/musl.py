@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import fixture  # noqa: E402
 import truth  # noqa: E402
 from tap import Tap, repo  # noqa: E402
+from writable import Writable  # noqa: E402
 
 CHECKED_IN = "musl-static-abort"
 WRAP = "-Wl," + ",".join("--wrap=" + name for name in (
@@ -112,45 +113,6 @@ def check_oracle(tap, program, name):
 
 # ---- damage ----
 
-class Damaged:
-    """A copy of the checked-in core that can be overwritten and mended."""
-
-    def __init__(self):
-        self.path = os.path.join(fixture.folder(), "core")
-        shutil.copy(fixture.unpack(CHECKED_IN), self.path)
-        os.chmod(self.path, 0o600)
-        self.file = open(self.path, "r+b", buffering=0)
-        head = self.file.read(64)
-        phoff, phnum = struct.unpack_from("<Q", head, 32)[0], struct.unpack_from("<H", head, 56)[0]
-        self.file.seek(phoff)
-        table = self.file.read(56 * phnum)
-        self.loads = []
-        for at in range(0, len(table), 56):
-            kind, _, off, vaddr, _, filesz = struct.unpack_from("<IIQQQQ", table, at)
-            if kind == 1:
-                self.loads.append((vaddr, filesz, off))
-
-    def seek(self, addr, count):
-        for vaddr, filesz, off in self.loads:
-            if vaddr <= addr and addr + count <= vaddr + filesz:
-                self.file.seek(off + addr - vaddr)
-                return
-        raise ValueError("0x%x is not in the core" % addr)
-
-    def read(self, addr, count):
-        self.seek(addr, count)
-        return self.file.read(count)
-
-    def write(self, addr, data):
-        before = self.read(addr, len(data))
-        self.seek(addr, len(data))
-        self.file.write(data)
-        return before
-
-    def word(self, addr):
-        return struct.unpack("<Q", self.read(addr, 8))[0]
-
-
 def areas_of(core):
     """Addresses of the meta areas, first to last, by their own list."""
     heaps = fixture.answer("heap", "--json", core.path)["heaps"]
@@ -203,7 +165,7 @@ def blocks_in(live, start, length):
 
 
 def check_damages(tap):
-    core = Damaged()
+    core = Writable(fixture.unpack(CHECKED_IN))
     live = truth.read_live(fixture.unpack(CHECKED_IN, "live"))
     areas = areas_of(core)
     tap.ok(len(areas) > 3, "damage: several meta areas")

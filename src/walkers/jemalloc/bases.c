@@ -6,6 +6,7 @@
 #include "walkers/jemalloc/jemalloc_priv.h"
 
 #include "util/cleanup.h"
+#include "util/context.h"
 #include "util/search.h"
 
 /* struct base_block_s (base.h; base_structs.h before 5.3): size, next, then the structure of what
@@ -111,6 +112,23 @@ static bool add_arena(struct jemalloc *je, const struct jemalloc_extent *extent,
 	return add_chain(je, block, extent->arena, extent->tree);
 }
 
+/* Structures of extents that lie elsewhere: a base block is damaged, or absent. */
+static void check_bases(const struct jemalloc *je)
+{
+	const struct jemalloc_extent *extents = je->extents.items;
+	uint64_t outside = 0;
+	size_t i;
+
+	for (i = 0; i < je->extents.count; i++)
+		outside += !jemalloc_base_at(je, extents[i].edata);
+	if (outside)
+		chp_context_finding(
+			je->env.ctx, chp_blame(&je->env), "jemalloc-base",
+			"jemalloc: %llu structures of extents lie in no base block that "
+			"was found: not all of its metadata is counted",
+			(unsigned long long)outside);
+}
+
 static int compare_bases(const void *a, const void *b)
 {
 	const struct jemalloc_base *x = a, *y = b;
@@ -136,6 +154,7 @@ struct ch_error *jemalloc_find_bases(struct jemalloc *je)
 			return &ch_enomem;
 	}
 	ch_vec_sort(&je->bases, compare_bases);
+	check_bases(je);
 	return NULL;
 }
 

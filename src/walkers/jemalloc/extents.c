@@ -98,6 +98,8 @@ const char *jemalloc_read_extent(const struct ch_core *core, const struct jemall
 	};
 	if (!ret->start || !ret->bytes || ret->start > 1ULL << 47 || ret->bytes > 1ULL << 47)
 		return "its pages cannot be";
+	if (ret->state > JEMALLOC_STATE_MAX)
+		return "its state does not exist";
 	return ret->state == JEMALLOC_ACTIVE ? check_active(ret) : NULL;
 }
 
@@ -114,11 +116,12 @@ static bool is_mapped(struct ch_map *map, uint64_t start, uint64_t end)
 	return true;
 }
 
-static void report_extent(const struct reader *reader, uint64_t page, const char *why)
+static void report_extent(const struct reader *reader, uint64_t page, const char *why,
+			  const char *then)
 {
 	chp_context_finding(reader->je->env.ctx, chp_blame(&reader->je->env), "jemalloc-extent",
-			    "jemalloc: the extent of the page at 0x%llx: %s; it is left out",
-			    (unsigned long long)page, why);
+			    "jemalloc: the extent of the page at 0x%llx: %s; %s",
+			    (unsigned long long)page, why, then);
 }
 
 /* The count of free regions beside the bitmap. */
@@ -136,43 +139,81 @@ static void check_slab(const struct reader *reader, const struct jemalloc_extent
 				    (unsigned long long)slab->start, free_count, counted);
 }
 
-/* Whether the element of the extent's last page leads to it, too; true in another leaf. */
-static bool ends_where_it_says(const struct reader *reader, const struct jemalloc_extent *extent,
-			       uint32_t slot)
+/* Whether the element of an extent's last page leads to it, too; true in another leaf. */
+static bool ends_where_it_says(const struct reader *reader, const struct jemalloc_extent *extent)
 {
-	uint64_t last = slot + extent->bytes / JEMALLOC_PAGE_BYTES - 1;
+	uint64_t last = (extent->start + extent->bytes - reader->space) / JEMALLOC_PAGE_BYTES - 1;
 
 	return last >= JEMALLOC_LEAF_COUNT ||
 	       jemalloc_element(reader->elements[last]).edata == extent->edata;
 }
 
-/*
- * The extent that begins at the page of a slot: *next_ret, the slot behind it. One that cannot be
- * costs the pages that lead to it.
- */
+/* Where the slots end that lead to the same structure as one does. */
+static uint32_t slots_end(const struct reader *reader, uint32_t slot)
+{
+	const uint64_t edata = jemalloc_element(reader->elements[slot]).edata;
+
+	while (slot < JEMALLOC_LEAF_COUNT &&
+	       jemalloc_element(reader->elements[slot]).edata == edata)
+		slot++;
+	return slot;
+}
+
+/* Whether a page in the middle may stand for its extent, whose first elements are gone. */
+static bool is_inside(const struct reader *reader, const struct jemalloc_extent *extent,
+		      uint64_t page)
+{
+	const struct ch_vec *extents = &reader->je->extents;
+	const struct jemalloc_extent *last =
+		extents->count ? CH_VEC_AT(extents, struct jemalloc_extent, extents->count - 1)
+			       : NULL;
+
+	return extent->start >= reader->space && extent->start < page &&
+	       page - extent->start < extent->bytes &&
+	       (!last || last->start + last->bytes <= extent->start);
+}
+
+/* Why the extent that the structure of a slot describes cannot be the slot's, or NULL. */
+static const char *check_slot(const struct reader *reader, uint32_t slot,
+			      const struct jemalloc_extent *extent)
+{
+	const uint64_t page = reader->space + slot * JEMALLOC_PAGE_BYTES;
+	const uint64_t end = extent->start + extent->bytes;
+	const struct jemalloc_element element = jemalloc_element(reader->elements[slot]);
+
+	if (extent->state == JEMALLOC_ACTIVE &&
+	    (element.szind != extent->szind || element.is_slab != extent->is_slab))
+		return "its size class is another one in the tree";
+	if (extent->start != page && !is_inside(reader, extent, page))
+		return "its structure is another one's";
+	if (!ends_where_it_says(reader, extent))
+		return "its last page leads to another one";
+	if (!is_mapped(reader->je->env.map, extent->start, end))
+		return "it is not mapped";
+	return NULL;
+}
+
+/* The extent of a slot: *next_ret, the slot behind it. One that cannot be costs the slots that
+ * lead to it. */
 static struct ch_error *read_slot(const struct reader *reader, uint32_t slot, uint32_t *next_ret)
 {
 	const uint64_t page = reader->space + slot * JEMALLOC_PAGE_BYTES;
-	const struct jemalloc_element element = jemalloc_element(reader->elements[slot]);
 	uint8_t bytes[JEMALLOC_EDATA_BYTES];
 	struct jemalloc_extent extent, *kept;
 	const char *why;
 
-	why = jemalloc_read_extent(reader->je->env.core, reader->tree->layout, element.edata,
-				   &extent, bytes);
-	if (!why && extent.start != page)
-		why = "its structure is another one's";
-	if (!why && !ends_where_it_says(reader, &extent, slot))
-		why = "its last page leads to another one";
-	if (!why && !is_mapped(reader->je->env.map, page, page + extent.bytes))
-		why = "it is not mapped";
+	why = jemalloc_read_extent(reader->je->env.core, reader->tree->layout,
+				   jemalloc_element(reader->elements[slot]).edata, &extent, bytes);
+	if (!why)
+		why = check_slot(reader, slot, &extent);
 	if (why) {
-		report_extent(reader, page, why);
-		for (*next_ret = slot + 1; *next_ret < JEMALLOC_LEAF_COUNT; ++*next_ret)
-			if (jemalloc_element(reader->elements[*next_ret]).edata != element.edata)
-				break;
+		report_extent(reader, page, why, "it is left out");
+		*next_ret = slots_end(reader, slot);
 		return NULL;
 	}
+	if (extent.start != page)
+		report_extent(reader, extent.start, "its first page leads nowhere",
+			      "it was found by a later one");
 	if (extent.state == JEMALLOC_ACTIVE && extent.is_slab)
 		check_slab(reader, &extent, bytes);
 	extent.tree = reader->tree_index;
@@ -180,8 +221,9 @@ static struct ch_error *read_slot(const struct reader *reader, uint32_t slot, ui
 	if (!kept)
 		return &ch_enomem;
 	*kept = extent;
-	*next_ret =
-		(uint32_t)ch_min(slot + extent.bytes / JEMALLOC_PAGE_BYTES, JEMALLOC_LEAF_COUNT);
+	*next_ret = (uint32_t)ch_min((extent.start + extent.bytes - reader->space) /
+					     JEMALLOC_PAGE_BYTES,
+				     JEMALLOC_LEAF_COUNT);
 	return NULL;
 }
 

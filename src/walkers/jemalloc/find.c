@@ -16,6 +16,8 @@
 /* Extents that a row is judged by; of each, that many elements are read at most. */
 #define SAMPLES_MAX 256U
 #define VERSION_MAX 24U
+/* Of a module that its version is looked for in. */
+#define MODULE_BYTES_MAX (64ULL << 20)
 /* Instances of the allocator in one process: each takes two mebibytes of a module. */
 #define TREES_MAX 16U
 
@@ -236,30 +238,43 @@ static size_t version_bytes(const uint8_t *p, size_t len)
 	return hyphens == 2 && at < len && p[at] == 'g' ? first : 0;
 }
 
-static bool version_in_run(const struct ch_data_run *run, char ret[64])
+static bool version_in_run(const uint8_t *bytes, size_t run_len, char ret[64])
 {
 	size_t i, len;
 
-	for (i = 1; i < run->len; i++) {
-		if (!is_digit(run->bytes[i]) || run->bytes[i - 1])
+	for (i = 1; i < run_len; i++) {
+		if (!is_digit(bytes[i]) || bytes[i - 1])
 			continue;
-		len = version_bytes(run->bytes + i, run->len - i);
+		len = version_bytes(bytes + i, run_len - i);
 		if (!len)
 			continue;
-		memcpy(ret, run->bytes + i, len);
+		memcpy(ret, bytes + i, len);
 		ret[len] = '\0';
 		return true;
 	}
 	return false;
 }
 
+/* It lies in what is constant of the module, which the core seldom has, but its file. */
 void jemalloc_find_version(struct jemalloc *je)
 {
-	const struct jemalloc_tree *tree = CH_VEC_AT(&je->trees, struct jemalloc_tree, 0);
-	struct ch_data_run run = { 0 };
-	uint64_t at = tree->module->start;
+	const struct ch_module *module = CH_VEC_AT(&je->trees, struct jemalloc_tree, 0)->module;
+	uint64_t at = module->start, end = ch_min(module->end, at + MODULE_BYTES_MAX);
+	const struct ch_region *region;
+	const uint8_t *bytes;
+	size_t len;
 
-	while (chp_image_next(&je->env, tree->module, &at, &run))
-		if (version_in_run(&run, je->version))
+	while (at < end) {
+		region = ch_map_region_at(je->env.map, at);
+		bytes = ch_core_span(je->env.core, at, &len);
+		if (!region || !bytes) {
+			at = ch_core_next_present(je->env.core, at + 1, end);
+			continue;
+		}
+		len = ch_min(len, ch_min(region->end, end) - at);
+		if (!(region->prot & (CH_SEGMENT_WRITE | CH_SEGMENT_EXEC)) &&
+		    version_in_run(bytes, len, je->version))
 			return;
+		at += len;
+	}
 }

@@ -61,6 +61,7 @@ enum jemalloc_state {
 	JEMALLOC_RETAINED,
 	/** And above: under way from one to another. */
 	JEMALLOC_TRANSITION,
+	JEMALLOC_STATE_MAX,
 };
 
 struct jemalloc_extent {

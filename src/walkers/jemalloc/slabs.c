@@ -12,6 +12,7 @@ struct walk {
 	struct ch_object_batch batch;
 	/* The next of the cached, and of the allocator's own. */
 	size_t cached_at, own_at;
+	uint64_t next_cached, next_own;
 };
 
 static size_t addr_from(const struct ch_vec *addrs, uint64_t addr)
@@ -33,35 +34,50 @@ static struct ch_error *put_overhead(struct walk *walk, uint64_t start, uint64_t
 	return end > start ? ch_object_batch_put(&walk->batch, &object) : NULL;
 }
 
-/* A block that its arena counts as in use: it may be in a cache, or jemalloc's own. */
-static struct ch_error *put_block(struct walk *walk, uint64_t addr, uint64_t bytes)
+/* Each word is written where it stays: a copy of what was just written stalls the processor. */
+static inline struct ch_error *put(struct walk *walk, uint64_t addr, uint64_t bytes,
+				   enum ch_object_state state, enum ch_object_flags flags)
 {
-	const uint64_t *cached = walk->je->cached.items, *own = walk->je->own.items;
-	struct ch_object object = {
-		.addr = addr, .size_bytes = bytes, .chunk_bytes = bytes, .state = CH_OBJECT_USED
-	};
+	struct ch_object *object = &walk->batch.items[walk->batch.count++];
 
-	while (walk->cached_at < walk->je->cached.count && cached[walk->cached_at] < addr)
-		walk->cached_at++;
-	while (walk->own_at < walk->je->own.count && own[walk->own_at] < addr)
-		walk->own_at++;
-	if (walk->cached_at < walk->je->cached.count && cached[walk->cached_at] == addr) {
-		object.state = CH_OBJECT_FREE;
-		object.flags = CH_OBJECT_CACHED;
-	} else if (walk->own_at < walk->je->own.count && own[walk->own_at] < addr + bytes) {
-		object.flags = CH_OBJECT_ALLOCATOR;
-	}
-	return ch_object_batch_put(&walk->batch, &object);
+	object->addr = addr;
+	object->size_bytes = bytes;
+	object->chunk_bytes = bytes;
+	object->key = 0;
+	object->state = (uint8_t)state;
+	object->header_bytes = 0;
+	object->flags = (uint16_t)flags;
+	return walk->batch.count == CH_BATCH_MAX ? ch_object_batch_flush(&walk->batch) : NULL;
+}
+
+/* The first of what is listed at or above addr; UINT64_MAX: none. */
+static uint64_t listed_from(const struct ch_vec *addrs, size_t *at, uint64_t addr)
+{
+	const uint64_t *items = addrs->items;
+
+	while (*at < addrs->count && items[*at] < addr)
+		++*at;
+	return *at < addrs->count ? items[*at] : UINT64_MAX;
+}
+
+/* A block that its arena counts as in use: it may be in a cache, or jemalloc's own. */
+static inline struct ch_error *put_block(struct walk *walk, uint64_t addr, uint64_t bytes)
+{
+	if (__builtin_expect(walk->next_cached < addr, 0))
+		walk->next_cached = listed_from(&walk->je->cached, &walk->cached_at, addr);
+	if (__builtin_expect(walk->next_own < addr, 0))
+		walk->next_own = listed_from(&walk->je->own, &walk->own_at, addr);
+	if (__builtin_expect(walk->next_cached == addr, 0))
+		return put(walk, addr, bytes, CH_OBJECT_FREE, CH_OBJECT_CACHED);
+	return put(walk, addr, bytes, CH_OBJECT_USED,
+		   walk->next_own - addr < bytes ? CH_OBJECT_ALLOCATOR : 0);
 }
 
 static struct ch_error *walk_slab(struct walk *walk, const struct jemalloc_extent *slab)
 {
 	const uint64_t bytes = jemalloc_class_bytes(slab->szind);
 	const uint32_t count = jemalloc_regions_count(slab);
-	struct ch_object region = { .addr = slab->start,
-				    .size_bytes = bytes,
-				    .chunk_bytes = bytes,
-				    .state = CH_OBJECT_FREE };
+	uint64_t addr = slab->start;
 	uint8_t bitmap[JEMALLOC_REGIONS_MAX / 8];
 	struct ch_error *err = NULL;
 	uint32_t i;
@@ -70,13 +86,12 @@ static struct ch_error *walk_slab(struct walk *walk, const struct jemalloc_exten
 	if (!ch_core_try_read(walk->je->env.core, slab->edata + 64, bitmap, sizeof(bitmap)))
 		return put_overhead(walk, slab->start, slab->start + slab->bytes,
 				    JEMALLOC_TYPE_UNDER_WAY);
-	for (i = 0; !err && i < count; i++, region.addr += bytes)
+	for (i = 0; !err && i < count; i++, addr += bytes)
 		if (bitmap[i / 8] >> i % 8 & 1)
-			err = ch_object_batch_put(&walk->batch, &region);
+			err = put(walk, addr, bytes, CH_OBJECT_FREE, 0);
 		else
-			err = put_block(walk, region.addr, bytes);
-	return err ? err
-		   : put_overhead(walk, region.addr, slab->start + slab->bytes, JEMALLOC_TYPE_REST);
+			err = put_block(walk, addr, bytes);
+	return err ? err : put_overhead(walk, addr, slab->start + slab->bytes, JEMALLOC_TYPE_REST);
 }
 
 /* A large block begins at a random cache line of its first page (opt.cache_oblivious). */
@@ -97,16 +112,10 @@ static struct ch_error *walk_large(struct walk *walk, const struct jemalloc_exte
 
 static struct ch_error *walk_extent(struct walk *walk, const struct jemalloc_extent *extent)
 {
-	const struct ch_object pages = { .addr = extent->start,
-					 .size_bytes = extent->bytes,
-					 .chunk_bytes = extent->bytes,
-					 .state = CH_OBJECT_FREE,
-					 .flags = CH_OBJECT_PAGES };
-
 	if (extent->state == JEMALLOC_ACTIVE)
 		return extent->is_slab ? walk_slab(walk, extent) : walk_large(walk, extent);
 	if (extent->state == JEMALLOC_DIRTY || extent->state == JEMALLOC_MUZZY)
-		return ch_object_batch_put(&walk->batch, &pages);
+		return put(walk, extent->start, extent->bytes, CH_OBJECT_FREE, CH_OBJECT_PAGES);
 	return put_overhead(walk, extent->start, extent->start + extent->bytes,
 			    JEMALLOC_TYPE_UNDER_WAY);
 }

@@ -117,23 +117,30 @@ static struct ch_error *take_stacks(struct tcaches *tcaches, const struct bin *f
 	return NULL;
 }
 
-/* Bins one after the other, the first for the class szind, up to the first that is none. */
+/* Bins one after the other, the first for the class szind, up to the first that is none. Small
+ * classes have a bin in any case. */
 static struct ch_error *take_bins(struct tcaches *tcaches, uint64_t addr, uint32_t szind)
 {
 	const struct jemalloc_layout *layout =
 		CH_VEC_AT(&tcaches->je->trees, struct jemalloc_tree, tcaches->tree)->layout;
 	uint8_t bytes[BIN_BYTES];
 	struct ch_error *err = NULL;
+	bool has_stacks = szind > 0;
 	struct bin bin;
 
 	for (; !err && szind < JEMALLOC_CLASSES_COUNT; szind++, addr += BIN_BYTES) {
 		if (!ch_core_try_read(tcaches->je->env.core, addr, bytes, sizeof(bytes)))
 			break;
 		bin = read_bin(layout, bytes);
-		if (!is_bin(&bin))
+		if (!is_bin(&bin) && szind >= JEMALLOC_BINS_COUNT)
 			break;
-		if (szind == 0)
+		if (!is_bin(&bin)) {
+			tcaches->unread++;
+			continue;
+		}
+		if (!has_stacks)
 			err = take_stacks(tcaches, &bin);
+		has_stacks = true;
 		if (!err)
 			err = take_bin(tcaches, &bin, szind);
 	}
@@ -443,10 +450,11 @@ static void report_refused(const struct tcaches *tcaches)
 			"in use",
 			(unsigned long long)tcaches->refused);
 	if (tcaches->unread)
-		chp_context_finding(tcaches->je->env.ctx, CH_SEVERITY_INCOMPLETE, "jemalloc-tcache",
-				    "jemalloc: %llu stacks of caches of threads are not all in the "
-				    "core: what they hold counts as used",
-				    (unsigned long long)tcaches->unread);
+		chp_context_finding(
+			tcaches->je->env.ctx, CH_SEVERITY_INCOMPLETE, "jemalloc-tcache",
+			"jemalloc: %llu stacks of caches of threads are damaged or not in "
+			"the core: what they hold counts as used",
+			(unsigned long long)tcaches->unread);
 }
 
 struct ch_error *jemalloc_find_tcaches(struct jemalloc *je)
