@@ -251,13 +251,10 @@ static struct ch_error *name_engine_type(struct ch_type_row *row)
 }
 
 /* Who speaks where a walker names a type itself. */
-static const char *walker_word(const struct ch_heaps *heaps, uint32_t walker)
+static const char *walker_word(const struct ch_opened *opened)
 {
-	size_t count;
-
-	return ch_heaps_runtimes(heaps, &count)[walker].kind == CH_RUNTIME_ALLOCATOR
-		       ? CH_TYPE_BY_POOL
-		       : CH_TYPE_BY_RUNTIME;
+	return opened && opened->walker->kind != CH_RUNTIME_ALLOCATOR ? CH_TYPE_BY_RUNTIME
+								      : CH_TYPE_BY_POOL;
 }
 
 static struct ch_error *name_type(const struct ch_heaps *heaps, struct ch_type_row *row)
@@ -280,7 +277,7 @@ static struct ch_error *name_type(const struct ch_heaps *heaps, struct ch_type_r
 	row->type.module = named.module;
 	row->type.basis = named.basis;
 	if (named.name)
-		row->type.by = named.by ? named.by : walker_word(heaps, row->type.walker);
+		row->type.by = named.by ? named.by : walker_word(opened);
 	return named.name ? NULL : name_by_number(row, "type ", row->type.key, "");
 }
 

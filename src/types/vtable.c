@@ -456,8 +456,8 @@ static bool made_of(void *state, struct ch_ctypes *ctypes, uint64_t key, struct 
 			      find(state, key & ~(KEY_ARRAY | KEY_OWNED), &table));
 	*ret = (struct ch_made_of){ .many = key & KEY_ARRAY };
 	if (table && table->name)
-		ret->type = chp_ctype_named(ctypes, NULL,
-					    key & KEY_OWNED ? table->owned : table->name);
+		ret->type =
+			chp_ctype_named(ctypes, NULL, key & KEY_OWNED ? table->owned : table->name);
 	return ret->type != 0;
 }
 
