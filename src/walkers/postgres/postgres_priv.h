@@ -24,13 +24,11 @@
 
 /* struct MemoryContextData */
 #define POSTGRES_TAG        0
-#define POSTGRES_ALLOCATED  8
 #define POSTGRES_PARENT     24
 #define POSTGRES_FIRSTCHILD 32
 #define POSTGRES_NEXTCHILD  48
 #define POSTGRES_NAME       56
 #define POSTGRES_IDENT      64
-#define POSTGRES_BASE_BYTES 80
 
 /* struct AllocSetContext: the first block, and the heads of the lists of free chunks, of which
  * list i has those of 8 << i bytes. */
@@ -128,8 +126,6 @@ struct postgres_context {
 	uint64_t stride_bytes;
 	/** Blocks and their bytes, the context's own included. */
 	uint64_t blocks_count, bytes;
-	/** Facts of its heap. */
-	size_t facts_first, facts_count;
 };
 
 /** A block of a context: [start, first) its header, [first, used_end) chunks, the rest free. */
