@@ -126,6 +126,9 @@ struct ch_error *chp_suspect_type(struct ch_suspecting *suspecting, struct ch_su
 	};
 	if (!slot->name)
 		return &ch_enomem;
+	slot->words = slot->name + (chp_type_short(&named) - named.name);
+	if (strcmp(slot->words, "blocks") == 0)
+		slot->words = "blocks of several sizes";
 	suspect->types_count++;
 	return NULL;
 }

@@ -47,6 +47,9 @@ enum ch_suspect_rule {
 struct ch_suspect_type {
 	/** Escaped, owned. */
 	char *name;
+	/** What sentences call it, in which what holds it is told, too. Borrowed from the name, or
+	 * static. */
+	const char *words;
 	/** Static. */
 	const char *runtime;
 	uint64_t count, total_bytes;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "analysis/suspects_graph.h"
+#include "util/bytes.h"
 #include "util/number.h"
 
 /* A part of a holder's memory that is worth a word, and that is most of it. */
@@ -39,21 +40,35 @@ char *chp_suspect_one_of(const char *type)
 	return asprintf(&text, "a %.*s", (int)len - 1, type) < 0 ? NULL : text;
 }
 
+/* Whether a type before has the same words: blocks of one size that different places hold. */
+static bool was_said(const struct ch_suspect *suspect, size_t number)
+{
+	size_t i;
+
+	for (i = 0; i < number; i++)
+		if (strcmp(suspect->types[i].words, suspect->types[number].words) == 0)
+			return true;
+	return false;
+}
+
 /* "A, B, C and 3 more types" */
 char *chp_suspect_list_types(const struct ch_suspect *suspect)
 {
+	uint64_t more = suspect->types_total - ch_min(suspect->types_total, suspect->types_count);
 	char *text = NULL;
 	size_t i, size = 0;
 	FILE *out = open_memstream(&text, &size);
 
 	if (!out)
 		return NULL;
-	for (i = 0; i < suspect->types_count; i++)
-		fprintf(out, "%s%s", i ? ", " : "", suspect->types[i].name);
-	if (suspect->types_total > suspect->types_count)
-		fprintf(out, " and %" PRIu64 " more type%s",
-			suspect->types_total - suspect->types_count,
-			suspect->types_total - suspect->types_count == 1 ? "" : "s");
+	for (i = 0; i < suspect->types_count; i++) {
+		if (was_said(suspect, i))
+			more++;
+		else
+			fprintf(out, "%s%s", i ? ", " : "", suspect->types[i].words);
+	}
+	if (more)
+		fprintf(out, " and %" PRIu64 " more type%s", more, more == 1 ? "" : "s");
 	if (fclose(out) == 0)
 		return text;
 	free(text);
