@@ -73,7 +73,7 @@ class Names:
 def build(flags, strip):
     where = fixture.folder()
     program = os.path.join(where, "pointed")
-    done = subprocess.run([*(os.environ.get("CC") or "cc").split(), "-g", "-O1", "-pthread",
+    done = subprocess.run([*(os.environ.get("CC") or "cc").split(), "-O1", "-pthread",
                            "-fno-builtin", *flags, "-o", program, SOURCE], check=False,
                           capture_output=True, text=True)
     if done.returncode:

@@ -38,7 +38,7 @@ def check_several(tap, suspect, truth):
               (truth["bytes"], truth["children"], truth["holder"], "hub"),
               "several types: one suspect, their common holder")
     tap.equal({kind["name"] for kind in suspect["types"] if kind["count"] == 3000},
-              {"hub -> +0x%x -> [] -> %d-byte blocks" % (8 * k, 72 + 16 * k) for k in range(6)},
+              {"hub+0x%x -> [] -> %d-byte blocks" % (8 * k, 72 + 16 * k) for k in range(6)},
               "several types: all six are named")
 
 
