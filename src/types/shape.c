@@ -7,7 +7,8 @@
  * parent; a hash table's buckets lead to its nodes; a ring of nodes comes back to where it began.
  * Of strings and vectors there are only a few words: that they agree with the size of the block is
  * believed where the program itself is C++, for libraries in C have buffers with a length and a
- * capacity, too.
+ * capacity, too. Nothing tells the body of a vector from a buffer with a place in it, as streams
+ * and arenas have them: the name says both.
  *
  * What the files of a program say costs nothing: only a process that has one of the two libraries,
  * or was linked with one, is looked at.
@@ -34,7 +35,7 @@
 
 /* How parts are called. What has a format has the size of the container's nodes. */
 static const char *const part_names[] = {
-	[CH_PART_VECTOR] = "std::vector body",
+	[CH_PART_VECTOR] = "std::vector body or buffer",
 	[CH_PART_STRING] = "std::string text",
 	[CH_PART_VECTOR_BOOL] = "std::vector<bool> body",
 	[CH_PART_LIST_NODE] = "std::list node, %llu bytes",
