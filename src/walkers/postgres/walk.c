@@ -22,9 +22,11 @@ struct walking {
 static struct ch_error *put(struct walking *walking, uint64_t addr, uint64_t bytes,
 			    enum ch_object_state state, uint64_t key)
 {
-	const struct ch_object object = {
-		.addr = addr, .size_bytes = bytes, .chunk_bytes = bytes, .key = key, .state = state
-	};
+	const struct ch_object object = { .addr = addr,
+					  .size_bytes = bytes,
+					  .chunk_bytes = bytes,
+					  .key = key,
+					  .state = (uint8_t)state };
 
 	return bytes ? ch_object_batch_put(&walking->batch, &object) : NULL;
 }
