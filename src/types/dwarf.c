@@ -12,6 +12,7 @@
 #include "heap/session.h"
 #include "types/dwarf_priv.h"
 #include "util/bytes.h"
+#include "util/context.h"
 #include "util/error.h"
 #include "util/hash.h"
 
@@ -55,6 +56,24 @@ static bool read_word(struct walk *walk, uint64_t addr, uint64_t *ret)
 	}
 	*ret = ch_get64(walk->bytes + (addr - walk->start));
 	return true;
+}
+
+/* How many of count elements from addr on hold no address: a variable may be declared larger than
+ * all memory there is, and what was never touched need not be read. Asked at the first element of
+ * each page. */
+static uint64_t empty_elements(const struct walk *walk, uint64_t addr, uint64_t count,
+			       uint64_t stride)
+{
+	uint64_t bytes, at = addr, end = UINT64_MAX;
+	size_t len;
+
+	if (addr % CH_PAGE_BYTES >= stride && addr != walk->job->addr)
+		return 0;
+	if (!ch_mul(count, stride, &bytes) || !ch_add(addr, bytes, &end))
+		end = UINT64_MAX;
+	if (!ch_core_next_data(walk->dwarf->core, &at, end, &len))
+		return count;
+	return ch_min(count, (at - addr) / stride);
 }
 
 static struct ch_error *enter(struct walk *walk, uint32_t type, uint64_t addr, uint64_t count)
@@ -109,9 +128,15 @@ static struct ch_error *follow_pointers(struct walk *walk, const struct frame *f
 	struct pointer pointer = { .type = lead->type, .source = frame->type, .weak = lead->weak };
 	uint64_t addr = frame->addr + lead->offset, i;
 	struct ch_error *err = NULL;
+	uint64_t empty;
 	bool meant = true;
 
 	for (i = 0; !err && i < count; i++, addr += lead->stride) {
+		empty = count > 1 ? empty_elements(walk, addr, count - i, lead->stride) : 0;
+		i += empty;
+		addr += empty * lead->stride;
+		if (i == count)
+			break;
 		if (!read_word(walk, addr, &pointer.value) || !pointer.value)
 			continue;
 		if (lead->weak)
@@ -156,6 +181,7 @@ static struct ch_error *follow_job(struct dwarf *dwarf, const struct job *job)
 	struct frame *frame;
 	struct lead lead;
 	struct ch_error *err;
+	uint64_t empty;
 
 	err = enter(&walk, job->type, job->addr, job->count);
 	while (!err && walk.depth) {
@@ -163,7 +189,15 @@ static struct ch_error *follow_job(struct dwarf *dwarf, const struct job *job)
 		if (frame->next == frame->leads.count) {
 			frame->next = 0;
 			frame->addr += frame->stride;
-			walk.depth -= !--frame->left;
+			frame->left--;
+		}
+		empty = frame->next
+				? 0
+				: empty_elements(&walk, frame->addr, frame->left, frame->stride);
+		frame->addr += empty * frame->stride;
+		frame->left -= empty;
+		if (!frame->left) {
+			walk.depth--;
 			continue;
 		}
 		/* the list may move when a type is met for the first time */
@@ -285,6 +319,11 @@ static struct ch_error *rest(void *state, struct ch_naming *naming)
 	struct pointer pointer;
 	size_t i;
 
+	if (dwarf->dropped_count)
+		chp_context_finding(dwarf->env->ctx, CH_SEVERITY_NOTE, "declared-limit",
+				    "%llu pointers that alone do not say what a block is were not "
+				    "followed: as many waited as there is room for",
+				    (unsigned long long)dwarf->dropped_count);
 	dwarf->naming = naming;
 	dwarf->late = true;
 	for (i = 0; !err && i < dwarf->waiting.count; i++) {

@@ -47,8 +47,10 @@ static struct ch_error *wait(struct dwarf *dwarf, const struct pointer *pointer)
 {
 	struct pointer *kept;
 
-	if (dwarf->waiting.count >= dwarf->waiting_max)
+	if (dwarf->waiting.count >= dwarf->waiting_max) {
+		dwarf->dropped_count++;
 		return NULL;
+	}
 	kept = ch_vec_push(&dwarf->waiting);
 	if (!kept)
 		return &ch_enomem;

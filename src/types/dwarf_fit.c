@@ -179,7 +179,7 @@ struct ch_error *chp_dwarf_holds(struct dwarf *dwarf, uint32_t type, uint64_t ad
 }
 
 /* Whether a block holds a text that ends in it, and not much else. */
-static bool is_text(const struct dwarf *dwarf, const struct ch_named_block *block)
+static bool find_text(const struct dwarf *dwarf, const struct ch_named_block *block)
 {
 	size_t len, i;
 	const uint8_t *bytes = ch_core_span(dwarf->core, block->addr, &len);
@@ -189,6 +189,16 @@ static bool is_text(const struct dwarf *dwarf, const struct ch_named_block *bloc
 		if (bytes[i] < ' ' && !strchr("\t\n\r\f\v\033", bytes[i]))
 			return false;
 	return i && i < len;
+}
+
+/* Many pointers may lead to one large block. */
+static bool is_text(struct dwarf *dwarf, const struct ch_named_block *block)
+{
+	if (dwarf->text_addr != block->addr) {
+		dwarf->text_addr = block->addr;
+		dwarf->has_text = find_text(dwarf, block);
+	}
+	return dwarf->has_text;
 }
 
 /* ---- How a type fits ----------------------------------------------------------------- */

@@ -180,9 +180,13 @@ struct dwarf {
 	bool is_listed;
 	/** of struct job: to be done before the pass goes on */
 	struct ch_vec jobs;
-	/** of struct pointer; how many may wait */
+	/** of struct pointer */
 	struct ch_vec waiting;
-	uint64_t waiting_max;
+	/** How many may wait; those for which there was no room. */
+	uint64_t waiting_max, dropped_count;
+	/** The block that was last looked at for a text: its address, and whether it holds one. */
+	uint64_t text_addr;
+	bool has_text;
 	/** Nobody waits any more: all strong words have been said. */
 	bool late;
 };

@@ -134,6 +134,10 @@ static struct ch_error *rest(void *state, struct ch_naming *naming)
 		err = chp_holding_unite(holding, &saying.same);
 	if (!err)
 		err = chp_naming_left(naming, say_blocks, &saying);
+	if (!err && holding->full)
+		chp_context_finding(holding->env.ctx, CH_SEVERITY_NOTE, "holders-limit",
+				    "blocks are held in more ways than names are made of: some of "
+				    "them have no name");
 	free(saying.same);
 	end_walk(holding);
 	return err;
@@ -161,9 +165,6 @@ static void close_holder(void *state)
 	struct ch_holding *holding = state;
 	size_t i;
 
-	if (holding->full)
-		chp_context_log(holding->env.ctx, CH_LOG_DEBUG,
-				"there are more holders than names are made of");
 	end_walk(holding);
 	for (i = 0; i < holding->names.count; i++)
 		free(*CH_VEC_AT(&holding->names, char *, i));

@@ -19,10 +19,10 @@ SANITIZED = os.environ.get("BUILD", "").rstrip("/").endswith("san")
 # there was a limit, each took minutes.
 SECONDS_MAX = 60 if SANITIZED else 5
 
-NAME, BYTE_SIZE, LANGUAGE, LINE, DECLARATION, MEMBER_AT, TYPE, LOCATION = (
-    0x03, 0x0b, 0x13, 0x3b, 0x3c, 0x38, 0x49, 0x02)
-STRING, STRP, DATA1, DATA4, UDATA, REF4, EXPRLOC, PRESENT = (
-    0x08, 0x0e, 0x0b, 0x06, 0x0f, 0x13, 0x18, 0x19)
+NAME, BYTE_SIZE, LANGUAGE, LINE, DECLARATION, MEMBER_AT, TYPE, LOCATION, COUNT = (
+    0x03, 0x0b, 0x13, 0x3b, 0x3c, 0x38, 0x49, 0x02, 0x37)
+STRING, STRP, DATA1, DATA4, UDATA, REF4, EXPRLOC, PRESENT, DATA8 = (
+    0x08, 0x0e, 0x0b, 0x06, 0x0f, 0x13, 0x18, 0x19, 0x07)
 C99, CPLUSPLUS = 0x0c, 0x04
 # Code: tag, whether it has children, attributes.
 ABBREVS = {
@@ -39,6 +39,8 @@ ABBREVS = {
     11: (0x0d, 0, [(NAME, STRP), (TYPE, REF4), (MEMBER_AT, UDATA)]),
     12: (0x11, 0, []),
     13: (0x39, 1, [(NAME, STRING)]),
+    14: (0x01, 1, [(TYPE, REF4)]),
+    15: (0x21, 0, [(COUNT, DATA8)]),
 }
 INT = 'int: .byte 7; .asciz "int"; .byte 4, 5'
 END = ".byte 0"
@@ -87,6 +89,18 @@ def text_in_place():
             *structure(repeat(100000, '.byte 3; .asciz "m"; .long long - unit; .byte 0'))]
 
 
+def array(of):
+    return ".byte 14; .long %s - unit; .byte 15; .quad 1 << 40; .byte 0" % of
+
+
+def arrays():
+    """Variables that are said to be larger than all memory."""
+    return ['node: .byte 2; .asciz "node"; .uleb128 16; .byte 3; .asciz "next"',
+            ".long pointer - unit; .byte 0", END, "pointer: .byte 4; .long node - unit",
+            "many: " + array("pointer"), "more: " + array("node"), variable("many"),
+            variable("more")]
+
+
 def namespaces():
     return [*repeat(300000, '.byte 13; .asciz "n"'), INT, variable("int"), *repeat(300000, END)]
 
@@ -100,6 +114,7 @@ CASES = {
     "a name of 10 MB in place": (C99, text_in_place(), 0, 0, 0, True),
     "many structures of one name": (C99, alike(), 0, 0, 0, True),
     "many units with one long table": (C99, [], 100000, 100000, 0, True),
+    "arrays of 2^40 pointers": (C99, arrays(), 0, 0, 0, False),
     "namespaces in namespaces": (CPLUSPLUS, namespaces(), 0, 0, 0, False),
 }
 
@@ -137,11 +152,13 @@ def compile_text(where, name, text, *flags):
 def read(where, *objects):
     """What is said of the core of a program with these objects, and the exit code."""
     program = os.path.join(where, "program")
-    compile_text(where, "main.c", "void abort(void); int main(void) { abort(); }\n", "-o", program,
+    compile_text(where, "main.c", "void abort(void), *malloc(unsigned long);\n"
+                 "int main(void) { *(volatile char *)malloc(100) = 1; abort(); }\n", "-o", program,
                  *objects)
     core = fixture.dump(program, "kernel", where)
     done = fixture.run_bounded([CTYPES, core, "big"], SECONDS_MAX)
-    return done.returncode, done.stderr.decode(errors="replace")
+    named = fixture.run_bounded([fixture.COREHEAP, "types", "--by", "basis", core], SECONDS_MAX)
+    return done.returncode or named.returncode, done.stderr.decode(errors="replace")
 
 
 def check(tap, name, case):
