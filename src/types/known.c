@@ -98,13 +98,26 @@ static void close_known(void *state)
 	free(knowns);
 }
 
+/* What the linker keeps leads to what is the linker's, which has its names; its tables are larger
+ * than what is in use of them, and the rest holds what was there before. */
 static enum ch_words words(const void *state, uint64_t key)
 {
 	(void)state;
-	return key == CH_KNOWN_FILE_BUFFER || key == CH_KNOWN_VARIABLE ||
-			       key == CH_KNOWN_LIBRARY_PATH
-		       ? CH_WORDS_BYTES
-		       : CH_WORDS_MEMBERS;
+	switch ((enum ch_known)(key & ((1U << CH_KNOWN_BITS) - 1))) {
+	case CH_KNOWN_LINK_MAP:
+	case CH_KNOWN_LIBRARY_PATH:
+	case CH_KNOWN_LIBRARY_LIST:
+	case CH_KNOWN_LIBRARY_DATA:
+	case CH_KNOWN_LIBRARY_TABLE:
+	case CH_KNOWN_DTV:
+	case CH_KNOWN_FILE_BUFFER:
+	case CH_KNOWN_DIR:
+	case CH_KNOWN_ENVIRON:
+	case CH_KNOWN_VARIABLE:
+		return CH_WORDS_BYTES;
+	default:
+		return CH_WORDS_MEMBERS;
+	}
 }
 
 static struct ch_error *open_known(const struct ch_provider_env *env, void **state_ret)
