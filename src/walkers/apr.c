@@ -463,7 +463,7 @@ static struct ch_error *put(struct ch_object_batch *batch, uint64_t start, uint6
 					  .size_bytes = end - start,
 					  .chunk_bytes = end - start,
 					  .key = key,
-					  .state = state,
+					  .state = (uint8_t)state,
 					  .flags = state == CH_OBJECT_FREE ? CH_OBJECT_TOP : 0 };
 
 	return start < end ? ch_object_batch_put(batch, &object) : NULL;

@@ -48,9 +48,11 @@ struct ch_error *nginx_add_part(struct nginx *ng, uint32_t heap, const struct ng
 struct ch_error *nginx_put(struct ch_object_batch *batch, uint64_t addr, uint64_t bytes,
 			   enum ch_object_state state, uint64_t key)
 {
-	const struct ch_object object = {
-		.addr = addr, .size_bytes = bytes, .chunk_bytes = bytes, .key = key, .state = state
-	};
+	const struct ch_object object = { .addr = addr,
+					  .size_bytes = bytes,
+					  .chunk_bytes = bytes,
+					  .key = key,
+					  .state = (uint8_t)state };
 
 	return bytes ? ch_object_batch_put(batch, &object) : NULL;
 }
