@@ -178,8 +178,8 @@ struct ch_error *chp_dwarf_holds(struct dwarf *dwarf, uint32_t type, uint64_t ad
 	return err;
 }
 
-/* Whether a block holds a text that ends in it, and not much else. */
-static bool find_text(const struct dwarf *dwarf, const struct ch_named_block *block)
+/* The length of the text that a block holds and that ends in it; 0: there is none. */
+static uint64_t measure_text(const struct dwarf *dwarf, const struct ch_named_block *block)
 {
 	size_t len, i;
 	const uint8_t *bytes = ch_core_span(dwarf->core, block->addr, &len);
@@ -187,18 +187,18 @@ static bool find_text(const struct dwarf *dwarf, const struct ch_named_block *bl
 	len = bytes ? (size_t)ch_min(len, block->size_bytes) : 0;
 	for (i = 0; i < len && bytes[i]; i++)
 		if (bytes[i] < ' ' && !strchr("\t\n\r\f\v\033", bytes[i]))
-			return false;
-	return i && i < len;
+			return 0;
+	return i < len ? i : 0;
 }
 
 /* Many pointers may lead to one large block. */
-static bool is_text(struct dwarf *dwarf, const struct ch_named_block *block)
+static uint64_t text_length(struct dwarf *dwarf, const struct ch_named_block *block)
 {
 	if (dwarf->text_addr != block->addr) {
 		dwarf->text_addr = block->addr;
-		dwarf->has_text = find_text(dwarf, block);
+		dwarf->text_length = measure_text(dwarf, block);
 	}
-	return dwarf->has_text;
+	return dwarf->text_length;
 }
 
 /* ---- How a type fits ----------------------------------------------------------------- */
@@ -267,14 +267,17 @@ static void fit_number(struct dwarf *dwarf, const struct ch_ctype *ctype,
 		       const struct ch_named_block *block, struct fit *ret)
 {
 	const uint64_t size = ctype->size_bytes;
+	uint64_t length;
 
 	if (!size || size > block->size_bytes || !ctype->name)
 		return;
 	if (size == 1) {
-		/* a pointer to bytes is what programs have to anything */
-		if (ctype->encoding != CH_ENCODING_BOOL && is_text(dwarf, block))
+		/* a pointer to bytes is what programs have to anything: a text that fills the block
+		 * is no chance */
+		length = ctype->encoding == CH_ENCODING_BOOL ? 0 : text_length(dwarf, block);
+		if (length)
 			ret->form = FORM_TEXT;
-		ret->weak = true;
+		ret->weak = !chp_dwarf_rounds(length + 1, block->size_bytes);
 	} else if (chp_dwarf_rounds(block->size_bytes / size * size, block->size_bytes)) {
 		ret->form = FORM_SCALARS;
 		ret->weak = true;

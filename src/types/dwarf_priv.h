@@ -186,7 +186,7 @@ struct dwarf {
 	uint64_t waiting_max, dropped_count;
 	/** The block that was last looked at for a text: its address, and whether it holds one. */
 	uint64_t text_addr;
-	bool has_text;
+	uint64_t text_length;
 	/** Nobody waits any more: all strong words have been said. */
 	bool late;
 };
