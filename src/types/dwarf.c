@@ -18,6 +18,9 @@
 
 /* Arrays of structures in elements of arrays of structures ... */
 #define DEPTH_MAX 16
+/* Leads for each byte of a job, the members of unions with them, and for the smallest one. */
+#define BUDGET_SHARE 64
+#define BUDGET_LEAST 65536
 /* Of all blocks, those whose pointers may wait, with 24 bytes each: 8 bytes a block at most; and so
  * many in a small heap. */
 #define WAITING_SHARE 3
@@ -38,6 +41,9 @@ struct walk {
 	const struct job *job;
 	struct frame frames[DEPTH_MAX];
 	size_t depth;
+	/* Leads that may still be followed: types that hold themselves, as only damaged debug
+	 * information has them, would have no end. */
+	uint64_t budget;
 	/* Memory that is at hand: [start, end). */
 	const uint8_t *bytes;
 	uint64_t start, end;
@@ -104,6 +110,7 @@ static struct ch_error *choose(struct walk *walk, const struct frame *frame,
 	uint32_t i;
 
 	*ret = false;
+	walk->budget -= ch_min(walk->budget, frame->leads.count);
 	if (!chp_naming_block(walk->dwarf->naming, value, &block) || block.addr != value)
 		return NULL;
 	err = chp_dwarf_fit(walk->dwarf, lead->type, &block, &own);
@@ -131,7 +138,8 @@ static struct ch_error *follow_pointers(struct walk *walk, const struct frame *f
 	uint64_t empty;
 	bool meant = true;
 
-	for (i = 0; !err && i < count; i++, addr += lead->stride) {
+	for (i = 0; !err && i < count && walk->budget; i++, addr += lead->stride) {
+		walk->budget--;
 		empty = count > 1 ? empty_elements(walk, addr, count - i, lead->stride) : 0;
 		i += empty;
 		addr += empty * lead->stride;
@@ -183,8 +191,13 @@ static struct ch_error *follow_job(struct dwarf *dwarf, const struct job *job)
 	struct ch_error *err;
 	uint64_t empty;
 
+	if (!ch_mul(job->count, chp_ctype(dwarf->ctypes, job->type)->size_bytes, &walk.budget) ||
+	    !ch_mul(walk.budget, BUDGET_SHARE, &walk.budget) ||
+	    !ch_add(walk.budget, BUDGET_LEAST, &walk.budget))
+		return NULL;
 	err = enter(&walk, job->type, job->addr, job->count);
-	while (!err && walk.depth) {
+	while (!err && walk.depth && walk.budget) {
+		walk.budget--;
 		frame = &walk.frames[walk.depth - 1];
 		if (frame->next == frame->leads.count) {
 			frame->next = 0;

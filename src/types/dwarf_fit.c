@@ -140,8 +140,9 @@ static void check_one(struct checking *checking, const struct leads *leads, uint
 	const struct lead *lead;
 	uint32_t i;
 
-	for (i = 0; checking->holds && i < leads->count; i++) {
+	for (i = 0; checking->holds && i < leads->count && checking->checks < CHECKS_MAX; i++) {
 		lead = CH_VEC_AT(&checking->dwarf->leads, struct lead, leads->first + i);
+		checking->checks++;
 		if (lead->weak)
 			continue;
 		if (lead->kind == LEAD_CONTAINER)

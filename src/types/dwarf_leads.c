@@ -10,7 +10,7 @@
 
 /* Members that are looked at for one type: the largest structures of real programs have some
  * thousand. */
-#define STEPS_MAX (1U << 16)
+#define STEPS_MAX (1U << 14)
 
 /* A part of the type that is to be opened up. */
 struct part {

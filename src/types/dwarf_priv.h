@@ -184,7 +184,7 @@ struct dwarf {
 	struct ch_vec waiting;
 	/** How many may wait; those for which there was no room. */
 	uint64_t waiting_max, dropped_count;
-	/** The block that was last looked at for a text: its address, and whether it holds one. */
+	/** The block that was last looked at for a text: its address, and how long its text is. */
 	uint64_t text_addr;
 	uint64_t text_length;
 	/** Nobody waits any more: all strong words have been said. */
