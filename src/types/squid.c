@@ -33,18 +33,9 @@
 /* Larger ones are no objects. */
 #define SIZE_MAX_BYTES (1U << 24)
 
-/* struct MemPools: pools, mem_idle_limit i64 8, poolCount i32 16 (squid 4.13 and 5.7, mem/Pool.h).
- */
-#define POOLS_BYTES 20U
-/* class MemPoolMalloc (mem/Pool.h, PoolMalloc.h, Meter.h of the same): levels of the meters, the
- * next pool, the size of objects, and a std::deque that the stack is made of. */
-#define POOL_LABEL 16U
-#define POOL_ALLOC 24U
-#define POOL_INUSE 48U
-#define POOL_IDLE  72U
-#define POOL_NEXT  168U
-#define POOL_SIZE  200U
-#define POOL_STACK 208U
+/* class MemPools: the list of pools 0, how many u32 16. */
+#define POOLS_BYTES 24U
+/* The most of struct layout's pool_bytes. */
 #define POOL_BYTES 288U
 /* std::deque (libstdc++, bits/stl_deque.h): map 0, its size 8, start 16, finish 48; an iterator is
  * cur, first, last, node. Nodes have 64 pointers. */
@@ -57,6 +48,23 @@
 #define NODE_POINTER 24U
 #define NODE_DATA    32U
 
+/* Where releases have what of MemPoolMalloc: its label, the levels of its meters, the size of its
+ * objects, and a std::deque that its stack is made of. */
+struct layout {
+	uint32_t label, alloc, inuse, idle, size, stack, pool_bytes;
+	/* The next pool; 0: pools are in a std::list, whose nodes are next, previous, pool. */
+	uint32_t next;
+	/* Project, version, file, name. */
+	const char *source;
+};
+
+static const struct layout layouts[] = {
+	{ 16, 24, 48, 72, 200, 208, 288, 168,
+	  "squid 4.13 and 5.7, mem/Pool.h MemPools, MemImplementingAllocator; mem/PoolMalloc.h" },
+	{ 32, 48, 72, 96, 40, 192, 272, 0,
+	  "squid 6.9, mem/Pool.h MemPools; mem/Allocator.h Allocator; mem/PoolMalloc.h" },
+};
+
 struct pool {
 	uint64_t addr, size, alloc_count, idle_count;
 	/* Objects that were told by themselves, in use and freed. */
@@ -67,8 +75,9 @@ struct pool {
 
 struct squid {
 	struct ch_heap_env env;
-	/* The first pool of the list. */
-	uint64_t first;
+	const struct layout *layout;
+	/* The list of pools, and what is at its end. */
+	uint64_t first, end;
 	/* of struct pool, by what malloc makes of their size */
 	struct ch_vec pools;
 	/* Of which pool a freed object is; of which one a type of cbdata. */
@@ -106,58 +115,80 @@ static bool read_text(const struct ch_core *core, uint64_t addr, char *buf, size
 	return false;
 }
 
-/* A pool at addr, and the one behind it in the list. */
-static bool read_pool(const struct squid *squid, uint64_t addr, struct pool *pool, char *label,
-		      uint64_t *next_ret)
+static bool read_pool(const struct squid *squid, uint64_t addr, struct pool *pool, char *label)
 {
+	const struct layout *layout = squid->layout;
 	uint8_t bytes[POOL_BYTES];
 
-	if (addr % 8 || !ch_core_try_read(squid->env.core, addr, bytes, sizeof(bytes)) ||
+	if (addr % 8 || !ch_core_try_read(squid->env.core, addr, bytes, layout->pool_bytes) ||
 	    !ch_sym_module_at(squid->env.sym, ch_get64(bytes)) ||
-	    !read_text(squid->env.core, ch_get64(bytes + POOL_LABEL), label, LABEL_MAX))
+	    !read_text(squid->env.core, ch_get64(bytes + layout->label), label, LABEL_MAX))
 		return false;
 	*pool = (struct pool){ .addr = addr,
-			       .size = ch_get64(bytes + POOL_SIZE),
-			       .alloc_count = ch_get64(bytes + POOL_ALLOC),
-			       .idle_count = ch_get64(bytes + POOL_IDLE) };
-	*next_ret = ch_get64(bytes + POOL_NEXT);
+			       .size = ch_get64(bytes + layout->size),
+			       .alloc_count = ch_get64(bytes + layout->alloc),
+			       .idle_count = ch_get64(bytes + layout->idle) };
 	return pool->size && pool->size % 8 == 0 && pool->size <= SIZE_MAX_BYTES &&
-	       pool->alloc_count - pool->idle_count == ch_get64(bytes + POOL_INUSE);
+	       pool->alloc_count - pool->idle_count == ch_get64(bytes + layout->inuse);
 }
 
-/* Whether word is the address of all pools: the list is as long as is said there. */
+/* The pool at a place of the list; moves *at to the next one. */
+static bool next_pool(const struct squid *squid, uint64_t *at, struct pool *pool, char *label)
+{
+	uint64_t addr = *at;
+
+	if (!squid->layout->next && !ch_core_read_u64(squid->env.core, *at + 16, &addr))
+		return false;
+	return read_pool(squid, addr, pool, label) &&
+	       ch_core_read_u64(squid->env.core, *at + squid->layout->next, at);
+}
+
+/* Whether a list is as long as is said beside it. */
+static bool is_list(struct squid *squid, uint32_t count)
+{
+	uint64_t at = squid->first;
+	char label[LABEL_MAX];
+	struct pool pool;
+	uint32_t i;
+
+	for (i = 0; i < count && at != squid->end; i++)
+		if (squid->tried_count++ >= TRIED_MAX || !next_pool(squid, &at, &pool, label))
+			return false;
+	return i == count && at == squid->end;
+}
+
+/* Whether word is the address of all pools. */
 static bool try_word(void *arg, uint64_t addr, uint64_t word)
 {
 	struct squid *squid = arg;
 	uint8_t bytes[POOLS_BYTES];
-	char label[LABEL_MAX];
-	struct pool pool;
-	uint32_t i, count;
-	uint64_t next;
+	uint32_t count;
+	size_t row;
 
 	(void)addr;
 	if (!word || word % 8 || !ch_core_try_read(squid->env.core, word, bytes, sizeof(bytes)))
 		return false;
-	count = ch_get32(bytes + 16);
-	next = ch_get64(bytes);
-	for (i = 0; count <= POOLS_MAX && i < count && next; i++)
-		if (squid->tried_count++ >= TRIED_MAX ||
-		    !read_pool(squid, next, &pool, label, &next))
-			return false;
-	if (!count || i < count || next)
-		return false;
 	squid->first = ch_get64(bytes);
-	return true;
+	count = ch_get32(bytes + 16);
+	if (!squid->first || !count || count > POOLS_MAX)
+		return false;
+	for (row = 0; row < CH_COUNT_OF(layouts); row++) {
+		squid->layout = &layouts[row];
+		squid->end = squid->layout->next ? 0 : word;
+		if (is_list(squid, count))
+			return true;
+	}
+	return false;
 }
 
 static struct ch_error *read_pools(struct squid *squid)
 {
-	uint64_t next = squid->first;
+	uint64_t at = squid->first;
 	char label[LABEL_MAX];
 	struct pool pool, *slot;
 
-	while (squid->pools.count < POOLS_MAX && next &&
-	       read_pool(squid, next, &pool, label, &next)) {
+	while (squid->pools.count < POOLS_MAX && at != squid->end &&
+	       next_pool(squid, &at, &pool, label)) {
 		slot = ch_vec_push(&squid->pools);
 		if (!slot)
 			return &ch_enomem;
@@ -195,9 +226,8 @@ static struct ch_error *name_pool(struct squid *squid, uint32_t number)
 	struct pool *pool = CH_VEC_AT(&squid->pools, struct pool, number), again;
 	char label[LABEL_MAX];
 	struct ch_error *err;
-	uint64_t next;
 
-	if (!read_pool(squid, pool->addr, &again, label, &next))
+	if (!read_pool(squid, pool->addr, &again, label))
 		return NULL;
 	if (strcmp(label, "mem_node") == 0)
 		squid->nodes = number;
@@ -259,7 +289,8 @@ static struct ch_error *read_freed(struct squid *squid, uint32_t number)
 	struct ch_error *err = NULL;
 	uint8_t bytes[STACK_BYTES];
 
-	if (ch_core_try_read(squid->env.core, pool->addr + POOL_STACK, bytes, sizeof(bytes)))
+	if (ch_core_try_read(squid->env.core, pool->addr + squid->layout->stack, bytes,
+			     sizeof(bytes)))
 		err = read_stack(squid, number, bytes);
 	if (!err && pool->told_count != pool->idle_count)
 		chp_context_finding(squid->env.ctx, CH_SEVERITY_NOTE, "squid-freed",

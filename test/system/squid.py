@@ -154,8 +154,8 @@ def main():
         skip_all(fixture.why_not("gcore"))
     tap = Tap()
     program = build()
-    tap.attempt("program", check_counts, "program", program)
-    tap.attempt("stripped", check_counts, "stripped", build("-s"))
+    tap.attempt("program", check_counts, "5", program)
+    tap.attempt("6, stripped", check_counts, "6, stripped", build("-DRELEASE=6", "-s"))
     for harm in HARMS:
         tap.attempt(harm, check_harm, harm, program)
     if not shutil.which("squid") or fixture.why_not("gcore"):
