@@ -96,6 +96,11 @@ const char *jemalloc_read_extent(const struct ch_core *core, const struct jemall
 		.szind = (uint8_t)(bits >> layout->szind_shift),
 		.is_slab = bits >> 12 & 1,
 	};
+	/* pa.c, pa_dalloc() of 5.3: its size class is taken away, its mark of a slab is not. */
+	ret->is_spare = ret->state == JEMALLOC_ACTIVE && layout->pai_shift &&
+			bits >> layout->pai_shift & 1 && ret->szind >= JEMALLOC_CLASSES_COUNT;
+	if (ret->is_spare)
+		ret->is_slab = false;
 	if (!ret->start || !ret->bytes || ret->start > 1ULL << 47 || ret->bytes > 1ULL << 47)
 		return "its pages cannot be";
 	if (ret->state > JEMALLOC_STATE_MAX)
@@ -181,7 +186,7 @@ static const char *check_slot(const struct reader *reader, uint32_t slot,
 	const uint64_t end = extent->start + extent->bytes;
 	const struct jemalloc_element element = jemalloc_element(reader->elements[slot]);
 
-	if (extent->state == JEMALLOC_ACTIVE &&
+	if (extent->state == JEMALLOC_ACTIVE && !extent->is_spare &&
 	    (element.szind != extent->szind || element.is_slab != extent->is_slab))
 		return "its size class is another one in the tree";
 	if (extent->start != page && !is_inside(reader, extent, page))

@@ -13,6 +13,8 @@
 #define SPACE_BITS (PAGE_BITS + JEMALLOC_LEAF_BITS)
 /* Leaves that are looked through for their first element, together. */
 #define LEAVES_BYTES_MAX (256ULL << 20)
+/* Elements of a leaf that may be damaged, or left behind by what was given back. */
+#define TRIES_MAX 32U
 /* Extents that a row is judged by; of each, that many elements are read at most. */
 #define SAMPLES_MAX 256U
 #define VERSION_MAX 24U
@@ -21,69 +23,61 @@
 /* Instances of the allocator in one process: each takes two mebibytes of a module. */
 #define TREES_MAX 16U
 
-/* The first element of a leaf that is not empty. */
-struct first {
-	struct jemalloc_element element;
-	uint32_t slot;
-};
-
-/* looked_bytes: how much was read. */
-static bool first_element(const struct ch_core *core, uint64_t leaf, uint64_t *looked_bytes,
-			  struct first *ret)
+/* Whether the structure of an element names the page of the element's slot; ret: that page. */
+static bool page_of(const struct ch_core *core, uint64_t edata, uint64_t slot, uint64_t *ret)
 {
-	uint64_t at = leaf, end = leaf + JEMALLOC_LEAF_BYTES, word;
+	struct jemalloc_extent extent = { 0 };
+	uint8_t bytes[JEMALLOC_EDATA_BYTES];
+
+	/* What the rows differ in does not matter here. */
+	if (jemalloc_read_extent(core, &jemalloc_layouts[0], edata, &extent, bytes) &&
+	    !extent.start)
+		return false;
+	*ret = extent.start;
+	return extent.start && extent.bytes &&
+	       (extent.start >> PAGE_BITS & (JEMALLOC_LEAF_COUNT - 1)) == slot;
+}
+
+/*
+ * A page that a leaf is for: of its first elements one leads to a structure that names the
+ * element's own page. What cannot be an element ends it. looked_bytes: how much was read.
+ */
+static bool page_of_leaf(const struct ch_core *core, uint64_t leaf, uint64_t *looked_bytes,
+			 uint64_t *ret)
+{
+	uint64_t at = leaf, end = leaf + JEMALLOC_LEAF_BYTES, word, last = 0;
 	const uint8_t *bytes;
+	uint32_t tries = 0;
 	size_t len, i;
 
 	while (*looked_bytes < LEAVES_BYTES_MAX &&
 	       (bytes = ch_core_next_data(core, &at, end, &len))) {
 		len = ch_min(len, end - at) / 8 * 8;
+		*looked_bytes += 64;
+		for (i = 0; i < len; i += 8, *looked_bytes += 8) {
+			word = ch_get64(bytes + i);
+			if (!jemalloc_element(word).edata || jemalloc_element(word).edata == last)
+				continue;
+			last = jemalloc_element(word).edata;
+			if (page_of(core, last, (at + i - leaf) / 8, ret))
+				return true;
+			if (word >> 48 > JEMALLOC_CLASSES_COUNT || ++tries == TRIES_MAX)
+				return false;
+		}
 		if (!len)
 			return false;
-		*looked_bytes += 64;
-		for (i = 0; i < len; i += 8) {
-			word = ch_get64(bytes + i);
-			if (!jemalloc_element(word).edata)
-				continue;
-			ret->element = jemalloc_element(word);
-			ret->slot = (uint32_t)((at + i - leaf) / 8);
-			*looked_bytes += i;
-			return true;
-		}
-		*looked_bytes += len;
 		at += len;
 	}
 	return false;
-}
-
-/* Whether the structure of an element names the element's page; ret: its first page. */
-static bool page_of(const struct ch_core *core, const struct first *first, uint64_t *ret)
-{
-	struct jemalloc_extent extent = { 0 };
-	uint8_t bytes[JEMALLOC_EDATA_BYTES];
-	const uint64_t slot_mask = JEMALLOC_LEAF_COUNT - 1;
-
-	/* What the rows differ in does not matter here. */
-	if (jemalloc_read_extent(core, &jemalloc_layouts[0], first->element.edata, &extent,
-				 bytes) &&
-	    !extent.start)
-		return false;
-	if (!extent.start || !extent.bytes ||
-	    (extent.start >> PAGE_BITS & slot_mask) != first->slot)
-		return false;
-	*ret = extent.start;
-	return true;
 }
 
 /* The root that a word at addr, which leads to a leaf, belongs to. */
 static bool root_of(const struct ch_heap_env *env, uint64_t addr, uint64_t leaf,
 		    uint64_t *looked_bytes, uint64_t *ret)
 {
-	struct first first;
 	uint64_t page, index;
 
-	if (!first_element(env->core, leaf, looked_bytes, &first) ||
-	    !page_of(env->core, &first, &page))
+	if (!page_of_leaf(env->core, leaf, looked_bytes, &page))
 		return false;
 	index = page >> SPACE_BITS & (JEMALLOC_ROOT_COUNT - 1);
 	if (addr < 8 * index)

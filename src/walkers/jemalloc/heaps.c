@@ -35,7 +35,7 @@ static void add_extent(struct jemalloc_arena *arena, const struct jemalloc_exten
 	switch (extent->state) {
 	case JEMALLOC_ACTIVE:
 		arena->slabs_count += extent->is_slab;
-		arena->large_count += !extent->is_slab;
+		arena->large_count += !extent->is_slab && !extent->is_spare;
 		break;
 	case JEMALLOC_DIRTY:
 		arena->dirty_bytes += extent->bytes;

@@ -42,6 +42,8 @@ struct jemalloc_layout {
 	const char *releases;
 	/** Where fields of e_bits begin, and bits of state. */
 	uint8_t state_shift, state_bits, szind_shift, nfree_shift;
+	/** That of the bit of extents in huge pages (opt.hpa); 0: there is none. */
+	uint8_t pai_shift;
 	/** Bins know their top and the low bits of their end (cache_bin.h of 5.3), and their
 	 * thread's struct tcache_slow_s leads to all of its arena. */
 	bool has_tcache_slow;
@@ -74,6 +76,8 @@ struct jemalloc_extent {
 	/** enum jemalloc_state; its size class. */
 	uint8_t state, szind;
 	bool is_slab;
+	/** Active, but given back and kept for later (sec.h, with opt.hpa). */
+	bool is_spare;
 };
 
 /** A radix tree: an instance of the allocator. */

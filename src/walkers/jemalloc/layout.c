@@ -12,6 +12,7 @@ const struct jemalloc_layout jemalloc_layouts[] = {
 		.state_bits = 3,
 		.szind_shift = 20,
 		.nfree_shift = 28,
+		.pai_shift = 14,
 		.has_tcache_slow = true,
 		.source = "jemalloc 5.3.0 and 5.3.1, include/jemalloc/internal/edata.h struct "
 			  "edata_s, tcache_structs.h, cache_bin.h",

@@ -100,6 +100,8 @@ static struct ch_error *walk_large(struct walk *walk, const struct jemalloc_exte
 	const uint64_t start = extent->start + extent->offset, end = extent->start + extent->bytes;
 	struct ch_error *err;
 
+	if (extent->is_spare)
+		return put(walk, extent->start, extent->bytes, CH_OBJECT_FREE, 0);
 	if (extent->szind >= JEMALLOC_CLASSES_COUNT)
 		return put_overhead(walk, extent->start, end, JEMALLOC_TYPE_UNDER_WAY);
 	err = put_overhead(walk, extent->start, start, JEMALLOC_TYPE_PADDING);
