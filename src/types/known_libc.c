@@ -51,9 +51,6 @@
 #define AT_PREVIOUS   8
 #define OBSTACK_BYTES 4064
 
-/* What malloc may give more than it was asked for (malloc.c, MINSIZE). */
-#define SPARE_MAX_BYTES 32
-
 /* Variables of the environment; execve() takes 2 MiB of them, pointers included. */
 #define VARIABLES_MAX (1U << 18)
 /* Bytes before the '=': more would not go through execve(), either (MAX_ARG_STRLEN). */
@@ -204,16 +201,15 @@ static bool is_directory(const uint8_t *bytes, size_t len)
 	read = ch_get64(bytes + AT_DIR_READ);
 	/* a descriptor, and a lock that is 0 to 2 */
 	return ch_get32(bytes) < FILES_MAX && ch_get32(bytes + 4) <= 2 && room >= DIR_BUFFER_MIN &&
-	       room <= DIR_BUFFER_MAX && len - DIR_BYTES >= room &&
-	       len - DIR_BYTES - room < SPARE_MAX_BYTES && size <= room && read <= size &&
-	       has_entries(bytes + DIR_BYTES, size);
+	       room <= DIR_BUFFER_MAX && chp_usable_fits(len, DIR_BYTES + room) && size <= room &&
+	       read <= size && has_entries(bytes + DIR_BYTES, size);
 }
 
 static bool is_exit_functions(const struct ch_knowns *knowns, const uint8_t *bytes, size_t len)
 {
 	uint64_t count, next, flavor, i, of_modules = 0;
 
-	if (len < EXITS_BYTES || len - EXITS_BYTES >= SPARE_MAX_BYTES)
+	if (!chp_usable_fits(len, EXITS_BYTES))
 		return false;
 	next = ch_get64(bytes);
 	count = ch_get64(bytes + 8);
@@ -240,7 +236,7 @@ static bool has_limit(const struct ch_knowns *knowns, uint64_t addr, uint64_t si
 	uint64_t limit;
 
 	return chp_known_read(knowns, addr, &limit, 1) && limit > addr && limit - addr <= size &&
-	       size - (limit - addr) < SPARE_MAX_BYTES;
+	       size - (limit - addr) < CH_SPARE_MAX_BYTES;
 }
 
 /* One word would be little: it has the usual size, or is not the first chunk of its obstack. */
@@ -294,7 +290,7 @@ static struct ch_error *look_for_pool(struct ch_knowns *knowns, struct ch_naming
 			size = ch_get64(bytes + i + 16);
 			if (size >= CH_PAGE_BYTES && free_entry - arena < size &&
 			    chp_naming_block(naming, arena, &block) && block.addr == arena &&
-			    size <= block.size_bytes && block.size_bytes - size < SPARE_MAX_BYTES)
+			    chp_block_fits(&block, size))
 				return chp_naming_say(naming, knowns->provider, &block,
 						      CH_KNOWN_EMERGENCY_POOL);
 		}

@@ -34,9 +34,6 @@
 /* struct __gconv_step */
 #define GCONV_STEP_BYTES 104
 
-/* What malloc may give more than it was asked for (malloc.c, MINSIZE). */
-#define SPARE_MAX_BYTES 32
-
 static bool is_block(const struct ch_knowns *knowns, uint64_t addr)
 {
 	uint32_t id = chp_index_at(knowns->env->index, addr);
@@ -105,8 +102,8 @@ static bool is_conversion(const struct ch_knowns *knowns, uint64_t addr, const u
 	if (len < GCONV_BYTES + STEP_BYTES)
 		return false;
 	steps = ch_get64(bytes);
-	if (!steps || steps > STEPS_MAX || len < GCONV_BYTES + steps * STEP_BYTES ||
-	    len - GCONV_BYTES - steps * STEP_BYTES >= SPARE_MAX_BYTES ||
+	if (!steps || steps > STEPS_MAX ||
+	    !chp_usable_fits(len, GCONV_BYTES + steps * STEP_BYTES) ||
 	    !is_block(knowns, ch_get64(bytes + 8)))
 		return false;
 	for (i = 0; i < steps; i++) {

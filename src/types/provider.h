@@ -71,6 +71,24 @@ struct ch_named_block {
 	uint32_t type;
 };
 
+/** malloc gives more than it was asked for: of glibc less than two units of 16 bytes; allocators
+ * with classes of sizes, and chunks of their own pages, up to a quarter. */
+#define CH_SPARE_MAX_BYTES 32U
+#define CH_SPARE_PART      4U
+
+/** Whether malloc may give so many usable bytes to who asks for others. */
+static inline bool chp_usable_fits(uint64_t usable_bytes, uint64_t bytes)
+{
+	return bytes <= usable_bytes && (usable_bytes - bytes < CH_SPARE_MAX_BYTES ||
+					 usable_bytes - bytes <= usable_bytes / CH_SPARE_PART);
+}
+
+/** Whether so many bytes may be what was asked of malloc for a block. */
+static inline bool chp_block_fits(const struct ch_named_block *block, uint64_t bytes)
+{
+	return chp_usable_fits(block->size_bytes, bytes);
+}
+
 /** Debug information on a block. */
 struct ch_made_of {
 	/** As debug/types.h numbers it. */

@@ -3,10 +3,6 @@
  */
 #include "types/shape_priv.h"
 
-/* malloc gives more than it was asked for: of glibc less than two units of 16 bytes; allocators
- * with classes of sizes, and chunks of their own pages, up to a quarter. */
-#define SPARE_MAX_BYTES 32
-#define SPARE_PART      4
 /* What a key has room for. */
 #define NODE_BYTES_MAX (1ULL << 40)
 
@@ -15,14 +11,6 @@ bool chp_shape_block(const struct ch_shapes *shapes, uint64_t addr, struct ch_na
 	return chp_may_point_plain(shapes->index, addr) &&
 	       chp_naming_block(shapes->naming, addr, ret) && ret->addr == addr &&
 	       (!ret->provider || ret->provider->rank >= CH_RANK_SHAPE);
-}
-
-bool chp_shape_fits(const struct ch_named_block *block, uint64_t bytes)
-{
-	uint64_t spare = block->size_bytes - bytes;
-
-	return bytes <= block->size_bytes &&
-	       (spare < SPARE_MAX_BYTES || spare <= block->size_bytes / SPARE_PART);
 }
 
 bool chp_shape_read(const struct ch_shapes *shapes, uint64_t addr, uint64_t *words, size_t count)
@@ -57,5 +45,5 @@ bool chp_shape_alike(struct ch_shape_sizes *sizes, const struct ch_named_block *
 {
 	sizes->least = sizes->most ? ch_min(sizes->least, node->size_bytes) : node->size_bytes;
 	sizes->most = ch_max(sizes->most, node->size_bytes);
-	return sizes->most - sizes->least < SPARE_MAX_BYTES;
+	return sizes->most - sizes->least < CH_SPARE_MAX_BYTES;
 }

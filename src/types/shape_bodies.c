@@ -56,7 +56,7 @@ struct ch_error *chp_shape_string(struct ch_shapes *shapes, const struct ch_shap
 	length = chp_shape_word(place, 8);
 	capacity = chp_shape_word(place, 16);
 	if (capacity <= SHORT_MAX || length > capacity || !is_capacity(capacity, length) ||
-	    capacity >= place->block->size_bytes || !chp_shape_fits(place->block, capacity + 1) ||
+	    capacity >= place->block->size_bytes || !chp_block_fits(place->block, capacity + 1) ||
 	    !is_text(shapes, place->block->addr, length))
 		return NULL;
 	return take(shapes, place->block, CH_PART_STRING, found_ret);
@@ -72,7 +72,7 @@ struct ch_error *chp_shape_string_libcxx(struct ch_shapes *shapes,
 	/* of what is shorter there is no block */
 	if (words[0] % LIBCXX_UNIT != 1 || words[0] <= SHORT_MAX + LIBCXX_UNIT ||
 	    words[1] >= words[0] - 1 || words[0] - 1 > place->block->size_bytes ||
-	    !chp_shape_fits(place->block, words[0] - 1) ||
+	    !chp_block_fits(place->block, words[0] - 1) ||
 	    !is_text(shapes, place->block->addr, words[1]))
 		return NULL;
 	return take(shapes, place->block, CH_PART_STRING, found_ret);
@@ -89,7 +89,7 @@ struct ch_error *chp_shape_string_shared(struct ch_shapes *shapes,
 	/* -1: it may not be shared; else one less than there are strings that have it */
 	references = (uint32_t)words[2];
 	if (words[0] > words[1] || !ch_add(words[1], SHARED_BYTES + 1, &bytes) ||
-	    bytes > place->block->size_bytes || !chp_shape_fits(place->block, bytes) ||
+	    bytes > place->block->size_bytes || !chp_block_fits(place->block, bytes) ||
 	    (references != UINT32_MAX && references > shapes->index->objects_count) ||
 	    !is_text(shapes, place->block->addr + SHARED_BYTES, words[0]))
 		return NULL;
@@ -106,7 +106,7 @@ struct ch_error *chp_shape_vector(struct ch_shapes *shapes, const struct ch_shap
 	end = chp_shape_word(place, 8);
 	last = chp_shape_word(place, 16);
 	if (end < begin || last < end || last == begin || last - begin > place->block->size_bytes ||
-	    !chp_shape_fits(place->block, last - begin))
+	    !chp_block_fits(place->block, last - begin))
 		return NULL;
 	return take(shapes, place->block, CH_PART_VECTOR, found_ret);
 }
@@ -122,7 +122,7 @@ struct ch_error *chp_shape_vector_bool(struct ch_shapes *shapes, const struct ch
 	last = chp_shape_word(place, 32);
 	if (ch_get32(place->bytes + 8) || ch_get32(place->bytes + 24) >= 64 || end % 8 ||
 	    last % 8 || end < begin || last < end || last == begin ||
-	    last - begin > place->block->size_bytes || !chp_shape_fits(place->block, last - begin))
+	    last - begin > place->block->size_bytes || !chp_block_fits(place->block, last - begin))
 		return NULL;
 	return take(shapes, place->block, CH_PART_VECTOR_BOOL, found_ret);
 }

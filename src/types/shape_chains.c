@@ -212,7 +212,7 @@ struct ch_error *chp_shape_hash(struct ch_shapes *shapes, const struct ch_shape_
 	hash.count = chp_shape_word(place, 24);
 	/* one bucket is in the container itself */
 	if (hash.buckets_count < 2 || hash.buckets_count > place->block->size_bytes / 8 ||
-	    !chp_shape_fits(place->block, 8 * hash.buckets_count) || !hash.first != !hash.count ||
+	    !chp_block_fits(place->block, 8 * hash.buckets_count) || !hash.first != !hash.count ||
 	    hash.count > shapes->index->objects_count ||
 	    !is_load(ch_get32(place->bytes + 32), !hash.count) || !check_buckets(&hash))
 		return NULL;

@@ -51,7 +51,7 @@ static struct ch_error *take_blocks(struct ch_shapes *shapes, uint64_t from, uin
 	*ok_ret = false;
 	for (; from < to; from += 8) {
 		if (!chp_shape_step(shapes) || !chp_shape_read(shapes, from, &word, 1) ||
-		    !chp_shape_block(shapes, word, &block) || !chp_shape_fits(&block, bytes))
+		    !chp_shape_block(shapes, word, &block) || !chp_block_fits(&block, bytes))
 			return NULL;
 		err = say ? chp_shape_say(shapes, &block, CH_PART_DEQUE_BLOCK, 0) : NULL;
 		if (err)
@@ -82,7 +82,7 @@ struct ch_error *chp_shape_deque(struct ch_shapes *shapes, const struct ch_shape
 		return NULL;
 	words = chp_shape_word(place, 8);
 	if (!words || words > place->block->size_bytes / 8 ||
-	    !chp_shape_fits(place->block, 8 * words))
+	    !chp_block_fits(place->block, 8 * words))
 		return NULL;
 	start = get_end(place, 16);
 	finish = get_end(place, 48);
@@ -110,7 +110,7 @@ struct ch_error *chp_shape_deque_libcxx(struct ch_shapes *shapes,
 	start = chp_shape_word(place, 32);
 	count = chp_shape_word(place, 40);
 	if (begin % 8 || end % 8 || last % 8 || begin < first || end <= begin || last < end ||
-	    last - first > place->block->size_bytes || !chp_shape_fits(place->block, last - first))
+	    last - first > place->block->size_bytes || !chp_block_fits(place->block, last - first))
 		return NULL;
 	if (!chp_shape_read(shapes, begin, &word, 1) || !chp_shape_block(shapes, word, &block) ||
 	    block.size_bytes < LIBCXX_BLOCK_BYTES / 2)

@@ -85,8 +85,6 @@ static inline uint64_t chp_shape_word(const struct ch_shape_place *place, size_t
 
 /** The open block that begins at addr and that nobody with a better word has named. */
 bool chp_shape_block(const struct ch_shapes *shapes, uint64_t addr, struct ch_named_block *ret);
-/** Whether so many bytes may be what was asked of malloc for a block. */
-bool chp_shape_fits(const struct ch_named_block *block, uint64_t bytes);
 /** Read words of target memory; false: they are not there. */
 bool chp_shape_read(const struct ch_shapes *shapes, uint64_t addr, uint64_t *words, size_t count);
 /** Take one step from node to node; false: there are none left. */
