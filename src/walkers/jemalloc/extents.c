@@ -65,15 +65,28 @@ uint32_t jemalloc_free_regions(const uint8_t edata[JEMALLOC_EDATA_BYTES], uint32
 	return sum;
 }
 
-/* What must be true of an extent in use for its blocks to be told. */
+/*
+ * What must be true of an extent in use for its blocks to be told. A large block has the size of
+ * its class; since 5.3.1 (sz.h, sz_large_size_classes_disabled()) whole pages up to it. A page
+ * more than that is what it may begin behind.
+ */
 static const char *check_active(const struct jemalloc_extent *extent)
 {
+	uint64_t class_bytes;
+
 	if (extent->is_slab)
 		return jemalloc_regions_count(extent) ? NULL : "its regions do not fit it";
-	if (extent->szind < JEMALLOC_CLASSES_COUNT &&
-	    !ch_inside(extent->offset, jemalloc_class_bytes(extent->szind), extent->bytes))
-		return "its block does not fit it";
-	return NULL;
+	if (extent->szind >= JEMALLOC_CLASSES_COUNT)
+		return NULL;
+	class_bytes = jemalloc_class_bytes(extent->szind);
+	if (extent->szind < JEMALLOC_BINS_COUNT)
+		return ch_inside(extent->offset, class_bytes, extent->bytes)
+			       ? NULL
+			       : "its block does not fit it";
+	return extent->bytes > jemalloc_class_bytes(extent->szind - 1U) + extent->offset &&
+			       extent->bytes <= class_bytes + JEMALLOC_PAGE_BYTES
+		       ? NULL
+		       : "its block does not fit it";
 }
 
 const char *jemalloc_read_extent(const struct ch_core *core, const struct jemalloc_layout *layout,
@@ -351,6 +364,46 @@ static struct ch_error *find_leaves(const struct jemalloc *je, const struct jema
 	return NULL;
 }
 
+/* Whether an extent holds one large block of a large class. */
+static bool is_large(const struct jemalloc_extent *extent)
+{
+	return extent->state == JEMALLOC_ACTIVE && !extent->is_slab &&
+	       extent->szind >= JEMALLOC_BINS_COUNT && extent->szind < JEMALLOC_CLASSES_COUNT;
+}
+
+/*
+ * Whether large extents are a page longer than their blocks (opt.cache_oblivious, which is the
+ * default): not if all of them begin with their page, and are as long as a class and never more.
+ */
+static uint64_t pad_of(const struct jemalloc *je, size_t first)
+{
+	const struct jemalloc_extent *extents = je->extents.items;
+	uint64_t plain = 0, class_bytes;
+	size_t i;
+
+	for (i = first; i < je->extents.count; i++) {
+		if (!is_large(&extents[i]))
+			continue;
+		class_bytes = jemalloc_class_bytes(extents[i].szind);
+		if (extents[i].offset || extents[i].bytes > class_bytes)
+			return JEMALLOC_PAGE_BYTES;
+		plain += extents[i].bytes == class_bytes;
+	}
+	return plain ? 0 : JEMALLOC_PAGE_BYTES;
+}
+
+uint64_t jemalloc_large_bytes(const struct jemalloc *je, const struct jemalloc_extent *extent)
+{
+	const struct jemalloc_tree *tree =
+		CH_VEC_AT(&je->trees, struct jemalloc_tree, extent->tree);
+	const uint64_t class_bytes = jemalloc_class_bytes(extent->szind);
+
+	/* The class of a small block that was sampled (prof_tctx.h) is its own. */
+	return extent->szind < JEMALLOC_BINS_COUNT
+		       ? class_bytes
+		       : ch_min(class_bytes, extent->bytes - tree->pad_bytes);
+}
+
 static struct ch_error *read_tree(struct jemalloc *je, uint16_t index)
 {
 	struct ch_vec leaves = CH_VEC(struct leaf);
@@ -359,10 +412,12 @@ static struct ch_error *read_tree(struct jemalloc *je, uint16_t index)
 				 .tree_index = index,
 				 .elements = malloc(JEMALLOC_LEAF_BYTES) };
 	struct ch_error *err = reader.elements ? find_leaves(je, reader.tree, &leaves) : &ch_enomem;
+	const size_t first = je->extents.count;
 	size_t i;
 
 	for (i = 0; !err && i < leaves.count; i++)
 		err = read_leaf(&reader, CH_VEC_AT(&leaves, struct leaf, i));
+	CH_VEC_AT(&je->trees, struct jemalloc_tree, index)->pad_bytes = pad_of(je, first);
 	free(reader.elements);
 	ch_vec_deinit(&leaves);
 	return err;

@@ -86,6 +86,9 @@ struct jemalloc_tree {
 	/** Address of its root, and the row that its extents agree with. */
 	uint64_t root;
 	const struct jemalloc_layout *layout;
+	/** What a large extent has more than its block: a page, or 0 without opt.cache_oblivious.
+	 */
+	uint64_t pad_bytes;
 };
 
 /** A mapping for the allocator's own structures. */
@@ -146,6 +149,8 @@ const char *jemalloc_read_extent(const struct ch_core *core, const struct jemall
 uint32_t jemalloc_free_regions(const uint8_t edata[JEMALLOC_EDATA_BYTES], uint32_t count);
 /** extents.c: regions of a slab; 0: it cannot be one. */
 uint32_t jemalloc_regions_count(const struct jemalloc_extent *slab);
+/** extents.c: usable bytes of a large block. */
+uint64_t jemalloc_large_bytes(const struct jemalloc *je, const struct jemalloc_extent *extent);
 /** extents.c: fill extents from all trees. */
 CH_MUST_CHECK struct ch_error *jemalloc_find_extents(struct jemalloc *je);
 /** extents.c: the extent that holds addr, or NULL. */

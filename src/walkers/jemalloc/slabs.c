@@ -99,17 +99,17 @@ static struct ch_error *walk_large(struct walk *walk, const struct jemalloc_exte
 {
 	const uint64_t start = extent->start + extent->offset, end = extent->start + extent->bytes;
 	struct ch_error *err;
+	uint64_t bytes;
 
 	if (extent->is_spare)
 		return put(walk, extent->start, extent->bytes, CH_OBJECT_FREE, 0);
 	if (extent->szind >= JEMALLOC_CLASSES_COUNT)
 		return put_overhead(walk, extent->start, end, JEMALLOC_TYPE_UNDER_WAY);
+	bytes = jemalloc_large_bytes(walk->je, extent);
 	err = put_overhead(walk, extent->start, start, JEMALLOC_TYPE_PADDING);
 	if (!err)
-		err = put_block(walk, start, jemalloc_class_bytes(extent->szind));
-	return err ? err
-		   : put_overhead(walk, start + jemalloc_class_bytes(extent->szind), end,
-				  JEMALLOC_TYPE_PADDING);
+		err = put_block(walk, start, bytes);
+	return err ? err : put_overhead(walk, start + bytes, end, JEMALLOC_TYPE_PADDING);
 }
 
 static struct ch_error *walk_extent(struct walk *walk, const struct jemalloc_extent *extent)
