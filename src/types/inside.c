@@ -338,6 +338,12 @@ static uint64_t append_element(struct place *place, uint64_t offset, uint64_t by
 	return offset % bytes;
 }
 
+/* What lies inside of a type of the library is its own affair: ".by_user" says it all. */
+static bool is_of_library(const struct ch_ctype *type)
+{
+	return type->name && strncmp(type->name, "std::", 5) == 0;
+}
+
 static bool place_text(void *state, uint64_t addr, uint64_t key, uint64_t offset, char *buf,
 		       size_t max)
 {
@@ -355,7 +361,7 @@ static bool place_text(void *state, uint64_t addr, uint64_t key, uint64_t offset
 			return false;
 		offset = append_element(&place, offset - first, type->size_bytes);
 	}
-	for (depth = 0; depth < DEPTH_MAX; depth++) {
+	for (depth = 0; depth < DEPTH_MAX && !(place.len && is_of_library(type)); depth++) {
 		if (type->kind == CH_CTYPE_ARRAY) {
 			element = chp_ctype(inside->ctypes, type->target);
 			if (!element->size_bytes)
