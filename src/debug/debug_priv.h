@@ -67,6 +67,8 @@ struct ch_ctypes {
 	/** That of each module, once it was looked for; NULL: none. */
 	struct ch_debug_sections **by_module;
 	bool *tried;
+	/** Files without debug information, by their build-ids. */
+	struct ch_table without;
 	size_t modules_count;
 
 	/** of struct ch_ctype_row[CH_CTYPES_PIECE], which do not move; and how many rows there are.

@@ -9,6 +9,7 @@
 #include "debug/code_priv.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
+#include "util/hash.h"
 #include "util/search.h"
 
 /* No program has more units; an empty one takes 11 bytes of a section. */
@@ -338,17 +339,33 @@ struct ch_debug_sections *chp_debug_attach(struct ch_ctypes *ctypes, size_t modu
 	return file;
 }
 
+/* The same for modules of one file; 0: not known. */
+static uint64_t file_key(const struct ch_module *module)
+{
+	return module->build_id_len
+		       ? ch_hash_bytes(CH_HASH_START, module->build_id, module->build_id_len) | 1
+		       : 0;
+}
+
 struct ch_debug_sections *chp_debug_of_module(struct ch_ctypes *ctypes, size_t module)
 {
 	const struct ch_module *modules;
 	struct ch_debug_file found;
+	uint64_t key;
 	size_t count;
 
 	if (ctypes->tried[module])
 		return ctypes->by_module[module];
 	ctypes->tried[module] = true;
 	modules = ch_sym_modules(ctypes->sym, &count);
-	return chp_sym_debug_file(ctypes->sym, &modules[module], &found)
-		       ? chp_debug_attach(ctypes, module, &found)
-		       : NULL;
+	key = file_key(&modules[module]);
+	/* A core may have one file as thousands of modules: each would be opened again. */
+	if (key && ch_table_find(&ctypes->without, key) != CH_TABLE_NONE)
+		return NULL;
+	if (chp_sym_debug_file(ctypes->sym, &modules[module], &found))
+		return chp_debug_attach(ctypes, module, &found);
+	/* Without memory for this it is looked at again. */
+	if (key)
+		(void)ch_table_put(&ctypes->without, key, 1);
+	return NULL;
 }

@@ -75,6 +75,7 @@ void chp_ctypes_destroy(struct ch_ctypes *ctypes)
 	ch_table_deinit(&ctypes->shown);
 	free(ctypes->by_module);
 	free(ctypes->tried);
+	ch_table_deinit(&ctypes->without);
 	free(ctypes);
 }
 

@@ -14,17 +14,31 @@
 
 /* ---- What the heaps ask ----------------------------------------------------------- */
 
+/* The id of the first of n objects that follow each other, if their ids do, too; else CH_ID_NONE.
+ */
+static uint32_t first_id(const struct ch_index *index, const struct ch_object *objects, size_t n)
+{
+	uint32_t first = n && !index->gaps ? chp_index_at(index, objects[0].addr) : CH_ID_NONE;
+
+	return first != CH_ID_NONE && chp_index_at(index, objects[n - 1].addr) == first + n - 1
+		       ? first
+		       : CH_ID_NONE;
+}
+
 static void set_types(void *arg, struct ch_object *objects, size_t n)
 {
 	const struct ch_naming *naming = arg;
+	const struct ch_index *index = naming->env.index;
+	const uint32_t first = first_id(index, objects, n);
 	uint32_t id;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
 		if (!chp_is_open(&objects[i]))
 			continue;
-		id = chp_index_at(naming->env.index, objects[i].addr);
-		if (id < naming->env.index->objects_count && naming->words[id] & CH_WORD_TYPE)
+		id = first != CH_ID_NONE ? first + (uint32_t)i
+					 : chp_index_at(index, objects[i].addr);
+		if (id < index->objects_count && naming->words[id] & CH_WORD_TYPE)
 			objects[i].type = naming->words[id] & CH_WORD_TYPE;
 	}
 }
@@ -164,10 +178,6 @@ static struct ch_error *name_blocks(struct ch_naming *naming, struct ch_session 
 	/* No longer needed, and as long as the heap. */
 	ch_vec_deinit(&naming->current);
 	ch_vec_deinit(&naming->next);
-	if (naming->conflicts_count)
-		chp_context_finding(naming->env.ctx, CH_SEVERITY_NOTE, "names-conflict",
-				    "%llu blocks have two names of equal worth: the first is shown",
-				    (unsigned long long)naming->conflicts_count);
 	if (naming->named_count)
 		chp_heaps_use_namer(naming->env.heaps, &namer);
 	return NULL;
@@ -188,6 +198,7 @@ static struct ch_error *fill(struct ch_naming *naming, struct ch_session *sessio
 			     const struct ch_provider *const *providers)
 {
 	struct ch_error *err;
+	size_t count = 0;
 
 	naming->env.session = session;
 	naming->env.core = ch_session_core(session);
@@ -198,6 +209,8 @@ static struct ch_error *fill(struct ch_naming *naming, struct ch_session *sessio
 	if (!err)
 		err = ch_session_map(session, &naming->env.map);
 	if (!err)
+		ch_heaps_spans(naming->env.heaps, &count);
+	if (!err && count)
 		err = open_providers(naming, providers);
 	return !err && naming->told.count ? do_without(naming, name_blocks(naming, session)) : err;
 }
