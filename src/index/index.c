@@ -546,14 +546,18 @@ static bool find_odd(const struct ch_index *index, uint32_t id, uint64_t *ret)
 	return true;
 }
 
-uint64_t chp_index_size(const struct ch_index *index, const struct ch_index_span *span, uint32_t id,
-			uint64_t start)
+uint64_t chp_index_size_to(const struct ch_index *index, const struct ch_index_span *span,
+			   uint32_t id, uint64_t start, uint64_t next)
 {
 	uint64_t bytes;
 
-	if (find_odd(index, id, &bytes))
-		return bytes;
-	return chp_index_next(span, id, start) - start - span->slack_bytes;
+	return find_odd(index, id, &bytes) ? bytes : next - start - span->slack_bytes;
+}
+
+uint64_t chp_index_size(const struct ch_index *index, const struct ch_index_span *span, uint32_t id,
+			uint64_t start)
+{
+	return chp_index_size_to(index, span, id, start, chp_index_next(span, id, start));
 }
 
 const struct ch_index_span *chp_index_span_of(const struct ch_index *index, uint32_t id)
@@ -598,7 +602,7 @@ uint64_t chp_index_addr(const struct ch_index *index, uint32_t id)
 	return span->start + (granule << span->shift);
 }
 
-uint32_t chp_index_at(const struct ch_index *index, uint64_t addr)
+CH_RANKING uint32_t chp_index_at(const struct ch_index *index, uint64_t addr)
 {
 	const struct ch_index_span *span = chp_index_span(index, addr);
 	struct ch_index_hit hit;

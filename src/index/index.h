@@ -220,6 +220,9 @@ CH_INLINE void chp_index_prefetch(const struct ch_index_span *span, uint64_t add
 		__builtin_prefetch(&span->lines[number]);
 }
 
+/** Usable bytes of a node at start, behind which the next object begins at next. */
+uint64_t chp_index_size_to(const struct ch_index *index, const struct ch_index_span *span,
+			   uint32_t id, uint64_t start, uint64_t next);
 /** Usable bytes of a node at start. */
 uint64_t chp_index_size(const struct ch_index *index, const struct ch_index_span *span, uint32_t id,
 			uint64_t start);

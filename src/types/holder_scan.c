@@ -261,7 +261,7 @@ CH_INLINE void fill_links(struct scanner *scanner)
 }
 
 /* Chains to their ends. */
-static struct ch_error *scan_chains(struct scanner *scanner)
+static CH_RANKING struct ch_error *scan_chains(struct scanner *scanner)
 {
 	struct ch_error *err = NULL;
 	uint32_t pace = 0;

@@ -148,9 +148,9 @@ void chp_naming_conflict(struct ch_naming *naming)
 
 /* ---- A block ------------------------------------------------------------------------ */
 
-/* Fill in a block of which it is known where it begins. */
+/* Fill in a block of which it is known where it begins, and where the next object does. */
 static void fill_block(const struct ch_naming *naming, const struct ch_index_span *span,
-		       uint32_t id, uint64_t start, struct ch_named_block *ret)
+		       uint32_t id, uint64_t start, uint64_t next, struct ch_named_block *ret)
 {
 	const struct ch_index *index = naming->env.index;
 	struct ch_type_source source = { 0 };
@@ -160,7 +160,7 @@ static void fill_block(const struct ch_naming *naming, const struct ch_index_spa
 		.id = id,
 		.span = (uint32_t)(span - (const struct ch_index_span *)index->spans.items),
 		.addr = start,
-		.size_bytes = chp_index_size(index, span, id, start),
+		.size_bytes = chp_index_size_to(index, span, id, start, next),
 		.provider = told ? told->provider : NULL,
 		.key = told ? source.key : 0,
 		.type = naming->words[id] & CH_WORD_TYPE,
@@ -184,7 +184,7 @@ bool chp_naming_block(const struct ch_naming *naming, uint64_t addr, struct ch_n
 	id = span ? chp_index_node(index, span, addr, &start) : CH_ID_NONE;
 	if (id == CH_ID_NONE || !(naming->words[id] & WORD_OPEN))
 		return false;
-	fill_block(naming, span, id, start, ret);
+	fill_block(naming, span, id, start, chp_index_next(span, id, start), ret);
 	return addr >= ret->addr;
 }
 
@@ -210,15 +210,16 @@ static struct ch_error *each_of_span(struct each *each, const struct ch_index_sp
 	const uint32_t *words = each->naming->words;
 	uint32_t id = span->first_id, end = id + span->count;
 	struct ch_error *err = NULL;
-	uint64_t start;
+	uint64_t start, next;
 
 	if (!span->count)
 		return NULL;
 	for (start = chp_index_addr(each->naming->env.index, id); !err && id < end;
-	     start = chp_index_next(span, id, start), id++) {
+	     start = next, id++) {
+		next = chp_index_next(span, id, start);
 		if (!(words[id] & WORD_OPEN) || (each->left_only && words[id] & CH_WORD_TYPE))
 			continue;
-		fill_block(each->naming, span, id, start, &each->blocks[each->count++]);
+		fill_block(each->naming, span, id, start, next, &each->blocks[each->count++]);
 		if (each->count == BATCH)
 			err = flush(each);
 		if (!err && id % CHECK_BLOCKS == 0)
@@ -338,12 +339,16 @@ static struct ch_error *follow_one(struct ch_naming *naming, uint32_t id)
 {
 	const struct ch_index *index = naming->env.index;
 	const struct ch_told *told = naming->told.items;
+	const struct ch_index_span *span;
 	struct ch_named_block block;
 	struct ch_error *err = NULL;
+	uint64_t start;
 	size_t i;
 
 	naming->words[id] &= ~WORD_QUEUED;
-	fill_block(naming, chp_index_span_of(index, id), id, chp_index_addr(index, id), &block);
+	span = chp_index_span_of(index, id);
+	start = chp_index_addr(index, id);
+	fill_block(naming, span, id, start, chp_index_next(span, id, start), &block);
 	for (i = 0; !err && i < naming->told.count; i++)
 		if (told[i].provider->follow)
 			err = told[i].provider->follow(told[i].state, naming, &block);
