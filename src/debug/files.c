@@ -347,6 +347,19 @@ static uint64_t file_key(const struct ch_module *module)
 		       : 0;
 }
 
+/* What the C library keeps is known by its layouts (types/known.c), whether its debug information
+ * is installed or not; that would be read for each program, and is more than most programs have. */
+static bool is_c_library(const struct ch_module *module)
+{
+	static const char *const stems[] = { "libc.so.", "ld-linux", "libpthread.so." };
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(stems); i++)
+		if (strncmp(module->name, stems[i], strlen(stems[i])) == 0)
+			return true;
+	return false;
+}
+
 struct ch_debug_sections *chp_debug_of_module(struct ch_ctypes *ctypes, size_t module)
 {
 	const struct ch_module *modules;
@@ -360,7 +373,8 @@ struct ch_debug_sections *chp_debug_of_module(struct ch_ctypes *ctypes, size_t m
 	modules = ch_sym_modules(ctypes->sym, &count);
 	key = file_key(&modules[module]);
 	/* A core may have one file as thousands of modules: each would be opened again. */
-	if (key && ch_table_find(&ctypes->without, key) != CH_TABLE_NONE)
+	if (is_c_library(&modules[module]) ||
+	    (key && ch_table_find(&ctypes->without, key) != CH_TABLE_NONE))
 		return NULL;
 	if (chp_sym_debug_file(ctypes->sym, &modules[module], &found))
 		return chp_debug_attach(ctypes, module, &found);
