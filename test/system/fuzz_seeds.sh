@@ -50,7 +50,7 @@ if [ "$(cat /proc/sys/kernel/core_pattern)" = core ] &&
 	if "${CC:-cc}" -O1 -w -pthread -Wl,--no-as-needed -o "$dir/jemalloc/malloc_seed" \
 		test/fuzz/malloc_seed.c -ljemalloc 2> /dev/null; then
 		{ (cd "$dir/jemalloc" && ulimit -c unlimited && ./malloc_seed); } > /dev/null 2>&1
-		replay session 60 "$dir"/jemalloc/core*
+		replay session 20 "$dir"/jemalloc/core*
 	fi
 	# pools that carve up blocks of malloc
 	for pool in "slabs malloc" "haproxy none" "squid none" "gslice none" "contexts 15" "contexts 17" "pools none"; do
@@ -61,7 +61,7 @@ if [ "$(cat /proc/sys/kernel/core_pattern)" = core ] &&
 			-pthread -Wl,--as-needed -lstdc++ -ldl
 		{ (cd "$dir/$1-$2" && ulimit -c unlimited && ./program . abort "${@:2}"); } > /dev/null 2>&1
 		# one of them needs a library that may not be there
-		ls "$dir/$1-$2"/core* > /dev/null 2>&1 && replay session 60 "$dir/$1-$2"/core*
+		ls "$dir/$1-$2"/core* > /dev/null 2>&1 && replay session 20 "$dir/$1-$2"/core*
 	done
 	# containers by their shape, classes by their tables, what libc keeps
 	for program in containers classes; do
