@@ -34,6 +34,8 @@
 #include "heap/tracer.h"
 #include "sym/tls.h"
 #include "sym/unwind.h"
+#include "util/error.h"
+#include "util/vec.h"
 
 /** Which walker asks first for memory that two of them recognise. */
 enum ch_walker_priority {
@@ -108,6 +110,19 @@ struct ch_heap_desc {
 	size_t tids_count;
 	bool tids_known;
 };
+
+/** Add a fact to a list of struct ch_fact: a number, or a text that is not NULL. Key and text are
+ * borrowed. Errors: NOMEM. */
+CH_MUST_CHECK static inline struct ch_error *chp_fact_add(struct ch_vec *facts, const char *key,
+							  uint64_t number, const char *text)
+{
+	struct ch_fact *fact = ch_vec_push(facts);
+
+	if (!fact)
+		return &ch_enomem;
+	*fact = (struct ch_fact){ .key = key, .number = number, .text = text };
+	return NULL;
+}
 
 /**
  * What the allocator's call that gives memory back does: it makes one chunk of

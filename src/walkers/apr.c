@@ -360,17 +360,6 @@ static void close_apr(void *state)
 	free(apr);
 }
 
-static struct ch_error *add_fact(struct ch_vec *facts, const char *key, uint64_t number,
-				 const char *text)
-{
-	struct ch_fact *fact = ch_vec_push(facts);
-
-	if (!fact)
-		return &ch_enomem;
-	*fact = (struct ch_fact){ .key = key, .number = number, .text = text };
-	return NULL;
-}
-
 /* What is told of one pool. Its facts may still move. */
 static struct ch_error *add_desc(struct apr *apr, const struct pool *pool)
 {
@@ -385,10 +374,10 @@ static struct ch_error *add_desc(struct apr *apr, const struct pool *pool)
 				       .name = chp_constant(&apr->names, pool->name),
 				       .addr = pool->addr };
 	if (pool->parent != CH_TABLE_NONE)
-		err = add_fact(&apr->heap_facts, "parent", 0,
-			       chp_constant(&apr->names, pools[pool->parent].name));
+		err = chp_fact_add(&apr->heap_facts, "parent", 0,
+				   chp_constant(&apr->names, pools[pool->parent].name));
 	if (!err)
-		err = add_fact(&apr->heap_facts, "nodes_count", pool->nodes_count, NULL);
+		err = chp_fact_add(&apr->heap_facts, "nodes_count", pool->nodes_count, NULL);
 	desc->facts_count = apr->heap_facts.count - first;
 	return err;
 }
@@ -413,7 +402,7 @@ static struct ch_error *fill(struct apr *apr)
 		descs[i].facts = CH_VEC_AT(&apr->heap_facts, struct ch_fact, first);
 		first += descs[i].facts_count;
 	}
-	return err ? err : add_fact(&apr->facts, "nodes_count", apr->nodes.count, NULL);
+	return err ? err : chp_fact_add(&apr->facts, "nodes_count", apr->nodes.count, NULL);
 }
 
 static struct ch_error *open_apr(const struct ch_heap_env *env, void **state_ret)

@@ -81,36 +81,28 @@ static struct ch_error *check_names(struct clr *clr)
 	return NULL;
 }
 
-static struct ch_error *add_fact(struct clr *clr, const char *key, uint64_t number,
-				 const char *text)
-{
-	struct ch_fact *fact = ch_vec_push(&clr->facts);
-
-	if (!fact)
-		return &ch_enomem;
-	*fact = (struct ch_fact){ .key = key, .number = number, .text = text };
-	return NULL;
-}
-
 static struct ch_error *make_facts(struct clr *clr)
 {
 	struct ch_error *err;
 
-	err = add_fact(clr, "collector", 0, clr->server ? "server" : "workstation");
+	err = chp_fact_add(&clr->facts, "collector", 0, clr->server ? "server" : "workstation");
 	if (!err)
-		err = add_fact(clr, "heap_layout", 0, clr->regions ? "regions" : "segments");
+		err = chp_fact_add(&clr->facts, "heap_layout", 0,
+				   clr->regions ? "regions" : "segments");
 	if (!err && clr->server)
-		err = add_fact(clr, "gc_heaps_count", clr->heaps_count, NULL);
+		err = chp_fact_add(&clr->facts, "gc_heaps_count", clr->heaps_count, NULL);
 	if (!err && clr->dynamic_count)
-		err = add_fact(clr, "dynamic_modules_count", clr->dynamic_count, NULL);
+		err = chp_fact_add(&clr->facts, "dynamic_modules_count", clr->dynamic_count, NULL);
 	if (!err && clr->collectible_count)
-		err = add_fact(clr, "collectible_loaders_count", clr->collectible_count, NULL);
+		err = chp_fact_add(&clr->facts, "collectible_loaders_count", clr->collectible_count,
+				   NULL);
 	if (!err && clr->collectible_count)
-		err = add_fact(clr, "collectible_loaders_bytes", clr->collectible_bytes, NULL);
+		err = chp_fact_add(&clr->facts, "collectible_loaders_bytes", clr->collectible_bytes,
+				   NULL);
 	if (!err)
-		err = add_fact(clr, "tables", 0,
-			       clr->tables_source ? clr->tables_source
-						  : "contract descriptor of the runtime");
+		err = chp_fact_add(&clr->facts, "tables", 0,
+				   clr->tables_source ? clr->tables_source
+						      : "contract descriptor of the runtime");
 	return err;
 }
 

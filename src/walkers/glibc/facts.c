@@ -6,34 +6,24 @@
 
 #include <string.h>
 
-static bool add_fact(struct ch_vec *facts, const char *key, uint64_t number, const char *text)
-{
-	struct ch_fact *fact = ch_vec_push(facts);
-
-	if (!fact)
-		return false;
-	*fact = (struct ch_fact){ .key = key, .number = number, .text = text };
-	return true;
-}
-
 bool glibc_add_arena_facts(struct glibc_arena *arena, bool known)
 {
 	struct ch_vec *facts = &arena->facts;
 
 	if (arena->absent)
-		return add_fact(facts, "top_bytes", arena->top_bytes, NULL) &&
-		       add_fact(facts, "tcache_bytes", arena->tcache_bytes, NULL) &&
-		       add_fact(facts, "tcache_count", arena->tcache_count, NULL);
-	return add_fact(facts, "system_mem_bytes", arena->system_mem, NULL) &&
-	       add_fact(facts, "max_system_mem_bytes", arena->max_system_mem, NULL) &&
-	       add_fact(facts, "top_bytes", arena->top_bytes, NULL) &&
-	       add_fact(facts, "tcache_bytes", arena->tcache_bytes, NULL) &&
-	       add_fact(facts, "tcache_count", arena->tcache_count, NULL) &&
-	       add_fact(facts, "fastbin_bytes", arena->fastbin_bytes, NULL) &&
-	       add_fact(facts, "fastbin_count", arena->fastbin_count, NULL) &&
-	       (!known || add_fact(facts, "threads_count", arena->tids.count, NULL)) &&
+		return !chp_fact_add(facts, "top_bytes", arena->top_bytes, NULL) &&
+		       !chp_fact_add(facts, "tcache_bytes", arena->tcache_bytes, NULL) &&
+		       !chp_fact_add(facts, "tcache_count", arena->tcache_count, NULL);
+	return !chp_fact_add(facts, "system_mem_bytes", arena->system_mem, NULL) &&
+	       !chp_fact_add(facts, "max_system_mem_bytes", arena->max_system_mem, NULL) &&
+	       !chp_fact_add(facts, "top_bytes", arena->top_bytes, NULL) &&
+	       !chp_fact_add(facts, "tcache_bytes", arena->tcache_bytes, NULL) &&
+	       !chp_fact_add(facts, "tcache_count", arena->tcache_count, NULL) &&
+	       !chp_fact_add(facts, "fastbin_bytes", arena->fastbin_bytes, NULL) &&
+	       !chp_fact_add(facts, "fastbin_count", arena->fastbin_count, NULL) &&
+	       (!known || !chp_fact_add(facts, "threads_count", arena->tids.count, NULL)) &&
 	       (arena->attached == UINT64_MAX ||
-		add_fact(facts, "attached_threads_count", arena->attached, NULL));
+		!chp_fact_add(facts, "attached_threads_count", arena->attached, NULL));
 }
 
 void glibc_update_facts(struct glibc *glibc)
@@ -58,17 +48,17 @@ bool glibc_add_facts(struct glibc *glibc)
 {
 	struct ch_vec *facts = &glibc->facts;
 
-	return add_fact(facts, "glibc_releases", 0, glibc->layout->releases) &&
-	       add_fact(facts, "layout_basis", 0, glibc->evidence) &&
-	       add_fact(facts, "layout_source", 0, glibc->layout->source) &&
-	       add_fact(facts, "tcache_releases", 0,
-			glibc->tcache ? glibc->tcache->releases : "none seen") &&
-	       add_fact(facts, "tcache_basis", 0, glibc->tcache_basis) &&
-	       add_fact(facts, "tcaches_count", glibc->all_tcaches, NULL) &&
-	       add_fact(facts, "arenas_count", glibc->all_arenas, NULL) &&
-	       add_fact(facts, "mmapped_count", glibc->mmapped.count, NULL) &&
-	       add_fact(facts, "mmapped_bytes", glibc->mmapped_bytes, NULL) &&
+	return !chp_fact_add(facts, "glibc_releases", 0, glibc->layout->releases) &&
+	       !chp_fact_add(facts, "layout_basis", 0, glibc->evidence) &&
+	       !chp_fact_add(facts, "layout_source", 0, glibc->layout->source) &&
+	       !chp_fact_add(facts, "tcache_releases", 0,
+			     glibc->tcache ? glibc->tcache->releases : "none seen") &&
+	       !chp_fact_add(facts, "tcache_basis", 0, glibc->tcache_basis) &&
+	       !chp_fact_add(facts, "tcaches_count", glibc->all_tcaches, NULL) &&
+	       !chp_fact_add(facts, "arenas_count", glibc->all_arenas, NULL) &&
+	       !chp_fact_add(facts, "mmapped_count", glibc->mmapped.count, NULL) &&
+	       !chp_fact_add(facts, "mmapped_bytes", glibc->mmapped_bytes, NULL) &&
 	       (!glibc->par.addr ||
-		(add_fact(facts, "n_mmaps_count", glibc->counted_mmaps, NULL) &&
-		 add_fact(facts, "mmapped_mem_bytes", glibc->counted_mem, NULL)));
+		(!chp_fact_add(facts, "n_mmaps_count", glibc->counted_mmaps, NULL) &&
+		 !chp_fact_add(facts, "mmapped_mem_bytes", glibc->counted_mem, NULL)));
 }

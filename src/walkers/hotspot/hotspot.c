@@ -64,31 +64,23 @@ static void close_walker(void *state)
 	free(hs);
 }
 
-static struct ch_error *add_fact(struct hs *hs, const char *key, uint64_t number, const char *text)
-{
-	struct ch_fact *fact = ch_vec_push(&hs->facts);
-
-	if (!fact)
-		return &ch_enomem;
-	*fact = (struct ch_fact){ .key = key, .number = number, .text = text };
-	return NULL;
-}
-
 static struct ch_error *add_direct(struct hs *hs)
 {
 	struct hs_direct direct;
 	struct ch_error *err = hs_direct_find(hs, &direct);
 
 	if (!err && direct.known)
-		err = add_fact(hs, "direct_reserved_bytes", direct.reserved_bytes, NULL);
+		err = chp_fact_add(&hs->facts, "direct_reserved_bytes", direct.reserved_bytes,
+				   NULL);
 	if (!err && direct.known)
-		err = add_fact(hs, "direct_count", direct.count, NULL);
+		err = chp_fact_add(&hs->facts, "direct_count", direct.count, NULL);
 	if (!err && direct.limited)
-		err = add_fact(hs, "direct_limit_bytes", direct.limit_bytes, NULL);
+		err = chp_fact_add(&hs->facts, "direct_limit_bytes", direct.limit_bytes, NULL);
 	if (!err && direct.netty_known)
-		err = add_fact(hs, "netty_direct_bytes", direct.netty_bytes, NULL);
+		err = chp_fact_add(&hs->facts, "netty_direct_bytes", direct.netty_bytes, NULL);
 	if (!err && direct.netty_known)
-		err = add_fact(hs, "netty_direct_limit_bytes", direct.netty_limit_bytes, NULL);
+		err = chp_fact_add(&hs->facts, "netty_direct_limit_bytes", direct.netty_limit_bytes,
+				   NULL);
 	return err;
 }
 
@@ -105,8 +97,8 @@ static struct ch_error *add_archive(struct hs *hs)
 	hs->archive_addr = start;
 	hs->archive_bytes = end - start;
 	snprintf(hs->archive, sizeof(hs->archive), "0x%llx", (unsigned long long)start);
-	err = add_fact(hs, "class_data_sharing_addr", 0, hs->archive);
-	return err ? err : add_fact(hs, "class_data_sharing_bytes", end - start, NULL);
+	err = chp_fact_add(&hs->facts, "class_data_sharing_addr", 0, hs->archive);
+	return err ? err : chp_fact_add(&hs->facts, "class_data_sharing_bytes", end - start, NULL);
 }
 
 static struct ch_error *make_facts(struct hs *hs)
@@ -122,20 +114,20 @@ static struct ch_error *make_facts(struct hs *hs)
 	for (i = 0; hs->release[i]; i++)
 		if (hs->release[i] < '!' || hs->release[i] > '~' || hs->release[i] == '\\')
 			hs->release[i] = '?';
-	err = hs->release[0] ? add_fact(hs, "vm_release", 0, hs->release) : NULL;
+	err = hs->release[0] ? chp_fact_add(&hs->facts, "vm_release", 0, hs->release) : NULL;
 	if (!err)
-		err = add_fact(hs, "collector", 0, hs->collector);
+		err = chp_fact_add(&hs->facts, "collector", 0, hs->collector);
 	if (!err)
-		err = add_fact(hs, "compressed_oops", 0, hs->narrow_oop ? "yes" : "no");
+		err = chp_fact_add(&hs->facts, "compressed_oops", 0, hs->narrow_oop ? "yes" : "no");
 	if (!err)
-		err = add_fact(hs, "class_pointers", 0,
-			       hs->compact        ? "in the mark word"
-			       : hs->narrow_klass ? "compressed"
-						  : "8 bytes");
+		err = chp_fact_add(&hs->facts, "class_pointers", 0,
+				   hs->compact        ? "in the mark word"
+				   : hs->narrow_klass ? "compressed"
+						      : "8 bytes");
 	if (!err)
-		err = add_fact(hs, "tables", 0, "gHotSpotVMStructs of libjvm");
+		err = chp_fact_add(&hs->facts, "tables", 0, "gHotSpotVMStructs of libjvm");
 	if (!err && hs_nmt_level(hs))
-		err = add_fact(hs, "native_memory_tracking", 0, hs_nmt_level(hs));
+		err = chp_fact_add(&hs->facts, "native_memory_tracking", 0, hs_nmt_level(hs));
 	if (!err)
 		err = add_archive(hs);
 	if (!err)
@@ -453,12 +445,14 @@ static struct ch_error *add_humongous(struct hs *hs)
 		hs->humongous_waste_bytes += space->end - space->start - object.chunk_bytes;
 	}
 	free(walk);
-	err = add_fact(hs, "g1_region_bytes", hs->region_bytes, NULL);
+	err = chp_fact_add(&hs->facts, "g1_region_bytes", hs->region_bytes, NULL);
 	if (!err)
-		err = add_fact(hs, "humongous_count", hs->humongous_count, NULL);
+		err = chp_fact_add(&hs->facts, "humongous_count", hs->humongous_count, NULL);
 	if (!err)
-		err = add_fact(hs, "humongous_bytes", hs->humongous_bytes, NULL);
-	return err ? err : add_fact(hs, "humongous_waste_bytes", hs->humongous_waste_bytes, NULL);
+		err = chp_fact_add(&hs->facts, "humongous_bytes", hs->humongous_bytes, NULL);
+	return err ? err
+		   : chp_fact_add(&hs->facts, "humongous_waste_bytes", hs->humongous_waste_bytes,
+				  NULL);
 }
 
 static struct ch_error *open_walker(const struct ch_heap_env *env, void **state_ret)

@@ -170,28 +170,19 @@ static bool add_base_spans(struct jemalloc *je, const struct numbers *numbers)
 
 /* ---- heaps ------------------------------------------------------------------- */
 
-static bool add_fact(struct ch_vec *facts, const char *key, uint64_t number)
-{
-	struct ch_fact *fact = ch_vec_push(facts);
-
-	if (fact)
-		*fact = (struct ch_fact){ .key = key, .number = number };
-	return fact != NULL;
-}
-
 static bool add_facts(struct jemalloc *je, struct jemalloc_arena *arena)
 {
 	struct ch_vec *facts = &je->heap_facts;
 
 	arena->facts_at = facts->count;
-	if (!add_fact(facts, "slabs_count", arena->slabs_count) ||
-	    !add_fact(facts, "large_count", arena->large_count) ||
-	    !add_fact(facts, "tcache_bytes", arena->cached_bytes) ||
-	    !add_fact(facts, "tcache_count", arena->cached_count) ||
-	    !add_fact(facts, "dirty_bytes", arena->dirty_bytes) ||
-	    !add_fact(facts, "muzzy_bytes", arena->muzzy_bytes) ||
-	    !add_fact(facts, "retained_bytes", arena->retained_bytes) ||
-	    !add_fact(facts, "metadata_mapped_bytes", arena->base_bytes))
+	if (chp_fact_add(facts, "slabs_count", arena->slabs_count, NULL) ||
+	    chp_fact_add(facts, "large_count", arena->large_count, NULL) ||
+	    chp_fact_add(facts, "tcache_bytes", arena->cached_bytes, NULL) ||
+	    chp_fact_add(facts, "tcache_count", arena->cached_count, NULL) ||
+	    chp_fact_add(facts, "dirty_bytes", arena->dirty_bytes, NULL) ||
+	    chp_fact_add(facts, "muzzy_bytes", arena->muzzy_bytes, NULL) ||
+	    chp_fact_add(facts, "retained_bytes", arena->retained_bytes, NULL) ||
+	    chp_fact_add(facts, "metadata_mapped_bytes", arena->base_bytes, NULL))
 		return false;
 	arena->facts_count = facts->count - arena->facts_at;
 	return true;

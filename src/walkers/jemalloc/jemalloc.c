@@ -41,28 +41,19 @@ static const struct ch_signs signs = {
 	.tables_count = CH_COUNT_OF(tables),
 };
 
-static bool add_fact(struct ch_vec *facts, const char *key, uint64_t number, const char *text)
-{
-	struct ch_fact *fact = ch_vec_push(facts);
-
-	if (fact)
-		*fact = (struct ch_fact){ .key = key, .number = number, .text = text };
-	return fact != NULL;
-}
-
 static bool add_facts(struct jemalloc *je)
 {
 	const struct jemalloc_tree *tree = CH_VEC_AT(&je->trees, struct jemalloc_tree, 0);
 	struct ch_vec *facts = &je->facts;
 
-	return (!je->version[0] || add_fact(facts, "jemalloc_version", 0, je->version)) &&
-	       add_fact(facts, "jemalloc_releases", 0, tree->layout->releases) &&
-	       add_fact(facts, "layout_basis", 0,
-			"slabs that its radix tree leads to agree with it") &&
-	       add_fact(facts, "layout_source", 0, tree->layout->source) &&
-	       add_fact(facts, "arenas_count", je->arenas.count, NULL) &&
-	       add_fact(facts, "extents_count", je->extents.count, NULL) &&
-	       add_fact(facts, "tcaches_count", je->tcaches_count, NULL);
+	return (!je->version[0] || !chp_fact_add(facts, "jemalloc_version", 0, je->version)) &&
+	       !chp_fact_add(facts, "jemalloc_releases", 0, tree->layout->releases) &&
+	       !chp_fact_add(facts, "layout_basis", 0,
+			     "slabs that its radix tree leads to agree with it") &&
+	       !chp_fact_add(facts, "layout_source", 0, tree->layout->source) &&
+	       !chp_fact_add(facts, "arenas_count", je->arenas.count, NULL) &&
+	       !chp_fact_add(facts, "extents_count", je->extents.count, NULL) &&
+	       !chp_fact_add(facts, "tcaches_count", je->tcaches_count, NULL);
 }
 
 static void jemalloc_close(void *state)

@@ -40,29 +40,19 @@ static struct ch_error *mallocng_probe(const struct ch_heap_env *env, struct ch_
 	return NULL;
 }
 
-static bool add_fact(struct ch_vec *facts, const char *key, uint64_t number, const char *text)
-{
-	struct ch_fact *fact = ch_vec_push(facts);
-
-	if (!fact)
-		return false;
-	*fact = (struct ch_fact){ .key = key, .number = number, .text = text };
-	return true;
-}
-
 static bool add_facts(struct mallocng *ng)
 {
 	struct ch_vec *facts = &ng->facts;
 
-	return (!ng->layout || (add_fact(facts, "musl_releases", 0, ng->layout->releases) &&
-				add_fact(facts, "layout_source", 0, ng->layout->source))) &&
-	       add_fact(facts, "areas_basis", 0, ng->basis) &&
-	       add_fact(facts, "secret_basis", 0, ng->secret_basis) &&
-	       add_fact(facts, "meta_areas_count", ng->areas.count, NULL) &&
-	       add_fact(facts, "groups_count", ng->groups.count + ng->nested.count, NULL) &&
-	       add_fact(facts, "nested_groups_count", ng->nested.count, NULL) &&
-	       add_fact(facts, "donated_groups_count", ng->donated_count, NULL) &&
-	       add_fact(facts, "mmapped_count", ng->mmapped_count, NULL);
+	return (!ng->layout || (!chp_fact_add(facts, "musl_releases", 0, ng->layout->releases) &&
+				!chp_fact_add(facts, "layout_source", 0, ng->layout->source))) &&
+	       !chp_fact_add(facts, "areas_basis", 0, ng->basis) &&
+	       !chp_fact_add(facts, "secret_basis", 0, ng->secret_basis) &&
+	       !chp_fact_add(facts, "meta_areas_count", ng->areas.count, NULL) &&
+	       !chp_fact_add(facts, "groups_count", ng->groups.count + ng->nested.count, NULL) &&
+	       !chp_fact_add(facts, "nested_groups_count", ng->nested.count, NULL) &&
+	       !chp_fact_add(facts, "donated_groups_count", ng->donated_count, NULL) &&
+	       !chp_fact_add(facts, "mmapped_count", ng->mmapped_count, NULL);
 }
 
 /* Add a heap; its index. UINT32_MAX: out of memory. */

@@ -97,16 +97,6 @@ static const char *name_of(const struct nginx *ng, uint64_t key)
 	return name ? name : "shared zone";
 }
 
-static struct ch_error *add_fact(struct ch_vec *facts, const char *key, uint64_t number)
-{
-	struct ch_fact *fact = ch_vec_push(facts);
-
-	if (!fact)
-		return &ch_enomem;
-	*fact = (struct ch_fact){ .key = key, .number = number };
-	return NULL;
-}
-
 /* What is told of heap i; facts may still move. */
 static struct ch_error *add_desc(struct nginx *ng, size_t i)
 {
@@ -123,14 +113,14 @@ static struct ch_error *add_desc(struct nginx *ng, size_t i)
 						       : name_of(ng, heap->key),
 				       .addr = heap->addr,
 				       .facts_count = 3 };
-	err = add_fact(&ng->heap_facts, zone ? "free_pages_count" : "malloc_blocks_count",
-		       heap->counts[0]);
+	err = chp_fact_add(&ng->heap_facts, zone ? "free_pages_count" : "malloc_blocks_count",
+			   heap->counts[0], NULL);
 	if (!err)
-		err = add_fact(&ng->heap_facts, zone ? "failed_requests_count" : "large_count",
-			       heap->counts[1]);
+		err = chp_fact_add(&ng->heap_facts, zone ? "failed_requests_count" : "large_count",
+				   heap->counts[1], NULL);
 	return err ? err
-		   : add_fact(&ng->heap_facts, zone ? "zone_bytes" : "malloc_blocks_bytes",
-			      heap->bytes);
+		   : chp_fact_add(&ng->heap_facts, zone ? "zone_bytes" : "malloc_blocks_bytes",
+				  heap->bytes, NULL);
 }
 
 static struct ch_error *fill(struct nginx *ng)
@@ -161,8 +151,9 @@ static struct ch_error *fill(struct nginx *ng)
 	descs = ng->descs.items;
 	for (i = 0; i < ng->descs.count; i++)
 		descs[i].facts = CH_VEC_AT(&ng->heap_facts, struct ch_fact, 3 * i);
-	err = add_fact(&ng->facts, "zones_count", ng->zone_names.count);
-	return err ? err : add_fact(&ng->facts, "connections_count", ng->connections_count);
+	err = chp_fact_add(&ng->facts, "zones_count", ng->zone_names.count, NULL);
+	return err ? err
+		   : chp_fact_add(&ng->facts, "connections_count", ng->connections_count, NULL);
 }
 
 static struct ch_error *nginx_open(const struct ch_heap_env *env, void **state_ret)

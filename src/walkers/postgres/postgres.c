@@ -57,17 +57,6 @@ static void postgres_close(void *state)
 	free(pg);
 }
 
-static struct ch_error *add_fact(struct ch_vec *facts, const char *key, uint64_t number,
-				 const char *text)
-{
-	struct ch_fact *fact = ch_vec_push(facts);
-
-	if (!fact)
-		return &ch_enomem;
-	*fact = (struct ch_fact){ .key = key, .number = number, .text = text };
-	return NULL;
-}
-
 static const char *name_of(const struct postgres *pg, const struct postgres_context *context)
 {
 	return context->name == CH_TABLE_NONE ? "memory context without a name"
@@ -90,15 +79,15 @@ static struct ch_error *add_heap(struct postgres *pg, struct postgres_context *c
 				       .name = name_of(pg, context),
 				       .addr = context->addr };
 	if (parent != context)
-		err = add_fact(facts, "parent", 0, name_of(pg, parent));
+		err = chp_fact_add(facts, "parent", 0, name_of(pg, parent));
 	if (!err)
-		err = add_fact(facts, "level", context->level, NULL);
+		err = chp_fact_add(facts, "level", context->level, NULL);
 	if (!err)
-		err = add_fact(facts, "malloc_blocks_count", context->blocks_count, NULL);
+		err = chp_fact_add(facts, "malloc_blocks_count", context->blocks_count, NULL);
 	if (!err)
-		err = add_fact(facts, "malloc_blocks_bytes", context->bytes, NULL);
+		err = chp_fact_add(facts, "malloc_blocks_bytes", context->bytes, NULL);
 	if (!err && context->ident)
-		err = add_fact(facts, "identifier", 0, context->ident);
+		err = chp_fact_add(facts, "identifier", 0, context->ident);
 	heap->facts_count = facts->count - first;
 	return err;
 }
@@ -125,12 +114,12 @@ static struct ch_error *add_facts(struct postgres *pg)
 {
 	struct ch_error *err;
 
-	err = add_fact(&pg->facts, "postgresql_releases", 0, pg->layout->releases);
+	err = chp_fact_add(&pg->facts, "postgresql_releases", 0, pg->layout->releases);
 	if (!err)
-		err = add_fact(&pg->facts, "layout_source", 0, pg->layout->source);
+		err = chp_fact_add(&pg->facts, "layout_source", 0, pg->layout->source);
 	if (!err)
-		err = add_fact(&pg->facts, "root_basis", 0, pg->root_basis);
-	return err ? err : add_fact(&pg->facts, "contexts_count", pg->contexts.count, NULL);
+		err = chp_fact_add(&pg->facts, "root_basis", 0, pg->root_basis);
+	return err ? err : chp_fact_add(&pg->facts, "contexts_count", pg->contexts.count, NULL);
 }
 
 static struct ch_error *fill(struct postgres *pg)
