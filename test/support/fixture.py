@@ -139,6 +139,24 @@ def dump(program, how, where, arguments=(), end="abort", coredump_filter=None, r
             process.wait()
 
 
+def dump_built(tap, what, command, source):
+    """Compile a program of fixtures/ by command, and dump it: (core, where it ran). None: that
+    cannot be here, and what is skipped."""
+    where = folder()
+    program = os.path.join(where, os.path.splitext(os.path.basename(source))[0])
+    run = os.path.join(where, "run")
+    if not shutil.which(command[0]):
+        tap.skip(what, "no " + command[0])
+        return None
+    built = subprocess.run([*command, os.path.join(repo(), "fixtures", source), "-o", program],
+                           check=False, capture_output=True, text=True)
+    if built.returncode:
+        tap.skip(what, "it does not build: " + built.stderr.strip().splitlines()[-1])
+        return None
+    os.mkdir(run)
+    return dump(program, "gcore" if why_not("gcore") is None else "kernel", run), run
+
+
 def with_file(name):
     return sorted(os.path.basename(os.path.dirname(path))
                   for path in glob.glob(os.path.join(repo(), "fixtures", "*", name)))

@@ -5,12 +5,11 @@ how many there are of each."""
 import os
 import re
 import shutil
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import fixture  # noqa: E402
-from tap import Tap, repo, skip_all  # noqa: E402
+from tap import Tap, skip_all  # noqa: E402
 
 # Without symbols and without type information nothing is known.
 GCC = os.environ.get("CXX") or "g++"
@@ -145,21 +144,11 @@ def check_names(tap, core):
 
 
 def check_kind(tap, what):
-    where = fixture.folder()
-    program = os.path.join(where, "classes")
-    if not shutil.which(KINDS[what][0]):
-        tap.skip(what, "no " + KINDS[what][0])
+    compiler, *flags = KINDS[what]
+    dumped = fixture.dump_built(tap, what, [compiler, "-std=c++17", *flags], "classes/classes.cc")
+    if not dumped:
         return
-    built = subprocess.run([KINDS[what][0], "-std=c++17", *KINDS[what][1:],
-                            os.path.join(repo(), "fixtures", "classes", "classes.cc"),
-                            "-o", program], check=False, capture_output=True, text=True)
-    if built.returncode:
-        tap.skip(what, "it does not build: " + built.stderr.strip().splitlines()[-1])
-        return
-    run = os.path.join(where, "run")
-    os.mkdir(run)
-    how = "gcore" if fixture.why_not("gcore") is None else "kernel"
-    core = fixture.dump(program, how, run)
+    core, run = dumped
     wanted = {name: row for name, row in truth(run).items() if name not in not_known(what)}
     check_types(tap, what, core, wanted)
     check_groups(tap, what, core, wanted)

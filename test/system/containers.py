@@ -4,12 +4,11 @@ clang, optimised or not, stripped. The program writes down what each of its bloc
 import os
 import re
 import shutil
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import fixture  # noqa: E402
-from tap import Tap, repo, skip_all  # noqa: E402
+from tap import Tap, skip_all  # noqa: E402
 
 GCC = os.environ.get("CXX") or "g++"
 KINDS = {"gcc": (GCC, "-O2", "-s"), "static": (GCC, "-O0", "-s", "-static"),
@@ -52,21 +51,11 @@ def check(tap, what, core, wanted):
 
 
 def check_kind(tap, what):
-    where = fixture.folder()
-    program = os.path.join(where, "containers")
-    if not shutil.which(KINDS[what][0]):
-        tap.skip(what, "no " + KINDS[what][0])
+    compiler, *flags = KINDS[what]
+    dumped = fixture.dump_built(tap, what, [compiler, "-std=c++17", *flags], "containers/containers.cc")
+    if not dumped:
         return
-    built = subprocess.run([KINDS[what][0], "-std=c++17", *KINDS[what][1:],
-                            os.path.join(repo(), "fixtures", "containers", "containers.cc"),
-                            "-o", program], check=False, capture_output=True, text=True)
-    if built.returncode:
-        tap.skip(what, "it does not build: " + built.stderr.strip().splitlines()[-1])
-        return
-    run = os.path.join(where, "run")
-    os.mkdir(run)
-    how = "gcore" if fixture.why_not("gcore") is None else "kernel"
-    core = fixture.dump(program, how, run)
+    core, run = dumped
     check(tap, what, core, truth(run))
 
 

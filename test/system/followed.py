@@ -2,13 +2,11 @@
 """Blocks are named by the debug information: every block that a program wrote down has a name that
 is true of it, or none, and nearly all have one. C and C++, optimised or not, by gcc and clang."""
 import os
-import shutil
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import fixture  # noqa: E402
-from tap import Tap, repo, skip_all  # noqa: E402
+from tap import Tap, skip_all  # noqa: E402
 
 SOURCES = {"c": "followed/followed.c", "c++": "contained/contained.cc"}
 KINDS = {
@@ -64,28 +62,16 @@ def compare(rows, found):
 
 def check_kind(tap, what):
     language, compiler, *flags = KINDS[what]
-    if not shutil.which(compiler):
-        tap.skip(what, "there is no " + compiler)
+    dumped = fixture.dump_built(tap, what, [compiler, "-g", *flags, "-pthread", *(
+        ["-std=c++17"] if language == "c++" else [])], SOURCES[language])
+    if not dumped:
         return
-    where = fixture.folder()
-    program = os.path.join(where, "followed")
-    built = subprocess.run([compiler, "-g", *flags, "-pthread",
-                            *(["-std=c++17"] if language == "c++" else []),
-                            os.path.join(repo(), "fixtures", SOURCES[language]), "-o", program],
-                           check=False, capture_output=True, text=True)
-    if built.returncode:
-        tap.skip(what, "it does not build: " + built.stderr.strip().splitlines()[-1])
-        return
-    run = os.path.join(where, "run")
-    os.mkdir(run)
-    core = fixture.dump(program, "gcore" if fixture.why_not("gcore") is None else "kernel", run)
+    core, run = dumped
     wrong, unnamed, total = compare(truth(run), names_of(core))
     tap.equal({key: (len(where), where[0]) for key, where in wrong.items()}, {},
               "%s: no wrong name" % what)
     tap.ok(100 * sum(unnamed.values()) <= UNNAMED_PERCENT * total,
            "%s: %.1f %% without a name" % (what, 100 * sum(unnamed.values()) / total), unnamed)
-    if os.environ.get("SHOW"):
-        print("#", what, core, unnamed)
 
 
 def main():
