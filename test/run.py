@@ -15,7 +15,9 @@ unless something failed. It prints, on standard output:
 or, alone, `1..0 # SKIP why` when nothing of it can be tried. A program that
 prints no plan, another number of tests than planned, exits non-zero without
 a failed test, or runs longer than the timeout, counts as one failed test
-more. The last line of output is `N passed, N failed, N skipped`; the exit
+more. Of a failing program each failure is shown first, with the comments (`# ...`)
+that follow it, then what it said on standard error, then all it printed: logs are
+often cut after a few lines. The last line of output is `N passed, N failed, N skipped`; the exit
 code is 0 only if at least one test passed and none failed.
 """
 import argparse
@@ -32,6 +34,9 @@ RESULT = re.compile(r"^(ok|not ok)\b\s*(\d+)?\s*(?:-\s*)?(.*)$")
 PLAN = re.compile(r"^1\.\.(\d+)\s*(?:#\s*SKIP\b\s*(.*))?$", re.IGNORECASE)
 SKIP = re.compile(r"\s*#\s*SKIP\b\s*(.*)$", re.IGNORECASE)
 OUTPUT_MAX = 20000
+# Comments shown right below a failure, the first and the last ones (a traceback says at its
+# end what happened), and characters of each.
+COMMENTS_FIRST, COMMENTS_LAST, COMMENT_MAX = 2, 3, 2000
 
 
 class Outcome:
@@ -41,6 +46,8 @@ class Outcome:
         self.name = name
         self.passed = 0
         self.failures = []
+        # comments of a failure, by its number
+        self.comments = {}
         self.skips = []
         self.output = ""
         self.seconds = 0.0
@@ -48,11 +55,16 @@ class Outcome:
     def fail(self, what):
         self.failures.append(what)
 
+    def comment(self, line):
+        """A line of TAP that says more about the failure before it."""
+        self.comments.setdefault(len(self.failures) - 1, []).append(line)
+
 
 def parse(outcome, text, exit_text):
     """Fill outcome from TAP text; exit_text is None for exit code 0."""
     planned = None
     seen = 0
+    failing = False
     for line in text.splitlines():
         result = RESULT.match(line)
         plan = PLAN.match(line)
@@ -66,9 +78,10 @@ def parse(outcome, text, exit_text):
                 outcome.skips.append(("", plan.group(2) or "no reason given"))
         elif result:
             seen += 1
+            failing = result.group(1) == "not ok"
             skip = SKIP.search(result.group(3))
             name = SKIP.sub("", result.group(3))
-            if result.group(1) == "not ok":
+            if failing:
                 outcome.fail(name or "test %d" % seen)
             elif skip:
                 outcome.skips.append((name, skip.group(1) or "no reason given"))
@@ -76,6 +89,8 @@ def parse(outcome, text, exit_text):
                 outcome.passed += 1
             if result.group(2) and int(result.group(2)) != seen:
                 outcome.fail("test number %s printed where %d was due" % (result.group(2), seen))
+        elif failing and line.startswith("#"):
+            outcome.comment(line)
     tests_failed = bool(outcome.failures)
     if planned is None:
         outcome.fail("printed no plan (1..N): it died or is not a test")
@@ -127,7 +142,7 @@ def run(path, args):
         with open(log, "rb") as file:
             texts.append(file.read().decode("utf-8", "replace"))
     parse(outcome, texts[0], exit_text)
-    outcome.output = texts[0] + texts[1]
+    outcome.output = texts[1] + texts[0] if outcome.failures else texts[0] + texts[1]
     if exit_text and exit_text not in outcome.failures:
         outcome.output += "\n(%s)\n" % exit_text
     outcome.seconds = time.monotonic() - begin
@@ -140,10 +155,15 @@ def show(outcome, verbose):
     print("%s %s: %d passed, %d failed, %d skipped (%.1f s)" % (
         "FAIL" if outcome.failures else "ok  ", outcome.name, outcome.passed,
         len(outcome.failures), len(outcome.skips), outcome.seconds))
+    for number, failure in enumerate(outcome.failures):
+        print("     failed: %s - %s" % (outcome.name, failure))
+        lines = outcome.comments.get(number, [])
+        if len(lines) > COMMENTS_FIRST + COMMENTS_LAST:
+            lines = [*lines[:COMMENTS_FIRST], "# [...]", *lines[-COMMENTS_LAST:]]
+        for line in lines:
+            print("     " + line[:COMMENT_MAX])
     for name, reason in outcome.skips:
         print("     skipped: %s%s: %s" % (outcome.name, " - " + name if name else "", reason))
-    for failure in outcome.failures:
-        print("     failed: %s - %s" % (outcome.name, failure))
     if outcome.failures or verbose:
         text = outcome.output
         if len(text) > OUTPUT_MAX and not verbose:
