@@ -6,7 +6,7 @@
 #   make check-fresh  the two in minimal Debian systems under build/ (as root)
 #   make lint       formatting, layering, warnings as errors, no recursion
 #   make bench      timings as ratios to one scan of the same file
-#   make install    DESTDIR=, prefix=, libdir=
+#   make install    DESTDIR=, prefix=, libdir=, mandir=, bashdir=, zshdir=, fishdir=
 #
 # Switches: V=1 (show commands), SAN=address,undefined, WERROR=1, O=3
 
@@ -16,7 +16,15 @@ SOVERSION := 0
 prefix ?= /usr/local
 libdir ?= $(prefix)/lib
 bindir ?= $(prefix)/bin
-mandir ?= $(prefix)/share/man
+datadir ?= $(prefix)/share
+mandir ?= $(datadir)/man
+# Where the shells look for completions; that of zsh has another name in some distributions.
+bashdir ?= $(datadir)/bash-completion/completions
+zshdir ?= $(datadir)/zsh/site-functions
+fishdir ?= $(datadir)/fish/vendor_completions.d
+# What takes cores as they come, docs/HOOKS.md; nothing of it is enabled by being there.
+libexecdir ?= $(prefix)/libexec
+unitdir ?= $(prefix)/lib/systemd/system
 
 # ---- Debian packages: what building, testing and the demo need -----------------
 DEPS_BUILD := gcc g++ make pkg-config libelf-dev libdw-dev libjansson-dev libzstd-dev \
@@ -25,7 +33,7 @@ DEPS_TEST := check gdb zstd xz-utils lz4 gzip binutils elfutils jq python3
 # Other allocators and C libraries, a validator, a database; without them their tests are
 # skipped.
 DEPS_TEST_MORE := musl-tools libjemalloc-dev libmimalloc-dev libtcmalloc-minimal4 \
-	python3-jsonschema sqlite3 libcapstone-dev dwz libc++-dev libc++abi-dev
+	python3-jsonschema sqlite3 libcapstone-dev dwz libc++-dev libc++abi-dev mandoc
 DEPS_LINT := clang clang-format clang-tidy
 
 PKGS := libelf libdw jansson libzstd liblzma zlib liblz4
@@ -106,9 +114,26 @@ APP_OBJ := $(APP_SRC:%.c=$(B)/%.o)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all deps deps-more deps-lint check check-all lint bench demo fixtures fuzz install uninstall clean dist FORCE
+.PHONY: all deps deps-more deps-lint check check-all lint bench demo fixtures fuzz man install uninstall clean dist FORCE
 
-all: $(B)/coreheap $(B)/libcoreheap.a $(B)/libcoreheap.so $(B)/coreheap.pc
+# A page for each command and the overview, and completion in shells, made by the program itself
+# from its tables: a command or an option has its place in them by being there.
+PAGES := $(B)/man/coreheap.1 $(CMDS:%=$(B)/man/coreheap-%.1)
+SHELLS := bash zsh fish
+COMPLETIONS := $(SHELLS:%=$(B)/completion/%)
+
+all: $(B)/coreheap $(B)/libcoreheap.a $(B)/libcoreheap.so $(B)/coreheap.pc man $(COMPLETIONS)
+
+man: $(PAGES)
+
+$(B)/man/coreheap.1: $(B)/coreheap
+	$(Q)mkdir -p $(@D) && $< --man > $@
+
+$(B)/man/coreheap-%.1: $(B)/coreheap
+	$(Q)mkdir -p $(@D) && $< $* --man > $@
+
+$(B)/completion/%: $(B)/coreheap
+	$(Q)mkdir -p $(@D) && $< --completion $* > $@
 
 $(B)/coreheap: $(APP_OBJ) $(B)/libcoreheap.a
 	@echo '  LINK   $@'
@@ -214,20 +239,34 @@ include test/fuzz/fuzz.mk
 
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig \
-		$(DESTDIR)$(prefix)/include/coreheap $(DESTDIR)$(mandir)/man1
+		$(DESTDIR)$(prefix)/include/coreheap $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(bashdir) \
+		$(DESTDIR)$(zshdir) $(DESTDIR)$(fishdir) $(DESTDIR)$(datadir)/coreheap/schema \
+		$(DESTDIR)$(libexecdir) $(DESTDIR)$(unitdir)
 	install -m 755 $(B)/coreheap $(DESTDIR)$(bindir)/
 	install -m 644 $(HEADERS) $(DESTDIR)$(prefix)/include/coreheap/
 	install -m 644 $(B)/libcoreheap.a $(DESTDIR)$(libdir)/
 	install -m 755 $(B)/libcoreheap.so.$(SOVERSION) $(DESTDIR)$(libdir)/
 	ln -sf libcoreheap.so.$(SOVERSION) $(DESTDIR)$(libdir)/libcoreheap.so
 	install -m 644 $(B)/coreheap.pc $(DESTDIR)$(libdir)/pkgconfig/
-	install -m 644 man/*.1 $(DESTDIR)$(mandir)/man1/
+	install -m 644 $(PAGES) $(DESTDIR)$(mandir)/man1/
+	install -m 644 $(B)/completion/bash $(DESTDIR)$(bashdir)/coreheap
+	install -m 644 $(B)/completion/zsh $(DESTDIR)$(zshdir)/_coreheap
+	install -m 644 $(B)/completion/fish $(DESTDIR)$(fishdir)/coreheap.fish
+	install -m 644 $(wildcard docs/schema/*.json) $(DESTDIR)$(datadir)/coreheap/schema/
+	install -m 755 docs/hooks/coreheap-ticket $(DESTDIR)$(libexecdir)/
+	sed 's|/usr/local/libexec/|$(libexecdir)/|' docs/hooks/coreheap-ticket.service \
+		> $(DESTDIR)$(unitdir)/coreheap-ticket.service
+	install -m 644 docs/hooks/coreheap-ticket.path $(DESTDIR)$(unitdir)/
+	@[ -n '$(DESTDIR)' ] || echo "Before linking with libcoreheap.so: ldconfig (the program needs it not)."
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/coreheap $(DESTDIR)$(libdir)/libcoreheap.* \
 		$(DESTDIR)$(libdir)/pkgconfig/coreheap.pc \
-		$(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(wildcard man/*.1)))
-	rm -rf $(DESTDIR)$(prefix)/include/coreheap
+		$(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(PAGES))) \
+		$(DESTDIR)$(bashdir)/coreheap $(DESTDIR)$(zshdir)/_coreheap \
+		$(DESTDIR)$(fishdir)/coreheap.fish $(DESTDIR)$(libexecdir)/coreheap-ticket \
+		$(addprefix $(DESTDIR)$(unitdir)/,coreheap-ticket.service coreheap-ticket.path)
+	rm -rf $(DESTDIR)$(prefix)/include/coreheap $(DESTDIR)$(datadir)/coreheap
 
 clean:
 	rm -rf build

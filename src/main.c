@@ -25,10 +25,10 @@ const struct ch_option chp_global_options[] = {
 	  "exit with 4 when something is missing or a heap damaged" },
 	{ "threads", "N", CH_OPTION_COUNT, GLOBAL(threads),
 	  "most threads to work with; the output does not depend on it" },
-	{ "references", "LIST", CH_OPTION_STRING, GLOBAL(references),
-	  "references of Java that hold, or strong (default: soft,final)" },
-	{ "color", "WHEN", CH_OPTION_STRING, GLOBAL(color),
-	  "bold text: auto (on a terminal, unless NO_COLOR is set), always or never" },
+	{ "references", "soft|weak|final|phantom|strong,...", CH_OPTION_STRING, GLOBAL(references),
+	  "references of Java that hold; strong: none of these (default: soft,final)" },
+	{ "color", "auto|always|never", CH_OPTION_STRING, GLOBAL(color),
+	  "bold text; auto is on a terminal, unless NO_COLOR is set" },
 	{ "sysroot", "DIR", CH_OPTION_STRING, GLOBAL(sysroot),
 	  "look for the process's files below DIR first" },
 	{ "exe", "FILE", CH_OPTION_STRING, GLOBAL(exe), "the main executable" },
@@ -40,14 +40,16 @@ const struct ch_option chp_global_options[] = {
 	  "where compressed cores are unpacked (default: $TMPDIR, else /var/tmp)" },
 	{ "temp-bytes", "N", CH_OPTION_BYTES, GLOBAL(temp_bytes),
 	  "most bytes a compressed core may unpack to (default: 1T)" },
-	{ "verbose", NULL, CH_OPTION_FLAG, GLOBAL(verbose), "log to standard error (also -v)" },
+	{ "verbose", NULL, CH_OPTION_FLAG, GLOBAL(verbose), "log to standard error" },
 	{ "v", NULL, CH_OPTION_FLAG, GLOBAL(verbose), NULL },
-	{ "help", NULL, CH_OPTION_FLAG, GLOBAL(help), "this text (also -h, -?)" },
+	{ "help", NULL, CH_OPTION_FLAG, GLOBAL(help), "this text" },
 	{ "h", NULL, CH_OPTION_FLAG, GLOBAL(help), NULL },
 	{ "?", NULL, CH_OPTION_FLAG, GLOBAL(help), NULL },
 	{ "version", NULL, CH_OPTION_FLAG, GLOBAL(version), "name and version" },
-	{ "completion", NULL, CH_OPTION_FLAG, GLOBAL(completion),
-	  "a bash script that completes commands and options" },
+	{ "completion", "bash|zsh|fish", CH_OPTION_STRING, GLOBAL(completion),
+	  "a script for the shell that completes commands, options and values" },
+	{ "man", NULL, CH_OPTION_FLAG, GLOBAL(man),
+	  "the page of the program or the command, for man -l -" },
 	{ NULL, NULL, CH_OPTION_FLAG, 0, NULL },
 };
 
@@ -64,12 +66,16 @@ static void fill_standard_streams(void)
 }
 
 /* What needs no core. False when there is one to open. */
-static bool talk_only(const struct ch_global_options *global, const struct ch_cmd *cmd)
+static bool talk_only(const struct ch_global_options *global, const struct ch_cmd *cmd,
+		      struct ch_error **err_ret)
 {
+	*err_ret = NULL;
 	if (global->version)
 		fputs("coreheap " CH_VERSION "\n", stdout);
 	else if (global->completion)
-		chp_completion_bash(stdout);
+		*err_ret = chp_completion(stdout, global->completion);
+	else if (global->man)
+		chp_man(stdout, cmd);
 	else if (global->help && cmd)
 		chp_help_cmd(stdout, cmd);
 	else if (global->help)
@@ -83,22 +89,22 @@ int main(int argc, char **argv)
 {
 	struct ch_line line = { .cmd = NULL };
 	struct ch_error *err;
+	bool talked;
 	int code;
 
 	fill_standard_streams();
 	chp_signals_init();
 	err = chp_line_parse(&line, argc - 1, argv + 1);
-	if (!err && talk_only(&line.global, line.cmd)) {
+	talked = !err && talk_only(&line.global, line.cmd, &err);
+	if (!err && !talked)
+		err = chp_line_check(&line);
+	if (err) {
+		code = err->code == CH_ERROR_ARG ? CH_EXIT_USAGE : CH_EXIT_FAILED;
+		chp_driver_complain_take(err);
+	} else if (talked) {
 		code = chp_driver_finish(stdout) ? CH_EXIT_ANSWERED : CH_EXIT_FAILED;
 	} else {
-		if (!err)
-			err = chp_line_check(&line);
-		if (err) {
-			code = err->code == CH_ERROR_ARG ? CH_EXIT_USAGE : CH_EXIT_FAILED;
-			chp_driver_complain_take(err);
-		} else {
-			code = chp_driver_run(&line);
-		}
+		code = chp_driver_run(&line);
 	}
 	chp_line_deinit(&line);
 	return code;

@@ -144,17 +144,20 @@ const struct ch_cmd ch_cmd_address = {
 	.aliases = (const char *const[]){ "maddress", "vmmap", NULL },
 	.summary = "where the address space went: by usage, type, state and rights",
 	.synopsis = "[OPTIONS] CORE [ADDRESS]",
-	.examples =
-		"  coreheap address core.1234                     five tables\n"
-		"  coreheap address -f:stack,rw- core.1234        stacks that can be written\n"
-		"  coreheap address core.1234 0x7f44044fb96a      the region of an address\n"
-		"  coreheap address --compat windbg core.1234     as WinDbg prints it\n"
-		"\n"
-		"Filters: heap stack image tls free other filemap var (WinDbg's usages), ours as\n"
-		"the tables show them (arena, mmap-chunk, guard, lib, bss, file, anon ...),\n"
-		"MEM_IMAGE MEM_MAPPED MEM_PRIVATE, MEM_COMMIT MEM_RESERVE MEM_FREE, PAGE_* and\n"
-		"rw- r-x and the like. A region passes if it has one of the usages, one of the\n"
-		"types, one of the states and one of the rights given.\n",
+	.examples = "  coreheap address core.1234                     five tables\n"
+		    "  coreheap address -f:stack,rw- core.1234        stacks that can be written\n"
+		    "  coreheap address core.1234 0x7f44044fb96a      the region of an address\n"
+		    "  coreheap address --compat windbg core.1234     as WinDbg prints it\n",
+	.notes = "Tables by usage, type, state and protection, the largest regions, and what\n"
+		 "is not in the core; with an address, its region. Touched memory has a column\n"
+		 "of its own: pages with a byte other than zero, the least that was resident.\n"
+		 "\n"
+		 "Filters: heap stack image tls free other filemap var (WinDbg's usages), ours\n"
+		 "as the tables show them (arena, mmap-chunk, guard, lib, bss, file, anon\n"
+		 "...), MEM_IMAGE MEM_MAPPED MEM_PRIVATE, MEM_COMMIT MEM_RESERVE MEM_FREE,\n"
+		 "PAGE_* and rw- r-x and the like. A region passes if it has one of the\n"
+		 "usages, one of the types, one of the states and one of the rights given.\n",
+	.see_also = (const char *const[]){ "whatis", "heap", "modules", NULL },
 	.options = option_rows,
 	.options_size = sizeof(struct options),
 	.args_max = 1,

@@ -50,16 +50,17 @@ const struct ch_cmd ch_cmd_async = {
 	.synopsis = "CORE",
 	.examples = "coreheap async core.1234\n"
 		    "coreheap async --json core.1234 | jq -c '.machines[] | [.count, .type]'\n",
-	.notes = "STATE is the await at which the method stands, in the order of the source from "
-		 "0;\n"
-		 "-1: it runs, or was not started. AWAITS is the method, or the task, that "
+	.notes = "STATE is the await at which the method stands, in the order of the source\n"
+		 "from 0;\n"
+		 "-1: it runs, or was not started. AWAITS is the method, or the task, that\n"
 		 "continues it.\n"
-		 "A chain begins with what all of it waits for; below each line is what it "
+		 "A chain begins with what all of it waits for; below each line is what it\n"
 		 "continues,\n"
-		 "methods that are alike in one. COUNT is of objects: one task may continue "
+		 "methods that are alike in one. COUNT is of objects: one task may continue\n"
 		 "many.\n"
-		 "What has completed is left out; what nothing holds is counted until it is "
+		 "What has completed is left out; what nothing holds is counted until it is\n"
 		 "collected.\n",
+	.see_also = (const char *const[]){ "threads", "threadpool", "timers", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.run = run,

@@ -44,7 +44,9 @@ struct ch_option {
 	 * spells it, "-name"; one letter matches "-x"; "f:" matches "-f:VALUE"
 	 * and "/f:VALUE". Rows may share an offset. */
 	const char *name;
-	/** Placeholder of the value in help, NULL for flags. */
+	/** Placeholder of the value in help, NULL for flags. "DIR" and "FILE" are completed as
+	 * such. Without a capital letter it is the closed set of values, "auto|always|never",
+	 * which is completed, too; "used|free,..." is a list of some of them. */
 	const char *value;
 	enum ch_option_kind kind;
 	/** offsetof() in the command's options struct. */
@@ -95,9 +97,12 @@ struct ch_cmd {
 	const char *synopsis;
 	/** Help examples, one per line, printed first. */
 	const char *examples;
-	/** What the words of its output mean, printed at the end of its help; may
-	 * be NULL. */
+	/** What it does in detail, and what the words of its output mean: the end of its help,
+	 * and the description of its page, in the form that chp_man() takes; may be
+	 * NULL. */
 	const char *notes;
+	/** Commands that answer what one asks next, ended by NULL; may be NULL. */
+	const char *const *see_also;
 	/** Ended by a row with a NULL name; may be NULL. */
 	const struct ch_option *options;
 	/** sizeof the options struct; zeroed before parsing. */

@@ -165,10 +165,11 @@ const struct ch_cmd ch_cmd_diff = {
 		    "  coreheap diff --hours 96 monday.core friday.core    with rates\n"
 		    "  coreheap diff --exit-code --threshold 10M a.core b.core\n"
 		    "  coreheap diff --markdown a.core b.core c.core       for a ticket\n",
-	.notes = "Rows are + delta ( new - old ) count name, as UMDH prints them: bytes, and how "
-		 "many more.\n"
-		 "They are told apart by names, never by addresses. What did not change is left "
-		 "out.\n",
+	.notes = "Types, what roots retain, modules, threads by stack, heaps, size classes,\n"
+		 "regions and all mapped memory. Rows are + delta ( new - old ) count name, as\n"
+		 "UMDH prints them: bytes, and how many more. They are told apart by names,\n"
+		 "never by addresses. What did not change is left out without --all.\n",
+	.see_also = (const char *const[]){ "summary", "types", "retained", NULL },
 	.options = option_rows,
 	.options_size = sizeof(struct options),
 	.cores = CH_CORES_COMPARED,

@@ -58,18 +58,16 @@ const struct ch_cmd ch_cmd_disassemble = {
 		    "coreheap u core.1234 malloc\n"
 		    "coreheap u --json core.1234 Shop.Cart.Add | jq -r "
 		    "'.functions[].instructions[].target'\n",
-	.notes =
-		"ADDR may lie anywhere in the function. METHOD is \"Space.Type.Method\", or the "
-		"end of\n"
-		"that from a dot on; a method that was compiled several times, or has overloads, "
-		"is "
-		"shown\n"
-		"once for each (16 at most). Texts of strings are shown with --reveal only; "
-		"numbers "
-		"in\n"
-		"instructions are the program's code. Built without capstone, only what looks like "
-		"the\n"
-		"address of something is shown.\n",
+	.notes = "ADDR may lie anywhere in the function. METHOD is \"Space.Type.Method\", or the\n"
+		 "end of\n"
+		 "that from a dot on; a method that was compiled several times, or has\n"
+		 "overloads, is shown\n"
+		 "once for each (16 at most). Texts of strings are shown with --reveal only;\n"
+		 "numbers in\n"
+		 "instructions are the program's code. Built without capstone, only what looks\n"
+		 "like the\n"
+		 "address of something is shown.\n",
+	.see_also = (const char *const[]){ "methods", "refs", "threads", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.args_max = 1,

@@ -19,9 +19,9 @@
 
 struct ch_global_options {
 	bool json, jsonl, plain, markdown, reveal, reproducible, strict, debuginfod;
-	bool verbose, help, version, completion;
+	bool verbose, help, version, man;
 	uint64_t limit, threads, temp_bytes;
-	const char *sysroot, *exe, *temp_dir, *references, *color;
+	const char *sysroot, *exe, *temp_dir, *references, *color, *completion;
 	struct ch_strings debug_dirs;
 };
 
@@ -68,10 +68,38 @@ const struct ch_cmd *chp_cmd_find(const char *name);
 /** Name or alias i of all commands, NULL after the last; arg is unused. */
 const char *chp_cmd_name(const void *arg, size_t i);
 
-/** `coreheap --help`, `coreheap COMMAND --help`, bash completion. */
+/** `coreheap --help`, `coreheap COMMAND --help`. */
 void chp_help_global(FILE *out);
 void chp_help_cmd(FILE *out, const struct ch_cmd *cmd);
-void chp_completion_bash(FILE *out);
+/** Examples of `coreheap --help`, one a line. */
+extern const char chp_help_examples[];
+
+/** What an exit code says; ended by a row without a meaning. */
+struct ch_exit_meaning {
+	int code;
+	const char *meaning;
+};
+extern const struct ch_exit_meaning chp_exit_meanings[];
+
+/** "--verbose, -v", "-f:NAME,..., --filter NAME,...": a row of the table with its value, and rows
+ * without help that fill the same place. */
+void chp_option_spell(const struct ch_option *options, const struct ch_option *option, char *buf,
+		      size_t size);
+/** A row without help that is another spelling of one that has some. */
+bool chp_option_is_other(const struct ch_option *options, const struct ch_option *option);
+/** One dash and a letter, or "-f:". */
+bool chp_option_is_short(const struct ch_option *option);
+
+/** A script for the completion of words in "bash", "zsh" or "fish". Errors: ARG. */
+CH_MUST_CHECK struct ch_error *chp_completion(FILE *out, const char *shell);
+
+/**
+ * The page of a command for man(1), or the overview for NULL, in roff. Texts of commands are plain
+ * (struct ch_cmd, notes): blank lines part paragraphs; a line that begins with two blanks, a term,
+ * two blanks or more and what it means is a row of a list, and lines that begin with more
+ * blanks go on with it; `words` between backticks and options are bold.
+ */
+void chp_man(FILE *out, const struct ch_cmd *cmd);
 
 /** A parsed command line. */
 struct ch_line {

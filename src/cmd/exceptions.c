@@ -44,11 +44,13 @@ const struct ch_cmd ch_cmd_exceptions = {
 	.synopsis = "[OPTIONS] CORE [ADDR]",
 	.examples = "coreheap exceptions core.1234\n"
 		    "coreheap exceptions --reveal core.1234 0x7f6ced005120\n",
-	.notes = "Without ADDR, of each thread that a runtime knows one of. Runtimes keep what a "
-		 "thread threw\n"
-		 "last, also after it was handled. All objects that are exceptions: `types "
+	.notes = "Without ADDR, of each thread that a runtime knows one of. Runtimes keep what\n"
+		 "a thread threw\n"
+		 "last, also after it was handled. All objects that are exceptions: `types\n"
 		 "--traces`.\n"
-		 "Messages are contents of the dead process: they are shown with --reveal only.\n",
+		 "Messages are contents of the dead process: they are shown with --reveal\n"
+		 "only.\n",
+	.see_also = (const char *const[]){ "threads", "types", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.args_max = 1,

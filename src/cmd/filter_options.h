@@ -50,8 +50,9 @@ void chp_filter_deinit(struct ch_parsed_filter *parsed);
 #define CH_LIVE_HELP "only used blocks that a root reaches"
 #define CH_DEAD_HELP "only used blocks that no root reaches: garbage of a runtime, lost blocks"
 
-/** Help of --gen. */
-#define CH_GENERATION_HELP "only one generation: 0, 1, 2, LOH, POH, frozen (comma separated)"
+/** Values and help of --gen. */
+#define CH_GENERATION_VALUES "0|1|2|loh|poh|frozen,..."
+#define CH_GENERATION_HELP   "only these generations of a managed heap"
 
 /** "START-END", two addresses as chp_parse_addr() takes them. Errors: ARG, NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_parse_range(struct ch_session *session, const char *text,

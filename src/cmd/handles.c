@@ -73,14 +73,14 @@ const struct ch_cmd ch_cmd_handles = {
 	.examples = "coreheap handles core.1234\n"
 		    "coreheap handles --kind pinned --list core.1234\n"
 		    "coreheap handles --finalizers core.1234\n",
-	.notes =
-		"BYTES are those of the objects themselves, each counted once in a row: `retained` "
-		"says\n"
-		"what they hold. A weak handle holds nothing; a dependent one keeps another "
-		"object\n"
-		"alive as long as the one shown. Objects that are \"ready\" wait for the thread "
-		"that\n"
-		"runs finalizers: many of them mean that it is slow, or blocked.\n",
+	.notes = "BYTES are those of the objects themselves, each counted once in a row:\n"
+		 "`retained` says\n"
+		 "what they hold. A weak handle holds nothing; a dependent one keeps another\n"
+		 "object\n"
+		 "alive as long as the one shown. Objects that are \"ready\" wait for the thread\n"
+		 "that\n"
+		 "runs finalizers: many of them mean that it is slow, or blocked.\n",
+	.see_also = (const char *const[]){ "roots", "types", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.run = run,

@@ -1,9 +1,10 @@
 /*
- * Help and completion, made from the tables of options and commands.
+ * Help, made from the tables of options and commands.
  */
 #include <string.h>
 
 #include "cmd/driver.h"
+#include "util/bytes.h"
 
 /* Columns of the left side of option and command lists. */
 #define LEFT_WIDTH 24
@@ -53,25 +54,56 @@ static void print_row(FILE *out, const char *left, const char *right)
 		fprintf(out, "  %s\n  %-*s %s\n", left, LEFT_WIDTH, "", right);
 }
 
-/* "--name VALUE", "-f:VALUE" */
-static void spell(const struct ch_option *option, char *buf, size_t size)
+bool chp_option_is_short(const struct ch_option *option)
 {
 	size_t len = strlen(option->name);
-	bool colon = option->name[len - 1] == ':';
 
-	snprintf(buf, size, "%s%s%s%s", colon || len == 1 ? "-" : "--", option->name,
-		 option->value && !colon ? " " : "", option->value ? option->value : "");
+	return len == 1 || option->name[len - 1] == ':';
+}
+
+bool chp_option_is_other(const struct ch_option *options, const struct ch_option *option)
+{
+	const struct ch_option *row;
+
+	for (row = options; !option->help && row->name; row++)
+		if (row->help && row->offset == option->offset && row->kind == option->kind)
+			return true;
+	return false;
+}
+
+/* "--name VALUE", "-f:VALUE" */
+static size_t spell_one(const struct ch_option *option, char *buf, size_t size)
+{
+	const char *gap = !option->value || strchr(option->name, ':') ? "" : " ";
+	int len = snprintf(buf, size, "%s%s%s%s", chp_option_is_short(option) ? "-" : "--",
+			   option->name, gap, option->value ? option->value : "");
+
+	return ch_min((size_t)len, size - 1);
+}
+
+void chp_option_spell(const struct ch_option *options, const struct ch_option *option, char *buf,
+		      size_t size)
+{
+	size_t used = spell_one(option, buf, size);
+	const struct ch_option *row;
+
+	for (row = options; row->name; row++) {
+		if (row->offset != option->offset || !chp_option_is_other(options, row))
+			continue;
+		used += ch_min((size_t)snprintf(buf + used, size - used, ", "), size - used - 1);
+		used += spell_one(row, buf + used, size - used);
+	}
 }
 
 static void print_options(FILE *out, const struct ch_option *options)
 {
 	const struct ch_option *option;
-	char left[128];
+	char left[256];
 
 	for (option = options; option && option->name; option++) {
 		if (!option->help)
 			continue;
-		spell(option, left, sizeof(left));
+		chp_option_spell(options, option, left, sizeof(left));
 		print_row(out, left, option->help);
 	}
 }
@@ -90,44 +122,62 @@ static void print_cmd_row(FILE *out, const struct ch_cmd *cmd)
 	print_row(out, left, cmd->summary);
 }
 
+const char chp_help_examples[] =
+	"  coreheap summary core.1234             where the memory went, on one screen\n"
+	"  coreheap types core.1234 --limit 10    the ten largest types\n"
+	"  coreheap objects core.1234 --jsonl     every block, one JSON record a line\n"
+	"  coreheap info core.1234.zst            what this core is, and what it lacks\n";
+
+const struct ch_exit_meaning chp_exit_meanings[] = {
+	{ CH_EXIT_ANSWERED, "answered" },
+	{ CH_EXIT_FINDINGS, "findings, where a verdict was asked for (diff --exit-code)" },
+	{ CH_EXIT_USAGE, "the command line is not understood" },
+	{ CH_EXIT_NOT_A_CORE, "not readable as a core" },
+	{ CH_EXIT_INCOMPLETE,
+	  "answered, but the core is incomplete or a heap in it damaged, with --strict" },
+	{ CH_EXIT_FAILED, "not answered for another reason, such as a full disk" },
+	{ 0, NULL },
+};
+
 void chp_help_global(FILE *out)
 {
-	size_t c;
+	size_t i;
 
-	fputs("Examples:\n"
-	      "  coreheap summary core.1234             where the memory went, on one screen\n"
-	      "  coreheap types core.1234 --limit 10    the ten largest types\n"
-	      "  coreheap objects core.1234 --jsonl     every block, one JSON record a line\n"
-	      "  coreheap info core.1234.zst            what this core is, and what it lacks\n"
-	      "\n"
-	      "Usage: coreheap [GLOBAL OPTIONS] COMMAND [OPTIONS] CORE [ARGUMENTS]\n"
-	      "\n"
-	      "Commands (coreheap COMMAND --help says more):\n",
-	      out);
-	for (c = 0; chp_cmds[c]; c++)
-		print_cmd_row(out, chp_cmds[c]);
+	fprintf(out,
+		"Examples:\n%s\n"
+		"Usage: coreheap [GLOBAL OPTIONS] COMMAND [OPTIONS] CORE [ARGUMENTS]\n"
+		"\n"
+		"Commands (coreheap COMMAND --help says more):\n",
+		chp_help_examples);
+	for (i = 0; chp_cmds[i]; i++)
+		print_cmd_row(out, chp_cmds[i]);
 	fputs("\nGlobal options, before or after the command:\n", out);
 	print_options(out, chp_global_options);
 	fputs("\nCORE is an ELF core file, raw or compressed (.zst .gz .xz .lz4).\n"
 	      "\n"
-	      "Exit codes: 0 answered, 1 findings where a verdict was asked for, 2 usage,\n"
-	      "3 not readable as a core, 4 answered but the core is incomplete or a heap in\n"
-	      "it damaged (--strict), 5 not answered for another reason, such as a full disk.\n",
+	      "Exit codes:\n",
 	      out);
+	for (i = 0; chp_exit_meanings[i].meaning; i++)
+		fprintf(out, "  %d  %s\n", chp_exit_meanings[i].code, chp_exit_meanings[i].meaning);
+}
+
+/* "Also called: dumpobj, do"; nothing when there are none. */
+static void print_names(FILE *out, const char *title, const char *const *names)
+{
+	size_t i;
+
+	for (i = 0; names && names[i]; i++)
+		fprintf(out, "%s%s%s", i ? ", " : title, names[i], names[i + 1] ? "" : "\n");
 }
 
 void chp_help_cmd(FILE *out, const struct ch_cmd *cmd)
 {
-	size_t a;
-
 	if (cmd->examples)
 		fprintf(out, "Examples:\n%s%s\n", cmd->examples,
 			cmd->examples[0] && cmd->examples[strlen(cmd->examples) - 1] != '\n' ? "\n"
 											     : "");
 	fprintf(out, "Usage: coreheap %s %s\n\n%s\n", cmd->name, cmd->synopsis, cmd->summary);
-	for (a = 0; cmd->aliases && cmd->aliases[a]; a++)
-		fprintf(out, "%s%s%s", a ? ", " : "Also called: ", cmd->aliases[a],
-			cmd->aliases[a + 1] ? "" : "\n");
+	print_names(out, "Also called: ", cmd->aliases);
 	if (cmd->options && cmd->options->name) {
 		fputs("\nOptions:\n", out);
 		print_options(out, cmd->options);
@@ -136,51 +186,5 @@ void chp_help_cmd(FILE *out, const struct ch_cmd *cmd)
 	print_options(out, chp_global_options);
 	if (cmd->notes)
 		fprintf(out, "\n%s", cmd->notes);
-}
-
-static void print_completion_options(FILE *out, const struct ch_option *options)
-{
-	const struct ch_option *option;
-	size_t len;
-
-	for (option = options; option && option->name; option++) {
-		len = strlen(option->name);
-		if (len > 1)
-			fprintf(out, " -%s%s", option->name[len - 1] == ':' ? "" : "-",
-				option->name);
-	}
-}
-
-void chp_completion_bash(FILE *out)
-{
-	const char *name;
-	size_t i, c;
-
-	fputs("_coreheap() {\n"
-	      "\tlocal word cmd= options=\n"
-	      "\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-	      "\t\tcase $word in -*) ;; *) cmd=$word; break ;; esac\n"
-	      "\tdone\n"
-	      "\tcase $cmd in\n",
-	      out);
-	for (c = 0; chp_cmds[c]; c++) {
-		size_t a;
-
-		fprintf(out, "\t%s", chp_cmds[c]->name);
-		for (a = 0; chp_cmds[c]->aliases && chp_cmds[c]->aliases[a]; a++)
-			fprintf(out, "|%s", chp_cmds[c]->aliases[a]);
-		fputs(") options='", out);
-		print_completion_options(out, chp_cmds[c]->options);
-		fputs("' ;;\n", out);
-	}
-	fputs("\t'') options='", out);
-	for (i = 0; (name = chp_cmd_name(NULL, i)); i++)
-		fprintf(out, "%s%s", i ? " " : "", name);
-	fputs("' ;;\n\tesac\n\toptions+='", out);
-	print_completion_options(out, chp_global_options);
-	fputs("'\n"
-	      "\tCOMPREPLY=($(compgen -W \"$options\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
-	      "}\n"
-	      "complete -o default -F _coreheap coreheap\n",
-	      out);
+	print_names(out, "\nSee also: ", cmd->see_also);
 }

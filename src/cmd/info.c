@@ -23,5 +23,8 @@ const struct ch_cmd ch_cmd_info = {
 	.synopsis = "[OPTIONS] CORE",
 	.examples = "  coreheap info core.1234\n"
 		    "  coreheap info --json core.1234.zst | jq .death\n",
+	.notes = "Who wrote the core and whether it is complete, the process, its signal, the\n"
+		 "notes, and the runtimes and allocators in it.\n",
+	.see_also = (const char *const[]){ "summary", "modules", "threads", NULL },
 	.run = run,
 };

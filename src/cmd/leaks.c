@@ -57,19 +57,21 @@ const struct ch_cmd ch_cmd_leaks = {
 	.examples = "coreheap leaks core.1234\n"
 		    "coreheap leaks --list core.1234\n"
 		    "coreheap leaks --jsonl core.1234 | jq -r .addr\n",
-	.notes = "Roots are registers, stacks from the stack pointer up, thread-local storage, "
+	.notes = "Roots are registers, stacks from the stack pointer up, thread-local storage,\n"
 		 "writable\n"
-		 "data of modules, and writable memory that belongs to no heap. Any aligned word "
-		 "that\n"
-		 "looks like an address counts: a block is lost only if nothing at all points at "
-		 "it.\n"
-		 "Blocks of one size that are pointed at only at one and the same place inside (a "
-		 "link in\n"
-		 "the middle, a second base class, a header, marked pointers) are held by that.\n"
-		 "Bytes are those of chunks, as in `types`. Objects of a runtime that collects its "
-		 "garbage\n"
-		 "are never lost: those that nothing holds are dead, and their classes are rows of "
-		 "their own.\n",
+		 "data of modules, and writable memory that belongs to no heap. Any aligned\n"
+		 "word that\n"
+		 "looks like an address counts: a block is lost only if nothing at all points\n"
+		 "at it.\n"
+		 "Blocks of one size that are pointed at only at one and the same place inside\n"
+		 "(a link in\n"
+		 "the middle, a second base class, a header, marked pointers) are held by\n"
+		 "that.\n"
+		 "Bytes are those of chunks, as in `types`. Objects of a runtime that collects\n"
+		 "its garbage\n"
+		 "are never lost: those that nothing holds are dead, and their classes are\n"
+		 "rows of their own.\n",
+	.see_also = (const char *const[]){ "roots", "objects", "types", "diff", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.jsonl = true,

@@ -21,9 +21,12 @@ const struct ch_cmd ch_cmd_locks = {
 	.summary = "locks of runtimes that are taken: which thread has them, how many wait",
 	.synopsis = "[OPTIONS] CORE",
 	.examples = "  coreheap locks core.1234\n",
-	.notes = "Of .NET: monitors, thin locks and instances of System.Threading.Lock. Of a JVM:\n"
+	.notes = "Of .NET: monitors, thin locks and instances of System.Threading.Lock. Of a\n"
+		 "JVM:\n"
 		 "monitors that are inflated or on the list of a thread (from 21 on), and\n"
-		 "synchronizers of java.util.concurrent. WAITING counts threads that cannot go on\n"
+		 "synchronizers of java.util.concurrent. WAITING counts threads that cannot go\n"
+		 "on\n"
 		 "before they have the lock; #N is a thread by the number its runtime gave it.\n",
+	.see_also = (const char *const[]){ "threads", "threadpool", NULL },
 	.run = run,
 };

@@ -105,12 +105,13 @@ const struct ch_cmd ch_cmd_methods = {
 	.examples = "coreheap methods core.1234 Shop.Cart\n"
 		    "coreheap methods core.1234 0x7f78b9681b24\n"
 		    "coreheap methods --limit 10 core.1234\n",
-	.notes = "TEXT is a part of names. ADDR lies in a method's code, or is the runtime's "
+	.notes = "TEXT is a part of names. ADDR lies in a method's code, or is the runtime's\n"
 		 "structure of\n"
-		 "it (MethodDesc). KIND is JIT (compiled in the process) or ReadyToRun (it came "
-		 "with "
-		 "its\n"
-		 "assembly). Methods that were never compiled have no code, and are not listed.\n",
+		 "it (MethodDesc). KIND is JIT (compiled in the process) or ReadyToRun (it\n"
+		 "came with its\n"
+		 "assembly). Methods that were never compiled have no code, and are not\n"
+		 "listed.\n",
+	.see_also = (const char *const[]){ "disassemble", "threads", NULL },
 	.args_max = 2,
 	.run = run,
 };

@@ -24,5 +24,9 @@ const struct ch_cmd ch_cmd_modules = {
 	.examples =
 		"  coreheap modules core.1234\n"
 		"  coreheap modules --sysroot /srv/image core.1234    files of another system\n",
+	.notes = "Executable and libraries with build-ids, whether the file at hand is the one\n"
+		 "that was mapped, and the bytes that each costs; assemblies of .NET, dynamic\n"
+		 "ones by who made them.\n",
+	.see_also = (const char *const[]){ "address", "info", "types", NULL },
 	.run = run,
 };

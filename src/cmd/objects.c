@@ -32,8 +32,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 }
 
 static const struct ch_option options[] = {
-	CH_FILTER_OPTION("state", "LIST", CH_OPTION_STRING, state,
-			 "used, free, overhead, all: comma separated (default used)"),
+	CH_FILTER_OPTION("state", "used|free|overhead|all,...", CH_OPTION_STRING, state,
+			 "only blocks of these states (default used)"),
 	CH_FILTER_OPTION("size", "BYTES", CH_OPTION_BYTES, size_bytes,
 			 "only blocks of exactly this many usable bytes"),
 	CH_FILTER_OPTION("min-size", "BYTES", CH_OPTION_BYTES, min_bytes,
@@ -42,7 +42,8 @@ static const struct ch_option options[] = {
 	CH_FILTER_OPTION("range", "A-B", CH_OPTION_STRING, range, "only blocks that meet [A, B)"),
 	CH_FILTER_OPTION("arena", "HEAP", CH_OPTION_STRING, heap,
 			 "only one heap: its name, or its place in `heap` from 0"),
-	CH_FILTER_OPTION("gen", "LIST", CH_OPTION_STRING, generation, CH_GENERATION_HELP),
+	CH_FILTER_OPTION("gen", CH_GENERATION_VALUES, CH_OPTION_STRING, generation,
+			 CH_GENERATION_HELP),
 	CH_FILTER_OPTION("type", "NAME", CH_OPTION_STRING, type,
 			 "only one type, as `types` names it (\"24-byte blocks\"), or its "
 			 "method table"),
@@ -66,6 +67,9 @@ const struct ch_cmd ch_cmd_objects = {
 	.examples = "coreheap objects --size 136 core.1234\n"
 		    "coreheap objects --state free --min-size 1M core.1234\n"
 		    "coreheap objects --jsonl core.1234 | jq -c 'select(.size_bytes > 4096)'\n",
+	.notes = "One row a block; with --jsonl one record a line, written as they are found.\n"
+		 "Types are those that `types` prints.\n",
+	.see_also = (const char *const[]){ "types", "show", "roots", "refs", NULL },
 	.options = options,
 	.options_size = sizeof(struct ch_filter_options),
 	.jsonl = true,

@@ -66,16 +66,17 @@ const struct ch_cmd ch_cmd_refs = {
 		    "coreheap refs --code --jsonl core.1234 0x55fca1fae970\n"
 		    "coreheap refs --code core.1234 Shop.Program.s_orders    methods that use it\n",
 	.notes =
-		"The block that holds ADDR is what is looked for, or ADDR itself where there is "
-		"none.\n"
-		"Of a static field of .NET, by its name or by where `show --statics` says that it "
-		"lies,\n"
-		"only its word is: with --code, methods that use the field are named. Those that "
-		"came\n"
-		"compiled with their assembly (ReadyToRun) ask the runtime for it, and are not "
-		"found.\n"
-		"Kinds \"free\" and \"dead stack\" are stale: nobody reads them any more.\n"
-		"Code is searched byte by byte, not decoded: kind \"code\" may be a coincidence.\n",
+		"The block that holds ADDR is what is looked for, or ADDR itself where there\n"
+		"is none. With --exact only pointers to its first byte count.\n"
+		"\n"
+		"Of a static field of .NET, by its name or by where `show --statics` says\n"
+		"that it lies, only its word is: with --code, methods that use the field are\n"
+		"named. Those that came compiled with their assembly (ReadyToRun) ask the\n"
+		"runtime for it, and are not found.\n"
+		"\n"
+		"Kinds \"free\" and \"dead stack\" are stale: nobody reads them any more. Code is\n"
+		"searched byte by byte, not decoded: kind \"code\" may be a coincidence.\n",
+	.see_also = (const char *const[]){ "roots", "show", "search", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.args_max = 1,

@@ -56,12 +56,14 @@ const struct ch_cmd ch_cmd_retained = {
 	.examples = "coreheap retained core.1234\n"
 		    "coreheap retained --tree core.1234\n"
 		    "coreheap retained core.1234 0x55fca1fae970\n",
-	.notes = "A block retains what only it leads to: all that no root would reach without it.\n"
-		 "Bytes are usable bytes of blocks that roots reach. By type each byte counts "
+	.notes = "A block retains what only it leads to: all that no root would reach without\n"
+		 "it.\n"
+		 "Bytes are usable bytes of blocks that roots reach. By type each byte counts\n"
 		 "once: a\n"
-		 "block below another one of its type adds nothing. The tree shows blocks with at "
-		 "least\n"
+		 "block below another one of its type adds nothing. The tree shows blocks with\n"
+		 "at least\n"
 		 "half a percent of the whole, the eight largest of each parent.\n",
+	.see_also = (const char *const[]){ "roots", "types", "summary", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.args_max = 1,

@@ -98,21 +98,19 @@ const struct ch_cmd ch_cmd_roots = {
 	.examples = "coreheap roots core.1234 0x55fca1fae970\n"
 		    "coreheap roots --limit 3 core.1234 '136-byte blocks'\n"
 		    "coreheap roots --json core.1234 0x55fca1fae970 | jq '.chains[0].root.where'\n",
-	.notes =
-		"Each root has one chain: a shortest one by pointers to first bytes, else by any. "
-		"A "
-		"chain\n"
-		"that meets an earlier one says so and ends. Chains by pointers to first bytes "
-		"come "
-		"first,\n"
-		"then shorter ones, then roots that last: what a runtime names, data of modules, "
-		"thread-\n"
-		"local storage, other memory, and registers and stacks. Words below a stack "
-		"pointer "
-		"are last.\n"
-		"The offset of a step is where in the block before it the pointer lies.\n"
-		"Of an address in a mapped file, or in memory of no heap, the chains are those of\n"
-		"the blocks that have the mapping's address: a MappedByteBuffer.\n",
+	.notes = "Each root has one chain: a shortest one by pointers to first bytes, else by\n"
+		 "any. A chain\n"
+		 "that meets an earlier one says so and ends. Chains by pointers to first\n"
+		 "bytes come first,\n"
+		 "then shorter ones, then roots that last: what a runtime names, data of\n"
+		 "modules, thread-\n"
+		 "local storage, other memory, and registers and stacks. Words below a stack\n"
+		 "pointer are last.\n"
+		 "The offset of a step is where in the block before it the pointer lies.\n"
+		 "Of an address in a mapped file, or in memory of no heap, the chains are\n"
+		 "those of\n"
+		 "the blocks that have the mapping's address: a MappedByteBuffer.\n",
+	.see_also = (const char *const[]){ "refs", "retained", "show", "leaks", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.args_max = 1,

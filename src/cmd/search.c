@@ -185,7 +185,7 @@ static const struct ch_option options_table[] = {
 	OPTION("into", "A-B|ADDR", CH_OPTION_STRING, into,
 	       "words that point into [A, B), or into the block that holds ADDR"),
 	OPTION("int", "N", CH_OPTION_STRING, integer, "integers, of 8 bytes unless --size"),
-	OPTION("size", "BYTES", CH_OPTION_COUNT, size, "1, 2, 4 or 8: width of --int"),
+	OPTION("size", "1|2|4|8", CH_OPTION_COUNT, size, "width of --int in bytes"),
 	OPTION("bytes", "HEX", CH_OPTION_STRING, bytes, "bytes, ?? for any: 'de ad ?? ef'"),
 	OPTION("text", "TEXT", CH_OPTION_STRING, text, "text as it lies in memory"),
 	OPTION("utf16", "TEXT", CH_OPTION_STRING, utf16, "text as UTF-16, little-endian"),
@@ -219,9 +219,10 @@ const struct ch_cmd ch_cmd_search = {
 		    "coreheap search --text 'Connection reset' -f:Heap core.1234\n"
 		    "coreheap search --regex 'order-[0-9]+' --count core.1234\n"
 		    "coreheap search --bytes 'de ad ?? ef' --reveal core.1234\n",
-	.notes = "Addresses and owners are shown, contents only with --reveal. WinDbg's -q, -d, "
-		 "-a, -u\n"
+	.notes = "Addresses and owners are shown, contents only with --reveal. WinDbg's -q,\n"
+		 "-d, -a, -u\n"
 		 "and -b work, too.\n",
+	.see_also = (const char *const[]){ "refs", "address", "show", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.jsonl = true,

@@ -79,16 +79,24 @@ const struct ch_cmd ch_cmd_show = {
 		    "coreheap show core.1234 0x7f2b18009c50 _entries[3].value\n"
 		    "coreheap show --statics core.1234 MyCompany.Program\n"
 		    "coreheap show core.1234 'std::vector<Order>'\n",
-	.notes = "ADDR may be the name of a type of a native program: its layout is shown, by "
-		 "debug\n"
-		 "information. With --statics ADDR may be the name of a type, or the address of "
-		 "its method "
-		 "table.\n"
-		 "ADDR may lie anywhere in the object. PATH goes on from there: names of fields, "
-		 "parted by\n"
-		 "dots, and [N] for elements; it follows references.\n"
-		 "Numbers and text are contents of the dead process: they are shown with --reveal "
-		 "only.\n",
+	.notes = "Type, size, heap, and the fields with their offsets and types, inherited\n"
+		 "ones included; structures in place are opened one level. An array shows its\n"
+		 "elements, a string its length. A block of a native program whose type debug\n"
+		 "information knows shows its fields, bases and holes; pointers in it are\n"
+		 "followed like references. Any other block shows where its words lead.\n"
+		 "References are shown with the type they lead to.\n"
+		 "\n"
+		 "ADDR may lie anywhere in the object. It may be the name of a type of a\n"
+		 "native program: its layout is shown, by debug information. With --statics it\n"
+		 "may be the name of a type, or the address of its method table, and the\n"
+		 "static fields are shown, those of each thread among them.\n"
+		 "\n"
+		 "PATH goes on from there: names of fields, parted by dots, and [N] for\n"
+		 "elements; it goes through structures and elements, and follows references.\n"
+		 "\n"
+		 "Numbers and text are contents of the dead process: they are shown with\n"
+		 "--reveal only.\n",
+	.see_also = (const char *const[]){ "whatis", "types", "roots", "refs", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.args_max = 2,

@@ -50,12 +50,12 @@ const struct ch_cmd ch_cmd_stackobjects = {
 	.synopsis = "[OPTIONS] CORE",
 	.examples = "coreheap stackobjects core.1234\n"
 		    "coreheap stackobjects --thread 1240 core.1234\n",
-	.notes = "Each word of a register or of the part of a stack in use that is the address of "
-		 "an "
-		 "object\n"
-		 "of a runtime; each object once for a thread, where it is first. A word may be a "
-		 "leftover\n"
+	.notes = "Each word of a register or of the part of a stack in use that is the address\n"
+		 "of an object\n"
+		 "of a runtime; each object once for a thread, where it is first. A word may\n"
+		 "be a leftover\n"
 		 "of a call that has returned (heuristic).\n",
+	.see_also = (const char *const[]){ "threads", "roots", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),
 	.run = run,

@@ -43,6 +43,19 @@ const struct ch_cmd ch_cmd_summary = {
 		    "  coreheap summary --quick core.1234              only the sums, in no time\n"
 		    "  coreheap summary --markdown core.1234           for a ticket\n"
 		    "  coreheap summary --jsonl *.core.zst | jq .verdict.class   a line for each\n",
+	.notes = "One screen of at most 40 lines, what matters first: how the process died,\n"
+		 "how much memory it had in use and a verdict, suspects (what holds much of\n"
+		 "the memory, or what nothing holds, with a chain from a root and the command\n"
+		 "to run next), where the memory is, and the largest types.\n"
+		 "\n"
+		 "Memory in use is what lies on pages with a byte other than zero (the least\n"
+		 "that was resident), and zeros that a runtime is known to have written. The\n"
+		 "verdict is about what is left of it without the images of programs and files\n"
+		 "that are mapped to be read only.\n"
+		 "\n"
+		 "Of several cores each has a screen, or with --jsonl a line, also one that\n"
+		 "cannot be read.\n",
+	.see_also = (const char *const[]){ "heap", "retained", "leaks", "roots", "diff", NULL },
 	.options = option_rows,
 	.options_size = sizeof(struct options),
 	.cores = CH_CORES_EACH,

@@ -36,11 +36,12 @@ const struct ch_cmd ch_cmd_threadpool = {
 	.synopsis = "CORE",
 	.examples = "coreheap threadpool core.1234\n"
 		    "coreheap threadpool --json core.1234 | jq .queued_count\n",
-	.notes = "QUEUE: global is that of all threads, local that of one of them, where others "
-		 "may help\n"
+	.notes = "QUEUE: global is that of all threads, local that of one of them, where\n"
+		 "others may help\n"
 		 "themselves, too. CALLS is the method, of work that is a delegate.\n"
-		 "Queued work with all threads at work, and no more allowed, is starvation: "
+		 "Queued work with all threads at work, and no more allowed, is starvation:\n"
 		 "`threads\n"
 		 "--group` says what they do.\n",
+	.see_also = (const char *const[]){ "threads", "async", "locks", NULL },
 	.run = run,
 };

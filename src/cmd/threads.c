@@ -51,6 +51,10 @@ const struct ch_cmd ch_cmd_threads = {
 	.synopsis = "[OPTIONS] CORE",
 	.examples = "  coreheap threads core.1234\n"
 		    "  coreheap threads --group core.1234    each different stack once\n",
+	.notes = "Registers, stack bytes and backtraces. Where a runtime is in the process,\n"
+		 "also its methods; of a JVM names and states of its threads, what they wait\n"
+		 "for, and Java methods, interpreted, compiled and inlined, with lines.\n",
+	.see_also = (const char *const[]){ "locks", "exceptions", "stackobjects", NULL },
 	.options = option_rows,
 	.options_size = sizeof(struct options),
 	.run = run,

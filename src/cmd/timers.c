@@ -30,8 +30,9 @@ const struct ch_cmd ch_cmd_timers = {
 	.synopsis = "CORE",
 	.examples = "coreheap timers core.1234\n"
 		    "coreheap timers --json core.1234 | jq -c '.timers[] | [.count, .calls]'\n",
-	.notes = "DUE is the time from when it was set, PERIOD that from one call to the next; "
+	.notes = "DUE is the time from when it was set, PERIOD that from one call to the next;\n"
 		 "- is never.\n"
 		 "WITH is the type of the object that the method is given.\n",
+	.see_also = (const char *const[]){ "async", "threadpool", NULL },
 	.run = run,
 };

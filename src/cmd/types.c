@@ -86,14 +86,15 @@ static struct ch_error *run(struct ch_cmd_env *env)
 static const char *const aliases[] = { "dumpheap", NULL };
 
 static const struct ch_option options_table[] = {
-	CH_FILTER_OPTION("state", "LIST", CH_OPTION_STRING, state,
-			 "used, free, overhead, all: comma separated (default all)"),
+	CH_FILTER_OPTION("state", "used|free|overhead|all,...", CH_OPTION_STRING, state,
+			 "only blocks of these states (default all)"),
 	CH_FILTER_OPTION("min", "BYTES", CH_OPTION_BYTES, min_bytes,
 			 "only blocks of at least this many usable bytes"),
 	CH_FILTER_OPTION("max", "BYTES", CH_OPTION_BYTES, max_bytes, "only blocks of at most"),
 	CH_FILTER_OPTION("arena", "HEAP", CH_OPTION_STRING, heap,
 			 "only one heap: its name, or its place in `heap` from 0"),
-	CH_FILTER_OPTION("gen", "LIST", CH_OPTION_STRING, generation, CH_GENERATION_HELP),
+	CH_FILTER_OPTION("gen", CH_GENERATION_VALUES, CH_OPTION_STRING, generation,
+			 CH_GENERATION_HELP),
 	CH_FILTER_OPTION("range", "A-B", CH_OPTION_STRING, range, "only blocks that meet [A, B)"),
 	CH_FILTER_OPTION("type", "TEXT", CH_OPTION_STRING, type_part,
 			 "only types whose name holds TEXT"),
@@ -101,15 +102,8 @@ static const struct ch_option options_table[] = {
 			 "only one type: its whole name, or the address of its method table"),
 	CH_FILTER_OPTION("by-gen", NULL, CH_OPTION_FLAG, by_generation,
 			 "a row for each type and generation (or arena)"),
-	CH_FILTER_OPTION(
-		"by", "WHAT", CH_OPTION_STRING, by,
-		"basis: used blocks by who says what they are (runtime, pool, vtable ...), and "
-		"what has no name; module: by the module that has the type; holder: by the "
-		"variable or "
-		"named block that leads to them; loader: class loaders "
-		"instead of types, with classes, live or dead, what they retain; owner: native "
-		"memory by managed objects that have its address; size: blocks of malloc by their "
-		"size only, also where their class is known"),
+	CH_FILTER_OPTION("by", "basis|holder|loader|module|owner|size", CH_OPTION_STRING, by,
+			 "rows of another kind than types"),
 	CH_FILTER_OPTION("strings", NULL, CH_OPTION_FLAG, strings,
 			 "equal strings of managed heaps, and what they waste (texts only with "
 			 "--reveal)"),
@@ -135,6 +129,39 @@ const struct ch_cmd ch_cmd_types = {
 		    "coreheap types --by loader core.1234\n"
 		    "coreheap types --by owner core.1234\n"
 		    "coreheap types --by size core.1234\n",
+	.notes = "Blocks of malloc that begin with a table of virtual functions have the name\n"
+		 "of their C++ class, parts of its containers that of the container, and\n"
+		 "structures of libc and of the dynamic linker theirs. Where debug information\n"
+		 "is at hand, what variables and fields lead to has the name of its type:\n"
+		 "order, order[] (one or more of it), order and more (what begins with one).\n"
+		 "What nothing else names has the name of the nearest variable or named block\n"
+		 "that leads to it: `server+0x40 -> +0x18 -> [] -> +0x8* -> 48-byte blocks`\n"
+		 "are blocks to which the word at `server+0x40` leads by a word at offset 0x18\n"
+		 "of a block, any word of the next one ([], as in an array or a hash table)\n"
+		 "and any number of links at offset 8 (*, as in a list; none for the first\n"
+		 "one). Steps that were left out are `..`; at most the last three are shown.\n"
+		 "Names hold no addresses: the next dump has the same ones. Where no name is\n"
+		 "known it is the size.\n"
+		 "\n"
+		 "Rows of --by:\n"
+		 "  basis   used blocks by who says what they are: the runtime of a language,\n"
+		 "          a pool of the program's, a provider of names (vtable, dwarf ...),\n"
+		 "          and in the last row what has no name\n"
+		 "  module  by the module that has the type\n"
+		 "  holder  by the variable or named block that leads to them\n"
+		 "  loader  class loaders of a JVM, alike ones in one row: how many classes\n"
+		 "          they loaded, whether anything reaches them, what they retain, and\n"
+		 "          what the JVM has of metaspace for them\n"
+		 "  owner   native memory by the managed objects that own it: direct buffers,\n"
+		 "          segments, streams of zlib, whatever has the address of a block of\n"
+		 "          malloc or of a mapped file in a field\n"
+		 "  size    blocks of malloc by their size only, also where their class is\n"
+		 "          known\n"
+		 "\n"
+		 "With --strings equal strings are one row; with --traces stack traces of\n"
+		 "exceptions and records of leak detectors that were made at the same place\n"
+		 "are.\n",
+	.see_also = (const char *const[]){ "objects", "show", "roots", "retained", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct ch_filter_options),
 	.run = run,

@@ -43,6 +43,10 @@ const struct ch_cmd ch_cmd_whatis = {
 	.synopsis = "CORE ADDR...",
 	.examples = "coreheap whatis core.1234 0x55fca1fae970\n"
 		    "coreheap whatis core.1234 libc+0x1d2cc0\n",
+	.notes = "A block with its type and heap, a symbol, a method of a runtime, a thread's\n"
+		 "stack or register, thread-local storage, or the region around it. ADDR is\n"
+		 "digits, a symbol, or a module and an offset.\n",
+	.see_also = (const char *const[]){ "address", "show", "methods", NULL },
 	.args_max = ADDRESSES_MAX,
 	.run = run,
 };

@@ -358,11 +358,11 @@ def test_limit(tap):
 
 
 def test_completion(tap):
-    script = coreheap("--completion").out
-    ask = script + 'COMP_WORDS=(coreheap %s); COMP_CWORD=%d; _coreheap; echo "${COMPREPLY[*]}"'
+    script = coreheap("--completion", "bash").out
+    ask = 'COMP_WORDS=(coreheap %s); COMP_CWORD=%d; _coreheap; echo "${COMPREPLY[*]}"'
     for words, index, want in (("sum", 1, "summary"), ("threads --gr", 2, "--group"),
                                ("info --verb", 2, "--verbose")):
-        done = subprocess.run(["bash", "-c", ask % (words, index)], capture_output=True, text=True,
+        done = subprocess.run(["bash", "-c", script + ask % (words, index)], capture_output=True, text=True,
                               check=False)
         tap.equal(done.stdout.strip(), want, "bash completes %s" % words)
 

@@ -32,6 +32,17 @@ prefix=$root/opt/coreheap
 	[ -f "$prefix/lib/pkgconfig/coreheap.pc" ] && [ -f "$prefix/share/man/man1/coreheap.1" ] &&
 	[ -e "$prefix/lib/libcoreheap.so" ]
 result $? "program, libraries, pkg-config file and man page are there"
+for file in share/man/man1/coreheap-types.1 share/bash-completion/completions/coreheap \
+	share/zsh/site-functions/_coreheap share/fish/vendor_completions.d/coreheap.fish \
+	share/coreheap/schema/types.json libexec/coreheap-ticket lib/systemd/system/coreheap-ticket.path; do
+	[ -s "$prefix/$file" ] || echo "$file"
+done > "$folder/log"
+[ ! -s "$folder/log" ] && [ -x "$prefix/libexec/coreheap-ticket" ] &&
+	grep -qx 'ExecStart=/opt/coreheap/libexec/coreheap-ticket .*' \
+		"$prefix/lib/systemd/system/coreheap-ticket.service"
+result $? "so are a page for each command, completion for three shells, schemas and hooks"
+[ "$(cd "$prefix/share/man/man1" && echo *)" = "$(cd "$BUILD/man" && echo *)" ]
+result $? "and the pages are those that were built"
 
 status=0
 : > "$folder/log"
@@ -91,4 +102,6 @@ result $? "make uninstall succeeds"
 find "$root" ! -type d > "$folder/log"
 [ ! -s "$folder/log" ]
 result $? "and leaves no file behind"
+[ ! -e "$prefix/share/coreheap" ] && [ ! -e "$prefix/include/coreheap" ]
+result $? "nor a folder of its own"
 echo "1..$count"

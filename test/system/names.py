@@ -38,7 +38,7 @@ def check_table(tap):
         tap.ok(done.code == 0 and "Usage: coreheap %s " % command in done.out,
                "%s is %s" % (name, here), done.out[:300] + done.err)
     # Whatever else the program knows is in the table, too.
-    script = coreheap("--completion").out
+    script = coreheap("--completion", "bash").out
     own = set(commands())
     aliases = set()
     for line in re.findall(r"^\t([a-z|]+)\) options=", script, re.M):
