@@ -13,6 +13,7 @@
 
 #include "analysis/chain.h"
 #include "analysis/measure.h"
+#include "analysis/signature.h"
 #include "analysis/thread_rows.h"
 #include "graph/rootpaths.h"
 #include "types/names.h"
@@ -335,57 +336,83 @@ static void drop_addresses(char *name)
 	}
 }
 
-/* "poll <- wait_for_work <- worker": the inner frames that have names, a runtime's methods
- * rather than what they wait in, and more of them: libraries are deep there. */
-static struct ch_error *name_stack(const struct ch_thread_row *row, char *buf, size_t max)
+static void put_name(char *buf, size_t max, const char *name)
 {
-	/* .NET's groups keep the ids that they had */
-	size_t i = row->info ? chp_thread_row_first(row) : 0, used = 0, named = 0;
-	bool methods = row->info && i < row->frames_count && chp_thread_row_method(&row->frames[i]);
-	const char *last = NULL;
+	size_t used = strlen(buf);
 
-	buf[0] = '\0';
-	for (; i < row->frames_count && named < (methods ? METHODS_NAMED : FRAMES_NAMED); i++) {
+	if (used + strlen(name) + 8 <= max)
+		snprintf(buf + used, max - used, "%s%s", used ? " <- " : "", name);
+}
+
+/* "Shop.next <- Shop.work <- Shop.main": the inner methods, but for those that call themselves. */
+static struct ch_error *name_methods(const struct ch_thread_row *row, char *buf, size_t max)
+{
+	const char *last = "";
+	size_t i, named = 0;
+
+	for (i = 0; i < row->frames_count && named < METHODS_NAMED; i++) {
 		_cleanup_free_ char *name = escape(row->frames[i].symbol.name);
 
 		if (!name)
 			return &ch_enomem;
-		if (methods && !chp_thread_row_method(&row->frames[i]))
-			continue;
-		drop_addresses(name);
-		/* a method that calls itself says nothing more */
-		if (!name[0] || used + strlen(name) + 8 > max ||
-		    (row->frames[i].code && last && strcmp(last, row->frames[i].symbol.name) == 0))
+		if (!chp_thread_row_method(&row->frames[i]) ||
+		    strcmp(last, row->frames[i].symbol.name) == 0)
 			continue;
 		last = row->frames[i].symbol.name;
-		used += (size_t)snprintf(buf + used, max - used, "%s%s", named ? " <- " : "", name);
+		drop_addresses(name);
+		put_name(buf, max, name);
 		named++;
 	}
-	if (!named)
-		snprintf(buf, max, "unnamed code");
 	return NULL;
+}
+
+/* "poll <- wait_for_work <- worker": the inner frames; methods rather than what they wait in,
+ * and more of them, as libraries are deep there. */
+static struct ch_error *name_stack(const struct ch_thread_row *row,
+				   const struct ch_signature *signature, char *buf, size_t max)
+{
+	size_t i;
+
+	buf[0] = '\0';
+	if (chp_thread_row_has_methods(row))
+		return name_methods(row, buf, max);
+	for (i = 0; i < signature->frames_count && i < FRAMES_NAMED; i++)
+		put_name(buf, max, signature->frames[i]);
+	if (!buf[0])
+		snprintf(buf, max, "code that is not known");
+	return NULL;
+}
+
+/* By signature: it survives another run and another build. */
+static struct ch_error *take_group(struct taking *taking, const struct ch_thread_row *row,
+				   const struct ch_thread_group *group)
+{
+	char name[NAME_BYTES_MAX], stack[NAME_BYTES_MAX / 2];
+	struct ch_signature signature;
+	struct ch_error *err = chp_signature_make(row, NULL, &signature);
+
+	if (!err)
+		err = name_stack(row, &signature, stack, sizeof(stack));
+	/* Stacks with equal inner frames may differ further out. */
+	if (!err) {
+		snprintf(name, sizeof(name), "%s [%08" PRIx32 "]", stack, (uint32_t)signature.id);
+		err = chp_snapshot_add(taking->ret, CH_AXIS_THREAD_GROUPS, NULL, name, group->count,
+				       group->used_bytes);
+	}
+	chp_signature_deinit(&signature);
+	return err;
 }
 
 static struct ch_error *take_threads(struct taking *taking)
 {
 	struct ch_thread_rows rows = { .texts = NULL };
-	const struct ch_thread_group *group;
 	struct ch_error *err;
-	char name[NAME_BYTES_MAX], stack[NAME_BYTES_MAX / 2];
 	size_t i;
 
 	err = chp_thread_rows_make(taking->session, FRAMES, &rows);
-	for (i = 0; !err && i < rows.threads.groups_count; i++) {
-		group = &rows.threads.groups[i];
-		err = name_stack(&rows.rows[group->first], stack, sizeof(stack));
-		if (err)
-			break;
-		/* Stacks with equal inner frames may differ further out. */
-		snprintf(name, sizeof(name), "%s [%08" PRIx32 "]", stack,
-			 (uint32_t)group->fingerprint);
-		err = chp_snapshot_add(taking->ret, CH_AXIS_THREAD_GROUPS, NULL, name, group->count,
-				       group->used_bytes);
-	}
+	for (i = 0; !err && i < rows.threads.groups_count; i++)
+		err = take_group(taking, &rows.rows[rows.threads.groups[i].first],
+				 &rows.threads.groups[i]);
 	chp_thread_rows_deinit(&rows);
 	return err;
 }

@@ -159,9 +159,15 @@ static struct ch_error *find_death(struct ch_session *session, struct ch_death *
 /* The stack of the thread that died. */
 static struct ch_error *find_crash(struct ch_session *session, struct ch_summary *summary)
 {
+	struct ch_error *err;
+
 	if (summary->death.dumped_alive || !summary->death.fault.signal)
 		return NULL;
-	return chp_thread_rows_of(session, summary->death.tid, CRASH_FRAMES, &summary->crash);
+	err = chp_thread_rows_of(session, summary->death.tid, CRASH_FRAMES, &summary->crash);
+	if (err || !chp_summary_crash(summary))
+		return err;
+	return chp_signature_make(chp_summary_crash(summary), summary->death.fault.name,
+				  &summary->signature);
 }
 
 static struct ch_error *find_suspects(struct ch_session *session, struct ch_heaps *heaps,
@@ -231,4 +237,5 @@ void chp_summary_deinit(struct ch_summary *summary)
 	chp_heaps_view_deinit(&summary->view);
 	free(summary->arithmetic);
 	chp_thread_rows_deinit(&summary->crash);
+	chp_signature_deinit(&summary->signature);
 }

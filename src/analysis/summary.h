@@ -9,6 +9,7 @@
 #include "analysis/measure.h"
 #include "analysis/named_types.h"
 #include "analysis/pooled.h"
+#include "analysis/signature.h"
 #include "analysis/suspect.h"
 #include "analysis/thread_rows.h"
 #include "analysis/type_groups.h"
@@ -27,6 +28,8 @@ struct ch_summary {
 	struct ch_death death;
 	/** The thread that died, if one did: at most one row. */
 	struct ch_thread_rows crash;
+	/** Of its stack; empty where none died. */
+	struct ch_signature signature;
 	struct ch_heaps_view view;
 	/** Rules that need the graph were left out. */
 	bool quick;

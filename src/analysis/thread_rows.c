@@ -24,6 +24,11 @@
 #define SOURCE_BYTES_MAX 256
 #define SOURCES_MAX      16
 
+/* Modules of runtimes: what is in them runs methods, or waits for them. */
+static const char *const runtimes[] = { "libcoreclr.so", "libclrjit.so", "libhostpolicy.so",
+					"libhostfxr.so", "dotnet",       "libjvm.so",
+					"libjli.so",     "java" };
+
 /* What a runtime says of a code address; cached, as many threads stand in the same. */
 struct named {
 	uint64_t pc;
@@ -240,32 +245,46 @@ static uint64_t hash_name(uint64_t hash, const char *name)
 	return ch_hash_bytes(hash, name, strlen(name) + 1);
 }
 
-/* Module by name and place in it; code of a runtime by method and line, for a method may be
- * interpreted here and there be compiled, once or more often; any other address outside of all
- * is only "outside". */
+/* A method by name and line, for it may be interpreted here and compiled there, once or more
+ * often, and run on in another copy while it runs; other code by its module and place in it; any
+ * other address outside of all is only "outside". */
+static uint64_t hash_frame(uint64_t hash, const struct ch_sym *sym, const struct ch_frame *frame)
+{
+	const struct ch_module *module;
+
+	if (chp_thread_row_method(frame))
+		return ch_hash_number(hash_name(hash, frame->symbol.name), frame->line);
+	module = ch_sym_module_at(sym, frame->pc);
+	if (!module)
+		return ch_hash_number(hash_name(hash, "outside"), 0);
+	hash = ch_hash_bytes(hash, module->name, strlen(module->name) + 1);
+	return ch_hash_number(hash, frame->pc - module->start);
+}
+
+static bool is_same_method(const struct ch_frame *frame, const struct ch_frame *last)
+{
+	return last && chp_thread_row_method(frame) &&
+	       strcmp(frame->symbol.name, last->symbol.name) == 0 && frame->line == last->line;
+}
+
 static uint64_t fingerprint(const struct ch_sym *sym, const struct ch_thread_row *row)
 {
-	uint64_t hash = CH_HASH_START, place;
-	const struct ch_module *module;
-	const char *name;
+	bool with_methods = chp_thread_row_has_methods(row);
+	const struct ch_frame *frame, *last = NULL;
+	uint64_t hash = CH_HASH_START;
 	size_t i;
 
 	for (i = 0; i < row->frames_count; i++) {
+		frame = &row->frames[i];
 		/* only with debug information at hand */
-		if (row->frames[i].basis == CH_FRAME_INLINED && row->frames[i].symbol.module)
+		if (frame->basis == CH_FRAME_INLINED && frame->symbol.module &&
+		    !chp_thread_row_method(frame))
 			continue;
-		module = ch_sym_module_at(sym, row->frames[i].pc);
-		name = module ? module->name : "outside";
-		place = module ? row->frames[i].pc - module->start : 0;
-		/* what is between frames depends on who called whom */
-		if (row->frames[i].code && !chp_thread_row_method(&row->frames[i]))
+		if ((with_methods || frame->code) && chp_thread_row_runtime(frame))
 			continue;
-		if (!module && row->frames[i].symbol.name) {
-			name = row->frames[i].symbol.name;
-			place = row->frames[i].line;
-		}
-		hash = module ? ch_hash_bytes(hash, name, strlen(name) + 1) : hash_name(hash, name);
-		hash = ch_hash_number(hash, place);
+		if (!is_same_method(frame, last))
+			hash = hash_frame(hash, sym, frame);
+		last = chp_thread_row_method(frame) ? frame : NULL;
 	}
 	return hash;
 }
@@ -513,6 +532,32 @@ bool chp_thread_row_method(const struct ch_frame *frame)
 {
 	return frame->code && strcmp(frame->code, "stub") != 0 &&
 	       strcmp(frame->code, "interpreter") != 0;
+}
+
+bool chp_thread_row_has_methods(const struct ch_thread_row *row)
+{
+	size_t i;
+
+	for (i = 0; i < row->frames_count; i++)
+		if (chp_thread_row_method(&row->frames[i]))
+			return true;
+	return false;
+}
+
+bool chp_thread_row_runtime(const struct ch_frame *frame)
+{
+	const struct ch_module *module = frame->symbol.module;
+	size_t i;
+
+	if (chp_thread_row_method(frame))
+		return false;
+	/* "call stub", "interpreter" */
+	if (frame->code)
+		return true;
+	for (i = 0; module && i < CH_COUNT_OF(runtimes); i++)
+		if (strcmp(module->name, runtimes[i]) == 0)
+			return true;
+	return false;
 }
 
 size_t chp_thread_row_first(const struct ch_thread_row *row)

@@ -38,7 +38,8 @@ struct ch_thread_row {
 	size_t frames_count;
 	/** Why the last frame is the last. Owned. */
 	char *end;
-	/** Hash of modules, functions and offsets: survives randomised addresses. */
+	/** Hash of modules and offsets in them, of methods of a runtime by name and line: survives
+	 * randomised addresses, and that methods are compiled again. */
 	uint64_t fingerprint;
 };
 
@@ -95,6 +96,11 @@ CH_MUST_CHECK struct ch_error *chp_thread_rows_of(struct ch_session *session, ui
 void chp_thread_rows_deinit(struct ch_thread_rows *rows);
 /** Whether a frame is a method of a runtime's code. */
 bool chp_thread_row_method(const struct ch_frame *frame);
+/** Whether a stack has any. */
+bool chp_thread_row_has_methods(const struct ch_thread_row *row);
+/** Whether a frame is a runtime's own: of a stack with methods it is only how the runtime came to
+ * the next of them, or waits; which of these there are depends on what it has compiled by then. */
+bool chp_thread_row_runtime(const struct ch_frame *frame);
 /** The frame that says best what a thread does: the innermost method of a runtime's code,
  * else 0. */
 size_t chp_thread_row_first(const struct ch_thread_row *row);

@@ -124,6 +124,8 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 {
 	const struct ch_core *core = ch_session_core(report->session);
 	const struct ch_account *account = &summary->sums.account;
+	const struct ch_crash crash = { &summary->death, chp_summary_crash(summary),
+					&summary->signature };
 
 	return chp_json_print_take(
 		report,
@@ -136,8 +138,8 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 				"s:o}",
 				"process", chp_json_process(core), "death",
 				chp_json_death(report, &summary->death), "crash",
-				chp_json_crash(report, chp_summary_crash(summary)), "address_space",
-				"total_bytes", chp_json_uint(account->total_bytes), "busy_bytes",
+				chp_json_crash(report, &crash), "address_space", "total_bytes",
+				chp_json_uint(account->total_bytes), "busy_bytes",
 				chp_json_uint(account->busy_bytes), "in_core_bytes",
 				chp_json_uint(account->in_core_bytes), "missing_bytes",
 				chp_json_uint(account->busy_bytes - account->in_core_bytes),

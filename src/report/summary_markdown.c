@@ -16,17 +16,24 @@ static char *code_of(const char *text)
 	return safe ? chp_markdown_code(safe) : NULL;
 }
 
+/* Of a crash what happened, else what has the memory. */
 static struct ch_error *print_title(const struct ch_report *report,
 				    const struct ch_summary *summary)
 {
 	const struct ch_process *process = ch_core_process(ch_session_core(report->session));
 	_cleanup_free_ char *name = code_of(process->comm[0] ? process->comm : "a process");
+	const struct ch_thread_row *row = chp_summary_crash(summary);
+	_cleanup_free_ char *title = row ? chp_crash_title(&summary->death, row) : NULL;
+	_cleanup_free_ char *safe = title ? chp_markdown_text(title) : NULL;
 	char total[CH_BYTES_TEXT_MAX];
 
-	if (!name)
+	if (!name || (row && !safe))
 		return &ch_enomem;
-	fprintf(report->out, "# %s: %s, %s in use\n\n", name, summary->sums.verdict.class,
-		chp_binary_text(summary->sums.verdict.total_bytes, total));
+	if (row)
+		fprintf(report->out, "# %s: %s\n\n", name, safe);
+	else
+		fprintf(report->out, "# %s: %s, %s in use\n\n", name, summary->sums.verdict.class,
+			chp_binary_text(summary->sums.verdict.total_bytes, total));
 	return NULL;
 }
 
@@ -48,8 +55,12 @@ static struct ch_error *print_death(const struct ch_report *report, const struct
 	}
 }
 
-static struct ch_error *print_crash(const struct ch_report *report, const struct ch_thread_row *row)
+/* The thread that died: frames that say what happened, and what tickets of one crash share. */
+static struct ch_error *print_crash(const struct ch_report *report,
+				    const struct ch_summary *summary)
 {
+	const struct ch_thread_row *row = chp_summary_crash(summary);
+	const struct ch_signature *signature = &summary->signature;
 	_cleanup_free_ char *text = row ? chp_crash_text(row) : NULL;
 	_cleanup_free_ char *safe = text ? chp_markdown_text(text) : NULL;
 
@@ -57,6 +68,29 @@ static struct ch_error *print_crash(const struct ch_report *report, const struct
 		return &ch_enomem;
 	if (row && safe[0])
 		fprintf(report->out, "- stack: %s\n", safe);
+	if (row && signature->basis)
+		fprintf(report->out, "- crash id: `%016" PRIx64 "`%s\n", signature->id,
+			signature->basis == CH_SIGNATURE_OFFSETS
+				? ", of this build alone: a function has no name"
+				: "");
+	return NULL;
+}
+
+/* Its stack, whole. */
+static struct ch_error *print_frames(const struct ch_report *report,
+				     const struct ch_thread_row *row)
+{
+	size_t i;
+
+	fputs("\n## Stack of the thread that died\n\n", report->out);
+	for (i = 0; i < row->frames_count; i++) {
+		_cleanup_free_ char *text = chp_crash_frame(&row->frames[i]);
+		_cleanup_free_ char *safe = text ? chp_markdown_code(text) : NULL;
+
+		if (!safe)
+			return &ch_enomem;
+		fprintf(report->out, "%zu. %s\n", i + 1, safe);
+	}
 	return NULL;
 }
 
@@ -85,7 +119,7 @@ static struct ch_error *print_verdict(const struct ch_report *report,
 		chp_count_text(summary->sums.account.in_core_bytes, c));
 	err = print_death(report, &summary->death);
 	if (!err)
-		err = print_crash(report, chp_summary_crash(summary));
+		err = print_crash(report, summary);
 	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
 		if (!summary->sums.account.invariants[i].ok)
 			fprintf(out, "- **does not hold:** %s\n",
@@ -173,6 +207,8 @@ struct ch_error *chp_summary_print_markdown(const struct ch_report *report,
 		err = print_verdict(report, summary);
 	if (!err)
 		err = print_runtimes(report, summary);
+	if (!err && chp_summary_crash(summary))
+		err = print_frames(report, chp_summary_crash(summary));
 	if (!err && summary->suspects.count) {
 		fputs("\n## Suspects\n\n", report->out);
 		err = chp_suspects_print(report, summary->suspects.items, summary->suspects.count,

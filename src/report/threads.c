@@ -33,8 +33,11 @@ static const char *frame_basis(enum ch_frame_basis basis)
 /* A frame, without what may not be shown. */
 struct frame_row {
 	uint64_t addr, sp, offset;
-	bool has_addr, has_sp, has_offset;
+	uint64_t module_offset;
+	bool has_addr, has_sp, has_offset, has_module;
 	const char *symbol, *module, *basis, *code;
+	/* "": not known. */
+	char build_id[CH_HEX_TEXT_MAX];
 	/* "Shop.java:37"; "": not known. */
 	char source[1024];
 };
@@ -94,6 +97,10 @@ static const struct ch_field_spec frame_fields[] = {
 	  .words = "registers|cfi|frame-pointer|call|runtime|inlined|signal|unknown" },
 	{ "code", NULL, CH_CELL_SAFE, "What made the code, of a runtime's.", FRAME(code),
 	  .flags = CH_FIELD_OPTIONAL },
+	{ "module_offset", NULL, CH_CELL_COUNT, "Where in the image.", FRAME(module_offset),
+	  CH_KNOWN(struct frame_row, has_module) },
+	{ "build_id", NULL, CH_CELL_SAFE, "The image's build-id.", FRAME(build_id),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
 	CH_FIELDS_END,
 };
 
@@ -261,7 +268,12 @@ static void fill_frame(struct frame_row *row, const struct ch_core *core, const 
 	row->symbol = symbol->name;
 	row->has_offset = symbol->name != NULL;
 	row->offset = symbol->offset;
-	row->module = symbol->module ? symbol->module->name : NULL;
+	row->has_module = symbol->module != NULL;
+	row->module = row->has_module ? symbol->module->name : NULL;
+	row->module_offset = row->has_module ? of->pc - symbol->module->start : 0;
+	row->build_id[0] = '\0';
+	if (row->has_module && symbol->module->build_id_len)
+		chp_hex_text(symbol->module->build_id, symbol->module->build_id_len, row->build_id);
 	row->basis = frame_basis(of->basis);
 	row->code = of->code;
 	row->source[0] = '\0';

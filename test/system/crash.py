@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""fixtures/crash: the first screen, the ticket and JSON show the stack of the thread that died with functions that
-were inlined, files and lines; a damaged heap is the first suspect."""
+"""fixtures/crash: the first screen, the ticket and JSON show the stack of the thread that died with
+functions that were inlined, files and lines, and what all crashes in one place share; a damaged
+heap is the first suspect."""
 import os
 import re
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -47,6 +49,68 @@ def check_stack(tap, name, program, with_lines):
               document["crash"]["fingerprint"], name + ": the fingerprint survives ASLR")
 
 
+def crash_of(program, end="null"):
+    """The crash as JSON has it, of a program that the kernel dumps."""
+    core = fixture.dump(program, "kernel", fixture.folder(), end=end)
+    return fixture.answer("summary", "--json", core)["crash"]
+
+
+def as_documented(signal, frames):
+    """The id of a signature, as docs/JSON.md says how it is made."""
+    value = 0xcbf29ce484222325
+    for byte in b"".join(text.encode() + b"\0" for text in [signal, *frames]):
+        value = (value ^ byte) * 0x100000001b3 % 2 ** 64
+    return "%016x" % value
+
+
+def check_signature(tap, where):
+    program = os.path.join(where, "crash")
+    builds = []
+    for flags in (["-O0"], ["-O2", "-DANOTHER", "-static"], ["-O0", "-DANOTHER"]):
+        fixture.build("crash", program, *flags)
+        builds.append(crash_of(program))
+    tap.equal([crash["signature"] for crash in builds[1:]], [builds[0]["signature"]] * 2,
+              "signature: equal over builds")
+    tap.equal(builds[0]["signature"], {"id": as_documented("SIGSEGV", FUNCTIONS), "basis": "names",
+                                       "frames": FUNCTIONS}, "signature: of the functions' names")
+    tap.equal(len({crash["frames"][0]["module_offset"] for crash in builds}), 3,
+              "signature: the builds differ")
+    tap.ok(re.fullmatch(r"SIGSEGV, read at 0x0 \(a null pointer\), in parse_price\(\) "
+                        r"crash\.c:\d+", builds[0]["title"]), "title: a null pointer, and where",
+           builds[0]["title"])
+    other = crash_of(program, end="overrun")
+    tap.equal(other["signature"]["frames"], ["free", "overrun", "main"],
+              "signature: without abort() and the inside of malloc")
+    tap.ok(other["signature"]["id"] != builds[0]["signature"]["id"],
+           "signature: another crash has another one")
+    tap.ok(re.match(r"SIGABRT: [a-z].* in free\(\).* <- overrun\(\)", other["title"]),
+           "title: what glibc said, and who called it", other["title"])
+    fixture.build("crash", program, "-O1", "-s")
+    stripped = crash_of(program)
+    places = ["crash+0x%x" % frame["module_offset"] for frame in stripped["frames"]
+              if frame["module"] == "crash"]
+    tap.equal((stripped["signature"]["basis"], stripped["signature"]["frames"]),
+              ("offsets", places), "signature: of a stripped program by places, and it says so")
+
+
+def check_nested(tap, where):
+    program = os.path.join(where, "nested")
+    crashes = []
+    for flags in ([], ["-DANOTHER"]):
+        subprocess.run(["c++", "-O0", "-g", "-w", *flags, "-o", program,
+                        os.path.join(repo(), "fixtures", "crash", "nested.cc")], check=True)
+        crashes.append(crash_of(program))
+    tap.equal([crash["signature"]["frames"] for crash in crashes],
+              [["{anonymous}::price_of", "main::{lambda}::operator()", "main"]] * 2,
+              "C++: templates, lambdas and what has no name")
+    tap.ok(crashes[0]["frames"][0]["symbol"] != crashes[1]["frames"][0]["symbol"] and
+           crashes[0]["signature"]["id"] == crashes[1]["signature"]["id"],
+           "C++: other types and numbers, the same signature")
+    frame = crashes[0]["frames"][0]
+    tap.equal((len(frame["build_id"]), int(frame["addr"], 16) % 4096),
+              (40, frame["module_offset"] % 4096), "C++: build-id and place in the module")
+
+
 def check_damage(tap, program):
     core = fixture.dump(program, "kernel", fixture.folder(), end="overrun")
     document = fixture.answer("summary", "--json", core)
@@ -85,6 +149,11 @@ def main():
         tap.skip("overrun", reason)
     else:
         tap.attempt("overrun", check_damage, program)
+    for check in (check_signature, check_nested):
+        if reason:
+            tap.skip(check.__name__, reason)
+        else:
+            tap.attempt(check.__name__, check, where)
     if fixture.why_not("gcore"):
         tap.skip("alive", fixture.why_not("gcore"))
     else:

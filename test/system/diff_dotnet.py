@@ -32,6 +32,11 @@ def test_two_runs(tap, program, createdump):
     types = {item["name"]: item["state"] for item in doc["types"] if item["runtime"] == "coreclr"}
     tap.equal([name for name, state in types.items() if "Story." in name and
                state in ("new", "gone")], [], "no type of the program is new or gone")
+    groups = [item for item in answer("diff", "--all", "--json", "--no-paths", dumps[0][0],
+                                      dumps[1][0])["thread_groups"] if "Story." in item["name"]]
+    tap.ok(len(groups) > 2, "threads stand in methods of the program", groups)
+    tap.equal([item for item in groups if item["state"] in ("new", "gone")], [],
+              "and keep their groups, though methods were compiled again while they ran")
     for core, _ in dumps:
         os.unlink(core)
 

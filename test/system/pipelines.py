@@ -60,7 +60,7 @@ def test_documented(tap):
     found = [shell(where, block) for block in blocks()]
     tap.equal([(result.returncode, result.stderr) for result in found if result.returncode], [],
               "every command of the page succeeds")
-    classes, suspects, growth, _, types, errors = [result.stdout for result in found]
+    classes, suspects, alike, growth, _, types, errors = [result.stdout for result in found]
     rows = [line.split("\t") for line in classes.splitlines()]
     tap.equal(sorted(row[0] for row in rows), sorted(
         ["broken.core.zst"] + [name + ".core.zst" for name in names]), "jq: a row for each core")
@@ -69,6 +69,11 @@ def test_documented(tap):
     sizes = [int(line.split("\t")[0]) for line in suspects.splitlines()]
     tap.ok(sizes and sizes == sorted(sizes, reverse=True) and "coreheap " in suspects,
            "jq: suspects of all cores, largest first", suspects)
+    known = [answer("summary", "--quick", "--json", unpack(name))["crash"]
+             for name in names.values()]
+    tap.equal(sorted(line.split("\t")[1:] for line in alike.splitlines()),
+              sorted({crash["signature"]["id"]: [crash["signature"]["id"], crash["title"]]
+                      for crash in known}.values()), "jq: crashes, each once")
     tap.ok(growth.strip() in ("growth", "no growth"), "diff in a script", growth)
     tap.equal(types.split(), shown().split(), "SQLite: the query gives what the page shows")
     tap.ok(errors.startswith("broken.core.zst|"), "SQLite: what could not be read", errors)
