@@ -385,10 +385,12 @@ static struct ch_error *find_duplicates(struct ch_suspecting *suspecting)
 	struct ch_strings_stat contents = { .count = 0 };
 	const struct ch_string_stat *rows;
 	struct ch_error *err;
+	/* percents are rounded */
+	uint64_t enough = suspecting->sums->used_bytes / 10000 * (DUPLICATE_SHARE * 100 - 1);
 	uint64_t groups = 0;
 	size_t i;
 
-	err = chp_contents_count(suspecting->heaps, &contents);
+	err = chp_contents_count(suspecting->heaps, enough, &contents);
 	rows = contents.rows.items;
 	for (i = 0; !err && i < contents.rows.count && rows[i].count > 1; i++) {
 		groups++;

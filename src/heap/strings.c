@@ -18,7 +18,11 @@
  * whatever was there before. Small blocks are compared whole all the same. */
 #define PADDING_BYTES 15
 #define PADDED_MIN    64
-#define HASH_MULT     0x9e3779b97f4a7c15ULL
+/* Places in the table of hashes for each block. */
+#define SEEN_PER_BLOCK 16
+/* Blocks whose hashes are made before the place of the first one is looked at. */
+#define AHEAD     32
+#define HASH_MULT 0x9e3779b97f4a7c15ULL
 
 struct counter {
 	struct ch_heaps *heaps;
@@ -31,6 +35,13 @@ struct counter {
 	/** Bytes of texts apart from their strings that may yet be looked at: damaged
 	 * strings could share long ones. */
 	uint64_t budget;
+	/* Of all blocks: by hash how many there are, up to 2, in 2 bits. Only what is there twice
+	 * needs a row. */
+	uint8_t *seen;
+	size_t seen_mask;
+	/* What blocks have whose hash was seen before, other than zeros: no less than what is there
+	 * more than once. */
+	uint64_t again_bytes;
 };
 
 /* A piece of a text that is in one piece in our memory. */
@@ -64,17 +75,14 @@ static bool hash_text(const struct ch_core *core, const struct ch_string *text, 
 		at += len;
 		left -= len;
 		while (len) {
-			if (!used && len >= 8) {
+			for (; !used && len >= 8; bytes += 8, len -= 8)
 				hash = mix(hash, ch_get64(bytes));
-				n = 8;
-			} else {
-				n = (size_t)ch_min(8 - used, len);
-				memcpy(carry + used, bytes, n);
-				used += n;
-				if (used == 8) {
-					hash = mix(hash, ch_get64(carry));
-					used = 0;
-				}
+			n = (size_t)ch_min(8 - used, len);
+			memcpy(carry + used, bytes, n);
+			used += n;
+			if (used == 8) {
+				hash = mix(hash, ch_get64(carry));
+				used = 0;
 			}
 			bytes += n;
 			len -= n;
@@ -235,6 +243,61 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 	return err;
 }
 
+/* ---- Blocks of every heap, as texts of bytes ------------------------------------- */
+
+struct hashed {
+	struct ch_string text;
+	uint64_t hash, bytes;
+};
+
+/* What all blocks of one batch have in common: they lie in one span. */
+struct block_kind {
+	/* What malloc gives may be longer than what was asked for. */
+	bool padded;
+	/* What the runtime keeps at the start of its objects. */
+	uint64_t own_bytes;
+};
+
+static struct block_kind kind_of(const struct counter *counter, const struct ch_object *first)
+{
+	struct ch_traced traced;
+
+	if (!chp_heaps_span_tracer(counter->heaps, first->span, &traced))
+		return (struct block_kind){ .padded = true };
+	return (struct block_kind){ .own_bytes = traced.tracer->own_bytes };
+}
+
+static bool is_compared(const struct ch_object *object)
+{
+	return object->state == CH_OBJECT_USED && !(object->flags & CH_OBJECT_ALLOCATOR);
+}
+
+static struct ch_string text_of(const struct ch_object *object, const struct block_kind *kind)
+{
+	struct ch_string text = { .bytes = 1 };
+
+	text.addr = object->addr + ch_min(kind->own_bytes, object->size_bytes);
+	text.count = object->addr + object->size_bytes - text.addr;
+	if (kind->padded && text.count >= PADDED_MIN)
+		text.count -= PADDING_BYTES;
+	return text;
+}
+
+static uint32_t type_of(const struct ch_object *object, const struct block_kind *kind)
+{
+	return kind->padded ? 0 : object->type;
+}
+
+/* False: not all of it is in the core. */
+static bool hash_block(const struct counter *counter, const struct ch_string *text, uint32_t type,
+		       uint64_t *ret)
+{
+	if (!hash_text(counter->heaps->env.core, text, ret))
+		return false;
+	*ret = mix(*ret, type);
+	return true;
+}
+
 static bool is_zero(const struct ch_core *core, const struct ch_string *text)
 {
 	uint64_t left = text->count, at = text->addr;
@@ -249,42 +312,91 @@ static bool is_zero(const struct ch_core *core, const struct ch_string *text)
 	return true;
 }
 
-/* Blocks of every heap, as texts of bytes; they cost what is touched of them. */
+/* Counts one more of a hash; returns how many there were before, up to 2. */
+static unsigned int see(struct counter *counter, uint64_t hash)
+{
+	uint8_t *byte = &counter->seen[(hash & counter->seen_mask) / 4];
+	unsigned int shift = (unsigned int)(hash & 3) * 2, before = *byte >> shift & 3;
+
+	if (before < 2)
+		*byte = (uint8_t)(*byte + (1U << shift));
+	return before;
+}
+
+static unsigned int times_seen(const struct counter *counter, uint64_t hash)
+{
+	return counter->seen[(hash & counter->seen_mask) / 4] >> (hash & 3) * 2 & 3;
+}
+
+static void see_some(struct counter *counter, const struct hashed *some, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (see(counter, some[i].hash) && !is_zero(counter->heaps->env.core, &some[i].text))
+			counter->again_bytes += some[i].bytes;
+}
+
+/* The table does not fit into the processor's caches: each place is asked for some blocks before
+ * it is needed. */
+static struct ch_error *see_blocks(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct counter *counter = arg;
+	struct hashed some[AHEAD], *slot = some;
+	struct block_kind kind;
+	size_t i;
+
+	if (!n)
+		return NULL;
+	kind = kind_of(counter, &objects[0]);
+	for (i = 0; i < n; i++) {
+		if (!is_compared(&objects[i]))
+			continue;
+		slot->text = text_of(&objects[i], &kind);
+		slot->bytes = objects[i].chunk_bytes;
+		if (!hash_block(counter, &slot->text, type_of(&objects[i], &kind), &slot->hash))
+			continue;
+		__builtin_prefetch(&counter->seen[(slot->hash & counter->seen_mask) / 4], 1);
+		if (++slot == some + AHEAD) {
+			see_some(counter, some, AHEAD);
+			slot = some;
+		}
+	}
+	see_some(counter, some, (size_t)(slot - some));
+	return NULL;
+}
+
+/* They cost what is touched of them. */
 static struct ch_error *take_blocks(void *arg, const struct ch_object *objects, size_t n)
 {
 	struct counter *counter = arg;
-	const struct ch_core *core = counter->heaps->env.core;
-	struct ch_string text = { .bytes = 1 };
+	struct ch_strings_stat *ret = counter->ret;
 	struct ch_error *err = NULL;
-	struct ch_traced traced;
 	struct ch_object object;
-	uint64_t hash, own_bytes;
+	struct block_kind kind;
+	struct ch_string text;
+	uint64_t hash;
 	uint32_t type;
-	bool padded;
 	size_t i;
 
-	padded = n && !chp_heaps_span_tracer(counter->heaps, objects[0].span, &traced);
-	own_bytes = n && !padded ? traced.tracer->own_bytes : 0;
+	if (!n)
+		return NULL;
+	kind = kind_of(counter, &objects[0]);
 	for (i = 0; !err && i < n; i++) {
-		if (objects[i].state != CH_OBJECT_USED || (objects[i].flags & CH_OBJECT_ALLOCATOR))
+		if (!is_compared(&objects[i]))
 			continue;
-		text.addr = objects[i].addr + ch_min(own_bytes, objects[i].size_bytes);
-		text.count = objects[i].addr + objects[i].size_bytes - text.addr;
-		if (padded && text.count >= PADDED_MIN)
-			text.count -= PADDING_BYTES;
 		object = objects[i];
-		object.chunk_bytes = chp_heaps_touched_bytes(counter->heaps, &objects[i]);
-		counter->ret->count++;
-		if (!hash_text(core, &text, &hash)) {
-			counter->ret->absent_count++;
-			counter->ret->total_bytes += object.chunk_bytes;
-		} else if (is_zero(core, &text)) {
-			counter->ret->total_bytes += object.chunk_bytes;
-			counter->ret->zero_count++;
-			counter->ret->zero_bytes += object.chunk_bytes;
-		} else {
-			type = padded ? 0 : objects[i].type;
-			err = add_text(counter, &object, &text, type, mix(hash, type));
+		text = text_of(&object, &kind);
+		type = type_of(&object, &kind);
+		ret->count++;
+		if (!hash_block(counter, &text, type, &hash)) {
+			ret->absent_count++;
+		} else if (is_zero(counter->heaps->env.core, &text)) {
+			ret->zero_count++;
+			ret->zero_bytes += chp_heaps_touched_bytes(counter->heaps, &object);
+		} else if (times_seen(counter, hash) > 1) {
+			object.chunk_bytes = chp_heaps_touched_bytes(counter->heaps, &object);
+			err = add_text(counter, &object, &text, type, hash);
 		}
 	}
 	return err;
@@ -330,14 +442,45 @@ struct ch_error *chp_strings_count(struct ch_heaps *heaps, const struct ch_objec
 	return err;
 }
 
-struct ch_error *chp_contents_count(struct ch_heaps *heaps, struct ch_strings_stat *ret)
+/* About how many blocks there are: the smallest ones take 16 bytes. */
+static uint64_t count_used(struct ch_heaps *heaps)
+{
+	const struct ch_heap *list;
+	uint64_t used = 0;
+	size_t count, i;
+
+	list = ch_heaps_list(heaps, &count);
+	for (i = 0; i < count; i++)
+		used += list[i].used_count;
+	return ch_min(used, ch_core_stats(heaps->env.core)->present_bytes / 16);
+}
+
+/* A table in which few of the blocks that are there once meet others by chance. */
+static bool make_seen(struct counter *counter)
+{
+	uint64_t places = SEEN_PER_BLOCK * count_used(counter->heaps);
+	size_t size = 4096;
+
+	while (size < places)
+		size *= 2;
+	counter->seen = calloc(size / 4, 1);
+	counter->seen_mask = size - 1;
+	return counter->seen != NULL;
+}
+
+struct ch_error *chp_contents_count(struct ch_heaps *heaps, uint64_t bytes_min,
+				    struct ch_strings_stat *ret)
 {
 	struct counter counter = { .heaps = heaps, .ret = ret, .rows_max = BLOCK_ROWS_MAX };
-	struct ch_error *err;
+	struct ch_error *err = &ch_enomem;
 
 	ret->rows = CH_VEC(struct ch_string_stat);
-	err = ch_heaps_walk(heaps, 0, UINT64_MAX, take_blocks, &counter);
+	if (make_seen(&counter))
+		err = ch_heaps_walk(heaps, 0, UINT64_MAX, see_blocks, &counter);
+	if (!err && counter.again_bytes >= bytes_min)
+		err = ch_heaps_walk(heaps, 0, UINT64_MAX, take_blocks, &counter);
 	free(counter.slots);
+	free(counter.seen);
 	if (!err)
 		sum_up(ret);
 	return err;

@@ -29,8 +29,9 @@ static inline uint64_t ch_string_waste(const struct ch_string_stat *stat)
 
 struct ch_strings_stat {
 	/** of struct ch_string_stat: most waste first, then most bytes, then by
-	 * address. */
+	 * address. Of chp_contents_count() hardly more than what is there twice. */
 	struct ch_vec rows;
+	/** Of chp_contents_count() total_bytes is that of rows. */
 	uint64_t count, total_bytes, waste_bytes;
 	/** Strings whose characters are not in the core. */
 	uint64_t absent_count;
@@ -51,8 +52,9 @@ CH_MUST_CHECK struct ch_error *chp_strings_count(struct ch_heaps *heaps,
  * The same for the contents of all used blocks of programs. Of a malloc block of 64
  * bytes or more the last 15 are not compared, as they may be padding; of objects what
  * their runtime keeps for itself at their start is not, but their types are.
+ * Nothing is counted where less than bytes_min can be there more than once.
  */
-CH_MUST_CHECK struct ch_error *chp_contents_count(struct ch_heaps *heaps,
+CH_MUST_CHECK struct ch_error *chp_contents_count(struct ch_heaps *heaps, uint64_t bytes_min,
 						  struct ch_strings_stat *ret);
 void chp_strings_deinit(struct ch_strings_stat *strings);
 
