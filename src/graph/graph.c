@@ -75,6 +75,7 @@ void ch_graph_destroy(struct ch_graph *graph)
 	chp_rootnames_deinit(graph);
 	chp_traced_deinit(graph);
 	ch_vec_deinit(&graph->ranges);
+	ch_vec_deinit(&graph->native_words);
 	ch_vec_deinit(&graph->offset_rules);
 	free(graph);
 }

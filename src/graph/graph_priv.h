@@ -24,6 +24,12 @@ struct ch_link {
 	uint32_t from, to;
 };
 
+/** Words of stacks, [start, end), that lead to no object of a runtime. */
+struct ch_native_words {
+	uint64_t start, end;
+	const struct ch_traced *traced;
+};
+
 struct ch_graph {
 	struct ch_session *session;
 	struct ch_core *core;
@@ -37,6 +43,8 @@ struct ch_graph {
 	const struct ch_index *index;
 	/** of struct ch_root_range, ascending */
 	struct ch_vec ranges;
+	/** of struct ch_native_words, ascending */
+	struct ch_vec native_words;
 
 	/** of struct ch_traced_root, in the walkers' order */
 	struct ch_vec traced_roots;

@@ -89,8 +89,16 @@ struct ch_native {
 };
 typedef void (*ch_native_fn)(void *arg, const struct ch_native *native);
 
-/** Words of a stack, target range [start, end), that nobody looks at any more. */
-typedef struct ch_error *(*ch_walker_dead_fn)(void *arg, uint64_t start, uint64_t end);
+enum ch_stack_words {
+	/** Nobody looks at them any more. */
+	CH_WORDS_DEAD,
+	/** Frames of code that has none of the runtime's pointers, as of a thread that collections
+	 * do not wait for: they lead to other blocks, but to no object. */
+	CH_WORDS_NATIVE,
+};
+/** What words of a stack are, target range [start, end). */
+typedef struct ch_error *(*ch_stack_words_fn)(void *arg, enum ch_stack_words what, uint64_t start,
+					      uint64_t end);
 
 /** Where pointers are no addresses: what one stands for; 0: nothing. Asked of words on
  * stacks and in registers, too. Must be thread-safe. */
@@ -124,9 +132,9 @@ struct ch_tracer {
 	struct ch_error *(*roots)(void *state, ch_walker_roots_fn fn, void *arg);
 	/** Pointers that lie in no object; after roots(). May be NULL. */
 	struct ch_error *(*links)(void *state, ch_walker_links_fn fn, void *arg);
-	/** Words on stacks of threads that the runtime knows to be left from before: they hold
-	 * nothing. Before roots(). May be NULL. Errors: NOMEM, STOP. */
-	struct ch_error *(*dead_words)(void *state, ch_walker_dead_fn fn, void *arg);
+	/** Words on stacks of threads of which the runtime knows that they hold none of its
+	 * objects. Before roots(). May be NULL. Errors: NOMEM, STOP. */
+	struct ch_error *(*stack_words)(void *state, ch_stack_words_fn fn, void *arg);
 	/** A root in words, unescaped: "static Program.s_list". */
 	void (*root_text)(void *state, const struct ch_walker_root *root, char *buf, size_t max);
 	/** What lies at offset of an object: ".name", "[3]", unescaped. False when

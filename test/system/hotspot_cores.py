@@ -9,6 +9,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from fixture import COREHEAP, answer, build, coreheap, folder, unpack_xz  # noqa: E402
 from tap import Tap, repo  # noqa: E402
+from writable import Writable  # noqa: E402
 
 ORDERS, EVENTS, BUFFERS = 400, 40, 8
 CORES = {"25-compact": ("G1", "in the mark word"), "25-zgc": ("ZGC", "compressed")}
@@ -71,6 +72,28 @@ def check_objects(tap, name, core):
              if row["kind"] == "object" and not row["owner_type"].endswith(" blocks")}
     tap.ok("java.util.HashMap$Node" in found and
            found <= {"java.util.HashMap$Node", "Shop$Event"}, "%s: what refers to one" % name, found)
+
+
+def check_native_frames(tap, name, core):
+    """What the JVM's own code left on the stack of a thread that waits is no reference, whatever
+    it looks like; what a Java frame has is one."""
+    sample = next(row["sample_addr"] for row in answer("types", "--json", core)["types"]
+                  if row["name"] == "Shop$Order")
+    local = next(chain["root"] for chain in answer("roots", "--json", core,
+                                                   "Shop$OnlyStack")["chains"]
+                 if chain["root"]["kind"] == "stack")
+    thread = next(row for row in answer("threads", "--json", core)["threads"]
+                  if row["tid"] == local["thread"])
+    waiting = next(row for row in thread["frames"]
+                   if "PlatformEvent::park" in (row["symbol"] or ""))
+    for what, addr, wanted in (("of native code", int(waiting["sp"], 16), []),
+                               ("of Java", int(local["addr"], 16), [local["addr"]])):
+        copy = Writable(core)
+        copy.write(addr, int(sample, 16).to_bytes(8, "little"))
+        found = [chain["root"]["addr"] for chain in answer(
+            "roots", "--json", "--limit", "0", copy.path, sample)["chains"]
+                 if chain["root"]["kind"] == "stack" and int(chain["root"]["addr"], 16) == addr]
+        tap.equal(found, wanted, "%s: a word in a frame %s" % (name, what))
 
 
 def check_allocations(tap, name, core):
@@ -144,6 +167,7 @@ def check(tap, name):
     check_names(tap, name, core)
     check_types(tap, name, core)
     check_objects(tap, name, core)
+    check_native_frames(tap, name, core)
     check_allocations(tap, name, core)
     check_process(tap, name, core)
 

@@ -1,7 +1,13 @@
 /*
+ * Words on stacks of Java threads that hold no objects.
+ *
  * Locals of methods that the interpreter runs which nobody looks at any more: what a loop left
  * in its variables, say. The JVM's collector does not take them for references, and so they hold
  * nothing (interpreter/oopMapCache.cpp, jdk-17+35): bytecode.c says which they are.
+ *
+ * Frames of native code. A thread that waits, or is in code that Java called, is one that
+ * collections do not stop (runtime/safepoint.cpp): it has handles there, and what looks like an
+ * object's address is left from before, as where ZGC moved things.
  *
  * Frames are found without the system's unwinder: a thread that left Java code has its last frame
  * there in JavaThread::_anchor, and so has each call from the JVM into Java that was under way
@@ -31,11 +37,14 @@ enum {
 	WRAPPER_X86_64 = 6,
 	WRAPPER_AARCH64 = 8,
 	ACC_STATIC = 8,
+	/* enum JavaThreadState (utilities/globalDefinitions.hpp) */
+	IN_NATIVE = 4,
+	BLOCKED = 10,
 };
 
 struct visit {
 	struct hs *hs;
-	ch_walker_dead_fn fn;
+	ch_stack_words_fn fn;
 	void *arg;
 	uint32_t frames;
 	uint64_t code_bytes;
@@ -121,7 +130,7 @@ static struct ch_error *tell_locals(struct visit *visit, const struct ch_frame_r
 	for (i = 0; !err && i < ch_min(count, HS_LOCALS_MAX); i++) {
 		at = locals - 8ULL * i;
 		if (!(refs >> i & 1))
-			err = visit->fn(visit->arg, at, at + 8);
+			err = visit->fn(visit->arg, CH_WORDS_DEAD, at, at + 8);
 	}
 	return err;
 }
@@ -162,6 +171,21 @@ static bool first_frame(struct hs *hs, const struct hs_thread *thread, struct ch
 	return false;
 }
 
+/* What a thread has on its stack since it left Java, if collections do not wait for it. */
+static struct ch_error *tell_native(struct visit *visit, const struct hs_thread *thread)
+{
+	uint64_t anchor = hs_member_addr(visit->hs, HS_THREAD_ANCHOR, thread->addr);
+	struct ch_frame_regs regs;
+	uint32_t state;
+
+	if (!hs_member_u32(visit->hs, HS_THREAD_STATE, thread->addr, &state) ||
+	    (state != IN_NATIVE && state != BLOCKED) || !anchor ||
+	    !read_anchor(visit->hs, anchor, &regs) || regs.sp <= thread->stack_start ||
+	    regs.sp > thread->stack_end)
+		return NULL;
+	return visit->fn(visit->arg, CH_WORDS_NATIVE, thread->stack_start, regs.sp);
+}
+
 /* From where the JVM called Java to where it had left it before. */
 static bool leave_entry(const struct hs *hs, struct ch_frame_regs *regs)
 {
@@ -183,9 +207,10 @@ static struct ch_error *visit_thread(struct visit *visit, const struct hs_thread
 	uint64_t stub, sp = 0;
 	uint32_t depth;
 
-	if (!hs_member_ptr(visit->hs, HS_CALL_STUB_RETURN, 0, &stub) ||
+	err = tell_native(visit, thread);
+	if (err || !hs_member_ptr(visit->hs, HS_CALL_STUB_RETURN, 0, &stub) ||
 	    !first_frame(visit->hs, thread, &regs))
-		return NULL;
+		return err;
 	for (depth = 0; !err && depth < DEPTH_MAX && visit->frames < FRAMES_MAX; depth++) {
 		visit->frames++;
 		if (regs.sp <= sp || regs.sp < thread->stack_start || regs.sp >= thread->stack_end)
@@ -206,7 +231,7 @@ static struct ch_error *visit_thread(struct visit *visit, const struct hs_thread
 	return err;
 }
 
-struct ch_error *hs_dead_words(void *state, ch_walker_dead_fn fn, void *arg)
+struct ch_error *hs_stack_words(void *state, ch_stack_words_fn fn, void *arg)
 {
 	struct visit visit = { .hs = state, .fn = fn, .arg = arg };
 	const struct hs_thread *threads;

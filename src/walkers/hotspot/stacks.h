@@ -84,8 +84,8 @@ bool hs_frame_code(void *state, const struct ch_walker_frame *frame, struct ch_c
 /** False: it is none, or it is not known at which bytecode it is. */
 bool hs_interpreted_at(struct hs *hs, const struct ch_frame_regs *frame,
 		       struct hs_interpreted *ret);
-/** deadlocals.c: as ch_tracer.dead_words. */
-CH_MUST_CHECK struct ch_error *hs_dead_words(void *state, ch_walker_dead_fn fn, void *arg);
+/** deadlocals.c: as ch_tracer.stack_words. */
+CH_MUST_CHECK struct ch_error *hs_stack_words(void *state, ch_stack_words_fn fn, void *arg);
 /** monitors.c: what a thread waits for; object: its java.lang.Thread, 0 if not known. */
 void hs_waits_for(struct hs *hs, const struct hs_thread *thread, uint64_t object,
 		  struct ch_thread_info *ret);
