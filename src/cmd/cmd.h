@@ -114,6 +114,8 @@ struct ch_cmd {
 	bool markdown;
 	/** Can stream JSON lines. */
 	bool jsonl;
+	/** What it writes is not for a screen: --limit is 0 on a terminal, too. */
+	bool whole;
 	/** Answer. CH_ERROR_ARG becomes exit 2 with the message. */
 	struct ch_error *(*run)(struct ch_cmd_env *env);
 };

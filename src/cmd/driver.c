@@ -110,9 +110,9 @@ static bool wants_bold(const struct ch_global_options *global)
 	       strcmp(term, "dumb") != 0;
 }
 
-static struct ch_report make_report(const struct ch_global_options *global,
-				    struct ch_session *session)
+static struct ch_report make_report(const struct ch_line *line, struct ch_session *session)
 {
+	const struct ch_global_options *global = &line->global;
 	struct ch_report report = {
 		.out = stdout,
 		.session = session,
@@ -125,7 +125,8 @@ static struct ch_report make_report(const struct ch_global_options *global,
 	};
 
 	if (report.limit == CH_LIMIT_UNSET)
-		report.limit = report.format == CH_FORMAT_TEXT && isatty(STDOUT_FILENO)
+		report.limit = report.format == CH_FORMAT_TEXT && !line->cmd->whole &&
+					       isatty(STDOUT_FILENO)
 				       ? LIMIT_ON_TERMINAL
 				       : 0;
 	return report;
@@ -188,7 +189,7 @@ static void print_failure(const struct ch_line *line, const char *path, const st
 static int answer(const struct ch_line *line, const char *path, const struct ch_open_core *open,
 		  unsigned long lost)
 {
-	struct ch_report report = make_report(&line->global, open->session);
+	struct ch_report report = make_report(line, open->session);
 	struct ch_cmd_env env = make_env(line, &report);
 	struct ch_error *err = line->cmd->run(&env);
 
@@ -256,7 +257,7 @@ static int run_each(const struct ch_line *line)
 
 static int run_compared(const struct ch_line *line)
 {
-	struct ch_report report = make_report(&line->global, NULL);
+	struct ch_report report = make_report(line, NULL);
 	struct ch_cmd_env env = make_env(line, &report);
 	unsigned long lost = chp_error_nomem_count();
 	struct ch_error *err = line->cmd->run(&env);

@@ -4,7 +4,6 @@
  */
 #include "graph/rootpaths.h"
 
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,58 +14,21 @@
 /* Roots that are named; those behind them only by their kind. */
 #define NAMED_MAX (1U << 20)
 
-/* A place in a tree of names. */
-struct place {
-	uint32_t index;
-	char *name;
-};
-
 struct naming {
 	struct ch_graph *graph;
 	const struct ch_retained *retained;
-	struct ch_root_paths *paths;
-	/* tsearch(3) of struct place */
-	void *places;
-	/* By number: index of its place + 1; 0: no root points at it. */
-	uint32_t *place_of;
-	uint32_t named_count, next_id;
-	struct ch_tallies tallies;
+	struct ch_root_places *ret;
+	uint32_t named_count;
 };
 
-static int compare_places(const void *a, const void *b)
-{
-	return strcmp(((const struct place *)a)->name, ((const struct place *)b)->name);
-}
-
-/* Index of a place. */
-static struct ch_error *place_index(struct naming *naming, const char *name, uint32_t *ret)
-{
-	struct place *place = calloc(1, sizeof(*place)), **slot;
-	char **listed;
-
-	if (!place)
-		return &ch_enomem;
-	place->name = strdup(name);
-	slot = place->name ? tsearch(place, &naming->places, compare_places) : NULL;
-	if (slot && *slot != place) {
-		*ret = (*slot)->index;
-		free(place->name);
-		free(place);
-		return NULL;
-	}
-	listed = slot ? ch_vec_push(&naming->paths->places) : NULL;
-	if (!listed) {
-		if (slot)
-			tdelete(place, &naming->places, compare_places);
-		free(place->name);
-		free(place);
-		return &ch_enomem;
-	}
-	*listed = place->name;
-	place->index = (uint32_t)naming->paths->places.count - 1;
-	*ret = place->index;
-	return NULL;
-}
+/* What blocks of a type and a place retain together. */
+struct summing {
+	const struct ch_graph *graph;
+	const struct ch_retained *retained;
+	const struct ch_root_places *places;
+	uint32_t next_id;
+	struct ch_tallies tallies;
+};
 
 /* Words that are addresses, or numbers of threads, are not the same next time. */
 static void drop_numbers(const char *text, char *buf, size_t max)
@@ -116,50 +78,23 @@ static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_
 {
 	struct naming *naming = arg;
 	char name[sizeof(((struct ch_root_text *)NULL)->where)];
-	struct ch_error *err = NULL;
+	struct ch_error *err;
 	uint32_t number, index;
 	size_t i;
 
-	for (i = 0; !err && i < n; i++) {
+	for (i = 0; i < n; i++) {
 		number = naming->retained->number[roots[i].target];
 		if (!number || naming->retained->idom[number] != CH_DOMINATOR_ROOT ||
-		    naming->place_of[number])
+		    naming->ret->place_of[number])
 			continue;
 		err = chp_root_place(naming->graph, &roots[i], &naming->named_count, name,
 				     sizeof(name));
-		if (!err)
-			err = place_index(naming, name, &index);
-		if (!err)
-			naming->place_of[number] = index + 1;
-	}
-	return err;
-}
-
-static struct ch_error *take_objects(void *arg, const struct ch_object *objects, size_t n)
-{
-	struct naming *naming = arg;
-	const struct ch_graph *graph = naming->graph;
-	const struct ch_retained *retained = naming->retained;
-	struct ch_tally *tally;
-	uint32_t id, number;
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		id = naming->next_id++;
-		if (graph->index->gaps)
-			id = ch_graph_node_at(graph, objects[i].addr);
-		number = id < graph->index->objects_count ? retained->number[id] : 0;
-		if (!number || retained->idom[number] != CH_DOMINATOR_ROOT)
-			continue;
-		tally = chp_tally_of(&naming->tallies, naming->place_of[number], objects[i].type);
-		if (!tally)
+		if (err)
+			return err;
+		index = ch_texts_add(&naming->ret->names, name);
+		if (index == CH_TABLE_NONE)
 			return &ch_enomem;
-		tally->count++;
-		tally->bytes += retained->bytes[number];
-		if (!tally->most_bytes || retained->bytes[number] > tally->most_bytes) {
-			tally->most_bytes = retained->bytes[number];
-			tally->most_id = id;
-		}
+		naming->ret->place_of[number] = index + 1;
 	}
 	return NULL;
 }
@@ -183,6 +118,52 @@ static struct ch_error *name_roots(struct naming *naming)
 	return err;
 }
 
+struct ch_error *chp_root_places_find(struct ch_graph *graph, const struct ch_retained *retained,
+				      struct ch_root_places *ret)
+{
+	struct naming naming = { .graph = graph, .retained = retained, .ret = ret };
+
+	*ret = (struct ch_root_places){ .names = CH_TEXTS };
+	ret->place_of = calloc(retained->count + 1ULL, sizeof(*ret->place_of));
+	return ret->place_of ? name_roots(&naming) : &ch_enomem;
+}
+
+void chp_root_places_deinit(struct ch_root_places *places)
+{
+	ch_texts_deinit(&places->names);
+	free(places->place_of);
+}
+
+static struct ch_error *take_objects(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct summing *summing = arg;
+	const struct ch_graph *graph = summing->graph;
+	const struct ch_retained *retained = summing->retained;
+	struct ch_tally *tally;
+	uint32_t id, number;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		id = summing->next_id++;
+		if (graph->index->gaps)
+			id = ch_graph_node_at(graph, objects[i].addr);
+		number = id < graph->index->objects_count ? retained->number[id] : 0;
+		if (!number || retained->idom[number] != CH_DOMINATOR_ROOT)
+			continue;
+		tally = chp_tally_of(&summing->tallies, summing->places->place_of[number],
+				     objects[i].type);
+		if (!tally)
+			return &ch_enomem;
+		tally->count++;
+		tally->bytes += retained->bytes[number];
+		if (!tally->most_bytes || retained->bytes[number] > tally->most_bytes) {
+			tally->most_bytes = retained->bytes[number];
+			tally->most_id = id;
+		}
+	}
+	return NULL;
+}
+
 static int compare_paths(const void *a, const void *b)
 {
 	const struct ch_root_path *x = a, *y = b;
@@ -196,19 +177,19 @@ static int compare_paths(const void *a, const void *b)
 	return x->type < y->type ? -1 : x->type > y->type;
 }
 
-static struct ch_error *hand_out(const struct naming *naming, struct ch_root_paths *ret)
+static struct ch_error *hand_out(const struct summing *summing, struct ch_root_paths *ret)
 {
 	const struct ch_tally *tally;
 	struct ch_root_path *row;
 	size_t i;
 
-	for (i = 0; i < naming->tallies.rows.count; i++) {
-		tally = CH_VEC_AT(&naming->tallies.rows, struct ch_tally, i);
+	for (i = 0; i < summing->tallies.rows.count; i++) {
+		tally = CH_VEC_AT(&summing->tallies.rows, struct ch_tally, i);
 		row = ch_vec_push(&ret->rows);
 		if (!row)
 			return &ch_enomem;
 		*row = (struct ch_root_path){
-			.place = tally->group ? *CH_VEC_AT(&ret->places, char *, tally->group - 1)
+			.place = tally->group ? ch_texts_at(&ret->places, tally->group - 1)
 					      : "several ways",
 			.type = (uint32_t)tally->what,
 			.count = tally->count,
@@ -223,35 +204,30 @@ static struct ch_error *hand_out(const struct naming *naming, struct ch_root_pat
 struct ch_error *chp_root_paths_find(struct ch_graph *graph, const struct ch_retained *retained,
 				     struct ch_root_paths *ret)
 {
-	struct naming naming = { .graph = graph,
-				 .retained = retained,
-				 .paths = ret,
-				 .tallies = CH_TALLIES(graph->heaps) };
-	struct ch_error *err = &ch_enomem;
+	struct ch_root_places places;
+	struct summing summing = { .graph = graph,
+				   .retained = retained,
+				   .places = &places,
+				   .tallies = CH_TALLIES(graph->heaps) };
+	struct ch_error *err;
 
-	*ret = (struct ch_root_paths){ .rows = CH_VEC(struct ch_root_path),
-				       .places = CH_VEC(char *) };
-	naming.place_of = calloc(retained->count + 1ULL, sizeof(*naming.place_of));
-	if (naming.place_of)
-		err = name_roots(&naming);
+	*ret = (struct ch_root_paths){ .rows = CH_VEC(struct ch_root_path), .places = CH_TEXTS };
+	err = chp_root_places_find(graph, retained, &places);
 	if (!err)
-		err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take_objects, &naming);
+		err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take_objects, &summing);
+	/* rows borrow the names */
+	ret->places = places.names;
+	places.names = CH_TEXTS;
 	if (!err)
-		err = hand_out(&naming, ret);
-	/* the names live on in ret->places */
-	tdestroy(naming.places, free);
-	free(naming.place_of);
-	chp_tallies_deinit(&naming.tallies);
+		err = hand_out(&summing, ret);
+	chp_root_places_deinit(&places);
+	chp_tallies_deinit(&summing.tallies);
 	return err;
 }
 
 void chp_root_paths_deinit(struct ch_root_paths *paths)
 {
-	size_t i;
-
-	for (i = 0; i < paths->places.count; i++)
-		free(*CH_VEC_AT(&paths->places, char *, i));
-	ch_vec_deinit(&paths->places);
+	ch_texts_deinit(&paths->places);
 	ch_vec_deinit(&paths->rows);
 }
 

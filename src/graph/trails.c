@@ -122,24 +122,22 @@ static struct ch_error *find_track(struct finding *finding, uint32_t parent, uin
 	return NULL;
 }
 
-/* Where a row of types that repeat themselves goes on: the track of the same type before; of
- * "A B A" and then B that of the first B. CH_TRACK_ALL: there is none. */
-static uint32_t repeated(const struct ch_trails *trails, uint32_t parent, uint32_t type)
+uint32_t chp_track_repeated(const struct ch_vec *tracks, uint32_t parent, uint32_t type)
 {
 	uint32_t last[2 * TURNS_MAX], turns, i, at = parent, count = 0;
+	const struct ch_track *list = tracks->items;
 
-	while (count < 2 * TURNS_MAX && track_at(trails, at)->type != CH_TYPE_NONE) {
+	while (count < 2 * TURNS_MAX && list[at].type != CH_TYPE_NONE) {
 		last[count++] = at;
-		at = track_at(trails, at)->parent;
+		at = list[at].parent;
 	}
-	if (count && track_at(trails, last[0])->type == type)
+	if (count && list[last[0]].type == type)
 		return last[0];
 	for (turns = 2; turns <= TURNS_MAX && 2 * turns - 1 <= count; turns++) {
-		if (track_at(trails, last[turns - 1])->type != type)
+		if (list[last[turns - 1]].type != type)
 			continue;
 		for (i = 0; i + turns < 2 * turns - 1; i++)
-			if (track_at(trails, last[i])->type !=
-			    track_at(trails, last[i + turns])->type)
+			if (list[last[i]].type != list[last[i + turns]].type)
 				break;
 		if (i + turns == 2 * turns - 1)
 			return last[turns - 1];
@@ -206,7 +204,7 @@ static void take_word(void *arg, uint64_t offset, uint64_t value, bool exact)
 	    !chp_offsets_known(graph, id, value))
 		return;
 	parent = trails->track[finding->source];
-	track = repeated(trails, parent, trails->track[id]);
+	track = chp_track_repeated(&trails->tracks, parent, trails->track[id]);
 	if (track != CH_TRACK_ALL)
 		track_at(trails, track)->row = true;
 	else

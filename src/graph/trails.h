@@ -66,6 +66,11 @@ CH_MUST_CHECK struct ch_error *
 chp_trails_make(struct ch_graph *graph, const struct ch_retained *retained, struct ch_trails *ret);
 void chp_trails_deinit(struct ch_trails *trails);
 
+/** Where a row of types that repeat themselves goes on behind parent: at the track of the same type
+ * before it; of "A B A" and then B at that of the first B. CH_TRACK_ALL: it is no such row.
+ * tracks: of struct ch_track. */
+uint32_t chp_track_repeated(const struct ch_vec *tracks, uint32_t parent, uint32_t type);
+
 /** The root where the way to a block begins; NULL: it has none. */
 const struct ch_root *chp_trails_root(const struct ch_trails *trails, uint32_t id);
 

@@ -12,6 +12,8 @@ ROWS = "30"
 # What these print with --jsonl are records and a closing line, not documents.
 STREAMS = (["objects"], ["refs"], ["search"], ["leaks"], ["address", "--regions"],
            ["address", "-f:PAGE_READWRITE"])
+# What these write are formats of other programs, not documents; an option says which.
+WRITERS = {"export": ("--folded", "--pprof")}
 
 
 def commands():

@@ -131,6 +131,7 @@ def check_examples(tap):
     packed = os.path.join(repo(), "fixtures", CORE, "core.zst")
     names, native_names = of_managed(net), of_native(native)
     files = {name: native for name in ("monday.core", "friday.core", "a.core", "b.core", "c.core")}
+    files.update({name: os.path.join(folder(), name) for name in ("held.folded", "held.pb.gz")})
     files.update({"core.1234.zst": packed, "*.core.zst": packed})
     run = 0
     for command in [None, *commands()]:

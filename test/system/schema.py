@@ -27,7 +27,7 @@ except ImportError:
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import fixture  # noqa: E402
-from documents import cases, commands, every_fixture, is_stream  # noqa: E402
+from documents import WRITERS, cases, commands, every_fixture, is_stream  # noqa: E402
 from fixture import coreheap  # noqa: E402
 from tap import Tap, repo, skip_all  # noqa: E402
 
@@ -170,7 +170,8 @@ def test_schemas(tap, found):
                 if isinstance(what, dict) and key.endswith(("_bytes", "_count")) and
                 "delta" not in key and what.get("minimum") is None and key != "managed_bytes"]
         tap.equal(bare, [], "%s: bytes and counts are not negative" % name)
-    lacking = [command for command in commands() if command + ".json" not in found]
+    lacking = [command for command in commands()
+               if command + ".json" not in found and command not in WRITERS]
     tap.equal(lacking, [], "each command has a schema")
 
 

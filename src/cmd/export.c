@@ -1,0 +1,100 @@
+/*
+ * The command "export": what is held where in formats that other programs draw.
+ */
+#include "report/export.h"
+
+#include "cmd/cmd.h"
+#include "cmd/output.h"
+#include "util/error.h"
+
+struct options {
+	bool folded, pprof;
+	const char *path;
+};
+
+static struct ch_error *check(const struct ch_cmd_env *env)
+{
+	const struct options *options = env->options;
+
+	if (env->report->format != CH_FORMAT_TEXT)
+		return ch_error_create(CH_ERROR_ARG,
+				       "export: --json, --jsonl and --plain are no formats of it");
+	if (options->folded + options->pprof != 1)
+		return ch_error_create(CH_ERROR_ARG,
+				       "export: give one format, --folded or --pprof");
+	return NULL;
+}
+
+static struct ch_error *write_paths(const struct ch_cmd_env *env, FILE *file)
+{
+	const struct options *options = env->options;
+	struct ch_report report = *env->report;
+	struct ch_export of;
+	struct ch_error *err;
+
+	report.out = file;
+	err = chp_export_make(
+		env->session,
+		&(struct ch_export_options){ .threads = env->threads, .rows_max = report.limit },
+		&of);
+	if (!err)
+		err = options->folded ? ch_report_folded(&report, &of)
+				      : ch_report_pprof(&report, &of);
+	chp_export_deinit(&of);
+	return err;
+}
+
+static struct ch_error *run(struct ch_cmd_env *env)
+{
+	const struct options *options = env->options;
+	struct ch_output output;
+	struct ch_error *err = check(env);
+
+	if (!err)
+		err = chp_output_open(options->path, ch_core_path(ch_session_core(env->session)),
+				      options->folded, &output);
+	if (err)
+		return err;
+	return chp_output_end_take(&output, write_paths(env, output.file));
+}
+
+static const struct ch_option options_table[] = {
+	{ .name = "folded",
+	  .kind = CH_OPTION_FLAG,
+	  .offset = offsetof(struct options, folded),
+	  .help = "folded stacks with bytes, for flamegraph.pl and speedscope" },
+	{ .name = "pprof",
+	  .kind = CH_OPTION_FLAG,
+	  .offset = offsetof(struct options, pprof),
+	  .help = "a profile of pprof with counts and bytes" },
+	{ .name = "o",
+	  .value = "FILE",
+	  .kind = CH_OPTION_STRING,
+	  .offset = offsetof(struct options, path),
+	  .help = "write to FILE, not to standard output" },
+	{ 0 },
+};
+
+const struct ch_cmd ch_cmd_export = {
+	.name = "export",
+	.summary = "what is held where, for programs that draw it: flame graphs, pprof",
+	.synopsis = "[OPTIONS] CORE",
+	.examples = "coreheap export --folded core.1234 -o held.folded   for speedscope\n"
+		    "coreheap export --pprof core.1234 -o held.pb.gz     for go tool pprof\n"
+		    "coreheap export --folded --limit 10 core.1234       the ten largest paths\n",
+	.notes = "A path begins at a place that roots lie in, and goes down the dominator tree: "
+		 "each\n"
+		 "frame holds what is below it. Frames are types, and fields as TYPE.FIELD; a list "
+		 "or\n"
+		 "a tree of blocks of one type is one frame. Bytes are usable bytes, as in "
+		 "retained;\n"
+		 "what no root reaches is below \"no root reaches it\". With --limit the rest is "
+		 "one\n"
+		 "path. flamegraph.pl --countname bytes draws folded stacks; go tool pprof -top\n"
+		 "-diff_base BEFORE AFTER compares two profiles.\n",
+	.see_also = (const char *const[]){ "retained", "diff", "leaks", NULL },
+	.options = options_table,
+	.options_size = sizeof(struct options),
+	.whole = true,
+	.run = run,
+};
