@@ -6,6 +6,8 @@
 #   make check-fresh  the two in minimal Debian systems under build/ (as root)
 #   make lint       formatting, layering, warnings as errors, no recursion
 #   make bench      timings as ratios to one scan of the same file
+#   make static     build/coreheap-static: one file to copy onto a host
+#   make deb        a Debian package under build/deb
 #   make install    DESTDIR=, prefix=, libdir=, mandir=, bashdir=, zshdir=, fishdir=
 #
 # Switches: V=1 (show commands), SAN=address,undefined, WERROR=1, O=3
@@ -33,7 +35,10 @@ DEPS_TEST := check gdb zstd xz-utils lz4 gzip binutils elfutils jq python3
 # Other allocators and C libraries, a validator, a database; without them their tests are
 # skipped.
 DEPS_TEST_MORE := musl-tools libjemalloc-dev libmimalloc-dev libtcmalloc-minimal4 \
-	python3-jsonschema sqlite3 libcapstone-dev dwz libc++-dev libc++abi-dev mandoc
+	python3-jsonschema sqlite3 libcapstone-dev dwz libc++-dev libc++abi-dev mandoc \
+	$(DEPS_STATIC) $(DEPS_DEB)
+DEPS_STATIC := libbz2-dev
+DEPS_DEB := dpkg-dev
 DEPS_LINT := clang clang-format clang-tidy
 
 PKGS := libelf libdw jansson libzstd liblzma zlib liblz4
@@ -114,7 +119,7 @@ APP_OBJ := $(APP_SRC:%.c=$(B)/%.o)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all deps deps-more deps-lint check check-all lint bench demo fixtures fuzz man install uninstall clean dist FORCE
+.PHONY: all deps deps-more deps-lint deps-static deps-deb check check-all lint bench demo fixtures fuzz man static deb install install-program install-library uninstall clean dist FORCE
 
 # A page for each command and the overview, and completion in shells, made by the program itself
 # from its tables: a command or an option has its place in them by being there.
@@ -138,6 +143,17 @@ $(B)/completion/%: $(B)/coreheap
 $(B)/coreheap: $(APP_OBJ) $(B)/libcoreheap.a
 	@echo '  LINK   $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) $(NOTE_NOMEM) -o $@ $^ $(LIBS)
+
+# One file that needs nothing of the host it is copied to. The archives are those of the -dev
+# packages; libdw has no pkg-config file to say that it needs libbz2. src/static.c says why it is there.
+STATIC_LIBS = -Wl,--start-group $(shell pkg-config --static --libs $(PKGS) 2>/dev/null) -Wl,--end-group
+
+static: deps-static
+	+@$(SUBMAKE) $(B)/coreheap-static
+
+$(B)/coreheap-static: $(APP_OBJ) $(B)/src/static.o $(B)/libcoreheap.a
+	@echo '  LINK   $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) $(NOTE_NOMEM) -Wl,--wrap=dlopen -static-pie -o $@ $^ $(STATIC_LIBS) $(DEMANGLER) -pthread
 
 $(B)/libcoreheap.a: $(LIB_OBJ)
 	@echo '  AR     $@'
@@ -202,6 +218,12 @@ deps-more:
 deps-lint:
 	$(call need,$(DEPS_LINT))
 
+deps-static:
+	$(call need,$(DEPS_BUILD) $(DEPS_STATIC))
+
+deps-deb:
+	$(call need,$(DEPS_BUILD) $(DEPS_DEB))
+
 # Compile with dependencies; objects are remade when the flags change.
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
@@ -231,23 +253,20 @@ $(B)/flags: FORCE
 
 FORCE:
 
--include $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d)
+-include $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d) $(B)/src/static.d
 
 include test/test.mk
 include test/lint/lint.mk
 include test/fuzz/fuzz.mk
 
-install: all
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig \
-		$(DESTDIR)$(prefix)/include/coreheap $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(bashdir) \
+install: install-program install-library
+	@[ -n '$(DESTDIR)' ] || echo "Before linking with libcoreheap.so: ldconfig (the program needs it not)."
+
+install-program: $(B)/coreheap man $(COMPLETIONS)
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(bashdir) \
 		$(DESTDIR)$(zshdir) $(DESTDIR)$(fishdir) $(DESTDIR)$(datadir)/coreheap/schema \
 		$(DESTDIR)$(libexecdir) $(DESTDIR)$(unitdir)
 	install -m 755 $(B)/coreheap $(DESTDIR)$(bindir)/
-	install -m 644 $(HEADERS) $(DESTDIR)$(prefix)/include/coreheap/
-	install -m 644 $(B)/libcoreheap.a $(DESTDIR)$(libdir)/
-	install -m 755 $(B)/libcoreheap.so.$(SOVERSION) $(DESTDIR)$(libdir)/
-	ln -sf libcoreheap.so.$(SOVERSION) $(DESTDIR)$(libdir)/libcoreheap.so
-	install -m 644 $(B)/coreheap.pc $(DESTDIR)$(libdir)/pkgconfig/
 	install -m 644 $(PAGES) $(DESTDIR)$(mandir)/man1/
 	install -m 644 $(B)/completion/bash $(DESTDIR)$(bashdir)/coreheap
 	install -m 644 $(B)/completion/zsh $(DESTDIR)$(zshdir)/_coreheap
@@ -257,7 +276,18 @@ install: all
 	sed 's|/usr/local/libexec/|$(libexecdir)/|' docs/hooks/coreheap-ticket.service \
 		> $(DESTDIR)$(unitdir)/coreheap-ticket.service
 	install -m 644 docs/hooks/coreheap-ticket.path $(DESTDIR)$(unitdir)/
-	@[ -n '$(DESTDIR)' ] || echo "Before linking with libcoreheap.so: ldconfig (the program needs it not)."
+
+install-library: all
+	install -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(prefix)/include/coreheap
+	install -m 644 $(HEADERS) $(DESTDIR)$(prefix)/include/coreheap/
+	install -m 644 $(B)/libcoreheap.a $(DESTDIR)$(libdir)/
+	install -m 755 $(B)/libcoreheap.so.$(SOVERSION) $(DESTDIR)$(libdir)/
+	ln -sf libcoreheap.so.$(SOVERSION) $(DESTDIR)$(libdir)/libcoreheap.so
+	install -m 644 $(B)/coreheap.pc $(DESTDIR)$(libdir)/pkgconfig/
+
+deb: deps-deb
+	+@$(SUBMAKE) $(B)/coreheap man $(COMPLETIONS)
+	$(Q)MAKE='$(MAKE)' docs/deb/build.sh $(VERSION) $(abspath $(B))/deb
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/coreheap $(DESTDIR)$(libdir)/libcoreheap.* \

@@ -1,6 +1,7 @@
 #!/bin/sh
 # make check-fresh: what a newcomer has, and does. For each release a minimal Debian (debootstrap,
-# make, gcc, git) under build/fresh, a clone of HEAD in it, `make demo` and `make check` there.
+# make, gcc, git) under build/fresh, a clone of HEAD in it, `make demo` and `make check` there; and the
+# Debian package that it builds, installed, run and removed in a second one without a compiler.
 # usage: fresh.sh RELEASE...
 #
 # All of it happens in mount and process namespaces of its own, which the kernel ends with the
@@ -26,28 +27,44 @@ mirror_of_apt() {
 		awk '$2 !~ /-/ { sub("/$", "", $1); print $1; exit }'
 }
 
-# In the namespaces: make the system, and do in it what README says.
-inside() { # inside RELEASE FOLDER
-	release=$1
-	root=$2
-	debootstrap --variant=minbase --include=make,gcc,git,ca-certificates "$release" "$root" \
-		"$FRESH_MIRROR"
-	git clone --quiet --no-hardlinks . "$root/root/coreheap"
+# In the namespaces: a minimal system, where /proc/sys and /sys cannot be changed.
+make_system() { # make_system RELEASE ROOT PACKAGES
+	debootstrap --variant=minbase --include="$3" "$1" "$2" "$FRESH_MIRROR"
 	# Names that the system knows without asking anybody, perhaps the mirror's.
-	cp /etc/hosts "$root/etc/hosts"
-	mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
-	mount --bind -o ro "$root/proc/sys" "$root/proc/sys"
-	mount -o remount,bind,ro "$root/proc/sys"
-	mountpoint -q "$root/sys" || mount -t sysfs -o ro sysfs "$root/sys"
-	mount -t tmpfs tmpfs "$root/dev/shm"
-	mountpoint -q "$root/dev/pts" || mount -t devpts devpts "$root/dev/pts"
-	for command in "make demo" "${FRESH_CHECK:-make check}"; do
-		echo "\$ $command"
-		env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-			TERM=dumb ${http_proxy:+http_proxy="$http_proxy"} \
-			${https_proxy:+https_proxy="$https_proxy"} \
-			chroot "$root" sh -c "cd /root/coreheap && $command"
-	done
+	cp /etc/hosts "$2/etc/hosts"
+	mountpoint -q "$2/proc" || mount -t proc proc "$2/proc"
+	mount --bind -o ro "$2/proc/sys" "$2/proc/sys"
+	mount -o remount,bind,ro "$2/proc/sys"
+	mountpoint -q "$2/sys" || mount -t sysfs -o ro sysfs "$2/sys"
+	mount -t tmpfs tmpfs "$2/dev/shm"
+	mountpoint -q "$2/dev/pts" || mount -t devpts devpts "$2/dev/pts"
+}
+
+within() { # within ROOT COMMAND
+	echo "\$ $2"
+	env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+		TERM=dumb DEBIAN_FRONTEND=noninteractive ${http_proxy:+http_proxy="$http_proxy"} \
+		${https_proxy:+https_proxy="$https_proxy"} \
+		chroot "$1" sh -c "$2"
+}
+
+# What README says, in a new system; then the package in another one, that has nothing else.
+inside() { # inside RELEASE FOLDER
+	root=$2
+	make_system "$1" "$root" make,gcc,git,ca-certificates
+	git clone --quiet --no-hardlinks . "$root/root/coreheap"
+	within "$root" "cd /root/coreheap && make demo"
+	within "$root" "cd /root/coreheap && make deb"
+	clean=$root/clean
+	make_system "$1" "$clean" ca-certificates
+	cp "$root"/root/coreheap/build/deb/coreheap_*.deb fixtures/bookworm-small-abort/core.zst "$clean/root/"
+	within "$clean" "apt-get -q update && apt-get -q -y --no-install-recommends install /root/coreheap_*.deb"
+	within "$clean" "coreheap summary /root/core.zst && coreheap types --limit 5 /root/core.zst"
+	within "$clean" "apt-get -q -y purge coreheap && rm /root/coreheap_*.deb"
+	left=$(find "$clean" -xdev -name '*coreheap*' -not -path '*/var/log/*' -not -path '*/var/cache/*')
+	[ -z "$left" ] || die "the package left behind: $left"
+	# What the last line says is the result of the tests.
+	within "$root" "cd /root/coreheap && ${FRESH_CHECK:-make check}"
 }
 
 if [ "${1:-}" = --inside ]; then

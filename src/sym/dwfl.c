@@ -158,6 +158,10 @@ bool chp_dwfl_open(struct ch_sym *sym)
 	sym->dwfl = dwfl_begin(&callbacks);
 	if (!sym->dwfl)
 		return false;
+	if (sym->options.debuginfod && !dwfl_get_debuginfod_client(sym->dwfl))
+		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "debuginfod-not-there",
+				    "debuginfod was allowed, but its library cannot be loaded, so "
+				    "that no server is asked");
 	dwfl_report_begin(sym->dwfl);
 	for (i = 0; i < sym->extras.count && reported < DWFL_MODULES_MAX; i++)
 		reported += report_module(sym, CH_VEC_AT(&sym->extras, struct ch_module_extra, i));
