@@ -93,6 +93,57 @@ static enum ch_account_id row_of(const struct ch_region *region)
 	return id;
 }
 
+enum ch_memory_group chp_account_group(enum ch_account_id id)
+{
+	static const enum ch_memory_group groups[CH_ACCOUNT_ROWS] = {
+		[CH_ACCOUNT_HEAP_USED] = CH_MEMORY_MALLOC,
+		[CH_ACCOUNT_HEAP_MMAPPED] = CH_MEMORY_MALLOC,
+		[CH_ACCOUNT_HEAP_FREE] = CH_MEMORY_MALLOC,
+		[CH_ACCOUNT_HEAP_TOP] = CH_MEMORY_MALLOC,
+		[CH_ACCOUNT_HEAP_OVERHEAD] = CH_MEMORY_MALLOC,
+		[CH_ACCOUNT_HEAP_UNWALKED] = CH_MEMORY_MALLOC,
+		[CH_ACCOUNT_MANAGED_LIVE] = CH_MEMORY_MANAGED,
+		[CH_ACCOUNT_MANAGED_DEAD] = CH_MEMORY_MANAGED,
+		[CH_ACCOUNT_MANAGED_USED] = CH_MEMORY_MANAGED,
+		[CH_ACCOUNT_MANAGED_FREE] = CH_MEMORY_MANAGED,
+		[CH_ACCOUNT_MANAGED_HEAP] = CH_MEMORY_MANAGED,
+		[CH_ACCOUNT_MANAGED_VIEWS] = CH_MEMORY_MANAGED,
+		[CH_ACCOUNT_MANAGED_LOADER] = CH_MEMORY_RUNTIME,
+		[CH_ACCOUNT_MANAGED_OTHER] = CH_MEMORY_RUNTIME,
+		[CH_ACCOUNT_STACKS] = CH_MEMORY_STACKS,
+		[CH_ACCOUNT_GUARDS] = CH_MEMORY_STACKS,
+		[CH_ACCOUNT_TLS] = CH_MEMORY_STACKS,
+		[CH_ACCOUNT_IMAGE] = CH_MEMORY_PROGRAMS,
+		[CH_ACCOUNT_BSS] = CH_MEMORY_PROGRAMS,
+		[CH_ACCOUNT_FILES] = CH_MEMORY_FILES,
+		[CH_ACCOUNT_SHARED] = CH_MEMORY_SHARED,
+		[CH_ACCOUNT_OTHER] = CH_MEMORY_OTHER,
+		[CH_ACCOUNT_RESERVED] = CH_MEMORY_OTHER,
+		[CH_ACCOUNT_UNDUMPED] = CH_MEMORY_OTHER,
+		[CH_ACCOUNT_UNATTRIBUTED] = CH_MEMORY_UNATTRIBUTED,
+	};
+
+	return groups[id];
+}
+
+enum ch_memory_group chp_region_group(const struct ch_region *region)
+{
+	return chp_account_group(row_of(region));
+}
+
+const char *chp_memory_group_title(enum ch_memory_group group)
+{
+	static const char *const titles[CH_MEMORY_GROUPS] = {
+		[CH_MEMORY_MALLOC] = "malloc",         [CH_MEMORY_MANAGED] = "managed heap",
+		[CH_MEMORY_RUNTIME] = "runtime's own", [CH_MEMORY_STACKS] = "stacks",
+		[CH_MEMORY_PROGRAMS] = "programs",     [CH_MEMORY_FILES] = "files",
+		[CH_MEMORY_SHARED] = "shared memory",  [CH_MEMORY_UNATTRIBUTED] = "unattributed",
+		[CH_MEMORY_OTHER] = "other",
+	};
+
+	return titles[group];
+}
+
 static void add_region(struct ch_account *account, const struct ch_region *region)
 {
 	enum ch_account_id id = row_of(region);

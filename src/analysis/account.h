@@ -122,6 +122,27 @@ void chp_account_split_live(struct ch_account *account, uint64_t dead_bytes, uin
 const char *chp_account_title(enum ch_account_id id);
 const char *chp_account_name(enum ch_account_id id);
 
+/** Rows that are told as one where there is little room. */
+enum ch_memory_group {
+	CH_MEMORY_MALLOC,
+	CH_MEMORY_MANAGED,
+	/** What managed runtimes have beside their heaps. */
+	CH_MEMORY_RUNTIME,
+	CH_MEMORY_STACKS,
+	CH_MEMORY_PROGRAMS,
+	CH_MEMORY_FILES,
+	CH_MEMORY_SHARED,
+	CH_MEMORY_UNATTRIBUTED,
+	CH_MEMORY_OTHER,
+};
+#define CH_MEMORY_GROUPS (CH_MEMORY_OTHER + 1)
+
+/** The group of a row, and of the row that a region is counted in. */
+enum ch_memory_group chp_account_group(enum ch_account_id id);
+enum ch_memory_group chp_region_group(const struct ch_region *region);
+/** "malloc", "managed heap", "stacks" ... Static. */
+const char *chp_memory_group_title(enum ch_memory_group group);
+
 /** A thread's stack [start, end) and its stack pointer. */
 struct ch_stack_use {
 	uint64_t start, end, sp;

@@ -128,9 +128,7 @@ static uint64_t cleared_bytes(const struct ch_heaps *heaps)
 	return bytes;
 }
 
-/* Whether a region is a file that is mapped to be read: pages of its own of such a mapping the
- * process has none. The archive of a runtime may be mapped for writing all the same. */
-static bool is_read_only(const struct ch_heaps *heaps, const struct ch_region *region)
+bool chp_region_is_only_read(const struct ch_heaps *heaps, const struct ch_region *region)
 {
 	return region->usage == CH_USAGE_FILE &&
 	       (!(region->prot & (CH_PROT_UNKNOWN | CH_SEGMENT_WRITE)) ||
@@ -145,7 +143,7 @@ static uint64_t read_only_bytes(struct ch_map *map, const struct ch_heaps *heaps
 
 	regions = ch_map_regions(map, &count);
 	for (i = 0; i < count; i++)
-		if (is_read_only(heaps, &regions[i]))
+		if (chp_region_is_only_read(heaps, &regions[i]))
 			bytes += regions[i].touched_bytes;
 	return bytes;
 }

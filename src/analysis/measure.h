@@ -37,6 +37,10 @@ struct ch_measured {
 CH_MUST_CHECK struct ch_error *chp_measure(struct ch_session *session, uint32_t threads,
 					   struct ch_measured *ret);
 
+/** Whether a region is a file that is mapped to be read: pages of its own of such a mapping the
+ * process has none. The archive of a runtime may be mapped for writing all the same. */
+bool chp_region_is_only_read(const struct ch_heaps *heaps, const struct ch_region *region);
+
 static inline uint64_t chp_zeros_that_count(const struct ch_measured *sums)
 {
 	return sums->zeros_count ? sums->zero_bytes : 0;

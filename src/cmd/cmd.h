@@ -63,19 +63,21 @@ enum ch_cores {
 	CH_CORES_EACH,
 	/** Two or more, compared: the command opens them with chp_core_open(). */
 	CH_CORES_COMPARED,
+	/** One, as CH_CORES_ONE without arguments, or more, as CH_CORES_COMPARED. */
+	CH_CORES_SOME,
 };
 
 struct ch_line;
 
 struct ch_cmd_env {
-	/** NULL for CH_CORES_COMPARED; so is session in report. */
+	/** NULL where cores are compared; so is session in report. */
 	struct ch_session *session;
 	struct ch_report *report;
 	/** The command's options struct, filled from its table. */
 	const void *options;
 	/** Threads to work with; 0: as many as there are processors. */
 	uint32_t threads;
-	/** Arguments after CORE; for CH_CORES_COMPARED all cores. */
+	/** Arguments after CORE; where cores are compared all of them. */
 	int argc;
 	char **argv;
 	/** For chp_core_open(). */

@@ -8,12 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/cmd.h"
+#include "cmd/dumps.h"
 #include "util/error.h"
 
-/* What is noise when nobody says so. */
-#define NOISE_BYTES   (64ULL << 10)
-#define NOISE_PERCENT 1
 /* Keeps the product with the bytes of a dump in 64 bits. */
 #define PERCENT_MAX 1000000
 
@@ -49,8 +46,8 @@ static struct ch_error *parse_threshold(const char *text, struct ch_diff_options
 	unsigned shift;
 	char *end;
 
-	ret->threshold_bytes = NOISE_BYTES;
-	ret->threshold_percent = NOISE_PERCENT;
+	ret->threshold_bytes = CH_NOISE_BYTES;
+	ret->threshold_percent = CH_NOISE_PERCENT;
 	if (!text)
 		return NULL;
 	value = strtoull(text, &end, 10);
@@ -84,48 +81,14 @@ static struct ch_error *parse_hours(const char *text, double *ret)
 	return end == text || *end || !(*ret > 0 && *ret < 1e6) ? bad_value("--hours", text) : NULL;
 }
 
-/* One dump after the other, so that memory is that of one. */
-static struct ch_error *take_dump(struct ch_cmd_env *env, int index, struct ch_snapshot *ret)
+static struct ch_error *report_diff(void *arg, const struct ch_diff *diff)
 {
+	struct ch_cmd_env *env = arg;
 	const struct options *options = env->options;
-	struct ch_open_core open;
-	struct ch_error *err;
+	struct ch_error *err = ch_report_diff(env->report, diff, options->all);
 
-	err = chp_core_open(env->line, env->argv[index], &open);
-	if (err) {
-		env->code = chp_open_exit_code(err);
-		return err;
-	}
-	err = chp_snapshot_make(
-		open.session,
-		&(struct ch_snapshot_options){ .threads = env->threads,
-					       .with_paths = !options->no_paths,
-					       .with_file_time = !env->report->reproducible },
-		ret);
-	chp_core_close(&open);
-	return err;
-}
-
-static struct ch_error *compare(struct ch_cmd_env *env, const struct ch_diff_options *diff_options,
-				const struct ch_snapshot *dumps)
-{
-	const struct options *options = env->options;
-	struct ch_error *err;
-	struct ch_diff diff;
-	bool incomplete = false;
-	int i;
-
-	err = chp_diff_make(dumps, (size_t)env->argc, diff_options, &diff);
-	if (!err)
-		err = ch_report_diff(env->report, &diff, options->all);
-	for (i = 0; i < env->argc; i++)
-		incomplete = incomplete || !dumps[i].complete || dumps[i].intact == CH_INTACT_NO;
-	/* What is missing from a dump may look like growth. */
-	if (!err && incomplete && env->strict)
-		env->code = CH_EXIT_INCOMPLETE;
-	else if (!err && options->exit_code && diff.grown)
+	if (!err && options->exit_code && diff->grown)
 		env->code = CH_EXIT_FINDINGS;
-	chp_diff_deinit(&diff);
 	return err;
 }
 
@@ -133,28 +96,13 @@ static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
 	struct ch_diff_options diff_options;
-	struct ch_snapshot *dumps;
 	struct ch_error *err;
-	int i;
 
-	if (env->argc > CH_DUMPS_MAX)
-		return ch_error_create(CH_ERROR_ARG, "diff: at most %d dumps", CH_DUMPS_MAX);
 	err = parse_threshold(options->threshold, &diff_options);
 	if (!err)
 		err = parse_hours(options->hours, &diff_options.hours);
-	if (err)
-		return err;
-	dumps = calloc((size_t)env->argc, sizeof(*dumps));
-	if (!dumps)
-		return &ch_enomem;
-	for (i = 0; !err && i < env->argc; i++)
-		err = take_dump(env, i, &dumps[i]);
-	if (!err)
-		err = compare(env, &diff_options, dumps);
-	for (i = 0; i < env->argc; i++)
-		chp_snapshot_deinit(&dumps[i]);
-	free(dumps);
-	return err;
+	return err ? err
+		   : chp_dumps_compare(env, &diff_options, !options->no_paths, report_diff, env);
 }
 
 const struct ch_cmd ch_cmd_diff = {

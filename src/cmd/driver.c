@@ -278,6 +278,10 @@ int chp_driver_run(const struct ch_line *line)
 		return run_each(line);
 	case CH_CORES_COMPARED:
 		return run_compared(line);
+	case CH_CORES_SOME:
+		if (line->argc > 1)
+			return run_compared(line);
+		break;
 	case CH_CORES_ONE:
 		break;
 	}

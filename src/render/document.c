@@ -115,7 +115,8 @@ struct ch_error *chp_document_print(const struct ch_report *report,
 		err = print_rest(report, document, result);
 	if (!err && known && document->tail && report->format == CH_FORMAT_TEXT)
 		document->tail(report, result);
-	if (!err)
+	/* a page has a place of its own for them */
+	if (!err && report->format != CH_FORMAT_HTML)
 		chp_report_findings(report);
 	return err;
 }

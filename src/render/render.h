@@ -31,6 +31,8 @@ enum ch_format {
 	CH_FORMAT_JSONL,
 	/** For a ticket; only of commands that say so. */
 	CH_FORMAT_MARKDOWN,
+	/** A part of a page (render/html.h); only of `report`. */
+	CH_FORMAT_HTML,
 };
 
 /** Columns where it is not known how many there are. */

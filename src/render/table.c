@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render/render.h"
+#include "render/html.h"
+#include "render/svg.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 #include "util/vec.h"
@@ -288,16 +289,61 @@ static void print_markdown(const struct ch_table *table, FILE *out)
 	}
 }
 
+static void print_html_cell(FILE *out, enum ch_cell_kind kind, const struct stored *stored)
+{
+	struct rendered cell;
+
+	render(&cell, kind, stored, false);
+	fprintf(out, "<td%s>",
+		kind == CH_CELL_NAME ? " class=\"name\""
+		: is_text(kind)      ? ""
+				     : " class=\"n\"");
+	chp_html_text(out, cell.main);
+	fprintf(out, "%s%s", cell.side[0] ? " " : "", cell.side);
+	if (kind == CH_CELL_PERCENT && !stored->absent)
+		chp_svg_share(out, stored->number);
+	fputs("</td>", out);
+}
+
+/* Shares have a bar beside them. A table that is too wide moves by the keys, too. */
+static void print_html(const struct ch_table *table, FILE *out)
+{
+	size_t i, column, last = table->columns_count - 1;
+
+	fputs("<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"", out);
+	chp_html_text(out, table->columns[0].title);
+	fputs("\"><table>\n<thead><tr>", out);
+	for (i = 0; i <= last; i++) {
+		fprintf(out, "<th scope=\"col\"%s>",
+			is_text(table->columns[i].kind) ? "" : " class=\"n\"");
+		chp_html_text(out, table->columns[i].title);
+		fputs("</th>", out);
+	}
+	fputs("</tr></thead>\n<tbody>\n", out);
+	for (i = 0; i < table->cells.count; i++) {
+		column = i % table->columns_count;
+		fputs(column ? "" : "<tr>", out);
+		print_html_cell(out, table->columns[column].kind,
+				CH_VEC_AT(&table->cells, struct stored, i));
+		fputs(column == last ? "</tr>\n" : "", out);
+	}
+	fputs("</tbody></table></div>\n", out);
+}
+
 void chp_table_print(const struct ch_table *table, const struct ch_report *report)
 {
 	struct widths widths[CH_COLUMNS_MAX];
 	size_t i;
 
+	if (report->format == CH_FORMAT_HTML) {
+		print_html(table, report->out);
+		return;
+	}
+
 	if (report->format == CH_FORMAT_MARKDOWN) {
 		print_markdown(table, report->out);
 		return;
 	}
-
 	if (report->format == CH_FORMAT_PLAIN) {
 		print_plain(table, report->out);
 		return;

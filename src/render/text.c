@@ -6,15 +6,36 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "render/render.h"
+#include "render/html.h"
 #include "util/cleanup.h"
 
 #define LABEL_WIDTH 16
+
+/* Out of memory, a page lacks a paragraph; its allocation was counted as failed (util/alloc.c). */
+static void put_fact(const struct ch_report *report, const char *label, const char *format,
+		     va_list args) __attribute__((format(printf, 3, 0)));
+
+static void put_fact(const struct ch_report *report, const char *label, const char *format,
+		     va_list args)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	else
+		chp_html_fact(report->out, NULL, label, text);
+}
 
 void chp_report_field(const struct ch_report *report, const char *label, const char *format, ...)
 {
 	va_list args;
 
+	if (report->format == CH_FORMAT_HTML) {
+		va_start(args, format);
+		put_fact(report, label, format, args);
+		va_end(args);
+		return;
+	}
 	if (report->format == CH_FORMAT_PLAIN)
 		fprintf(report->out, "%s\t", label);
 	else
@@ -149,6 +170,10 @@ void chp_report_wrapped(const struct ch_report *report, const char *label, const
 		fprintf(report->out, "%s\t%s\n", label, value);
 		return;
 	}
+	if (report->format == CH_FORMAT_HTML) {
+		chp_html_fact(report->out, NULL, label, value);
+		return;
+	}
 	fprintf(report->out, "%-*s ", LABEL_WIDTH, label);
 	chp_wrap(report->out, chp_report_width(report), LABEL_WIDTH + 1, LABEL_WIDTH + 1, value);
 }
@@ -157,6 +182,8 @@ void chp_report_heading(const struct ch_report *report, const char *title, bool 
 {
 	if (report->format == CH_FORMAT_PLAIN)
 		fprintf(report->out, "[%s]\n", title);
+	else if (report->format == CH_FORMAT_HTML)
+		chp_html_heading(report->out, title);
 	else
 		fprintf(report->out, "%s%s\n", first ? "" : "\n", title);
 }
@@ -203,16 +230,32 @@ void chp_report_finding(FILE *out, const struct ch_finding *finding)
 	fputc('\n', out);
 }
 
+static void put_finding(const struct ch_report *report, const struct ch_finding *finding)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return;
+	chp_report_finding(out, finding);
+	if (fclose(out) == 0)
+		chp_html_fact(report->out, NULL, NULL, text);
+}
+
 void chp_report_findings(const struct ch_report *report)
 {
 	const struct ch_finding *findings;
 	size_t count, i;
 
-	if (report->format != CH_FORMAT_TEXT)
+	if (report->format != CH_FORMAT_TEXT && report->format != CH_FORMAT_HTML)
 		return;
 	findings = ch_context_findings(ch_session_context(report->session), &count);
-	if (count)
+	if (count && report->format == CH_FORMAT_TEXT)
 		fputc('\n', report->out);
 	for (i = 0; i < count; i++)
-		chp_report_finding(report->out, &findings[i]);
+		if (report->format == CH_FORMAT_HTML)
+			put_finding(report, &findings[i]);
+		else
+			chp_report_finding(report->out, &findings[i]);
 }

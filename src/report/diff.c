@@ -5,8 +5,11 @@
 #include "report/diff.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "render/html.h"
+#include "render/svg.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
@@ -151,6 +154,7 @@ static struct ch_error *print_warning(const struct ch_report *report,
 
 	switch (report->format) {
 	case CH_FORMAT_TEXT:
+	case CH_FORMAT_HTML:
 		chp_report_wrapped(report, severity, line);
 		break;
 	case CH_FORMAT_MARKDOWN:
@@ -285,7 +289,8 @@ static struct ch_error *print_table(const struct ch_report *report, const struct
 		shown++;
 	}
 	if (!err && shown) {
-		fprintf(report->out, "\n## %s\n\n", titles[axis]);
+		if (report->format == CH_FORMAT_MARKDOWN)
+			fprintf(report->out, "\n## %s\n\n", titles[axis]);
 		chp_table_print(table, report);
 	}
 	chp_table_destroy(table);
@@ -339,6 +344,144 @@ static struct ch_error *print_markdown(const struct ch_report *report, const str
 	return err;
 }
 
+/* ---- A page --------------------------------------------------------------------- */
+
+/* Bars of a picture. */
+#define BARS_SHOWN 25
+
+static const struct ch_html_place places[] = {
+	{ "most", "What grew most" },
+	[1 + CH_AXIS_TYPES] = { "types", "Types" },
+	[1 + CH_AXIS_ROOT_PATHS] = { "paths", "What roots retain" },
+	[1 + CH_AXIS_MODULES] = { "modules", "Modules" },
+	[1 + CH_AXIS_THREAD_GROUPS] = { "threads", "Threads by stack" },
+	[1 + CH_AXIS_HEAPS] = { "heaps", "Heaps" },
+	[1 + CH_AXIS_SIZE_CLASSES] = { "sizes", "Blocks by size" },
+	[1 + CH_AXIS_REGIONS] = { "regions", "Regions" },
+	[1 + CH_AXIS_TOTALS] = { "totals", "All mapped memory" },
+	{ NULL, NULL },
+};
+
+struct bars {
+	struct ch_change_bar list[BARS_SHOWN];
+	/* What each tells; owned. */
+	char *titles[BARS_SHOWN], *texts[BARS_SHOWN];
+	size_t count;
+};
+
+static struct ch_error *add_bar(struct bars *bars, const struct ch_diff_row *row)
+{
+	char delta[NUMBER_MAX], count[NUMBER_MAX], now[CH_BYTES_TEXT_MAX],
+		before[CH_BYTES_TEXT_MAX];
+	size_t i = bars->count++;
+
+	signed_text(row->delta_bytes, delta);
+	signed_text(row->delta_count, count);
+	if (asprintf(&bars->titles[i], "%s: %s bytes, from %s to %s, count %s%s", row->name, delta,
+		     chp_bytes_text(row->baseline_bytes, before),
+		     chp_bytes_text(row->target_bytes, now), count,
+		     row->monotonic ? ", in every step" : "") < 0) {
+		bars->titles[i] = NULL;
+		return &ch_enomem;
+	}
+	chp_binary_text(row->delta_bytes < 0 ? 0 - (uint64_t)row->delta_bytes
+					     : (uint64_t)row->delta_bytes,
+			now);
+	if (asprintf(&bars->texts[i], "%s%s, count %s", row->delta_bytes < 0 ? "-" : "+", now,
+		     count) < 0) {
+		bars->texts[i] = NULL;
+		return &ch_enomem;
+	}
+	bars->list[i] = (struct ch_change_bar){ .label = row->name,
+						.title = bars->titles[i],
+						.text = bars->texts[i],
+						.bytes = row->delta_bytes };
+	return NULL;
+}
+
+static void put_bars(FILE *out, struct bars *bars, const char *id, const char *title)
+{
+	size_t i;
+
+	if (id)
+		chp_svg_changes(out, id, title, bars->list, bars->count);
+	for (i = 0; i < bars->count; i++) {
+		free(bars->titles[i]);
+		free(bars->texts[i]);
+	}
+}
+
+static struct ch_error *put_ranking(const struct ch_report *report, const struct ch_diff *diff)
+{
+	const struct ch_diff_row *rows = diff->rows.items;
+	struct bars bars = { .count = 0 };
+	struct ch_error *err = NULL;
+	size_t i;
+
+	if (!diff->ranking.count)
+		return NULL;
+	for (i = 0; !err && i < diff->ranking.count && i < RANKED; i++)
+		err = add_bar(&bars, &rows[*CH_VEC_AT(&diff->ranking, size_t, i)]);
+	chp_html_section(report->out, &places[0],
+			 "Growth above the threshold, of whatever kind. One growth may be in "
+			 "several rows: as a type, as what a root holds, as a heap.");
+	put_bars(report->out, &bars, err ? NULL : "most-picture", "What grew most");
+	chp_html_section_end(report->out);
+	return err;
+}
+
+static struct ch_error *put_axis(const struct ch_report *report, const struct ch_diff *diff,
+				 enum ch_axis axis, bool all)
+{
+	const struct ch_diff_row *rows = diff->rows.items;
+	const struct ch_html_place *place = &places[1 + axis];
+	struct bars bars = { .count = 0 };
+	struct ch_error *err = NULL;
+	size_t first, end, i;
+	char id[32];
+
+	end = find_axis(diff, axis, &first);
+	for (i = first; !err && i < end && bars.count < BARS_SHOWN; i++)
+		if (is_shown(&rows[i], all))
+			err = add_bar(&bars, &rows[i]);
+	if (err || !bars.count) {
+		put_bars(report->out, &bars, NULL, NULL);
+		return err;
+	}
+	snprintf(id, sizeof(id), "%s-picture", place->id);
+	chp_html_section(report->out, place, NULL);
+	put_bars(report->out, &bars, id, place->title);
+	chp_html_fold(report->out, "The same as a table");
+	err = print_table(report, diff, axis, all);
+	chp_html_fold_end(report->out);
+	chp_html_section_end(report->out);
+	return err;
+}
+
+static struct ch_error *print_page(const struct ch_report *report, const struct ch_diff *diff,
+				   bool all)
+{
+	struct ch_error *err;
+	enum ch_axis axis;
+	char title[64];
+
+	snprintf(title, sizeof(title), "coreheap: %zu dumps compared", diff->dumps_count);
+	chp_html_begin(report->out, title, places);
+	snprintf(title, sizeof(title), "Memory of %zu dumps compared", diff->dumps_count);
+	chp_html_title(report->out, title);
+	err = print_head(report, diff);
+	if (!err)
+		err = put_ranking(report, diff);
+	for (axis = 0; !err && axis < CH_AXES; axis++)
+		err = put_axis(report, diff, axis, all);
+	if (err)
+		return err;
+	fprintf(report->out, "<footer>coreheap %s; no memory contents are on this page</footer>\n",
+		CH_VERSION);
+	chp_html_end(report->out);
+	return NULL;
+}
+
 struct ch_error *ch_report_diff(const struct ch_report *report, const struct ch_diff *diff,
 				bool all)
 {
@@ -354,6 +497,8 @@ struct ch_error *ch_report_diff(const struct ch_report *report, const struct ch_
 	case CH_FORMAT_PLAIN:
 		print_plain(report, diff, all);
 		return print_warnings(report, diff, stderr);
+	case CH_FORMAT_HTML:
+		return print_page(report, diff, all);
 	case CH_FORMAT_TEXT:
 		break;
 	}

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "render/html.h"
 #include "report/heap.h"
 #include "report/summary_priv.h"
 #include "util/bytes.h"
@@ -35,37 +36,14 @@
 #define NAME_BYTES_MAX 256
 #define LINE_BYTES_MAX 1024
 
-/* Rows of the accounting that the line on memory tells as one. */
-static const struct group {
-	const char *title;
-	uint32_t rows;
-	/* The zeros that runtimes wrote in native blocks belong to it. */
-	bool zeros;
-} groups[] = {
-	{ "malloc",
-	  1U << CH_ACCOUNT_HEAP_USED | 1U << CH_ACCOUNT_HEAP_MMAPPED | 1U << CH_ACCOUNT_HEAP_FREE |
-		  1U << CH_ACCOUNT_HEAP_TOP | 1U << CH_ACCOUNT_HEAP_OVERHEAD |
-		  1U << CH_ACCOUNT_HEAP_UNWALKED,
-	  true },
-	{ "managed heap",
-	  1U << CH_ACCOUNT_MANAGED_LIVE | 1U << CH_ACCOUNT_MANAGED_DEAD |
-		  1U << CH_ACCOUNT_MANAGED_USED | 1U << CH_ACCOUNT_MANAGED_FREE |
-		  1U << CH_ACCOUNT_MANAGED_HEAP | 1U << CH_ACCOUNT_MANAGED_VIEWS,
-	  false },
-	{ "runtime's own", 1U << CH_ACCOUNT_MANAGED_LOADER | 1U << CH_ACCOUNT_MANAGED_OTHER,
-	  false },
-	{ "stacks", 1U << CH_ACCOUNT_STACKS | 1U << CH_ACCOUNT_GUARDS | 1U << CH_ACCOUNT_TLS,
-	  false },
-	{ "programs", 1U << CH_ACCOUNT_IMAGE | 1U << CH_ACCOUNT_BSS, false },
-	{ "files", 1U << CH_ACCOUNT_FILES, false },
-	{ "shared memory", 1U << CH_ACCOUNT_SHARED, false },
-	{ "unattributed", 1U << CH_ACCOUNT_UNATTRIBUTED, false },
-};
-
 /* ---- Who, and how it died ------------------------------------------------------ */
 
 static void put_field(const struct ch_report *report, const char *label, const char *text)
 {
+	if (report->format == CH_FORMAT_HTML) {
+		chp_html_fact(report->out, NULL, label, text);
+		return;
+	}
 	fprintf(report->out, "%s%-*s%s", chp_bold(report), INDENT, label, chp_not_bold(report));
 	if (strlen(label) >= INDENT)
 		fputc(' ', report->out);
@@ -93,6 +71,10 @@ static struct ch_error *print_identity(const struct ch_report *report,
 		     death) < 0) {
 		text = NULL;
 		return &ch_enomem;
+	}
+	if (report->format == CH_FORMAT_HTML) {
+		chp_html_title(report->out, text);
+		return NULL;
 	}
 	fputs(chp_bold(report), report->out);
 	chp_wrap(report->out, chp_report_width(report), 0, 2, text);
@@ -217,13 +199,14 @@ static uint64_t row_bytes(const struct ch_summary *summary, uint32_t row)
 		       : bytes;
 }
 
-static uint64_t bytes_of(const struct ch_summary *summary, const struct group *group)
+static uint64_t bytes_of(const struct ch_summary *summary, enum ch_memory_group group)
 {
-	uint64_t bytes = group->zeros ? row_bytes(summary, ROW_ZEROS) : 0;
+	/* the zeros that runtimes wrote lie in native blocks */
+	uint64_t bytes = group == CH_MEMORY_MALLOC ? row_bytes(summary, ROW_ZEROS) : 0;
 	uint32_t i;
 
 	for (i = 0; i < CH_ACCOUNT_ROWS; i++)
-		if (group->rows >> i & 1)
+		if (chp_account_group((enum ch_account_id)i) == group)
 			bytes += row_bytes(summary, i);
 	return bytes;
 }
@@ -239,8 +222,8 @@ static void put_groups(FILE *out, const struct ch_summary *summary)
 
 	for (n = 0; n < GROUPS_SHOWN; n++) {
 		best_bytes = 0;
-		for (best = i = 0; i < CH_COUNT_OF(groups); i++) {
-			bytes = done >> i & 1 ? 0 : bytes_of(summary, &groups[i]);
+		for (best = i = 0; i < CH_MEMORY_OTHER; i++) {
+			bytes = done >> i & 1 ? 0 : bytes_of(summary, (enum ch_memory_group)i);
 			if (bytes > best_bytes) {
 				best_bytes = bytes;
 				best = i;
@@ -248,7 +231,8 @@ static void put_groups(FILE *out, const struct ch_summary *summary)
 		}
 		if (!best_bytes || chp_percent(best_bytes, in_use_of(summary)) < SHARE_MIN)
 			break;
-		fprintf(out, "%s%s %s", separator, groups[best].title,
+		fprintf(out, "%s%s %s", separator,
+			chp_memory_group_title((enum ch_memory_group)best),
 			chp_binary_text(best_bytes, text));
 		separator = ", ";
 		left -= best_bytes;
@@ -289,6 +273,17 @@ static void print_share(FILE *out, const struct ch_verdict *verdict, const char 
 		fprintf(out, "; confidence %s, %s", verdict->confidence, verdict->reason);
 }
 
+static void put_verdict(const struct ch_report *report, const char *text)
+{
+	if (report->format == CH_FORMAT_HTML) {
+		chp_html_fact(report->out, "verdict", "VERDICT", text);
+		return;
+	}
+	fprintf(report->out, "%s%-*s", chp_bold(report), INDENT, "VERDICT");
+	chp_wrap(report->out, chp_report_width(report), INDENT, INDENT, text);
+	fputs(chp_not_bold(report), report->out);
+}
+
 static struct ch_error *print_verdict(const struct ch_report *report,
 				      const struct ch_summary *summary)
 {
@@ -308,9 +303,7 @@ static struct ch_error *print_verdict(const struct ch_report *report,
 		print_share(out, verdict, bytes);
 	if (fclose(out) != 0)
 		return &ch_enomem;
-	fprintf(report->out, "%s%-*s", chp_bold(report), INDENT, "VERDICT");
-	chp_wrap(report->out, chp_report_width(report), INDENT, INDENT, text);
-	fputs(chp_not_bold(report), report->out);
+	put_verdict(report, text);
 	if (chp_coverage_words(&summary->sums.coverage, covers))
 		put_field(report, "covers", covers);
 	return NULL;
@@ -383,8 +376,8 @@ static void print_rows(const struct ch_report *report, const struct ch_summary *
 }
 
 /* "mapped beside it: 2.23 GiB reserved, without access; 152.82 MiB committed, never touched" */
-static struct ch_error *print_untouched(const struct ch_report *report,
-					const struct ch_summary *summary)
+struct ch_error *chp_summary_print_untouched(const struct ch_report *report,
+					     const struct ch_summary *summary)
 {
 	struct ch_untouched_part parts[CH_UNTOUCHED_PARTS];
 	const struct ch_account *account = &summary->sums.account;
@@ -405,26 +398,18 @@ static struct ch_error *print_untouched(const struct ch_report *report,
 			count ? "; " : "mapped beside it: ", chp_binary_text(files, bytes));
 	if (fclose(out) != 0)
 		return &ch_enomem;
-	if (count || files)
+	if ((count || files) && report->format == CH_FORMAT_HTML)
+		chp_html_fact(report->out, NULL, NULL, text);
+	else if (count || files)
 		chp_wrap(report->out, chp_report_width(report), 0, 2, text);
 	return NULL;
 }
 
-/* The ends of a name that is too long for the rest of the line: types end with what tells. */
 static void put_name(FILE *out, const char *name, size_t room)
 {
-	size_t len = strlen(name), head = room / 3, tail;
+	_cleanup_free_ char *cut = chp_text_cut(name, room);
 
-	if (len <= room) {
-		fprintf(out, "%s\n", name);
-		return;
-	}
-	tail = room - head - 3;
-	while (head && ((unsigned char)name[head] & 0xc0) == 0x80)
-		head--;
-	while (tail && ((unsigned char)name[len - tail] & 0xc0) == 0x80)
-		tail--;
-	fprintf(out, "%.*s...%s\n", (int)head, name, name + len - tail);
+	fprintf(out, "%s\n", cut ? cut : "");
 }
 
 static struct ch_error *print_types(const struct ch_report *report,
@@ -565,7 +550,7 @@ struct ch_error *chp_summary_print_screen(const struct ch_report *report,
 	used += frame_lines(summary);
 	left = LINES_MAX > used ? LINES_MAX - used : 0;
 	print_rows(report, summary, ch_max(ch_min(left / 2, (size_t)ROWS_SHOWN), (size_t)ROWS_MIN));
-	err = print_untouched(report, summary);
+	err = chp_summary_print_untouched(report, summary);
 	if (!err && summary->death.dumped_alive)
 		err = print_details(report, summary);
 	if (!err)

@@ -19,6 +19,9 @@ CH_MUST_CHECK struct ch_error *chp_summary_print_screen(const struct ch_report *
 CH_MUST_CHECK struct ch_error *chp_summary_print_upper(const struct ch_report *report,
 						       const struct ch_summary *summary,
 						       size_t suspects);
+/** screen.c: what is mapped and not in use, in a sentence. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_summary_print_untouched(const struct ch_report *report,
+							   const struct ch_summary *summary);
 /** Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *chp_summary_print_json(const struct ch_report *report,
 						      const struct ch_summary *summary);

@@ -3,6 +3,7 @@
  * touched, the largest types, what the runtime tracks itself, whether all of it is complete. The
  * screen, plain text and Markdown are put together from these.
  */
+#include "render/html.h"
 #include "report/heap.h"
 #include "report/summary_priv.h"
 #include "report/type_groups.h"
@@ -143,6 +144,8 @@ struct ch_error *chp_summary_print_named(const struct ch_report *report,
 		chp_report_field(report, "named", "%s", text);
 	else if (report->format == CH_FORMAT_MARKDOWN)
 		fprintf(report->out, "\n%s\n", line);
+	else if (report->format == CH_FORMAT_HTML)
+		chp_html_fact(report->out, NULL, NULL, line);
 	else
 		chp_wrap(report->out, chp_report_width(report), 0, 2, line);
 	return NULL;

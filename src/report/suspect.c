@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "render/html.h"
+#include "render/svg.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/text.h"
@@ -342,6 +344,53 @@ static struct ch_error *print_markdown(const struct ch_report *report,
 	return NULL;
 }
 
+static void put_labelled(FILE *out, const char *label, const char *text)
+{
+	if (text)
+		chp_html_fact(out, NULL, label, text);
+}
+
+static void put_said(FILE *out, const struct ch_suspect *suspect)
+{
+	char share[128] = "";
+
+	if (suspect->share_of)
+		snprintf(share, sizeof(share), "; %" PRIu64 ".%02" PRIu64 "%% of %s%s",
+			 suspect->share / 100, suspect->share % 100, suspect->share_of,
+			 suspect->basis == CH_BASIS_HEURISTIC ? " (heuristic)" : "");
+	fputs("<p class=\"said\">", out);
+	if (!suspect->share_of)
+		fprintf(out, "%s: ", chp_suspect_rule_name(suspect->rule));
+	chp_html_text(out, suspect->message);
+	chp_html_text(out, share);
+	if (suspect->share_of)
+		chp_svg_share(out, suspect->share);
+	fputs("</p>\n", out);
+}
+
+static struct ch_error *print_html(const struct ch_report *report, const struct ch_suspect *suspect)
+{
+	_cleanup_free_ char *chain =
+		suspect->chain.roots_count ? chain_text(&suspect->chain, CH_SUSPECT_STEPS) : NULL;
+	_cleanup_free_ char *owners = owners_text(suspect);
+	FILE *out = report->out;
+	char held[64];
+
+	if ((suspect->chain.roots_count && !chain) || (suspect->owners_count && !owners))
+		return &ch_enomem;
+	put_said(out, suspect);
+	put_labelled(out, "pointed at by", owners);
+	put_labelled(out, held_label(&suspect->chain, held), chain);
+	fputs("<p class=\"fact\"><b>next</b> <code class=\"next\">coreheap ", out);
+	chp_html_text(out, suspect->next);
+	fputc(' ', out);
+	chp_html_text(out, path_word(report));
+	fputs(suspect->next_args[0] ? " " : "", out);
+	chp_html_text(out, suspect->next_args);
+	fputs("</code></p>", out);
+	return NULL;
+}
+
 static void print_plain(const struct ch_report *report, const struct ch_suspect *suspect)
 {
 	fprintf(report->out,
@@ -360,6 +409,42 @@ static size_t number_of(const struct ch_suspect *suspects, size_t count, uint64_
 	return i + 1;
 }
 
+/* Those that are a part of others come last, and are shown when they are asked for. */
+static struct ch_error *print_item(const struct ch_report *report,
+				   const struct ch_suspect *suspects, size_t count, size_t i)
+{
+	struct ch_error *err;
+
+	if (suspects[i].part_of && (!i || !suspects[i - 1].part_of)) {
+		fputs("</ol>\n", report->out);
+		chp_html_fold(report->out, "Parts of these");
+		fputs("<ol class=\"suspects\">\n", report->out);
+	}
+	fprintf(report->out, "<li><b class=\"number\">%zu</b>", i + 1);
+	err = print_html(report, &suspects[i]);
+	if (suspects[i].part_of)
+		fprintf(report->out, "<p class=\"fact\">a part of suspect %zu</p>",
+			number_of(suspects, count, suspects[i].part_of));
+	fputs("</li>\n", report->out);
+	return err;
+}
+
+static void begin_items(const struct ch_report *report, size_t count)
+{
+	if (report->format == CH_FORMAT_HTML && count)
+		fputs("<h2 id=\"suspects\">Suspects</h2>\n<ol class=\"suspects\">\n", report->out);
+}
+
+static void end_items(const struct ch_report *report, const struct ch_suspect *suspects,
+		      size_t count)
+{
+	if (report->format != CH_FORMAT_HTML || !count)
+		return;
+	fputs("</ol>\n", report->out);
+	if (suspects[count - 1].part_of)
+		chp_html_fold_end(report->out);
+}
+
 static struct ch_error *print_one(const struct ch_report *report, const struct ch_suspect *suspects,
 				  size_t count, size_t i)
 {
@@ -367,6 +452,8 @@ static struct ch_error *print_one(const struct ch_report *report, const struct c
 
 	if (report->format == CH_FORMAT_MARKDOWN)
 		return print_markdown(report, &suspects[i], i + 1);
+	if (report->format == CH_FORMAT_HTML)
+		return print_item(report, suspects, count, i);
 	if (report->format != CH_FORMAT_TEXT) {
 		print_plain(report, &suspects[i]);
 		return NULL;
@@ -392,11 +479,13 @@ struct ch_error *chp_suspects_print(const struct ch_report *report,
 	if (report->format == CH_FORMAT_TEXT)
 		fprintf(report->out, "%s%s%s", chp_bold(report), count ? "SUSPECTS\n" : "",
 			chp_not_bold(report));
+	begin_items(report, count);
 	for (i = 0; !err && i < shown; i++)
 		err = print_one(report, suspects, count, i);
 	for (; !err && i < count && i < shown + BRIEF_SHOWN; i++)
 		print_brief(report, &suspects[i], i + 1);
 	if (!err && i < count)
 		fprintf(report->out, "    %zu more: summary --all\n", count - i);
+	end_items(report, suspects, count);
 	return err;
 }

@@ -414,8 +414,7 @@ static struct ch_cell place_cell(const struct ch_report *report, uint64_t addr)
 }
 
 /* "#1  0x7f06ed5d0e5c  pthread_kill+0x11c  libc.so.6" */
-static struct ch_error *print_frames(const struct ch_report *report,
-				     const struct ch_thread_row *row)
+struct ch_error *chp_print_frames(const struct ch_report *report, const struct ch_thread_row *row)
 {
 	static const struct ch_column columns[] = { { "FRAME", CH_CELL_TEXT },
 						    { "ADDRESS", CH_CELL_ADDR },
@@ -442,7 +441,9 @@ static struct ch_error *print_frames(const struct ch_report *report,
 	}
 	if (!err && row->frames_count)
 		chp_table_print(table, report);
-	if (!err && row->end)
+	if (!err && row->end && report->format == CH_FORMAT_HTML)
+		chp_report_field(report, "ends", "%s", row->end);
+	else if (!err && row->end)
 		fprintf(report->out, "  ends: %s\n", row->end);
 	chp_table_destroy(table);
 	return err;
@@ -589,7 +590,7 @@ static struct ch_error *print_threads(const struct ch_report *report,
 		print_info(report, row);
 		if (threads->with_regs)
 			print_regs(report, threads, row->thread);
-		err = print_frames(report, row);
+		err = chp_print_frames(report, row);
 	}
 	chp_report_cut(report, rows, threads->rows_count, shown, threads->stack_bytes);
 	return err;
@@ -614,7 +615,7 @@ static struct ch_error *print_groups(const struct ch_report *report,
 			chp_bytes_text(group->stack_bytes, bytes),
 			chp_bytes_text(group->used_bytes, used));
 		print_names(report, group);
-		err = print_frames(report, row);
+		err = chp_print_frames(report, row);
 	}
 	chp_report_cut(report, rows, threads->groups_count, shown, threads->stack_bytes);
 	return err;

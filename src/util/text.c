@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/bytes.h"
+
 /* Length of the valid UTF-8 sequence at p (Unicode 15, table 3-7), its code
  * point in *code_ret; 0 when it is not valid. */
 static size_t utf8_length(const uint8_t *p, size_t len, uint32_t *code_ret)
@@ -128,4 +130,30 @@ const char *chp_base_name(const char *path)
 	const char *slash = strrchr(path, '/');
 
 	return slash ? slash + 1 : path;
+}
+
+/* Bytes of so many letters of UTF-8. */
+static size_t bytes_of(const char *text, size_t letters)
+{
+	size_t i = 0;
+
+	for (; text[i]; i++)
+		if (((unsigned char)text[i] & 0xc0) != 0x80 && letters-- == 0)
+			break;
+	return i;
+}
+
+char *chp_text_cut(const char *name, size_t room)
+{
+	size_t letters = 0, head = room / 3, tail = room - ch_min(room, head + 3), i;
+	char *text = NULL;
+
+	for (i = 0; name[i]; i++)
+		letters += ((unsigned char)name[i] & 0xc0) != 0x80;
+	if (letters <= room)
+		return strdup(name);
+	if (asprintf(&text, "%.*s...%s", (int)bytes_of(name, head), name,
+		     name + bytes_of(name, letters - tail)) < 0)
+		return NULL;
+	return text;
 }

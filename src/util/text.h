@@ -24,6 +24,10 @@ bool chp_text_is_name(const char *text);
  */
 char *chp_text_pattern(const char *name);
 
+/** At most room letters of a name: its ends with "..." between them, for types end with what tells.
+ * Free with free(); NULL when out of memory. */
+char *chp_text_cut(const char *name, size_t room);
+
 /** Behind the last slash. */
 const char *chp_base_name(const char *path);
 

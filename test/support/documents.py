@@ -100,6 +100,7 @@ def plain_cases(core, rows):
     yield "search", ["search", "--text", "lib", *limit, core]
     yield "search", ["search", "--utf16", "S", "--reveal", *limit, core]
     yield "search", ["search", "--regex", "[a-z]{9}", "--count", core]
+    yield "report", ["report", core]
     yield "diff", ["diff", core, core]
     yield "diff", ["diff", "--all", "--hours", "2", *limit, core, core, core]
     yield "diff", ["diff", "--all", "--no-paths", *limit, core, core]
