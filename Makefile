@@ -32,13 +32,14 @@ unitdir ?= $(prefix)/lib/systemd/system
 DEPS_BUILD := gcc g++ make pkg-config libelf-dev libdw-dev libjansson-dev libzstd-dev \
 	liblzma-dev zlib1g-dev liblz4-dev
 DEPS_TEST := check gdb zstd xz-utils lz4 gzip binutils elfutils jq python3
+# For make static and make deb.
+DEPS_STATIC := libbz2-dev
+DEPS_DEB := dpkg-dev
 # Other allocators and C libraries, a validator, a database; without them their tests are
 # skipped.
 DEPS_TEST_MORE := musl-tools libjemalloc-dev libmimalloc-dev libtcmalloc-minimal4 \
 	python3-jsonschema sqlite3 libcapstone-dev dwz libc++-dev libc++abi-dev mandoc \
 	$(DEPS_STATIC) $(DEPS_DEB)
-DEPS_STATIC := libbz2-dev
-DEPS_DEB := dpkg-dev
 DEPS_LINT := clang clang-format clang-tidy
 
 PKGS := libelf libdw jansson libzstd liblzma zlib liblz4
