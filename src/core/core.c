@@ -35,32 +35,58 @@ static const char *kind_of_file(mode_t mode)
 	return "not a regular file";
 }
 
-static struct ch_error *open_file(const char *path, int *fd_ret, uint64_t *size_ret)
+/* "-", or a descriptor that the shell opened: /dev/stdin, /dev/fd/63 of `<(...)`. A pipe there has
+ * somebody at its other end, which a FIFO in a folder need not. */
+static bool is_handed_over(const char *path)
 {
+	return strcmp(path, "-") == 0 || strcmp(path, "/dev/stdin") == 0 ||
+	       strncmp(path, "/dev/fd/", 8) == 0 || strncmp(path, "/proc/self/fd/", 14) == 0;
+}
+
+/* Replace a pipe that was handed over by a file with what comes through it. */
+static struct ch_error *keep_pipe(struct ch_context *ctx, const char *path,
+				  const struct ch_core_options *options, int *fd, struct stat *st)
+{
+	struct ch_error *err;
+	int kept = -1;
+
+	err = chp_spool(ctx, path, *fd, options, &kept);
+	if (err)
+		return err;
+	close(*fd);
+	*fd = kept;
+	return fstat(kept, st) < 0 ? ch_error_os(errno, path, "cannot stat") : NULL;
+}
+
+static struct ch_error *open_file(struct ch_context *ctx, const char *path,
+				  const struct ch_core_options *options, int *fd_ret,
+				  bool *kept_ret)
+{
+	struct ch_error *err = NULL;
 	struct stat st;
 	/* O_NONBLOCK: opening a FIFO must not wait for a writer. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+					: open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0)
 		return ch_error_os(errno, path, "cannot open");
-	if (fstat(fd, &st) < 0) {
-		struct ch_error *err = ch_error_os(errno, path, "cannot stat");
-
+	if (fstat(fd, &st) < 0)
+		err = ch_error_os(errno, path, "cannot stat");
+	*kept_ret = !err && S_ISFIFO(st.st_mode) && is_handed_over(path);
+	if (*kept_ret)
+		err = keep_pipe(ctx, path, options, &fd, &st);
+	if (!err && !S_ISREG(st.st_mode))
+		err = ch_error_create(CH_ERROR_FORMAT, "%s: not a core: it is %s", path,
+				      kind_of_file(st.st_mode));
+	if (err)
 		close(fd);
-		return err;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		close(fd);
-		return ch_error_create(CH_ERROR_FORMAT, "%s: not a core: it is %s", path,
-				       kind_of_file(st.st_mode));
-	}
-	*fd_ret = fd;
-	*size_ret = (uint64_t)st.st_size;
-	return NULL;
+	else
+		*fd_ret = fd;
+	return err;
 }
 
-/* Map the file (or its unpacked copy). Takes fd. */
-static struct ch_error *map_file(struct ch_core *core, int fd,
+/* Map the file (or its unpacked copy); kept: it is a copy of ours already. Takes fd. */
+static struct ch_error *map_file(struct ch_core *core, int fd, bool kept,
 				 const struct ch_core_options *options)
 {
 	struct ch_error *err;
@@ -81,7 +107,7 @@ static struct ch_error *map_file(struct ch_core *core, int fd,
 		goto out;
 	}
 	core->stats.file_bytes = (uint64_t)st.st_size;
-	core->allocated_bytes = unpacked < 0 ? (uint64_t)st.st_blocks * 512 : 0;
+	core->allocated_bytes = unpacked < 0 && !kept ? (uint64_t)st.st_blocks * 512 : 0;
 	if (st.st_size == 0) {
 		err = ch_error_create(CH_ERROR_FORMAT,
 				      "%s: not a core: the file is empty (a full disk, or a limit "
@@ -117,11 +143,12 @@ static void check_truncation(struct ch_core *core)
 static struct ch_error *read_all(struct ch_core *core, const struct ch_core_options *options)
 {
 	struct ch_error *err;
+	bool kept = false;
 	int fd = -1;
 
-	err = open_file(core->path, &fd, &core->stats.file_bytes);
+	err = open_file(core->ctx, core->path, options, &fd, &kept);
 	if (!err)
-		err = map_file(core, fd, options);
+		err = map_file(core, fd, kept, options);
 	if (!err)
 		err = chp_core_read_ehdr(core);
 	if (!err)

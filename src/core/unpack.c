@@ -1,11 +1,13 @@
 /*
  * Unpacking a compressed core into an unlinked, sparse temporary file, with a bound on its size.
- * codec.c knows the formats; this loop knows about files, holes, progress and bombs.
+ * codec.c knows the formats; this loop knows about files, holes, progress and bombs. What comes
+ * through a pipe is copied into such a file as it is.
  */
 #include "core/unpack.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,8 @@
 #define HOLE_BYTES 4096U
 /* Skippable frames looked through for the first real one. */
 #define SKIPPABLE_MAX 64
+/* How long to wait for a pipe before looking whether somebody wants to stop. */
+#define WAIT_MS 200
 /* Calls in a row that neither take input nor give output: no format needs more. */
 #define STALLS_MAX 4
 
@@ -129,7 +133,7 @@ static struct ch_error *open_copy(struct unpack *u)
 	if (u->out_fd < 0) {
 		errnum = errno;
 		return ch_error_os(errnum, u->dir,
-				   "cannot make a temporary file to unpack into "
+				   "cannot make a temporary file for the core "
 				   "(--temp-dir or TMPDIR names another folder)");
 	}
 	unlink(name);
@@ -155,9 +159,9 @@ static struct ch_error *write_failed(const struct unpack *u, int errnum, uint64_
 	_cleanup_free_ char *what = NULL;
 
 	if (asprintf(&what,
-		     "cannot unpack %s here, after %llu bytes (--temp-dir or TMPDIR names a folder "
+		     "cannot %s %s here, after %llu bytes (--temp-dir or TMPDIR names a folder "
 		     "with more room)",
-		     u->path, (unsigned long long)off) < 0) {
+		     u->codec ? "unpack" : "keep", u->path, (unsigned long long)off) < 0) {
 		what = NULL;
 		return &ch_enomem;
 	}
@@ -217,8 +221,23 @@ static struct ch_error *write_sparse(const struct unpack *u, const uint8_t *data
 
 static struct ch_error *tick(const struct unpack *u)
 {
-	chp_context_progress(u->ctx, "unpacking", u->in_off - u->io.in_left, u->file_bytes);
+	chp_context_progress(u->ctx, u->codec ? "unpacking" : "reading", u->in_off - u->io.in_left,
+			     u->file_bytes);
 	return chp_context_check(u->ctx);
+}
+
+static struct ch_error *over_limit(const struct unpack *u)
+{
+	if (!u->codec)
+		return ch_error_create(CH_ERROR_LIMIT,
+				       "%s: more than %llu bytes come through the pipe, the limit "
+				       "(%s raises it)",
+				       u->path, (unsigned long long)u->limit, u->limit_name);
+	return ch_error_create(CH_ERROR_LIMIT,
+			       "%s: the %s data unpacks to more than %llu bytes, the limit "
+			       "(%s raises it)",
+			       u->path, u->codec->name, (unsigned long long)u->limit,
+			       u->limit_name);
 }
 
 /* Hand what lies in the output buffer to the copy. */
@@ -228,11 +247,7 @@ static struct ch_error *flush(struct unpack *u)
 	size_t size = OUT_BYTES - u->io.out_left;
 
 	if (!ch_inside(u->out_bytes, size, u->limit))
-		return ch_error_create(CH_ERROR_LIMIT,
-				       "%s: the %s data unpacks to more than %llu bytes, the limit "
-				       "(%s raises it)",
-				       u->path, u->codec->name, (unsigned long long)u->limit,
-				       u->limit_name);
+		return over_limit(u);
 	err = u->look && size && !u->out_bytes ? u->look(u->path, u->codec->name, u->out, size)
 					       : NULL;
 	if (!err)
@@ -387,6 +402,60 @@ static struct ch_error *unpack_all(struct unpack *u)
 	free(u->out);
 	if (err && u->out_fd >= 0)
 		close(u->out_fd);
+	return err;
+}
+
+/* Read until the buffer is full: holes are found in whole buffers. */
+static struct ch_error *fill_from_pipe(struct unpack *u)
+{
+	struct pollfd wait = { .fd = u->fd, .events = POLLIN };
+	struct ch_error *err;
+	ssize_t n;
+
+	while (u->io.out_left && !u->at_eof) {
+		err = tick(u);
+		if (err)
+			return err;
+		if (poll(&wait, 1, WAIT_MS) <= 0)
+			continue;
+		n = read(u->fd, u->io.out, u->io.out_left);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return ch_error_os(errno, u->path, "cannot read");
+		u->at_eof = n == 0;
+		if (n <= 0)
+			continue;
+		u->io.out += n;
+		u->io.out_left -= (size_t)n;
+		u->in_off += (uint64_t)n;
+	}
+	return flush(u);
+}
+
+struct ch_error *chp_spool(struct ch_context *ctx, const char *path, int fd,
+			   const struct ch_core_options *options, int *fd_ret)
+{
+	_cleanup_free_ uint8_t *out = malloc(OUT_BYTES);
+	struct unpack u = { .ctx = ctx,
+			    .path = path,
+			    .dir = temp_dir(options),
+			    .fd = fd,
+			    .out_fd = -1,
+			    .out = out,
+			    .io = { .out = out, .out_left = OUT_BYTES } };
+	struct ch_error *err;
+
+	if (!out)
+		return &ch_enomem;
+	set_limit(&u, options);
+	err = open_copy(&u);
+	while (!err && !u.at_eof)
+		err = fill_from_pipe(&u);
+	if (!err && ftruncate(u.out_fd, (off_t)u.out_bytes) < 0)
+		err = write_failed(&u, errno, u.out_bytes);
+	if (err && u.out_fd >= 0)
+		close(u.out_fd);
+	else
+		*fd_ret = u.out_fd;
 	return err;
 }
 

@@ -1,5 +1,6 @@
 /*
- * unpack.h - compressed cores: unpacked once into a temporary file.
+ * unpack.h - compressed cores: unpacked once into a temporary file; and cores that come through
+ * a pipe, which are kept in one.
  *
  * The copy has no name, can be read by nobody else, and vanishes with its
  * descriptor. Pages of zero bytes become holes, so that a core that is mostly
@@ -35,5 +36,13 @@ typedef struct ch_error *(*chp_look_fn)(const char *path, const char *format, co
 CH_MUST_CHECK struct ch_error *chp_unpack(struct ch_context *ctx, const char *path, int fd,
 					  const struct ch_core_options *options, chp_look_fn look,
 					  int *fd_ret, const char **format_ret);
+
+/**
+ * Keep what can be read of fd, a pipe, in an unlinked temporary file: *fd_ret, owned by the
+ * caller. fd is borrowed; path is for messages. Errors: LIMIT (more than temp_bytes_max), OS,
+ * STOP (cancelled, also while nothing comes), NOMEM.
+ */
+CH_MUST_CHECK struct ch_error *chp_spool(struct ch_context *ctx, const char *path, int fd,
+					 const struct ch_core_options *options, int *fd_ret);
 
 #endif /* COREHEAP_CORE_UNPACK_H */
