@@ -123,7 +123,7 @@ static void print_cmd_row(FILE *out, const struct ch_cmd *cmd)
 }
 
 const char chp_help_examples[] =
-	"  coreheap summary core.1234             where the memory went, on one screen\n"
+	"  coreheap core.1234                     where the memory went: its summary\n"
 	"  coreheap types core.1234 --limit 10    the ten largest types\n"
 	"  coreheap objects core.1234 --jsonl     every block, one JSON record a line\n"
 	"  coreheap info core.1234.zst            what this core is, and what it lacks\n";
@@ -145,7 +145,7 @@ void chp_help_global(FILE *out)
 
 	fprintf(out,
 		"Examples:\n%s\n"
-		"Usage: coreheap [GLOBAL OPTIONS] COMMAND [OPTIONS] CORE [ARGUMENTS]\n"
+		"Usage: coreheap [GLOBAL OPTIONS] [COMMAND] [OPTIONS] CORE [ARGUMENTS]\n"
 		"\n"
 		"Commands (coreheap COMMAND --help says more):\n",
 		chp_help_examples);
@@ -153,7 +153,9 @@ void chp_help_global(FILE *out)
 		print_cmd_row(out, chp_cmds[i]);
 	fputs("\nGlobal options, before or after the command:\n", out);
 	print_options(out, chp_global_options);
-	fputs("\nCORE is an ELF core file, raw or compressed (.zst .gz .xz .lz4).\n"
+	fputs("\nCORE is an ELF core file, raw or compressed (.zst .gz .xz .lz4), or - for "
+	      "standard\n"
+	      "input. Without COMMAND it is summary.\n"
 	      "\n"
 	      "Exit codes:\n",
 	      out);

@@ -51,6 +51,12 @@ static struct ch_error *take_preset(const struct ch_option_parser *parser,
 	return chp_options_next(&preset, &word);
 }
 
+/* A word that is no command may be the core: `coreheap core.1234` is its summary. */
+static bool is_core(const char *word)
+{
+	return strcmp(word, "-") == 0 || access(word, F_OK) == 0;
+}
+
 /* The command's name; "help" before it asks for its help. */
 static struct ch_error *parse_command(struct ch_line *line, struct ch_option_parser *parser)
 {
@@ -70,6 +76,10 @@ static struct ch_error *parse_command(struct ch_line *line, struct ch_option_par
 		return ch_error_create(CH_ERROR_ARG, "there is no %s here; %s", other->name,
 				       other->say);
 	line->cmd = other ? chp_cmd_find(other->cmd) : chp_cmd_find_any(word);
+	if (!line->cmd && is_core(word)) {
+		line->cmd = chp_cmd_find("summary");
+		parser->at--;
+	}
 	if (!line->cmd)
 		return unknown_command(word);
 	line->note = other ? other->say : NULL;

@@ -16,14 +16,17 @@
 #define LINE_BYTES   78
 #define WORD_BYTES   256
 
-static const char synopsis[] = "[GLOBAL OPTIONS] COMMAND [OPTIONS] CORE [ARGUMENTS]";
+static const char synopsis[] = "[GLOBAL OPTIONS] [COMMAND] [OPTIONS] CORE [ARGUMENTS]";
 
 static const char description[] =
 	"`coreheap` opens a Linux ELF core file offline and says where the memory of the process "
 	"went: the address space by usage, the heaps, count and bytes by type, who holds what, "
 	"threads, modules. It needs neither the host, nor the program, nor debug symbols; it reads "
 	"cores written by the kernel, gdb's gcore, .NET's createdump and systemd-coredump, raw or "
-	"compressed with zstd, gzip, xz or lz4. x86-64 and aarch64 cores are read.\n"
+	"compressed with zstd, gzip, xz or lz4. x86-64 and aarch64 cores are read. Without COMMAND "
+	"it is `summary`. Where CORE is -, it comes through standard input; compressed cores and "
+	"those "
+	"that come through pipes are kept in a temporary file without a name.\n"
 	"\n"
 	"Numbers are exact, or marked with their basis: recorded in the core, derived from "
 	"recorded "
@@ -50,7 +53,7 @@ static const char environment[] =
 	"  COLUMNS  How wide the first screen of `summary` may be, and where other lines are "
 	"broken; "
 	"the width of the terminal, else 80.\n"
-	"  TMPDIR  Where compressed cores are unpacked; /var/tmp by default.\n";
+	"  TMPDIR  Where compressed and piped cores are kept; /var/tmp by default.\n";
 
 struct page {
 	FILE *out;

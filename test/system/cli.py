@@ -363,6 +363,74 @@ def test_limit(tap):
               "--limit 0 is all")
 
 
+def test_core_alone(tap):
+    core = unpack(CORE)
+    want = coreheap("summary", core).out
+    tap.equal(coreheap(core).out, want, "a core without a command is its summary")
+    tap.equal(coreheap(core, "--all").out, coreheap("summary", "--all", core).out,
+              "it takes the options of summary")
+    result = coreheap(os.path.join(folder(), "missing"))
+    tap.ok(result.code == 2 and "unknown command" in result.err, "no file, no command", result)
+
+
+def through_pipe(*args, data=b"", where="-"):
+    """What coreheap says of a core that comes through a pipe."""
+    read_end, write_end = os.pipe()
+    stdin = {} if where == "-" else {"pass_fds": [read_end]}
+    path = "-" if where == "-" else "%s/%d" % (where, read_end)
+    process = subprocess.Popen([COREHEAP, *args, path], stdin=read_end, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, **stdin)
+    os.close(read_end)
+    try:
+        with open(write_end, "wb") as file:
+            file.write(data)
+    except BrokenPipeError:
+        pass
+    out, err = process.communicate(timeout=WAIT)
+    return process.returncode, out, err
+
+
+def test_piped(tap):
+    core = unpack(CORE)
+    with open(core, "rb") as file:
+        data = file.read()
+    packed = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(
+        os.path.abspath(__file__)))), "fixtures", CORE, "core.zst")
+    with open(packed, "rb") as file:
+        small = file.read()
+    for command in ("heap", "info"):
+        want = coreheap(command, "--json", "--reproducible", core).out.encode()
+        for where in ("-", "/dev/fd"):
+            code, out, err = through_pipe(command, "--json", "--reproducible", data=data, where=where)
+            tap.ok(code == 0 and out == want, "%s of a core through %s" % (command, where), err)
+    code, out, err = through_pipe("heap", "--json", "--reproducible", data=small)
+    tap.ok(code == 0 and out == coreheap("heap", "--json", "--reproducible", packed).out.encode(),
+           "a compressed core through a pipe", err)
+    code, out, err = through_pipe("info", "--temp-bytes", "1M", data=data)
+    tap.ok(code == 3 and b"through the pipe, the limit" in err and not out,
+           "not more than --temp-bytes come through a pipe", err)
+    code, out, err = through_pipe("info")
+    tap.ok(code == 3 and one_line(err.decode()) and b"empty" in err, "nothing through a pipe", err)
+    with open(core, "rb") as file:
+        done = subprocess.run([COREHEAP, "info", "-"], stdin=file, capture_output=True, check=False)
+    tap.ok(done.returncode == 0 and b"kernel" in done.stdout, "a file as standard input", done.stderr)
+    process = subprocess.Popen([COREHEAP, "info", "-"], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    process.stdin.write(data[:1000])
+    process.stdin.flush()
+    # What was written is read when the pipe is waited for.
+    while process.poll() is None and struct.unpack(
+            "i", fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)))[0]:
+        time.sleep(0.02)
+    interrupt(process)
+    process.wait(WAIT)
+    process.stdin.close()
+    err = process.stderr.read()
+    tap.ok(process.returncode == 130 and b"stopped" in err, "SIGINT while a pipe gives nothing",
+           "%d %s" % (process.returncode, err))
+
+
 def test_completion(tap):
     script = coreheap("--completion", "bash").out
     ask = 'COMP_WORDS=(coreheap %s); COMP_CWORD=%d; _coreheap; echo "${COMPREPLY[*]}"'
@@ -378,7 +446,7 @@ def main():
     assert CORE in checked_in()
     for test in (test_help, test_usage, test_bad_inputs, test_unreadable, test_strict, test_pipes,
                  test_signals, test_json, test_plain, test_determinism, test_limit,
-                 test_completion):
+                 test_core_alone, test_piped, test_completion):
         tap.attempt(test.__name__, test)
     return tap.done()
 
