@@ -33,5 +33,5 @@ while IFS= read -r -d '' script; do
 	./test/system/* | ./test/lint/* | ./.ci/*)
 		[ -x "$script" ] || { echo "$script: is not executable" >&2 && failed=1; } ;;
 	esac
-done < <(find ./.ci ./test ./fixtures \( -name '*.sh' -o -name '*.py' -o -path ./.ci/run \) -type f -print0 | sort -z)
+done < <(find ./.ci ./docs ./test ./fixtures \( -name '*.sh' -o -name '*.py' -o -path ./.ci/run \) -type f -print0 | sort -z)
 exit $failed

@@ -107,6 +107,12 @@ for library in dw elf jansson zstd lzma z lz4 bz2; do
 	*) lacking=lib$library.a ;;
 	esac
 done
+# Debian 13's: functions of elfutils' own that no archive has.
+symbols=$(nm "$("${CC:-cc}" -print-file-name=libdw.a)" 2> /dev/null | grep ' [TU] eu_tsearch$')
+case $symbols in
+*' T '*) ;;
+*' U '*) lacking="eu_tsearch(), which libdw.a needs" ;;
+esac
 if [ -n "${lacking:-}" ]; then
 	skip "the static program" "no $lacking"
 else

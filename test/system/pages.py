@@ -107,7 +107,9 @@ def of_managed(core):
             "MyCompany.Program": "Story.Cache", "0x7f78b9681b24": methods[0]["addr"],
             "0x7f2b18009c50": sample["Story.Multiplexer"],
             "_entries[3].value": "Error._invocationList[0]", "OutOfMemoryError": "Exception",
-            "0x7f6ced005120": failure}
+            "0x7f6ced005120": failure,
+            # Its name would be that of a file which this system need not have.
+            "malloc": "Story.Cache.get_Instance"}
 
 
 def of_native(core):
@@ -116,7 +118,7 @@ def of_native(core):
     thread = json.loads(coreheap("threads", "--json", core).out)["threads"][0]
     return {"0x55fca1fae970": row["sample_addr"], "0x7f44044fb96a": row["sample_addr"],
             "1240": str(thread["tid"]), "/srv/image": folder(),
-            "136-byte blocks": row["name"], "libc+0x1d2cc0": thread["pc"], "malloc": "abort"}
+            "136-byte blocks": row["name"], "libc+0x1d2cc0": thread["pc"]}
 
 
 def substituted(text, words):
