@@ -1,4 +1,5 @@
 """JDKs of this machine, programs of fixtures/jvm run under them and dumped."""
+import functools
 import glob
 import os
 import re
@@ -7,6 +8,10 @@ import subprocess
 from fixture import folder, unlimited_core, wait_for
 from tap import repo
 
+# What the tools of a JDK are run with: they end before better code or more threads would pay.
+# jhsdb reads a whole heap.
+BRIEF = ["-J-XX:+UseSerialGC", "-J-XX:TieredStopAtLevel=1"]
+READING = BRIEF[:1]
 SMALL = ["-Xmx32m", "-Xss256k", "-XX:ReservedCodeCacheSize=32m", "-XX:CompressedClassSpaceSize=16m"]
 
 
@@ -25,6 +30,7 @@ def jdks(*tools, since=0):
     return found
 
 
+@functools.lru_cache(maxsize=None)
 def has(jdk, *options):
     """Whether a build of the JDK knows options."""
     return subprocess.run([os.path.join(jdk, "bin", "java"), *options, "-version"], check=False,
@@ -54,8 +60,36 @@ def dumped(process, where, how, before=None, after=None, seconds=600):
 
 def tool(jdk, name, *arguments):
     """What a tool of a JDK prints."""
-    return subprocess.run([os.path.join(jdk, "bin", name), *arguments], capture_output=True,
-                          check=False).stdout.decode("utf-8", "replace")
+    return subprocess.run([os.path.join(jdk, "bin", name),
+                           *(READING if name == "jhsdb" else BRIEF), *arguments],
+                          capture_output=True, check=False).stdout.decode("utf-8", "replace")
+
+
+@functools.lru_cache(maxsize=None)
+def classes(jdk, program, classpath=None, flags=("-g",)):
+    """The class path of a program of fixtures/jvm, which is compiled once in a test."""
+    path = [folder()] + ([classpath] if classpath else [])
+    subprocess.run([os.path.join(jdk, "bin", "javac"), *BRIEF, "-nowarn", *flags, "-cp",
+                    ":".join(path), "-d", path[0],
+                    os.path.join(repo(), "fixtures", "jvm", program + ".java")], check=True,
+                   capture_output=True)
+    return ":".join(path)
+
+
+def start(jdk, where, how, options, command, out=subprocess.DEVNULL,
+          err=subprocess.DEVNULL, environment=None):
+    """A Java process in the folder where, about to be dumped so; command: a class path, a
+    program and its arguments."""
+    env = dict(environment or {})
+    if how == "gcore":
+        # It writes what is only reserved, too: 64 MiB of each of malloc's arenas, of which there
+        # are more than ten, and 8 GiB of an older ZGC.
+        env.setdefault("MALLOC_ARENA_MAX", "2")
+    if "-XX:+UseZGC" in options:
+        options = [*options, "-XX:+IgnoreUnrecognizedVMOptions", "-XX:ZMarkStackSpaceLimit=32m"]
+    return subprocess.Popen([os.path.join(jdk, "bin", "java"), *options, "-cp", *command],
+                            cwd=where, env=env, stdin=subprocess.DEVNULL, stdout=out,
+                            stderr=err, preexec_fn=unlimited_core)
 
 
 class Dump:
@@ -64,12 +98,8 @@ class Dump:
 
     def __init__(self, jdk, program, how, options, arguments=(), ask=None, after=None):
         where = folder()
-        subprocess.run([os.path.join(jdk, "bin", "javac"), "-g", "-d", where,
-                        os.path.join(repo(), "fixtures", "jvm", program + ".java")], check=True)
-        process = subprocess.Popen(
-            [os.path.join(jdk, "bin", "java"), *SMALL, *options, "-cp", ".", program, *arguments],
-            cwd=where, env={}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, preexec_fn=unlimited_core)
+        process = start(jdk, where, how, [*SMALL, *options],
+                        [classes(jdk, program), program, *arguments])
         self.asked = None
 
         def question(of):
@@ -91,15 +121,10 @@ def netty():
 def printed(jdk, how, name, options, args, classpath=None, flags=(), environment=None):
     """(core, folder, what the program printed) of fixtures/jvm/NAME.java"""
     where = folder()
-    path = ":".join(["."] + ([classpath] if classpath else []))
-    subprocess.run([os.path.join(jdk, "bin", "javac"), "-nowarn", *flags, "-cp", path, "-d", where,
-                    os.path.join(repo(), "fixtures", "jvm", name + ".java")], check=True,
-                   capture_output=True)
     with open(os.path.join(where, "out"), "wb") as out:
-        process = subprocess.Popen(
-            [os.path.join(jdk, "bin", "java"), *options, "-cp", path, name,
-             *map(str, args)], cwd=where, env=environment or {}, stdin=subprocess.DEVNULL, stdout=out,
-            stderr=subprocess.DEVNULL, preexec_fn=unlimited_core)
+        process = start(jdk, where, how, options, [classes(jdk, name, classpath, tuple(flags)),
+                                                   name, *map(str, args)], out,
+                        environment=environment)
     core = dumped(process, where, how)
     with open(os.path.join(where, "out"), encoding="ascii") as file:
         lines = [line.split() for line in file]

@@ -35,11 +35,14 @@ def lies_in(data, word):
     return data.count(word.encode("utf-8")), data.count(word.encode("utf-16-le"))
 
 
-def questions(core):
-    """Everything that can be asked without --reveal, in every form, tickets too."""
-    for _, arguments in cases(core):
+def questions(core, turn=None):
+    """Everything that can be asked without --reveal, in every form, tickets too. turn: each in
+    two of the forms, in other ones with another turn; of as many turns as there are forms
+    each question is asked in every form."""
+    for number, (_, arguments) in enumerate(cases(core)):
         if "--reveal" not in arguments:
-            for form in FORMS:
+            for form in FORMS if turn is None else (
+                    FORMS[(number + turn) % len(FORMS)], FORMS[(number + turn + 2) % len(FORMS)]):
                 yield [*arguments, *form]
     yield ["summary", "--markdown", core]
     yield ["summary", "--markdown", "--quick", core]

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Exceptions that Java threads have under way: as the program made and printed them, and as the
 JVM said when it had no memory; dumped by the kernel and by gcore."""
+import functools
 import glob
 import os
 import re
@@ -9,8 +10,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from fixture import answer, coreheap, folder, unlimited_core, why_not  # noqa: E402
-from jvm import SMALL, dumped, has, jdks  # noqa: E402
+from fixture import answer, coreheap, folder, why_not  # noqa: E402
+from jvm import SMALL, classes, dumped, has, jdks, start  # noqa: E402
 from tap import Tap, repo, skip_all  # noqa: E402
 
 ORDER, FULL = "Thrower$OrderException", "java.lang.OutOfMemoryError"
@@ -24,28 +25,27 @@ FURTHER = {"G1, plain pointers": (11, ["-XX:+UseG1GC", "-XX:-UseCompressedOops"]
 NOT_AGAIN = ("G1, plain pointers", "compiled")
 
 
-def compiled(jdk):
-    """A folder with the program and its library."""
-    where, source = folder(), os.path.join(repo(), "fixtures", "jvm")
-    subprocess.run([os.path.join(jdk, "bin", "javac"), "-g", "-d", where,
-                    os.path.join(source, "Thrower.java")], check=True)
+@functools.lru_cache(maxsize=None)
+def library(jdk):
+    """The library of the program."""
+    path, source = os.path.join(folder(), "libthrower.so"), os.path.join(repo(), "fixtures", "jvm")
     subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC",
                     "-I" + os.path.join(jdk, "include"),
-                    "-I" + os.path.join(jdk, "include", "linux"), "-o",
-                    os.path.join(where, "libthrower.so"), os.path.join(source, "thrower.c")],
-                   check=True)
-    return where
+                    "-I" + os.path.join(jdk, "include", "linux"), "-o", path,
+                    os.path.join(source, "thrower.c")], check=True)
+    return path
 
 
 def run(jdk, mode, how, options):
     """(folder, core, what was printed); how: "gcore", "kernel" (killed once it is ready), "end"
     (it ends by itself)."""
-    where = compiled(jdk)
+    where = folder()
+    shutil.copy(library(jdk), where)
     with open(os.path.join(where, "printed"), "wb") as out:
-        process = subprocess.Popen(
-            [os.path.join(jdk, "bin", "java"), *SMALL, *options, "-cp", ".", "Thrower", mode],
-            cwd=where, env={"PATH": os.environ["PATH"]}, stdin=subprocess.DEVNULL, stdout=out,
-            stderr=subprocess.STDOUT, preexec_fn=unlimited_core)
+        process = start(jdk, where, how, [*SMALL, *options], [classes(jdk, "Thrower"), "Thrower",
+                                                             mode], out, subprocess.STDOUT,
+                        # a command of the JVM's may be gcore, too
+                        {"PATH": os.environ["PATH"], "MALLOC_ARENA_MAX": "2"})
         try:
             if how == "end":
                 process.wait(300)

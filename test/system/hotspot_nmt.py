@@ -3,13 +3,12 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from fixture import answer, coreheap, folder, unlimited_core, why_not  # noqa: E402
-from jvm import SMALL, dumped, has, jdks  # noqa: E402
-from tap import Tap, repo, skip_all  # noqa: E402
+from fixture import answer, coreheap, folder, why_not  # noqa: E402
+from jvm import SMALL, classes, dumped, has, jdks, start, tool  # noqa: E402
+from tap import Tap, skip_all  # noqa: E402
 
 BUFFERS = 24
 # What answering jcmd takes of its own, and what it may leave behind.
@@ -17,6 +16,8 @@ OF_JCMD = ("Internal", "Native Memory Tracking", "Serviceability", "Arena Chunk"
 JCMD_BYTES = 2 << 20
 # What a JVM that does nothing may do between the answer and the dump.
 IDLE_CATEGORIES, IDLE_BYTES = 2, 65536
+# Answers, until two in a row are the same.
+ANSWERS = 20
 STEADY = ("Java Heap", "GC", "Other", "Symbol", "Class")
 WORD = "word-of-the-user"
 
@@ -36,26 +37,29 @@ def twin(jdk, where):
     return target
 
 
-def jcmd(jdk, pid, *command):
-    return subprocess.run([os.path.join(jdk, "bin", "jcmd"), str(pid), *command],
-                          capture_output=True, text=True, check=True).stdout
+def tracked(jdk, pid):
+    return tool(jdk, "jcmd", str(pid), "VM.native_memory", "summary", "scale=b")
+
+
+def of_others(text):
+    """What it says of all but what jcmd itself takes."""
+    return {key: row for key, row in categories(text).items() if key not in OF_JCMD}
 
 
 def dump(jdk, java, where, options, how):
     """The core of a shop, and what jcmd said of it: (core, tracking, flags)."""
-    subprocess.run([os.path.join(jdk, "bin", "javac"), "-d", where,
-                    os.path.join(repo(), "fixtures", "jvm", "Shop.java")], check=True)
-    process = subprocess.Popen(
-        [os.path.join(java, "bin", "java"), *SMALL, *options, "-cp", ".", "Shop", "2000", "100",
-         str(BUFFERS)], cwd=where, env={}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, preexec_fn=unlimited_core)
+    process = start(java, where, how, [*SMALL, *options],
+                    [classes(jdk, "Shop"), "Shop", "2000", "100", str(BUFFERS)])
     said = []
 
     def ask(pid):
-        said.append(jcmd(jdk, pid, "VM.flags", "-all"))
-        # the first answers load what the next ones need
-        for _ in range(3):
-            tracking = jcmd(jdk, pid, "VM.native_memory", "summary", "scale=b")
+        said.append(tool(jdk, "jcmd", str(pid), "VM.flags", "-all"))
+        # the first answers load what the next ones need, and compilers may be at work
+        before, tracking = "", tracked(jdk, pid)
+        for _ in range(ANSWERS):
+            if of_others(before) == of_others(tracking):
+                break
+            before, tracking = tracking, tracked(jdk, pid)
         said.append(tracking)
     core = dumped(process, where, how, ask)
     return core, said[1], said[0]
@@ -135,16 +139,22 @@ def check_sums(tap, name, core, found):
     tap.ok("hotspot: Other" in text and "blocks of others" in text, "%s: in text" % name, text)
 
 
-def check_holders(tap, name, core):
-    """A buffer's address is what the JVM handed out, behind its header."""
+def check_holders(tap, name, core, every):
+    """A buffer's address is what the JVM handed out, behind its header. every: of how many
+    blocks one is asked for."""
     blocks = [row["addr"] for row in answer(
         "objects", "--json", "--state", "used", "--min-size", "65536", "--max-size", "65640",
         core)["objects"] if row["runtime"] == "glibc"]
-    ways = [answer("roots", "--exact", "--json", core, block) for block in blocks]
+    asked = blocks[::every]
+    ways = [answer("roots", "--exact", "--json", core, block) for block in asked]
     held = [way for way in ways if any(
         "ByteBuffer" in str(step.get("type")) for chain in way["chains"] for step in chain["path"])]
-    tap.ok(len(held) == BUFFERS and all(way["verdict"] == "reachable" for way in held),
-           "%s: exact ways lead to each direct buffer's memory" % name, (len(blocks), len(held)))
+    # a block or two may be as large by chance
+    tap.ok(len(blocks) >= BUFFERS and len(held) >= len(asked) - (len(blocks) - BUFFERS) and
+           all(way["verdict"] == "reachable" for way in held) and
+           (every > 1 or len(held) == BUFFERS),
+           "%s: exact ways lead to direct buffers' memory" % name,
+           (len(blocks), len(asked), len(held)))
 
 
 def check_off(tap, name, core, jcmd_said):
@@ -214,7 +224,8 @@ def check(tap, release, jdk, level, how, options=()):
             check_headers(tap, name, categories(tracking), found)
         tap.equal(found["counted"], files, "%s: counters take symbols" % name)
         check_sums(tap, name, core, found)
-        check_holders(tap, name, core)
+        # all of them where the JVM counts, and of further cores some
+        check_holders(tap, name, core, 1 if how == "gcore" else 6)
     shutil.rmtree(where)
 
 

@@ -20,11 +20,13 @@ CASES = [
      "echo 'ok 1 - a'; echo 'not ok 2 - b'; echo '# got 6'; echo 'ok 3 - c'; echo '# of c'; "
      "echo 'ok 4 - d # SKIP rain'; echo 1..4; echo talk >&2; exit 1",
      "2 passed, 1 failed, 1 skipped", 1,
-     "     failed: %s - b\n     # got 6\n     skipped: %s - d: rain\n     | talk\n     | ok 1 - a\n"),
+     "     failed: %s - b\n     # got 6\n     skipped: %s - d: rain\n     | talk\n"
+     "     | ok 1 - a\n"),
     ("of many comments the first and the last",
      "echo 'not ok 1 - b'; for i in 1 2 3 4 5 6 7; do echo \"# line $i\"; done; echo 1..1; exit 1",
      "0 passed, 1 failed, 0 skipped", 1,
-     "- b\n     # line 1\n     # line 2\n     # [...]\n     # line 5\n     # line 6\n     # line 7\n     |"),
+     "- b\n     # line 1\n     # line 2\n     # [...]\n     # line 5\n     # line 6\n"
+     "     # line 7\n     |"),
     ("no plan", "echo 'ok 1 - a'", "1 passed, 1 failed, 0 skipped", 1, "printed no plan"),
     ("dies before its plan", "echo 'ok 1 - a'; kill -SEGV $$",
      "1 passed, 2 failed, 0 skipped", 1, "died of signal 11"),

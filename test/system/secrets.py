@@ -97,15 +97,15 @@ def check_overrun(tap, program, how, what):
     os.unlink(core)
 
 
-def check_managed(tap, version):
+def check_managed(tap, version, turn):
     core = fixture.unpack("dotnet-cores", version)
     with open(core, "rb") as file:
         data = file.read()
     words = [word for word in ENVIRONMENT if planted.lies_in(data, word)[0]]
     tap.ok(all(planted.lies_in(data, word)[1] for word in MANAGED),
            ".NET %s: strings are in the core" % version)
-    count, bad = planted.shown(core, MANAGED + words)
-    tap.ok(count > 200 and not bad, ".NET %s: %d answers show neither them nor %d names of the "
+    count, bad = planted.shown(core, MANAGED + words, planted.questions(core, turn))
+    tap.ok(count > 120 and not bad, ".NET %s: %d answers show neither them nor %d names of the "
            "environment" % (version, count, len(words)), "\n".join(bad[:5]))
     revealed = fixture.coreheap("types", "--strings", "--reveal", core).out
     tap.ok(all(word in revealed for word in MANAGED), ".NET %s: --reveal shows strings" % version)
@@ -126,8 +126,9 @@ def main():
     for how in ("gcore", "kernel"):
         for what in () if fixture.why_not(how) else sorted(FOUND):
             tap.attempt("%s, %s" % (how, what), check_overrun, program, how, what)
-    for version in ("3.1.3", "8.0.33", "9.0.20", "9.0.22", "10.0.12"):
-        tap.attempt(version, check_managed, version)
+    # as many as there are forms
+    for turn, version in enumerate(("3.1.3", "8.0.33", "9.0.20", "9.0.22", "10.0.12")):
+        tap.attempt(version, check_managed, version, turn)
     return tap.done()
 
 
