@@ -25,6 +25,8 @@ CORES = {
 SINGLE = "9.0.20"
 # Before .NET 9 statics of types that can be unloaded have no names here.
 NOT_NAMED = ("Story.ByCollectible",)
+COMPILED = ("Emitted.Type..ctor", "Generated.Type0..ctor", "Generated.Type1..ctor",
+            "Generated.Type2..ctor")
 
 
 def file_rows(core):
@@ -95,6 +97,17 @@ def check_needs(tap, name, core, truth):
            name + " without files: what is needed, and how to give it", needs)
 
 
+def check_methods(tap, name, core):
+    """What was compiled, also in assemblies that can be unloaded: each piece of code once."""
+    rows = fixture.answer("methods", "--json", "--limit", "0", core)["methods"]
+    addrs = [row["addr"] for row in rows]
+    tap.equal(sorted(addr for addr in set(addrs) if addrs.count(addr) > 1), [],
+              name + ": each method once")
+    names = [row["name"] for row in rows]
+    tap.equal({wanted: names.count(wanted) for wanted in COMPILED}, dict.fromkeys(COMPILED, 1),
+              name + ": methods that were compiled")
+
+
 def check(tap, version):
     collector, layout, tells = CORES[version]
     folder = os.path.join(repo(), "fixtures", "dotnet-cores")
@@ -105,6 +118,7 @@ def check(tap, version):
     if version != SINGLE:
         check_needs(tap, name, core, truth)
     story.check_heap(tap, name, core, collector, layout)
+    check_methods(tap, name, core)
     with open(os.path.join(folder, version + ".native"), encoding="utf-8") as file:
         story.check_roots(tap, name, core, truth, file.read().strip(), () if tells else NOT_NAMED)
 

@@ -37,6 +37,8 @@ enum {
 	LISTED_FLAGS = 40,
 	LISTED_OWNER = 48,
 	LISTED_FLAGS_MAX = 7,
+	/* Heaps of dynamic methods begin behind a header of their own, and end with a page. */
+	LISTED_ALIGNMENT = 16,
 	/* HeapList. */
 	HEAP_NEXT = 0,
 	HEAP_START = 16,
@@ -130,7 +132,8 @@ static bool find_section(const struct clr *clr, uint64_t addr, struct section *r
 	return false;
 }
 
-/* The variable is the map's first table, or it leads to the first section of a list. */
+/* The variable is the map's first table, or it leads to the first section of a list: what the
+ * map's first entry leads to is a table, which has nothing for the lowest addresses. */
 void clr_code_tables(struct clr *clr, uint64_t variable)
 {
 	uint64_t first, start, end;
@@ -139,7 +142,7 @@ void clr_code_tables(struct clr *clr, uint64_t variable)
 	clr->code_map = variable;
 	if (clr_read_ptr(clr, variable, &first) && first && first % 8 == 0 &&
 	    clr_read_ptr(clr, first, &start) && clr_read_ptr(clr, first + LISTED_END, &end) &&
-	    start && start % CH_PAGE_BYTES == 0 && start < end &&
+	    start && start % LISTED_ALIGNMENT == 0 && end % CH_PAGE_BYTES == 0 && start < end &&
 	    ch_core_read_u32(clr->core, first + LISTED_FLAGS, &flags) && flags <= LISTED_FLAGS_MAX)
 		clr->code_list = first;
 }
@@ -512,6 +515,8 @@ static struct ch_error *visit_heap(struct visit *visit, uint64_t low, uint64_t h
 	return err;
 }
 
+/* The heap of a section. Those that were made before it are behind it in its list, and have
+ * sections of their own. */
 static struct ch_error *visit_section(void *arg, uint64_t start, uint64_t end)
 {
 	struct visit *visit = arg;
@@ -521,7 +526,6 @@ static struct ch_error *visit_section(void *arg, uint64_t start, uint64_t end)
 	struct section section;
 	uint32_t i;
 
-	(void)end;
 	if (!find_section(clr, start, &section) || !section.heap)
 		return NULL;
 	for (heap = section.owner, i = 0; !err && heap && i < HEAPS_MAX; i++) {
@@ -530,7 +534,8 @@ static struct ch_error *visit_section(void *arg, uint64_t start, uint64_t end)
 		    !clr_read_ptr(clr, heap + HEAP_BASE, &base) ||
 		    !clr_read_ptr(clr, heap + HEAP_MAP, &map))
 			break;
-		err = visit_heap(visit, low, high, base, map);
+		if (low >= start && low < end)
+			err = visit_heap(visit, low, high, base, map);
 		if (!clr_read_ptr(clr, heap + HEAP_NEXT, &heap))
 			break;
 	}
