@@ -3,6 +3,7 @@
 Fixture programs run under an empty environment, named by a relative path, so
 that their cores say nothing of this machine beyond the temporary folder.
 """
+import functools
 import glob
 import json
 import lzma
@@ -232,6 +233,12 @@ def answer(*args):
     if result.code != 0:
         raise RuntimeError(str(result))
     return json.loads(result.out)
+
+
+@functools.lru_cache(maxsize=8)
+def summary(core):
+    """What summary says of a core that stays as it is: several tests may look at one."""
+    return answer("summary", "--json", core)
 
 
 def records(*args):

@@ -1,5 +1,6 @@
 """What is asked of cores of fixtures/jvm/Shop.java: every class against jhsdb on the same core,
 and all else against what the program made."""
+import functools
 import os
 import re
 import shutil
@@ -51,8 +52,14 @@ def jhsdb(jdk, core):
     return found
 
 
+@functools.lru_cache(maxsize=4)
+def every_type(core):
+    """What types says of a core as it was dumped."""
+    return answer("types", "--json", core)["types"]
+
+
 def ours(core):
-    rows = [row for row in answer("types", "--json", core)["types"] if row["runtime"] == "hotspot"]
+    rows = [row for row in every_type(core) if row["runtime"] == "hotspot"]
     found = {}
     for row in rows:
         if row["kind"] != "object":
@@ -66,7 +73,7 @@ def ours(core):
 
 
 def check_live(tap, name, core):
-    every = {row["name"]: row["count"] for row in answer("types", "--json", core)["types"]}
+    every = {row["name"]: row["count"] for row in every_type(core)}
     live = {row["name"]: row["count"]
             for row in answer("types", "--live", "--json", core)["types"]}
     tap.equal({key: live.get(key, 0) for key in LIVE}, LIVE, "%s: what is held is live" % name)
@@ -125,8 +132,7 @@ def check_chains(tap, name, core):
 
 def check_fields(tap, name, core):
     """An order's fields by name, type and value: what the program put there."""
-    sample = next(row["sample_addr"] for row in answer("types", "--json", core)["types"]
-                  if row["name"] == "Shop$Order")
+    sample = next(row["sample_addr"] for row in every_type(core) if row["name"] == "Shop$Order")
     fields = {row["name"]: row for row in answer("show", "--json", "--reveal", core, sample)[
         "object"]["fields"]}
     tap.equal({key: (row["type"], row["declared_by"]) for key, row in fields.items()},
@@ -167,7 +173,7 @@ def check_strings(tap, name, core):
     """Each order made three names of its own."""
     strings = answer("types", "--strings", "--reveal", "--json", core)
     named = {row["text"]: row["count"] for row in strings["strings"]}
-    every = {row["name"]: row["count"] for row in answer("types", "--json", core)["types"]}
+    every = {row["name"]: row["count"] for row in every_type(core)}
     # a word of the class library or two may be the same; what a collector is moving while the
     # process is dumped may be there twice, and the answer says so
     moving = any(row["code"] == "jvm-gc-active" for row in strings["warnings"])
@@ -196,8 +202,7 @@ def check_rings(tap, name, core):
     def place(addr):
         return next((off + addr - start for start, end, off in places if start <= addr < end), None)
 
-    sample = next(row["sample_addr"] for row in answer("types", "--json", core)["types"]
-                  if row["name"] == "Shop$Order")
+    sample = next(row["sample_addr"] for row in every_type(core) if row["name"] == "Shop$Order")
     slow = []
     with open(core, "r+b") as file:
         file.seek(place(int(sample, 16) + 8))

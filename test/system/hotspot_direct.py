@@ -9,7 +9,7 @@ import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from fixture import answer, coreheap, records, why_not  # noqa: E402
+from fixture import answer, coreheap, records, summary, why_not  # noqa: E402
 from jvm import jdks, netty, printed  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 
@@ -57,14 +57,14 @@ def whole_paths(chains):
 
 def check_suspects(tap, name, core, chunks, arena, cleared=True):
     """One summary: what the blocks are, what points at them, and who holds that."""
-    summary = answer("summary", "--json", core)
-    alike = [row for row in summary["suspects"] if row["rule"] == "equal-mappings"]
+    suspects = summary(core)["suspects"]
+    alike = [row for row in suspects if row["rule"] == "equal-mappings"]
     if not tap.ok(len(alike) == 1 and alike[0]["count"] == CHUNKS and
                   alike[0]["evidence"]["mapped_bytes"] == CHUNKS * MAPPED_BYTES and
                   (alike[0]["bytes"] == CHUNKS * MAPPED_BYTES if cleared else
                    CHUNKS * PAGE <= alike[0]["bytes"] <= 4 * CHUNKS * PAGE) and
                   alike[0]["percent"] <= 100,
-                  "%s: summary: %d blocks of equal size" % (name, CHUNKS), summary["suspects"]):
+                  "%s: summary: %d blocks of equal size" % (name, CHUNKS), suspects):
         return
     tap.equal(alike[0]["pointed_at_by"][:1],
               [{"name": BUFFER, "runtime": "hotspot", "count": CHUNKS, "dead": False}],
@@ -77,12 +77,12 @@ def check_suspects(tap, name, core, chunks, arena, cleared=True):
     tap.ok(int(alike[0]["chain"]["path"][-1]["addr"], 16) in chunks,
            "%s: summary: the chain ends at one of them" % name)
     # of blocks as large as they are; the JVM's compilers may have much of smaller ones
-    tap.ok(not [row for row in summary["suspects"] if row["rule"] == "one-type" and
+    tap.ok(not [row for row in suspects if row["rule"] == "one-type" and
                 row["types"][0]["runtime"] == "glibc" and
                 row["types"][0]["total_bytes"] >= CHUNK_BYTES * row["types"][0]["count"]],
-           "%s: summary: they are told once" % name, summary["suspects"])
+           "%s: summary: they are told once" % name, suspects)
     # on the screen is what it is a part of
-    whole = [row["message"] for row in summary["suspects"] if row["id"] == alike[0]["part_of"]]
+    whole = [row["message"] for row in suspects if row["id"] == alike[0]["part_of"]]
     out = " ".join(coreheap("summary", "--all", core).out.split())
     tap.ok((whole[0][:60] if whole else
             "pointed at by %s (%d of %d)" % (BUFFER, CHUNKS, CHUNKS)) in out,
@@ -90,7 +90,7 @@ def check_suspects(tap, name, core, chunks, arena, cleared=True):
 
 
 def check_counters(tap, name, core, lines):
-    facts = {row["name"]: row["facts"] for row in answer("summary", "--json", core)["runtimes"]}
+    facts = {row["name"]: row["facts"] for row in summary(core)["runtimes"]}
     facts = facts["hotspot"]
     counted = {words[0]: list(map(int, words[1:])) for words in lines if words[0] != "chunk"}
     if "direct" in counted:
@@ -125,7 +125,7 @@ def check_pool(tap, name, jdk, how, options):
     check_retained(tap, name, core)
     share = CHUNKS // WORKERS
     arenas = [int(words[1]) for words in lines if words[0] == "arena"]
-    lists = [row for row in answer("summary", "--json", core)["suspects"]
+    lists = [row for row in summary(core)["suspects"]
              if row["rule"] == "growing-collection" and
              row["holder"]["type"] == "DirectStory$PoolChunk"]
     # each but those of its chunks that a word elsewhere leads into, too

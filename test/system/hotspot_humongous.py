@@ -6,7 +6,7 @@ import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from fixture import answer, why_not  # noqa: E402
+from fixture import answer, summary, why_not  # noqa: E402
 from jvm import Dump, jdks, tool  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 
@@ -31,7 +31,7 @@ def facts(core):
 
 
 def suspects(core):
-    return [row for row in answer("summary", "--json", core)["suspects"]
+    return [row for row in summary(core)["suspects"]
             if row["rule"] == "humongous-waste"]
 
 
@@ -52,7 +52,7 @@ def check(tap, release, jdk):
     row = (suspects(dump.core) + [{}])[0]
     tap.equal((row.get("bytes"), row.get("count")), (waste, sum(row[0] for row in ARRAYS)),
               "%s: summary names it" % name)
-    verdict = answer("summary", "--json", dump.core)["verdict"]
+    verdict = summary(dump.core)["verdict"]
     tap.ok(verdict["class"] == "managed" and verdict["read_only_files_bytes"] > 0 and
            verdict["managed_bytes"] + verdict["managed_filled_bytes"] -
            verdict["managed_garbage_bytes"] - verdict["managed_free_bytes"] >= used,

@@ -17,7 +17,7 @@ KEPT, DUMPS = 100000, 2
 COLLECTORS = ["-XX:+Use%sGC" % name for name in ("Serial", "Parallel", "G1", "Shenandoah", "Z")]
 # Collections of these are long or large parts of the time.
 OFTEN = COLLECTORS[:3]
-SEED, SECONDS, CUTS = 20, 60, 5
+SEED, SECONDS, CUTS = 20, 60, 6
 COMMANDS = [["info"], ["heap"], ["types"], ["types", "--live"], ["leaks", "--limit", "3"],
             ["threads"], ["summary"], ["roots", "--limit", "3", "CORE", "Storm$Node"]]
 
@@ -46,10 +46,11 @@ def check_moment(tap, name, core):
 def check_cuts(tap, name, core, chance):
     """Cut at any place: an answer or a refusal, in time."""
     size, bad = os.path.getsize(core), []
-    for _ in range(CUTS):
+    for number in range(CUTS):
         size = chance.randrange(size * 3 // 4, size)
         os.truncate(core, size)
-        for command in COMMANDS:
+        # half of them, the others where it is cut next
+        for command in COMMANDS[number % 2::2]:
             words = [core if word == "CORE" else word for word in command]
             try:
                 result = coreheap(*words, *([core] if words == command else []), seconds=SECONDS)

@@ -20,7 +20,7 @@ TROUBLES = ("lock-convoy", "finalizer-backlog", "colliding-keys", "empty-collect
 
 
 def suspects(core, rule):
-    return [row for row in fixture.answer("summary", "--json", core)["suspects"]
+    return [row for row in fixture.summary(core)["suspects"]
             if row["rule"] == rule]
 
 

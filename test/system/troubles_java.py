@@ -7,7 +7,7 @@ import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from fixture import answer, why_not  # noqa: E402
+from fixture import answer, summary, why_not  # noqa: E402
 from jvm import Dump, jdks, tool  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 
@@ -38,7 +38,7 @@ def threads_of(text):
 
 
 def suspects(core, rule):
-    return [row for row in answer("summary", "--json", core)["suspects"] if row["rule"] == rule]
+    return [row for row in summary(core)["suspects"] if row["rule"] == rule]
 
 
 def check_locks(tap, name, core, text):
