@@ -21,6 +21,19 @@ def read_live(path):
     return live
 
 
+def is_word(root):
+    """Whether a root is no more than a word of a thread that looks like an address."""
+    return root["kind"] in ("stack", "register")
+
+
+def not_of_words(core, type_name):
+    """Roots of objects of a type that are more than that. What a collection moved may lie where
+    something else was that a thread waited for or had looked at: what is left of that on its
+    stack leads to it."""
+    chains = fixture.answer("roots", "--json", "--limit", "0", core, type_name)["chains"]
+    return [chain["root"] for chain in chains if not is_word(chain["root"])]
+
+
 class Spans:
     """Which of some [start, start + size) an address lies in."""
 

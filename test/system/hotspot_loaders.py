@@ -10,10 +10,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from fixture import answer, why_not  # noqa: E402
 from jvm import Dump, has, jdks, tool  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
+from truth import is_word, not_of_words  # noqa: E402
 
 KEPT = {"Loaders$KeptMark": 20, "Loaders$ByClassMark": 3, "Loaders$ByArrayMark": 3,
         "Loaders$LinkedMark": 3, "Loaders$LinkingMark": 3}
-METASPACE_MAX = 48 << 20
+DROPPED, METASPACE_MAX = 60, 48 << 20
 # Dumps, until one is made while metaspace stays as it is.
 TRIES = 5
 # The oldest release with the first, the newest with the others: jmap of ZGC before 21 does not
@@ -118,22 +119,15 @@ def live(core):
 
 
 def strays(found):
-    """Dropped loaders that are live all the same: see check_strays()."""
+    """Dropped loaders that are live all the same."""
     return found.get("Loaders$DroppedMark", {"count": 0})["count"]
 
 
-def is_word(root):
-    """Whether the root is no more than a word of a thread that looks like an address."""
-    return root["kind"] in ("stack", "register")
-
-
 def check_strays(tap, name, core, count):
-    """What collections moved may lie where something else was that threads of the JVM waited
-    for: the words that are left of that on their stacks lead to it."""
-    chains = answer("roots", "--json", "--limit", "0", core,
-                    "Loaders$DroppedMark")["chains"] if count else []
-    tap.ok(count <= len(chains) and all(is_word(chain["root"]) for chain in chains),
-           "%s: dropped loaders are dead, but for what words on stacks lead to" % name, chains)
+    roots = not_of_words(core, "Loaders$DroppedMark") if count else []
+    tap.ok(count <= DROPPED // 10 and not roots,
+           "%s: dropped loaders are dead, but for what words on stacks lead to" % name,
+           (count, roots))
 
 
 def check_loaders(tap, name, core, wanted):
