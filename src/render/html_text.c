@@ -55,11 +55,12 @@ const char chp_html_style[] =
 	"svg.picture{display:block;width:100%;min-width:760px;height:auto}\n"
 	"svg text{font:11px ui-monospace,SFMono-Regular,Menlo,Consolas,\"DejaVu Sans Mono\",monospace;\n"
 	"fill:var(--text);pointer-events:none}\n"
-	".c0>rect{fill:var(--0)}.c1>rect{fill:var(--1)}.c2>rect{fill:var(--2)}.c3>rect{fill:var(--3)}\n"
-	".c4>rect{fill:var(--4)}.c5>rect{fill:var(--5)}.c6>rect{fill:var(--6)}.c7>rect{fill:var(--7)}\n"
-	".c8>rect{fill:var(--8)}\n"
+	".c0>rect:not([fill]){fill:var(--0)}.c1>rect:not([fill]){fill:var(--1)}\n"
+	".c2>rect:not([fill]){fill:var(--2)}.c3>rect:not([fill]){fill:var(--3)}\n"
+	".c4>rect:not([fill]){fill:var(--4)}.c5>rect:not([fill]){fill:var(--5)}\n"
+	".c6>rect:not([fill]){fill:var(--6)}.c7>rect:not([fill]){fill:var(--7)}\n"
+	".c8>rect:not([fill]){fill:var(--8)}\n"
 	"g.free>rect:first-of-type,g.own>rect:first-of-type{fill-opacity:.35}\n"
-	"g>rect[fill]{fill:revert-layer}\n"
 	".ink{fill:var(--text);fill-opacity:.22}\n"
 	".map rect{stroke:var(--page);stroke-width:.8}.map g.box>rect{fill-opacity:.38}\n"
 	".icicle rect{stroke:var(--page);stroke-width:.7}\n"
@@ -79,6 +80,7 @@ const char chp_html_style[] =
 	"th{text-align:left;font-size:11px;letter-spacing:.04em;color:var(--dim);padding:4px 10px;\n"
 	"border-bottom:2px solid var(--line);white-space:nowrap}\n"
 	"td{padding:3px 10px;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}\n"
+	"td:not(.n){min-width:9em}#threads td:last-child{width:45%}\n"
 	"td.n,th.n{text-align:right;white-space:nowrap;overflow-wrap:normal}\n"
 	"td.name{font:12.5px ui-monospace,SFMono-Regular,Menlo,Consolas,\"DejaVu Sans Mono\",monospace}\n"
 	"svg.share{display:inline-block;width:90px;height:8px;margin-left:10px;background:var(--soft)}\n"
@@ -89,8 +91,9 @@ const char chp_html_style[] =
 	"@media(max-width:640px){.fact{display:block}.fact b{display:block}.suspects>li{padding-left:38px}}\n"
 	"@media print{:root{--page:#fff;--text:#000;--dim:#444;--line:#bbb;--soft:#fff;--mark:#fff;--link:#000}\n"
 	"nav,.skip,.told{display:none}main{max-width:none;padding:0}body{font-size:11px}\n"
-	"svg.picture{min-width:0}.scroll{overflow:visible}section,li,svg,tr{break-inside:avoid}\n"
-	"section.long{break-inside:auto}h2{break-after:avoid}\n"
+	"svg.picture{min-width:0}.scroll{overflow:visible}li,svg,tr{break-inside:avoid}\n"
+	"h2,.about,.key{break-after:avoid}td,th{padding:2px 4px;font-size:9px}td.name{font-size:9px}\n"
+	"svg.share{width:36px;margin-left:4px}\n"
 	"*{print-color-adjust:exact;-webkit-print-color-adjust:exact}.verdict{border:1px solid #bbb}}\n";
 
 const char chp_html_script[] =
@@ -130,5 +133,5 @@ const char chp_html_script[] =
 	"})();\n";
 /* clang-format on */
 
-const char chp_html_style_hash[] = "u4y+E8Uz2bdEEEiuZ4wvYkhk81rUmTrbvMYSZLjWt5M=";
+const char chp_html_style_hash[] = "6UOWlWt638DbqiFV1ajq4aoO2XGnzE21MaW3qmRBbxw=";
 const char chp_html_script_hash[] = "cisGaSPaEBAcd81dr4Q2sCHXDON7yhi8PtTsJ7dmIlg=";

@@ -24,7 +24,7 @@
 #define LINE   (15 * UNIT)
 #define MARGIN (4 * UNIT)
 /* A name with less letters than this says nothing. */
-#define LABEL_MIN 6
+#define LABEL_MIN 8
 
 struct rect {
 	uint64_t x, y, w, h;
@@ -432,9 +432,9 @@ void chp_svg_columns(FILE *out, const struct ch_svg *svg)
 
 #define BAR_ROW (20 * UNIT)
 /* Names to the left; the line that changes begin at. */
-#define NAMES_WIDTH (480 * UNIT)
-#define MIDDLE      (860 * UNIT)
-#define BAR_MAX     (220 * UNIT)
+#define NAMES_WIDTH (600 * UNIT)
+#define MIDDLE      (780 * UNIT)
+#define BAR_MAX     (170 * UNIT)
 
 static uint64_t magnitude(int64_t number)
 {

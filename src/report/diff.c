@@ -206,7 +206,10 @@ static struct ch_error *print_head(const struct ch_report *report, const struct 
 	for (i = 0; i < diff->notes.count; i++)
 		chp_report_wrapped(report, i ? "" : "note", notes[i]);
 	format_verdict(diff, line, sizeof(line));
-	chp_report_wrapped(report, "verdict", line);
+	if (report->format == CH_FORMAT_HTML)
+		chp_html_fact(report->out, "verdict", "verdict", line);
+	else
+		chp_report_wrapped(report, "verdict", line);
 	return print_warnings(report, diff, report->out);
 }
 

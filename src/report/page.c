@@ -20,6 +20,8 @@
 /* Stacks, of which each is a few lines. */
 #define STACKS_SHOWN   25
 #define NAME_BYTES_MAX 512
+/* Letters of a name that a shape tells: with two thousand shapes a page stays below a megabyte. */
+#define TOLD_MAX 160
 /* Colors that branches of the tree have, one after the other; grey is for what is small. */
 #define BRANCH_COLORS 7
 
@@ -83,9 +85,17 @@ static const char *keep_take(struct drawing *drawing, char *text)
 	return text;
 }
 
+/* As much of a safe name as is told; "" for NULL. */
+static const char *kept_name(struct drawing *drawing, const char *name)
+{
+	return keep_take(drawing, chp_text_cut(name ? name : "", TOLD_MAX));
+}
+
 static const char *kept_safe(struct drawing *drawing, const char *text)
 {
-	return keep_take(drawing, chp_text_escape(text ? text : "", NAME_BYTES_MAX));
+	_cleanup_free_ char *safe = text ? chp_text_escape(text, NAME_BYTES_MAX) : NULL;
+
+	return text && !safe ? NULL : kept_name(drawing, safe);
 }
 
 /* One more shape; label and title are taken. */
@@ -240,6 +250,8 @@ static struct ch_error *put_map(const struct ch_report *report,
 static struct ch_error *add_branch(struct drawing *drawing, const struct ch_branch *branch,
 				   uint8_t color)
 {
+	const char *name = kept_name(drawing, branch->name);
+	const char *field = kept_name(drawing, branch->field);
 	char exact[CH_BYTES_TEXT_MAX], count[CH_BYTES_TEXT_MAX], self[CH_BYTES_TEXT_MAX];
 	char others[CH_BYTES_TEXT_MAX + 16];
 	const struct ch_shape shape = { .level = branch->level,
@@ -248,15 +260,17 @@ static struct ch_error *add_branch(struct drawing *drawing, const struct ch_bran
 						branch->name ? CH_PATTERN_PLAIN : CH_PATTERN_DOTS,
 					.bytes = branch->retained_bytes };
 
+	if (!name || !field)
+		return &ch_enomem;
 	snprintf(others, sizeof(others), "%s smaller", chp_count_text(branch->others_count, count));
+	name = branch->name ? name : others;
 	chp_bytes_text(branch->retained_bytes, exact);
 	chp_count_text(branch->self_count, count);
 	chp_binary_text(branch->self_bytes, self);
-	return add_shape(drawing, shape, strdup(branch->name ? branch->name : others),
+	return add_shape(drawing, shape, strdup(name),
 			 made("%s%s%s%s: %s with what they hold, %" PRIu64 ".%02" PRIu64
 			      "%%, blocks %s with %s of their own",
-			      branch->name ? branch->name : others, branch->field ? " (" : "",
-			      branch->field ? branch->field : "", branch->field ? ")" : "", exact,
+			      name, field[0] ? " (" : "", field, field[0] ? ")" : "", exact,
 			      branch->share / 100, branch->share % 100, count, self));
 }
 
