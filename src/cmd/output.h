@@ -13,6 +13,9 @@ struct ch_output {
 	char *path;
 	/** What it is called until it is whole, owned; NULL: it is written in its place. */
 	char *part;
+	/** How often there had been no memory when it was begun: what lacks something is no answer
+	 * (util/error.h). */
+	unsigned long lost;
 };
 
 /**
