@@ -170,6 +170,9 @@ CH_PUBLIC void ch_sym_close(struct ch_sym *sym);
 /** All modules, ascending by start. Borrowed until ch_sym_close(). */
 CH_PUBLIC const struct ch_module *ch_sym_modules(const struct ch_sym *sym, size_t *count_ret);
 
+/** The program's own module, or NULL. */
+CH_PUBLIC const struct ch_module *ch_sym_executable(const struct ch_sym *sym);
+
 /** The module whose range holds addr, or NULL. O(log n). */
 CH_PUBLIC const struct ch_module *ch_sym_module_at(const struct ch_sym *sym, uint64_t addr);
 

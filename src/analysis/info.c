@@ -136,14 +136,8 @@ static struct ch_error *gather_runtimes(const struct ch_heaps *heaps, struct ch_
 
 static void find_modules(struct ch_sym *sym, struct ch_info *info)
 {
-	const struct ch_module *modules;
-	size_t count, i;
-
-	modules = ch_sym_modules(sym, &count);
-	info->modules_count = count;
-	for (i = 0; i < count; i++)
-		if (modules[i].kind == CH_MODULE_EXE)
-			info->exe = &modules[i];
+	ch_sym_modules(sym, &info->modules_count);
+	info->exe = ch_sym_executable(sym);
 }
 
 struct ch_error *chp_info_make(struct ch_session *session, struct ch_info *ret)

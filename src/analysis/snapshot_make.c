@@ -90,7 +90,7 @@ static struct ch_error *take_facts(struct taking *taking)
 	const struct ch_context *ctx = ch_session_context(taking->session);
 	struct ch_core *core = ch_session_core(taking->session);
 	struct ch_snapshot *ret = taking->ret;
-	const struct ch_module *modules, *exe = NULL;
+	const struct ch_module *exe;
 	const struct ch_runtime *runtimes;
 	char hex[CH_HEX_TEXT_MAX] = "";
 	struct ch_error *err;
@@ -105,10 +105,7 @@ static struct ch_error *take_facts(struct taking *taking)
 		err = chp_dump_findings_copy(ctx, &ret->findings);
 	if (err)
 		return err;
-	modules = ch_sym_modules(sym, &count);
-	for (i = 0; i < count && !exe; i++)
-		if (modules[i].kind == CH_MODULE_EXE)
-			exe = &modules[i];
+	exe = ch_sym_executable(sym);
 	if (exe && exe->build_id_len)
 		chp_hex_text(exe->build_id, exe->build_id_len, hex);
 	ret->executable = escape(exe ? exe->name : ch_core_process(core)->comm);

@@ -141,7 +141,7 @@ static struct ch_error *ask_pools(struct ch_heaps *heaps, struct ch_summary *sum
 	return err && err->code == CH_ERROR_STOP ? NULL : err;
 }
 
-static struct ch_error *find_death(struct ch_session *session, struct ch_death *ret)
+static struct ch_error *find_death(struct ch_session *session, struct ch_summary *ret)
 {
 	struct ch_death_env place = { .core = ch_session_core(session) };
 	struct ch_error *err;
@@ -151,9 +151,11 @@ static struct ch_error *find_death(struct ch_session *session, struct ch_death *
 		err = ch_session_map(session, &place.map);
 	if (!err)
 		err = ch_session_heaps(session, &place.heaps);
-	if (!err)
-		chp_death_find(&place, ret);
-	return err;
+	if (err)
+		return err;
+	chp_death_find(&place, &ret->death);
+	ret->executable = ch_sym_executable(place.sym);
+	return NULL;
 }
 
 /* The stack of the thread that died. */
@@ -207,7 +209,7 @@ struct ch_error *chp_summary_make(struct ch_session *session,
 	if (!err && ret->sums.walked)
 		err = name_blocks(session);
 	if (!err)
-		err = find_death(session, &ret->death);
+		err = find_death(session, ret);
 	if (!err)
 		err = pick_types(heaps, ret);
 	if (!err)

@@ -25,6 +25,8 @@ struct ch_summary_type {
 };
 
 struct ch_summary {
+	/** The program; NULL: not known. Borrowed from the session. */
+	const struct ch_module *executable;
 	struct ch_death death;
 	/** The thread that died, if one did: at most one row. */
 	struct ch_thread_rows crash;

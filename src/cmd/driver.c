@@ -4,12 +4,13 @@
  */
 #include "cmd/driver.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cmd/cores.h"
+#include "cmd/fleet.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -20,30 +21,6 @@
 #define WIDTH_MIN         40
 #define WIDTH_MAX         200
 #define MESSAGE_BYTES_MAX 4096
-/* As the shell reports it: 128 + SIGINT. */
-#define EXIT_INTERRUPTED 130
-
-void chp_driver_complain_take(struct ch_error *err)
-{
-	/* Messages name files and may quote the core. */
-	_cleanup_free_ char *safe = chp_text_escape(err->message, MESSAGE_BYTES_MAX);
-
-	fprintf(stderr, "coreheap: %s\n", safe ? safe : "out of memory");
-	ch_error_destroy(err);
-}
-
-bool chp_driver_finish(FILE *out)
-{
-	int errnum;
-
-	errno = 0;
-	if (fflush(out) == 0 && !ferror(out))
-		return true;
-	errnum = errno;
-	fprintf(stderr, "coreheap: cannot write the output%s%s\n", errnum ? ": " : "",
-		errnum ? strerror(errnum) : "");
-	return false;
-}
 
 int chp_open_exit_code(const struct ch_error *err)
 {
@@ -51,7 +28,7 @@ int chp_open_exit_code(const struct ch_error *err)
 	case CH_ERROR_NOMEM:
 		return CH_EXIT_FAILED;
 	case CH_ERROR_STOP:
-		return EXIT_INTERRUPTED;
+		return CH_EXIT_INTERRUPTED;
 	default:
 		return CH_EXIT_NOT_A_CORE;
 	}
@@ -66,7 +43,7 @@ static int run_exit_code(const struct ch_error *err)
 	case CH_ERROR_FORMAT:
 		return CH_EXIT_NOT_A_CORE;
 	case CH_ERROR_STOP:
-		return EXIT_INTERRUPTED;
+		return CH_EXIT_INTERRUPTED;
 	default:
 		return CH_EXIT_FAILED;
 	}
@@ -191,8 +168,11 @@ static int answer(const struct ch_line *line, const char *path, const struct ch_
 {
 	struct ch_report report = make_report(line, open->session);
 	struct ch_cmd_env env = make_env(line, &report);
-	struct ch_error *err = line->cmd->run(&env);
+	struct ch_error *err;
 
+	if (line->cmd->cores == CH_CORES_EACH && line->global.jsonl && !report.reproducible)
+		report.path = path;
+	err = line->cmd->run(&env);
 	chp_progress_clear(&open->talk->progress);
 	if (!err && chp_error_nomem_count() != lost)
 		err = &ch_enomem;
@@ -204,7 +184,7 @@ static int answer(const struct ch_line *line, const char *path, const struct ch_
 		return CH_EXIT_FAILED;
 	tell_findings(&report, line->cmd);
 	if (ch_context_cancelled(open->ctx))
-		return EXIT_INTERRUPTED;
+		return CH_EXIT_INTERRUPTED;
 	if (line->global.strict &&
 	    (!ch_context_complete(open->ctx) || ch_context_damaged(open->ctx)))
 		return CH_EXIT_INCOMPLETE;
@@ -236,23 +216,68 @@ static void print_title(const char *path, bool first)
 	printf("%s==> %s <==\n", first ? "" : "\n", safe ? safe : "");
 }
 
-/* Ask the same of each core. Returns the highest exit code. */
-static int run_each(const struct ch_line *line)
+static int ask(const struct ch_line *line, const struct ch_core_path *core)
 {
-	bool titles = !line->global.jsonl && line->argc > 1;
-	int i, code, worst = CH_EXIT_ANSWERED;
+	if (!core->err)
+		return run_one(line, core->path);
+	print_failure(line, core->path, core->err);
+	chp_driver_complain(core->err);
+	return CH_EXIT_NOT_A_CORE;
+}
 
-	for (i = 0; i < line->argc; i++) {
-		if (titles)
-			print_title(line->argv[i], i == 0);
-		code = run_one(line, line->argv[i]);
+static void lose(const struct ch_line *line, const struct ch_core_path *core,
+		 const struct ch_error *why)
+{
+	print_failure(line, core->path, why);
+}
+
+/* One after the other, each below its name. Returns the highest exit code. */
+static int ask_in_turn(const struct ch_line *line, const struct ch_vec *cores)
+{
+	const struct ch_core_path *core;
+	int code, worst = CH_EXIT_ANSWERED;
+	size_t i;
+
+	for (i = 0; i < cores->count; i++) {
+		core = CH_VEC_AT(cores, struct ch_core_path, i);
+		if (cores->count > 1 && !line->global.jsonl)
+			print_title(core->path, i == 0);
+		code = ask(line, core);
 		worst = code > worst ? code : worst;
-		if (code == EXIT_INTERRUPTED)
+		if (code == CH_EXIT_INTERRUPTED)
 			break;
 	}
 	if (!chp_driver_finish(stdout))
 		worst = CH_EXIT_FAILED;
 	return worst;
+}
+
+/* Ask the same of each core. */
+static int run_each(const struct ch_line *line)
+{
+	struct ch_vec cores = CH_VEC(struct ch_core_path);
+	int code = CH_EXIT_ANSWERED, found, i;
+	struct ch_error *err = NULL;
+
+	for (i = 0; !err && i < line->argc; i++) {
+		err = chp_cores_add(line->argv[i], &cores);
+		if (err && err->code == CH_ERROR_ARG) {
+			/* no core there, but perhaps elsewhere */
+			chp_driver_complain_take(err);
+			code = CH_EXIT_NOT_A_CORE;
+			err = NULL;
+		}
+	}
+	if (!err && cores.count > 1 && line->global.json)
+		err = chp_cores_one_document(line->cmd->name);
+	if (err)
+		found = fail_take(err, 0);
+	else if (cores.count > 1 && line->global.jsonl)
+		found = chp_fleet_run(line, &cores, ask, lose);
+	else
+		found = ask_in_turn(line, &cores);
+	chp_cores_free(&cores);
+	return found > code ? found : code;
 }
 
 static int run_compared(const struct ch_line *line)

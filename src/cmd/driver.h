@@ -20,7 +20,7 @@
 struct ch_global_options {
 	bool json, jsonl, plain, markdown, reveal, reproducible, strict, debuginfod;
 	bool verbose, help, version, man;
-	uint64_t limit, threads, temp_bytes;
+	uint64_t limit, threads, temp_bytes, jobs;
 	const char *sysroot, *exe, *temp_dir, *references, *color, *completion;
 	struct ch_strings debug_dirs;
 };
@@ -133,7 +133,12 @@ void chp_line_deinit(struct ch_line *line);
 
 /** Open the core, run the command, print errors. Returns the exit code. */
 int chp_driver_run(const struct ch_line *line);
-/** "coreheap: message" on standard error; releases err. */
+/** As the shell reports it: 128 + SIGINT. */
+#define CH_EXIT_INTERRUPTED 130
+
+/** "coreheap: message" on standard error. */
+void chp_driver_complain(const struct ch_error *err);
+/** The same; releases err. */
 void chp_driver_complain_take(struct ch_error *err);
 /** Flush out; false, after a message, when not everything could be written. */
 bool chp_driver_finish(FILE *out);

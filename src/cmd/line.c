@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/cores.h"
 #include "cmd/driver.h"
 #include "cmd/names.h"
 #include "util/bytes.h"
@@ -129,6 +130,7 @@ struct ch_error *chp_line_parse(struct ch_line *line, int argc, char **argv)
 	const char *word;
 
 	line->global.limit = CH_LIMIT_UNSET;
+	line->global.jobs = 1;
 	line->argv = calloc((size_t)argc + 1, sizeof(line->argv[0]));
 	if (!line->argv)
 		return &ch_enomem;
@@ -199,9 +201,10 @@ struct ch_error *chp_line_check(struct ch_line *line)
 				       "coreheap %s %s",
 				       cmd->name, cmd->name, cmd->synopsis);
 	if (cmd->cores == CH_CORES_EACH && line->argc > 1 && line->global.json)
+		return chp_cores_one_document(cmd->name);
+	if (line->global.jobs != 1 && (cmd->cores != CH_CORES_EACH || !line->global.jsonl))
 		return ch_error_create(CH_ERROR_ARG,
-				       "%s: --json is one document: use --jsonl for several cores",
-				       cmd->name);
+				       "--jobs is for commands that take many cores, with --jsonl");
 	/* "dumpmodule ADDR": all are listed. */
 	if (cmd->cores == CH_CORES_ONE && line->other_name && !cmd->args_max && line->argc) {
 		line->argc = 0;

@@ -53,8 +53,9 @@ const struct ch_cmd ch_cmd_summary = {
 		 "verdict is about what is left of it without the images of programs and files\n"
 		 "that are mapped to be read only.\n"
 		 "\n"
-		 "Of several cores each has a screen, or with --jsonl a line, also one that\n"
-		 "cannot be read.\n",
+		 "Of several cores, and of the cores in a folder and below it, each has a\n"
+		 "screen, or with --jsonl a line, also one that cannot be read. With --jsonl\n"
+		 "-j of them are read at a time, and one that is broken stops no other.\n",
 	.see_also = (const char *const[]){ "heap", "retained", "leaks", "roots", "diff", NULL },
 	.options = option_rows,
 	.options_size = sizeof(struct options),

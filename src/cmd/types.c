@@ -120,7 +120,8 @@ const struct ch_cmd ch_cmd_types = {
 	.name = "types",
 	.aliases = aliases,
 	.summary = "count and bytes by type, by what holds them where no type is known",
-	.synopsis = "[OPTIONS] CORE",
+	.synopsis = "[OPTIONS] CORE...",
+	.cores = CH_CORES_EACH,
 	.examples = "coreheap types core.1234\n"
 		    "coreheap types --state used --min 1K core.1234\n"
 		    "coreheap types --strings core.1234\n"

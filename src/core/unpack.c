@@ -5,6 +5,7 @@
  */
 #include "core/unpack.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -487,4 +488,61 @@ struct ch_error *chp_unpack(struct ch_context *ctx, const char *path, int fd,
 	*fd_ret = u.out_fd;
 	*format_ret = u.codec ? u.codec->name : "none";
 	return NULL;
+}
+
+/* ---- whether it is one ------------------------------------------------------- */
+
+/* Unpack no more than fills head. Returns how much came out. */
+static size_t unpack_head(struct unpack *u, uint8_t *head, size_t size)
+{
+	enum chp_codec_status status = CHP_CODEC_MORE;
+	unsigned int stalls = 0;
+	size_t in, out;
+
+	u->state = u->codec->open();
+	u->in = malloc(IN_BYTES);
+	u->io.out = head;
+	u->io.out_left = size;
+	while (u->state && u->in && status <= CHP_CODEC_END && u->io.out_left &&
+	       stalls <= STALLS_MAX) {
+		if (!u->io.in_left) {
+			ch_error_destroy(read_at(u, u->in, IN_BYTES, u->in_off, &u->io.in_left));
+			u->io.in = u->in;
+			u->in_off += u->io.in_left;
+		}
+		in = u->io.in_left;
+		out = u->io.out_left;
+		status = u->codec->step(u->state, &u->io);
+		stalls = in == u->io.in_left && out == u->io.out_left ? stalls + 1 : 0;
+	}
+	u->codec->close(u->state);
+	free(u->in);
+	return size - u->io.out_left;
+}
+
+bool chp_unpack_is_core(int fd)
+{
+	struct unpack u = { .path = "", .fd = fd, .out_fd = -1 };
+	uint8_t head[EI_NIDENT + 2] = { 0 };
+	struct ch_error *err;
+	struct stat st;
+	size_t size;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	u.file_bytes = (uint64_t)st.st_size;
+	err = find_codec(&u);
+	if (!err && u.codec)
+		size = unpack_head(&u, head, sizeof(head));
+	else if (!err)
+		err = read_at(&u, head, sizeof(head), 0, &size);
+	if (err) {
+		ch_error_destroy(err);
+		return false;
+	}
+	if (!size)
+		return u.codec != NULL;
+	return memcmp(head, ELFMAG, SELFMAG) == 0 &&
+	       head[EI_NIDENT + (head[EI_DATA] == ELFDATA2MSB)] == ET_CORE &&
+	       head[EI_NIDENT + (head[EI_DATA] != ELFDATA2MSB)] == 0;
 }

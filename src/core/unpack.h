@@ -45,4 +45,10 @@ CH_MUST_CHECK struct ch_error *chp_unpack(struct ch_context *ctx, const char *pa
 CH_MUST_CHECK struct ch_error *chp_spool(struct ch_context *ctx, const char *path, int fd,
 					 const struct ch_core_options *options, int *fd_ret);
 
+/**
+ * Whether a file is an ELF core, or unpacks to one, by its first bytes; so may be one that is
+ * packed and of which nothing can be unpacked. fd is borrowed and its offset left alone.
+ */
+bool chp_unpack_is_core(int fd);
+
 #endif /* COREHEAP_CORE_UNPACK_H */

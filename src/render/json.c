@@ -83,6 +83,11 @@ static json_t *json_own_dump(const struct ch_report *report)
 
 	ch_error_destroy(err);
 	chp_dump_deinit(&dump);
+	if (object && report->path &&
+	    json_object_set_new(object, "path", chp_json_text(report->path)) != 0) {
+		json_decref(object);
+		object = NULL;
+	}
 	return object;
 }
 
@@ -176,15 +181,15 @@ struct ch_error *chp_json_print_failure(FILE *out, const char *schema_name, cons
 	char schema[64];
 
 	snprintf(schema, sizeof(schema), "coreheap/%s", schema_name);
-	return print_take(out,
-			  json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:n, s:o, s:n, s:n, s:n, s:n}, "
-				    "s:b, s:n, s:[], "
-				    "s:{s:o, s:o}}",
-				    "schema", schema, "schema_version", "1.0", "tool", "name",
-				    "coreheap", "version", CH_VERSION, "dump", "id", "file_name",
-				    chp_json_text(chp_base_name(path)), "producer", "arch", "pid",
-				    "comm", "complete", 0, "heap_intact", "warnings", "error",
-				    "code", error_code(why), "message",
-				    chp_json_text(why->message)),
-			  JSON_COMPACT);
+	return print_take(
+		out,
+		json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:n, s:o, s:n, s:n, s:n, s:n, s:o}, "
+			  "s:b, s:n, s:[], "
+			  "s:{s:o, s:o}}",
+			  "schema", schema, "schema_version", "1.0", "tool", "name", "coreheap",
+			  "version", CH_VERSION, "dump", "id", "file_name",
+			  chp_json_text(chp_base_name(path)), "producer", "arch", "pid", "comm",
+			  "path", chp_json_text(path), "complete", 0, "heap_intact", "warnings",
+			  "error", "code", error_code(why), "message", chp_json_text(why->message)),
+		JSON_COMPACT);
 }

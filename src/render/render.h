@@ -53,6 +53,8 @@ struct ch_report {
 	bool reveal;
 	/** Leave out what depends on where the file lies. */
 	bool reproducible;
+	/** Of lines that are of many cores: where this one lies, as it was named; else NULL. */
+	const char *path;
 };
 
 enum ch_cell_kind {

@@ -13,11 +13,6 @@
 
 #define PATH_BYTES_MAX 4096
 
-struct exe {
-	const char *path, *match;
-	char id[CH_HEX_TEXT_MAX];
-};
-
 struct runtime_row {
 	const char *name, *kind, *status, *evidence, *basis;
 };
@@ -27,13 +22,12 @@ struct result {
 	const char *producer, *producer_basis;
 	struct ch_core_stats stats;
 	uint64_t segments_count, missing_bytes, threads_count, modules_count;
-	struct exe exe;
+	struct ch_executable exe;
 	bool has_exe;
 	/* of struct runtime_row, struct ch_info_auxv, struct ch_info_notes */
 	struct ch_rows runtimes, auxv, notes;
 };
 
-#define EXE(member)     CH_AT(struct exe, member)
 #define RUNTIME(member) CH_AT(struct runtime_row, member)
 #define AUXV(member)    CH_AT(struct ch_info_auxv, member)
 #define NOTE(member)    CH_AT(struct ch_info_notes, member)
@@ -65,15 +59,6 @@ static const struct ch_field_spec core_fields[] = {
 	  RESULT(stats.present_bytes) },
 	{ "missing_bytes", NULL, CH_CELL_BYTES, "What of the mapped memory is not there.",
 	  RESULT(missing_bytes) },
-	CH_FIELDS_END,
-};
-
-static const struct ch_field_spec exe_fields[] = {
-	{ "path", NULL, CH_CELL_TEXT, "Its file.", EXE(path), .flags = CH_FIELD_OPTIONAL },
-	{ "build_id", NULL, CH_CELL_SAFE, "The build-id that the core has of it.", EXE(id),
-	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO, .pattern = "^[0-9a-f]+$" },
-	{ "match", NULL, CH_CELL_SAFE, "Whether a file at hand is the same.", EXE(match),
-	  .words = "matched|mismatched|unverified|missing|in-core|likely" },
 	CH_FIELDS_END,
 };
 
@@ -144,7 +129,7 @@ static const struct ch_field_spec fields[] = {
 	{ "death", NULL, CH_CELL_PART, "How it ended.", .part = death_of, .ref = "death" },
 	{ "core", NULL, CH_CELL_OBJECT, "The file.", .fields = core_fields, CH_NOWHERE },
 	{ "executable", NULL, CH_CELL_OBJECT, "The program.", RESULT(exe),
-	  CH_KNOWN(struct result, has_exe), .fields = exe_fields },
+	  CH_KNOWN(struct result, has_exe), .fields = chp_executable_fields },
 	{ "threads_count", NULL, CH_CELL_COUNT, "Threads.", RESULT(threads_count) },
 	{ "modules_count", NULL, CH_CELL_COUNT, "Executable, libraries and other images.",
 	  RESULT(modules_count) },
@@ -255,16 +240,6 @@ static void fill_runtimes(struct runtime_row *rows, const struct ch_info *info)
 	}
 }
 
-static void fill_exe(struct result *result, const struct ch_module *exe)
-{
-	result->has_exe = exe != NULL;
-	if (!exe)
-		return;
-	result->exe.path = exe->path;
-	result->exe.match = ch_module_match_name(exe->match);
-	chp_hex_text(exe->build_id, exe->build_id_len, result->exe.id);
-}
-
 struct ch_error *ch_report_info(const struct ch_report *report, const struct ch_info *info)
 {
 	const struct ch_core *core = ch_session_core(report->session);
@@ -286,6 +261,8 @@ struct ch_error *ch_report_info(const struct ch_report *report, const struct ch_
 	if (!runtimes)
 		return &ch_enomem;
 	fill_runtimes(runtimes, info);
-	fill_exe(&result, info->exe);
+	result.has_exe = info->exe != NULL;
+	if (info->exe)
+		chp_executable_fill(info->exe, &result.exe);
 	return chp_document_print(report, &ch_document_info, &result);
 }

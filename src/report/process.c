@@ -5,12 +5,12 @@
 
 #include <inttypes.h>
 
-#include "render/fields.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
-#define OF(member) CH_AT(struct ch_process, member)
-#define RECORDED   CH_KNOWN(struct ch_process, has_ids)
+#define OF(member)  CH_AT(struct ch_process, member)
+#define EXE(member) CH_AT(struct ch_executable, member)
+#define RECORDED    CH_KNOWN(struct ch_process, has_ids)
 
 static const struct ch_field_spec fields[] = {
 	{ "pid", NULL, CH_CELL_NUMBER, "Its number.", OF(pid), .flags = CH_FIELD_NOT_ZERO },
@@ -23,6 +23,32 @@ static const struct ch_field_spec fields[] = {
 	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
 	CH_FIELDS_END,
 };
+
+const struct ch_field_spec chp_executable_fields[] = {
+	{ "path", NULL, CH_CELL_TEXT, "Its file.", EXE(path), .flags = CH_FIELD_OPTIONAL },
+	{ "build_id", NULL, CH_CELL_SAFE, "The build-id that the core has of it.", EXE(id),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO, .pattern = "^[0-9a-f]+$" },
+	{ "match", NULL, CH_CELL_SAFE, "Whether a file at hand is the same.", EXE(match),
+	  .words = "matched|mismatched|unverified|missing|in-core|likely" },
+	CH_FIELDS_END,
+};
+
+void chp_executable_fill(const struct ch_module *module, struct ch_executable *ret)
+{
+	*ret = (struct ch_executable){ .path = module->path,
+				       .match = ch_module_match_name(module->match) };
+	chp_hex_text(module->build_id, module->build_id_len, ret->id);
+}
+
+json_t *chp_json_executable(const struct ch_module *module)
+{
+	struct ch_executable executable;
+
+	if (!module)
+		return json_null();
+	chp_executable_fill(module, &executable);
+	return chp_fields_json(NULL, chp_executable_fields, &executable);
+}
 
 json_t *chp_json_process(const struct ch_core *core)
 {

@@ -132,11 +132,13 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 		chp_json_document_take(
 			report, "summary",
 			json_pack(
-				"{s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:{s:o, s:o, "
+				"{s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:{s:o, "
+				"s:o, "
 				"s:o, "
 				"s:o}, s:o, s:o, s:b, s:o, s:o, s:o, s:{s:b, s:b, s:s}, s:o, s:o, "
 				"s:o}",
-				"process", chp_json_process(core), "death",
+				"process", chp_json_process(core), "executable",
+				chp_json_executable(summary->executable), "death",
 				chp_json_death(report, &summary->death), "crash",
 				chp_json_crash(report, &crash), "address_space", "total_bytes",
 				chp_json_uint(account->total_bytes), "busy_bytes",

@@ -223,6 +223,17 @@ const struct ch_module *ch_sym_modules(const struct ch_sym *sym, size_t *count_r
 	return sym->modules.items;
 }
 
+const struct ch_module *ch_sym_executable(const struct ch_sym *sym)
+{
+	const struct ch_module *modules = sym->modules.items;
+	size_t i;
+
+	for (i = 0; i < sym->modules.count; i++)
+		if (modules[i].kind == CH_MODULE_EXE)
+			return &modules[i];
+	return NULL;
+}
+
 struct ch_module *chp_module_among(const struct ch_sym *sym, size_t count, uint64_t addr)
 {
 	struct ch_module *modules = sym->modules.items;

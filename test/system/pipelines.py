@@ -13,6 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import docpage  # noqa: E402
 from fixture import COREHEAP, answer, build, dump, folder, unpack, why_not  # noqa: E402
 from tap import Tap, repo  # noqa: E402
 
@@ -25,24 +26,10 @@ def read(*path):
         return file.read()
 
 
-def blocks():
-    return re.findall(r"```sh\n(.*?)```", read(repo(), "docs", "PIPELINES.md"), re.S)
-
-
 def shown():
     """The output that the page shows."""
-    return re.search(r"^prints.*?\n```\n(.*?)```", read(repo(), "docs", "PIPELINES.md"),
+    return re.search(r"^prints.*?\n```\n(.*?)```", docpage.read("PIPELINES.md"),
                      re.M | re.S).group(1)
-
-
-def shell(where, script):
-    tools = os.path.join(where, "bin")
-    os.makedirs(tools, exist_ok=True)
-    if not os.path.exists(os.path.join(tools, "coreheap")):
-        os.symlink(os.path.abspath(COREHEAP), os.path.join(tools, "coreheap"))
-    return subprocess.run(["sh", "-c", script], cwd=where, text=True, capture_output=True,
-                          env={**os.environ, "PATH": tools + ":" + os.environ["PATH"]},
-                          check=False, stdin=subprocess.DEVNULL)
 
 
 def test_documented(tap):
@@ -57,7 +44,7 @@ def test_documented(tap):
                         unpack(fixture)], check=True)
     with open(os.path.join(where, "broken.core.zst"), "wb") as file:
         file.write(b"\x28\xb5\x2f\xfd and no more")
-    found = [shell(where, block) for block in blocks()]
+    found = [docpage.shell(where, block) for block in docpage.blocks("PIPELINES.md")]
     tap.equal([(result.returncode, result.stderr) for result in found if result.returncode], [],
               "every command of the page succeeds")
     classes, suspects, alike, growth, _, types, errors = [result.stdout for result in found]
