@@ -115,8 +115,8 @@ struct ch_thread_info {
 	/** What its program sees it do: "TIMED_WAITING (sleeping)"; what the runtime does:
 	 * "blocked", "in native". Static; NULL: not known. */
 	const char *state, *vm_state;
-	/** The runtime's own structure. */
-	uint64_t addr;
+	/** The runtime's own structure, and the object that stands for it; 0: not known. */
+	uint64_t addr, object;
 	/** A thread of the runtime's alone that it runs now (a virtual thread): its number,
 	 * 0 if none, and its name, unescaped, often "". */
 	uint64_t carried_number;

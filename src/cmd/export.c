@@ -8,7 +8,7 @@
 #include "util/error.h"
 
 struct options {
-	bool folded, pprof;
+	bool folded, pprof, hprof;
 	const char *path;
 };
 
@@ -19,34 +19,44 @@ static struct ch_error *check(const struct ch_cmd_env *env)
 	if (env->report->format != CH_FORMAT_TEXT)
 		return ch_error_create(CH_ERROR_ARG,
 				       "export: --json, --jsonl and --plain are no formats of it");
-	if (options->folded + options->pprof != 1)
+	if (options->folded + options->pprof + options->hprof != 1)
 		return ch_error_create(CH_ERROR_ARG,
-				       "export: give one format, --folded or --pprof");
+				       "export: give one format, --folded, --pprof or --hprof");
 	return NULL;
 }
 
-static struct ch_error *write_paths(const struct ch_cmd_env *env, FILE *file)
+static struct ch_error *write_paths(const struct ch_cmd_env *env, const struct ch_report *report)
 {
 	const struct options *options = env->options;
-	struct ch_report report = *env->report;
 	struct ch_export of;
 	struct ch_error *err;
 
-	report.out = file;
 	err = chp_export_make(
 		env->session,
-		&(struct ch_export_options){ .threads = env->threads, .rows_max = report.limit },
+		&(struct ch_export_options){ .threads = env->threads, .rows_max = report->limit },
 		&of);
 	if (!err)
-		err = options->folded ? ch_report_folded(&report, &of)
-				      : ch_report_pprof(&report, &of);
+		err = options->folded ? ch_report_folded(report, &of)
+				      : ch_report_pprof(report, &of);
 	chp_export_deinit(&of);
+	return err;
+}
+
+static struct ch_error *write_heap(const struct ch_cmd_env *env, const struct ch_report *report)
+{
+	struct ch_hprof of;
+	struct ch_error *err = chp_hprof_make(env->session, env->threads, &of);
+
+	if (!err)
+		err = ch_report_hprof(report, &of);
+	chp_hprof_deinit(&of);
 	return err;
 }
 
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
+	struct ch_report report = *env->report;
 	struct ch_output output;
 	struct ch_error *err = check(env);
 
@@ -55,7 +65,9 @@ static struct ch_error *run(struct ch_cmd_env *env)
 				      options->folded, &output);
 	if (err)
 		return err;
-	return chp_output_end_take(&output, write_paths(env, output.file));
+	report.out = output.file;
+	err = options->hprof ? write_heap(env, &report) : write_paths(env, &report);
+	return chp_output_end_take(&output, err);
 }
 
 static const struct ch_option options_table[] = {
@@ -67,6 +79,10 @@ static const struct ch_option options_table[] = {
 	  .kind = CH_OPTION_FLAG,
 	  .offset = offsetof(struct options, pprof),
 	  .help = "a profile of pprof with counts and bytes" },
+	{ .name = "hprof",
+	  .kind = CH_OPTION_FLAG,
+	  .offset = offsetof(struct options, hprof),
+	  .help = "a heap dump of Java (HPROF), with zeros for contents unless --reveal is given" },
 	{ .name = "o",
 	  .value = "FILE",
 	  .kind = CH_OPTION_STRING,
@@ -77,21 +93,27 @@ static const struct ch_option options_table[] = {
 
 const struct ch_cmd ch_cmd_export = {
 	.name = "export",
-	.summary = "what is held where, for programs that draw it: flame graphs, pprof",
+	.summary = "what is held where, for other programs: flame graphs, pprof, HPROF",
 	.synopsis = "[OPTIONS] CORE",
 	.examples = "coreheap export --folded core.1234 -o held.folded   for speedscope\n"
 		    "coreheap export --pprof core.1234 -o held.pb.gz     for go tool pprof\n"
 		    "coreheap export --folded --limit 10 core.1234       the ten largest paths\n",
-	.notes = "A path begins at a place that roots lie in, and goes down the dominator tree: "
-		 "each\n"
-		 "frame holds what is below it. Frames are types, and fields as TYPE.FIELD; a list "
-		 "or\n"
-		 "a tree of blocks of one type is one frame. Bytes are usable bytes, as in "
-		 "retained;\n"
-		 "what no root reaches is below \"no root reaches it\". With --limit the rest is "
-		 "one\n"
-		 "path. flamegraph.pl --countname bytes draws folded stacks; go tool pprof -top\n"
-		 "-diff_base BEFORE AFTER compares two profiles.\n",
+	.notes =
+		"A path begins at a place that roots lie in, and goes down the dominator tree: "
+		"each\n"
+		"frame holds what is below it. Frames are types, and fields as TYPE.FIELD; a list "
+		"or\n"
+		"a tree of blocks of one type is one frame. Bytes are usable bytes, as in "
+		"retained;\n"
+		"what no root reaches is below \"no root reaches it\". With --limit the rest is "
+		"one\n"
+		"path. flamegraph.pl --countname bytes draws folded stacks; go tool pprof -top\n"
+		"-diff_base BEFORE AFTER compares two profiles.\n"
+		"\n"
+		"A heap dump has all classes of a JVM with their fields and statics, all objects\n"
+		"that its collector has not cleared away, threads with their stacks, and roots.\n"
+		"Numbers and texts are zeros in it, unless --reveal is given; arrays of 4 GiB and\n"
+		"more are cut, for which the format has no room.\n",
 	.see_also = (const char *const[]){ "retained", "diff", "leaks", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),

@@ -142,6 +142,23 @@ struct ch_error *chp_heaps_methods(struct ch_heaps *heaps, ch_methods_fn fn, voi
 	return err;
 }
 
+struct ch_error *chp_heaps_classes(struct ch_heaps *heaps, ch_classes_fn fn, void *arg,
+				   uint32_t *walker_ret, bool *known_ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	size_t i;
+
+	*known_ret = false;
+	for (i = 0; i < heaps->opened.count; i++) {
+		if (!opened[i].runtime->classes)
+			continue;
+		*known_ret = true;
+		*walker_ret = opened[i].index;
+		return opened[i].runtime->classes(opened[i].state, fn, arg);
+	}
+	return NULL;
+}
+
 bool chp_heaps_meaning(struct ch_heaps *heaps, uint64_t addr, struct ch_meaning *ret)
 {
 	const struct ch_opened *opened = heaps->opened.items;

@@ -25,6 +25,7 @@
 #include <coreheap/runtime.h>
 
 #include "core/contents.h"
+#include "heap/classes.h"
 #include "heap/handles.h"
 #include "heap/inspect.h"
 #include "heap/locks.h"
@@ -283,6 +284,8 @@ struct ch_walker_runtime {
 	bool (*thrown)(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
 	/** As chp_heaps_methods(), of its own. */
 	struct ch_error *(*methods)(void *state, ch_methods_fn fn, void *arg);
+	/** As chp_heaps_classes(), of its own. */
+	struct ch_error *(*classes)(void *state, ch_classes_fn fn, void *arg);
 	/** As chp_heaps_meaning(). */
 	bool (*meaning)(void *state, uint64_t addr, struct ch_meaning *ret);
 	/** As chp_heaps_handles(), of its own. */

@@ -5,6 +5,7 @@
 #define COREHEAP_REPORT_EXPORT_H
 
 #include "analysis/export.h"
+#include "analysis/hprof.h"
 #include "render/render.h"
 
 /** What stands for the paths that --limit leaves out, after their number. */
@@ -16,5 +17,9 @@ CH_MUST_CHECK struct ch_error *ch_report_folded(const struct ch_report *report,
 /** A profile of pprof with counts and bytes. Errors: NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_pprof(const struct ch_report *report,
 					       const struct ch_export *of);
+/** A heap dump of Java; contents of memory are zeros without report->reveal. Errors: NOMEM, STOP.
+ */
+CH_MUST_CHECK struct ch_error *ch_report_hprof(const struct ch_report *report,
+					       const struct ch_hprof *of);
 
 #endif /* COREHEAP_REPORT_EXPORT_H */

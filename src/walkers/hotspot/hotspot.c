@@ -534,6 +534,7 @@ static const struct ch_walker_runtime runtime = {
 	.claims = claims,
 	.code = hs_code_at,
 	.methods = hs_methods_visit,
+	.classes = hs_classes_visit,
 	.caller = hs_frame_caller,
 	.frame = hs_frame_code,
 	.thread = hs_thread_info,

@@ -313,6 +313,8 @@ CH_MUST_CHECK struct ch_error *hs_loader_links(void *state, ch_walker_links_fn f
 
 /** roots.c: classes, threads, JNI handles. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *hs_classes_list(struct hs *hs);
+/** declared.c: all of them, with what they declare. Errors: NOMEM, STOP, those of fn. */
+CH_MUST_CHECK struct ch_error *hs_classes_visit(void *state, ch_classes_fn fn, void *arg);
 CH_MUST_CHECK struct ch_error *hs_roots_visit(void *state, ch_walker_roots_fn fn, void *arg);
 /** The resolved constants of a class, and where the handle lies. False: it has none. */
 bool hs_constants_of(const struct hs *hs, uint64_t klass, uint64_t *at_ret, uint64_t *ret);

@@ -71,6 +71,7 @@ static void describe_java(struct hs *hs, const struct hs_thread *thread, struct 
 
 	ret->kind = "Java";
 	ret->addr = thread->addr;
+	ret->object = object;
 	if (hs_member_u32(hs, HS_THREAD_STATE, thread->addr, &status))
 		ret->vm_state = vm_state_text(status);
 	hs_waits_for(hs, thread, object, ret);
