@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "util/bytes.h"
+#include "util/cleanup.h"
+#include "util/search.h"
 
 /* Length of the valid UTF-8 sequence at p (Unicode 15, table 3-7), its code
  * point in *code_ret; 0 when it is not valid. */
@@ -45,12 +47,25 @@ static size_t utf8_length(const uint8_t *p, size_t len, uint32_t *code_ret)
 	return n + 1;
 }
 
-/* Code points that move the cursor, reorder or hide text on a terminal. */
+/* What controls a terminal; what reorders or hides text: separators, bidirectional controls and
+ * what has no picture of its own (Unicode 15: Default_Ignorable_Code_Point, and what is drawn as
+ * nothing or as a blank that is no space). Ascending. */
+static const struct {
+	uint32_t first, last;
+} unsafe[] = {
+	{ 0x0000, 0x001f },   { '\\', '\\' },       { 0x007f, 0x009f }, { 0x00ad, 0x00ad },
+	{ 0x034f, 0x034f },   { 0x061c, 0x061c },   { 0x115f, 0x1160 }, { 0x17b4, 0x17b5 },
+	{ 0x180b, 0x180f },   { 0x200b, 0x200f },   { 0x2028, 0x202e }, { 0x2060, 0x206f },
+	{ 0x2800, 0x2800 },   { 0x3164, 0x3164 },   { 0xfe00, 0xfe0f }, { 0xfeff, 0xfeff },
+	{ 0xffa0, 0xffa0 },   { 0xfff0, 0xfffb },   { 0xfffe, 0xffff }, { 0x1bca0, 0x1bca3 },
+	{ 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff },
+};
+
 static bool is_unsafe(uint32_t code)
 {
-	return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == '\\' ||
-	       (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-	       (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
+	size_t i = ch_search(unsafe, CH_COUNT_OF(unsafe), it, it->last < code);
+
+	return i < CH_COUNT_OF(unsafe) && unsafe[i].first <= code;
 }
 
 bool chp_text_is_name(const char *text)

@@ -120,6 +120,33 @@ START_TEST(text_is_safe_for_a_terminal)
 }
 END_TEST
 
+/* Code points without a picture, and those right before and behind that have one. */
+START_TEST(text_that_is_not_seen)
+{
+	static const struct {
+		const char *text;
+		bool hidden;
+	} rows[] = {
+		{ "\xc2\xac", false },        { "\xc2\xad", true },
+		{ "\xc2\xae", false },        { "\xd8\x9c", true },
+		{ "\xd8\x9d", false },        { "\xe1\xa0\x8e", true },
+		{ "\xe1\xa0\x90", false },    { "\xe2\xa0\x80", true },
+		{ "\xe2\xa0\x81", false },    { "\xe3\x85\xa3", false },
+		{ "\xe3\x85\xa4", true },     { "\xe3\x85\xa5", false },
+		{ "\xef\xb8\x8f", true },     { "\xef\xbe\xa0", true },
+		{ "\xef\xbf\xb9", true },     { "\xef\xbf\xbb", true },
+		{ "\xef\xbf\xbc", false },    { "\xf3\xa0\x80\x80", true },
+		{ "\xf3\xa0\x81\xbf", true }, { "\xf3\xa1\x80\x80", false },
+	};
+	char *got = chp_text_escape(rows[_i].text, 100);
+
+	ck_assert_ptr_nonnull(got);
+	ck_assert_int_eq(strncmp(got, "\\x", 2) == 0, rows[_i].hidden);
+	ck_assert_int_eq(chp_text_is_name(rows[_i].text), !rows[_i].hidden);
+	free(got);
+}
+END_TEST
+
 START_TEST(names_without_their_numbers)
 {
 	static const struct {
@@ -349,6 +376,7 @@ Suite *suite_util(void)
 	tcase_add_test(tcase, unaligned_little_endian_reads);
 	tcase_add_test(tcase, vectors_grow_sort_and_start_again);
 	tcase_add_loop_test(tcase, text_is_safe_for_a_terminal, 0, 20);
+	tcase_add_loop_test(tcase, text_that_is_not_seen, 0, 20);
 	tcase_add_loop_test(tcase, names_without_their_numbers, 0, 6);
 	tcase_add_test(tcase, text_of_nothing);
 	tcase_add_test(tcase, errors_carry_what_they_say);
