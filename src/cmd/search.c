@@ -219,7 +219,13 @@ const struct ch_cmd ch_cmd_search = {
 		    "coreheap search --text 'Connection reset' -f:Heap core.1234\n"
 		    "coreheap search --regex 'order-[0-9]+' --count core.1234\n"
 		    "coreheap search --bytes 'de ad ?? ef' --reveal core.1234\n",
-	.notes = "Addresses and owners are shown, contents only with --reveal. WinDbg's -q,\n"
+	.notes = "A regular expression is POSIX's extended form over bytes, with \\w \\s \\d \\t\n"
+		 "\\n \\r \\xHH, and without back-references. Bytes 0 part lines, too: ^ and $\n"
+		 "match beside them, and . is none of them. Time and memory grow with the bytes,\n"
+		 "whatever the expression; one that needs more than 32 steps a byte is given up,\n"
+		 "which is said. With its repeats written out it has at most some 2,000 signs.\n"
+		 "\n"
+		 "Addresses and owners are shown, contents only with --reveal. WinDbg's -q,\n"
 		 "-d, -a, -u\n"
 		 "and -b work, too.\n",
 	.see_also = (const char *const[]){ "refs", "address", "show", NULL },

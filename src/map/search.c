@@ -6,10 +6,11 @@
 #include "map/search.h"
 
 #include <ctype.h>
-#include <regex.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "map/regex.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
@@ -30,8 +31,7 @@ struct ch_pattern {
 	uint64_t low, high;
 	uint32_t width, step;
 	/* REGEX */
-	regex_t regex;
-	bool compiled;
+	struct ch_regex *regex;
 };
 
 /* ---- Patterns ---------------------------------------------------------------- */
@@ -49,8 +49,7 @@ void chp_pattern_destroy(struct ch_pattern *pattern)
 {
 	if (!pattern)
 		return;
-	if (pattern->compiled)
-		regfree(&pattern->regex);
+	chp_regex_destroy(pattern->regex);
 	free(pattern);
 }
 
@@ -209,29 +208,18 @@ struct ch_error *chp_pattern_range(uint64_t low, uint64_t high, uint32_t width_b
 struct ch_error *chp_pattern_regex(const char *text, bool ignore_case, struct ch_pattern **ret)
 {
 	struct ch_pattern *pattern;
-	const char *p;
-	char why[200];
-	int code;
+	struct ch_error *err;
 
 	if (!*text)
 		return ch_error_create(CH_ERROR_ARG, "the pattern is empty");
-	/* They alone make matching take more than linear time. */
-	for (p = text; (p = strchr(p, '\\')) && p[1]; p += 2)
-		if (isdigit((unsigned char)p[1]))
-			return ch_error_create(CH_ERROR_ARG,
-					       "regular expressions here have no back-references");
 	pattern = new_pattern(CH_PATTERN_REGEX);
 	if (!pattern)
 		return &ch_enomem;
-	code = regcomp(&pattern->regex, text,
-		       REG_EXTENDED | REG_NEWLINE | (ignore_case ? REG_ICASE : 0));
-	if (code) {
-		regerror(code, &pattern->regex, why, sizeof(why));
+	err = chp_regex_make(text, ignore_case, &pattern->regex);
+	if (err) {
 		chp_pattern_destroy(pattern);
-		return ch_error_create(CH_ERROR_ARG, "'%s' is no regular expression: %s", text,
-				       why);
+		return err;
 	}
-	pattern->compiled = true;
 	pattern->bytes = CH_PATTERN_MAX;
 	*ret = pattern;
 	return NULL;
@@ -248,6 +236,8 @@ struct finder {
 	/* Those of a regular expression that end with the bytes at hand are left to
 	 * the next piece, which knows whether they go on. */
 	bool goes_on;
+	/* A regular expression takes too long: it was said, and the search ends. */
+	bool given_up;
 	/* The end of the bytes looked through last, and where they ended. */
 	uint8_t tail[2 * CH_PATTERN_MAX];
 	size_t tail_bytes;
@@ -335,33 +325,43 @@ static struct ch_error *find_range(struct finder *finder, uint64_t addr, const u
 	return err;
 }
 
+/* The bytes that a regular expression is looked for in. */
+struct piece {
+	struct finder *finder;
+	uint64_t addr;
+	size_t len;
+	/* What was told of a match. */
+	struct ch_error *err;
+};
+
+static struct ch_error *take_match(void *arg, size_t at, size_t len)
+{
+	struct piece *piece = arg;
+	struct finder *finder = piece->finder;
+	uint64_t begin = piece->addr + at;
+
+	if (finder->goes_on && at + len == piece->len)
+		return NULL;
+	piece->err = tell(finder, begin, len);
+	if (finder->next > begin)
+		finder->next = ch_max(finder->next, begin + len);
+	return piece->err;
+}
+
 static struct ch_error *find_regex(struct finder *finder, uint64_t addr, const uint8_t *bytes,
 				   size_t len)
 {
-	const struct ch_pattern *pattern = finder->search->pattern;
-	struct ch_error *err = NULL;
-	regmatch_t match = { 0 };
-	size_t at = 0, n;
-	int code;
+	struct piece piece = { .finder = finder, .addr = addr, .len = len };
+	struct ch_error *err;
 
-	while (!err && at < len) {
-		match.rm_so = 0;
-		match.rm_eo = (regoff_t)(len - at);
-		code = regexec(&pattern->regex, (const char *)bytes + at, 1, &match,
-			       REG_STARTEND | (at ? REG_NOTBOL : 0));
-		if (code == REG_ESPACE)
-			return &ch_enomem;
-		if (code)
-			break;
-		n = (size_t)(match.rm_eo - match.rm_so);
-		if (n && !(finder->goes_on && at + (size_t)match.rm_eo == len)) {
-			err = tell(finder, addr + at + (size_t)match.rm_so, n);
-			if (finder->next > addr + at + (size_t)match.rm_so)
-				finder->next =
-					ch_max(finder->next, addr + at + (size_t)match.rm_eo);
-		}
-		at += (size_t)match.rm_eo + !n;
-	}
+	err = chp_regex_find(finder->search->pattern->regex, bytes, len, take_match, &piece);
+	if (!err || err == piece.err || err->code != CH_ERROR_LIMIT)
+		return err;
+	finder->given_up = true;
+	chp_context_finding(
+		ch_core_context(finder->search->core), CH_SEVERITY_INCOMPLETE, "search-given-up",
+		"the search was given up at 0x%" PRIx64 ": %s; what comes behind was not looked at",
+		addr, err->message);
 	return err;
 }
 
@@ -465,7 +465,6 @@ static struct ch_error *search_stretch(struct finder *finder, uint64_t start, ui
 static bool matches_zeros(const struct ch_pattern *pattern)
 {
 	static const uint8_t zeros[CH_PAGE_BYTES];
-	regmatch_t match = { .rm_eo = (regoff_t)sizeof(zeros) };
 
 	switch (pattern->kind) {
 	case CH_PATTERN_BYTES:
@@ -473,8 +472,7 @@ static bool matches_zeros(const struct ch_pattern *pattern)
 	case CH_PATTERN_RANGE:
 		return pattern->low == 0;
 	default:
-		return regexec(&pattern->regex, (const char *)zeros, 1, &match, REG_STARTEND) !=
-		       REG_NOMATCH;
+		return chp_regex_is_in(pattern->regex, zeros, sizeof(zeros));
 	}
 }
 
@@ -523,6 +521,10 @@ struct ch_error *chp_search(const struct ch_search *search, chp_match_fn fn, voi
 	}
 	if (!err)
 		err = flush_tail(finder);
+	if (finder->given_up) {
+		ch_error_destroy(err);
+		err = NULL;
+	}
 	free(finder);
 	return err;
 }

@@ -31,7 +31,7 @@ CH_MUST_CHECK struct ch_error *chp_pattern_text(const char *text, bool wide, boo
  * unless unaligned. */
 CH_MUST_CHECK struct ch_error *chp_pattern_range(uint64_t low, uint64_t high, uint32_t width_bytes,
 						 bool unaligned, struct ch_pattern **ret);
-/** POSIX extended regular expression over bytes, without back-references. */
+/** A regular expression as map/expression.h knows them. */
 CH_MUST_CHECK struct ch_error *chp_pattern_regex(const char *text, bool ignore_case,
 						 struct ch_pattern **ret);
 void chp_pattern_destroy(struct ch_pattern *pattern);
