@@ -3,13 +3,19 @@
  * none of ours is refused with what it is instead; segments that overlap are cut, as all later
  * look-ups rely on their order.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/core_priv.h"
 #include "core/kinds.h"
 #include "util/bytes.h"
+#include "util/cleanup.h"
 #include "util/context.h"
 #include "util/error.h"
+
+/* Bytes that segments may share before those are left to one of them: looking through as many is
+ * a matter of seconds. */
+#define SHARED_MAX (1ULL << 30)
 
 /* gABI, "ELF Header", e_type. */
 static const char *elf_type_name(uint16_t type)
@@ -239,6 +245,79 @@ static void remove_overlaps(struct ch_core *core)
 	core->segments.count = kept;
 }
 
+static int compare_offsets(const void *a, const void *b)
+{
+	const struct ch_segment *x = *(const struct ch_segment *const *)a;
+	const struct ch_segment *y = *(const struct ch_segment *const *)b;
+
+	if (x->off != y->off)
+		return x->off < y->off ? -1 : 1;
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static uint64_t contents_end(const struct ch_segment *segment)
+{
+	return segment->off + (segment->present_end - segment->start);
+}
+
+/* Bytes of the file that segments have which others have, too; by_offset in that order. */
+static uint64_t count_shared(struct ch_segment *const *by_offset, size_t count)
+{
+	uint64_t end = 0, shared = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (by_offset[i]->off < end)
+			shared += ch_min(end, contents_end(by_offset[i])) - by_offset[i]->off;
+		end = ch_max(end, contents_end(by_offset[i]));
+	}
+	return shared;
+}
+
+/* Bytes of the file that a segment before has, too, are left to that. */
+static void leave_to_first(struct ch_segment *const *by_offset, size_t count)
+{
+	uint64_t end = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (by_offset[i]->off < end)
+			by_offset[i]->present_end = by_offset[i]->start;
+		end = ch_max(end, contents_end(by_offset[i]));
+	}
+}
+
+/* Nobody writes a core whose segments share bytes of the file, and few bytes could stand for
+ * any number of them. One damaged header shares what the file has at most. */
+static struct ch_error *check_shared(struct ch_core *core)
+{
+	struct ch_segment *segments = core->segments.items;
+	size_t count = core->segments.count, i;
+	_cleanup_free_ struct ch_segment **by_offset = malloc((count + 1) * sizeof(*by_offset));
+	uint64_t shared;
+	bool left;
+
+	if (!by_offset)
+		return &ch_enomem;
+	for (i = 0; i < count; i++)
+		by_offset[i] = &segments[i];
+	qsort(by_offset, count, sizeof(struct ch_segment *), compare_offsets);
+	shared = count_shared(by_offset, count);
+	if (!shared)
+		return NULL;
+	left = shared > SHARED_MAX &&
+	       shared > (core->allocated_bytes ? core->allocated_bytes : core->stats.file_bytes);
+	chp_context_finding(core->ctx, CH_SEVERITY_INCOMPLETE, "segments-share-bytes",
+			    "segments share %llu bytes of the file, which no writer of cores does: "
+			    "%s",
+			    (unsigned long long)shared,
+			    left ? "they were left to the first one that has them"
+				 : "whose they are is not known");
+	if (left)
+		leave_to_first(by_offset, count);
+	return NULL;
+}
+
 static void sum_segments(struct ch_core *core)
 {
 	struct ch_segment *segments = core->segments.items;
@@ -322,6 +401,9 @@ struct ch_error *chp_core_read_phdrs(struct ch_core *core)
 	settle_flags(core);
 	ch_vec_sort(&core->segments, compare_segments);
 	remove_overlaps(core);
+	err = check_shared(core);
+	if (err)
+		return err;
 	sum_segments(core);
 	return NULL;
 }

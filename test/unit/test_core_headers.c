@@ -282,6 +282,33 @@ START_TEST(overlapping_segments_are_cut_and_reported)
 }
 END_TEST
 
+/* A few bytes of the file that two segments have: nothing is taken away, for one of the headers
+ * may be damaged. test/system/hostile.py has many that share all. */
+START_TEST(shared_bytes_are_reported)
+{
+	static const struct want want[] = {
+		{ 0x10000, 0x12000, 0x12000, 0x12000, CH_SEGMENT_WRITE, 1 },
+		{ 0x20000, 0x22000, 0x22000, 0x22000, CH_SEGMENT_WRITE, 2 },
+	};
+	struct corewriter *w = cw_create(EM_X86_64);
+	char bytes[0x2000], got;
+	struct opened o;
+
+	memset(bytes, 'A', sizeof(bytes));
+	cw_load(w, 0x10000, sizeof(bytes), PF_W, bytes, sizeof(bytes));
+	memset(bytes, 'B', sizeof(bytes));
+	cw_load(w, 0x20000, sizeof(bytes), PF_W, bytes, sizeof(bytes));
+	w->segments[1].offset = cw_layout(w).contents_off + 0x1000;
+	o = oc_must_open_take(w);
+	check_segments(&o, want, 2);
+	ck_assert_ptr_nonnull(oc_finding(&o, "segments-share-bytes"));
+	ck_assert(!ch_context_complete(o.ctx));
+	ck_ch_ok(ch_core_read(o.core, 0x20fff, &got, 1));
+	ck_assert_int_eq(got, 'A');
+	oc_close(&o);
+}
+END_TEST
+
 START_TEST(equal_segments_count_once)
 {
 	struct corewriter *w = cw_create(EM_X86_64);
@@ -503,6 +530,7 @@ Suite *suite_core_headers(void)
 	tcase_add_test(segments, empty_segments_are_counted_and_left_out);
 	tcase_add_test(segments, more_bytes_recorded_than_mapped);
 	tcase_add_test(segments, overlapping_segments_are_cut_and_reported);
+	tcase_add_test(segments, shared_bytes_are_reported);
 	tcase_add_test(segments, equal_segments_count_once);
 	tcase_add_loop_test(segments, wrapping_segments_are_left_out_and_reported, 0, 3);
 	tcase_add_test(segments, the_last_byte_of_the_address_space);
