@@ -40,6 +40,12 @@ static uint64_t hash_dump(const struct ch_core *core)
 	return hash;
 }
 
+const char *chp_dump_id(const struct ch_core *core, char ret[CH_DUMP_ID_MAX])
+{
+	snprintf(ret, CH_DUMP_ID_MAX, "%016" PRIx64, hash_dump(core));
+	return ret;
+}
+
 struct ch_error *chp_dump_make(const struct ch_core *core, struct ch_dump *ret)
 {
 	const struct ch_process *process = ch_core_process(core);
@@ -50,7 +56,7 @@ struct ch_error *chp_dump_make(const struct ch_core *core, struct ch_dump *ret)
 				 .producer = ch_producer_name(ch_core_producer(core)),
 				 .arch = ch_arch_name(ch_core_arch(core)),
 				 .pid = process->pid };
-	snprintf(ret->id, sizeof(ret->id), "%016" PRIx64, hash_dump(core));
+	chp_dump_id(core, ret->id);
 	return ret->file && ret->comm ? NULL : &ch_enomem;
 }
 

@@ -8,10 +8,12 @@
 
 #include "util/vec.h"
 
+/** Room for an id. */
+#define CH_DUMP_ID_MAX 17
+
 struct ch_dump {
-	/** Hexadecimal digits: process, threads with their registers and mapped files. All of
-	 * it is in the notes, so a truncated or compressed copy has the same id. */
-	char id[17];
+	/** chp_dump_id() */
+	char id[CH_DUMP_ID_MAX];
 	/** The file's name without its folder; what the kernel calls the process, "" when not
 	 * recorded. Escaped, owned. */
 	char *file, *comm;
@@ -20,6 +22,10 @@ struct ch_dump {
 	/** 0: not recorded. */
 	uint32_t pid;
 };
+
+/** Hexadecimal digits: process, threads with their registers and mapped files. All of it is in
+ * the notes, so a truncated or compressed copy has the same id. Returns ret. */
+const char *chp_dump_id(const struct ch_core *core, char ret[CH_DUMP_ID_MAX]);
 
 /** The caller's to end with chp_dump_deinit() also on failure. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_dump_make(const struct ch_core *core, struct ch_dump *ret);

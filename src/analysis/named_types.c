@@ -3,6 +3,10 @@
  */
 #include "analysis/named_types.h"
 
+#include <string.h>
+
+#include "util/hash.h"
+
 struct ch_error *chp_named_type_make(struct ch_heaps *heaps, const struct ch_type_stat *stat,
 				     struct ch_named_type *ret)
 {
@@ -21,4 +25,17 @@ struct ch_error *chp_named_type_make(struct ch_heaps *heaps, const struct ch_typ
 				       .basis = type.basis,
 				       .by = type.by };
 	return NULL;
+}
+
+uint64_t chp_named_type_id(const struct ch_named_type *type)
+{
+	const char *module = type->module ? type->module : "";
+	const char *kind = ch_type_kind_name(type->stat.kind);
+	uint64_t hash = CH_HASH_START;
+
+	/* each with the zero byte that ends it */
+	hash = ch_hash_bytes(hash, type->runtime, strlen(type->runtime) + 1);
+	hash = ch_hash_bytes(hash, module, strlen(module) + 1);
+	hash = ch_hash_bytes(hash, kind, strlen(kind) + 1);
+	return ch_hash_bytes(hash, type->name, strlen(type->name) + 1);
 }

@@ -23,4 +23,8 @@ CH_MUST_CHECK struct ch_error *chp_named_type_make(struct ch_heaps *heaps,
 						   const struct ch_type_stat *stat,
 						   struct ch_named_type *ret);
 
+/** A hash of runtime, module, kind and name, never of addresses or a walker's numbers: the same in
+ * the next dump. */
+uint64_t chp_named_type_id(const struct ch_named_type *type);
+
 #endif /* COREHEAP_ANALYSIS_NAMED_TYPES_H */

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "analysis/presence.h"
-#include "heap/type_table.h"
 
 struct ch_objects_source {
 	struct ch_heaps *heaps;
@@ -45,17 +44,10 @@ struct ch_error *chp_objects_walk(const struct ch_objects_result *result, ch_obj
 	return chp_heaps_walk_where(result->source->heaps, result->source->filter, fn, arg);
 }
 
-struct ch_error *chp_objects_type(const struct ch_objects_result *result, uint32_t type,
-				  const char **ret)
+struct ch_error *chp_objects_type(const struct ch_objects_result *result,
+				  const struct ch_object *object, struct ch_named_type *ret)
 {
-	struct ch_error *err;
-	struct ch_type named;
+	const struct ch_type_stat stat = { .type = object->type, .kind = ch_object_kind(object) };
 
-	*ret = NULL;
-	if (chp_type_is_engine(result->source->heaps, type))
-		return NULL;
-	err = ch_heaps_type(result->source->heaps, type, &named);
-	if (!err)
-		*ret = named.name;
-	return err;
+	return chp_named_type_make(result->source->heaps, &stat, ret);
 }

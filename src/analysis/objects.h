@@ -8,6 +8,7 @@
 
 #include <coreheap/coreheap.h>
 
+#include "analysis/named_types.h"
 #include "heap/filter.h"
 
 /** What blocks are read from; private to objects.c. */
@@ -35,9 +36,10 @@ void chp_objects_deinit(struct ch_objects_result *result);
 /** Hand over all that pass, ascending. Errors: NOMEM, STOP, those of fn. */
 CH_MUST_CHECK struct ch_error *chp_objects_walk(const struct ch_objects_result *result,
 						ch_objects_fn fn, void *arg);
-/** Name of a block's type; NULL: its size is all that is known. Borrowed until the heaps are
- * closed. Errors: those of ch_heaps_type(). */
+/** The type of a block as `types` has it, but for what is counted there. Errors: those of
+ * ch_heaps_type(). */
 CH_MUST_CHECK struct ch_error *chp_objects_type(const struct ch_objects_result *result,
-						uint32_t type, const char **ret);
+						const struct ch_object *object,
+						struct ch_named_type *ret);
 
 #endif /* COREHEAP_ANALYSIS_OBJECTS_H */

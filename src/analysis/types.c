@@ -10,26 +10,6 @@
 #include "analysis/presence.h"
 #include "util/cleanup.h"
 
-/*
- * An id that is the same in the next dump: FNV-1a, 64 bits, over names, never
- * over addresses or the walker's numbers.
- */
-static uint64_t stable_id(const struct ch_named_type *type)
-{
-	const char *const parts[] = { type->runtime, type->module ? type->module : "",
-				      ch_type_kind_name(type->stat.kind), type->name };
-	uint64_t hash = 0xcbf29ce484222325ULL;
-	const char *p;
-	size_t i;
-
-	for (i = 0; i < CH_COUNT_OF(parts); i++) {
-		for (p = parts[i]; *p; p++)
-			hash = (hash ^ (uint8_t)*p) * 0x100000001b3ULL;
-		hash *= 0x100000001b3ULL; /* the NUL that ends the part */
-	}
-	return hash;
-}
-
 static struct ch_error *add_rows(struct ch_heaps *heaps, const struct ch_type_stat *stats,
 				 size_t count, const char *group, struct ch_vec *rows)
 {
@@ -44,7 +24,7 @@ static struct ch_error *add_rows(struct ch_heaps *heaps, const struct ch_type_st
 		*row = (struct ch_types_row){ .group = group, .order = rows->count };
 		err = chp_named_type_make(heaps, &stats[i], &row->type);
 		if (!err)
-			row->id = stable_id(&row->type);
+			row->id = chp_named_type_id(&row->type);
 	}
 	return err;
 }

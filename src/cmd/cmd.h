@@ -82,6 +82,8 @@ struct ch_cmd_env {
 	char **argv;
 	/** For chp_core_open(). */
 	const struct ch_line *line;
+	/** Of CH_CORES_COMPARED: the core that could not be opened; NULL: all could. */
+	const char *unread;
 	/** --strict was given: for CH_CORES_COMPARED, which does without the driver's. */
 	bool strict;
 	/** The command sets it to end with another code than 0, or than that of its error. */

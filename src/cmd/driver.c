@@ -154,12 +154,21 @@ static int fail_take(struct ch_error *err, int code)
 	return code;
 }
 
-/* Where each core has its line, one without an answer has, too. */
+/* A program that reads JSON is told why there is none of a core in JSON, too. */
+static void print_unread(const struct ch_line *line, const char *path, const struct ch_error *err)
+{
+	struct ch_report report = make_report(line, NULL);
+
+	if (chp_report_is_json(&report))
+		ch_error_destroy(chp_json_print_failure(&report, line->cmd->name, path, err));
+	fflush(stdout);
+}
+
+/* Where each core has its line, one that gave no answer has, too. */
 static void print_failure(const struct ch_line *line, const char *path, const struct ch_error *err)
 {
 	if (line->cmd->cores == CH_CORES_EACH && line->global.jsonl)
-		ch_error_destroy(chp_json_print_failure(stdout, line->cmd->name, path, err));
-	fflush(stdout);
+		print_unread(line, path, err);
 }
 
 /* Run the command on an open core; lost: what there was no memory for before that was opened. */
@@ -200,7 +209,7 @@ static int run_one(const struct ch_line *line, const char *path)
 
 	if (err) {
 		code = chp_open_exit_code(err);
-		print_failure(line, path, err);
+		print_unread(line, path, err);
 		chp_driver_complain_take(err);
 		return code;
 	}
@@ -289,6 +298,8 @@ static int run_compared(const struct ch_line *line)
 
 	if (!err && chp_error_nomem_count() != lost)
 		err = &ch_enomem;
+	if (err && env.unread)
+		print_unread(line, env.unread, err);
 	if (err)
 		return fail_take(err, env.code);
 	return chp_driver_finish(stdout) ? env.code : CH_EXIT_FAILED;

@@ -17,6 +17,7 @@ static struct ch_error *take_dump(struct ch_cmd_env *env, int index, bool with_p
 	err = chp_core_open(env->line, env->argv[index], &open);
 	if (err) {
 		env->code = chp_open_exit_code(err);
+		env->unread = env->argv[index];
 		return err;
 	}
 	err = chp_snapshot_make(

@@ -19,7 +19,15 @@ json_t *chp_part_complete(const struct ch_report *report, const void *result)
 static struct ch_error *print_closing(const struct ch_report *report,
 				      const struct ch_document *document, const void *result)
 {
-	return chp_json_print_take(report, chp_fields_json(report, document->closing, result));
+	json_t *fields = chp_fields_json(report, document->closing, result);
+	char id[CH_DUMP_ID_MAX];
+
+	chp_json_dump_id(report, id);
+	if (fields && json_object_set_new(fields, "closing", json_true()) != 0) {
+		json_decref(fields);
+		fields = NULL;
+	}
+	return chp_json_print_take(report, chp_json_record_take(id, fields));
 }
 
 /* The list that was written as it came; NULL: the document has none. */

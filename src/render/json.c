@@ -91,6 +91,21 @@ static json_t *json_own_dump(const struct ch_report *report)
 	return object;
 }
 
+const char *chp_json_dump_id(const struct ch_report *report, char ret[CH_DUMP_ID_MAX])
+{
+	ret[0] = '\0';
+	return report->session ? chp_dump_id(ch_session_core(report->session), ret) : ret;
+}
+
+json_t *chp_json_record_take(const char *dump_id, json_t *fields)
+{
+	if (!fields || !dump_id[0] ||
+	    json_object_set_new(fields, "dump_id", json_string(dump_id)) == 0)
+		return fields;
+	json_decref(fields);
+	return NULL;
+}
+
 json_t *chp_json_finding(const struct ch_finding *finding)
 {
 	return json_pack("{s:s, s:s, s:s, s:o}", "code", finding->code, "message", finding->message,
@@ -175,21 +190,20 @@ static json_t *error_code(const struct ch_error *why)
 	return json_string(code);
 }
 
-struct ch_error *chp_json_print_failure(FILE *out, const char *schema_name, const char *path,
-					const struct ch_error *why)
+struct ch_error *chp_json_print_failure(const struct ch_report *report, const char *schema_name,
+					const char *path, const struct ch_error *why)
 {
 	char schema[64];
 
 	snprintf(schema, sizeof(schema), "coreheap/%s", schema_name);
-	return print_take(
-		out,
-		json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:n, s:o, s:n, s:n, s:n, s:n, s:o}, "
-			  "s:b, s:n, s:[], "
-			  "s:{s:o, s:o}}",
-			  "schema", schema, "schema_version", "1.0", "tool", "name", "coreheap",
-			  "version", CH_VERSION, "dump", "id", "file_name",
-			  chp_json_text(chp_base_name(path)), "producer", "arch", "pid", "comm",
-			  "path", chp_json_text(path), "complete", 0, "heap_intact", "warnings",
-			  "error", "code", error_code(why), "message", chp_json_text(why->message)),
-		JSON_COMPACT);
+	return chp_json_print_take(
+		report, json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:n, s:o, s:n, s:n, s:n, s:n, s:o}, "
+				  "s:b, s:n, s:[], "
+				  "s:{s:o, s:o}}",
+				  "schema", schema, "schema_version", "1.0", "tool", "name",
+				  "coreheap", "version", CH_VERSION, "dump", "id", "file_name",
+				  chp_json_text(chp_base_name(path)), "producer", "arch", "pid",
+				  "comm", "path", chp_json_text(path), "complete", 0, "heap_intact",
+				  "warnings", "error", "code", error_code(why), "message",
+				  chp_json_text(why->message)));
 }

@@ -16,6 +16,7 @@
 #define TEXT_BYTES_MAX 4096
 #define CELL_BYTES_MAX (6 * TEXT_BYTES_MAX)
 #define KEY_BYTES_MAX  64
+#define DUMP_KEY       ",\"dump_id\":\"\""
 
 /* A field of JSON, with what is written before its value. */
 struct member {
@@ -33,6 +34,8 @@ struct ch_lines {
 	const char *document, *key;
 	uint64_t count;
 	bool begun;
+	/* Behind the fields of a record (JSONL): which dump it is of. */
+	char dump[CH_DUMP_ID_MAX + sizeof(DUMP_KEY)];
 	size_t used;
 	char buffer[BUFFER_BYTES];
 };
@@ -54,12 +57,15 @@ struct ch_lines *chp_lines_create(const struct ch_report *report,
 				  const char *key)
 {
 	struct ch_lines *lines = calloc(1, sizeof(*lines));
+	char id[CH_DUMP_ID_MAX];
 
 	if (!lines)
 		return NULL;
 	lines->report = report;
 	lines->document = document;
 	lines->key = key;
+	if (report->format == CH_FORMAT_JSONL && chp_json_dump_id(report, id)[0])
+		snprintf(lines->dump, sizeof(lines->dump), ",\"dump_id\":\"%s\"", id);
 	chp_fields_columns(fields, lines->columns);
 	for (; !chp_field_is_end(fields); fields++)
 		if (fields->key && lines->members_count < CH_COLUMNS_MAX)
@@ -195,6 +201,7 @@ static struct ch_error *put_json(struct ch_lines *lines, const void *row)
 		if (!err)
 			err = put_value(lines, &lines->members[i], row);
 	}
+	put_text(lines, lines->dump);
 	PUT(lines, "}");
 	return err;
 }

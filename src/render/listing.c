@@ -19,6 +19,8 @@ struct ch_listing {
 	struct ch_column columns[CH_COLUMNS_MAX];
 	size_t columns_count;
 	struct ch_table *table;
+	/* Of rows that are lines of their own. */
+	char dump_id[CH_DUMP_ID_MAX];
 	/* Of a list that is not kept, instead of all other forms. */
 	struct ch_lines *lines;
 };
@@ -62,6 +64,8 @@ struct ch_listing *chp_listing_create(const struct ch_report *report, const stru
 	for (i = 0; i < listing->columns_count; i++)
 		listing->columns[i] =
 			(struct ch_column){ listing->fields[i]->title, listing->fields[i]->kind };
+	if (is_stream(listing))
+		chp_json_dump_id(report, listing->dump_id);
 	if (list->document)
 		err = create_lines(listing);
 	else if (!chp_report_is_json(report))
@@ -142,8 +146,10 @@ struct ch_error *chp_listing_row(struct ch_listing *listing, const void *row)
 	if (listing->table)
 		return add_cells(listing, row);
 	if (is_stream(listing))
-		return chp_json_print_take(listing->report,
-					   chp_fields_json(listing->report, fields, row));
+		return chp_json_print_take(
+			listing->report,
+			chp_json_record_take(listing->dump_id,
+					     chp_fields_json(listing->report, fields, row)));
 	chp_json_append_take(&listing->state.array, chp_fields_json(listing->report, fields, row));
 	return listing->state.array ? NULL : &ch_enomem;
 }

@@ -190,11 +190,17 @@ char *chp_markdown_text(const char *text);
 /** The envelope of docs/JSON.md for schema "coreheap/<name>"; owned by the caller. */
 json_t *chp_json_envelope(const struct ch_report *report, const char *schema_name);
 /**
- * The line of a core that could not be opened: the envelope with what is known, and
- * error {code, message}. Errors: NOMEM, OS.
+ * The document, or the line, of a core that could not be opened: the envelope with what is known,
+ * and error {code, message}. The report needs no session. Errors: NOMEM, OS.
  */
-CH_MUST_CHECK struct ch_error *chp_json_print_failure(FILE *out, const char *schema_name,
-						      const char *path, const struct ch_error *why);
+CH_MUST_CHECK struct ch_error *chp_json_print_failure(const struct ch_report *report,
+						      const char *schema_name, const char *path,
+						      const struct ch_error *why);
+/** The id of the dump that a report is of; "" where it is of none. Returns ret. */
+const char *chp_json_dump_id(const struct ch_report *report, char ret[CH_DUMP_ID_MAX]);
+/** The fields of a line of --jsonl that is no document, with the id of its dump if it has one;
+ * fields is taken. */
+json_t *chp_json_record_take(const char *dump_id, json_t *fields);
 /** What the envelope says of a dump; its file is not told when reproducible. */
 json_t *chp_json_dump(const struct ch_dump *dump, bool reproducible);
 /** An element of the envelope's warnings[]. */

@@ -3,6 +3,7 @@
  */
 #include "report/heap.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,9 +20,16 @@ struct heap_text {
 	char *generation;
 };
 
+/* What a type is called, escaped; NULL: it was not met. */
+struct type_text {
+	char *name;
+	/* By kind, as `types` has them; "": not met. */
+	char ids[CH_TYPE_ABSENT + 1][17];
+};
+
 struct row {
 	uint64_t addr, size_bytes, chunk_bytes;
-	const char *type, *runtime, *kind, *state, *heap, *place, *generation;
+	const char *type, *type_id, *runtime, *kind, *state, *heap, *place, *generation;
 };
 
 struct writer {
@@ -30,9 +38,9 @@ struct writer {
 	bool bare;
 	/* By heap. */
 	struct heap_text *texts;
-	/* By type: its name, escaped; NULL: it was not met, or has none. */
-	char **names;
-	uint32_t names_count;
+	/* By type. */
+	struct type_text *types;
+	uint32_t types_count;
 	struct ch_listing *objects;
 };
 
@@ -45,8 +53,7 @@ static const struct ch_field_spec row_fields[] = {
 	  .width = 15 },
 	{ "chunk_bytes", "CHUNK", CH_CELL_COUNT, "What it takes in its heap.", ROW(chunk_bytes),
 	  .width = 15 },
-	{ "type", "TYPE", CH_CELL_SAFE, "Its type, where more than its size is known.", ROW(type),
-	  .flags = CH_FIELD_OPTIONAL, .column = 5 },
+	{ "type", "TYPE", CH_CELL_SAFE, "Its type, as `types` calls it.", ROW(type), .column = 5 },
 	{ "runtime", NULL, CH_CELL_SAFE, "Whose heap it is in.", ROW(runtime) },
 	{ "kind", "KIND", CH_CELL_SAFE, "Whose it is.", ROW(kind), .column = 2, .width = 9,
 	  .words = "object|allocator|overhead" },
@@ -58,6 +65,8 @@ static const struct ch_field_spec row_fields[] = {
 	  .column = 3, .width = 12, .flags = CH_FIELD_OPTIONAL, .ref = "place" },
 	{ "generation", NULL, CH_CELL_SAFE, "Of a heap with generations: which.", ROW(generation),
 	  .flags = CH_FIELD_OPTIONAL },
+	{ "type_id", NULL, CH_CELL_SAFE, "The `id` of the type's row in `types`.", ROW(type_id),
+	  .ref = "id" },
 	CH_FIELDS_END,
 };
 
@@ -130,37 +139,44 @@ const struct ch_document ch_document_objects = {
 	.tail = say_total,
 };
 
-static bool grow_names(struct writer *writer, uint32_t type)
+static bool grow_types(struct writer *writer, uint32_t type)
 {
 	uint32_t count = type + type / 2 + 1024;
-	char **names = realloc(writer->names, count * sizeof(*names));
+	struct type_text *types = realloc(writer->types, count * sizeof(*types));
 
-	if (!names)
+	if (!types)
 		return false;
-	memset(names + writer->names_count, 0, (count - writer->names_count) * sizeof(*names));
-	writer->names = names;
-	writer->names_count = count;
+	memset(types + writer->types_count, 0, (count - writer->types_count) * sizeof(*types));
+	writer->types = types;
+	writer->types_count = count;
 	return true;
 }
 
-/* The name of an object's type in *ret, NULL when its size is all that is known. */
-static struct ch_error *type_name(struct writer *writer, const struct ch_object *object,
-				  const char **ret)
+/* What an object's type is called, and its id. */
+static struct ch_error *put_type(struct writer *writer, const struct ch_object *object,
+				 struct row *row)
 {
-	struct ch_error *err = NULL;
-	const char *name;
+	struct ch_named_type named;
+	struct type_text *text;
+	struct ch_error *err;
+	char *id;
 
-	if (object->type >= writer->names_count && !grow_names(writer, object->type))
+	if (object->type >= writer->types_count && !grow_types(writer, object->type))
 		return &ch_enomem;
-	if (!writer->names[object->type]) {
-		err = chp_objects_type(writer->result, object->type, &name);
-		if (!err && name)
-			writer->names[object->type] = chp_text_escape(name, NAME_BYTES_MAX);
-		if (!err && name && !writer->names[object->type])
-			err = &ch_enomem;
-	}
-	*ret = writer->names[object->type];
-	return err;
+	text = &writer->types[object->type];
+	id = text->ids[ch_object_kind(object)];
+	row->type = text->name;
+	row->type_id = id;
+	if (id[0])
+		return NULL;
+	err = chp_objects_type(writer->result, object, &named);
+	if (err)
+		return err;
+	snprintf(id, sizeof(text->ids[0]), "%016" PRIx64, chp_named_type_id(&named));
+	if (!text->name)
+		text->name = chp_text_escape(named.name, NAME_BYTES_MAX);
+	row->type = text->name;
+	return text->name ? NULL : &ch_enomem;
 }
 
 /* "kind" of a row: who the block belongs to. */
@@ -186,7 +202,7 @@ static struct ch_error *put(struct writer *writer, const struct ch_object *objec
 		.place = chp_object_place(object),
 		.generation = text->generation,
 	};
-	struct ch_error *err = type_name(writer, object, &row.type);
+	struct ch_error *err = put_type(writer, object, &row);
 
 	return err ? err : chp_listing_row(writer->objects, &row);
 }
@@ -236,9 +252,9 @@ static void writer_deinit(struct writer *writer)
 		free(writer->texts[i].generation);
 	}
 	free(writer->texts);
-	for (i = 0; i < writer->names_count; i++)
-		free(writer->names[i]);
-	free(writer->names);
+	for (i = 0; i < writer->types_count; i++)
+		free(writer->types[i].name);
+	free(writer->types);
 	chp_listing_destroy(writer->objects);
 }
 

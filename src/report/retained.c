@@ -20,6 +20,8 @@ struct result {
 	const struct ch_retained_block *object;
 	/* Show the tree instead of lists. */
 	bool as_tree;
+	/* of struct ch_retained_block */
+	struct ch_rows tree;
 };
 
 #define ROW(member)    CH_AT(struct ch_retained_block, member)
@@ -42,6 +44,13 @@ static const struct ch_field_spec row_fields[] = {
 };
 
 static const struct ch_list rows_list = { .fields = row_fields };
+
+static const struct ch_field_spec tree_fields[] = {
+	{ "depth", NULL, CH_CELL_COUNT, "How far below the roots, or the block that was asked for.",
+	  ROW(depth) },
+	{ NULL, NULL, CH_CELL_OBJECT, NULL, .flags = CH_FIELD_FLAT, .fields = row_fields },
+	CH_FIELDS_END,
+};
 
 static const struct ch_field_spec type_fields[] = {
 	{ "type", "TYPE", CH_CELL_TEXT, "The type.", TYPE(type) },
@@ -68,6 +77,9 @@ static const struct ch_field_spec fields[] = {
 	  RESULT(rows), .list = &rows_list },
 	{ "by_type", NULL, CH_CELL_LIST, "The same by type; empty with an address.", RESULT(types),
 	  .list = &types_list },
+	{ "tree", NULL, CH_CELL_ROWS,
+	  "With --tree the dominator tree: each block behind the one that dominates it.",
+	  RESULT(tree), CH_KNOWN(struct result, as_tree), .fields = tree_fields },
 	CH_FIELDS_END,
 };
 
@@ -178,12 +190,14 @@ const struct ch_document ch_document_retained = {
 struct ch_error *ch_report_retained(const struct ch_report *report,
 				    const struct ch_retained_result *of, bool as_tree)
 {
+	const struct ch_retained_block *blocks = of->tree.items;
 	struct result result = { .of = of,
 				 .all = of->all,
 				 .rows = chp_listing_create(report, &rows_list),
 				 .types = chp_listing_create(report, &types_list),
 				 .object = of->has_block ? &of->block : NULL,
-				 .as_tree = as_tree };
+				 .as_tree = as_tree,
+				 .tree = CH_ROWS(blocks, of->tree.count) };
 	struct ch_error *err = result.rows && result.types ? NULL : &ch_enomem;
 
 	if (!err)

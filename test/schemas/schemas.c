@@ -200,6 +200,27 @@ static const struct ch_list *stream_of(const struct ch_document *document)
 	return NULL;
 }
 
+/* What the lines of --jsonl have beside their fields: which dump they are of, and the last one
+ * that it is the last. */
+static json_t *line_of(const struct ch_field_spec *fields, bool closing)
+{
+	json_t *schema = object_of(fields, false);
+	json_t *properties = json_object_get(schema, "properties");
+
+	set(properties, "dump_id",
+	    json_pack("{s:s, s:s}", "$ref", "envelope.json#/$defs/id", "description",
+		      closing ? "`dump.id` of the envelope."
+			      : "`dump.id` of the envelope; only in lines."));
+	if (!closing)
+		return schema;
+	set(properties, "closing",
+	    json_pack("{s:b, s:s}", "const", 1, "description",
+		      "That this is the last line: no other one has it."));
+	append(json_object_get(schema, "required"), json_string("closing"));
+	append(json_object_get(schema, "required"), json_string("dump_id"));
+	return schema;
+}
+
 static void set_lines(json_t *schema, const struct ch_document *document)
 {
 	const struct ch_list *list = stream_of(document);
@@ -207,8 +228,8 @@ static void set_lines(json_t *schema, const struct ch_document *document)
 	if (!list)
 		return;
 	set(schema, "$defs",
-	    json_pack("{s:o, s:o}", "record", object_of(list->fields, false), "closing",
-		      object_of(document->closing, false)));
+	    json_pack("{s:o, s:o}", "record", line_of(list->fields, false), "closing",
+		      line_of(document->closing, true)));
 }
 
 static json_t *document_schema(const struct ch_document *document)

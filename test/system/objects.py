@@ -125,7 +125,8 @@ def check_formats(tap, name, core, rows):
               [(row["addr"], row["size_bytes"], row["chunk_bytes"]) for row in rows],
               name + ": --plain has the same rows")
     document = answer("objects", "--json", core)
-    tap.equal(document["objects"], rows, name + ": --json has the same rows")
+    tap.equal([dict(row, dump_id=document["dump"]["id"]) for row in document["objects"]], rows,
+              name + ": --json has the same rows")
 
 
 def check_free(tap, name, core):

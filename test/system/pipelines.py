@@ -47,7 +47,7 @@ def test_documented(tap):
     found = [docpage.shell(where, block) for block in docpage.blocks("PIPELINES.md")]
     tap.equal([(result.returncode, result.stderr) for result in found if result.returncode], [],
               "every command of the page succeeds")
-    classes, suspects, alike, growth, _, types, errors = [result.stdout for result in found]
+    classes, suspects, alike, largest, growth, _, types, errors = [result.stdout for result in found]
     rows = [line.split("\t") for line in classes.splitlines()]
     tap.equal(sorted(row[0] for row in rows), sorted(
         ["broken.core.zst"] + [name + ".core.zst" for name in names]), "jq: a row for each core")
@@ -61,6 +61,9 @@ def test_documented(tap):
     tap.equal(sorted(line.split("\t")[1:] for line in alike.splitlines()),
               sorted({crash["signature"]["id"]: [crash["signature"]["id"], crash["title"]]
                       for crash in known}.values()), "jq: crashes, each once")
+    largest = [int(line.split("\t")[0]) for line in largest.splitlines()]
+    tap.equal((len(largest), largest), (5, sorted(largest, reverse=True)),
+              "jq: the largest blocks of all cores")
     tap.ok(growth.strip() in ("growth", "no growth"), "diff in a script", growth)
     tap.equal(types.split(), shown().split(), "SQLite: the query gives what the page shows")
     tap.ok(errors.startswith("broken.core.zst|"), "SQLite: what could not be read", errors)

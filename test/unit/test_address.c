@@ -347,8 +347,10 @@ START_TEST(regions_and_filters)
 		"\"type\":\"MEM_PRIVATE\",\"state\":\"MEM_COMMIT\",\"protect\":\"PAGE_READWRITE\","
 		"\"native_protect\":\"rw-p\",\"guard\":false,\"backing\":null,"
 		"\"backing_offset\":null,\"owner\":null,\"basis\":\"recorded\","
-		"\"missing_reason\":null,\"touched_bytes\":4096}\n"
-		"{\"showing_count\":1,\"matched_count\":1,\"matched_bytes\":8192}\n");
+		"\"missing_reason\":null,\"touched_bytes\":4096,"
+		"\"dump_id\":\"860c1d431499692c\"}\n"
+		"{\"showing_count\":1,\"matched_count\":1,\"matched_bytes\":8192,"
+		"\"closing\":true,\"dump_id\":\"860c1d431499692c\"}\n");
 	free(text);
 	options.compat = "windbg";
 	text = run(&s, CH_FORMAT_TEXT, 0, &options, NULL);

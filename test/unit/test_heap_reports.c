@@ -207,7 +207,9 @@ START_TEST(json_lines_have_every_block_and_a_closing_record)
 	ck_assert_str_eq(text_of(json, "addr"), "0x10000018");
 	ck_assert_uint_eq(int_of(json, "size_bytes"), 24);
 	ck_assert_uint_eq(int_of(json, "chunk_bytes"), 32);
-	ck_assert(json_is_null(json_object_get(json, "type")));
+	ck_assert_str_eq(text_of(json, "type"), "24-byte blocks");
+	ck_assert_uint_eq(strlen(text_of(json, "type_id")), 16);
+	ck_assert(!json_object_get(json, "closing"));
 	ck_assert_str_eq(text_of(json, "runtime"), "toy");
 	ck_assert_str_eq(text_of(json, "kind"), "object");
 	ck_assert_str_eq(text_of(json, "state"), "used");
@@ -219,6 +221,8 @@ START_TEST(json_lines_have_every_block_and_a_closing_record)
 		lines++;
 	ck_assert_uint_eq(lines, 11);
 	json = parse_json(line);
+	ck_assert(json_is_true(json_object_get(json, "closing")));
+	ck_assert_uint_eq(strlen(text_of(json, "dump_id")), 16);
 	ck_assert_uint_eq(int_of(json, "showing_count"), 11);
 	ck_assert_uint_eq(int_of(json, "matched_count"), 11);
 	ck_assert_uint_eq(int_of(json, "matched_bytes"), 0x2000);
