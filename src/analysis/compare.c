@@ -153,7 +153,7 @@ static int compare_diff_rows(const void *a, const void *b)
 /* What a row must have grown by to count: a bound of bytes, and a part of its axis. */
 static void set_significance(struct ch_diff *diff)
 {
-	uint64_t sums[CH_AXES] = { 0 }, bound;
+	uint64_t sums[CH_AXES] = { 0 };
 	struct ch_diff_row *row;
 	size_t i;
 
@@ -166,10 +166,10 @@ static void set_significance(struct ch_diff *diff)
 		sums[CH_AXIS_THREAD_GROUPS] = sums[CH_AXIS_TYPES];
 	for (i = 0; i < diff->rows.count; i++) {
 		row = CH_VEC_AT(&diff->rows, struct ch_diff_row, i);
-		bound = ch_max(diff->threshold_bytes,
-			       sums[row->axis] / 100 * diff->threshold_percent);
-		row->significant =
-			row->delta_bytes && !row->idle && size_of(row->delta_bytes) >= bound;
+		row->least_bytes = ch_max(diff->threshold_bytes,
+					  sums[row->axis] / 100 * diff->threshold_percent);
+		row->significant = row->delta_bytes && !row->idle &&
+				   size_of(row->delta_bytes) >= row->least_bytes;
 		if (row->axis == CH_AXIS_THREAD_GROUPS && size_of(row->delta_count) >= THREADS_MANY)
 			row->significant = true;
 	}
@@ -368,6 +368,7 @@ struct ch_error *chp_diff_make(const struct ch_snapshot *dumps, size_t dumps_cou
 				 .dumps_count = dumps_count,
 				 .rows = CH_VEC(struct ch_diff_row),
 				 .ranking = CH_VEC(size_t),
+				 .growths = CH_VEC(struct ch_growth),
 				 .notes = CH_VEC(const char *),
 				 .threshold_bytes = options->threshold_bytes,
 				 .threshold_percent = options->threshold_percent };
@@ -379,6 +380,8 @@ struct ch_error *chp_diff_make(const struct ch_snapshot *dumps, size_t dumps_cou
 	find_hours(ret, options);
 	judge(ret);
 	err = rank(ret);
+	if (!err)
+		err = chp_growths_find(ret);
 	return err ? err : find_notes(ret);
 }
 
@@ -386,5 +389,6 @@ void chp_diff_deinit(struct ch_diff *diff)
 {
 	ch_vec_deinit(&diff->rows);
 	ch_vec_deinit(&diff->ranking);
+	ch_vec_deinit(&diff->growths);
 	ch_vec_deinit(&diff->notes);
 }

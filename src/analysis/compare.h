@@ -31,10 +31,32 @@ struct ch_diff_row {
 	bool idle;
 	/** Above the threshold, and not idle. */
 	bool significant;
+	/** The threshold. */
+	uint64_t least_bytes;
 	/** Its bytes grew in every step; only with three dumps or more. */
 	bool monotonic;
 	/** Place in the ranking; 0: no growth. */
 	uint64_t score;
+};
+
+/** A part of a growth that has a row of its own. */
+struct ch_growth_part {
+	const struct ch_diff_row *row;
+	int64_t delta_bytes, delta_count;
+};
+
+/** Parts of a growth that are kept. */
+#define CH_GROWTH_PARTS 8
+
+/** One growth: memory that no other growth tells of. */
+struct ch_growth {
+	const struct ch_diff_row *row;
+	/** Of a root path blocks and their chunks, as types count them; of a type only what grew
+	 * outside of such paths. */
+	int64_t delta_bytes, delta_count;
+	/** Of a root path the types that it holds more of, most first; how many there are. */
+	struct ch_growth_part parts[CH_GROWTH_PARTS];
+	size_t parts_count, parts_total;
 };
 
 struct ch_diff_options {
@@ -52,6 +74,8 @@ struct ch_diff {
 	struct ch_vec rows;
 	/** Indexes of rows whose growth is significant, by score, descending: of size_t. */
 	struct ch_vec ranking;
+	/** Most bytes first: of struct ch_growth. */
+	struct ch_vec growths;
 	/** All mapped bytes; of rows of the totals that are not idle, the growth of those
 	 * that grew, and of those that say nothing (unattributed, heap not walked). */
 	int64_t busy_delta_bytes, unexplained_delta_bytes;
@@ -78,6 +102,9 @@ CH_MUST_CHECK struct ch_error *chp_diff_make(const struct ch_snapshot *dumps, si
 					     const struct ch_diff_options *options,
 					     struct ch_diff *ret);
 void chp_diff_deinit(struct ch_diff *diff);
+
+/** growth.c: fill growths; once, when rows are in order and judged. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_growths_find(struct ch_diff *diff);
 
 /** "new", "gone", "grown", "shrunk", "same". Static. */
 const char *chp_change_name(enum ch_change change);

@@ -38,20 +38,25 @@ static uint64_t hash_name(uint64_t hash, const char *name)
 	return ch_hash_bytes(hash, "", 1);
 }
 
+uint64_t chp_snapshot_id(enum ch_axis axis, const char *runtime, const char *name)
+{
+	uint64_t hash = CH_HASH_START;
+
+	hash = ch_hash_bytes(hash, axis_names[axis], strlen(axis_names[axis]) + 1);
+	hash = ch_hash_bytes(hash, runtime ? runtime : "", runtime ? strlen(runtime) + 1 : 1);
+	return hash_name(hash, name);
+}
+
 struct ch_error *chp_snapshot_add(struct ch_snapshot *snapshot, enum ch_axis axis,
 				  const char *runtime, const char *name, uint64_t count,
 				  uint64_t bytes)
 {
 	struct ch_snapshot_row *row = ch_vec_push(&snapshot->rows);
-	uint64_t hash = CH_HASH_START;
 
 	if (!row)
 		return &ch_enomem;
-	hash = ch_hash_bytes(hash, axis_names[axis], strlen(axis_names[axis]) + 1);
-	hash = ch_hash_bytes(hash, runtime ? runtime : "", runtime ? strlen(runtime) + 1 : 1);
-	hash = hash_name(hash, name);
 	*row = (struct ch_snapshot_row){ .axis = axis,
-					 .id = hash,
+					 .id = chp_snapshot_id(axis, runtime, name),
 					 .name = strdup(name),
 					 .runtime = runtime,
 					 .count = count,
@@ -85,6 +90,43 @@ int chp_snapshot_compare_rows(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
+struct ch_error *chp_snapshot_add_part(struct ch_snapshot *snapshot,
+				       const struct ch_snapshot_part *part)
+{
+	struct ch_snapshot_part *slot = ch_vec_push(&snapshot->parts);
+
+	if (!slot)
+		return &ch_enomem;
+	*slot = *part;
+	return NULL;
+}
+
+int chp_snapshot_compare_parts(const void *a, const void *b)
+{
+	const struct ch_snapshot_part *x = a, *y = b;
+
+	if (x->path != y->path)
+		return x->path < y->path ? -1 : 1;
+	return x->type < y->type ? -1 : x->type > y->type;
+}
+
+static void finish_parts(struct ch_vec *vec)
+{
+	struct ch_snapshot_part *parts = vec->items;
+	size_t i, kept = 0;
+
+	ch_vec_sort(vec, chp_snapshot_compare_parts);
+	for (i = 0; i < vec->count; i++) {
+		if (!kept || chp_snapshot_compare_parts(&parts[kept - 1], &parts[i]) != 0) {
+			parts[kept++] = parts[i];
+			continue;
+		}
+		parts[kept - 1].count += parts[i].count;
+		parts[kept - 1].bytes += parts[i].bytes;
+	}
+	vec->count = kept;
+}
+
 void chp_snapshot_finish(struct ch_snapshot *snapshot)
 {
 	struct ch_snapshot_row *rows = snapshot->rows.items;
@@ -101,6 +143,7 @@ void chp_snapshot_finish(struct ch_snapshot *snapshot)
 		}
 	}
 	snapshot->rows.count = kept;
+	finish_parts(&snapshot->parts);
 }
 
 void chp_snapshot_deinit(struct ch_snapshot *snapshot)
@@ -111,6 +154,7 @@ void chp_snapshot_deinit(struct ch_snapshot *snapshot)
 	for (i = 0; i < snapshot->rows.count; i++)
 		free(rows[i].name);
 	ch_vec_deinit(&snapshot->rows);
+	ch_vec_deinit(&snapshot->parts);
 	chp_dump_deinit(&snapshot->dump);
 	chp_dump_findings_free(&snapshot->findings);
 	free(snapshot->executable);

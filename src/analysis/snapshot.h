@@ -35,6 +35,13 @@ struct ch_snapshot_row {
 	bool idle;
 };
 
+/** What of one type a root path holds. */
+struct ch_snapshot_part {
+	/** Ids of rows. */
+	uint64_t path, type;
+	uint64_t count, bytes;
+};
+
 struct ch_snapshot {
 	struct ch_dump dump;
 	/** of struct ch_dump_finding */
@@ -51,6 +58,8 @@ struct ch_snapshot {
 	uint64_t busy_bytes, used_bytes;
 	/** of struct ch_snapshot_row: by axis, then id, each once */
 	struct ch_vec rows;
+	/** of struct ch_snapshot_part: by path, then type, each once */
+	struct ch_vec parts;
 	/** Root paths were looked for. */
 	bool has_paths;
 	/** Segments share bytes of the file: its root paths were not asked for. */
@@ -69,6 +78,12 @@ void chp_snapshot_idle(struct ch_snapshot *snapshot);
 /** The row added last is shown by another name, which may differ from dump to dump; NULL
  * is an error that this reports. Takes name. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_snapshot_title_take(struct ch_snapshot *snapshot, char *name);
+/** The id of a row. */
+uint64_t chp_snapshot_id(enum ch_axis axis, const char *runtime, const char *name);
+/** Add what of one type a path holds, by the ids of their rows. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_snapshot_add_part(struct ch_snapshot *snapshot,
+						     const struct ch_snapshot_part *part);
+int chp_snapshot_compare_parts(const void *a, const void *b);
 /** Bring rows in order and unite equal ones; once, after all were added. */
 void chp_snapshot_finish(struct ch_snapshot *snapshot);
 /** By axis, then id. */

@@ -446,6 +446,45 @@ static char *name_path(struct taking *taking, struct ch_graph *graph,
 	return NULL;
 }
 
+/* A part by the ids of the rows that it is of. */
+static struct ch_error *add_part(struct taking *taking, struct ch_graph *graph,
+				 const struct ch_retained *retained,
+				 const struct ch_root_path *path, const struct ch_root_part *of)
+{
+	struct ch_snapshot_part part = { .count = of->count, .bytes = of->bytes };
+	_cleanup_free_ char *name = name_path(taking, graph, retained, path, 0);
+	const struct ch_runtime *runtimes;
+	struct ch_error *err;
+	struct ch_type type;
+	size_t count;
+
+	if (!name)
+		return &ch_enomem;
+	err = ch_heaps_type(taking->heaps, of->type, &type);
+	if (err)
+		return err;
+	runtimes = ch_heaps_runtimes(taking->heaps, &count);
+	part.path = chp_snapshot_id(CH_AXIS_ROOT_PATHS, NULL, name);
+	part.type = chp_snapshot_id(CH_AXIS_TYPES, runtimes[type.walker].name, type.name);
+	return chp_snapshot_add_part(taking->ret, &part);
+}
+
+static struct ch_error *add_parts(struct taking *taking, struct ch_graph *graph,
+				  const struct ch_retained *retained, struct ch_root_paths *paths)
+{
+	struct ch_vec found = CH_VEC(struct ch_root_part);
+	struct ch_error *err = chp_root_parts_find(graph, retained, paths, &found);
+	const struct ch_root_part *parts = found.items;
+	const struct ch_root_path *rows = paths->rows.items;
+	size_t i;
+
+	for (i = 0; !err && i < found.count; i++)
+		if (parts[i].row < PATHS_MAX)
+			err = add_part(taking, graph, retained, &rows[parts[i].row], &parts[i]);
+	ch_vec_deinit(&found);
+	return err;
+}
+
 static struct ch_error *add_paths(struct taking *taking, struct ch_graph *graph,
 				  const struct ch_retained *retained)
 {
@@ -477,6 +516,8 @@ static struct ch_error *add_paths(struct taking *taking, struct ch_graph *graph,
 	if (!err && others_count)
 		err = chp_snapshot_add(taking->ret, CH_AXIS_ROOT_PATHS, NULL, "(others)",
 				       others_count, others);
+	if (!err)
+		err = add_parts(taking, graph, retained, &paths);
 	chp_root_paths_deinit(&paths);
 	return err;
 }
@@ -513,6 +554,7 @@ struct ch_error *chp_snapshot_make(struct ch_session *session,
 	struct ch_error *err;
 
 	ret->rows = CH_VEC(struct ch_snapshot_row);
+	ret->parts = CH_VEC(struct ch_snapshot_part);
 	ret->findings = CH_VEC(struct ch_dump_finding);
 	find_time(&taking);
 	err = ch_session_heaps(session, &taking.heaps);

@@ -26,7 +26,8 @@ static const struct ch_option option_rows[] = {
 	  "what counts as growth (default: 64K and 1% of what was used)" },
 	{ "hours", "N", CH_OPTION_STRING, offsetof(struct options, hours),
 	  "hours between the first and the last dump, for rates" },
-	{ "all", NULL, CH_OPTION_FLAG, offsetof(struct options, all), "also what did not change" },
+	{ "all", NULL, CH_OPTION_FLAG, offsetof(struct options, all),
+	  "all rows, also of what did not change" },
 	{ "no-paths", NULL, CH_OPTION_FLAG, offsetof(struct options, no_paths),
 	  "do not ask which roots hold what: much faster" },
 	{ NULL, NULL, CH_OPTION_FLAG, 0, NULL },
@@ -113,10 +114,11 @@ const struct ch_cmd ch_cmd_diff = {
 		    "  coreheap diff --hours 96 monday.core friday.core    with rates\n"
 		    "  coreheap diff --exit-code --threshold 10M a.core b.core\n"
 		    "  coreheap diff --markdown a.core b.core c.core       for a ticket\n",
-	.notes = "Types, what roots retain, modules, threads by stack, heaps, size classes,\n"
-		 "regions and all mapped memory. Rows are + delta ( new - old ) count name, as\n"
-		 "UMDH prints them: bytes, and how many more. They are told apart by names,\n"
-		 "never by addresses. What did not change is left out without --all.\n",
+	.notes = "GREW MOST tells each growth once: what holds more than before, and of it\n"
+		 "the types that it holds more of; what grew of a type in other places; and\n"
+		 "memory that is no object of a heap. With --all rows of all kinds follow as\n"
+		 "UMDH prints them: + delta ( new - old ) count name, in bytes.\n"
+		 "They are told apart by names, never by addresses.\n",
 	.see_also = (const char *const[]){ "summary", "types", "retained", NULL },
 	.options = option_rows,
 	.options_size = sizeof(struct options),

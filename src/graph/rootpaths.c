@@ -10,6 +10,7 @@
 #include "graph/graph_priv.h"
 #include "graph/retained.h"
 #include "graph/tally.h"
+#include "util/cleanup.h"
 
 /* Roots that are named; those behind them only by their kind. */
 #define NAMED_MAX (1U << 20)
@@ -156,6 +157,9 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 			return &ch_enomem;
 		tally->count++;
 		tally->bytes += retained->bytes[number];
+		/* its place is known: from here on what is below it goes by its row */
+		summing->places->place_of[number] =
+			(uint32_t)(tally - (struct ch_tally *)summing->tallies.rows.items) + 1;
 		if (!tally->most_bytes || retained->bytes[number] > tally->most_bytes) {
 			tally->most_bytes = retained->bytes[number];
 			tally->most_id = id;
@@ -195,6 +199,7 @@ static struct ch_error *hand_out(const struct summing *summing, struct ch_root_p
 			.count = tally->count,
 			.bytes = tally->bytes,
 			.id = tally->most_id,
+			.number = (uint32_t)i,
 		};
 	}
 	ch_vec_sort(&ret->rows, compare_paths);
@@ -217,7 +222,8 @@ struct ch_error *chp_root_paths_find(struct ch_graph *graph, const struct ch_ret
 		err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take_objects, &summing);
 	/* rows borrow the names */
 	ret->places = places.names;
-	places.names = CH_TEXTS;
+	ret->row_of = places.place_of;
+	places = (struct ch_root_places){ .names = CH_TEXTS };
 	if (!err)
 		err = hand_out(&summing, ret);
 	chp_root_places_deinit(&places);
@@ -229,6 +235,102 @@ void chp_root_paths_deinit(struct ch_root_paths *paths)
 {
 	ch_texts_deinit(&paths->places);
 	ch_vec_deinit(&paths->rows);
+	free(paths->row_of);
+}
+
+/* ---- What of each type a row retains -------------------------------------------- */
+
+/* Beyond so many tallies types are put together. */
+#define PARTS_MAX 65536
+
+struct parting {
+	struct ch_graph *graph;
+	const struct ch_retained *retained;
+	/* By number in the dominator tree: index of the row + 1. */
+	const uint32_t *row_of;
+	struct ch_tallies tallies;
+	uint32_t next_id;
+};
+
+/* From the rows' numbers to their places in order, and from blocks that roots dominate to all below
+ * them: who dominates a block has a lower number. */
+static struct ch_error *spread(const struct ch_retained *retained, struct ch_root_paths *paths)
+{
+	_cleanup_free_ uint32_t *index_of = calloc(paths->rows.count + 1, sizeof(*index_of));
+	const struct ch_root_path *rows = paths->rows.items;
+	uint32_t *row_of = paths->row_of, w;
+	size_t i;
+
+	if (!index_of)
+		return &ch_enomem;
+	for (i = 0; i < paths->rows.count; i++)
+		index_of[rows[i].number] = (uint32_t)i + 1;
+	for (w = 1; w <= retained->count; w++)
+		if (retained->idom[w] != CH_DOMINATOR_ROOT)
+			row_of[w] = row_of[retained->idom[w]];
+		else if (row_of[w])
+			row_of[w] = index_of[row_of[w] - 1];
+	return NULL;
+}
+
+static struct ch_error *take_parts(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct parting *parting = arg;
+	const struct ch_graph *graph = parting->graph;
+	struct ch_tally *tally;
+	uint32_t id, number;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		id = parting->next_id++;
+		if (graph->index->gaps)
+			id = ch_graph_node_at(graph, objects[i].addr);
+		number = id < graph->index->objects_count ? parting->retained->number[id] : 0;
+		if (!number || !parting->row_of[number])
+			continue;
+		tally = chp_tally_of(&parting->tallies, parting->row_of[number], objects[i].type);
+		if (!tally)
+			return &ch_enomem;
+		tally->count++;
+		tally->bytes += objects[i].chunk_bytes;
+	}
+	return NULL;
+}
+
+static struct ch_error *hand_parts(const struct ch_tallies *tallies, struct ch_vec *ret)
+{
+	const struct ch_tally *tally;
+	struct ch_root_part *part;
+	size_t i;
+
+	for (i = 0; i < tallies->rows.count && tallies->rows.count < PARTS_MAX; i++) {
+		tally = CH_VEC_AT(&tallies->rows, struct ch_tally, i);
+		part = ch_vec_push(ret);
+		if (!part)
+			return &ch_enomem;
+		*part = (struct ch_root_part){ .row = tally->group - 1,
+					       .type = (uint32_t)tally->what,
+					       .count = tally->count,
+					       .bytes = tally->bytes };
+	}
+	return NULL;
+}
+
+struct ch_error *chp_root_parts_find(struct ch_graph *graph, const struct ch_retained *retained,
+				     struct ch_root_paths *paths, struct ch_vec *ret)
+{
+	struct parting parting = { .graph = graph,
+				   .retained = retained,
+				   .row_of = paths->row_of,
+				   .tallies = CH_TALLIES(graph->heaps) };
+	struct ch_error *err = spread(retained, paths);
+
+	if (!err)
+		err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take_parts, &parting);
+	if (!err)
+		err = hand_parts(&parting.tallies, ret);
+	chp_tallies_deinit(&parting.tallies);
+	return err;
 }
 
 uint32_t chp_heaviest_child(const struct ch_retained *retained, uint32_t id, uint32_t percent)

@@ -19,12 +19,25 @@ struct ch_root_path {
 	uint64_t count, bytes;
 	/** The one that retains most. */
 	uint32_t id;
+	/** Which row it was when it was counted. */
+	uint32_t number;
 };
 
 struct ch_root_paths {
 	/** of struct ch_root_path: by bytes, descending, then by place */
 	struct ch_vec rows;
 	struct ch_texts places;
+	/** By number in the dominator tree: the number of its row + 1; 0: it is no row's. */
+	uint32_t *row_of;
+};
+
+/** What of one type a row retains. */
+struct ch_root_part {
+	/** Index of the row. */
+	uint32_t row;
+	uint32_t type;
+	/** Blocks, and their bytes in chunks, as `types` counts them. */
+	uint64_t count, bytes;
 };
 
 /** The places that point at blocks that roots alone dominate. */
@@ -50,6 +63,11 @@ void chp_root_places_deinit(struct ch_root_places *places);
 CH_MUST_CHECK struct ch_error *chp_root_paths_find(struct ch_graph *graph,
 						   const struct ch_retained *retained,
 						   struct ch_root_paths *ret);
+/** Append to ret (of struct ch_root_part) what the rows retain by type; none where that is more
+ * than can be told apart. Once: paths cannot be asked again. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_root_parts_find(struct ch_graph *graph,
+						   const struct ch_retained *retained,
+						   struct ch_root_paths *paths, struct ch_vec *ret);
 void chp_root_paths_deinit(struct ch_root_paths *paths);
 /** Of what id dominates directly, the one that retains most: at least percent of what id
  * does; else CH_ID_NONE. */

@@ -2,7 +2,7 @@
  * The comparison of dumps, as text and Markdown: which memory grew by how much, and whether the
  * dumps may be compared at all.
  */
-#include "report/diff.h"
+#include "report/diff_priv.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,8 +13,9 @@
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
-#define NUMBER_MAX (CH_BYTES_TEXT_MAX + 2)
-#define RANKED     10
+/* Growths of a ticket, and room for names of their types. */
+#define RANKED    10
+#define NAME_ROOM 120
 
 static const char *const titles[CH_AXES] = {
 	[CH_AXIS_TYPES] = "TYPES",     [CH_AXIS_ROOT_PATHS] = "ROOT PATHS (what roots retain)",
@@ -22,16 +23,6 @@ static const char *const titles[CH_AXES] = {
 	[CH_AXIS_HEAPS] = "HEAPS",     [CH_AXIS_SIZE_CLASSES] = "SIZE CLASSES",
 	[CH_AXIS_REGIONS] = "REGIONS", [CH_AXIS_TOTALS] = "ALL MAPPED MEMORY",
 };
-
-/* "+1,234", "-1,234", "0" */
-static const char *signed_text(int64_t number, char buf[NUMBER_MAX])
-{
-	char digits[CH_BYTES_TEXT_MAX];
-
-	chp_count_text(number < 0 ? (uint64_t)-number : (uint64_t)number, digits);
-	snprintf(buf, NUMBER_MAX, "%s%s", number > 0 ? "+" : number < 0 ? "-" : "", digits);
-	return buf;
-}
 
 static bool is_shown(const struct ch_diff_row *row, bool all)
 {
@@ -57,16 +48,16 @@ static size_t find_axis(const struct ch_diff *diff, enum ch_axis axis, size_t *f
 /* As UMDH: + delta ( new - old ) count name */
 static void print_row(const struct ch_report *report, const struct ch_diff_row *row)
 {
-	char delta[NUMBER_MAX], now[CH_BYTES_TEXT_MAX], before[CH_BYTES_TEXT_MAX];
-	char count[NUMBER_MAX];
+	char delta[CH_SIGNED_TEXT_MAX], now[CH_BYTES_TEXT_MAX], before[CH_BYTES_TEXT_MAX];
+	char count[CH_SIGNED_TEXT_MAX];
 
 	chp_count_text(row->delta_bytes < 0 ? (uint64_t)-row->delta_bytes
 					    : (uint64_t)row->delta_bytes,
 		       delta);
 	fprintf(report->out, "%c %15s ( %15s - %15s ) %11s  %s%s%s\n",
 		row->delta_bytes < 0 ? '-' : '+', delta, chp_count_text(row->target_bytes, now),
-		chp_count_text(row->baseline_bytes, before), signed_text(row->delta_count, count),
-		row->name,
+		chp_count_text(row->baseline_bytes, before),
+		chp_signed_count(row->delta_count, count), row->name,
 		row->change == CH_CHANGE_NEW    ? "  [new]"
 		: row->change == CH_CHANGE_GONE ? "  [gone]"
 						: "",
@@ -97,33 +88,6 @@ static void print_axis(const struct ch_report *report, const struct ch_diff *dif
 		fprintf(report->out, "showing %" PRIu64 " of %" PRIu64 "\n", shown, matched);
 }
 
-static void format_verdict(const struct ch_diff *diff, char *buf, size_t max)
-{
-	char used[NUMBER_MAX], busy[NUMBER_MAX], unexplained[NUMBER_MAX];
-	char threshold[CH_BYTES_TEXT_MAX];
-
-	if (!diff->grown)
-		snprintf(buf, max,
-			 "no growth above the threshold (%s bytes, and %" PRIu64
-			 "%% of what was used): used blocks %s bytes, all mapped memory %s",
-			 chp_count_text(diff->threshold_bytes, threshold), diff->threshold_percent,
-			 signed_text(diff->used_delta_bytes, used),
-			 signed_text(diff->busy_delta_bytes, busy));
-	else
-		snprintf(buf, max,
-			 "grew: used blocks %s bytes, all mapped memory %s%s%s; unexplained %s",
-			 signed_text(diff->used_delta_bytes, used),
-			 signed_text(diff->busy_delta_bytes, busy),
-			 diff->grew_in ? ", most in " : "",
-			 diff->grew_in ? diff->grew_in->name : "",
-			 signed_text(diff->unexplained_delta_bytes, unexplained));
-}
-
-static const char *dump_name(const struct ch_report *report, const struct ch_snapshot *dump)
-{
-	return report->reproducible ? dump->executable : dump->dump.file;
-}
-
 static void print_dumps(const struct ch_report *report, const struct ch_diff *diff)
 {
 	char used[CH_BYTES_TEXT_MAX], line[512];
@@ -133,7 +97,7 @@ static void print_dumps(const struct ch_report *report, const struct ch_diff *di
 	for (i = 0; i < diff->dumps_count; i++) {
 		dump = &diff->dumps[i];
 		snprintf(line, sizeof(line), "%.300s (%s, %s%s%s; used blocks %s bytes)",
-			 dump_name(report, dump), dump->dump.producer, dump->dump.arch,
+			 chp_diff_dump(report, dump), dump->dump.producer, dump->dump.arch,
 			 dump->complete ? "" : ", incomplete",
 			 dump->intact == CH_INTACT_NO ? ", heap damaged" : "",
 			 chp_count_text(dump->used_bytes, used));
@@ -183,7 +147,8 @@ static struct ch_error *print_warnings(const struct ch_report *report, const str
 			_cleanup_free_ char *line = NULL;
 
 			if (asprintf(&line, "dump %zu (%s): %s", i + 1,
-				     dump_name(report, &diff->dumps[i]), findings[k].message) < 0) {
+				     chp_diff_dump(report, &diff->dumps[i]),
+				     findings[k].message) < 0) {
 				line = NULL;
 				return &ch_enomem;
 			}
@@ -196,7 +161,7 @@ static struct ch_error *print_warnings(const struct ch_report *report, const str
 static struct ch_error *print_head(const struct ch_report *report, const struct ch_diff *diff)
 {
 	const char *const *notes = diff->notes.items;
-	char line[512];
+	char line[768];
 	size_t i;
 
 	print_dumps(report, diff);
@@ -205,41 +170,12 @@ static struct ch_error *print_head(const struct ch_report *report, const struct 
 				 diff->hours_basis);
 	for (i = 0; i < diff->notes.count; i++)
 		chp_report_wrapped(report, i ? "" : "note", notes[i]);
-	format_verdict(diff, line, sizeof(line));
+	chp_diff_verdict(diff, line, sizeof(line));
 	if (report->format == CH_FORMAT_HTML)
 		chp_html_fact(report->out, "verdict", "verdict", line);
 	else
 		chp_report_wrapped(report, "verdict", line);
 	return print_warnings(report, diff, report->out);
-}
-
-static void format_rate(const struct ch_diff *diff, const struct ch_diff_row *row, char *buf,
-			size_t max)
-{
-	char number[NUMBER_MAX];
-
-	buf[0] = '\0';
-	if (diff->hours > 0)
-		snprintf(buf, max, ", %s an hour", signed_text(chp_diff_rate(diff, row), number));
-}
-
-static void print_ranking(const struct ch_report *report, const struct ch_diff *diff)
-{
-	const struct ch_diff_row *rows = diff->rows.items, *row;
-	char delta[NUMBER_MAX], count[NUMBER_MAX], rate[NUMBER_MAX + 16];
-	size_t i;
-
-	if (!diff->ranking.count)
-		return;
-	fputs("\nGREW MOST\n", report->out);
-	for (i = 0; i < diff->ranking.count && i < RANKED; i++) {
-		row = &rows[*CH_VEC_AT(&diff->ranking, size_t, i)];
-		format_rate(diff, row, rate, sizeof(rate));
-		fprintf(report->out, "%2zu  %-13s  %s bytes (count %s%s)%s: %s\n", i + 1,
-			chp_axis_name(row->axis), signed_text(row->delta_bytes, delta),
-			signed_text(row->delta_count, count), rate,
-			row->monotonic ? ", in every step" : "", row->name);
-	}
 }
 
 static void print_plain(const struct ch_report *report, const struct ch_diff *diff, bool all)
@@ -274,7 +210,7 @@ static struct ch_error *print_table(const struct ch_report *report, const struct
 	const struct ch_diff_row *rows = diff->rows.items;
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	struct ch_error *err = table ? NULL : &ch_enomem;
-	char delta[NUMBER_MAX], count[NUMBER_MAX];
+	char delta[CH_SIGNED_TEXT_MAX], count[CH_SIGNED_TEXT_MAX];
 	uint64_t shown = 0, most = report->limit ? report->limit : RANKED;
 	size_t first, end, i;
 
@@ -283,12 +219,12 @@ static struct ch_error *print_table(const struct ch_report *report, const struct
 		if (!is_shown(&rows[i], all))
 			continue;
 		err = chp_table_row(
-			table,
-			(struct ch_cell[]){ { .text = signed_text(rows[i].delta_bytes, delta) },
-					    CH_CELL_NUM(rows[i].target_bytes),
-					    CH_CELL_NUM(rows[i].baseline_bytes),
-					    { .text = signed_text(rows[i].delta_count, count) },
-					    { .text = rows[i].name } });
+			table, (struct ch_cell[]){
+				       { .text = chp_signed_count(rows[i].delta_bytes, delta) },
+				       CH_CELL_NUM(rows[i].target_bytes),
+				       CH_CELL_NUM(rows[i].baseline_bytes),
+				       { .text = chp_signed_count(rows[i].delta_count, count) },
+				       { .text = rows[i].name } });
 		shown++;
 	}
 	if (!err && shown) {
@@ -300,22 +236,45 @@ static struct ch_error *print_table(const struct ch_report *report, const struct
 	return err;
 }
 
+static struct ch_error *print_markdown_growths(const struct ch_report *report,
+					       const struct ch_diff *diff)
+{
+	char delta[CH_SIGNED_TEXT_MAX];
+	size_t i;
+
+	if (diff->growths.count)
+		fputs("\n## What grew most\n\n", report->out);
+	for (i = 0; i < diff->growths.count && i < RANKED; i++) {
+		const struct ch_growth *growth = CH_VEC_AT(&diff->growths, struct ch_growth, i);
+		_cleanup_free_ char *name = chp_markdown_code(chp_diff_name(growth->row));
+		_cleanup_free_ char *more = chp_growth_text(diff, growth, NAME_ROOM);
+		_cleanup_free_ char *safe = more ? chp_markdown_text(more) : NULL;
+
+		if (!name || !safe)
+			return &ch_enomem;
+		fprintf(report->out, "%zu. %s in %s%s%s\n", i + 1,
+			chp_signed_bytes(growth->delta_bytes, delta), name, safe[0] ? ": " : "",
+			safe);
+	}
+	return NULL;
+}
+
 static struct ch_error *print_markdown(const struct ch_report *report, const struct ch_diff *diff,
 				       bool all)
 {
-	const struct ch_diff_row *rows = diff->rows.items, *row;
 	const char *const *notes = diff->notes.items;
-	char line[512], delta[NUMBER_MAX], rate[NUMBER_MAX + 16];
+	char line[768], delta[CH_SIGNED_TEXT_MAX];
 	struct ch_error *err = NULL;
 	FILE *out = report->out;
 	enum ch_axis axis;
 	size_t i;
 
-	format_verdict(diff, line, sizeof(line));
+	chp_diff_verdict(diff, line, sizeof(line));
 	fprintf(out, "# Memory of %zu dumps compared\n\n**Verdict:** %s\n\n", diff->dumps_count,
 		line);
 	for (i = 0; i < diff->dumps_count; i++) {
-		_cleanup_free_ char *name = chp_markdown_code(dump_name(report, &diff->dumps[i]));
+		_cleanup_free_ char *name =
+			chp_markdown_code(chp_diff_dump(report, &diff->dumps[i]));
 
 		if (!name)
 			return &ch_enomem;
@@ -327,20 +286,8 @@ static struct ch_error *print_markdown(const struct ch_report *report, const str
 	for (i = 0; i < diff->notes.count; i++)
 		fprintf(out, "- note: %s\n", notes[i]);
 	err = print_warnings(report, diff, out);
-	if (diff->ranking.count)
-		fputs("\n## What grew most\n\n", out);
-	for (i = 0; i < diff->ranking.count && i < RANKED; i++) {
-		_cleanup_free_ char *name = NULL;
-
-		row = &rows[*CH_VEC_AT(&diff->ranking, size_t, i)];
-		name = chp_markdown_code(row->name);
-		if (!name)
-			return &ch_enomem;
-		format_rate(diff, row, rate, sizeof(rate));
-		fprintf(out, "%zu. %s: %s bytes%s%s in %s\n", i + 1, chp_axis_name(row->axis),
-			signed_text(row->delta_bytes, delta), rate,
-			row->monotonic ? ", in every step," : "", name);
-	}
+	if (!err)
+		err = print_markdown_growths(report, diff);
 	for (axis = 0; !err && axis < CH_AXES; axis++)
 		err = print_table(report, diff, axis, all);
 	fprintf(out, "\n---\ncoreheap %s; no memory contents are in this text\n", CH_VERSION);
@@ -374,12 +321,12 @@ struct bars {
 
 static struct ch_error *add_bar(struct bars *bars, const struct ch_diff_row *row)
 {
-	char delta[NUMBER_MAX], count[NUMBER_MAX], now[CH_BYTES_TEXT_MAX],
+	char delta[CH_SIGNED_TEXT_MAX], count[CH_SIGNED_TEXT_MAX], now[CH_BYTES_TEXT_MAX],
 		before[CH_BYTES_TEXT_MAX];
 	size_t i = bars->count++;
 
-	signed_text(row->delta_bytes, delta);
-	signed_text(row->delta_count, count);
+	chp_signed_count(row->delta_bytes, delta);
+	chp_signed_count(row->delta_count, count);
 	if (asprintf(&bars->titles[i], "%s: %s bytes, from %s to %s, count %s%s", row->name, delta,
 		     chp_bytes_text(row->baseline_bytes, before),
 		     chp_bytes_text(row->target_bytes, now), count,
@@ -505,11 +452,12 @@ struct ch_error *ch_report_diff(const struct ch_report *report, const struct ch_
 	case CH_FORMAT_TEXT:
 		break;
 	}
+	if (!all)
+		return chp_diff_print_screen(report, diff);
 	err = print_head(report, diff);
-	if (err)
-		return err;
-	print_ranking(report, diff);
-	for (axis = 0; axis < CH_AXES; axis++)
+	if (!err)
+		err = chp_diff_print_growths(report, diff, SIZE_MAX);
+	for (axis = 0; !err && axis < CH_AXES; axis++)
 		print_axis(report, diff, axis, all);
-	return NULL;
+	return err;
 }

@@ -75,6 +75,44 @@ static json_t *json_ranking(const struct ch_diff *diff)
 	return array;
 }
 
+static json_t *json_parts(const struct ch_growth *growth)
+{
+	const struct ch_growth_part *part;
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < growth->parts_count; i++) {
+		part = &growth->parts[i];
+		chp_json_append_take(&array,
+				     json_pack("{s:s, s:o, s:s, s:I, s:I}", "axis",
+					       chp_axis_name(part->row->axis), "id",
+					       json_id(part->row->id), "name", part->row->name,
+					       "delta_bytes", (json_int_t)part->delta_bytes,
+					       "delta_count", (json_int_t)part->delta_count));
+	}
+	return array;
+}
+
+static json_t *json_growths(const struct ch_diff *diff)
+{
+	const struct ch_growth *growth;
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < diff->growths.count; i++) {
+		growth = CH_VEC_AT(&diff->growths, struct ch_growth, i);
+		chp_json_append_take(&array,
+				     json_pack("{s:s, s:o, s:s, s:I, s:I, s:o, s:o}", "axis",
+					       chp_axis_name(growth->row->axis), "id",
+					       json_id(growth->row->id), "name", growth->row->name,
+					       "delta_bytes", (json_int_t)growth->delta_bytes,
+					       "delta_count", (json_int_t)growth->delta_count,
+					       "parts_count", chp_json_uint(growth->parts_total),
+					       "parts", json_parts(growth)));
+	}
+	return array;
+}
+
 static json_t *json_verdict(const struct ch_diff *diff)
 {
 	uint64_t explained = diff->growth_bytes - diff->unexplained_growth_bytes;
@@ -186,7 +224,8 @@ struct ch_error *chp_diff_print_json(const struct ch_report *report, const struc
 			json_decref(doc);
 			doc = NULL;
 		}
-	if (doc && json_object_set_new(doc, "growth_rank", json_ranking(diff)) != 0) {
+	if (doc && (json_object_set_new(doc, "growth_rank", json_ranking(diff)) != 0 ||
+		    json_object_set_new(doc, "growths", json_growths(diff)) != 0)) {
 		json_decref(doc);
 		doc = NULL;
 	}

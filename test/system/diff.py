@@ -97,6 +97,11 @@ def check_leak(tap, name, dumps, variable):
         path = row(doc, "root_paths", " -> ".join([variable, step, step, step]))
         tap.equal((path and path["delta_count"], path and path["delta_bytes"] > 0), (0, True),
                   "%s: the variable that holds them is named" % name)
+    check_growths(tap, name, doc, dumps, variable)
+    lines = check_screen(tap, name, [first, second])
+    grew = lines[lines.index("GREW MOST") + 1].split()
+    tap.equal(grew[:4], ["1", "+%.2f" % (doc["growths"][0]["delta_bytes"] / 2 ** 20), "MiB",
+                         variable or order.split()[0]], "%s: and what grew follows" % name)
     tap.equal(doc["comparable"], {"same_executable": True, "notes": []},
               "%s: nothing weakens it" % name)
     tap.ok(doc["verdict"]["grown"] and doc["verdict"]["explained_percent"] > 95,
@@ -111,6 +116,31 @@ def check_leak(tap, name, dumps, variable):
               "%s: the other way round it shrank" % name)
 
 
+def check_growths(tap, name, doc, dumps, variable):
+    """One growth, whatever axes tell of it: what holds it first, or what nothing holds."""
+    before, now = dumps[0][1], dumps[-1][1]
+    tap.equal([(item["axis"], item["name"].split(" -> ")[0] if variable else item["name"])
+               for item in doc["growths"]],
+              [("root_paths", variable) if variable else ("types", order_of(name))],
+              "%s: it is told once" % name)
+    first = doc["growths"][0]
+    part = first["parts"][0] if variable else first
+    tap.ok(first["delta_bytes"] >= part["delta_bytes"], "%s: a part is no more than all" % name)
+    tap.equal((part["name"], part["delta_bytes"], part["delta_count"], first["parts_count"]),
+              (order_of(name), now["orders_bytes"] - before["orders_bytes"],
+               now["orders"] - before["orders"], 1 if variable else 0),
+              "%s: with the blocks that it is, and the program's bytes" % name)
+
+
+def check_screen(tap, name, cores):
+    """The rules of the first screen."""
+    text = coreheap("diff", *cores).out
+    lines = text.splitlines()
+    tap.ok(len(lines) <= 40 and max(map(len, lines)) <= 80 and lines[0].startswith("VERDICT ") and
+           "--json" not in text, "%s: one screen, the verdict first" % name, text)
+    return lines
+
+
 def check_three(tap, name, dumps):
     order = order_of(name)
     doc = answer("diff", "--json", "--hours", "2", *[core for core, _ in dumps])
@@ -121,7 +151,7 @@ def check_three(tap, name, dumps):
     mixed = answer("diff", "--json", dumps[1][0], dumps[0][0], dumps[2][0])
     tap.equal(row(mixed, "types", order)["monotonic"], False,
               "%s: not if it shrank between" % name)
-    text = coreheap("diff", "--no-paths", *[core for core, _ in dumps]).out
+    text = coreheap("diff", "--all", "--no-paths", *[core for core, _ in dumps]).out
     line = next((line for line in text.splitlines() if line.startswith("+") and order in line), "")
     tap.equal(line.split(), "+ {:,} ( {:,} - {:,} ) +{:,} {} [grew each time]".format(
         found["delta_bytes"], found["target_bytes"], found["baseline_bytes"],
@@ -150,7 +180,8 @@ def check_two_runs(tap, name, program):
 
 def check_churn(tap, name, dumps):
     doc = answer("diff", "--json", dumps[0][0], dumps[1][0])
-    tap.equal((doc["verdict"]["grown"], doc["growth_rank"]), (False, []),
+    check_screen(tap, name, [dumps[0][0], dumps[1][0]])
+    tap.equal((doc["verdict"]["grown"], doc["growth_rank"] + doc["growths"]), (False, []),
               "%s: a program that only churns does not grow" % name)
     tap.equal(coreheap("diff", "--exit-code", dumps[0][0], dumps[1][0]).code, 0,
               "%s: and says so with its exit code" % name)
@@ -221,6 +252,8 @@ def test_odd_dumps(tap):
     tap.ok(all(len(everything[axis]) for axis in AXES) and
            {item["state"] for axis in AXES for item in everything[axis]} == {"same"},
            "with --all each row is there, and the same")
+    check_screen(tap, "a dump and itself", [core, core])
+    check_screen(tap, "different programs", [core, other])
     doc = answer("diff", "--json", core, other)
     tap.ok(not doc["comparable"]["same_executable"] and doc["comparable"]["notes"],
            "different programs are told", doc["comparable"])

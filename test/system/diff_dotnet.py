@@ -27,6 +27,16 @@ def test_two_runs(tap, program, createdump):
     path = row(doc, "root_paths", "static Story.Cache.s_multiplexer -> Story.Multiplexer")
     tap.ok(path and path["delta_count"] == 0 and path["delta_bytes"] > 6 * (MORE - FEWER) * 64,
            "the static field that holds it is compared", path)
+    growth, part = doc["growths"][0], doc["growths"][0]["parts"][0]
+    tap.ok(growth["axis"] == "root_paths" and growth["id"] == path["id"] and
+           0 <= growth["delta_bytes"] - path["delta_bytes"] < path["delta_bytes"] // 10,
+           "what grew most is what that field holds", growth)
+    tap.ok(part["name"] == "System.EventHandler<Story.FailedArgs>" and
+           2 * (MORE - FEWER) - part["delta_count"] in range(8) and
+           part["delta_bytes"] == 64 * part["delta_count"],
+           "with the type that there is most of", part)
+    tap.equal([item for item in doc["growths"] if item["axis"] == "types" and
+               "EventHandler" in item["name"]], [], "which is told nowhere else")
     tap.equal((doc["comparable"]["same_executable"], doc["verdict"]["grown"]), (True, True),
               "it is the same program, and it grew")
     types = {item["name"]: item["state"] for item in doc["types"] if item["runtime"] == "coreclr"}
