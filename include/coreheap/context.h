@@ -66,6 +66,8 @@ struct ch_finding {
 	enum ch_severity severity;
 	/** How often the same code was reported; > 1 only for capped codes. */
 	uint64_t count;
+	/** Address that it is about, where one is told; 0: none is. */
+	uint64_t addr;
 };
 
 /**

@@ -421,32 +421,6 @@ static struct ch_error *find_duplicates(struct ch_suspecting *suspecting)
 	return err;
 }
 
-/* What overran a block, or used one after it was freed, is why a process dies, whatever it
- * holds. The walkers say what is wrong and where. */
-static struct ch_error *find_damage(struct ch_suspecting *suspecting)
-{
-	struct ch_suspect suspect = { .rule = CH_RULE_HEAP_DAMAGED, .basis = CH_BASIS_DERIVED };
-	const struct ch_finding *findings, *first = NULL;
-	char more[CH_BYTES_TEXT_MAX];
-	size_t count, i;
-
-	findings = ch_context_findings(ch_session_context(suspecting->session), &count);
-	for (i = 0; i < count; i++) {
-		if (findings[i].severity != CH_SEVERITY_DAMAGED)
-			continue;
-		first = first ? first : &findings[i];
-		suspect.count += findings[i].count;
-	}
-	if (!first)
-		return NULL;
-	chp_suspect_fact(&suspect, "signs_count", suspect.count);
-	chp_suspect_next(&suspect, "heap", 0);
-	if (suspect.count == 1)
-		return chp_suspect_take(suspecting, &suspect, 0, "%s", first->message);
-	return chp_suspect_take(suspecting, &suspect, 0, "%s; and %s more signs of damage",
-				first->message, chp_count_text(suspect.count - 1, more));
-}
-
 /* ---- All of them -------------------------------------------------------------- */
 
 /* Damage is why a process dies, and what stands still why it does not go on, whatever it
@@ -506,7 +480,7 @@ struct ch_error *chp_suspects_find(struct ch_session *session,
 {
 
 	static struct ch_error *(*const walked[])(
-		struct ch_suspecting *) = { find_damage, find_retained_free, find_humongous,
+		struct ch_suspecting *) = { chp_suspect_damage, find_retained_free, find_humongous,
 					    find_equal_mappings, chp_suspects_fragments };
 	static struct ch_error *(*const always[])(struct ch_suspecting *) = {
 		find_file_maps, find_unattributed,  find_modules,
@@ -514,6 +488,7 @@ struct ch_error *chp_suspects_find(struct ch_session *session,
 	};
 	struct ch_suspecting suspecting = { .session = session,
 					    .threads = input->threads,
+					    .quick = input->quick,
 					    .heaps = input->heaps,
 					    .sums = input->sums,
 					    .pooled = input->pooled,

@@ -17,6 +17,8 @@ struct ch_suspecting {
 	struct ch_session *session;
 	/** Threads to work with; 0: as many as there are processors. */
 	uint32_t threads;
+	/** Nothing is to be asked that needs the graph. */
+	bool quick;
 	struct ch_heaps *heaps;
 	/** What the graph says of garbage goes into them. */
 	struct ch_measured *sums;
@@ -104,6 +106,9 @@ CH_MUST_CHECK struct ch_error *chp_suspect_mapped(struct ch_suspecting *suspecti
 						  struct ch_graph *graph,
 						  const struct ch_retained *retained);
 /** suspects_buffers.c: limits that are near. Errors: as above. */
+/** suspects_damage.c: what overran a block, or used one after it was freed, is why a process dies,
+ * whatever it holds. Errors: NOMEM, STOP, those of the graph. */
+CH_MUST_CHECK struct ch_error *chp_suspect_damage(struct ch_suspecting *suspecting);
 CH_MUST_CHECK struct ch_error *chp_suspect_limits(struct ch_suspecting *suspecting);
 
 #endif /* COREHEAP_ANALYSIS_SUSPECTS_H */

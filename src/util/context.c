@@ -170,6 +170,22 @@ static void add_finding(struct ch_context *ctx, enum ch_severity severity, const
 	};
 }
 
+void chp_context_finding_addr(struct ch_context *ctx, const char *code, uint64_t addr)
+{
+	struct ch_finding *finding;
+	size_t i;
+
+	for (i = ctx->findings.count; i-- > 0;) {
+		finding = CH_VEC_AT(&ctx->findings, struct ch_finding, i);
+		if (strcmp(finding->code, code) != 0)
+			continue;
+		/* those behind are counted in it */
+		if (!finding->addr)
+			finding->addr = addr;
+		return;
+	}
+}
+
 void chp_context_finding(struct ch_context *ctx, enum ch_severity severity, const char *code,
 			 const char *format, ...)
 {

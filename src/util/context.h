@@ -14,6 +14,10 @@
 void chp_context_finding(struct ch_context *ctx, enum ch_severity severity, const char *code,
 			 const char *format, ...) CH_PRINTF(4, 5);
 
+/** The address that the finding of this code that was reported last is about; none, and no error,
+ * where there is no such finding. */
+void chp_context_finding_addr(struct ch_context *ctx, const char *code, uint64_t addr);
+
 /** Report that memory ran short where the answer has no room for an error: it is incomplete.
  * Needs no memory. */
 void chp_context_no_memory(struct ch_context *ctx);

@@ -305,6 +305,7 @@ static void tell_damage(const struct walk *walk, uint64_t chunk, uint64_t head, 
 	else
 		chp_context_finding(walk->glibc->env.ctx, CH_SEVERITY_DAMAGED,
 				    "glibc-chunk-damaged", "%s", text);
+	chp_context_finding_addr(walk->glibc->env.ctx, "glibc-chunk-damaged", chunk);
 }
 
 /* Whether a chunk is in a list of free chunks: its neighbours there point back. */
