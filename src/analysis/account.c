@@ -15,31 +15,31 @@
 static const struct account_names {
 	const char *title, *name;
 } account_names[] = {
-	[CH_ACCOUNT_HEAP_USED] = { "heap used", "heap_used" },
-	[CH_ACCOUNT_HEAP_MMAPPED] = { "heap used, own mappings", "heap_used_mmapped" },
-	[CH_ACCOUNT_HEAP_FREE] = { "heap free", "heap_free" },
-	[CH_ACCOUNT_HEAP_TOP] = { "heap top, never used or given back", "heap_top" },
-	[CH_ACCOUNT_HEAP_OVERHEAD] = { "heap overhead", "heap_overhead" },
-	[CH_ACCOUNT_HEAP_UNWALKED] = { "heap, not walked", "heap_not_walked" },
-	[CH_ACCOUNT_MANAGED_LIVE] = { "managed heap live", "managed_live" },
-	[CH_ACCOUNT_MANAGED_DEAD] = { "managed heap garbage", "managed_dead" },
-	[CH_ACCOUNT_MANAGED_USED] = { "managed heap used, garbage included", "managed_used" },
+	[CH_ACCOUNT_HEAP_USED] = { "malloc blocks in use", "heap_used" },
+	[CH_ACCOUNT_HEAP_MMAPPED] = { "malloc blocks in own mappings", "heap_used_mmapped" },
+	[CH_ACCOUNT_HEAP_FREE] = { "free memory kept by malloc", "heap_free" },
+	[CH_ACCOUNT_HEAP_TOP] = { "unused end of the arena", "heap_top" },
+	[CH_ACCOUNT_HEAP_OVERHEAD] = { "malloc's own bookkeeping", "heap_overhead" },
+	[CH_ACCOUNT_HEAP_UNWALKED] = { "heap memory, not walked", "heap_not_walked" },
+	[CH_ACCOUNT_MANAGED_LIVE] = { "managed objects in use", "managed_live" },
+	[CH_ACCOUNT_MANAGED_DEAD] = { "managed garbage", "managed_dead" },
+	[CH_ACCOUNT_MANAGED_USED] = { "managed objects, with garbage", "managed_used" },
 	[CH_ACCOUNT_MANAGED_FREE] = { "managed heap free", "managed_free" },
 	[CH_ACCOUNT_MANAGED_HEAP] = { "managed heap overhead", "managed_heap" },
-	[CH_ACCOUNT_MANAGED_LOADER] = { "managed loader", "managed_loader" },
-	[CH_ACCOUNT_MANAGED_OTHER] = { "managed other", "managed_other" },
+	[CH_ACCOUNT_MANAGED_LOADER] = { "types and code that runtimes load", "managed_loader" },
+	[CH_ACCOUNT_MANAGED_OTHER] = { "other memory of runtimes", "managed_other" },
 	[CH_ACCOUNT_MANAGED_VIEWS] = { "managed heap, mapped again", "managed_views" },
 	[CH_ACCOUNT_STACKS] = { "stacks", "stacks" },
 	[CH_ACCOUNT_GUARDS] = { "stack guards", "stack_guards" },
 	[CH_ACCOUNT_TLS] = { "thread-local storage", "tls" },
 	[CH_ACCOUNT_IMAGE] = { "images of programs", "image" },
 	[CH_ACCOUNT_BSS] = { "bss of programs", "bss" },
-	[CH_ACCOUNT_FILES] = { "file maps", "file_maps" },
+	[CH_ACCOUNT_FILES] = { "mapped files", "file_maps" },
 	[CH_ACCOUNT_SHARED] = { "shared memory", "shared_memory" },
-	[CH_ACCOUNT_OTHER] = { "other", "other" },
+	[CH_ACCOUNT_OTHER] = { "other mappings", "other" },
 	[CH_ACCOUNT_RESERVED] = { "reservations", "reservations" },
 	[CH_ACCOUNT_UNDUMPED] = { "anonymous, untouched or not dumped", "anonymous_not_dumped" },
-	[CH_ACCOUNT_UNATTRIBUTED] = { "unattributed", "unattributed" },
+	[CH_ACCOUNT_UNATTRIBUTED] = { "memory of no known owner", "unattributed" },
 };
 
 const char *chp_account_title(enum ch_account_id id)
@@ -134,10 +134,10 @@ enum ch_memory_group chp_region_group(const struct ch_region *region)
 const char *chp_memory_group_title(enum ch_memory_group group)
 {
 	static const char *const titles[CH_MEMORY_GROUPS] = {
-		[CH_MEMORY_MALLOC] = "malloc",         [CH_MEMORY_MANAGED] = "managed heap",
-		[CH_MEMORY_RUNTIME] = "runtime's own", [CH_MEMORY_STACKS] = "stacks",
-		[CH_MEMORY_PROGRAMS] = "programs",     [CH_MEMORY_FILES] = "files",
-		[CH_MEMORY_SHARED] = "shared memory",  [CH_MEMORY_UNATTRIBUTED] = "unattributed",
+		[CH_MEMORY_MALLOC] = "malloc",        [CH_MEMORY_MANAGED] = "managed heap",
+		[CH_MEMORY_RUNTIME] = "runtime",      [CH_MEMORY_STACKS] = "stacks",
+		[CH_MEMORY_PROGRAMS] = "programs",    [CH_MEMORY_FILES] = "files",
+		[CH_MEMORY_SHARED] = "shared memory", [CH_MEMORY_UNATTRIBUTED] = "unknown",
 		[CH_MEMORY_OTHER] = "other",
 	};
 

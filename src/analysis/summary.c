@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "analysis/headline.h"
 #include "analysis/suspects.h"
 #include "types/names.h"
 #include "util/bytes.h"
@@ -24,21 +25,21 @@ static struct ch_error *write_arithmetic(struct ch_summary *summary)
 		const char *name;
 		uint64_t bytes;
 	} parts[] = {
-		{ "native used", input->native_used_bytes },
+		{ "malloc blocks in use", input->native_used_bytes },
 		{ "zeros that its runtime wrote", input->filled_bytes },
-		{ "native free", input->native_free_bytes },
-		{ "overhead", input->native_overhead_bytes },
-		{ "heap not walked", input->unwalked_bytes },
-		{ split ? "managed live" : "managed in use",
+		{ "free memory kept by malloc", input->native_free_bytes },
+		{ "malloc's own bookkeeping", input->native_overhead_bytes },
+		{ "heap memory that was not walked", input->unwalked_bytes },
+		{ split ? "managed objects in use" : "managed objects, garbage included",
 		  input->managed_bytes - input->managed_garbage_bytes - input->managed_free_bytes },
 		{ "zeros of managed objects", input->managed_filled_bytes },
 		{ "managed garbage", input->managed_garbage_bytes },
 		{ "managed free", input->managed_free_bytes },
-		{ "loader", input->loader_bytes },
+		{ "what runtimes loaded", input->loader_bytes },
 		{ "compiled code and books of runtimes", input->runtime_other_bytes },
 		{ "stacks and TLS", input->stacks_bytes },
-		{ "files", input->files_bytes },
-		{ "unattributed", input->unattributed_bytes },
+		{ "files and shared memory", input->files_bytes },
+		{ "memory of no known owner", input->unattributed_bytes },
 	};
 	const struct ch_verdict *verdict = &summary->sums.verdict;
 	char number[CH_BYTES_TEXT_MAX];
@@ -224,6 +225,8 @@ struct ch_error *chp_summary_make(struct ch_session *session,
 		err = find_suspects(session, heaps, options, ret);
 	if (!err)
 		err = write_arithmetic(ret);
+	if (!err)
+		chp_headline_make(session, ret, ret->headline);
 	return err ? err : chp_heaps_view_make(heaps, &ret->view);
 }
 

@@ -15,6 +15,9 @@
 #include "analysis/type_groups.h"
 #include "util/vec.h"
 
+/** Room for the headline. */
+#define CH_HEADLINE_MAX 256
+
 /** Types shown. */
 #define CH_SUMMARY_TYPES 10
 
@@ -47,7 +50,10 @@ struct ch_summary {
 	const struct ch_tracking *tracking;
 	/** Limits; pools but with quick. */
 	struct ch_pooled pooled;
-	/** "native used 12 + native free 3 + ... = 15; native used is 80.00 %". Owned. */
+	/** headline.h */
+	char headline[CH_HEADLINE_MAX];
+	/** "malloc blocks in use 12 + free memory kept by malloc 3 + ... = 15; malloc blocks in use
+	 * is 80.00%". Owned. */
 	char *arithmetic;
 };
 

@@ -40,7 +40,7 @@
 /* Frames that are compared to tell stacks apart. */
 #define FRAMES 32
 
-#define IN_USE "the touched memory in use"
+#define IN_USE "the memory in use, programs' images left out"
 
 /* ---- Rules -------------------------------------------------------------------- */
 
@@ -229,7 +229,7 @@ static size_t largest_group(const struct ch_span **spans, size_t count, size_t *
 static struct ch_error *find_equal_mappings(struct ch_suspecting *suspecting)
 {
 	struct ch_suspect suspect = { .rule = CH_RULE_EQUAL_MAPPINGS,
-				      .share_of = "the touched used bytes of native heaps",
+				      .share_of = "the bytes in use by malloc blocks",
 				      .basis = CH_BASIS_DERIVED };
 	char total[CH_BYTES_TEXT_MAX], each[CH_BYTES_TEXT_MAX], touched[CH_BYTES_TEXT_MAX];
 	_cleanup_free_ const struct ch_span **list = NULL;
@@ -379,7 +379,7 @@ static struct ch_error *find_threads(struct ch_suspecting *suspecting)
 static struct ch_error *find_duplicates(struct ch_suspecting *suspecting)
 {
 	struct ch_suspect suspect = { .rule = CH_RULE_DUPLICATE_CONTENTS,
-				      .share_of = "the touched used bytes",
+				      .share_of = "the bytes in use by all blocks",
 				      .basis = CH_BASIS_HEURISTIC };
 	char bytes[CH_BYTES_TEXT_MAX], count_text[CH_BYTES_TEXT_MAX], each[CH_BYTES_TEXT_MAX];
 	struct ch_strings_stat contents = { .count = 0 };

@@ -252,7 +252,7 @@ static struct ch_error *add_alike(struct ch_looking *looking, struct ch_alike *a
 {
 	struct ch_suspect suspect = { .bytes = sum->total_bytes,
 				      .count = sum->total_count,
-				      .share_of = "the touched used bytes",
+				      .share_of = "the bytes in use by all blocks",
 				      .basis = CH_BASIS_DERIVED,
 				      .sample_addr = ch_graph_addr(looking->graph, alike->sample) };
 	_cleanup_free_ char *blocks = NULL;

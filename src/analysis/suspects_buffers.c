@@ -18,7 +18,7 @@
 #include "util/context.h"
 #include "util/number.h"
 
-#define IN_USE "the touched memory in use"
+#define IN_USE "the memory in use, programs' images left out"
 /* What makes a suspect: buffers of one holder, of what is touched; of dropped ones. */
 #define SIZE_MIN   (1ULL << 20)
 #define HELD_SHARE 5

@@ -420,7 +420,7 @@ static struct ch_error *tell_room(struct holding *holding)
 	struct ch_suspect suspect = { .rule = CH_RULE_EMPTY_COLLECTIONS,
 				      .count = holding->live,
 				      .bytes = holding->bytes,
-				      .share_of = "the touched used bytes",
+				      .share_of = "the bytes in use by all blocks",
 				      .basis = CH_BASIS_DERIVED,
 				      .sample_addr = holding->sample };
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
@@ -468,7 +468,7 @@ static struct ch_error *tell_chain(const struct holding *holding, const struct c
 	struct ch_suspect suspect = { .rule = CH_RULE_COLLIDING_KEYS,
 				      .count = chained->longest,
 				      .bytes = retained_bytes,
-				      .share_of = "the touched used bytes",
+				      .share_of = "the bytes in use by all blocks",
 				      .basis = CH_BASIS_DERIVED,
 				      .sample_addr = chained->addr,
 				      .holder_addr = chained->addr };

@@ -65,7 +65,7 @@ static struct ch_error *add_holder(struct ch_looking *looking, const struct ch_h
 {
 	struct ch_suspect suspect = { .bytes = holder->total_bytes,
 				      .count = holder->total_count,
-				      .share_of = "the touched used bytes",
+				      .share_of = "the bytes in use by all blocks",
 				      .basis = CH_BASIS_DERIVED,
 				      .sample_addr = ch_graph_addr(looking->graph, holder->id),
 				      .holder_addr = ch_graph_addr(looking->graph, holder->id) };

@@ -74,7 +74,7 @@ struct ch_error *chp_suspect_lost(struct ch_looking *looking)
 	struct ch_suspect suspect = { .rule = CH_RULE_UNREACHABLE_NATIVE,
 				      .count = direct->count + indirect->count,
 				      .bytes = direct->touched_bytes + indirect->touched_bytes,
-				      .share_of = "the touched used bytes of native heaps",
+				      .share_of = "the bytes in use by malloc blocks",
 				      .basis = CH_BASIS_DERIVED };
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
 	struct ch_error *err;
@@ -106,7 +106,7 @@ struct ch_error *chp_suspect_garbage(struct ch_looking *looking)
 	struct ch_suspect suspect = { .rule = CH_RULE_MANAGED_GARBAGE,
 				      .count = looking->holders.old_dead_count,
 				      .bytes = looking->holders.old_dead_bytes,
-				      .share_of = "the touched used bytes of managed heaps",
+				      .share_of = "the bytes in use by managed objects",
 				      .basis = CH_BASIS_DERIVED };
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];
 

@@ -66,7 +66,7 @@ static struct ch_error *take(void *arg, const struct ch_queue *queue)
 	const struct looking *looking = arg;
 	struct ch_suspect suspect = { .rule = CH_RULE_FINALIZER_BACKLOG,
 				      .count = queue->count,
-				      .share_of = "the touched used bytes",
+				      .share_of = "the bytes in use by all blocks",
 				      .basis = CH_BASIS_DERIVED,
 				      .sample_addr = queue->types[0].sample };
 	const struct ch_measured *sums = looking->suspecting->sums;

@@ -124,8 +124,8 @@ static struct ch_error *add_type(struct ch_looking *looking, const struct ch_typ
 							: chp_suspect_touched(looking->suspecting,
 									      stat),
 				      .count = stat->count,
-				      .share_of = retained ? "the touched used bytes"
-							   : "the touched used bytes of its heap",
+				      .share_of = retained ? "the bytes in use by all blocks"
+							   : "the bytes in use in its heap",
 				      .basis = CH_BASIS_DERIVED,
 				      .sample_addr = stat->sample_addr };
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX];

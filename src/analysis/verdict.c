@@ -3,6 +3,7 @@
  */
 #include "analysis/verdict.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,9 @@
 #define LEADS    50
 #define CLEAR    70
 #define CLOUDING 10
+/* A process with less than this did not die of what its memory holds. */
+#define SMALL_BYTES (1ULL << 20)
+#define LEFT_OUT    "(programs' images left out)"
 
 struct candidate {
 	const char *class, *name;
@@ -26,21 +30,26 @@ static void judge_confidence(const struct ch_verdict_input *input, struct ch_ver
 	const struct {
 		bool applies;
 		const char *confidence, *reason;
+		/* the sentence leaves no doubt of it */
+		bool said;
 	} rows[] = {
-		{ verdict->total_bytes == 0, "low", "nothing was found to judge" },
-		{ !input->closes, "low", "the accounting contradicts itself" },
+		{ verdict->total_bytes == 0, "low", "nothing was found to judge", true },
+		{ !input->closes, "low", "the accounting contradicts itself", false },
 		{ chp_percent(unknown, verdict->total_bytes) >= LEADS * 100, "low",
-		  "half of the memory or more is not attributed" },
+		  "half of the memory or more is not attributed", true },
 		{ !input->complete && input->damaged, "low",
-		  "something is missing, and the heap is damaged: see the warnings" },
-		{ !input->complete, "low", "something is missing: see the warnings" },
+		  "something is missing, and the heap is damaged: see the warnings", false },
+		{ !input->complete, "low", "something is missing: see the warnings", false },
 		{ chp_percent(unknown, verdict->total_bytes) >= CLOUDING * 100, "medium",
-		  "a tenth of the memory or more is not attributed" },
+		  "a tenth of the memory or more is not attributed",
+		  verdict->total_bytes < SMALL_BYTES },
 		{ input->damaged, "medium",
-		  "the core is complete; the heap in it is damaged: see the warnings" },
-		{ verdict->share < CLEAR * 100, "medium", "the largest part is below 70 percent" },
+		  "the core is complete; the heap in it is damaged: see the warnings", false },
+		{ verdict->share < CLEAR * 100, "medium", "the largest part is below 70 percent",
+		  true },
 		{ true, "high",
-		  "the accounting closes, nothing is missing, and one part is above 70 percent" },
+		  "the accounting closes, nothing is missing, and one part is above 70 percent",
+		  true },
 	};
 	size_t i = 0;
 
@@ -48,6 +57,7 @@ static void judge_confidence(const struct ch_verdict_input *input, struct ch_ver
 		i++;
 	verdict->confidence = rows[i].confidence;
 	verdict->reason = rows[i].reason;
+	verdict->doubt = rows[i].said ? NULL : rows[i].reason;
 }
 
 /* What most of the managed memory is. */
@@ -62,19 +72,20 @@ static const char *managed_class(const struct ch_verdict_input *input)
 	return garbage >= free ? "managed-garbage" : "managed-free";
 }
 
+/* What the class says, up to its share. */
 static const char *words_of(const char *class)
 {
 	static const struct {
 		const char *class, *words;
 	} rows[] = {
-		{ "native-live", "native blocks in use are" },
-		{ "native-retained", "free memory that native heaps keep is" },
-		{ "managed", "the managed heap is" },
-		{ "managed-garbage", "the managed heap, most of it garbage, is" },
-		{ "managed-free", "the managed heap, most of it free, is" },
-		{ "loader", "what runtimes loaded and compiled is" },
-		{ "stacks", "stacks of threads are" },
-		{ "files", "pages of files and shared memory are" },
+		{ "native-live", "memory in use by the program's own malloc blocks" },
+		{ "native-retained", "free memory kept by malloc, which is no leak" },
+		{ "managed", "the managed heap" },
+		{ "managed-garbage", "the managed heap, and most of that is garbage" },
+		{ "managed-free", "the managed heap, and most of that is free" },
+		{ "loader", "what runtimes loaded and compiled" },
+		{ "stacks", "stacks of threads" },
+		{ "files", "files and shared memory" },
 	};
 	size_t i;
 
@@ -87,16 +98,18 @@ static const char *words_of(const char *class)
 void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *ret)
 {
 	const struct candidate candidates[] = {
-		{ "native-live", "native used", input->native_used_bytes + input->filled_bytes },
-		{ "native-retained", "native free", input->native_free_bytes },
-		{ managed_class(input), "managed",
+		{ "native-live", "malloc blocks in use",
+		  input->native_used_bytes + input->filled_bytes },
+		{ "native-retained", "free memory kept by malloc", input->native_free_bytes },
+		{ managed_class(input), "the managed heap",
 		  input->managed_bytes + input->managed_filled_bytes },
-		{ "loader", "loader", input->loader_bytes + input->runtime_other_bytes },
-		{ "stacks", "stacks", input->stacks_bytes },
-		{ "files", "files", input->files_bytes },
-		{ "inconclusive", "unattributed", input->unattributed_bytes },
-		{ "inconclusive", "heap not walked", input->unwalked_bytes },
-		{ "mixed", "overhead", input->native_overhead_bytes },
+		{ "loader", "what runtimes loaded and compiled",
+		  input->loader_bytes + input->runtime_other_bytes },
+		{ "stacks", "stacks of threads", input->stacks_bytes },
+		{ "files", "files and shared memory", input->files_bytes },
+		{ "inconclusive", "memory of no known owner", input->unattributed_bytes },
+		{ "inconclusive", "heap memory that was not walked", input->unwalked_bytes },
+		{ "mixed", "malloc's own bookkeeping", input->native_overhead_bytes },
 	};
 	const struct candidate *best = &candidates[0];
 	size_t i;
@@ -116,12 +129,32 @@ void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *r
 	judge_confidence(input, ret);
 }
 
+void chp_verdict_sentence(const struct ch_verdict *verdict, char ret[CH_VERDICT_SENTENCE_MAX])
+{
+	char bytes[CH_BYTES_TEXT_MAX], share[CH_BYTES_TEXT_MAX];
+
+	chp_binary_text(verdict->total_bytes, bytes);
+	/* cut, not rounded: nearly all is not all */
+	snprintf(share, sizeof(share), "%" PRIu64 ".%" PRIu64 "%%", verdict->share / 100,
+		 verdict->share / 10 % 10);
+	if (verdict->total_bytes < SMALL_BYTES)
+		snprintf(ret, CH_VERDICT_SENTENCE_MAX, "only %s of memory in use " LEFT_OUT, bytes);
+	else if (verdict->words)
+		snprintf(ret, CH_VERDICT_SENTENCE_MAX, "%s: %s of %s " LEFT_OUT, verdict->words,
+			 share, bytes);
+	else
+		snprintf(ret, CH_VERDICT_SENTENCE_MAX, "%s; the largest, %s, is %s of %s " LEFT_OUT,
+			 strcmp(verdict->class, "mixed") == 0
+				 ? "no part is half of the memory"
+				 : "not known what half of the memory or more is",
+			 verdict->leader, share, bytes);
+}
+
 void chp_verdict_text(const struct ch_verdict *verdict, char ret[CH_VERDICT_TEXT_MAX])
 {
-	if (verdict->words)
-		snprintf(ret, CH_VERDICT_TEXT_MAX, "%s: %s the largest part (confidence %s: %s)",
-			 verdict->class, verdict->words, verdict->confidence, verdict->reason);
-	else
-		snprintf(ret, CH_VERDICT_TEXT_MAX, "%s (confidence %s: %s)", verdict->class,
-			 verdict->confidence, verdict->reason);
+	char sentence[CH_VERDICT_SENTENCE_MAX];
+
+	chp_verdict_sentence(verdict, sentence);
+	snprintf(ret, CH_VERDICT_TEXT_MAX, "%s: %s; confidence %s: %s", verdict->class, sentence,
+		 verdict->confidence, verdict->reason);
 }

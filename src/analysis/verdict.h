@@ -42,10 +42,12 @@ struct ch_verdict {
 	/** "native-live", "native-retained", "managed", "managed-garbage", "managed-free",
 	 * "loader", "stacks", "files", "mixed", "inconclusive". Static. */
 	const char *class;
-	/** What the class says, up to a verb: "stacks of threads are"; NULL: it names no part. */
+	/** What the class says: "stacks of threads"; NULL: it names no part. */
 	const char *words;
 	/** "high", "medium", "low" and why. Static, one sentence. */
 	const char *confidence, *reason;
+	/** The reason again, where chp_verdict_sentence() does not show it. */
+	const char *doubt;
 	/** What the shares are of. */
 	uint64_t total_bytes;
 	/** The largest share, hundredths of a percent, and what it is of. Static. */
@@ -61,8 +63,13 @@ struct ch_verdict {
  */
 void chp_verdict_make(const struct ch_verdict_input *input, struct ch_verdict *ret);
 
-#define CH_VERDICT_TEXT_MAX 256
-/** The class, its words, and how far it is to be trusted, on a line. */
+/** Room for the sentence, and for all of it. */
+#define CH_VERDICT_SENTENCE_MAX 256
+#define CH_VERDICT_TEXT_MAX     512
+/** What most of the memory is, for people, without its class: "stacks of threads: 91.2% of 1.50 GiB
+ * (programs' images left out)". Everybody who tells a verdict tells it so. */
+void chp_verdict_sentence(const struct ch_verdict *verdict, char ret[CH_VERDICT_SENTENCE_MAX]);
+/** The class, the sentence, and how far it is to be trusted, on a line. */
 void chp_verdict_text(const struct ch_verdict *verdict, char ret[CH_VERDICT_TEXT_MAX]);
 
 #endif /* COREHEAP_ANALYSIS_VERDICT_H */

@@ -142,13 +142,35 @@ static size_t put_word(FILE *out, size_t width, size_t column, size_t indent, co
 	return column;
 }
 
+/* "MiB" and the like, with what may stand behind it. */
+static bool is_unit(const char *word, size_t len)
+{
+	size_t unit = word[0] == 'B' ? 1 : 3;
+
+	if (len < unit ||
+	    (unit == 3 && (!strchr("KMGTPE", word[0]) || strncmp(word + 1, "iB", 2) != 0)))
+		return false;
+	return strspn(word + unit, "),;:.") >= len - unit;
+}
+
+/* Bytes up to the end of a word. A number and its unit are one: people read them together. */
+static size_t word_len(const char *text)
+{
+	size_t len = strcspn(text, " "), unit = text[len] ? strcspn(text + len + 1, " ") : 0;
+
+	if (unit && len && text[len - 1] >= '0' && text[len - 1] <= '9' &&
+	    is_unit(text + len + 1, unit))
+		len += 1 + unit;
+	return len;
+}
+
 void chp_wrap(FILE *out, size_t width, size_t column, size_t indent, const char *text)
 {
 	size_t len, columns;
 	bool first = true;
 
 	for (; *text; text += strspn(text, " ")) {
-		len = strcspn(text, " ");
+		len = word_len(text);
 		columns = columns_of(text, len);
 		if (!first && column + 1 + columns > width &&
 		    (indent + columns <= width || column + PART_MIN > width)) {

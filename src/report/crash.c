@@ -15,8 +15,6 @@
 #include "util/cleanup.h"
 #include "util/text.h"
 
-/* Frames of the line; JSON has all. */
-#define FRAMES_SHOWN   6
 #define FRAMES_TITLE   3
 #define NAME_BYTES_MAX 160
 
@@ -61,7 +59,7 @@ char *chp_crash_frame(const struct ch_frame *frame)
 	return fclose(out) == 0 ? text : NULL;
 }
 
-char *chp_crash_text(const struct ch_thread_row *row)
+char *chp_crash_text(const struct ch_thread_row *row, size_t most)
 {
 	size_t i, size, shown = 0, left = 0;
 	char *text = NULL;
@@ -71,7 +69,7 @@ char *chp_crash_text(const struct ch_thread_row *row)
 		return NULL;
 	for (i = chp_signature_next(row, 0); i < row->frames_count;
 	     i = chp_signature_next(row, i + 1)) {
-		if (shown == FRAMES_SHOWN) {
+		if (shown == most) {
 			left++;
 			continue;
 		}

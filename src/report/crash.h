@@ -18,9 +18,13 @@ struct ch_crash {
 	const struct ch_signature *signature;
 };
 
-/** "parse() main.c:10 <- handle() main.c:15 <- main() main.c:20", the frames that say what
- * happened, escaped; owned by the caller, NULL when out of memory. */
-char *chp_crash_text(const struct ch_thread_row *row);
+/** Frames of the line, as a rule; JSON has all. */
+#define CH_CRASH_FRAMES 6
+
+/** "parse() main.c:10 <- handle() main.c:15 <- main() main.c:20", at most so many of the frames
+ * that say what happened, and how many there are more; escaped, owned by the caller, NULL when out
+ * of memory. */
+char *chp_crash_text(const struct ch_thread_row *row, size_t most);
 /** One frame with its place in its module: "parse() main.c:10, shop+0x1149 (build-id 12ab...)"; as
  * chp_crash_text(). */
 char *chp_crash_frame(const struct ch_frame *frame);

@@ -5,12 +5,14 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "util/cleanup.h"
 #include "util/text.h"
 
 #define WHAT_BYTES_MAX 1024
 #define LABEL_SIGNAL   "died of"
+#define SIGNAL_UNSURE  " (createdump writes a signal also for a living process)"
 
 /* "SIGSEGV (11), address not mapped, read at 0x18 (a null pointer + 24)" */
 static void print_fault(FILE *out, const struct ch_fault *fault)
@@ -49,7 +51,7 @@ char *chp_death_text(const struct ch_death *death)
 	if (!out)
 		return NULL;
 	if (death->dumped_alive) {
-		fputs("no signal: it was dumped alive", out);
+		fputs("no signal: dumped while running", out);
 	} else if (!death->fault.signal) {
 		fputs("not known: the core has no threads", out);
 	} else {
@@ -59,9 +61,39 @@ char *chp_death_text(const struct ch_death *death)
 		fprintf(out, ", in thread %" PRIu32, death->tid);
 	}
 	if (death->signal_unsure)
-		fputs(" (createdump writes a signal also for a living process)", out);
+		fputs(SIGNAL_UNSURE, out);
 	if (death->in_debugger && !death->dumped_alive)
 		fputs(" (a debugger held it there and wrote the core)", out);
+	return fclose(out) == 0 ? text : NULL;
+}
+
+/* What is left out here, other lines of the screen say: the thread, the message, the sender where
+ * that is the process itself. */
+char *chp_death_title(const struct ch_death *death, uint32_t pid)
+{
+	struct ch_fault fault = death->fault;
+	char *text = NULL;
+	size_t size;
+	FILE *out;
+
+	if (death->dumped_alive || !fault.signal)
+		return strdup(death->dumped_alive ? ", dumped while running"
+						  : ": what it died of is not in the core");
+	out = open_memstream(&text, &size);
+	if (!out)
+		return NULL;
+	/* the words say it better */
+	if (fault.words[0] || death->has_sender)
+		fault.meaning = NULL;
+	fault.has_code = fault.has_code && !death->has_sender && !fault.words[0];
+	fputs(" died of ", out);
+	print_fault(out, &fault);
+	if (death->has_sender && death->sender_pid == pid)
+		fputs(", which it sent itself", out);
+	else if (death->has_sender)
+		fprintf(out, ", sent by process %" PRIu32, death->sender_pid);
+	if (death->signal_unsure)
+		fputs(SIGNAL_UNSURE, out);
 	return fclose(out) == 0 ? text : NULL;
 }
 

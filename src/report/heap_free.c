@@ -134,7 +134,7 @@ struct ch_error *chp_print_retention(const struct ch_report *report,
 struct verdict_row {
 	const char *class, *heaps_class, *confidence, *reason, *meaning, *largest, *trim_call;
 	const char *arithmetic;
-	char covers[CH_COVERAGE_TEXT_MAX];
+	char covers[CH_COVERAGE_TEXT_MAX], text[CH_VERDICT_SENTENCE_MAX];
 	uint64_t total_bytes, share, trim_bytes, parts[CH_PARTS];
 	bool can_trim;
 };
@@ -180,6 +180,8 @@ const struct ch_field_spec chp_retention_fields[] = {
 	  VERDICT(parts[CH_PART_UNWALKED]) },
 	{ "managed_bytes", NULL, CH_CELL_BYTES, "Heaps of runtimes with a collector.",
 	  VERDICT(parts[CH_PART_MANAGED]) },
+	{ "text", NULL, CH_CELL_SAFE, "The verdict for people, as summary says it.", VERDICT(text),
+	  .flags = CH_FIELD_INSIDE },
 	CH_FIELDS_END,
 };
 
@@ -208,6 +210,7 @@ json_t *chp_json_retention(const struct ch_heap_result *result)
 	memcpy(row.parts, retention->parts, sizeof(row.parts));
 	if (!chp_coverage_words(&result->sums.coverage, row.covers))
 		row.covers[0] = '\0';
+	chp_verdict_sentence(verdict, row.text);
 	return chp_fields_json(NULL, chp_retention_fields, &row);
 }
 

@@ -53,7 +53,7 @@ static struct ch_error *add_threads(struct ch_picture_result *result)
 			.stack_bytes = group->stack_bytes,
 			.used_bytes = group->used_bytes,
 			.names = names_text(group),
-			.stack = chp_crash_text(&of->rows[group->first]),
+			.stack = chp_crash_text(&of->rows[group->first], CH_CRASH_FRAMES),
 		};
 		if (!row->names || !row->stack)
 			return &ch_enomem;

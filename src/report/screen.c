@@ -27,8 +27,8 @@
 #define TYPES_SHOWN    4
 #define FINDINGS_SHOWN 2
 #define GROUPS_SHOWN   4
-/* A process with less than this did not die of what its memory holds. */
-#define SMALL_BYTES (1ULL << 20)
+/* How many a stack may take. */
+#define STACK_LINES 3
 /* Rows below this share of touched memory are told together, in hundredths of a percent. */
 #define SHARE_MIN      100
 #define BAR_MAX        24
@@ -58,17 +58,13 @@ static struct ch_error *print_identity(const struct ch_report *report,
 	const struct ch_process *process = ch_core_process(ch_session_core(report->session));
 	const char *given = process->comm[0] ? process->comm : chp_base_name(process->argv0);
 	_cleanup_free_ char *name = chp_text_escape(given[0] ? given : "process", NAME_BYTES_MAX);
-	_cleanup_free_ char *death = chp_death_text(&summary->death);
+	_cleanup_free_ char *death = chp_death_title(&summary->death, process->pid);
 	_cleanup_free_ char *text = NULL;
-	const char *verb = summary->death.dumped_alive    ? ": "
-			   : !summary->death.fault.signal ? ": what it died of is "
-							  : " died of ";
 
 	if (!name || !death)
 		return &ch_enomem;
-	if (asprintf(&text, "%s (%" PRIu32 ", %s)%s%s", name, process->pid,
-		     ch_arch_name(ch_core_arch(ch_session_core(report->session))), verb,
-		     death) < 0) {
+	if (asprintf(&text, "%s (%" PRIu32 ", %s)%s", name, process->pid,
+		     ch_arch_name(ch_core_arch(ch_session_core(report->session))), death) < 0) {
 		text = NULL;
 		return &ch_enomem;
 	}
@@ -100,18 +96,68 @@ static struct ch_error *print_details(const struct ch_report *report,
 	}
 }
 
+static size_t lines_of(const char *text)
+{
+	size_t lines = 0;
+
+	for (; (text = strchr(text, '\n')) != NULL; text++)
+		lines++;
+	return lines;
+}
+
+/* "price_order() orders.c:118 <- handle() server.c:77", after its thread where there are more. */
+static char *stack_text(const struct ch_thread_row *row, bool alone, size_t most)
+{
+	_cleanup_free_ char *stack = chp_crash_text(row, most);
+	_cleanup_free_ char *name = chp_text_escape(row->name ? row->name : "", NAME_BYTES_MAX);
+	const char *quote = name && name[0] ? "\"" : "";
+	char *text = NULL;
+
+	if (!stack || !name)
+		return NULL;
+	if (alone)
+		return strdup(stack);
+	if (asprintf(&text, "thread %" PRIu32 "%s%s%s%s%s%s", row->thread->tid, name[0] ? " " : "",
+		     quote, name, quote, stack[0] ? ": " : "", stack) < 0)
+		return NULL;
+	return text;
+}
+
+/* As many frames as a few lines take. */
+static struct ch_error *print_stack(const struct ch_report *report,
+				    const struct ch_summary *summary)
+{
+	const struct ch_thread_row *row = chp_summary_crash(summary);
+	struct ch_report part = *report;
+	size_t most;
+
+	for (most = CH_CRASH_FRAMES; row && most; most--) {
+		_cleanup_free_ char *text = stack_text(row, summary->sums.threads_count < 2, most);
+		_cleanup_free_ char *lines = NULL;
+		size_t size = 0;
+
+		part.out = text ? open_memstream(&lines, &size) : NULL;
+		if (!part.out)
+			return &ch_enomem;
+		if (text[0])
+			put_field(&part, "  in", text);
+		if (fclose(part.out) != 0)
+			return &ch_enomem;
+		if (lines_of(lines) <= STACK_LINES || most == 1) {
+			fputs(lines, report->out);
+			return NULL;
+		}
+	}
+	return NULL;
+}
+
 static struct ch_error *print_death(const struct ch_report *report,
 				    const struct ch_summary *summary)
 {
-	_cleanup_free_ char *stack =
-		chp_summary_crash(summary) ? chp_crash_text(chp_summary_crash(summary)) : NULL;
+	struct ch_error *err = print_stack(report, summary);
 
-	if (chp_summary_crash(summary) && !stack)
-		return &ch_enomem;
-	if (stack && stack[0])
-		put_field(report, "  in", stack);
 	/* what a living process threw may have been handled long ago: it comes later */
-	return summary->death.dumped_alive ? NULL : print_details(report, summary);
+	return err || summary->death.dumped_alive ? err : print_details(report, summary);
 }
 
 /* "core.31842 by kernel, complete; 12 threads; glibc malloc; .NET" */
@@ -130,7 +176,11 @@ static struct ch_error *print_core(const struct ch_report *report, const struct 
 	if (!out)
 		return &ch_enomem;
 	chp_summary_complete(report, summary, complete);
-	fprintf(out, "%s by %s, %s%s; %s thread%s", name, ch_producer_name(ch_core_producer(core)),
+	fprintf(out, "%s by %s%s, %s%s; %s thread%s", name,
+		ch_producer_name(ch_core_producer(core)),
+		summary->death.in_debugger && !summary->death.dumped_alive
+			? " of a process that a debugger held"
+			: "",
 		complete,
 		ch_session_heap_intact(report->session) == CH_INTACT_NO ? ", heap damaged" : "",
 		chp_count_text(summary->sums.threads_count, threads),
@@ -261,18 +311,6 @@ static struct ch_error *print_memory(const struct ch_report *report,
 	return NULL;
 }
 
-static void print_share(FILE *out, const struct ch_verdict *verdict, const char *bytes)
-{
-	if (verdict->words)
-		fputs(verdict->words, out);
-	else
-		fprintf(out, "%s: the largest part, %s, is", verdict->class, verdict->leader);
-	fprintf(out, " %" PRIu64 ".%02" PRIu64 "%% of %s without programs", verdict->share / 100,
-		verdict->share % 100, bytes);
-	if (strcmp(verdict->confidence, "high") != 0)
-		fprintf(out, "; confidence %s, %s", verdict->confidence, verdict->reason);
-}
-
 static void put_verdict(const struct ch_report *report, const char *text)
 {
 	if (report->format == CH_FORMAT_HTML) {
@@ -284,25 +322,22 @@ static void put_verdict(const struct ch_report *report, const char *text)
 	fputs(chp_not_bold(report), report->out);
 }
 
+/* "a leak: ...; memory in use by ...: 99.9% of 57.22 MiB (programs' images left out)" */
 static struct ch_error *print_verdict(const struct ch_report *report,
 				      const struct ch_summary *summary)
 {
 	const struct ch_verdict *verdict = &summary->sums.verdict;
-	char bytes[CH_BYTES_TEXT_MAX], covers[CH_COVERAGE_TEXT_MAX];
+	char sentence[CH_VERDICT_SENTENCE_MAX], covers[CH_COVERAGE_TEXT_MAX];
 	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
 
-	if (!out)
+	chp_verdict_sentence(verdict, sentence);
+	if (asprintf(&text, "%s%s%s%s%s%s%s", summary->headline, summary->headline[0] ? "; " : "",
+		     sentence, verdict->doubt ? "; confidence " : "",
+		     verdict->doubt ? verdict->confidence : "", verdict->doubt ? ": " : "",
+		     verdict->doubt ? verdict->doubt : "") < 0) {
+		text = NULL;
 		return &ch_enomem;
-	chp_binary_text(verdict->total_bytes, bytes);
-	if (!summary->death.dumped_alive && verdict->total_bytes < SMALL_BYTES)
-		fprintf(out, "a crash, with only %s of memory in use beside the programs' images",
-			bytes);
-	else
-		print_share(out, verdict, bytes);
-	if (fclose(out) != 0)
-		return &ch_enomem;
+	}
 	put_verdict(report, text);
 	if (chp_coverage_words(&summary->sums.coverage, covers))
 		put_field(report, "covers", covers);
@@ -423,14 +458,14 @@ static struct ch_error *print_types(const struct ch_report *report,
 	if (!summary->types_count || !most)
 		return NULL;
 	fprintf(report->out, "\n%s%12s %11s %6s  %s%s\n", chp_bold(report), "COUNT", "IN USE",
-		"SHARE", "LARGEST TYPES OF USED BLOCKS", chp_not_bold(report));
+		"SHARE", "LARGEST TYPES", chp_not_bold(report));
 	for (i = 0; i < summary->types_count && i < most; i++) {
 		const struct ch_summary_type *type = &summary->types[i];
 		_cleanup_free_ char *name = chp_text_escape(type->row.name, LINE_BYTES_MAX);
 
 		if (!name)
 			return &ch_enomem;
-		share = chp_percent(type->in_use_bytes, summary->sums.used_bytes);
+		share = chp_percent(type->in_use_bytes, in_use_of(summary));
 		len = fprintf(report->out, "%12s %11s %4" PRIu64 ".%01" PRIu64 "%%  ",
 			      chp_count_text(type->row.stat.count, count),
 			      chp_binary_text(type->in_use_bytes, bytes), (share + 5) / 100,
@@ -482,8 +517,6 @@ struct ch_error *chp_summary_print_upper(const struct ch_report *report,
 	if (!err)
 		err = print_death(report, summary);
 	if (!err)
-		err = print_core(report, summary);
-	if (!err)
 		err = print_memory(report, summary);
 	if (!err)
 		err = print_verdict(report, summary);
@@ -492,21 +525,12 @@ struct ch_error *chp_summary_print_upper(const struct ch_report *report,
 	if (!err)
 		err = chp_suspects_print(report, summary->suspects.items, summary->suspects.count,
 					 suspects);
-	return err;
+	return err ? err : print_core(report, summary);
 }
 
 static size_t frame_lines(const struct ch_summary *summary)
 {
 	return FRAME_LINES + (summary->named.native_named ? FRAME_LINES_NAMED : 0);
-}
-
-static size_t lines_of(const char *text)
-{
-	size_t lines = 0;
-
-	for (; (text = strchr(text, '\n')) != NULL; text++)
-		lines++;
-	return lines;
 }
 
 /* The upper part, with as many suspects as leave room for the tables; *lines_ret: its lines. */

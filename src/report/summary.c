@@ -41,7 +41,7 @@ static void print_heaps(const struct ch_report *report, const struct ch_summary 
 
 static void print_crash(const struct ch_report *report, const struct ch_thread_row *row)
 {
-	_cleanup_free_ char *text = row ? chp_crash_text(row) : NULL;
+	_cleanup_free_ char *text = row ? chp_crash_text(row, CH_CRASH_FRAMES) : NULL;
 
 	if (text && text[0])
 		chp_report_wrapped(report, "stack", text);

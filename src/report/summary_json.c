@@ -44,11 +44,12 @@ static json_t *json_verdict(const struct ch_summary *summary)
 {
 	const struct ch_verdict_input *input = &summary->sums.input;
 	const struct ch_verdict *verdict = &summary->sums.verdict;
-	char covers[CH_COVERAGE_TEXT_MAX];
+	char covers[CH_COVERAGE_TEXT_MAX], sentence[CH_VERDICT_SENTENCE_MAX];
 
+	chp_verdict_sentence(verdict, sentence);
 	return json_pack(
 		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, "
-		"s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
 		"class", verdict->class, "managed_bytes", chp_json_uint(input->managed_bytes),
 		"loader_bytes", chp_json_uint(input->loader_bytes), "native_used_bytes",
 		chp_json_uint(input->native_used_bytes), "native_free_bytes",
@@ -69,7 +70,7 @@ static json_t *json_verdict(const struct ch_summary *summary)
 		"managed_free_bytes", chp_json_uint(input->managed_free_bytes),
 		"managed_filled_bytes", chp_json_uint(input->managed_filled_bytes),
 		"read_only_files_bytes", chp_json_uint(input->read_only_files_bytes),
-		"runtime_other_bytes", chp_json_uint(input->runtime_other_bytes));
+		"runtime_other_bytes", chp_json_uint(input->runtime_other_bytes), "text", sentence);
 }
 
 static json_t *json_heaps(const struct ch_summary *summary)
@@ -136,7 +137,7 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 				"s:o, "
 				"s:o, "
 				"s:o}, s:o, s:o, s:b, s:o, s:o, s:o, s:{s:b, s:b, s:s}, s:o, s:o, "
-				"s:o}",
+				"s:o, s:s?}",
 				"process", chp_json_process(core), "executable",
 				chp_json_executable(summary->executable), "death",
 				chp_json_death(report, &summary->death), "crash",
@@ -160,5 +161,6 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 				"redaction", "memory_contents", 0, "environment", 0, "arguments",
 				"argv[0] only", "limits", chp_json_quotas(&summary->pooled),
 				"pools", chp_json_pools(&summary->pooled), "named",
-				chp_fields_json(report, chp_named_fields, &summary->named))));
+				chp_fields_json(report, chp_named_fields, &summary->named),
+				"headline", summary->headline[0] ? summary->headline : NULL)));
 }

@@ -32,7 +32,8 @@ static struct ch_error *print_title(const struct ch_report *report,
 	if (row)
 		fprintf(report->out, "# %s: %s\n\n", name, safe);
 	else
-		fprintf(report->out, "# %s: %s, %s in use\n\n", name, summary->sums.verdict.class,
+		fprintf(report->out, "# %s: %s, %s in use\n\n", name,
+			summary->headline[0] ? summary->headline : summary->sums.verdict.class,
 			chp_binary_text(summary->sums.verdict.total_bytes, total));
 	return NULL;
 }
@@ -61,7 +62,7 @@ static struct ch_error *print_crash(const struct ch_report *report,
 {
 	const struct ch_thread_row *row = chp_summary_crash(summary);
 	const struct ch_signature *signature = &summary->signature;
-	_cleanup_free_ char *text = row ? chp_crash_text(row) : NULL;
+	_cleanup_free_ char *text = row ? chp_crash_text(row, CH_CRASH_FRAMES) : NULL;
 	_cleanup_free_ char *safe = text ? chp_markdown_text(text) : NULL;
 
 	if (row && !safe)
@@ -100,6 +101,7 @@ static struct ch_error *print_verdict(const struct ch_report *report,
 	const struct ch_core *core = ch_session_core(report->session);
 	const struct ch_process *process = ch_core_process(core);
 	char a[CH_BYTES_TEXT_MAX], b[CH_BYTES_TEXT_MAX], c[CH_BYTES_TEXT_MAX];
+	char verdict[CH_VERDICT_TEXT_MAX];
 	_cleanup_free_ char *arithmetic = chp_markdown_text(summary->arithmetic);
 	_cleanup_free_ char *text = chp_death_text(&summary->death);
 	_cleanup_free_ char *died = text ? chp_markdown_text(text) : NULL;
@@ -109,8 +111,9 @@ static struct ch_error *print_verdict(const struct ch_report *report,
 
 	if (!arithmetic || !died)
 		return &ch_enomem;
-	fprintf(out, "**Verdict:** %s (confidence %s: %s)\n\n%s\n\n", summary->sums.verdict.class,
-		summary->sums.verdict.confidence, summary->sums.verdict.reason, arithmetic);
+	chp_verdict_text(&summary->sums.verdict, verdict);
+	fprintf(out, "**Verdict:** %s%s%s\n\n%s\n\n", summary->headline,
+		summary->headline[0] ? "; " : "", verdict, arithmetic);
 	fprintf(out, "- process %" PRIu32 ", %s, dumped by %s; died of: %s\n", process->pid,
 		ch_arch_name(ch_core_arch(core)), ch_producer_name(ch_core_producer(core)), died);
 	fprintf(out, "- %s threads; of %s mapped bytes the core holds %s\n",

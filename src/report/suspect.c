@@ -238,39 +238,39 @@ static const char *held_label(const struct ch_suspect_chain *chain, char buf[64]
 	return buf;
 }
 
+/* "59.81 MiB, 77.77% of the bytes in use by malloc blocks: nothing points at ..." */
+static char *weighed_text(const struct ch_suspect *suspect)
+{
+	char bytes[CH_BYTES_TEXT_MAX], *text = NULL;
+	int len;
+
+	if (!suspect->share_of)
+		len = asprintf(&text, "%s: %s", chp_suspect_rule_name(suspect->rule),
+			       suspect->message);
+	else
+		len = asprintf(&text, "%s%s%" PRIu64 ".%02" PRIu64 "%% of %s%s: %s",
+			       suspect->bytes ? chp_binary_text(suspect->bytes, bytes) : "",
+			       suspect->bytes ? ", " : "", suspect->share / 100,
+			       suspect->share % 100, suspect->share_of,
+			       suspect->basis == CH_BASIS_HEURISTIC ? " (heuristic)" : "",
+			       suspect->message);
+	return len < 0 ? NULL : text;
+}
+
 static struct ch_error *print_text(const struct ch_report *report, const struct ch_suspect *suspect,
 				   size_t number)
 {
 	_cleanup_free_ char *chain =
 		suspect->chain.roots_count ? chain_text(&suspect->chain, STEPS_SHOWN) : NULL;
 	_cleanup_free_ char *owners = owners_text(suspect);
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = weighed_text(suspect);
 	char held[64];
 	FILE *out = report->out;
 
-	if ((suspect->chain.roots_count && !chain) || (suspect->owners_count && !owners))
+	if (!text || (suspect->chain.roots_count && !chain) || (suspect->owners_count && !owners))
 		return &ch_enomem;
-	if (asprintf(&text, "%s%s", suspect->message, suspect->share_of ? ";" : "") < 0) {
-		text = NULL;
-		return &ch_enomem;
-	}
-	fprintf(out, "%2zu  ", number);
-	fputs(chp_bold(report), out);
-	if (suspect->share_of) {
-		_cleanup_free_ char *whole = NULL;
-
-		if (asprintf(&whole, "%s %" PRIu64 ".%02" PRIu64 "%% of %s%s", text,
-			     suspect->share / 100, suspect->share % 100, suspect->share_of,
-			     suspect->basis == CH_BASIS_HEURISTIC ? " (heuristic)" : "") < 0) {
-			whole = NULL;
-			return &ch_enomem;
-		}
-		chp_wrap(out, chp_report_width(report), INDENT, INDENT, whole);
-	} else {
-		fprintf(out, "%s: ", chp_suspect_rule_name(suspect->rule));
-		chp_wrap(out, chp_report_width(report),
-			 INDENT + strlen(chp_suspect_rule_name(suspect->rule)) + 2, INDENT, text);
-	}
+	fprintf(out, "%2zu  %s", number, chp_bold(report));
+	chp_wrap(out, chp_report_width(report), INDENT, INDENT, text);
 	fputs(chp_not_bold(report), out);
 	if (owners)
 		print_field(report, "pointed at by", owners);
@@ -282,23 +282,27 @@ static struct ch_error *print_text(const struct ch_report *report, const struct 
 }
 
 /* What a suspect is, as much as fits on one line. */
-static void print_brief(const struct ch_report *report, const struct ch_suspect *suspect,
-			size_t number)
+static struct ch_error *print_brief(const struct ch_report *report,
+				    const struct ch_suspect *suspect, size_t number)
 {
-	size_t room = chp_report_width(report) - INDENT, len = strlen(suspect->message), cut;
+	_cleanup_free_ char *text = weighed_text(suspect);
+	size_t room = chp_report_width(report) - INDENT, len = text ? strlen(text) : 0, cut;
 
+	if (!text)
+		return &ch_enomem;
 	fprintf(report->out, "%2zu  ", number);
 	if (len <= room) {
-		fprintf(report->out, "%s\n", suspect->message);
-		return;
+		fprintf(report->out, "%s\n", text);
+		return NULL;
 	}
 	cut = room - 3;
-	while (cut && suspect->message[cut] != ' ')
+	while (cut && text[cut] != ' ')
 		cut--;
 	cut = cut ? cut : room - 3;
-	while (cut && ((unsigned char)suspect->message[cut] & 0xc0) == 0x80)
+	while (cut && ((unsigned char)text[cut] & 0xc0) == 0x80)
 		cut--;
-	fprintf(report->out, "%.*s...\n", (int)cut, suspect->message);
+	fprintf(report->out, "%.*s...\n", (int)cut, text);
+	return NULL;
 }
 
 static struct ch_error *print_markdown(const struct ch_report *report,
@@ -483,7 +487,7 @@ struct ch_error *chp_suspects_print(const struct ch_report *report,
 	for (i = 0; !err && i < shown; i++)
 		err = print_one(report, suspects, count, i);
 	for (; !err && i < count && i < shown + BRIEF_SHOWN; i++)
-		print_brief(report, &suspects[i], i + 1);
+		err = print_brief(report, &suspects[i], i + 1);
 	if (!err && i < count)
 		fprintf(report->out, "    %zu more: summary --all\n", count - i);
 	end_items(report, suspects, count);

@@ -33,6 +33,10 @@ def check_stack(tap, name, program, with_lines):
     tap.ok("stack: " in ticket and wanted[0].split("(")[0].replace("_", "") in
            ticket.replace("\\", "").replace("_", ""), name + ": so does the ticket", ticket)
     document = fixture.answer("summary", "--json", core)
+    headline = "a crash: it read through a null pointer"
+    tap.ok(document["headline"] == headline and "VERDICT %s; " % headline in text and
+           "**Verdict:** %s; " % headline in ticket, name + ": it is called what it is",
+           document["headline"])
     frames = document["crash"]["frames"][:len(wanted)]
     tap.equal([frame["symbol"] for frame in frames], FUNCTIONS[-len(wanted):],
               name + ": JSON has the functions")
@@ -117,6 +121,8 @@ def check_damage(tap, program):
     first = document["suspects"][0]
     tap.equal((first["rule"], first["of"], document["heap_intact"], document["complete"]),
               ("heap-damaged", None, False, True), "overrun: the damage is the first suspect")
+    tap.equal(document["headline"], "a crash: malloc found its own data damaged",
+              "overrun: and what killed it")
     tap.ok("is damaged" in first["message"] and "0x4141" not in first["message"] and
            "AAAA" not in first["message"], "overrun: it says where, not what", first["message"])
     tap.ok(re.search(r"before it lies a block at 0x[0-9a-f]+ \(names\[\] -> 24-byte blocks, 24 "

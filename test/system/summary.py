@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """summary, info and threads against the recorded blocks, gdb and the ELF file."""
 import fcntl
+import json
 import os
 import pty
 import re
@@ -12,8 +13,9 @@ import termios
 import unittest.mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import documents  # noqa: E402
 from fixture import answer, build, checked_in, coreheap, dump, folder, unpack, why_not  # noqa: E402
-from tap import Tap  # noqa: E402
+from tap import Tap, repo  # noqa: E402
 
 # DEFAULT_MMAP_THRESHOLD_MIN of glibc; the fixtures free no block above it.
 MMAP_THRESHOLD = 128 * 1024
@@ -66,7 +68,7 @@ def test_used_bytes(tap):
                   "%s: so are blocks in their own mappings" % name)
 
 
-HEADINGS = ("CORE ", "MEMORY ", "VERDICT ", "SUSPECTS", "WHERE THE MEMORY IS")
+HEADINGS = ("MEMORY ", "VERDICT ", "SUSPECTS", "CORE ", "WHERE THE MEMORY IS")
 
 
 def shape(core, *options, columns=None):
@@ -79,21 +81,60 @@ def shape(core, *options, columns=None):
     return lines, max(len(line) for line in lines if not line.startswith("    next: ")), places
 
 
+def first_lines(lines):
+    """Where identity, verdict and the first suspect begin."""
+    return [next((i for i, line in enumerate(lines) if re.match(start, line)), None)
+            for start in (r"\S.* \(\d+, \w+\)", "VERDICT ", " 1  ")]
+
+
+def torn_units(lines):
+    """Numbers whose unit is on the next line."""
+    return [line for line in lines if re.match(r" +([KMGT]iB|B)[ ,;.)]*", line)]
+
+
 def test_screen(tap):
-    for name in checked_in():
-        core = unpack(name)
-        lines, width, places = shape(core)
+    for name, core in documents.every_fixture():
+        lines, width, places = shape(core, columns=80)
         suspects = len(answer("summary", core, "--json")["suspects"])
-        tap.ok(0 < len(lines) <= 40 and width <= 80, "%s: one screen" % name,
-               "%d lines, %d columns" % (len(lines), width))
+        tap.ok(0 < len(lines) <= 40 and width <= 80 and not torn_units(lines),
+               "%s: one screen" % name, "%d lines, %d columns" % (len(lines), width))
         tap.ok(places == sorted(places) and len(places) == len(HEADINGS) - (not suspects),
                "%s: what matters first" % name, places)
+        first = first_lines(lines)
+        tap.ok(first[0] == 0 and first[1] < 12 and (not suspects or first[2] < 12),
+               "%s: who, how, what and the first suspect are in twelve lines" % name, first)
+        tap.ok("--json" not in "".join(lines), "%s: it sends nobody to JSON" % name)
+        if name not in checked_in():
+            continue
         wide = shape(core, columns=120)
         tap.ok(len(wide[0]) <= len(lines) and width < wide[1] <= 120,
                "%s: a wider screen is used" % name, wide)
         every = shape(core, "--all")[0]
         tap.equal(sum(line.startswith("    next: ") for line in every), suspects,
                   "%s: --all shows all suspects" % name)
+
+
+def words_of(text):
+    return " ".join(text.split())
+
+
+def test_verdict(tap):
+    """One sentence, whoever says it, and what the matter is before it."""
+    for name in ("bookworm-small-abort", "sid-cpp-abort"):
+        core = unpack(name)
+        doc = answer("summary", core, "--json")
+        sentence, headline = doc["verdict"]["text"], doc["headline"]
+        tap.ok(headline.startswith("a crash: "), "%s: it is a crash" % name, headline)
+        tap.ok("VERDICT %s; %s" % (headline, sentence) in
+               words_of(coreheap("summary", core).out), "%s: the screen says so" % name)
+        ticket = words_of(coreheap("summary", core, "--markdown").out).replace("\\", "")
+        tap.ok("**Verdict:** %s; %s: %s; " % (headline, doc["verdict"]["class"], sentence) in ticket,
+               "%s: and Markdown" % name, ticket[:400])
+    classes = re.findall(
+        r"^  ([a-z-]+) +\S", coreheap("summary", "--help").out.split("Its classes")[1], re.M)
+    with open(os.path.join(repo(), "docs", "schema", "summary.json"), encoding="utf-8") as file:
+        known = json.load(file)["properties"]["verdict"]["properties"]["class"]["enum"]
+    tap.same_set(classes, known, "--help explains each class of verdict")
 
 
 def on_terminal(env, *args):
@@ -192,6 +233,10 @@ def test_alive(tap):
     doc = answer("summary", core, "--json")
     tap.equal(sum(rows_of(doc).values()), doc["address_space"]["busy_bytes"],
               "gcore: the rows are the busy bytes")
+    tap.equal(doc["headline"] == "nothing stands out", doc["complete"] and not doc["suspects"],
+              "gcore: where nothing stands out, that is said")
+    tap.ok(re.match(r"\S+ \(\d+, \w+\), dumped while running\n", coreheap("summary", core).out),
+           "gcore: it did not die")
     groups = answer("threads", core, "--json")
     tap.equal(sum(group["count"] for group in groups["groups"]), groups["threads_count"],
               "gcore: groups hold all threads")
@@ -199,7 +244,7 @@ def test_alive(tap):
 
 def main():
     tap = Tap()
-    for test in (test_closing, test_used_bytes, test_screen, test_bold, test_against_gdb,
+    for test in (test_closing, test_used_bytes, test_screen, test_verdict, test_bold, test_against_gdb,
                  test_notes_against_readelf, test_alive):
         tap.attempt(test.__name__, test)
     return tap.done()

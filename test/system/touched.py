@@ -2,6 +2,7 @@
 """Memory that was mapped and never touched weighs nothing, whoever dumped it: held against
 what the program wrote, and what the kernel said was resident."""
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -81,6 +82,10 @@ def test_summary(tap, how, core, areas):
     tap.ok(verdict["class"] == "native-live" and verdict["confidence"] == "high" and
            LOST <= verdict["native_used_bytes"] < verdict["total_bytes"] < LOST + (2 << 20),
            "%s: the verdict is about what is in use" % how, verdict)
+    tap.ok(re.match("a leak: " if how == "gcore" else r"a crash: it called abort\(\); a leak: ",
+                    doc["headline"]) and
+           doc["headline"].endswith(" of what malloc holds can be reached by nothing"),
+           "%s: and what the matter is" % how, doc["headline"])
     suspects = doc["suspects"]
     tap.ok(suspects and suspects[0]["rule"] == "unreachable-native" and
            LOST <= suspects[0]["bytes"] < LOST + 4096 and suspects[0]["percent"] > 99,

@@ -8,7 +8,7 @@ import documents  # noqa: E402
 from fixture import answer, coreheap  # noqa: E402
 from tap import Tap  # noqa: E402
 
-SAYS = ("class", "confidence", "confidence_reason", "covers")
+SAYS = ("class", "text", "confidence", "confidence_reason", "covers")
 
 
 def verdict(command, core, *options):

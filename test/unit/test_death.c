@@ -182,7 +182,7 @@ START_TEST(stopped_is_alive)
 	cw_load(w, DATA, 0x1000, PF_R | PF_W, NULL, 0x1000);
 	look(w, &died);
 	ck_assert(died.death.dumped_alive);
-	ck_text_and_close(&died, "no signal: it was dumped alive");
+	ck_text_and_close(&died, "no signal: dumped while running");
 }
 END_TEST
 
