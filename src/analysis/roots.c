@@ -59,7 +59,8 @@ static struct ch_error *find_mapping(struct ch_session *session, uint64_t addr,
 	}
 	if (err || source->ids.count)
 		return err;
-	return ch_error_create(CH_ERROR_ARG, "0x%llx lies in no used block%s: see coreheap whatis",
+	return ch_error_create(CH_ERROR_FAULT,
+			       "0x%llx lies in no used block%s: see coreheap whatis",
 			       (unsigned long long)addr,
 			       mapping ? ", and no used block has an address of its mapping" : "");
 }

@@ -142,8 +142,8 @@ struct ch_open_core {
  */
 CH_MUST_CHECK struct ch_error *chp_core_open(const struct ch_line *line, const char *path,
 					     struct ch_open_core *ret);
-/** Exit code for what chp_core_open() said. */
-int chp_open_exit_code(const struct ch_error *err);
+/** Exit code for what chp_core_open() said of that path. */
+int chp_open_exit_code(const struct ch_error *err, const char *path);
 /** Close, and take progress off the screen. */
 void chp_core_close(struct ch_open_core *open);
 

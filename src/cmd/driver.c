@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cmd/cores.h"
@@ -17,16 +16,18 @@
 #include "util/text.h"
 
 #define LIMIT_ON_TERMINAL 20
-/* Columns that a screen may have; with fewer, nothing fits. */
-#define WIDTH_MIN         40
-#define WIDTH_MAX         200
 #define MESSAGE_BYTES_MAX 4096
 
-int chp_open_exit_code(const struct ch_error *err)
+/* Disk and bounds are no fault of the core's. */
+int chp_open_exit_code(const struct ch_error *err, const char *path)
 {
 	switch (err->code) {
 	case CH_ERROR_NOMEM:
+	case CH_ERROR_LIMIT:
 		return CH_EXIT_FAILED;
+	case CH_ERROR_OS:
+		return err->path && strcmp(err->path, path) != 0 ? CH_EXIT_FAILED
+								 : CH_EXIT_NOT_A_CORE;
 	case CH_ERROR_STOP:
 		return CH_EXIT_INTERRUPTED;
 	default:
@@ -60,31 +61,17 @@ static enum ch_format format_of(const struct ch_global_options *global)
 	return global->plain ? CH_FORMAT_PLAIN : CH_FORMAT_TEXT;
 }
 
-/* Columns of the terminal, or those that COLUMNS asks for; 0: not known. */
-static uint32_t width_of_screen(void)
-{
-	const char *columns = getenv("COLUMNS");
-	struct winsize size = { .ws_col = 0 };
-	long width = 0;
-
-	if (columns)
-		width = strtol(columns, NULL, 10);
-	else if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
-		width = size.ws_col;
-	return width < WIDTH_MIN ? 0 : width > WIDTH_MAX ? WIDTH_MAX : (uint32_t)width;
-}
-
 /* https://no-color.org: NO_COLOR counts when it is set and not empty. */
-static bool wants_bold(const struct ch_global_options *global)
+static bool wants_bold(const struct ch_line *line)
 {
-	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+	const struct ch_global_options *global = &line->global;
+	const char *no_color = getenv("NO_COLOR");
 
 	if (format_of(global) != CH_FORMAT_TEXT)
 		return false;
 	if (global->color && strcmp(global->color, "auto") != 0)
 		return strcmp(global->color, "always") == 0;
-	return isatty(STDOUT_FILENO) && !(no_color && no_color[0]) && term &&
-	       strcmp(term, "dumb") != 0;
+	return line->terminal.is_terminal && !(no_color && no_color[0]) && !chp_terminal_is_dumb();
 }
 
 static struct ch_report make_report(const struct ch_line *line, struct ch_session *session)
@@ -97,13 +84,13 @@ static struct ch_report make_report(const struct ch_line *line, struct ch_sessio
 		.limit = global->limit,
 		.reveal = global->reveal,
 		.reproducible = global->reproducible,
-		.width = width_of_screen(),
-		.bold = wants_bold(global),
+		.width = line->terminal.width,
+		.bold = wants_bold(line),
 	};
 
 	if (report.limit == CH_LIMIT_UNSET)
 		report.limit = report.format == CH_FORMAT_TEXT && !line->cmd->whole &&
-					       isatty(STDOUT_FILENO)
+					       line->terminal.is_terminal
 				       ? LIMIT_ON_TERMINAL
 				       : 0;
 	return report;
@@ -191,7 +178,8 @@ static int answer(const struct ch_line *line, const char *path, const struct ch_
 	}
 	if (!chp_driver_finish(stdout))
 		return CH_EXIT_FAILED;
-	tell_findings(&report, line->cmd);
+	if (!line->global.quiet)
+		tell_findings(&report, line->cmd);
 	if (ch_context_cancelled(open->ctx))
 		return CH_EXIT_INTERRUPTED;
 	if (line->global.strict &&
@@ -208,7 +196,7 @@ static int run_one(const struct ch_line *line, const char *path)
 	int code;
 
 	if (err) {
-		code = chp_open_exit_code(err);
+		code = chp_open_exit_code(err, path);
 		print_unread(line, path, err);
 		chp_driver_complain_take(err);
 		return code;
@@ -305,10 +293,8 @@ static int run_compared(const struct ch_line *line)
 	return chp_driver_finish(stdout) ? env.code : CH_EXIT_FAILED;
 }
 
-int chp_driver_run(const struct ch_line *line)
+static int run(const struct ch_line *line)
 {
-	if (line->note && format_of(&line->global) == CH_FORMAT_TEXT)
-		fprintf(stderr, "coreheap: note: %s\n", line->note);
 	switch (line->cmd->cores) {
 	case CH_CORES_EACH:
 		return run_each(line);
@@ -322,4 +308,17 @@ int chp_driver_run(const struct ch_line *line)
 		break;
 	}
 	return run_one(line, line->core_path);
+}
+
+int chp_driver_run(struct ch_line *line)
+{
+	int pager, code;
+
+	if (line->note && !line->global.quiet && format_of(&line->global) == CH_FORMAT_TEXT)
+		fprintf(stderr, "coreheap: note: %s\n", line->note);
+	chp_terminal_look(&line->terminal);
+	pager = line->global.no_pager || line->cmd->whole ? 0 : chp_pager_start(&line->terminal);
+	code = run(line);
+	chp_pager_end(pager);
+	return code;
 }

@@ -19,7 +19,7 @@
 
 struct ch_global_options {
 	bool json, jsonl, plain, markdown, reveal, reproducible, strict, debuginfod;
-	bool verbose, help, version, man;
+	bool verbose, quiet, no_pager, help, version, man;
 	uint64_t limit, threads, temp_bytes, jobs;
 	const char *sysroot, *exe, *temp_dir, *references, *color, *completion;
 	struct ch_strings debug_dirs;
@@ -101,9 +101,17 @@ CH_MUST_CHECK struct ch_error *chp_completion(FILE *out, const char *shell);
  */
 void chp_man(FILE *out, const struct ch_cmd *cmd);
 
+/** What standard output is, before a pager stands between. */
+struct ch_terminal {
+	bool is_terminal;
+	/** Columns, or those that COLUMNS asks for; 0: not known. */
+	uint32_t width;
+};
+
 /** A parsed command line. */
 struct ch_line {
 	struct ch_global_options global;
+	struct ch_terminal terminal;
 	/** NULL when none was given. */
 	const struct ch_cmd *cmd;
 	/** How its answer differs from that of the tool whose name was typed; NULL: it does
@@ -132,7 +140,7 @@ CH_MUST_CHECK struct ch_error *chp_line_check(struct ch_line *line);
 void chp_line_deinit(struct ch_line *line);
 
 /** Open the core, run the command, print errors. Returns the exit code. */
-int chp_driver_run(const struct ch_line *line);
+int chp_driver_run(struct ch_line *line);
 /** As the shell reports it: 128 + SIGINT. */
 #define CH_EXIT_INTERRUPTED 130
 
@@ -142,6 +150,15 @@ void chp_driver_complain(const struct ch_error *err);
 void chp_driver_complain_take(struct ch_error *err);
 /** Flush out; false, after a message, when not everything could be written. */
 bool chp_driver_finish(FILE *out);
+
+/** terminal.c: whether the terminal knows no control codes. */
+bool chp_terminal_is_dumb(void);
+void chp_terminal_look(struct ch_terminal *ret);
+/** Send standard output through $COREHEAP_PAGER, $PAGER or less where it is a terminal; 0: nothing
+ * was started. */
+int chp_pager_start(const struct ch_terminal *terminal);
+/** The output is complete: wait until it was read. */
+void chp_pager_end(int pager);
 
 /** signals.c: what happens on SIGINT, SIGPIPE and SIGBUS. */
 struct ch_signals;
@@ -154,14 +171,15 @@ void chp_signals_init(void);
 
 /** progress.c: a line on standard error while work lasts. */
 struct ch_progress {
-	/** Standard error is a terminal. */
+	/** Standard error is a terminal that lines can be written over on, and wanted. */
 	bool terminal;
 	/** A line is on the screen. */
 	bool shown;
 	/** Clock at the start and of the last line, in milliseconds. */
 	uint64_t start_ms, last_ms;
 };
-void chp_progress_init(struct ch_progress *progress);
+/** quiet: there is never a line. */
+void chp_progress_init(struct ch_progress *progress, bool quiet);
 /** Callback of struct ch_context_options; arg is a struct ch_progress. */
 void chp_progress_report(struct ch_progress *progress, const char *phase, uint64_t done,
 			 uint64_t total);

@@ -16,7 +16,7 @@ static struct ch_error *take_dump(struct ch_cmd_env *env, int index, bool with_p
 
 	err = chp_core_open(env->line, env->argv[index], &open);
 	if (err) {
-		env->code = chp_open_exit_code(err);
+		env->code = chp_open_exit_code(err, env->argv[index]);
 		env->unread = env->argv[index];
 		return err;
 	}

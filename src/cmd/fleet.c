@@ -265,7 +265,7 @@ static struct ch_error *prepare(struct fleet *fleet)
 	sigaddset(&fleet->signals, SIGINT);
 	sigaddset(&fleet->signals, SIGTERM);
 	sigprocmask(SIG_BLOCK, &fleet->signals, NULL);
-	chp_progress_init(&fleet->progress);
+	chp_progress_init(&fleet->progress, fleet->line->global.quiet);
 	return NULL;
 }
 

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd/cores.h"
@@ -180,9 +181,20 @@ static struct ch_error *parse_references(const char *text, uint32_t *ret)
 	return NULL;
 }
 
+/* Where it is not there, files of this system would be taken for the process's. */
+static struct ch_error *check_sysroot(const char *path)
+{
+	struct stat st;
+
+	if (!path || (stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
+		return NULL;
+	return ch_error_create(CH_ERROR_ARG, "--sysroot: there is no folder %s", path);
+}
+
 struct ch_error *chp_line_check(struct ch_line *line)
 {
 	const struct ch_cmd *cmd = line->cmd;
+	struct ch_error *err;
 
 	if (!cmd)
 		return ch_error_create(CH_ERROR_ARG, "no command given: see coreheap --help");
@@ -219,7 +231,8 @@ struct ch_error *chp_line_check(struct ch_line *line)
 		return ch_error_create(CH_ERROR_ARG,
 				       "--color: '%s' is none of auto, always and never",
 				       line->global.color);
-	return parse_references(line->global.references, &line->strengths);
+	err = check_sysroot(line->global.sysroot);
+	return err ? err : parse_references(line->global.references, &line->strengths);
 }
 
 void chp_line_deinit(struct ch_line *line)

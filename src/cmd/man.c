@@ -53,6 +53,8 @@ static const char environment[] =
 	"  COLUMNS  How wide the first screen of `summary` may be, and where other lines are "
 	"broken; "
 	"the width of the terminal, else 80.\n"
+	"  COREHEAP_PAGER, PAGER  What shows the output on a terminal; less by default, none if "
+	"empty.\n"
 	"  TMPDIR  Where compressed and piped cores are kept; /var/tmp by default.\n";
 
 struct page {

@@ -66,7 +66,7 @@ struct ch_error *chp_core_open(const struct ch_line *line, const char *path,
 		ret->ctx = ch_context_create(&callbacks);
 	if (ret->ctx) {
 		ret->talk->verbose = global->verbose;
-		chp_progress_init(&ret->talk->progress);
+		chp_progress_init(&ret->talk->progress, global->quiet);
 		ret->signals = chp_signals_watch(ret->ctx);
 		err = ch_session_open(ret->ctx, path, &options, &ret->session);
 	}

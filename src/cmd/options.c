@@ -59,7 +59,8 @@ static const struct ch_option *find(const struct ch_option_parser *parser, const
 	const struct ch_option *option;
 	size_t i;
 
-	for (i = 0; i < parser->sets_count; i++) {
+	/* the command's own come first: search has a -q of WinDbg's */
+	for (i = parser->sets_count; i-- > 0;) {
 		for (option = parser->sets[i].options; option && option->name; option++) {
 			if (matches(option, arg, spelling_ret)) {
 				*base_ret = parser->sets[i].base;

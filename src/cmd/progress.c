@@ -18,9 +18,10 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-void chp_progress_init(struct ch_progress *progress)
+void chp_progress_init(struct ch_progress *progress, bool quiet)
 {
-	*progress = (struct ch_progress){ .terminal = isatty(STDERR_FILENO) };
+	*progress = (struct ch_progress){ .terminal = !quiet && isatty(STDERR_FILENO) &&
+						      !chp_terminal_is_dumb() };
 	progress->start_ms = progress->terminal ? now_ms() : 0;
 }
 

@@ -95,6 +95,12 @@ static struct ch_error *make_pattern(struct ch_cmd_env *env, const struct option
 
 	for (i = 0; i < sizeof(given) / sizeof(given[0]); i++)
 		count += given[i] != NULL;
+	if (env->argc)
+		return ch_error_create(
+			CH_ERROR_ARG,
+			"search: what '%s' is has to be said: --text for text, --pointer "
+			"for an address, --int, --bytes, --utf16, --regex",
+			env->argv[0]);
 	if (count != 1)
 		return ch_error_create(CH_ERROR_ARG,
 				       "search needs one of --pointer, --into, --int, --bytes, "
@@ -231,6 +237,8 @@ const struct ch_cmd ch_cmd_search = {
 	.see_also = (const char *const[]){ "refs", "address", "show", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),
+	/* only to say what is missing */
+	.args_max = 1,
 	.jsonl = true,
 	.run = run,
 };

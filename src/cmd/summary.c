@@ -4,7 +4,7 @@
  */
 #include "report/summary.h"
 
-#include "cmd/cmd.h"
+#include "cmd/driver.h"
 
 struct options {
 	bool quick, all;
@@ -29,7 +29,9 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		&(struct ch_summary_options){ .threads = env->threads, .quick = options->quick },
 		&summary);
 	if (!err)
-		err = ch_report_summary(env->report, &summary, options->all);
+		/* --limit 0 asks for all, too */
+		err = ch_report_summary(env->report, &summary,
+					options->all || !env->line->global.limit);
 	chp_summary_deinit(&summary);
 	return err;
 }

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -96,6 +97,8 @@ def test_usage(tap):
         (("types", "x", "--limit", "many"), "not a number"),
         (("types", "x", "--temp-bytes", "1Q"), "not a size"),
         (("types", "x", "--json", "--plain"), "only one of"),
+        (("types", "--sysroot", "/nowhere/at/all", unpack(CORE)), "there is no folder"),
+        (("search", unpack(CORE), "timeout"), "--text for text"),
         (("whatis", unpack(CORE)), "address"),
         (("whatis", unpack(CORE), "nosuchname"), "nosuchname"),
     ]
@@ -307,6 +310,73 @@ def shape_errors(value, path=""):
     return errors
 
 
+def test_small(tap):
+    core = unpack(CORE)
+    result = coreheap("roots", core, "0x10")
+    tap.ok(result.code == 5 and "lies in no used block" in result.err,
+           "roots of an address of no block is no wrong usage", result)
+    tap.equal(coreheap("types", "--plain", "--min-size", "200", "--type-part", "byte", core).out,
+              coreheap("types", "--plain", "--min", "200", "--type", "byte", core).out,
+              "types has the names of options that objects has")
+    tap.equal(coreheap("summary", "--limit", "0", core).out,
+              coreheap("summary", "--all", core).out, "summary --limit 0 shows all")
+    for args in (("bt",), ("jstack",), ("histo",), ("lm",), ("k",)):
+        tap.equal(coreheap(*args, core).code, 0, "%s is understood" % args[0])
+
+
+def at_terminal(args, answers=b"", **env):
+    """(code, what is on the screen of a terminal) of a command."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    with subprocess.Popen([COREHEAP, *args], stdin=follower, stdout=follower, stderr=follower,
+                          env={"PATH": os.environ["PATH"], "TERM": "xterm", **env},
+                          start_new_session=True) as process:
+        os.close(follower)
+        os.write(leader, answers)
+        out = b""
+        try:
+            while part := os.read(leader, 65536):
+                out += part
+        except OSError:  # EIO: the last writer is gone
+            pass
+        code = process.wait(WAIT)
+    os.close(leader)
+    return code, out.decode("utf-8").replace("\r\n", "\n")
+
+
+def test_pager(tap):
+    """On a terminal, and only there, the output goes through a pager."""
+    core = unpack(CORE)
+    marked = "sed 's/^/| /'"
+    code, out = at_terminal(("info", core), PAGER=marked)
+    tap.ok(code == 0 and out and all(line.startswith("| ") for line in out.splitlines()),
+           "a pager shows all of the output", out)
+    own = at_terminal(("info", core), PAGER="false", COREHEAP_PAGER=marked)
+    tap.equal(own, (code, out), "COREHEAP_PAGER wins")
+    tap.ok("\033[1mVERDICT" in at_terminal((core,), PAGER=marked)[1], "bold text stays bold")
+    for name, args, env in (("--no-pager", ("--no-pager",), {"PAGER": marked}),
+                            ("an empty PAGER", (), {"PAGER": ""}),
+                            ("a dumb terminal", (), {"PAGER": marked, "TERM": "dumb"})):
+        tap.ok("| " not in at_terminal(("info", core, *args), **env)[1], "no pager: %s" % name)
+    code, out = at_terminal(("info", "/nowhere"), PAGER=marked)
+    tap.ok(code == 3 and "No such file" in out, "the exit code is the tool's", (code, out))
+    code, out = at_terminal(("objects", "--limit", "0", core), PAGER="head -n 1")
+    tap.ok(code in (0, -signal.SIGPIPE) and "coreheap" not in out and out.count("\n") == 1,
+           "a pager that ends early is no error", (code, out))
+    done = subprocess.run([COREHEAP, "info", core], capture_output=True, text=True, check=False,
+                          env={**os.environ, "PAGER": "false", "TERM": "xterm"})
+    tap.ok(done.returncode == 0 and done.stdout, "no pager without a terminal")
+
+
+def test_quiet(tap):
+    core = unpack(CORE)
+    cut = os.path.join(folder(), "cut.core")
+    with open(core, "rb") as source, open(cut, "wb") as target:
+        target.write(source.read(os.path.getsize(core) * 6 // 10))
+    tap.ok(coreheap("types", "--plain", cut).err and not coreheap("types", "--plain", "-q", cut).err
+           and not coreheap("objsize", "--quiet", core).err, "-q: nothing on standard error")
+
+
 def test_json(tap):
     core = unpack(CORE)
     for command in answering():
@@ -407,7 +477,7 @@ def test_piped(tap):
     tap.ok(code == 0 and out == coreheap("heap", "--json", "--reproducible", packed).out.encode(),
            "a compressed core through a pipe", err)
     code, out, err = through_pipe("info", "--temp-bytes", "1M", data=data)
-    tap.ok(code == 3 and b"through the pipe, the limit" in err and not out,
+    tap.ok(code == 5 and b"through the pipe, the limit" in err and not out,
            "not more than --temp-bytes come through a pipe", err)
     code, out, err = through_pipe("info")
     tap.ok(code == 3 and one_line(err.decode()) and b"empty" in err, "nothing through a pipe", err)
@@ -446,7 +516,7 @@ def main():
     assert CORE in checked_in()
     for test in (test_help, test_usage, test_bad_inputs, test_unreadable, test_strict, test_pipes,
                  test_signals, test_json, test_plain, test_determinism, test_limit,
-                 test_core_alone, test_piped, test_completion):
+                 test_core_alone, test_piped, test_completion, test_small, test_pager, test_quiet):
         tap.attempt(test.__name__, test)
     return tap.done()
 

@@ -162,7 +162,7 @@ def test_bold(tap):
            "\033[1mVERDICT" in always, "bold text only where it is asked for", always)
     tap.equal("\033" in coreheap("summary", "--color=always", "--plain", core).out, False,
               "bold: never in --plain")
-    env = {"PATH": os.environ["PATH"], "TERM": "xterm"}
+    env = {"PATH": os.environ["PATH"], "TERM": "xterm", "PAGER": ""}
     tap.equal(on_terminal(env, "summary", core), always, "bold: on a terminal")
     for name, more in (("NO_COLOR", {"NO_COLOR": "1"}), ("a dumb terminal", {"TERM": "dumb"})):
         tap.equal(on_terminal({**env, **more}, "summary", core), plain, "bold: not with " + name)
