@@ -27,6 +27,8 @@ struct summing {
 	const struct ch_graph *graph;
 	const struct ch_retained *retained;
 	const struct ch_root_places *places;
+	/* As ch_root_paths has it. */
+	uint32_t *row_of;
 	uint32_t next_id;
 	struct ch_tallies tallies;
 };
@@ -149,7 +151,9 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 		if (graph->index->gaps)
 			id = ch_graph_node_at(graph, objects[i].addr);
 		number = id < graph->index->objects_count ? retained->number[id] : 0;
-		if (!number || retained->idom[number] != CH_DOMINATOR_ROOT)
+		/* objects of pools may lie in one node */
+		if (!number || retained->idom[number] != CH_DOMINATOR_ROOT ||
+		    summing->row_of[number])
 			continue;
 		tally = chp_tally_of(&summing->tallies, summing->places->place_of[number],
 				     objects[i].type);
@@ -157,8 +161,7 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 			return &ch_enomem;
 		tally->count++;
 		tally->bytes += retained->bytes[number];
-		/* its place is known: from here on what is below it goes by its row */
-		summing->places->place_of[number] =
+		summing->row_of[number] =
 			(uint32_t)(tally - (struct ch_tally *)summing->tallies.rows.items) + 1;
 		if (!tally->most_bytes || retained->bytes[number] > tally->most_bytes) {
 			tally->most_bytes = retained->bytes[number];
@@ -217,13 +220,16 @@ struct ch_error *chp_root_paths_find(struct ch_graph *graph, const struct ch_ret
 	struct ch_error *err;
 
 	*ret = (struct ch_root_paths){ .rows = CH_VEC(struct ch_root_path), .places = CH_TEXTS };
+	ret->row_of = calloc(retained->count + 1ULL, sizeof(*ret->row_of));
+	summing.row_of = ret->row_of;
 	err = chp_root_places_find(graph, retained, &places);
+	if (!err && !ret->row_of)
+		err = &ch_enomem;
 	if (!err)
 		err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take_objects, &summing);
 	/* rows borrow the names */
 	ret->places = places.names;
-	ret->row_of = places.place_of;
-	places = (struct ch_root_places){ .names = CH_TEXTS };
+	places.names = CH_TEXTS;
 	if (!err)
 		err = hand_out(&summing, ret);
 	chp_root_places_deinit(&places);
