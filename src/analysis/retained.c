@@ -3,8 +3,11 @@
  */
 #include "analysis/retained.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "analysis/chain.h"
+#include "graph/retained.h"
 #include "types/names.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -20,6 +23,9 @@
 #define TREE_CHILDREN 8
 #define TREE_SHARE    50
 #define TREE_DEPTH    64
+
+/* Blocks that make a chain: two or three of a type below each other are no list. */
+#define CHAIN_MIN 8
 
 /* Dominators above a block that are kept. */
 #define ABOVE_MAX 16
@@ -94,6 +100,55 @@ static struct ch_error *add_rows(struct job *job)
 							 &job->ret->rows_count);
 	for (i = 0; !err && i < n; i++)
 		err = add_block(job, &rows[i], 0, &job->ret->rows);
+	return err;
+}
+
+static void tell_chain(struct ch_retained_block *block, const char *field)
+{
+	char count[CH_BYTES_TEXT_MAX];
+
+	snprintf(block->chain_field, sizeof(block->chain_field), "%.39s", field);
+	snprintf(block->chain, sizeof(block->chain), "%s%s%s",
+		 chp_count_text(block->chain_count, count), field[0] ? " by " : "",
+		 block->chain_field);
+}
+
+/* A list of a million blocks is one row. */
+static struct ch_error *find_chain(const struct job *job, struct ch_retained_block *block)
+{
+	struct ch_error *err;
+	struct ch_step step;
+	uint64_t count;
+	uint32_t next;
+
+	count = chp_retained_chain(job->retained, block->of.id, &next);
+	if (count < CHAIN_MIN)
+		return NULL;
+	err = chp_step_make(job->graph, job->heaps, NULL, block->of.id, next, &step);
+	block->chain_count = count;
+	if (!err)
+		tell_chain(block, step.place);
+	free(step.type);
+	return err;
+}
+
+/* What nothing else dominates, or the block that was asked for does. */
+static struct ch_error *add_tops(struct job *job)
+{
+	size_t max = rows_max(job), n, i;
+	_cleanup_free_ struct ch_retained_row *rows = calloc(max + 1, sizeof(*rows));
+	struct ch_vec *tops = &job->ret->tops;
+	struct ch_error *err = NULL;
+
+	if (!rows)
+		return &ch_enomem;
+	n = ch_retained_children(job->retained, job->id, rows, max, &job->ret->tops_count);
+	for (i = 0; !err && i < n; i++) {
+		err = add_block(job, &rows[i], 0, tops);
+		if (!err)
+			err = find_chain(
+				job, CH_VEC_AT(tops, struct ch_retained_block, tops->count - 1));
+	}
 	return err;
 }
 
@@ -204,6 +259,8 @@ static struct ch_error *fill(struct job *job)
 	if (!err)
 		err = add_rows(job);
 	if (!err)
+		err = add_tops(job);
+	if (!err)
 		err = job->id == CH_ID_NONE ? add_types(job) : add_above(job);
 	return err || !job->options->tree_depth ? err : add_tree(job);
 }
@@ -218,6 +275,7 @@ struct ch_error *chp_retained_make(struct ch_session *session,
 
 	*ret = (struct ch_retained_result){ .above = CH_VEC(struct ch_retained_block),
 					    .rows = CH_VEC(struct ch_retained_block),
+					    .tops = CH_VEC(struct ch_retained_block),
 					    .types = CH_VEC(struct ch_retained_by_type),
 					    .tree = CH_VEC(struct ch_retained_block) };
 	err = chp_session_named_heaps(session, &job.heaps);
@@ -236,6 +294,7 @@ void chp_retained_deinit(struct ch_retained_result *result)
 {
 	ch_vec_deinit(&result->above);
 	ch_vec_deinit(&result->rows);
+	ch_vec_deinit(&result->tops);
 	ch_vec_deinit(&result->types);
 	ch_vec_deinit(&result->tree);
 }

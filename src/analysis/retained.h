@@ -18,6 +18,13 @@ struct ch_retained_block {
 	uint64_t dominator_addr;
 	/** Borrowed until the heaps are closed. */
 	const char *type;
+	/** Of a row that stands for more than itself: blocks that follow each other from it on, as
+	 * in a list, itself counted, and how the second is called from it: ".next", "" if that is
+	 * not known; escaped. 0: it stands for itself, or was not asked. */
+	uint64_t chain_count;
+	char chain_field[40];
+	/** The two in words: "1,000,000 by .next"; "" of no chain. */
+	char chain[64];
 	/** In the tree: how far below what was asked for, from 0 on. */
 	uint32_t depth;
 };
@@ -54,6 +61,10 @@ struct ch_retained_result {
 	 * first; rows_count counts those that are not kept, too. */
 	struct ch_vec rows;
 	uint64_t rows_count;
+	/** of struct ch_retained_block: what no block dominates, or what the block that was asked
+	 * for dominates directly, with their chains, most bytes first; tops_count as above */
+	struct ch_vec tops;
+	uint64_t tops_count;
 	/** of struct ch_retained_by_type, without a block */
 	struct ch_vec types;
 	/** of struct ch_retained_block: the tree, from the top down */

@@ -65,7 +65,11 @@ const struct ch_cmd ch_cmd_retained = {
 		 "once: a\n"
 		 "block below another one of its type adds nothing. The tree shows blocks with\n"
 		 "at least\n"
-		 "half a percent of the whole, the eight largest of each parent.\n",
+		 "half a percent of the whole, the eight largest of each parent.\n"
+		 "\n"
+		 "The list has what no other block dominates. CHAIN is of lists: how many\n"
+		 "blocks follow each other from the one in the row on, each the only one of\n"
+		 "its type that the one before dominates, and in which field the next one is.\n",
 	.see_also = (const char *const[]){ "roots", "types", "summary", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),

@@ -138,6 +138,42 @@ size_t ch_retained_children(const struct ch_retained *retained, uint32_t id,
 	return take_best(&best, rows);
 }
 
+/* ---- Chains ------------------------------------------------------------------ */
+
+/* The one node of a type that a node dominates directly; 0: there is none, or several. */
+static uint32_t only_child(const struct ch_retained *retained, uint32_t number, uint32_t type)
+{
+	struct ch_object object;
+	uint32_t child, found = 0;
+
+	for (child = retained->child[number]; child; child = retained->next[child]) {
+		if (!ch_graph_object(retained->graph, retained->ids[child], &object) ||
+		    object.type != type)
+			continue;
+		if (found)
+			return 0;
+		found = child;
+	}
+	return found;
+}
+
+uint64_t chp_retained_chain(const struct ch_retained *retained, uint32_t id, uint32_t *next_ret)
+{
+	uint32_t number = retained->number[id], next;
+	struct ch_object object;
+	uint64_t count = 1;
+
+	*next_ret = CH_ID_NONE;
+	if (!number || !ch_graph_object(retained->graph, id, &object))
+		return count;
+	for (; (next = only_child(retained, number, object.type)); number = next) {
+		if (*next_ret == CH_ID_NONE)
+			*next_ret = retained->ids[next];
+		count++;
+	}
+	return count;
+}
+
 /* ---- Types ------------------------------------------------------------------- */
 
 struct typing {

@@ -32,4 +32,9 @@ struct ch_retained {
 /** Usable bytes of a node that count: all, or those on touched pages, as the graph was made. */
 uint64_t chp_graph_weight(const struct ch_graph *graph, uint32_t id);
 
+/** How many nodes follow each other from one on, itself counted, where each dominates directly one
+ * other of its type, as nodes of a list do; *next_ret is the second one, or CH_ID_NONE. Linear in
+ * what they dominate directly. */
+uint64_t chp_retained_chain(const struct ch_retained *retained, uint32_t id, uint32_t *next_ret);
+
 #endif /* COREHEAP_GRAPH_RETAINED_H */

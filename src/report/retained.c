@@ -15,7 +15,8 @@ struct result {
 	const struct ch_retained_result *of;
 	/* What the roots retain. */
 	struct ch_retained_row all;
-	struct ch_listing *rows, *types;
+	struct ch_listing *rows, *tops, *types;
+	uint64_t tops_count;
 	/* The block that was asked for; NULL: none was. */
 	const struct ch_retained_block *object;
 	/* Show the tree instead of lists. */
@@ -44,6 +45,29 @@ static const struct ch_field_spec row_fields[] = {
 };
 
 static const struct ch_list rows_list = { .fields = row_fields };
+
+static const struct ch_field_spec top_fields[] = {
+	{ "addr", "ADDRESS", CH_CELL_ADDR, "The block.", ROW(addr) },
+	{ "type", "TYPE", CH_CELL_SAFE, "Its type.", ROW(type) },
+	{ NULL, "CHAIN", CH_CELL_SAFE, NULL, ROW(chain),
+	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	{ "chain_count", NULL, CH_CELL_COUNT,
+	  "Blocks that follow each other from it on, each the only one of its type that the one "
+	  "before dominates, as in a list; null where they are fewer than 8.",
+	  ROW(chain_count), .flags = CH_FIELD_NOT_ZERO },
+	{ "chain_field", NULL, CH_CELL_SAFE,
+	  "How the first of them calls the second: \".next\"; null if it is not known.",
+	  ROW(chain_field), .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	{ "self_bytes", "SELF", CH_CELL_COUNT, "What it takes itself.", ROW(of.self_bytes) },
+	{ "retained_bytes", "RETAINED", CH_CELL_BYTES,
+	  "What would go away with it, itself included.", ROW(of.retained_bytes) },
+	{ "retained_count", "BLOCKS", CH_CELL_COUNT, "In how many blocks.",
+	  ROW(of.retained_count) },
+	{ NULL, "SHARE", CH_CELL_PERCENT, NULL, ROW(share) },
+	CH_FIELDS_END,
+};
+
+static const struct ch_list tops_list = { .fields = top_fields };
 
 static const struct ch_field_spec tree_fields[] = {
 	{ "depth", NULL, CH_CELL_COUNT, "How far below the roots, or the block that was asked for.",
@@ -75,6 +99,12 @@ static const struct ch_field_spec fields[] = {
 	CH_FIELDS_COUNTED(struct result, rows),
 	{ "rows", NULL, CH_CELL_LIST, "Blocks, or what the block dominates, most bytes first.",
 	  RESULT(rows), .list = &rows_list },
+	{ "tops", NULL, CH_CELL_LIST,
+	  "What no other block dominates, or the block dominates directly, most bytes first; a "
+	  "list is one row.",
+	  RESULT(tops), .list = &tops_list, .flags = CH_FIELD_LATER },
+	{ "tops_count", NULL, CH_CELL_COUNT, "How many there are.", RESULT(tops_count),
+	  .flags = CH_FIELD_LATER },
 	{ "by_type", NULL, CH_CELL_LIST, "The same by type; empty with an address.", RESULT(types),
 	  .list = &types_list },
 	{ "tree", NULL, CH_CELL_ROWS,
@@ -171,8 +201,10 @@ static struct ch_error *print(const struct ch_report *report, const void *arg)
 		print_tree(report, &result->of->tree);
 		return NULL;
 	}
-	chp_report_heading(report, whole ? "blocks" : "what it dominates directly", false);
-	chp_listing_print(result->rows);
+	chp_report_heading(
+		report, whole ? "blocks that no other one dominates" : "what it dominates directly",
+		false);
+	chp_listing_print(result->tops);
 	if (whole) {
 		chp_report_heading(report, "types, each byte once", false);
 		chp_listing_print_rows(result->types);
@@ -194,19 +226,24 @@ struct ch_error *ch_report_retained(const struct ch_report *report,
 	struct result result = { .of = of,
 				 .all = of->all,
 				 .rows = chp_listing_create(report, &rows_list),
+				 .tops = chp_listing_create(report, &tops_list),
+				 .tops_count = of->tops_count,
 				 .types = chp_listing_create(report, &types_list),
 				 .object = of->has_block ? &of->block : NULL,
 				 .as_tree = as_tree,
 				 .tree = CH_ROWS(blocks, of->tree.count) };
-	struct ch_error *err = result.rows && result.types ? NULL : &ch_enomem;
+	struct ch_error *err = result.rows && result.tops && result.types ? NULL : &ch_enomem;
 
 	if (!err)
 		err = put_blocks(result.rows, &of->rows, of->rows_count);
+	if (!err)
+		err = put_blocks(result.tops, &of->tops, of->tops_count);
 	if (!err)
 		err = put_types(result.types, &of->types);
 	if (!err)
 		err = chp_document_print(report, &ch_document_retained, &result);
 	chp_listing_destroy(result.rows);
+	chp_listing_destroy(result.tops);
 	chp_listing_destroy(result.types);
 	return err;
 }

@@ -97,6 +97,16 @@ def check_retained(tap, how, core, truth):
               (3, [truth["middle"]]), "%s: the first of a chain retains all three" % how)
     doc = fixture.answer("retained", "--json", core, truth["last"])
     tap.equal(doc["object"]["dominator_addr"], truth["middle"], "%s: its dominator" % how)
+    doc = fixture.answer("retained", "--json", "--limit", "5", core)
+    tap.equal([(row["chain_count"], row["chain_field"], row["retained_count"])
+               for row in doc["tops"] if row["chain_count"]], [(NODES, ".next", NODES)],
+              "%s: a list of %d nodes is one row" % (how, NODES))
+    tap.equal([row["dominator_addr"] for row in doc["rows"]].count(None), 1,
+              "%s: rows have what lies below, too" % how)
+    tap.ok(doc["tops_count"] < 50 and doc["matched_count"] > NODES,
+           "%s: others are not counted at the top" % how, doc["tops_count"])
+    tap.ok("300,000 by .next" in fixture.coreheap("retained", core).out.split("types, each")[0],
+           "%s: and so it is as text" % how)
 
 
 def main():
