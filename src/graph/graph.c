@@ -51,6 +51,12 @@ struct ch_error *ch_graph_create(struct ch_session *session, const struct ch_gra
 
 	if (!graph)
 		return &ch_enomem;
+	graph->kept_roots = calloc(1, sizeof(*graph->kept_roots));
+	if (!graph->kept_roots) {
+		free(graph);
+		return &ch_enomem;
+	}
+	graph->kept_roots->roots = CH_VEC(struct ch_root);
 	graph->session = session;
 	graph->core = ch_session_core(session);
 	graph->ctx = ch_session_context(session);
@@ -76,6 +82,9 @@ void ch_graph_destroy(struct ch_graph *graph)
 	chp_traced_deinit(graph);
 	ch_vec_deinit(&graph->ranges);
 	ch_vec_deinit(&graph->native_words);
+	if (graph->kept_roots)
+		ch_vec_deinit(&graph->kept_roots->roots);
+	free(graph->kept_roots);
 	ch_vec_deinit(&graph->offset_rules);
 	free(graph);
 }

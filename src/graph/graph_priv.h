@@ -30,6 +30,17 @@ struct ch_native_words {
 	const struct ch_traced *traced;
 };
 
+/** rootvisit.c: what it found. */
+struct ch_kept_roots {
+	enum {
+		CH_KEPT_NOT,
+		CH_KEPT_ALL,
+		CH_KEPT_TOO_MANY,
+	} state;
+	/** of struct ch_root */
+	struct ch_vec roots;
+};
+
 struct ch_graph {
 	struct ch_session *session;
 	struct ch_core *core;
@@ -45,6 +56,8 @@ struct ch_graph {
 	struct ch_vec ranges;
 	/** of struct ch_native_words, ascending */
 	struct ch_vec native_words;
+	/** Filled by the first visit; one thread at a time visits roots. */
+	struct ch_kept_roots *kept_roots;
 
 	/** of struct ch_traced_root, in the walkers' order */
 	struct ch_vec traced_roots;

@@ -1,6 +1,9 @@
 /*
- * The words of all places that roots.c found, and of registers, which lead to nodes.
+ * The words of all places that roots.c found, and of registers, which lead to nodes. A summary
+ * asks for them again and again, so they are kept once they were found, unless they are many.
  */
+#include <string.h>
+
 #include "graph/graph_priv.h"
 #include "graph/pieces.h"
 #include "util/cleanup.h"
@@ -13,6 +16,8 @@
 
 /* Roots handed out at a time. */
 #define BATCH 256
+/* Roots that are kept: 56 bytes each. */
+#define KEPT_MAX (1U << 20)
 
 /* Roots on their way to the caller. */
 struct batch {
@@ -231,8 +236,8 @@ static struct ch_error *visit_traced(struct batch *batch, uint32_t kinds)
 	return err;
 }
 
-struct ch_error *ch_graph_visit_roots(const struct ch_graph *graph, uint32_t kinds, ch_roots_fn fn,
-				      void *arg)
+static struct ch_error *scan(const struct ch_graph *graph, uint32_t kinds, ch_roots_fn fn,
+			     void *arg)
 {
 	struct batch batch = { .graph = graph, .fn = fn, .arg = arg };
 	struct ch_error *err = NULL;
@@ -248,6 +253,59 @@ struct ch_error *ch_graph_visit_roots(const struct ch_graph *graph, uint32_t kin
 	if (!err)
 		err = visit_traced(&batch, kinds);
 	return err ? err : flush(&batch);
+}
+
+static struct ch_error *keep(void *arg, const struct ch_root *roots, size_t n)
+{
+	struct ch_kept_roots *kept = arg;
+	struct ch_vec *list = &kept->roots;
+
+	if (list->count + n > KEPT_MAX)
+		kept->state = CH_KEPT_TOO_MANY;
+	/* whichever it is, it ends the scan */
+	if (kept->state == CH_KEPT_TOO_MANY || !ch_vec_reserve(list, list->count + n))
+		return &ch_enomem;
+	memcpy(CH_VEC_AT(list, struct ch_root, list->count), roots, n * sizeof(*roots));
+	list->count += n;
+	return NULL;
+}
+
+/* Roots of all kinds, once. */
+static struct ch_error *find_all(const struct ch_graph *graph)
+{
+	struct ch_kept_roots *kept = graph->kept_roots;
+	struct ch_error *err = scan(graph, (1U << CH_ROOT_KINDS) - 1, keep, kept);
+
+	if (!err)
+		kept->state = CH_KEPT_ALL;
+	else
+		ch_vec_deinit(&kept->roots);
+	return kept->state == CH_KEPT_TOO_MANY ? NULL : err;
+}
+
+struct ch_error *ch_graph_visit_roots(const struct ch_graph *graph, uint32_t kinds, ch_roots_fn fn,
+				      void *arg)
+{
+	const struct ch_kept_roots *kept = graph->kept_roots;
+	const struct ch_root *roots;
+	struct ch_error *err = NULL;
+	size_t i, k;
+
+	if (kept->state == CH_KEPT_NOT)
+		err = find_all(graph);
+	if (!err && kept->state == CH_KEPT_TOO_MANY)
+		return scan(graph, kinds, fn, arg);
+	roots = kept->roots.items;
+	for (i = 0; !err && i < kept->roots.count; i = k) {
+		for (k = i; k < kept->roots.count && k - i < BATCH; k++)
+			if (!(kinds & 1U << roots[k].kind))
+				break;
+		if (k > i)
+			err = fn(arg, &roots[i], k - i);
+		else
+			k++;
+	}
+	return err;
 }
 
 const char *ch_root_kind_name(enum ch_root_kind kind)
