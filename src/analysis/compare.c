@@ -29,6 +29,19 @@ static const char *const change_names[] = {
 	[CH_CHANGE_GROWN] = "grown", [CH_CHANGE_SHRUNK] = "shrunk",
 };
 
+size_t chp_diff_axis(const struct ch_diff *diff, enum ch_axis axis, size_t *first_ret)
+{
+	const struct ch_diff_row *rows = diff->rows.items;
+	size_t first = 0, end;
+
+	while (first < diff->rows.count && rows[first].axis != axis)
+		first++;
+	for (end = first; end < diff->rows.count && rows[end].axis == axis;)
+		end++;
+	*first_ret = first;
+	return end;
+}
+
 const char *chp_change_name(enum ch_change change)
 {
 	return change_names[change];

@@ -106,6 +106,9 @@ void chp_diff_deinit(struct ch_diff *diff);
 /** growth.c: fill growths; once, when rows are in order and judged. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_growths_find(struct ch_diff *diff);
 
+/** Rows of an axis: from *first_ret on to what is returned, the first one behind them. */
+size_t chp_diff_axis(const struct ch_diff *diff, enum ch_axis axis, size_t *first_ret);
+
 /** "new", "gone", "grown", "shrunk", "same". Static. */
 const char *chp_change_name(enum ch_change change);
 

@@ -10,6 +10,7 @@
 #include "analysis/account.h"
 #include "analysis/compare.h"
 #include "util/cleanup.h"
+#include "util/search.h"
 
 struct folding {
 	struct ch_diff *diff;
@@ -121,15 +122,8 @@ static void fold_part(struct folding *folding, struct ch_growth *growth, uint64_
 static size_t find_parts(const struct ch_snapshot *dump, uint64_t path, size_t *first_ret)
 {
 	const struct ch_snapshot_part *parts = dump->parts.items;
-	size_t low = 0, high = dump->parts.count, middle;
+	size_t low = ch_search(parts, dump->parts.count, it, it->path < path);
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (parts[middle].path < path)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	*first_ret = low;
 	while (low < dump->parts.count && parts[low].path == path)
 		low++;

@@ -9,6 +9,7 @@
 #include "heap/session.h"
 #include "util/context.h"
 #include "util/error.h"
+#include "util/search.h"
 
 /* Ids from one hint to the next. */
 #define HINT_SHIFT 8
@@ -531,15 +532,8 @@ uint64_t chp_index_next(const struct ch_index_span *span, uint32_t id, uint64_t 
 static bool find_odd(const struct ch_index *index, uint32_t id, uint64_t *ret)
 {
 	const struct ch_odd_size *odds = index->odd_sizes.items;
-	size_t low = 0, high = index->odd_sizes.count, mid;
+	size_t low = ch_search(odds, index->odd_sizes.count, it, it->id < id);
 
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (odds[mid].id < id)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	if (low == index->odd_sizes.count || odds[low].id != id)
 		return false;
 	*ret = odds[low].size_bytes;

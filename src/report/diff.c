@@ -29,20 +29,6 @@ static bool is_shown(const struct ch_diff_row *row, bool all)
 	return all || row->change != CH_CHANGE_SAME;
 }
 
-/* Rows of an axis: [*first_ret, end). */
-static size_t find_axis(const struct ch_diff *diff, enum ch_axis axis, size_t *first_ret)
-{
-	const struct ch_diff_row *rows = diff->rows.items;
-	size_t first = 0, end;
-
-	while (first < diff->rows.count && rows[first].axis != axis)
-		first++;
-	for (end = first; end < diff->rows.count && rows[end].axis == axis;)
-		end++;
-	*first_ret = first;
-	return end;
-}
-
 /* ---- Text ---------------------------------------------------------------------- */
 
 /* As UMDH: + delta ( new - old ) count name */
@@ -71,7 +57,7 @@ static void print_axis(const struct ch_report *report, const struct ch_diff *dif
 	uint64_t matched = 0, shown = 0, most;
 	size_t first, end, i;
 
-	end = find_axis(diff, axis, &first);
+	end = chp_diff_axis(diff, axis, &first);
 	for (i = first; i < end; i++)
 		matched += is_shown(&rows[i], all);
 	if (!matched)
@@ -214,7 +200,7 @@ static struct ch_error *print_table(const struct ch_report *report, const struct
 	uint64_t shown = 0, most = report->limit ? report->limit : RANKED;
 	size_t first, end, i;
 
-	end = find_axis(diff, axis, &first);
+	end = chp_diff_axis(diff, axis, &first);
 	for (i = first; !err && i < end && shown < most; i++) {
 		if (!is_shown(&rows[i], all))
 			continue;
@@ -390,7 +376,7 @@ static struct ch_error *put_axis(const struct ch_report *report, const struct ch
 	size_t first, end, i;
 	char id[32];
 
-	end = find_axis(diff, axis, &first);
+	end = chp_diff_axis(diff, axis, &first);
 	for (i = first; !err && i < end && bars.count < BARS_SHOWN; i++)
 		if (is_shown(&rows[i], all))
 			err = add_bar(&bars, &rows[i]);

@@ -139,20 +139,6 @@ struct ch_error *chp_diff_print_growths(const struct ch_report *report, const st
 
 /* ---- Tables --------------------------------------------------------------------- */
 
-/* Rows of an axis: [*first_ret, end). */
-static size_t find_axis(const struct ch_diff *diff, enum ch_axis axis, size_t *first_ret)
-{
-	const struct ch_diff_row *rows = diff->rows.items;
-	size_t first = 0, end;
-
-	while (first < diff->rows.count && rows[first].axis != axis)
-		first++;
-	for (end = first; end < diff->rows.count && rows[end].axis == axis;)
-		end++;
-	*first_ret = first;
-	return end;
-}
-
 static uint64_t size_of(int64_t delta)
 {
 	return delta < 0 ? -(uint64_t)delta : (uint64_t)delta;
@@ -182,7 +168,7 @@ static void print_section(const struct ch_report *report, const struct ch_diff *
 			  const struct section *section, size_t most)
 {
 	const struct ch_diff_row *rows = diff->rows.items;
-	size_t first, end = find_axis(diff, section->axis, &first), head, tail;
+	size_t first, end = chp_diff_axis(diff, section->axis, &first), head, tail;
 
 	most = ch_min(most, chp_report_rows(report, most));
 	head = first;

@@ -29,15 +29,25 @@ struct result {
 #define TYPE(member)   CH_AT(struct ch_retained_by_type, member)
 #define RESULT(member) CH_AT(struct result, member)
 
+/* What all lists of blocks have. */
+#define BLOCK_FIELDS                                                                               \
+	{ "addr", "ADDRESS", CH_CELL_ADDR, "The block.", ROW(addr) },                              \
+	{                                                                                          \
+		"type", "TYPE", CH_CELL_SAFE, "Its type.", ROW(type)                               \
+	}
+#define RETAINED_FIELDS                                                                            \
+	{ "self_bytes", "SELF", CH_CELL_COUNT, "What it takes itself.", ROW(of.self_bytes) },      \
+		{ "retained_bytes", "RETAINED", CH_CELL_BYTES,                                     \
+		  "What would go away with it, itself included.", ROW(of.retained_bytes) },        \
+		{ "retained_count", "BLOCKS", CH_CELL_COUNT, "In how many blocks.",                \
+		  ROW(of.retained_count) },                                                        \
+	{                                                                                          \
+		NULL, "SHARE", CH_CELL_PERCENT, NULL, ROW(share)                                   \
+	}
+
 static const struct ch_field_spec row_fields[] = {
-	{ "addr", "ADDRESS", CH_CELL_ADDR, "The block.", ROW(addr) },
-	{ "type", "TYPE", CH_CELL_SAFE, "Its type.", ROW(type) },
-	{ "self_bytes", "SELF", CH_CELL_COUNT, "What it takes itself.", ROW(of.self_bytes) },
-	{ "retained_bytes", "RETAINED", CH_CELL_BYTES,
-	  "What would go away with it, itself included.", ROW(of.retained_bytes) },
-	{ "retained_count", "BLOCKS", CH_CELL_COUNT, "In how many blocks.",
-	  ROW(of.retained_count) },
-	{ NULL, "SHARE", CH_CELL_PERCENT, NULL, ROW(share) },
+	BLOCK_FIELDS,
+	RETAINED_FIELDS,
 	{ "dominator_addr", "DOMINATOR", CH_CELL_ADDR,
 	  "The block that all ways to it lead through; null where there is none.",
 	  ROW(dominator_addr), CH_KNOWN(struct ch_retained_block, has_dominator) },
@@ -47,8 +57,7 @@ static const struct ch_field_spec row_fields[] = {
 static const struct ch_list rows_list = { .fields = row_fields };
 
 static const struct ch_field_spec top_fields[] = {
-	{ "addr", "ADDRESS", CH_CELL_ADDR, "The block.", ROW(addr) },
-	{ "type", "TYPE", CH_CELL_SAFE, "Its type.", ROW(type) },
+	BLOCK_FIELDS,
 	{ NULL, "CHAIN", CH_CELL_SAFE, NULL, ROW(chain),
 	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
 	{ "chain_count", NULL, CH_CELL_COUNT,
@@ -58,12 +67,7 @@ static const struct ch_field_spec top_fields[] = {
 	{ "chain_field", NULL, CH_CELL_SAFE,
 	  "How the first of them calls the second: \".next\"; null if it is not known.",
 	  ROW(chain_field), .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
-	{ "self_bytes", "SELF", CH_CELL_COUNT, "What it takes itself.", ROW(of.self_bytes) },
-	{ "retained_bytes", "RETAINED", CH_CELL_BYTES,
-	  "What would go away with it, itself included.", ROW(of.retained_bytes) },
-	{ "retained_count", "BLOCKS", CH_CELL_COUNT, "In how many blocks.",
-	  ROW(of.retained_count) },
-	{ NULL, "SHARE", CH_CELL_PERCENT, NULL, ROW(share) },
+	RETAINED_FIELDS,
 	CH_FIELDS_END,
 };
 
