@@ -6,14 +6,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 mkdir "$folder/bin" "$folder/lists"
 : > "$folder/lists/debian_Packages"
-count=0
-result() { # result CONDITION-STATUS NAME
-	count=$((count + 1))
-	if [ "$1" = 0 ]; then echo "ok $count - $2"; else
-		echo "not ok $count - $2"
-		sed 's/^/# /' "$folder/out" "$folder/log" 2> /dev/null
-	fi
-}
+. "$(dirname "$0")/../support/tap.sh"
 stand_in() { # stand_in NAME, script on stdin
 	{ echo '#!/bin/sh'; cat; } > "$folder/bin/$1"
 	chmod +x "$folder/bin/$1"

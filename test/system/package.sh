@@ -10,18 +10,7 @@ case $BUILD in */san)
 esac
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-count=0
-result() { # result STATUS NAME; shows $folder/log when it failed
-	count=$((count + 1))
-	if [ "$1" = 0 ]; then echo "ok $count - $2"; else
-		echo "not ok $count - $2"
-		sed 's/^/# /' "$folder/log"
-	fi
-}
-skip() { # skip NAME WHY
-	count=$((count + 1))
-	echo "ok $count - $1 # SKIP $2"
-}
+. "$(dirname "$0")/../support/tap.sh"
 run() {
 	"$@" > "$folder/log" 2>&1
 }
