@@ -382,6 +382,13 @@ bool ch_core_is_zero(const struct ch_core *core, uint64_t start, uint64_t end)
 	return true;
 }
 
+/* Pages of a segment that begin before end, which lies behind its first byte: who asks for a few
+ * bytes does not look at the pages of all others. */
+static uint64_t pages_before(const struct ch_segment *segment, uint64_t end)
+{
+	return ch_min(pages_of(segment), (end - first_page(segment) - 1) / CH_PAGE_BYTES + 1);
+}
+
 uint64_t ch_core_next_untouched(const struct ch_core *core, uint64_t addr, uint64_t end)
 {
 	const struct ch_touched *touched = get(core);
@@ -393,7 +400,7 @@ uint64_t ch_core_next_untouched(const struct ch_core *core, uint64_t addr, uint6
 		if (i >= core->segments.count || addr < segments[i].start ||
 		    addr >= segments[i].present_end)
 			return addr;
-		pages = pages_of(&segments[i]);
+		pages = pages_before(&segments[i], end);
 		page = touched ? next_page(touched, i,
 					   (addr - first_page(&segments[i])) / CH_PAGE_BYTES, pages,
 					   false)
@@ -420,14 +427,14 @@ const uint8_t *ch_core_next_data(const struct ch_core *core, uint64_t *addr, uin
 		if (!touched || !segment || at >= segment->present_end)
 			break;
 		index = (size_t)(segment - (const struct ch_segment *)core->segments.items);
-		pages = pages_of(segment);
+		pages = pages_before(segment, end);
 		page = next_page(touched, index, (at - first_page(segment)) / CH_PAGE_BYTES, pages,
 				 true);
 		if (page < pages) {
 			at = ch_max(at, first_page(segment) + page * CH_PAGE_BYTES);
 			break;
 		}
-		at = segment->present_end;
+		at = ch_min(segment->present_end, end);
 	}
 	bytes = at < end ? ch_core_span(core, at, len_ret) : NULL;
 	if (!bytes)
