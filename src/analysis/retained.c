@@ -87,7 +87,9 @@ static size_t rows_max(const struct job *job)
 				      : ROWS_DEFAULT;
 }
 
-static struct ch_error *add_rows(struct job *job)
+/* Blocks of all, or what nothing else dominates, or the block that was asked for does. */
+static struct ch_error *add_rows(struct job *job, bool all, struct ch_vec *list,
+				 uint64_t *count_ret)
 {
 	size_t max = rows_max(job), n, i;
 	_cleanup_free_ struct ch_retained_row *rows = calloc(max + 1, sizeof(*rows));
@@ -95,11 +97,10 @@ static struct ch_error *add_rows(struct job *job)
 
 	if (!rows)
 		return &ch_enomem;
-	n = job->id == CH_ID_NONE ? ch_retained_top(job->retained, rows, max, &job->ret->rows_count)
-				  : ch_retained_children(job->retained, job->id, rows, max,
-							 &job->ret->rows_count);
+	n = all ? ch_retained_top(job->retained, rows, max, count_ret)
+		: ch_retained_children(job->retained, job->id, rows, max, count_ret);
 	for (i = 0; !err && i < n; i++)
-		err = add_block(job, &rows[i], 0, &job->ret->rows);
+		err = add_block(job, &rows[i], 0, list);
 	return err;
 }
 
@@ -132,23 +133,14 @@ static struct ch_error *find_chain(const struct job *job, struct ch_retained_blo
 	return err;
 }
 
-/* What nothing else dominates, or the block that was asked for does. */
 static struct ch_error *add_tops(struct job *job)
 {
-	size_t max = rows_max(job), n, i;
-	_cleanup_free_ struct ch_retained_row *rows = calloc(max + 1, sizeof(*rows));
 	struct ch_vec *tops = &job->ret->tops;
-	struct ch_error *err = NULL;
+	struct ch_error *err = add_rows(job, false, tops, &job->ret->tops_count);
+	size_t i;
 
-	if (!rows)
-		return &ch_enomem;
-	n = ch_retained_children(job->retained, job->id, rows, max, &job->ret->tops_count);
-	for (i = 0; !err && i < n; i++) {
-		err = add_block(job, &rows[i], 0, tops);
-		if (!err)
-			err = find_chain(
-				job, CH_VEC_AT(tops, struct ch_retained_block, tops->count - 1));
-	}
+	for (i = 0; !err && i < tops->count; i++)
+		err = find_chain(job, CH_VEC_AT(tops, struct ch_retained_block, i));
 	return err;
 }
 
@@ -256,8 +248,8 @@ static struct ch_error *fill(struct job *job)
 		job->ret->all = (struct ch_retained_row){ .id = CH_ID_NONE };
 	if (job->options->has_addr)
 		err = find_block(job);
-	if (!err)
-		err = add_rows(job);
+	if (!err && job->id == CH_ID_NONE)
+		err = add_rows(job, true, &job->ret->rows, &job->ret->rows_count);
 	if (!err)
 		err = add_tops(job);
 	if (!err)

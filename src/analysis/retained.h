@@ -57,8 +57,8 @@ struct ch_retained_result {
 	struct ch_retained_block block;
 	struct ch_vec above;
 	uint64_t above_count;
-	/** of struct ch_retained_block: all, or what the block dominates directly, most bytes
-	 * first; rows_count counts those that are not kept, too. */
+	/** of struct ch_retained_block, without a block: all, most bytes first; rows_count counts
+	 * those that are not kept, too. */
 	struct ch_vec rows;
 	uint64_t rows_count;
 	/** of struct ch_retained_block: what no block dominates, or what the block that was asked

@@ -287,16 +287,30 @@ static void leave_to_first(struct ch_segment *const *by_offset, size_t count)
 	}
 }
 
+/* Whether the contents of segments follow each other in the file, as writers have them. */
+static bool is_in_file_order(const struct ch_segment *segments, size_t count)
+{
+	size_t i;
+
+	for (i = 1; i < count; i++)
+		if (segments[i].off < contents_end(&segments[i - 1]))
+			return false;
+	return true;
+}
+
 /* Nobody writes a core whose segments share bytes of the file, and few bytes could stand for
  * any number of them. One damaged header shares what the file has at most. */
 static struct ch_error *check_shared(struct ch_core *core)
 {
 	struct ch_segment *segments = core->segments.items;
 	size_t count = core->segments.count, i;
-	_cleanup_free_ struct ch_segment **by_offset = malloc((count + 1) * sizeof(*by_offset));
+	_cleanup_free_ struct ch_segment **by_offset = NULL;
 	uint64_t shared;
 	bool left;
 
+	if (is_in_file_order(segments, count))
+		return NULL;
+	by_offset = malloc((count + 1) * sizeof(*by_offset));
 	if (!by_offset)
 		return &ch_enomem;
 	for (i = 0; i < count; i++)

@@ -239,7 +239,8 @@ struct ch_error *ch_report_retained(const struct ch_report *report,
 	struct ch_error *err = result.rows && result.tops && result.types ? NULL : &ch_enomem;
 
 	if (!err)
-		err = put_blocks(result.rows, &of->rows, of->rows_count);
+		err = of->has_block ? put_blocks(result.rows, &of->tops, of->tops_count)
+				    : put_blocks(result.rows, &of->rows, of->rows_count);
 	if (!err)
 		err = put_blocks(result.tops, &of->tops, of->tops_count);
 	if (!err)
