@@ -2,11 +2,9 @@
 # make deps: says what to install, installs it as root, or does nothing. dpkg-query,
 # apt-get and id are stand-ins here; nothing of the system is touched.
 set -u
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+. "$(dirname "$0")/../support/tap.sh"
 mkdir "$folder/bin" "$folder/lists"
 : > "$folder/lists/debian_Packages"
-. "$(dirname "$0")/../support/tap.sh"
 stand_in() { # stand_in NAME, script on stdin
 	{ echo '#!/bin/sh'; cat; } > "$folder/bin/$1"
 	chmod +x "$folder/bin/$1"

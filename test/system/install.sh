@@ -2,14 +2,11 @@
 # make install: headers that compile alone as C and C++, a library that exports its
 # public functions and nothing else, a working pkg-config file; and make uninstall.
 set -u
+. "$(dirname "$0")/../support/tap.sh"
 case $BUILD in */san)
-	echo "1..0 # SKIP the sanitised build is not meant to be installed"
-	exit 0
+	skip_all "the sanitised build is not meant to be installed"
 	;;
 esac
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-. "$(dirname "$0")/../support/tap.sh"
 root=$folder/root
 run() {
 	"$@" > "$folder/log" 2>&1

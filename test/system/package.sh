@@ -3,14 +3,11 @@
 # twice; the static program runs where there is nothing but itself and a core. That the package is
 # installed in a clean system is shown by `make check-fresh`.
 set -u
+. "$(dirname "$0")/../support/tap.sh"
 case $BUILD in */san)
-	echo "1..0 # SKIP the sanitised build is not meant to be installed"
-	exit 0
+	skip_all "the sanitised build is not meant to be installed"
 	;;
 esac
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-. "$(dirname "$0")/../support/tap.sh"
 run() {
 	"$@" > "$folder/log" 2>&1
 }
