@@ -17,8 +17,9 @@ prints no plan, another number of tests than planned, exits non-zero without
 a failed test, or runs longer than the timeout, counts as one failed test
 more. Of a failing program each failure is shown first, with the comments (`# ...`)
 that follow it, then what it said on standard error, then all it printed: logs are
-often cut after a few lines. The last line of output is `N passed, N failed, N skipped`; the exit
-code is 0 only if at least one test passed and none failed.
+often cut after a few lines. At the end all failures are listed once more, for logs cut in the
+middle. The last line of output is `N passed, N failed, N skipped`; the exit code is 0 only if
+at least one test passed and none failed.
 """
 import argparse
 import concurrent.futures
@@ -151,10 +152,7 @@ def run(path, args):
     return outcome
 
 
-def show(outcome, verbose):
-    print("%s %s: %d passed, %d failed, %d skipped (%.1f s)" % (
-        "FAIL" if outcome.failures else "ok  ", outcome.name, outcome.passed,
-        len(outcome.failures), len(outcome.skips), outcome.seconds))
+def show_failures(outcome):
     for number, failure in enumerate(outcome.failures):
         print("     failed: %s - %s" % (outcome.name, failure))
         lines = outcome.comments.get(number, [])
@@ -162,6 +160,13 @@ def show(outcome, verbose):
             lines = [*lines[:COMMENTS_FIRST], "# [...]", *lines[-COMMENTS_LAST:]]
         for line in lines:
             print("     " + line[:COMMENT_MAX])
+
+
+def show(outcome, verbose):
+    print("%s %s: %d passed, %d failed, %d skipped (%.1f s)" % (
+        "FAIL" if outcome.failures else "ok  ", outcome.name, outcome.passed,
+        len(outcome.failures), len(outcome.skips), outcome.seconds))
+    show_failures(outcome)
     for name, reason in outcome.skips:
         print("     skipped: %s%s: %s" % (outcome.name, " - " + name if name else "", reason))
     if outcome.failures or verbose:
@@ -182,12 +187,19 @@ def main():
     args = parser.parse_args()
 
     passed = failed = skipped = 0
+    failing = []
     with concurrent.futures.ThreadPoolExecutor(max(1, args.jobs)) as pool:
         for outcome in pool.map(lambda path: run(path, args), args.programs):
             show(outcome, args.verbose)
             passed += outcome.passed
             failed += len(outcome.failures)
             skipped += len(outcome.skips)
+            if outcome.failures:
+                failing.append(outcome)
+    if failing:
+        print("Failed tests, once more:")
+    for outcome in failing:
+        show_failures(outcome)
     print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
     return 0 if passed and not failed else 1
 

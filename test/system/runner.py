@@ -27,6 +27,10 @@ CASES = [
      "0 passed, 1 failed, 0 skipped", 1,
      "- b\n     # line 1\n     # line 2\n     # [...]\n     # line 5\n     # line 6\n"
      "     # line 7\n     |"),
+    ("what failed is listed once more at the end",
+     "echo 'ok 1 - a'; echo 'not ok 2 - b'; echo '# got 6'; echo 1..2; exit 1",
+     "1 passed, 1 failed, 0 skipped", 1,
+     "\nFailed tests, once more:\n     failed: %s - b\n     # got 6\n1 passed"),
     ("no plan", "echo 'ok 1 - a'", "1 passed, 1 failed, 0 skipped", 1, "printed no plan"),
     ("dies before its plan", "echo 'ok 1 - a'; kill -SEGV $$",
      "1 passed, 2 failed, 0 skipped", 1, "died of signal 11"),
