@@ -365,38 +365,44 @@ static uint32_t thread_away(const struct collector *collector, const struct ch_r
 	return UINT32_MAX;
 }
 
+static int compare_sps(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	return x->sp < y->sp ? -1 : x->sp > y->sp;
+}
+
 /*
  * What threads use of a region in which they run, up to the place last. The kernel merges
  * mappings that touch, so that the stacks of several threads may be one region: each has
- * from its stack pointer up to where the next one begins, if that is known.
+ * from its stack pointer up to where the next stack begins or, if that is not known, is
+ * used from.
  */
 static struct ch_error *add_used(struct collector *collector, struct ch_root_range *range,
 				 const struct ch_region *region, const struct place *last)
 {
-	const struct place *place = last, *deepest = NULL;
 	uint64_t start = range->start, end = range->end;
+	struct place places[MERGED_MAX];
 	struct ch_error *err = NULL;
-	size_t n;
+	size_t count = 0, i;
 
-	for (n = 0; n < MERGED_MAX && place > (const struct place *)collector->stacks.items &&
-		    place[-1].end > start;
-	     n++)
-		place--;
-	if (n == MERGED_MAX)
+	for (; count < MERGED_MAX && last >= (const struct place *)collector->stacks.items &&
+	       last->end > start;
+	     last--)
+		places[count++] = *last;
+	if (count == MERGED_MAX)
 		return push_rest(collector, range, region);
-	for (; !err && place <= last; place++) {
-		if (!deepest || place->sp < deepest->sp)
-			deepest = place;
-		/* the next one is known to begin no higher than this one is in use */
-		if (place < last && place[1].at <= deepest->sp)
-			continue;
-		range->thread = deepest->thread;
-		range->sp = deepest->sp;
-		range->start = ch_max(start, live_start(collector->graph, deepest->sp));
-		range->end = place < last ? ch_min(place[1].at, end) : end;
+	qsort(places, count, sizeof(*places), compare_sps);
+	for (i = 0; !err && i < count; i++) {
+		range->thread = places[i].thread;
+		range->sp = places[i].sp;
+		range->start = ch_max(start, live_start(collector->graph, places[i].sp));
+		range->end = end;
+		if (i + 1 < count && places[i + 1].at > places[i].sp)
+			range->end = ch_min(end, places[i + 1].at);
+		else if (i + 1 < count)
+			range->end = ch_min(end, live_start(collector->graph, places[i + 1].sp));
 		err = push_rest(collector, range, region);
-		start = range->end;
-		deepest = NULL;
 	}
 	return err;
 }
