@@ -29,7 +29,7 @@ void chp_candidate_close(struct ch_candidate *file)
 	chp_image_deinit(&file->image);
 }
 
-static void find_build_id(struct ch_candidate *file)
+static void find_build_id(struct ch_candidate *file, enum ch_build_note which)
 {
 	uint32_t i;
 
@@ -38,8 +38,8 @@ static void find_build_id(struct ch_candidate *file)
 
 		if (phdr->p_type == PT_NOTE && phdr->p_filesz <= NOTES_BYTES_MAX &&
 		    ch_inside(phdr->p_offset, phdr->p_filesz, file->bytes))
-			file->build_id_len = chp_image_build_id(file->data + phdr->p_offset,
-								phdr->p_filesz, file->build_id);
+			file->build_id_len = chp_image_build_id(
+				file->data + phdr->p_offset, phdr->p_filesz, which, file->build_id);
 	}
 }
 
@@ -81,7 +81,8 @@ bool chp_candidate_open(const struct ch_sym *sym, const char *path, bool pe,
 		chp_candidate_close(&file);
 		return false;
 	}
-	find_build_id(&file);
+	find_build_id(&file, CH_BUILD_NOTE_GNU);
+	find_build_id(&file, CH_BUILD_NOTE_GO);
 	*ret = file;
 	return true;
 }

@@ -11,6 +11,8 @@
 
 /* Notes of a loaded module: a build-id, an ABI tag and properties take less than a page. */
 #define NOTES_BYTES_MAX 16384
+/* Four parts of 20 letters, with slashes between them. */
+#define GO_ID_BYTES 83
 /* A module larger than this is damage. */
 #define MODULE_BYTES_MAX (16ULL << 30)
 
@@ -148,9 +150,35 @@ bool chp_image_bias(const struct ch_image *image, uint64_t start, uint64_t off, 
 	return false;
 }
 
-uint32_t chp_image_build_id(const uint8_t *notes, uint64_t len, uint8_t id[CH_BUILD_ID_MAX])
+/* The name and the type of the note that has a build-id. */
+static const struct {
+	const char *name;
+	uint32_t name_bytes, type;
+} build_notes[CH_BUILD_NOTES] = {
+	[CH_BUILD_NOTE_GNU] = { "GNU", 4, NT_GNU_BUILD_ID },
+	/* cmd/internal/buildid/note.go; the name ends in one byte more, for alignment */
+	[CH_BUILD_NOTE_GO] = { "Go\0", 4, 4 },
+};
+
+/*
+ * The last part of Go's build-id, 20 letters, is a hash of all that the linker wrote
+ * (cmd/go/internal/work/buildid.go, updateBuildID); those before it stand for what it was made
+ * from. What is not of this form was given by a build system, maybe to all of its programs.
+ */
+static bool take_go_id(const uint8_t **id, uint64_t *bytes)
+{
+	if (*bytes != GO_ID_BYTES || (*id)[20] != '/' || (*id)[41] != '/' || (*id)[62] != '/')
+		return false;
+	*id += 63;
+	*bytes = 20;
+	return true;
+}
+
+uint32_t chp_image_build_id(const uint8_t *notes, uint64_t len, enum ch_build_note which,
+			    uint8_t id[CH_BUILD_ID_MAX])
 {
 	uint64_t pos = 0, name, desc, desc_bytes;
+	const uint8_t *found;
 
 	while (ch_inside(pos, 12, len)) {
 		name = pos + 12;
@@ -158,19 +186,23 @@ uint32_t chp_image_build_id(const uint8_t *notes, uint64_t len, uint8_t id[CH_BU
 		desc = name + ch_align_up(ch_get32(notes + pos), 4);
 		if (!ch_inside(desc, desc_bytes, len))
 			return 0;
-		if (ch_get32(notes + pos + 8) == NT_GNU_BUILD_ID && ch_get32(notes + pos) == 4 &&
-		    memcmp(notes + name, "GNU", 4) == 0 && desc_bytes > 0 &&
-		    desc_bytes <= CH_BUILD_ID_MAX) {
-			memcpy(id, notes + desc, desc_bytes);
-			return (uint32_t)desc_bytes;
-		}
+		found = notes + desc;
 		pos = ch_align_up(desc + desc_bytes, 4);
+		if (ch_get32(notes + name - 4) != build_notes[which].type ||
+		    ch_get32(notes + name - 12) != build_notes[which].name_bytes ||
+		    memcmp(notes + name, build_notes[which].name, build_notes[which].name_bytes) !=
+			    0 ||
+		    (which == CH_BUILD_NOTE_GO && !take_go_id(&found, &desc_bytes)) ||
+		    !desc_bytes || desc_bytes > CH_BUILD_ID_MAX)
+			continue;
+		memcpy(id, found, desc_bytes);
+		return (uint32_t)desc_bytes;
 	}
 	return 0;
 }
 
 static void read_build_id(const struct ch_core *core, const struct ch_image *image,
-			  struct ch_module *module)
+			  enum ch_build_note which, struct ch_module *module)
 {
 	uint8_t buf[NOTES_BYTES_MAX];
 	uint32_t i;
@@ -181,7 +213,8 @@ static void read_build_id(const struct ch_core *core, const struct ch_image *ima
 		if (phdr->p_type != PT_NOTE || phdr->p_filesz > sizeof(buf) ||
 		    !ch_core_try_read(core, module->bias + phdr->p_vaddr, buf, phdr->p_filesz))
 			continue;
-		module->build_id_len = chp_image_build_id(buf, phdr->p_filesz, module->build_id);
+		module->build_id_len =
+			chp_image_build_id(buf, phdr->p_filesz, which, module->build_id);
 	}
 }
 
@@ -214,6 +247,6 @@ void chp_image_describe(const struct ch_core *core, const struct ch_image *image
 		module->tls_align = tls->p_align;
 		module->tls_vaddr = tls->p_vaddr;
 	}
-	if (!module->build_id_len)
-		read_build_id(core, image, module);
+	for (i = 0; i < CH_BUILD_NOTES && !module->build_id_len; i++)
+		read_build_id(core, image, (enum ch_build_note)i, module);
 }

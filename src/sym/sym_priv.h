@@ -155,8 +155,16 @@ uint16_t chp_image_machine(enum ch_arch arch);
 const Elf64_Phdr *chp_image_phdr(const struct ch_image *image, uint32_t type);
 /** image.c: ELF addresses from the first PT_LOAD to the end of the last; false if none. */
 bool chp_image_extent(const struct ch_image *image, uint64_t *low_ret, uint64_t *high_ret);
+/** Whose note says which build an image is of; asked in this order. */
+enum ch_build_note {
+	CH_BUILD_NOTE_GNU,
+	/** Go's own linker writes no other before Go 1.24. */
+	CH_BUILD_NOTE_GO,
+	CH_BUILD_NOTES,
+};
 /** image.c: build-id among notes of len bytes; its length, 0 when none. */
-uint32_t chp_image_build_id(const uint8_t *notes, uint64_t len, uint8_t id[CH_BUILD_ID_MAX]);
+uint32_t chp_image_build_id(const uint8_t *notes, uint64_t len, enum ch_build_note which,
+			    uint8_t id[CH_BUILD_ID_MAX]);
 /** image.c: fill end, bss, TLS and build-id of a module whose bias is known. */
 void chp_image_describe(const struct ch_core *core, const struct ch_image *image,
 			struct ch_module *module);
