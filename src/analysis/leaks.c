@@ -10,6 +10,7 @@
 #include "sym/shown.h"
 #include "types/names.h"
 #include "util/cleanup.h"
+#include "util/number.h"
 #include "util/text.h"
 
 #define SIGNATURE_BYTES_MAX 256
@@ -86,12 +87,15 @@ static void add_sum(struct ch_leak_sum *to, const struct ch_leak_sum *from)
 static void sum_up(const struct ch_leaks *leaks, struct ch_leaks_result *ret)
 {
 	uint32_t needs = CH_NEED_STACKS | CH_NEED_MEMORY;
+	size_t i;
 
 	memcpy(ret->sums, ch_leaks_sums(leaks), sizeof(ret->sums));
 	add_sum(&ret->lost, &ret->sums[CH_REACH_DIRECT]);
 	add_sum(&ret->lost, &ret->sums[CH_REACH_INDIRECT]);
 	ret->allocator = ch_leaks_allocator_sum(leaks);
 	ret->by_offset = ch_leaks_offset_sum(leaks);
+	for (i = 0; i < CH_REACHES; i++)
+		ret->used_bytes += ret->sums[i].chunk_bytes;
 	ret->rows_bytes = ret->lost.chunk_bytes + ret->sums[CH_REACH_DEAD].chunk_bytes;
 	ret->rules = ch_leaks_offset_rules(leaks, &ret->rules_count);
 	ret->absent_root_bytes = ch_leaks_absent_root_bytes(leaks);
@@ -108,6 +112,7 @@ struct ch_error *chp_leaks_make(struct ch_session *session, uint32_t threads,
 	const struct ch_graph_options options = { .threads = threads };
 	struct ch_leaks_source *source = calloc(1, sizeof(*source));
 	const struct ch_leak_group *groups;
+	struct ch_leaks_row *rows;
 	struct ch_error *err;
 	size_t count, i;
 
@@ -129,6 +134,9 @@ struct ch_error *chp_leaks_make(struct ch_session *session, uint32_t threads,
 	groups = ch_leaks_groups(source->leaks, &count);
 	for (i = 0; !err && i < count; i++)
 		err = add_row(source, &groups[i], &ret->rows);
+	rows = ret->rows.items;
+	for (i = 0; !err && i < ret->rows.count; i++)
+		rows[i].share = chp_percent(rows[i].group.sum.chunk_bytes, ret->used_bytes);
 	if (!err)
 		chp_heaps_tell_none(source->heaps, ch_session_context(session));
 	return err;

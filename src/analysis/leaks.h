@@ -19,6 +19,8 @@ struct ch_leaks_row {
 	uint64_t size_bytes;
 	/** "vtable for Order+0x10 in orders", "null", "a lost block". Escaped, owned. */
 	char *signature;
+	/** In all used blocks, in hundredths of a percent. */
+	uint64_t share;
 };
 
 /** What blocks are listed from; private to leaks.c. */
@@ -29,8 +31,9 @@ struct ch_leaks_result {
 	/** By enum ch_reach; what is lost, directly or not; the allocators' own blocks; of what is
 	 * reachable, what is so by a constant inner offset. */
 	struct ch_leak_sum sums[CH_REACHES], lost, allocator, by_offset;
-	/** Of everything that has a row: garbage, too. */
-	uint64_t rows_bytes;
+	/** Of everything that has a row: garbage, too; and of all used blocks but the allocators'
+	 * own. */
+	uint64_t rows_bytes, used_bytes;
 	/** Borrowed from the source. */
 	const struct ch_offset_rule *rules;
 	size_t rules_count;

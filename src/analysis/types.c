@@ -9,6 +9,7 @@
 #include "analysis/heaps_view.h"
 #include "analysis/presence.h"
 #include "util/cleanup.h"
+#include "util/number.h"
 
 static struct ch_error *add_rows(struct ch_heaps *heaps, const struct ch_type_stat *stats,
 				 size_t count, const char *group, struct ch_vec *rows)
@@ -137,6 +138,8 @@ struct ch_error *chp_types_make(struct ch_session *session, const struct ch_obje
 		ret->total_bytes += rows[i].type.stat.total_bytes;
 		err = chp_type_groups_add(&ret->named, heaps, &rows[i].type.stat);
 	}
+	for (i = 0; !err && i < ret->rows.count; i++)
+		rows[i].share = chp_percent(rows[i].type.stat.total_bytes, ret->total_bytes);
 	if (!err)
 		chp_type_groups_end(&ret->named, session);
 	return err;

@@ -20,6 +20,8 @@ struct ch_types_row {
 	const char *group;
 	/** Its place among rows of equal bytes. */
 	size_t order;
+	/** In the bytes of all rows, in hundredths of a percent. */
+	uint64_t share;
 };
 
 struct ch_types_result {

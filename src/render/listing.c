@@ -50,6 +50,28 @@ static bool is_stream(const struct ch_listing *listing)
 	return chp_list_is_stream(listing->report, listing->list);
 }
 
+/* Leave a column out. */
+static void drop_column(struct ch_listing *listing, size_t column)
+{
+	size_t i;
+
+	for (i = column + 1; i < listing->columns_count; i++) {
+		listing->columns[i - 1] = listing->columns[i];
+		listing->fields[i - 1] = listing->fields[i];
+	}
+	listing->columns_count--;
+}
+
+/* What is there only beside a bar. */
+static void drop_bars(struct ch_listing *listing)
+{
+	size_t i;
+
+	for (i = listing->columns_count; i-- > 0;)
+		if (listing->columns[i].kind == CH_CELL_SHARE)
+			drop_column(listing, i);
+}
+
 struct ch_listing *chp_listing_create(const struct ch_report *report, const struct ch_list *list)
 {
 	struct ch_listing *listing = calloc(1, sizeof(*listing));
@@ -64,6 +86,8 @@ struct ch_listing *chp_listing_create(const struct ch_report *report, const stru
 	for (i = 0; i < listing->columns_count; i++)
 		listing->columns[i] =
 			(struct ch_column){ listing->fields[i]->title, listing->fields[i]->kind };
+	if (report->format != CH_FORMAT_TEXT)
+		drop_bars(listing);
 	if (is_stream(listing))
 		chp_json_dump_id(report, listing->dump_id);
 	if (list->document)
@@ -90,15 +114,11 @@ void chp_listing_destroy(struct ch_listing *listing)
 
 struct ch_error *chp_listing_hide(struct ch_listing *listing, const char *title)
 {
-	size_t i, kept = 0;
+	size_t i;
 
-	for (i = 0; i < listing->columns_count; i++) {
+	for (i = listing->columns_count; i-- > 0;)
 		if (strcmp(listing->columns[i].title, title) == 0)
-			continue;
-		listing->columns[kept] = listing->columns[i];
-		listing->fields[kept++] = listing->fields[i];
-	}
-	listing->columns_count = kept;
+			drop_column(listing, i);
 	return listing->table ? create_table(listing) : NULL;
 }
 

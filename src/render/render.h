@@ -68,6 +68,8 @@ enum ch_cell_kind {
 	CH_CELL_ADDR,
 	/** number is hundredths of a percent. */
 	CH_CELL_PERCENT,
+	/** The same, a column only on a screen (TEXT) that has room for a bar beside it. */
+	CH_CELL_SHARE,
 	/** number is an int64_t; no separators. */
 	CH_CELL_SIGNED,
 	/** A number that counts nothing, as of a thread: no separators. */
@@ -124,7 +126,7 @@ void chp_table_destroy(struct ch_table *table);
 /** Add one row: columns_count cells; texts are copied. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_table_row(struct ch_table *table, const struct ch_cell *cells);
 /** Print heading and rows, columns aligned (TEXT), tab separated (PLAIN), between bars
- * (MARKDOWN). */
+ * (MARKDOWN). In TEXT the first column of shares has a bar, where the screen has room for it. */
 void chp_table_print(const struct ch_table *table, const struct ch_report *report);
 
 /**
@@ -144,6 +146,12 @@ size_t chp_report_width(const struct ch_report *report);
 /** What begins and ends bold text; "" where nothing is bold. Static. */
 const char *chp_bold(const struct ch_report *report);
 const char *chp_not_bold(const struct ch_report *report);
+/** Columns of a bar that stands for the whole, where there is room. */
+#define CH_BAR_MAX 24
+/** A bar for a share, in hundredths of a percent, where most columns, at most CH_BAR_MAX, are the
+ * whole; and how many columns it takes. */
+void chp_bar(FILE *out, uint64_t share, size_t most);
+size_t chp_bar_len(uint64_t share, size_t most);
 /**
  * Text and a newline, broken between words so that lines keep to width columns, and words
  * that are longer than a line at a joint of the name. The first line begins at column, the

@@ -8,6 +8,7 @@
 
 #include "render/html.h"
 #include "render/svg.h"
+#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 #include "util/vec.h"
@@ -45,6 +46,11 @@ struct widths {
 static bool is_text(enum ch_cell_kind kind)
 {
 	return kind == CH_CELL_TEXT || kind == CH_CELL_NAME || kind == CH_CELL_SAFE;
+}
+
+static bool is_share(enum ch_cell_kind kind)
+{
+	return kind == CH_CELL_PERCENT || kind == CH_CELL_SHARE;
 }
 
 struct ch_table *chp_table_create(const struct ch_column *columns, size_t columns_count)
@@ -128,6 +134,7 @@ static void render_number(struct rendered *ret, enum ch_cell_kind kind, uint64_t
 		snprintf(ret->main_buf, size, "0x%" PRIx64, number);
 		return;
 	case CH_CELL_PERCENT:
+	case CH_CELL_SHARE:
 		snprintf(ret->main_buf, size, "%" PRIu64 ".%02" PRIu64 "%s", number / 100,
 			 number % 100, plain ? "" : "%");
 		return;
@@ -230,28 +237,93 @@ static void print_cell(FILE *out, const struct rendered *cell, struct widths wid
 		fputs("  ", out);
 }
 
-static void print_text(const struct ch_table *table, FILE *out, const struct widths *widths)
+/* The least that a bar is worth drawing in. */
+#define BAR_MIN 8
+
+/* The first column of shares has a bar beside it, where the screen has room for it. */
+struct layout {
+	struct widths widths[CH_COLUMNS_MAX];
+	/* Columns that are shown, by their places. */
+	size_t shown[CH_COLUMNS_MAX], shown_count;
+	/* Columns of the bar, or 0, and whose it is. */
+	size_t bar, bar_column;
+};
+
+static void lay_out(const struct ch_table *table, size_t screen, struct layout *ret)
 {
-	size_t i, column, last = table->columns_count - 1;
+	size_t used = 0, i;
+
+	*ret = (struct layout){ .bar_column = table->columns_count };
+	for (i = table->columns_count; i-- > 0;) {
+		ret->widths[i] = measure(table, i);
+		used += ret->widths[i].main + ret->widths[i].side + 2;
+		if (is_share(table->columns[i].kind))
+			ret->bar_column = i;
+	}
+	if (ret->bar_column < table->columns_count && used + BAR_MIN <= screen)
+		ret->bar = ch_min(screen - used, (size_t)CH_BAR_MAX);
+	for (i = 0; i < table->columns_count; i++)
+		if (ret->bar || table->columns[i].kind != CH_CELL_SHARE)
+			ret->shown[ret->shown_count++] = i;
+}
+
+/* The bar behind a cell; nothing is padded at the end of a line. */
+static void print_bar(FILE *out, uint64_t share, size_t room, bool last)
+{
+	size_t len = chp_bar_len(share, room);
+
+	if (last && !len)
+		return;
+	if (last)
+		fputs("  ", out);
+	chp_bar(out, share, room);
+	if (!last)
+		pad(out, room + 2, len);
+}
+
+static void print_titles(const struct ch_table *table, FILE *out, const struct layout *layout)
+{
 	struct rendered cell = { .side = "" };
 	struct widths whole;
-	bool left;
+	size_t i, column;
+	bool last;
 
-	for (i = 0; i <= last; i++) {
-		cell.main = table->columns[i].title;
-		whole = (struct widths){ widths[i].main + widths[i].side, 0 };
-		left = is_text(table->columns[i].kind);
-		print_cell(out, &cell, whole, left, i == last);
+	for (i = 0; i < layout->shown_count; i++) {
+		column = layout->shown[i];
+		last = i + 1 == layout->shown_count;
+		cell.main = table->columns[column].title;
+		whole = (struct widths){ layout->widths[column].main + layout->widths[column].side,
+					 0 };
+		print_cell(out, &cell, whole, is_text(table->columns[column].kind), last);
+		if (layout->bar && column == layout->bar_column && !last)
+			pad(out, layout->bar + 2, 0);
 	}
 	fputc('\n', out);
-	for (i = 0; i < table->cells.count; i++) {
-		column = i % table->columns_count;
-		left = is_text(table->columns[column].kind);
-		render(&cell, table->columns[column].kind,
-		       CH_VEC_AT(&table->cells, struct stored, i), false);
-		print_cell(out, &cell, widths[column], left, column == last);
-		if (column == last)
-			fputc('\n', out);
+}
+
+static void print_text(const struct ch_table *table, FILE *out, size_t screen)
+{
+	const struct stored *stored;
+	struct rendered cell;
+	struct layout layout;
+	size_t row, i, column;
+	bool last;
+
+	lay_out(table, screen, &layout);
+	print_titles(table, out, &layout);
+	for (row = 0; row < table->cells.count; row += table->columns_count) {
+		for (i = 0; i < layout.shown_count; i++) {
+			column = layout.shown[i];
+			last = i + 1 == layout.shown_count;
+			stored = CH_VEC_AT(&table->cells, struct stored, row + column);
+			render(&cell, table->columns[column].kind, stored, false);
+			print_cell(out, &cell, layout.widths[column],
+				   is_text(table->columns[column].kind), last);
+			if (layout.bar && column == layout.bar_column)
+				print_bar(out, stored->absent ? 0 : stored->number, layout.bar,
+					  last);
+		}
+		fputc('\n', out);
 	}
 }
 
@@ -332,14 +404,10 @@ static void print_html(const struct ch_table *table, FILE *out)
 
 void chp_table_print(const struct ch_table *table, const struct ch_report *report)
 {
-	struct widths widths[CH_COLUMNS_MAX];
-	size_t i;
-
 	if (report->format == CH_FORMAT_HTML) {
 		print_html(table, report->out);
 		return;
 	}
-
 	if (report->format == CH_FORMAT_MARKDOWN) {
 		print_markdown(table, report->out);
 		return;
@@ -348,7 +416,5 @@ void chp_table_print(const struct ch_table *table, const struct ch_report *repor
 		print_plain(table, report->out);
 		return;
 	}
-	for (i = 0; i < table->columns_count; i++)
-		widths[i] = measure(table, i);
-	print_text(table, report->out, widths);
+	print_text(table, report->out, chp_report_width(report));
 }

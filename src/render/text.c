@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "render/html.h"
+#include "util/bytes.h"
 #include "util/cleanup.h"
 
 #define LABEL_WIDTH 16
@@ -85,6 +86,19 @@ const char *chp_bold(const struct ch_report *report)
 const char *chp_not_bold(const struct ch_report *report)
 {
 	return report->bold ? "\033[0m" : "";
+}
+
+size_t chp_bar_len(uint64_t share, size_t most)
+{
+	return (size_t)((ch_min(share, (uint64_t)10000) * most + 5000) / 10000);
+}
+
+void chp_bar(FILE *out, uint64_t share, size_t most)
+{
+	static const char whole[] = "########################";
+	_Static_assert(sizeof(whole) == CH_BAR_MAX + 1, "a bar of 100 percent");
+
+	fprintf(out, "%.*s", (int)chp_bar_len(share, most), whole);
 }
 
 /* Columns that len bytes of UTF-8 take; wide and combining characters count as one. */

@@ -138,6 +138,7 @@ static const struct ch_field_spec group_fields[] = {
 	{ "count", "COUNT", CH_CELL_COUNT, "Blocks.", GROUP(group.sum.count), .column = 1 },
 	{ "total_bytes", "BYTES", CH_CELL_BYTES, "What they take in their heaps.",
 	  GROUP(group.sum.chunk_bytes), .column = 1 },
+	{ NULL, "SHARE", CH_CELL_SHARE, NULL, GROUP(share), .column = 1 },
 	{ "sample_addr", "SAMPLE", CH_CELL_ADDR, "The first of them.", GROUP(group.sample_addr),
 	  .column = 1 },
 	{ "signature_kind", NULL, CH_CELL_SAFE, "What their first words point at.",
@@ -209,7 +210,8 @@ static const struct ch_field_spec closing_fields[] = {
 /* A class in the table of them. */
 struct sum_row {
 	const char *name, *meaning;
-	uint64_t count, bytes;
+	uint64_t count, bytes, share;
+	bool has_share;
 };
 
 #define CLASSES(member) CH_AT(struct sum_row, member)
@@ -220,6 +222,8 @@ static struct ch_error *print_classes(const struct ch_report *report, const stru
 		{ NULL, "CLASS", CH_CELL_SAFE, NULL, CLASSES(name) },
 		{ NULL, "BLOCKS", CH_CELL_COUNT, NULL, CLASSES(count) },
 		{ NULL, "BYTES", CH_CELL_BYTES, NULL, CLASSES(bytes) },
+		{ NULL, "SHARE", CH_CELL_SHARE, NULL, CLASSES(share),
+		  .known = offsetof(struct sum_row, has_share) + 1 },
 		{ NULL, "MEANING", CH_CELL_SAFE, NULL, CLASSES(meaning) },
 		CH_FIELDS_END,
 	};
@@ -231,16 +235,23 @@ static struct ch_error *print_classes(const struct ch_report *report, const stru
 		/* few programs have pools that are known */
 		if (i == CH_REACH_POOLED && !result->of.sums[i].count)
 			continue;
-		rows[count++] = (struct sum_row){ ch_reach_name((enum ch_reach)i), meanings[i],
-						  result->of.sums[i].count,
-						  result->of.sums[i].chunk_bytes };
+		rows[count++] = (struct sum_row){
+			.name = ch_reach_name((enum ch_reach)i),
+			.meaning = meanings[i],
+			.count = result->of.sums[i].count,
+			.bytes = result->of.sums[i].chunk_bytes,
+			.share = chp_percent(result->of.sums[i].chunk_bytes, result->of.used_bytes),
+			.has_share = true,
+		};
 	}
 	if (result->of.by_offset.count)
 		rows[CH_REACH_LIVE].meaning = "held from a root by pointers to first bytes, or a "
 					      "constant inner offset";
-	rows[count++] =
-		(struct sum_row){ "allocator", "the allocator's own", result->of.allocator.count,
-				  result->of.allocator.chunk_bytes };
+	/* of no share: it is none of the program's blocks */
+	rows[count++] = (struct sum_row){ .name = "allocator",
+					  .meaning = "the allocator's own",
+					  .count = result->of.allocator.count,
+					  .bytes = result->of.allocator.chunk_bytes };
 	chp_report_heading(report, "used blocks", true);
 	return chp_rows_print(report, &list, CH_ROWS(rows, count), 0);
 }
@@ -317,8 +328,7 @@ static void print_lost(const struct ch_report *report, const struct ch_leaks_res
 {
 	const struct ch_leak_sum *lost = &result->lost;
 	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], why[CH_COVERAGE_TEXT_MAX];
-	uint64_t all = lost->chunk_bytes, percent;
-	size_t i;
+	uint64_t percent = chp_percent(lost->chunk_bytes, result->used_bytes);
 
 	chp_count_text(lost->count, count);
 	chp_bytes_text(lost->chunk_bytes, bytes);
@@ -329,9 +339,6 @@ static void print_lost(const struct ch_report *report, const struct ch_leaks_res
 			count, bytes, result->open);
 		return;
 	}
-	for (i = 0; i < CH_REACH_DIRECT; i++)
-		all += result->sums[i].chunk_bytes;
-	percent = chp_percent(lost->chunk_bytes, all);
 	fprintf(report->out, "\nLost: %s blocks, %s, %llu.%02llu%% of the used bytes%s.\n", count,
 		bytes, (unsigned long long)(percent / 100), (unsigned long long)(percent % 100),
 		chp_coverage_lacks(&result->coverage, CH_NEED_HEAPS, why) ? " that were walked"

@@ -31,7 +31,6 @@
 #define STACK_LINES 3
 /* Rows below this share of touched memory are told together, in hundredths of a percent. */
 #define SHARE_MIN      100
-#define BAR_MAX        24
 #define TITLE_WIDTH    34
 #define NAME_BYTES_MAX 256
 #define LINE_BYTES_MAX 1024
@@ -373,15 +372,14 @@ static int compare_rows(const void *a, const void *b, void *arg)
 
 static void put_row(FILE *out, const char *title, uint64_t bytes, uint64_t whole)
 {
-	static const char bar[] = "########################";
-	_Static_assert(sizeof(bar) == BAR_MAX + 1, "a bar of 100 percent");
 	uint64_t share = chp_percent(bytes, whole);
 	char text[CH_BYTES_TEXT_MAX];
-	int length = (int)((share * BAR_MAX + 5000) / 10000);
 
-	fprintf(out, "%-*s %11s %4" PRIu64 ".%01" PRIu64 "%%%s%.*s\n", TITLE_WIDTH, title,
+	fprintf(out, "%-*s %11s %4" PRIu64 ".%01" PRIu64 "%%%s", TITLE_WIDTH, title,
 		chp_binary_text(bytes, text), (share + 5) / 100, (share + 5) / 10 % 10,
-		length ? "  " : "", length, bar);
+		chp_bar_len(share, CH_BAR_MAX) ? "  " : "");
+	chp_bar(out, share, CH_BAR_MAX);
+	fputc('\n', out);
 }
 
 /* What has the memory in use: most first, at most so many rows. */

@@ -40,6 +40,7 @@ static const struct ch_field_spec row_fields[] = {
 	{ "count", "COUNT", CH_CELL_COUNT, "Blocks.", ROW(type.stat.count) },
 	{ "total_bytes", "TOTAL", CH_CELL_BYTES, "What they take in the heap.",
 	  ROW(type.stat.total_bytes) },
+	{ NULL, "SHARE", CH_CELL_SHARE, NULL, ROW(share) },
 	{ "smallest_bytes", "SMALLEST", CH_CELL_COUNT, "What the smallest one takes.",
 	  ROW(type.stat.smallest_bytes) },
 	{ "largest_bytes", "LARGEST", CH_CELL_COUNT, "What the largest one takes.",

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+import unittest.mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from documents import WRITERS  # noqa: E402
@@ -433,6 +434,29 @@ def test_limit(tap):
               "--limit 0 is all")
 
 
+def bars(columns, command):
+    """[(share, its bar)] of what a command prints on so many columns, and its longest line."""
+    with unittest.mock.patch.dict(os.environ, {"COLUMNS": str(columns)}):
+        lines = coreheap(command, unpack(CORE)).out.splitlines()
+    found = [re.search(r" (\d+)\.(\d\d)%(?:  (#+))?(?: |$)", line) for line in lines]
+    return [(int(match[1] + match[2]), len(match[3] or "")) for match in found if match], lines
+
+
+def test_bars(tap):
+    """Shares have bars where the screen has room, and no line grows beyond it for them."""
+    for command in ("types", "retained", "address", "leaks"):
+        shares, lines = bars(200, command)
+        drawn = [(share, bar) for share, bar in shares if bar]
+        tap.ok(drawn and max(map(len, lines)) <= 200 and
+               all(bar == (24 * share + 5000) // 10000 for share, bar in drawn),
+               "%s: a bar of 24 columns is the whole" % command, drawn)
+        none, bare = bars(60, command)
+        tap.ok(not any(bar for _, bar in none) and
+               len(bare) == len(lines), "%s: no bar where it has no room" % command, none)
+        want = coreheap(command, unpack(CORE), "--plain").out
+        tap.ok("##" not in want, "%s: no bar in --plain" % command)
+
+
 def test_core_alone(tap):
     core = unpack(CORE)
     want = coreheap("summary", core).out
@@ -515,7 +539,7 @@ def main():
     tap = Tap()
     assert CORE in checked_in()
     for test in (test_help, test_usage, test_bad_inputs, test_unreadable, test_strict, test_pipes,
-                 test_signals, test_json, test_plain, test_determinism, test_limit,
+                 test_signals, test_json, test_plain, test_determinism, test_limit, test_bars,
                  test_core_alone, test_piped, test_completion, test_small, test_pager, test_quiet):
         tap.attempt(test.__name__, test)
     return tap.done()
