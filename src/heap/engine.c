@@ -93,22 +93,6 @@ static struct ch_error *add_heaps(struct ch_heaps *heaps, struct ch_opened *open
 	return NULL;
 }
 
-/* A walker that cannot open: only lack of memory and cancelling end the work. */
-static struct ch_error *open_failed(struct ch_heaps *heaps, struct ch_runtime *runtime,
-				    struct ch_error *err)
-{
-	struct ch_error *failure = NULL;
-
-	if (err->code == CH_ERROR_NOMEM || err->code == CH_ERROR_STOP)
-		return err;
-	chp_context_finding(heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "heap-not-opened",
-			    "%s is here, but its heaps could not be read: %s", runtime->title,
-			    err->message);
-	failure = set_evidence(runtime, err->message ? err->message : "");
-	ch_error_destroy(err);
-	return failure;
-}
-
 static bool is_inside(const struct ch_region *region, const struct ch_area *areas, size_t count)
 {
 	size_t i;
@@ -154,6 +138,23 @@ static struct ch_error *claim_areas(struct ch_heaps *heaps, const struct ch_walk
 	}
 	ch_vec_deinit(&found);
 	return err;
+}
+
+/* A walker that cannot open: only lack of memory and cancelling end the work. Its memory is named
+ * where its addresses tell. */
+static struct ch_error *open_failed(struct ch_heaps *heaps, const struct ch_walker *walker,
+				    struct ch_runtime *runtime, struct ch_error *err)
+{
+	struct ch_error *failure = NULL;
+
+	if (err->code == CH_ERROR_NOMEM || err->code == CH_ERROR_STOP)
+		return err;
+	chp_context_finding(heaps->env.ctx, CH_SEVERITY_INCOMPLETE, "heap-not-opened",
+			    "%s is here, but its heaps could not be read: %s", runtime->title,
+			    err->message);
+	failure = set_evidence(runtime, err->message ? err->message : "");
+	ch_error_destroy(err);
+	return failure ? failure : claim_areas(heaps, walker, runtime);
 }
 
 /* An allocator that is here and nobody can walk: never to be taken for an empty heap. */
@@ -279,7 +280,7 @@ static struct ch_error *open_walker(struct ch_heaps *heaps, const struct ch_walk
 	}
 	err = walker->open(&heaps->env, &state);
 	if (err)
-		return open_failed(heaps, runtime, err);
+		return open_failed(heaps, walker, runtime, err);
 	opened = ch_vec_push(&heaps->opened);
 	if (!opened) {
 		walker->close(state);

@@ -17,8 +17,6 @@ EXPORT = "-rdynamic"
 MIB = 1 << 20
 # name of the test, flags, walker, its title, its role, bytes that are its by their addresses
 CASES = [
-    ("Go, stripped", ["-DGO", "-DAREA=0xc000000000", "-s"], "go", "Go", "runtime", MIB),
-    ("Go, static", ["-DGO", "-static"], "go", "Go", "runtime", None),
     ("CPython", ["-DSYMBOL=Py_InitializeEx", EXPORT], "cpython", "CPython", "runtime", None),
     ("V8", ["-DSYMBOL=v8dbg_SmiTag", EXPORT], "v8", "Node.js (V8)", "runtime", None),
     ("Ruby", ["-DSYMBOL=rb_gc_mark", EXPORT], "ruby", "Ruby", "runtime", None),
@@ -38,23 +36,6 @@ REAL = [
     ("erl", ["-noshell", "-eval", "timer:sleep(600000)."], "erlang"),
     ("perl", ["-e", "sleep 600"], "perl"),
 ]
-GO = b"""package main
-
-import (
-	"fmt"
-	"time"
-)
-
-func main() {
-	keep := make([]*[100]byte, 0)
-	for i := 0; i < 100000; i++ {
-		keep = append(keep, new([100]byte))
-	}
-	fmt.Println(len(keep))
-	time.Sleep(600 * time.Second)
-	fmt.Println(len(keep))
-}
-"""
 
 
 def named(core):
@@ -135,28 +116,6 @@ def check_real(tap, program, arguments, walker):
     os.unlink(core)
 
 
-def check_go(tap):
-    """A static program, stripped and not: its arenas are 100,000 objects of 112 bytes."""
-    where = fixture.folder()
-    with open(os.path.join(where, "main.go"), "wb") as file:
-        file.write(GO)
-    for flags in ([], ["-ldflags=-s -w"]):
-        name = "go build " + " ".join(flags)
-        done = subprocess.run(["go", "build", *flags, "-o", "waits", "main.go"], cwd=where,
-                              env={**os.environ, "CGO_ENABLED": "0", "HOME": where,
-                                   "GOFLAGS": "-mod=mod"}, capture_output=True, check=False)
-        if done.returncode:
-            tap.skip(name, done.stderr.decode("utf-8", "replace").strip().splitlines()[0])
-            continue
-        core = dump_real([os.path.join(where, "waits")], 10)
-        rows = named(core)
-        tap.equal(sorted(rows), ["go"], name + ": nothing else is here")
-        size = rows.get("go", {}).get("named_bytes") or 0
-        tap.ok(11200000 <= size <= 128 * MIB, name + ": its objects are in its arenas", size)
-        check_words(tap, core, rows["go"], name)
-        os.unlink(core)
-
-
 def main():
     tap = Tap()
     reason = fixture.why_not("gcore")
@@ -170,10 +129,6 @@ def main():
             tap.attempt(program, check_real, program, arguments, walker)
         else:
             tap.skip(program, "not installed")
-    if shutil.which("go"):
-        tap.attempt("go", check_go)
-    else:
-        tap.skip("go", "not installed")
     return tap.done()
 
 

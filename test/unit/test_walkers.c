@@ -298,6 +298,8 @@ static const struct {
 	{ "fixtures/dotnet-cores/9.0.22.zst", 3, 6 },
 	{ "fixtures/jvm-cores/25-compact.xz", 6, 12 },
 	{ "fixtures/jvm-cores/25-zgc.xz", 6, 12 },
+	{ "fixtures/go/1.19.zst", 6, 12 },
+	{ "fixtures/go/1.27.zst", 6, 12 },
 };
 #define PATIENTS (int)(sizeof(patients) / sizeof(patients[0]))
 

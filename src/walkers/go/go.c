@@ -1,10 +1,13 @@
 /*
- * Go, recognised by its symbols and by the addresses that its heap asks for first; not walked
- * yet. Its memory is named, so that nobody takes it for anonymous mappings of the program's own.
+ * The walker of Go: whether it is here, opening and closing, facts.
  */
-#include "heap/signs.h"
+#include "walkers/go/go_priv.h"
 
+#include <stdlib.h>
+
+#include "heap/signs.h"
 #include "util/cleanup.h"
+#include "util/error.h"
 
 /* In the symbol table of the executable, unless it is stripped. */
 static const char *const symbols[] = { "runtime.gcBgMarkWorker", "runtime.mallocgc" };
@@ -34,11 +37,150 @@ static const struct ch_signs signs = {
 	.areas_count = CH_COUNT_OF(areas),
 };
 
+static void go_close(void *state)
+{
+	struct go *go = state;
+
+	go_code_deinit(&go->code);
+	ch_vec_deinit(&go->in_use);
+	ch_vec_deinit(&go->spans_known);
+	ch_vec_deinit(&go->heaps);
+	ch_vec_deinit(&go->spans);
+	ch_vec_deinit(&go->facts);
+	ch_vec_deinit(&go->heap_facts);
+	ch_vec_deinit(&go->claims);
+	free(go);
+}
+
+static struct ch_error *add_facts(struct go *go)
+{
+	struct ch_error *err = go_code_facts(&go->code, &go->facts);
+
+	if (!err)
+		err = chp_fact_add(&go->facts, "layout_releases", 0, go->layout->releases);
+	if (!err)
+		err = chp_fact_add(&go->facts, "layout_basis", 0,
+				   "spans that its list leads to agree with it");
+	return err ? err : chp_fact_add(&go->facts, "layout_source", 0, go->layout->source);
+}
+
+static struct ch_error *fill(struct go *go)
+{
+	struct ch_heap_desc *heap;
+	struct ch_error *err = go_find(go);
+
+	if (!err)
+		err = go_spans_find(go);
+	if (!err)
+		err = go_heap_make(go);
+	if (!err) {
+		go_arenas_find(go);
+		err = go_own_claim(go);
+	}
+	if (err)
+		return err;
+	go_stats_find(go);
+	err = go_stats_facts(go);
+	if (err)
+		return err;
+	heap = CH_VEC_AT(&go->heaps, struct ch_heap_desc, 0);
+	heap->facts = go->heap_facts.items;
+	heap->facts_count = go->heap_facts.count;
+	return add_facts(go);
+}
+
+static struct ch_error *go_open(const struct ch_heap_env *env, void **state_ret)
+{
+	struct go *go = calloc(1, sizeof(*go));
+	struct ch_error *err;
+
+	if (!go)
+		return &ch_enomem;
+	err = go_code_init(&go->code, env);
+	if (err) {
+		free(go);
+		return err;
+	}
+	go->env = *env;
+	go->in_use = CH_VEC(struct go_range);
+	go->spans_known = CH_VEC(struct go_span);
+	go->heaps = CH_VEC(struct ch_heap_desc);
+	go->spans = CH_VEC(struct ch_span);
+	go->facts = CH_VEC(struct ch_fact);
+	go->heap_facts = CH_VEC(struct ch_fact);
+	go->claims = CH_VEC(struct ch_walker_claim);
+	err = fill(go);
+	if (err)
+		go_close(go);
+	else
+		*state_ret = go;
+	return err;
+}
+
+static const struct ch_heap_desc *go_heaps(void *state, size_t *count_ret)
+{
+	struct go *go = state;
+
+	*count_ret = go->heaps.count;
+	return go->heaps.items;
+}
+
+static const struct ch_span *go_spans(void *state, size_t *count_ret)
+{
+	struct go *go = state;
+
+	*count_ret = go->spans.count;
+	return go->spans.items;
+}
+
+static const struct ch_fact *go_facts(void *state, size_t *count_ret)
+{
+	struct go *go = state;
+
+	*count_ret = go->facts.count;
+	return go->facts.items;
+}
+
+static const struct ch_walker_claim *go_claims(void *state, size_t *count_ret)
+{
+	struct go *go = state;
+
+	*count_ret = go->claims.count;
+	return go->claims.items;
+}
+
+static const struct ch_trim_rule trim_rule = {
+	.name = "debug.FreeOSMemory()",
+	.pages_only = true,
+	.source = "Go 1.24.4, src/runtime/mheap.go, runtime_debug_freeOSMemory",
+};
+
+static const struct ch_walker_allocator allocator = {
+	.heaps = go_heaps,
+	.spans = go_spans,
+	.objects = go_walk,
+	.trim = &trim_rule,
+};
+
+static const struct ch_walker_types types = {
+	.name = go_type,
+};
+
+static const struct ch_walker_runtime runtime = {
+	.claims = go_claims,
+};
+
 const struct ch_walker ch_walker_go = {
 	.name = "go",
 	.title = "Go",
 	.kind = CH_RUNTIME_LANGUAGE,
-	.summary = "Go: named, not walked yet",
+	.summary = "Go 1.17 to 1.27: spans, objects by size class, the runtime's counters",
 	.priority = CH_WALKER_SPECIFIC,
 	.signs = &signs,
+	.open = go_open,
+	.close = go_close,
+	.facts = go_facts,
+	.allocator = &allocator,
+	.types = &types,
+	.runtime = &runtime,
 };

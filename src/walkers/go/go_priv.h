@@ -1,0 +1,169 @@
+/*
+ * go_priv.h - the inside of the walker of Go's heap.
+ *
+ * find.c finds the heap's tables by their shape, layout.c has what differs from release to release,
+ * spans.c reads spans and pages, heap.c makes heaps and spans of them, own.c claims the runtime's
+ * own memory, memstats.c reads its counters, walk.c objects; go.c is the walker. What a program
+ * knows of its code is code.h.
+ *
+ * Terms are those of Go, src/runtime/mheap.go: the heap has pages of 8 KiB. A span (mspan) is a
+ * run of pages with objects of one size, or with stacks and the like, which the runtime manages by
+ * itself ("manual"). A bitmap for each 4 MiB (a chunk of the page allocator, pallocData) says which
+ * pages are taken and which are scavenged: given back to the kernel. A span is swept before it is
+ * used again after a collection: only then is what the collection did not mark free.
+ */
+#ifndef COREHEAP_WALKERS_GO_PRIV_H
+#define COREHEAP_WALKERS_GO_PRIV_H
+
+#include "heap/walker.h"
+#include "util/bytes.h"
+#include "util/vec.h"
+#include "walkers/go/code.h"
+
+#define GO_PAGE_BYTES 8192ULL
+/** mpallocbits.go, pallocChunkPages. */
+#define GO_CHUNK_PAGES 512U
+#define GO_CHUNK_BYTES (GO_CHUNK_PAGES * GO_PAGE_BYTES)
+/** Size classes, with and without pointers: sizeclasses.go, numSpanClasses. */
+#define GO_SPAN_CLASSES 136U
+
+/** Where fields of mspan lie, startAddr at 24 and npages at 32 apart. */
+struct go_span_layout {
+	const char *releases;
+	uint16_t freeindex, nelems, alloc_bits, mark_bits, sweepgen, alloc_count, spanclass, state,
+		elemsize, limit, specials;
+	/** 0: the release has none. */
+	uint16_t large_type;
+	/** Bytes of freeindex and nelems. */
+	uint16_t index_bytes;
+	/** All that is read of one. */
+	uint16_t bytes;
+	const char *source;
+};
+extern const struct go_span_layout go_span_layouts[];
+extern const size_t go_span_layouts_count;
+
+/** mheap.go, mSpanState. */
+enum go_span_state {
+	GO_SPAN_DEAD,
+	GO_SPAN_HEAP,
+	GO_SPAN_MANUAL,
+};
+
+struct go_span {
+	/** Its pages, and the mspan that describes it. */
+	uint64_t start, bytes, addr;
+	uint64_t elem_bytes, alloc_bits, mark_bits, specials;
+	/** Of a large object that has pointers: its type. */
+	uint64_t large_type;
+	uint32_t elems, free_index, alloc_count, sweepgen;
+	/** Size class times 2, plus 1 where objects have no pointers. */
+	uint8_t class;
+	/** enum go_span_state. */
+	uint8_t state;
+};
+
+/** What the page allocator says of a page. */
+enum go_page {
+	/** In use, or kept by a processor for its next span. */
+	GO_PAGE_TAKEN,
+	GO_PAGE_FREE,
+	/** Free, and its memory was given back. */
+	GO_PAGE_RELEASED,
+	GO_PAGE_UNKNOWN,
+};
+
+/** The runtime's counters, where they were found. */
+struct go_stats {
+	/** gcController: heapInUse, and two words that follow. 0: not found. */
+	uint64_t controller;
+	/** memstats.heapStats. 0: not found. */
+	uint64_t deltas;
+	uint64_t heap_inuse, heap_released, heap_free, total_alloc, total_free, mapped_ready;
+	uint64_t stacks_bytes, workbuf_bytes, pointer_bits_bytes;
+	uint64_t mallocs_count, frees_count;
+	uint64_t next_gc_bytes, limit_bytes;
+	int32_t percent;
+	bool has_settings;
+};
+
+/** Sums of the walk over spans. */
+struct go_sums {
+	uint64_t heap_bytes, manual_bytes, stack_bytes, released_bytes, free_bytes;
+	uint64_t objects_count, objects_bytes;
+	uint64_t unswept_count, unswept_bytes;
+	uint64_t spans_count, pages_bytes;
+	/** Spans that made no sense. */
+	uint64_t bad_count;
+};
+
+struct go {
+	/** First, for what works on it alone. */
+	struct go_code code;
+	struct ch_heap_env env;
+	/** Addresses of the page allocator (pageAlloc) and of the list of all spans. */
+	uint64_t pages, allspans, allspans_addr, allspans_count;
+	const struct go_span_layout *layout;
+	uint32_t sweepgen;
+	/** mheap.arenas[0], a table of arenas by address, 0: not found; where one has its spans. */
+	uint64_t arenas, arena_spans;
+	/** of struct go_range, ascending: what the page allocator has */
+	struct ch_vec in_use;
+	/** of struct go_span, ascending, not overlapping */
+	struct ch_vec spans_known;
+	struct go_sums sums;
+	struct go_stats stats;
+	/** Bytes of objects of each class; 0: none was seen. */
+	uint64_t class_bytes[GO_SPAN_CLASSES];
+	char class_names[GO_SPAN_CLASSES][48];
+	/** of ch_heap_desc, ch_span, ch_fact, ch_walker_claim */
+	struct ch_vec heaps, spans, facts, heap_facts, claims;
+};
+
+/** find.c: find the page allocator and the list of spans. Errors: NOMEM, UNSUPPORTED. */
+CH_MUST_CHECK struct ch_error *go_find(struct go *go);
+/** find.c: the pages that the allocator has, ascending: fill in_use. Errors: NOMEM, CORRUPT. */
+CH_MUST_CHECK struct ch_error *go_find_in_use(struct go *go);
+/** find.c: the page at addr. */
+enum go_page go_page_at(const struct go *go, uint64_t addr);
+
+/** spans.c: read what addr describes by a row. False: it cannot be a span. */
+bool go_span_read(const struct ch_core *core, const struct go_span_layout *layout, uint64_t addr,
+		  struct go_span *ret);
+/** spans.c: choose the row and read all spans. Errors: NOMEM, STOP, UNSUPPORTED. */
+CH_MUST_CHECK struct ch_error *go_spans_find(struct go *go);
+/** spans.c: the bits of n objects that are allocated, as bytes; a missing byte is 0xff. */
+void go_span_bits(const struct go *go, uint64_t addr, uint32_t n, uint8_t *ret);
+/** spans.c: the first span that ends behind addr: its index. */
+size_t go_span_index(const struct go *go, uint64_t addr);
+
+/** heap.c: make heaps, spans and claims. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *go_heap_make(struct go *go);
+/** own.c: find the table of arenas. */
+void go_arenas_find(struct go *go);
+/** own.c: the structure of the arena (heapArena) that addr lies in; 0: not known. */
+uint64_t go_arena_at(const struct go *go, uint64_t addr);
+/** own.c: claim what the runtime has for itself. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *go_own_claim(struct go *go);
+/** memstats.c: find and read the runtime's counters. */
+void go_stats_find(struct go *go);
+/** memstats.c: facts of them. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *go_stats_facts(struct go *go);
+
+/** walk.c */
+CH_MUST_CHECK struct ch_error *go_walk(void *state, const struct ch_span *span, uint64_t from,
+				       struct ch_object_sink *sink);
+/** walk.c: names of types. */
+CH_MUST_CHECK struct ch_error *go_type(void *state, uint64_t key, struct ch_type *ret);
+
+/** Keys of types that are no types of Go; those are addresses. */
+enum go_key {
+	GO_KEY_FREE_PAGES = 1,
+	GO_KEY_RELEASED_PAGES,
+	GO_KEY_KEPT_PAGES,
+	GO_KEY_TAIL,
+	/** And above: a class of sizes. */
+	GO_KEY_CLASS = 16,
+};
+
+#endif /* COREHEAP_WALKERS_GO_PRIV_H */

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""fixtures/go/shop.go: the heap of a Go program is what its own ReadMemStats said right before the
+dump, with symbols and without, and all of it is accounted for; of several releases of Go, too."""
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import fixture  # noqa: E402
+from tap import Tap, repo  # noqa: E402
+
+# Cores of stripped programs, and what those counted.
+RELEASES = ["1.19", "1.24", "1.27"]
+BUILDS = [("with symbols", []), ("stripped", ["-ldflags=-s -w"])]
+
+
+def read_numbers(path):
+    with open(path, encoding="utf-8") as file:
+        return {name: int(value) for name, value in map(str.split, file)}
+
+
+def build(target, flags):
+    """Compile the program; the reason why it cannot be, or None."""
+    if not shutil.which("go"):
+        return "no go"
+    env = {**os.environ, "GOFLAGS": "", "GO111MODULE": "off", "GOTOOLCHAIN": "local",
+           "CGO_ENABLED": "0", "GOCACHE": os.path.join(os.path.dirname(target), "cache")}
+    source = os.path.join(repo(), "fixtures", "go", "shop.go")
+    subprocess.run(["go", "build", *flags, "-o", target, source], check=True, env=env)
+    return None
+
+
+def check_counters(tap, core, path, name):
+    heap = fixture.answer("heap", "--json", core)
+    truth = read_numbers(path)
+    detail = heap["heaps"][0]["detail"]
+    told = {key: detail.get(key) for key in truth}
+    tap.equal(told, truth, name + ": the counters are those of ReadMemStats")
+    tap.equal((heap["heaps"][0]["used_bytes"], heap["heaps"][0]["used_count"]),
+              (truth["heap_alloc_bytes"], truth["heap_objects_count"]),
+              name + ": so are the objects that the walk finds")
+    tap.equal(heap["heaps"][0]["committed_bytes"],
+              truth["heap_inuse_bytes"] + truth["heap_idle_bytes"],
+              name + ": the heap is what is in use and what is idle")
+    own = {row["name"]: row["mapped_bytes"] for row in heap["runtime_memory"]}
+    tap.equal(own["goroutine stacks"], truth["stack_inuse_bytes"],
+              name + ": stacks of goroutines are StackInuse")
+    tap.ok(heap["complete"] and not [row for row in heap["warnings"] if row["severity"] != "note"],
+           name + ": nothing is missing", str(heap["warnings"]))
+
+
+def check_unknown(tap, core, name):
+    """Of what the program touched, nearly all has an owner."""
+    rows = {row["native_name"]: row["touched_bytes"] or 0
+            for row in fixture.answer("address", "--json", core)["by_usage"]}
+    tap.ok(rows.get("anon", 0) * 20 <= sum(rows.values()), name + ": next to nothing has no owner",
+           str(rows))
+
+
+def main():
+    tap = Tap()
+    for name in RELEASES:
+        path = os.path.join(repo(), "fixtures", "go", name)
+        check_counters(tap, path + ".zst", path + ".truth", "Go " + name)
+    for name, flags in BUILDS:
+        where = fixture.folder()
+        why = build(os.path.join(where, "shop"), flags) or fixture.kernel_dumps()
+        if why:
+            tap.skip("a Go program, " + name, why)
+            continue
+        core = fixture.dump(os.path.join(where, "shop"), "kernel", where)
+        check_counters(tap, core, os.path.join(where, "truth"), name)
+        check_unknown(tap, core, name)
+        os.unlink(core)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
