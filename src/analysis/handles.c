@@ -37,14 +37,19 @@ static struct ch_error *take(void *arg, const struct ch_handle *handle)
 				      .sample_addr = handle->addr,
 				      .object_addr = handle->object };
 	struct ch_handles_row *slot;
+	const struct ch_object_filter *filter = search->options->objects;
 	struct ch_error *err = NULL;
-	struct ch_object object;
+	struct ch_object object, out;
+	bool known;
 
 	if (!(search->options->tables & 1U << handle->table) ||
 	    (search->options->kind && !strstr(handle->kind, search->options->kind)))
 		return NULL;
-	if (ch_heaps_object_at(search->heaps, handle->object, &object) &&
-	    object.addr == handle->object) {
+	known = ch_heaps_object_at(search->heaps, handle->object, &object) &&
+		object.addr == handle->object;
+	if (filter && (!known || chp_filter_batch(search->heaps, filter, &object, 1, &out) != 1))
+		return NULL;
+	if (known) {
 		row.total_bytes = object.chunk_bytes;
 		err = name_object(search->heaps, &object, &row.type);
 	}

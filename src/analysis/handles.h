@@ -6,6 +6,7 @@
 
 #include <coreheap/heap.h>
 
+#include "heap/filter.h"
 #include "heap/handles.h"
 #include "util/vec.h"
 
@@ -27,6 +28,8 @@ struct ch_handles_options {
 	uint32_t tables;
 	/** Only kinds that hold this text; NULL: all. */
 	const char *kind;
+	/** Only objects that pass; NULL: all. */
+	const struct ch_object_filter *objects;
 	/** A row for each entry. */
 	bool each;
 };

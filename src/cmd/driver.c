@@ -82,6 +82,7 @@ static struct ch_report make_report(const struct ch_line *line, struct ch_sessio
 		.session = session,
 		.format = format_of(global),
 		.limit = global->limit,
+		.unlimited = !global->limit,
 		.reveal = global->reveal,
 		.reproducible = global->reproducible,
 		.width = line->terminal.width,

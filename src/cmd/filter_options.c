@@ -1,5 +1,5 @@
 /*
- * Options that choose objects by heap, type, size, state, generation or address, which several
+ * Options that choose blocks by heap, type, size, state, generation or address, which several
  * commands have in common.
  */
 #include "cmd/filter_options.h"
@@ -280,6 +280,13 @@ static struct ch_error *find_reach(struct ch_session *session,
 	ret->filter.keep = keep_reach;
 	ret->filter.keep_arg = ret;
 	return err;
+}
+
+bool chp_filter_options_any(const struct ch_filter_options *options)
+{
+	return options->state || options->heap || options->generation || options->type ||
+	       options->type_part || options->type_id || options->min_bytes || options->max_bytes ||
+	       options->size_bytes || options->live || options->dead;
 }
 
 struct ch_error *chp_filter_parse(struct ch_session *session, struct ch_heaps *heaps,

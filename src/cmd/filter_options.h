@@ -1,5 +1,6 @@
 /*
- * filter_options.h - the options by which `types` and `objects` choose.
+ * filter_options.h - the options by which commands choose blocks: the same names, words and meaning
+ * in each of them.
  */
 #ifndef COREHEAP_CMD_FILTER_OPTIONS_H
 #define COREHEAP_CMD_FILTER_OPTIONS_H
@@ -9,11 +10,11 @@
 
 #include "heap/filter.h"
 
-/** Options struct of both commands. */
+/** The options struct of each command that has them begins with this one. */
 struct ch_filter_options {
-	const char *state, *range, *heap, *generation, *type, *type_part, *type_id, *by;
+	const char *state, *range, *heap, *generation, *type, *type_part, *type_id;
 	uint64_t min_bytes, max_bytes, size_bytes;
-	bool stat, strings, traces, by_generation, live, dead, addrs_only;
+	bool live, dead;
 	/** type is a part of a name, as SOS has it. */
 	bool type_holds;
 };
@@ -22,6 +23,38 @@ struct ch_filter_options {
 	{                                                                                          \
 		name, value, kind, offsetof(struct ch_filter_options, field), help                 \
 	}
+
+/** Rows of the option table; default_state: what --state is when it is not given. The last ones are
+ * other spellings, of SOS and of earlier versions. */
+#define CH_FILTER_OPTIONS(default_state)                                                           \
+	CH_FILTER_OPTION("type", "NAME", CH_OPTION_STRING, type,                                   \
+			 "only one type: its whole name, as `types` prints it (\"24-byte "         \
+			 "blocks\"), or the address of its method table"),                         \
+		CH_FILTER_OPTION("type-part", "TEXT", CH_OPTION_STRING, type_part,                 \
+				 "only types whose name holds TEXT"),                              \
+		CH_FILTER_OPTION("state", "used|free|overhead|all,...", CH_OPTION_STRING, state,   \
+				 "only blocks of these states (default " default_state ")"),       \
+		CH_FILTER_OPTION("size", "BYTES", CH_OPTION_BYTES, size_bytes,                     \
+				 "only blocks of exactly this many usable bytes"),                 \
+		CH_FILTER_OPTION("min-size", "BYTES", CH_OPTION_BYTES, min_bytes,                  \
+				 "only blocks of at least this many usable bytes"),                \
+		CH_FILTER_OPTION("max-size", "BYTES", CH_OPTION_BYTES, max_bytes,                  \
+				 "only blocks of at most this many usable bytes"),                 \
+		CH_FILTER_OPTION("range", "A-B", CH_OPTION_STRING, range,                          \
+				 "only in [A, B): of blocks those that meet it"),                  \
+		CH_FILTER_OPTION("arena", "HEAP", CH_OPTION_STRING, heap,                          \
+				 "only one heap: its name, or its place in `heap` from 0"),        \
+		CH_FILTER_OPTION("gen", "0|1|2|loh|poh|frozen,...", CH_OPTION_STRING, generation,  \
+				 "only these generations of a managed heap"),                      \
+		CH_FILTER_OPTION("live", NULL, CH_OPTION_FLAG, live,                               \
+				 "only used blocks that a root reaches"),                          \
+		CH_FILTER_OPTION("dead", NULL, CH_OPTION_FLAG, dead,                               \
+				 "only used blocks that no root reaches: garbage of a runtime, "   \
+				 "lost blocks"),                                                   \
+		CH_FILTER_OPTION("mt", "TYPE", CH_OPTION_STRING, type_id, NULL),                   \
+		CH_FILTER_OPTION("type-holds", NULL, CH_OPTION_FLAG, type_holds, NULL),            \
+		CH_FILTER_OPTION("min", "BYTES", CH_OPTION_BYTES, min_bytes, NULL),                \
+		CH_FILTER_OPTION("max", "BYTES", CH_OPTION_BYTES, max_bytes, NULL)
 
 /** A filter, and what it borrows. */
 struct ch_parsed_filter {
@@ -46,13 +79,8 @@ CH_MUST_CHECK struct ch_error *chp_filter_parse(struct ch_session *session, stru
 						uint32_t states, struct ch_parsed_filter *ret);
 void chp_filter_deinit(struct ch_parsed_filter *parsed);
 
-/** Help of --live and --dead. */
-#define CH_LIVE_HELP "only used blocks that a root reaches"
-#define CH_DEAD_HELP "only used blocks that no root reaches: garbage of a runtime, lost blocks"
-
-/** Values and help of --gen. */
-#define CH_GENERATION_VALUES "0|1|2|loh|poh|frozen,..."
-#define CH_GENERATION_HELP   "only these generations of a managed heap"
+/** Whether blocks are chosen at all: any of the options but --range was given. */
+bool chp_filter_options_any(const struct ch_filter_options *options);
 
 /** "START-END", two addresses as chp_parse_addr() takes them. Errors: ARG, NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_parse_range(struct ch_session *session, const char *text,

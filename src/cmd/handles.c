@@ -5,8 +5,11 @@
 #include "report/handles.h"
 
 #include "cmd/cmd.h"
+#include "cmd/filter_options.h"
 
 struct options {
+	/* of the objects; of SOS, which calls kinds types, type is one */
+	struct ch_filter_options objects;
 	bool finalizers, ready, each, stat;
 	const char *kind;
 };
@@ -14,9 +17,11 @@ struct options {
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
+	struct ch_filter_options objects = options->objects;
 	struct ch_handles_options wanted = { .tables = 1U << CH_HANDLE,
 					     .kind = options->kind,
 					     .each = options->each };
+	struct ch_parsed_filter parsed = { .types = CH_VEC(struct ch_type_stat) };
 	struct ch_handles handles = { .known = false };
 	struct ch_heaps *heaps;
 	struct ch_error *err;
@@ -25,13 +30,23 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		wanted.tables = 1U << CH_HANDLE_FINALIZER_READY;
 	else if (options->finalizers)
 		wanted.tables = 1U << CH_HANDLE_FINALIZABLE | 1U << CH_HANDLE_FINALIZER_READY;
+	if (objects.type_holds && objects.type) {
+		wanted.kind = objects.type;
+		objects.type = NULL;
+	}
 	err = ch_session_heaps(env->session, &heaps);
 	if (err)
 		return err;
-	err = chp_handles_find(heaps, &wanted, &handles);
+	if (objects.range || chp_filter_options_any(&objects)) {
+		err = chp_filter_parse(env->session, heaps, &objects, 0, &parsed);
+		wanted.objects = &parsed.filter;
+	}
+	if (!err)
+		err = chp_handles_find(heaps, &wanted, &handles);
 	if (!err)
 		err = ch_report_handles(env->report, &handles);
 	chp_handles_deinit(&handles);
+	chp_filter_deinit(&parsed);
 	return err;
 }
 
@@ -55,11 +70,8 @@ static const struct ch_option options_table[] = {
 	  .kind = CH_OPTION_FLAG,
 	  .offset = offsetof(struct options, each),
 	  .help = "a row for each entry" },
+	CH_FILTER_OPTIONS("all"),
 	/* Other spellings of SOS. */
-	{ .name = "type",
-	  .value = "TEXT",
-	  .kind = CH_OPTION_STRING,
-	  .offset = offsetof(struct options, kind) },
 	{ .name = "stat", .kind = CH_OPTION_FLAG, .offset = offsetof(struct options, stat) },
 	{ .name = "allReady", .kind = CH_OPTION_FLAG, .offset = offsetof(struct options, ready) },
 	{ 0 },

@@ -142,8 +142,13 @@ static const struct ch_other_name rows[] = {
 	{ "pmap", "address", { "--regions", NULL }, NULL },
 };
 
-/* dumpheap does two things, as its options say: it lists objects, and counts types. */
+/* Aliases whose -type is another one than --type here. dumpheap does two things, as its options
+ * say: it lists objects, and counts types. */
 static const struct ch_other_name list = { "dumpheap", "objects", { "--type-holds", NULL }, NULL };
+static const struct ch_other_name count = { "dumpheap", "types", { "--type-holds", NULL }, NULL };
+static const struct ch_other_name kinds = {
+	"gchandles", "handles", { "--type-holds", NULL }, NULL
+};
 
 static bool is_given(const char *option, int argc, char *const *argv)
 {
@@ -172,7 +177,9 @@ const struct ch_other_name *chp_other_name(const char *word, int argc, char *con
 		return is_given("short", argc, argv) ||
 				       (is_given("mt", argc, argv) && !is_given("stat", argc, argv))
 			       ? &list
-			       : NULL;
+			       : &count;
+	if (strcasecmp(word, kinds.name) == 0)
+		return &kinds;
 	for (i = 0; i < CH_COUNT_OF(rows); i++)
 		if (strcasecmp(rows[i].name, word) == 0)
 			return &rows[i];

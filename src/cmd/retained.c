@@ -4,7 +4,7 @@
  */
 #include "report/retained.h"
 
-#include "cmd/driver.h"
+#include "cmd/cmd.h"
 #include "util/bytes.h"
 
 #define DEPTH_DEFAULT 5
@@ -19,9 +19,9 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	const struct options *options = env->options;
 	struct ch_retained_options wanted = { .threads = env->threads,
 					      /* only who says so gets a list of all blocks */
-					      .rows_max = env->line->global.limit
-								  ? env->report->limit
-								  : UINT64_MAX,
+					      .rows_max = env->report->unlimited
+								  ? UINT64_MAX
+								  : env->report->limit,
 					      .has_addr = env->argc > 0 };
 	struct ch_retained_result result;
 	struct ch_error *err;

@@ -13,10 +13,12 @@
 #include "util/error.h"
 
 struct options {
-	const char *pointer, *into, *bytes, *text, *utf16, *regex, *range, *type;
+	/* of the blocks that matches lie in; its range is one of memory */
+	struct ch_filter_options blocks;
+	const char *pointer, *into, *bytes, *text, *utf16, *regex;
 	const char *quad, *dword, *ascii, *wide, *plain_bytes;
 	const char *integer;
-	uint64_t size;
+	uint64_t width;
 	bool ignore_case, unaligned, recorded, count;
 	struct ch_strings filters;
 };
@@ -113,8 +115,8 @@ static struct ch_error *make_pattern(struct ch_cmd_env *env, const struct option
 		return integer_pattern(options, options->quad ? options->quad : options->dword,
 				       options->quad ? 8 : 4, ret);
 	if (options->integer)
-		return integer_pattern(options, options->integer, options->size ? options->size : 8,
-				       ret);
+		return integer_pattern(options, options->integer,
+				       options->width ? options->width : 8, ret);
 	if (options->bytes || options->plain_bytes)
 		return chp_pattern_bytes(options->bytes ? options->bytes : options->plain_bytes,
 					 ret);
@@ -132,7 +134,7 @@ static struct ch_error *choose(struct ch_cmd_env *env, const struct options *opt
 			       struct ch_heaps *heaps, struct ch_region_filter *regions,
 			       struct ch_parsed_filter *objects, struct ch_matches *ret)
 {
-	const struct ch_filter_options types = { .type = options->type };
+	struct ch_filter_options blocks = options->blocks;
 	struct ch_error *err = NULL;
 	size_t i;
 
@@ -142,11 +144,12 @@ static struct ch_error *choose(struct ch_cmd_env *env, const struct options *opt
 		err = ch_region_filter_add(regions, options->filters.items[i]);
 	if (options->filters.count)
 		ret->search.filter = regions;
-	if (!err && options->range)
-		err = chp_parse_range(env->session, options->range, &ret->search.start,
+	if (!err && blocks.range)
+		err = chp_parse_range(env->session, blocks.range, &ret->search.start,
 				      &ret->search.end);
-	if (!err && options->type) {
-		err = chp_filter_parse(env->session, heaps, &types, 0, objects);
+	blocks.range = NULL;
+	if (!err && chp_filter_options_any(&blocks)) {
+		err = chp_filter_parse(env->session, heaps, &blocks, 0, objects);
 		ret->objects = &objects->filter;
 	}
 	return err;
@@ -156,7 +159,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
 	struct ch_matches matches = { .source = NULL };
-	struct ch_parsed_filter objects = { .types = { .items = NULL } };
+	struct ch_parsed_filter objects = { .types = CH_VEC(struct ch_type_stat) };
 	struct ch_region_filter regions = { 0 };
 	struct ch_pattern *pattern = NULL;
 	struct ch_heaps *heaps;
@@ -174,8 +177,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		err = ch_report_search(env->report, &matches, options->count);
 	chp_matches_deinit(&matches);
 	chp_pattern_destroy(pattern);
-	if (options->type)
-		chp_filter_deinit(&objects);
+	chp_filter_deinit(&objects);
 	return err;
 }
 
@@ -190,8 +192,8 @@ static const struct ch_option options_table[] = {
 	OPTION("pointer", "ADDR", CH_OPTION_STRING, pointer, "words that hold this address"),
 	OPTION("into", "A-B|ADDR", CH_OPTION_STRING, into,
 	       "words that point into [A, B), or into the block that holds ADDR"),
-	OPTION("int", "N", CH_OPTION_STRING, integer, "integers, of 8 bytes unless --size"),
-	OPTION("size", "1|2|4|8", CH_OPTION_COUNT, size, "width of --int in bytes"),
+	OPTION("int", "N", CH_OPTION_STRING, integer, "integers, of 8 bytes unless --width"),
+	OPTION("width", "1|2|4|8", CH_OPTION_COUNT, width, "bytes of an integer of --int"),
 	OPTION("bytes", "HEX", CH_OPTION_STRING, bytes, "bytes, ?? for any: 'de ad ?? ef'"),
 	OPTION("text", "TEXT", CH_OPTION_STRING, text, "text as it lies in memory"),
 	OPTION("utf16", "TEXT", CH_OPTION_STRING, utf16, "text as UTF-16, little-endian"),
@@ -200,11 +202,9 @@ static const struct ch_option options_table[] = {
 	OPTION("ignore-case", NULL, CH_OPTION_FLAG, ignore_case, "of Latin letters"),
 	OPTION("unaligned", NULL, CH_OPTION_FLAG, unaligned,
 	       "pointers and integers anywhere, not only at multiples of their width"),
-	OPTION("range", "A-B", CH_OPTION_STRING, range, "only in [A, B)"),
 	OPTION("f:", "NAME,...", CH_OPTION_STRINGS, filters,
 	       "only in regions of this usage, type, state or protection, as in `address`"),
-	OPTION("type", "NAME", CH_OPTION_STRING, type,
-	       "only in blocks of this type, as `types` names it"),
+	CH_FILTER_OPTIONS("all"),
 	OPTION("recorded", NULL, CH_OPTION_FLAG, recorded,
 	       "only what the core holds, not files that stand in for it"),
 	OPTION("count", NULL, CH_OPTION_FLAG, count, "only how many"),
@@ -230,6 +230,8 @@ const struct ch_cmd ch_cmd_search = {
 		 "match beside them, and . is none of them. Time and memory grow with the bytes,\n"
 		 "whatever the expression; one that needs more than 32 steps a byte is given up,\n"
 		 "which is said. With its repeats written out it has at most some 2,000 signs.\n"
+		 "\n"
+		 "What chooses blocks, but for --range, leaves what lies in no block out.\n"
 		 "\n"
 		 "Addresses and owners are shown, contents only with --reveal. WinDbg's -q,\n"
 		 "-d, -a, -u\n"

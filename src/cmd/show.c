@@ -33,7 +33,9 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	const struct options *options = env->options;
 	const struct ch_show_options wanted = { .statics = options->statics,
 						.reveal = env->report->reveal,
-						.limit = env->report->limit };
+						.limit = env->report->unlimited
+								 ? UINT64_MAX
+								 : env->report->limit };
 	struct ch_show_result result = { .has_object = false };
 	struct ch_error *err = NULL;
 	bool found = false;

@@ -4,7 +4,7 @@
  */
 #include "report/summary.h"
 
-#include "cmd/driver.h"
+#include "cmd/cmd.h"
 
 struct options {
 	bool quick, all;
@@ -29,9 +29,8 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		&(struct ch_summary_options){ .threads = env->threads, .quick = options->quick },
 		&summary);
 	if (!err)
-		/* --limit 0 asks for all, too */
 		err = ch_report_summary(env->report, &summary,
-					options->all || !env->line->global.limit);
+					options->all || env->report->unlimited);
 	chp_summary_deinit(&summary);
 	return err;
 }

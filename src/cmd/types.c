@@ -15,6 +15,11 @@
 #include "util/cleanup.h"
 #include "util/error.h"
 
+#define OPTION(name, value, kind, member, help)                                                    \
+	{                                                                                          \
+		name, value, kind, offsetof(struct ch_types_options, member), help                 \
+	}
+
 static struct ch_error *report_types(struct ch_cmd_env *env, const struct ch_object_filter *filter,
 				     bool by_generation)
 {
@@ -52,7 +57,7 @@ static struct ch_error *report_traces(struct ch_cmd_env *env, const struct ch_ob
 
 static struct ch_error *run(struct ch_cmd_env *env)
 {
-	const struct ch_filter_options *options = env->options;
+	const struct ch_types_options *options = env->options;
 	const bool by_size = options->by && strcmp(options->by, "size") == 0;
 	const struct ch_types_group *group = chp_types_group(options->by);
 	struct ch_parsed_filter parsed;
@@ -70,7 +75,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 		      : chp_session_named_heaps(env->session, &heaps);
 	if (err)
 		return err;
-	err = chp_filter_parse(env->session, heaps, options, 0, &parsed);
+	err = chp_filter_parse(env->session, heaps, &options->filter, 0, &parsed);
 	if (!err && group)
 		err = chp_types_by_group(env, &parsed.filter, group);
 	else if (!err && options->strings)
@@ -86,36 +91,18 @@ static struct ch_error *run(struct ch_cmd_env *env)
 static const char *const aliases[] = { "dumpheap", NULL };
 
 static const struct ch_option options_table[] = {
-	CH_FILTER_OPTION("state", "used|free|overhead|all,...", CH_OPTION_STRING, state,
-			 "only blocks of these states (default all)"),
-	CH_FILTER_OPTION("min-size", "BYTES", CH_OPTION_BYTES, min_bytes,
-			 "only blocks of at least this many usable bytes"),
-	CH_FILTER_OPTION("min", "BYTES", CH_OPTION_BYTES, min_bytes, NULL),
-	CH_FILTER_OPTION("max-size", "BYTES", CH_OPTION_BYTES, max_bytes, "only blocks of at most"),
-	CH_FILTER_OPTION("max", "BYTES", CH_OPTION_BYTES, max_bytes, NULL),
-	CH_FILTER_OPTION("arena", "HEAP", CH_OPTION_STRING, heap,
-			 "only one heap: its name, or its place in `heap` from 0"),
-	CH_FILTER_OPTION("gen", CH_GENERATION_VALUES, CH_OPTION_STRING, generation,
-			 CH_GENERATION_HELP),
-	CH_FILTER_OPTION("range", "A-B", CH_OPTION_STRING, range, "only blocks that meet [A, B)"),
-	CH_FILTER_OPTION("type-part", "TEXT", CH_OPTION_STRING, type_part,
-			 "only types whose name holds TEXT"),
-	CH_FILTER_OPTION("type", "TEXT", CH_OPTION_STRING, type_part, NULL),
-	CH_FILTER_OPTION("mt", "TYPE", CH_OPTION_STRING, type,
-			 "only one type: its whole name, or the address of its method table"),
-	CH_FILTER_OPTION("by-gen", NULL, CH_OPTION_FLAG, by_generation,
-			 "a row for each type and generation (or arena)"),
-	CH_FILTER_OPTION("by", "basis|holder|loader|module|owner|size", CH_OPTION_STRING, by,
-			 "rows of another kind than types"),
-	CH_FILTER_OPTION("strings", NULL, CH_OPTION_FLAG, strings,
-			 "equal strings of managed heaps, and what they waste (texts only with "
-			 "--reveal)"),
-	CH_FILTER_OPTION("traces", NULL, CH_OPTION_FLAG, traces,
-			 "stack traces that objects carry (exceptions, leak records), by type and "
-			 "frames"),
-	CH_FILTER_OPTION("live", NULL, CH_OPTION_FLAG, live, CH_LIVE_HELP),
-	CH_FILTER_OPTION("dead", NULL, CH_OPTION_FLAG, dead, CH_DEAD_HELP),
-	CH_FILTER_OPTION("stat", NULL, CH_OPTION_FLAG, stat, NULL),
+	CH_FILTER_OPTIONS("all"),
+	OPTION("by-gen", NULL, CH_OPTION_FLAG, by_generation,
+	       "a row for each type and generation (or arena)"),
+	OPTION("by", "basis|holder|loader|module|owner|size", CH_OPTION_STRING, by,
+	       "rows of another kind than types"),
+	OPTION("strings", NULL, CH_OPTION_FLAG, strings,
+	       "equal strings of managed heaps, and what they waste (texts only with "
+	       "--reveal)"),
+	OPTION("traces", NULL, CH_OPTION_FLAG, traces,
+	       "stack traces that objects carry (exceptions, leak records), by type and "
+	       "frames"),
+	OPTION("stat", NULL, CH_OPTION_FLAG, stat, NULL),
 	{ 0 },
 };
 
@@ -126,9 +113,9 @@ const struct ch_cmd ch_cmd_types = {
 	.synopsis = "[OPTIONS] CORE...",
 	.cores = CH_CORES_EACH,
 	.examples = "coreheap types core.1234\n"
-		    "coreheap types --state used --min 1K core.1234\n"
+		    "coreheap types --state used --min-size 1K core.1234\n"
 		    "coreheap types --strings core.1234\n"
-		    "coreheap types --traces --type OutOfMemoryError core.1234\n"
+		    "coreheap types --traces --type-part OutOfMemoryError core.1234\n"
 		    "coreheap types --by basis core.1234\n"
 		    "coreheap types --by loader core.1234\n"
 		    "coreheap types --by owner core.1234\n"
@@ -167,6 +154,6 @@ const struct ch_cmd ch_cmd_types = {
 		 "are.\n",
 	.see_also = (const char *const[]){ "objects", "show", "roots", "retained", NULL },
 	.options = options_table,
-	.options_size = sizeof(struct ch_filter_options),
+	.options_size = sizeof(struct ch_types_options),
 	.run = run,
 };

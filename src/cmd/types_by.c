@@ -65,10 +65,9 @@ static struct ch_error *report_loaders(struct ch_cmd_env *env)
 	return err;
 }
 
-struct ch_error *chp_types_by(struct ch_cmd_env *env, const struct ch_filter_options *options)
+struct ch_error *chp_types_by(struct ch_cmd_env *env, const struct ch_types_options *options)
 {
-	const struct ch_filter_options alone = { .by = options->by };
-
+	const struct ch_types_options alone = { .by = options->by };
 	const bool owner = strcmp(options->by, "owner") == 0;
 
 	if (!owner && strcmp(options->by, "loader") != 0)

@@ -19,8 +19,15 @@ const struct ch_types_group *chp_types_group(const char *word);
 CH_MUST_CHECK struct ch_error *chp_types_by_group(struct ch_cmd_env *env,
 						  const struct ch_object_filter *filter,
 						  const struct ch_types_group *group);
+/** The options struct of `types`. */
+struct ch_types_options {
+	struct ch_filter_options filter;
+	const char *by;
+	bool stat, strings, traces, by_generation;
+};
+
 /** The others, which take no filter. Errors: ARG with what there is, those of the session, OS. */
 CH_MUST_CHECK struct ch_error *chp_types_by(struct ch_cmd_env *env,
-					    const struct ch_filter_options *options);
+					    const struct ch_types_options *options);
 
 #endif /* COREHEAP_CMD_TYPES_BY_H */

@@ -45,6 +45,8 @@ struct ch_report {
 	enum ch_format format;
 	/** Most rows of a list; 0 = all. */
 	uint64_t limit;
+	/** All were asked for (--limit 0): also of lists that are short by default. */
+	bool unlimited;
 	/** Columns of the screen; 0 = CH_WIDTH_DEFAULT. */
 	uint32_t width;
 	/** What matters is bold (TEXT). */

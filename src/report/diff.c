@@ -24,6 +24,12 @@ static const char *const titles[CH_AXES] = {
 	[CH_AXIS_REGIONS] = "REGIONS", [CH_AXIS_TOTALS] = "ALL MAPPED MEMORY",
 };
 
+/* Of lists that are short by default. */
+static uint64_t most_rows(const struct ch_report *report)
+{
+	return report->unlimited ? UINT64_MAX : report->limit ? report->limit : RANKED;
+}
+
 static bool is_shown(const struct ch_diff_row *row, bool all)
 {
 	return all || row->change != CH_CHANGE_SAME;
@@ -197,7 +203,7 @@ static struct ch_error *print_table(const struct ch_report *report, const struct
 	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
 	struct ch_error *err = table ? NULL : &ch_enomem;
 	char delta[CH_SIGNED_TEXT_MAX], count[CH_SIGNED_TEXT_MAX];
-	uint64_t shown = 0, most = report->limit ? report->limit : RANKED;
+	uint64_t shown = 0, most = most_rows(report);
 	size_t first, end, i;
 
 	end = chp_diff_axis(diff, axis, &first);
@@ -230,7 +236,7 @@ static struct ch_error *print_markdown_growths(const struct ch_report *report,
 
 	if (diff->growths.count)
 		fputs("\n## What grew most\n\n", report->out);
-	for (i = 0; i < diff->growths.count && i < RANKED; i++) {
+	for (i = 0; i < diff->growths.count && i < most_rows(report); i++) {
 		const struct ch_growth *growth = CH_VEC_AT(&diff->growths, struct ch_growth, i);
 		_cleanup_free_ char *name = chp_markdown_code(chp_diff_name(growth->row));
 		_cleanup_free_ char *more = chp_growth_text(diff, growth, NAME_ROOM);
@@ -438,7 +444,7 @@ struct ch_error *ch_report_diff(const struct ch_report *report, const struct ch_
 	case CH_FORMAT_TEXT:
 		break;
 	}
-	if (!all)
+	if (!all && !report->unlimited)
 		return chp_diff_print_screen(report, diff);
 	err = print_head(report, diff);
 	if (!err)

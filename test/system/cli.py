@@ -317,7 +317,7 @@ def test_small(tap):
     tap.ok(result.code == 5 and "lies in no used block" in result.err,
            "roots of an address of no block is no wrong usage", result)
     tap.equal(coreheap("types", "--plain", "--min-size", "200", "--type-part", "byte", core).out,
-              coreheap("types", "--plain", "--min", "200", "--type", "byte", core).out,
+              coreheap("types", "--plain", "--min", "200", "--type-part", "byte", core).out,
               "types has the names of options that objects has")
     tap.equal(coreheap("summary", "--limit", "0", core).out,
               coreheap("summary", "--all", core).out, "summary --limit 0 shows all")
@@ -432,6 +432,12 @@ def test_limit(tap):
            "a cut list says so")
     tap.equal(len(coreheap("modules", core, "--plain", "--limit", "0").out.splitlines()) - 1, rows,
               "--limit 0 is all")
+    for command in answering():
+        done = coreheap(command, *{"address": ["--regions"], "heap": ["--segments"],
+                                   "leaks": ["--list"]}.get(command, []),
+                        core, *arguments(command), "--limit", "0")
+        tap.ok(done.code == 0 and not re.search(r"^showing (?!0 of 0 )", done.out, re.M),
+               "%s: --limit 0 leaves nothing out" % command, done)
 
 
 def bars(columns, command):

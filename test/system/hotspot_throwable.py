@@ -57,7 +57,7 @@ def check_groups(tap, name, dump):
     """By class and stack. Those that were written to a stream are there, too."""
     wanted = printed_groups(os.path.join(dump.folder, "groups"))
     names = {row[0] for row in wanted}
-    shown = answer("types", "--json", "--traces", "--reveal", "--type", "Thrown$", dump.core)
+    shown = answer("types", "--json", "--traces", "--reveal", "--type-part", "Thrown$", dump.core)
     found = [(row["type"], row["count"], [frame_text(frame) for frame in row["frames"]])
              for row in shown["traces"] if row["type"] in names]
     tap.equal(sorted({(row[0], row[1], tuple(row[2])) for row in found}),
@@ -72,10 +72,10 @@ def check_groups(tap, name, dump):
         rows = [row for row in shown["traces"] if row["type"] == kind]
         tap.equal((sum(row["count"] for row in rows), sum(row["total_bytes"] for row in rows)),
                   counts[kind], "%s: all of %s" % (name, kind))
-    hidden = answer("types", "--json", "--traces", "--type", "Thrown$Sent", dump.core)["traces"]
+    hidden = answer("types", "--json", "--traces", "--type-part", "Thrown$Sent", dump.core)["traces"]
     tap.equal([frame["method"] for row in hidden for frame in row["frames"] if frame["is_text"]],
               [None] * len(sent[-1]["frames"]), "%s: no texts without --reveal" % name)
-    out = coreheap("types", "--traces", "--type", "Thrown$", dump.core).out
+    out = coreheap("types", "--traces", "--type-part", "Thrown$", dump.core).out
     tap.ok("at Thrown.deep (Thrown.java:" in out and ", 150 times\n" in out and
            "(a text that the program gave: shown with --reveal), 9 times" in out,
            "%s: for people" % name, out)

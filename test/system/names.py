@@ -61,6 +61,12 @@ def check_forms(tap, core, truth):
               "-type is a part of a name, and ! is taken off")
     tap.equal(coreheap("dumpheap", "-stat", "-mt", bare, core).out,
               coreheap("types", "--mt", TYPE, core).out, "dumpheap -stat -mt counts")
+    tap.equal(coreheap("dumpheap", "-stat", "-type", "Story.Ord", core).out,
+              coreheap("types", "--type-part", "Story.Ord", core).out,
+              "dumpheap -stat -type counts what a part of a name finds")
+    pinned = coreheap("handles", "--kind", "pinned", core).out
+    tap.ok("pinned" in pinned and coreheap("gchandles", "-type", "pinned", core).out == pinned,
+           "gchandles calls kinds types", pinned)
     tap.equal(coreheap("dumpheap", "-mt", bare, core).out,
               coreheap("objects", "--type", TYPE, core).out, "dumpheap -mt lists")
     want = coreheap("roots", core, sample).out

@@ -75,7 +75,7 @@ def check_choice(tap, core, memory):
 
 def check_usage(tap, core):
     for options in ([], ["--text", "a", "--int", "1"], ["--bytes", "0"], ["--regex", "("],
-                    ["--int", "300", "--size", "1"], ["--int", "1", "--size", "3"],
+                    ["--int", "300", "--width", "1"], ["--int", "1", "--width", "3"],
                     ["--pointer", "nosuch"], ["--text", ""]):
         done = fixture.coreheap("search", *options, core)
         tap.ok(done.code == 2 and done.err.count("\n") == 1 and not done.out,
@@ -97,9 +97,9 @@ def main():
     check(tap, core, memory, "--text", ["--text", "libc.so.6"], rb"libc\.so\.6")
     check(tap, core, memory, "--text --ignore-case", ["--text", "LIBC.SO", "--ignore-case"],
           rb"(?i:libc\.so)")
-    check(tap, core, memory, "--int of 4 bytes", ["--int", "-2", "--size", "4"],
+    check(tap, core, memory, "--int of 4 bytes", ["--int", "-2", "--width", "4"],
           rb"\xfe\xff\xff\xff", 4)
-    check(tap, core, memory, "--int unaligned", ["--int", "0x464c457f", "--size", "4",
+    check(tap, core, memory, "--int unaligned", ["--int", "0x464c457f", "--width", "4",
                                                  "--unaligned"], rb"\x7fELF")
     into = fixture.records("search", "--recorded", "--jsonl", "--into", block[2], core)[:-1]
     want = {a + i for a, data in memory for i in range(-a % 8, len(data) - 7, 8)
