@@ -42,7 +42,9 @@ static const struct ch_option options_table[] = {
 	{ .name = "possible",
 	  .kind = CH_OPTION_FLAG,
 	  .offset = offsetof(struct options, possible),
-	  .help = "each block that is held only by interior pointers or ended threads" },
+	  .help = "each block that is reachable only through an interior pointer, or held only by "
+		  "what "
+		  "threads that ended left behind" },
 	{ .name = "dead",
 	  .kind = CH_OPTION_FLAG,
 	  .offset = offsetof(struct options, dead),
@@ -57,20 +59,26 @@ const struct ch_cmd ch_cmd_leaks = {
 	.examples = "coreheap leaks core.1234\n"
 		    "coreheap leaks --list core.1234\n"
 		    "coreheap leaks --jsonl core.1234 | jq -r .addr\n",
-	.notes = "Roots are registers, stacks from the stack pointer up, thread-local storage,\n"
-		 "writable\n"
-		 "data of modules, and writable memory that belongs to no heap. Any aligned\n"
-		 "word that\n"
-		 "looks like an address counts: a block is lost only if nothing at all points\n"
-		 "at it.\n"
-		 "Blocks of one size that are pointed at only at one and the same place inside\n"
-		 "(a link in\n"
-		 "the middle, a second base class, a header, marked pointers) are held by\n"
-		 "that.\n"
-		 "Bytes are those of chunks, as in `types`. Objects of a runtime that collects\n"
-		 "its garbage\n"
-		 "are never lost: those that nothing holds are dead, and their classes are\n"
-		 "rows of their own.\n",
+	.notes =
+		"Roots are registers, stacks from the stack pointer up, thread-local storage,\n"
+		"writable data of modules, and writable memory that belongs to no heap. Any\n"
+		"aligned word that looks like an address counts: a block is lost only if\n"
+		"nothing at all points at it. Each used block is of one class:\n"
+		"  reachable        a root leads to it by pointers to the first bytes of blocks\n"
+		"  possibly-lost    reachable only through an interior pointer, one that leads\n"
+		"                   behind the first byte of a block: it may be chance\n"
+		"  thread-leftover  held only by what threads that ended left behind\n"
+		"  pooled           held by nothing but the pool of the program that it goes with\n"
+		"  dead             garbage of a runtime, not collected yet, and what only that\n"
+		"                   holds: no leak\n"
+		"  directly-lost    nothing in the core holds it: a leak\n"
+		"  indirectly-lost  only directly lost blocks hold it\n"
+		"\n"
+		"Blocks of one size that are pointed at only at one and the same place inside\n"
+		"(a link in the middle, a second base class, a header, marked pointers) are\n"
+		"reachable by that. Bytes are those of chunks, as in `types`. Objects of a\n"
+		"runtime that collects its garbage are never lost: those that nothing holds are\n"
+		"dead, and their classes are rows of their own.\n",
 	.see_also = (const char *const[]){ "roots", "objects", "types", "diff", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),

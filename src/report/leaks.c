@@ -14,7 +14,7 @@
 /* What the words mean, in the order of enum ch_reach. */
 static const char *const meanings[CH_REACHES] = {
 	[CH_REACH_LIVE] = "held from a root by pointers to first bytes",
-	[CH_REACH_POSSIBLE] = "held, but by a pointer into a block somewhere on each way",
+	[CH_REACH_POSSIBLE] = "reachable only through an interior pointer",
 	[CH_REACH_LEFTOVER] = "held only by what threads that ended left behind",
 	[CH_REACH_POOLED] = "held by nothing but the pool that it goes with",
 	[CH_REACH_DEAD] = "garbage that its runtime did not collect yet, and what only that holds",
@@ -59,7 +59,8 @@ static const struct ch_field_spec sum_fields[] = {
 static const struct ch_field_spec class_fields[] = {
 	CLASS("reachable", of.sums[CH_REACH_LIVE], "Held from a root by pointers to first bytes."),
 	CLASS("possibly_lost", of.sums[CH_REACH_POSSIBLE],
-	      "Held, but by a pointer into a block somewhere on each way."),
+	      "Reachable only through an interior pointer: each way to them has one that leads "
+	      "behind the first byte of a block."),
 	CLASS("thread_leftover", of.sums[CH_REACH_LEFTOVER],
 	      "Held only by what threads that ended left behind."),
 	CLASS("pooled", of.sums[CH_REACH_POOLED],
