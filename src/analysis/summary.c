@@ -207,10 +207,14 @@ struct ch_error *chp_summary_make(struct ch_session *session,
 	err = ch_session_heaps(session, &heaps);
 	if (!err)
 		err = chp_measure(session, options->threads, &ret->sums);
-	if (!err && ret->sums.walked)
-		err = name_blocks(session);
 	if (!err)
 		err = find_death(session, ret);
+	if (!err)
+		err = find_crash(session, ret);
+	if (!err && options->begun)
+		err = options->begun(options->arg, ret);
+	if (!err && ret->sums.walked)
+		err = name_blocks(session);
 	if (!err)
 		err = pick_types(heaps, ret);
 	if (!err)
@@ -219,8 +223,6 @@ struct ch_error *chp_summary_make(struct ch_session *session,
 		err = ask_tracking(heaps, ret);
 	if (!err)
 		err = ask_pools(heaps, ret);
-	if (!err)
-		err = find_crash(session, ret);
 	if (!err)
 		err = find_suspects(session, heaps, options, ret);
 	if (!err)

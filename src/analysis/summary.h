@@ -68,6 +68,10 @@ struct ch_summary_options {
 	uint32_t threads;
 	/** Apply no rule that needs the graph. */
 	bool quick;
+	/** Called with arg as soon as it is known who died, how, and what memory is in use: long
+	 * before the rest. NULL: nobody waits for it. Non-NULL ends the work. */
+	struct ch_error *(*begun)(void *arg, const struct ch_summary *summary);
+	void *arg;
 };
 
 /**

@@ -68,6 +68,7 @@ enum ch_cores {
 };
 
 struct ch_line;
+struct ch_open_core;
 
 struct ch_cmd_env {
 	/** NULL where cores are compared; so is session in report. */
@@ -82,6 +83,8 @@ struct ch_cmd_env {
 	char **argv;
 	/** For chp_core_open(). */
 	const struct ch_line *line;
+	/** The core; NULL where cores are compared. */
+	const struct ch_open_core *open;
 	/** Of CH_CORES_COMPARED: the core that could not be opened; NULL: all could. */
 	const char *unread;
 	/** --strict was given: for CH_CORES_COMPARED, which does without the driver's. */
@@ -144,6 +147,8 @@ CH_MUST_CHECK struct ch_error *chp_core_open(const struct ch_line *line, const c
 					     struct ch_open_core *ret);
 /** Exit code for what chp_core_open() said of that path. */
 int chp_open_exit_code(const struct ch_error *err, const char *path);
+/** Take progress off the screen, for what is printed before the answer is whole. */
+void chp_core_hush(const struct ch_open_core *open);
 /** Close, and take progress off the screen. */
 void chp_core_close(struct ch_open_core *open);
 

@@ -167,10 +167,11 @@ static int answer(const struct ch_line *line, const char *path, const struct ch_
 	struct ch_cmd_env env = make_env(line, &report);
 	struct ch_error *err;
 
+	env.open = open;
 	if (line->cmd->cores == CH_CORES_EACH && line->global.jsonl && !report.reproducible)
 		report.path = path;
 	err = line->cmd->run(&env);
-	chp_progress_clear(&open->talk->progress);
+	chp_core_hush(open);
 	if (!err && chp_error_nomem_count() != lost)
 		err = &ch_enomem;
 	if (err) {

@@ -30,10 +30,15 @@ static void on_progress(void *arg, const char *phase, uint64_t done, uint64_t to
 	chp_progress_report(&talk->progress, phase, done, total);
 }
 
+void chp_core_hush(const struct ch_open_core *open)
+{
+	chp_progress_clear(&open->talk->progress);
+}
+
 void chp_core_close(struct ch_open_core *open)
 {
 	if (open->talk)
-		chp_progress_clear(&open->talk->progress);
+		chp_core_hush(open);
 	chp_signals_end(open->signals);
 	ch_session_close(open->session);
 	ch_context_destroy(open->ctx);

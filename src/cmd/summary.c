@@ -4,7 +4,7 @@
  */
 #include "report/summary.h"
 
-#include "cmd/cmd.h"
+#include "cmd/driver.h"
 
 struct options {
 	bool quick, all;
@@ -18,19 +18,35 @@ static const struct ch_option option_rows[] = {
 	{ NULL, NULL, CH_OPTION_FLAG, 0, NULL },
 };
 
+/* Who looks at a screen reads what is known while the rest is made. */
+static struct ch_error *print_head(void *arg, const struct ch_summary *summary)
+{
+	struct ch_cmd_env *env = arg;
+	struct ch_error *err;
+
+	chp_core_hush(env->open);
+	err = ch_report_summary_head(env->report, summary);
+	fflush(env->report->out);
+	return err;
+}
+
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
+	bool early = env->line->terminal.is_terminal && env->report->format == CH_FORMAT_TEXT;
 	struct ch_summary summary;
 	struct ch_error *err;
 
-	err = chp_summary_make(
-		env->session,
-		&(struct ch_summary_options){ .threads = env->threads, .quick = options->quick },
-		&summary);
+	err = chp_summary_make(env->session,
+			       &(struct ch_summary_options){ .threads = env->threads,
+							     .quick = options->quick,
+							     .begun = early ? print_head : NULL,
+							     .arg = env },
+			       &summary);
+	chp_core_hush(env->open);
 	if (!err)
 		err = ch_report_summary(env->report, &summary,
-					options->all || env->report->unlimited);
+					options->all || env->report->unlimited, early);
 	chp_summary_deinit(&summary);
 	return err;
 }

@@ -545,7 +545,7 @@ struct ch_error *chp_picture_print_page(const struct ch_report *report,
 	struct ch_error *err;
 
 	begin(report, result);
-	err = chp_summary_print_upper(report, summary, SIZE_MAX);
+	err = chp_summary_print_upper(report, summary, SIZE_MAX, false);
 	if (!err)
 		err = put_stack(report, summary);
 	if (!err)

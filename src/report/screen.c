@@ -507,15 +507,22 @@ static size_t print_findings(const struct ch_report *report, size_t most)
 
 /* ---- All of it ------------------------------------------------------------------ */
 
-struct ch_error *chp_summary_print_upper(const struct ch_report *report,
-					 const struct ch_summary *summary, size_t suspects)
+struct ch_error *ch_report_summary_head(const struct ch_report *report,
+					const struct ch_summary *summary)
 {
 	struct ch_error *err = print_identity(report, summary);
 
 	if (!err)
 		err = print_death(report, summary);
-	if (!err)
-		err = print_memory(report, summary);
+	return err ? err : print_memory(report, summary);
+}
+
+struct ch_error *chp_summary_print_upper(const struct ch_report *report,
+					 const struct ch_summary *summary, size_t suspects,
+					 bool begun)
+{
+	struct ch_error *err = begun ? NULL : ch_report_summary_head(report, summary);
+
 	if (!err)
 		err = print_verdict(report, summary);
 	if (!err)
@@ -531,40 +538,47 @@ static size_t frame_lines(const struct ch_summary *summary)
 	return FRAME_LINES + (summary->named.native_named ? FRAME_LINES_NAMED : 0);
 }
 
+/* What is printed by the upper part with so many suspects; the caller's. */
+static struct ch_error *make_upper(const struct ch_report *report, const struct ch_summary *summary,
+				   size_t suspects, char **ret)
+{
+	struct ch_report part = *report;
+	struct ch_error *err;
+	size_t size = 0;
+
+	*ret = NULL;
+	part.out = open_memstream(ret, &size);
+	if (!part.out)
+		return &ch_enomem;
+	err = chp_summary_print_upper(&part, summary, suspects, false);
+	return fclose(part.out) != 0 && !err ? &ch_enomem : err;
+}
+
 /* The upper part, with as many suspects as leave room for the tables; *lines_ret: its lines. */
 static struct ch_error *print_fitting(const struct ch_report *report,
-				      const struct ch_summary *summary, size_t *lines_ret)
+				      const struct ch_summary *summary, bool begun,
+				      size_t *lines_ret)
 {
 	size_t suspects = SUSPECTS_SHOWN;
-	struct ch_report part = *report;
 	struct ch_error *err;
 
 	for (;; suspects--) {
 		_cleanup_free_ char *text = NULL;
-		size_t size = 0;
 
-		part.out = open_memstream(&text, &size);
-		if (!part.out)
-			return &ch_enomem;
-		err = chp_summary_print_upper(&part, summary, suspects);
-		if (fclose(part.out) != 0 && !err)
-			err = &ch_enomem;
+		err = make_upper(report, summary, suspects, &text);
 		if (err)
 			return err;
 		*lines_ret = lines_of(text);
-		if (*lines_ret + 2 * ROWS_MIN + frame_lines(summary) <= LINES_MAX ||
-		    suspects <= 1) {
-			fwrite(text, 1, size, report->out);
-			return NULL;
-		}
+		if (*lines_ret + 2 * ROWS_MIN + frame_lines(summary) <= LINES_MAX || suspects <= 1)
+			return chp_summary_print_upper(report, summary, suspects, begun);
 	}
 }
 
 struct ch_error *chp_summary_print_screen(const struct ch_report *report,
-					  const struct ch_summary *summary)
+					  const struct ch_summary *summary, bool begun)
 {
 	size_t used = 0, left;
-	struct ch_error *err = print_fitting(report, summary, &used);
+	struct ch_error *err = print_fitting(report, summary, begun, &used);
 
 	if (err)
 		return err;

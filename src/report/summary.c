@@ -133,9 +133,10 @@ static struct ch_error *print_tables(const struct ch_report *report,
 	return err;
 }
 
-static struct ch_error *print_all(const struct ch_report *report, const struct ch_summary *summary)
+static struct ch_error *print_all(const struct ch_report *report, const struct ch_summary *summary,
+				  bool begun)
 {
-	struct ch_error *err = chp_summary_print_upper(report, summary, SIZE_MAX);
+	struct ch_error *err = chp_summary_print_upper(report, summary, SIZE_MAX, begun);
 
 	if (err)
 		return err;
@@ -147,7 +148,7 @@ static struct ch_error *print_all(const struct ch_report *report, const struct c
 }
 
 struct ch_error *ch_report_summary(const struct ch_report *report, const struct ch_summary *summary,
-				   bool all)
+				   bool all, bool begun)
 {
 	struct ch_error *err;
 
@@ -156,7 +157,8 @@ struct ch_error *ch_report_summary(const struct ch_report *report, const struct 
 	if (report->format == CH_FORMAT_MARKDOWN)
 		return chp_summary_print_markdown(report, summary);
 	if (report->format == CH_FORMAT_TEXT)
-		return all ? print_all(report, summary) : chp_summary_print_screen(report, summary);
+		return all ? print_all(report, summary, begun)
+			   : chp_summary_print_screen(report, summary, begun);
 	print_plain_head(report, summary);
 	chp_print_quotas(report, &summary->pooled);
 	err = print_tables(report, summary);

@@ -11,8 +11,14 @@
 #include "report/process.h"
 #include "report/suspect.h"
 
-/** all: in TEXT all of it, not what fits on a screen. Errors: NOMEM, OS. */
+/** What TEXT begins with: who died, how, and what memory is in use. summary needs to be no further
+ * than for ch_summary_options.begun. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *ch_report_summary_head(const struct ch_report *report,
+						      const struct ch_summary *summary);
+/** all: in TEXT all of it, not what fits on a screen. begun: its head is printed already. Errors:
+ * NOMEM, OS. */
 CH_MUST_CHECK struct ch_error *ch_report_summary(const struct ch_report *report,
-						 const struct ch_summary *summary, bool all);
+						 const struct ch_summary *summary, bool all,
+						 bool begun);
 
 #endif /* COREHEAP_REPORT_SUMMARY_H */

@@ -12,13 +12,15 @@
 /** "complete", or "not complete: ..." with what is missing. */
 void chp_summary_complete(const struct ch_report *report, const struct ch_summary *summary,
 			  char ret[CH_SUMMARY_COMPLETE_MAX]);
-/** screen.c: TEXT, at most a screen of it. Errors: NOMEM. */
+/** screen.c: TEXT, at most a screen of it; begun: its head is printed already. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_summary_print_screen(const struct ch_report *report,
-							const struct ch_summary *summary);
-/** screen.c: what comes before the tables, with so many suspects at most. Errors: NOMEM. */
+							const struct ch_summary *summary,
+							bool begun);
+/** screen.c: what comes before the tables, with so many suspects at most, and without the head if
+ * that is printed already. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_summary_print_upper(const struct ch_report *report,
 						       const struct ch_summary *summary,
-						       size_t suspects);
+						       size_t suspects, bool begun);
 /** screen.c: what is mapped and not in use, in a sentence. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *chp_summary_print_untouched(const struct ch_report *report,
 							   const struct ch_summary *summary);

@@ -14,7 +14,8 @@ import unittest.mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import documents  # noqa: E402
-from fixture import answer, build, checked_in, coreheap, dump, folder, unpack, why_not  # noqa: E402
+from fixture import (answer, build, checked_in, coreheap, dump, folder, kernel_dumps,  # noqa: E402
+                     unpack, why_not)
 from tap import Tap, repo  # noqa: E402
 
 # DEFAULT_MMAP_THRESHOLD_MIN of glibc; the fixtures free no block above it.
@@ -169,6 +170,56 @@ def test_bold(tap):
     tap.equal(coreheap("summary", "--color=blue", core).code, 2, "bold: a wrong word is said")
 
 
+def cpu_of(pid):
+    """What a process that runs has taken of the processors, in ticks."""
+    with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def watched(core):
+    """(what a terminal has when the line on memory comes, ticks until then, the rest, and all
+    ticks)."""
+    leader, follower = pty.openpty()
+    env = {"PATH": os.environ["PATH"], "TERM": "dumb", "PAGER": ""}
+    with subprocess.Popen([os.environ["COREHEAP"], "summary", core], stdout=follower, env=env,
+                          stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        os.close(follower)
+        head, rest, ticks = b"", b"", 0
+        while b"MEMORY " not in head:
+            head += os.read(leader, 65536)
+        ticks = cpu_of(process.pid)
+        try:
+            while part := os.read(leader, 65536):
+                rest += part
+        except OSError:  # EIO: the writer is gone
+            pass
+        used = os.wait4(process.pid, 0)[2]
+        process.returncode = 0
+    os.close(leader)
+    return head, ticks, rest, (used.ru_utime + used.ru_stime) * os.sysconf("SC_CLK_TCK")
+
+
+def test_head_comes_first(tap):
+    """Who looks at a terminal reads who died and what memory there is, long before the rest."""
+    reason = kernel_dumps()
+    if reason:
+        tap.skip("the head comes first", reason)
+        return
+    where = folder()
+    program = os.path.join(where, "bigheap")
+    subprocess.run([os.environ.get("CC") or "cc", "-O1", "-pthread", "-o", program,
+                    os.path.join(repo(), "test", "bench", "bigheap.c")], check=True)
+    core = dump(program, "kernel", where, arguments=("20",))
+    head, early, rest, late = watched(core)
+    whole = (head + rest).decode("utf-8").replace("\r\n", "\n")
+    tap.ok(b"SIGABRT" in head and b"VERDICT" not in head, "the head comes first", head)
+    tap.ok(late > 20 and early < late / 2, "the head: in less than half of the work",
+           "%d of %d ticks" % (early, late))
+    tap.equal(whole, coreheap("summary", core).out, "the head: a pipe has the same text")
+    os.unlink(core)
+
+
 def gdb(core, *commands):
     args = [arg for command in commands for arg in ("-ex", command)]
     done = subprocess.run(["gdb", "-nx", "-batch", "-c", core, "-ex", "set height 0", *args],
@@ -244,7 +295,8 @@ def test_alive(tap):
 
 def main():
     tap = Tap()
-    for test in (test_closing, test_used_bytes, test_screen, test_verdict, test_bold, test_against_gdb,
+    for test in (test_closing, test_used_bytes, test_screen, test_verdict, test_bold, test_head_comes_first,
+                 test_against_gdb,
                  test_notes_against_readelf, test_alive):
         tap.attempt(test.__name__, test)
     return tap.done()
