@@ -75,7 +75,8 @@ static struct ch_error *take_object(const struct ch_code_names *names, uint64_t 
 	ret->kind = "object";
 	snprintf(ret->name, sizeof(ret->name), "%s", type.name);
 	if (!inspected.inspector->string ||
-	    !inspected.inspector->string(inspected.state, addr, object.key, &string))
+	    !inspected.inspector->string(inspected.state, addr, object.key, &string) ||
+	    !string.addr)
 		return NULL;
 	ret->kind = "string";
 	snprintf(ret->name, sizeof(ret->name), "%s of %llu characters", type.name,

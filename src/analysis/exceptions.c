@@ -104,7 +104,8 @@ static struct ch_error *add_message(const struct job *job, const struct ch_named
 		return NULL;
 	err = get(named, object, message_names, CH_COUNT_OF(message_names), &at);
 	if (err || !chp_named_object(named, at, &text) || !named->inspected.inspector->string ||
-	    !named->inspected.inspector->string(named->inspected.state, at, text.key, &string))
+	    !named->inspected.inspector->string(named->inspected.state, at, text.key, &string) ||
+	    !string.addr)
 		return err;
 	row->message = chp_text16(job->core, string.addr, string.bytes, string.count, MESSAGE_MAX);
 	return row->message ? NULL : &ch_enomem;

@@ -166,8 +166,9 @@ struct ch_inspector {
 	struct ch_error *(*find_type)(void *state, const char *name, uint64_t *ret);
 	/** What a reference of 4 or 8 bytes stands for. NULL: they are addresses. */
 	uint64_t (*reference)(void *state, uint64_t word, uint32_t bytes);
-	/** Where the characters of a string lie. False: it is none. Cheap, and
-	 * thread-safe; may be NULL: there are no strings. */
+	/** Where the characters of a string lie; at 0 if it has none yet, or none that
+	 * can be read. False: it is no string. Cheap, and thread-safe; may be NULL: there
+	 * are no strings. */
 	bool (*string)(void *state, uint64_t addr, uint64_t key, struct ch_string *ret);
 	/** What lies at an offset of the object at addr: ".name", "[3].next". False: nothing that
 	 * has a name. Unescaped; may be NULL, then a tracer of the walker may know. */

@@ -196,7 +196,7 @@ static bool is_possible(const struct ch_object *object, const struct ch_string *
 {
 	uint64_t bytes;
 
-	if (text->count > UINT32_MAX)
+	if (!text->addr || text->count > UINT32_MAX)
 		return false;
 	bytes = text->count * text->bytes;
 	if (text->apart_bytes)
@@ -223,9 +223,12 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 		    !inspected.inspector->string(inspected.state, objects[i].addr, objects[i].key,
 						 &text))
 			continue;
-		if (!is_possible(&objects[i], &text))
-			continue;
 		counter->ret->count++;
+		if (!is_possible(&objects[i], &text)) {
+			counter->ret->unset_count++;
+			counter->ret->total_bytes += objects[i].chunk_bytes;
+			continue;
+		}
 		if (text.apart_bytes && text.count * text.bytes > counter->budget) {
 			counter->ret->left_out_count++;
 			counter->ret->left_out_bytes += objects[i].chunk_bytes;

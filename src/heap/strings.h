@@ -35,6 +35,9 @@ struct ch_strings_stat {
 	uint64_t count, total_bytes, waste_bytes;
 	/** Strings whose characters are not in the core. */
 	uint64_t absent_count;
+	/** Strings that have no characters yet (a thread was making them) or none that can be
+	 * read (garbage whose array is gone, damage): in the totals, in no row. */
+	uint64_t unset_count;
 	/** Strings that came after the table was full: in no row. */
 	uint64_t left_out_count, left_out_bytes;
 	/** For chp_contents_count(): blocks of zeros, in no row. */

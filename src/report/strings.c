@@ -54,6 +54,10 @@ static const struct ch_field_spec fields[] = {
 	  RESULT(of.waste_bytes) },
 	{ "absent_count", NULL, CH_CELL_COUNT, "Strings whose characters are not in the core.",
 	  RESULT(of.absent_count) },
+	{ "unset_count", NULL, CH_CELL_COUNT,
+	  "Strings that have no characters yet, or none that can be read: in the totals, in no "
+	  "row.",
+	  RESULT(of.unset_count) },
 	{ "showing_count", NULL, CH_CELL_SHOWN, "How many rows are here.", RESULT(strings) },
 	{ "strings", NULL, CH_CELL_LIST, "Texts, most bytes first.", RESULT(strings),
 	  .list = &strings_list },
@@ -70,6 +74,12 @@ static void print_totals(const struct ch_report *report, const void *result)
 		chp_count_text(strings->count, count), chp_bytes_text(strings->total_bytes, bytes),
 		chp_count_text(strings->rows.count, distinct),
 		chp_bytes_text(strings->waste_bytes, waste));
+	if (strings->unset_count)
+		fprintf(report->out,
+			"%s strings have no characters yet (a thread was making them), or none "
+			"that "
+			"can be read (garbage whose array is gone).\n",
+			chp_count_text(strings->unset_count, count));
 	if (!report->reveal && strings->rows.count)
 		fputs("Texts are not shown without --reveal.\n", report->out);
 }

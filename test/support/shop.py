@@ -185,8 +185,7 @@ def check_strings(tap, name, core):
     # process is dumped may be there twice, and the answer says so
     moving = any(row["code"] == "jvm-gc-active" for row in strings["warnings"])
     counts = [named["item-%d" % i] for i in range(3)]
-    # a thread of the JVM may be making one, which has no characters yet
-    tap.ok(0 <= every["java.lang.String"] - strings["total_count"] <= 2 and
+    tap.ok(every["java.lang.String"] == strings["total_count"] and
            all(0 <= count - ORDERS <= (ORDERS if moving else 2) for count in counts),
            "%s: equal strings" % name,
            (strings["total_count"], every["java.lang.String"], counts, moving))

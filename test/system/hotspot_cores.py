@@ -15,6 +15,8 @@ ORDERS, EVENTS, BUFFERS = 400, 40, 8
 CORES = {"25-compact": ("G1", "in the mark word"), "25-zgc": ("ZGC", "compressed")}
 LIVE = {"Shop$Order": ORDERS, "Shop$Item": 3 * ORDERS, "Shop$Event": EVENTS, "Shop$OnlyStack": 3,
         "Shop$OnlyThreadLocal": 3}
+# where the fields of a java.lang.String lie in it
+STRING_FIELDS = {"25-compact": (8, 24), "25-zgc": (12, 32)}
 # ZGC ran out of memory once, and cleared the soft references
 SOFT = {"25-compact": 50, "25-zgc": 0}
 
@@ -55,6 +57,22 @@ def check_types(tap, name, core):
     tap.equal(live.get("Shop$Softly", (0,))[0], SOFT[name], "%s: by soft references" % name)
     strings = answer("types", "--strings", "--json", core)
     tap.equal(strings["total_count"], every["java.lang.String"][0], "%s: strings" % name)
+
+
+def check_unset_strings(tap, name, core):
+    """A string without characters is a string: it is in the totals, and said to have none."""
+    before = answer("types", "--strings", "--json", "--limit", "0", core)
+    samples = [row["sample_addr"] for row in before["strings"] if row["count"] == 1][:5]
+    copy = Writable(core)
+    start, end = STRING_FIELDS[name]
+    for sample in samples:
+        copy.write(int(sample, 16) + start, bytes(end - start))
+    after = answer("types", "--strings", "--json", copy.path)
+    tap.equal((after["total_count"], after["unset_count"], after["distinct_count"]),
+              (before["total_count"], before["unset_count"] + 5, before["distinct_count"] - 5),
+              "%s: strings without characters" % name)
+    tap.ok("\n%d strings have no characters yet" % after["unset_count"] in coreheap(
+        "types", "--strings", copy.path).out, "%s: they are named" % name)
 
 
 def check_objects(tap, name, core):
@@ -166,6 +184,7 @@ def check(tap, name):
     core = unpack_xz("jvm-cores", name)
     check_names(tap, name, core)
     check_types(tap, name, core)
+    check_unset_strings(tap, name, core)
     check_objects(tap, name, core)
     check_native_frames(tap, name, core)
     check_allocations(tap, name, core)

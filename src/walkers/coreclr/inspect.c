@@ -470,9 +470,11 @@ static bool string(void *state, uint64_t addr, uint64_t type, struct ch_string *
 	const struct clr *clr = state;
 	uint32_t count;
 
-	if (type != clr->string_mt || !ch_core_read_u32(clr->core, addr + 8, &count))
+	if (type != clr->string_mt)
 		return false;
-	*ret = (struct ch_string){ .addr = addr + 12, .count = count, .bytes = 2 };
+	*ret = (struct ch_string){ 0 };
+	if (ch_core_read_u32(clr->core, addr + 8, &count))
+		*ret = (struct ch_string){ .addr = addr + 12, .count = count, .bytes = 2 };
 	return true;
 }
 

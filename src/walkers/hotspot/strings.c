@@ -61,11 +61,14 @@ bool hs_string(void *state, uint64_t addr, uint64_t klass, struct ch_string *ret
 	struct hs_shape shape;
 	uint64_t array;
 
-	if (klass != hs->string_klass || !klass ||
-	    !hs_read_oop(hs, addr + hs->string_value, &array) || !array ||
-	    !hs_shape_read(hs, hs_klass_at(hs, array), &shape) || shape.layout >= 0 ||
-	    !hs_read_u32(hs, array + hs->length_offset, &length))
+	if (klass != hs->string_klass || !klass)
 		return false;
+	if (!hs_read_oop(hs, addr + hs->string_value, &array) || !array ||
+	    !hs_shape_read(hs, hs_klass_at(hs, array), &shape) || shape.layout >= 0 ||
+	    !hs_read_u32(hs, array + hs->length_offset, &length)) {
+		*ret = (struct ch_string){ 0 };
+		return true;
+	}
 	layout = (uint32_t)shape.layout;
 	if (hs->string_coder && hs_read_u32(hs, (addr + hs->string_coder) & ~3ULL, &word))
 		word = word >> 8 * (hs->string_coder & 3) & 0xff;
