@@ -101,10 +101,18 @@ START_TEST(tables_align)
 	struct sink sink;
 
 	open_sink(&sink, CH_FORMAT_TEXT);
+	sink.report.width = 60;
 	chp_table_print(table, &sink.report);
 	close_sink(&sink, "NAME    COUNT              SIZE  ADDR    SHARE  NOTE\n"
 			  "a\\x09b  1,234  2,048 (2.00 KiB)  0x10  100.00%  x\n"
 			  "\xc3\xa9           5     17                -    0.07%  -\n");
+	/* with room, a bar beside the share */
+	open_sink(&sink, CH_FORMAT_TEXT);
+	sink.report.width = 65;
+	chp_table_print(table, &sink.report);
+	close_sink(&sink, "NAME    COUNT              SIZE  ADDR    SHARE               NOTE\n"
+			  "a\\x09b  1,234  2,048 (2.00 KiB)  0x10  100.00%  ###########  x\n"
+			  "\xc3\xa9           5     17                -    0.07%               -\n");
 	chp_table_destroy(table);
 }
 END_TEST
