@@ -45,7 +45,7 @@ lint-gcc: lint-gen
 
 lint-symbols: lint-gcc
 	@echo '  LINT   symbols'
-	$(Q)test/lint/symbols.sh $(LINT_B)
+	$(Q)PYTHONDONTWRITEBYTECODE=1 test/lint/symbols.py $(LINT_B)
 
 lint-circles: lint-gcc
 	@echo '  LINT   circles'

@@ -147,28 +147,28 @@ good='int ch_x(void) { return 1; }'
 build "$good" '#include <string.h>
 int chp_y(void);
 int ch_f(const char *s) { return (int)strlen(s) + chp_y(); }'
-must 'symbols: a sound build' "$lint/symbols.sh" b
+must 'symbols: a sound build' "$lint/symbols.py" b
 build "$good int stray(void) { return 1; }" "$good"
-must_not 'symbols: a stray export' 'exports stray' "$lint/symbols.sh" b
+must_not 'symbols: a stray export' 'exports stray' "$lint/symbols.py" b
 build "$good" 'int printf(const char *, ...);
 int f(void) { return printf("x"); }'
-must_not 'symbols: a walker that prints' 'must not call printf' "$lint/symbols.sh" b
+must_not 'symbols: a walker that prints' 'must not call printf' "$lint/symbols.py" b
 build "$good" 'int open(const char *, int, ...);
 int f(void) { return open("x", 0); }'
-must_not 'symbols: a walker that opens files' 'a walker must not call open' "$lint/symbols.sh" b
+must_not 'symbols: a walker that opens files' 'a walker must not call open' "$lint/symbols.py" b
 build "$good" "$good"
 mkdir -p b/src/core
 printf '#include <stdlib.h>\nvoid f(void) { abort(); }\n' > c.c
 "${CC:-cc}" -w -c -o b/src/core/c.o c.c
-must_not 'symbols: a library that aborts' 'must not call abort' "$lint/symbols.sh" b
+must_not 'symbols: a library that aborts' 'must not call abort' "$lint/symbols.py" b
 mkdir -p b/src/walkers/hotspot
 printf 'int hs_f(void) { return 1; }\n' > c.c
 rm b/src/core/c.o
 "${CC:-cc}" -w -c -o b/src/walkers/hotspot/c.o c.c
-must 'symbols: a prefix of the walker' "$lint/symbols.sh" b
+must 'symbols: a prefix of the walker' "$lint/symbols.py" b
 printf 'int f(void) { return 1; }\n' > c.c
 "${CC:-cc}" -w -c -o b/src/walkers/hotspot/c.o c.c
-must_not 'symbols: no prefix' 'exports f, whose name does not begin' "$lint/symbols.sh" b
+must_not 'symbols: no prefix' 'exports f, whose name does not begin' "$lint/symbols.py" b
 
 # circles: two files of a folder that call each other
 fresh
