@@ -569,7 +569,7 @@ const struct ch_index_span *chp_index_span_of(const struct ch_index *index, uint
 	return &spans[low];
 }
 
-uint64_t chp_index_addr(const struct ch_index *index, uint32_t id)
+CH_RANKING uint64_t chp_index_addr(const struct ch_index *index, uint32_t id)
 {
 	const struct ch_index_span *span = chp_index_span_of(index, id);
 	uint32_t group = id >> HINT_SHIFT, low = 0, high = span->lines_count, number, nth, word;

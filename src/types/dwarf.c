@@ -39,41 +39,26 @@ struct frame {
 struct walk {
 	struct dwarf *dwarf;
 	const struct job *job;
-	struct frame frames[DEPTH_MAX];
+	/* of DEPTH_MAX: those below depth are filled in */
+	struct frame *frames;
 	size_t depth;
 	/* Leads that may still be followed: types that hold themselves, as only damaged debug
 	 * information has them, would have no end. */
 	uint64_t budget;
-	/* Memory that is at hand: [start, end). */
-	const uint8_t *bytes;
-	uint64_t start, end;
+	struct window window;
 };
-
-static bool read_word(struct walk *walk, uint64_t addr, uint64_t *ret)
-{
-	size_t len;
-
-	if (addr < walk->start || !ch_inside(addr - walk->start, 8, walk->end - walk->start)) {
-		walk->bytes = ch_core_span(walk->dwarf->core, addr, &len);
-		walk->start = addr;
-		walk->end = walk->bytes && len <= UINT64_MAX - addr ? addr + len : addr;
-		if (walk->end - addr < 8)
-			return ch_core_read_u64(walk->dwarf->core, addr, ret);
-	}
-	*ret = ch_get64(walk->bytes + (addr - walk->start));
-	return true;
-}
 
 /* How many of count elements from addr on hold no address: a variable may be declared larger than
  * all memory there is, and what was never touched need not be read. Asked at the first element of
- * each page. */
+ * each page; what is smaller than a page is read as fast. */
 static uint64_t empty_elements(const struct walk *walk, uint64_t addr, uint64_t count,
 			       uint64_t stride)
 {
 	uint64_t bytes, at = addr, end = UINT64_MAX;
 	size_t len;
 
-	if (addr % CH_PAGE_BYTES >= stride && addr != walk->job->addr)
+	if (count < CH_PAGE_BYTES / stride ||
+	    (addr % CH_PAGE_BYTES >= stride && addr != walk->job->addr))
 		return 0;
 	if (!ch_mul(count, stride, &bytes) || !ch_add(addr, bytes, &end))
 		end = UINT64_MAX;
@@ -145,7 +130,8 @@ static struct ch_error *follow_pointers(struct walk *walk, const struct frame *f
 		addr += empty * lead->stride;
 		if (i == count)
 			break;
-		if (!read_word(walk, addr, &pointer.value) || !pointer.value)
+		if (!chp_dwarf_word(walk->dwarf, &walk->window, addr, &pointer.value) ||
+		    !pointer.value)
 			continue;
 		if (lead->weak)
 			err = choose(walk, frame, lead, pointer.value, &meant);
@@ -185,8 +171,8 @@ static struct ch_error *follow_lead(struct walk *walk, const struct frame *frame
 
 static struct ch_error *follow_job(struct dwarf *dwarf, const struct job *job)
 {
-	struct walk walk = { .dwarf = dwarf, .job = job };
-	struct frame *frame;
+	struct frame frames[DEPTH_MAX], *frame;
+	struct walk walk = { .dwarf = dwarf, .job = job, .frames = frames };
 	struct lead lead;
 	struct ch_error *err;
 	uint64_t empty;

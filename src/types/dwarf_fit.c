@@ -79,15 +79,39 @@ bool chp_dwarf_fits_size(struct dwarf *dwarf, uint32_t type, uint64_t usable_byt
 
 /* ---- What memory holds -------------------------------------------------------------- */
 
+bool chp_dwarf_open_window(struct dwarf *dwarf, struct window *window, uint64_t addr, uint64_t *ret)
+{
+	size_t len;
+
+	window->bytes = ch_core_span(dwarf->core, addr, &len);
+	window->start = addr;
+	window->end = window->bytes && len <= UINT64_MAX - addr ? addr + len : addr;
+	/* it may lie on both sides of where memory in one piece ends */
+	if (window->end - addr < 8)
+		return ch_core_read_u64(dwarf->core, addr, ret);
+	*ret = ch_get64(window->bytes);
+	return true;
+}
+
 struct checking {
 	struct dwarf *dwarf;
+	struct window window;
 	uint32_t checks;
 	bool holds;
 };
 
-static bool is_pointer(const struct dwarf *dwarf, uint64_t word)
+static bool is_pointer(struct dwarf *dwarf, uint64_t word)
 {
-	return !word || ch_core_segment_at(dwarf->core, word);
+	const struct ch_segment *segment;
+
+	if (!word || word - dwarf->met_start < dwarf->met_bytes)
+		return true;
+	segment = ch_core_segment_at(dwarf->core, word);
+	if (!segment)
+		return false;
+	dwarf->met_start = segment->start;
+	dwarf->met_bytes = segment->end - segment->start;
+	return true;
 }
 
 static void check_lead(struct checking *checking, const struct lead *lead, uint64_t addr)
@@ -100,8 +124,8 @@ static void check_lead(struct checking *checking, const struct lead *lead, uint6
 		checking->checks++;
 		if (lead->kind == LEAD_POINTER)
 			checking->holds =
-				ch_core_read_u64(checking->dwarf->core,
-						 addr + lead->offset + i * lead->stride, &word) &&
+				chp_dwarf_word(checking->dwarf, &checking->window,
+					       addr + lead->offset + i * lead->stride, &word) &&
 				is_pointer(checking->dwarf, word);
 		else
 			checking->holds = ch_core_try_read(checking->dwarf->core,
@@ -123,8 +147,8 @@ static void check_container(struct checking *checking, const struct lead *lead, 
 			continue;
 		checking->checks++;
 		checking->holds =
-			ch_core_read_u64(checking->dwarf->core,
-					 addr + lead->offset + container->at[i], &words[i]) &&
+			chp_dwarf_word(checking->dwarf, &checking->window,
+				       addr + lead->offset + container->at[i], &words[i]) &&
 			is_pointer(checking->dwarf, words[i]);
 	}
 	if (container->rule->kind == CONTAINER_VECTOR && container->targets[2])
@@ -163,8 +187,9 @@ struct ch_error *chp_dwarf_holds(struct dwarf *dwarf, uint32_t type, uint64_t ad
 
 	if (ctype->kind == CH_CTYPE_POINTER) {
 		for (i = 0; checking.holds && i < ch_min(count, CHECKS_MAX); i++)
-			checking.holds = ch_core_read_u64(dwarf->core, addr + 8 * i, &word) &&
-					 is_pointer(dwarf, word);
+			checking.holds =
+				chp_dwarf_word(dwarf, &checking.window, addr + 8 * i, &word) &&
+				is_pointer(dwarf, word);
 		*ret = checking.holds;
 		return NULL;
 	}

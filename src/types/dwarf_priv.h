@@ -19,6 +19,7 @@
 
 #include "debug/types.h"
 #include "types/provider.h"
+#include "util/bytes.h"
 #include "util/table.h"
 #include "util/vec.h"
 
@@ -154,6 +155,13 @@ struct pointer {
 	bool weak;
 };
 
+/** Memory that is at hand, of which words are read one after the other: [start, end). Zeros are
+ * none. */
+struct window {
+	const uint8_t *bytes;
+	uint64_t start, end;
+};
+
 struct dwarf {
 	const struct ch_provider_env *env;
 	/** The provider itself: words that are its own. */
@@ -187,6 +195,8 @@ struct dwarf {
 	/** The block that was last looked at for a text: its address, and how long its text is. */
 	uint64_t text_addr;
 	uint64_t text_length;
+	/** The segment that a word which was looked at led to last. */
+	uint64_t met_start, met_bytes;
 	/** Nobody waits any more: all strong words have been said. */
 	bool late;
 };
@@ -229,6 +239,19 @@ struct fit {
 };
 CH_MUST_CHECK struct ch_error *chp_dwarf_fit(struct dwarf *dwarf, uint32_t type,
 					     const struct ch_named_block *block, struct fit *ret);
+/** Let a window begin at addr, and read the word there. False: it is not there. */
+bool chp_dwarf_open_window(struct dwarf *dwarf, struct window *window, uint64_t addr,
+			   uint64_t *ret);
+/** The word at addr. False: it is not there. */
+static inline bool chp_dwarf_word(struct dwarf *dwarf, struct window *window, uint64_t addr,
+				  uint64_t *ret)
+{
+	if (addr < window->start ||
+	    !ch_inside(addr - window->start, 8, window->end - window->start))
+		return chp_dwarf_open_window(dwarf, window, addr, ret);
+	*ret = ch_get64(window->bytes + (addr - window->start));
+	return true;
+}
 /** Whether size_bytes are what somebody may have asked for who got usable_bytes. */
 bool chp_dwarf_rounds(uint64_t size_bytes, uint64_t usable_bytes);
 /** Whether memory may be count elements of a type: the pointers that it has are NULL or lead to

@@ -191,9 +191,39 @@ static struct ch_error *meet_tls(struct ch_holding *holding)
 
 /* ---- Blocks that have a name --------------------------------------------------------- */
 
-static struct ch_error *meet_block(struct ch_holding *holding, const struct ch_named_block *block,
+struct named {
+	struct ch_holding *holding;
+	const struct ch_naming *naming;
+	/* Blocks that are known by their shape alone, which no variable leads to. */
+	bool left_over;
+	/* Memory that is at hand: between from and start nothing but zeros, then bytes up to end.
+	 * Blocks come in ascending order, so that it serves many of them. */
+	const uint8_t *bytes;
+	uint64_t from, start, end;
+};
+
+/* The next bytes from *at on in a block that ends at end; NULL: there is nothing but zeros. */
+static const uint8_t *next_bytes(struct named *named, uint64_t *at, uint64_t end, size_t *len_ret)
+{
+	size_t len = 0;
+
+	if (*at < named->from || *at >= named->end) {
+		named->from = named->start = *at;
+		named->bytes = ch_core_next_data(named->holding->env.core, &named->start,
+						 UINT64_MAX, &len);
+		named->end = named->bytes ? named->start + len : UINT64_MAX;
+	}
+	*at = ch_max(*at, named->start);
+	if (!named->bytes || *at >= end)
+		return NULL;
+	*len_ret = ch_min(named->end, end) - *at;
+	return named->bytes + (*at - named->start);
+}
+
+static struct ch_error *meet_block(struct named *named, const struct ch_named_block *block,
 				   bool is_array)
 {
+	struct ch_holding *holding = named->holding;
 	const struct ch_place place = { .kind = CH_PLACE_TYPE, .type = block->type };
 	uint64_t end = block->addr + block->size_bytes, at = block->addr, value;
 	uint32_t node = CH_ID_NONE;
@@ -201,7 +231,7 @@ static struct ch_error *meet_block(struct ch_holding *holding, const struct ch_n
 	const uint8_t *bytes;
 	size_t len;
 
-	while (!err && (bytes = ch_core_next_data(holding->env.core, &at, end, &len)) != NULL) {
+	while (!err && (bytes = next_bytes(named, &at, end, &len)) != NULL) {
 		for (; !err && len >= 8; at += 8, bytes += 8, len -= 8) {
 			value = ch_get64(bytes);
 			if (!chp_may_point_plain(holding->env.index, value) ||
@@ -219,13 +249,6 @@ static struct ch_error *meet_block(struct ch_holding *holding, const struct ch_n
 	return err;
 }
 
-struct named {
-	struct ch_holding *holding;
-	const struct ch_naming *naming;
-	/* Blocks that are known by their shape alone, which no variable leads to. */
-	bool left_over;
-};
-
 /* Which ones are places. "A vector's body" tells less than what leads there. */
 static bool is_place(const struct named *named, const struct ch_named_block *block)
 {
@@ -238,7 +261,7 @@ static bool is_place(const struct named *named, const struct ch_named_block *blo
 
 static struct ch_error *meet_blocks(void *arg, const struct ch_named_block *blocks, size_t n)
 {
-	const struct named *named = arg;
+	struct named *named = arg;
 	struct ch_holding *holding = named->holding;
 	struct ch_error *err = NULL;
 	size_t i;
@@ -247,7 +270,7 @@ static struct ch_error *meet_blocks(void *arg, const struct ch_named_block *bloc
 		if (!is_place(named, &blocks[i]))
 			continue;
 		holding->blocks[blocks[i].id] = CH_HOLD_CLOSED;
-		err = meet_block(holding, &blocks[i],
+		err = meet_block(named, &blocks[i],
 				 chp_naming_words(named->naming, &blocks[i]) == CH_WORDS_ELEMENTS);
 	}
 	return err;

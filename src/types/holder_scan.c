@@ -150,7 +150,7 @@ static bool found_way(struct ch_holding *holding, const struct word *word, const
 	return true;
 }
 
-bool chp_holding_leads(const struct ch_holding *holding, uint64_t value)
+CH_RANKING bool chp_holding_leads(const struct ch_holding *holding, uint64_t value)
 {
 	const struct ch_index_span *span = chp_index_span(holding->env.index, value);
 	struct met met;

@@ -135,10 +135,10 @@ struct ch_error *chp_naming_say(struct ch_naming *naming, const struct ch_provid
 
 enum ch_words chp_naming_words(const struct ch_naming *naming, const struct ch_named_block *block)
 {
-	const struct ch_told *told = block->provider ? told_of(naming, block->provider) : NULL;
+	const struct ch_told *told =
+		block->provider && block->provider->words ? told_of(naming, block->provider) : NULL;
 
-	return told && told->provider->words ? told->provider->words(told->state, block->key)
-					     : CH_WORDS_MEMBERS;
+	return told ? told->provider->words(told->state, block->key) : CH_WORDS_MEMBERS;
 }
 
 void chp_naming_conflict(struct ch_naming *naming)
@@ -171,7 +171,8 @@ static void fill_block(const struct ch_naming *naming, const struct ch_index_spa
 	}
 }
 
-bool chp_naming_block(const struct ch_naming *naming, uint64_t addr, struct ch_named_block *ret)
+CH_RANKING bool chp_naming_block(const struct ch_naming *naming, uint64_t addr,
+				 struct ch_named_block *ret)
 {
 	const struct ch_index *index = naming->env.index;
 	const struct ch_index_span *span;
