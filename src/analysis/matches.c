@@ -15,6 +15,7 @@
 #define CONTENTS_BYTES 64
 
 struct ch_matches_source {
+	struct ch_session *session;
 	struct ch_places places;
 };
 
@@ -28,10 +29,11 @@ struct ch_error *chp_matches_begin(struct ch_session *session, uint32_t threads,
 	matches->source = source;
 	if (!source)
 		return &ch_enomem;
+	source->session = session;
 	matches->search.core = ch_session_core(session);
 	err = ch_session_map(session, &matches->search.map);
 	if (!err)
-		err = chp_session_named_heaps(session, &source->places.heaps);
+		err = ch_session_heaps(session, &source->places.heaps);
 	if (!err)
 		err = ch_session_sym(session, &source->places.sym);
 	return err ? err : ch_graph_create(session, &options, &source->places.graph);
@@ -101,10 +103,14 @@ static struct ch_error *read_contents(const struct ch_core *core, struct ch_matc
 struct ch_error *chp_matches_row(const struct ch_matches *matches, uint64_t addr, uint64_t bytes,
 				 bool reveal, struct ch_match_row *ret)
 {
-	const struct ch_places *places = &matches->source->places;
+	struct ch_places *places = &matches->source->places;
 	struct ch_error *err;
 	struct ch_ref ref;
 
+	/* once there is something that is told by name */
+	err = chp_session_named_heaps(matches->source->session, &places->heaps);
+	if (err)
+		return err;
 	ch_graph_place(places->graph, addr, &ref);
 	ret->size_bytes = bytes;
 	ret->contents = NULL;

@@ -14,6 +14,7 @@
 #include "util/cleanup.h"
 
 struct ch_refs_source {
+	struct ch_session *session;
 	struct ch_places places;
 	bool code;
 };
@@ -93,8 +94,9 @@ struct ch_error *chp_refs_make(struct ch_session *session, const struct ch_refs_
 	*ret = (struct ch_refs_result){ .start = addr, .end = addr + 1, .source = source };
 	if (!source)
 		return &ch_enomem;
+	source->session = session;
 	source->code = options->code;
-	err = chp_session_named_heaps(session, &source->places.heaps);
+	err = ch_session_heaps(session, &source->places.heaps);
 	if (!err)
 		err = ch_session_sym(session, &source->places.sym);
 	if (!err)
@@ -112,8 +114,33 @@ void chp_refs_deinit(struct ch_refs_result *result)
 	free(result->source);
 }
 
+static struct ch_error *take_first(void *arg, const struct ch_ref *ref)
+{
+	*(bool *)arg = ref->has_owner;
+	return ref->has_owner ? &ch_stop : NULL;
+}
+
+/* Only blocks that are shown need names: looking for the first one is cheap beside naming all. */
+static struct ch_error *name_blocks(const struct ch_refs_result *result)
+{
+	struct ch_refs_source *source = result->source;
+	struct ch_error *err;
+	bool any = false;
+
+	err = ch_graph_refs(source->places.graph, result->start, result->end, source->code,
+			    take_first, &any);
+	if (!any)
+		return err;
+	ch_error_destroy(err);
+	return chp_session_named_heaps(source->session, &source->places.heaps);
+}
+
 struct ch_error *chp_refs_each(const struct ch_refs_result *result, ch_refs_fn fn, void *arg)
 {
+	struct ch_error *err = name_blocks(result);
+
+	if (err)
+		return err;
 	return ch_graph_refs(result->source->places.graph, result->start, result->end,
 			     result->source->code, fn, arg);
 }

@@ -213,11 +213,11 @@ struct ch_error *chp_summary_make(struct ch_session *session,
 		err = find_crash(session, ret);
 	if (!err && options->begun)
 		err = options->begun(options->arg, ret);
-	if (!err && ret->sums.walked)
+	if (!err && ret->sums.walked && !options->quick)
 		err = name_blocks(session);
 	if (!err)
 		err = pick_types(heaps, ret);
-	if (!err)
+	if (!err && !options->quick)
 		err = sum_names(session, heaps, ret);
 	if (!err)
 		err = ask_tracking(heaps, ret);

@@ -36,13 +36,13 @@ struct ch_summary {
 	/** Of its stack; empty where none died. */
 	struct ch_signature signature;
 	struct ch_heaps_view view;
-	/** Rules that need the graph were left out. */
+	/** Rules that need the graph were left out, and blocks were not named. */
 	bool quick;
 	struct ch_measured sums;
 	/** Types of used objects by bytes in use, descending. */
 	struct ch_summary_type types[CH_SUMMARY_TYPES];
 	size_t types_count;
-	/** Who named used blocks. */
+	/** Who named used blocks; empty with quick. */
 	struct ch_type_groups named;
 	/** of struct ch_suspect: by bytes, descending */
 	struct ch_vec suspects;
@@ -66,7 +66,7 @@ static inline const struct ch_thread_row *chp_summary_crash(const struct ch_summ
 struct ch_summary_options {
 	/** Threads to work with; 0: as many as there are processors. */
 	uint32_t threads;
-	/** Apply no rule that needs the graph. */
+	/** Apply no rule that needs the graph, and name no blocks. */
 	bool quick;
 	/** Called with arg as soon as it is known who died, how, and what memory is in use: long
 	 * before the rest. NULL: nobody waits for it. Non-NULL ends the work. */

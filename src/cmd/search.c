@@ -165,7 +165,9 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	struct ch_heaps *heaps;
 	struct ch_error *err;
 
-	err = chp_session_named_heaps(env->session, &heaps);
+	err = chp_filter_options_any(&options->blocks)
+		      ? chp_session_named_heaps(env->session, &heaps)
+		      : ch_session_heaps(env->session, &heaps);
 	if (!err)
 		err = choose(env, options, heaps, &regions, &objects, &matches);
 	if (!err)

@@ -12,7 +12,8 @@ struct options {
 
 static const struct ch_option option_rows[] = {
 	{ "quick", NULL, CH_OPTION_FLAG, offsetof(struct options, quick),
-	  "only count: do not ask who holds what, and what nothing holds" },
+	  "only count: do not say what blocks of malloc are, who holds what, and what nothing "
+	  "holds" },
 	{ "all", NULL, CH_OPTION_FLAG, offsetof(struct options, all),
 	  "all suspects, rows, types and warnings, and what they rest on, not one screen" },
 	{ NULL, NULL, CH_OPTION_FLAG, 0, NULL },
@@ -57,7 +58,8 @@ const struct ch_cmd ch_cmd_summary = {
 	.synopsis = "[OPTIONS] CORE...",
 	.examples = "  coreheap summary core.1234\n"
 		    "  coreheap summary --all core.1234                with all evidence\n"
-		    "  coreheap summary --quick core.1234              only the sums, in no time\n"
+		    "  coreheap summary --quick core.1234              only the sums, no names of "
+		    "blocks\n"
 		    "  coreheap summary --markdown core.1234           for a ticket\n"
 		    "  coreheap summary --jsonl *.core.zst | jq .verdict.class   a line for each\n",
 	.notes = "One screen of at most 40 lines, what matters first: how the process died,\n"

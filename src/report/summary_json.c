@@ -161,6 +161,8 @@ struct ch_error *chp_summary_print_json(const struct ch_report *report,
 				"redaction", "memory_contents", 0, "environment", 0, "arguments",
 				"argv[0] only", "limits", chp_json_quotas(&summary->pooled),
 				"pools", chp_json_pools(&summary->pooled), "named",
-				chp_fields_json(report, chp_named_fields, &summary->named),
+				summary->quick ? json_null()
+					       : chp_fields_json(report, chp_named_fields,
+								 &summary->named),
 				"headline", summary->headline[0] ? summary->headline : NULL)));
 }

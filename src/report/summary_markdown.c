@@ -165,7 +165,9 @@ static struct ch_error *print_unknown(const struct ch_report *report,
 	fputs("\n## What could not be known\n\n", out);
 	fprintf(out, "- %s belong to nobody that is known\n", chp_bytes_text(unknown, bytes));
 	if (summary->quick)
-		fputs("- who holds what was not asked (`--quick`)\n", out);
+		fputs("- what blocks of malloc are, and who holds what, was not asked "
+		      "(`--quick`)\n",
+		      out);
 	findings = ch_context_findings(ch_session_context(report->session), &count);
 	for (i = 0; i < count; i++) {
 		_cleanup_free_ char *message = chp_markdown_text(findings[i].message);
