@@ -131,6 +131,11 @@ uint32_t chp_debug_variable_type(struct ch_ctypes *ctypes, const struct ch_die *
 uint32_t chp_ctypes_of_die(struct ch_ctypes *ctypes, const struct ch_die *die, uint32_t dimension);
 /** That which an attribute (DW_AT_type) of an entry leads to; void where it has none. */
 uint32_t chp_ctypes_of_attr(struct ch_ctypes *ctypes, const struct ch_die *die);
-struct ch_ctype_row *chp_ctype_row(struct ch_ctypes *ctypes, uint32_t id);
+static inline struct ch_ctype_row *chp_ctype_row(struct ch_ctypes *ctypes, uint32_t id)
+{
+	struct ch_ctype_row **pieces = ctypes->pieces.items;
+
+	return &pieces[(id - 1) / CH_CTYPES_PIECE][(id - 1) % CH_CTYPES_PIECE];
+}
 
 #endif /* COREHEAP_DEBUG_DEBUG_PRIV_H */

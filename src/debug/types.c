@@ -331,13 +331,6 @@ static uint64_t deep_hash(struct ch_ctypes *ctypes, const struct peeled *peeled,
 
 /* ---- Rows --------------------------------------------------------------------------- */
 
-struct ch_ctype_row *chp_ctype_row(struct ch_ctypes *ctypes, uint32_t id)
-{
-	struct ch_ctype_row **pieces = ctypes->pieces.items;
-
-	return &pieces[(id - 1) / CH_CTYPES_PIECE][(id - 1) % CH_CTYPES_PIECE];
-}
-
 /* 0: there are too many, or there is no memory. */
 static uint32_t add_row(struct ch_ctypes *ctypes, uint64_t hash)
 {

@@ -569,9 +569,14 @@ const struct ch_index_span *chp_index_span_of(const struct ch_index *index, uint
 	return &spans[low];
 }
 
-CH_RANKING uint64_t chp_index_addr(const struct ch_index *index, uint32_t id)
+uint64_t chp_index_addr(const struct ch_index *index, uint32_t id)
 {
-	const struct ch_index_span *span = chp_index_span_of(index, id);
+	return chp_index_addr_in(index, chp_index_span_of(index, id), id);
+}
+
+CH_RANKING uint64_t chp_index_addr_in(const struct ch_index *index,
+				      const struct ch_index_span *span, uint32_t id)
+{
 	uint32_t group = id >> HINT_SHIFT, low = 0, high = span->lines_count, number, nth, word;
 	uint64_t bits, granule;
 

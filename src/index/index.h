@@ -263,7 +263,9 @@ uint64_t chp_index_next(const struct ch_index_span *span, uint32_t id, uint64_t 
 const struct ch_index_span *chp_index_span_of(const struct ch_index *index, uint32_t id);
 /** The object that begins at addr, or CH_ID_NONE. O(1). */
 uint32_t chp_index_at(const struct ch_index *index, uint64_t addr);
-/** Address of an object. */
+/** Address of an object; of one of span. */
 uint64_t chp_index_addr(const struct ch_index *index, uint32_t id);
+uint64_t chp_index_addr_in(const struct ch_index *index, const struct ch_index_span *span,
+			   uint32_t id);
 
 #endif /* COREHEAP_INDEX_INDEX_H */

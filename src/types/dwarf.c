@@ -169,7 +169,29 @@ static struct ch_error *follow_lead(struct walk *walk, const struct frame *frame
 	return NULL;
 }
 
-static struct ch_error *follow_job(struct dwarf *dwarf, const struct job *job)
+/* One structure that has nothing but pointers, at addr. */
+static struct ch_error *follow_plain(struct dwarf *dwarf, struct window *window, uint64_t addr,
+				     uint32_t type, const struct leads *leads)
+{
+	struct pointer pointer = { .source = type };
+	struct ch_error *err = NULL;
+	const struct lead *lead;
+	uint32_t i;
+
+	for (i = 0; !err && i < leads->count; i++) {
+		/* the list may move when a type is met for the first time */
+		lead = CH_VEC_AT(&dwarf->leads, struct lead, leads->first + i);
+		if (lead->kind != LEAD_POINTER ||
+		    !chp_dwarf_word(dwarf, window, addr + lead->offset, &pointer.value) ||
+		    !pointer.value)
+			continue;
+		pointer.type = lead->type;
+		err = chp_dwarf_claim(dwarf, &pointer);
+	}
+	return err;
+}
+
+static struct ch_error *follow_structures(struct dwarf *dwarf, const struct job *job)
 {
 	struct frame frames[DEPTH_MAX], *frame;
 	struct walk walk = { .dwarf = dwarf, .job = job, .frames = frames };
@@ -203,6 +225,27 @@ static struct ch_error *follow_job(struct dwarf *dwarf, const struct job *job)
 		lead = *CH_VEC_AT(&dwarf->leads, struct lead, frame->leads.first + frame->next++);
 		err = follow_lead(&walk, frame, &lead);
 	}
+	return err;
+}
+
+/* Nearly all structures have nothing but pointers, and less than a page of them. */
+static struct ch_error *follow_job(struct dwarf *dwarf, const struct job *job)
+{
+	const uint64_t size = chp_ctype(dwarf->ctypes, job->type)->size_bytes;
+	struct window window = { .bytes = NULL };
+	struct ch_error *err;
+	struct leads leads;
+	uint64_t i;
+
+	if (!size || !job->count)
+		return NULL;
+	err = chp_dwarf_leads(dwarf, job->type, &leads);
+	if (err || !leads.count)
+		return err;
+	if (!leads.plain || job->container || job->count > CH_PAGE_BYTES / size)
+		return follow_structures(dwarf, job);
+	for (i = 0; !err && i < job->count; i++)
+		err = follow_plain(dwarf, &window, job->addr + i * size, job->type, &leads);
 	return err;
 }
 

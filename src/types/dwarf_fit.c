@@ -250,13 +250,15 @@ static struct ch_error *fit_many(struct dwarf *dwarf, uint32_t type,
 	struct ch_error *err;
 	bool holds;
 
-	err = chp_dwarf_holds(dwarf, type, block->addr, count, &holds);
-	if (err)
-		return err;
-	if (count > 1 && holds && chp_dwarf_rounds(count * size, block->size_bytes)) {
-		ret->form = FORM_ARRAY;
-		ret->weak = leads_to(dwarf, leads, type);
-		return NULL;
+	if (count > 1 && chp_dwarf_rounds(count * size, block->size_bytes)) {
+		err = chp_dwarf_holds(dwarf, type, block->addr, count, &holds);
+		if (err)
+			return err;
+		if (holds) {
+			ret->form = FORM_ARRAY;
+			ret->weak = leads_to(dwarf, leads, type);
+			return NULL;
+		}
 	}
 	err = chp_dwarf_holds(dwarf, type, block->addr, 1, &holds);
 	if (!err && holds) {

@@ -190,6 +190,18 @@ static struct ch_error *open_type(struct dwarf *dwarf, uint32_t type, struct lea
 	return err;
 }
 
+static bool is_plain(const struct dwarf *dwarf, const struct leads *leads)
+{
+	const struct lead *lead = CH_VEC_AT(&dwarf->leads, struct lead, leads->first);
+	uint32_t i;
+
+	for (i = 0; i < leads->count; i++)
+		if ((lead[i].kind != LEAD_POINTER && lead[i].kind != LEAD_BOOL) ||
+		    lead[i].count != 1 || lead[i].weak)
+			return false;
+	return true;
+}
+
 struct ch_error *chp_dwarf_leads(struct dwarf *dwarf, uint32_t type, struct leads *ret)
 {
 	uint32_t number = ch_table_find(&dwarf->types_at, type);
@@ -203,6 +215,7 @@ struct ch_error *chp_dwarf_leads(struct dwarf *dwarf, uint32_t type, struct lead
 	err = open_type(dwarf, type, &leads);
 	if (err)
 		return err;
+	leads.plain = is_plain(dwarf, &leads);
 	kept = ch_vec_push(&dwarf->of_types);
 	if (!kept || !ch_table_put(&dwarf->types_at, type, (uint32_t)dwarf->of_types.count - 1))
 		return &ch_enomem;

@@ -51,6 +51,8 @@ struct leads {
 	uint32_t first, count;
 	/** Where an array begins that takes what a block has beyond the type; 0: there is none. */
 	uint64_t flexible_at;
+	/** All of them are truth values and single pointers that say something for sure. */
+	bool plain;
 };
 
 enum container_kind {

@@ -97,13 +97,17 @@ static struct ch_error *list_type(void *arg, uint32_t type)
 static struct ch_error *list_fitting(struct dwarf *dwarf, uint64_t key, uint64_t size_bytes,
 				     uint32_t *ret)
 {
-	uint64_t hash = ch_hash_number(ch_hash_number(CH_HASH_START, key), size_bytes) | 1;
 	uint32_t place = ch_table_find(&dwarf->wholes_at, key);
 	const struct whole *whole;
 	struct ch_error *err = NULL;
+	uint64_t hash;
 
+	*ret = CH_TABLE_NONE;
+	if (place == CH_TABLE_NONE)
+		return NULL;
+	hash = ch_hash_number(ch_hash_number(CH_HASH_START, key), size_bytes) | 1;
 	*ret = ch_table_find(&dwarf->fitting_at, hash);
-	if (*ret != CH_TABLE_NONE || place == CH_TABLE_NONE)
+	if (*ret != CH_TABLE_NONE)
 		return NULL;
 	/* one that is void stands at the end, so that a list of none is a list, too */
 	err = add(&dwarf->fitting, &dwarf->fitting_at, hash, 0);

@@ -348,7 +348,7 @@ static struct ch_error *follow_one(struct ch_naming *naming, uint32_t id)
 
 	naming->words[id] &= ~WORD_QUEUED;
 	span = chp_index_span_of(index, id);
-	start = chp_index_addr(index, id);
+	start = chp_index_addr_in(index, span, id);
 	fill_block(naming, span, id, start, chp_index_next(span, id, start), &block);
 	for (i = 0; !err && i < naming->told.count; i++)
 		if (told[i].provider->follow)
