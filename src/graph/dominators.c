@@ -270,16 +270,15 @@ static struct ch_error *find_dominators(struct search *search, const struct ch_r
 
 uint64_t chp_graph_weight(const struct ch_graph *graph, uint32_t id)
 {
-	uint64_t bytes = ch_graph_size_bytes(graph, id), addr;
+	const struct ch_index_span *span = chp_index_span_of(graph->index, id);
+	uint64_t bytes, addr;
 
-	const struct ch_traced *traced;
-
-	if (!graph->touched_only)
+	if (!chp_is_node(graph->index, id))
+		return 0;
+	addr = chp_index_addr_in(graph->index, span, id);
+	bytes = chp_index_size(graph->index, span, id, addr);
+	if (!graph->touched_only || (span->traced && span->traced->tracer->clears))
 		return bytes;
-	traced = chp_index_span_of(graph->index, id)->traced;
-	if (traced && traced->tracer->clears)
-		return bytes;
-	addr = ch_graph_addr(graph, id);
 	return ch_core_touched_bytes(graph->core, addr, addr + bytes);
 }
 

@@ -41,8 +41,9 @@ uint32_t ch_graph_node_at(const struct ch_graph *graph, uint64_t addr)
 
 uint64_t ch_graph_size_bytes(const struct ch_graph *graph, uint32_t id)
 {
+	const struct ch_index_span *span = chp_index_span_of(graph->index, id);
+
 	if (!chp_is_node(graph->index, id))
 		return 0;
-	return chp_index_size(graph->index, chp_index_span_of(graph->index, id), id,
-			      ch_graph_addr(graph, id));
+	return chp_index_size(graph->index, span, id, chp_index_addr_in(graph->index, span, id));
 }

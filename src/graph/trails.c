@@ -25,6 +25,9 @@
 #define UNSEEN (UINT32_MAX - 1)
 /* Types in turns that count as one step. */
 #define TURNS_MAX 3
+/* Edges that wait for memory, a power of two; nodes whose bytes are asked for before their turn. */
+#define EDGES 16U
+#define AHEAD 8U
 
 enum {
 	NOT_ASKED,
@@ -35,6 +38,20 @@ enum {
 struct met {
 	uint64_t addr;
 	uint32_t id;
+};
+
+/* An edge: what it is of, where it lies there, and what it leads to. */
+struct edge {
+	uint64_t offset, value, start;
+	const struct ch_index_span *span;
+	uint32_t source, id;
+	bool traced;
+};
+
+/* Edges that wait for memory, the oldest one first. */
+struct ring {
+	struct edge edges[EDGES];
+	uint32_t head, count;
 };
 
 struct finding {
@@ -48,6 +65,9 @@ struct finding {
 	uint32_t *slots, slots_mask;
 	/* By type: enum above. */
 	uint8_t *elements;
+	/* Edges that wait for what the index knows of their targets; for what is known of those
+	 * here. They leave in the order in which they came. */
+	struct ring words, nodes;
 	/* The node under way, whose pointers its walker knows or not, and whether only pointers to
 	 * first bytes count. */
 	uint32_t source;
@@ -148,20 +168,20 @@ uint32_t chp_track_repeated(const struct ch_vec *tracks, uint32_t parent, uint32
 /* ---- Ways -------------------------------------------------------------------- */
 
 /* What lies where in an array is nothing that its elements differ in. */
-static uint64_t field_of(struct finding *finding, uint32_t holder, uint64_t offset)
+static uint64_t field_of(struct finding *finding, const struct edge *edge)
 {
-	uint32_t type = track_at(finding->trails, finding->trails->track[holder])->type;
+	uint32_t type = track_at(finding->trails, finding->trails->track[edge->source])->type;
 	char place[160];
 
-	if (offset == CH_OFFSET_NONE || !finding->traced)
+	if (edge->offset == CH_OFFSET_NONE || !edge->traced)
 		return CH_OFFSET_NONE;
 	if (finding->elements[type] == NOT_ASKED)
-		finding->elements[type] =
-			ch_graph_place_name(finding->graph, holder, offset, place, sizeof(place)) &&
-					place[0] != '['
-				? HAS_FIELDS
-				: HAS_ELEMENTS;
-	return finding->elements[type] == HAS_FIELDS ? offset : CH_OFFSET_NONE;
+		finding->elements[type] = ch_graph_place_name(finding->graph, edge->source,
+							      edge->offset, place, sizeof(place)) &&
+							  place[0] != '['
+						  ? HAS_FIELDS
+						  : HAS_ELEMENTS;
+	return finding->elements[type] == HAS_FIELDS ? edge->offset : CH_OFFSET_NONE;
 }
 
 static struct ch_error *put(struct finding *finding, struct met met, uint32_t holder,
@@ -181,47 +201,99 @@ static struct ch_error *put(struct finding *finding, struct met met, uint32_t ho
 	return NULL;
 }
 
-/* An edge of the node under way. Until a node is met, its type stands for its track. */
-static void take_word(void *arg, uint64_t offset, uint64_t value, bool exact)
+static struct edge *ring_push(struct ring *ring)
 {
-	struct finding *finding = arg;
-	const struct ch_graph *graph = finding->graph;
-	struct ch_trails *trails = finding->trails;
-	const struct ch_index_span *span;
-	uint32_t id, parent, track;
-	uint64_t start;
+	return &ring->edges[(ring->head + ring->count++) % EDGES];
+}
 
-	if (finding->err || (exact ? !chp_may_point(graph->index, value)
-				   : !chp_may_point_plain(graph->index, value)))
+static const struct edge *ring_take(struct ring *ring)
+{
+	ring->count--;
+	return &ring->edges[ring->head++ % EDGES];
+}
+
+/* The oldest edge whose node is known. Until a node is met, its type stands for its track. */
+static void meet(struct finding *finding)
+{
+	const struct edge *edge = ring_take(&finding->nodes);
+	struct ch_trails *trails = finding->trails;
+	uint32_t parent, track;
+
+	if (finding->err || trails->holder[edge->id] != UNSEEN)
 		return;
-	span = chp_index_span(graph->index, value);
-	if (!span || (!exact && span->traced))
+	if (finding->exact &&
+	    chp_is_inner(finding->graph->index, edge->span, edge->id, edge->start, edge->value) &&
+	    !chp_offsets_known(finding->graph, edge->id, edge->value))
 		return;
-	id = chp_index_node(graph->index, span, value, &start);
-	if (id == CH_ID_NONE || trails->holder[id] != UNSEEN)
-		return;
-	if (finding->exact && chp_is_inner(graph->index, span, id, start, value) &&
-	    !chp_offsets_known(graph, id, value))
-		return;
-	parent = trails->track[finding->source];
-	track = chp_track_repeated(&trails->tracks, parent, trails->track[id]);
+	parent = trails->track[edge->source];
+	track = chp_track_repeated(&trails->tracks, parent, trails->track[edge->id]);
 	if (track != CH_TRACK_ALL)
 		track_at(trails, track)->row = true;
 	else
-		finding->err = find_track(finding, parent, trails->track[id],
-					  field_of(finding, finding->source, offset), &track);
+		finding->err = find_track(finding, parent, trails->track[edge->id],
+					  field_of(finding, edge), &track);
 	if (!finding->err)
-		finding->err = put(finding, (struct met){ start, id }, finding->source, track);
+		finding->err =
+			put(finding, (struct met){ edge->start, edge->id }, edge->source, track);
+}
+
+/* The oldest edge of which only the address is known. */
+CH_INLINE void find_node(struct finding *finding)
+{
+	const struct edge *word = ring_take(&finding->words);
+	struct edge *edge;
+	uint64_t start;
+	uint32_t id = chp_index_node(finding->graph->index, word->span, word->value, &start);
+
+	if (id == CH_ID_NONE)
+		return;
+	if (finding->nodes.count == EDGES)
+		meet(finding);
+	__builtin_prefetch(&finding->trails->holder[id]);
+	__builtin_prefetch(&finding->trails->track[id]);
+	edge = ring_push(&finding->nodes);
+	*edge = *word;
+	edge->id = id;
+	edge->start = start;
+}
+
+/* An edge of the node under way. */
+CH_INLINE void take_word(void *arg, uint64_t offset, uint64_t value, bool exact)
+{
+	struct finding *finding = arg;
+	const struct ch_index *index = finding->graph->index;
+	const struct ch_index_span *span;
+
+	if (exact ? !chp_may_point(index, value) : !chp_may_point_plain(index, value))
+		return;
+	span = chp_index_span(index, value);
+	if (!span || (!exact && span->traced))
+		return;
+	if (finding->words.count == EDGES)
+		find_node(finding);
+	chp_index_prefetch(span, value);
+	*ring_push(&finding->words) = (struct edge){ .offset = offset,
+						     .value = value,
+						     .span = span,
+						     .source = finding->source,
+						     .traced = finding->traced };
 }
 
 /* The words of a node whose walker does not know them. */
-static void visit_words(struct finding *finding, uint64_t addr, uint64_t size)
+CH_INLINE void visit_words(struct finding *finding, const struct ch_index_span *span, uint64_t addr,
+			   uint64_t size)
 {
 	uint64_t at = ch_align_up(addr, 8), end = addr + size, value;
 	struct ch_cursor cursor = { 0 };
 	const uint8_t *bytes;
 	size_t len;
 
+	if (end <= span->bytes_end) {
+		bytes = span->bytes + (addr - span->start);
+		for (; at + 8 <= end && !finding->err; at += 8)
+			take_word(finding, at - addr, ch_get64(bytes + (at - addr)), false);
+		return;
+	}
 	while (at + 8 <= end && !finding->err) {
 		bytes = chp_cursor_at(finding->graph->core, &cursor, at, &len);
 		if (!bytes) {
@@ -236,38 +308,68 @@ static void visit_words(struct finding *finding, uint64_t addr, uint64_t size)
 	}
 }
 
-static struct ch_error *go_on(struct finding *finding)
+/* Bring the bytes of a node that is soon looked at. */
+CH_INLINE void look_ahead(const struct finding *finding)
+{
+	const struct met *met;
+	const struct ch_index_span *span;
+
+	if (finding->queue.count - finding->at <= AHEAD)
+		return;
+	met = CH_VEC_AT(&finding->queue, struct met, finding->at + AHEAD);
+	span = chp_index_span(finding->graph->index, met->addr);
+	if (!span || met->addr >= span->bytes_end)
+		return;
+	chp_index_prefetch(span, met->addr);
+	__builtin_prefetch(span->bytes + (met->addr - span->start));
+}
+
+CH_INLINE void look_at(struct finding *finding, const struct met *met)
 {
 	const struct ch_graph *graph = finding->graph;
-	const struct ch_index_span *span;
+	const struct ch_index_span *span = chp_index_span(graph->index, met->addr);
+	uint64_t size;
+
+	if (!span)
+		return;
+	finding->source = met->id;
+	finding->traced = span->traced != NULL;
+	size = chp_index_size(graph->index, span, met->id, met->addr);
+	if (!span->traced) {
+		visit_words(finding, span, met->addr, size);
+		return;
+	}
+	chp_pieces_begin(&finding->pieces, graph, span, met->id, met->addr, size);
+	chp_pieces_visit(&finding->pieces, take_word, finding);
+}
+
+/* Until nothing waits any more. */
+CH_RANKING static struct ch_error *go_on(struct finding *finding)
+{
+	const struct ch_graph *graph = finding->graph;
 	struct ch_error *err = NULL;
-	uint64_t addr, size;
 	struct met met;
 
-	while (!err && finding->at < finding->queue.count) {
-		met = *CH_VEC_AT(&finding->queue, struct met, finding->at++);
-		addr = met.addr;
-		span = chp_index_span(graph->index, addr);
-		if (!span)
+	while (!err && !finding->err) {
+		if (finding->at == finding->queue.count) {
+			if (finding->words.count)
+				find_node(finding);
+			else if (finding->nodes.count)
+				meet(finding);
+			else
+				break;
 			continue;
-		finding->source = met.id;
-		finding->traced = span->traced != NULL;
-		size = chp_index_size(graph->index, span, finding->source, addr);
-		if (span->traced) {
-			chp_pieces_begin(&finding->pieces, graph, span, finding->source, addr,
-					 size);
-			chp_pieces_visit(&finding->pieces, take_word, finding);
-		} else {
-			visit_words(finding, addr, size);
 		}
-		err = finding->err;
-		if (!err && finding->at % PACE == 0) {
+		look_ahead(finding);
+		met = *CH_VEC_AT(&finding->queue, struct met, finding->at++);
+		look_at(finding, &met);
+		if (finding->at % PACE == 0) {
 			chp_context_progress(graph->ctx, "looking for ways", finding->at,
 					     graph->index->nodes_count);
 			err = chp_context_check(graph->ctx);
 		}
 	}
-	return err;
+	return err ? err : finding->err;
 }
 
 /* ---- Roots ------------------------------------------------------------------- */

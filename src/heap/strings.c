@@ -249,8 +249,9 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 /* ---- Blocks of every heap, as texts of bytes ------------------------------------- */
 
 struct hashed {
+	const struct ch_object *object;
 	struct ch_string text;
-	uint64_t hash, bytes;
+	uint64_t hash;
 };
 
 /* What all blocks of one batch have in common: they lie in one span. */
@@ -331,17 +332,28 @@ static unsigned int times_seen(const struct counter *counter, uint64_t hash)
 	return counter->seen[(hash & counter->seen_mask) / 4] >> (hash & 3) * 2 & 3;
 }
 
+/* Hash a block. The table does not fit into the processor's caches: each place is asked for some
+ * blocks before it is needed. False: not all of the block is in the core. */
+static bool hash_ahead(const struct counter *counter, const struct ch_object *object,
+		       const struct block_kind *kind, struct hashed *ret)
+{
+	ret->object = object;
+	ret->text = text_of(object, kind);
+	if (!hash_block(counter, &ret->text, type_of(object, kind), &ret->hash))
+		return false;
+	__builtin_prefetch(&counter->seen[(ret->hash & counter->seen_mask) / 4], 1);
+	return true;
+}
+
 static void see_some(struct counter *counter, const struct hashed *some, size_t count)
 {
 	size_t i;
 
 	for (i = 0; i < count; i++)
 		if (see(counter, some[i].hash) && !is_zero(counter->heaps->env.core, &some[i].text))
-			counter->again_bytes += some[i].bytes;
+			counter->again_bytes += some[i].object->chunk_bytes;
 }
 
-/* The table does not fit into the processor's caches: each place is asked for some blocks before
- * it is needed. */
 static struct ch_error *see_blocks(void *arg, const struct ch_object *objects, size_t n)
 {
 	struct counter *counter = arg;
@@ -355,11 +367,8 @@ static struct ch_error *see_blocks(void *arg, const struct ch_object *objects, s
 	for (i = 0; i < n; i++) {
 		if (!is_compared(&objects[i]))
 			continue;
-		slot->text = text_of(&objects[i], &kind);
-		slot->bytes = objects[i].chunk_bytes;
-		if (!hash_block(counter, &slot->text, type_of(&objects[i], &kind), &slot->hash))
+		if (!hash_ahead(counter, &objects[i], &kind, slot))
 			continue;
-		__builtin_prefetch(&counter->seen[(slot->hash & counter->seen_mask) / 4], 1);
 		if (++slot == some + AHEAD) {
 			see_some(counter, some, AHEAD);
 			slot = some;
@@ -370,16 +379,34 @@ static struct ch_error *see_blocks(void *arg, const struct ch_object *objects, s
 }
 
 /* They cost what is touched of them. */
-static struct ch_error *take_blocks(void *arg, const struct ch_object *objects, size_t n)
+static struct ch_error *take_some(struct counter *counter, const struct hashed *some, size_t count,
+				  const struct block_kind *kind)
 {
-	struct counter *counter = arg;
 	struct ch_strings_stat *ret = counter->ret;
 	struct ch_error *err = NULL;
 	struct ch_object object;
+	size_t i;
+
+	for (i = 0; !err && i < count; i++) {
+		if (is_zero(counter->heaps->env.core, &some[i].text)) {
+			ret->zero_count++;
+			ret->zero_bytes += chp_heaps_touched_bytes(counter->heaps, some[i].object);
+		} else if (times_seen(counter, some[i].hash) > 1) {
+			object = *some[i].object;
+			object.chunk_bytes = chp_heaps_touched_bytes(counter->heaps, &object);
+			err = add_text(counter, &object, &some[i].text, type_of(&object, kind),
+				       some[i].hash);
+		}
+	}
+	return err;
+}
+
+static struct ch_error *take_blocks(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct counter *counter = arg;
+	struct hashed some[AHEAD], *slot = some;
+	struct ch_error *err = NULL;
 	struct block_kind kind;
-	struct ch_string text;
-	uint64_t hash;
-	uint32_t type;
 	size_t i;
 
 	if (!n)
@@ -388,21 +415,17 @@ static struct ch_error *take_blocks(void *arg, const struct ch_object *objects, 
 	for (i = 0; !err && i < n; i++) {
 		if (!is_compared(&objects[i]))
 			continue;
-		object = objects[i];
-		text = text_of(&object, &kind);
-		type = type_of(&object, &kind);
-		ret->count++;
-		if (!hash_block(counter, &text, type, &hash)) {
-			ret->absent_count++;
-		} else if (is_zero(counter->heaps->env.core, &text)) {
-			ret->zero_count++;
-			ret->zero_bytes += chp_heaps_touched_bytes(counter->heaps, &object);
-		} else if (times_seen(counter, hash) > 1) {
-			object.chunk_bytes = chp_heaps_touched_bytes(counter->heaps, &object);
-			err = add_text(counter, &object, &text, type, hash);
+		counter->ret->count++;
+		if (!hash_ahead(counter, &objects[i], &kind, slot)) {
+			counter->ret->absent_count++;
+			continue;
+		}
+		if (++slot == some + AHEAD) {
+			err = take_some(counter, some, AHEAD, &kind);
+			slot = some;
 		}
 	}
-	return err;
+	return err ? err : take_some(counter, some, (size_t)(slot - some), &kind);
 }
 
 static int compare_rows(const void *a, const void *b)
