@@ -110,9 +110,10 @@ START_TEST(tables_align)
 	open_sink(&sink, CH_FORMAT_TEXT);
 	sink.report.width = 65;
 	chp_table_print(table, &sink.report);
-	close_sink(&sink, "NAME    COUNT              SIZE  ADDR    SHARE               NOTE\n"
-			  "a\\x09b  1,234  2,048 (2.00 KiB)  0x10  100.00%  ###########  x\n"
-			  "\xc3\xa9           5     17                -    0.07%               -\n");
+	close_sink(&sink,
+		   "NAME    COUNT              SIZE  ADDR    SHARE               NOTE\n"
+		   "a\\x09b  1,234  2,048 (2.00 KiB)  0x10  100.00%  ###########  x\n"
+		   "\xc3\xa9           5     17                -    0.07%               -\n");
 	chp_table_destroy(table);
 }
 END_TEST
