@@ -136,6 +136,49 @@ struct ch_thread_info {
 CH_PUBLIC bool ch_heaps_thread(struct ch_heaps *heaps, size_t thread_index,
 			       struct ch_thread_info *ret);
 
+/** A thread of a runtime's own, which it runs on threads of the kernel: a goroutine. */
+struct ch_goroutine {
+	/** Which runtime. Static. */
+	const char *runtime;
+	/** The number that the runtime gave it, and its own structure. */
+	uint64_t number, addr;
+	/** Its stack, target range [start, end). */
+	uint64_t stack_start, stack_end;
+	/** Where it stands, unless a thread runs it: program counter, stack pointer, frame
+	 * pointer. */
+	uint64_t pc, sp, fp;
+	/** That is its first instruction, not behind a call. */
+	bool at_start;
+	/** A thread runs it: which, by its index in ch_core_threads(). */
+	bool on_thread;
+	size_t thread_index;
+	/** "waiting", "runnable", "running", "syscall". Static. */
+	const char *state;
+	/** What it waits for: "chan receive"; "" where it does not wait, or that is not known. */
+	char waits_for[64];
+	/** It has waited for at least so long; 0: not known. */
+	uint64_t waited_ns;
+	/** Its first function, and the statement that started it; 0: not known. */
+	uint64_t start_pc, created_pc;
+	/** The thread that alone may run it; 0: any may, or it is not known. */
+	uint32_t locked_tid;
+	/** It is one of the runtime's own. */
+	bool system;
+	/** It has labels for profiles. */
+	bool labelled;
+};
+
+/** Non-NULL ends the visit: return it unchanged. */
+typedef struct ch_error *(*ch_goroutines_fn)(void *arg, const struct ch_goroutine *goroutine);
+/** All of them that are not dead, in the runtime's order. Errors: NOMEM, STOP, those of fn. */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *ch_heaps_goroutines(struct ch_heaps *heaps,
+							     ch_goroutines_fn fn, void *arg);
+/** As ch_heaps_unwind(), of a goroutine. */
+CH_PUBLIC CH_MUST_CHECK struct ch_error *
+ch_heaps_unwind_goroutine(struct ch_heaps *heaps, const struct ch_goroutine *goroutine,
+			  struct ch_frame *frames, size_t max, size_t *count_ret,
+			  const char **end_ret);
+
 /** A stack in use with its extent, if it is known: one without is a block that sp lies in. */
 CH_PUBLIC struct ch_thread_stack ch_heaps_stack(struct ch_heaps *heaps,
 						const struct ch_thread_stack *stack);

@@ -15,6 +15,8 @@
 /* A handler of a signal is looked for in at most so many threads of a living process. */
 #define THREADS_MAX 4096
 #define FRAMES_MAX  64
+/* Functions that a compiler put into one another. */
+#define INLINED_MAX 64
 /* Frames of abort() and what it calls; bytes that they take on the stack. */
 #define SHORT_STACK 4
 #define CALLS_BYTES 4096
@@ -40,6 +42,20 @@ static const struct {
 	  "an assertion of libstdc++ failed" },
 	{ "g_assertion_message", NULL, "an assertion of GLib failed" },
 	{ "rust_panic", NULL, "Rust code panicked" },
+	{ "runtime.throw", NULL, "Go's runtime found an error that nothing can go on after" },
+	{ "runtime.fatal", NULL, "Go's runtime found an error that nothing can go on after" },
+	{ "runtime.checkdead", NULL, "no goroutine can go on (a deadlock)" },
+	{ "runtime.gopanic", NULL, "a Go panic that nobody recovered" },
+	{ "runtime.panicmem", NULL, "Go code used a nil pointer, or another bad address" },
+	{ "runtime.panicmemAddr", NULL, "Go code used a nil pointer, or another bad address" },
+	{ "runtime.panicdivide", NULL, "Go code divided by zero" },
+	{ "runtime.goPanicIndex", NULL, "an index of Go code was out of range" },
+	{ "runtime.goPanicIndexU", NULL, "an index of Go code was out of range" },
+	{ "runtime.panicdottypeE", NULL,
+	  "a value in a Go interface was not of the type asked for" },
+	{ "runtime.panicdottypeI", NULL,
+	  "a value in a Go interface was not of the type asked for" },
+	{ "runtime.panicnildottype", NULL, "a Go interface that was asked for its value had none" },
 	{ "_Z25report_java_out_of_memoryPKc", "report_java_out_of_memory",
 	  "Java had no memory for an object (java.lang.OutOfMemoryError)" },
 };
@@ -87,17 +103,42 @@ static void follow_calls(const struct ch_death_env *env, const struct ch_frame *
 	}
 }
 
+/* Functions of a frame of which a runtime knows the names, those inside of others first. */
+static void note_runtime_frame(const struct ch_death_env *env, const struct ch_frame *frame,
+			       bool is_top, struct ch_death *ret)
+{
+	struct ch_code code;
+	uint32_t depth;
+
+	for (depth = 0;
+	     depth < INLINED_MAX && ch_heaps_frame_code(env->heaps, frame, is_top, depth, &code);
+	     depth++)
+		note_caller(code.name, ret);
+}
+
+static struct ch_error *unwind(const struct ch_death_env *env, size_t index,
+			       struct ch_frame frames[FRAMES_MAX], size_t *count_ret)
+{
+	const char *end;
+
+	if (env->heaps)
+		return ch_heaps_unwind(env->heaps, index, frames, FRAMES_MAX, count_ret, &end);
+	return ch_sym_unwind(env->sym, index, frames, FRAMES_MAX, count_ret, &end);
+}
+
 /* The outermost of them among the frames: the reason behind the others. */
 static void find_caller(const struct ch_death_env *env, size_t index, struct ch_death *ret)
 {
 	struct ch_frame frames[FRAMES_MAX];
 	size_t count = 0, i;
-	const char *end;
 
-	chp_context_drop_take(ch_core_context(env->core),
-			      ch_sym_unwind(env->sym, index, frames, FRAMES_MAX, &count, &end));
-	for (i = 0; i < count; i++)
-		note_caller(frames[i].symbol.name, ret);
+	chp_context_drop_take(ch_core_context(env->core), unwind(env, index, frames, &count));
+	for (i = 0; i < count; i++) {
+		if (env->heaps && chp_heaps_owns_code(env->heaps, frames[i].pc - (i != 0)))
+			note_runtime_frame(env, &frames[i], i == 0, ret);
+		else
+			note_caller(frames[i].symbol.name, ret);
+	}
 	if (count && count <= SHORT_STACK)
 		follow_calls(env, &frames[count - 1], ret);
 }

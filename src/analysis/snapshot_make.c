@@ -380,6 +380,23 @@ static struct ch_error *name_stack(const struct ch_thread_row *row,
 	return NULL;
 }
 
+static bool is_runtime(const struct ch_frame *frame)
+{
+	return frame->symbol.name && strncmp(frame->symbol.name, "runtime.", 8) == 0;
+}
+
+/* The inner functions that are not the runtime's own; all of them where there is no other. */
+static struct ch_error *name_program(const struct ch_thread_row *row, char *buf, size_t max)
+{
+	struct ch_thread_row rest = *row;
+
+	for (; rest.frames_count && is_runtime(rest.frames); rest.frames_count--)
+		rest.frames++;
+	while (rest.frames_count && is_runtime(&rest.frames[rest.frames_count - 1]))
+		rest.frames_count--;
+	return name_methods(rest.frames_count ? &rest : row, buf, max);
+}
+
 /* By signature: it survives another run and another build. */
 static struct ch_error *take_group(struct taking *taking, const struct ch_thread_row *row,
 				   const struct ch_thread_group *group)
@@ -400,6 +417,24 @@ static struct ch_error *take_group(struct taking *taking, const struct ch_thread
 	return err;
 }
 
+/* Goroutines that stand in one place: by names, which another run and another build share. */
+static struct ch_error *take_goroutines(struct taking *taking, const struct ch_threads *threads,
+					const struct ch_goroutine_group *group)
+{
+	const struct ch_thread_row stack = { .frames = group->frames,
+					     .frames_count = group->frames_count };
+	const char *runtime = threads->goroutines[group->first].of.runtime;
+	char name[NAME_BYTES_MAX], names[NAME_BYTES_MAX / 2] = "";
+	struct ch_error *err = name_program(&stack, names, sizeof(names));
+
+	if (err)
+		return err;
+	snprintf(name, sizeof(name), "goroutines: %s [%08" PRIx32 "]",
+		 names[0] ? names : "code that is not known", (uint32_t)group->fingerprint);
+	return chp_snapshot_add(taking->ret, CH_AXIS_THREAD_GROUPS, runtime, name, group->count,
+				group->stack_bytes);
+}
+
 static struct ch_error *take_threads(struct taking *taking)
 {
 	struct ch_thread_rows rows = { .texts = NULL };
@@ -410,6 +445,10 @@ static struct ch_error *take_threads(struct taking *taking)
 	for (i = 0; !err && i < rows.threads.groups_count; i++)
 		err = take_group(taking, &rows.rows[rows.threads.groups[i].first],
 				 &rows.threads.groups[i]);
+	if (!err)
+		err = chp_thread_rows_goroutines(taking->session, FRAMES, &rows);
+	for (i = 0; !err && i < rows.threads.goroutine_groups_count; i++)
+		err = take_goroutines(taking, &rows.threads, &rows.threads.goroutine_groups[i]);
 	chp_thread_rows_deinit(&rows);
 	return err;
 }

@@ -10,284 +10,18 @@
 
 #include "analysis/account.h"
 #include "analysis/thread_names.h"
-#include "sym/shown.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/error.h"
-#include "util/hash.h"
-#include "util/text.h"
 #include "util/vec.h"
-
-/* Functions that a compiler put into one another. */
-#define INLINED_MAX      256
-#define SOURCE_BYTES_MAX 256
-#define SOURCES_MAX      16
-
-/* Modules of runtimes: what is in them runs methods, or waits for them. */
-static const char *const runtimes[] = { "libcoreclr.so", "libclrjit.so", "libhostpolicy.so",
-					"libhostfxr.so", "dotnet",       "libjvm.so",
-					"libjli.so",     "java" };
-
-/* What a runtime says of a code address; cached, as many threads stand in the same. */
-struct named {
-	uint64_t pc;
-	uint32_t depth;
-	bool is_top;
-	/* It depends on the frame: the rest is not set. */
-	bool of_frame;
-	/* NULL: no runtime knows it. */
-	const char *name, *code, *source;
-	uint64_t start, offset;
-	uint32_t line;
-};
 
 /* What all rows are filled with. */
 struct filler {
 	struct ch_session *session;
-	struct ch_heaps *heaps;
-	struct ch_sym *sym;
-	/* tsearch(3) of struct named; of char: texts that frames borrow */
-	void *places, *texts;
-	size_t frames_max;
-	/* Functions that were put into compiled ones have frames of their own. */
-	bool with_inlined;
+	struct ch_frame_names names;
 	struct ch_frame *scratch;
 };
-
-static int compare_named(const void *a, const void *b)
-{
-	const struct named *x = a, *y = b;
-
-	if (x->pc != y->pc)
-		return x->pc < y->pc ? -1 : 1;
-	if (x->depth != y->depth)
-		return x->depth < y->depth ? -1 : 1;
-	return x->is_top - y->is_top;
-}
-
-static int compare_texts(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-/* One copy of each; NULL: out of memory. */
-static const char *keep_text(struct filler *filler, const char *text)
-{
-	char **slot = tfind(text, &filler->texts, compare_texts), *copy;
-
-	if (slot)
-		return *slot;
-	copy = strdup(text);
-	slot = copy ? tsearch(copy, &filler->texts, compare_texts) : NULL;
-	if (slot)
-		return *slot;
-	free(copy);
-	return NULL;
-}
-
-static struct ch_error *ask(struct filler *filler, const struct ch_frame *frame, struct named *ret)
-{
-	struct ch_code code;
-
-	ret->name = NULL;
-	if (!ch_heaps_frame_code(filler->heaps, frame, ret->is_top, ret->depth, &code) ||
-	    !code.name[0])
-		return NULL;
-	ret->name = keep_text(filler, code.name);
-	ret->source = code.source[0] ? keep_text(filler, code.source) : NULL;
-	if (!ret->name || (code.source[0] && !ret->source))
-		return &ch_enomem;
-	ret->code = code.kind;
-	ret->start = code.start;
-	ret->offset = code.offset;
-	ret->line = code.line;
-	ret->of_frame = strcmp(code.kind, "interpreted") == 0;
-	return NULL;
-}
-
-/* The function of a frame at a depth. */
-static struct ch_error *name_code(struct filler *filler, const struct ch_frame *frame,
-				  struct named *ret)
-{
-	struct named *named, **slot = tfind(ret, &filler->places, compare_named);
-	struct ch_error *err;
-
-	if (slot && !(*slot)->of_frame) {
-		*ret = **slot;
-		return NULL;
-	}
-	err = ask(filler, frame, ret);
-	if (err || slot)
-		return err;
-	named = malloc(sizeof(*named));
-	if (!named)
-		return &ch_enomem;
-	*named = *ret;
-	if (!tsearch(named, &filler->places, compare_named)) {
-		free(named);
-		return &ch_enomem;
-	}
-	return NULL;
-}
-
-static bool add_frame(struct filler *filler, struct ch_vec *frames, const struct ch_frame *frame,
-		      const struct named *named)
-{
-	struct ch_frame *slot = ch_vec_push(frames);
-
-	if (!slot)
-		return false;
-	*slot = *frame;
-	if (!named) {
-		slot->symbol.name = chp_sym_shown(filler->sym, frame->symbol.name);
-		return true;
-	}
-	slot->symbol.name = named->name;
-	slot->symbol.addr = named->start;
-	slot->symbol.offset = named->offset;
-	slot->code = named->code;
-	slot->source = named->source;
-	slot->line = named->line;
-	return true;
-}
-
-/* A frame with its functions, as its runtime knows them. */
-static struct ch_error *add_frames(struct filler *filler, const struct ch_frame *frame, bool is_top,
-				   struct ch_vec *frames)
-{
-	struct named named = { .pc = frame->pc, .is_top = is_top };
-	struct ch_error *err;
-	size_t first = frames->count;
-
-	for (; named.depth < INLINED_MAX && frames->count < filler->frames_max; named.depth++) {
-		err = name_code(filler, frame, &named);
-		if (err)
-			return err;
-		if (!named.name)
-			break;
-		if (named.depth)
-			CH_VEC_AT(frames, struct ch_frame, frames->count - 1)->basis =
-				CH_FRAME_INLINED;
-		if (!add_frame(filler, frames, frame, &named))
-			return &ch_enomem;
-	}
-	return frames->count > first || add_frame(filler, frames, frame, NULL) ? NULL : &ch_enomem;
-}
-
-/* A copy of a name from debug information; NULL, and no error, where there is none. */
-static struct ch_error *keep_name(struct filler *filler, const char *name, const char **ret)
-{
-	_cleanup_free_ char *text = name ? chp_text_escape(name, SOURCE_BYTES_MAX) : NULL;
-
-	*ret = text ? keep_text(filler, text) : NULL;
-	return !name || *ret ? NULL : &ch_enomem;
-}
-
-/* A frame of compiled code, with its source, and the functions that were put into it. */
-static struct ch_error *add_compiled(struct filler *filler, const struct ch_frame *frame,
-				     bool is_top, struct ch_vec *frames)
-{
-	struct ch_source sources[SOURCES_MAX];
-	struct ch_error *err = NULL;
-	struct ch_frame *slot;
-	size_t count = 0, i;
-
-	if (frame->symbol.module)
-		count = ch_sym_sources(filler->sym, frame->pc - !is_top, sources, SOURCES_MAX);
-	if (!count)
-		return add_frame(filler, frames, frame, NULL) ? NULL : &ch_enomem;
-	for (i = filler->with_inlined ? 0 : count - 1;
-	     !err && i < count && frames->count < filler->frames_max; i++) {
-		if (!add_frame(filler, frames, frame, NULL))
-			return &ch_enomem;
-		slot = CH_VEC_AT(frames, struct ch_frame, frames->count - 1);
-		slot->line = sources[i].line;
-		err = keep_name(filler, sources[i].file, &slot->source);
-		if (err || !sources[i].function)
-			continue;
-		slot->basis = CH_FRAME_INLINED;
-		slot->symbol.addr = slot->symbol.offset = slot->symbol.size_bytes = 0;
-		err = keep_name(filler, chp_sym_shown(filler->sym, sources[i].function),
-				&slot->symbol.name);
-	}
-	return err;
-}
-
-/* Frames that no module has a symbol for may be a runtime's. */
-static struct ch_error *name_frames(struct filler *filler, size_t count, struct ch_vec *frames)
-{
-	const struct ch_frame *frame;
-	struct ch_error *err = NULL;
-	size_t i;
-
-	for (i = 0; !err && i < count && frames->count < filler->frames_max; i++) {
-		frame = &filler->scratch[i];
-		if (!frame->symbol.name && frame->pc)
-			err = add_frames(filler, frame, i == 0, frames);
-		else
-			err = add_compiled(filler, frame, i == 0 || frame->basis == CH_FRAME_SIGNAL,
-					   frames);
-	}
-	return err;
-}
-
-/* Classes that the JVM made are called by their address: "Shop$$Lambda+0x00007fc341001880". */
-static uint64_t hash_name(uint64_t hash, const char *name)
-{
-	const char *at = name;
-
-	while ((at = strstr(at, "0x"))) {
-		hash = ch_hash_bytes(hash, name, (size_t)(at - name));
-		at += 2;
-		name = at += strspn(at, "0123456789abcdef");
-	}
-	return ch_hash_bytes(hash, name, strlen(name) + 1);
-}
-
-/* A method by name and line, for it may be interpreted here and compiled there, once or more
- * often, and run on in another copy while it runs; other code by its module and place in it; any
- * other address outside of all is only "outside". */
-static uint64_t hash_frame(uint64_t hash, const struct ch_sym *sym, const struct ch_frame *frame)
-{
-	const struct ch_module *module;
-
-	if (chp_thread_row_method(frame))
-		return ch_hash_number(hash_name(hash, frame->symbol.name), frame->line);
-	module = ch_sym_module_at(sym, frame->pc);
-	if (!module)
-		return ch_hash_number(hash_name(hash, "outside"), 0);
-	hash = ch_hash_bytes(hash, module->name, strlen(module->name) + 1);
-	return ch_hash_number(hash, frame->pc - module->start);
-}
-
-static bool is_same_method(const struct ch_frame *frame, const struct ch_frame *last)
-{
-	return last && chp_thread_row_method(frame) &&
-	       strcmp(frame->symbol.name, last->symbol.name) == 0 && frame->line == last->line;
-}
-
-static uint64_t fingerprint(const struct ch_sym *sym, const struct ch_thread_row *row)
-{
-	bool with_methods = chp_thread_row_has_methods(row);
-	const struct ch_frame *frame, *last = NULL;
-	uint64_t hash = CH_HASH_START;
-	size_t i;
-
-	for (i = 0; i < row->frames_count; i++) {
-		frame = &row->frames[i];
-		/* only with debug information at hand */
-		if (frame->basis == CH_FRAME_INLINED && frame->symbol.module &&
-		    !chp_thread_row_method(frame))
-			continue;
-		if ((with_methods || frame->code) && chp_thread_row_runtime(frame))
-			continue;
-		if (!is_same_method(frame, last))
-			hash = hash_frame(hash, sym, frame);
-		last = chp_thread_row_method(frame) ? frame : NULL;
-	}
-	return hash;
-}
 
 static struct ch_error *unwind(struct filler *filler, size_t index, struct ch_thread_row *row)
 {
@@ -296,17 +30,18 @@ static struct ch_error *unwind(struct filler *filler, size_t index, struct ch_th
 	struct ch_error *err;
 	size_t count;
 
-	err = ch_heaps_unwind(filler->heaps, index, filler->scratch, filler->frames_max, &count,
-			      &end);
+	err = ch_heaps_unwind(filler->names.heaps, index, filler->scratch, filler->names.frames_max,
+			      &count, &end);
 	if (err)
 		return err;
 	row->end = end ? strdup(end) : NULL;
 	if (end && !row->end)
 		return &ch_enomem;
-	err = name_frames(filler, count, &frames);
+	err = chp_frames_name(&filler->names, filler->scratch, count, &frames);
 	row->frames = frames.items;
 	row->frames_count = frames.count;
-	row->fingerprint = fingerprint(filler->sym, row);
+	row->fingerprint =
+		chp_frames_fingerprint(filler->names.sym, row->frames, row->frames_count);
 	return err;
 }
 
@@ -315,7 +50,7 @@ static struct ch_error *describe(struct filler *filler, size_t index, struct ch_
 {
 	struct ch_thread_info info;
 
-	if (!ch_heaps_thread(filler->heaps, index, &info))
+	if (!ch_heaps_thread(filler->names.heaps, index, &info))
 		return NULL;
 	row->info = malloc(sizeof(*row->info));
 	if (!row->info)
@@ -336,7 +71,7 @@ static void take_stacks(struct filler *filler, const struct ch_map *map, size_t 
 
 	stacks = ch_map_stacks_of(map, index, &count);
 	for (i = 0; i < count; i++) {
-		stack = ch_heaps_stack(filler->heaps, &stacks[i]);
+		stack = ch_heaps_stack(filler->names.heaps, &stacks[i]);
 		if (stack.interrupted) {
 			if (row->interrupted_count < CH_INTERRUPTED_MAX)
 				row->interrupted[row->interrupted_count++] = stack;
@@ -378,10 +113,10 @@ static struct ch_error *fill_rows(struct filler *filler, size_t first, struct ch
 	struct ch_error *err;
 	size_t i;
 
-	err = ch_session_heaps(filler->session, &filler->heaps);
+	err = ch_session_heaps(filler->session, &filler->names.heaps);
 	if (!err)
-		err = ch_session_sym(filler->session, &filler->sym);
-	filler->scratch = calloc(filler->frames_max, sizeof(*filler->scratch));
+		err = ch_session_sym(filler->session, &filler->names.sym);
+	filler->scratch = calloc(filler->names.frames_max, sizeof(*filler->scratch));
 	if (!err && !filler->scratch)
 		err = &ch_enomem;
 
@@ -451,8 +186,7 @@ static struct ch_error *make(struct ch_session *session, size_t first, size_t co
 			     size_t frames_max, struct ch_thread_rows *ret)
 {
 	struct filler filler = { .session = session,
-				 .frames_max = frames_max,
-				 .with_inlined = alone };
+				 .names = { .frames_max = frames_max, .with_inlined = alone } };
 	struct ch_threads *threads = &ret->threads;
 	struct ch_error *err;
 
@@ -462,8 +196,8 @@ static struct ch_error *make(struct ch_session *session, size_t first, size_t co
 	ret->groups = calloc(threads->rows_count + 1, sizeof(*ret->groups));
 	threads->rows = ret->rows;
 	err = ret->rows && ret->groups ? fill_rows(&filler, first, ret->rows, count) : &ch_enomem;
-	ret->texts = filler.texts;
-	tdestroy(filler.places, free);
+	ret->texts = filler.names.texts;
+	chp_frame_names_deinit(&filler.names);
 	return err ? err : make_groups(threads, ret->groups);
 }
 
@@ -528,34 +262,12 @@ struct ch_error *chp_thread_rows_of(struct ch_session *session, uint32_t tid, si
 	return make(session, i, i < count, true, frames_max, ret);
 }
 
-bool chp_thread_row_method(const struct ch_frame *frame)
-{
-	return frame->code && strcmp(frame->code, "stub") != 0 &&
-	       strcmp(frame->code, "interpreter") != 0;
-}
-
 bool chp_thread_row_has_methods(const struct ch_thread_row *row)
 {
 	size_t i;
 
 	for (i = 0; i < row->frames_count; i++)
 		if (chp_thread_row_method(&row->frames[i]))
-			return true;
-	return false;
-}
-
-bool chp_thread_row_runtime(const struct ch_frame *frame)
-{
-	const struct ch_module *module = frame->symbol.module;
-	size_t i;
-
-	if (chp_thread_row_method(frame))
-		return false;
-	/* "call stub", "interpreter" */
-	if (frame->code)
-		return true;
-	for (i = 0; module && i < CH_COUNT_OF(runtimes); i++)
-		if (strcmp(module->name, runtimes[i]) == 0)
 			return true;
 	return false;
 }
@@ -581,6 +293,12 @@ void chp_thread_rows_deinit(struct ch_thread_rows *rows)
 	}
 	for (i = 0; rows->groups && i < rows->threads.groups_count; i++)
 		chp_thread_names_free(&rows->groups[i]);
+	for (i = 0; i < rows->goroutine_groups.count; i++) {
+		free(CH_VEC_AT(&rows->goroutine_groups, struct ch_goroutine_group, i)->frames);
+		free(CH_VEC_AT(&rows->goroutine_groups, struct ch_goroutine_group, i)->end);
+	}
+	ch_vec_deinit(&rows->goroutines);
+	ch_vec_deinit(&rows->goroutine_groups);
 	free(rows->rows);
 	free(rows->groups);
 	tdestroy(rows->texts, free);

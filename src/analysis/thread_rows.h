@@ -8,6 +8,9 @@
 #include <coreheap/coreheap.h>
 #include <coreheap/map.h>
 
+#include "analysis/frame_names.h"
+#include "util/vec.h"
+
 /** Frames of a stack where nobody says how many. */
 #define CH_FRAMES_DEFAULT 64
 
@@ -60,6 +63,29 @@ struct ch_thread_group {
 	size_t names_count;
 };
 
+/** A goroutine, and the index of its group. */
+struct ch_goroutine_row {
+	struct ch_goroutine of;
+	size_t group;
+	/** Names of its first function, and of the one that started it, with the source line of
+	 * that ("main.go:37"); "" where that is not known. Owned by the array. */
+	const char *start, *creator, *created_at;
+};
+
+/** Goroutines that stand in the same place and wait for the same. */
+struct ch_goroutine_group {
+	/** Hash of their frames, which builds and processes share; of the program counters. */
+	uint64_t fingerprint, place;
+	uint64_t count, stack_bytes, waited_most_ns;
+	/** Index of the first of them. */
+	size_t first;
+	/** Owned by the array. */
+	struct ch_frame *frames;
+	size_t frames_count;
+	/** Why the last frame is the last. Owned. */
+	char *end;
+};
+
 struct ch_threads {
 	const struct ch_thread_row *rows;
 	size_t rows_count;
@@ -68,6 +94,12 @@ struct ch_threads {
 	size_t groups_count;
 	/** Over all stacks, each byte once; not of a thread alone. */
 	uint64_t stack_bytes, used_bytes;
+	/** As the runtime lists them. */
+	const struct ch_goroutine_row *goroutines;
+	size_t goroutines_count;
+	/** By count descending, then by the first. */
+	const struct ch_goroutine_group *goroutine_groups;
+	size_t goroutine_groups_count;
 	/** Show registers; show groups instead of threads (text). */
 	bool with_regs, grouped;
 	enum ch_arch arch;
@@ -79,6 +111,8 @@ struct ch_thread_rows {
 	/** Owned; as in threads. */
 	struct ch_thread_row *rows;
 	struct ch_thread_group *groups;
+	/** of struct ch_goroutine_row and struct ch_goroutine_group */
+	struct ch_vec goroutines, goroutine_groups;
 	/** Texts that frames borrow. */
 	void *texts;
 };
@@ -93,14 +127,13 @@ CH_MUST_CHECK struct ch_error *chp_thread_rows_make(struct ch_session *session, 
  * no rows where there is none of that number. */
 CH_MUST_CHECK struct ch_error *chp_thread_rows_of(struct ch_session *session, uint32_t tid,
 						  size_t frames_max, struct ch_thread_rows *ret);
+/** Add goroutines to rows that were made, and groups of them. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_thread_rows_goroutines(struct ch_session *session,
+							  size_t frames_max,
+							  struct ch_thread_rows *rows);
 void chp_thread_rows_deinit(struct ch_thread_rows *rows);
-/** Whether a frame is a method of a runtime's code. */
-bool chp_thread_row_method(const struct ch_frame *frame);
-/** Whether a stack has any. */
+/** Whether a stack has any methods of a runtime's code. */
 bool chp_thread_row_has_methods(const struct ch_thread_row *row);
-/** Whether a frame is a runtime's own: of a stack with methods it is only how the runtime came to
- * the next of them, or waits; which of these there are depends on what it has compiled by then. */
-bool chp_thread_row_runtime(const struct ch_frame *frame);
 /** The frame that says best what a thread does: the innermost method of a runtime's code,
  * else 0. */
 size_t chp_thread_row_first(const struct ch_thread_row *row);

@@ -30,13 +30,15 @@ static const struct ch_option option_rows[] = {
 static struct ch_error *run(struct ch_cmd_env *env)
 {
 	const struct options *options = env->options;
+	const size_t frames = options->frames ? (size_t)options->frames : CH_FRAMES_DEFAULT;
 	struct ch_thread_rows rows = { .texts = NULL };
 	struct ch_error *err;
 
 	if (options->frames > FRAMES_MAX)
 		return ch_error_create(CH_ERROR_ARG, "--frames: at most %d", FRAMES_MAX);
-	err = chp_thread_rows_make(env->session,
-				   options->frames ? options->frames : CH_FRAMES_DEFAULT, &rows);
+	err = chp_thread_rows_make(env->session, frames, &rows);
+	if (!err)
+		err = chp_thread_rows_goroutines(env->session, frames, &rows);
 	rows.threads.with_regs = options->regs;
 	rows.threads.grouped = options->group;
 	if (!err)
@@ -53,7 +55,9 @@ const struct ch_cmd ch_cmd_threads = {
 		    "  coreheap threads --group core.1234    each different stack once\n",
 	.notes = "Registers, stack bytes and backtraces. Where a runtime is in the process,\n"
 		 "also its methods; of a JVM names and states of its threads, what they wait\n"
-		 "for, and Java methods, interpreted, compiled and inlined, with lines.\n",
+		 "for, and Java methods, interpreted, compiled and inlined, with lines. Of a Go\n"
+		 "program also its goroutines, those that stand in one place together: what they\n"
+		 "wait for, how long at least, and what started them.\n",
 	.see_also = (const char *const[]){ "locks", "exceptions", "stackobjects", NULL },
 	.options = option_rows,
 	.options_size = sizeof(struct options),

@@ -42,7 +42,10 @@ bool ch_heaps_code_at(struct ch_heaps *heaps, uint64_t addr, struct ch_code *ret
 bool ch_heaps_frame_code(struct ch_heaps *heaps, const struct ch_frame *frame, bool is_top,
 			 uint32_t depth, struct ch_code *ret)
 {
-	const struct ch_walker_frame asked = { { frame->pc, frame->sp, frame->fp, is_top }, depth };
+	const struct ch_walker_frame asked = {
+		.regs = { .pc = frame->pc, .sp = frame->sp, .fp = frame->fp, .activation = is_top },
+		.depth = depth
+	};
 	const struct ch_opened *opened = heaps->opened.items;
 	char name[sizeof(ret->name)], source[sizeof(ret->source)];
 	size_t i;
@@ -80,11 +83,27 @@ static bool find_caller(void *arg, const struct ch_frame_regs *frame, struct ch_
 	return false;
 }
 
+bool chp_heaps_owns_code(const struct ch_heaps *heaps, uint64_t addr)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++)
+		if (opened[i].runtime->owns && opened[i].runtime->owns(opened[i].state, addr))
+			return true;
+	return false;
+}
+
+static bool owns(void *arg, uint64_t pc)
+{
+	return chp_heaps_owns_code(arg, pc);
+}
+
 struct ch_error *ch_heaps_unwind(struct ch_heaps *heaps, size_t thread_index,
 				 struct ch_frame *frames, size_t max, size_t *count_ret,
 				 const char **end_ret)
 {
-	const struct ch_frame_source source = { find_caller, heaps };
+	const struct ch_frame_source source = { find_caller, owns, heaps };
 	struct ch_unwound unwound = { .frames = frames, .max = max };
 	struct ch_error *err;
 
@@ -92,6 +111,77 @@ struct ch_error *ch_heaps_unwind(struct ch_heaps *heaps, size_t thread_index,
 	if (err)
 		return err;
 	*count_ret = unwound.count;
+	*end_ret = unwound.end;
+	return NULL;
+}
+
+/* ---- Goroutines ---------------------------------------------------------------- */
+
+/* Who asks for them, with the name of the runtime. */
+struct asked {
+	const char *runtime;
+	ch_goroutines_fn fn;
+	void *arg;
+};
+
+static struct ch_error *name_runtime(void *arg, const struct ch_goroutine *goroutine)
+{
+	const struct asked *asked = arg;
+	struct ch_goroutine named = *goroutine;
+
+	named.runtime = asked->runtime;
+	return asked->fn(asked->arg, &named);
+}
+
+struct ch_error *ch_heaps_goroutines(struct ch_heaps *heaps, ch_goroutines_fn fn, void *arg)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	struct ch_error *err = NULL;
+	struct asked asked = { NULL, fn, arg };
+	size_t i;
+
+	for (i = 0; !err && i < heaps->opened.count; i++) {
+		if (!opened[i].runtime->goroutines)
+			continue;
+		asked.runtime = opened[i].walker->name;
+		err = opened[i].runtime->goroutines(opened[i].state, name_runtime, &asked);
+	}
+	return err;
+}
+
+/* Frames of a thread that lie on the stack of the goroutine that it runs. */
+static size_t keep_own(const struct ch_goroutine *goroutine, struct ch_frame *frames, size_t count)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < count; i++)
+		if (frames[i].sp >= goroutine->stack_start && frames[i].sp <= goroutine->stack_end)
+			frames[kept++] = frames[i];
+	return kept;
+}
+
+struct ch_error *ch_heaps_unwind_goroutine(struct ch_heaps *heaps,
+					   const struct ch_goroutine *goroutine,
+					   struct ch_frame *frames, size_t max, size_t *count_ret,
+					   const char **end_ret)
+{
+	const struct ch_frame_source source = { find_caller, owns, heaps };
+	const struct ch_frame_regs from = { .pc = goroutine->pc,
+					    .sp = goroutine->sp,
+					    .fp = goroutine->fp,
+					    .activation = goroutine->at_start };
+	struct ch_unwound unwound = { .frames = frames, .max = max };
+	struct ch_error *err;
+
+	if (goroutine->on_thread)
+		err = chp_sym_unwind_with(heaps->env.sym, &source, goroutine->thread_index,
+					  &unwound);
+	else
+		err = chp_sym_unwind_at(heaps->env.sym, &source, &from, &unwound);
+	if (err)
+		return err;
+	*count_ret =
+		goroutine->on_thread ? keep_own(goroutine, frames, unwound.count) : unwound.count;
 	*end_ret = unwound.end;
 	return NULL;
 }

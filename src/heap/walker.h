@@ -268,9 +268,12 @@ struct ch_walker_runtime {
 	 * name, unescaped. False when addr is none. */
 	bool (*code)(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
 	/** The caller of a frame in code that code() knows, where frame pointers alone do
-	 * not lead there: fill pc, sp and fp of ret; the unwinder checks them. False: not
-	 * known. */
+	 * not lead there: fill pc, sp and fp of ret; the unwinder checks them. pc 0: nobody
+	 * called it. False: not known. */
 	bool (*caller)(void *state, const struct ch_frame_regs *frame, struct ch_frame_regs *ret);
+	/** Whether addr lies in code whose frames caller() and frame() know better than call frame
+	 * information and symbols of its module do. */
+	bool (*owns)(void *state, uint64_t addr);
 	/** As code(), of a frame, where that depends on more than its address: what an
 	 * interpreter runs, what was inlined (depth 1 and on: the functions that the one
 	 * before was put into, the frame's own last), offset, source (unescaped) and line.
@@ -280,6 +283,8 @@ struct ch_walker_runtime {
 	/** A thread of the core: fill ret but runtime. False: it is none of
 	 * the runtime's. */
 	bool (*thread)(void *state, size_t index, struct ch_thread_info *ret);
+	/** As ch_heaps_goroutines(): fill all but runtime. */
+	struct ch_error *(*goroutines)(void *state, ch_goroutines_fn fn, void *arg);
 	/** As ch_heaps_thrown(): fill ret but runtime. */
 	bool (*thrown)(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
 	/** As chp_heaps_methods(), of its own. */
@@ -369,6 +374,8 @@ uint64_t chp_heaps_touched_bytes(const struct ch_heaps *heaps, const struct ch_o
 uint64_t chp_heaps_held_bytes(const struct ch_heaps *heaps, const struct ch_object *object);
 /** Whether a runtime, by its index in ch_heaps_runtimes(), clears the objects that it makes. */
 bool chp_heaps_clears(const struct ch_heaps *heaps, uint32_t runtime);
+/** Whether a runtime knows code at addr, and its frames, better than its module's symbols do. */
+bool chp_heaps_owns_code(const struct ch_heaps *heaps, uint64_t addr);
 /** Whether an address lies in the archive of a runtime. */
 bool chp_heaps_is_archive(const struct ch_heaps *heaps, uint64_t addr);
 /** That of a runtime, by its index in ch_heaps_runtimes(). */

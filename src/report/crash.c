@@ -10,7 +10,7 @@
 #include "analysis/death.h"
 #include "analysis/signature.h"
 #include "heap/signs.h"
-#include "report/threads.h"
+#include "report/frames.h"
 #include "sym/shown.h"
 #include "util/cleanup.h"
 #include "util/text.h"

@@ -116,8 +116,9 @@ char *chp_growth_text(const struct ch_diff *diff, const struct ch_growth *growth
 		fputs("beside what is told of it above", out);
 		separator = "; ";
 	} else if (row->axis == CH_AXIS_THREAD_GROUPS) {
-		fprintf(out, "%s threads, bytes of their stacks",
-			chp_signed_count(row->delta_count, number));
+		fprintf(out, "%s %s, bytes of their stacks",
+			chp_signed_count(row->delta_count, number),
+			row->runtime ? "goroutines" : "threads");
 		separator = "; ";
 	} else if (growth->parts_count) {
 		put_parts(out, growth, room);

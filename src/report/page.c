@@ -8,9 +8,9 @@
 
 #include "render/html.h"
 #include "render/svg.h"
+#include "report/frames.h"
 #include "report/picture_priv.h"
 #include "report/summary_priv.h"
-#include "report/threads.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/text.h"

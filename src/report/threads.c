@@ -10,6 +10,8 @@
 #include "analysis/death.h"
 #include "core/contents.h"
 #include "render/document.h"
+#include "report/frames.h"
+#include "report/goroutines.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/text.h"
@@ -20,27 +22,7 @@
 /* Registers of one line. */
 #define REGS_PER_LINE 4
 
-static const char *frame_basis(enum ch_frame_basis basis)
-{
-	static const char *const names[] = { "registers", "cfi",     "frame-pointer", "call",
-					     "runtime",   "inlined", "signal" };
-
-	return (size_t)basis < CH_COUNT_OF(names) ? names[basis] : "unknown";
-}
-
 /* ---- Fields ---------------------------------------------------------------- */
-
-/* A frame, without what may not be shown. */
-struct frame_row {
-	uint64_t addr, sp, offset;
-	uint64_t module_offset;
-	bool has_addr, has_sp, has_offset, has_module;
-	const char *symbol, *module, *basis, *code;
-	/* "": not known. */
-	char build_id[CH_HEX_TEXT_MAX];
-	/* "Shop.java:37"; "": not known. */
-	char source[1024];
-};
 
 struct stack_row {
 	uint64_t sp, start, end, used_bytes;
@@ -70,39 +52,14 @@ struct group_row {
 
 struct result {
 	struct ch_threads of;
-	struct ch_listing *threads, *groups;
+	struct ch_listing *threads, *groups, *goroutines, *goroutine_groups;
 };
 
-#define FRAME(member)  CH_AT(struct frame_row, member)
 #define STACK(member)  CH_AT(struct stack_row, member)
 #define ROW(member)    CH_AT(struct row, member)
 #define GROUP(member)  CH_AT(struct group_row, member)
 #define NAME(member)   CH_AT(struct ch_thread_names, member)
 #define RESULT(member) CH_AT(struct result, member)
-
-static const struct ch_field_spec frame_fields[] = {
-	{ "addr", NULL, CH_CELL_ADDR, "The program counter; of callers the return address.",
-	  FRAME(addr), CH_KNOWN(struct frame_row, has_addr) },
-	{ "symbol", NULL, CH_CELL_TEXT, "The function.", FRAME(symbol),
-	  .flags = CH_FIELD_OPTIONAL },
-	{ "offset", NULL, CH_CELL_COUNT, "Where in it.", FRAME(offset),
-	  CH_KNOWN(struct frame_row, has_offset) },
-	{ "module", NULL, CH_CELL_TEXT, "The image it lies in.", FRAME(module),
-	  .flags = CH_FIELD_OPTIONAL },
-	{ "source", NULL, CH_CELL_SAFE, "Source file and line.", FRAME(source),
-	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
-	{ "sp", NULL, CH_CELL_ADDR, "The stack pointer there.", FRAME(sp),
-	  CH_KNOWN(struct frame_row, has_sp) },
-	{ "basis", NULL, CH_CELL_SAFE, "What the frame was found by.", FRAME(basis),
-	  .words = "registers|cfi|frame-pointer|call|runtime|inlined|signal|unknown" },
-	{ "code", NULL, CH_CELL_SAFE, "What made the code, of a runtime's.", FRAME(code),
-	  .flags = CH_FIELD_OPTIONAL },
-	{ "module_offset", NULL, CH_CELL_COUNT, "Where in the image.", FRAME(module_offset),
-	  CH_KNOWN(struct frame_row, has_module) },
-	{ "build_id", NULL, CH_CELL_SAFE, "The image's build-id.", FRAME(build_id),
-	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
-	CH_FIELDS_END,
-};
 
 static const struct ch_field_spec stack_fields[] = {
 	{ "sp", NULL, CH_CELL_ADDR, "The stack pointer when the signal came.", STACK(sp) },
@@ -206,7 +163,7 @@ static const struct ch_field_spec row_fields[] = {
 	{ "fingerprint", NULL, CH_CELL_ID, "A hash of modules, functions and offsets.",
 	  ROW(fingerprint) },
 	{ "frames", NULL, CH_CELL_PART, "Its stack, innermost first.", .part = frames_of,
-	  .fields = frame_fields },
+	  .fields = chp_frame_fields },
 	{ "frames_end", NULL, CH_CELL_SAFE, "Why the last frame is the last.", ROW(end),
 	  .flags = CH_FIELD_OPTIONAL },
 	{ "registers", NULL, CH_CELL_PART, "By name, with --regs.", .part = registers_of,
@@ -238,7 +195,7 @@ static const struct ch_field_spec group_fields[] = {
 	{ "stack_used_bytes", NULL, CH_CELL_BYTES, "From their stack pointers on.",
 	  GROUP(used_bytes) },
 	{ "frames", NULL, CH_CELL_PART, "The stack of the first.", .part = group_frames,
-	  .fields = frame_fields },
+	  .fields = chp_frame_fields },
 	{ "names", NULL, CH_CELL_ROWS, "What they are called, the eight most frequent names.",
 	  GROUP(names), .fields = name_fields },
 	CH_FIELDS_END,
@@ -254,47 +211,15 @@ static const struct ch_field_spec fields[] = {
 	{ "threads", NULL, CH_CELL_LIST, "Threads.", RESULT(threads), .list = &threads_list },
 	{ "groups", NULL, CH_CELL_LIST, "Threads with equal stacks, most threads first.",
 	  RESULT(groups), .list = &groups_list },
+	{ "goroutines_count", NULL, CH_CELL_COUNT, "Goroutines that are not dead.",
+	  RESULT(of.goroutines_count), .flags = CH_FIELD_LATER },
+	{ "goroutines", NULL, CH_CELL_LIST, "Goroutines, as the runtime lists them.",
+	  RESULT(goroutines), .list = &chp_goroutines_list, .flags = CH_FIELD_LATER },
+	{ "goroutine_groups", NULL, CH_CELL_LIST,
+	  "Goroutines that stand in one place and wait for the same, most first.",
+	  RESULT(goroutine_groups), .list = &chp_goroutine_groups_list, .flags = CH_FIELD_LATER },
 	CH_FIELDS_END,
 };
-
-static void fill_frame(struct frame_row *row, const struct ch_core *core, const struct ch_frame *of)
-{
-	const struct ch_symbol *symbol = &of->symbol;
-
-	row->has_addr = chp_core_shows_addr(core, of->pc);
-	row->addr = of->pc;
-	row->has_sp = of->sp && chp_core_shows_addr(core, of->sp);
-	row->sp = of->sp;
-	row->symbol = symbol->name;
-	row->has_offset = symbol->name != NULL;
-	row->offset = symbol->offset;
-	row->has_module = symbol->module != NULL;
-	row->module = row->has_module ? symbol->module->name : NULL;
-	row->module_offset = row->has_module ? of->pc - symbol->module->start : 0;
-	row->build_id[0] = '\0';
-	if (row->has_module && symbol->module->build_id_len)
-		chp_hex_text(symbol->module->build_id, symbol->module->build_id_len, row->build_id);
-	row->basis = frame_basis(of->basis);
-	row->code = of->code;
-	row->source[0] = '\0';
-	if (of->source && of->line)
-		snprintf(row->source, sizeof(row->source), "%s:%" PRIu32, of->source, of->line);
-	else if (of->source)
-		snprintf(row->source, sizeof(row->source), "%s", of->source);
-}
-
-json_t *chp_json_frames(const struct ch_core *core, const struct ch_thread_row *row)
-{
-	json_t *array = json_array();
-	struct frame_row frame;
-	size_t i;
-
-	for (i = 0; i < row->frames_count; i++) {
-		fill_frame(&frame, core, &row->frames[i]);
-		chp_json_append_take(&array, chp_fields_json(NULL, frame_fields, &frame));
-	}
-	return array;
-}
 
 static uint64_t used_bytes(const struct ch_thread_stack *stack)
 {
@@ -386,68 +311,6 @@ static struct ch_error *put_groups(struct ch_listing *listing, const struct ch_t
 }
 
 /* ---- Text ------------------------------------------------------------------ */
-
-/* "pthread_kill+0x11c", "Shop.main+0x120 (Shop.java:37)" */
-static void symbol_text(const struct ch_frame *frame, char *buf, size_t max)
-{
-	int len;
-
-	if (!frame->symbol.name)
-		return;
-	len = snprintf(buf, max, "%.*s+0x%" PRIx64, NAME_BYTES_MAX, frame->symbol.name,
-		       frame->symbol.offset);
-	if (len < 0 || (size_t)len >= max || !frame->source)
-		return;
-	if (frame->line)
-		snprintf(buf + len, max - (size_t)len, " (%s:%" PRIu32 ")", frame->source,
-			 frame->line);
-	else
-		snprintf(buf + len, max - (size_t)len, " (%s)", frame->source);
-}
-
-/* What was used as an address may be contents, too: of a stack that was written over. */
-static struct ch_cell place_cell(const struct ch_report *report, uint64_t addr)
-{
-	bool shown = chp_core_shows_addr(ch_session_core(report->session), addr);
-
-	return (struct ch_cell){ .number = addr, .absent = !shown };
-}
-
-/* "#1  0x7f06ed5d0e5c  pthread_kill+0x11c  libc.so.6" */
-struct ch_error *chp_print_frames(const struct ch_report *report, const struct ch_thread_row *row)
-{
-	static const struct ch_column columns[] = { { "FRAME", CH_CELL_TEXT },
-						    { "ADDRESS", CH_CELL_ADDR },
-						    { "SYMBOL", CH_CELL_TEXT },
-						    { "MODULE", CH_CELL_TEXT },
-						    { "BASIS", CH_CELL_TEXT } };
-	struct ch_table *table = chp_table_create(columns, CH_COUNT_OF(columns));
-	struct ch_error *err = table ? NULL : &ch_enomem;
-	char number[24], symbol[2 * NAME_BYTES_MAX];
-	size_t i;
-
-	for (i = 0; !err && i < row->frames_count; i++) {
-		const struct ch_frame *frame = &row->frames[i];
-		const struct ch_module *module = frame->symbol.module;
-
-		snprintf(number, sizeof(number), "  #%zu", i);
-		symbol_text(frame, symbol, sizeof(symbol));
-		err = chp_table_row(
-			table, (struct ch_cell[]){ CH_CELL_STR(number),
-						   place_cell(report, frame->pc),
-						   { .text = frame->symbol.name ? symbol : NULL },
-						   { .text = module ? module->name : frame->code },
-						   { .text = frame_basis(frame->basis) } });
-	}
-	if (!err && row->frames_count)
-		chp_table_print(table, report);
-	if (!err && row->end && report->format == CH_FORMAT_HTML)
-		chp_report_field(report, "ends", "%s", row->end);
-	else if (!err && row->end)
-		fprintf(report->out, "  ends: %s\n", row->end);
-	chp_table_destroy(table);
-	return err;
-}
 
 static void print_regs(const struct ch_report *report, const struct ch_threads *threads,
 		       const struct ch_thread *thread)
@@ -653,7 +516,7 @@ static struct ch_error *print_plain(const struct ch_report *report,
 				{ .number = row->stack_start, .absent = !known },
 				{ .number = row->stack_end - row->stack_start, .absent = !known },
 				{ .number = row->used_bytes, .absent = !known },
-				place_cell(report, row->thread->pc),
+				chp_place_cell(report, row->thread->pc),
 				{ .text = symbol ? symbol->name : NULL },
 				{ .text = symbol && symbol->module ? symbol->module->name : NULL },
 				CH_CELL_NUM(row->frames_count),
@@ -683,7 +546,7 @@ static struct ch_error *print(const struct ch_report *report, const void *result
 			       chp_count_text(threads->groups_count, groups),
 			       chp_bytes_text(threads->stack_bytes, bytes),
 			       chp_bytes_text(threads->used_bytes, used));
-	return err;
+	return err ? err : chp_goroutines_print(report, threads);
 }
 
 const struct ch_document ch_document_threads = {
@@ -696,16 +559,22 @@ const struct ch_document ch_document_threads = {
 struct ch_error *ch_report_threads(const struct ch_report *report, const struct ch_threads *threads)
 {
 	struct result result = { *threads, chp_listing_create(report, &threads_list),
-				 chp_listing_create(report, &groups_list) };
+				 chp_listing_create(report, &groups_list),
+				 chp_listing_create(report, &chp_goroutines_list),
+				 chp_listing_create(report, &chp_goroutine_groups_list) };
 	struct ch_error *err = &ch_enomem;
 
-	if (result.threads && result.groups)
+	if (result.threads && result.groups && result.goroutines && result.goroutine_groups)
 		err = put_threads(result.threads, ch_session_core(report->session), threads);
 	if (!err)
 		err = put_groups(result.groups, threads);
 	if (!err)
+		err = chp_goroutines_put(result.goroutines, result.goroutine_groups, threads);
+	if (!err)
 		err = chp_document_print(report, &ch_document_threads, &result);
 	chp_listing_destroy(result.threads);
 	chp_listing_destroy(result.groups);
+	chp_listing_destroy(result.goroutines);
+	chp_listing_destroy(result.goroutine_groups);
 	return err;
 }

@@ -24,6 +24,8 @@
  * many of them. */
 #define SIGFRAME_BYTES_MAX (1ULL << 20)
 #define SIGNALS_MAX        8
+/* Times that a runtime goes on on another stack of its own. */
+#define SWITCHES_MAX 8
 
 enum stop {
 	/* Not yet. */
@@ -93,6 +95,8 @@ struct ch_unwind {
 	bool frameless;
 	/* Signals whose frames were found by their shape. */
 	uint32_t signals;
+	/* Times that it went on on another stack. */
+	uint32_t switches;
 	enum stop stop;
 	/* Memory that was asked for last and is not there. */
 	uint64_t fault;
@@ -304,6 +308,16 @@ static enum stop accept_frame(struct ch_unwind *unwind, Dwfl_Frame *state)
 	return STOP_NONE;
 }
 
+/* Whether call frame information is what the last frame is to be left by. */
+static bool goes_by_cfi(const struct ch_unwind *unwind)
+{
+	uint64_t addr = lookup_addr(unwind);
+
+	return !(unwind->source && unwind->source->owns &&
+		 unwind->source->owns(unwind->source->arg, addr)) &&
+	       has_cfi(unwind->sym, addr);
+}
+
 static int take_frame(Dwfl_Frame *state, void *arg)
 {
 	struct ch_unwind *unwind = arg;
@@ -314,7 +328,7 @@ static int take_frame(Dwfl_Frame *state, void *arg)
 	}
 	unwind->stop = accept_frame(unwind, state);
 	/* libdwfl would go on by frame pointers, without a check. */
-	if (unwind->stop == STOP_NONE && !has_cfi(unwind->sym, lookup_addr(unwind)))
+	if (unwind->stop == STOP_NONE && !goes_by_cfi(unwind))
 		unwind->stop = STOP_NO_CFI;
 	unwind->faulted = false;
 	return unwind->stop == STOP_NONE ? DWARF_CB_OK : DWARF_CB_ABORT;
@@ -325,7 +339,7 @@ static void walk_cfi(struct ch_unwind *unwind)
 {
 	int status;
 
-	if (!has_cfi(unwind->sym, lookup_addr(unwind))) {
+	if (!goes_by_cfi(unwind)) {
 		unwind->stop = STOP_NO_CFI;
 		return;
 	}
@@ -448,29 +462,6 @@ static bool step_fp(struct ch_unwind *unwind)
 	return true;
 }
 
-/* Code of a runtime, which knows its own frames. */
-static bool step_runtime(struct ch_unwind *unwind)
-{
-	const struct ch_frame_regs frame = { unwind->pc, unwind->sp, unwind->fp,
-					     unwind->activation };
-	struct ch_frame_regs caller = { .pc = 0 };
-
-	if (!unwind->source || !unwind->source->caller(unwind->source->arg, &frame, &caller))
-		return false;
-	caller.pc &= unwind->arch->code_mask;
-	/* A place that is returned to may have no frame: but not twice. */
-	if (caller.sp < unwind->sp || caller.sp - unwind->sp > FRAME_BYTES_MAX ||
-	    (caller.sp == unwind->sp && unwind->frameless) || !is_code(unwind->sym, caller.pc - 1))
-		return false;
-	unwind->frameless = caller.sp == unwind->sp;
-	unwind->pc = caller.pc;
-	unwind->sp = caller.sp;
-	unwind->fp = caller.fp;
-	unwind->activation = false;
-	set_known(unwind, 0);
-	return true;
-}
-
 /*
  * What a signal interrupted, where nothing is known of the handler's frames: the kernel
  * left all registers on its stack.
@@ -494,13 +485,57 @@ static bool step_signal(struct ch_unwind *unwind)
 	return true;
 }
 
+/* Whether a caller may be where its runtime says. */
+static bool is_caller(struct ch_unwind *unwind, const struct ch_frame_regs *caller)
+{
+	if (!is_code(unwind->sym, caller->pc - 1))
+		return false;
+	if (caller->other_stack)
+		return unwind->switches++ < SWITCHES_MAX;
+	/* A place that is returned to may have no frame: but not twice. */
+	return caller->sp >= unwind->sp && caller->sp - unwind->sp <= FRAME_BYTES_MAX &&
+	       (caller->sp != unwind->sp || !unwind->frameless);
+}
+
+/* Code of a runtime, which knows its own frames. False with a stop other than STOP_NO_CFI: it
+ * says that this is the end. */
+static bool step_runtime(struct ch_unwind *unwind)
+{
+	const struct ch_frame_regs frame = { .pc = unwind->pc,
+					     .sp = unwind->sp,
+					     .fp = unwind->fp,
+					     .activation = unwind->activation };
+	struct ch_frame_regs caller = { .pc = 0 };
+
+	if (!unwind->source || !unwind->source->caller(unwind->source->arg, &frame, &caller))
+		return false;
+	if (caller.by_signal)
+		return step_signal(unwind);
+	if (!caller.pc) {
+		unwind->stop = STOP_END;
+		return false;
+	}
+	caller.pc &= unwind->arch->code_mask;
+	if (!is_caller(unwind, &caller))
+		return false;
+	unwind->frameless = caller.sp == unwind->sp;
+	unwind->pc = caller.pc;
+	unwind->sp = caller.sp;
+	unwind->fp = caller.fp;
+	unwind->activation = caller.activation;
+	set_known(unwind, 0);
+	return true;
+}
+
 /* One frame without call frame information. */
 static bool step_without_cfi(struct ch_unwind *unwind)
 {
 	enum ch_frame_basis basis;
 
 	if (step_runtime(unwind))
-		basis = CH_FRAME_RUNTIME;
+		basis = unwind->activation ? CH_FRAME_SIGNAL : CH_FRAME_RUNTIME;
+	else if (unwind->stop == STOP_END)
+		return false;
 	else if (step_call(unwind))
 		basis = CH_FRAME_CALL;
 	else if (step_fp(unwind))
@@ -585,6 +620,20 @@ static void walk(struct ch_unwind *unwind)
 	} while (step_without_cfi(unwind));
 }
 
+/* Walk from where registers are set. */
+static void run(struct ch_unwind *unwind, struct ch_unwound *unwound)
+{
+	struct ch_sym *sym = unwind->sym;
+
+	sym->unwind = unwind;
+	add_frame(unwind, unwind->activation ? CH_FRAME_REGS : CH_FRAME_RUNTIME);
+	walk(unwind);
+	explain(unwind);
+	sym->unwind = NULL;
+	unwound->count = unwind->count;
+	unwound->end = sym->end_text;
+}
+
 struct ch_error *chp_sym_unwind_with(struct ch_sym *sym, const struct ch_frame_source *source,
 				     size_t thread_index, struct ch_unwound *unwound)
 {
@@ -609,13 +658,27 @@ struct ch_error *chp_sym_unwind_with(struct ch_sym *sym, const struct ch_frame_s
 	for (i = 0; i < unwind.arch->dwarf_count; i++)
 		unwind.regs[i] = thread->regs[unwind.arch->dwarf[i]];
 	unwind.valid = (uint32_t)((1ULL << unwind.arch->dwarf_count) - 1);
-	sym->unwind = &unwind;
-	add_frame(&unwind, CH_FRAME_REGS);
-	walk(&unwind);
-	explain(&unwind);
-	sym->unwind = NULL;
-	unwound->count = unwind.count;
-	unwound->end = sym->end_text;
+	run(&unwind, unwound);
+	return NULL;
+}
+
+struct ch_error *chp_sym_unwind_at(struct ch_sym *sym, const struct ch_frame_source *source,
+				   const struct ch_frame_regs *from, struct ch_unwound *unwound)
+{
+	struct ch_unwind unwind = { .sym = sym,
+				    .source = source,
+				    .arch = &archs[ch_core_arch(sym->core)],
+				    .frames = unwound->frames,
+				    .max = unwound->max,
+				    .pc = from->pc,
+				    .sp = from->sp,
+				    .fp = from->fp,
+				    .activation = from->activation };
+
+	if (!unwind.max)
+		return ch_error_create(CH_ERROR_ARG, "no room for frames");
+	set_known(&unwind, 0);
+	run(&unwind, unwound);
 	return NULL;
 }
 

@@ -16,13 +16,19 @@ struct ch_frame_regs {
 	uint64_t fp;
 	/** It was interrupted, not left by a call. */
 	bool activation;
+	/** Of a caller: it lies on another stack than the frame; it was interrupted by a signal, of
+	 * which the frame is the handler, and the rest is not set. */
+	bool other_stack, by_signal;
 };
 
 /** Who knows further frames. */
 struct ch_frame_source {
 	/** The caller of a frame whose code has no call frame information: fill pc, sp
-	 * and fp of ret. False: not known. */
+	 * and fp of ret; pc 0: nobody called it. False: not known. */
 	bool (*caller)(void *arg, const struct ch_frame_regs *frame, struct ch_frame_regs *ret);
+	/** Whether it knows the frames of this code better than call frame information does. NULL:
+	 * of none. */
+	bool (*owns)(void *arg, uint64_t pc);
 	void *arg;
 };
 
@@ -57,5 +63,11 @@ struct ch_unwound {
 CH_MUST_CHECK struct ch_error *chp_sym_unwind_with(struct ch_sym *sym,
 						   const struct ch_frame_source *source,
 						   size_t thread_index, struct ch_unwound *unwound);
+/** The same from a place that is none of a thread's: a stack that nobody runs on now. Where that is
+ * not interrupted, but behind a call, the basis of the first frame is CH_FRAME_RUNTIME. */
+CH_MUST_CHECK struct ch_error *chp_sym_unwind_at(struct ch_sym *sym,
+						 const struct ch_frame_source *source,
+						 const struct ch_frame_regs *from,
+						 struct ch_unwound *unwound);
 
 #endif /* COREHEAP_SYM_UNWIND_H */

@@ -792,7 +792,7 @@ static bool give_caller(void *arg, const struct ch_frame_regs *frame, struct ch_
 static size_t unwind_with(struct session *s, struct callers *callers, struct ch_frame *frames,
 			  size_t max)
 {
-	const struct ch_frame_source source = { give_caller, callers };
+	const struct ch_frame_source source = { .caller = give_caller, .arg = callers };
 	struct ch_unwound unwound = { .frames = frames, .max = max };
 
 	ck_ch_ok(chp_sym_unwind_with(s->sym, &source, 0, &unwound));
@@ -805,9 +805,10 @@ START_TEST(runtimes_know_further_frames)
 {
 	static const uint64_t words[] = { [14] = 0, CODE + 0x300 };
 	/* the second one takes no stack: once that may be */
-	struct callers callers = { { { CODE + 0x10, STACK + 0x20, 1, false },
-				     { CODE + 0x20, STACK + 0x20, 2, false },
-				     { CODE + 0x200, STACK + 0x60, STACK + 0x70, false } },
+	struct callers callers = { { { CODE + 0x10, STACK + 0x20, 1, false, false, false },
+				     { CODE + 0x20, STACK + 0x20, 2, false, false, false },
+				     { CODE + 0x200, STACK + 0x60, STACK + 0x70, false, false,
+				       false } },
 				   3,
 				   0 };
 	struct session s = open_stack(machines[_i], words, 16, CODE, 0);
@@ -835,19 +836,46 @@ START_TEST(runtimes_may_be_wrong)
 		struct ch_frame_regs rows[2];
 		size_t frames;
 	} rows[] = {
-		{ { { CODE + 0x10, STACK - 8, 0, false } }, 1 },
-		{ { { CODE + 0x10, STACK, 0, false }, { CODE + 0x10, STACK, 0, false } }, 2 },
-		{ { { CODE + 0x10, STACK + (1ULL << 40), 0, false } }, 1 },
-		{ { { CODE + 0x10, 0, 0, false } }, 1 },
-		{ { { STACK, STACK + 0x20, 0, false } }, 1 },
-		{ { { 0, STACK + 0x20, 0, false } }, 1 },
-		{ { { 1ULL << 46, STACK + 0x20, 0, false } }, 1 },
+		{ { { CODE + 0x10, STACK - 8, 0, false, false, false } }, 1 },
+		{ { { CODE + 0x10, STACK, 0, false, false, false },
+		    { CODE + 0x10, STACK, 0, false, false, false } },
+		  2 },
+		{ { { CODE + 0x10, STACK + (1ULL << 40), 0, false, false, false } }, 1 },
+		{ { { CODE + 0x10, 0, 0, false, false, false } }, 1 },
+		{ { { STACK, STACK + 0x20, 0, false, false, false } }, 1 },
+		{ { { 0, STACK + 0x20, 0, false, false, false } }, 1 },
+		{ { { 1ULL << 46, STACK + 0x20, 0, false, false, false } }, 1 },
 	};
 	struct callers callers = { { rows[_i].rows[0], rows[_i].rows[1] }, 2, 0 };
 	struct session s = open_stack(EM_X86_64, (uint64_t[]){ 0, 0 }, 2, CODE, 0);
 	struct ch_frame frames[64];
 
 	ck_assert_uint_eq(unwind_with(&s, &callers, frames, 64), rows[_i].frames);
+	close_session(&s);
+}
+END_TEST
+
+/* A caller on another stack may lie below; where it says that nobody called, the stack ends. */
+START_TEST(runtimes_change_stacks_and_end_them)
+{
+	struct callers callers = {
+		{ { CODE + 0x10, STACK - 0x800, 1, false, true, false }, { .pc = 0 } }, 2, 0
+	};
+	struct session s = open_stack(EM_X86_64, (uint64_t[]){ 0, 0 }, 2, CODE, 0);
+	const struct ch_frame_source source = { .caller = give_caller, .arg = &callers };
+	const struct ch_frame_regs from = {
+		.pc = CODE + 0x30, .sp = STACK + 8, .fp = 7, .activation = true
+	};
+	struct ch_frame frames[8];
+	struct ch_unwound unwound = { .frames = frames, .max = 8 };
+
+	ck_ch_ok(chp_sym_unwind_at(s.sym, &source, &from, &unwound));
+	ck_assert_uint_eq(unwound.count, 2);
+	ck_assert_uint_eq(frames[0].pc, CODE + 0x30);
+	ck_assert_uint_eq(frames[0].sp, STACK + 8);
+	ck_assert_uint_eq(frames[0].fp, 7);
+	ck_assert_uint_eq(frames[1].sp, STACK - 0x800);
+	ck_assert_str_eq(unwound.end, "end of stack");
 	close_session(&s);
 }
 END_TEST
@@ -882,6 +910,7 @@ Suite *suite_sym(void)
 	tcase_add_test(stacks, unwinding_checks_its_arguments);
 	tcase_add_loop_test(stacks, runtimes_know_further_frames, 0, 2);
 	tcase_add_loop_test(stacks, runtimes_may_be_wrong, 0, 7);
+	tcase_add_test(stacks, runtimes_change_stacks_and_end_them);
 	suite_add_tcase(suite, stacks);
 	return suite;
 }

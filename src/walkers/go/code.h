@@ -17,6 +17,7 @@
 #define COREHEAP_WALKERS_GO_CODE_H
 
 #include "heap/walker.h"
+#include "util/table.h"
 #include "util/vec.h"
 
 /** A slice as the linker made it. */
@@ -42,7 +43,7 @@ struct go_module_layout {
 	/** What the table of functions begins with. */
 	uint32_t magic;
 	/** 0: the release has no such field. */
-	uint8_t types, gofunc, typelinks, itablinks, gcdatamask, gcbssmask, next;
+	uint8_t types, etypes, gofunc, typelinks, itablinks, gcdatamask, gcbssmask, next;
 	/** Where it says so. */
 	const char *source;
 };
@@ -81,11 +82,82 @@ struct go_build {
 	char revision[GO_TEXT_MAX], modified[GO_TEXT_MAX];
 };
 
+/** Where fields of the runtime's structures for goroutines (g) and threads (m) lie. */
+struct go_g_layout {
+	const char *releases;
+	uint32_t first_minor, last_minor;
+	/** Of a g: where it stood when it last called the kernel; the frame pointer of where it
+	 * waits; state, number, since when it waits, for what. */
+	uint8_t syscall_sp, frame_pointer, status, number, since, reason;
+	/** Of an m: its number to the kernel, its goroutines for signals and for the program. */
+	uint8_t thread, signal_g, current_g;
+	const char *source;
+};
+
+/** What a goroutine does: as the runtime numbers it. */
+enum go_state {
+	GO_IDLE,
+	GO_RUNNABLE,
+	GO_RUNNING,
+	GO_SYSCALL,
+	GO_WAITING,
+	GO_DEAD = 6,
+	GO_COPYING = 8,
+	GO_PREEMPTED,
+	GO_LEAKED,
+	GO_DEAD_EXTRA,
+	GO_STATES,
+};
+
+struct go_goroutine {
+	/** Address of its g, and its number. */
+	uint64_t addr, number;
+	struct go_range stack;
+	/** Where it stands, unless a thread runs it; and where it left its stack last. */
+	struct ch_frame_regs at, saved;
+	/** Address of the statement that started it, and its function. */
+	uint64_t created, start;
+	/** Its thread (m), and the one that it may run on alone; 0: none. */
+	uint64_t machine, locked;
+	/** Labels for profiles; 0: none. */
+	uint64_t labels;
+	/** When it began to wait, in the process's own nanoseconds; 0: not noted. */
+	uint64_t since;
+	/** enum go_state; number of what it waits for. */
+	uint8_t state, reason;
+};
+
+/** A thread of the kernel that the runtime uses. */
+struct go_machine {
+	uint64_t addr;
+	/** By its index in ch_core_threads(). */
+	size_t thread;
+	uint32_t tid;
+	/** Stacks for the scheduler and for signals. */
+	struct go_range system, signal;
+	/** Index of the goroutine that it runs; SIZE_MAX: none. */
+	size_t current;
+};
+
 struct go_code {
 	struct ch_heap_env env;
 	struct go_build build;
 	/** of struct go_module; the program first */
 	struct ch_vec modules;
+	/** NULL: no list of goroutines was found. */
+	const struct go_g_layout *g_layout;
+	/** The runtime's list (allgs). */
+	struct go_slice g_list;
+	/** of struct go_goroutine, in the order of the list; of struct go_machine */
+	struct ch_vec goroutines, machines;
+	/** By address of g: index in goroutines. */
+	struct ch_table g_by_addr;
+	/** By address of a thread (m), and of the goroutine that it runs: index in machines. */
+	struct ch_table machine_by_addr;
+	/** Names of what goroutines wait for (waitReasonStrings); count 0: not found. */
+	struct go_slice reasons;
+	/** Of a g: address of the statement that started it, 0: not found. */
+	uint32_t created_at;
 };
 
 /** Find the images of a program. None is no error. Errors: NOMEM, STOP. On failure nothing is
@@ -107,5 +179,95 @@ extern const struct go_module_layout go_module_layouts[];
 extern const size_t go_module_layouts_count;
 /** moduledata.c: fill code->modules. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *go_modules_find(struct go_code *code);
+
+/** A function of the program, as the linker describes it; numbers are offsets into tables. */
+struct go_function {
+	const struct go_module *module;
+	/** Its code, target range [entry, end). */
+	uint64_t entry, end;
+	uint32_t name;
+	/** Bytes of its arguments and results on the stack; UINT32_MAX / 2 + 1: not known. */
+	uint32_t arguments_bytes;
+	/** Tables by address: bytes of the frame, files, lines. */
+	uint32_t frame_sizes, files, lines;
+	/** Where its further tables are, and how many; and its data behind those. */
+	uint64_t numbers;
+	uint32_t numbers_count, data_count;
+	/** First of the files of the unit that it was compiled in. */
+	uint32_t unit;
+	uint8_t flags;
+};
+/** Flags: nobody calls it; it changes the stack pointer in a way that no table describes. */
+#define GO_FLAG_TOP      1U
+#define GO_FLAG_SP_WRITE 2U
+
+/** Data of a function. */
+enum go_data_kind {
+	/** Which words of arguments, and of locals, are pointers. */
+	GO_DATA_ARGUMENTS,
+	GO_DATA_LOCALS,
+	/** Variables whose address was taken. */
+	GO_DATA_OBJECTS,
+	/** Functions that were put into it. */
+	GO_DATA_INLINED,
+};
+
+/** File and line; the file is borrowed from the core, and not escaped. */
+struct go_line {
+	const char *file;
+	uint32_t line;
+};
+
+/** A function at a place of code: the one itself, or one that was put into it. */
+struct go_place {
+	/** Borrowed from the core, not escaped. */
+	const char *name;
+	/** Its line; file NULL: not known. */
+	struct go_line line;
+	/** An address that stands for the place. */
+	uint64_t pc;
+	/** It was put into the function of the next depth. */
+	bool inlined;
+};
+
+/** pclntab.c: the image whose code holds pc; NULL: none. */
+const struct go_module *go_module_at(const struct go_code *code, uint64_t pc);
+/** pclntab.c: the function that holds pc. False: none, or its tables are not in the core. */
+bool go_function_at(const struct go_code *code, uint64_t pc, struct go_function *ret);
+/** pclntab.c: a name of a table; borrowed from the core, NULL: not there. */
+const char *go_name(const struct go_code *code, const struct go_module *module, uint32_t at);
+/** pclntab.c: what a table of a function says of pc. False: nothing. */
+bool go_number(const struct go_code *code, const struct go_function *function, uint32_t table,
+	       uint64_t pc, int32_t *ret);
+/** pclntab.c: which of the function's maps of pointers is valid at pc; -1: none. */
+int32_t go_stack_map_index(const struct go_code *code, const struct go_function *function,
+			   uint64_t pc);
+/** pclntab.c: address of data of a function; 0: it has none. */
+uint64_t go_data(const struct go_code *code, const struct go_function *function,
+		 enum go_data_kind kind);
+/** pclntab.c: file and line of pc, of the function or of one that was put into it. */
+bool go_line(const struct go_code *code, const struct go_function *function, uint64_t pc,
+	     struct go_line *ret);
+/** pclntab.c: what runs at pc: depth 0 the innermost function, 1 and on those that it was put
+ * into, the function itself last. False: there are no more. */
+bool go_place(const struct go_code *code, const struct go_function *function, uint64_t pc,
+	      uint32_t depth, struct go_place *ret);
+
+/** goroutines.c: find and read goroutines and threads. None is no error. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *go_goroutines_find(struct go_code *code);
+/** goroutines.c: what a goroutine waits for, "chan receive"; "" where it does not wait, or the
+ * name is not in the core. */
+void go_reason(const struct go_code *code, const struct go_goroutine *goroutine, char *buf,
+	       size_t max);
+/** goroutines.c: the thread on whose stack for the scheduler sp lies; NULL: none. */
+const struct go_machine *go_machine_at(const struct go_code *code, uint64_t sp);
+
+/** frames.c: callbacks of the walker; all work on a state that begins with a struct go_code. */
+bool go_frames_code(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
+bool go_frames_owns(void *state, uint64_t addr);
+bool go_frames_frame(void *state, const struct ch_walker_frame *frame, struct ch_code *ret,
+		     char *buf, size_t max);
+struct ch_error *go_goroutines(void *state, ch_goroutines_fn fn, void *arg);
+bool go_frames_caller(void *state, const struct ch_frame_regs *frame, struct ch_frame_regs *ret);
 
 #endif /* COREHEAP_WALKERS_GO_CODE_H */

@@ -168,6 +168,11 @@ static const struct ch_walker_types types = {
 
 static const struct ch_walker_runtime runtime = {
 	.claims = go_claims,
+	.code = go_frames_code,
+	.caller = go_frames_caller,
+	.owns = go_frames_owns,
+	.frame = go_frames_frame,
+	.goroutines = go_goroutines,
 };
 
 const struct ch_walker ch_walker_go = {

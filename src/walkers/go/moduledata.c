@@ -50,12 +50,14 @@ enum word {
 #define SOURCE    "src/runtime/symtab.go, type moduledata"
 
 const struct go_module_layout go_module_layouts[] = {
-	{ "1.16 and 1.17", 16, 17, MAGIC_116, 35, 0, 40, 43, 60, 62, 66, "Go 1.17, " SOURCE },
-	{ "1.18 and 1.19", 18, 19, MAGIC_118, 35, 38, 42, 45, 62, 64, 68, "Go 1.19.8, " SOURCE },
-	{ "1.20", 20, 20, MAGIC_120, 37, 40, 44, 47, 64, 66, 70, "Go 1.20, " SOURCE },
-	{ "1.21 and 1.22", 21, 22, MAGIC_120, 37, 40, 44, 47, 67, 69, 73, "Go 1.22, " SOURCE },
-	{ "1.23 to 1.25", 23, 25, MAGIC_120, 37, 40, 44, 47, 67, 69, 72, "Go 1.24.4, " SOURCE },
-	{ "1.26", 26, 26, MAGIC_120, 37, 40, 45, 48, 68, 70, 73, "Go 1.26, " SOURCE },
+	{ "1.16 and 1.17", 16, 17, MAGIC_116, 35, 36, 0, 40, 43, 60, 62, 66, "Go 1.17, " SOURCE },
+	{ "1.18 and 1.19", 18, 19, MAGIC_118, 35, 36, 38, 42, 45, 62, 64, 68,
+	  "Go 1.19.8, " SOURCE },
+	{ "1.20", 20, 20, MAGIC_120, 37, 38, 40, 44, 47, 64, 66, 70, "Go 1.20, " SOURCE },
+	{ "1.21 and 1.22", 21, 22, MAGIC_120, 37, 38, 40, 44, 47, 67, 69, 73, "Go 1.22, " SOURCE },
+	{ "1.23 to 1.25", 23, 25, MAGIC_120, 37, 38, 40, 44, 47, 67, 69, 72, "Go 1.24.4, " SOURCE },
+	{ "1.26", 26, 26, MAGIC_120, 37, 38, 40, 45, 48, 68, 70, 73, "Go 1.26, " SOURCE },
+	{ "1.27", 27, 27, MAGIC_120, 37, 39, 43, 0, 0, 65, 67, 70, "Go 1.27.3, " SOURCE },
 };
 const size_t go_module_layouts_count = CH_COUNT_OF(go_module_layouts);
 
@@ -73,6 +75,11 @@ static struct go_mask mask_at(const uint64_t *words, uint32_t word)
 {
 	/* struct bitvector: int32, padding, pointer */
 	return (struct go_mask){ words[word + 1], (uint32_t)words[word] };
+}
+
+static struct go_range types_of(const struct go_module_layout *row, const uint64_t *words)
+{
+	return (struct go_range){ words[row->types], words[row->etypes] };
 }
 
 static bool is_range(struct go_range range)
@@ -118,7 +125,7 @@ static bool is_mask(struct go_mask mask, struct go_range range)
 
 static bool row_fits(const struct go_module_layout *row, const uint64_t *words, uint32_t magic)
 {
-	return (!magic || magic == row->magic) && is_range(range_at(words, row->types)) &&
+	return (!magic || magic == row->magic) && is_range(types_of(row, words)) &&
 	       is_mask(mask_at(words, row->gcdatamask), range_at(words, WORD_DATA)) &&
 	       is_mask(mask_at(words, row->gcbssmask), range_at(words, WORD_BSS));
 }
@@ -157,7 +164,7 @@ static void fill(struct go_module *module, const uint64_t *words)
 	module->data = range_at(words, WORD_DATA);
 	module->bss = range_at(words, WORD_BSS);
 	module->noptrbss = range_at(words, WORD_NOPTRBSS);
-	module->types = range_at(words, row->types);
+	module->types = types_of(row, words);
 	module->gofunc = row->gofunc ? words[row->gofunc] : 0;
 	if (row->typelinks)
 		module->typelinks = slice_at(words, row->typelinks);
@@ -257,9 +264,14 @@ struct ch_error *go_code_init(struct go_code *code, const struct ch_heap_env *en
 {
 	struct ch_error *err;
 
-	*code = (struct go_code){ .env = *env, .modules = CH_VEC(struct go_module) };
+	*code = (struct go_code){ .env = *env,
+				  .modules = CH_VEC(struct go_module),
+				  .goroutines = CH_VEC(struct go_goroutine),
+				  .machines = CH_VEC(struct go_machine) };
 	go_build_read(env, &code->build);
 	err = go_modules_find(code);
+	if (!err)
+		err = go_goroutines_find(code);
 	if (err)
 		go_code_deinit(code);
 	return err;
@@ -268,6 +280,10 @@ struct ch_error *go_code_init(struct go_code *code, const struct ch_heap_env *en
 void go_code_deinit(struct go_code *code)
 {
 	ch_vec_deinit(&code->modules);
+	ch_vec_deinit(&code->goroutines);
+	ch_vec_deinit(&code->machines);
+	ch_table_deinit(&code->g_by_addr);
+	ch_table_deinit(&code->machine_by_addr);
 }
 
 struct ch_error *go_code_facts(const struct go_code *code, struct ch_vec *facts)

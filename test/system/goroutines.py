@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""fixtures/goroutines/waits.go: goroutines and their stacks are what the runtime itself said of them
+right before the dump: where each stands, with lines and functions that were put into others, what it
+waits for, who started it. Of several releases of Go, stripped and not, by gcore and the kernel."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import fixture  # noqa: E402
+from tap import Tap, repo  # noqa: E402
+
+# Cores of stripped programs, and what their runtimes said.
+RELEASES = ["1.19", "1.24", "1.27"]
+BUILDS = [("with symbols", []), ("stripped", ["-ldflags=-s -w"]),
+          ("position independent", ["-buildmode=pie", "-ldflags=-s -w"])]
+# Made by the compiler for "go f(x)"; the runtime leaves them out of what it prints.
+WRAPPER = re.compile(r"^main\.start\.(func|gowrap)\d+$")
+
+
+def plain(name):
+    """What the runtime prints leaves out what a generic function is made for."""
+    return re.sub(r"\[.*\]", "[...]", name)
+
+
+def read_places(lines):
+    """Pairs of a line that names a function, and one with its file and line."""
+    for function, place in zip(lines[::2], lines[1::2]):
+        file, line = re.match(r"\t(.*?):(\d+)", place).groups()
+        yield function, "%s:%s" % (os.path.basename(file), line)
+
+
+def read_truth(path):
+    """By number: what a goroutine waits for, whether it is locked, its stack, who started it."""
+    goroutines = {}
+    with open(path, encoding="utf-8") as file:
+        blocks = file.read().strip().split("\n\n")
+    for block in blocks:
+        head, *lines = block.split("\n")
+        number, words = re.match(r"goroutine (\d+) \[(.*)\]:", head).groups()
+        reason, *more = words.split(", ")
+        frames, creator = [], None
+        for function, place in read_places(lines):
+            if function.startswith("created by "):
+                creator = (re.sub(r" in goroutine \d+$", "", function[11:]), place)
+            else:
+                frames.append((plain(re.match(r"(.*)\(.*\)$", function).group(1)), place))
+        goroutines[int(number)] = (reason, "locked to thread" in more, frames, creator)
+    del goroutines[1]
+    return goroutines
+
+
+def read_told(core):
+    """The same of what coreheap says: frames of the runtime's own are in no text of the runtime."""
+    told = fixture.answer("threads", "--json", core)
+    stacks = {group["fingerprint"]: [(plain(frame["symbol"]), frame["source"])
+                                     for frame in group["frames"]
+                                     if not frame["symbol"].startswith("runtime.")
+                                     and not WRAPPER.match(frame["symbol"])]
+              for group in told["goroutine_groups"]}
+    goroutines = {}
+    for row in told["goroutines"]:
+        if row["system"] or row["number"] == 1:
+            continue
+        goroutines[row["number"]] = (row["waits_for"] or row["state"],
+                                     row["locked_tid"] is not None,
+                                     stacks[row["fingerprint"]],
+                                     (row["creator"], row["created_at"]))
+    return told, goroutines
+
+
+def check(tap, core, truth, name):
+    told, goroutines = read_told(core)
+    expected = read_truth(truth)
+    tap.equal([(number, goroutines.get(number), expected.get(number))
+               for number in sorted({*goroutines, *expected})
+               if goroutines.get(number) != expected.get(number)], [],
+              name + ": each is what the runtime says")
+    tap.ok(len(expected) >= 32, name + ": it says something of all of them")
+    tap.equal(sum(group["count"] for group in told["goroutine_groups"]), told["goroutines_count"],
+              name + ": each is in one group")
+    ends = {thread["frames_end"] for thread in told["threads"]}
+    tap.equal(ends, {"end of stack"}, name + ": stacks of all threads end where they begin")
+
+
+def check_death(tap, core, name):
+    """A nil pointer: the stack goes on through the handler that the runtime has for it."""
+    summary = fixture.summary(core)
+    tap.equal((summary["death"]["aborted_because"] or {}).get("function"), "runtime.panicmem",
+              name + ": why it died")
+    tap.equal(summary["crash"]["signature"]["frames"], ["main.explode", "main.main"],
+              name + ": where")
+
+
+def build(target, flags):
+    """Compile the program; the reason why it cannot be, or None."""
+    if not shutil.which("go"):
+        return "no go"
+    env = {**os.environ, "GOFLAGS": "", "GO111MODULE": "off", "GOTOOLCHAIN": "local",
+           "CGO_ENABLED": "0", "GOCACHE": os.path.join(os.path.dirname(target), "cache")}
+    source = os.path.join(repo(), "fixtures", "goroutines", "waits.go")
+    subprocess.run(["go", "build", *flags, "-o", target, source], check=True, env=env)
+    return None
+
+
+def check_built(tap, name, flags, how):
+    name = "%s, %s" % (name, how)
+    where = fixture.folder()
+    why = build(os.path.join(where, "waits"), flags) or fixture.why_not(how)
+    if why:
+        tap.skip("a Go program, " + name, why)
+        return
+    env = {"GOTRACEBACK": "crash", "MODE": "wait" if how == "gcore" else ""}
+    core = fixture.dump(os.path.join(where, "waits"), how, where, env=env)
+    check(tap, core, os.path.join(where, "truth"), name)
+    if how == "kernel":
+        check_death(tap, core, name)
+    os.unlink(core)
+
+
+def main():
+    tap = Tap()
+    for release in RELEASES:
+        path = os.path.join(repo(), "fixtures", "goroutines", release)
+        check(tap, path + ".xz", path + ".truth", "Go " + release)
+        check_death(tap, path + ".xz", "Go " + release)
+    for name, flags in BUILDS:
+        tap.attempt(name, check_built, name, flags, "kernel")
+    tap.attempt("gcore", check_built, BUILDS[0][0], BUILDS[0][1], "gcore")
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
