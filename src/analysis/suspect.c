@@ -38,6 +38,9 @@ static const char *const rule_names[CH_RULES] = {
 	[CH_RULE_UNRELEASED_BUFFERS] = "unreleased-buffers",
 	[CH_RULE_DROPPED_BUFFERS] = "dropped-buffers",
 	[CH_RULE_LIMIT_NEAR] = "limit-near",
+	[CH_RULE_BLOCKED_GOROUTINES] = "blocked-goroutines",
+	[CH_RULE_LOCKED_GOROUTINES] = "locked-goroutines",
+	[CH_RULE_ALIKE_GOROUTINES] = "alike-goroutines",
 };
 
 const char *chp_suspect_rule_name(enum ch_suspect_rule rule)

@@ -75,6 +75,8 @@ void chp_suspect_fact(struct ch_suspect *suspect, const char *key, uint64_t numb
 
 /** suspects_locks.c: threads that wait for one lock. Errors: NOMEM, STOP, those of unwinding. */
 CH_MUST_CHECK struct ch_error *chp_suspects_locks(struct ch_suspecting *suspecting);
+/** suspects_goroutines.c: goroutines that cannot go on, or are too many. Errors: as above. */
+CH_MUST_CHECK struct ch_error *chp_suspects_goroutines(struct ch_suspecting *suspecting);
 /** suspects_queues.c: objects that wait for their finalizers. Errors: those of the graph, of
  * unwinding, NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_suspects_queues(struct ch_suspecting *suspecting,

@@ -120,6 +120,31 @@ def check_built(tap, name, flags, how):
     os.unlink(core)
 
 
+def check_many(tap):
+    """Goroutines that cannot go on, that wait for a lock, and many in one place are suspects."""
+    where = fixture.folder()
+    why = build(os.path.join(where, "waits"), ["-ldflags=-s -w"]) or fixture.why_not("kernel")
+    if why:
+        tap.skip("many goroutines", why)
+        return
+    core = fixture.dump(os.path.join(where, "waits"), "kernel", where,
+                        env={"GOTRACEBACK": "crash", "MODE": "many"})
+    rows = {row["rule"]: row for row in fixture.summary(core)["suspects"]
+            if row["rule"].endswith("-goroutines")}
+    tap.equal({rule: row["count"] for rule, row in rows.items()},
+              {"blocked-goroutines": 48, "locked-goroutines": 23, "alike-goroutines": 1200},
+              "many goroutines: how many")
+    tap.ok("main.worker (waits.go:29)" in rows["alike-goroutines"]["message"] and
+           "main.takeLock (waits.go:49)" in rows["locked-goroutines"]["message"],
+           "many goroutines: where", str(rows))
+    before = os.path.join(repo(), "fixtures", "goroutines", "1.19.xz")
+    groups = fixture.answer("diff", "--json", before, core)["thread_groups"]
+    tap.equal([row["delta_count"] for row in groups
+               if row["name"].startswith("goroutines: main.worker <- main.many")], [1200],
+              "many goroutines: diff tells them")
+    os.unlink(core)
+
+
 def main():
     tap = Tap()
     for release in RELEASES:
@@ -129,6 +154,7 @@ def main():
     for name, flags in BUILDS:
         tap.attempt(name, check_built, name, flags, "kernel")
     tap.attempt("gcore", check_built, BUILDS[0][0], BUILDS[0][1], "gcore")
+    tap.attempt("many", check_many)
     return tap.done()
 
 
