@@ -33,6 +33,10 @@ replay pattern 3000 "$dir"/seeds/pattern/*
 replay session 2000 "$dir"/seeds/session/*
 replay debug 1000 "$dir"/seeds/debug/*
 
+# Tables of a Go program, and its goroutines.
+python3 test/fuzz/small_core.py fixtures/goroutines/1.19.xz "$dir/goroutines" &&
+	replay session 300 "$dir/goroutines"
+
 # Debug information as a compiler writes it.
 for flags in "-gdwarf-4 -fdebug-types-section" "-gdwarf-5 -O2"; do
 	# shellcheck disable=SC2086
