@@ -16,8 +16,8 @@ from tap import Tap, repo  # noqa: E402
 RELEASES = ["1.19", "1.24", "1.27"]
 BUILDS = [("with symbols", []), ("stripped", ["-ldflags=-s -w"]),
           ("position independent", ["-buildmode=pie", "-ldflags=-s -w"])]
-# Made by the compiler for "go f(x)"; the runtime leaves them out of what it prints.
-WRAPPER = re.compile(r"^main\.start\.(func|gowrap)\d+$")
+# Made by the compiler for "go f(x)" and for what C calls; the runtime leaves them out of what it prints.
+WRAPPER = re.compile(r"^(main\.start\.(func|gowrap)\d+|_cgoexp_\w+)$")
 
 
 def plain(name):
@@ -71,14 +71,14 @@ def read_told(core):
     return told, goroutines
 
 
-def check(tap, core, truth, name):
+def check(tap, core, truth, name, least=32):
     told, goroutines = read_told(core)
     expected = read_truth(truth)
     tap.equal([(number, goroutines.get(number), expected.get(number))
                for number in sorted({*goroutines, *expected})
                if goroutines.get(number) != expected.get(number)], [],
               name + ": each is what the runtime says")
-    tap.ok(len(expected) >= 32, name + ": it says something of all of them")
+    tap.ok(len(expected) >= least, name + ": it says something of all of them")
     tap.equal(sum(group["count"] for group in told["goroutine_groups"]), told["goroutines_count"],
               name + ": each is in one group")
     ends = {thread["frames_end"] for thread in told["threads"]}
@@ -94,13 +94,13 @@ def check_death(tap, core, name):
               name + ": where")
 
 
-def build(target, flags):
-    """Compile the program; the reason why it cannot be, or None."""
+def build(target, flags, source="waits.go", cgo="0"):
+    """Compile a program; the reason why it cannot be, or None."""
     if not shutil.which("go"):
         return "no go"
     env = {**os.environ, "GOFLAGS": "", "GO111MODULE": "off", "GOTOOLCHAIN": "local",
-           "CGO_ENABLED": "0", "GOCACHE": os.path.join(os.path.dirname(target), "cache")}
-    source = os.path.join(repo(), "fixtures", "goroutines", "waits.go")
+           "CGO_ENABLED": cgo, "GOCACHE": os.path.join(os.path.dirname(target), "cache")}
+    source = os.path.join(repo(), "fixtures", "goroutines", source)
     subprocess.run(["go", "build", *flags, "-o", target, source], check=True, env=env)
     return None
 
@@ -117,6 +117,20 @@ def check_built(tap, name, flags, how):
     check(tap, core, os.path.join(where, "truth"), name)
     if how == "kernel":
         check_death(tap, core, name)
+    os.unlink(core)
+
+
+def check_foreign(tap):
+    """Stacks go on through C, and through Go that C called."""
+    where = fixture.folder()
+    why = build(os.path.join(where, "foreign"), ["-ldflags=-s -w"], "foreign.go", "1") or \
+        fixture.why_not("kernel")
+    if why:
+        tap.skip("Go and C", why)
+        return
+    core = fixture.dump(os.path.join(where, "foreign"), "kernel", where,
+                        env={"GOTRACEBACK": "crash"})
+    check(tap, core, os.path.join(where, "truth"), "Go and C", 3)
     os.unlink(core)
 
 
@@ -154,6 +168,7 @@ def main():
     for name, flags in BUILDS:
         tap.attempt(name, check_built, name, flags, "kernel")
     tap.attempt("gcore", check_built, BUILDS[0][0], BUILDS[0][1], "gcore")
+    tap.attempt("foreign", check_foreign)
     tap.attempt("many", check_many)
     return tap.done()
 

@@ -85,6 +85,8 @@ enum role {
 	ROLE_FOREIGN,
 	/* It changes the stack, but both sides have its frame. */
 	ROLE_CALLBACK,
+	/* A goroutine that is on another stack seems to be in it. */
+	ROLE_SWITCH,
 };
 
 static const struct {
@@ -95,7 +97,8 @@ static const struct {
 	{ "runtime.sigpanic", ROLE_INJECTED },    { "runtime.asyncPreempt", ROLE_INJECTED },
 	{ "runtime.debugCallV2", ROLE_INJECTED }, { "runtime.sigtramp", ROLE_SIGNAL },
 	{ "runtime.cgocallback", ROLE_CALLBACK }, { "runtime.cgoSigtramp", ROLE_SIGNAL },
-	{ "runtime.sigpanic0", ROLE_INJECTED },   { "runtime.asmcgocall", ROLE_FOREIGN },
+	{ "runtime.sigpanic0", ROLE_INJECTED },   { "runtime.systemstack_switch", ROLE_SWITCH },
+	{ "runtime.asmcgocall", ROLE_FOREIGN },
 };
 
 static enum role role_of(const struct go_code *code, const struct go_function *function)
@@ -166,6 +169,19 @@ static bool change_stack(const struct go_code *code, const struct go_function *f
 	return go_module_at(code, ret->pc) != NULL;
 }
 
+/* What C called on the goroutine's stack: below is where that went to C, which it left with the
+ * first instruction of a function that does nothing for the place that it comes back to. */
+static bool leave_callback(const struct go_code *code, struct ch_frame_regs *ret)
+{
+	struct go_function function;
+	int32_t bytes;
+
+	return !go_function_at(code, ret->pc, &function) ||
+	       role_of(code, &function) != ROLE_SWITCH ||
+	       (go_number(code, &function, function.frame_sizes, ret->pc, &bytes) &&
+		leave_frame(code, ret->sp, bytes, ret->fp, ret));
+}
+
 bool go_frames_caller(void *state, const struct ch_frame_regs *frame, struct ch_frame_regs *ret)
 {
 	const struct go_code *code = state;
@@ -192,6 +208,8 @@ bool go_frames_caller(void *state, const struct ch_frame_regs *frame, struct ch_
 	if (function.flags & GO_FLAG_SP_WRITE && role != ROLE_CALLBACK && !frame->activation)
 		return true;
 	ret->activation = role == ROLE_INJECTED;
-	return go_number(code, &function, function.frame_sizes, pc, &bytes) &&
-	       leave_frame(code, frame->sp, bytes, frame->fp, ret);
+	if (!go_number(code, &function, function.frame_sizes, pc, &bytes) ||
+	    !leave_frame(code, frame->sp, bytes, frame->fp, ret))
+		return false;
+	return role != ROLE_CALLBACK || leave_callback(code, ret);
 }
