@@ -751,3 +751,15 @@ size_t chp_heaps_inspectors(const struct ch_heaps *heaps, struct ch_inspected *r
 							      opened[i].state, opened[i].index };
 	return count;
 }
+
+struct ch_error *chp_heaps_learn(struct ch_heaps *heaps)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < heaps->opened.count; i++)
+		if (opened[i].types->learn)
+			err = opened[i].types->learn(opened[i].state);
+	return err;
+}

@@ -233,6 +233,10 @@ struct ch_walker_types {
 	/** Name the type of a key (1 .. 2^63 - 1): fill name, module and basis, which live as
 	 * long as the state. Called once for each; required if any object has one. */
 	struct ch_error *(*name)(void *state, uint64_t key, struct ch_type *ret);
+	/** Find out what objects are where that takes a look at all of them: keys are better from
+	 * then on. Called once, before names are asked for; NULL: keys need no such thing. Errors:
+	 * NOMEM, STOP. */
+	struct ch_error *(*learn)(void *state);
 	/** NULL: what is inside of a block is not known. */
 	const struct ch_inspector *inspector;
 };
@@ -351,6 +355,9 @@ struct ch_traced {
 	/** What the tracer's decoder() gave. */
 	ch_decode_fn decode;
 };
+/** Let all walkers find out what their objects are (learn() of struct ch_walker_types). Call it
+ * once. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_heaps_learn(struct ch_heaps *heaps);
 /** The walkers with a tracer among those opened; max is enough. Returns how many. */
 size_t chp_heaps_tracers(const struct ch_heaps *heaps, struct ch_traced *ret, size_t max);
 /** Whether a span, by its index in ch_heaps_spans(), is of a walker whose objects are pooled. */

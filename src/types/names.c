@@ -209,6 +209,8 @@ static struct ch_error *fill(struct ch_naming *naming, struct ch_session *sessio
 	if (!err)
 		err = ch_session_map(session, &naming->env.map);
 	if (!err)
+		err = chp_heaps_learn(naming->env.heaps);
+	if (!err)
 		ch_heaps_spans(naming->env.heaps, &count);
 	if (!err && count)
 		err = open_providers(naming, providers);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """fixtures/go/shop.go: the heap of a Go program is what its own ReadMemStats said right before the
 dump, with symbols and without, and all of it is accounted for; of several releases of Go, too."""
+import json
 import os
 import shutil
 import subprocess
@@ -50,6 +51,29 @@ def check_counters(tap, core, path, name):
            name + ": nothing is missing", str(heap["warnings"]))
 
 
+def check_types(tap, core, path, name):
+    """Names come from what the runtime recorded with large objects, and from where these lead."""
+    rows = {row["name"]: row["count"] for row in fixture.answer("types", "--live", "--json", core)
+            ["types"] if row["kind"] == "object"}
+    truth = read_numbers(path)
+    tap.equal({key: rows.get(key, 0) for key in truth}, truth, name + ": types as it made them")
+    known = sum(count for key, count in rows.items() if " objects with" not in key)
+    tap.ok(known * 100 >= 95 * sum(rows.values()), name + ": nearly all have a type", str(rows))
+
+
+def check_graph(tap, core, name):
+    """Chains go by fields; garbage is dead, and nothing is lost."""
+    order = fixture.answer("objects", "--type", "main.Order", "--json", core)["objects"][0]["addr"]
+    chains = json.dumps(fixture.answer("roots", "--json", core, order))
+    tap.ok(".entries" in chains or ".Refs[3]" in chains or ".Order" in chains,
+           name + ": a chain by fields", chains[:400])
+    leaks = fixture.answer("leaks", "--json", core)
+    lost = {key: row["count"] for key, row in leaks["classes"].items()}
+    tap.equal((lost["directly_lost"], lost["indirectly_lost"]), (0, 0), name + ": nothing is lost")
+    # ten orders of three items in one list each, made and dropped after the last collection
+    tap.ok(lost["dead"] >= 10 * (1 + 1 + 3 + 1 + 3), name + ": what was dropped is dead", str(lost))
+
+
 def check_unknown(tap, core, name):
     """Of what the program touched, nearly all has an owner."""
     rows = {row["native_name"]: row["touched_bytes"] or 0
@@ -63,6 +87,9 @@ def main():
     for name in RELEASES:
         path = os.path.join(repo(), "fixtures", "go", name)
         check_counters(tap, path + ".zst", path + ".truth", "Go " + name)
+        if os.path.exists(path + ".counts"):
+            check_graph(tap, path + ".zst", "Go " + name)
+            check_types(tap, path + ".zst", path + ".counts", "Go " + name)
     for name, flags in BUILDS:
         where = fixture.folder()
         why = build(os.path.join(where, "shop"), flags) or fixture.kernel_dumps()

@@ -24,6 +24,8 @@
 #define SPANS_WITHIN 1024U
 /* 256 TiB in ranges of 4 MiB at worst; no program has as many. */
 #define IN_USE_MAX (1U << 20)
+/* A core that is cut to less than such a part of the heap is not read. */
+#define PARTS_MAX 64U
 /* Spans have a page at least. */
 #define ALLSPANS_MAX (1ULL << 32)
 /* Of the list, how many are looked at before it is believed. */
@@ -68,7 +70,7 @@ static bool in_run(const struct ch_data_run *run, uint64_t *ret)
 
 static bool in_ranges(const struct go *go, uint64_t addr)
 {
-	const struct go_range *ranges = go->in_use.items;
+	const struct go_pages *ranges = go->in_use.items;
 	size_t i = ch_search(ranges, go->in_use.count, it, it->end <= addr);
 
 	return i < go->in_use.count && ranges[i].start <= addr;
@@ -76,8 +78,8 @@ static bool in_ranges(const struct go *go, uint64_t addr)
 
 struct ch_error *go_find_in_use(struct go *go)
 {
-	uint64_t list, count, start, end, i, last = 0;
-	struct go_range *range;
+	uint64_t list, count, start, end, i, last = 0, total = 0;
+	struct go_pages *range;
 
 	if (!ch_core_read_u64(go->env.core, go->pages + IN_USE_AT, &list) ||
 	    !ch_core_read_u64(go->env.core, go->pages + IN_USE_AT + 8, &count) ||
@@ -94,9 +96,16 @@ struct ch_error *go_find_in_use(struct go *go)
 		range = ch_vec_push(&go->in_use);
 		if (!range)
 			return &ch_enomem;
-		*range = (struct go_range){ start, end };
+		*range = (struct go_pages){ .start = start, .end = end };
 		last = end;
+		total += end - start;
 	}
+	/* A table of pages is made of it: as little as what is left of a cut core allows. */
+	if (total / PARTS_MAX > ch_core_stats(go->env.core)->present_bytes)
+		return ch_error_create(
+			CH_ERROR_CORRUPT,
+			"Go's page allocator has more pages in use than the core has "
+			"memory");
 	return NULL;
 }
 

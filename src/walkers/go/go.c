@@ -1,7 +1,7 @@
 /*
  * The walker of Go: whether it is here, opening and closing, facts.
  */
-#include "walkers/go/go_priv.h"
+#include "walkers/go/rtypes.h"
 
 #include <stdlib.h>
 
@@ -40,7 +40,19 @@ static const struct ch_signs signs = {
 static void go_close(void *state)
 {
 	struct go *go = state;
+	size_t i;
 
+	for (i = 0; i < go->names.count; i++)
+		free(*CH_VEC_AT(&go->names, char *, i));
+	ch_vec_deinit(&go->names);
+	ch_vec_deinit(&go->page_spans);
+	ch_vec_deinit(&go->named);
+	ch_vec_deinit(&go->shapes);
+	ch_vec_deinit(&go->leads);
+	ch_table_deinit(&go->named_by_what);
+	ch_table_deinit(&go->shapes_by_type);
+	ch_table_deinit(&go->buckets);
+	free(go->types);
 	go_code_deinit(&go->code);
 	ch_vec_deinit(&go->in_use);
 	ch_vec_deinit(&go->spans_known);
@@ -75,8 +87,11 @@ static struct ch_error *fill(struct go *go)
 		err = go_heap_make(go);
 	if (!err) {
 		go_arenas_find(go);
+		go_spans_find_marks(go);
 		err = go_own_claim(go);
 	}
+	if (!err)
+		err = go_objects_index(go);
 	if (err)
 		return err;
 	go_stats_find(go);
@@ -102,7 +117,12 @@ static struct ch_error *go_open(const struct ch_heap_env *env, void **state_ret)
 		return err;
 	}
 	go->env = *env;
-	go->in_use = CH_VEC(struct go_range);
+	go->in_use = CH_VEC(struct go_pages);
+	go->page_spans = CH_VEC(uint32_t);
+	go->named = CH_VEC(struct go_named);
+	go->shapes = CH_VEC(struct go_shape);
+	go->leads = CH_VEC(struct go_lead);
+	go->names = CH_VEC(char *);
 	go->spans_known = CH_VEC(struct go_span);
 	go->heaps = CH_VEC(struct ch_heap_desc);
 	go->spans = CH_VEC(struct ch_span);
@@ -164,6 +184,7 @@ static const struct ch_walker_allocator allocator = {
 
 static const struct ch_walker_types types = {
 	.name = go_type,
+	.learn = go_learn,
 };
 
 static const struct ch_walker_runtime runtime = {
@@ -179,7 +200,7 @@ const struct ch_walker ch_walker_go = {
 	.name = "go",
 	.title = "Go",
 	.kind = CH_RUNTIME_LANGUAGE,
-	.summary = "Go 1.17 to 1.27: spans, objects by size class, the runtime's counters",
+	.summary = "Go 1.17 to 1.27: spans, objects, types, the runtime's counters, goroutines",
 	.priority = CH_WALKER_SPECIFIC,
 	.signs = &signs,
 	.open = go_open,
@@ -187,5 +208,6 @@ const struct ch_walker ch_walker_go = {
 	.facts = go_facts,
 	.allocator = &allocator,
 	.types = &types,
+	.tracer = &go_tracer,
 	.runtime = &runtime,
 };

@@ -17,6 +17,7 @@
 
 #include "heap/walker.h"
 #include "util/bytes.h"
+#include "util/table.h"
 #include "util/vec.h"
 #include "walkers/go/code.h"
 
@@ -43,6 +44,16 @@ struct go_span_layout {
 extern const struct go_span_layout go_span_layouts[];
 extern const size_t go_span_layouts_count;
 
+/** Pages that the page allocator has, [start, end). */
+struct go_pages {
+	uint64_t start, end;
+	/** Pages of those before. */
+	uint64_t first_page;
+};
+
+/** layout.c: bytes of objects of a size class; 0: there is none. */
+uint64_t go_class_bytes(uint32_t class);
+
 /** mheap.go, mSpanState. */
 enum go_span_state {
 	GO_SPAN_DEAD,
@@ -57,6 +68,8 @@ struct go_span {
 	/** Of a large object that has pointers: its type. */
 	uint64_t large_type;
 	uint32_t elems, free_index, alloc_count, sweepgen;
+	/** Of its first object in go.types. */
+	uint64_t first;
 	/** Size class times 2, plus 1 where objects have no pointers. */
 	uint8_t class;
 	/** enum go_span_state. */
@@ -105,14 +118,33 @@ struct go {
 	uint64_t pages, allspans, allspans_addr, allspans_count;
 	const struct go_span_layout *layout;
 	uint32_t sweepgen;
+	/** Spans of small objects with pointers end with mark bits: Go 1.26 and later. */
+	bool inline_marks;
 	/** mheap.arenas[0], a table of arenas by address, 0: not found; where one has its spans. */
 	uint64_t arenas, arena_spans;
-	/** of struct go_range, ascending: what the page allocator has */
+	/** of struct go_pages, ascending: what the page allocator has */
 	struct ch_vec in_use;
 	/** of struct go_span, ascending, not overlapping */
 	struct ch_vec spans_known;
 	struct go_sums sums;
 	struct go_stats stats;
+	/** By page of in_use, one range after the other: index of its span plus 1; made by learn.c.
+	 */
+	struct ch_vec page_spans;
+	/** What is known of the type of each object: index in named plus 1; 0: nothing. NULL until
+	 * go_learn(). objects_max: how many there are. */
+	uint32_t *types;
+	uint64_t objects_max;
+	/** of struct go_named, and by what it is */
+	struct ch_vec named;
+	struct ch_table named_by_what;
+	/** of struct go_shape and go_lead; shapes by type */
+	struct ch_vec shapes, leads;
+	struct ch_table shapes_by_type;
+	/** Types of buckets of maps, with their chains: Go 1.23 and earlier. */
+	struct ch_table buckets;
+	/** of char *: names that were made */
+	struct ch_vec names;
 	/** Bytes of objects of each class; 0: none was seen. */
 	uint64_t class_bytes[GO_SPAN_CLASSES];
 	char class_names[GO_SPAN_CLASSES][48];
@@ -132,6 +164,8 @@ bool go_span_read(const struct ch_core *core, const struct go_span_layout *layou
 		  struct go_span *ret);
 /** spans.c: choose the row and read all spans. Errors: NOMEM, STOP, UNSUPPORTED. */
 CH_MUST_CHECK struct ch_error *go_spans_find(struct go *go);
+/** spans.c: whether spans end with mark bits. */
+void go_spans_find_marks(struct go *go);
 /** spans.c: the bits of n objects that are allocated, as bytes; a missing byte is 0xff. */
 void go_span_bits(const struct go *go, uint64_t addr, uint32_t n, uint8_t *ret);
 /** spans.c: the first span that ends behind addr: its index. */
@@ -150,6 +184,55 @@ void go_stats_find(struct go *go);
 /** memstats.c: facts of them. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *go_stats_facts(struct go *go);
 
+/** A type as it is shown: what an object is, by rtype, or what else it is known by. */
+enum go_form {
+	/** One value of a type; as many as there is room for. */
+	GO_FORM_ONE,
+	GO_FORM_ARRAY,
+	/** Bytes of a string. */
+	GO_FORM_STRING,
+	/** Values of less than 16 bytes without pointers, several in a block. */
+	GO_FORM_TINY,
+	/** A map, by its type; its parts since Go 1.24. */
+	GO_FORM_MAP,
+	GO_FORM_TABLE,
+	GO_FORM_TABLES,
+	GO_FORM_CHAN,
+	/** Of a function, by its address. */
+	GO_FORM_CLOSURE,
+};
+struct go_named {
+	uint64_t what;
+	enum go_form form;
+	/** Bytes of the value, where they are known. */
+	uint64_t bytes;
+	/** The runtime recorded it with the object. */
+	bool recorded;
+};
+
+/** An object, by an address in it. */
+struct go_spot {
+	const struct go_span *span;
+	uint32_t index;
+	/** What the program sees, and the bytes from there on. */
+	uint64_t addr, bytes;
+};
+/** objects.c: get ready for go_object_at(). Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *go_objects_index(struct go *go);
+/** objects.c: the object that has addr; false: none is allocated there. */
+bool go_object_at(const struct go *go, uint64_t addr, struct go_spot *ret);
+/** objects.c: the span of objects that has addr, or NULL. */
+const struct go_span *go_span_of(const struct go *go, uint64_t addr);
+/** tracer.c */
+extern const struct ch_tracer go_tracer;
+/** learn.c: types of all objects that something leads to whose type is known. Errors: NOMEM,
+ * STOP. */
+CH_MUST_CHECK struct ch_error *go_learn(void *state);
+/** spans.c: bytes of a header before objects of a span: 8 or 0. */
+uint32_t go_span_header(const struct go *go, const struct go_span *span);
+/** names.c: the type of an index in named. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *go_named_type(struct go *go, uint64_t index, struct ch_type *ret);
+
 /** walk.c */
 CH_MUST_CHECK struct ch_error *go_walk(void *state, const struct ch_span *span, uint64_t from,
 				       struct ch_object_sink *sink);
@@ -164,6 +247,8 @@ enum go_key {
 	GO_KEY_TAIL,
 	/** And above: a class of sizes. */
 	GO_KEY_CLASS = 16,
+	/** And above: an index in named. */
+	GO_KEY_NAMED = GO_KEY_CLASS + 256,
 };
 
 #endif /* COREHEAP_WALKERS_GO_PRIV_H */

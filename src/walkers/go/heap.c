@@ -84,7 +84,7 @@ static void count_span(struct go *go, const struct go_span *span)
 }
 
 /* One range of pages, in which spans from index *at on lie. */
-static struct ch_error *add_range(struct go *go, const struct go_range *range, size_t *at)
+static struct ch_error *add_range(struct go *go, const struct go_pages *range, size_t *at)
 {
 	const struct go_span *spans = go->spans_known.items;
 	uint64_t from = range->start;
@@ -105,7 +105,7 @@ static struct ch_error *add_range(struct go *go, const struct go_range *range, s
 
 struct ch_error *go_heap_make(struct go *go)
 {
-	const struct go_range *ranges = go->in_use.items;
+	const struct go_pages *ranges = go->in_use.items;
 	struct ch_heap_desc *heap = ch_vec_push(&go->heaps);
 	struct ch_error *err = NULL;
 	size_t i, at = 0;

@@ -139,7 +139,7 @@ void go_arenas_find(struct go *go)
 
 static struct ch_error *claim_arenas(struct go *go)
 {
-	const struct go_range *ranges = go->in_use.items;
+	const struct go_pages *ranges = go->in_use.items;
 	/* pageUseSpanInlineMarkBits */
 	uint64_t bytes = go->arena_spans + ARENA_SPANS_BYTES + ARENA_TAIL_BYTES +
 			 (go->code.build.minor >= 25 ? 1024 : 0);

@@ -115,7 +115,7 @@ static int compare_spans(const void *a, const void *b)
 /* Whether a span lies in one of the ranges that the page allocator has. */
 static bool in_use(const struct go *go, const struct go_span *span)
 {
-	const struct go_range *ranges = go->in_use.items;
+	const struct go_pages *ranges = go->in_use.items;
 	size_t i = ch_search(ranges, go->in_use.count, it, it->end <= span->start);
 
 	return i < go->in_use.count && ranges[i].start <= span->start &&
@@ -197,6 +197,28 @@ struct ch_error *go_spans_find(struct go *go)
 	return NULL;
 }
 
+/* mgcmark_greenteagc.go: with mark bits of 128 bytes at the end, fewer objects fit. What the spans
+ * say decides, as programs may be built without; of each size there are spans that tell. */
+void go_spans_find_marks(struct go *go)
+{
+	const struct go_span *spans = go->spans_known.items;
+	uint64_t room, count;
+	int64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < go->spans_known.count; i++) {
+		room = spans[i].bytes - spans[i].bytes / 64;
+		if (spans[i].state != GO_SPAN_HEAP || spans[i].class % 2 || spans[i].class < 2 ||
+		    spans[i].elem_bytes < 16 || spans[i].elem_bytes > 512 ||
+		    spans[i].bytes != GO_PAGE_BYTES)
+			continue;
+		count = (room - 128) / spans[i].elem_bytes;
+		if (count != room / spans[i].elem_bytes)
+			sum += count == spans[i].elems ? 1 : -1;
+	}
+	go->inline_marks = sum > 0;
+}
+
 void go_span_bits(const struct go *go, uint64_t addr, uint32_t n, uint8_t *ret)
 {
 	uint32_t bytes = (n + 7) / 8;
@@ -210,4 +232,13 @@ size_t go_span_index(const struct go *go, uint64_t addr)
 	const struct go_span *spans = go->spans_known.items;
 
 	return ch_search(spans, go->spans_known.count, it, it->start + it->bytes <= addr);
+}
+
+/* mbitmap.go, heapBitsInSpan(): larger ones with pointers begin with their type, since 1.22. */
+uint32_t go_span_header(const struct go *go, const struct go_span *span)
+{
+	return go->layout->large_type && span->class > 1 && span->class % 2 == 0 &&
+			       span->elem_bytes > 512
+		       ? 8
+		       : 0;
 }

@@ -65,9 +65,18 @@ static struct ch_error *walk_pages(struct walk *walk, uint64_t start, uint64_t e
 	return err ? err : put_pages(walk, start, end, kind);
 }
 
+/* What is known of an object's type, or its class. */
+static uint64_t key_of(const struct go *go, const struct go_span *span, uint32_t index)
+{
+	uint32_t number = go->types ? go->types[span->first + index] : 0;
+
+	return number ? GO_KEY_NAMED + number - 1ULL : GO_KEY_CLASS + (uint64_t)span->class;
+}
+
 static struct ch_error *walk_span(struct walk *walk, const struct go_span *span)
 {
 	uint64_t at = span->start, step = span->elem_bytes;
+	uint8_t header = (uint8_t)go_span_header(walk->go, span);
 	struct ch_error *err = NULL;
 	struct ch_object object;
 	uint32_t i = 0;
@@ -78,10 +87,12 @@ static struct ch_error *walk_span(struct walk *walk, const struct go_span *span)
 		i = (uint32_t)ch_min((walk->from - at) / step, span->elems);
 	for (at += i * step; !err && i < span->elems; i++, at += step) {
 		used = i < span->free_index || walk->bits[i / 8] >> i % 8 & 1;
-		object = (struct ch_object){ .addr = at,
-					     .size_bytes = step,
+		object = (struct ch_object){ .addr = at + header,
+					     .size_bytes = step - header,
 					     .chunk_bytes = step,
-					     .key = GO_KEY_CLASS + span->class,
+					     .header_bytes = header,
+					     .key = used ? key_of(walk->go, span, i)
+							 : GO_KEY_CLASS + (uint64_t)span->class,
 					     .state = used ? CH_OBJECT_USED : CH_OBJECT_FREE };
 		err = ch_object_batch_put(&walk->batch, &object);
 	}
@@ -143,6 +154,8 @@ struct ch_error *go_type(void *state, uint64_t key, struct ch_type *ret)
 	uint64_t class = key - GO_KEY_CLASS;
 	const char *what;
 
+	if (key >= GO_KEY_NAMED)
+		return go_named_type(go, key - GO_KEY_NAMED, ret);
 	ret->basis = CH_BASIS_DERIVED;
 	if (key < CH_COUNT_OF(names))
 		ret->name = names[key];
