@@ -50,12 +50,14 @@ if [ "$(cat /proc/sys/kernel/core_pattern)" = core ] &&
 	"${CC:-cc}" -O1 -w -pthread -o "$dir/malloc_seed" test/fuzz/malloc_seed.c; then
 	{ (cd "$dir" && ulimit -c unlimited && ./malloc_seed); } > /dev/null 2>&1
 	replay session 300 "$dir"/core*
-	mkdir "$dir/jemalloc"
-	if "${CC:-cc}" -O1 -w -pthread -Wl,--no-as-needed -o "$dir/jemalloc/malloc_seed" \
-		test/fuzz/malloc_seed.c -ljemalloc 2> /dev/null; then
-		{ (cd "$dir/jemalloc" && ulimit -c unlimited && ./malloc_seed); } > /dev/null 2>&1
-		replay session 20 "$dir"/jemalloc/core*
-	fi
+	for other in jemalloc mimalloc; do
+		mkdir "$dir/$other"
+		if "${CC:-cc}" -O1 -w -pthread -Wl,--no-as-needed -o "$dir/$other/malloc_seed" \
+			test/fuzz/malloc_seed.c "-l$other" 2> /dev/null; then
+			{ (cd "$dir/$other" && ulimit -c unlimited && ./malloc_seed); } > /dev/null 2>&1
+			replay session 20 "$dir/$other"/core*
+		fi
+	done
 	# pools that carve up blocks of malloc
 	for pool in "slabs malloc" "haproxy none" "squid none" "gslice none" "contexts 15" "contexts 17" "pools none"; do
 		# shellcheck disable=SC2086

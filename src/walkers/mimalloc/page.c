@@ -1,0 +1,269 @@
+/*
+ * Descriptors of pages: what they say, and which blocks their three lists hold. With MI_SECURE
+ * links are encoded with two keys of the page, and blocks end with a canary.
+ */
+#include "walkers/mimalloc/mimalloc_priv.h"
+
+#include <stdlib.h>
+
+#include "util/cleanup.h"
+#include "util/context.h"
+
+/* Release 3: mi_memid_t, and enum mi_memkind_e: an arena, its slice and how many; or where memory
+ * of the system begins and how much it is. */
+#define MEMID_KIND    16
+#define MEMKIND_OS    4
+#define MEMKIND_ARENA 7
+/* Low bits of thread_free are flags; so are those of an owner. */
+#define FLAGS 7ULL
+/* Blocks on lists of heaps: more than one list can hold are a ring. */
+#define DELAYED_MAX (1U << 24)
+
+static uint64_t field(const uint8_t *p, uint32_t offset, uint32_t bytes)
+{
+	return bytes == 8   ? ch_get64(p + offset)
+	       : bytes == 4 ? ch_get32(p + offset)
+			    : ch_get16(p + offset);
+}
+
+/* Where the slices of a page of release 3 are. */
+static bool read_memid(const uint8_t *memid, struct mimalloc_page *ret)
+{
+	const uint64_t base = ch_get64(memid), kind = ch_get32(memid + MEMID_KIND);
+	uint64_t bytes = ch_get64(memid + 8);
+
+	if (base > 1ULL << 47)
+		return false;
+	if (kind == MEMKIND_ARENA) {
+		ret->arena = base;
+		ret->area_start = base + (uint64_t)ch_get32(memid + 8) * MIMALLOC_SLICE_BYTES;
+		bytes = (uint64_t)ch_get32(memid + 12) * MIMALLOC_SLICE_BYTES;
+	} else {
+		if (kind < MEMKIND_OS || kind > MEMKIND_ARENA || bytes > 1ULL << 47)
+			return false;
+		ret->area_start = base;
+	}
+	ret->area_end = ret->area_start + bytes;
+	return bytes > 0;
+}
+
+bool mimalloc_read_page(const struct ch_core *core, const struct mimalloc_layout *layout,
+			uint64_t addr, struct mimalloc_page *ret)
+{
+	const struct mimalloc_page_layout *at = layout->page;
+	uint8_t bytes[MIMALLOC_PAGE_BYTES];
+
+	if (!addr || addr % 8 || !ch_core_try_read(core, addr, bytes, at->bytes))
+		return false;
+	*ret = (struct mimalloc_page){
+		.addr = addr,
+		.block_bytes = field(bytes, at->block_size, at->block_size_bytes),
+		.heap = ch_get64(bytes + at->heap),
+		.lists = { ch_get64(bytes + at->free), ch_get64(bytes + at->local_free),
+			   ch_get64(bytes + at->thread_free) & ~FLAGS },
+		.used = (uint32_t)field(bytes, at->used, at->used_bytes),
+		.capacity = ch_get16(bytes + at->capacity),
+		.reserved = ch_get16(bytes + at->reserved),
+	};
+	if (at->keys) {
+		ret->keys[0] = ch_get64(bytes + at->keys);
+		ret->keys[1] = ch_get64(bytes + at->keys + 8);
+	}
+	if (layout->start == MIMALLOC_START_STORED)
+		ret->start = ch_get64(bytes + at->start);
+	else if (layout->start == MIMALLOC_START_WORDS)
+		ret->start = addr + 8ULL * ch_get32(bytes + at->start);
+	if (layout->kind != MIMALLOC_MAP)
+		return true;
+	ret->owner = ch_get64(bytes) & ~FLAGS;
+	return read_memid(bytes + at->memid, ret);
+}
+
+/* ---- lists ------------------------------------------------------------------- */
+
+/* internal.h, mi_rotl() and mi_rotr(): by the low bits of the key. */
+static uint64_t rotate_left(uint64_t value, uint64_t by)
+{
+	by %= 64;
+	return by ? value << by | value >> (64 - by) : value;
+}
+
+static uint64_t encode(uint64_t addr, const uint64_t keys[2])
+{
+	return rotate_left(addr ^ keys[1], keys[0]) + keys[0];
+}
+
+static uint64_t decode(uint64_t word, const uint64_t keys[2])
+{
+	return rotate_left(word - keys[0], 64 - keys[0] % 64) ^ keys[1];
+}
+
+bool mimalloc_next(const struct ch_core *core, const struct mimalloc_layout *layout,
+		   const uint64_t keys[2], uint64_t null, uint64_t block, uint64_t *ret)
+{
+	if (!ch_core_read_u64(core, block, ret))
+		return false;
+	if (layout->page->keys) {
+		*ret = decode(*ret, keys);
+		if (*ret == null)
+			*ret = 0;
+	}
+	return true;
+}
+
+/* Mark the block at addr; false: it is none, or marked. */
+static bool mark(const struct mimalloc_page *page, uint64_t first, uint64_t addr,
+		 struct mimalloc_free *free)
+{
+	const uint64_t index = (addr - first) / page->block_bytes;
+	uint64_t bit;
+
+	if (addr < first || index >= page->capacity || (addr - first) % page->block_bytes)
+		return false;
+	bit = 1ULL << index % 64;
+	if (free->bits[index / 64] & bit)
+		return false;
+	free->bits[index / 64] |= bit;
+	return true;
+}
+
+void mimalloc_follow_lists(const struct ch_core *core, const struct mimalloc_layout *layout,
+			   const struct mimalloc_page *page, uint64_t first,
+			   struct mimalloc_free *ret)
+{
+	uint64_t addr;
+	uint32_t i;
+
+	memset(ret->bits, 0, ((size_t)page->capacity + 63) / 64 * 8);
+	ret->owned = ret->foreign = 0;
+	ret->is_damaged = false;
+	for (i = 0; i < 3; i++)
+		/* Each step marks a block: there are no more than those. */
+		for (addr = page->lists[i]; addr;) {
+			if (!mark(page, first, addr, ret)) {
+				ret->is_damaged = true;
+				break;
+			}
+			++*(i == 2 ? &ret->foreign : &ret->owned);
+			if (!mimalloc_next(core, layout, page->keys, page->addr, addr, &addr)) {
+				ret->is_damaged = true;
+				break;
+			}
+		}
+}
+
+int mimalloc_judge(const struct ch_core *core, const struct mimalloc_layout *layout,
+		   const struct mimalloc_page *page, uint64_t first)
+{
+	struct mimalloc_free free;
+
+	if (page->block_bytes < 8 || page->block_bytes % 8 || page->capacity > page->reserved ||
+	    page->used > page->capacity)
+		return -1;
+	if (!page->capacity)
+		return 0;
+	mimalloc_follow_lists(core, layout, page, first, &free);
+	return !free.is_damaged && page->used + free.owned == page->capacity &&
+			       free.foreign <= page->used
+		       ? 1
+		       : -1;
+}
+
+/*
+ * types.h, struct mi_padding_s, at the end of a block: a canary, and how many bytes before it were
+ * not asked for. Since 2.2 the canary's first byte is always 0.
+ */
+bool mimalloc_usable(const struct ch_core *core, const struct mimalloc_layout *layout,
+		     const struct mimalloc_page *page, uint64_t block, uint64_t *ret)
+{
+	uint64_t bytes = page->block_bytes;
+	uint32_t canary, delta;
+
+	*ret = bytes;
+	if (!layout->has_padding || bytes < MIMALLOC_PADDING_BYTES)
+		return true;
+	bytes -= MIMALLOC_PADDING_BYTES;
+	*ret = bytes;
+	if (!ch_core_read_u32(core, block + bytes, &canary) ||
+	    !ch_core_read_u32(core, block + bytes + 4, &delta))
+		return true;
+	if (((canary ^ (uint32_t)encode(block, page->keys)) & 0xffffff00U) || delta > bytes)
+		return false;
+	*ret = bytes - delta;
+	return true;
+}
+
+/* ---- lists of heaps ------------------------------------------------------------ */
+
+static int compare_addrs(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static struct ch_error *follow_heap(struct mimalloc *mi, const struct mimalloc_layout *layout,
+				    uint64_t heap)
+{
+	uint64_t block, keys[2] = { 0 }, *slot, steps = 0;
+
+	if (!ch_core_read_u64(mi->env.core, heap + layout->heap_delayed, &block) ||
+	    !ch_core_read_u64(mi->env.core, heap + layout->heap_keys, &keys[0]) ||
+	    !ch_core_read_u64(mi->env.core, heap + layout->heap_keys + 8, &keys[1]))
+		return NULL;
+	while (block && steps++ < DELAYED_MAX) {
+		slot = ch_vec_push(&mi->delayed);
+		if (!slot)
+			return &ch_enomem;
+		*slot = block;
+		if (block % 8 || !mimalloc_next(mi->env.core, layout, keys, heap, block, &block)) {
+			chp_context_finding(
+				mi->env.ctx, chp_blame(&mi->env), "mimalloc-list",
+				"mimalloc: the list of blocks that other threads gave "
+				"back to the heap at 0x%llx breaks off: what else is on "
+				"it counts as used",
+				(unsigned long long)heap);
+			break;
+		}
+	}
+	return NULL;
+}
+
+/* Blocks that other threads gave back to full pages are in a list of the heap (mi_heap_t), and
+ * count as used in their pages. */
+struct ch_error *mimalloc_find_delayed(struct mimalloc *mi)
+{
+	const struct mimalloc_area *areas = mi->areas.items;
+	struct ch_vec heaps = CH_VEC(uint64_t);
+	struct ch_error *err = NULL;
+	uint64_t *items, *slot, last = 0;
+	size_t i;
+
+	for (i = 0; !err && i < mi->areas.count; i++) {
+		const struct mimalloc_layout *layout =
+			CH_VEC_AT(&mi->instances, struct mimalloc_instance, areas[i].instance)
+				->layout;
+		struct mimalloc_page page;
+
+		if (areas[i].kind != MIMALLOC_AREA_BLOCKS || !layout->heap_delayed ||
+		    !mimalloc_read_page(mi->env.core, layout, areas[i].page, &page) || !page.heap ||
+		    page.heap == last)
+			continue;
+		last = page.heap;
+		slot = ch_vec_push(&heaps);
+		if (slot)
+			*slot = page.heap;
+		else
+			err = &ch_enomem;
+	}
+	ch_vec_sort(&heaps, compare_addrs);
+	items = heaps.items;
+	for (i = 0; !err && i < heaps.count; i++)
+		if (!i || items[i] != items[i - 1])
+			err = follow_heap(
+				mi, CH_VEC_AT(&mi->instances, struct mimalloc_instance, 0)->layout,
+				items[i]);
+	ch_vec_deinit(&heaps);
+	ch_vec_sort(&mi->delayed, compare_addrs);
+	return err;
+}

@@ -1,0 +1,128 @@
+"""fixtures/recorded on some malloc: its blocks, its sums and what is asked of them."""
+import bisect
+import os
+import subprocess
+
+import fixture
+import truth
+
+WRAPPED = ["malloc", "calloc", "realloc", "free", "memalign", "aligned_alloc", "posix_memalign"]
+
+
+def library(*names):
+    """Path of the first of these shared libraries that the linker finds, or None."""
+    for name in names:
+        done = subprocess.run([os.environ.get("CC") or "cc", "-print-file-name=" + name],
+                              capture_output=True, text=True, check=False)
+        if os.path.isabs(done.stdout.strip()):
+            return done.stdout.strip()
+    return None
+
+
+def build(flags=()):
+    program = os.path.join(fixture.folder(), "recorded")
+    fixture.build("recorded", program, *flags, "-ldl")
+    return program
+
+
+def labels(where):
+    """{address: label} of the live blocks."""
+    with open(os.path.join(where, "live"), encoding="ascii") as file:
+        return {int(fields[0], 16): fields[3] for fields in map(str.split, file)}
+
+
+class Used:
+    """Used blocks of the program: {address: bytes}."""
+
+    def __init__(self, core):
+        rows, _ = truth.objects(core, "used")
+        self.sizes = {truth.number(row["addr"]): row["size_bytes"] for row in rows
+                      if row["kind"] == "object"}
+        self.starts = sorted(self.sizes)
+
+    def holding(self, addr, size):
+        """The block that has an aligned one at its end, or None."""
+        at = bisect.bisect_right(self.starts, addr) - 1
+        start = self.starts[at]
+        return start if at >= 0 and addr + size == start + self.sizes[start] else None
+
+
+def check_blocks(tap, core, where, name, shifted=True):
+    """The used blocks are the recorded ones. shifted: an allocator may cut an aligned block out of
+    a longer one, and gives out what is behind."""
+    live, kinds, used = truth.read_live(os.path.join(where, "live")), labels(where), Used(core)
+    found = {}
+    for addr, size in live.items():
+        start = addr
+        if shifted and addr not in used.sizes and kinds[addr] == "aligned":
+            start = used.holding(addr, size)
+        elif used.sizes.get(addr) != size:
+            start = None
+        found[start] = addr
+    tap.equal([hex(addr) for addr in live if addr not in found.values()][:8], [],
+              "%s: each recorded block is used, and of that size" % name)
+    tap.equal([hex(addr) for addr in used.starts if addr not in found][:8], [],
+              "%s: no other block is used" % name)
+    freed = truth.still_free(truth.read_live(os.path.join(where, "freed")), live)
+    tap.ok(len(freed) > 50, "%s: blocks were given back" % name, str(len(freed)))
+
+
+def check_sums(tap, core, name):
+    """Sums close, and nothing is missing."""
+    document = fixture.answer("heap", "--json", core)
+    for heap in document["heaps"]:
+        tap.equal((heap["used_bytes"] + heap["free_bytes"] + heap["overhead_bytes"],
+                   heap["unwalked_bytes"]), (heap["committed_bytes"], 0),
+                  "%s: %s: used + free + overhead = committed" % (name, heap["name"]))
+    tap.equal((document["complete"], document["warnings"]), (True, []),
+              "%s: nothing is missing or damaged" % name)
+    account = fixture.summary(core)["accounting"]
+    tap.equal([row["name"] for row in account["invariants"] if not row["ok"]], [],
+              "%s: the account closes" % name)
+
+
+def check_graph(tap, core, where, name):
+    """What is lost is lost, and what is held is held: leaks, roots, retained, names."""
+    kinds = labels(where)
+    lost = {addr for addr, kind in kinds.items() if kind == "lost"}
+    document = fixture.answer("leaks", "--json", core)
+    # What a register or a dead part of a stack still leads to is held.
+    tap.ok(len(lost) - 3 <= document["unreachable_count"] <= len(lost),
+           "%s: what is lost is found, and nothing else" % name,
+           "%d of %d" % (document["unreachable_count"], len(lost)))
+    held = next(addr for addr in sorted(kinds) if kinds[addr] == "held")
+    root = fixture.answer("roots", "--json", core, hex(held))["chains"][0]["root"]
+    tap.ok(root["symbol"] in ("held", "passed"), "%s: roots names the variable" % name, str(root))
+    rows = fixture.answer("retained", "--json", "--limit", "0", core)["rows"]
+    tap.ok(hex(held) in {row["addr"] for row in rows}, "%s: retained knows the block" % name)
+    types = {row["name"]: row["count"] for row in fixture.answer("types", "--json", core)["types"]}
+    count = sum(kind == "held" for kind in kinds.values())
+    named = sum(number for text, number in types.items() if text.startswith(("held[]", "passed[]")))
+    tap.ok(count - 3 <= named <= count + 3, "%s: blocks have names by what holds them" % name,
+           "%d of %d" % (named, count))
+
+
+def check_diff(tap, smaller, larger, name):
+    """Between two cores as many blocks more as there are."""
+    document = fixture.answer("diff", "--json", "--all", smaller, larger)
+    delta = sum(row["delta_count"] for row in document["heaps"] if row["name"].endswith(", used"))
+    more = len(Used(larger).starts) - len(Used(smaller).starts)
+    tap.equal((delta, document["complete"]), (more, True), "%s: diff counts what is new" % name)
+
+
+def check_damage(tap, core, live, writes, most_lost, codes, name):
+    """After the writes: an answer, at most so many blocks lost, and it is said."""
+    before = [(addr, core.write(addr, data)) for addr, data in writes]
+    document = fixture.answer("heap", "--json", core.path)
+    used = Used(core.path)
+    lost = [addr for addr, size in live.items()
+            if addr not in used.sizes and used.holding(addr, size) is None]
+    tap.ok(len(lost) <= most_lost, "damage: %s: at most %d blocks lost" % (name, most_lost),
+           "lost %d" % len(lost))
+    said = {warning["code"] for warning in document["warnings"]}
+    tap.ok(said & set(codes), "damage: %s: is said" % name, str(sorted(said)))
+    for heap in document["heaps"]:
+        tap.equal(heap["used_bytes"] + heap["free_bytes"] + heap["overhead_bytes"],
+                  heap["committed_bytes"], "damage: %s: %s closes" % (name, heap["name"]))
+    for addr, data in reversed(before):
+        core.write(addr, data)

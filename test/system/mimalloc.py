@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""fixtures/recorded on mimalloc: its used blocks are the recorded ones, with one and with many
+threads, preloaded and linked, dumped with gcore and by the kernel; leaks, roots, retained, diff and
+names work on them; damage loses what it describes."""
+import os
+import struct
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import fixture  # noqa: E402
+import recorded  # noqa: E402
+import truth  # noqa: E402
+from tap import Tap  # noqa: E402
+from writable import Writable  # noqa: E402
+
+# Where libmimalloc-dev puts it; a file of another release may be given instead.
+LIBRARY = os.environ.get("LIBMIMALLOC") or recorded.library("libmimalloc.so", "libmimalloc.so.3",
+                                                            "libmimalloc.so.2")
+# name, flags, whether it is preloaded, how it is dumped, arguments
+CASES = [("preloaded", [], True, "kernel", []),
+         ("linked, stripped", ["-Wl,--no-as-needed", LIBRARY, "-s"], False, "gcore", []),
+         ("one thread", [], True, "gcore", ["one-thread"])]
+
+
+def dump(case, where):
+    _, flags, preloaded, how, arguments = case
+    env = {"LD_PRELOAD": LIBRARY} if preloaded else {}
+    return fixture.dump(recorded.build(flags), how, where, arguments, env=env)
+
+
+def check_damages(tap, core_path, where):
+    """Releases 2: words of a segment, of descriptors and of free blocks."""
+    heap = fixture.answer("heap", "--json", core_path)
+    facts = next(row["facts"] for row in heap["runtimes"] if row["name"] == "mimalloc")
+    if "2.0.9" not in str(facts):
+        tap.skip("damage", "written for mimalloc 2.0.9")
+        return
+    core, live = Writable(core_path), truth.read_live(os.path.join(where, "live"))
+    quad, word = struct.Struct("<Q").pack, struct.Struct("<I").pack
+    some = next(addr for addr in sorted(live) if live[addr] == 80)
+    segment = some & -(32 << 20)
+    index = (some - segment) >> 16
+    page = segment + 264 + 80 * index
+    inside = sum(addr >> 16 == some >> 16 for addr in live)
+    tap.ok(core.word(page) == 1 and inside > 100, "damage: a page of one slice")
+    free = core.word(page + 16) or core.word(page + 32)
+    for what, at, data, most, code in (
+            ("the block size is 0", page + 28, word(0), inside, "mimalloc-page"),
+            ("the block size is another one", page + 28, word(64), inside, "mimalloc-list"),
+            ("the capacity is more than reserved", page + 10, b"\xff\xff", inside, "mimalloc-page"),
+            ("the count of used blocks", page + 24, word(3), 0, "mimalloc-list"),
+            ("the list of free blocks leads nowhere", page + 16, quad(0x4141414141414141), 0,
+             "mimalloc-list"),
+            ("a free block leads to itself", free, quad(free), 0, "mimalloc-list"),
+            ("the count of slices", page, word(0), 0, "mimalloc-segment"),
+            ("the count of slices is huge", page, word(1 << 30), 0, "mimalloc-segment"),
+            ("the cookie of the segment", segment + 216, quad(1), 0, "mimalloc-segment")):
+        recorded.check_damage(tap, core, live, [(at, data)], most, {code}, what)
+    os.unlink(core.path)
+
+
+def check_all(tap):
+    cores = []
+    for case in CASES:
+        name = "%s, %s" % (case[0], case[3])
+        reason = fixture.why_not(case[3])
+        if reason:
+            tap.skip(name, reason)
+            continue
+        where = fixture.folder()
+        core = dump(case, where)
+        recorded.check_blocks(tap, core, where, name)
+        recorded.check_sums(tap, core, name)
+        cores.append((core, where, case))
+    many = [(core, where) for core, where, case in cores if not case[4]]
+    one = [(core, where) for core, where, case in cores if case[4]]
+    if many:
+        tap.attempt("graph", recorded.check_graph, *many[0], "many threads")
+    if many and one:
+        tap.attempt("diff", recorded.check_diff, one[0][0], many[0][0], "one and many threads")
+    if one:
+        tap.attempt("damage", check_damages, *one[0])
+    for core, _, _ in cores:
+        os.unlink(core)
+
+
+def main():
+    tap = Tap()
+    if LIBRARY:
+        tap.attempt("mimalloc", check_all)
+    else:
+        tap.skip("mimalloc", "libmimalloc.so is not installed")
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
