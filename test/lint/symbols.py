@@ -31,7 +31,7 @@ ALLOWED = re.compile(
 # The one that reads a descriptor in JSON.
 READS_JSON = "src/walkers/coreclr/descriptor.o"
 # Prefixes of walkers that are not the names of their folders.
-PREFIXES = {"coreclr": "clr", "hotspot": "hs"}
+PREFIXES = {"coreclr": "clr", "gperftools_tcmalloc": "tcmalloc", "hotspot": "hs"}
 
 
 def exported(build):

@@ -47,24 +47,25 @@ class Used:
         return start if at >= 0 and addr + size == start + self.sizes[start] else None
 
 
-def check_blocks(tap, core, where, name, shifted=True):
+def check_blocks(tap, core, where, name, shifted=True, others=0):
     """The used blocks are the recorded ones. shifted: an allocator may cut an aligned block out of
-    a longer one, and gives out what is behind."""
+    a longer one, and gives out what is behind. others: so many it made by its own operator new. It
+    may not know the size of the first ones yet when they are made."""
     live, kinds, used = truth.read_live(os.path.join(where, "live")), labels(where), Used(core)
     found = {}
     for addr, size in live.items():
         start = addr
         if shifted and addr not in used.sizes and kinds[addr] == "aligned":
             start = used.holding(addr, size)
-        elif used.sizes.get(addr) != size:
+        elif addr not in used.sizes or size not in (0, used.sizes[addr]):
             start = None
         found[start] = addr
     tap.equal([hex(addr) for addr in live if addr not in found.values()][:8], [],
               "%s: each recorded block is used, and of that size" % name)
-    tap.equal([hex(addr) for addr in used.starts if addr not in found][:8], [],
-              "%s: no other block is used" % name)
+    rest = [hex(addr) for addr in used.starts if addr not in found]
+    tap.ok(len(rest) <= others, "%s: no other block is used" % name, str(rest[:8]))
     freed = truth.still_free(truth.read_live(os.path.join(where, "freed")), live)
-    tap.ok(len(freed) > 50, "%s: blocks were given back" % name, str(len(freed)))
+    tap.ok(freed, "%s: blocks were given back" % name, str(len(freed)))
 
 
 def check_sums(tap, core, name):
@@ -81,13 +82,13 @@ def check_sums(tap, core, name):
               "%s: the account closes" % name)
 
 
-def check_graph(tap, core, where, name):
+def check_graph(tap, core, where, name, others=0):
     """What is lost is lost, and what is held is held: leaks, roots, retained, names."""
     kinds = labels(where)
     lost = {addr for addr, kind in kinds.items() if kind == "lost"}
     document = fixture.answer("leaks", "--json", core)
     # What a register or a dead part of a stack still leads to is held.
-    tap.ok(len(lost) - 3 <= document["unreachable_count"] <= len(lost),
+    tap.ok(len(lost) - 3 <= document["unreachable_count"] <= len(lost) + others,
            "%s: what is lost is found, and nothing else" % name,
            "%d of %d" % (document["unreachable_count"], len(lost)))
     held = next(addr for addr in sorted(kinds) if kinds[addr] == "held")

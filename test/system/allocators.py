@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import fixture  # noqa: E402
 from tap import Tap  # noqa: E402
 
-NAMES = ["gperftools_tcmalloc", "google_tcmalloc", "mono", "nativeaot"]
+NAMES = ["google_tcmalloc", "mono", "nativeaot"]
 RUNTIMES = ["mono", "nativeaot"]
 TITLES = {"gperftools_tcmalloc": "tcmalloc (gperftools)", "google_tcmalloc": "tcmalloc (Google)",
           "mono": "Mono", "nativeaot": ".NET ahead of time", "glibc": "glibc malloc",
@@ -19,8 +19,6 @@ SHARED = "-Wl,--no-as-needed"
 # name of the test, flags, what is not walked, whether glibc is, part of the evidence
 CASES = [
     ("mimalloc 3, never used", ["-DMIMALLOC3"], None, True, ""),
-    ("tcmalloc", [SHARED, "-l:libtcmalloc_minimal.so.4"], "gperftools_tcmalloc", False,
-     "size classes of gperftools tcmalloc"),
     ("Google's tcmalloc, exported", ["-DGOOGLE", "-rdynamic"], "google_tcmalloc", True,
      "TCMalloc_Internal_GetStats"),
     ("Google's tcmalloc, static", ["-DGOOGLE", "-static"], "google_tcmalloc", True,
@@ -150,7 +148,8 @@ def check_none(tap):
     heap = fixture.coreheap("heap", core)
     tap.ok("malloc was never called; looked for:" in heap.out
            and all("  %s: " % TITLES.get(name, name) in heap.out
-                   for name in NAMES + ["glibc", "jemalloc", "mallocng", "mimalloc"])
+                   for name in NAMES + ["glibc", "jemalloc", "mallocng", "mimalloc",
+                                        "gperftools_tcmalloc"])
            and "note: malloc was never called" in heap.out,
            "none: what was looked for is listed", str(heap))
     document = fixture.answer("heap", "--json", core)

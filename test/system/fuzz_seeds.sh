@@ -50,10 +50,10 @@ if [ "$(cat /proc/sys/kernel/core_pattern)" = core ] &&
 	"${CC:-cc}" -O1 -w -pthread -o "$dir/malloc_seed" test/fuzz/malloc_seed.c; then
 	{ (cd "$dir" && ulimit -c unlimited && ./malloc_seed); } > /dev/null 2>&1
 	replay session 300 "$dir"/core*
-	for other in jemalloc mimalloc; do
+	for other in -ljemalloc -lmimalloc -l:libtcmalloc_minimal.so.4; do
 		mkdir "$dir/$other"
 		if "${CC:-cc}" -O1 -w -pthread -Wl,--no-as-needed -o "$dir/$other/malloc_seed" \
-			test/fuzz/malloc_seed.c "-l$other" 2> /dev/null; then
+			test/fuzz/malloc_seed.c "$other" 2> /dev/null; then
 			{ (cd "$dir/$other" && ulimit -c unlimited && ./malloc_seed); } > /dev/null 2>&1
 			replay session 20 "$dir/$other"/core*
 		fi
