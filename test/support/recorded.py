@@ -6,9 +6,6 @@ import subprocess
 import fixture
 import truth
 
-WRAPPED = ["malloc", "calloc", "realloc", "free", "memalign", "aligned_alloc", "posix_memalign"]
-
-
 def library(*names):
     """Path of the first of these shared libraries that the linker finds, or None."""
     for name in names:
@@ -45,6 +42,42 @@ class Used:
         at = bisect.bisect_right(self.starts, addr) - 1
         start = self.starts[at]
         return start if at >= 0 and addr + size == start + self.sizes[start] else None
+
+
+def library_cases(library):
+    """(name, flags, whether the library is preloaded, how it is dumped, arguments)."""
+    return [("preloaded", [], True, "kernel", []),
+            ("linked, stripped", ["-Wl,--no-as-needed", library, "-s"], False, "gcore", []),
+            ("one thread", [], True, "gcore", ["one-thread"])]
+
+
+def check_library(tap, path, check_more, check_damages, **expected):
+    """The program on an allocator in a shared library. check_more: what else is to be true of a
+    core; check_damages: given a core with one thread and where it ran."""
+    cores = []
+    for name, flags, preloaded, how, arguments in library_cases(path):
+        title = "%s, %s" % (name, how)
+        reason = fixture.why_not(how)
+        if reason:
+            tap.skip(title, reason)
+            continue
+        where = fixture.folder()
+        core = fixture.dump(build(flags), how, where, arguments,
+                            env={"LD_PRELOAD": path} if preloaded else {})
+        check_blocks(tap, core, where, title, **expected)
+        check_sums(tap, core, title)
+        check_more(tap, core, title)
+        cores.append((core, where, bool(arguments)))
+    many = [(core, where) for core, where, is_one in cores if not is_one]
+    one = [(core, where) for core, where, is_one in cores if is_one]
+    if many:
+        tap.attempt("graph", check_graph, *many[0], "many threads", expected.get("others", 0))
+    if many and one:
+        tap.attempt("diff", check_diff, one[0][0], many[0][0], "one and many threads")
+    if one:
+        tap.attempt("damage", check_damages, *one[0])
+    for core, _, _ in cores:
+        os.unlink(core)
 
 
 def check_blocks(tap, core, where, name, shifted=True, others=0):

@@ -19,10 +19,6 @@ LIBRARY = os.environ.get("LIBTCMALLOC") or recorded.library("libtcmalloc_minimal
 # Its extension of malloc makes some blocks for itself.
 OTHERS = 3
 PAGE_SHIFT, SPAN_BYTES = 13, 48
-# name, flags, whether it is preloaded, how it is dumped, arguments
-CASES = [("preloaded", [], True, "kernel", []),
-         ("linked, stripped", ["-Wl,--no-as-needed", LIBRARY, "-s"], False, "gcore", []),
-         ("one thread", [], True, "gcore", ["one-thread"])]
 
 
 def check_caches(tap, core, name):
@@ -86,37 +82,11 @@ def check_damages(tap, core_path, where):
     os.unlink(core.path)
 
 
-def check_all(tap):
-    cores = []
-    for name, flags, preloaded, how, arguments in CASES:
-        title = "%s, %s" % (name, how)
-        reason = fixture.why_not(how)
-        if reason:
-            tap.skip(title, reason)
-            continue
-        where = fixture.folder()
-        core = fixture.dump(recorded.build(flags), how, where, arguments,
-                            env={"LD_PRELOAD": LIBRARY} if preloaded else {})
-        recorded.check_blocks(tap, core, where, title, shifted=False, others=OTHERS)
-        recorded.check_sums(tap, core, title)
-        check_caches(tap, core, title)
-        cores.append((core, where, bool(arguments)))
-    many = [(core, where) for core, where, is_one in cores if not is_one]
-    one = [(core, where) for core, where, is_one in cores if is_one]
-    if many:
-        tap.attempt("graph", recorded.check_graph, *many[0], "many threads", OTHERS)
-    if many and one:
-        tap.attempt("diff", recorded.check_diff, one[0][0], many[0][0], "one and many threads")
-    if one:
-        tap.attempt("damage", check_damages, *one[0])
-    for core, _, _ in cores:
-        os.unlink(core)
-
-
 def main():
     tap = Tap()
     if LIBRARY:
-        tap.attempt("tcmalloc", check_all)
+        recorded.check_library(tap, LIBRARY, check_caches, check_damages, shifted=False,
+                               others=OTHERS)
     else:
         tap.skip("tcmalloc", "libtcmalloc_minimal.so.4 is not installed")
     return tap.done()

@@ -10,6 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import fixture  # noqa: E402
+import recorded  # noqa: E402
 import truth  # noqa: E402
 from tap import Tap  # noqa: E402
 from writable import Writable  # noqa: E402
@@ -96,19 +97,6 @@ def check_blocks(tap, core, where, name):
               "%s: no freed block is used" % name)
 
 
-def check_sums(tap, core, name):
-    document = fixture.answer("heap", "--json", core)
-    for heap in document["heaps"]:
-        tap.equal((heap["used_bytes"] + heap["free_bytes"] + heap["overhead_bytes"],
-                   heap["unwalked_bytes"]), (heap["committed_bytes"], 0),
-                  "%s: %s: used + free + overhead = committed" % (name, heap["name"]))
-    tap.equal((document["complete"], document["warnings"]), (True, []),
-              "%s: nothing is missing or damaged" % name)
-    account = fixture.answer("summary", "--json", core)["accounting"]
-    tap.equal([row["name"] for row in account["invariants"] if not row["ok"]], [],
-              "%s: the account closes" % name)
-
-
 def check(tap, case):
     name, flags, how, arguments, settings = case
     name = "%s, %s" % (name, how)
@@ -121,7 +109,7 @@ def check(tap, case):
     check_blocks(tap, core, where, name)
     check_counters(tap, core, stats, settings, name)
     check_classes(tap, core, stats, name)
-    check_sums(tap, core, name)
+    recorded.check_sums(tap, core, name)
     os.unlink(core)
 
 

@@ -16,16 +16,15 @@ from writable import Writable  # noqa: E402
 # Where libmimalloc-dev puts it; a file of another release may be given instead.
 LIBRARY = os.environ.get("LIBMIMALLOC") or recorded.library("libmimalloc.so", "libmimalloc.so.3",
                                                             "libmimalloc.so.2")
-# name, flags, whether it is preloaded, how it is dumped, arguments
-CASES = [("preloaded", [], True, "kernel", []),
-         ("linked, stripped", ["-Wl,--no-as-needed", LIBRARY, "-s"], False, "gcore", []),
-         ("one thread", [], True, "gcore", ["one-thread"])]
 
 
-def dump(case, where):
-    _, flags, preloaded, how, arguments = case
-    env = {"LD_PRELOAD": LIBRARY} if preloaded else {}
-    return fixture.dump(recorded.build(flags), how, where, arguments, env=env)
+def check_heaps(tap, core, name):
+    """Each thread has its heap, and the kernel's id of it is known."""
+    heaps = fixture.answer("heap", "--json", core)["heaps"]
+    tids = [thread["tid"] for thread in fixture.answer("threads", "--json", core)["threads"]]
+    owners = [tid for heap in heaps for tid in heap["tids"] or []]
+    tap.equal((heaps[0]["name"], sorted(owners)), ("main thread", sorted(tids)),
+              "%s: each thread has its heap" % name)
 
 
 def check_damages(tap, core_path, where):
@@ -59,35 +58,10 @@ def check_damages(tap, core_path, where):
     os.unlink(core.path)
 
 
-def check_all(tap):
-    cores = []
-    for case in CASES:
-        name = "%s, %s" % (case[0], case[3])
-        reason = fixture.why_not(case[3])
-        if reason:
-            tap.skip(name, reason)
-            continue
-        where = fixture.folder()
-        core = dump(case, where)
-        recorded.check_blocks(tap, core, where, name)
-        recorded.check_sums(tap, core, name)
-        cores.append((core, where, case))
-    many = [(core, where) for core, where, case in cores if not case[4]]
-    one = [(core, where) for core, where, case in cores if case[4]]
-    if many:
-        tap.attempt("graph", recorded.check_graph, *many[0], "many threads")
-    if many and one:
-        tap.attempt("diff", recorded.check_diff, one[0][0], many[0][0], "one and many threads")
-    if one:
-        tap.attempt("damage", check_damages, *one[0])
-    for core, _, _ in cores:
-        os.unlink(core)
-
-
 def main():
     tap = Tap()
     if LIBRARY:
-        tap.attempt("mimalloc", check_all)
+        recorded.check_library(tap, LIBRARY, check_heaps, check_damages)
     else:
         tap.skip("mimalloc", "libmimalloc.so is not installed")
     return tap.done()
