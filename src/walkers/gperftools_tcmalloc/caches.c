@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "heap/signs.h"
+#include "util/addrs.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 
@@ -52,17 +53,13 @@ static bool is_object(const struct tcmalloc *tc, uint64_t addr, uint32_t class)
 static struct ch_error *take_chain(struct caches *caches, struct ch_vec *to, uint32_t class,
 				   uint64_t addr, uint64_t most, uint64_t *taken_ret)
 {
-	uint64_t *slot;
-
 	for (*taken_ret = 0; addr && *taken_ret < most; ++*taken_ret) {
 		if (!is_object(caches->tc, addr, class)) {
 			caches->refused++;
 			return NULL;
 		}
-		slot = ch_vec_push(to);
-		if (!slot)
+		if (!ch_addrs_push(to, addr))
 			return &ch_enomem;
-		*slot = addr;
 		if (!ch_core_read_u64(caches->tc->env.core, addr, &addr))
 			return NULL;
 	}
@@ -180,15 +177,11 @@ static bool is_found(const struct caches *caches, uint64_t addr)
 
 static struct ch_error *add_cache(struct caches *caches, uint64_t addr)
 {
-	uint64_t *slot;
-
 	if (!is_cache(caches->tc, addr) || is_found(caches, addr) ||
 	    caches->found.count >= CACHES_MAX)
 		return NULL;
-	slot = ch_vec_push(&caches->found);
-	if (!slot)
+	if (!ch_addrs_push(&caches->found, addr))
 		return &ch_enomem;
-	*slot = addr;
 	return tcmalloc_add_meta(caches->tc, addr, LISTS_BYTES + BEHIND_BYTES);
 }
 
@@ -244,20 +237,13 @@ static struct ch_error *find_in_data(struct caches *caches)
 	return err;
 }
 
-static int compare_addrs(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 /* What is in caches twice was freed twice. */
 static void order(struct tcmalloc *tc, struct ch_vec *addrs, uint64_t *bytes_ret)
 {
 	uint64_t *items;
 	size_t i, kept = 0;
 
-	ch_vec_sort(addrs, compare_addrs);
+	ch_addrs_sort(addrs);
 	items = addrs->items;
 	for (i = 0; i < addrs->count; i++) {
 		if (kept && items[kept - 1] == items[i]) {

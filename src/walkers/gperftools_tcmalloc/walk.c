@@ -4,6 +4,7 @@
  */
 #include "walkers/gperftools_tcmalloc/gperftools_tcmalloc_priv.h"
 
+#include "util/addrs.h"
 #include "util/context.h"
 #include "util/search.h"
 
@@ -27,22 +28,6 @@ static struct ch_error *put(struct walk *walk, uint64_t addr, uint64_t bytes,
 					  .flags = (uint16_t)flags };
 
 	return bytes ? ch_object_batch_put(&walk->batch, &object) : NULL;
-}
-
-static size_t addr_from(const struct ch_vec *addrs, uint64_t addr)
-{
-	const uint64_t *items = addrs->items;
-
-	return ch_search(items, addrs->count, it, *it < addr);
-}
-
-static bool is_listed(const struct ch_vec *addrs, size_t *at, uint64_t addr)
-{
-	const uint64_t *items = addrs->items;
-
-	while (*at < addrs->count && items[*at] < addr)
-		++*at;
-	return *at < addrs->count && items[*at] == addr;
 }
 
 /* Mark what is in the list of a span; how many there are. False: it breaks off. */
@@ -86,9 +71,9 @@ static struct ch_error *walk_objects(struct walk *walk, const struct tcmalloc_sp
 	for (i = 0; !err && i < count; i++, addr += bytes)
 		if (walk->bits[i / 64] >> i % 64 & 1)
 			err = put(walk, addr, bytes, CH_OBJECT_FREE, 0, 0);
-		else if (is_listed(&tc->cached, &walk->cached_at, addr))
+		else if (ch_addrs_next(&tc->cached, &walk->cached_at, addr) == addr)
 			err = put(walk, addr, bytes, CH_OBJECT_FREE, 0, CH_OBJECT_CACHED);
-		else if (is_listed(&tc->central, &walk->central_at, addr))
+		else if (ch_addrs_next(&tc->central, &walk->central_at, addr) == addr)
 			err = put(walk, addr, bytes, CH_OBJECT_FREE, 0, 0);
 		else
 			err = put(walk, addr, bytes, CH_OBJECT_USED, 0, 0);
@@ -145,8 +130,8 @@ struct ch_error *tcmalloc_walk(const struct tcmalloc *tc, const struct ch_span *
 		return err ? err : ch_object_batch_flush(&walk.batch);
 	}
 	if (i < tc->spans.count) {
-		walk.cached_at = addr_from(&tc->cached, spans[i].start);
-		walk.central_at = addr_from(&tc->central, spans[i].start);
+		walk.cached_at = ch_addrs_from(&tc->cached, spans[i].start);
+		walk.central_at = ch_addrs_from(&tc->central, spans[i].start);
 	}
 	for (; !err && i < tc->spans.count && spans[i].start < place->committed_end; i++)
 		err = walk_span(&walk, &spans[i]);

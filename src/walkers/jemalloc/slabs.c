@@ -4,6 +4,7 @@
  */
 #include "walkers/jemalloc/jemalloc_priv.h"
 
+#include "util/addrs.h"
 #include "util/cleanup.h"
 #include "util/search.h"
 
@@ -14,13 +15,6 @@ struct walk {
 	size_t cached_at, own_at;
 	uint64_t next_cached, next_own;
 };
-
-static size_t addr_from(const struct ch_vec *addrs, uint64_t addr)
-{
-	const uint64_t *items = addrs->items;
-
-	return ch_search(items, addrs->count, it, *it < addr);
-}
 
 static struct ch_error *put_overhead(struct walk *walk, uint64_t start, uint64_t end,
 				     enum jemalloc_type type)
@@ -50,23 +44,13 @@ static inline struct ch_error *put(struct walk *walk, uint64_t addr, uint64_t by
 	return walk->batch.count == CH_BATCH_MAX ? ch_object_batch_flush(&walk->batch) : NULL;
 }
 
-/* The first of what is listed at or above addr; UINT64_MAX: none. */
-static uint64_t listed_from(const struct ch_vec *addrs, size_t *at, uint64_t addr)
-{
-	const uint64_t *items = addrs->items;
-
-	while (*at < addrs->count && items[*at] < addr)
-		++*at;
-	return *at < addrs->count ? items[*at] : UINT64_MAX;
-}
-
 /* A block that its arena counts as in use: it may be in a cache, or jemalloc's own. */
 static inline struct ch_error *put_block(struct walk *walk, uint64_t addr, uint64_t bytes)
 {
 	if (__builtin_expect(walk->next_cached < addr, 0))
-		walk->next_cached = listed_from(&walk->je->cached, &walk->cached_at, addr);
+		walk->next_cached = ch_addrs_next(&walk->je->cached, &walk->cached_at, addr);
 	if (__builtin_expect(walk->next_own < addr, 0))
-		walk->next_own = listed_from(&walk->je->own, &walk->own_at, addr);
+		walk->next_own = ch_addrs_next(&walk->je->own, &walk->own_at, addr);
 	if (__builtin_expect(walk->next_cached == addr, 0))
 		return put(walk, addr, bytes, CH_OBJECT_FREE, CH_OBJECT_CACHED);
 	return put(walk, addr, bytes, CH_OBJECT_USED,
@@ -132,8 +116,8 @@ struct ch_error *jemalloc_walk_extents(const struct jemalloc *je, const struct c
 	struct ch_error *err = NULL;
 
 	if (i < je->extents.count) {
-		walk.cached_at = addr_from(&je->cached, extents[i].start);
-		walk.own_at = addr_from(&je->own, extents[i].start);
+		walk.cached_at = ch_addrs_from(&je->cached, extents[i].start);
+		walk.own_at = ch_addrs_from(&je->own, extents[i].start);
 	}
 	for (; !err && i < je->extents.count && extents[i].start < span->committed_end; i++)
 		err = walk_extent(&walk, &extents[i]);

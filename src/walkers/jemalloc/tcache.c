@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "util/addrs.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 
@@ -403,20 +404,13 @@ static struct ch_error *look_at_threads(struct tcaches *tcaches)
 	return err;
 }
 
-static int compare_addrs(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 /* A region that lies in caches twice was freed twice. */
 static void order_cached(struct jemalloc *je)
 {
 	uint64_t *items = je->cached.items;
 	size_t i, kept = 0;
 
-	ch_vec_sort(&je->cached, compare_addrs);
+	ch_addrs_sort(&je->cached);
 	for (i = 0; i < je->cached.count; i++) {
 		if (!kept || items[kept - 1] != items[i])
 			items[kept++] = items[i];
@@ -427,7 +421,7 @@ static void order_cached(struct jemalloc *je)
 					    (unsigned long long)items[i]);
 	}
 	je->cached.count = kept;
-	ch_vec_sort(&je->own, compare_addrs);
+	ch_addrs_sort(&je->own);
 }
 
 static int compare_threads(const void *a, const void *b)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "heap/signs.h"
+#include "util/addrs.h"
 #include "util/context.h"
 #include "util/search.h"
 
@@ -172,23 +173,10 @@ static struct ch_error *scan_areas(struct mallocng *ng)
 	return NULL;
 }
 
-static int compare_addrs(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 static void unique_areas(struct mallocng *ng)
 {
-	uint64_t *areas = ng->areas.items;
-	size_t i, kept = 0;
-
-	ch_vec_sort(&ng->areas, compare_addrs);
-	for (i = 0; i < ng->areas.count; i++)
-		if (!kept || areas[kept - 1] != areas[i])
-			areas[kept++] = areas[i];
-	ng->areas.count = kept;
+	ch_addrs_sort(&ng->areas);
+	ch_addrs_unique(&ng->areas);
 }
 
 static struct ch_error *find_areas(struct mallocng *ng)

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "util/addrs.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 
@@ -195,27 +196,18 @@ bool mimalloc_usable(const struct ch_core *core, const struct mimalloc_layout *l
 
 /* ---- lists of heaps ------------------------------------------------------------ */
 
-static int compare_addrs(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 static struct ch_error *follow_heap(struct mimalloc *mi, const struct mimalloc_layout *layout,
 				    uint64_t heap)
 {
-	uint64_t block, keys[2] = { 0 }, *slot, steps = 0;
+	uint64_t block, keys[2] = { 0 }, steps = 0;
 
 	if (!ch_core_read_u64(mi->env.core, heap + layout->heap_delayed, &block) ||
 	    !ch_core_read_u64(mi->env.core, heap + layout->heap_keys, &keys[0]) ||
 	    !ch_core_read_u64(mi->env.core, heap + layout->heap_keys + 8, &keys[1]))
 		return NULL;
 	while (block && steps++ < DELAYED_MAX) {
-		slot = ch_vec_push(&mi->delayed);
-		if (!slot)
+		if (!ch_addrs_push(&mi->delayed, block))
 			return &ch_enomem;
-		*slot = block;
 		if (block % 8 || !mimalloc_next(mi->env.core, layout, keys, heap, block, &block)) {
 			chp_context_finding(
 				mi->env.ctx, chp_blame(&mi->env), "mimalloc-list",
@@ -236,7 +228,7 @@ struct ch_error *mimalloc_find_delayed(struct mimalloc *mi)
 	const struct mimalloc_area *areas = mi->areas.items;
 	struct ch_vec heaps = CH_VEC(uint64_t);
 	struct ch_error *err = NULL;
-	uint64_t *items, *slot, last = 0;
+	uint64_t last = 0;
 	size_t i;
 
 	for (i = 0; !err && i < mi->areas.count; i++) {
@@ -250,20 +242,16 @@ struct ch_error *mimalloc_find_delayed(struct mimalloc *mi)
 		    page.heap == last)
 			continue;
 		last = page.heap;
-		slot = ch_vec_push(&heaps);
-		if (slot)
-			*slot = page.heap;
-		else
+		if (!ch_addrs_push(&heaps, last))
 			err = &ch_enomem;
 	}
-	ch_vec_sort(&heaps, compare_addrs);
-	items = heaps.items;
+	ch_addrs_sort(&heaps);
+	ch_addrs_unique(&heaps);
 	for (i = 0; !err && i < heaps.count; i++)
-		if (!i || items[i] != items[i - 1])
-			err = follow_heap(
-				mi, CH_VEC_AT(&mi->instances, struct mimalloc_instance, 0)->layout,
-				items[i]);
+		err = follow_heap(mi,
+				  CH_VEC_AT(&mi->instances, struct mimalloc_instance, 0)->layout,
+				  *CH_VEC_AT(&heaps, uint64_t, i));
 	ch_vec_deinit(&heaps);
-	ch_vec_sort(&mi->delayed, compare_addrs);
+	ch_addrs_sort(&mi->delayed);
 	return err;
 }

@@ -6,6 +6,7 @@
 #include "walkers/mimalloc/mimalloc_priv.h"
 
 #include "heap/signs.h"
+#include "util/addrs.h"
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/search.h"
@@ -469,34 +470,17 @@ static struct ch_error *add_instance(struct mimalloc *mi, const struct ch_module
 	return NULL;
 }
 
-static int compare_keys(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 /* Keys of candidates, each once, ascending. */
 static struct ch_error *list_keys(const struct ch_vec *candidates, struct ch_vec *ret)
 {
 	const struct candidate *items = candidates->items;
-	uint64_t *keys, *slot;
-	size_t i, kept = 0;
+	size_t i;
 
-	for (i = 0; i < candidates->count; i++) {
-		if (!items[i].key)
-			continue;
-		slot = ch_vec_push(ret);
-		if (!slot)
+	for (i = 0; i < candidates->count; i++)
+		if (items[i].key && !ch_addrs_push(ret, items[i].key))
 			return &ch_enomem;
-		*slot = items[i].key;
-	}
-	ch_vec_sort(ret, compare_keys);
-	keys = ret->items;
-	for (i = 0; i < ret->count; i++)
-		if (!kept || keys[kept - 1] != keys[i])
-			keys[kept++] = keys[i];
-	ret->count = kept;
+	ch_addrs_sort(ret);
+	ch_addrs_unique(ret);
 	return NULL;
 }
 
@@ -518,7 +502,7 @@ static struct ch_error *find_instances(struct mimalloc *mi, const struct ch_vec 
 			for (k = ch_align_up(run.addr, 8) - run.addr;
 			     !err && k < run.len && run.len - k >= 8; k += 8) {
 				word = ch_get64(run.bytes + k);
-				found = ch_search(items, keys->count, it, *it < word);
+				found = ch_addrs_from(keys, word);
 				if (found < keys->count && items[found] == word &&
 				    !has_key(mi, word))
 					err = add_instance(mi, &modules[i], candidates, word);

@@ -4,6 +4,7 @@
  */
 #include "walkers/mimalloc/mimalloc_priv.h"
 
+#include "util/addrs.h"
 #include "util/context.h"
 #include "util/search.h"
 
@@ -31,7 +32,7 @@ static void mark_delayed(struct walk *walk, const struct mimalloc_page *page, ui
 {
 	const uint64_t *items = walk->mi->delayed.items;
 	const uint64_t end = first + page->block_bytes * page->capacity;
-	size_t i = ch_search(items, walk->mi->delayed.count, it, *it < first);
+	size_t i = ch_addrs_from(&walk->mi->delayed, first);
 
 	for (; i < walk->mi->delayed.count && items[i] < end; i++) {
 		const uint64_t index = (items[i] - first) / page->block_bytes;
