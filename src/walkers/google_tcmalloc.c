@@ -1,5 +1,9 @@
 /*
- * Google's tcmalloc, recognised by its symbols and not walked yet; malloc's blocks lie in it.
+ * Google's tcmalloc, recognised by its symbols and not walked yet; malloc's blocks lie in it. What
+ * a walker would need: its page map (tcmalloc/pagemap.h) leads to spans as that of gperftools does,
+ * but a span keeps its free objects in a bitmap or in lists of indices (tcmalloc/span.h), and
+ * caches of processors are slabs (tcmalloc/internal/percpu_tcmalloc.h), all of which change from
+ * commit to commit.
  */
 #include "heap/signs.h"
 

@@ -1,10 +1,12 @@
 """fixtures/recorded on some malloc: its blocks, its sums and what is asked of them."""
 import bisect
 import os
+import shutil
 import subprocess
 
 import fixture
 import truth
+from tap import repo
 
 def library(*names):
     """Path of the first of these shared libraries that the linker finds, or None."""
@@ -76,6 +78,7 @@ def check_library(tap, path, check_more, check_damages, **expected):
         tap.attempt("diff", check_diff, one[0][0], many[0][0], "one and many threads")
     if one:
         tap.attempt("damage", check_damages, *one[0])
+    tap.attempt("classes of C++", check_classes, path)
     for core, _, _ in cores:
         os.unlink(core)
 
@@ -134,6 +137,31 @@ def check_graph(tap, core, where, name, others=0):
     named = sum(number for text, number in types.items() if text.startswith(("held[]", "passed[]")))
     tap.ok(count - 3 <= named <= count + 3, "%s: blocks have names by what holds them" % name,
            "%d of %d" % (named, count))
+
+
+def check_classes(tap, path):
+    """fixtures/classes on the allocator: objects have the names of their classes, as on glibc's. A
+    size class that has room for one object more makes a name say so."""
+    where = fixture.folder()
+    program = os.path.join(where, "classes")
+    compiler = os.environ.get("CXX") or "c++"
+    how = "gcore" if fixture.why_not("gcore") is None else "kernel"
+    if not shutil.which(compiler) or fixture.why_not(how):
+        tap.skip("classes of C++", "no %s, or no way to dump" % compiler)
+        return
+    subprocess.run([compiler, "-std=c++17", "-O1", "-g", "-pthread",
+                    os.path.join(repo(), "fixtures", "classes", "classes.cc"), "-o", program],
+                   check=True)
+    core = fixture.dump(program, how, where, env={"LD_PRELOAD": path})
+    with open(os.path.join(where, "truth"), encoding="utf-8") as file:
+        wanted = {fields[2].strip(): int(fields[0]) for fields in
+                  (line.split(" ", 2) for line in file)}
+    types = fixture.answer("types", "--json", core)["types"]
+    found = {row["name"].removesuffix(" and more"): row["count"] for row in types}
+    tap.ok(len(wanted) > 10, "classes of C++: the program has some")
+    tap.equal({name: found.get(name) for name in wanted}, wanted,
+              "classes of C++: objects have their names")
+    os.unlink(core)
 
 
 def check_diff(tap, smaller, larger, name):
