@@ -30,6 +30,10 @@
 /* Behind the lists: numbers, the sampler, next_ and prev_. */
 #define BEHIND_BYTES 256U
 #define CACHES_MAX   (1U << 16)
+/* Objects in all caches: they are kept small, 32 MiB by default. */
+#define OBJECTS_MAX (1U << 24)
+/* common.cc, SizeMap::NumMoveSize(): of a chain at most 64 KiB. */
+#define CHAIN_MAX 8192U
 
 struct caches {
 	struct tcmalloc *tc;
@@ -54,7 +58,7 @@ static struct ch_error *take_chain(struct caches *caches, struct ch_vec *to, uin
 				   uint64_t addr, uint64_t most, uint64_t *taken_ret)
 {
 	for (*taken_ret = 0; addr && *taken_ret < most; ++*taken_ret) {
-		if (!is_object(caches->tc, addr, class)) {
+		if (to->count >= OBJECTS_MAX || !is_object(caches->tc, addr, class)) {
 			caches->refused++;
 			return NULL;
 		}
@@ -104,8 +108,7 @@ static struct ch_error *take_central(struct caches *caches, uint64_t addr, uint3
 	}
 	for (i = 0; !err && i < used; i++) {
 		if (ch_core_read_u64(tc->env.core, addr + CENTRAL_SLOTS + 16ULL * i, &head))
-			err = take_chain(caches, &tc->central, class, head, TCMALLOC_OBJECTS_MAX,
-					 &taken);
+			err = take_chain(caches, &tc->central, class, head, CHAIN_MAX, &taken);
 	}
 	return err;
 }

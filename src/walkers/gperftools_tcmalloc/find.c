@@ -8,8 +8,9 @@
 #include "heap/signs.h"
 #include "util/cleanup.h"
 
-/* What leaves are looked through for their first elements, together. */
-#define LOOKED_BYTES_MAX (256ULL << 20)
+/* What leaves are looked through for their first elements, for one module and together. */
+#define LOOKED_BYTES_MAX       (256ULL << 20)
+#define LOOKED_BYTES_TOTAL_MAX (1ULL << 30)
 /* Elements of a leaf that must be spans, or the first one that is none ends it. */
 #define TRIES_MAX 16U
 
@@ -55,6 +56,7 @@ static bool page_of_leaf(const struct tcmalloc *tc, uint64_t leaf, uint64_t *loo
 {
 	uint64_t at = leaf, end = leaf + (8ULL << tc->leaf_bits), word;
 	const uint8_t *bytes;
+	uint64_t last = 0;
 	uint32_t tries = 0;
 	size_t len, i;
 
@@ -64,8 +66,9 @@ static bool page_of_leaf(const struct tcmalloc *tc, uint64_t leaf, uint64_t *loo
 		*looked_bytes += 64;
 		for (i = 0; i < len; i += 8, *looked_bytes += 8) {
 			word = ch_get64(bytes + i);
-			if (!word)
+			if (!word || word == last)
 				continue;
+			last = word;
 			if (is_element(tc, leaf, (at + i - leaf) / 8, word, page_ret))
 				return true;
 			if (word % 8 || word > 1ULL << 47 || ++tries == TRIES_MAX)
@@ -101,11 +104,12 @@ bool tcmalloc_find_map(struct tcmalloc *tc)
 {
 	const struct ch_module *modules;
 	struct ch_data_run run = { 0 };
-	uint64_t at, looked_bytes = 0;
+	uint64_t at, looked_bytes, total_bytes = 0;
 	size_t count, i, k;
 
 	modules = ch_sym_modules(tc->env.sym, &count);
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && total_bytes < LOOKED_BYTES_TOTAL_MAX; i++) {
+		looked_bytes = 0;
 		tc->module = &modules[i];
 		at = modules[i].start;
 		while (chp_data_next(&tc->env, &modules[i], &at, &run))
@@ -114,6 +118,7 @@ bool tcmalloc_find_map(struct tcmalloc *tc)
 				if (look_at_word(tc, run.addr + k, ch_get64(run.bytes + k),
 						 &looked_bytes))
 					return true;
+		total_bytes += looked_bytes;
 	}
 	return false;
 }

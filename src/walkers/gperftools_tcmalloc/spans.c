@@ -152,28 +152,68 @@ static struct ch_error *read_leaf(const struct leaf *leaf)
 	return err;
 }
 
-struct ch_error *tcmalloc_find_spans(struct tcmalloc *tc)
+static int compare_leaves(const void *a, const void *b)
+{
+	const struct leaf *x = a, *y = b;
+
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+static int compare_pages(const void *a, const void *b)
+{
+	const struct leaf *x = a, *y = b;
+
+	return x->page < y->page ? -1 : x->page > y->page;
+}
+
+/* Leaves that the root leads to, in order of pages. Of those that overlap the first is kept: that
+ * bounds what a damaged root can cost by the bytes of the core. */
+static struct ch_error *find_leaves(struct tcmalloc *tc, struct ch_vec *ret)
 {
 	uint64_t at = tc->root, end = tc->root + (8ULL << tc->root_bits), word;
-	struct ch_error *err = NULL;
+	struct leaf *items, *leaf;
+	size_t len, i, kept = 0;
 	const uint8_t *bytes;
-	size_t len, i;
 
-	while (!err && (bytes = ch_core_next_data(tc->env.core, &at, end, &len)) && len >= 8) {
+	while ((bytes = ch_core_next_data(tc->env.core, &at, end, &len)) && len >= 8) {
 		len = ch_min(len, end - at) / 8 * 8;
-		for (i = 0; !err && i < len; i += 8) {
-			struct leaf leaf = { .tc = tc, .addr = ch_get64(bytes + i) };
-
-			word = leaf.addr;
+		for (i = 0; i < len; i += 8) {
+			word = ch_get64(bytes + i);
 			if (!word || word % 8 || word > 1ULL << 47)
 				continue;
-			leaf.page = (at + i - tc->root) / 8 << tc->leaf_bits;
-			err = tcmalloc_add_meta(tc, word, 8ULL << tc->leaf_bits);
-			if (!err)
-				err = read_leaf(&leaf);
+			leaf = ch_vec_push(ret);
+			if (!leaf)
+				return &ch_enomem;
+			*leaf = (struct leaf){ .tc = tc,
+					       .addr = word,
+					       .page = (at + i - tc->root) / 8 << tc->leaf_bits };
 		}
 		at += len;
 	}
+	ch_vec_sort(ret, compare_leaves);
+	items = ret->items;
+	for (i = 0; i < ret->count; i++)
+		if (!kept || items[i].addr - items[kept - 1].addr >= 8ULL << tc->leaf_bits)
+			items[kept++] = items[i];
+	ret->count = kept;
+	ch_vec_sort(ret, compare_pages);
+	return NULL;
+}
+
+struct ch_error *tcmalloc_find_spans(struct tcmalloc *tc)
+{
+	struct ch_vec leaves = CH_VEC(struct leaf);
+	struct ch_error *err = find_leaves(tc, &leaves);
+	size_t i;
+
+	for (i = 0; !err && i < leaves.count; i++) {
+		const struct leaf *leaf = CH_VEC_AT(&leaves, struct leaf, i);
+
+		err = tcmalloc_add_meta(tc, leaf->addr, 8ULL << tc->leaf_bits);
+		if (!err)
+			err = read_leaf(leaf);
+	}
+	ch_vec_deinit(&leaves);
 	return err;
 }
 

@@ -12,6 +12,8 @@
 
 /* No process has more (MI_MAX_ARENAS is 132, and 160 in release 3). */
 #define ARENAS_MAX 256U
+/* Blocks and slices of all arenas that are looked at: 1 TiB of slices. */
+#define UNITS_MAX (1ULL << 24)
 /* Of mi_arena_t, words that are looked at. */
 #define ARENA_WORDS 40U
 /* Release 3: bits of a chunk of a bitmap; those of mi_bitmap_t begin there. */
@@ -218,6 +220,15 @@ static struct ch_error *take_arena(struct mimalloc *mi, uint16_t instance,
 
 	if (is_known(mi, arena->start, end))
 		return NULL;
+	if (arena->count > UNITS_MAX - mi->arena_units) {
+		chp_context_finding(
+			mi->env.ctx, CH_SEVERITY_INCOMPLETE, "mimalloc-arena",
+			"mimalloc: what is free in the arena at 0x%llx was not looked at: "
+			"its arenas are too large together",
+			(unsigned long long)arena->start);
+		return NULL;
+	}
+	mi->arena_units += arena->count;
 	slot = ch_vec_push(&mi->arenas);
 	if (!slot)
 		return &ch_enomem;

@@ -168,6 +168,8 @@ struct mimalloc {
 	struct ch_vec areas;
 	/** of struct mimalloc_range: segments, ascending; arenas */
 	struct ch_vec segments, arenas;
+	/** Blocks or slices of arenas. */
+	uint64_t arena_units;
 	/** of uint64_t, ascending: blocks in lists of heaps instead of pages */
 	struct ch_vec delayed;
 	/** of struct mimalloc_heap, ch_heap_desc, ch_span, ch_fact */

@@ -17,8 +17,8 @@
 #define MEMKIND_ARENA 7
 /* Low bits of thread_free are flags; so are those of an owner. */
 #define FLAGS 7ULL
-/* Blocks on lists of heaps: more than one list can hold are a ring. */
-#define DELAYED_MAX (1U << 24)
+/* Blocks on lists of heaps, in all: more than that is a ring. */
+#define DELAYED_MAX (1U << 22)
 
 static uint64_t field(const uint8_t *p, uint32_t offset, uint32_t bytes)
 {
@@ -199,16 +199,17 @@ bool mimalloc_usable(const struct ch_core *core, const struct mimalloc_layout *l
 static struct ch_error *follow_heap(struct mimalloc *mi, const struct mimalloc_layout *layout,
 				    uint64_t heap)
 {
-	uint64_t block, keys[2] = { 0 }, steps = 0;
+	uint64_t block, keys[2] = { 0 };
 
 	if (!ch_core_read_u64(mi->env.core, heap + layout->heap_delayed, &block) ||
 	    !ch_core_read_u64(mi->env.core, heap + layout->heap_keys, &keys[0]) ||
 	    !ch_core_read_u64(mi->env.core, heap + layout->heap_keys + 8, &keys[1]))
 		return NULL;
-	while (block && steps++ < DELAYED_MAX) {
+	while (block) {
 		if (!ch_addrs_push(&mi->delayed, block))
 			return &ch_enomem;
-		if (block % 8 || !mimalloc_next(mi->env.core, layout, keys, heap, block, &block)) {
+		if (block % 8 || mi->delayed.count >= DELAYED_MAX ||
+		    !mimalloc_next(mi->env.core, layout, keys, heap, block, &block)) {
 			chp_context_finding(
 				mi->env.ctx, chp_blame(&mi->env), "mimalloc-list",
 				"mimalloc: the list of blocks that other threads gave "

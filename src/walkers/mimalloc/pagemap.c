@@ -131,9 +131,11 @@ static bool look(struct visit *visit, uint64_t slice, uint64_t addr)
 	struct mimalloc_page page;
 
 	visit->samples++;
-	if (is_page(core, visit->layout, addr, slice, &page))
+	visit->looked_bytes += 64;
+	if (is_page(core, visit->layout, addr, slice, &page)) {
+		visit->looked_bytes += 8ULL * page.capacity;
 		visit->sum += mimalloc_judge(core, visit->layout, &page, page.start);
-	else
+	} else
 		visit->sum--;
 	/* Most of the first ones must be right, or it is no map; 3.0.1 forgets to take out some of
 	 * what it gave back to the system. */
@@ -226,6 +228,8 @@ static bool note_arena(struct visit *visit, uint64_t arena)
 	for (i = visit->arenas.count; i-- > 0;)
 		if (items[i] == arena)
 			return true;
+	if (visit->arenas.count >= INSTANCES_MAX * 16)
+		return true;
 	slot = ch_vec_push(&visit->arenas);
 	if (slot)
 		*slot = arena;

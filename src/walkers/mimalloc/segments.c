@@ -20,7 +20,10 @@
 /* MI_HUGE_BLOCK_SIZE: blocks of that size and above have all of their page. */
 #define HUGE_BLOCK_BYTES (2ULL << 30)
 /* Pages that a row is judged by. */
-#define SAMPLES_MAX 256U
+#define SAMPLES_MAX 128U
+/* Numbers that are tried as keys, and instances of the allocator in one process. */
+#define KEYS_MAX      64U
+#define INSTANCES_MAX 16U
 /* How much more a segment counts that has the right key. */
 #define KEY_WEIGHT 4096
 /* Slices of a segment: MI_SLICES_PER_SEGMENT of 2.0.3 is 1024; one more for huge blocks. */
@@ -41,6 +44,8 @@ struct segment {
 	uint32_t entries;
 	uint16_t instance;
 	uint8_t head[MIMALLOC_SEGMENT_BYTES];
+	/* Of each slice, whether what begins there leads, one after the other, to the end. */
+	uint64_t leads[ENTRIES_MAX / 64 + 1];
 };
 
 /* ---- the shape of a head ----------------------------------------------------------- */
@@ -68,7 +73,7 @@ static bool is_pages_head(const struct mimalloc_segment_layout *at, const uint8_
 	const uint64_t size = word_of(head, at->size), capacity = word_of(head, at->capacity);
 	const uint64_t shift = word_of(head, at->page_shift), info = word_of(head, at->info_size);
 
-	return size && size % CH_PAGE_BYTES == 0 && size < 1ULL << 47 && capacity &&
+	return size && size % CH_PAGE_BYTES == 0 && size < 1ULL << 47 && shift < 48 && capacity &&
 	       capacity <= 64 && info && info % 256 == 0 && info < size &&
 	       (ch_get32(head + at->kind) == 3 || size == 1ULL << at->shift) &&
 	       (ch_get32(head + at->kind) == 3
@@ -261,24 +266,25 @@ static uint32_t slices_at(const struct segment *segment, uint32_t index)
 	return count <= segment->entries - index ? count : 0;
 }
 
-/* Whether what begins at a slice leads, one after the other, to the end of the segment. */
-static bool leads_to_end(const struct segment *segment, uint32_t index)
+/* Fill leads, from the end on. */
+static void find_leads(struct segment *segment)
 {
-	uint32_t count;
+	uint32_t index, count, next;
 
-	for (; index < segment->entries; index += count) {
+	for (index = segment->entries; index-- > 0;) {
 		count = slices_at(segment, index);
-		if (!count)
-			return false;
+		next = index + count;
+		if (count &&
+		    (next == segment->entries || segment->leads[next / 64] >> next % 64 & 1))
+			segment->leads[index / 64] |= 1ULL << index % 64;
 	}
-	return true;
 }
 
 /* The next slice that something begins at, behind one whose count is damaged. */
 static uint32_t next_start(const struct segment *segment, uint32_t index)
 {
 	for (index++; index < segment->entries; index++)
-		if (leads_to_end(segment, index))
+		if (segment->leads[index / 64] >> index % 64 & 1)
 			break;
 	return index;
 }
@@ -303,7 +309,7 @@ static uint32_t slices_or_rest(const struct segment *segment, uint32_t index)
 	return next - index;
 }
 
-static struct ch_error *add_slices(const struct segment *segment)
+static struct ch_error *add_slices(struct segment *segment)
 {
 	const struct mimalloc_segment_layout *at = segment->layout->segment;
 	const uint32_t info = (uint32_t)word_of(segment->head, at->info);
@@ -317,6 +323,7 @@ static struct ch_error *add_slices(const struct segment *segment)
 	struct mimalloc_page page;
 	uint32_t index, count;
 
+	find_leads(segment);
 	for (index = info; !err && index < segment->entries; index += count) {
 		uint64_t start = segment->addr + index * MIMALLOC_SLICE_BYTES, stop;
 
@@ -381,8 +388,9 @@ static bool open_segment(struct mimalloc *mi, const struct mimalloc_layout *layo
 	return true;
 }
 
-/* How many pages of a segment agree with a row, less those that do not. */
-static int64_t judge_segment(const struct segment *segment)
+/* How many pages of a segment agree with a row, less those that do not. samples: how many pages may
+ * be looked at. */
+static int64_t judge_segment(const struct segment *segment, uint32_t *samples)
 {
 	const struct mimalloc_segment_layout *at = segment->layout->segment;
 	uint32_t index = at->slices ? (uint32_t)word_of(segment->head, at->info) : 0;
@@ -393,7 +401,7 @@ static int64_t judge_segment(const struct segment *segment)
 	int64_t sum = 0;
 	uint64_t first;
 
-	for (; index < segment->entries; index += count) {
+	for (; index < segment->entries && *samples; index += count) {
 		uint64_t start = segment->addr + ((uint64_t)index << shift);
 
 		count = at->slices ? slices_at(segment, index) : 1;
@@ -401,11 +409,13 @@ static int64_t judge_segment(const struct segment *segment)
 			return sum - 1;
 		if (!index && !at->slices)
 			start += word_of(segment->head, at->info_size);
-		if (read_page(segment, descriptor(segment, index), start,
-			      segment->addr + ((uint64_t)(index + count) << shift), &page,
-			      &first) &&
-		    page.block_bytes && page.capacity)
-			sum += mimalloc_judge(segment->mi->env.core, segment->layout, &page, first);
+		if (!read_page(segment, descriptor(segment, index), start,
+			       segment->addr + ((uint64_t)(index + count) << shift), &page,
+			       &first) ||
+		    !page.block_bytes || !page.capacity)
+			continue;
+		sum += mimalloc_judge(segment->mi->env.core, segment->layout, &page, first);
+		--*samples;
 	}
 	return sum;
 }
@@ -424,17 +434,19 @@ static const struct mimalloc_layout *choose_layout(struct mimalloc *mi,
 
 	for (row = 0; row < mimalloc_layouts_count; row++) {
 		const struct mimalloc_layout *layout = &mimalloc_layouts[row];
-		uint32_t samples = 0;
+		uint32_t own = SAMPLES_MAX, others = SAMPLES_MAX;
 		int64_t sum = 0;
 
-		for (i = 0; i < candidates->count && samples < SAMPLES_MAX; i++) {
+		for (i = 0; i < candidates->count; i++) {
+			const bool is_own = items[i].key == key;
 			struct segment segment;
 
-			if (&mimalloc_segment_layouts[items[i].segment] != layout->segment ||
+			if (!(is_own ? own : others) ||
+			    &mimalloc_segment_layouts[items[i].segment] != layout->segment ||
 			    !open_segment(mi, layout, items[i].addr, 0, &segment))
 				continue;
-			sum += judge_segment(&segment) * (items[i].key == key ? KEY_WEIGHT : 1);
-			samples++;
+			sum += judge_segment(&segment, is_own ? &own : &others) *
+			       (is_own ? KEY_WEIGHT : 1);
 		}
 		if (sum > best_sum) {
 			best_sum = sum;
@@ -493,6 +505,7 @@ static struct ch_error *find_instances(struct mimalloc *mi, const struct ch_vec 
 	struct ch_data_run run = { 0 };
 	struct ch_error *err = NULL;
 	size_t count, i, k, found;
+	uint32_t tries = 0;
 	uint64_t at, word;
 
 	modules = ch_sym_modules(mi->env.sym, &count);
@@ -504,7 +517,8 @@ static struct ch_error *find_instances(struct mimalloc *mi, const struct ch_vec 
 				word = ch_get64(run.bytes + k);
 				found = ch_addrs_from(keys, word);
 				if (found < keys->count && items[found] == word &&
-				    !has_key(mi, word))
+				    !has_key(mi, word) && tries++ < KEYS_MAX &&
+				    mi->instances.count < INSTANCES_MAX)
 					err = add_instance(mi, &modules[i], candidates, word);
 			}
 	}
