@@ -222,37 +222,50 @@ static struct ch_error *follow_heap(struct mimalloc *mi, const struct mimalloc_l
 	return NULL;
 }
 
-/* Blocks that other threads gave back to full pages are in a list of the heap (mi_heap_t), and
- * count as used in their pages. */
-struct ch_error *mimalloc_find_delayed(struct mimalloc *mi)
+/* Heaps (mi_heap_t) that pages of an instance are of. */
+static struct ch_error *list_heaps(const struct mimalloc *mi, uint16_t instance, struct ch_vec *ret)
 {
+	const struct mimalloc_layout *layout =
+		CH_VEC_AT(&mi->instances, struct mimalloc_instance, instance)->layout;
 	const struct mimalloc_area *areas = mi->areas.items;
-	struct ch_vec heaps = CH_VEC(uint64_t);
-	struct ch_error *err = NULL;
+	struct mimalloc_page page;
 	uint64_t last = 0;
 	size_t i;
 
-	for (i = 0; !err && i < mi->areas.count; i++) {
-		const struct mimalloc_layout *layout =
-			CH_VEC_AT(&mi->instances, struct mimalloc_instance, areas[i].instance)
-				->layout;
-		struct mimalloc_page page;
-
-		if (areas[i].kind != MIMALLOC_AREA_BLOCKS || !layout->heap_delayed ||
+	for (i = 0; i < mi->areas.count; i++) {
+		if (areas[i].kind != MIMALLOC_AREA_BLOCKS || areas[i].instance != instance ||
 		    !mimalloc_read_page(mi->env.core, layout, areas[i].page, &page) || !page.heap ||
 		    page.heap == last)
 			continue;
 		last = page.heap;
-		if (!ch_addrs_push(&heaps, last))
-			err = &ch_enomem;
+		if (!ch_addrs_push(ret, last))
+			return &ch_enomem;
 	}
-	ch_addrs_sort(&heaps);
-	ch_addrs_unique(&heaps);
-	for (i = 0; !err && i < heaps.count; i++)
-		err = follow_heap(mi,
-				  CH_VEC_AT(&mi->instances, struct mimalloc_instance, 0)->layout,
-				  *CH_VEC_AT(&heaps, uint64_t, i));
-	ch_vec_deinit(&heaps);
+	ch_addrs_sort(ret);
+	ch_addrs_unique(ret);
+	return NULL;
+}
+
+/* Blocks that other threads gave back to full pages are in a list of the heap, and count as used in
+ * their pages. */
+struct ch_error *mimalloc_find_delayed(struct mimalloc *mi)
+{
+	struct ch_error *err = NULL;
+	uint16_t i;
+	size_t k;
+
+	for (i = 0; !err && i < mi->instances.count; i++) {
+		const struct mimalloc_layout *layout =
+			CH_VEC_AT(&mi->instances, struct mimalloc_instance, i)->layout;
+		struct ch_vec heaps = CH_VEC(uint64_t);
+
+		if (!layout->heap_delayed)
+			continue;
+		err = list_heaps(mi, i, &heaps);
+		for (k = 0; !err && k < heaps.count; k++)
+			err = follow_heap(mi, layout, *CH_VEC_AT(&heaps, uint64_t, k));
+		ch_vec_deinit(&heaps);
+	}
 	ch_addrs_sort(&mi->delayed);
 	return err;
 }
