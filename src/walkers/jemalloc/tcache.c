@@ -21,6 +21,9 @@
 #define SLOW_ARENA 40
 /* struct tcache_s before 5.3: what lies between small and large bins. */
 #define BETWEEN_BYTES_MAX 160U
+/* tsd.h before 5.3: arenas_tdata, a block of jemalloc's own, and binshards come before the tcache.
+ */
+#define BEFORE_BYTES_MAX 96U
 /* Thread-local variables of the module that are looked through. */
 #define TLS_BYTES_MAX (1U << 20)
 #define NO_TID        0U
@@ -338,6 +341,22 @@ static struct ch_error *take_small(struct tcaches *tcaches, const uint8_t *p)
 	return err;
 }
 
+/* Blocks that the words before the small bins lead to; the others among these lead to arenas. */
+static struct ch_error *take_before(struct tcaches *tcaches, const uint8_t *bins, uint64_t before)
+{
+	const struct jemalloc_extent *extent;
+	uint64_t at, word;
+
+	for (at = 8; at <= ch_min(before, BEFORE_BYTES_MAX); at += 8) {
+		word = ch_get64(bins - at);
+		extent = jemalloc_extent_at(tcaches->je, word);
+		if (extent && is_region(tcaches, word, extent->szind) &&
+		    !ch_addrs_push(&tcaches->je->own, word))
+			return &ch_enomem;
+	}
+	return NULL;
+}
+
 static struct ch_error *look_for_bins(struct tcaches *tcaches, const uint8_t *tls, uint64_t addr,
 				      uint64_t len)
 {
@@ -352,6 +371,8 @@ static struct ch_error *look_for_bins(struct tcaches *tcaches, const uint8_t *tl
 		if (!are_small_bins(layout, tls + at, &last))
 			continue;
 		err = take_small(tcaches, tls + at);
+		if (!err)
+			err = take_before(tcaches, tls + at, at);
 		return err ? err
 			   : take_behind(tcaches, tls + at + bytes, addr + at + bytes,
 					 len - at - bytes, &last);
