@@ -864,14 +864,14 @@ START_TEST(runtimes_change_stacks_and_end_them)
 	struct session s = open_stack(EM_X86_64, (uint64_t[]){ 0, 0 }, 2, CODE, 0);
 	const struct ch_frame_source source = { .caller = give_caller, .arg = &callers };
 	const struct ch_frame_regs from = {
-		.pc = CODE + 0x30, .sp = STACK + 8, .fp = 7, .activation = true
+		.pc = CODE, .sp = STACK + 8, .fp = 7, .activation = true
 	};
 	struct ch_frame frames[8];
 	struct ch_unwound unwound = { .frames = frames, .max = 8 };
 
 	ck_ch_ok(chp_sym_unwind_at(s.sym, &source, &from, &unwound));
 	ck_assert_uint_eq(unwound.count, 2);
-	ck_assert_uint_eq(frames[0].pc, CODE + 0x30);
+	ck_assert_uint_eq(frames[0].pc, CODE);
 	ck_assert_uint_eq(frames[0].sp, STACK + 8);
 	ck_assert_uint_eq(frames[0].fp, 7);
 	ck_assert_uint_eq(frames[1].sp, STACK - 0x800);
