@@ -67,7 +67,10 @@ const struct ch_cmd ch_cmd_refs = {
 		    "coreheap refs --code core.1234 Shop.Program.s_orders    methods that use it\n",
 	.notes =
 		"The block that holds ADDR is what is looked for, or ADDR itself where there\n"
-		"is none. With --exact only pointers to its first byte count.\n"
+		"is none. With --exact only pointers to its first byte count. Where it is an\n"
+		"object of a runtime that knows its pointers (.NET, the JVM), of other such\n"
+		"objects only what the runtime says is a reference counts, weak ones too;\n"
+		"`search --pointer` finds numbers that read like the address as well.\n"
 		"\n"
 		"Of a static field of .NET, by its name or by where `show --statics` says\n"
 		"that it lies, only its word is: with --code, methods that use the field are\n"

@@ -6,6 +6,7 @@
 #include "graph/graph_priv.h"
 
 #include "graph/pieces.h"
+#include "heap/inspect.h"
 
 #include "util/cleanup.h"
 #include "util/context.h"
@@ -20,6 +21,13 @@
 struct finder {
 	struct ch_graph *graph;
 	uint64_t start, bytes;
+	/* The target is an object of a runtime that says which words of its objects are pointers:
+	 * others are numbers that look like one. The object that was asked of last, and where in
+	 * its pieces: words come in ascending order. */
+	bool traced, has_piece;
+	struct ch_pieces pieces;
+	struct ch_piece piece;
+	uint64_t owner_addr;
 	ch_refs_fn fn;
 	void *arg;
 	/* Where the scan is. */
@@ -146,6 +154,92 @@ static struct ch_error *found(struct finder *finder, uint64_t addr, uint64_t val
 	return finder->fn(finder->arg, &ref);
 }
 
+/* The piece of an object that holds an offset: its last one, or a later one. */
+static bool find_piece(struct finder *finder, const struct ch_index_span *span, uint32_t id,
+		       uint64_t offset, uint64_t addr)
+{
+	struct ch_piece *piece = &finder->piece;
+
+	if (addr != finder->owner_addr) {
+		finder->owner_addr = addr;
+		chp_pieces_begin(&finder->pieces, finder->graph, span, id, addr,
+				 chp_index_size(finder->graph->index, span, id, addr));
+		finder->has_piece = chp_pieces_next(&finder->pieces, piece);
+	}
+	/* pieces without words come last */
+	while (finder->has_piece && piece->words &&
+	       piece->offset + piece->width * piece->words <= offset)
+		finder->has_piece = chp_pieces_next(&finder->pieces, piece);
+	return finder->has_piece && piece->words && piece->offset <= offset;
+}
+
+struct field_at {
+	uint64_t addr;
+	bool is_reference;
+};
+
+static struct ch_error *take_field(void *arg, const struct ch_field *field)
+{
+	struct field_at *at = arg;
+
+	at->is_reference |= field->addr == at->addr && field->kind == CH_VALUE_REFERENCE;
+	return NULL;
+}
+
+/* Whether a word of an object is a field that holds a reference, also a weak one, which the graph
+ * leaves out. */
+static struct ch_error *find_field(const struct finder *finder, const struct ch_ref *ref, bool *ret)
+{
+	struct ch_fields_query query = { .addr = ref->owner.addr };
+	struct field_at at = { .addr = ref->addr };
+	struct ch_inspected inspected;
+	struct ch_error *err;
+
+	if (!chp_heaps_inspector(finder->graph->heaps, &ref->owner, &inspected, &query.key))
+		return NULL;
+	err = inspected.inspector->fields(inspected.state, &query, take_field, &at);
+	*ret = at.is_reference;
+	return err;
+}
+
+/* Whether a word of memory counts: in an object that its runtime can tell about what it says is a
+ * pointer does, if the target is such an object, too. */
+static struct ch_error *counts(struct finder *finder, const struct ch_ref *ref, bool *ret)
+{
+	const struct ch_index *index = finder->graph->index;
+	const struct ch_index_span *span;
+	uint64_t start, offset = ref->addr - ref->owner.addr;
+	uint32_t id;
+
+	*ret = true;
+	if (!finder->traced || ref->kind != CH_REF_OBJECT)
+		return NULL;
+	span = chp_index_span(index, ref->owner.addr);
+	if (!span || !span->traced)
+		return NULL;
+	id = chp_index_node(index, span, ref->owner.addr, &start);
+	if (id == CH_ID_NONE || start != ref->owner.addr)
+		return NULL;
+	if (find_piece(finder, span, id, offset, start) && finder->piece.exact &&
+	    finder->piece.width == 8 &&
+	    chp_word_value(span->traced, ref->value, true) - finder->start < finder->bytes)
+		return NULL;
+	*ret = false;
+	return find_field(finder, ref, ret);
+}
+
+/* A word of memory that holds an address of the target. */
+static struct ch_error *found_word(struct finder *finder, uint64_t addr, uint64_t value)
+{
+	struct ch_ref ref = { .addr = addr, .value = value };
+	struct ch_error *err;
+	bool taken;
+
+	find_place(finder->graph, finder->region, &ref);
+	err = counts(finder, &ref, &taken);
+	return err || !taken ? err : finder->fn(finder->arg, &ref);
+}
+
 /* Aligned words of len bytes at addr. */
 static struct ch_error *scan_words(struct finder *finder, uint64_t addr, const uint8_t *bytes,
 				   uint64_t len)
@@ -164,7 +258,7 @@ static struct ch_error *scan_words(struct finder *finder, uint64_t addr, const u
 		}
 		for (k = 0; !err && k < GROUP && i + 8 <= len; k++, i += 8)
 			if (ch_get64(bytes + i) - start < size)
-				err = found(finder, addr + i, ch_get64(bytes + i));
+				err = found_word(finder, addr + i, ch_get64(bytes + i));
 	}
 	return err;
 }
@@ -388,10 +482,13 @@ struct ch_error *ch_graph_refs(struct ch_graph *graph, uint64_t start, uint64_t 
 	struct finder finder = {
 		.graph = graph, .start = start, .bytes = end - start, .fn = fn, .arg = arg
 	};
+	const struct ch_index_span *span;
 	const struct ch_region *regions;
 	struct ch_error *err;
 	size_t count, i;
 
+	span = chp_index_span(graph->index, start);
+	finder.traced = span && span->traced && ch_graph_node_at(graph, start) != CH_ID_NONE;
 	finder.total = ch_core_stats(graph->core)->present_bytes;
 	regions = ch_map_regions(graph->map, &count);
 	err = visit_registers(&finder);

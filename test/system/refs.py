@@ -11,6 +11,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import fixture  # noqa: E402
 from tap import Tap  # noqa: E402
+from writable import Writable  # noqa: E402
 
 NAME = "bookworm-small-abort"
 KINDS = {"tls-only": "tls", "stack-only": "stack", "from-anon-mmap": "memory",
@@ -74,9 +75,49 @@ def check_code(tap):
            "--code: with the symbol", refs)
 
 
+def blocks(core, *options):
+    return fixture.records("objects", "--jsonl", *options, core)[:-1]
+
+
+def places(core, target):
+    return {(ref["addr"], ref["kind"])
+            for ref in fixture.records("refs", "--jsonl", core, target)[:-1]}
+
+
+def check_numbers(tap):
+    """A number in a managed object that reads like the address of another one is no reference;
+    what is written to native memory is told as what it is."""
+    core = Writable(fixture.unpack("dotnet-cores", "10.0.12"))
+    orders = blocks(core.path, "--type", "Story.Order")
+    target, other = orders[0]["addr"], orders[1]["addr"]
+    array = blocks(core.path, "--type", "System.Byte[]", "--min-size", "2000")[0]["addr"]
+    native = blocks(core.path, "--arena", "main arena", "--min-size", "50000")[0]["addr"]
+    holders = blocks(core.path, "--type", "Story.Order[]")
+    before = places(core.path, target)
+    tap.ok(len(before) == 1 and {kind for _, kind in before} == {"object"},
+           "an element of an array is its reference", before)
+    word = struct.pack("<Q", int(target, 16))
+    core.write(int(array, 16) + 1024, word)
+    core.write(int(native, 16) + 1024, word)
+    after = places(core.path, target)
+    tap.equal(after - before, {("0x%x" % (int(native, 16) + 1024), "object")},
+              "bytes of an array are none, a native block is one")
+    tap.ok(before <= after, "the element stays", after)
+    element = next(addr for addr, _ in places(core.path, other)
+                   if any(int(h["addr"], 16) <= int(addr, 16) < int(h["addr"], 16) + h["size_bytes"]
+                          for h in holders))
+    core.write(int(element, 16), word)
+    tap.equal(places(core.path, target) - after, {(element, "object")}, "another element is one")
+    tap.ok((element, "object") not in places(core.path, other), "and none of what was there")
+    found = fixture.records("search", "--jsonl", "--pointer", target, core.path)[:-1]
+    tap.ok("0x%x" % (int(array, 16) + 1024) in {row["addr"] for row in found},
+           "search finds the number")
+
+
 def main():
     tap = Tap()
     tap.attempt("--code", check_code)
+    tap.attempt("numbers", check_numbers)
     core = fixture.unpack(NAME)
     loads = segments(core)
     with open(fixture.unpack(NAME, "truth"), encoding="utf-8") as file:
