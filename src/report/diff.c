@@ -353,21 +353,58 @@ static void put_bars(FILE *out, struct bars *bars, const char *id, const char *t
 	}
 }
 
-static struct ch_error *put_ranking(const struct ch_report *report, const struct ch_diff *diff)
+/* A growth, and in words what it is made of. */
+static struct ch_error *add_growth(const struct ch_diff *diff, const struct ch_growth *growth,
+				   struct bars *bars)
 {
-	const struct ch_diff_row *rows = diff->rows.items;
+	_cleanup_free_ char *more = chp_growth_text(diff, growth, NAME_ROOM);
+	const char *name = chp_diff_name(growth->row);
+	char delta[CH_SIGNED_TEXT_MAX];
+	size_t i = bars->count++;
+
+	chp_signed_bytes(growth->delta_bytes, delta);
+	bars->texts[i] = strdup(delta);
+	if (!more || !bars->texts[i] ||
+	    asprintf(&bars->titles[i], "%s in %s%s%s", delta, name, more[0] ? ": " : "", more) <
+		    0) {
+		bars->titles[i] = NULL;
+		return &ch_enomem;
+	}
+	bars->list[i] = (struct ch_change_bar){ .label = name,
+						.title = bars->titles[i],
+						.text = bars->texts[i],
+						.bytes = growth->delta_bytes };
+	return NULL;
+}
+
+static void put_growths(const struct ch_report *report, const struct bars *bars)
+{
+	size_t i;
+
+	chp_svg_changes(report->out, "most-picture", "What grew most", bars->list, bars->count);
+	for (i = 0; i < bars->count; i++)
+		chp_html_fact(report->out, NULL, NULL, bars->titles[i]);
+}
+
+/* Each growth once, as the screen has them. */
+static struct ch_error *put_most(const struct ch_report *report, const struct ch_diff *diff)
+{
 	struct bars bars = { .count = 0 };
 	struct ch_error *err = NULL;
 	size_t i;
 
-	if (!diff->ranking.count)
+	if (!diff->growths.count)
 		return NULL;
-	for (i = 0; !err && i < diff->ranking.count && i < RANKED; i++)
-		err = add_bar(&bars, &rows[*CH_VEC_AT(&diff->ranking, size_t, i)]);
-	chp_html_section(report->out, &places[0],
-			 "Growth above the threshold, of whatever kind. One growth may be in "
-			 "several rows: as a type, as what a root holds, as a heap.");
-	put_bars(report->out, &bars, err ? NULL : "most-picture", "What grew most");
+	for (i = 0; !err && i < diff->growths.count && i < RANKED; i++)
+		err = add_growth(diff, CH_VEC_AT(&diff->growths, struct ch_growth, i), &bars);
+	chp_html_section(
+		report->out, &places[0],
+		"Each growth once: what holds more than before, and of it the types that "
+		"it holds more of; what grew of a type in other places; and memory that is "
+		"no object of a heap.");
+	if (!err)
+		put_growths(report, &bars);
+	put_bars(report->out, &bars, NULL, NULL);
 	chp_html_section_end(report->out);
 	return err;
 }
@@ -413,7 +450,7 @@ static struct ch_error *print_page(const struct ch_report *report, const struct 
 	chp_html_title(report->out, title);
 	err = print_head(report, diff);
 	if (!err)
-		err = put_ranking(report, diff);
+		err = put_most(report, diff);
 	for (axis = 0; !err && axis < CH_AXES; axis++)
 		err = put_axis(report, diff, axis, all);
 	if (err)

@@ -213,6 +213,12 @@ def test_two(tap):
         wanted = [row["delta_bytes"] for row in doc[axis] if row["state"] != "same"][:25]
         tap.equal([row[0] for row in shapes(tree, name)], wanted,
                   "bars of %s are the differences" % axis)
+    growths = doc["growths"][:10]
+    tap.equal([row[0] for row in shapes(tree, "most-picture")],
+              [growth["delta_bytes"] for growth in growths], "what grew most is each growth once")
+    text = " ".join("".join(tree.itertext()).split())
+    tap.ok(growths and all(part["name"] in text for growth in growths
+                           for part in growth["parts"][:3]), "and of what it is made")
     tap.equal(json.loads(coreheap("report", "--json", *cores).out), doc,
               "its numbers are those of diff")
     tap.equal(coreheap("report", *cores).out, result.out, "the same bytes each time")
