@@ -1,8 +1,8 @@
 /*
- * Demangling, by the C++ runtime's own function: libsupc++.a comes with every g++, and its
- * demangler is plain C that needs nothing but libc. It is linked statically, so that the program
- * does not depend on libstdc++. What it writes is then made readable: the standard library's own
- * defaults are left out.
+ * Demangling: of Rust by rust.h, else by the C++ runtime's own function: libsupc++.a comes with
+ * every g++, and its demangler is plain C that needs nothing but libc. It is linked statically, so
+ * that the program does not depend on libstdc++. What it writes is then made readable: the standard
+ * library's own defaults are left out.
  */
 #include "sym/demangle.h"
 
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "sym/rust.h"
 #include "sym/templates.h"
 
 /* It calls itself for parts of a name: at most as often as it has characters. libiberty's limit is
@@ -45,6 +46,8 @@ char *chp_demangle(const char *mangled)
 {
 	struct name name;
 
+	if (chp_rust_is_mangled(mangled))
+		return chp_rust_demangle(mangled);
 	if (strnlen(mangled, MANGLED_BYTES_MAX + 1) > MANGLED_BYTES_MAX)
 		return NULL;
 	name.bytes = 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sym/demangle.h"
+#include "sym/rust.h"
 #include "sym/sym_priv.h"
 
 /* A demangled name and where it is among the strings from then on; NULL: it is none. */
@@ -26,7 +27,7 @@ const char *chp_sym_shown(struct ch_sym *sym, const char *name)
 	const char *shown;
 
 	/* Itanium C++ ABI, 5.1.2: all mangled names begin so */
-	if (!name || strncmp(name, "_Z", 2) != 0)
+	if (!name || (strncmp(name, "_Z", 2) != 0 && !chp_rust_is_mangled(name)))
 		return name;
 	number = ch_table_find(&sym->shown, (uint64_t)(uintptr_t)name);
 	if (number != CH_TABLE_NONE)

@@ -9,9 +9,9 @@
 
 #include <coreheap/sym.h>
 
-/** The name that is shown for a symbol's: demangled where it is one of C++, else the name itself.
- * name is borrowed until ch_sym_close(), as is what is returned. Each is demangled once. NULL for
- * NULL. Not to be called by several threads at a time. */
+/** The name that is shown for a symbol's: demangled where it is one of C++ or Rust, else the name
+ * itself. name is borrowed until ch_sym_close(), as is what is returned. Each is demangled once.
+ * NULL for NULL. Not to be called by several threads at a time. */
 const char *chp_sym_shown(struct ch_sym *sym, const char *name);
 
 /** What is put behind the shown name of a function so that it reads as one: nothing where it has
