@@ -381,7 +381,8 @@ static struct ch_error *find_duplicates(struct ch_suspecting *suspecting)
 	struct ch_suspect suspect = { .rule = CH_RULE_DUPLICATE_CONTENTS,
 				      .share_of = "the bytes in use by all blocks",
 				      .basis = CH_BASIS_HEURISTIC };
-	char bytes[CH_BYTES_TEXT_MAX], count_text[CH_BYTES_TEXT_MAX], each[CH_BYTES_TEXT_MAX];
+	char bytes[CH_BYTES_TEXT_MAX], count_text[CH_BYTES_TEXT_MAX], each[CH_BYTES_TEXT_MAX],
+		group[CH_BYTES_TEXT_MAX];
 	struct ch_strings_stat contents = { .count = 0 };
 	const struct ch_string_stat *rows;
 	struct ch_error *err;
@@ -411,10 +412,9 @@ static struct ch_error *find_duplicates(struct ch_suspecting *suspecting)
 		err = chp_suspect_take(
 			suspecting, &suspect, suspecting->sums->used_bytes,
 			"%s blocks repeat the contents of others, %s touched in all; most in one "
-			"group: "
-			"%" PRIu64 " blocks with %s touched bytes each",
+			"group: %s blocks with %s touched bytes each",
 			chp_count_text(suspect.count, count_text),
-			chp_bytes_text(suspect.bytes, bytes), rows[0].count,
+			chp_bytes_text(suspect.bytes, bytes), chp_count_text(rows[0].count, group),
 			chp_count_text(rows[0].each_bytes, each));
 	}
 	chp_strings_deinit(&contents);

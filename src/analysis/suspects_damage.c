@@ -71,7 +71,8 @@ static struct ch_error *find_pointer(struct ch_suspecting *suspecting, uint64_t 
 	return err;
 }
 
-/* "before it lies order at 0x55..., 24 bytes, in use; g_orders[3] points at it" */
+/* "right before it lies a block at 0x55... (order, 24 bytes, in use), past whose end the program
+ * may have written; g_orders[3] points at it" */
 static struct ch_error *name_neighbour(struct ch_suspecting *suspecting, uint64_t addr,
 				       struct ch_suspect *suspect, char text[TEXT_BYTES_MAX])
 {
@@ -95,8 +96,9 @@ static struct ch_error *name_neighbour(struct ch_suspecting *suspecting, uint64_
 		return err;
 	suspect->sample_addr = before.addr;
 	snprintf(text, TEXT_BYTES_MAX,
-		 "; before it lies a block at 0x%" PRIx64 " (%s, %s bytes, %s)%.900s", before.addr,
-		 name, chp_count_text(before.size_bytes, bytes),
+		 "; right before it lies a block at 0x%" PRIx64
+		 " (%s, %s bytes, %s), past whose end the program may have written%.900s",
+		 before.addr, name, chp_count_text(before.size_bytes, bytes),
 		 before.state == CH_OBJECT_USED ? "in use" : "free", pointed);
 	return chp_suspect_type(suspecting, suspect, before.type, 1, before.chunk_bytes);
 }

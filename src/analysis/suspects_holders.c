@@ -24,6 +24,13 @@ static enum ch_suspect_rule rule_of(const struct ch_holder *holder, uint64_t sel
 	return CH_RULE_COMMON_HOLDER;
 }
 
+/* Whether all blocks of a list are of the one type that is named. */
+static bool is_of_one_type(const struct ch_holder *holder, const struct ch_suspect *suspect)
+{
+	return holder->list && suspect->types_count &&
+	       suspect->types[0].count == holder->total_count;
+}
+
 static struct ch_error *tell_holder(struct ch_looking *looking, const struct ch_holder *holder,
 				    struct ch_suspect *suspect)
 {
@@ -44,6 +51,10 @@ static struct ch_error *tell_holder(struct ch_looking *looking, const struct ch_
 	chp_count_text(holder->children_count, children);
 	if (suspect->rule == CH_RULE_LARGE_BLOCK)
 		return chp_suspect_take(looking->suspecting, suspect, whole, "%s retains %s", one,
+					bytes);
+	if (is_of_one_type(holder, suspect))
+		return chp_suspect_take(looking->suspecting, suspect, whole,
+					"a long list of %s %s, %s", count, suspect->types[0].name,
 					bytes);
 	if (holder->list)
 		return chp_suspect_take(looking->suspecting, suspect, whole,

@@ -474,35 +474,47 @@ static struct ch_error *print_types(const struct ch_report *report,
 	return chp_summary_print_named(report, summary);
 }
 
+/* "2 more warnings, 1 note: summary --all"; nothing is told of none. */
+static void print_more(const struct ch_report *report, size_t warnings, size_t notes)
+{
+	char text[64], *at = text, *end = text + sizeof(text);
+
+	if (warnings)
+		at += snprintf(at, (size_t)(end - at), "%zu more warning%s", warnings,
+			       warnings == 1 ? "" : "s");
+	if (notes)
+		at += snprintf(at, (size_t)(end - at), "%s%zu note%s", warnings ? ", " : "", notes,
+			       notes == 1 ? "" : "s");
+	snprintf(at, (size_t)(end - at), ": summary --all");
+	put_field(report, "NOTE", text);
+}
+
 /* What weakens the answer. */
-static size_t print_findings(const struct ch_report *report, size_t most)
+static void print_findings(const struct ch_report *report, size_t most)
 {
 	const struct ch_finding *findings;
-	size_t count, i, shown = 0, weak = 0;
-	char text[64];
+	size_t count, i, shown = 0, more = 0, notes = 0;
+	bool damaged = false;
 
-	/* damage is a suspect already */
 	findings = ch_context_findings(ch_session_context(report->session), &count);
 	for (i = 0; i < count; i++) {
-		if (findings[i].severity == CH_SEVERITY_NOTE)
-			continue;
-		weak++;
-		if (shown >= most || findings[i].severity == CH_SEVERITY_DAMAGED)
-			continue;
-		if (!shown)
-			fputc('\n', report->out);
-		put_field(report, "WARNING", findings[i].message);
-		shown++;
+		if (findings[i].severity == CH_SEVERITY_NOTE) {
+			notes++;
+		} else if (findings[i].severity == CH_SEVERITY_DAMAGED) {
+			/* one is a suspect */
+			more += damaged;
+			damaged = true;
+		} else if (shown < most) {
+			fputs(shown++ ? "" : "\n", report->out);
+			put_field(report, "WARNING", findings[i].message);
+		} else {
+			more++;
+		}
 	}
-	if (count > shown) {
-		snprintf(text, sizeof(text), "%zu more warning%s, %zu note%s: summary --all",
-			 weak - shown, weak - shown == 1 ? "" : "s", count - weak,
-			 count - weak == 1 ? "" : "s");
-		if (!shown)
-			fputc('\n', report->out);
-		put_field(report, "NOTE", text + (weak > shown ? 0 : strcspn(text, ",") + 2));
-	}
-	return shown;
+	if (!more && !notes)
+		return;
+	fputs(shown ? "" : "\n", report->out);
+	print_more(report, more, notes);
 }
 
 /* ---- All of it ------------------------------------------------------------------ */

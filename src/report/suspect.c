@@ -238,15 +238,25 @@ static const char *held_label(const struct ch_suspect_chain *chain, char buf[64]
 	return buf;
 }
 
+/* "heap damaged" */
+static const char *rule_words(enum ch_suspect_rule rule, char buf[64])
+{
+	char *at = buf;
+
+	snprintf(buf, 64, "%s", chp_suspect_rule_name(rule));
+	while ((at = strchr(at, '-')) != NULL)
+		*at = ' ';
+	return buf;
+}
+
 /* "59.81 MiB, 77.77% of the bytes in use by malloc blocks: nothing points at ..." */
 static char *weighed_text(const struct ch_suspect *suspect)
 {
-	char bytes[CH_BYTES_TEXT_MAX], *text = NULL;
+	char bytes[CH_BYTES_TEXT_MAX], rule[64], *text = NULL;
 	int len;
 
 	if (!suspect->share_of)
-		len = asprintf(&text, "%s: %s", chp_suspect_rule_name(suspect->rule),
-			       suspect->message);
+		len = asprintf(&text, "%s: %s", rule_words(suspect->rule, rule), suspect->message);
 	else
 		len = asprintf(&text, "%s%s%" PRIu64 ".%02" PRIu64 "%% of %s%s: %s",
 			       suspect->bytes ? chp_binary_text(suspect->bytes, bytes) : "",

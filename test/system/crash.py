@@ -125,14 +125,16 @@ def check_damage(tap, program):
               "overrun: and what killed it")
     tap.ok("is damaged" in first["message"] and "0x4141" not in first["message"] and
            "AAAA" not in first["message"], "overrun: it says where, not what", first["message"])
-    tap.ok(re.search(r"before it lies a block at 0x[0-9a-f]+ \(names\[\] -> 24-byte blocks, 24 "
-                     r"bytes, in use\); names(\[500\])? points at it", first["message"]), "overrun: whose the block before it is", first["message"])
+    tap.ok(re.search(r"right before it lies a block at 0x[0-9a-f]+ \(names\[\] -> 24-byte blocks, 24 "
+                     r"bytes, in use\), past whose end the program may have written; "
+                     r"names(\[500\])? points at it", first["message"]),
+           "overrun: whose the block before it is", first["message"])
     block = fixture.answer("whatis", "--json", core, first["sample_addr"])["results"][0]["object"]
     tap.equal((block["addr"], block["state"], first["types"][0]["name"]),
               (first["sample_addr"], "used", "names[] -> 24-byte blocks"),
               "overrun: that is the block which was written past its end")
     text = str(fixture.coreheap("summary", core).out)
-    tap.ok(re.search(r"^ 1  heap-damaged: ", text, re.M), "overrun: so does the screen", text)
+    tap.ok(re.search(r"^ 1  heap damaged: ", text, re.M), "overrun: so does the screen", text)
     tap.ok("\n  in   " in text and "abort() <-" not in text, "overrun: the stack begins below abort()",
            text)
 

@@ -105,6 +105,8 @@ def test_screen(tap):
         tap.ok(first[0] == 0 and first[1] < 12 and (not suspects or first[2] < 12),
                "%s: who, how, what and the first suspect are in twelve lines" % name, first)
         tap.ok("--json" not in "".join(lines), "%s: it sends nobody to JSON" % name)
+        tap.ok(not re.search(r"^NOTE .*\b0 (more )?(warning|note)", "\n".join(lines), re.M),
+               "%s: nothing is told of no warnings" % name)
         if name not in checked_in():
             continue
         wide = shape(core, columns=120)

@@ -31,7 +31,7 @@
 #define FASTBINS_COUNT     10U
 
 /** What is said instead of a size that may not be shown. */
-#define GLIBC_NO_SIZE "a size that cannot be"
+#define GLIBC_NO_SIZE "an impossible size"
 
 /** Offsets of one family of releases. */
 struct glibc_layout {
