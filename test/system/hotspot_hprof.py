@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """export --hprof against the heap dump that jmap makes of the same process: the same objects,
 with the same classes, references and, with --reveal, contents."""
+import glob
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections import Counter
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import hprof  # noqa: E402
-from fixture import coreheap, folder, unpack_xz, why_not  # noqa: E402
-from jvm import Dump, jdks, tool  # noqa: E402
+from fixture import answer, coreheap, folder, unpack_xz, why_not  # noqa: E402
+from jvm import Dump, classes, jdks, tool  # noqa: E402
 from tap import Tap, repo  # noqa: E402
 
 THREAD = 0x08
@@ -169,9 +171,38 @@ def check_live(tap, jdk, options):
     shutil.rmtree(dump.folder)
 
 
+def check_other_reader(tap):
+    """VisualVM's library reads the dump, and counts what `types` counts."""
+    jars = sorted(glob.glob("/usr/share/visualvm/**/org-graalvm-visualvm-lib-jfluid*.jar",
+                            recursive=True))
+    found = jdks(since=11)
+    if not jars or not found:
+        tap.skip("VisualVM reads it", "no JDK is installed" if jars else "no visualvm")
+        return
+    core = unpack_xz("jvm-cores", "25-compact")
+    path = os.path.join(folder(), "heap.hprof")
+    coreheap("export", "--hprof", core, "-o", path)
+    jdk = found[max(found)]
+    out = subprocess.run([os.path.join(jdk, "bin", "java"), "-cp",
+                          classes(jdk, "HeapOf", ":".join(jars)), "HeapOf", path],
+                         capture_output=True, text=True, check=False).stdout
+    rows = [line.split(" ", 2) for line in out.splitlines()]
+    tap.ok(rows and rows[0][0] == "roots" and int(rows[0][1]) > 100, "VisualVM reads it", out[:500])
+    got = {name: int(count) for count, _, name in rows[1:]}
+    want = {row["name"]: row["count"] for row in answer("types", "--json", "--state", "used", core)["types"]
+            if row["runtime"] == "hotspot" and row["kind"] == "object"}
+    same = [name for name in got if got[name] == want.get(name)]
+    tap.ok(len(same) > 200 and len(same) >= len(got) - 2,
+           "VisualVM counts the instances of each class that types counts",
+           [(name, got[name], want.get(name)) for name in got if name not in same][:10])
+    held = sum(int(row[1]) for row in rows[1:])
+    tap.ok(held > 1000, "VisualVM finds ways from roots", held)
+
+
 def main():
     tap = Tap()
     tap.attempt("fixture", check_fixture)
+    tap.attempt("other reader", check_other_reader)
     found = jdks("jmap", since=11)
     reason = why_not("gcore") or (None if found else "no JDK with jmap is installed")
     if reason:
