@@ -102,6 +102,12 @@ static void put_parts(FILE *out, const struct ch_growth *growth, size_t room)
 			growth->parts_total - i == 1 ? "" : "s");
 }
 
+/* What a row counts. */
+static const char *counted(enum ch_axis axis)
+{
+	return axis == CH_AXIS_MODULES ? "module" : axis == CH_AXIS_REGIONS ? "region" : "block";
+}
+
 char *chp_growth_text(const struct ch_diff *diff, const struct ch_growth *growth, size_t room)
 {
 	const struct ch_diff_row *row = growth->row;
@@ -124,7 +130,9 @@ char *chp_growth_text(const struct ch_diff *diff, const struct ch_growth *growth
 		put_parts(out, growth, room);
 		separator = "; ";
 	} else if (row->delta_count) {
-		fprintf(out, "%s blocks", chp_signed_count(growth->delta_count, number));
+		fprintf(out, "%s %s%s", chp_signed_count(growth->delta_count, number),
+			counted(row->axis),
+			growth->delta_count == 1 || growth->delta_count == -1 ? "" : "s");
 		separator = "; ";
 	}
 	if (diff->hours > 0) {
