@@ -7,7 +7,7 @@
 #include "support/ck.h"
 #include "support/heapcore.h"
 #include "util/cleanup.h"
-#include "walkers/glibc/chunks.h"
+#include "walkers/glibc/repairs.h"
 
 extern const struct ch_walker ch_walker_glibc;
 
@@ -247,6 +247,35 @@ static uint64_t set_pointed_chunks(struct memory *m)
 	return end;
 }
 
+/* What is known of a process whose only piece is the memory. */
+struct repairing {
+	struct glibc_piece piece;
+	struct glibc glibc;
+};
+
+static void begin_repairs(struct repairing *of, const struct memory *m)
+{
+	of->piece = (struct glibc_piece){ .start = BASE,
+					  .first = BASE,
+					  .end = BASE + BYTES,
+					  .committed_end = BASE + BYTES,
+					  .reserved_end = BASE + BYTES };
+	of->glibc = (struct glibc){ .env.core = m->o.core, .repairs = glibc_repairs_create() };
+	of->glibc.pieces = CH_VEC(struct glibc_piece);
+	of->glibc.pieces.items = &of->piece;
+	of->glibc.pieces.count = 1;
+	ck_assert_ptr_nonnull(of->glibc.repairs);
+}
+
+static void repair(struct memory *m, const struct glibc_doubt *doubt, struct glibc_verdict *ret)
+{
+	struct repairing of;
+
+	begin_repairs(&of, m);
+	glibc_repair(&of.glibc, &m->range, doubt, ret);
+	glibc_repairs_destroy(of.glibc.repairs);
+}
+
 START_TEST(repair_finds_the_damaged_next_header)
 {
 	static struct memory m;
@@ -258,7 +287,7 @@ START_TEST(repair_finds_the_damaged_next_header)
 	/* in its block: what could be a chunk that leads to a later boundary */
 	set64(&m, doubt.next + 0x20 + 8, (0x50 * 4 - 0x20) | 1);
 	open_memory(&m);
-	glibc_repair(&m.range, &doubt, &verdict);
+	repair(&m, &doubt, &verdict);
 	ck_assert_uint_eq(verdict.damaged, doubt.next);
 	ck_assert_uint_eq(verdict.next, BASE + 0x50 * 6);
 	oc_close(&m.o);
@@ -278,7 +307,7 @@ START_TEST(repair_finds_the_damaged_chunk)
 	set_pointed_chunks(&m);
 	set64(&m, chunk + 8, wrong_sizes[_i] | 1);
 	open_memory(&m);
-	glibc_repair(&m.range, &doubt, &verdict);
+	repair(&m, &doubt, &verdict);
 	ck_assert_uint_eq(verdict.damaged, chunk);
 	ck_assert_uint_eq(verdict.next, chunk + 0x50);
 	oc_close(&m.o);
@@ -293,9 +322,37 @@ START_TEST(repair_gives_up_where_nothing_follows)
 
 	memset(m.bytes, 0xa5, sizeof(m.bytes));
 	open_memory(&m);
-	glibc_repair(&m.range, &doubt, &verdict);
+	repair(&m, &doubt, &verdict);
 	ck_assert_uint_eq(verdict.damaged, doubt.next);
 	ck_assert_uint_eq(verdict.next, BASE + BYTES);
+	oc_close(&m.o);
+}
+END_TEST
+
+START_TEST(repair_is_remembered)
+{
+	static struct memory m;
+	struct glibc_doubt doubt = { { BASE + 0x50 * 4 }, 1, .next = BASE + 0x50 * 5 };
+	struct glibc_doubt other = { .next = BASE + 0x50 * 5 };
+	struct glibc_verdict verdict, kept = { .damaged = BASE + 0x50 * 4, .next = BASE + 0x230 };
+	struct repairing of;
+
+	set_pointed_chunks(&m);
+	set64(&m, doubt.next + 8, bad_heads[0]);
+	open_memory(&m);
+	begin_repairs(&of, &m);
+	/* one that looking at memory would not come to */
+	glibc_repairs_keep(&of.glibc, &doubt, &kept);
+	glibc_repair(&of.glibc, &m.range, &doubt, &verdict);
+	ck_assert_uint_eq(verdict.damaged, kept.damaged);
+	ck_assert_uint_eq(verdict.next, kept.next);
+	/* another doubt of the same place is another one, until it was settled, too */
+	ck_assert(!glibc_repairs_recall(&of.glibc, &other, &verdict));
+	glibc_repair(&of.glibc, &m.range, &other, &verdict);
+	ck_assert_uint_eq(verdict.damaged, doubt.next);
+	ck_assert(glibc_repairs_recall(&of.glibc, &other, &verdict));
+	ck_assert_uint_eq(verdict.next, BASE + 0x50 * 6);
+	glibc_repairs_destroy(of.glibc.repairs);
 	oc_close(&m.o);
 }
 END_TEST
@@ -656,6 +713,7 @@ Suite *suite_glibc(void)
 	tcase_add_loop_test(steps, repair_finds_the_damaged_next_header, 0, CH_COUNT_OF(bad_heads));
 	tcase_add_loop_test(steps, repair_finds_the_damaged_chunk, 0, CH_COUNT_OF(wrong_sizes));
 	tcase_add_test(steps, repair_gives_up_where_nothing_follows);
+	tcase_add_test(steps, repair_is_remembered);
 	tcase_add_test(process, process_is_walked);
 	tcase_add_test(process, zeros_of_its_size_are_no_tcache);
 	tcase_add_test(process, tcache_without_tls_is_found_by_content);

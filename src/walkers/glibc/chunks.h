@@ -35,8 +35,8 @@ struct glibc_range {
 	uint64_t bad_flags;
 	/** Chunks in use have NON_MAIN: not in the main arena. */
 	bool needs_non_main;
-	/** Repairs in it, and how often all memory was searched for pointers. */
-	uint32_t repairs, searches;
+	/** Repairs in it. */
+	uint32_t repairs;
 };
 /** Size field of a fencepost: 16 bytes, or in a thread's heap none at all. The
  * chunk before it may be free. */
@@ -92,9 +92,9 @@ struct glibc_doubt {
 struct glibc_verdict {
 	uint64_t damaged, next;
 };
-/** Find out. May search all memory for pointers: for damaged heaps only. */
-void glibc_repair(struct glibc_range *range, const struct glibc_doubt *doubt,
-		  struct glibc_verdict *ret);
+/** Find out. The first one searches all memory for pointers (repairs.c): for damaged heaps only. */
+void glibc_repair(const struct glibc *glibc, struct glibc_range *range,
+		  const struct glibc_doubt *doubt, struct glibc_verdict *ret);
 /** A free chunk in front of the one at `at` says so there, with its size. */
 bool glibc_agrees_with(const uint8_t *p, uint64_t at, uint64_t prev);
 

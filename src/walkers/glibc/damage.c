@@ -9,7 +9,7 @@
  * as program and lists do, and by how finely it divides memory.
  */
 #include "util/search.h"
-#include "walkers/glibc/chunks.h"
+#include "walkers/glibc/repairs.h"
 
 /* Chunks that must follow each other from a candidate, or before a place counts as a boundary. */
 #define FOLLOW_CHUNKS 8
@@ -17,11 +17,6 @@
 #define WINDOW_BYTES   (64U << 10)
 #define CANDIDATES_MAX 128U
 #define SCORED_BYTES   (WINDOW_BYTES + 4096U)
-/* Writable memory that is searched for pointers, at most. */
-#define SEARCHED_MAX (4ULL << 30)
-/* Searches in one stretch of memory: one that is damaged all over has no use
- * for them. */
-#define SEARCHES_MAX 16U
 /* Repairs in one stretch; then the first place that may be a chunk is taken. */
 #define REPAIRS_MAX 1024U
 /*
@@ -141,7 +136,7 @@ static void find_candidates(struct repair *repair)
 {
 	const struct glibc_doubt *doubt = repair->doubt;
 	uint64_t at = start_of(doubt, 0) + CHUNK_BYTES_MIN, end = repair->range->end;
-	size_t max = repair->range->repairs++ < REPAIRS_MAX ? CANDIDATES_MAX : 1, i;
+	size_t max = repair->range->repairs <= REPAIRS_MAX ? CANDIDATES_MAX : 1, i;
 
 	for (i = 0; i <= doubt->count; i++)
 		repair->limits[i] =
@@ -192,45 +187,6 @@ static void mark_listed(struct repair *repair)
 		if (at >= repair->high)
 			return;
 		mark(repair, at + 16);
-	}
-}
-
-/* Mark what the words of a stretch of memory point to. */
-static void mark_words(struct repair *repair, const uint8_t *p, uint64_t bytes)
-{
-	uint64_t low = repair->low + 16, span = repair->high - repair->low, word, i;
-
-	for (i = 0; i + 8 <= bytes; i += 8) {
-		word = ch_get64(p + i);
-		if (__builtin_expect(word - low < span, 0))
-			mark(repair, word);
-	}
-}
-
-/* Search all writable memory, and registers, for pointers to what is scored. */
-static void find_pointers(struct repair *repair, const struct ch_core *core)
-{
-	const struct ch_segment *segments;
-	const struct ch_thread *threads;
-	uint64_t sum = 0, at;
-	size_t count, i, k, len = 0;
-	const uint8_t *p;
-
-	threads = ch_core_threads(core, &count);
-	for (i = 0; i < count; i++)
-		for (k = 0; k < threads[i].regs_count && k < CH_REGS_MAX; k++)
-			mark(repair, threads[i].regs[k]);
-	segments = ch_core_segments(core, &count);
-	for (i = 0; i < count; i++)
-		if (segments[i].flags & CH_SEGMENT_WRITE)
-			sum += segments[i].present_end - segments[i].start;
-	for (i = 0; i < count && sum <= SEARCHED_MAX; i++) {
-		if (!(segments[i].flags & CH_SEGMENT_WRITE))
-			continue;
-		at = segments[i].start;
-		p = at < segments[i].present_end ? ch_core_span_recorded(core, at, &len) : NULL;
-		if (p)
-			mark_words(repair, p, segments[i].present_end - at);
 	}
 }
 
@@ -371,8 +327,8 @@ static void set_scored(struct repair *repair)
 	repair->high = ch_min(last + 4096, repair->low + SCORED_BYTES);
 }
 
-void glibc_repair(struct glibc_range *range, const struct glibc_doubt *doubt,
-		  struct glibc_verdict *ret)
+static void settle(const struct glibc *glibc, struct glibc_range *range,
+		   const struct glibc_doubt *doubt, struct glibc_verdict *ret)
 {
 	struct repair repair = { .range = range, .doubt = doubt };
 
@@ -381,12 +337,25 @@ void glibc_repair(struct glibc_range *range, const struct glibc_doubt *doubt,
 	if (!repair.count)
 		return;
 	set_scored(&repair);
-	if ((repair.count > 1 || doubt->count) && range->searches++ < SEARCHES_MAX)
-		find_pointers(&repair, range->view.core);
+	if (repair.count > 1 || doubt->count)
+		glibc_repairs_pointed(glibc, repair.low, repair.high, repair.pointed);
 	mark_listed(&repair);
 	count_sizes(&repair, range->start, start_of(doubt, 0));
 	count_sizes(&repair, repair.candidates[repair.count - 1], range->end);
 	choose(&repair, ret);
+}
+
+void glibc_repair(const struct glibc *glibc, struct glibc_range *range,
+		  const struct glibc_doubt *doubt, struct glibc_verdict *ret)
+{
+	bool keeps = range->repairs < REPAIRS_MAX;
+
+	range->repairs++;
+	if (keeps && glibc_repairs_recall(glibc, doubt, ret))
+		return;
+	settle(glibc, range, doubt, ret);
+	if (keeps)
+		glibc_repairs_keep(glibc, doubt, ret);
 }
 
 uint64_t glibc_resync(struct glibc_range *range, uint64_t low, uint64_t prev)

@@ -10,6 +10,7 @@
 
 #include "util/error.h"
 #include "walkers/glibc/flight.h"
+#include "walkers/glibc/repairs.h"
 
 static const struct ch_module *find_libc(const struct ch_heap_env *env)
 {
@@ -195,6 +196,7 @@ static void libc_destroy(struct glibc *glibc)
 		free(CH_VEC_AT(&glibc->pieces, struct glibc_piece, i)->fast);
 	pthread_mutex_destroy(&glibc->cached_lock);
 	glibc_flight_destroy(glibc->flight);
+	glibc_repairs_destroy(glibc->repairs);
 	ch_vec_deinit(&glibc->arenas);
 	ch_vec_deinit(&glibc->pieces);
 	ch_vec_deinit(&glibc->mmapped);
@@ -228,7 +230,8 @@ static struct glibc *libc_create(const struct ch_heap_env *env, const struct gli
 	glibc->spans = CH_VEC(struct ch_span);
 	glibc->facts = CH_VEC(struct ch_fact);
 	glibc->flight = glibc_flight_create();
-	if (glibc->flight)
+	glibc->repairs = glibc_repairs_create();
+	if (glibc->flight && glibc->repairs)
 		return glibc;
 	libc_destroy(glibc);
 	return NULL;

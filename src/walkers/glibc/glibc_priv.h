@@ -5,9 +5,9 @@
  * other arenas and their heaps, brk.c the memory of the main arena, orphan.c does without it;
  * pieces.c keeps what they found in order. tcache.c and fastbins.c know the free chunks that look
  * used, mmapped.c chunks with a mapping of their own, threads.c the threads of each arena. chunks.c
- * follows sizes, walk.c walks, holes.c and damage.c find chunks again. check.c compares, freed.c
- * looks for signs of use after free, flight.c tells what a thread inside malloc had half done from
- * damage. facts.c puts facts together; glibc.c is the walker.
+ * follows sizes, walk.c walks, holes.c and damage.c find chunks again, repairs.c remembers how.
+ * check.c compares, freed.c looks for signs of use after free, flight.c tells what a thread inside
+ * malloc had half done from damage. facts.c puts facts together; glibc.c is the walker.
  *
  * Terms are those of malloc/malloc.c and malloc/arena.c. A chunk's address is
  * that of its prev_size field; the user pointer is 16 bytes above.
@@ -172,6 +172,8 @@ struct glibc {
 	const struct ch_module *libc;
 	/** What is half done; see flight.c. */
 	struct glibc_flight *flight;
+	/** What was repaired; see repairs.c. */
+	struct glibc_repairs *repairs;
 	/** An arena's heap or malloc_par confirmed the row. */
 	bool row_fixed;
 	/** Row of the thread caches; NULL: none was found. */

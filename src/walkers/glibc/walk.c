@@ -415,7 +415,7 @@ static struct ch_error *recover(struct walk *walk, uint64_t *chunk)
 	/* or it was settled with the chunk before */
 	if (walk->resume <= *chunk) {
 		set_doubt(walk, 0, *chunk, &doubt);
-		glibc_repair(&walk->range, &doubt, &verdict);
+		glibc_repair(walk->glibc, &walk->range, &doubt, &verdict);
 	}
 	return put_verdict(walk, chunk, &verdict);
 }
@@ -434,7 +434,7 @@ static struct ch_error *put_doubtful(struct walk *walk, uint64_t *chunk, uint64_
 	if (end)
 		return put_split(walk, chunk, rest, end);
 	set_doubt(walk, at, at + size, &doubt);
-	glibc_repair(&walk->range, &doubt, &verdict);
+	glibc_repair(walk->glibc, &walk->range, &doubt, &verdict);
 	if (verdict.damaged <= at)
 		return put_verdict(walk, chunk, &verdict);
 	walk->last = at;
@@ -486,7 +486,7 @@ static struct ch_error *put_contradicted(struct walk *walk, uint64_t *chunk, uin
 	if (is_split(walk, at, size, &rest))
 		return put_split(walk, chunk, rest, at + size);
 	set_doubt(walk, 0, at, &doubt);
-	glibc_repair(&walk->range, &doubt, &verdict);
+	glibc_repair(walk->glibc, &walk->range, &doubt, &verdict);
 	if (verdict.next < walk->range.end && verdict.next != verdict.damaged &&
 	    (verdict.damaged != at || verdict.next != at + size))
 		return put_verdict(walk, chunk, &verdict);
