@@ -5,6 +5,8 @@
 #   make check TESTS='damage'    only the test programs of these names
 #   make schemas                 write docs/schema from the tables of src/report
 #   make check V=1               show the output of tests that pass, too
+#   make chaos                   for an hour or more: each call of a command fails once, and cores
+#                                are changed for CHAOS_SECONDS
 #   make check-fresh             demo and check in minimal systems, see test/fresh.sh
 #
 # CHECK_TIMEOUT is the longest one test program may run, in seconds (more with
@@ -60,7 +62,7 @@ $(B)/test/debug/ctypes: $(B)/test/debug/ctypes.o $(B)/libcoreheap.a
 schemas: $(B)/test/schemas/schemas
 	@$< docs/schema
 
-.PHONY: check-build check-run check-fresh
+.PHONY: chaos check-build check-run check-fresh
 
 # make as many things at once as there are processors, unless the caller said.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -86,6 +88,15 @@ check-run:
 		$(filter %/$(t) %/$(t).sh %/$(t).py,$(CHECK_PROGRAMS))),$(CHECK_PROGRAMS))
 
 FRESH_RELEASES ?= bookworm trixie
+
+# All allocations but those of commands that have more of them.
+CHAOS ?= 2000
+CHAOS_SECONDS ?= 1800
+
+chaos: deps
+	+@$(SUBMAKE) all
+	@CHAOS=$(CHAOS) MUTATE_SECONDS=$(CHAOS_SECONDS) MUTATE_SEED=$$(date +%s) $(MAKE) \
+		--no-print-directory check-run CHECK_TIMEOUT=86400 TESTS='nomem mutations'
 
 check-fresh:
 	@test/fresh.sh $(FRESH_RELEASES)

@@ -159,9 +159,9 @@ static void print_failure(const struct ch_line *line, const char *path, const st
 		print_unread(line, path, err);
 }
 
-/* Run the command on an open core; lost: what there was no memory for before that was opened. */
+/* Run the command on an open core; before: what was short before that was opened. */
 static int answer(const struct ch_line *line, const char *path, const struct ch_open_core *open,
-		  unsigned long lost)
+		  const struct ch_shortage *before)
 {
 	struct ch_report report = make_report(line, open->session);
 	struct ch_cmd_env env = make_env(line, &report);
@@ -172,8 +172,8 @@ static int answer(const struct ch_line *line, const char *path, const struct ch_
 		report.path = path;
 	err = line->cmd->run(&env);
 	chp_core_hush(open);
-	if (!err && chp_error_nomem_count() != lost)
-		err = &ch_enomem;
+	if (!err)
+		err = chp_shortage_since(before);
 	if (err) {
 		print_failure(line, path, err);
 		return fail_take(err, env.code);
@@ -192,7 +192,7 @@ static int answer(const struct ch_line *line, const char *path, const struct ch_
 
 static int run_one(const struct ch_line *line, const char *path)
 {
-	unsigned long lost = chp_error_nomem_count();
+	const struct ch_shortage before = chp_shortage();
 	struct ch_open_core open;
 	struct ch_error *err = chp_core_open(line, path, &open);
 	int code;
@@ -203,7 +203,7 @@ static int run_one(const struct ch_line *line, const char *path)
 		chp_driver_complain_take(err);
 		return code;
 	}
-	code = answer(line, path, &open, lost);
+	code = answer(line, path, &open, &before);
 	chp_core_close(&open);
 	return code;
 }
@@ -283,11 +283,11 @@ static int run_compared(const struct ch_line *line)
 {
 	struct ch_report report = make_report(line, NULL);
 	struct ch_cmd_env env = make_env(line, &report);
-	unsigned long lost = chp_error_nomem_count();
+	const struct ch_shortage before = chp_shortage();
 	struct ch_error *err = line->cmd->run(&env);
 
-	if (!err && chp_error_nomem_count() != lost)
-		err = &ch_enomem;
+	if (!err)
+		err = chp_shortage_since(&before);
 	if (err && env.unread)
 		print_unread(line, env.unread, err);
 	if (err)

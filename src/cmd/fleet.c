@@ -113,7 +113,8 @@ static int begin(struct fleet *fleet)
 
 /* ---- What children said ------------------------------------------------------ */
 
-static void copy_out(int fd, FILE *out)
+/* False: not all of it could be read. */
+static bool copy_out(int fd, FILE *out)
 {
 	char buffer[16384];
 	off_t at = 0;
@@ -123,6 +124,7 @@ static void copy_out(int fd, FILE *out)
 		fwrite(buffer, 1, (size_t)n, out);
 		at += n;
 	}
+	return n == 0;
 }
 
 static int tell_lost(const struct fleet *fleet, const struct ch_core_path *core, int status)
@@ -146,10 +148,12 @@ static bool tell(struct fleet *fleet)
 
 	fleet->told++;
 	chp_progress_clear(&fleet->progress);
-	copy_out(child->err, stderr);
+	code = copy_out(child->err, stderr) ? CH_EXIT_ANSWERED : CH_EXIT_FAILED;
 	if (WIFEXITED(child->status)) {
-		copy_out(child->out, stdout);
-		code = WEXITSTATUS(child->status);
+		if (!copy_out(child->out, stdout))
+			code = CH_EXIT_FAILED;
+		if (WEXITSTATUS(child->status) > code)
+			code = WEXITSTATUS(child->status);
 	} else {
 		code = tell_lost(fleet, core, child->status);
 	}

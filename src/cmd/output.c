@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "util/error.h"
 
 /* Names that are tried: another run may have left one. */
 #define TRIES 100
@@ -94,7 +93,7 @@ struct ch_error *chp_output_open(const char *path, const char *core_path, bool t
 	if (!path && !text && isatty(STDOUT_FILENO))
 		return ch_error_create(CH_ERROR_ARG,
 				       "what this writes is no text: give it a file with -o FILE");
-	*ret = (struct ch_output){ .file = stdout, .lost = chp_error_nomem_count() };
+	*ret = (struct ch_output){ .file = stdout, .before = chp_shortage() };
 	return path && strcmp(path, "-") != 0 ? open_file(path, ret) : NULL;
 }
 
@@ -108,8 +107,8 @@ struct ch_error *chp_output_end_take(struct ch_output *output, struct ch_error *
 	errno = 0;
 	failed = ferror(output->file);
 	failed |= fclose(output->file) != 0;
-	if (!err && chp_error_nomem_count() != output->lost)
-		err = &ch_enomem;
+	if (!err)
+		err = chp_shortage_since(&output->before);
 	if (!err && failed)
 		err = ch_error_os(errno, output->path, "cannot write");
 	if (!err && output->part && rename(output->part, output->path) != 0)

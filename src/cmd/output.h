@@ -6,6 +6,7 @@
 #define COREHEAP_CMD_OUTPUT_H
 
 #include "cmd/cmd.h"
+#include "util/error.h"
 
 struct ch_output {
 	FILE *file;
@@ -13,9 +14,8 @@ struct ch_output {
 	char *path;
 	/** What it is called until it is whole, owned; NULL: it is written in its place. */
 	char *part;
-	/** How often there had been no memory when it was begun: what lacks something is no answer
-	 * (util/error.h). */
-	unsigned long lost;
+	/** What had been short when it was begun: what lacks something is no answer. */
+	struct ch_shortage before;
 };
 
 /**

@@ -4,6 +4,7 @@
  */
 #include "util/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,16 +19,36 @@ struct ch_error ch_stop = { .code = CH_ERROR_STOP, .message = (char[]){ "stopped
 
 /* Of the whole process: it only grows, and who asks compares two of its values. */
 /* NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables) */
-static atomic_ulong nomem_count;
+static atomic_ulong nomem_count, nofile_count;
 
 void chp_error_note_nomem(void)
 {
 	atomic_fetch_add(&nomem_count, 1);
 }
 
-unsigned long chp_error_nomem_count(void)
+void chp_error_note_file(int errnum)
 {
-	return atomic_load(&nomem_count);
+	if (errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM || errnum == EIO)
+		atomic_fetch_add(&nofile_count, 1);
+}
+
+struct ch_shortage chp_shortage(void)
+{
+	return (struct ch_shortage){ .memory = atomic_load(&nomem_count),
+				     .files = atomic_load(&nofile_count) };
+}
+
+struct ch_error *chp_shortage_since(const struct ch_shortage *before)
+{
+	struct ch_shortage now = chp_shortage();
+
+	if (now.memory != before->memory)
+		return &ch_enomem;
+	if (now.files != before->files)
+		return ch_error_create(CH_ERROR_OS,
+				       "a file that is needed could not be read: there are no more "
+				       "descriptors or no more memory for it, or its disk fails");
+	return NULL;
 }
 
 static bool is_static(const struct ch_error *err)

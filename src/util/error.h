@@ -23,8 +23,16 @@ struct ch_error *ch_error_prefix_take(struct ch_error *err, const char *format, 
  * destroyed instead of returned.
  */
 void chp_error_note_nomem(void);
-/** How often that was said in this process. An answer during which it grew may lack something
- * and is none: the driver fails then. */
-unsigned long chp_error_nomem_count(void);
+/** Say that a file could not be looked at though it is there: for want of descriptors, or because
+ * its disk fails. An errno that says something else, as that there is no file, counts as nothing. */
+void chp_error_note_file(int errnum);
+
+/** How often that was said in this process. */
+struct ch_shortage {
+	unsigned long memory, files;
+};
+struct ch_shortage chp_shortage(void);
+/** Why an answer that was begun then may lack something, and is none; NULL: it lacks nothing. */
+struct ch_error *chp_shortage_since(const struct ch_shortage *before);
 
 #endif /* COREHEAP_UTIL_ERROR_H */
