@@ -5,13 +5,14 @@
  */
 #include "sym/candidate.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "sym/hostfile.h"
 #include "util/bytes.h"
+#include "util/error.h"
 #include "util/search.h"
 
 /* The same of a file: with notes of packagers. */
@@ -43,35 +44,18 @@ static void find_build_id(struct ch_candidate *file, enum ch_build_note which)
 	}
 }
 
-int chp_open_regular(const char *path, uint64_t *bytes_ret)
-{
-	struct stat st;
-	int fd;
-
-	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
-		return -1;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return -1;
-	/* It may be another file by now. */
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0) {
-		close(fd);
-		return -1;
-	}
-	*bytes_ret = (uint64_t)st.st_size;
-	return fd;
-}
-
 bool chp_candidate_open(const struct ch_sym *sym, const char *path, bool pe,
 			struct ch_candidate *ret)
 {
 	struct ch_candidate file = { 0 };
-	int fd = chp_open_regular(path, &file.bytes);
+	int fd = chp_hostfile_open(sym, path, &file.bytes);
 	void *data;
 
 	if (fd < 0)
 		return false;
 	data = mmap(NULL, file.bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (data == MAP_FAILED)
+		chp_error_note_file(errno);
 	close(fd);
 	if (data == MAP_FAILED)
 		return false;

@@ -4,6 +4,7 @@
  * them have in common, and the files of units that compilers kept apart.
  */
 #include <elfutils/libdwelf.h>
+#include <errno.h>
 #include <gelf.h>
 #include <libelf.h>
 #include <stdio.h>
@@ -13,12 +14,17 @@
 #include <unistd.h>
 
 #include "sym/dwarf.h"
+#include "sym/hostfile.h"
 #include "sym/sym_priv.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
+#include "util/error.h"
 #include "util/text.h"
 
+/* Bytes of debug files that are summed, of all of them, and between two looks whether to go on. */
+#define SUMMED_MAX     (1ULL << 30)
+#define SUM_STEP_BYTES (16ULL << 20)
 /* Files of split units at a time: as many as those of modules. */
 #define DEBUG_ELFS_MAX 4096
 
@@ -51,35 +57,56 @@ static bool has_build_id(int fd, const struct wanted *wanted)
 	return same;
 }
 
-/* CRC-32 of ISO 3309, four bits at a time. */
-static uint32_t crc32_of(const uint8_t *data, uint64_t len)
+/* CRC-32 of ISO 3309, four bits at a time; sum is what it was of the bytes before, turned over. */
+static uint32_t crc32_add(uint32_t sum, const uint8_t *data, uint64_t len)
 {
 	static const uint32_t table[16] = {
 		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
 		0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
 		0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
 	};
-	uint32_t sum = UINT32_MAX;
 	uint64_t i;
 
 	for (i = 0; i < len; i++) {
 		sum = table[(sum ^ data[i]) & 15] ^ (sum >> 4);
 		sum = table[(sum ^ (uint32_t)(data[i] >> 4)) & 15] ^ (sum >> 4);
 	}
-	return ~sum;
+	return sum;
+}
+
+/* Whether a file may be summed: any user can make one that has no end, of holes. */
+static bool may_sum(struct ch_sym *sym, const char *path, uint64_t bytes)
+{
+	if (bytes <= SUMMED_MAX - sym->summed_bytes) {
+		sym->summed_bytes += bytes;
+		return true;
+	}
+	chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "debug-file-not-summed",
+			    "the checksum of %s was not taken, because that would take too long "
+			    "(%llu bytes): names and lines from it are missing",
+			    path, (unsigned long long)bytes);
+	return false;
 }
 
 /* The checksum that .gnu_debuglink holds. */
-static bool has_crc(int fd, uint64_t bytes, uint32_t crc)
+static bool has_crc(const struct wanted *wanted, int fd, uint64_t bytes)
 {
-	void *data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-	uint32_t sum;
+	const struct ch_context *ctx = wanted->sym->ctx;
+	uint32_t sum = UINT32_MAX;
+	uint64_t at, n;
+	uint8_t *data;
 
-	if (data == MAP_FAILED)
+	data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (data == MAP_FAILED) {
+		chp_error_note_file(errno);
 		return false;
-	sum = crc32_of(data, bytes);
+	}
+	for (at = 0; at < bytes && !ch_context_cancelled(ctx); at += n) {
+		n = ch_min(bytes - at, SUM_STEP_BYTES);
+		sum = crc32_add(sum, data + at, n);
+	}
 	munmap(data, bytes);
-	return sum == crc;
+	return at == bytes && ~sum == wanted->crc;
 }
 
 /* Open a file if it is regular and the one that is wanted. */
@@ -92,13 +119,14 @@ static void try_file(struct wanted *wanted, char *path_take)
 
 	if (!path || wanted->fd >= 0)
 		return;
-	fd = chp_open_regular(path, &bytes);
+	fd = chp_hostfile_open(wanted->sym, path, &bytes);
 	if (fd < 0)
 		return;
 	if (wanted->id_len)
 		good = has_build_id(fd, wanted);
 	else
-		good = wanted->link && has_crc(fd, bytes, wanted->crc);
+		good = wanted->link && may_sum(wanted->sym, path, bytes) &&
+		       has_crc(wanted, fd, bytes);
 	if (!good) {
 		close(fd);
 		return;
@@ -242,13 +270,13 @@ Elf *chp_sym_debug_alternative(struct ch_sym *sym, const struct ch_debug_file *o
 }
 
 /* Open a path whose contents are judged by who asks for it. */
-static void try_any(char *path_take, int *fd)
+static void try_any(const struct ch_sym *sym, char *path_take, int *fd)
 {
 	_cleanup_free_ char *path = path_take;
 	uint64_t bytes;
 
 	if (path && *fd < 0)
-		*fd = chp_open_regular(path, &bytes);
+		*fd = chp_hostfile_open(sym, path, &bytes);
 }
 
 Elf *chp_sym_debug_split(struct ch_sym *sym, const struct ch_debug_file *of, const char *dir,
@@ -267,18 +295,18 @@ Elf *chp_sym_debug_split(struct ch_sym *sym, const struct ch_debug_file *of, con
 		return NULL;
 	}
 	if (name[0] != '/' && dir && sysroot)
-		try_any(format(sysroot, dir, name, ""), &fd);
+		try_any(sym, format(sysroot, dir, name, ""), &fd);
 	if (name[0] == '/' && sysroot)
-		try_any(format(sysroot, "", name + 1, ""), &fd);
+		try_any(sym, format(sysroot, "", name + 1, ""), &fd);
 	if (name[0] != '/' && dir)
-		try_any(format(dir, "", name, ""), &fd);
+		try_any(sym, format(dir, "", name, ""), &fd);
 	if (name[0] == '/')
-		try_any(strdup(name), &fd);
+		try_any(sym, strdup(name), &fd);
 	for (i = 0; i < sym->options.debug_dirs_count; i++)
-		try_any(format(sym->options.debug_dirs[i], "", base, ""), &fd);
+		try_any(sym, format(sym->options.debug_dirs[i], "", base, ""), &fd);
 	/* moved with the program */
 	if (beside)
-		try_any(format(beside, ".", base, ""), &fd);
+		try_any(sym, format(beside, ".", base, ""), &fd);
 	return fd >= 0 ? keep_elf(sym, fd) : NULL;
 }
 
@@ -293,9 +321,10 @@ Elf *chp_sym_debug_package(struct ch_sym *sym, const struct ch_debug_file *of)
 
 		if (!dir)
 			continue;
-		try_any(format(dir, ".", chp_base_name(paths[i]), ".dwp"), &fd);
+		try_any(sym, format(dir, ".", chp_base_name(paths[i]), ".dwp"), &fd);
 		for (k = 0; k < sym->options.debug_dirs_count; k++)
-			try_any(format(sym->options.debug_dirs[k], "", chp_base_name(paths[i]),
+			try_any(sym,
+				format(sym->options.debug_dirs[k], "", chp_base_name(paths[i]),
 				       ".dwp"),
 				&fd);
 	}

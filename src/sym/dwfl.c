@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "sym/dwarf.h"
+#include "sym/hostfile.h"
 #include "sym/sym_priv.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -75,7 +76,7 @@ static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_A
 		return -1;
 	module = module_of(extra);
 	if (extra->file_data) {
-		fd = chp_open_regular(module->file_path, &bytes);
+		fd = chp_hostfile_open(extra->sym, module->file_path, &bytes);
 		*file_name = fd >= 0 ? strdup(module->file_path) : NULL;
 		return fd;
 	}

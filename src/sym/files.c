@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sym/candidate.h"
+#include "sym/hostfile.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
@@ -235,6 +236,29 @@ static bool verified_elsewhere(const struct ch_sym *sym, const struct ch_module 
 	return false;
 }
 
+/* Files that are there, and may not be opened without being asked for. */
+static void report_outside(const struct ch_sym *sym)
+{
+	const struct ch_module *module;
+	_cleanup_free_ char *first = NULL;
+	size_t i, count = 0;
+
+	for (i = 0; i < sym->modules.count; i++) {
+		module = CH_VEC_AT(&sym->modules, struct ch_module, i);
+		_cleanup_free_ char *plain =
+			module->match == CH_MATCH_MISSING ? chp_path_plain(module->path) : NULL;
+
+		if (plain && chp_hostfile_is_outside(sym, plain) && count++ == 0)
+			first = ch_take(plain);
+	}
+	if (count)
+		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "file-outside",
+				    "the files of %zu modules are not looked at, because they lie "
+				    "neither in the system's folders nor below that of the core "
+				    "(first: %s): --exe names the program, --sysroot / allows all",
+				    count, first ? first : "");
+}
+
 /* What matching found that a reader of names and stacks should know. */
 static void report_matches(const struct ch_sym *sym)
 {
@@ -262,6 +286,7 @@ static void report_matches(const struct ch_sym *sym)
 				    "the core holds nothing to verify the files of %zu modules "
 				    "by; they are not used (first: %s)",
 				    unverified_count, unverified->file_path);
+	report_outside(sym);
 	if (sym->files_count >= FILES_MAX)
 		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "too-many-files",
 				    "files of %d modules are in use, the most there may be; the "

@@ -2,6 +2,7 @@
  * Opening and closing what is known of a core's modules, and the few questions about a module
  * that need nothing else.
  */
+#include "sym/hostfile.h"
 #include "sym/sym_priv.h"
 
 #include <libelf.h>
@@ -29,6 +30,9 @@ struct ch_error *ch_sym_open(struct ch_core *core, const struct ch_sym_options *
 	sym->extras = CH_VEC(struct ch_module_extra);
 	sym->strings = CH_VEC(char *);
 	sym->debug_elfs = CH_VEC(Elf *);
+	sym->core_folder = chp_hostfile_folder_of(ch_core_path(core));
+	if (sym->options.exe)
+		sym->exe_folder = chp_hostfile_folder_of(sym->options.exe);
 	err = chp_modules_find(sym);
 	if (!err)
 		err = chp_files_match(sym);
@@ -74,6 +78,8 @@ void ch_sym_close(struct ch_sym *sym)
 	for (i = 0; i < sym->debug_elfs.count; i++)
 		elf_end(*CH_VEC_AT(&sym->debug_elfs, Elf *, i));
 	ch_vec_deinit(&sym->debug_elfs);
+	free(sym->core_folder);
+	free(sym->exe_folder);
 	free(sym);
 }
 

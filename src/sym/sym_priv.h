@@ -6,7 +6,7 @@
  * target memory and from files, files.c looks for the modules' files on disk and lends their bytes
  * to the core, initial.c relocates the writable data of files where the core lacks
  * it, dwfl.c gives libdwfl what matched or an image rebuilt from memory (rebuild.c),
- * debugfile.c finds separate debug information, tls.c thread-local variables, dynsym.c reads
+ * debugfile.c finds separate debug information, hostfile.c says which files of the host are opened, tls.c thread-local variables, dynsym.c reads
  * symbols from target memory, symbols.c names addresses, unwind.c walks stacks.
  *
  * libdwfl sees files on disk and validated images, never the core itself.
@@ -125,6 +125,11 @@ struct ch_sym {
 	/** Opened at the first need; NULL when that failed. */
 	Dwfl *dwfl;
 	bool dwfl_tried, attach_tried, attached;
+	/** The folders of the core and of --exe, without links; NULL: there is none
+	 * (hostfile.c). */
+	char *core_folder, *exe_folder;
+	/** Bytes of debug files whose checksum was taken so far. */
+	uint64_t summed_bytes;
 	/** Bytes of all images rebuilt so far. */
 	uint64_t rebuilt_bytes;
 	/** Bytes of writable data that were relocated so far. */
@@ -240,12 +245,6 @@ CH_MUST_CHECK struct ch_error *chp_files_match(struct ch_sym *sym);
 CH_MUST_CHECK struct ch_error *chp_initial_lend(struct ch_sym *sym);
 /** initial.c: NULL accepted. */
 void chp_initial_destroy(struct ch_initial *initial);
-/**
- * candidate.c: open a path that the core names, if it is a regular file with
- * bytes in it; -1 when not. Nothing else is even opened: opening some devices
- * does something.
- */
-int chp_open_regular(const char *path, uint64_t *bytes_ret);
 /** files.c: a recorded path without the kernel's mark of an unlinked file; owned by the caller. */
 char *chp_path_plain(const char *path);
 
