@@ -58,6 +58,19 @@ static struct ch_error *measure_stacks(struct ch_session *session, struct ch_mea
 	return NULL;
 }
 
+/* Where sums contradict each other, some of them are wrong, and nobody knows which. */
+static void tell_open(struct ch_context *ctx, const struct ch_account *account)
+{
+	size_t i;
+
+	for (i = 0; i < CH_ACCOUNT_INVARIANTS; i++)
+		if (!account->invariants[i].ok)
+			chp_context_finding(ctx, CH_SEVERITY_INCOMPLETE, "accounting-open",
+					    "the accounting contradicts itself: %s does not hold, "
+					    "so that some of its rows are wrong",
+					    account->invariants[i].name);
+}
+
 /* An interrupted walk leaves the heap in one row. */
 static struct ch_error *make_account(struct ch_session *session, struct ch_map *map,
 				     struct ch_heaps *heaps, struct ch_measured *ret)
@@ -81,6 +94,7 @@ static struct ch_error *make_account(struct ch_session *session, struct ch_map *
 				 ? &sums
 				 : NULL,
 			 &ret->account);
+	tell_open(ch_session_context(session), &ret->account);
 	return NULL;
 }
 

@@ -326,108 +326,6 @@ static struct ch_error *open_present(struct ch_heaps *heaps, const struct ch_wal
 	return NULL;
 }
 
-/* Claim one range of a span. What the map refuses (image, file) stays as it is. */
-static struct ch_error *claim(struct ch_heaps *heaps, const struct ch_span *span, uint64_t start,
-			      uint64_t end, bool reserved)
-{
-	const struct ch_heap *heap = CH_VEC_AT(&heaps->heaps, struct ch_heap, span->heap);
-	struct ch_claim wanted = { .start = start,
-				   .end = end,
-				   .usage = span->usage,
-				   .basis = span->basis,
-				   .owner = heap->name,
-				   .reserved = reserved };
-	struct ch_error *err;
-	uint64_t refused = 0;
-
-	if (start >= end)
-		return NULL;
-	err = ch_map_claim(heaps->env.map, &wanted, &refused);
-	if (!err && refused)
-		chp_context_log(heaps->env.ctx, CH_LOG_DEBUG,
-				"%s: the map refused %llu bytes of 0x%llx-0x%llx", heap->name,
-				(unsigned long long)refused, (unsigned long long)start,
-				(unsigned long long)end);
-	return err;
-}
-
-/* The sum that a claim belongs to; made if there is none. */
-static struct ch_runtime_memory *memory_of(struct ch_heaps *heaps, const struct ch_opened *opened,
-					   const struct ch_walker_claim *claim)
-{
-	struct ch_runtime_memory *sum;
-	size_t i;
-
-	for (i = 0; i < heaps->memory.count; i++) {
-		sum = CH_VEC_AT(&heaps->memory, struct ch_runtime_memory, i);
-		if (sum->walker == opened->index && strcmp(sum->label, claim->label) == 0)
-			return sum;
-	}
-	sum = ch_vec_push(&heaps->memory);
-	if (sum)
-		*sum = (struct ch_runtime_memory){ .walker = opened->index,
-						   .usage = claim->usage,
-						   .label = claim->label };
-	return sum;
-}
-
-/* What runtimes have beside their spans; those have been claimed before. */
-static struct ch_error *claim_memory(struct ch_heaps *heaps, const struct ch_opened *opened)
-{
-	const struct ch_walker_claim *claims;
-	struct ch_runtime_memory *sum;
-	struct ch_error *err = NULL;
-	uint64_t refused;
-	size_t count, i;
-
-	if (!opened->runtime->claims)
-		return NULL;
-	claims = opened->runtime->claims(opened->state, &count);
-	for (i = 0; !err && i < count; i++) {
-		const struct ch_claim wanted = { .start = claims[i].start,
-						 .end = claims[i].end,
-						 .usage = claims[i].usage,
-						 .basis = claims[i].basis,
-						 .owner = claims[i].label };
-
-		if (claims[i].start >= claims[i].end)
-			continue;
-		sum = memory_of(heaps, opened, &claims[i]);
-		if (!sum)
-			return &ch_enomem;
-		refused = 0;
-		err = ch_map_claim(heaps->env.map, &wanted, &refused);
-		sum->count++;
-		sum->bytes += wanted.end - wanted.start;
-		sum->mapped_bytes += wanted.end - wanted.start - refused;
-	}
-	return err;
-}
-
-/* What the walkers opened from first on have; a block stays its allocator's, whoever carves it
- * up. */
-static struct ch_error *claim_all(struct ch_heaps *heaps, uint32_t first)
-{
-	const struct ch_span_info *infos = heaps->infos.items;
-	const struct ch_span *span;
-	struct ch_error *err = NULL;
-	size_t i;
-
-	for (i = 0; i < heaps->spans.count; i++) {
-		span = CH_VEC_AT(&heaps->spans, struct ch_span, i);
-		if (infos[i].opened < first || span->block_addr)
-			continue;
-		err = claim(heaps, span, span->start, span->committed_end, false);
-		if (!err)
-			err = claim(heaps, span, span->committed_end, span->end, true);
-		if (err)
-			return err;
-	}
-	for (i = first; !err && i < heaps->opened.count; i++)
-		err = claim_memory(heaps, CH_VEC_AT(&heaps->opened, struct ch_opened, i));
-	return err;
-}
-
 /* Open what is present, stage by stage: nested walkers look at the blocks of those before. */
 static struct ch_error *open_stages(struct ch_heaps *heaps, const struct ch_walker *const *walkers)
 {
@@ -443,7 +341,7 @@ static struct ch_error *open_stages(struct ch_heaps *heaps, const struct ch_walk
 			continue;
 		err = chp_spans_collect(heaps, first, stage > 0);
 		if (!err)
-			err = claim_all(heaps, first);
+			err = chp_heaps_claim(heaps, first);
 	}
 	heaps->env.outer = NULL;
 	heaps->opening = false;

@@ -409,6 +409,7 @@ static const struct ch_walker claiming = {
 	.runtime = &(const struct ch_walker_runtime){ .claims = say_claims },
 };
 static const struct ch_walker *const scripted_and_claiming[] = { &scripted, &claiming, NULL };
+static const struct ch_walker *const toy_and_claiming[] = { &ch_walker_toy, &claiming, NULL };
 static const struct ch_walker *const scripted_only[] = { &scripted, NULL };
 static const struct ch_walker *const scripted_and_toy[] = { &scripted, &ch_walker_toy, NULL };
 
@@ -690,6 +691,31 @@ START_TEST(claims_that_are_sure_are_told_to_later_walkers)
 }
 END_TEST
 
+/* A damaged word may send a runtime's memory to where another's blocks are. */
+START_TEST(claims_leave_heaps_of_others)
+{
+	struct toypool pool = tp_create(POOL_A, 0x2000);
+	struct corewriter *w = hc_writer();
+	const struct ch_region *region;
+	struct heapcore hc;
+
+	tp_add(&pool, 50, 1, false);
+	tp_write_take(&pool, w);
+	cw_load(w, POOL_A + 0x2000, 0x4000, PF_R | PF_W, NULL, 0);
+	hc = hc_open_take(w, toy_and_claiming);
+	/* the sure one, POOL_A + 0x1000 to 0x2000 */
+	region = ch_map_region_at(hc.map, POOL_A + 0x1800);
+	ck_assert_ptr_nonnull(region);
+	ck_assert_int_eq(region->usage, CH_USAGE_ARENA);
+	/* what lies in nobody's heap is the runtime's */
+	region = ch_map_region_at(hc.map, POOL_A + 0x3800);
+	ck_assert_int_eq(region->usage, CH_USAGE_MANAGED_LOADER);
+	ck_assert_ptr_nonnull(oc_finding(&hc.o, "claim-meets-heap"));
+	ck_assert(!ch_context_complete(hc.o.ctx));
+	hc_close(&hc);
+}
+END_TEST
+
 START_TEST(spans_become_regions_of_the_map)
 {
 	struct toypool pool = tp_create(POOL_A, 0x2000);
@@ -869,6 +895,7 @@ static void add_hostile_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, spans_end_with_their_mapping, 0, 2);
 	tcase_add_test(tcase, specific_walker_wins_over_generic);
 	tcase_add_test(tcase, claims_that_are_sure_are_told_to_later_walkers);
+	tcase_add_test(tcase, claims_leave_heaps_of_others);
 	tcase_add_test(tcase, spans_become_regions_of_the_map);
 	tcase_add_test(tcase, reserved_tail_is_claimed_as_reserved);
 	tcase_add_test(tcase, failed_open_is_a_finding);
