@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-
 /* Names that are tried: another run may have left one. */
 #define TRIES 100
 

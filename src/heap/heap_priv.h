@@ -109,8 +109,8 @@ struct ch_heaps {
 CH_MUST_CHECK struct ch_error *chp_spans_collect(struct ch_heaps *heaps, uint32_t first,
 						 bool nested);
 
-/** claims.c: claim what the walkers opened from first on have; a block stays its allocator's, whoever
- * carves it up. */
+/** claims.c: claim what the walkers opened from first on have; a block stays its allocator's,
+ * whoever carves it up. */
 CH_MUST_CHECK struct ch_error *chp_heaps_claim(struct ch_heaps *heaps, uint32_t first);
 
 /** free.c: free chunks of one span under way. */

@@ -6,8 +6,9 @@
  * target memory and from files, files.c looks for the modules' files on disk and lends their bytes
  * to the core, initial.c relocates the writable data of files where the core lacks
  * it, dwfl.c gives libdwfl what matched or an image rebuilt from memory (rebuild.c),
- * debugfile.c finds separate debug information, hostfile.c says which files of the host are opened, tls.c thread-local variables, dynsym.c reads
- * symbols from target memory, symbols.c names addresses, unwind.c walks stacks.
+ * debugfile.c finds separate debug information, hostfile.c says which files of the host are opened,
+ * tls.c thread-local variables, dynsym.c reads symbols from target memory, symbols.c names
+ * addresses, unwind.c walks stacks.
  *
  * libdwfl sees files on disk and validated images, never the core itself.
  */

@@ -24,7 +24,8 @@ struct ch_error *ch_error_prefix_take(struct ch_error *err, const char *format, 
  */
 void chp_error_note_nomem(void);
 /** Say that a file could not be looked at though it is there: for want of descriptors, or because
- * its disk fails. An errno that says something else, as that there is no file, counts as nothing. */
+ * its disk fails. An errno that says something else, as that there is no file, counts as nothing.
+ */
 void chp_error_note_file(int errnum);
 
 /** How often that was said in this process. */
