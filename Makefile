@@ -81,6 +81,8 @@ endif
 HARDEN += -fstack-protector-strong -fstack-clash-protection \
 	$(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),-fcf-protection=full) \
 	$(if $(findstring aarch64,$(shell $(CC) -dumpmachine)),-mbranch-protection=standard)
+else
+HARDEN := -DCH_NO_SANDBOX
 endif
 ALL_LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack
 

@@ -39,6 +39,8 @@ const struct ch_option chp_global_options[] = {
 	  "look for separate debug files in DIR (repeatable)" },
 	{ "debuginfod", NULL, CH_OPTION_FLAG, GLOBAL(debuginfod),
 	  "allow asking debuginfod servers over the network" },
+	{ "no-sandbox", NULL, CH_OPTION_FLAG, GLOBAL(no_sandbox),
+	  "keep the rights to start programs, make sockets and open any file" },
 	{ "temp-dir", "DIR", CH_OPTION_STRING, GLOBAL(temp_dir),
 	  "where compressed and piped cores are kept ($TMPDIR, else /var/tmp)" },
 	{ "temp-bytes", "N", CH_OPTION_BYTES, GLOBAL(temp_bytes),

@@ -10,6 +10,7 @@
 
 #include "cmd/cores.h"
 #include "cmd/fleet.h"
+#include "cmd/sandbox.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -190,7 +191,8 @@ static int answer(const struct ch_line *line, const char *path, const struct ch_
 	return env.code;
 }
 
-static int run_one(const struct ch_line *line, const char *path)
+/* last: no core is opened after it. */
+static int run_one(const struct ch_line *line, const char *path, bool last)
 {
 	const struct ch_shortage before = chp_shortage();
 	struct ch_open_core open;
@@ -203,6 +205,8 @@ static int run_one(const struct ch_line *line, const char *path)
 		chp_driver_complain_take(err);
 		return code;
 	}
+	if (last)
+		chp_sandbox_seal(line);
 	code = answer(line, path, &open, &before);
 	chp_core_close(&open);
 	return code;
@@ -215,13 +219,19 @@ static void print_title(const char *path, bool first)
 	printf("%s==> %s <==\n", first ? "" : "\n", safe ? safe : "");
 }
 
-static int ask(const struct ch_line *line, const struct ch_core_path *core)
+static int ask_one(const struct ch_line *line, const struct ch_core_path *core, bool last)
 {
 	if (!core->err)
-		return run_one(line, core->path);
+		return run_one(line, core->path, last);
 	print_failure(line, core->path, core->err);
 	chp_driver_complain(core->err);
 	return CH_EXIT_NOT_A_CORE;
+}
+
+/* In a process of its own. */
+static int ask(const struct ch_line *line, const struct ch_core_path *core)
+{
+	return ask_one(line, core, true);
 }
 
 static void lose(const struct ch_line *line, const struct ch_core_path *core,
@@ -241,7 +251,7 @@ static int ask_in_turn(const struct ch_line *line, const struct ch_vec *cores)
 		core = CH_VEC_AT(cores, struct ch_core_path, i);
 		if (cores->count > 1 && !line->global.jsonl)
 			print_title(core->path, i == 0);
-		code = ask(line, core);
+		code = ask_one(line, core, i + 1 == cores->count);
 		worst = code > worst ? code : worst;
 		if (code == CH_EXIT_INTERRUPTED)
 			break;
@@ -269,6 +279,8 @@ static int run_each(const struct ch_line *line)
 	}
 	if (!err && cores.count > 1 && line->global.json)
 		err = chp_cores_one_document(line->cmd->name);
+	if (!err)
+		chp_sandbox_enter(line, &cores);
 	if (err)
 		found = fail_take(err, 0);
 	else if (cores.count > 1 && line->global.jsonl)
@@ -297,6 +309,8 @@ static int run_compared(const struct ch_line *line)
 
 static int run(const struct ch_line *line)
 {
+	if (line->cmd->cores != CH_CORES_EACH)
+		chp_sandbox_enter(line, NULL);
 	switch (line->cmd->cores) {
 	case CH_CORES_EACH:
 		return run_each(line);
@@ -309,7 +323,7 @@ static int run(const struct ch_line *line)
 	case CH_CORES_ONE:
 		break;
 	}
-	return run_one(line, line->core_path);
+	return run_one(line, line->core_path, true);
 }
 
 int chp_driver_run(struct ch_line *line)

@@ -18,7 +18,7 @@
 #define CH_LIMIT_UNSET UINT64_MAX
 
 struct ch_global_options {
-	bool json, jsonl, plain, markdown, reveal, reproducible, strict, debuginfod;
+	bool json, jsonl, plain, markdown, reveal, reproducible, strict, debuginfod, no_sandbox;
 	bool verbose, quiet, no_pager, help, version, man;
 	uint64_t limit, threads, temp_bytes, jobs;
 	const char *sysroot, *exe, *temp_dir, *references, *color, *completion;
