@@ -7,6 +7,8 @@
 #   make check V=1               show the output of tests that pass, too
 #   make chaos                   for an hour or more: each call of a command fails once, and cores
 #                                are changed for CHAOS_SECONDS
+#   make bench SCALE=1           time and memory on cores of a million segments, 60,000 threads and
+#                                200 GiB of hole
 #   make check-fresh             demo and check in minimal systems, see test/fresh.sh
 #
 # CHECK_TIMEOUT is the longest one test program may run, in seconds (more with
@@ -108,4 +110,4 @@ demo: deps
 bench: deps
 	+@$(SUBMAKE) all $(B)/test/debug/ctypes
 	@COREHEAP=$(abspath $(B)/coreheap) CC='$(CC)' PYTHONDONTWRITEBYTECODE=1 \
-		python3 test/bench/bench.py
+		python3 test/bench/$(if $(SCALE),scale,bench).py

@@ -45,6 +45,21 @@ static void count_runtimes(const struct ch_heaps *heaps, struct ch_coverage *ret
 		ret->walked_bytes += list[i].committed_bytes;
 }
 
+/* Whether memory of the core has a byte other than zero; holes are not read. */
+static bool holds_data(const struct ch_core *core, uint64_t at, uint64_t end)
+{
+	const uint8_t *bytes;
+	size_t len, i;
+
+	while ((bytes = ch_core_next_data(core, &at, end, &len))) {
+		for (i = 0; i < len; i++)
+			if (bytes[i])
+				return true;
+		at += len;
+	}
+	return false;
+}
+
 /*
  * Whether a thread's stack is mapped, but nothing of it is in the core: absent, or zeros
  * from its stack pointer to the end (gdb writes them for what it cannot read), where a
@@ -54,21 +69,18 @@ static bool is_stack_lost(const struct ch_core *core, struct ch_map *map, size_t
 {
 	const struct ch_region *region = ch_map_region_at(map, sp);
 	uint64_t start, end, at;
-	const uint8_t *bytes;
-	size_t len, i;
+	size_t len;
 
 	if (!sp || !region || region->state != CH_STATE_COMMIT)
 		return false;
 	if (!ch_map_thread_stack(map, index, &start, &end) || sp < start || sp >= end)
 		end = region->end;
 	for (at = sp; at < end; at += len) {
-		bytes = ch_core_span_recorded(core, at, &len);
-		if (!bytes)
+		if (!ch_core_span_recorded(core, at, &len))
 			return true;
 		len = ch_min(len, end - at);
-		for (i = 0; i < len; i++)
-			if (bytes[i])
-				return false;
+		if (holds_data(core, at, at + len))
+			return false;
 	}
 	return true;
 }
