@@ -489,6 +489,12 @@ static void print_more(const struct ch_report *report, size_t warnings, size_t n
 	put_field(report, "NOTE", text);
 }
 
+/* Notes that say how to have names: a screen full of bare addresses must not hide them. */
+static bool is_shown_note(const struct ch_finding *finding)
+{
+	return strcmp(finding->code, "file-outside") == 0;
+}
+
 /* What weakens the answer. */
 static void print_findings(const struct ch_report *report, size_t most)
 {
@@ -498,7 +504,10 @@ static void print_findings(const struct ch_report *report, size_t most)
 
 	findings = ch_context_findings(ch_session_context(report->session), &count);
 	for (i = 0; i < count; i++) {
-		if (findings[i].severity == CH_SEVERITY_NOTE) {
+		if (is_shown_note(&findings[i]) && shown < most) {
+			fputs(shown++ ? "" : "\n", report->out);
+			put_field(report, "NOTE", findings[i].message);
+		} else if (findings[i].severity == CH_SEVERITY_NOTE) {
 			notes++;
 		} else if (findings[i].severity == CH_SEVERITY_DAMAGED) {
 			/* one is a suspect */

@@ -253,10 +253,11 @@ static void report_outside(const struct ch_sym *sym)
 	}
 	if (count)
 		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "file-outside",
-				    "the files of %zu modules are not looked at, because they lie "
-				    "neither in the system's folders nor below that of the core "
-				    "(first: %s): --exe names the program, --sysroot / allows all",
-				    count, first ? first : "");
+				    "names and lines are missing: %s%s not looked at, because it "
+				    "lies neither in the system's folders nor below that of the "
+				    "core: --exe names the program, --sysroot / allows all",
+				    first ? first : "a file",
+				    count > 1 ? " (the first of several) is" : " is");
 }
 
 /* What matching found that a reader of names and stacks should know. */

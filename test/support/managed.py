@@ -76,7 +76,14 @@ def dump(how, program, createdump, env, arguments=()):
     finally:
         process.kill()
         process.wait()
-    return core, where
+    return beside(core, where), where
+
+
+def beside(core, where):
+    """The core moved to a folder that the program lies below, too: its files may be read then."""
+    moved = where + ".core"
+    os.rename(core, moved)
+    return moved
 
 
 def tools(name, target):

@@ -28,7 +28,7 @@ def dies(program, how, arguments=()):
     found = [name for name in os.listdir(where) if name.startswith("core")]
     if not found:
         raise RuntimeError("no core: " + done.stderr.decode()[-500:])
-    return os.path.join(where, found[0]), done.stderr.decode()
+    return managed.beside(os.path.join(where, found[0]), where), done.stderr.decode()
 
 
 def methods(text):
@@ -71,7 +71,7 @@ def check(tap, program, name, how, arguments):
         tap.ok([s for s in symbols if s and s.startswith("Crash.")],
                name + ": the thread that died runs the program's methods", symbols)
     finally:
-        shutil.rmtree(os.path.dirname(core))
+        os.unlink(core)
 
 
 def main():

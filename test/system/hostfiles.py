@@ -31,6 +31,9 @@ def check_outside(tap, how, built):
     found, codes = executable(moved)
     tap.equal(found, None, "one in a folder that nobody named is not")
     tap.ok("file-outside" in codes, "and that is said", codes)
+    screen = " ".join(fixture.coreheap("summary", moved).out.split())
+    tap.ok("NOTE names and lines are missing: " in screen and
+           "--exe names the program" in screen, "on the first screen, too", screen)
     tap.equal(executable(moved, "--exe", program)[0], program, "--exe names it")
     tap.equal("/" + executable(moved, "--sysroot", "/")[0].lstrip("/"), program,
               "--sysroot / allows all")
