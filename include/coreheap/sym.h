@@ -43,6 +43,9 @@ struct ch_sym_options {
 	/** Allow debuginfod look-ups over the network, at the servers that
 	 * DEBUGINFOD_URLS names. */
 	bool debuginfod;
+	/** Called when libdw has no memory left; it must not return. NULL: libdw then ends the
+	 * process with an exit code of its own. */
+	void (*no_memory)(void) __attribute__((__noreturn__));
 };
 
 enum ch_module_kind {

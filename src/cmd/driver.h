@@ -168,6 +168,8 @@ struct ch_signals *chp_signals_watch(struct ch_context *ctx);
 void chp_signals_end(struct ch_signals *signals);
 /** Once, at the start of the program. */
 void chp_signals_init(void);
+/** Say that there is no memory, and end: for libraries that cannot say so by a result. */
+void chp_end_without_memory(void) __attribute__((__noreturn__));
 
 /** progress.c: a line on standard error while work lasts. */
 struct ch_progress {

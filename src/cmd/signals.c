@@ -1,6 +1,7 @@
 /*
  * Ctrl-C and faults: a thread waits for SIGINT, because a handler could reach the context only
  * through a variable at file scope; SIGBUS says that the core's file was cut while it was read.
+ * And libdw calls when it has no memory.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -26,6 +27,15 @@ static void on_sigbus(int signal)
 	(void)signal;
 	(void)written;
 	_exit(CH_EXIT_NOT_A_CORE);
+}
+
+void chp_end_without_memory(void)
+{
+	static const char message[] = "coreheap: out of memory\n";
+	ssize_t written = write(STDERR_FILENO, message, sizeof(message) - 1);
+
+	(void)written;
+	_exit(CH_EXIT_FAILED);
 }
 
 void chp_signals_init(void)

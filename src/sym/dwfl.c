@@ -185,6 +185,8 @@ bool chp_sym_debug_file(struct ch_sym *sym, const struct ch_module *module,
 	if (!chp_dwfl_open(sym) || !extra->dwfl)
 		return false;
 	dwarf = dwfl_module_getdwarf(extra->dwfl, &bias);
+	if (dwarf && sym->options.no_memory)
+		dwarf_new_oom_handler(dwarf, sym->options.no_memory);
 	if (!dwarf) {
 		chp_dwfl_note_failure();
 		return false;
