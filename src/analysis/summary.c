@@ -59,7 +59,7 @@ static struct ch_error *write_arithmetic(struct ch_summary *summary)
 	fprintf(out, "%s%s bytes of touched memory; %s is %" PRIu64 ".%02" PRIu64 "%%",
 		separator[0] ? " = " : "", chp_count_text(verdict->total_bytes, number),
 		verdict->leader, verdict->share / 100, verdict->share % 100);
-	return fclose(out) == 0 ? NULL : &ch_enomem;
+	return fclose(out) == 0 && summary->arithmetic ? NULL : &ch_enomem;
 }
 
 /* A type that may be among the largest, and its bytes in use. */

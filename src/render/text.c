@@ -275,7 +275,7 @@ static void put_finding(const struct ch_report *report, const struct ch_finding 
 	if (!out)
 		return;
 	chp_report_finding(out, finding);
-	if (fclose(out) == 0)
+	if (fclose(out) == 0 && text)
 		chp_html_fact(report->out, NULL, NULL, text);
 }
 

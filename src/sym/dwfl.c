@@ -175,6 +175,18 @@ bool chp_dwfl_open(struct ch_sym *sym)
 	return true;
 }
 
+Dwarf *chp_dwfl_dwarf(const struct ch_sym *sym, const struct ch_module_extra *extra,
+		      Dwarf_Addr *bias_ret)
+{
+	Dwarf *dwarf = dwfl_module_getdwarf(extra->dwfl, bias_ret);
+
+	if (dwarf && sym->options.no_memory)
+		dwarf_new_oom_handler(dwarf, sym->options.no_memory);
+	if (!dwarf)
+		chp_dwfl_note_failure();
+	return dwarf;
+}
+
 bool chp_sym_debug_file(struct ch_sym *sym, const struct ch_module *module,
 			struct ch_debug_file *ret)
 {
@@ -184,13 +196,9 @@ bool chp_sym_debug_file(struct ch_sym *sym, const struct ch_module *module,
 
 	if (!chp_dwfl_open(sym) || !extra->dwfl)
 		return false;
-	dwarf = dwfl_module_getdwarf(extra->dwfl, &bias);
-	if (dwarf && sym->options.no_memory)
-		dwarf_new_oom_handler(dwarf, sym->options.no_memory);
-	if (!dwarf) {
-		chp_dwfl_note_failure();
+	dwarf = chp_dwfl_dwarf(sym, extra, &bias);
+	if (!dwarf)
 		return false;
-	}
 	*ret = (struct ch_debug_file){ .elf = dwarf_getelf(dwarf), .dwarf = dwarf, .bias = bias };
 	dwfl_module_info(extra->dwfl, NULL, NULL, NULL, NULL, NULL, &ret->main_path, &ret->path);
 	if (!ret->path)

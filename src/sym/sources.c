@@ -67,7 +67,8 @@ size_t ch_sym_sources(struct ch_sym *sym, uint64_t addr, struct ch_source *rows,
 	Dwarf_Die *unit;
 	int line = 0;
 
-	if (!max || !extra || !chp_dwfl_open(sym) || !extra->dwfl)
+	if (!max || !extra || !chp_dwfl_open(sym) || !extra->dwfl ||
+	    !chp_dwfl_dwarf(sym, extra, &bias))
 		return 0;
 	found = dwfl_module_getsrc(extra->dwfl, addr);
 	if (!found)

@@ -259,6 +259,10 @@ void chp_dynsym_visit(struct ch_sym *sym, const struct ch_module *module,
 
 /** dwfl.c: open libdwfl over all modules once; false when it cannot be used. */
 bool chp_dwfl_open(struct ch_sym *sym);
+/** Debug information of a module that libdwfl has, or NULL. Asked for before libdwfl opens it for
+ * itself, as that would end the process where memory runs out. */
+Dwarf *chp_dwfl_dwarf(const struct ch_sym *sym, const struct ch_module_extra *extra,
+		      Dwarf_Addr *bias_ret);
 /** After libdwfl had no answer: say so where that was for want of memory. */
 void chp_dwfl_note_failure(void);
 
