@@ -62,6 +62,22 @@ static struct ch_error *probe_all(struct ch_heaps *heaps, const struct ch_walker
 	return NULL;
 }
 
+static const struct ch_heap_desc *heaps_of(const struct ch_opened *opened, size_t *count_ret)
+{
+	if (opened->allocator->heaps)
+		return opened->allocator->heaps(opened->state, count_ret);
+	*count_ret = chp_answers_of(opened)->heaps.count;
+	return chp_answers_of(opened)->heaps.items;
+}
+
+static const struct ch_fact *facts_of(const struct ch_opened *opened, size_t *count_ret)
+{
+	if (opened->walker->facts)
+		return opened->walker->facts(opened->state, count_ret);
+	*count_ret = chp_answers_of(opened)->facts.count;
+	return chp_answers_of(opened)->facts.items;
+}
+
 /* Add the heaps of a walker just opened. */
 static struct ch_error *add_heaps(struct ch_heaps *heaps, struct ch_opened *opened)
 {
@@ -69,7 +85,7 @@ static struct ch_error *add_heaps(struct ch_heaps *heaps, struct ch_opened *open
 	struct ch_heap *heap;
 	size_t count = 0, i;
 
-	descs = opened->allocator->heaps(opened->state, &count);
+	descs = heaps_of(opened, &count);
 	opened->heaps_base = (uint32_t)heaps->heaps.count;
 	if (count > UINT32_MAX - heaps->heaps.count)
 		return &ch_enomem;
@@ -236,7 +252,7 @@ static struct ch_error *take_memory(struct ch_heaps *heaps, const struct ch_open
 	struct ch_error *err = NULL;
 	size_t count, i;
 
-	spans = opened->allocator->spans(opened->state, &count);
+	spans = chp_opened_spans(opened, &count);
 	for (i = 0; !err && i < count; i++)
 		err = take(heaps, spans[i].start, spans[i].end);
 	claims = opened->runtime->claims ? opened->runtime->claims(opened->state, &count) : NULL;
@@ -248,22 +264,8 @@ static struct ch_error *take_memory(struct ch_heaps *heaps, const struct ch_open
 	return err;
 }
 
-static const struct ch_heap_desc *no_heaps(void *state, size_t *count_ret)
-{
-	(void)state;
-	*count_ret = 0;
-	return NULL;
-}
-
-static const struct ch_span *no_spans(void *state, size_t *count_ret)
-{
-	(void)state;
-	*count_ret = 0;
-	return NULL;
-}
-
 /* What stands for parts that a walker does not have: nobody need ask whether they are there. */
-static const struct ch_walker_allocator no_allocator = { .heaps = no_heaps, .spans = no_spans };
+static const struct ch_walker_allocator no_allocator = { .stage = 0 };
 static const struct ch_walker_types no_types = { .name = NULL };
 static const struct ch_walker_runtime no_runtime = { .young = NULL };
 
@@ -524,9 +526,7 @@ const struct ch_fact *ch_heaps_facts(const struct ch_heaps *heaps, uint32_t walk
 	const struct ch_opened *opened = chp_opened_of(heaps, walker);
 
 	*count_ret = 0;
-	if (!opened || !opened->walker->facts)
-		return NULL;
-	return opened->walker->facts(opened->state, count_ret);
+	return opened ? facts_of(opened, count_ret) : NULL;
 }
 
 const char *ch_heaps_trim_name(const struct ch_heaps *heaps, uint32_t walker)

@@ -193,6 +193,18 @@ CH_MUST_CHECK struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_f
 /** Index of the first span that ends above addr; the count of spans if none. */
 uint32_t chp_span_after(const struct ch_heaps *heaps, uint64_t addr);
 
+/** What the state of a walker begins with, where no function of its tables gives that. */
+static inline const struct ch_answers *chp_answers_of(const struct ch_opened *opened)
+{
+	static const struct ch_answers none;
+	const struct ch_walker_allocator *allocator = opened->walker->allocator;
+
+	return allocator && !allocator->heaps ? opened->state : &none;
+}
+
+/** spans.c: the spans that a walker told of. */
+const struct ch_span *chp_opened_spans(const struct ch_opened *opened, size_t *count_ret);
+
 /** The opened walker of a registry index, or NULL. */
 static inline const struct ch_opened *chp_opened_of(const struct ch_heaps *heaps, uint32_t walker)
 {

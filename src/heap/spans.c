@@ -102,6 +102,14 @@ static struct ch_error *take_span(struct ch_heaps *heaps, uint32_t index,
 	return NULL;
 }
 
+const struct ch_span *chp_opened_spans(const struct ch_opened *opened, size_t *count_ret)
+{
+	if (opened->allocator->spans)
+		return opened->allocator->spans(opened->state, count_ret);
+	*count_ret = chp_answers_of(opened)->spans.count;
+	return chp_answers_of(opened)->spans.items;
+}
+
 static struct ch_error *take_spans(struct ch_heaps *heaps, uint32_t index, struct faults *faults,
 				   struct ch_vec *ret)
 {
@@ -111,7 +119,7 @@ static struct ch_error *take_spans(struct ch_heaps *heaps, uint32_t index, struc
 	struct ch_span span;
 	size_t count = 0, i;
 
-	spans = opened->allocator->spans(opened->state, &count);
+	spans = chp_opened_spans(opened, &count);
 	for (i = 0; !err && i < count; i++) {
 		span = spans[i];
 		if (!span.kind)

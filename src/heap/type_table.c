@@ -269,8 +269,11 @@ static struct ch_error *name_type(const struct ch_heaps *heaps, struct ch_type_r
 	if (row->provider) {
 		source = (struct ch_type_source){ row->provider, row->type.walker, row->type.key };
 		err = heaps->namer.name(heaps->namer.arg, &source, &named);
-	} else if (opened && opened->types->name)
+	} else if (opened && opened->types->name) {
 		err = opened->types->name(opened->state, row->type.key, &named);
+	} else if (opened && row->type.key < opened->types->names_count) {
+		named.name = opened->types->names[row->type.key];
+	}
 	if (err)
 		return err;
 	row->type.name = named.name;

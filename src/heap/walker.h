@@ -25,6 +25,7 @@
 #include <coreheap/runtime.h>
 
 #include "core/contents.h"
+#include "heap/answers.h"
 #include "heap/classes.h"
 #include "heap/handles.h"
 #include "heap/inspect.h"
@@ -95,35 +96,6 @@ struct ch_probe {
 	 * used: that there is no heap is known. */
 	bool unused;
 };
-
-/** Accounting unit, as ch_heap without the sums. */
-struct ch_heap_desc {
-	/** Static or owned by the walker's state. */
-	const char *kind;
-	const char *name;
-	uint64_t addr;
-	/** Bytes of the descriptor there: the allocator's own, nobody's pointers. */
-	uint64_t addr_bytes;
-	const struct ch_fact *facts;
-	size_t facts_count;
-	/** Threads that allocate from it, ascending, if tids_known. */
-	const uint32_t *tids;
-	size_t tids_count;
-	bool tids_known;
-};
-
-/** Add a fact to a list of struct ch_fact: a number, or a text that is not NULL. Key and text are
- * borrowed. Errors: NOMEM. */
-CH_MUST_CHECK static inline struct ch_error *chp_fact_add(struct ch_vec *facts, const char *key,
-							  uint64_t number, const char *text)
-{
-	struct ch_fact *fact = ch_vec_push(facts);
-
-	if (!fact)
-		return &ch_enomem;
-	*fact = (struct ch_fact){ .key = key, .number = number, .text = text };
-	return NULL;
-}
 
 /**
  * What the allocator's call that gives memory back does: it makes one chunk of
@@ -201,9 +173,10 @@ struct ch_walker_allocator {
 	 * names it (block_addr), or in memory that none of them has (block_addr 0).
 	 */
 	uint32_t stage;
-	/** Heaps, in the order shown. Borrowed from the state. Required. */
+	/** Heaps, in the order shown. Borrowed from the state. NULL: the state begins with
+	 * struct ch_answers. */
 	const struct ch_heap_desc *(*heaps)(void *state, size_t *count_ret);
-	/** Spans, any order; .heap indexes heaps(). Borrowed. Required. */
+	/** Spans, any order; .heap indexes heaps(). Borrowed. NULL: as heaps. */
 	const struct ch_span *(*spans)(void *state, size_t *count_ret);
 	/**
 	 * Emit the objects of one span (as spans() gave it), ascending, covering
@@ -231,8 +204,12 @@ struct ch_walker_allocator {
 /** What is known of the types of objects. */
 struct ch_walker_types {
 	/** Name the type of a key (1 .. 2^63 - 1): fill name, module and basis, which live as
-	 * long as the state. Called once for each; required if any object has one. */
+	 * long as the state. Called once for each; required if any object has one, unless names
+	 * has them. */
 	struct ch_error *(*name)(void *state, uint64_t key, struct ch_type *ret);
+	/** Names by key, where they are few and always the same: the basis is DERIVED. */
+	const char *const *names;
+	size_t names_count;
 	/** Find out what objects are where that takes a look at all of them: keys are better from
 	 * then on. Called once, before names are asked for; NULL: keys need no such thing. Errors:
 	 * NOMEM, STOP. */
@@ -333,7 +310,8 @@ struct ch_walker {
 	struct ch_error *(*open)(const struct ch_heap_env *env, void **state_ret);
 	/** Free the state; called once for each successful open. Required. */
 	void (*close)(void *state);
-	/** Version, layout row, evidence, counters. May be NULL. */
+	/** Version, layout row, evidence, counters. NULL: they are in struct ch_answers, if the
+	 * state begins with one. */
 	const struct ch_fact *(*facts)(void *state, size_t *count_ret);
 	/** NULL: it has no heap of its own. */
 	const struct ch_walker_allocator *allocator;

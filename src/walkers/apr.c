@@ -59,6 +59,8 @@ struct pool {
 };
 
 struct apr {
+	/* What the engine reads; first. */
+	struct ch_answers out;
 	struct ch_heap_env env;
 	struct ch_constants names;
 	/* Index of the name of pools without one, and of free nodes. */
@@ -69,8 +71,6 @@ struct apr {
 	/* of struct part; cookies of spans are indices; by address */
 	struct ch_vec parts;
 	struct ch_table nodes, free_nodes, allocators;
-	/* of struct ch_span, struct ch_heap_desc and struct ch_fact */
-	struct ch_vec spans, descs, heap_facts, facts;
 };
 
 static uint64_t word_at(const struct apr *apr, uint64_t addr)
@@ -188,7 +188,7 @@ static struct ch_error *look_in_mappings(struct apr *apr)
 static struct ch_error *add_node(struct apr *apr, uint32_t heap, const struct part *node)
 {
 	struct part *part = ch_vec_push(&apr->parts);
-	struct ch_span *span = ch_vec_push(&apr->spans);
+	struct ch_span *span = ch_vec_push(&apr->out.spans);
 	struct pool *pool = CH_VEC_AT(&apr->pools, struct pool, heap);
 	struct ch_object block;
 	bool in_block;
@@ -353,19 +353,16 @@ static void close_apr(void *state)
 	ch_table_deinit(&apr->nodes);
 	ch_table_deinit(&apr->free_nodes);
 	ch_table_deinit(&apr->allocators);
-	ch_vec_deinit(&apr->spans);
-	ch_vec_deinit(&apr->descs);
-	ch_vec_deinit(&apr->heap_facts);
-	ch_vec_deinit(&apr->facts);
+	chp_answers_deinit(&apr->out);
 	free(apr);
 }
 
 /* What is told of one pool. Its facts may still move. */
 static struct ch_error *add_desc(struct apr *apr, const struct pool *pool)
 {
-	struct ch_heap_desc *desc = ch_vec_push(&apr->descs);
+	struct ch_heap_desc *desc = ch_vec_push(&apr->out.heaps);
 	const struct pool *pools = apr->pools.items;
-	const size_t first = apr->heap_facts.count;
+	const size_t first = apr->out.heap_facts.count;
 	struct ch_error *err = NULL;
 
 	if (!desc)
@@ -374,11 +371,11 @@ static struct ch_error *add_desc(struct apr *apr, const struct pool *pool)
 				       .name = chp_constant(&apr->names, pool->name),
 				       .addr = pool->addr };
 	if (pool->parent != CH_TABLE_NONE)
-		err = chp_fact_add(&apr->heap_facts, "parent", 0,
+		err = chp_fact_add(&apr->out.heap_facts, "parent", 0,
 				   chp_constant(&apr->names, pools[pool->parent].name));
 	if (!err)
-		err = chp_fact_add(&apr->heap_facts, "nodes_count", pool->nodes_count, NULL);
-	desc->facts_count = apr->heap_facts.count - first;
+		err = chp_fact_add(&apr->out.heap_facts, "nodes_count", pool->nodes_count, NULL);
+	desc->facts_count = apr->out.heap_facts.count - first;
 	return err;
 }
 
@@ -397,12 +394,12 @@ static struct ch_error *fill(struct apr *apr)
 		err = ch_error_create(CH_ERROR_ABSENT, "no pool of APR was found");
 	for (i = 0; !err && i < apr->pools.count; i++)
 		err = add_desc(apr, CH_VEC_AT(&apr->pools, struct pool, i));
-	descs = apr->descs.items;
-	for (i = 0; !err && i < apr->descs.count; i++) {
-		descs[i].facts = CH_VEC_AT(&apr->heap_facts, struct ch_fact, first);
+	descs = apr->out.heaps.items;
+	for (i = 0; !err && i < apr->out.heaps.count; i++) {
+		descs[i].facts = CH_VEC_AT(&apr->out.heap_facts, struct ch_fact, first);
 		first += descs[i].facts_count;
 	}
-	return err ? err : chp_fact_add(&apr->facts, "nodes_count", apr->nodes.count, NULL);
+	return err ? err : chp_fact_add(&apr->out.facts, "nodes_count", apr->nodes.count, NULL);
 }
 
 static struct ch_error *open_apr(const struct ch_heap_env *env, void **state_ret)
@@ -416,10 +413,7 @@ static struct ch_error *open_apr(const struct ch_heap_env *env, void **state_ret
 	apr->names = CH_CONSTANTS;
 	apr->pools = CH_VEC(struct pool);
 	apr->parts = CH_VEC(struct part);
-	apr->spans = CH_VEC(struct ch_span);
-	apr->descs = CH_VEC(struct ch_heap_desc);
-	apr->heap_facts = CH_VEC(struct ch_fact);
-	apr->facts = CH_VEC(struct ch_fact);
+	apr->out = CH_ANSWERS;
 	err = fill(apr);
 	if (err) {
 		close_apr(apr);
@@ -427,22 +421,6 @@ static struct ch_error *open_apr(const struct ch_heap_env *env, void **state_ret
 	}
 	*state_ret = apr;
 	return NULL;
-}
-
-static const struct ch_heap_desc *heaps(void *state, size_t *count_ret)
-{
-	struct apr *apr = state;
-
-	*count_ret = apr->descs.count;
-	return apr->descs.items;
-}
-
-static const struct ch_span *spans(void *state, size_t *count_ret)
-{
-	struct apr *apr = state;
-
-	*count_ret = apr->spans.count;
-	return apr->spans.items;
 }
 
 static struct ch_error *put(struct ch_object_batch *batch, uint64_t start, uint64_t end,
@@ -489,14 +467,6 @@ static struct ch_error *type(void *state, uint64_t key, struct ch_type *ret)
 	return NULL;
 }
 
-static const struct ch_fact *facts(void *state, size_t *count_ret)
-{
-	struct apr *apr = state;
-
-	*count_ret = apr->facts.count;
-	return apr->facts.items;
-}
-
 const struct ch_walker ch_walker_apr = {
 	.name = "apr",
 	.title = "APR pools",
@@ -506,11 +476,7 @@ const struct ch_walker ch_walker_apr = {
 	.signs = &signs,
 	.open = open_apr,
 	.close = close_apr,
-	.facts = facts,
-	.allocator = &(const struct ch_walker_allocator){ .stage = 1,
-							  .pooled = true,
-							  .heaps = heaps,
-							  .spans = spans,
-							  .objects = objects },
+	.allocator = &(
+		const struct ch_walker_allocator){ .stage = 1, .pooled = true, .objects = objects },
 	.types = &(const struct ch_walker_types){ .name = type },
 };

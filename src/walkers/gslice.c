@@ -69,14 +69,16 @@ struct size {
 };
 
 struct gslice {
+	/* What the engine reads; first. */
+	struct ch_answers out;
 	struct ch_heap_env env;
 	/* The Allocator; how many sizes it has. */
 	uint64_t addr;
 	uint32_t sizes_count, threads_count;
 	uint64_t page_most;
 	struct size *sizes;
-	/* of struct slab, ascending; ch_heap_desc; ch_span */
-	struct ch_vec slabs, heaps, spans;
+	/* of struct slab, ascending */
+	struct ch_vec slabs;
 	struct ch_fact facts[4];
 };
 
@@ -519,12 +521,12 @@ static struct ch_error *find_gaps(struct gslice *gs)
 static bool add_heap(struct gslice *gs, uint32_t index)
 {
 	struct size *size = &gs->sizes[index];
-	struct ch_heap_desc *heap = ch_vec_push(&gs->heaps);
+	struct ch_heap_desc *heap = ch_vec_push(&gs->out.heaps);
 	uint32_t bytes = (index + 1) * UNIT;
 
 	if (!heap)
 		return false;
-	size->heap = (uint32_t)gs->heaps.count - 1;
+	size->heap = (uint32_t)gs->out.heaps.count - 1;
 	snprintf(size->name, sizeof(size->name), "%u-byte slices", bytes);
 	snprintf(size->full, sizeof(size->full), "%u slices of %u bytes",
 		 (page_bytes_of(bytes) - INFO) / bytes, bytes);
@@ -545,7 +547,7 @@ static bool add_spans(struct gslice *gs)
 		index = slabs[i].chunk_bytes / UNIT - 1;
 		if (gs->sizes[index].heap == HEAP_NONE && !add_heap(gs, index))
 			return false;
-		span = ch_vec_push(&gs->spans);
+		span = ch_vec_push(&gs->out.spans);
 		if (!span)
 			return false;
 		*span = (struct ch_span){
@@ -580,8 +582,7 @@ static void close_gslice(void *state)
 	struct gslice *gs = state;
 
 	ch_vec_deinit(&gs->slabs);
-	ch_vec_deinit(&gs->heaps);
-	ch_vec_deinit(&gs->spans);
+	chp_answers_deinit(&gs->out);
 	free(gs->sizes);
 	free(gs);
 }
@@ -617,8 +618,7 @@ static struct ch_error *open_gslice(const struct ch_heap_env *env, void **state_
 		return &ch_enomem;
 	gs->env = *env;
 	gs->slabs = CH_VEC(struct slab);
-	gs->heaps = CH_VEC(struct ch_heap_desc);
-	gs->spans = CH_VEC(struct ch_span);
+	gs->out = CH_ANSWERS;
 	err = read_all(gs);
 	/* Only what open() was given for its own time. */
 	gs->env.outer = NULL;
@@ -638,22 +638,6 @@ static const struct ch_fact *facts(void *state, size_t *count_ret)
 
 	*count_ret = CH_COUNT_OF(gs->facts);
 	return gs->facts;
-}
-
-static const struct ch_heap_desc *heaps(void *state, size_t *count_ret)
-{
-	const struct gslice *gs = state;
-
-	*count_ret = gs->heaps.count;
-	return gs->heaps.items;
-}
-
-static const struct ch_span *spans(void *state, size_t *count_ret)
-{
-	const struct gslice *gs = state;
-
-	*count_ret = gs->spans.count;
-	return gs->spans.items;
 }
 
 /* ---- Chunks -----------------------------------------------------------------------------------
@@ -736,8 +720,6 @@ const struct ch_walker ch_walker_gslice = {
 	.open = open_gslice,
 	.close = close_gslice,
 	.facts = facts,
-	.allocator =
-		&(const struct ch_walker_allocator){
-			.stage = 1, .heaps = heaps, .spans = spans, .objects = objects },
+	.allocator = &(const struct ch_walker_allocator){ .stage = 1, .objects = objects },
 	.types = &(const struct ch_walker_types){ .name = type },
 };

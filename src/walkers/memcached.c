@@ -89,6 +89,8 @@ struct page {
 };
 
 struct memcached {
+	/* What the engine reads; first. */
+	struct ch_answers out;
 	struct ch_heap_env env;
 	const struct layout *layout;
 	/* classes[0]: pages that belong to none. */
@@ -98,8 +100,8 @@ struct memcached {
 	uint64_t page_bytes;
 	/* All lists of pages could be read. */
 	bool whole;
-	/* of struct page, ch_heap_desc, ch_span */
-	struct ch_vec pages, heaps, spans;
+	/* of struct page */
+	struct ch_vec pages;
 	struct ch_fact facts[5];
 };
 
@@ -325,7 +327,7 @@ static bool add_span(struct memcached *mc, uint64_t start, uint64_t end, uint32_
 
 	if (start >= end)
 		return true;
-	span = ch_vec_push(&mc->spans);
+	span = ch_vec_push(&mc->out.spans);
 	if (span)
 		*span = (struct ch_span){ .start = start,
 					  .end = end,
@@ -396,20 +398,20 @@ static struct ch_error *find_spans(struct memcached *mc)
 /* Give each class that has spans a heap. */
 static bool add_heaps(struct memcached *mc)
 {
-	struct ch_span *spans = mc->spans.items;
+	struct ch_span *spans = mc->out.spans.items;
 	bool has_spans[CLASSES_MAX + 1] = { false };
 	struct ch_heap_desc *heap;
 	struct class *class;
 	size_t i;
 
-	for (i = 0; i < mc->spans.count; i++)
+	for (i = 0; i < mc->out.spans.count; i++)
 		has_spans[spans[i].cookie] = true;
 	for (i = 0; i <= mc->classes_count; i++) {
 		if (!has_spans[i])
 			continue;
 		class = &mc->classes[i];
-		class->heap = (uint32_t)mc->heaps.count;
-		heap = ch_vec_push(&mc->heaps);
+		class->heap = (uint32_t)mc->out.heaps.count;
+		heap = ch_vec_push(&mc->out.heaps);
 		if (!heap)
 			return false;
 		*heap = (struct ch_heap_desc){ .kind = i ? "slab class" : "spare pages",
@@ -418,7 +420,7 @@ static bool add_heaps(struct memcached *mc)
 					       .facts = class->facts,
 					       .facts_count = i ? CH_COUNT_OF(class->facts) : 0 };
 	}
-	for (i = 0; i < mc->spans.count; i++)
+	for (i = 0; i < mc->out.spans.count; i++)
 		spans[i].heap = mc->classes[spans[i].cookie].heap;
 	return true;
 }
@@ -476,8 +478,7 @@ static void close_memcached(void *state)
 	struct memcached *mc = state;
 
 	ch_vec_deinit(&mc->pages);
-	ch_vec_deinit(&mc->heaps);
-	ch_vec_deinit(&mc->spans);
+	chp_answers_deinit(&mc->out);
 	free(mc);
 }
 
@@ -490,8 +491,7 @@ static struct ch_error *open_memcached(const struct ch_heap_env *env, void **sta
 		return &ch_enomem;
 	mc->env = *env;
 	mc->pages = CH_VEC(struct page);
-	mc->heaps = CH_VEC(struct ch_heap_desc);
-	mc->spans = CH_VEC(struct ch_span);
+	mc->out = CH_ANSWERS;
 	if (!find_classes(mc))
 		err = ch_error_create(CH_ERROR_UNSUPPORTED, "there are no slab classes");
 	if (!err) {
@@ -519,22 +519,6 @@ static const struct ch_fact *facts(void *state, size_t *count_ret)
 
 	*count_ret = CH_COUNT_OF(mc->facts);
 	return mc->facts;
-}
-
-static const struct ch_heap_desc *heaps(void *state, size_t *count_ret)
-{
-	const struct memcached *mc = state;
-
-	*count_ret = mc->heaps.count;
-	return mc->heaps.items;
-}
-
-static const struct ch_span *spans(void *state, size_t *count_ret)
-{
-	const struct memcached *mc = state;
-
-	*count_ret = mc->spans.count;
-	return mc->spans.items;
 }
 
 /* ---- Items ------------------------------------------------------------------------------ */
@@ -598,12 +582,12 @@ static struct ch_error *objects(void *state, const struct ch_span *span, uint64_
 static uint64_t count_moved(const struct memcached *mc, uint32_t index)
 {
 	const struct class *class = &mc->classes[index];
-	const struct ch_span *spans = mc->spans.items;
+	const struct ch_span *spans = mc->out.spans.items;
 	uint64_t count = 0, at;
 	uint32_t flags, k;
 	size_t i;
 
-	for (i = 0; i < mc->spans.count; i++) {
+	for (i = 0; i < mc->out.spans.count; i++) {
 		if (spans[i].cookie != index)
 			continue;
 		at = spans[i].start;
@@ -625,14 +609,15 @@ static bool is_near(uint64_t a, uint64_t b)
 static struct ch_error *check(void *state, const struct ch_heap_free *found)
 {
 	const struct memcached *mc = state;
-	const struct ch_heap_desc *heaps_items = mc->heaps.items;
+	const struct ch_heap_desc *heaps_items = mc->out.heaps.items;
 	const struct class *class;
 	uint64_t count;
 	uint32_t i;
 
 	for (i = 1; i <= mc->classes_count; i++) {
 		class = &mc->classes[i];
-		if (class->heap >= mc->heaps.count || heaps_items[class->heap].name != class->name)
+		if (class->heap >= mc->out.heaps.count ||
+		    heaps_items[class->heap].name != class->name)
 			continue;
 		count = found[class->heap].bins.count;
 		if (is_near(count, class->free) || is_near(count, class->free + count_moved(mc, i)))
@@ -666,10 +651,7 @@ const struct ch_walker ch_walker_memcached = {
 	.open = open_memcached,
 	.close = close_memcached,
 	.facts = facts,
-	.allocator = &(const struct ch_walker_allocator){ .stage = 1,
-							  .heaps = heaps,
-							  .spans = spans,
-							  .objects = objects,
-							  .check = check },
+	.allocator = &(
+		const struct ch_walker_allocator){ .stage = 1, .objects = objects, .check = check },
 	.types = &(const struct ch_walker_types){ .name = type },
 };

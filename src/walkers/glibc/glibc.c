@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/cleanup.h"
 #include "util/error.h"
 #include "walkers/glibc/flight.h"
 #include "walkers/glibc/repairs.h"
@@ -266,12 +267,12 @@ static struct ch_error *describe(struct glibc *glibc)
 #define COOKIE_SHIFT 48U
 
 struct process {
+	/* What the engine reads; first. Heaps and spans of all libcs, one after the other. */
+	struct ch_answers out;
 	struct glibc *libcs[GLIBC_LIBCS_MAX];
 	size_t count;
 	/** What the others have, while one is opened: of struct ch_taken. */
 	struct ch_vec taken;
-	/** Those of all libcs, one after the other. */
-	struct ch_vec heaps, spans;
 };
 
 static void glibc_close(void *state)
@@ -282,8 +283,7 @@ static void glibc_close(void *state)
 	for (i = 0; i < process->count; i++)
 		libc_destroy(process->libcs[i]);
 	ch_vec_deinit(&process->taken);
-	ch_vec_deinit(&process->heaps);
-	ch_vec_deinit(&process->spans);
+	chp_answers_deinit(&process->out);
 	free(process);
 }
 
@@ -420,15 +420,15 @@ static bool join(struct process *process)
 	for (i = 0; i < process->count; i++) {
 		heaps = process->libcs[i]->heaps.items;
 		spans = process->libcs[i]->spans.items;
-		base = process->heaps.count;
+		base = process->out.heaps.count;
 		for (k = 0; k < process->libcs[i]->heaps.count; k++) {
-			heap = ch_vec_push(&process->heaps);
+			heap = ch_vec_push(&process->out.heaps);
 			if (!heap)
 				return false;
 			*heap = heaps[k];
 		}
 		for (k = 0; k < process->libcs[i]->spans.count; k++) {
-			span = ch_vec_push(&process->spans);
+			span = ch_vec_push(&process->out.spans);
 			if (!span)
 				return false;
 			*span = spans[k];
@@ -447,8 +447,7 @@ static struct ch_error *glibc_open(const struct ch_heap_env *env, void **state_r
 	if (!process)
 		return &ch_enomem;
 	process->taken = CH_VEC(struct ch_taken);
-	process->heaps = CH_VEC(struct ch_heap_desc);
-	process->spans = CH_VEC(struct ch_span);
+	process->out = CH_ANSWERS;
 	err = find_libcs(process, env);
 	if (!err && !join(process))
 		err = &ch_enomem;
@@ -458,22 +457,6 @@ static struct ch_error *glibc_open(const struct ch_heap_env *env, void **state_r
 	}
 	*state_ret = process;
 	return NULL;
-}
-
-static const struct ch_heap_desc *glibc_heaps(void *state, size_t *count_ret)
-{
-	struct process *process = state;
-
-	*count_ret = process->heaps.count;
-	return process->heaps.items;
-}
-
-static const struct ch_span *glibc_spans(void *state, size_t *count_ret)
-{
-	struct process *process = state;
-
-	*count_ret = process->spans.count;
-	return process->spans.items;
 }
 
 static struct ch_error *glibc_objects(void *state, const struct ch_span *span, uint64_t from,
@@ -509,17 +492,6 @@ static struct ch_error *check_all(void *state, const struct ch_heap_free *found)
 	return err;
 }
 
-static struct ch_error *glibc_type(void *state, uint64_t type, struct ch_type *ret)
-{
-	(void)state;
-	*ret = (struct ch_type){ .basis = CH_BASIS_DERIVED };
-	if (type == GLIBC_TYPE_TCACHE)
-		ret->name = "tcache structures";
-	else if (type == GLIBC_TYPE_FOREIGN)
-		ret->name = "memory of other users of brk";
-	return NULL;
-}
-
 static const struct ch_fact *glibc_facts(void *state, size_t *count_ret)
 {
 	struct process *process = state;
@@ -537,15 +509,19 @@ static const struct ch_trim_rule trim_rule = {
 };
 
 static const struct ch_walker_allocator allocator = {
-	.heaps = glibc_heaps,
-	.spans = glibc_spans,
 	.objects = glibc_objects,
 	.trim = &trim_rule,
 	.check = check_all,
 };
 
+static const char *const names[] = {
+	[GLIBC_TYPE_TCACHE] = "tcache structures",
+	[GLIBC_TYPE_FOREIGN] = "memory of other users of brk",
+};
+
 static const struct ch_walker_types types = {
-	.name = glibc_type,
+	.names = names,
+	.names_count = CH_COUNT_OF(names),
 };
 
 const struct ch_walker ch_walker_glibc = {

@@ -56,24 +56,21 @@ static void go_close(void *state)
 	go_code_deinit(&go->code);
 	ch_vec_deinit(&go->in_use);
 	ch_vec_deinit(&go->spans_known);
-	ch_vec_deinit(&go->heaps);
-	ch_vec_deinit(&go->spans);
-	ch_vec_deinit(&go->facts);
-	ch_vec_deinit(&go->heap_facts);
+	chp_answers_deinit(&go->out);
 	ch_vec_deinit(&go->claims);
 	free(go);
 }
 
 static struct ch_error *add_facts(struct go *go)
 {
-	struct ch_error *err = go_code_facts(&go->code, &go->facts);
+	struct ch_error *err = go_code_facts(&go->code, &go->out.facts);
 
 	if (!err)
-		err = chp_fact_add(&go->facts, "layout_releases", 0, go->layout->releases);
+		err = chp_fact_add(&go->out.facts, "layout_releases", 0, go->layout->releases);
 	if (!err)
-		err = chp_fact_add(&go->facts, "layout_basis", 0,
+		err = chp_fact_add(&go->out.facts, "layout_basis", 0,
 				   "spans that its list leads to agree with it");
-	return err ? err : chp_fact_add(&go->facts, "layout_source", 0, go->layout->source);
+	return err ? err : chp_fact_add(&go->out.facts, "layout_source", 0, go->layout->source);
 }
 
 static struct ch_error *fill(struct go *go)
@@ -98,9 +95,9 @@ static struct ch_error *fill(struct go *go)
 	err = go_stats_facts(go);
 	if (err)
 		return err;
-	heap = CH_VEC_AT(&go->heaps, struct ch_heap_desc, 0);
-	heap->facts = go->heap_facts.items;
-	heap->facts_count = go->heap_facts.count;
+	heap = CH_VEC_AT(&go->out.heaps, struct ch_heap_desc, 0);
+	heap->facts = go->out.heap_facts.items;
+	heap->facts_count = go->out.heap_facts.count;
 	return add_facts(go);
 }
 
@@ -124,10 +121,7 @@ static struct ch_error *go_open(const struct ch_heap_env *env, void **state_ret)
 	go->leads = CH_VEC(struct go_lead);
 	go->names = CH_VEC(char *);
 	go->spans_known = CH_VEC(struct go_span);
-	go->heaps = CH_VEC(struct ch_heap_desc);
-	go->spans = CH_VEC(struct ch_span);
-	go->facts = CH_VEC(struct ch_fact);
-	go->heap_facts = CH_VEC(struct ch_fact);
+	go->out = CH_ANSWERS;
 	go->claims = CH_VEC(struct ch_walker_claim);
 	err = fill(go);
 	if (err)
@@ -135,30 +129,6 @@ static struct ch_error *go_open(const struct ch_heap_env *env, void **state_ret)
 	else
 		*state_ret = go;
 	return err;
-}
-
-static const struct ch_heap_desc *go_heaps(void *state, size_t *count_ret)
-{
-	struct go *go = state;
-
-	*count_ret = go->heaps.count;
-	return go->heaps.items;
-}
-
-static const struct ch_span *go_spans(void *state, size_t *count_ret)
-{
-	struct go *go = state;
-
-	*count_ret = go->spans.count;
-	return go->spans.items;
-}
-
-static const struct ch_fact *go_facts(void *state, size_t *count_ret)
-{
-	struct go *go = state;
-
-	*count_ret = go->facts.count;
-	return go->facts.items;
 }
 
 static const struct ch_walker_claim *go_claims(void *state, size_t *count_ret)
@@ -176,8 +146,6 @@ static const struct ch_trim_rule trim_rule = {
 };
 
 static const struct ch_walker_allocator allocator = {
-	.heaps = go_heaps,
-	.spans = go_spans,
 	.objects = go_walk,
 	.trim = &trim_rule,
 };
@@ -205,7 +173,6 @@ const struct ch_walker ch_walker_go = {
 	.signs = &signs,
 	.open = go_open,
 	.close = go_close,
-	.facts = go_facts,
 	.allocator = &allocator,
 	.types = &types,
 	.tracer = &go_tracer,

@@ -111,6 +111,8 @@ struct go_sums {
 };
 
 struct go {
+	/** What the engine reads; first. */
+	struct ch_answers out;
 	/** First, for what works on it alone. */
 	struct go_code code;
 	struct ch_heap_env env;
@@ -148,8 +150,8 @@ struct go {
 	/** Bytes of objects of each class; 0: none was seen. */
 	uint64_t class_bytes[GO_SPAN_CLASSES];
 	char class_names[GO_SPAN_CLASSES][48];
-	/** of ch_heap_desc, ch_span, ch_fact, ch_walker_claim */
-	struct ch_vec heaps, spans, facts, heap_facts, claims;
+	/** of struct ch_walker_claim */
+	struct ch_vec claims;
 };
 
 /** find.c: find the page allocator and the list of spans. Errors: NOMEM, UNSUPPORTED. */

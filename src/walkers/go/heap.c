@@ -16,7 +16,7 @@ static struct ch_error *add_span(struct go *go, uint64_t start, uint64_t end)
 
 	if (start >= end)
 		return NULL;
-	span = ch_vec_push(&go->spans);
+	span = ch_vec_push(&go->out.spans);
 	if (!span)
 		return &ch_enomem;
 	*span = (struct ch_span){ .start = start,
@@ -106,7 +106,7 @@ static struct ch_error *add_range(struct go *go, const struct go_pages *range, s
 struct ch_error *go_heap_make(struct go *go)
 {
 	const struct go_pages *ranges = go->in_use.items;
-	struct ch_heap_desc *heap = ch_vec_push(&go->heaps);
+	struct ch_heap_desc *heap = ch_vec_push(&go->out.heaps);
 	struct ch_error *err = NULL;
 	size_t i, at = 0;
 

@@ -176,7 +176,7 @@ void go_stats_find(struct go *go)
 static struct ch_error *settings_facts(struct go *go)
 {
 	const struct go_stats *stats = &go->stats;
-	struct ch_vec *facts = &go->heap_facts;
+	struct ch_vec *facts = &go->out.heap_facts;
 	struct ch_error *err = NULL;
 
 	if (stats->next_gc_bytes)
@@ -219,7 +219,7 @@ struct ch_error *go_stats_facts(struct go *go)
 
 	for (i = 0; !err && i < CH_COUNT_OF(rows); i++)
 		if (rows[i].known)
-			err = chp_fact_add(&go->heap_facts, rows[i].key, rows[i].number, NULL);
+			err = chp_fact_add(&go->out.heap_facts, rows[i].key, rows[i].number, NULL);
 	if (!err && stats->has_settings)
 		err = settings_facts(go);
 	return err;

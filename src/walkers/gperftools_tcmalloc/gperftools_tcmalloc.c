@@ -46,18 +46,19 @@ static const struct ch_signs signs = {
 
 static struct ch_error *add_facts(struct tcmalloc *tc)
 {
-	struct ch_error *err = chp_fact_add(&tc->facts, "layout_basis", 0,
+	struct ch_error *err = chp_fact_add(&tc->out.facts, "layout_basis", 0,
 					    "spans that its page map leads to say their own pages");
 
 	if (!err)
-		err = chp_fact_add(&tc->facts, "layout_source", 0,
+		err = chp_fact_add(&tc->out.facts, "layout_source", 0,
 				   "gperftools 2.7 to 2.18.1, src/span.h, src/pagemap.h, "
 				   "src/central_freelist.h, src/thread_cache.h");
 	if (!err)
-		err = chp_fact_add(&tc->facts, "page_bytes", 1ULL << tc->page_shift, NULL);
+		err = chp_fact_add(&tc->out.facts, "page_bytes", 1ULL << tc->page_shift, NULL);
 	if (!err)
-		err = chp_fact_add(&tc->facts, "size_classes_count", tc->classes_count - 1, NULL);
-	return err ? err : chp_fact_add(&tc->facts, "spans_count", tc->spans.count, NULL);
+		err = chp_fact_add(&tc->out.facts, "size_classes_count", tc->classes_count - 1,
+				   NULL);
+	return err ? err : chp_fact_add(&tc->out.facts, "spans_count", tc->spans.count, NULL);
 }
 
 static void gperftools_close(void *state)
@@ -68,10 +69,7 @@ static void gperftools_close(void *state)
 	ch_vec_deinit(&tc->cached);
 	ch_vec_deinit(&tc->central);
 	ch_vec_deinit(&tc->meta);
-	ch_vec_deinit(&tc->heaps);
-	ch_vec_deinit(&tc->out_spans);
-	ch_vec_deinit(&tc->facts);
-	ch_vec_deinit(&tc->heap_facts);
+	chp_answers_deinit(&tc->out);
 	free(tc);
 }
 
@@ -107,59 +105,13 @@ static struct ch_error *gperftools_open(const struct ch_heap_env *env, void **st
 	tc->cached = CH_VEC(uint64_t);
 	tc->central = CH_VEC(uint64_t);
 	tc->meta = CH_VEC(struct tcmalloc_range);
-	tc->heaps = CH_VEC(struct ch_heap_desc);
-	tc->out_spans = CH_VEC(struct ch_span);
-	tc->facts = CH_VEC(struct ch_fact);
-	tc->heap_facts = CH_VEC(struct ch_fact);
+	tc->out = CH_ANSWERS;
 	err = fill(tc);
 	if (err)
 		gperftools_close(tc);
 	else
 		*state_ret = tc;
 	return err;
-}
-
-static const struct ch_heap_desc *gperftools_heaps(void *state, size_t *count_ret)
-{
-	struct tcmalloc *tc = state;
-
-	*count_ret = tc->heaps.count;
-	return tc->heaps.items;
-}
-
-static const struct ch_span *gperftools_spans(void *state, size_t *count_ret)
-{
-	struct tcmalloc *tc = state;
-
-	*count_ret = tc->out_spans.count;
-	return tc->out_spans.items;
-}
-
-static struct ch_error *gperftools_objects(void *state, const struct ch_span *span, uint64_t from,
-					   struct ch_object_sink *sink)
-{
-	return tcmalloc_walk(state, span, from, sink);
-}
-
-static const struct ch_fact *gperftools_facts(void *state, size_t *count_ret)
-{
-	struct tcmalloc *tc = state;
-
-	*count_ret = tc->facts.count;
-	return tc->facts.items;
-}
-
-static struct ch_error *gperftools_type(void *state, uint64_t type, struct ch_type *ret)
-{
-	static const char *const names[] = {
-		[TCMALLOC_TYPE_META] = "metadata",
-		[TCMALLOC_TYPE_REST] = "unused ends of spans",
-	};
-
-	(void)state;
-	*ret = (struct ch_type){ .name = type < CH_COUNT_OF(names) ? names[type] : NULL,
-				 .basis = CH_BASIS_DERIVED };
-	return NULL;
 }
 
 static const struct ch_trim_rule trim_rule = {
@@ -170,14 +122,18 @@ static const struct ch_trim_rule trim_rule = {
 };
 
 static const struct ch_walker_allocator allocator = {
-	.heaps = gperftools_heaps,
-	.spans = gperftools_spans,
-	.objects = gperftools_objects,
+	.objects = tcmalloc_walk,
 	.trim = &trim_rule,
 };
 
+static const char *const names[] = {
+	[TCMALLOC_TYPE_META] = "metadata",
+	[TCMALLOC_TYPE_REST] = "unused ends of spans",
+};
+
 static const struct ch_walker_types types = {
-	.name = gperftools_type,
+	.names = names,
+	.names_count = CH_COUNT_OF(names),
 };
 
 const struct ch_walker ch_walker_gperftools_tcmalloc = {
@@ -189,7 +145,6 @@ const struct ch_walker ch_walker_gperftools_tcmalloc = {
 	.signs = &signs,
 	.open = gperftools_open,
 	.close = gperftools_close,
-	.facts = gperftools_facts,
 	.allocator = &allocator,
 	.types = &types,
 };

@@ -48,6 +48,8 @@ struct tcmalloc_range {
 };
 
 struct tcmalloc {
+	/** What the engine reads; first. */
+	struct ch_answers out;
 	struct ch_heap_env env;
 	const struct ch_module *module;
 	/** The root of the page map, and its bits. */
@@ -64,8 +66,6 @@ struct tcmalloc {
 	struct ch_vec meta;
 	uint64_t caches_count, cached_bytes, central_bytes, normal_bytes, returned_bytes,
 		large_count;
-	/** of ch_heap_desc, ch_span, ch_fact */
-	struct ch_vec heaps, out_spans, facts, heap_facts;
 };
 
 /** find.c: fill module, root and bits; false: there is no page map. */
@@ -88,8 +88,8 @@ CH_MUST_CHECK struct ch_error *tcmalloc_find_caches(struct tcmalloc *tc);
 /** heaps.c */
 CH_MUST_CHECK struct ch_error *tcmalloc_make_heaps(struct tcmalloc *tc);
 /** walk.c */
-CH_MUST_CHECK struct ch_error *tcmalloc_walk(const struct tcmalloc *tc, const struct ch_span *span,
-					     uint64_t from, struct ch_object_sink *sink);
+CH_MUST_CHECK struct ch_error *tcmalloc_walk(void *state, const struct ch_span *span, uint64_t from,
+					     struct ch_object_sink *sink);
 
 /** Cookie of spans of the allocator's own structures. */
 #define TCMALLOC_COOKIE_META 1U

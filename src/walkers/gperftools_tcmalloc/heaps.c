@@ -25,7 +25,7 @@ static bool add_spans(struct tcmalloc *tc)
 				last->committed_end = span->end;
 			continue;
 		}
-		last = ch_vec_push(&tc->out_spans);
+		last = ch_vec_push(&tc->out.spans);
 		if (!last)
 			return false;
 		*last = (struct ch_span){ .start = span->start,
@@ -68,7 +68,7 @@ static bool add_meta(struct tcmalloc *tc)
 			last->end = last->committed_end = ch_max(last->end, ranges[i].end);
 			continue;
 		}
-		last = ch_vec_push(&tc->out_spans);
+		last = ch_vec_push(&tc->out.spans);
 		if (!last)
 			return false;
 		*last = (struct ch_span){ .start = ranges[i].start,
@@ -101,8 +101,8 @@ static void add_sums(struct tcmalloc *tc)
 
 struct ch_error *tcmalloc_make_heaps(struct tcmalloc *tc)
 {
-	struct ch_vec *facts = &tc->heap_facts;
-	struct ch_heap_desc *desc = ch_vec_push(&tc->heaps);
+	struct ch_vec *facts = &tc->out.heap_facts;
+	struct ch_heap_desc *desc = ch_vec_push(&tc->out.heaps);
 
 	if (!desc || !add_spans(tc) || !add_meta(tc))
 		return &ch_enomem;

@@ -115,9 +115,10 @@ static struct ch_error *walk_span(struct walk *walk, const struct tcmalloc_span 
 	return span->class ? walk_objects(walk, span) : walk_large(walk, span);
 }
 
-struct ch_error *tcmalloc_walk(const struct tcmalloc *tc, const struct ch_span *place,
-			       uint64_t from, struct ch_object_sink *sink)
+struct ch_error *tcmalloc_walk(void *state, const struct ch_span *place, uint64_t from,
+			       struct ch_object_sink *sink)
 {
+	const struct tcmalloc *tc = state;
 	const struct tcmalloc_span *spans = tc->spans.items;
 	const uint64_t first = ch_max(place->start, from);
 	struct walk walk = { .tc = tc, .batch.sink = sink };

@@ -128,7 +128,7 @@ static bool add_extent_spans(struct jemalloc *je, const struct numbers *numbers)
 				last->committed_end = end;
 			continue;
 		}
-		last = ch_vec_push(&je->spans);
+		last = ch_vec_push(&je->out.spans);
 		if (!last)
 			return false;
 		*last = (struct ch_span){ .start = extent->start,
@@ -149,7 +149,7 @@ static bool add_base_spans(struct jemalloc *je, const struct numbers *numbers)
 	size_t i;
 
 	for (i = 0; i < je->bases.count; i++) {
-		span = ch_vec_push(&je->spans);
+		span = ch_vec_push(&je->out.spans);
 		if (!span)
 			return false;
 		*span = (struct ch_span){
@@ -172,7 +172,7 @@ static bool add_base_spans(struct jemalloc *je, const struct numbers *numbers)
 
 static bool add_facts(struct jemalloc *je, struct jemalloc_arena *arena)
 {
-	struct ch_vec *facts = &je->heap_facts;
+	struct ch_vec *facts = &je->out.heap_facts;
 
 	arena->facts_at = facts->count;
 	if (chp_fact_add(facts, "slabs_count", arena->slabs_count, NULL) ||
@@ -230,14 +230,14 @@ static bool add_heaps(struct jemalloc *je)
 			return false;
 	/* All facts and threads are there: they stay where they are. */
 	for (i = 0; i < je->arenas.count; i++) {
-		heap = ch_vec_push(&je->heaps);
+		heap = ch_vec_push(&je->out.heaps);
 		if (!heap)
 			return false;
 		name_arena(je, &arenas[i]);
 		*heap = (struct ch_heap_desc){
 			.kind = "arena",
 			.name = arenas[i].name,
-			.facts = CH_VEC_AT(&je->heap_facts, struct ch_fact, arenas[i].facts_at),
+			.facts = CH_VEC_AT(&je->out.heap_facts, struct ch_fact, arenas[i].facts_at),
 			.facts_count = arenas[i].facts_count,
 			.tids_count = arenas[i].tids_count,
 			.tids_known = je->threads.count > 0,

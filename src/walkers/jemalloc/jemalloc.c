@@ -44,7 +44,7 @@ static const struct ch_signs signs = {
 static bool add_facts(struct jemalloc *je)
 {
 	const struct jemalloc_tree *tree = CH_VEC_AT(&je->trees, struct jemalloc_tree, 0);
-	struct ch_vec *facts = &je->facts;
+	struct ch_vec *facts = &je->out.facts;
 
 	return (!je->version[0] || !chp_fact_add(facts, "jemalloc_version", 0, je->version)) &&
 	       !chp_fact_add(facts, "jemalloc_releases", 0, tree->layout->releases) &&
@@ -67,10 +67,7 @@ static void jemalloc_close(void *state)
 	ch_vec_deinit(&je->own);
 	ch_vec_deinit(&je->threads);
 	ch_vec_deinit(&je->arenas);
-	ch_vec_deinit(&je->heaps);
-	ch_vec_deinit(&je->spans);
-	ch_vec_deinit(&je->facts);
-	ch_vec_deinit(&je->heap_facts);
+	chp_answers_deinit(&je->out);
 	ch_vec_deinit(&je->tids);
 	free(je);
 }
@@ -112,10 +109,7 @@ static struct ch_error *jemalloc_open(const struct ch_heap_env *env, void **stat
 	je->own = CH_VEC(uint64_t);
 	je->threads = CH_VEC(struct jemalloc_thread);
 	je->arenas = CH_VEC(struct jemalloc_arena);
-	je->heaps = CH_VEC(struct ch_heap_desc);
-	je->spans = CH_VEC(struct ch_span);
-	je->facts = CH_VEC(struct ch_fact);
-	je->heap_facts = CH_VEC(struct ch_fact);
+	je->out = CH_ANSWERS;
 	je->tids = CH_VEC(uint32_t);
 	err = fill(je);
 	if (err)
@@ -123,22 +117,6 @@ static struct ch_error *jemalloc_open(const struct ch_heap_env *env, void **stat
 	else
 		*state_ret = je;
 	return err;
-}
-
-static const struct ch_heap_desc *jemalloc_heaps(void *state, size_t *count_ret)
-{
-	struct jemalloc *je = state;
-
-	*count_ret = je->heaps.count;
-	return je->heaps.items;
-}
-
-static const struct ch_span *jemalloc_spans(void *state, size_t *count_ret)
-{
-	struct jemalloc *je = state;
-
-	*count_ret = je->spans.count;
-	return je->spans.items;
 }
 
 static struct ch_error *jemalloc_objects(void *state, const struct ch_span *span, uint64_t from,
@@ -149,30 +127,6 @@ static struct ch_error *jemalloc_objects(void *state, const struct ch_span *span
 		       : jemalloc_walk_extents(state, span, from, sink);
 }
 
-static const struct ch_fact *jemalloc_facts(void *state, size_t *count_ret)
-{
-	struct jemalloc *je = state;
-
-	*count_ret = je->facts.count;
-	return je->facts.items;
-}
-
-static struct ch_error *jemalloc_type(void *state, uint64_t type, struct ch_type *ret)
-{
-	static const char *const names[] = {
-		[JEMALLOC_TYPE_META] = "metadata",
-		[JEMALLOC_TYPE_META_FREE] = "unused metadata memory",
-		[JEMALLOC_TYPE_PADDING] = "padding of large blocks",
-		[JEMALLOC_TYPE_REST] = "unused ends of slabs",
-		[JEMALLOC_TYPE_UNDER_WAY] = "extents under way",
-	};
-
-	(void)state;
-	*ret = (struct ch_type){ .name = type < CH_COUNT_OF(names) ? names[type] : NULL,
-				 .basis = CH_BASIS_DERIVED };
-	return NULL;
-}
-
 static const struct ch_trim_rule trim_rule = {
 	.name = "mallctl(\"arena.4096.purge\")",
 	.pages_only = true,
@@ -181,14 +135,21 @@ static const struct ch_trim_rule trim_rule = {
 };
 
 static const struct ch_walker_allocator allocator = {
-	.heaps = jemalloc_heaps,
-	.spans = jemalloc_spans,
 	.objects = jemalloc_objects,
 	.trim = &trim_rule,
 };
 
+static const char *const names[] = {
+	[JEMALLOC_TYPE_META] = "metadata",
+	[JEMALLOC_TYPE_META_FREE] = "unused metadata memory",
+	[JEMALLOC_TYPE_PADDING] = "padding of large blocks",
+	[JEMALLOC_TYPE_REST] = "unused ends of slabs",
+	[JEMALLOC_TYPE_UNDER_WAY] = "extents under way",
+};
+
 static const struct ch_walker_types types = {
-	.name = jemalloc_type,
+	.names = names,
+	.names_count = CH_COUNT_OF(names),
 };
 
 const struct ch_walker ch_walker_jemalloc = {
@@ -200,7 +161,6 @@ const struct ch_walker ch_walker_jemalloc = {
 	.signs = &signs,
 	.open = jemalloc_open,
 	.close = jemalloc_close,
-	.facts = jemalloc_facts,
 	.allocator = &allocator,
 	.types = &types,
 };

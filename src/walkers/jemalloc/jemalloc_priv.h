@@ -115,6 +115,8 @@ struct jemalloc_arena {
 };
 
 struct jemalloc {
+	/** What the engine reads; first. */
+	struct ch_answers out;
 	struct ch_heap_env env;
 	/** of struct jemalloc_tree */
 	struct ch_vec trees;
@@ -128,8 +130,8 @@ struct jemalloc {
 	struct ch_vec threads;
 	uint64_t tcaches_count;
 	char version[64];
-	/** of struct jemalloc_arena, ch_heap_desc, ch_span, ch_fact, uint32_t */
-	struct ch_vec arenas, heaps, spans, facts, heap_facts, tids;
+	/** of struct jemalloc_arena, uint32_t */
+	struct ch_vec arenas, tids;
 };
 
 /** An element of a leaf, unpacked; edata 0: none. */

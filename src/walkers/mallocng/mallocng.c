@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "util/cleanup.h"
 #include "util/error.h"
 
 /* Cookie of spans of meta areas; those of groups have none. */
@@ -42,7 +43,7 @@ static struct ch_error *mallocng_probe(const struct ch_heap_env *env, struct ch_
 
 static bool add_facts(struct mallocng *ng)
 {
-	struct ch_vec *facts = &ng->facts;
+	struct ch_vec *facts = &ng->out.facts;
 
 	return (!ng->layout || (!chp_fact_add(facts, "musl_releases", 0, ng->layout->releases) &&
 				!chp_fact_add(facts, "layout_source", 0, ng->layout->source))) &&
@@ -58,12 +59,12 @@ static bool add_facts(struct mallocng *ng)
 /* Add a heap; its index. UINT32_MAX: out of memory. */
 static uint32_t add_heap(struct mallocng *ng, const char *kind, const char *name, uint64_t addr)
 {
-	struct ch_heap_desc *heap = ch_vec_push(&ng->heaps);
+	struct ch_heap_desc *heap = ch_vec_push(&ng->out.heaps);
 
 	if (!heap)
 		return UINT32_MAX;
 	*heap = (struct ch_heap_desc){ .kind = kind, .name = name, .addr = addr };
-	return (uint32_t)ng->heaps.count - 1;
+	return (uint32_t)ng->out.heaps.count - 1;
 }
 
 static bool is_mmapped(const struct mallocng_group *group)
@@ -103,7 +104,7 @@ static bool add_group_spans(struct mallocng *ng, const char *kind, const char *h
 			last->end = last->committed_end = groups[i].end;
 			continue;
 		}
-		last = ch_vec_push(&ng->spans);
+		last = ch_vec_push(&ng->out.spans);
 		if (!last)
 			return false;
 		*last = (struct ch_span){ .start = groups[i].start,
@@ -163,7 +164,7 @@ static bool add_area_spans(struct mallocng *ng)
 		if (heap == UINT32_MAX)
 			return false;
 		if (!last || last->end != areas[i]) {
-			last = ch_vec_push(&ng->spans);
+			last = ch_vec_push(&ng->out.spans);
 			if (!last)
 				return false;
 			*last = (struct ch_span){ .start = areas[i],
@@ -195,9 +196,7 @@ static void mallocng_close(void *state)
 	ch_vec_deinit(&ng->areas);
 	ch_vec_deinit(&ng->groups);
 	ch_vec_deinit(&ng->nested);
-	ch_vec_deinit(&ng->heaps);
-	ch_vec_deinit(&ng->spans);
-	ch_vec_deinit(&ng->facts);
+	chp_answers_deinit(&ng->out);
 	free(ng);
 }
 
@@ -228,9 +227,7 @@ static struct ch_error *mallocng_open(const struct ch_heap_env *env, void **stat
 	ng->areas = CH_VEC(uint64_t);
 	ng->groups = CH_VEC(struct mallocng_group);
 	ng->nested = CH_VEC(struct mallocng_group);
-	ng->heaps = CH_VEC(struct ch_heap_desc);
-	ng->spans = CH_VEC(struct ch_span);
-	ng->facts = CH_VEC(struct ch_fact);
+	ng->out = CH_ANSWERS;
 	err = fill(ng);
 	if (err) {
 		mallocng_close(ng);
@@ -240,22 +237,6 @@ static struct ch_error *mallocng_open(const struct ch_heap_env *env, void **stat
 	return NULL;
 }
 
-static const struct ch_heap_desc *mallocng_heaps(void *state, size_t *count_ret)
-{
-	struct mallocng *ng = state;
-
-	*count_ret = ng->heaps.count;
-	return ng->heaps.items;
-}
-
-static const struct ch_span *mallocng_spans(void *state, size_t *count_ret)
-{
-	struct mallocng *ng = state;
-
-	*count_ret = ng->spans.count;
-	return ng->spans.items;
-}
-
 static struct ch_error *mallocng_objects(void *state, const struct ch_span *span, uint64_t from,
 					 struct ch_object_sink *sink)
 {
@@ -263,37 +244,20 @@ static struct ch_error *mallocng_objects(void *state, const struct ch_span *span
 					    : mallocng_walk_groups(state, span, from, sink);
 }
 
-static struct ch_error *mallocng_type(void *state, uint64_t type, struct ch_type *ret)
-{
-	static const char *const names[] = {
-		[MALLOCNG_TYPE_HEADER] = "headers of groups",
-		[MALLOCNG_TYPE_OFFSET] = "offsets before blocks",
-		[MALLOCNG_TYPE_REST] = "unused ends of groups",
-		[MALLOCNG_TYPE_META] = "meta areas",
-	};
-
-	(void)state;
-	*ret = (struct ch_type){ .name = type <= MALLOCNG_TYPE_META ? names[type] : NULL,
-				 .basis = CH_BASIS_DERIVED };
-	return NULL;
-}
-
-static const struct ch_fact *mallocng_facts(void *state, size_t *count_ret)
-{
-	struct mallocng *ng = state;
-
-	*count_ret = ng->facts.count;
-	return ng->facts.items;
-}
-
 static const struct ch_walker_allocator allocator = {
-	.heaps = mallocng_heaps,
-	.spans = mallocng_spans,
 	.objects = mallocng_objects,
 };
 
+static const char *const names[] = {
+	[MALLOCNG_TYPE_HEADER] = "headers of groups",
+	[MALLOCNG_TYPE_OFFSET] = "offsets before blocks",
+	[MALLOCNG_TYPE_REST] = "unused ends of groups",
+	[MALLOCNG_TYPE_META] = "meta areas",
+};
+
 static const struct ch_walker_types types = {
-	.name = mallocng_type,
+	.names = names,
+	.names_count = CH_COUNT_OF(names),
 };
 
 const struct ch_walker ch_walker_mallocng = {
@@ -305,7 +269,6 @@ const struct ch_walker ch_walker_mallocng = {
 	.probe = mallocng_probe,
 	.open = mallocng_open,
 	.close = mallocng_close,
-	.facts = mallocng_facts,
 	.allocator = &allocator,
 	.types = &types,
 };

@@ -65,6 +65,8 @@ struct mallocng_group {
 };
 
 struct mallocng {
+	/** What the engine reads; first. */
+	struct ch_answers out;
 	struct ch_heap_env env;
 	const struct mallocng_layout *layout;
 	/** Address of struct malloc_context, 0 when it was not found. */
@@ -77,8 +79,6 @@ struct mallocng {
 	/** of struct mallocng_group, ascending: not in a slot, and nested */
 	struct ch_vec groups, nested;
 	uint64_t donated_count, mmapped_count;
-	/** of struct ch_heap_desc, ch_span, ch_fact */
-	struct ch_vec heaps, spans, facts;
 };
 
 /** find.c: the context in the data of a module; false when it is not there. */

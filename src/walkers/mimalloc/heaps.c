@@ -169,7 +169,7 @@ static bool add_spans(struct mimalloc *mi)
 				last->committed_end = area->end;
 			continue;
 		}
-		last = ch_vec_push(&mi->spans);
+		last = ch_vec_push(&mi->out.spans);
 		if (!last)
 			return false;
 		*last = (struct ch_span){ .start = area->start,
@@ -185,7 +185,7 @@ static bool add_spans(struct mimalloc *mi)
 
 static bool add_facts(struct mimalloc *mi, struct mimalloc_heap *heap)
 {
-	struct ch_vec *facts = &mi->heap_facts;
+	struct ch_vec *facts = &mi->out.heap_facts;
 
 	heap->facts_at = facts->count;
 	if (chp_fact_add(facts, "pages_count", heap->pages_count, NULL) ||
@@ -228,14 +228,14 @@ static bool add_heaps(struct mimalloc *mi)
 			return false;
 	/* All facts are there: they stay where they are. */
 	for (i = 0; i < mi->owners.count; i++) {
-		desc = ch_vec_push(&mi->heaps);
+		desc = ch_vec_push(&mi->out.heaps);
 		if (!desc)
 			return false;
 		name_heap(mi, &heaps[i]);
 		*desc = (struct ch_heap_desc){
 			.kind = "thread",
 			.name = heaps[i].name,
-			.facts = CH_VEC_AT(&mi->heap_facts, struct ch_fact, heaps[i].facts_at),
+			.facts = CH_VEC_AT(&mi->out.heap_facts, struct ch_fact, heaps[i].facts_at),
 			.facts_count = heaps[i].facts_count,
 			.tids = heaps[i].tid ? &heaps[i].tid : NULL,
 			.tids_count = heaps[i].tid ? 1 : 0,

@@ -52,17 +52,18 @@ static struct ch_error *add_facts(struct mimalloc *mi)
 {
 	const struct mimalloc_layout *layout =
 		CH_VEC_AT(&mi->instances, struct mimalloc_instance, 0)->layout;
-	struct ch_error *err = chp_fact_add(&mi->facts, "mimalloc_releases", 0, layout->releases);
+	struct ch_error *err =
+		chp_fact_add(&mi->out.facts, "mimalloc_releases", 0, layout->releases);
 
 	if (!err)
-		err = chp_fact_add(&mi->facts, "layout_basis", 0,
+		err = chp_fact_add(&mi->out.facts, "layout_basis", 0,
 				   "lists of free blocks agree with the counts of their pages");
 	if (!err)
-		err = chp_fact_add(&mi->facts, "layout_source", 0, layout->source);
+		err = chp_fact_add(&mi->out.facts, "layout_source", 0, layout->source);
 	if (!err)
-		err = chp_fact_add(&mi->facts, "arenas_count", mi->arenas.count, NULL);
+		err = chp_fact_add(&mi->out.facts, "arenas_count", mi->arenas.count, NULL);
 	return err ? err
-		   : chp_fact_add(&mi->facts, "given_back_by_others_count", mi->delayed.count,
+		   : chp_fact_add(&mi->out.facts, "given_back_by_others_count", mi->delayed.count,
 				  NULL);
 }
 
@@ -76,10 +77,7 @@ static void mimalloc_close(void *state)
 	ch_vec_deinit(&mi->arenas);
 	ch_vec_deinit(&mi->delayed);
 	ch_vec_deinit(&mi->owners);
-	ch_vec_deinit(&mi->heaps);
-	ch_vec_deinit(&mi->spans);
-	ch_vec_deinit(&mi->facts);
-	ch_vec_deinit(&mi->heap_facts);
+	chp_answers_deinit(&mi->out);
 	free(mi);
 }
 
@@ -117,60 +115,13 @@ static struct ch_error *mimalloc_open(const struct ch_heap_env *env, void **stat
 	mi->arenas = CH_VEC(struct mimalloc_range);
 	mi->delayed = CH_VEC(uint64_t);
 	mi->owners = CH_VEC(struct mimalloc_heap);
-	mi->heaps = CH_VEC(struct ch_heap_desc);
-	mi->spans = CH_VEC(struct ch_span);
-	mi->facts = CH_VEC(struct ch_fact);
-	mi->heap_facts = CH_VEC(struct ch_fact);
+	mi->out = CH_ANSWERS;
 	err = fill(mi);
 	if (err)
 		mimalloc_close(mi);
 	else
 		*state_ret = mi;
 	return err;
-}
-
-static const struct ch_heap_desc *mimalloc_heaps(void *state, size_t *count_ret)
-{
-	struct mimalloc *mi = state;
-
-	*count_ret = mi->heaps.count;
-	return mi->heaps.items;
-}
-
-static const struct ch_span *mimalloc_spans(void *state, size_t *count_ret)
-{
-	struct mimalloc *mi = state;
-
-	*count_ret = mi->spans.count;
-	return mi->spans.items;
-}
-
-static struct ch_error *mimalloc_objects(void *state, const struct ch_span *span, uint64_t from,
-					 struct ch_object_sink *sink)
-{
-	return mimalloc_walk(state, span, from, sink);
-}
-
-static const struct ch_fact *mimalloc_facts(void *state, size_t *count_ret)
-{
-	struct mimalloc *mi = state;
-
-	*count_ret = mi->facts.count;
-	return mi->facts.items;
-}
-
-static struct ch_error *mimalloc_type(void *state, uint64_t type, struct ch_type *ret)
-{
-	static const char *const names[] = {
-		[MIMALLOC_TYPE_META] = "metadata",
-		[MIMALLOC_TYPE_REST] = "unused ends of pages",
-		[MIMALLOC_TYPE_DAMAGED] = "pages whose descriptors are damaged",
-	};
-
-	(void)state;
-	*ret = (struct ch_type){ .name = type < CH_COUNT_OF(names) ? names[type] : NULL,
-				 .basis = CH_BASIS_DERIVED };
-	return NULL;
 }
 
 /* A thread gives back what it owns, and what nobody does. */
@@ -182,14 +133,19 @@ static const struct ch_trim_rule trim_rule = {
 };
 
 static const struct ch_walker_allocator allocator = {
-	.heaps = mimalloc_heaps,
-	.spans = mimalloc_spans,
-	.objects = mimalloc_objects,
+	.objects = mimalloc_walk,
 	.trim = &trim_rule,
 };
 
+static const char *const names[] = {
+	[MIMALLOC_TYPE_META] = "metadata",
+	[MIMALLOC_TYPE_REST] = "unused ends of pages",
+	[MIMALLOC_TYPE_DAMAGED] = "pages whose descriptors are damaged",
+};
+
 static const struct ch_walker_types types = {
-	.name = mimalloc_type,
+	.names = names,
+	.names_count = CH_COUNT_OF(names),
 };
 
 const struct ch_walker ch_walker_mimalloc = {
@@ -201,7 +157,6 @@ const struct ch_walker ch_walker_mimalloc = {
 	.signs = &signs,
 	.open = mimalloc_open,
 	.close = mimalloc_close,
-	.facts = mimalloc_facts,
 	.allocator = &allocator,
 	.types = &types,
 };

@@ -161,6 +161,8 @@ struct mimalloc_heap {
 };
 
 struct mimalloc {
+	/** What the engine reads; first. */
+	struct ch_answers out;
 	struct ch_heap_env env;
 	/** of struct mimalloc_instance */
 	struct ch_vec instances;
@@ -172,8 +174,8 @@ struct mimalloc {
 	uint64_t arena_units;
 	/** of uint64_t, ascending: blocks in lists of heaps instead of pages */
 	struct ch_vec delayed;
-	/** of struct mimalloc_heap, ch_heap_desc, ch_span, ch_fact */
-	struct ch_vec owners, heaps, spans, facts, heap_facts;
+	/** of struct mimalloc_heap */
+	struct ch_vec owners;
 };
 
 /** page.c: read the descriptor at addr; false: it is not in the core, or none. */
@@ -221,8 +223,8 @@ void mimalloc_order_areas(struct mimalloc *mi);
 /** heaps.c */
 CH_MUST_CHECK struct ch_error *mimalloc_make_heaps(struct mimalloc *mi);
 /** walk.c */
-CH_MUST_CHECK struct ch_error *mimalloc_walk(const struct mimalloc *mi, const struct ch_span *span,
-					     uint64_t from, struct ch_object_sink *sink);
+CH_MUST_CHECK struct ch_error *mimalloc_walk(void *state, const struct ch_span *span, uint64_t from,
+					     struct ch_object_sink *sink);
 
 /** Types of overhead. */
 enum mimalloc_type {

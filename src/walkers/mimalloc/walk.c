@@ -113,9 +113,10 @@ static struct ch_error *walk_area(struct walk *walk, const struct mimalloc_area 
 	}
 }
 
-struct ch_error *mimalloc_walk(const struct mimalloc *mi, const struct ch_span *span, uint64_t from,
+struct ch_error *mimalloc_walk(void *state, const struct ch_span *span, uint64_t from,
 			       struct ch_object_sink *sink)
 {
+	const struct mimalloc *mi = state;
 	const struct mimalloc_area *areas = mi->areas.items;
 	const uint64_t first = ch_max(span->start, from);
 	struct walk walk = { .mi = mi, .batch.sink = sink };

@@ -80,10 +80,7 @@ static void nginx_close(void *state)
 	ch_vec_deinit(&ng->heaps);
 	ch_table_deinit(&ng->blocks);
 	ch_table_deinit(&ng->owned);
-	ch_vec_deinit(&ng->spans);
-	ch_vec_deinit(&ng->descs);
-	ch_vec_deinit(&ng->heap_facts);
-	ch_vec_deinit(&ng->facts);
+	chp_answers_deinit(&ng->out);
 	free(ng);
 }
 
@@ -102,7 +99,7 @@ static struct ch_error *add_desc(struct nginx *ng, size_t i)
 {
 	const struct nginx_heap *heap = CH_VEC_AT(&ng->heaps, struct nginx_heap, i);
 	const bool zone = heap->key >= NGINX_ZONE;
-	struct ch_heap_desc *desc = ch_vec_push(&ng->descs);
+	struct ch_heap_desc *desc = ch_vec_push(&ng->out.heaps);
 	struct ch_error *err;
 
 	if (!desc)
@@ -113,13 +110,14 @@ static struct ch_error *add_desc(struct nginx *ng, size_t i)
 						       : name_of(ng, heap->key),
 				       .addr = heap->addr,
 				       .facts_count = 3 };
-	err = chp_fact_add(&ng->heap_facts, zone ? "free_pages_count" : "malloc_blocks_count",
+	err = chp_fact_add(&ng->out.heap_facts, zone ? "free_pages_count" : "malloc_blocks_count",
 			   heap->counts[0], NULL);
 	if (!err)
-		err = chp_fact_add(&ng->heap_facts, zone ? "failed_requests_count" : "large_count",
-				   heap->counts[1], NULL);
+		err = chp_fact_add(&ng->out.heap_facts,
+				   zone ? "failed_requests_count" : "large_count", heap->counts[1],
+				   NULL);
 	return err ? err
-		   : chp_fact_add(&ng->heap_facts, zone ? "zone_bytes" : "malloc_blocks_bytes",
+		   : chp_fact_add(&ng->out.heap_facts, zone ? "zone_bytes" : "malloc_blocks_bytes",
 				  heap->bytes, NULL);
 }
 
@@ -141,19 +139,19 @@ static struct ch_error *fill(struct nginx *ng)
 		err = nginx_read_tables(ng);
 	if (!err)
 		err = nginx_read_zones(ng);
-	if (!err && !ng->spans.count)
+	if (!err && !ng->out.spans.count)
 		err = ch_error_create(CH_ERROR_ABSENT, "no pool of nginx is in a block of an "
 						       "allocator that is walked");
 	for (i = 0; !err && i < ng->heaps.count; i++)
 		err = add_desc(ng, i);
 	if (err)
 		return err;
-	descs = ng->descs.items;
-	for (i = 0; i < ng->descs.count; i++)
-		descs[i].facts = CH_VEC_AT(&ng->heap_facts, struct ch_fact, 3 * i);
-	err = chp_fact_add(&ng->facts, "zones_count", ng->zone_names.count, NULL);
+	descs = ng->out.heaps.items;
+	for (i = 0; i < ng->out.heaps.count; i++)
+		descs[i].facts = CH_VEC_AT(&ng->out.heap_facts, struct ch_fact, 3 * i);
+	err = chp_fact_add(&ng->out.facts, "zones_count", ng->zone_names.count, NULL);
 	return err ? err
-		   : chp_fact_add(&ng->facts, "connections_count", ng->connections_count, NULL);
+		   : chp_fact_add(&ng->out.facts, "connections_count", ng->connections_count, NULL);
 }
 
 static struct ch_error *nginx_open(const struct ch_heap_env *env, void **state_ret)
@@ -167,10 +165,7 @@ static struct ch_error *nginx_open(const struct ch_heap_env *env, void **state_r
 	ng->parts = CH_VEC(struct nginx_part);
 	ng->heaps = CH_VEC(struct nginx_heap);
 	ng->zone_names = CH_VEC(char *);
-	ng->spans = CH_VEC(struct ch_span);
-	ng->descs = CH_VEC(struct ch_heap_desc);
-	ng->heap_facts = CH_VEC(struct ch_fact);
-	ng->facts = CH_VEC(struct ch_fact);
+	ng->out = CH_ANSWERS;
 	err = fill(ng);
 	if (err) {
 		nginx_close(ng);
@@ -178,22 +173,6 @@ static struct ch_error *nginx_open(const struct ch_heap_env *env, void **state_r
 	}
 	*state_ret = ng;
 	return NULL;
-}
-
-static const struct ch_heap_desc *nginx_heaps(void *state, size_t *count_ret)
-{
-	struct nginx *ng = state;
-
-	*count_ret = ng->descs.count;
-	return ng->descs.items;
-}
-
-static const struct ch_span *nginx_spans(void *state, size_t *count_ret)
-{
-	struct nginx *ng = state;
-
-	*count_ret = ng->spans.count;
-	return ng->spans.items;
 }
 
 static struct ch_error *walk_block(const struct nginx_part *part, struct ch_object_batch *batch)
@@ -239,14 +218,6 @@ static struct ch_error *nginx_type(void *state, uint64_t key, struct ch_type *re
 	return NULL;
 }
 
-static const struct ch_fact *nginx_facts(void *state, size_t *count_ret)
-{
-	struct nginx *ng = state;
-
-	*count_ret = ng->facts.count;
-	return ng->facts.items;
-}
-
 const struct ch_walker ch_walker_nginx = {
 	.name = "nginx",
 	.title = "nginx",
@@ -256,11 +227,8 @@ const struct ch_walker ch_walker_nginx = {
 	.probe = nginx_probe,
 	.open = nginx_open,
 	.close = nginx_close,
-	.facts = nginx_facts,
 	.allocator = &(const struct ch_walker_allocator){ .stage = 1,
 							  .pooled = true,
-							  .heaps = nginx_heaps,
-							  .spans = nginx_spans,
 							  .objects = nginx_objects },
 	.types = &(const struct ch_walker_types){ .name = nginx_type },
 };

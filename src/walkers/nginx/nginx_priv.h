@@ -57,6 +57,8 @@ struct nginx_heap {
 };
 
 struct nginx {
+	/** What the engine reads; first. */
+	struct ch_answers out;
 	struct ch_heap_env env;
 	uint64_t page_bytes;
 	/** The cycle, 0 if it is not known, and its pool. */
@@ -71,8 +73,6 @@ struct nginx {
 	struct ch_table owned;
 	/** Connections: where, how far apart, how many. */
 	uint64_t connections, stride_bytes, connections_count;
-	/** of struct ch_span, struct ch_heap_desc and struct ch_fact */
-	struct ch_vec spans, descs, heap_facts, facts;
 };
 
 /** A number of 8 bytes; 0: it is not there. */

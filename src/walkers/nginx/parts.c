@@ -25,7 +25,7 @@ struct ch_error *nginx_add_part(struct nginx *ng, uint32_t heap, const struct ng
 				bool in_block)
 {
 	struct nginx_part *slot = ch_vec_push(&ng->parts);
-	struct ch_span *span = ch_vec_push(&ng->spans);
+	struct ch_span *span = ch_vec_push(&ng->out.spans);
 	struct nginx_heap *of = CH_VEC_AT(&ng->heaps, struct nginx_heap, heap);
 
 	if (!slot || !span || !ch_table_put(&ng->blocks, part->start, 0))

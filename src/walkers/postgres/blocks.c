@@ -157,7 +157,7 @@ static struct ch_error *add_span(struct postgres *pg, const struct postgres_bloc
 	struct postgres_context *context =
 		CH_VEC_AT(&pg->contexts, struct postgres_context, block->context);
 	struct postgres_block *slot = ch_vec_push(&pg->blocks);
-	struct ch_span *span = ch_vec_push(&pg->spans);
+	struct ch_span *span = ch_vec_push(&pg->out.spans);
 
 	if (!slot || !span)
 		return &ch_enomem;

@@ -50,10 +50,7 @@ static void postgres_close(void *state)
 	ch_vec_deinit(&pg->free_chunks);
 	chp_constants_deinit(&pg->names);
 	ch_table_deinit(&pg->tables);
-	ch_vec_deinit(&pg->spans);
-	ch_vec_deinit(&pg->heaps);
-	ch_vec_deinit(&pg->heap_facts);
-	ch_vec_deinit(&pg->facts);
+	chp_answers_deinit(&pg->out);
 	free(pg);
 }
 
@@ -68,8 +65,8 @@ static struct ch_error *add_heap(struct postgres *pg, struct postgres_context *c
 {
 	const struct postgres_context *parent =
 		CH_VEC_AT(&pg->contexts, struct postgres_context, context->parent);
-	struct ch_vec *facts = &pg->heap_facts;
-	struct ch_heap_desc *heap = ch_vec_push(&pg->heaps);
+	struct ch_vec *facts = &pg->out.heap_facts;
+	struct ch_heap_desc *heap = ch_vec_push(&pg->out.heaps);
 	const size_t first = facts->count;
 	struct ch_error *err = NULL;
 
@@ -102,9 +99,9 @@ static struct ch_error *add_heaps(struct postgres *pg)
 		err = postgres_read_name(pg, CH_VEC_AT(&pg->contexts, struct postgres_context, i));
 	for (i = 0; !err && i < pg->contexts.count; i++)
 		err = add_heap(pg, CH_VEC_AT(&pg->contexts, struct postgres_context, i));
-	heaps = pg->heaps.items;
-	for (i = 0; !err && i < pg->heaps.count; i++) {
-		heaps[i].facts = CH_VEC_AT(&pg->heap_facts, struct ch_fact, first);
+	heaps = pg->out.heaps.items;
+	for (i = 0; !err && i < pg->out.heaps.count; i++) {
+		heaps[i].facts = CH_VEC_AT(&pg->out.heap_facts, struct ch_fact, first);
 		first += heaps[i].facts_count;
 	}
 	return err;
@@ -114,12 +111,12 @@ static struct ch_error *add_facts(struct postgres *pg)
 {
 	struct ch_error *err;
 
-	err = chp_fact_add(&pg->facts, "postgresql_releases", 0, pg->layout->releases);
+	err = chp_fact_add(&pg->out.facts, "postgresql_releases", 0, pg->layout->releases);
 	if (!err)
-		err = chp_fact_add(&pg->facts, "layout_source", 0, pg->layout->source);
+		err = chp_fact_add(&pg->out.facts, "layout_source", 0, pg->layout->source);
 	if (!err)
-		err = chp_fact_add(&pg->facts, "root_basis", 0, pg->root_basis);
-	return err ? err : chp_fact_add(&pg->facts, "contexts_count", pg->contexts.count, NULL);
+		err = chp_fact_add(&pg->out.facts, "root_basis", 0, pg->root_basis);
+	return err ? err : chp_fact_add(&pg->out.facts, "contexts_count", pg->contexts.count, NULL);
 }
 
 static struct ch_error *fill(struct postgres *pg)
@@ -135,7 +132,7 @@ static struct ch_error *fill(struct postgres *pg)
 		err = postgres_read_blocks(pg);
 	if (!err)
 		err = postgres_read_lists(pg);
-	if (!err && !pg->spans.count)
+	if (!err && !pg->out.spans.count)
 		err = ch_error_create(CH_ERROR_UNSUPPORTED, "memory contexts lie in blocks of an "
 							    "allocator that is not walked");
 	if (!err)
@@ -155,10 +152,7 @@ static struct ch_error *postgres_open(const struct ch_heap_env *env, void **stat
 	pg->blocks = CH_VEC(struct postgres_block);
 	pg->free_chunks = CH_VEC(uint64_t);
 	pg->names = CH_CONSTANTS;
-	pg->spans = CH_VEC(struct ch_span);
-	pg->heaps = CH_VEC(struct ch_heap_desc);
-	pg->heap_facts = CH_VEC(struct ch_fact);
-	pg->facts = CH_VEC(struct ch_fact);
+	pg->out = CH_ANSWERS;
 	err = fill(pg);
 	if (err) {
 		postgres_close(pg);
@@ -166,22 +160,6 @@ static struct ch_error *postgres_open(const struct ch_heap_env *env, void **stat
 	}
 	*state_ret = pg;
 	return NULL;
-}
-
-static const struct ch_heap_desc *postgres_heaps(void *state, size_t *count_ret)
-{
-	struct postgres *pg = state;
-
-	*count_ret = pg->heaps.count;
-	return pg->heaps.items;
-}
-
-static const struct ch_span *postgres_spans(void *state, size_t *count_ret)
-{
-	struct postgres *pg = state;
-
-	*count_ret = pg->spans.count;
-	return pg->spans.items;
 }
 
 static struct ch_error *postgres_type(void *state, uint64_t key, struct ch_type *ret)
@@ -204,14 +182,6 @@ static struct ch_error *postgres_type(void *state, uint64_t key, struct ch_type 
 	return NULL;
 }
 
-static const struct ch_fact *postgres_facts(void *state, size_t *count_ret)
-{
-	struct postgres *pg = state;
-
-	*count_ret = pg->facts.count;
-	return pg->facts.items;
-}
-
 const struct ch_walker ch_walker_postgres = {
 	.name = "postgres",
 	.title = "PostgreSQL memory contexts",
@@ -221,11 +191,8 @@ const struct ch_walker ch_walker_postgres = {
 	.probe = postgres_probe,
 	.open = postgres_open,
 	.close = postgres_close,
-	.facts = postgres_facts,
 	.allocator = &(const struct ch_walker_allocator){ .stage = 1,
 							  .pooled = true,
-							  .heaps = postgres_heaps,
-							  .spans = postgres_spans,
 							  .objects = postgres_objects },
 	.types = &(const struct ch_walker_types){ .name = postgres_type },
 };

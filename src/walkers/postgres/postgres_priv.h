@@ -135,6 +135,8 @@ struct postgres_block {
 };
 
 struct postgres {
+	/** What the engine reads; first. */
+	struct ch_answers out;
 	struct ch_heap_env env;
 	const struct postgres_layout *layout;
 	uint64_t root;
@@ -150,8 +152,6 @@ struct postgres {
 	struct ch_constants names;
 	/** By hash of the name of a hash table: whether it may be shown. */
 	struct ch_table tables;
-	/** of struct ch_span, struct ch_heap_desc and struct ch_fact */
-	struct ch_vec spans, heaps, heap_facts, facts;
 };
 
 /** The root, by its symbol or by its shape. False: there is none. */
