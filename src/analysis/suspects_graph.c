@@ -5,6 +5,7 @@
 
 #include "analysis/measure.h"
 #include "analysis/suspects_containers.h"
+#include "graph/forward.h"
 #include "graph/retained.h"
 #include "util/bytes.h"
 
@@ -24,6 +25,8 @@ static struct ch_error *look(struct ch_looking *looking)
 		err = ch_retained_make(looking->graph, &looking->retained);
 	if (!err)
 		err = chp_trails_make(looking->graph, looking->retained, &looking->trails);
+	/* what comes now goes against the edges */
+	chp_forward_drop(looking->graph);
 	if (!err)
 		err = chp_alike_find(&looking->trails, bytes_min, &looking->alikes);
 	if (!err)

@@ -5,18 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "graph/pieces.h"
+#include "graph/graph_priv.h"
 #include "graph/retained.h"
 #include "graph/reverse.h"
 #include "util/context.h"
 
 /* Nodes between two looks at the rest of the world. */
 #define PACE 8192
+/* Edges of a node whose targets are asked for at once. */
+#define AHEAD 16
 
 /* ---- Depth-first search ------------------------------------------------------ */
 
 struct pending {
-	uint64_t addr;
 	uint32_t id, parent;
 };
 
@@ -29,21 +30,19 @@ struct search {
 	uint64_t *rooted;
 	/* of struct pending */
 	struct ch_vec stack;
-	struct ch_pieces pieces;
-	/* Number of the node under way; whether memory is short. */
-	uint32_t under_way;
-	bool starved;
 };
 
-static bool push(struct search *search, uint32_t id, uint64_t addr, uint32_t parent)
+static bool push(struct search *search, uint32_t id, uint32_t parent)
 {
+	const struct ch_edge_part *part = chp_forward_part(&search->graph->forward, id);
 	struct pending *slot;
 
 	if (search->stack.count == search->stack.capacity &&
 	    !ch_vec_reserve(&search->stack, search->stack.count + 1))
 		return false;
 	slot = CH_VEC_AT(&search->stack, struct pending, search->stack.count++);
-	*slot = (struct pending){ addr, id, parent };
+	*slot = (struct pending){ id, parent };
+	__builtin_prefetch(&part->starts[id - part->from]);
 	return true;
 }
 
@@ -58,86 +57,51 @@ static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_
 		if (search->rooted[id / 64] >> (id % 64) & 1)
 			continue;
 		search->rooted[id / 64] |= 1ULL << (id % 64);
-		if (!push(search, id, ch_graph_addr(search->graph, id), CH_DOMINATOR_ROOT))
+		if (!push(search, id, CH_DOMINATOR_ROOT))
 			return &ch_enomem;
 	}
 	return NULL;
 }
 
-/* Put what a word leads to on the stack, if it was not reached yet. */
-CH_INLINE bool follow(struct search *search, uint64_t value, uint32_t parent, bool exact)
+/* Put what an edge leads to on the stack, if it was not reached yet. */
+CH_INLINE bool follow(struct search *search, uint32_t id, uint32_t parent)
 {
-	const struct ch_graph *graph = search->graph;
-	const struct ch_index_span *span;
-	uint64_t start;
+	return search->retained->number[id] || push(search, id, parent);
+}
+
+/* The edges of a node, last to first, so that the first edge is taken first; those that its walker
+ * knows in their order. */
+CH_INLINE bool expand(struct search *search, uint32_t id, uint32_t number)
+{
+	const struct ch_edge_part *part = chp_forward_part(&search->graph->forward, id);
+	uint32_t from = part->starts[id - part->from], to = part->starts[id + 1 - part->from], at;
+	bool more = true;
+
+	for (at = from; at < to && at < from + AHEAD; at++)
+		__builtin_prefetch(&search->retained->number[part->targets[at]]);
+	if (part->places && from < to && part->places[from] != CH_PLACE_PLAIN)
+		for (at = from; at < to && more; at++)
+			more = follow(search, part->targets[at], number);
+	else
+		for (at = to; at > from && more; at--)
+			more = follow(search, part->targets[at - 1], number);
+	return more;
+}
+
+/* Bring the edges of what comes next, if nothing comes between. */
+CH_INLINE void look_ahead(const struct search *search)
+{
+	const struct ch_edge_part *part;
 	uint32_t id;
 
-	if (exact ? !chp_may_point(graph->index, value) : !chp_may_point_plain(graph->index, value))
-		return true;
-	span = chp_index_span(graph->index, value);
-	if (!span || (!exact && span->traced))
-		return true;
-	id = chp_index_node(graph->index, span, value, &start);
-	if (id == CH_ID_NONE || search->retained->number[id])
-		return true;
-	return push(search, id, start, parent);
+	if (!search->stack.count)
+		return;
+	id = CH_VEC_AT(&search->stack, struct pending, search->stack.count - 1)->id;
+	part = chp_forward_part(&search->graph->forward, id);
+	__builtin_prefetch(&part->targets[part->starts[id - part->from]]);
 }
 
-CH_INLINE void take_traced(void *arg, uint64_t offset, uint64_t value, bool exact)
-{
-	struct search *search = arg;
-
-	(void)offset;
-	search->starved |= !follow(search, value, search->under_way, exact);
-}
-
-CH_RANKING static bool expand_traced(struct search *search, const struct ch_index_span *span,
-				     const struct pending *node, uint32_t number)
-{
-	search->under_way = number;
-	chp_pieces_begin(&search->pieces, search->graph, span, node->id, node->addr,
-			 chp_index_size(search->graph->index, span, node->id, node->addr));
-	chp_pieces_visit(&search->pieces, take_traced, search);
-	return !search->starved;
-}
-
-/* The words of a node, last to first, so that the first edge is taken first. */
-CH_INLINE bool expand(struct search *search, const struct pending *node, uint32_t number)
-{
-	const struct ch_graph *graph = search->graph;
-	const struct ch_index_span *span = chp_index_span(graph->index, node->addr);
-	const uint8_t *bytes, *p;
-	uint64_t size, at, value;
-
-	if (!span)
-		return true;
-	if (span->traced)
-		return expand_traced(search, span, node, number);
-	size = chp_index_size(graph->index, span, node->id, node->addr);
-	if (node->addr + size <= span->bytes_end) {
-		bytes = span->bytes + (node->addr - span->start);
-		for (p = bytes + (size & ~7ULL); p > bytes;) {
-			p -= 8;
-			if (!follow(search, ch_get64(p), number, false))
-				return false;
-		}
-		return true;
-	}
-	for (at = node->addr; at + 8 <= node->addr + size; at += 8) {
-		if (!ch_core_read_u64(graph->core, at, &value)) {
-			at = ch_align_up(
-				     ch_core_next_present(graph->core, at + 1, node->addr + size),
-				     8) -
-			     8;
-			continue;
-		}
-		if (!follow(search, value, number, false))
-			return false;
-	}
-	return true;
-}
-
-CH_RANKING static struct ch_error *number_nodes(struct search *search)
+static struct ch_error *number_nodes(struct search *search)
 {
 	struct ch_retained *retained = search->retained;
 	struct ch_error *err;
@@ -152,7 +116,8 @@ CH_RANKING static struct ch_error *number_nodes(struct search *search)
 		retained->number[node.id] = number;
 		retained->ids[number] = node.id;
 		search->parent[number] = node.parent;
-		if (!expand(search, &node, number))
+		look_ahead(search);
+		if (!expand(search, node.id, number))
 			return &ch_enomem;
 		if (number % PACE == 0) {
 			chp_context_progress(search->graph->ctx, "numbering blocks", number,
@@ -321,13 +286,16 @@ static struct ch_error *build(struct search *search)
 	if (!retained->number || !retained->ids || !search->parent || !search->rooted)
 		return &ch_enomem;
 	retained->ids[CH_DOMINATOR_ROOT] = CH_ID_NONE;
-	err = ch_graph_visit_roots(graph, CH_ROOTS_LIVE, take_roots, search);
+	err = chp_forward_keep(search->graph);
+	if (!err)
+		err = ch_graph_visit_roots(graph, CH_ROOTS_LIVE, take_roots, search);
 	if (!err)
 		err = number_nodes(search);
 	ch_vec_deinit(&search->stack);
-	if (err)
-		return err;
-	err = chp_reverse_borrow(graph, &reverse);
+	if (!err)
+		err = chp_reverse_borrow(graph, &reverse);
+	if (!graph->keep_edges)
+		chp_forward_drop(search->graph);
 	if (err)
 		return err;
 	err = find_dominators(search, &reverse);

@@ -77,6 +77,7 @@ void ch_graph_destroy(struct ch_graph *graph)
 {
 	if (!graph)
 		return;
+	chp_forward_drop(graph);
 	chp_reverse_deinit(&graph->reverse);
 	chp_rootnames_deinit(graph);
 	chp_traced_deinit(graph);

@@ -6,6 +6,7 @@
 
 #include <coreheap/graph.h>
 
+#include "graph/forward.h"
 #include "graph/reverse.h"
 #include "heap/walker.h"
 #include "index/index.h"
@@ -68,6 +69,8 @@ struct ch_graph {
 	 * looked for: of struct ch_offset_rule. */
 	struct ch_vec offset_rules;
 
+	/** All edges while somebody follows them: chp_forward_keep(). */
+	struct ch_forward forward;
 	/** All edges turned round, once they were asked for, in a graph that keeps them. */
 	struct ch_reverse reverse;
 	bool keep_edges, touched_only;

@@ -1,5 +1,5 @@
 /*
- * reverse.h - all edges between nodes, and the same turned round.
+ * reverse.h - all edges between nodes turned round.
  */
 #ifndef COREHEAP_GRAPH_REVERSE_H
 #define COREHEAP_GRAPH_REVERSE_H
@@ -13,18 +13,6 @@ struct ch_reverse {
 	uint32_t *start, *sources;
 	uint64_t *inner;
 };
-
-/** Called for each edge, sources ascending; inner: it leads into the target, not to its
- * first byte. Non-NULL ends the visit. */
-typedef struct ch_error *(*chp_edge_fn)(void *arg, uint32_t source, uint32_t target, bool inner);
-
-/**
- * Visit all edges of all nodes of [from, to). phase is for progress, NULL: none is
- * told. Errors: STOP, whatever fn returned.
- */
-CH_MUST_CHECK struct ch_error *chp_each_edge(const struct ch_graph *graph, uint32_t from,
-					     uint32_t to, const char *phase, chp_edge_fn fn,
-					     void *arg);
 
 /**
  * All edges turned round, those that the graph kept if it did. End with

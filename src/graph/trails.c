@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "graph/offsets.h"
-#include "graph/pieces.h"
 #include "graph/rootpaths.h"
 #include "heap/type_table.h"
 #include "util/cleanup.h"
@@ -25,9 +24,11 @@
 #define UNSEEN (UINT32_MAX - 1)
 /* Types in turns that count as one step. */
 #define TURNS_MAX 3
-/* Edges that wait for memory, a power of two; nodes whose bytes are asked for before their turn. */
+/* Edges that wait for memory, a power of two; nodes whose edges are asked for before their turn. */
 #define EDGES 16U
 #define AHEAD 8U
+/* Edges of a node that are read at once. */
+#define READ_MAX 64
 
 enum {
 	NOT_ASKED,
@@ -35,29 +36,17 @@ enum {
 	HAS_ELEMENTS,
 };
 
-struct met {
-	uint64_t addr;
-	uint32_t id;
-};
-
-/* An edge: what it is of, where it lies there, and what it leads to. */
+/* An edge that waits for what is known of its node. */
 struct edge {
-	uint64_t offset, value, start;
-	const struct ch_index_span *span;
 	uint32_t source, id;
-	bool traced;
-};
-
-/* Edges that wait for memory, the oldest one first. */
-struct ring {
-	struct edge edges[EDGES];
-	uint32_t head, count;
+	uint16_t place;
+	bool inner;
 };
 
 struct finding {
 	struct ch_trails *trails;
 	struct ch_graph *graph;
-	/* of struct met: nodes with a way, in the order in which they were met; those before at
+	/* of uint32_t: nodes with a way, in the order in which they were met; those before at
 	 * were looked at */
 	struct ch_vec queue;
 	size_t at;
@@ -65,16 +54,13 @@ struct finding {
 	uint32_t *slots, slots_mask;
 	/* By type: enum above. */
 	uint8_t *elements;
-	/* Edges that wait for what the index knows of their targets; for what is known of those
-	 * here. They leave in the order in which they came. */
-	struct ring words, nodes;
-	/* The node under way, whose pointers its walker knows or not, and whether only pointers to
-	 * first bytes count. */
-	uint32_t source;
-	bool traced, exact;
+	/* Edges that wait, the oldest one first. */
+	struct edge edges[EDGES];
+	uint32_t head, count;
+	/* Whether only pointers to first bytes count. */
+	bool exact;
 	struct ch_error *err;
 	uint32_t next_id, named_count;
-	struct ch_pieces pieces;
 };
 
 /* ---- Tracks ------------------------------------------------------------------ */
@@ -167,32 +153,48 @@ uint32_t chp_track_repeated(const struct ch_vec *tracks, uint32_t parent, uint32
 
 /* ---- Ways -------------------------------------------------------------------- */
 
+/* Where an edge lies that is too far behind to be told. */
+static uint64_t find_offset(const struct finding *finding, const struct edge *edge)
+{
+	struct ch_edge edges[READ_MAX];
+	uint64_t offset = 0;
+	size_t n, i;
+
+	while ((n = ch_graph_edges(finding->graph, edge->source, &offset, edges, READ_MAX)))
+		for (i = 0; i < n; i++)
+			if (edges[i].target == edge->id &&
+			    edges[i].offset / 4 >= CH_PLACE_FAR - CH_PLACE_FIRST)
+				return edges[i].offset;
+	return CH_OFFSET_NONE;
+}
+
 /* What lies where in an array is nothing that its elements differ in. */
 static uint64_t field_of(struct finding *finding, const struct edge *edge)
 {
 	uint32_t type = track_at(finding->trails, finding->trails->track[edge->source])->type;
+	uint64_t offset;
 	char place[160];
 
-	if (edge->offset == CH_OFFSET_NONE || !edge->traced)
+	if (edge->place < CH_PLACE_FIRST || finding->elements[type] == HAS_ELEMENTS)
 		return CH_OFFSET_NONE;
+	offset = edge->place == CH_PLACE_FAR ? find_offset(finding, edge)
+					     : 4ULL * (edge->place - CH_PLACE_FIRST);
 	if (finding->elements[type] == NOT_ASKED)
-		finding->elements[type] = ch_graph_place_name(finding->graph, edge->source,
-							      edge->offset, place, sizeof(place)) &&
+		finding->elements[type] = ch_graph_place_name(finding->graph, edge->source, offset,
+							      place, sizeof(place)) &&
 							  place[0] != '['
 						  ? HAS_FIELDS
 						  : HAS_ELEMENTS;
-	return finding->elements[type] == HAS_FIELDS ? edge->offset : CH_OFFSET_NONE;
+	return finding->elements[type] == HAS_FIELDS ? offset : CH_OFFSET_NONE;
 }
 
-static struct ch_error *put(struct finding *finding, struct met met, uint32_t holder,
-			    uint32_t track)
+static struct ch_error *put(struct finding *finding, uint32_t id, uint32_t holder, uint32_t track)
 {
-	struct met *slot = ch_vec_push(&finding->queue);
-	uint32_t id = met.id;
+	uint32_t *slot = ch_vec_push(&finding->queue);
 
 	if (!slot)
 		return &ch_enomem;
-	*slot = met;
+	*slot = id;
 	finding->trails->holder[id] = holder;
 	finding->trails->track[id] = track;
 	track_at(finding->trails, track)->count++;
@@ -201,29 +203,15 @@ static struct ch_error *put(struct finding *finding, struct met met, uint32_t ho
 	return NULL;
 }
 
-static struct edge *ring_push(struct ring *ring)
-{
-	return &ring->edges[(ring->head + ring->count++) % EDGES];
-}
-
-static const struct edge *ring_take(struct ring *ring)
-{
-	ring->count--;
-	return &ring->edges[ring->head++ % EDGES];
-}
-
-/* The oldest edge whose node is known. Until a node is met, its type stands for its track. */
+/* The oldest edge. Until a node is met, its type stands for its track. */
 static void meet(struct finding *finding)
 {
-	const struct edge *edge = ring_take(&finding->nodes);
+	const struct edge *edge = &finding->edges[finding->head++ % EDGES];
 	struct ch_trails *trails = finding->trails;
 	uint32_t parent, track;
 
-	if (finding->err || trails->holder[edge->id] != UNSEEN)
-		return;
-	if (finding->exact &&
-	    chp_is_inner(finding->graph->index, edge->span, edge->id, edge->start, edge->value) &&
-	    !chp_offsets_known(finding->graph, edge->id, edge->value))
+	finding->count--;
+	if (finding->err || trails->holder[edge->id] != UNSEEN || (finding->exact && edge->inner))
 		return;
 	parent = trails->track[edge->source];
 	track = chp_track_repeated(&trails->tracks, parent, trails->track[edge->id]);
@@ -233,136 +221,65 @@ static void meet(struct finding *finding)
 		finding->err = find_track(finding, parent, trails->track[edge->id],
 					  field_of(finding, edge), &track);
 	if (!finding->err)
-		finding->err =
-			put(finding, (struct met){ edge->start, edge->id }, edge->source, track);
+		finding->err = put(finding, edge->id, edge->source, track);
 }
 
-/* The oldest edge of which only the address is known. */
-CH_INLINE void find_node(struct finding *finding)
-{
-	const struct edge *word = ring_take(&finding->words);
-	struct edge *edge;
-	uint64_t start;
-	uint32_t id = chp_index_node(finding->graph->index, word->span, word->value, &start);
-
-	if (id == CH_ID_NONE)
-		return;
-	if (finding->nodes.count == EDGES)
-		meet(finding);
-	__builtin_prefetch(&finding->trails->holder[id]);
-	__builtin_prefetch(&finding->trails->track[id]);
-	edge = ring_push(&finding->nodes);
-	*edge = *word;
-	edge->id = id;
-	edge->start = start;
-}
-
-/* An edge of the node under way. */
-CH_INLINE void take_word(void *arg, uint64_t offset, uint64_t value, bool exact)
-{
-	struct finding *finding = arg;
-	const struct ch_index *index = finding->graph->index;
-	const struct ch_index_span *span;
-
-	if (exact ? !chp_may_point(index, value) : !chp_may_point_plain(index, value))
-		return;
-	span = chp_index_span(index, value);
-	if (!span || (!exact && span->traced))
-		return;
-	if (finding->words.count == EDGES)
-		find_node(finding);
-	chp_index_prefetch(span, value);
-	*ring_push(&finding->words) = (struct edge){ .offset = offset,
-						     .value = value,
-						     .span = span,
-						     .source = finding->source,
-						     .traced = finding->traced };
-}
-
-/* The words of a node whose walker does not know them. */
-CH_INLINE void visit_words(struct finding *finding, const struct ch_index_span *span, uint64_t addr,
-			   uint64_t size)
-{
-	uint64_t at = ch_align_up(addr, 8), end = addr + size, value;
-	struct ch_cursor cursor = { 0 };
-	const uint8_t *bytes;
-	size_t len;
-
-	if (end <= span->bytes_end) {
-		bytes = span->bytes + (addr - span->start);
-		for (; at + 8 <= end && !finding->err; at += 8)
-			take_word(finding, at - addr, ch_get64(bytes + (at - addr)), false);
-		return;
-	}
-	while (at + 8 <= end && !finding->err) {
-		bytes = chp_cursor_at(finding->graph->core, &cursor, at, &len);
-		if (!bytes) {
-			at = ch_align_up(ch_core_next_present(finding->graph->core, at, end), 8);
-			continue;
-		}
-		if (len >= 8)
-			take_word(finding, at - addr, ch_get64(bytes), false);
-		else if (ch_core_read_u64(finding->graph->core, at, &value))
-			take_word(finding, at - addr, value, false);
-		at += 8;
-	}
-}
-
-/* Bring the bytes of a node that is soon looked at. */
+/* Bring where the edges of a node begin that is soon looked at, and those of one before it. */
 CH_INLINE void look_ahead(const struct finding *finding)
 {
-	const struct met *met;
-	const struct ch_index_span *span;
+	const struct ch_forward *forward = &finding->graph->forward;
+	const struct ch_edge_part *part;
+	const uint32_t *ids = finding->queue.items;
+	size_t left = finding->queue.count - finding->at;
+	uint32_t id;
 
-	if (finding->queue.count - finding->at <= AHEAD)
-		return;
-	met = CH_VEC_AT(&finding->queue, struct met, finding->at + AHEAD);
-	span = chp_index_span(finding->graph->index, met->addr);
-	if (!span || met->addr >= span->bytes_end)
-		return;
-	chp_index_prefetch(span, met->addr);
-	__builtin_prefetch(span->bytes + (met->addr - span->start));
+	if (left > 2 * AHEAD) {
+		id = ids[finding->at + 2 * AHEAD];
+		part = chp_forward_part(forward, id);
+		__builtin_prefetch(&part->starts[id - part->from]);
+	}
+	if (left > AHEAD) {
+		id = ids[finding->at + AHEAD];
+		part = chp_forward_part(forward, id);
+		__builtin_prefetch(&part->targets[part->starts[id - part->from]]);
+	}
 }
 
-CH_INLINE void look_at(struct finding *finding, const struct met *met)
+CH_INLINE void look_at(struct finding *finding, uint32_t source)
 {
-	const struct ch_graph *graph = finding->graph;
-	const struct ch_index_span *span = chp_index_span(graph->index, met->addr);
-	uint64_t size;
+	const struct ch_edge_part *part = chp_forward_part(&finding->graph->forward, source);
+	uint32_t at = part->starts[source - part->from];
+	uint32_t to = part->starts[source + 1 - part->from], id;
 
-	if (!span)
-		return;
-	finding->source = met->id;
-	finding->traced = span->traced != NULL;
-	size = chp_index_size(graph->index, span, met->id, met->addr);
-	if (!span->traced) {
-		visit_words(finding, span, met->addr, size);
-		return;
+	for (; at < to; at++) {
+		id = part->targets[at];
+		if (finding->count == EDGES)
+			meet(finding);
+		__builtin_prefetch(&finding->trails->holder[id]);
+		__builtin_prefetch(&finding->trails->track[id]);
+		finding->edges[(finding->head + finding->count++) % EDGES] =
+			(struct edge){ .source = source,
+				       .id = id,
+				       .place = part->places ? part->places[at] : CH_PLACE_PLAIN,
+				       .inner = chp_edge_inner(part, at) };
 	}
-	chp_pieces_begin(&finding->pieces, graph, span, met->id, met->addr, size);
-	chp_pieces_visit(&finding->pieces, take_word, finding);
 }
 
 /* Until nothing waits any more. */
-CH_RANKING static struct ch_error *go_on(struct finding *finding)
+static struct ch_error *go_on(struct finding *finding)
 {
 	const struct ch_graph *graph = finding->graph;
 	struct ch_error *err = NULL;
-	struct met met;
 
 	while (!err && !finding->err) {
 		if (finding->at == finding->queue.count) {
-			if (finding->words.count)
-				find_node(finding);
-			else if (finding->nodes.count)
-				meet(finding);
-			else
+			if (!finding->count)
 				break;
+			meet(finding);
 			continue;
 		}
 		look_ahead(finding);
-		met = *CH_VEC_AT(&finding->queue, struct met, finding->at++);
-		look_at(finding, &met);
+		look_at(finding, *CH_VEC_AT(&finding->queue, uint32_t, finding->at++));
 		if (finding->at % PACE == 0) {
 			chp_context_progress(graph->ctx, "looking for ways", finding->at,
 					     graph->index->nodes_count);
@@ -413,9 +330,7 @@ static struct ch_error *begin_at(struct finding *finding, const struct ch_root *
 	if (!slot)
 		return err ? err : &ch_enomem;
 	*slot = *root;
-	return put(finding,
-		   (struct met){ ch_graph_addr(finding->graph, root->target), root->target },
-		   CH_ID_NONE, track);
+	return put(finding, root->target, CH_ID_NONE, track);
 }
 
 static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_t n)
@@ -690,7 +605,7 @@ static void tidy(struct ch_trails *trails)
 struct ch_error *chp_trails_make(struct ch_graph *graph, const struct ch_retained *retained,
 				 struct ch_trails *ret)
 {
-	struct finding finding = { .trails = ret, .graph = graph, .queue = CH_VEC(struct met) };
+	struct finding finding = { .trails = ret, .graph = graph, .queue = CH_VEC(uint32_t) };
 	uint32_t ids = graph->index->objects_count, id;
 	struct ch_track *all;
 	struct ch_error *err;
@@ -710,6 +625,8 @@ struct ch_error *chp_trails_make(struct ch_graph *graph, const struct ch_retaine
 	err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take_types, &finding);
 	if (!err)
 		err = unite_types(ret);
+	if (!err)
+		err = chp_forward_keep(graph);
 	finding.elements = err ? NULL : calloc(ret->types.rows.count + 1, 1);
 	if (!err)
 		err = finding.elements ? find_ways(&finding, retained) : &ch_enomem;

@@ -7,6 +7,7 @@
 
 #include <coreheap/leaks.h>
 
+#include "graph/forward.h"
 #include "support/ck.h"
 #include "support/graphcase.h"
 
@@ -291,6 +292,47 @@ START_TEST(chains_are_shortest_ways_from_all_roots)
 }
 END_TEST
 
+/* Edges of one node as they were written down, against those that are read from its words. */
+static uint32_t check_written(const struct graphcase *gc, const struct ch_forward *forward,
+			      uint32_t id)
+{
+	const struct ch_edge_part *part = chp_forward_part(forward, id);
+	uint32_t at = part->starts[id - part->from], found = 0;
+	struct ch_edge edge;
+	uint64_t offset = 0;
+
+	while (ch_graph_is_node(gc->graph, id) &&
+	       ch_graph_edges(gc->graph, id, &offset, &edge, 1)) {
+		ck_assert_uint_lt(at, part->starts[id + 1 - part->from]);
+		ck_assert_uint_eq(part->targets[at], edge.target);
+		ck_assert_int_eq(chp_edge_inner(part, at), edge.interior);
+		at++;
+		found++;
+	}
+	ck_assert_uint_eq(at, part->starts[id + 1 - part->from]);
+	return found;
+}
+
+START_TEST(edges_are_written_down_as_they_are_read)
+{
+	struct ch_forward forward;
+	struct graphcase gc;
+	uint32_t id, found = 0;
+	uint64_t seed;
+
+	for (seed = 1; seed <= 300; seed++) {
+		gc_open(&gc, seed, (uint32_t)(1 + seed % 3));
+		ck_ch_ok(chp_forward_make(gc.graph, &forward));
+		ck_assert_uint_eq(forward.parts_count, 1 + seed % 3);
+		for (id = 0; id < ch_graph_objects_count(gc.graph); id++)
+			found += check_written(&gc, &forward, id);
+		chp_forward_deinit(&forward);
+		gc_close(&gc);
+	}
+	ck_assert_uint_gt(found, 300);
+}
+END_TEST
+
 /* Blocks that roots reach when one block (or none: UINT32_MAX) is not there. */
 static void reach_without(const struct graphcase *gc, uint32_t gone, bool *reached)
 {
@@ -416,6 +458,7 @@ Suite *suite_graph(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, index_knows_each_byte_of_each_block);
 	tcase_add_test(tcase, edges_are_the_words_that_lead_to_blocks);
+	tcase_add_test(tcase, edges_are_written_down_as_they_are_read);
 	tcase_add_test(tcase, blocks_are_held_as_defined);
 	tcase_add_test(tcase, chains_are_shortest_ways_from_all_roots);
 	tcase_add_test(tcase, dominators_are_what_cutting_blocks_out_shows);
