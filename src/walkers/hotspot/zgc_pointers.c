@@ -29,8 +29,9 @@ static uint32_t hash(uint32_t key)
 	return key ^ key >> 16;
 }
 
-/* Where the object at offset went, by one table; 0: that does not know it. */
-static uint64_t moved_by(const struct hs *hs, uint32_t table, uint64_t offset)
+/* Where the object at offset went, by one table; false: that does not know it. An object may go
+ * to offset 0, where the heap begins. */
+static bool moved_by(const struct hs *hs, uint32_t table, uint64_t offset, uint64_t *ret)
 {
 	uint64_t map = hs->colors.moved[table].map, granule = offset >> hs->colors.granule_shift;
 	uint64_t forwarding, start, shift, length, index, at, entry, i;
@@ -44,7 +45,7 @@ static uint64_t moved_by(const struct hs *hs, uint32_t table, uint64_t offset)
 	    !hs_member_ptr(hs, hs_z_id(hs, HS_Z_FORWARDING_ENTRIES), forwarding, &length) ||
 	    offset < start || shift > 63 || !length || length > ENTRIES_MAX ||
 	    length & (length - 1))
-		return 0;
+		return false;
 	index = (offset - start) >> shift;
 	at = hash((uint32_t)index);
 	for (i = 0; i < length; i++) {
@@ -53,12 +54,14 @@ static uint64_t moved_by(const struct hs *hs, uint32_t table, uint64_t offset)
 					 8 * ((at + i) & (length - 1)),
 				 &entry) ||
 		    !(entry & 1))
-			return 0;
+			return false;
 		/* zForwardingEntry.hpp: 1 bit that it is one, 45 of an offset, 18 of an index */
-		if (entry >> 46 == index)
-			return entry >> 1 & ((1ULL << 45) - 1);
+		if (entry >> 46 == index) {
+			*ret = entry >> 1 & ((1ULL << 45) - 1);
+			return true;
+		}
 	}
-	return 0;
+	return false;
 }
 
 /* The number of a color, 0 .. 3: its lowest bit is that of the young generation's last
@@ -80,8 +83,7 @@ static uint64_t moved_to(const struct hs *hs, uint64_t offset, uint64_t word)
 	for (i = 0; i < colors->moved_count; i++) {
 		if (colors->generational && !(stale & colors->moved[i].color_bit))
 			continue;
-		to = moved_by(hs, i, offset);
-		if (to)
+		if (moved_by(hs, i, offset, &to))
 			return to;
 	}
 	return offset;
@@ -139,8 +141,7 @@ uint64_t hs_zgc_decode_spilled(const struct hs *hs, uint64_t word)
 	    word > (colors->view | colors->offset_mask))
 		return hs_zgc_decode(hs, word);
 	for (i = 0; i < colors->moved_count; i++) {
-		to = moved_by(hs, i, word & colors->offset_mask);
-		if (to)
+		if (moved_by(hs, i, word & colors->offset_mask, &to))
 			return to | colors->view;
 	}
 	return word;
