@@ -180,6 +180,14 @@ CH_PUBLIC const struct ch_module *ch_sym_executable(const struct ch_sym *sym);
 CH_PUBLIC const struct ch_module *ch_sym_module_at(const struct ch_sym *sym, uint64_t addr);
 
 /**
+ * Where a module's data became read only after the linker filled it: [*start_ret, *end_ret), whole
+ * pages at its end as _dl_protect_relro() has them; empty when it asks for none. False when the
+ * headers are not at hand.
+ */
+CH_PUBLIC bool ch_sym_module_relro(const struct ch_sym *sym, const struct ch_module *module,
+				   uint64_t *start_ret, uint64_t *end_ret);
+
+/**
  * Access rights that the module's program headers give to addr, as enum
  * ch_segment_flags: RELRO is read only, holes between segments have none.
  * False when the headers are not at hand.

@@ -444,11 +444,16 @@ static struct ch_error *add_stack(struct collector *collector, struct ch_root_ra
 	return push_rest(collector, range, region);
 }
 
-/* Data of a module that became read only after it was filled. */
-static bool is_relro(const struct ch_graph *graph, const struct ch_region *region)
+/*
+ * The part of a region that is data of a module and became read only after it was filled. The
+ * kernel may have merged it with constants before it, whose texts read like addresses.
+ */
+static bool find_relro(const struct ch_graph *graph, const struct ch_region *region,
+		       struct ch_root_range *range)
 {
 	const struct ch_module *module;
 	const struct ch_region *next;
+	uint64_t start, end;
 
 	if (region->usage != CH_USAGE_EXE && region->usage != CH_USAGE_LIB)
 		return false;
@@ -456,8 +461,15 @@ static bool is_relro(const struct ch_graph *graph, const struct ch_region *regio
 		return false;
 	module = ch_sym_module_at(graph->sym, region->start);
 	next = ch_map_region_at(graph->map, region->end);
-	return module && next && next->prot & CH_SEGMENT_WRITE && next->prot != CH_PROT_UNKNOWN &&
-	       ch_sym_module_at(graph->sym, next->start) == module;
+	if (!module || !next || !(next->prot & CH_SEGMENT_WRITE) || next->prot == CH_PROT_UNKNOWN ||
+	    ch_sym_module_at(graph->sym, next->start) != module)
+		return false;
+	if (ch_sym_module_relro(graph->sym, module, &start, &end)) {
+		range->start = ch_max(range->start, start);
+		range->end = ch_min(range->end, end);
+	}
+	range->kind = CH_ROOT_DATA;
+	return range->start < range->end;
 }
 
 static struct ch_error *add_region(struct collector *collector, const struct ch_region *region,
@@ -468,9 +480,7 @@ static struct ch_error *add_region(struct collector *collector, const struct ch_
 				       .end = region->end,
 				       .thread = UINT32_MAX };
 
-	if (is_relro(graph, region))
-		range.kind = CH_ROOT_DATA;
-	else if (!kind_of(region, &range.kind))
+	if (!find_relro(graph, region, &range) && !kind_of(region, &range.kind))
 		return NULL;
 	switch (range.kind) {
 	case CH_ROOT_STACK:

@@ -337,27 +337,22 @@ static bool is_missing(const struct ch_core *core, uint64_t start, uint64_t end)
 static struct ch_error *lend_module(struct ch_sym *sym, const struct ch_module *module)
 {
 	const struct ch_module_extra *extra = chp_module_extra(sym, module);
-	const Elf64_Phdr *relro = extra->has_image && extra->file_data
-					  ? chp_image_phdr(&extra->image, PT_GNU_RELRO)
-					  : NULL;
 	const struct ch_initial *initial = NULL;
 	struct ch_error *err;
-	uint64_t end;
+	uint64_t start, end;
 	size_t i;
 
 	/* The linker itself, and a static program, write into theirs before they protect it. */
-	if (!relro || module->match != CH_MATCH_MATCHED || module->kind == CH_MODULE_INTERP ||
+	if (!extra->file_data || !ch_sym_module_relro(sym, module, &start, &end) ||
+	    module->match != CH_MATCH_MATCHED || module->kind == CH_MODULE_INTERP ||
 	    (module->kind == CH_MODULE_EXE && !chp_image_phdr(&extra->image, PT_INTERP)))
 		return NULL;
-	end = ch_align_down(module->bias + relro->p_vaddr + relro->p_memsz, CH_PAGE_BYTES) -
-	      module->bias;
-	if (end <= relro->p_vaddr ||
-	    !is_missing(sym->core, module->bias + relro->p_vaddr, module->bias + end))
+	if (end <= start || !is_missing(sym->core, start, end))
 		return NULL;
 	err = open_initial(sym, module, &initial);
 	for (i = 0; !err && initial && i < initial->loads.count; i++)
 		err = lend_known(sym, module, CH_VEC_AT(&initial->loads, struct load, i),
-				 relro->p_vaddr, end);
+				 start - module->bias, end - module->bias);
 	return err;
 }
 

@@ -83,35 +83,6 @@ void ch_sym_close(struct ch_sym *sym)
 	free(sym);
 }
 
-bool ch_sym_module_rights(const struct ch_sym *sym, const struct ch_module *module, uint64_t addr,
-			  uint32_t *ret)
-{
-	const struct ch_module_extra *extra = chp_module_extra(sym, module);
-	uint64_t at = addr - module->bias, start, end;
-	uint32_t i, rights = 0;
-
-	if (!extra->has_image || addr < module->start)
-		return false;
-	for (i = 0; i < extra->image.phdrs_count; i++) {
-		const Elf64_Phdr *phdr = &extra->image.phdrs[i];
-
-		start = ch_align_down(phdr->p_vaddr, CH_PAGE_BYTES);
-		end = ch_align_up(phdr->p_vaddr + phdr->p_memsz, CH_PAGE_BYTES);
-		if (at < start || at >= end)
-			continue;
-		if (phdr->p_type == PT_LOAD) {
-			rights = phdr->p_flags & (PF_R | PF_W | PF_X);
-		} else if (phdr->p_type == PT_GNU_RELRO &&
-			   at < ch_align_down(phdr->p_vaddr + phdr->p_memsz, CH_PAGE_BYTES)) {
-			/* _dl_protect_relro() rounds the end down */
-			*ret = PF_R;
-			return true;
-		}
-	}
-	*ret = rights;
-	return true;
-}
-
 const char *ch_module_kind_name(enum ch_module_kind kind)
 {
 	static const char *const names[] = { "exe", "lib", "interp", "vdso", "pe" };
