@@ -6,8 +6,8 @@ LINT_SRC := $(LIB_SRC) $(APP_SRC)
 LINT_TEST_SRC := $(sort $(wildcard test/unit/*.c test/support/*.c test/schemas/*.c test/debug/*.c test/fuzz/*.c))
 LINT_CHECKS := format layering sizes text gcc clang tidy symbols circles
 LINT_JOBS ?= $(shell nproc)
-# Beside the normal build, as that one need not treat warnings as errors.
-LINT_B := build/lint
+# Beside the normal build if that one does not treat warnings as errors.
+LINT_B := $(if $(filter 1,$(WERROR)),$(if $(SAN),build/lint,$(B)),build/lint)
 LINT_MAKE = $(MAKE) --no-print-directory B=$(LINT_B) WERROR=1 SAN=
 
 .PHONY: lint-gen $(addprefix lint-,$(LINT_CHECKS))
