@@ -6,6 +6,7 @@
 #include "analysis/measure.h"
 #include "analysis/suspects_containers.h"
 #include "graph/forward.h"
+#include "graph/held.h"
 #include "graph/retained.h"
 #include "util/bytes.h"
 
@@ -24,7 +25,8 @@ static struct ch_error *look(struct ch_looking *looking)
 	if (!err)
 		err = ch_retained_make(looking->graph, &looking->retained);
 	if (!err)
-		err = chp_trails_make(looking->graph, looking->retained, &looking->trails);
+		err = chp_trails_make(looking->graph, looking->retained,
+				      chp_leaks_types(looking->leaks), &looking->trails);
 	/* what comes now goes against the edges */
 	chp_forward_drop(looking->graph);
 	if (!err)

@@ -233,18 +233,49 @@ static struct ch_error *find_dominators(struct search *search, const struct ch_r
 
 /* ---- Sums -------------------------------------------------------------------- */
 
+/* The same of a node of which it is known where it begins. */
+static uint64_t weight_of(const struct ch_graph *graph, const struct ch_index_span *span,
+			  uint64_t addr, uint64_t bytes)
+{
+	if (!graph->touched_only || (span->traced && span->traced->tracer->clears))
+		return bytes;
+	return ch_core_touched_bytes(graph->core, addr, addr + bytes);
+}
+
 uint64_t chp_graph_weight(const struct ch_graph *graph, uint32_t id)
 {
 	const struct ch_index_span *span = chp_index_span_of(graph->index, id);
-	uint64_t bytes, addr;
+	uint64_t addr;
 
 	if (!chp_is_node(graph->index, id))
 		return 0;
 	addr = chp_index_addr_in(graph->index, span, id);
-	bytes = chp_index_size(graph->index, span, id, addr);
-	if (!graph->touched_only || (span->traced && span->traced->tracer->clears))
-		return bytes;
-	return ch_core_touched_bytes(graph->core, addr, addr + bytes);
+	return weight_of(graph, span, addr, chp_index_size(graph->index, span, id, addr));
+}
+
+/* What each node weighs by itself: by address, as what lies behind a node is known then. */
+static void weigh(struct ch_retained *retained)
+{
+	const struct ch_graph *graph = retained->graph;
+	const struct ch_index_span *span;
+	uint64_t addr, next;
+	uint32_t id, number;
+	size_t i;
+
+	for (i = 0; i < graph->index->spans.count; i++) {
+		span = CH_VEC_AT(&graph->index->spans, struct ch_index_span, i);
+		if (!span->count)
+			continue;
+		addr = chp_index_addr_in(graph->index, span, span->first_id);
+		for (id = span->first_id; id - span->first_id < span->count; id++, addr = next) {
+			next = chp_index_next(span, id, addr);
+			number = retained->number[id];
+			if (number)
+				retained->bytes[number] = weight_of(
+					graph, span, addr,
+					chp_index_size_to(graph->index, span, id, addr, next));
+		}
+	}
 }
 
 static struct ch_error *sum_up(struct ch_retained *retained)
@@ -258,9 +289,9 @@ static struct ch_error *sum_up(struct ch_retained *retained)
 	retained->next = calloc(count, sizeof(uint32_t));
 	if (!retained->bytes || !retained->counts || !retained->child || !retained->next)
 		return &ch_enomem;
+	weigh(retained);
 	/* A dominator's number is below those of all that it dominates. */
 	for (w = retained->count; w > 0; w--) {
-		retained->bytes[w] += chp_graph_weight(retained->graph, retained->ids[w]);
 		retained->counts[w]++;
 		up = retained->idom[w];
 		retained->bytes[up] += retained->bytes[w];

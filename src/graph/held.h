@@ -1,5 +1,6 @@
 /*
- * held.h - whether blocks are held at all, for filters: the quick part of leaks.
+ * held.h - whether blocks are held at all, for filters: the quick part of leaks; and what
+ * leaks met on their way.
  */
 #ifndef COREHEAP_GRAPH_HELD_H
 #define COREHEAP_GRAPH_HELD_H
@@ -18,5 +19,9 @@ CH_MUST_CHECK struct ch_error *chp_held_find(struct ch_graph *graph, struct ch_l
  */
 void chp_held_select(const struct ch_graph *graph, const struct ch_leaks *leaks, bool held,
 		     const struct ch_object *objects, size_t n, bool *ret);
+
+/** By id: the type of each node, of ch_leaks_find() in a graph that keeps edges; else NULL.
+ * Borrowed. */
+const uint32_t *chp_leaks_types(const struct ch_leaks *leaks);
 
 #endif /* COREHEAP_GRAPH_HELD_H */

@@ -28,6 +28,8 @@ struct ch_leaks {
 	uint64_t absent_block_bytes, absent_root_bytes;
 	/** Id of the next object of a walk over everything. */
 	uint32_t next_id;
+	/** Type of each node, in a graph of which more is asked; else NULL. */
+	uint32_t *types;
 	/** of struct ch_leak_group; slots of a hash table of their indexes + 1 */
 	struct ch_vec groups;
 	uint32_t *slots;
@@ -489,6 +491,8 @@ static struct ch_error *add_objects(void *arg, const struct ch_object *objects, 
 			id = ch_graph_node_at(leaks->graph, objects[i].addr);
 		if (id >= leaks->graph->index->objects_count)
 			continue;
+		if (leaks->types)
+			leaks->types[id] = objects[i].type;
 		reach = ch_leaks_reach(leaks, id);
 		add_sum(leaks, &leaks->sums[reach], &objects[i]);
 		if (leaks->first && chp_bit(leaks->exact, id) && !chp_bit(leaks->first, id))
@@ -545,6 +549,12 @@ static struct ch_error *find(struct ch_leaks *leaks)
 	struct ch_error *err;
 	struct ch_mark mark;
 
+	if (leaks->graph->keep_edges) {
+		leaks->types =
+			calloc(leaks->graph->index->objects_count + 1ULL, sizeof(*leaks->types));
+		if (!leaks->types)
+			return &ch_enomem;
+	}
 	err = chp_mark_init(&mark, leaks->graph);
 	if (err)
 		return err;
@@ -569,6 +579,12 @@ static struct ch_error *find_held(struct ch_leaks *leaks)
 	struct ch_error *err;
 	struct ch_mark mark;
 
+	if (leaks->graph->keep_edges) {
+		leaks->types =
+			calloc(leaks->graph->index->objects_count + 1ULL, sizeof(*leaks->types));
+		if (!leaks->types)
+			return &ch_enomem;
+	}
 	err = chp_mark_init(&mark, leaks->graph);
 	if (err)
 		return err;
@@ -657,10 +673,16 @@ void ch_leaks_destroy(struct ch_leaks *leaks)
 	free(leaks->pooled);
 	free(leaks->dead);
 	free(leaks->direct);
+	free(leaks->types);
 	ch_vec_deinit(&leaks->groups);
 	chp_offsets_deinit(&leaks->offsets);
 	free(leaks->slots);
 	free(leaks);
+}
+
+const uint32_t *chp_leaks_types(const struct ch_leaks *leaks)
+{
+	return leaks->types;
 }
 
 const struct ch_leak_sum *ch_leaks_sums(const struct ch_leaks *leaks)

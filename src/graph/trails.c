@@ -60,7 +60,7 @@ struct finding {
 	/* Whether only pointers to first bytes count. */
 	bool exact;
 	struct ch_error *err;
-	uint32_t next_id, named_count;
+	uint32_t named_count;
 };
 
 /* ---- Tracks ------------------------------------------------------------------ */
@@ -385,26 +385,24 @@ static struct ch_error *find_ways(struct finding *finding, const struct ch_retai
 
 /* ---- Types and sums ---------------------------------------------------------- */
 
-static struct ch_error *take_types(void *arg, const struct ch_object *objects, size_t n)
+/* Until a node is met, its type stands for its track. */
+static struct ch_error *take_types(struct ch_trails *trails, const uint32_t *types)
 {
-	struct finding *finding = arg;
-	const struct ch_graph *graph = finding->graph;
-	struct ch_tallies *types = &finding->trails->types;
+	const struct ch_index *index = trails->graph->index;
 	const struct ch_tally *tally;
-	uint32_t id;
-	size_t i;
+	uint32_t id, met = CH_TYPE_NONE, row = 0;
 
-	for (i = 0; i < n; i++) {
-		id = finding->next_id++;
-		if (graph->index->gaps)
-			id = ch_graph_node_at(graph, objects[i].addr);
-		if (id >= graph->index->objects_count || !chp_is_node(graph->index, id))
+	for (id = 0; id < index->objects_count; id++) {
+		if (!chp_is_node(index, id))
 			continue;
-		tally = chp_tally_of(types, 0, objects[i].type);
-		if (!tally)
-			return &ch_enomem;
-		finding->trails->track[id] =
-			(uint32_t)(tally - (const struct ch_tally *)types->rows.items);
+		if (types[id] != met) {
+			tally = chp_tally_of(&trails->types, 0, types[id]);
+			if (!tally)
+				return &ch_enomem;
+			met = types[id];
+			row = (uint32_t)(tally - (const struct ch_tally *)trails->types.rows.items);
+		}
+		trails->track[id] = row;
 	}
 	return NULL;
 }
@@ -603,7 +601,7 @@ static void tidy(struct ch_trails *trails)
 }
 
 struct ch_error *chp_trails_make(struct ch_graph *graph, const struct ch_retained *retained,
-				 struct ch_trails *ret)
+				 const uint32_t *types, struct ch_trails *ret)
 {
 	struct finding finding = { .trails = ret, .graph = graph, .queue = CH_VEC(uint32_t) };
 	uint32_t ids = graph->index->objects_count, id;
@@ -622,7 +620,7 @@ struct ch_error *chp_trails_make(struct ch_graph *graph, const struct ch_retaine
 	*all = (struct ch_track){ .type = CH_TYPE_NONE, .first = CH_ID_NONE };
 	for (id = 0; id < ids; id++)
 		ret->holder[id] = UNSEEN;
-	err = ch_heaps_walk(graph->heaps, 0, UINT64_MAX, take_types, &finding);
+	err = take_types(ret, types);
 	if (!err)
 		err = unite_types(ret);
 	if (!err)

@@ -60,6 +60,20 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 	return hash ^ hash >> 32;
 }
 
+/* Of a text in one piece, as nearly all are. */
+static uint64_t hash_whole(const uint8_t *bytes, uint64_t size)
+{
+	uint8_t last[8] = { 0 };
+	uint64_t hash = size;
+
+	for (; size >= 8; bytes += 8, size -= 8)
+		hash = mix(hash, ch_get64(bytes));
+	if (!size)
+		return hash;
+	memcpy(last, bytes, size);
+	return mix(hash, ch_get64(last));
+}
+
 /* Words count from the text's start, so pieces are carried over. False: absent. */
 static bool hash_text(const struct ch_core *core, const struct ch_string *text, uint64_t *ret)
 {
@@ -68,6 +82,11 @@ static bool hash_text(const struct ch_core *core, const struct ch_string *text, 
 	size_t len, used = 0, n;
 	const uint8_t *bytes;
 
+	bytes = left ? piece_of(core, at, left, &len) : NULL;
+	if (bytes && len == left) {
+		*ret = hash_whole(bytes, left);
+		return true;
+	}
 	while (left) {
 		bytes = piece_of(core, at, left, &len);
 		if (!bytes)
