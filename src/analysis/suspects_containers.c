@@ -34,6 +34,8 @@
 /* Fields of a holder. */
 #define FIELDS_MAX 256
 #define PAGE_BYTES 4096
+/* Blocks between two looks at whether somebody wants the run to end. */
+#define CHECK_BLOCKS 65536
 
 /* A collection with too much room. */
 struct found {
@@ -139,42 +141,35 @@ static struct ch_error *take_chains(struct walking *walking, struct ch_container
 	return NULL;
 }
 
-static struct ch_error *look(void *arg, const struct ch_object *objects, size_t n)
+static struct ch_error *look(struct walking *walking, struct ch_container_type *type, uint64_t addr)
 {
-	struct walking *walking = arg;
-	struct ch_container_type *type;
 	struct ch_container_use use;
-	struct ch_error *err = NULL;
-	size_t i;
+	struct ch_error *err = take_room(walking, type, addr, &use);
 
-	for (i = 0; !err && i < n; i++) {
-		type = objects[i].state == CH_OBJECT_USED && objects[i].key
-			       ? type_of(walking, objects[i].type)
-			       : NULL;
-		if (!type)
-			continue;
-		err = take_room(walking, type, objects[i].addr, &use);
-		/* of maps that do not tell, and of those with as many entries */
-		if (!err && (!type->row->size || use.used >= CHAIN_MIN ||
-			     type->row->kind == CH_CONTAINER_NODES))
-			err = take_chains(walking, type, objects[i].addr);
-	}
+	/* of maps that do not tell, and of those with as many entries */
+	if (!err &&
+	    (!type->row->size || use.used >= CHAIN_MIN || type->row->kind == CH_CONTAINER_NODES))
+		err = take_chains(walking, type, addr);
 	return err;
 }
 
-static struct ch_error *walk_all(struct walking *walking)
+/* types: by id, as the walk of leaks met them. */
+static struct ch_error *look_at_all(struct walking *walking, const struct ch_graph *graph,
+				    const uint32_t *types)
 {
-	struct ch_heaps *heaps = walking->suspecting->heaps;
-	const struct ch_runtime *runtimes;
+	const uint32_t count = ch_graph_objects_count(graph);
+	struct ch_container_type *type;
 	struct ch_error *err = NULL;
-	size_t count, i;
+	uint32_t id;
 
 	if (!walking->containers.types.count)
 		return NULL;
-	runtimes = ch_heaps_runtimes(heaps, &count);
-	for (i = 0; !err && i < count; i++) {
-		if (runtimes[i].open)
-			err = chp_heaps_walk_runtime(heaps, runtimes[i].name, look, walking);
+	for (id = 0; !err && id < count; id++) {
+		type = ch_graph_is_node(graph, id) ? type_of(walking, types[id]) : NULL;
+		if (type)
+			err = look(walking, type, ch_graph_addr(graph, id));
+		if (!err && id % CHECK_BLOCKS == 0)
+			err = chp_context_check(ch_session_context(walking->suspecting->session));
 	}
 	return err;
 }
@@ -555,7 +550,7 @@ static struct ch_error *hold(struct walking *walking, struct ch_graph *graph,
 }
 
 struct ch_error *chp_suspects_containers(struct ch_suspecting *suspecting, struct ch_graph *graph,
-					 const struct ch_retained *retained)
+					 const struct ch_retained *retained, const uint32_t *types)
 {
 	struct walking *walking = calloc(1, sizeof(*walking));
 	struct ch_error *err;
@@ -568,7 +563,7 @@ struct ch_error *chp_suspects_containers(struct ch_suspecting *suspecting, struc
 	walking->budget = NODES_MAX;
 	err = chp_containers_find(suspecting->heaps, &walking->containers);
 	if (!err)
-		err = walk_all(walking);
+		err = look_at_all(walking, graph, types);
 	if (!err)
 		err = hold(walking, graph, retained);
 	chp_containers_deinit(&walking->containers);

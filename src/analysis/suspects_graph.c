@@ -54,7 +54,7 @@ static struct ch_error *look(struct ch_looking *looking)
 		err = chp_suspects_queues(looking->suspecting, looking->graph, looking->retained);
 	if (!err)
 		err = chp_suspects_containers(looking->suspecting, looking->graph,
-					      looking->retained);
+					      looking->retained, chp_leaks_types(looking->leaks));
 	if (!err)
 		err = chp_suspect_one_types(looking);
 	if (!err)

@@ -39,6 +39,10 @@ struct counter {
 	 * needs a row. */
 	uint8_t *seen;
 	size_t seen_mask;
+	/* Of all blocks that are compared, in the order of the walk: as much of their hashes as
+	 * seen needs. NONE_KNOWN: it is to be made again. */
+	struct ch_vec hashes;
+	size_t next;
 	/* What blocks have whose hash was seen before, other than zeros: no less than what is there
 	 * more than once. */
 	uint64_t again_bytes;
@@ -267,6 +271,8 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 
 /* ---- Blocks of every heap, as texts of bytes ------------------------------------- */
 
+#define NONE_KNOWN UINT32_MAX
+
 struct hashed {
 	const struct ch_object *object;
 	struct ch_string text;
@@ -373,11 +379,21 @@ static void see_some(struct counter *counter, const struct hashed *some, size_t 
 			counter->again_bytes += some[i].object->chunk_bytes;
 }
 
+static bool remember(struct counter *counter, uint64_t hash)
+{
+	uint32_t *slot = ch_vec_push(&counter->hashes);
+
+	if (slot)
+		*slot = counter->seen_mask > UINT32_MAX ? NONE_KNOWN : (uint32_t)hash;
+	return slot != NULL;
+}
+
 static struct ch_error *see_blocks(void *arg, const struct ch_object *objects, size_t n)
 {
 	struct counter *counter = arg;
 	struct hashed some[AHEAD], *slot = some;
 	struct block_kind kind;
+	bool known;
 	size_t i;
 
 	if (!n)
@@ -386,7 +402,11 @@ static struct ch_error *see_blocks(void *arg, const struct ch_object *objects, s
 	for (i = 0; i < n; i++) {
 		if (!is_compared(&objects[i]))
 			continue;
-		if (!hash_ahead(counter, &objects[i], &kind, slot))
+		slot->hash = NONE_KNOWN;
+		known = hash_ahead(counter, &objects[i], &kind, slot);
+		if (!remember(counter, slot->hash))
+			return &ch_enomem;
+		if (!known)
 			continue;
 		if (++slot == some + AHEAD) {
 			see_some(counter, some, AHEAD);
@@ -398,32 +418,36 @@ static struct ch_error *see_blocks(void *arg, const struct ch_object *objects, s
 }
 
 /* They cost what is touched of them. */
-static struct ch_error *take_some(struct counter *counter, const struct hashed *some, size_t count,
-				  const struct block_kind *kind)
+static struct ch_error *take_block(struct counter *counter, const struct ch_object *object,
+				   const struct block_kind *kind, uint32_t known)
 {
 	struct ch_strings_stat *ret = counter->ret;
-	struct ch_error *err = NULL;
-	struct ch_object object;
-	size_t i;
+	const uint32_t type = type_of(object, kind);
+	struct ch_string text = text_of(object, kind);
+	struct ch_object touched = *object;
+	uint64_t hash;
 
-	for (i = 0; !err && i < count; i++) {
-		if (is_zero(counter->heaps->env.core, &some[i].text)) {
-			ret->zero_count++;
-			ret->zero_bytes += chp_heaps_touched_bytes(counter->heaps, some[i].object);
-		} else if (times_seen(counter, some[i].hash) > 1) {
-			object = *some[i].object;
-			object.chunk_bytes = chp_heaps_touched_bytes(counter->heaps, &object);
-			err = add_text(counter, &object, &some[i].text, type_of(&object, kind),
-				       some[i].hash);
-		}
+	if (known != NONE_KNOWN && times_seen(counter, known) < 2 &&
+	    !is_zero(counter->heaps->env.core, &text))
+		return NULL;
+	if (!hash_block(counter, &text, type, &hash)) {
+		ret->absent_count++;
+		return NULL;
 	}
-	return err;
+	touched.chunk_bytes = chp_heaps_touched_bytes(counter->heaps, object);
+	if (is_zero(counter->heaps->env.core, &text)) {
+		ret->zero_count++;
+		ret->zero_bytes += touched.chunk_bytes;
+		return NULL;
+	}
+	return times_seen(counter, hash) > 1 ? add_text(counter, &touched, &text, type, hash)
+					     : NULL;
 }
 
 static struct ch_error *take_blocks(void *arg, const struct ch_object *objects, size_t n)
 {
 	struct counter *counter = arg;
-	struct hashed some[AHEAD], *slot = some;
+	const uint32_t *hashes = counter->hashes.items;
 	struct ch_error *err = NULL;
 	struct block_kind kind;
 	size_t i;
@@ -431,20 +455,17 @@ static struct ch_error *take_blocks(void *arg, const struct ch_object *objects, 
 	if (!n)
 		return NULL;
 	kind = kind_of(counter, &objects[0]);
-	for (i = 0; !err && i < n; i++) {
+	for (i = 0; !err && i < n && counter->next < counter->hashes.count; i++) {
 		if (!is_compared(&objects[i]))
 			continue;
 		counter->ret->count++;
-		if (!hash_ahead(counter, &objects[i], &kind, slot)) {
-			counter->ret->absent_count++;
-			continue;
-		}
-		if (++slot == some + AHEAD) {
-			err = take_some(counter, some, AHEAD, &kind);
-			slot = some;
-		}
+		if (counter->next + AHEAD < counter->hashes.count)
+			__builtin_prefetch(&counter->seen[(hashes[counter->next + AHEAD] &
+							   counter->seen_mask) /
+							  4]);
+		err = take_block(counter, &objects[i], &kind, hashes[counter->next++]);
 	}
-	return err ? err : take_some(counter, some, (size_t)(slot - some), &kind);
+	return err;
 }
 
 static int compare_rows(const void *a, const void *b)
@@ -516,7 +537,9 @@ static bool make_seen(struct counter *counter)
 struct ch_error *chp_contents_count(struct ch_heaps *heaps, uint64_t bytes_min,
 				    struct ch_strings_stat *ret)
 {
-	struct counter counter = { .heaps = heaps, .ret = ret, .rows_max = BLOCK_ROWS_MAX };
+	struct counter counter = {
+		.heaps = heaps, .ret = ret, .rows_max = BLOCK_ROWS_MAX, .hashes = CH_VEC(uint32_t)
+	};
 	struct ch_error *err = &ch_enomem;
 
 	ret->rows = CH_VEC(struct ch_string_stat);
@@ -526,6 +549,7 @@ struct ch_error *chp_contents_count(struct ch_heaps *heaps, uint64_t bytes_min,
 		err = ch_heaps_walk(heaps, 0, UINT64_MAX, take_blocks, &counter);
 	free(counter.slots);
 	free(counter.seen);
+	ch_vec_deinit(&counter.hashes);
 	if (!err)
 		sum_up(ret);
 	return err;
