@@ -60,11 +60,11 @@ struct ch_trails {
 	uint32_t count;
 };
 
-/** Find ways for what retained has. types: by id, that of each node. End with chp_trails_deinit(), also on failure. Errors: NOMEM,
- * STOP. */
-CH_MUST_CHECK struct ch_error *
-chp_trails_make(struct ch_graph *graph, const struct ch_retained *retained, const uint32_t *types,
-		struct ch_trails *ret);
+/** Find ways for what retained has. types: by id, that of each node. End with chp_trails_deinit(),
+ * also on failure. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_trails_make(struct ch_graph *graph,
+					       const struct ch_retained *retained,
+					       const uint32_t *types, struct ch_trails *ret);
 void chp_trails_deinit(struct ch_trails *trails);
 
 /** Where a row of types that repeat themselves goes on behind parent: at the track of the same type
