@@ -232,10 +232,8 @@ enum ch_type_kind {
 /** A type of the session: what one walker calls key. Made once; texts are borrowed until
  * ch_heaps_close(). */
 struct ch_type {
-	/** Name shown to people. */
-	const char *name;
-	/** Module that defines it, or NULL. */
-	const char *module;
+	/** Name shown to people; module that defines it, or NULL. */
+	const char *name, *module;
 	/** Why the name is what it is. */
 	enum ch_basis basis;
 	/** Whose it is: index into ch_heaps_runtimes(). */
@@ -246,6 +244,8 @@ struct ch_type {
 	bool unnamed;
 	/** Who named it: "runtime", "pool" or a provider of names; NULL: nobody. Static. */
 	const char *by;
+	/** What its program has it for ("db 0 hash"), or NULL. */
+	const char *purpose;
 };
 
 /** One row of `types`. */

@@ -70,6 +70,9 @@ static struct ch_error *name_group(struct ch_type_groups *groups, const struct c
 		group->name = type->module;
 	} else if (type->by && groups->by == CH_GROUP_HOLDER) {
 		err = name_holder(groups, type, group);
+	} else if (type->by && groups->by == CH_GROUP_PURPOSE) {
+		group->title = "named otherwise";
+		group->name = type->purpose;
 	} else if (type->by) {
 		group->name = type->by;
 	}

@@ -1,6 +1,6 @@
 /*
- * type_groups.h - used blocks by who says what they are, by the module that says it, or by the word
- * that holds them.
+ * type_groups.h - used blocks by who says what they are, by the module that says it, by the word
+ * that holds them, or by what their program has them for.
  */
 #ifndef COREHEAP_ANALYSIS_TYPE_GROUPS_H
 #define COREHEAP_ANALYSIS_TYPE_GROUPS_H
@@ -18,6 +18,8 @@ enum ch_group_by {
 	CH_GROUP_MODULE,
 	/** The variable or named block that a name by holders begins with. */
 	CH_GROUP_HOLDER,
+	/** What their program has them for. */
+	CH_GROUP_PURPOSE,
 };
 
 struct ch_type_group {

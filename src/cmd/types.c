@@ -94,7 +94,7 @@ static const struct ch_option options_table[] = {
 	CH_FILTER_OPTIONS("all"),
 	OPTION("by-gen", NULL, CH_OPTION_FLAG, by_generation,
 	       "a row for each type and generation (or arena)"),
-	OPTION("by", "basis|holder|loader|module|owner|size", CH_OPTION_STRING, by,
+	OPTION("by", "basis|holder|loader|module|owner|purpose|size", CH_OPTION_STRING, by,
 	       "rows of another kind than types"),
 	OPTION("strings", NULL, CH_OPTION_FLAG, strings,
 	       "equal strings of managed heaps, and what they waste (texts only with "
@@ -119,6 +119,7 @@ const struct ch_cmd ch_cmd_types = {
 		    "coreheap types --by basis core.1234\n"
 		    "coreheap types --by loader core.1234\n"
 		    "coreheap types --by owner core.1234\n"
+		    "coreheap types --by purpose core.1234\n"
 		    "coreheap types --by size core.1234\n",
 	.notes = "Blocks of malloc that begin with a table of virtual functions have the name\n"
 		 "of their C++ class, parts of its containers that of the container, and\n"

@@ -17,6 +17,7 @@ static const struct ch_types_group kinds[] = {
 	{ "basis", CH_GROUP_BASIS },
 	{ "module", CH_GROUP_MODULE },
 	{ "holder", CH_GROUP_HOLDER },
+	{ "purpose", CH_GROUP_PURPOSE },
 };
 
 const struct ch_types_group *chp_types_group(const char *word)
@@ -71,8 +72,9 @@ struct ch_error *chp_types_by(struct ch_cmd_env *env, const struct ch_types_opti
 	const bool owner = strcmp(options->by, "owner") == 0;
 
 	if (!owner && strcmp(options->by, "loader") != 0)
-		return ch_error_create(CH_ERROR_ARG,
-				       "--by takes: basis, holder, loader, module, owner, size");
+		return ch_error_create(
+			CH_ERROR_ARG,
+			"--by takes: basis, holder, loader, module, owner, purpose, size");
 	if (memcmp(&alone, options, sizeof(alone)) != 0)
 		return ch_error_create(CH_ERROR_ARG,
 				       "--by cannot be combined with other options of types");

@@ -278,6 +278,7 @@ static struct ch_error *name_type(const struct ch_heaps *heaps, struct ch_type_r
 		return err;
 	row->type.name = named.name;
 	row->type.module = named.module;
+	row->type.purpose = named.purpose;
 	row->type.basis = named.basis;
 	if (named.name)
 		row->type.by = named.by ? named.by : walker_word(opened);

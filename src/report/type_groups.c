@@ -25,21 +25,26 @@ static struct ch_cell basis_of(const void *row)
 	return CH_CELL_STR(group->named ? ch_basis_name(group->basis) : NULL);
 }
 
+/* By what they are made, and the head of the column of names. */
+static const struct {
+	const char *word, *head;
+} kinds[] = { [CH_GROUP_BASIS] = { "basis", "NAMED BY" },
+	      [CH_GROUP_MODULE] = { "module", "MODULE" },
+	      [CH_GROUP_HOLDER] = { "holder", "HELD BY" },
+	      [CH_GROUP_PURPOSE] = { "purpose", "PURPOSE" } };
+
 static struct ch_cell by_of(const void *result)
 {
-	static const char *const words[] = { [CH_GROUP_BASIS] = "basis",
-					     [CH_GROUP_MODULE] = "module",
-					     [CH_GROUP_HOLDER] = "holder" };
 	const struct ch_type_groups *groups = ((const struct result *)result)->of;
 
-	return CH_CELL_STR(words[groups->by]);
+	return CH_CELL_STR(kinds[groups->by].word);
 }
 
 static const struct ch_field_spec row_fields[] = {
 	{ "name", NULL, CH_CELL_TEXT,
-	  "Who says so (runtime, pool, or a provider of names), the module, or the variable or "
-	  "named "
-	  "block that holds them; null where there is none.",
+	  "Who says so (runtime, pool, or a provider of names), the module, the variable or "
+	  "named block that holds them, or what their program has them for; null where there is "
+	  "none.",
 	  ROW(name), .flags = CH_FIELD_OPTIONAL },
 	{ NULL, "NAMED BY", CH_CELL_TEXT, NULL, ROW(title) },
 	{ "named", NULL, CH_CELL_BOOL, "These blocks have names.", ROW(named) },
@@ -81,7 +86,7 @@ const struct ch_field_spec chp_named_fields[] = {
 
 static const struct ch_field_spec fields[] = {
 	{ "by", NULL, CH_CELL_SAFE, "What makes a group.", .get = by_of,
-	  .words = "basis|module|holder" },
+	  .words = "basis|module|holder|purpose" },
 	{ NULL, NULL, CH_CELL_OBJECT, NULL, RESULT(of), .fields = sums_fields,
 	  .flags = CH_FIELD_FLAT | CH_FIELD_POINTED },
 	CH_FIELDS_COUNTED(struct result, groups),
@@ -110,7 +115,8 @@ static void print_total(const struct ch_report *report, const void *result)
 
 const struct ch_document ch_document_groups = {
 	.name = "groups",
-	.title = "Used blocks by who says what they are, by module, or by what holds them",
+	.title = "Used blocks by who says what they are, by module, by what holds them, or by "
+		 "purpose",
 	.fields = fields,
 	.tail = print_total,
 };
@@ -123,8 +129,7 @@ struct ch_error *chp_report_type_groups(const struct ch_report *report,
 	size_t i;
 
 	if (!err && groups->by != CH_GROUP_BASIS)
-		chp_listing_rename(result.groups, "NAMED BY",
-				   groups->by == CH_GROUP_MODULE ? "MODULE" : "HELD BY");
+		chp_listing_rename(result.groups, "NAMED BY", kinds[groups->by].head);
 	for (i = 0; !err && i < groups->rows.count; i++)
 		err = chp_listing_row(result.groups,
 				      CH_VEC_AT(&groups->rows, struct ch_type_group, i));

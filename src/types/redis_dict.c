@@ -1,0 +1,215 @@
+/*
+ * Dicts of redis: two tables, of which the second one is there while the first one is too small,
+ * and chains of entries.
+ *
+ * The dict of a database has its keys: the entry, the name and the value of a key are said to be
+ * of the kind that the value is.
+ */
+#include "types/redis_priv.h"
+#include "util/bytes.h"
+#include "util/error.h"
+
+/* dictEntry: key 0, value 8, next 16; in cluster mode some more. dictEntryNoValue: key 0, next 8.
+ */
+#define ENTRY_BYTES       24U
+#define SHORT_ENTRY_BYTES 16U
+#define DICT_BYTES_MAX    96U
+/* Tables are not larger. */
+#define EXPONENT_MAX 40
+/* dict.c of 7.2: what words of a table are beside pointers to entries. */
+#define IS_KEY         1U
+#define TAGS           7U
+#define IS_SHORT_ENTRY 2U
+
+static bool read_exponents(const uint8_t *p, struct ch_redis_dict *ret)
+{
+	int32_t exponent, i;
+
+	for (i = 0; i < 2; i++) {
+		exponent = (int8_t)p[50 + i];
+		if (exponent < -1 || exponent > EXPONENT_MAX)
+			return false;
+		ret->tables[i] = ch_get64(p + 8 + 8 * i);
+		ret->used[i] = ch_get64(p + 24 + 8 * i);
+		ret->sizes[i] = exponent < 0 ? 0 : 1ULL << exponent;
+	}
+	return true;
+}
+
+static bool read_sizes(const uint8_t *p, struct ch_redis_dict *ret)
+{
+	uint32_t i;
+
+	for (i = 0; i < 2; i++) {
+		p += 16 + 16 * i;
+		ret->tables[i] = ch_get64(p);
+		ret->sizes[i] = ch_get64(p + 8);
+		ret->used[i] = ch_get64(p + 24);
+		if (ret->sizes[i] > 1ULL << EXPONENT_MAX || (ret->sizes[i] & (ret->sizes[i] - 1)) ||
+		    ch_get64(p + 16) != (ret->sizes[i] ? ret->sizes[i] - 1 : 0))
+			return false;
+	}
+	return true;
+}
+
+bool chp_redis_dict(const struct ch_core *core, const struct ch_redis_layout *layout, uint64_t addr,
+		    struct ch_redis_dict *ret)
+{
+	uint8_t bytes[DICT_BYTES_MAX];
+	uint32_t i;
+
+	if (!addr || addr % 8 || !ch_core_try_read(core, addr, bytes, layout->dict_bytes))
+		return false;
+	ret->type = ch_get64(bytes);
+	if (!(layout->has_exponents ? read_exponents(bytes, ret) : read_sizes(bytes, ret)))
+		return false;
+	for (i = 0; i < 2; i++)
+		if ((ret->tables[i] != 0) != (ret->sizes[i] != 0) || ret->tables[i] % 8 ||
+		    (ret->used[i] && !ret->sizes[i]) || ret->used[i] > 1ULL << EXPONENT_MAX)
+			return false;
+	return true;
+}
+
+uint64_t chp_redis_dict_count(const struct ch_core *core, const struct ch_redis_dict *dict)
+{
+	const uint64_t most = dict->used[0] + dict->used[1] + 2;
+	uint64_t count = 0, k, entry;
+	uint32_t i;
+
+	for (i = 0; i < 2; i++)
+		for (k = 0; k < dict->sizes[i] && count < most; k++) {
+			if (!ch_core_read_u64(core, dict->tables[i] + 8 * k, &entry))
+				break;
+			while (entry && count < most) {
+				count++;
+				if (!ch_core_read_u64(core, entry + 16, &entry))
+					break;
+			}
+		}
+	return count;
+}
+
+struct ch_error *chp_redis_follow_dbs(struct ch_redis_pass *pass)
+{
+	const struct ch_redis_layout *layout = pass->redis->layout;
+	const struct {
+		uint32_t offset, kind;
+	} dicts[] = {
+		{ 0, CH_REDIS_KEYS },
+		{ 8, CH_REDIS_EXPIRES },
+		{ layout->blocking, CH_REDIS_BLOCKING },
+		{ layout->ready, CH_REDIS_READY },
+		{ layout->watched, CH_REDIS_WATCHED },
+	};
+	struct ch_error *err = NULL;
+	struct ch_redis_dict dict;
+	uint32_t i, db, kind;
+	uint64_t addr;
+
+	for (db = 0; !err && db < pass->redis->counts.count; db++)
+		for (i = 0; !err && i < sizeof(dicts) / sizeof(dicts[0]); i++) {
+			addr = chp_redis_word(pass,
+					      (uint64_t)db * layout->db_bytes + dicts[i].offset);
+			if (!chp_redis_dict(pass->redis->env.core, layout, addr, &dict))
+				continue;
+			/* Most databases are never used. */
+			kind = dict.used[0] + dict.used[1] ? dicts[i].kind : CH_REDIS_DATABASES;
+			pass->what.db = kind < CH_REDIS_DATABASES ? db : 0;
+			err = chp_redis_say_kind(pass, addr, layout->dict_bytes, CH_REDIS_DICT,
+						 kind);
+		}
+	return err;
+}
+
+struct ch_error *chp_redis_follow_dict(struct ch_redis_pass *pass)
+{
+	struct ch_error *err = NULL;
+	struct ch_redis_dict dict;
+	uint32_t i;
+
+	if (!chp_redis_dict(pass->redis->env.core, pass->redis->layout, pass->block.addr, &dict))
+		return NULL;
+	for (i = 0; !err && i < 2; i++)
+		err = chp_redis_say(pass, dict.tables[i], 8 * dict.sizes[i], CH_REDIS_TABLE);
+	return err;
+}
+
+/* What leads to a key: its kind is that of the value. */
+static struct ch_error *say_key_entry(struct ch_redis_pass *pass, uint64_t addr)
+{
+	const struct ch_core *core = pass->redis->env.core;
+	uint64_t value;
+	uint32_t type;
+
+	return ch_core_read_u64(core, addr + 8, &value) && chp_redis_object_type(core, value, &type)
+		       ? chp_redis_say_kind(pass, addr, ENTRY_BYTES, CH_REDIS_KEY_ENTRY, type)
+		       : NULL;
+}
+
+static struct ch_error *say_entry(struct ch_redis_pass *pass, uint64_t word)
+{
+	if (!word)
+		return NULL;
+	if (word & IS_KEY)
+		return chp_redis_say_sds(pass, word, CH_REDIS_MEMBER, pass->what.kind);
+	if ((word & TAGS) == IS_SHORT_ENTRY)
+		return chp_redis_say(pass, word & ~(uint64_t)TAGS, SHORT_ENTRY_BYTES,
+				     CH_REDIS_SHORT_ENTRY);
+	if (pass->what.kind == CH_REDIS_KEYS)
+		return say_key_entry(pass, word);
+	return chp_redis_say(pass, word, ENTRY_BYTES, CH_REDIS_ENTRY);
+}
+
+struct ch_error *chp_redis_follow_table(struct ch_redis_pass *pass)
+{
+	struct ch_error *err = NULL;
+	uint64_t offset;
+
+	for (offset = 0; !err && offset + 8 <= pass->block.size_bytes; offset += 8)
+		err = say_entry(pass, chp_redis_word(pass, offset));
+	return err;
+}
+
+struct ch_error *chp_redis_follow_key_entry(struct ch_redis_pass *pass)
+{
+	const uint32_t kind = pass->what.kind;
+	struct ch_error *err;
+
+	if (pass->what.db < pass->redis->counts.count)
+		CH_VEC_AT(&pass->redis->counts, struct ch_redis_db, pass->what.db)->found++;
+	err = chp_redis_say_sds(pass, chp_redis_word(pass, 0), CH_REDIS_KEY, kind);
+	if (!err)
+		err = chp_redis_say_object(pass, chp_redis_word(pass, 8), CH_REDIS_ROBJ, kind,
+					   false);
+	pass->what.kind = CH_REDIS_KEYS;
+	return err ? err : say_entry(pass, chp_redis_word(pass, 16));
+}
+
+/* What the keys and values of a dict are, where it is known; else texts are told by their looks. */
+static enum ch_redis_role key_role(uint32_t kind)
+{
+	if (kind == CH_REDIS_HASH)
+		return CH_REDIS_FIELD;
+	return kind == CH_REDIS_SET || kind == CH_REDIS_ZSET ? CH_REDIS_MEMBER : CH_REDIS_SDS;
+}
+
+struct ch_error *chp_redis_follow_entry(struct ch_redis_pass *pass)
+{
+	const uint32_t kind = pass->what.kind;
+	struct ch_error *err = NULL;
+
+	/* These have names of keys, and objects, of the dict of the database. */
+	if (kind != CH_REDIS_EXPIRES)
+		err = chp_redis_say_sds(pass, chp_redis_word(pass, 0), key_role(kind), kind);
+	if (!err && kind == CH_REDIS_HASH)
+		err = chp_redis_say_sds(pass, chp_redis_word(pass, 8), CH_REDIS_VALUE, kind);
+	return err ? err : say_entry(pass, chp_redis_word(pass, 16));
+}
+
+struct ch_error *chp_redis_follow_short_entry(struct ch_redis_pass *pass)
+{
+	struct ch_error *err = chp_redis_say_sds(pass, chp_redis_word(pass, 0),
+						 key_role(pass->what.kind), pass->what.kind);
+
+	return err ? err : say_entry(pass, chp_redis_word(pass, 8));
+}
