@@ -45,9 +45,9 @@ uint32_t jemalloc_regions_count(const struct jemalloc_extent *slab)
 {
 	uint64_t count;
 
-	if (slab->szind >= JEMALLOC_BINS_COUNT)
+	if (!jemalloc_is_small(slab) || slab->bytes % jemalloc_extent_class(slab))
 		return 0;
-	count = slab->bytes / jemalloc_class_bytes(slab->szind);
+	count = slab->bytes / jemalloc_extent_class(slab);
 	return count <= JEMALLOC_REGIONS_MAX ? (uint32_t)count : 0;
 }
 
@@ -76,23 +76,25 @@ static const char *check_active(const struct jemalloc_extent *extent)
 
 	if (extent->is_slab)
 		return jemalloc_regions_count(extent) ? NULL : "its regions do not fit it";
-	if (extent->szind >= JEMALLOC_CLASSES_COUNT)
+	if (!jemalloc_has_class(extent))
 		return NULL;
-	class_bytes = jemalloc_class_bytes(extent->szind);
-	if (extent->szind < JEMALLOC_BINS_COUNT)
+	class_bytes = jemalloc_extent_class(extent);
+	if (jemalloc_is_small(extent))
 		return ch_inside(extent->offset, class_bytes, extent->bytes)
 			       ? NULL
 			       : "its block does not fit it";
-	return extent->bytes > jemalloc_class_bytes(extent->szind - 1U) + extent->offset &&
+	return extent->bytes > jemalloc_class_bytes(extent->lg_quantum, extent->szind - 1U) +
+					       extent->offset &&
 			       extent->bytes <= class_bytes + JEMALLOC_PAGE_BYTES
 		       ? NULL
 		       : "its block does not fit it";
 }
 
-const char *jemalloc_read_extent(const struct ch_core *core, const struct jemalloc_layout *layout,
+const char *jemalloc_read_extent(const struct ch_core *core, const struct jemalloc_tree *tree,
 				 uint64_t edata, struct jemalloc_extent *ret,
 				 uint8_t bytes_ret[JEMALLOC_EDATA_BYTES])
 {
+	const struct jemalloc_layout *layout = tree->layout;
 	uint64_t bits, addr;
 
 	if (!ch_core_try_read(core, edata, bytes_ret, JEMALLOC_EDATA_BYTES))
@@ -107,11 +109,12 @@ const char *jemalloc_read_extent(const struct ch_core *core, const struct jemall
 		.arena = bits & 0xfff,
 		.state = (uint8_t)(bits >> layout->state_shift & ((1U << layout->state_bits) - 1)),
 		.szind = (uint8_t)(bits >> layout->szind_shift),
+		.lg_quantum = (uint8_t)tree->lg_quantum,
 		.is_slab = bits >> 12 & 1,
 	};
 	/* pa.c, pa_dalloc() of 5.3: its size class is taken away, its mark of a slab is not. */
 	ret->is_spare = ret->state == JEMALLOC_ACTIVE && layout->pai_shift &&
-			bits >> layout->pai_shift & 1 && ret->szind >= JEMALLOC_CLASSES_COUNT;
+			bits >> layout->pai_shift & 1 && !jemalloc_has_class(ret);
 	if (ret->is_spare)
 		ret->is_slab = false;
 	if (!ret->start || !ret->bytes || ret->start > 1ULL << 47 || ret->bytes > 1ULL << 47)
@@ -220,7 +223,7 @@ static struct ch_error *read_slot(const struct reader *reader, uint32_t slot, ui
 	struct jemalloc_extent extent, *kept;
 	const char *why;
 
-	why = jemalloc_read_extent(reader->je->env.core, reader->tree->layout,
+	why = jemalloc_read_extent(reader->je->env.core, reader->tree,
 				   jemalloc_element(reader->elements[slot]).edata, &extent, bytes);
 	if (!why)
 		why = check_slot(reader, slot, &extent);
@@ -367,8 +370,8 @@ static struct ch_error *find_leaves(const struct jemalloc *je, const struct jema
 /* Whether an extent holds one large block of a large class. */
 static bool is_large(const struct jemalloc_extent *extent)
 {
-	return extent->state == JEMALLOC_ACTIVE && !extent->is_slab &&
-	       extent->szind >= JEMALLOC_BINS_COUNT && extent->szind < JEMALLOC_CLASSES_COUNT;
+	return extent->state == JEMALLOC_ACTIVE && !extent->is_slab && !jemalloc_is_small(extent) &&
+	       jemalloc_has_class(extent);
 }
 
 /*
@@ -384,7 +387,7 @@ static uint64_t pad_of(const struct jemalloc *je, size_t first)
 	for (i = first; i < je->extents.count; i++) {
 		if (!is_large(&extents[i]))
 			continue;
-		class_bytes = jemalloc_class_bytes(extents[i].szind);
+		class_bytes = jemalloc_extent_class(&extents[i]);
 		if (extents[i].offset || extents[i].bytes > class_bytes)
 			return JEMALLOC_PAGE_BYTES;
 		plain += extents[i].bytes == class_bytes;
@@ -396,12 +399,11 @@ uint64_t jemalloc_large_bytes(const struct jemalloc *je, const struct jemalloc_e
 {
 	const struct jemalloc_tree *tree =
 		CH_VEC_AT(&je->trees, struct jemalloc_tree, extent->tree);
-	const uint64_t class_bytes = jemalloc_class_bytes(extent->szind);
+	const uint64_t class_bytes = jemalloc_extent_class(extent);
 
 	/* The class of a small block that was sampled (prof_tctx.h) is its own. */
-	return extent->szind < JEMALLOC_BINS_COUNT
-		       ? class_bytes
-		       : ch_min(class_bytes, extent->bytes - tree->pad_bytes);
+	return jemalloc_is_small(extent) ? class_bytes
+					 : ch_min(class_bytes, extent->bytes - tree->pad_bytes);
 }
 
 static struct ch_error *read_tree(struct jemalloc *je, uint16_t index)

@@ -26,12 +26,13 @@
 /* Whether the structure of an element names the page of the element's slot; ret: that page. */
 static bool page_of(const struct ch_core *core, uint64_t edata, uint64_t slot, uint64_t *ret)
 {
+	/* What the rows differ in does not matter here. */
+	const struct jemalloc_tree any = { .layout = &jemalloc_layouts[0],
+					   .lg_quantum = JEMALLOC_LG_QUANTUM_MAX };
 	struct jemalloc_extent extent = { 0 };
 	uint8_t bytes[JEMALLOC_EDATA_BYTES];
 
-	/* What the rows differ in does not matter here. */
-	if (jemalloc_read_extent(core, &jemalloc_layouts[0], edata, &extent, bytes) &&
-	    !extent.start)
+	if (jemalloc_read_extent(core, &any, edata, &extent, bytes) && !extent.start)
 		return false;
 	*ret = extent.start;
 	return extent.start && extent.bytes &&
@@ -61,7 +62,8 @@ static bool page_of_leaf(const struct ch_core *core, uint64_t leaf, uint64_t *lo
 			last = jemalloc_element(word).edata;
 			if (page_of(core, last, (at + i - leaf) / 8, ret))
 				return true;
-			if (word >> 48 > JEMALLOC_CLASSES_COUNT || ++tries == TRIES_MAX)
+			if (word >> 48 > jemalloc_classes_count(JEMALLOC_LG_TINY) ||
+			    ++tries == TRIES_MAX)
 				return false;
 		}
 		if (!len)
@@ -86,9 +88,8 @@ static bool root_of(const struct ch_heap_env *env, uint64_t addr, uint64_t leaf,
 	return true;
 }
 
-/* How many of a tree's slabs agree with a row, less those that do not. */
-static int64_t score(const struct ch_core *core, uint64_t leaf,
-		     const struct jemalloc_layout *layout)
+/* How many of a tree's slabs agree with its row and quantum, less those that do not. */
+static int64_t score(const struct ch_core *core, uint64_t leaf, const struct jemalloc_tree *tree)
 {
 	uint64_t at = leaf, end = leaf + JEMALLOC_LEAF_BYTES, last = 0;
 	uint8_t bytes[JEMALLOC_EDATA_BYTES];
@@ -109,10 +110,10 @@ static int64_t score(const struct ch_core *core, uint64_t leaf,
 				continue;
 			last = element.edata;
 			samples++;
-			if (!jemalloc_read_extent(core, layout, element.edata, &extent, bytes) &&
+			if (!jemalloc_read_extent(core, tree, element.edata, &extent, bytes) &&
 			    extent.state == JEMALLOC_ACTIVE && extent.szind == element.szind &&
 			    jemalloc_free_regions(bytes, jemalloc_regions_count(&extent)) ==
-				    (ch_get64(bytes) >> layout->nfree_shift & 0x3ff))
+				    (ch_get64(bytes) >> tree->layout->nfree_shift & 0x3ff))
 				sum++;
 			else
 				sum--;
@@ -122,20 +123,24 @@ static int64_t score(const struct ch_core *core, uint64_t leaf,
 	return sum;
 }
 
-/* The row that most slabs of a leaf agree with. False: none. */
-static bool choose_layout(const struct ch_core *core, uint64_t leaf,
-			  const struct jemalloc_layout **ret)
+/* The row and quantum that most slabs of a leaf agree with. False: none. */
+static bool choose_layout(const struct ch_core *core, uint64_t leaf, struct jemalloc_tree *tree)
 {
+	struct jemalloc_tree tried = *tree;
 	int64_t best = 0, sum;
 	size_t i;
 
-	for (i = 0; i < jemalloc_layouts_count; i++) {
-		sum = score(core, leaf, &jemalloc_layouts[i]);
-		if (sum <= best)
-			continue;
-		best = sum;
-		*ret = &jemalloc_layouts[i];
-	}
+	for (i = 0; i < jemalloc_layouts_count; i++)
+		for (tried.lg_quantum = JEMALLOC_LG_TINY;
+		     tried.lg_quantum <= JEMALLOC_LG_QUANTUM_MAX; tried.lg_quantum++) {
+			tried.layout = &jemalloc_layouts[i];
+			sum = score(core, leaf, &tried);
+			if (sum <= best)
+				continue;
+			best = sum;
+			tree->layout = tried.layout;
+			tree->lg_quantum = tried.lg_quantum;
+		}
 	return best > 0;
 }
 
@@ -169,7 +174,7 @@ static struct ch_error *look_at_run(const struct ch_heap_env *env, const struct 
 		if (!may_be_leaf(env->core, word) ||
 		    !root_of(env, run->addr + at, word, looked_bytes, &tree.root) ||
 		    tree.root < module->start || is_known(trees, tree.root) ||
-		    !choose_layout(env->core, word, &tree.layout))
+		    !choose_layout(env->core, word, &tree))
 			continue;
 		slot = ch_vec_push(trees);
 		if (!slot)

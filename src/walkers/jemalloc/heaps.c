@@ -77,7 +77,7 @@ static struct ch_error *count_arenas(struct jemalloc *je, const struct numbers *
 		if (!arena)
 			continue;
 		arena->cached_count++;
-		arena->cached_bytes += extent->is_slab ? jemalloc_class_bytes(extent->szind)
+		arena->cached_bytes += extent->is_slab ? jemalloc_extent_class(extent)
 						       : jemalloc_large_bytes(je, extent);
 	}
 	return NULL;

@@ -51,6 +51,7 @@ static bool add_facts(struct jemalloc *je)
 	       !chp_fact_add(facts, "layout_basis", 0,
 			     "slabs that its radix tree leads to agree with it") &&
 	       !chp_fact_add(facts, "layout_source", 0, tree->layout->source) &&
+	       !chp_fact_add(facts, "quantum_bytes", 1ULL << tree->lg_quantum, NULL) &&
 	       !chp_fact_add(facts, "arenas_count", je->arenas.count, NULL) &&
 	       !chp_fact_add(facts, "extents_count", je->extents.count, NULL) &&
 	       !chp_fact_add(facts, "tcaches_count", je->tcaches_count, NULL);

@@ -30,10 +30,11 @@
 #define JEMALLOC_ROOT_COUNT  (1U << JEMALLOC_ROOT_BITS)
 #define JEMALLOC_ROOT_BYTES  (8ULL * JEMALLOC_ROOT_COUNT)
 #define JEMALLOC_EDATA_BYTES 128U
-/** sc.h: SC_NSIZES and SC_NBINS; regions of a slab at most. */
-#define JEMALLOC_CLASSES_COUNT 232U
-#define JEMALLOC_BINS_COUNT    36U
-#define JEMALLOC_REGIONS_MAX   512U
+/** Sizes of which blocks are multiples: 16, or 8 (--with-lg-quantum=3, as redis builds it). */
+#define JEMALLOC_LG_QUANTUM_MAX 4U
+#define JEMALLOC_LG_TINY        3U
+/** Regions of a slab at most. */
+#define JEMALLOC_REGIONS_MAX 512U
 /** base.c: base blocks begin at multiples of it, and are as long. */
 #define JEMALLOC_BASE_BYTES (2ULL << 20)
 
@@ -52,8 +53,18 @@ struct jemalloc_layout {
 };
 extern const struct jemalloc_layout jemalloc_layouts[];
 extern const size_t jemalloc_layouts_count;
-/** layout.c: bytes of a size class below JEMALLOC_CLASSES_COUNT. */
-uint64_t jemalloc_class_bytes(uint32_t szind);
+/** layout.c: bytes of a size class below jemalloc_classes_count(). */
+uint64_t jemalloc_class_bytes(uint32_t lg_quantum, uint32_t szind);
+/** sc.h: SC_NSIZES. A quantum of 8 has 24, 40 and 56, too. */
+static inline uint32_t jemalloc_classes_count(uint32_t lg_quantum)
+{
+	return lg_quantum == JEMALLOC_LG_TINY ? 235 : 232;
+}
+/** sc.h: SC_NBINS. */
+static inline uint32_t jemalloc_bins_count(uint32_t lg_quantum)
+{
+	return lg_quantum == JEMALLOC_LG_TINY ? 39 : 36;
+}
 
 /** edata.h, enum extent_state_e. */
 enum jemalloc_state {
@@ -73,8 +84,8 @@ struct jemalloc_extent {
 	uint16_t offset;
 	/** Index of the arena, and of the tree in struct jemalloc. */
 	uint16_t arena, tree;
-	/** enum jemalloc_state; its size class. */
-	uint8_t state, szind;
+	/** enum jemalloc_state; its size class, and what that is one of. */
+	uint8_t state, szind, lg_quantum;
 	bool is_slab;
 	/** Active, but given back and kept for later (sec.h, with opt.hpa). */
 	bool is_spare;
@@ -86,6 +97,7 @@ struct jemalloc_tree {
 	/** Address of its root, and the row that its extents agree with. */
 	uint64_t root;
 	const struct jemalloc_layout *layout;
+	uint32_t lg_quantum;
 	/** What a large extent has more than its block: a page, or 0 without opt.cache_oblivious.
 	 */
 	uint64_t pad_bytes;
@@ -142,13 +154,26 @@ struct jemalloc_element {
 };
 /** extents.c */
 struct jemalloc_element jemalloc_element(uint64_t word);
-/** extents.c: read what edata describes; why it cannot be an extent, or NULL. bytes_ret: the
- * structure as it lies in the core. */
-const char *jemalloc_read_extent(const struct ch_core *core, const struct jemalloc_layout *layout,
+/** extents.c: read what edata describes, by the layout of a tree; why it cannot be an extent, or
+ * NULL. bytes_ret: the structure as it lies in the core. */
+const char *jemalloc_read_extent(const struct ch_core *core, const struct jemalloc_tree *tree,
 				 uint64_t edata, struct jemalloc_extent *ret,
 				 uint8_t bytes_ret[JEMALLOC_EDATA_BYTES]);
 /** extents.c: free regions by the bitmap of a slab of count regions. */
 uint32_t jemalloc_free_regions(const uint8_t edata[JEMALLOC_EDATA_BYTES], uint32_t count);
+/** Bytes of the size class of an extent in use. */
+static inline uint64_t jemalloc_extent_class(const struct jemalloc_extent *extent)
+{
+	return jemalloc_class_bytes(extent->lg_quantum, extent->szind);
+}
+static inline bool jemalloc_is_small(const struct jemalloc_extent *extent)
+{
+	return extent->szind < jemalloc_bins_count(extent->lg_quantum);
+}
+static inline bool jemalloc_has_class(const struct jemalloc_extent *extent)
+{
+	return extent->szind < jemalloc_classes_count(extent->lg_quantum);
+}
 /** extents.c: regions of a slab; 0: it cannot be one. */
 uint32_t jemalloc_regions_count(const struct jemalloc_extent *slab);
 /** extents.c: usable bytes of a large block. */

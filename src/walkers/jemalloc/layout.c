@@ -38,16 +38,17 @@ const struct jemalloc_layout jemalloc_layouts[] = {
 };
 const size_t jemalloc_layouts_count = sizeof(jemalloc_layouts) / sizeof(jemalloc_layouts[0]);
 
-/* jemalloc 5.3.0, src/sc.c, with LG_TINY_MIN 3 and LG_QUANTUM 4: 8, then multiples of 16 up to
- * 64, then four to a doubling. */
-uint64_t jemalloc_class_bytes(uint32_t szind)
+/* jemalloc 5.3.0, src/sc.c, with LG_TINY_MIN 3: 8, if the quantum is 16; four multiples of the
+ * quantum, then four to a doubling. */
+uint64_t jemalloc_class_bytes(uint32_t lg_quantum, uint32_t szind)
 {
+	const uint64_t quantum = 1ULL << lg_quantum;
 	uint32_t group;
 
-	if (szind == 0)
-		return 8;
-	if (szind <= 4)
-		return 16ULL * szind;
-	group = (szind - 5) / 4;
-	return (64ULL << group) + (16ULL << group) * ((szind - 5) % 4 + 1);
+	if (lg_quantum > JEMALLOC_LG_TINY && szind-- == 0)
+		return 1ULL << JEMALLOC_LG_TINY;
+	if (szind < 4)
+		return quantum * (szind + 1);
+	group = (szind - 4) / 4;
+	return (4 * quantum << group) + (quantum << group) * ((szind - 4) % 4 + 1);
 }

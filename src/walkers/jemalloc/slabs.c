@@ -59,7 +59,7 @@ static inline struct ch_error *put_block(struct walk *walk, uint64_t addr, uint6
 
 static struct ch_error *walk_slab(struct walk *walk, const struct jemalloc_extent *slab)
 {
-	const uint64_t bytes = jemalloc_class_bytes(slab->szind);
+	const uint64_t bytes = jemalloc_extent_class(slab);
 	const uint32_t count = jemalloc_regions_count(slab);
 	uint64_t addr = slab->start;
 	uint8_t bitmap[JEMALLOC_REGIONS_MAX / 8];
@@ -87,7 +87,7 @@ static struct ch_error *walk_large(struct walk *walk, const struct jemalloc_exte
 
 	if (extent->is_spare)
 		return put(walk, extent->start, extent->bytes, CH_OBJECT_FREE, 0);
-	if (extent->szind >= JEMALLOC_CLASSES_COUNT)
+	if (!jemalloc_has_class(extent))
 		return put_overhead(walk, extent->start, end, JEMALLOC_TYPE_UNDER_WAY);
 	bytes = jemalloc_large_bytes(walk->je, extent);
 	err = put_overhead(walk, extent->start, start, JEMALLOC_TYPE_PADDING);

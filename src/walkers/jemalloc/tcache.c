@@ -46,6 +46,16 @@ struct tcaches {
 	uint64_t refused, unread;
 };
 
+static const struct jemalloc_tree *tree_of(const struct tcaches *tcaches)
+{
+	return CH_VEC_AT(&tcaches->je->trees, struct jemalloc_tree, tcaches->tree);
+}
+
+static uint32_t bins_count(const struct tcaches *tcaches)
+{
+	return jemalloc_bins_count(tree_of(tcaches)->lg_quantum);
+}
+
 /* ---- stacks ------------------------------------------------------------------ */
 
 /* Since 5.3: the top of the stack, nrequests, and the low bits of its end. */
@@ -71,18 +81,16 @@ static bool is_region(const struct tcaches *tcaches, uint64_t addr, uint32_t szi
 {
 	const struct jemalloc *je = tcaches->je;
 	const struct jemalloc_extent *extent = jemalloc_extent_at(je, addr);
-	const struct jemalloc_tree *tree;
-	uint64_t index, bits;
+	uint64_t index, bits, bytes;
 
 	if (!extent || extent->state != JEMALLOC_ACTIVE || extent->szind != szind ||
 	    extent->tree != tcaches->tree)
 		return false;
 	if (!extent->is_slab)
 		return addr == extent->start + extent->offset;
-	tree = CH_VEC_AT(&je->trees, struct jemalloc_tree, extent->tree);
-	index = (addr - extent->start) / jemalloc_class_bytes(szind);
-	return tree && (addr - extent->start) % jemalloc_class_bytes(szind) == 0 &&
-	       index < jemalloc_regions_count(extent) &&
+	bytes = jemalloc_extent_class(extent);
+	index = (addr - extent->start) / bytes;
+	return (addr - extent->start) % bytes == 0 && index < jemalloc_regions_count(extent) &&
 	       ch_core_read_u64(je->env.core, extent->edata + 64 + index / 64 * 8, &bits) &&
 	       !(bits >> index % 64 & 1);
 }
@@ -125,18 +133,18 @@ static struct ch_error *take_stacks(struct tcaches *tcaches, const struct bin *f
  * classes have a bin in any case. */
 static struct ch_error *take_bins(struct tcaches *tcaches, uint64_t addr, uint32_t szind)
 {
-	const struct jemalloc_layout *layout =
-		CH_VEC_AT(&tcaches->je->trees, struct jemalloc_tree, tcaches->tree)->layout;
+	const struct jemalloc_layout *layout = tree_of(tcaches)->layout;
 	uint8_t bytes[BIN_BYTES];
 	struct ch_error *err = NULL;
 	bool has_stacks = szind > 0;
 	struct bin bin;
 
-	for (; !err && szind < JEMALLOC_CLASSES_COUNT; szind++, addr += BIN_BYTES) {
+	for (; !err && szind < jemalloc_classes_count(tree_of(tcaches)->lg_quantum);
+	     szind++, addr += BIN_BYTES) {
 		if (!ch_core_try_read(tcaches->je->env.core, addr, bytes, sizeof(bytes)))
 			break;
 		bin = read_bin(layout, bytes);
-		if (!is_bin(&bin) && szind >= JEMALLOC_BINS_COUNT)
+		if (!is_bin(&bin) && szind >= bins_count(tcaches))
 			break;
 		if (!is_bin(&bin)) {
 			tcaches->unread++;
@@ -281,15 +289,16 @@ static bool follows(const struct bin *before, const struct bin *bin)
 }
 
 /* Whether the bins of all small classes begin at p. last_ret: the last of them. */
-static bool are_small_bins(const struct jemalloc_layout *layout, const uint8_t *p,
-			   struct bin *last_ret)
+static bool are_small_bins(const struct tcaches *tcaches, const uint8_t *p, struct bin *last_ret)
 {
+	const struct jemalloc_layout *layout = tree_of(tcaches)->layout;
+	const uint32_t count = bins_count(tcaches);
 	struct bin before = read_bin(layout, p), bin;
 	uint32_t i;
 
 	if (!is_bin(&before))
 		return false;
-	for (i = 1; i < JEMALLOC_BINS_COUNT; i++) {
+	for (i = 1; i < count; i++) {
 		bin = read_bin(layout, p + (size_t)i * BIN_BYTES);
 		if (!follows(&before, &bin))
 			return false;
@@ -303,8 +312,7 @@ static bool are_small_bins(const struct jemalloc_layout *layout, const uint8_t *
 static struct ch_error *take_behind(struct tcaches *tcaches, const uint8_t *p, uint64_t addr,
 				    uint64_t len, const struct bin *last)
 {
-	const struct jemalloc_layout *layout =
-		CH_VEC_AT(&tcaches->je->trees, struct jemalloc_tree, tcaches->tree)->layout;
+	const struct jemalloc_layout *layout = tree_of(tcaches)->layout;
 	struct ch_error *err = NULL;
 	bool has_arena = false;
 	struct bin bin;
@@ -318,20 +326,19 @@ static struct ch_error *take_behind(struct tcaches *tcaches, const uint8_t *p, u
 		}
 		bin = read_bin(layout, p + at);
 		if (has_arena && !err && follows(last, &bin))
-			return take_bins(tcaches, addr + at, JEMALLOC_BINS_COUNT);
+			return take_bins(tcaches, addr + at, bins_count(tcaches));
 	}
 	return err;
 }
 
 static struct ch_error *take_small(struct tcaches *tcaches, const uint8_t *p)
 {
-	const struct jemalloc_layout *layout =
-		CH_VEC_AT(&tcaches->je->trees, struct jemalloc_tree, tcaches->tree)->layout;
+	const struct jemalloc_layout *layout = tree_of(tcaches)->layout;
 	struct ch_error *err = NULL;
 	struct bin bin;
 	uint32_t i;
 
-	for (i = 0; !err && i < JEMALLOC_BINS_COUNT; i++) {
+	for (i = 0; !err && i < bins_count(tcaches); i++) {
 		bin = read_bin(layout, p + (size_t)i * BIN_BYTES);
 		if (i == 0)
 			err = take_stacks(tcaches, &bin);
@@ -360,15 +367,13 @@ static struct ch_error *take_before(struct tcaches *tcaches, const uint8_t *bins
 static struct ch_error *look_for_bins(struct tcaches *tcaches, const uint8_t *tls, uint64_t addr,
 				      uint64_t len)
 {
-	const struct jemalloc_layout *layout =
-		CH_VEC_AT(&tcaches->je->trees, struct jemalloc_tree, tcaches->tree)->layout;
-	const uint64_t bytes = JEMALLOC_BINS_COUNT * BIN_BYTES;
+	const uint64_t bytes = (uint64_t)bins_count(tcaches) * BIN_BYTES;
 	struct ch_error *err;
 	struct bin last;
 	uint64_t at;
 
 	for (at = 0; at + bytes <= len; at += 8) {
-		if (!are_small_bins(layout, tls + at, &last))
+		if (!are_small_bins(tcaches, tls + at, &last))
 			continue;
 		err = take_small(tcaches, tls + at);
 		if (!err)
@@ -385,8 +390,7 @@ static struct ch_error *look_for_bins(struct tcaches *tcaches, const uint8_t *tl
 static struct ch_error *look_at_thread(struct tcaches *tcaches, const struct ch_thread *thread,
 				       uint8_t *tls, uint64_t *absent)
 {
-	const struct jemalloc_tree *tree =
-		CH_VEC_AT(&tcaches->je->trees, struct jemalloc_tree, tcaches->tree);
+	const struct jemalloc_tree *tree = tree_of(tcaches);
 	uint64_t addr, len = ch_min(tree->module->tls_memsz, TLS_BYTES_MAX) / 8 * 8;
 	struct ch_error *err;
 
