@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """make bench: what the commands cost on a core of about 1 GB, as ratios to one
-scan of the same file (mmap, 8-byte sums). Nothing is asserted.
+scan of the same file (mmap, 8-byte sums). Nothing is asserted. The same blocks on other allocators,
+where they are installed, follow.
 
 The variables and types of a C++ program with 100 MB of .debug_info follow.
 
@@ -52,6 +53,9 @@ COMMANDS = [("open (info)", ["info"]), ("address", ["address"]), ("heap", ["heap
             ("search text", ["search", "--count", "--text", "no such text"]),
             ("search regex", ["search", "--count", "--regex", "no such [0-9]+"]),
             ("roots of a type", ["roots", "--limit", "20", "CORE", "40-byte blocks"])]
+ALLOCATORS = ["/usr/lib/*/libjemalloc.so.2", "/usr/lib/*/libmimalloc.so.*",
+              "/usr/lib/*/libtcmalloc_minimal.so.4"]
+ON_ALLOCATORS = [("heap", ["heap"]), ("types --by size", ["types", "--by", "size"])]
 GROWTH = [("types", ["types"]), ("leaks", ["leaks", "--threads", "1"]),
           ("retained", ["retained", "--limit", "20"])]
 
@@ -63,9 +67,12 @@ def compile_c(name, target):
                         source], check=True)
 
 
-def make_core(folder, parts=1):
-    """The core in folder, made if it is not there; with parts so much smaller."""
+def make_core(folder, parts=1, allocator=None):
+    """The core in folder, made if it is not there; with parts so much smaller, or on a library
+    that is preloaded."""
     prefix = "heap-core" if parts == 1 else "heap-part%d" % parts
+    if allocator:
+        prefix = os.path.basename(allocator).split(".")[0]
     found = sorted(glob.glob(os.path.join(folder, prefix + ".*")))
     if found:
         return found[0]
@@ -80,7 +87,8 @@ def make_core(folder, parts=1):
     os.makedirs(where, exist_ok=True)
     for old in os.listdir(where):
         os.unlink(os.path.join(where, old))
-    core = fixture.dump(program, how, where, [str(parts)])
+    core = fixture.dump(program, how, where, [str(parts)],
+                        env={"LD_PRELOAD": allocator} if allocator else None)
     target = os.path.join(folder, prefix + "." + how)
     os.replace(core, target)
     return target
@@ -120,6 +128,26 @@ def measure_growth(folder):
     for title, command in GROWTH:
         times = [median_of([fixture.COREHEAP, *command, core])[0] for core in cores]
         print(row % tuple([title] + ["%.3f" % seconds for seconds in times]), flush=True)
+
+
+def measure_allocators(folder, scan, row):
+    """The same blocks on other allocators, where they are installed."""
+    for pattern in ALLOCATORS:
+        found = sorted(glob.glob(pattern))
+        if not found:
+            print("%s: not installed" % os.path.basename(pattern).split(".")[0])
+            continue
+        core = make_core(folder, allocator=found[0])
+        measure([scan, core])
+        unit, _ = median_of([scan, core])
+        print("%s: %s bytes, %s blocks in use, one pass %.3f s" % (
+            os.path.basename(found[0]), format(os.path.getsize(core), ","), format(sum(
+                heap["used_count"] for heap in fixture.answer("heap", "--json", core)["heaps"]),
+                ","), unit))
+        for title, command in ON_ALLOCATORS:
+            seconds, rss = median_of([fixture.COREHEAP, *command, core])
+            print(row % (title, "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB),
+                  flush=True)
 
 
 def make_dotnet_core(folder):
@@ -298,6 +326,7 @@ def main():
         print(row % (title, "%.3f" % seconds, "%.2f" % (seconds / unit), rss // MIB),
               flush=True)
     measure_growth(folder)
+    measure_allocators(folder, scan, row)
     measure_debug(folder, unit, row)
     measure_peers(core, unit, row)
     measure_dotnet(folder, scan, row)

@@ -17,17 +17,24 @@ struct walk {
 	size_t cached_at, central_at;
 };
 
-static struct ch_error *put(struct walk *walk, uint64_t addr, uint64_t bytes,
-			    enum ch_object_state state, uint64_t key, enum ch_object_flags flags)
+/* Each word is written where it stays: a copy of what was just written stalls the processor. */
+static inline struct ch_error *put(struct walk *walk, uint64_t addr, uint64_t bytes,
+				   enum ch_object_state state, uint64_t key,
+				   enum ch_object_flags flags)
 {
-	const struct ch_object object = { .addr = addr,
-					  .size_bytes = bytes,
-					  .chunk_bytes = bytes,
-					  .key = key,
-					  .state = (uint8_t)state,
-					  .flags = (uint16_t)flags };
+	struct ch_object *object;
 
-	return bytes ? ch_object_batch_put(&walk->batch, &object) : NULL;
+	if (!bytes)
+		return NULL;
+	object = &walk->batch.items[walk->batch.count++];
+	object->addr = addr;
+	object->size_bytes = bytes;
+	object->chunk_bytes = bytes;
+	object->key = key;
+	object->state = (uint8_t)state;
+	object->header_bytes = 0;
+	object->flags = (uint16_t)flags;
+	return walk->batch.count == CH_BATCH_MAX ? ch_object_batch_flush(&walk->batch) : NULL;
 }
 
 /* Mark what is in the list of a span; how many there are. False: it breaks off. */

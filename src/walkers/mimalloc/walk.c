@@ -54,17 +54,27 @@ static void check_lists(const struct walk *walk, const struct mimalloc_area *are
 			    (unsigned long long)area->start, walk->free.owned, free_count);
 }
 
-static struct ch_error *put_block(struct walk *walk, const struct mimalloc_layout *layout,
-				  const struct mimalloc_page *page, uint64_t addr)
+/* Each word is written where it stays: a copy of what was just written stalls the processor. */
+static inline struct ch_error *put_block(struct walk *walk, const struct mimalloc_layout *layout,
+					 const struct mimalloc_page *page, uint64_t addr,
+					 enum ch_object_state state)
 {
-	struct ch_object object = { .addr = addr, .chunk_bytes = page->block_bytes };
+	struct ch_object *object = &walk->batch.items[walk->batch.count++];
 
-	if (!mimalloc_usable(walk->mi->env.core, layout, page, addr, &object.size_bytes))
+	object->addr = addr;
+	object->size_bytes = page->block_bytes;
+	object->chunk_bytes = page->block_bytes;
+	object->key = 0;
+	object->state = (uint8_t)state;
+	object->header_bytes = 0;
+	object->flags = 0;
+	if (layout->has_padding && state == CH_OBJECT_USED &&
+	    !mimalloc_usable(walk->mi->env.core, layout, page, addr, &object->size_bytes))
 		chp_context_finding(walk->mi->env.ctx, CH_SEVERITY_DAMAGED, "mimalloc-canary",
 				    "mimalloc: the canary behind the block at 0x%llx is gone: the "
 				    "block was written to behind its end",
 				    (unsigned long long)addr);
-	return ch_object_batch_put(&walk->batch, &object);
+	return walk->batch.count == CH_BATCH_MAX ? ch_object_batch_flush(&walk->batch) : NULL;
 }
 
 static struct ch_error *walk_page(struct walk *walk, const struct mimalloc_area *area)
@@ -86,10 +96,9 @@ static struct ch_error *walk_page(struct walk *walk, const struct mimalloc_area 
 	mark_delayed(walk, &page, area->first);
 	err = put(walk, area->start, addr, CH_OBJECT_OVERHEAD, MIMALLOC_TYPE_REST, 0);
 	for (i = 0; !err && i < page.capacity; i++, addr += page.block_bytes)
-		if (walk->free.bits[i / 64] >> i % 64 & 1)
-			err = put(walk, addr, addr + page.block_bytes, CH_OBJECT_FREE, 0, 0);
-		else
-			err = put_block(walk, layout, &page, addr);
+		err = put_block(walk, layout, &page, addr,
+				walk->free.bits[i / 64] >> i % 64 & 1 ? CH_OBJECT_FREE
+								      : CH_OBJECT_USED);
 	/* Room for blocks that were never made. */
 	made_end = area->first + page.block_bytes * page.reserved;
 	if (!err)
