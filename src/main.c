@@ -25,6 +25,8 @@ const struct ch_option chp_global_options[] = {
 	  "exit with 4 when something is missing or a heap damaged" },
 	{ "threads", "N", CH_OPTION_COUNT, GLOBAL(threads),
 	  "most threads to work with; the output does not depend on it" },
+	{ "memory", "N", CH_OPTION_BYTES, GLOBAL(memory),
+	  "most memory for an analysis; what needs more ends with exit code 5" },
 	{ "jobs", "N", CH_OPTION_COUNT, GLOBAL(jobs),
 	  "with --jsonl: cores read at a time (default: 1; 0: as many as processors)" },
 	{ "j", "N", CH_OPTION_COUNT, GLOBAL(jobs), NULL },

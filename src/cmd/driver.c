@@ -10,6 +10,7 @@
 
 #include "cmd/cores.h"
 #include "cmd/fleet.h"
+#include "cmd/memory.h"
 #include "cmd/sandbox.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -330,6 +331,8 @@ int chp_driver_run(struct ch_line *line)
 {
 	int pager, code;
 
+	if (line->global.memory)
+		chp_memory_limit(line->global.memory);
 	if (line->note && !line->global.quiet && format_of(&line->global) == CH_FORMAT_TEXT)
 		fprintf(stderr, "coreheap: note: %s\n", line->note);
 	chp_terminal_look(&line->terminal);

@@ -20,7 +20,7 @@
 struct ch_global_options {
 	bool json, jsonl, plain, markdown, reveal, reproducible, strict, debuginfod, no_sandbox;
 	bool verbose, quiet, no_pager, help, version, man;
-	uint64_t limit, threads, temp_bytes, jobs;
+	uint64_t limit, threads, memory, temp_bytes, jobs;
 	const char *sysroot, *exe, *temp_dir, *references, *color, *completion;
 	struct ch_strings debug_dirs;
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmd/driver.h"
+#include "cmd/memory.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/text.h"
@@ -14,9 +15,12 @@
 void chp_driver_complain(const struct ch_error *err)
 {
 	/* Messages name files and may quote the core. */
-	_cleanup_free_ char *safe = chp_text_escape(err->message, MESSAGE_BYTES_MAX);
+	_cleanup_free_ char *safe = err->code == CH_ERROR_NOMEM
+					    ? NULL
+					    : chp_text_escape(err->message, MESSAGE_BYTES_MAX);
+	char buf[CHP_MEMORY_MESSAGE_MAX];
 
-	fprintf(stderr, "coreheap: %s\n", safe ? safe : "out of memory");
+	fprintf(stderr, "coreheap: %s\n", safe ? safe : chp_memory_message(buf));
 }
 
 void chp_driver_complain_take(struct ch_error *err)

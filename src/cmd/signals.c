@@ -5,10 +5,12 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "cmd/driver.h"
+#include "cmd/memory.h"
 
 struct ch_signals {
 	struct ch_context *ctx;
@@ -31,10 +33,9 @@ static void on_sigbus(int signal)
 
 void chp_end_without_memory(void)
 {
-	static const char message[] = "coreheap: out of memory\n";
-	ssize_t written = write(STDERR_FILENO, message, sizeof(message) - 1);
+	char buf[CHP_MEMORY_MESSAGE_MAX];
 
-	(void)written;
+	dprintf(STDERR_FILENO, "coreheap: %s\n", chp_memory_message(buf));
 	_exit(CH_EXIT_FAILED);
 }
 

@@ -75,9 +75,27 @@ def test_known_sizes(tap):
         os.unlink(path)
 
 
+def test_memory(tap):
+    """With --memory the answer is the whole one or none, and which of them depends on how much."""
+    core = fixture.unpack("sid-cpp-abort")
+    for command in ("leaks", "summary", "types"):
+        wanted, found = fixture.coreheap(command, core).out, set()
+        for kilobytes in (64, 512, 1024, 1200, 1300, 1400, 1500, 1600, 1800, 2048, 1 << 20):
+            done = fixture.coreheap(command, "--memory", "%dK" % kilobytes, "--threads", "1", core)
+            whole = done.code == 0 and done.out == wanted
+            refused = done.code in (3, 5) and not done.out and \
+                done.err.count("\n") == 1 and done.err.startswith("coreheap: ")
+            found.add("whole" if whole else "refused" if refused else
+                      "%dK: %s" % (kilobytes, done))
+            if done.code == 5:
+                tap.ok("%d bytes are allowed" % (kilobytes << 10) in done.err,
+                       "%s: %d KiB are said to be too little" % (command, kilobytes), done.err)
+        tap.equal(found, {"whole", "refused"}, "%s: right or refused" % command)
+
+
 def main():
     tap = Tap()
-    for test in (test_rlimit_core, test_known_sizes):
+    for test in (test_rlimit_core, test_known_sizes, test_memory):
         tap.attempt(test.__name__, test)
     return tap.done()
 

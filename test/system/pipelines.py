@@ -4,6 +4,7 @@ crash."""
 import glob
 import json
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -159,6 +160,57 @@ def test_bounds(tap):
                "slow: what can be had in no time")
 
 
+def test_user(tap):
+    """What reads the core is a user without rights, and has no more memory than it was given."""
+    where = folder()
+    program = os.path.join(where, "asked")
+    with open(program, "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\n{ id -u; id -G; grep -E '^(NoNewPrivs|CapEff)' /proc/self/status; } >&2\n"
+                   "case \" $* \" in *' --memory 1G '*) ;; *) exit 9 ;; esac\n"
+                   "exec %s \"$@\"\n" % os.path.abspath(COREHEAP))
+    os.chmod(program, 0o755)
+    os.chmod(where, 0o755)
+    become = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs"]
+    if os.getuid() != 0 or not all(shutil.which(tool) for tool in ("zstd", "setpriv")) or \
+            subprocess.run([*become, program, "--memory", "1G", "--version"], check=False,
+                           capture_output=True).returncode:
+        tap.skip("a user of its own", "this is not root, or others may not run what is here")
+        return
+    config = configure(where, program, RUN_AS="nobody", MEMORY_MAX="1G")
+    run_hook(config, unpack("bookworm-small-abort"), "20751", "small", "1")
+    said = read(where, "out", "core.small.20751.1.err").split()
+    os.remove(os.path.join(where, "out", "core.small.20751.1.err"))
+    check_ticket(tap, "user", where, "20751")
+    nobody = pwd.getpwnam("nobody")
+    tap.equal(said, [str(nobody.pw_uid), str(nobody.pw_gid), "CapEff:", "0" * 16, "NoNewPrivs:",
+                     "1"], "user: without groups, capabilities and a way to get them")
+
+
+def test_turns(tap):
+    """A core that takes long does not keep the next one waiting."""
+    if not shutil.which("zstd"):
+        tap.skip("turns", "zstd is not installed")
+        return
+    where = folder()
+    waits = os.path.join(where, "waits")
+    with open(waits, "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\n[ -e %s/go ] || { touch %s/came; while [ ! -e %s/go ]; do sleep 0.1; "
+                   "done; }\nexec %s \"$@\"\n" % (where, where, where, os.path.abspath(COREHEAP)))
+    os.chmod(waits, 0o755)
+    core = unpack("bookworm-small-abort")
+    with open(core, "rb") as file:
+        slow = subprocess.Popen(["sh", HOOK, "1", "slow", "1"], stdin=file,
+                                env={"CONFIG": configure(where, waits, KEEP=9)})
+        while not os.path.exists(os.path.join(where, "came")):
+            time.sleep(0.1)
+        run_hook(configure(where, KEEP=9), core, "2", "next", "1")
+    tap.equal(slow.poll(), None, "turns: the first one is still busy")
+    check_ticket(tap, "turns", where, "2", "20751")
+    open(os.path.join(where, "go"), "w", encoding="ascii").close()
+    tap.equal(slow.wait(300), 0, "turns: and ends")
+    check_ticket(tap, "turns: the first", where, "1", "20751")
+
+
 def test_stored(tap):
     """A folder as systemd-coredump has it."""
     if not shutil.which("zstd"):
@@ -281,6 +333,8 @@ def main():
     tap.attempt("documented", test_documented)
     tap.attempt("hook", test_hook)
     tap.attempt("bounds", test_bounds)
+    tap.attempt("a user of its own", test_user)
+    tap.attempt("turns", test_turns)
     tap.attempt("stored", test_stored)
     tap.attempt("units", test_units)
     tap.attempt("handed over", test_handed_over)
