@@ -5,10 +5,11 @@
 
 #include "cmd/cmd.h"
 #include "cmd/output.h"
+#include "report/sites.h"
 #include "util/error.h"
 
 struct options {
-	bool folded, pprof, hprof;
+	bool folded, pprof, hprof, sites;
 	const char *path;
 };
 
@@ -22,7 +23,28 @@ static struct ch_error *check(const struct ch_cmd_env *env)
 	if (options->folded + options->pprof + options->hprof != 1)
 		return ch_error_create(CH_ERROR_ARG,
 				       "export: give one format, --folded, --pprof or --hprof");
+	if (options->hprof && options->sites)
+		return ch_error_create(CH_ERROR_ARG, "export: --sites needs --folded or --pprof");
 	return NULL;
+}
+
+static struct ch_error *write_sites(const struct ch_cmd_env *env, const struct ch_report *report)
+{
+	const struct options *options = env->options;
+	struct ch_sites sites;
+	struct ch_error *err = chp_sites_make(env->session, &sites);
+
+	if (!err && !sites.known)
+		err = ch_error_create(CH_ERROR_UNSUPPORTED,
+				      "export: no runtime here notes where it allocates");
+	else if (!err && sites.sampling.none)
+		err = ch_error_create(CH_ERROR_UNSUPPORTED, "export: no sites: %s",
+				      sites.sampling.none);
+	if (!err)
+		err = options->folded ? chp_report_sites_folded(report, &sites)
+				      : chp_report_sites_pprof(report, &sites);
+	chp_sites_deinit(&sites);
+	return err;
 }
 
 static struct ch_error *write_paths(const struct ch_cmd_env *env, const struct ch_report *report)
@@ -66,7 +88,9 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	if (err)
 		return err;
 	report.out = output.file;
-	err = options->hprof ? write_heap(env, &report) : write_paths(env, &report);
+	err = options->hprof   ? write_heap(env, &report)
+	      : options->sites ? write_sites(env, &report)
+			       : write_paths(env, &report);
 	return chp_output_end_take(&output, err);
 }
 
@@ -83,6 +107,10 @@ static const struct ch_option options_table[] = {
 	  .kind = CH_OPTION_FLAG,
 	  .offset = offsetof(struct options, hprof),
 	  .help = "a heap dump of Java (HPROF), with zeros for contents unless --reveal is given" },
+	{ .name = "sites",
+	  .kind = CH_OPTION_FLAG,
+	  .offset = offsetof(struct options, sites),
+	  .help = "with --folded or --pprof: where Go allocated, not what holds it" },
 	{ .name = "o",
 	  .value = "FILE",
 	  .kind = CH_OPTION_STRING,
@@ -109,6 +137,11 @@ const struct ch_cmd ch_cmd_export = {
 		"one\n"
 		"path. flamegraph.pl --countname bytes draws folded stacks; go tool pprof -top\n"
 		"-diff_base BEFORE AFTER compares two profiles.\n"
+		"\n"
+		"With --sites the stacks are those of allocations that the runtime of Go noted, "
+		"and\n"
+		"the profile is what runtime/pprof would have written, to be compared with others\n"
+		"of the program: coreheap export --pprof --sites core.1234 -o sites.pb.gz\n"
 		"\n"
 		"A heap dump has all classes of a JVM with their fields and statics, all objects\n"
 		"that its collector has not cleared away, threads with their stacks, and roots.\n"

@@ -94,7 +94,7 @@ static const struct ch_option options_table[] = {
 	CH_FILTER_OPTIONS("all"),
 	OPTION("by-gen", NULL, CH_OPTION_FLAG, by_generation,
 	       "a row for each type and generation (or arena)"),
-	OPTION("by", "basis|holder|loader|module|owner|purpose|size", CH_OPTION_STRING, by,
+	OPTION("by", "basis|holder|loader|module|owner|purpose|site|size", CH_OPTION_STRING, by,
 	       "rows of another kind than types"),
 	OPTION("strings", NULL, CH_OPTION_FLAG, strings,
 	       "equal strings of managed heaps, and what they waste (texts only with "
@@ -120,6 +120,7 @@ const struct ch_cmd ch_cmd_types = {
 		    "coreheap types --by loader core.1234\n"
 		    "coreheap types --by owner core.1234\n"
 		    "coreheap types --by purpose core.1234\n"
+		    "coreheap types --by site core.1234\n"
 		    "coreheap types --by size core.1234\n",
 	.notes = "Blocks of malloc that begin with a table of virtual functions have the name\n"
 		 "of their C++ class, parts of its containers that of the container, and\n"
@@ -147,6 +148,9 @@ const struct ch_cmd ch_cmd_types = {
 		 "  owner   native memory by the managed objects that own it: direct buffers,\n"
 		 "          segments, streams of zlib, whatever has the address of a block of\n"
 		 "          malloc or of a mapped file in a field\n"
+		 "  site    where objects of Go were allocated, by stack: estimated from the\n"
+		 "          samples that its runtime takes for runtime/pprof, as of the last\n"
+		 "          collection (export --pprof --sites writes them for go tool pprof)\n"
 		 "  size    blocks of malloc by their size only, also where their class is\n"
 		 "          known\n"
 		 "\n"

@@ -7,6 +7,7 @@
 
 #include "report/loaders.h"
 #include "report/owners.h"
+#include "report/sites.h"
 #include "report/type_groups.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -66,17 +67,42 @@ static struct ch_error *report_loaders(struct ch_cmd_env *env)
 	return err;
 }
 
+static struct ch_error *report_sites(struct ch_cmd_env *env)
+{
+	struct ch_sites sites;
+	struct ch_error *err = chp_sites_make(env->session, &sites);
+
+	if (!err)
+		err = chp_report_sites(env->report, &sites);
+	chp_sites_deinit(&sites);
+	return err;
+}
+
+/* What takes no other option. */
+static const struct {
+	const char *word;
+	struct ch_error *(*report)(struct ch_cmd_env *env);
+} others[] = {
+	{ "loader", report_loaders },
+	{ "owner", report_owners },
+	{ "site", report_sites },
+};
+
 struct ch_error *chp_types_by(struct ch_cmd_env *env, const struct ch_types_options *options)
 {
 	const struct ch_types_options alone = { .by = options->by };
-	const bool owner = strcmp(options->by, "owner") == 0;
+	size_t i;
 
-	if (!owner && strcmp(options->by, "loader") != 0)
+	for (i = 0; i < CH_COUNT_OF(others); i++)
+		if (strcmp(options->by, others[i].word) == 0)
+			break;
+	if (i == CH_COUNT_OF(others))
 		return ch_error_create(
 			CH_ERROR_ARG,
-			"--by takes: basis, holder, loader, module, owner, purpose, size");
+			"--by takes: basis, holder, loader, module, owner, purpose, site, size");
 	if (memcmp(&alone, options, sizeof(alone)) != 0)
 		return ch_error_create(CH_ERROR_ARG,
-				       "--by cannot be combined with other options of types");
-	return owner ? report_owners(env) : report_loaders(env);
+				       "--by %s cannot be combined with other options of types",
+				       options->by);
+	return others[i].report(env);
 }

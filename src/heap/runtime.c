@@ -142,6 +142,23 @@ struct ch_error *chp_heaps_methods(struct ch_heaps *heaps, ch_methods_fn fn, voi
 	return err;
 }
 
+struct ch_error *chp_heaps_sites(struct ch_heaps *heaps, struct ch_sampling *ret, ch_sites_fn fn,
+				 void *arg, bool *known_ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	size_t i;
+
+	*known_ret = false;
+	for (i = 0; i < heaps->opened.count; i++) {
+		if (!opened[i].runtime->sites)
+			continue;
+		*known_ret = true;
+		ret->runtime = opened[i].walker->name;
+		return opened[i].runtime->sites(opened[i].state, ret, fn, arg);
+	}
+	return NULL;
+}
+
 struct ch_error *chp_heaps_classes(struct ch_heaps *heaps, ch_classes_fn fn, void *arg,
 				   uint32_t *walker_ret, bool *known_ret)
 {

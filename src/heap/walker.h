@@ -33,6 +33,7 @@
 #include "heap/methods.h"
 #include "heap/pooling.h"
 #include "heap/sections.h"
+#include "heap/sites.h"
 #include "heap/tracer.h"
 #include "sym/tls.h"
 #include "sym/unwind.h"
@@ -268,6 +269,8 @@ struct ch_walker_runtime {
 	struct ch_error *(*goroutines)(void *state, ch_goroutines_fn fn, void *arg);
 	/** As ch_heaps_thrown(): fill ret but runtime. */
 	bool (*thrown)(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
+	/** As chp_heaps_sites(), of its own: fill ret but runtime, before the first fn. */
+	struct ch_error *(*sites)(void *state, struct ch_sampling *ret, ch_sites_fn fn, void *arg);
 	/** As chp_heaps_methods(), of its own. */
 	struct ch_error *(*methods)(void *state, ch_methods_fn fn, void *arg);
 	/** As chp_heaps_classes(), of its own. */

@@ -73,6 +73,7 @@ def plain_cases(core, rows):
     yield "types", ["types", "--state", "free", *limit, core]
     yield "loaders", ["types", "--by", "loader", *limit, core]
     yield "owners", ["types", "--by", "owner", *limit, core]
+    yield "sites", ["types", "--by", "site", *limit, core]
     yield "groups", ["types", "--by", "basis", *limit, core]
     yield "strings", ["types", "--strings", *limit, core]
     yield "strings", ["types", "--strings", "--reveal", *limit, core]

@@ -69,3 +69,46 @@ class Profile:
 
     def text(self, part, number):
         return self.strings[part[number][0]]
+
+
+def numbers(found):
+    """Those of a repeated field: packed, or one by one, as Go writes a few."""
+    return [number for part in found
+            for number in (packed(part) if isinstance(part, bytes) else [part])]
+
+
+def base(path):
+    return path.rsplit("/", 1)[-1]
+
+
+class Sites:
+    """A heap profile of Go: samples: {(stack, bytes of an object): values}, a stack being locations,
+    innermost first, each an address and functions with file and line."""
+
+    def __init__(self, path):
+        with gzip.open(path) as file:
+            whole = group(file.read())
+        self.strings = [value.decode("utf-8") for value in whole[6]]
+        self.period = whole[12][0]
+        self.types = [self.strings[group(part)[1][0]] for part in whole[1]]
+        functions = {}
+        for part in map(group, whole[5]):
+            functions[part[1][0]] = (self.strings[part[2][0]], base(self.strings[part[4][0]]))
+        locations = {}
+        for part in map(group, whole[4]):
+            lines = tuple((*functions[line[1][0]], line.get(2, [0])[0]) for line in map(group, part[4]))
+            locations[part[1][0]] = (part[3][0], lines)
+        self.samples = {}
+        for part in map(group, whole[2]):
+            values = tuple(numbers(part[2]))
+            if not any(values):
+                continue
+            size = group(part[3][0])[3][0] if 3 in part else 0
+            key = tuple(locations[number] for number in numbers(part[1])), size
+            # of two stacks that differ in functions of the runtime that are not shown
+            before = self.samples.get(key, (0,) * len(values))
+            self.samples[key] = tuple(map(sum, zip(before, values)))
+
+    def sums(self):
+        """Of each kind of value."""
+        return tuple(map(sum, zip(*self.samples.values())))

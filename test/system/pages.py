@@ -193,7 +193,7 @@ def complete_bash(line, breaks="=:"):
     return done.stdout.split() if not done.stderr else done.stderr
 
 
-BY = ["basis", "holder", "loader", "module", "owner", "size"]
+BY = ["basis", "holder", "loader", "module", "owner", "site", "size"]
 # What is typed, and what is proposed for the last word.
 PROPOSED = [
     ("coreheap sum", ["summary"]),
@@ -202,7 +202,7 @@ PROPOSED = [
     ("coreheap info --verb", ["--verbose"]),
     ("coreheap --limit 5 --color never types --by-", ["--by-gen"]),
     ("coreheap types --by ", BY),
-    ("coreheap types core --by s", ["size"]),
+    ("coreheap types core --by s", ["site", "size"]),
     ("coreheap --color a", ["auto", "always"]),
     ("coreheap types --color n", ["never"]),
     ("coreheap types --sysroot leak", ["leaky"]),

@@ -142,6 +142,7 @@ def documented():
     rows["strings"] = rows.pop("types --strings", "")
     rows["traces"] = rows.pop("types --traces", "")
     rows["loaders"] = rows.pop("types --by loader", "")
+    rows["sites"] = rows.pop("types --by site", "")
     rows["groups"] = rows.pop("types --by basis", "")
     rows["owners"] = rows.pop("types --by owner", "")
     shared = " ".join(re.findall(r"^## (?:Envelope|Parts|Suspects)\n(.*?)(?=^## |\Z)", text,

@@ -162,6 +162,7 @@ static const struct ch_walker_runtime runtime = {
 	.owns = go_frames_owns,
 	.frame = go_frames_frame,
 	.goroutines = go_goroutines,
+	.sites = go_sites,
 };
 
 const struct ch_walker ch_walker_go = {

@@ -235,6 +235,9 @@ uint32_t go_span_header(const struct go *go, const struct go_span *span);
 /** names.c: the type of an index in named. Errors: NOMEM. */
 CH_MUST_CHECK struct ch_error *go_named_type(struct go *go, uint64_t index, struct ch_type *ret);
 
+/** sites.c: as sites() of struct ch_walker_runtime. */
+struct ch_error *go_sites(void *state, struct ch_sampling *ret, ch_sites_fn fn, void *arg);
+
 /** walk.c */
 CH_MUST_CHECK struct ch_error *go_walk(void *state, const struct ch_span *span, uint64_t from,
 				       struct ch_object_sink *sink);
