@@ -12,7 +12,7 @@ import fixture  # noqa: E402
 from tap import Tap, repo  # noqa: E402
 
 # Cores of stripped programs, and what those counted.
-RELEASES = ["1.19", "1.24", "1.27"]
+RELEASES = ["1.19", "1.21", "1.24", "1.27"]
 BUILDS = [("with symbols", []), ("stripped", ["-ldflags=-s -w"])]
 
 

@@ -192,9 +192,9 @@ static uint32_t locked_before(uint32_t minor)
 {
 	if (minor && minor <= 20)
 		return 64;
-	if (minor >= 21 && minor <= 24)
+	if (minor >= 21 && minor <= 25)
 		return 72;
-	return minor == 27 ? 80 : 0;
+	return minor == 26 || minor == 27 ? 80 : 0;
 }
 
 /* ---- Goroutines ------------------------------------------------------------------------ */
