@@ -110,6 +110,27 @@ static struct ch_error *reveal_text(struct ch_show *show, struct ch_show_row *ro
 	return row->value ? NULL : &ch_enomem;
 }
 
+/* The text that a structure in place is. */
+static struct ch_error *reveal_bytes(const struct ch_show *show, const struct ch_field *field,
+				     struct ch_show_row *row)
+{
+	const struct ch_inspector *inspector = show->inspected.inspector;
+	struct ch_string text;
+	size_t len;
+
+	if (!show->reveal || !field->inner || !inspector->text ||
+	    !inspector->text(show->inspected.state, field->inner, field->addr, &text))
+		return NULL;
+	len = (size_t)ch_min(text.count, CH_SHOW_SHORT_MAX);
+	row->value = calloc(len + 1, 1);
+	if (!row->value)
+		return &ch_enomem;
+	/* what is not in the core is no text */
+	if (len && !ch_core_try_read(show->core, text.addr, row->value, len))
+		row->value[0] = '\0';
+	return NULL;
+}
+
 bool chp_show_read_reference(const struct ch_show *show, const struct ch_field *field,
 			     uint64_t *ret)
 {
@@ -135,7 +156,7 @@ static struct ch_error *read_value(struct ch_show *show, const struct ch_field *
 
 	if (field->kind == CH_VALUE_STRUCT || field->kind == CH_VALUE_BYTES) {
 		row->present = field->addr && ch_core_try_read(show->core, field->addr, bytes, 1);
-		return NULL;
+		return row->present ? reveal_bytes(show, field, row) : NULL;
 	}
 	if (!field->addr || !field->size_bytes || field->size_bytes > sizeof(bytes) ||
 	    !ch_core_try_read(show->core, field->addr, bytes, field->size_bytes))

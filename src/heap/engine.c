@@ -630,7 +630,8 @@ bool chp_heaps_inspector(const struct ch_heaps *heaps, const struct ch_object *o
 
 	*key_ret = object->key;
 	if (object->key)
-		return chp_heaps_span_inspector(heaps, object->span, ret);
+		return chp_heaps_span_inspector(heaps, object->span, ret) &&
+		       (!ret->inspector->knows || ret->inspector->knows(ret->state, object->key));
 	if (!object->type || object->type > heaps->table.count || !heaps->namer.inspect)
 		return false;
 	row = chp_type_row(&heaps->table, object->type);

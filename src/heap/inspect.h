@@ -157,6 +157,11 @@ struct ch_inspector {
 	 * Required. Errors: NOMEM, STOP, those of fn. */
 	struct ch_error *(*fields)(void *state, const struct ch_fields_query *query,
 				   ch_fields_fn fn, void *arg);
+	/** Whether it knows what is inside of objects of a type. NULL: of all. */
+	bool (*knows)(void *state, uint64_t key);
+	/** The bytes of UTF-8 of a structure in place that is a text, by the key of its type.
+	 * False: it is none. May be NULL. */
+	bool (*text)(void *state, uint64_t key, uint64_t addr, struct ch_string *ret);
 	/** The name of a value of an enumeration: "Green", unescaped. False when it
 	 * has none. May be NULL. */
 	bool (*value_text)(void *state, uint64_t key, uint64_t value, char *buf, size_t max);

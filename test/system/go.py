@@ -74,6 +74,44 @@ def check_graph(tap, core, name):
     tap.ok(lost["dead"] >= 10 * (1 + 1 + 3 + 1 + 3), name + ": what was dropped is dead", str(lost))
 
 
+def rows_of(core, addr, *args):
+    """Fields of an object by their names."""
+    shown = fixture.answer("show", "--json", *args, core, addr)
+    return {row["name"]: row for row in shown["object"]["fields"]}
+
+
+def first(core, name):
+    return fixture.answer("objects", "--type", name, "--json", core)["objects"][0]["addr"]
+
+
+def check_show(tap, core, name):
+    """Fields by the runtime's types: strings, slices, pointers, arrays, what interfaces have."""
+    order = first(core, "main.Order")
+    rows = rows_of(core, order, "--reveal")
+    tap.equal([(key, row["type"], row["offset"], row["size_bytes"]) for key, row in rows.items()
+               if row["depth"] == 0],
+              [("ID", "string", 0, 16), ("Items", "[]*main.Item", 16, 24),
+               ("Next", "*main.Order", 40, 8)], name + ": fields of an order")
+    tap.ok(rows["ID"]["value"].startswith("order number 1000"), name + ": its text",
+           str(rows["ID"]))
+    tap.equal((rows["ID.len"]["value"], rows["Items.len"]["value"],
+               rows["Items.ptr"]["target_type"]), ("20", "3", "[]*main.Item"),
+              name + ": how long it is, and its list")
+    shown = fixture.answer("show", "--json", "--reveal", core, order, "Items.ptr[2]")
+    item = {row["name"]: row["value"] for row in shown["object"]["fields"]}
+    tap.equal((shown["object"]["type"], item["SKU"], item["Price"]),
+              ("main.Item", "stock keeping 100002", "2"), name + ": along a path")
+    secret = rows_of(core, order)
+    tap.equal({row["value"] for row in secret.values()}, {None},
+              name + ": no contents without --reveal")
+    shapes = rows_of(core, first(core, "[]main.Shape"), "--limit", "2")
+    tap.equal((shapes["[0].data"]["type"], shapes["[0].data"]["target_type"]),
+              ("*main.Square", "main.Square"), name + ": what an interface has")
+    ledger = rows_of(core, first(core, "main.Ledger"))
+    tap.equal([ledger["Refs[%d]" % i]["target_type"] for i in (3, 4)], ["main.Order", None],
+              name + ": an array in place")
+
+
 def check_unknown(tap, core, name):
     """Of what the program touched, nearly all has an owner."""
     rows = {row["native_name"]: row["touched_bytes"] or 0
@@ -90,6 +128,7 @@ def main():
         if os.path.exists(path + ".counts"):
             check_graph(tap, path + ".zst", "Go " + name)
             check_types(tap, path + ".zst", path + ".counts", "Go " + name)
+            check_show(tap, path + ".zst", "Go " + name)
     for name, flags in BUILDS:
         where = fixture.folder()
         why = build(os.path.join(where, "shop"), flags) or fixture.kernel_dumps()

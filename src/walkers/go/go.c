@@ -153,6 +153,7 @@ static const struct ch_walker_allocator allocator = {
 static const struct ch_walker_types types = {
 	.name = go_type,
 	.learn = go_learn,
+	.inspector = &go_inspector,
 };
 
 static const struct ch_walker_runtime runtime = {

@@ -227,6 +227,8 @@ bool go_object_at(const struct go *go, uint64_t addr, struct go_spot *ret);
 const struct go_span *go_span_of(const struct go *go, uint64_t addr);
 /** tracer.c */
 extern const struct ch_tracer go_tracer;
+/** inspect.c */
+extern const struct ch_inspector go_inspector;
 /** learn.c: types of all objects that something leads to whose type is known. Errors: NOMEM,
  * STOP. */
 CH_MUST_CHECK struct ch_error *go_learn(void *state);

@@ -265,25 +265,13 @@ static void look_into_groups(struct learn *learn, uint64_t addr, const struct go
 					   .pointers = true });
 }
 
-/* Groups begin with a word of control bytes, "ctrl"; buckets with "topbits". */
-static bool has_groups(const struct go *go, const struct go_rtype *map)
-{
-	struct go_rtype type;
-	struct go_rfield field;
-	char name[16];
-
-	return go_rtype_read(go, map->elem, &type) && type.kind == GO_KIND_STRUCT &&
-	       go_rtype_field(go, &type, 0, &field) &&
-	       go_rname_text(go, field.name, name, sizeof(name)) && strcmp(name, "ctrl") == 0;
-}
-
 static void look_into_map(struct learn *learn, uint64_t addr, uint64_t type)
 {
 	struct go_rtype map;
 
 	if (!go_rtype_read(learn->go, type, &map) || map.kind != GO_KIND_MAP)
 		return;
-	if (has_groups(learn->go, &map))
+	if (go_rtype_has_groups(learn->go, &map))
 		look_into_groups(learn, addr, &map);
 	else
 		look_into_buckets(learn, addr, &map);

@@ -245,6 +245,18 @@ bool go_rtype_direct(const struct go *go, const struct go_rtype *type)
 	return false;
 }
 
+/* Groups begin with a word of control bytes, "ctrl"; buckets with "topbits". */
+bool go_rtype_has_groups(const struct go *go, const struct go_rtype *map)
+{
+	struct go_rtype type;
+	struct go_rfield field;
+	char name[16];
+
+	return go_rtype_read(go, map->elem, &type) && type.kind == GO_KIND_STRUCT &&
+	       go_rtype_field(go, &type, 0, &field) &&
+	       go_rname_text(go, field.name, name, sizeof(name)) && strcmp(name, "ctrl") == 0;
+}
+
 /* ---- Shapes ----------------------------------------------------------------------------- */
 
 struct part {
