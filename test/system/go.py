@@ -21,13 +21,13 @@ def read_numbers(path):
         return {name: int(value) for name, value in map(str.split, file)}
 
 
-def build(target, flags):
-    """Compile the program; the reason why it cannot be, or None."""
+def build(target, flags, source="shop.go"):
+    """Compile a program; the reason why it cannot be, or None."""
     if not shutil.which("go"):
         return "no go"
     env = {**os.environ, "GOFLAGS": "", "GO111MODULE": "off", "GOTOOLCHAIN": "local",
            "CGO_ENABLED": "0", "GOCACHE": os.path.join(os.path.dirname(target), "cache")}
-    source = os.path.join(repo(), "fixtures", "go", "shop.go")
+    source = os.path.join(repo(), "fixtures", "go", source)
     subprocess.run(["go", "build", *flags, "-o", target, source], check=True, env=env)
     return None
 
@@ -120,6 +120,33 @@ def check_unknown(tap, core, name):
            str(rows))
 
 
+def count_of(core, size, *args):
+    name = "%d-byte objects with pointers" % size
+    rows = fixture.answer("types", *args, "--json", core)["types"]
+    return sum(row["count"] for row in rows if row["name"] == name and row["kind"] == "object")
+
+
+def check_stacks(tap):
+    """What a waiting goroutine uses again is live; what only lies on its stack still is not."""
+    where = fixture.folder()
+    why = build(os.path.join(where, "held"), ["-ldflags=-s -w"], "held.go") or \
+        fixture.kernel_dumps()
+    if why:
+        tap.skip("goroutines that hold objects", why)
+        return
+    core = fixture.dump(os.path.join(where, "held"), "kernel", where)
+    tap.equal((count_of(core, 352), count_of(core, 352, "--live")), (50, 50),
+              "stacks: what is used again is live")
+    tap.ok(count_of(core, 256, "--live") >= 50, "stacks: so is what a variable has whose address "
+           "was taken")
+    tap.ok(count_of(core, 512) - count_of(core, 512, "--live") >= 50,
+           "stacks: what is not used again is dead")
+    used = fixture.answer("objects", "--type", "352-byte objects with pointers", "--json", core)
+    chains = json.dumps(fixture.answer("roots", "--json", core, used["objects"][0]["addr"]))
+    tap.ok("goroutine " in chains, "stacks: by the goroutine", chains)
+    os.unlink(core)
+
+
 def main():
     tap = Tap()
     for name in RELEASES:
@@ -129,6 +156,7 @@ def main():
             check_graph(tap, path + ".zst", "Go " + name)
             check_types(tap, path + ".zst", path + ".counts", "Go " + name)
             check_show(tap, path + ".zst", "Go " + name)
+    check_stacks(tap)
     for name, flags in BUILDS:
         where = fixture.folder()
         why = build(os.path.join(where, "shop"), flags) or fixture.kernel_dumps()

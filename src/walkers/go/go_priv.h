@@ -225,6 +225,11 @@ CH_MUST_CHECK struct ch_error *go_objects_index(struct go *go);
 bool go_object_at(const struct go *go, uint64_t addr, struct go_spot *ret);
 /** objects.c: the span of objects that has addr, or NULL. */
 const struct go_span *go_span_of(const struct go *go, uint64_t addr);
+/** A word of the stack of a goroutine, by its index. Non-NULL ends the visit. */
+typedef struct ch_error *(*go_stack_fn)(void *arg, size_t goroutine, uint64_t addr);
+/** stackmaps.c: all words of stacks of goroutines that may be pointers. Errors: NOMEM, STOP, those
+ * of fn. */
+CH_MUST_CHECK struct ch_error *go_stack_words(struct go *go, go_stack_fn fn, void *arg);
 /** tracer.c */
 extern const struct ch_tracer go_tracer;
 /** inspect.c */

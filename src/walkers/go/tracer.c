@@ -1,7 +1,7 @@
 /*
  * Pointers of objects of Go and what keeps them alive, as its collector has it: masks of types,
- * bits at the ends of spans or in arenas; masks of the data of modules; what finalizers run. Stacks
- * of goroutines are looked at word by word, as all stacks are.
+ * bits at the ends of spans or in arenas; masks of the data of modules; what finalizers run. Which
+ * words of stacks are pointers: stackmaps.c.
  */
 #include <stdio.h>
 
@@ -172,13 +172,20 @@ static struct ch_error *go_learn_type(void *state, uint64_t key)
 /* ---- Roots --------------------------------------------------------------------------------- */
 
 /* Cookies: whose word it is. */
-enum { COOKIE_DATA, COOKIE_FINALIZER };
+enum {
+	COOKIE_DATA,
+	COOKIE_FINALIZER,
+	/* And above: the index of a goroutine. */
+	COOKIE_STACK,
+};
 
 static struct ch_error *visit(const struct go *go, uint64_t addr, uint64_t cookie,
 			      ch_walker_roots_fn fn, void *arg)
 {
 	struct ch_walker_root root = { .kind = cookie == COOKIE_DATA ? CH_WALKER_ROOT_STATIC
-								     : CH_WALKER_ROOT_FINALIZER,
+					       : cookie == COOKIE_FINALIZER
+						       ? CH_WALKER_ROOT_FINALIZER
+						       : CH_WALKER_ROOT_HANDLE,
 				       .addr = addr,
 				       .cookie = cookie };
 	struct go_spot place;
@@ -223,6 +230,19 @@ static struct ch_error *visit_specials(const struct go *go, const struct go_span
 			err = visit(go, at + (kind_at == 16 ? 24 : 16), COOKIE_FINALIZER, fn, arg);
 	}
 	return err;
+}
+
+struct visiting {
+	const struct go *go;
+	ch_walker_roots_fn fn;
+	void *arg;
+};
+
+static struct ch_error *visit_stack(void *arg, size_t goroutine, uint64_t addr)
+{
+	const struct visiting *visiting = arg;
+
+	return visit(visiting->go, addr, COOKIE_STACK + goroutine, visiting->fn, visiting->arg);
 }
 
 /* Whether a mask is as long as what it is of, and in the core. */
@@ -274,6 +294,7 @@ static struct ch_error *go_roots(void *state, ch_walker_roots_fn fn, void *arg)
 	const struct go_module *modules = go->code.modules.items;
 	const struct go_span *spans = go->spans_known.items;
 	struct ch_error *err = NULL;
+	struct visiting visiting = { go, fn, arg };
 	bool fit = masks_fit(go);
 	size_t i;
 
@@ -287,7 +308,21 @@ static struct ch_error *go_roots(void *state, ch_walker_roots_fn fn, void *arg)
 	for (i = 0; !err && i < go->spans_known.count; i++)
 		if (spans[i].specials && spans[i].state == GO_SPAN_HEAP)
 			err = visit_specials(go, &spans[i], fn, arg);
-	return err;
+	return err ? err : go_stack_words(state, visit_stack, &visiting);
+}
+
+/* "goroutine 23, main.worker" */
+static void name_goroutine(const struct go *go, uint64_t index, char *buf, size_t max)
+{
+	const struct go_goroutine *goroutine =
+		CH_VEC_AT(&go->code.goroutines, struct go_goroutine, index);
+	struct go_function function;
+	const char *name = NULL;
+
+	if (go_function_at(&go->code, goroutine->start, &function))
+		name = go_name(&go->code, function.module, function.name);
+	snprintf(buf, max, "goroutine %llu%s%s", (unsigned long long)goroutine->number,
+		 name ? ", " : "", name ? name : "");
 }
 
 static void go_root_text(void *state, const struct ch_walker_root *root, char *buf, size_t max)
@@ -295,7 +330,9 @@ static void go_root_text(void *state, const struct ch_walker_root *root, char *b
 	struct go *go = state;
 	struct ch_symbol symbol;
 
-	if (root->cookie == COOKIE_FINALIZER)
+	if (root->cookie >= COOKIE_STACK)
+		name_goroutine(go, root->cookie - COOKIE_STACK, buf, max);
+	else if (root->cookie == COOKIE_FINALIZER)
 		snprintf(buf, max, "finalizer 0x%llx", (unsigned long long)root->addr);
 	else if (!ch_sym_at(go->env.sym, root->addr, &symbol) || !symbol.name)
 		snprintf(buf, max, "global 0x%llx", (unsigned long long)root->addr);
