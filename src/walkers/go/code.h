@@ -262,7 +262,7 @@ void go_reason(const struct go_code *code, const struct go_goroutine *goroutine,
 /** goroutines.c: the thread on whose stack for the scheduler sp lies; NULL: none. */
 const struct go_machine *go_machine_at(const struct go_code *code, uint64_t sp);
 
-/** frames.c: callbacks of the walker; all work on a state that begins with a struct go_code. */
+/** frames.c: callbacks of the walker; all take the state of the walker, struct go. */
 bool go_frames_code(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max);
 bool go_frames_owns(void *state, uint64_t addr);
 bool go_frames_frame(void *state, const struct ch_walker_frame *frame, struct ch_code *ret,

@@ -12,11 +12,11 @@
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/text.h"
-#include "walkers/go/code.h"
+#include "walkers/go/go_priv.h"
 
 bool go_frames_owns(void *state, uint64_t addr)
 {
-	const struct go_code *code = state;
+	const struct go_code *code = &((const struct go *)state)->code;
 	const struct go_module *module = go_module_at(code, addr);
 
 	return module && module->has_table;
@@ -24,7 +24,7 @@ bool go_frames_owns(void *state, uint64_t addr)
 
 bool go_frames_code(void *state, uint64_t addr, struct ch_code *ret, char *buf, size_t max)
 {
-	const struct go_code *code = state;
+	const struct go_code *code = &((const struct go *)state)->code;
 	struct go_function function;
 	const char *name;
 
@@ -44,7 +44,7 @@ bool go_frames_code(void *state, uint64_t addr, struct ch_code *ret, char *buf, 
 bool go_frames_frame(void *state, const struct ch_walker_frame *frame, struct ch_code *ret,
 		     char *buf, size_t max)
 {
-	const struct go_code *code = state;
+	const struct go_code *code = &((const struct go *)state)->code;
 	const uint64_t pc = frame->regs.pc - !frame->regs.activation;
 	struct go_function function;
 	struct go_place place;
@@ -184,7 +184,7 @@ static bool leave_callback(const struct go_code *code, struct ch_frame_regs *ret
 
 bool go_frames_caller(void *state, const struct ch_frame_regs *frame, struct ch_frame_regs *ret)
 {
-	const struct go_code *code = state;
+	const struct go_code *code = &((const struct go *)state)->code;
 	const uint64_t pc = frame->pc - !frame->activation;
 	struct go_function function;
 	const struct go_goroutine *goroutine;

@@ -113,7 +113,7 @@ struct go_sums {
 struct go {
 	/** What the engine reads; first. */
 	struct ch_answers out;
-	/** First, for what works on it alone. */
+	/** What is known of code, threads and goroutines. */
 	struct go_code code;
 	struct ch_heap_env env;
 	/** Addresses of the page allocator (pageAlloc) and of the list of all spans. */

@@ -14,7 +14,7 @@
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/error.h"
-#include "walkers/go/code.h"
+#include "walkers/go/go_priv.h"
 
 enum {
 	/* Of a g: its stack, its thread, where it left its stack (sp, pc, g). */
@@ -522,7 +522,7 @@ static void describe(const struct go_code *code, size_t index, uint64_t now,
 
 struct ch_error *go_goroutines(void *state, ch_goroutines_fn fn, void *arg)
 {
-	const struct go_code *code = state;
+	const struct go_code *code = &((const struct go *)state)->code;
 	const uint64_t now = newest(code);
 	struct ch_goroutine goroutine;
 	struct ch_error *err = NULL;

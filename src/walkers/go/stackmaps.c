@@ -29,9 +29,7 @@
 
 /* One stack: a bit for each word that may be a pointer. */
 struct marks {
-	const struct go *go;
-	/* As callbacks of the unwinder take it. */
-	void *code;
+	struct go *go;
 	uint64_t start, end;
 	uint8_t *bits;
 };
@@ -141,7 +139,7 @@ static uint64_t mark_frames(struct marks *marks, const struct go_goroutine *goro
 
 	for (i = 0; i < FRAMES_MAX; i++) {
 		next = (struct ch_frame_regs){ .pc = 0 };
-		if (!go_frames_caller(marks->code, &frame, &next) || next.other_stack ||
+		if (!go_frames_caller(marks->go, &frame, &next) || next.other_stack ||
 		    next.by_signal || next.activation)
 			return known;
 		if (!next.pc || next.sp <= frame.sp || next.sp > marks->end)
@@ -193,9 +191,7 @@ static struct ch_error *look_at(struct go *go, size_t index, go_stack_fn fn, voi
 	const struct go_goroutine *goroutine =
 		CH_VEC_AT(&go->code.goroutines, struct go_goroutine, index);
 	const struct go_range *stack = &goroutine->stack;
-	struct marks marks = {
-		.go = go, .code = &go->code, .start = stack->start, .end = stack->end
-	};
+	struct marks marks = { .go = go, .start = stack->start, .end = stack->end };
 	struct ch_error *err;
 	uint64_t from;
 
