@@ -193,7 +193,7 @@ def complete_bash(line, breaks="=:"):
     return done.stdout.split() if not done.stderr else done.stderr
 
 
-BY = ["basis", "holder", "loader", "module", "owner", "site", "size"]
+BY = ["basis", "holder", "loader", "module", "owner", "purpose", "site", "size"]
 # What is typed, and what is proposed for the last word.
 PROPOSED = [
     ("coreheap sum", ["summary"]),
