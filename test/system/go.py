@@ -51,12 +51,18 @@ def check_counters(tap, core, path, name):
            name + ": nothing is missing", str(heap["warnings"]))
 
 
-def check_types(tap, core, path, name):
-    """Names come from what the runtime recorded with large objects, and from where these lead."""
+def check_counts(tap, core, path, name):
+    """Counts of types as the program has them; returns those of all types."""
     rows = {row["name"]: row["count"] for row in fixture.answer("types", "--live", "--json", core)
             ["types"] if row["kind"] == "object"}
     truth = read_numbers(path)
     tap.equal({key: rows.get(key, 0) for key in truth}, truth, name + ": types as it made them")
+    return rows
+
+
+def check_types(tap, core, path, name):
+    """Names come from what the runtime recorded with large objects, and from where these lead."""
+    rows = check_counts(tap, core, path, name)
     known = sum(count for key, count in rows.items() if " objects with" not in key)
     tap.ok(known * 100 >= 95 * sum(rows.values()), name + ": nearly all have a type", str(rows))
 
@@ -147,6 +153,12 @@ def check_stacks(tap):
     os.unlink(core)
 
 
+def check_maps(tap):
+    """What lies in buckets that a map is leaving, and in chains of further ones, has its type, too."""
+    path = os.path.join(repo(), "fixtures", "go", "maps-1.23")
+    check_counts(tap, path + ".zst", path + ".counts", "Go 1.23, maps that are growing")
+
+
 def main():
     tap = Tap()
     for name in RELEASES:
@@ -157,6 +169,7 @@ def main():
             check_types(tap, path + ".zst", path + ".counts", "Go " + name)
             check_show(tap, path + ".zst", "Go " + name)
     check_stacks(tap)
+    check_maps(tap)
     for name, flags in BUILDS:
         where = fixture.folder()
         why = build(os.path.join(where, "shop"), flags) or fixture.kernel_dumps()

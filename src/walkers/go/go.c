@@ -51,7 +51,6 @@ static void go_close(void *state)
 	ch_vec_deinit(&go->leads);
 	ch_table_deinit(&go->named_by_what);
 	ch_table_deinit(&go->shapes_by_type);
-	ch_table_deinit(&go->buckets);
 	free(go->types);
 	go_code_deinit(&go->code);
 	ch_vec_deinit(&go->in_use);

@@ -143,8 +143,6 @@ struct go {
 	/** of struct go_shape and go_lead; shapes by type */
 	struct ch_vec shapes, leads;
 	struct ch_table shapes_by_type;
-	/** Types of buckets of maps, with their chains: Go 1.23 and earlier. */
-	struct ch_table buckets;
 	/** of char *: names that were made */
 	struct ch_vec names;
 	/** Bytes of objects of each class; 0: none was seen. */

@@ -149,6 +149,20 @@ static void claim_outside(struct learn *learn, const struct claim *claim)
 	push(learn, claim->addr, ch_min(claim->bytes, end - claim->addr), named_of(learn, claim));
 }
 
+/* Whether what a claim is about leads to anything. Buckets lead to further ones even where the
+ * collector sees no pointers in them: map.go, mapextra. */
+static bool leads_on(struct learn *learn, const struct go_spot *place, const struct claim *claim)
+{
+	const struct go_shape *shape;
+
+	if (!(place->span->class & 1) || claim->form == GO_FORM_CHAN)
+		return true;
+	if (claim->form != GO_FORM_ONE && claim->form != GO_FORM_ARRAY)
+		return false;
+	shape = go_shape_of(learn->go, claim->what);
+	return shape && shape->chained;
+}
+
 static void make_claim(struct learn *learn, const struct claim *given)
 {
 	struct claim claim = *given;
@@ -178,7 +192,7 @@ static void make_claim(struct learn *learn, const struct claim *given)
 	if (learn->failed || *slot == named + 1)
 		return;
 	*slot = named + 1;
-	if (!(place.span->class & 1) || claim.form == GO_FORM_CHAN)
+	if (leads_on(learn, &place, &claim))
 		push(learn, place.addr, place.bytes, named);
 }
 
@@ -228,15 +242,11 @@ static void claim_map(struct learn *learn, uint64_t addr, uint64_t type)
 static void look_into_buckets(struct learn *learn, uint64_t addr, const struct go_rtype *map)
 {
 	uint64_t buckets, old, count;
-	struct go_rtype bucket;
 	uint8_t head[16];
 
 	if (!ch_core_try_read(learn->go->env.core, addr, head, sizeof(head)) || head[9] > 40 ||
-	    !word_at(learn, addr + 16, &buckets) || !word_at(learn, addr + 24, &old) ||
-	    !go_rtype_read(learn->go, map->elem, &bucket))
+	    !word_at(learn, addr + 16, &buckets) || !word_at(learn, addr + 24, &old))
 		return;
-	if (!ch_table_put(&learn->go->buckets, map->elem, (uint32_t)bucket.size_bytes))
-		learn->failed = true;
 	count = 1ULL << head[9];
 	claim_array(learn, buckets, map->elem, head[9] >= 4 ? count + (count >> 4) : count);
 	/* sameSizeGrow */
@@ -439,7 +449,6 @@ static void follow(struct learn *learn, const struct go_lead *lead, const uint64
 static void look_into_values(struct learn *learn, const struct work *work, uint64_t type, bool many)
 {
 	const struct go_shape *found = go_shape_of(learn->go, type);
-	uint32_t chain = ch_table_find(&learn->go->buckets, type);
 	struct go_shape shape;
 	uint64_t at, i, n, words[3];
 	struct go_lead lead;
@@ -464,7 +473,7 @@ static void look_into_values(struct learn *learn, const struct work *work, uint6
 				break;
 			follow(learn, &lead, words);
 		}
-		if (chain != CH_TABLE_NONE && word_at(learn, at + shape.size_bytes - 8, &words[0]))
+		if (shape.chained && word_at(learn, at + shape.size_bytes - 8, &words[0]))
 			claim_value(learn, words[0], type);
 	}
 }

@@ -245,16 +245,31 @@ bool go_rtype_direct(const struct go *go, const struct go_rtype *type)
 	return false;
 }
 
-/* Groups begin with a word of control bytes, "ctrl"; buckets with "topbits". */
-bool go_rtype_has_groups(const struct go *go, const struct go_rtype *map)
+/* Whether a struct has a field of that name there. */
+static bool has_field(const struct go *go, const struct go_rtype *type, uint64_t index,
+		      const char *expected)
 {
-	struct go_rtype type;
 	struct go_rfield field;
 	char name[16];
 
-	return go_rtype_read(go, map->elem, &type) && type.kind == GO_KIND_STRUCT &&
-	       go_rtype_field(go, &type, 0, &field) &&
-	       go_rname_text(go, field.name, name, sizeof(name)) && strcmp(name, "ctrl") == 0;
+	return type->kind == GO_KIND_STRUCT && index < type->count &&
+	       go_rtype_field(go, type, index, &field) &&
+	       go_rname_text(go, field.name, name, sizeof(name)) && strcmp(name, expected) == 0;
+}
+
+/* cmd/compile/internal/reflectdata: topbits, keys, elems, overflow. */
+bool go_rtype_is_bucket(const struct go *go, const struct go_rtype *type)
+{
+	return type->count == 4 && type->size_bytes % 8 == 0 && type->size_bytes > 8 &&
+	       has_field(go, type, 0, "topbits") && has_field(go, type, 3, "overflow");
+}
+
+/* Groups begin with a word of control bytes. */
+bool go_rtype_has_groups(const struct go *go, const struct go_rtype *map)
+{
+	struct go_rtype type;
+
+	return go_rtype_read(go, map->elem, &type) && has_field(go, &type, 0, "ctrl");
 }
 
 /* ---- Shapes ----------------------------------------------------------------------------- */
@@ -383,7 +398,8 @@ const struct go_shape *go_shape_of(struct go *go, uint64_t type)
 	*slot = (struct go_shape){ .type = type,
 				   .size_bytes = read.size_bytes,
 				   .ptr_bytes = read.ptr_bytes,
-				   .first = go->leads.count };
+				   .first = go->leads.count,
+				   .chained = go_rtype_is_bucket(go, &read) };
 	making.shape = slot;
 	if (!enter(&making, type, 0))
 		return NULL;

@@ -75,6 +75,8 @@ struct go_shape {
 	size_t first, count;
 	/** There are more leads than are kept. */
 	bool cut;
+	/** Each value ends with a pointer to another one: a bucket of a map. */
+	bool chained;
 };
 
 /** Read a type; false: there is none at addr. */
@@ -92,6 +94,8 @@ bool go_rtype_place(const struct go *go, uint64_t addr, uint64_t offset, char *b
 uint64_t go_itab_type(const struct go *go, uint64_t addr);
 /** Whether an interface has a value of this type in its second word itself. */
 bool go_rtype_direct(const struct go *go, const struct go_rtype *type);
+/** Whether values of a type are buckets of a map, Go 1.23 and earlier. */
+bool go_rtype_is_bucket(const struct go *go, const struct go_rtype *type);
 /** Whether a map has groups, as since Go 1.24, or buckets. */
 bool go_rtype_has_groups(const struct go *go, const struct go_rtype *map);
 /** The shape of a type; NULL: it is none, or no memory. Borrowed until the next call. */
