@@ -274,6 +274,7 @@ static struct ch_error *open_redis(const struct ch_provider_env *env, void **sta
 	redis->self = &ch_provider_redis;
 	redis->names = CH_VEC(char *);
 	redis->counts = CH_VEC(struct ch_redis_db);
+	redis->arguments_left = ch_core_stats(env->core)->present_bytes / 8;
 	program = find_program(redis);
 	if (program) {
 		err = find_types(redis, program);

@@ -17,9 +17,8 @@
 /* clientReplyBlock: size 0, used 8, and the buffer. */
 #define REPLY_BLOCK 16U
 /* PROTO_REPLY_MIN_BYTES; more than any client has. */
-#define BUFFER_MIN    1024U
-#define ARGUMENTS_MAX (1U << 24)
-#define SERVER_MAX    (1U << 16)
+#define BUFFER_MIN 1024U
+#define SERVER_MAX (1U << 16)
 
 static bool is_client(const struct ch_redis *redis, uint64_t addr)
 {
@@ -89,8 +88,10 @@ static struct ch_error *say_arguments(struct ch_redis_pass *pass)
 	uint64_t word;
 	uint32_t references, i;
 
-	if (!argv || !argc || argc > ARGUMENTS_MAX)
+	/* clients do not share their arguments, so all of them fit into the core */
+	if (!argv || !argc || argc > pass->redis->arguments_left)
 		return NULL;
+	pass->redis->arguments_left -= argc;
 	err = chp_redis_say(pass, argv, 0, CH_REDIS_ARGV);
 	for (i = 0; !err && i < argc; i++) {
 		if (!ch_core_read_u64(pass->redis->env.core, argv + 8 * (uint64_t)i, &word))

@@ -70,22 +70,33 @@ bool chp_redis_dict(const struct ch_core *core, const struct ch_redis_layout *la
 	return true;
 }
 
+/* The next word of a table that is not on pages of zeros, which a core may have gigabytes of for
+ * nothing; end: there is none. */
+static uint64_t next_word(const struct ch_core *core, uint64_t at, uint64_t end)
+{
+	size_t len;
+
+	return ch_core_next_data(core, &at, end, &len) ? ch_align_down(at, 8) : end;
+}
+
 uint64_t chp_redis_dict_count(const struct ch_core *core, const struct ch_redis_dict *dict)
 {
 	const uint64_t most = dict->used[0] + dict->used[1] + 2;
-	uint64_t count = 0, k, entry;
+	uint64_t count = 0, at, end, entry;
 	uint32_t i;
 
-	for (i = 0; i < 2; i++)
-		for (k = 0; k < dict->sizes[i] && count < most; k++) {
-			if (!ch_core_read_u64(core, dict->tables[i] + 8 * k, &entry))
-				break;
+	for (i = 0; i < 2; i++) {
+		at = dict->tables[i];
+		end = at + 8 * dict->sizes[i];
+		while (at < end && count < most && ch_core_read_u64(core, at, &entry)) {
+			at = entry ? at + 8 : next_word(core, at + 8, end);
 			while (entry && count < most) {
 				count++;
 				if (!ch_core_read_u64(core, entry + 16, &entry))
 					break;
 			}
 		}
+	}
 	return count;
 }
 

@@ -138,6 +138,8 @@ struct ch_redis {
 	struct ch_table types;
 	/** of char *: names that were made */
 	struct ch_vec names;
+	/** Arguments of clients that the core has room for beside those that were seen. */
+	uint64_t arguments_left;
 };
 
 /** What a callback works on: the block that it is about has these words. */

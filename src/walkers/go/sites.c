@@ -33,7 +33,10 @@ enum {
 	CODE_BYTES = 256,
 };
 /* mprof.go, MemProfileRate. */
-#define RATE_BEGIN   (512ULL << 10)
+#define RATE_BEGIN (512ULL << 10)
+/* As many times the buckets of a whole core are followed while the head is looked for: a program
+ * has one variable that leads to the list, and a hostile core has as many as it likes. */
+#define LOOKS_MAX    4
 #define BUCKET_LEAST (BUCKET_BYTES + 16ULL * CYCLES)
 
 struct bucket {
@@ -45,6 +48,8 @@ struct bucket {
 struct list {
 	const struct go *go;
 	uint64_t head, buckets_count;
+	/* Of all lists that were followed. */
+	uint64_t followed_count;
 	/* Words of a memRecordCycle: allocs, frees, until 1.26 bytes of both. */
 	uint32_t cycle_words;
 	/* No cycle was published yet: all count. */
@@ -101,9 +106,15 @@ static const uint64_t *cycle_of(const struct list *list, uint32_t cycle)
 
 typedef struct ch_error *(*bucket_fn)(void *arg, struct list *list, uint64_t addr);
 
+/* More than a core has room for. */
+static uint64_t buckets_max(const struct list *list)
+{
+	return ch_core_stats(list->go->env.core)->present_bytes / BUCKET_LEAST + 1;
+}
+
 static struct ch_error *walk(struct list *list, uint64_t head, bucket_fn fn, void *arg)
 {
-	const uint64_t most = ch_core_stats(list->go->env.core)->present_bytes / BUCKET_LEAST + 1;
+	const uint64_t most = buckets_max(list);
 	struct ch_error *err = NULL;
 	uint64_t addr = head;
 
@@ -141,6 +152,9 @@ static struct ch_error *find_in_range(struct list *list, struct go_range range, 
 			if (word == list->head || !read_bucket(go, word, &list->bucket))
 				continue;
 			err = walk(list, word, NULL, NULL);
+			list->followed_count += list->buckets_count;
+			if (list->followed_count / LOOKS_MAX > buckets_max(list))
+				return err;
 			if (list->buckets_count <= *most)
 				continue;
 			*most = list->buckets_count;

@@ -22,6 +22,8 @@
 /* A word of a map is a word of a frame. */
 #define MAP_BITS_MAX (1U << 20)
 #define OBJECTS_MAX  4096U
+/* Variables that live at different times share words; more often than so many is not believed. */
+#define SHARED_MAX 64U
 /* Of a function whose arguments are not known, words of its caller that may be such. */
 #define ARGUMENTS_BYTES_MAX 65536U
 /* struct stackObjectRecord. */
@@ -71,12 +73,14 @@ static bool mark_map(struct marks *marks, uint64_t map, int32_t index, uint64_t 
 	return true;
 }
 
-/* Variables whose address was taken: offsets are from the end of locals, or from arguments. */
-static bool mark_objects(struct marks *marks, uint64_t list, uint64_t locals_end,
-			 uint64_t arguments)
+/* Variables whose address was taken: offsets are from the end of locals, or from arguments. They
+ * lie in the frame, from sp on, or in its arguments. */
+static bool mark_objects(struct marks *marks, uint64_t list, uint64_t sp, uint64_t locals_end,
+			 uint64_t arguments, uint64_t end)
 {
+	uint64_t left = SHARED_MAX * (end - sp), count, i, at;
 	uint8_t record[OBJECT_BYTES];
-	uint64_t count, i, at;
+	uint32_t bytes;
 	int32_t offset;
 
 	if (!ch_core_read_u64(marks->go->env.core, list, &count) || count > OBJECTS_MAX)
@@ -86,8 +90,12 @@ static bool mark_objects(struct marks *marks, uint64_t list, uint64_t locals_end
 				      sizeof(record)))
 			return false;
 		offset = (int32_t)ch_get32(record);
+		bytes = ch_get32(record + 4);
 		at = (offset < 0 ? locals_end : arguments) + (uint64_t)(int64_t)offset;
-		mark(marks, at, at + ch_get32(record + 4));
+		if (at < sp || at > end || bytes > end - at || bytes > left)
+			return false;
+		left -= bytes;
+		mark(marks, at, at + bytes);
 	}
 	return true;
 }
@@ -119,7 +127,8 @@ static bool mark_frame(struct marks *marks, const struct ch_frame_regs *frame, u
 	if (ret->arguments_bytes && (!map || !mark_map(marks, map, index, next_sp, false)))
 		return false;
 	map = go_data(code, ret, GO_DATA_OBJECTS);
-	return !map || mark_objects(marks, map, locals_end, next_sp);
+	return !map || mark_objects(marks, map, frame->sp, locals_end, next_sp,
+				    next_sp + ret->arguments_bytes);
 }
 
 /* Whether the goroutine's frames are where maps are for: it waits, or asked to be scheduled. */
@@ -186,6 +195,18 @@ static struct ch_error *tell(const struct marks *marks, size_t index, go_stack_f
 	return err;
 }
 
+/* Bytes of the stack that a goroutine uses; 0: it has none, or none that is believed. */
+static uint64_t stack_bytes(const struct go_goroutine *goroutine)
+{
+	const struct go_range *stack = &goroutine->stack;
+
+	if (goroutine->state == GO_DEAD || goroutine->state == GO_DEAD_EXTRA ||
+	    goroutine->state == GO_IDLE || stack->start % 8 || stack->start >= stack->end ||
+	    stack->end - stack->start > STACK_BYTES_MAX)
+		return 0;
+	return stack->end - stack->start;
+}
+
 static struct ch_error *look_at(struct go *go, size_t index, go_stack_fn fn, void *arg)
 {
 	const struct go_goroutine *goroutine =
@@ -195,9 +216,7 @@ static struct ch_error *look_at(struct go *go, size_t index, go_stack_fn fn, voi
 	struct ch_error *err;
 	uint64_t from;
 
-	if (goroutine->state == GO_DEAD || goroutine->state == GO_DEAD_EXTRA ||
-	    goroutine->state == GO_IDLE || stack->start % 8 || stack->start >= stack->end ||
-	    stack->end - stack->start > STACK_BYTES_MAX)
+	if (!stack_bytes(goroutine))
 		return NULL;
 	marks.bits = calloc((stack->end - stack->start) / 64 + 1, 1);
 	if (!marks.bits)
@@ -213,12 +232,31 @@ static struct ch_error *look_at(struct go *go, size_t index, go_stack_fn fn, voi
 	return err;
 }
 
+/* Stacks do not overlap, so all of them have no more bytes than there is memory. */
+static uint64_t stacks_bytes_max(const struct go *go)
+{
+	const struct ch_core_stats *stats = ch_core_stats(go->env.core);
+
+	return ch_min(stats->mapped_bytes, STACK_BYTES_MAX + 4 * stats->present_bytes);
+}
+
 struct ch_error *go_stack_words(struct go *go, go_stack_fn fn, void *arg)
 {
+	uint64_t left = stacks_bytes_max(go), bytes;
 	struct ch_error *err = NULL;
 	size_t i;
 
 	for (i = 0; !err && i < go->code.goroutines.count; i++) {
+		bytes = stack_bytes(CH_VEC_AT(&go->code.goroutines, struct go_goroutine, i));
+		if (bytes > left) {
+			chp_context_finding(go->env.ctx, chp_blame(&go->env), "go-stacks-overlap",
+					    "stacks of goroutines overlap: %zu of %zu were not "
+					    "looked at",
+					    go->code.goroutines.count - i,
+					    go->code.goroutines.count);
+			return NULL;
+		}
+		left -= bytes;
 		err = look_at(go, i, fn, arg);
 		if (!err)
 			err = chp_context_check(go->env.ctx);
