@@ -119,7 +119,7 @@ static struct ch_error *take_facts(struct taking *taking)
 	for (i = 0; i < count; i++)
 		if (runtimes[i].score)
 			fprintf(out, "%s%s", ftell(out) ? ", " : "", runtimes[i].name);
-	if (fclose(out) != 0 || !ret->executable || !ret->build_id)
+	if (!chp_text_end(out, &ret->runtimes) || !ret->executable || !ret->build_id)
 		return &ch_enomem;
 	return NULL;
 }
@@ -478,7 +478,7 @@ static char *name_path(struct taking *taking, struct ch_graph *graph,
 		fprintf(out, " -> %s", type);
 		id = steps < steps_max ? chp_heaviest_child(retained, id, PATH_SHARE) : CH_ID_NONE;
 	}
-	if (fclose(out) == 0 && !err)
+	if (chp_text_end(out, &text) && !err)
 		return text;
 	ch_error_destroy(err);
 	free(text);

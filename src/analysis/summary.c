@@ -12,6 +12,7 @@
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/number.h"
+#include "util/text.h"
 
 /* Of the thread that died. */
 #define CRASH_FRAMES CH_FRAMES_DEFAULT
@@ -59,7 +60,7 @@ static struct ch_error *write_arithmetic(struct ch_summary *summary)
 	fprintf(out, "%s%s bytes of touched memory; %s is %" PRIu64 ".%02" PRIu64 "%%",
 		separator[0] ? " = " : "", chp_count_text(verdict->total_bytes, number),
 		verdict->leader, verdict->share / 100, verdict->share % 100);
-	return fclose(out) == 0 && summary->arithmetic ? NULL : &ch_enomem;
+	return chp_text_end(out, &summary->arithmetic) ? NULL : &ch_enomem;
 }
 
 /* A type that may be among the largest, and its bytes in use. */

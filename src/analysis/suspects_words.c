@@ -10,6 +10,7 @@
 #include "analysis/suspects_graph.h"
 #include "util/bytes.h"
 #include "util/number.h"
+#include "util/text.h"
 
 /* A part of a holder's memory that is worth a word, and that is most of it. */
 #define PART_PERCENT 5
@@ -69,8 +70,5 @@ char *chp_suspect_list_types(const struct ch_suspect *suspect)
 	}
 	if (more)
 		fprintf(out, " and %" PRIu64 " more type%s", more, more == 1 ? "" : "s");
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
+	return chp_text_end(out, &text);
 }

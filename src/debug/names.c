@@ -13,6 +13,7 @@
 #include "util/cleanup.h"
 #include "util/hash.h"
 #include "util/search.h"
+#include "util/text.h"
 
 #define NO_SCOPE UINT32_MAX
 
@@ -195,7 +196,7 @@ char *chp_debug_name(const struct ch_die *die, const char *name)
 			fprintf(out, "%s::", part);
 	}
 	fputs(name, out);
-	return fclose(out) == 0 ? ch_take(text) : NULL;
+	return chp_text_end(out, &text) ? ch_take(text) : NULL;
 }
 
 /* ---- Numbers ------------------------------------------------------------------------ */

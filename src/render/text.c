@@ -9,6 +9,7 @@
 #include "render/html.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
+#include "util/text.h"
 
 #define LABEL_WIDTH 16
 
@@ -275,7 +276,7 @@ static void put_finding(const struct ch_report *report, const struct ch_finding 
 	if (!out)
 		return;
 	chp_report_finding(out, finding);
-	if (fclose(out) == 0 && text)
+	if (chp_text_end(out, &text))
 		chp_html_fact(report->out, NULL, NULL, text);
 }
 

@@ -56,7 +56,7 @@ char *chp_crash_frame(const struct ch_frame *frame)
 		chp_hex_text(module->build_id, module->build_id_len, hex);
 		fprintf(out, " (build-id %s)", hex);
 	}
-	return fclose(out) == 0 ? text : NULL;
+	return chp_text_end(out, &text);
 }
 
 char *chp_crash_text(const struct ch_thread_row *row, size_t most)
@@ -78,7 +78,7 @@ char *chp_crash_text(const struct ch_thread_row *row, size_t most)
 	}
 	if (left)
 		fprintf(out, " <- %zu more", left);
-	return fclose(out) == 0 ? text : NULL;
+	return chp_text_end(out, &text);
 }
 
 /* "read at 0x18 (a null pointer + 24)"; false: there is nothing to say. */
@@ -152,7 +152,7 @@ char *chp_crash_title(const struct ch_death *death, const struct ch_thread_row *
 	if (!put_fault(out, &death->fault))
 		put_reason(out, death);
 	put_where(out, row);
-	return fclose(out) == 0 ? text : NULL;
+	return chp_text_end(out, &text);
 }
 
 static json_t *json_signature(const struct ch_signature *signature)

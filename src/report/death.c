@@ -64,7 +64,7 @@ char *chp_death_text(const struct ch_death *death)
 		fputs(SIGNAL_UNSURE, out);
 	if (death->in_debugger && !death->dumped_alive)
 		fputs(" (a debugger held it there and wrote the core)", out);
-	return fclose(out) == 0 ? text : NULL;
+	return chp_text_end(out, &text);
 }
 
 /* What is left out here, other lines of the screen say: the thread, the message, the sender where
@@ -94,7 +94,7 @@ char *chp_death_title(const struct ch_death *death, uint32_t pid)
 		fprintf(out, ", sent by process %" PRIu32, death->sender_pid);
 	if (death->signal_unsure)
 		fputs(SIGNAL_UNSURE, out);
-	return fclose(out) == 0 ? text : NULL;
+	return chp_text_end(out, &text);
 }
 
 static void print_message(FILE *out, const struct ch_report *report, const struct ch_death *death)
@@ -245,7 +245,7 @@ char *chp_death_detail(const struct ch_report *report, const struct ch_death *de
 	else
 		print_exception(out, report, &death->exceptions[index - death->thrown_count],
 				index - death->thrown_count);
-	return fclose(out) == 0 ? text : NULL;
+	return chp_text_end(out, &text);
 }
 
 static void print_line(const struct ch_report *report, const char *label, const char *text)

@@ -142,5 +142,5 @@ char *chp_growth_text(const struct ch_diff *diff, const struct ch_growth *growth
 	}
 	if (row->monotonic)
 		fprintf(out, "%sin every step", separator);
-	return fclose(out) == 0 ? text : NULL;
+	return chp_text_end(out, &text);
 }

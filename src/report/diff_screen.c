@@ -240,7 +240,7 @@ static struct ch_error *print_fitting(const struct ch_report *report, const stru
 		if (!part.out)
 			return &ch_enomem;
 		err = print_upper(&part, diff, growths);
-		if ((fclose(part.out) != 0 || !text) && !err)
+		if (!chp_text_end(part.out, &text) && !err)
 			err = &ch_enomem;
 		if (err)
 			return err;

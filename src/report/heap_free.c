@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/text.h"
 
 /* Thread ids of one arena on the screen; JSON has all. */
 #define TIDS_SHOWN 8
@@ -59,11 +60,7 @@ static char *arithmetic_of(const struct ch_retention *retention)
 	if (share != verdict->share)
 		fprintf(out, ", most of it %s (%" PRIu64 ".%02" PRIu64 "%%)",
 			chp_part_title(retention->largest), share / 100, share % 100);
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	return chp_text_end(out, &text);
 }
 
 /* What the allocator's own call could do about it; owned by the caller. */
@@ -395,11 +392,7 @@ static char *tids_text(const struct ch_report *report, const struct ch_heap *hea
 		fprintf(out, "%s%" PRIu32, i ? ", " : "", heap->tids[i]);
 	if (i < heap->tids_count)
 		fprintf(out, " and %zu more", heap->tids_count - i);
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	return chp_text_end(out, &text);
 }
 
 /* The allocator's own count, absent where it keeps none. */

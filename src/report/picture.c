@@ -31,7 +31,7 @@ static char *names_text(const struct ch_thread_group *group)
 	}
 	if (i < group->names_count)
 		fprintf(out, " and %zu other names", group->names_count - i);
-	return fclose(out) == 0 ? text : NULL;
+	return chp_text_end(out, &text);
 }
 
 static struct ch_error *add_threads(struct ch_picture_result *result)

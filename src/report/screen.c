@@ -140,8 +140,7 @@ static struct ch_error *print_stack(const struct ch_report *report,
 			return &ch_enomem;
 		if (text[0])
 			put_field(&part, "  in", text);
-		/* glibc says 0 where there was no memory for the first bytes */
-		if (fclose(part.out) != 0 || !lines)
+		if (!chp_text_end(part.out, &lines))
 			return &ch_enomem;
 		if (lines_of(lines) <= STACK_LINES || most == 1) {
 			fputs(lines, report->out);
@@ -196,7 +195,7 @@ static struct ch_error *print_core(const struct ch_report *report, const struct 
 		fputs("; no allocator or runtime was recognised", out);
 	else if (!summary->sums.walked && chp_runtimes_any(runtimes, count))
 		fputs("; heaps not walked to the end", out);
-	if (fclose(out) != 0 || !text)
+	if (!chp_text_end(out, &text))
 		return &ch_enomem;
 	put_field(report, "CORE", text);
 	return NULL;
@@ -305,7 +304,7 @@ static struct ch_error *print_memory(const struct ch_report *report,
 	fprintf(out, "%s in use of %s mapped", chp_binary_text(in_use_of(summary), touched),
 		chp_binary_text(summary->sums.account.busy_bytes, busy));
 	put_groups(out, summary);
-	if (fclose(out) != 0 || !text)
+	if (!chp_text_end(out, &text))
 		return &ch_enomem;
 	put_field(report, "MEMORY", text);
 	return NULL;
@@ -430,7 +429,7 @@ struct ch_error *chp_summary_print_untouched(const struct ch_report *report,
 	if (files)
 		fprintf(out, "%s%s of files that are only read",
 			count ? "; " : "mapped beside it: ", chp_binary_text(files, bytes));
-	if (fclose(out) != 0 || !text)
+	if (!chp_text_end(out, &text))
 		return &ch_enomem;
 	if ((count || files) && report->format == CH_FORMAT_HTML)
 		chp_html_fact(report->out, NULL, NULL, text);
@@ -573,7 +572,7 @@ static struct ch_error *make_upper(const struct ch_report *report, const struct 
 	if (!part.out)
 		return &ch_enomem;
 	err = chp_summary_print_upper(&part, summary, suspects, false);
-	return (fclose(part.out) != 0 || !*ret) && !err ? &ch_enomem : err;
+	return !chp_text_end(part.out, ret) && !err ? &ch_enomem : err;
 }
 
 /* The upper part, with as many suspects as leave room for the tables; *lines_ret: its lines. */

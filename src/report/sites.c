@@ -10,6 +10,7 @@
 #include "report/frames.h"
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/text.h"
 
 /* Callers that a row of a table names. */
 #define CALLERS_MAX 3U
@@ -161,7 +162,7 @@ static struct ch_error *put(struct ch_listing *listing, const struct ch_sites_ro
 	if (!out)
 		return &ch_enomem;
 	put_site(out, of);
-	if (fclose(out) != 0)
+	if (!chp_text_end(out, &site))
 		return &ch_enomem;
 	row.site = site;
 	if (of->frames_count)

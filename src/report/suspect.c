@@ -177,11 +177,7 @@ static char *chain_text(const struct ch_suspect_chain *chain, size_t most)
 		if (step->detail[0])
 			fprintf(out, " (%s)", step->detail);
 	}
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	return chp_text_end(out, &text);
 }
 
 /* "java.nio.DirectByteBuffer (96 of 96), java.lang.Long (12)"; NULL also when there are none. */
@@ -203,11 +199,7 @@ static char *owners_text(const struct ch_suspect *suspect)
 			suspect->owners_total - suspect->owners_count == 1 ? "" : "s");
 	if (suspect->owners_dead)
 		fputs("; nothing holds these", out);
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	return chp_text_end(out, &text);
 }
 
 /* For a shell, when the name is a simple one; else what stands for it. */

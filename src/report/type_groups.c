@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "util/number.h"
+#include "util/text.h"
 
 struct result {
 	const struct ch_type_groups *of;
@@ -178,8 +179,5 @@ char *chp_named_text(const struct ch_type_groups *groups)
 	}
 	if (before[0] == ',')
 		fputc(')', out);
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
+	return chp_text_end(out, &text);
 }

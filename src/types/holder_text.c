@@ -93,8 +93,5 @@ char *chp_holding_text(const struct ch_holding *holding, const struct ch_hold_no
 		fprintf(out, " -> %" PRIu64 "-byte blocks", node->size_bytes);
 	else
 		fputs(" -> blocks", out);
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
+	return chp_text_end(out, &text);
 }

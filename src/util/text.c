@@ -140,6 +140,19 @@ char *chp_text_pattern(const char *name)
 	return pattern;
 }
 
+char *chp_text_end(FILE *out, char **text)
+{
+	/* fclose() says 0 where glibc had no memory for the first bytes, and for what was lost
+	 * before */
+	const bool failed = ferror(out) != 0;
+
+	if (fclose(out) != 0 || failed || !*text) {
+		free(*text);
+		*text = NULL;
+	}
+	return *text;
+}
+
 const char *chp_base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');

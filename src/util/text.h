@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /**
  * Copy at most max bytes of text, with control bytes (C0, DEL, C1), invalid
@@ -27,6 +28,12 @@ char *chp_text_pattern(const char *name);
 /** At most room letters of a name: its ends with "..." between them, for types end with what tells.
  * Free with free(); NULL when out of memory. */
 char *chp_text_cut(const char *name, size_t room);
+
+/**
+ * Close a stream of open_memstream(): its text, which is *text, or NULL where there was no memory
+ * for all of it. Then *text is freed and NULL, too. Free with free().
+ */
+char *chp_text_end(FILE *out, char **text);
 
 /** Behind the last slash. */
 const char *chp_base_name(const char *path);
