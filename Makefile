@@ -35,10 +35,11 @@ DEPS_TEST := check gdb zstd xz-utils lz4 gzip binutils elfutils jq python3
 # For make static and make deb.
 DEPS_STATIC := libbz2-dev
 DEPS_DEB := dpkg-dev
-# Other allocators and C libraries, a validator, a database; without them their tests are
-# skipped.
+# Other allocators and C libraries, a validator, a database, another processor; without them their
+# tests are skipped.
 DEPS_TEST_MORE := musl-tools libjemalloc-dev libmimalloc-dev libtcmalloc-minimal4 \
 	python3-jsonschema sqlite3 libcapstone-dev dwz libc++-dev libc++abi-dev mandoc \
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user \
 	$(DEPS_STATIC) $(DEPS_DEB)
 DEPS_LINT := clang clang-format clang-tidy
 
