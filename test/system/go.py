@@ -145,7 +145,8 @@ def check_stacks(tap):
               "stacks: what is used again is live")
     tap.ok(count_of(core, 256, "--live") >= 50, "stacks: so is what a variable has whose address "
            "was taken")
-    tap.ok(count_of(core, 512) - count_of(core, 512, "--live") >= 50,
+    # one that a thread has not left yet when the signal comes is taken as a whole; without maps all are
+    tap.ok(count_of(core, 512) - count_of(core, 512, "--live") >= 40,
            "stacks: what is not used again is dead")
     used = fixture.answer("objects", "--type", "352-byte objects with pointers", "--json", core)
     chains = json.dumps(fixture.answer("roots", "--json", core, used["objects"][0]["addr"]))

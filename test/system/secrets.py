@@ -62,7 +62,8 @@ def check(tap, program, how):
     with open(core, "rb") as file:
         data = file.read()
     for word in WORDS:
-        tap.ok(data.count(word.encode()) > 3 and word.encode("utf-16-le") in data,
+        # argument, heap and environment; what registers of vectors are left with depends on the processor
+        tap.ok(data.count(word.encode()) >= 3 and word.encode("utf-16-le") in data,
                "%s: %s is in the core" % (how, word))
     count, bad = planted.shown(core, WORDS)
     tap.ok(count > 200 and not bad, "%s: %d answers show none of them" % (how, count),
