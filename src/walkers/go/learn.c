@@ -611,6 +611,49 @@ static struct ch_error *begin_with_data(struct learn *learn)
 	return err;
 }
 
+/* Interfaces in an object: the collector's bits have a value as a pointer, and the type before it
+ * not. */
+static void look_at_interfaces(struct learn *learn, const struct go_spot *place)
+{
+	struct ch_ref_query query = { .addr = place->addr, .size_bytes = place->bytes };
+	uint64_t at, first, second;
+	uint32_t i;
+
+	do {
+		go_tracer.refs(learn->go, &query);
+		for (i = 0; i < query.count; i++) {
+			at = place->addr + query.runs[i].offset;
+			if (query.runs[i].offset >= 8 && word_at(learn, at - 8, &first) &&
+			    word_at(learn, at, &second))
+				look_at_pair(learn, first, second);
+		}
+	} while (query.more && !learn->failed);
+}
+
+/* Until 1.21 the runtime records no types: interfaces in any object tell some. */
+static struct ch_error *begin_with_objects(struct learn *learn)
+{
+	const struct go_span *spans = learn->go->spans_known.items;
+	struct ch_error *err = NULL;
+	struct go_spot place;
+	uint32_t j;
+	size_t i;
+
+	for (i = 0; !err && i < learn->go->spans_known.count; i++) {
+		if (spans[i].state != GO_SPAN_HEAP || spans[i].class & 1)
+			continue;
+		for (j = 0; j < spans[i].elems; j++)
+			if (!learn->go->types[spans[i].first + j] &&
+			    go_object_at(learn->go, spans[i].start + j * spans[i].elem_bytes,
+					 &place))
+				look_at_interfaces(learn, &place);
+		err = chp_context_check(learn->go->env.ctx);
+		if (!err)
+			err = run(learn);
+	}
+	return err;
+}
+
 struct ch_error *go_learn(void *state)
 {
 	struct go *go = state;
@@ -623,6 +666,8 @@ struct ch_error *go_learn(void *state)
 	err = begin_with_headers(&learn);
 	if (!err)
 		err = begin_with_data(&learn);
+	if (!err && go->layout && !go->layout->large_type)
+		err = begin_with_objects(&learn);
 	ch_vec_deinit(&learn.stack);
 	ch_table_deinit(&learn.seen);
 	return err;
