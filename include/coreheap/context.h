@@ -68,6 +68,8 @@ struct ch_finding {
 	uint64_t count;
 	/** Address that it is about, where one is told; 0: none is. */
 	uint64_t addr;
+	/** It says how to get a better answer: a first screen shows it, though it is a note. */
+	bool hint;
 };
 
 /**

@@ -321,7 +321,7 @@ static void put_verdict(const struct ch_report *report, const char *text)
 	fputs(chp_not_bold(report), report->out);
 }
 
-/* "a leak: ...; memory in use by ...: 99.9% of 57.22 MiB (programs' images left out)" */
+/* "a leak: ...; malloc blocks that ...: 99.9% of 57.22 MiB (programs' images left out)" */
 static struct ch_error *print_verdict(const struct ch_report *report,
 				      const struct ch_summary *summary)
 {
@@ -489,12 +489,6 @@ static void print_more(const struct ch_report *report, size_t warnings, size_t n
 	put_field(report, "NOTE", text);
 }
 
-/* Notes that say how to have names: a screen full of bare addresses must not hide them. */
-static bool is_shown_note(const struct ch_finding *finding)
-{
-	return strcmp(finding->code, "file-outside") == 0;
-}
-
 /* What weakens the answer. */
 static void print_findings(const struct ch_report *report, size_t most)
 {
@@ -504,7 +498,8 @@ static void print_findings(const struct ch_report *report, size_t most)
 
 	findings = ch_context_findings(ch_session_context(report->session), &count);
 	for (i = 0; i < count; i++) {
-		if (is_shown_note(&findings[i]) && shown < most) {
+		if (findings[i].severity == CH_SEVERITY_NOTE && findings[i].hint && shown < most) {
+			/* how to have names: a screen full of bare addresses must not hide it */
 			fputs(shown++ ? "" : "\n", report->out);
 			put_field(report, "NOTE", findings[i].message);
 		} else if (findings[i].severity == CH_SEVERITY_NOTE) {

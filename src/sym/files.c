@@ -251,13 +251,15 @@ static void report_outside(const struct ch_sym *sym)
 		if (plain && chp_hostfile_is_outside(sym, plain) && count++ == 0)
 			first = ch_take(plain);
 	}
-	if (count)
-		chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "file-outside",
-				    "names and lines are missing: %s%s not looked at, because it "
-				    "lies neither in the system's folders nor below that of the "
-				    "core: --exe names the program, --sysroot / allows all",
-				    first ? first : "a file",
-				    count > 1 ? " (the first of several) is" : " is");
+	if (!count)
+		return;
+	chp_context_finding(sym->ctx, CH_SEVERITY_NOTE, "file-outside",
+			    "names and lines are missing: %s%s not looked at, because it "
+			    "lies neither in the system's folders nor below that of the "
+			    "core: --exe names the program, --sysroot / allows all",
+			    first ? first : "a file",
+			    count > 1 ? " (the first of several) is" : " is");
+	chp_context_finding_hint(sym->ctx, "file-outside");
 }
 
 /* What matching found that a reader of names and stacks should know. */

@@ -170,20 +170,35 @@ static void add_finding(struct ch_context *ctx, enum ch_severity severity, const
 	};
 }
 
-void chp_context_finding_addr(struct ch_context *ctx, const char *code, uint64_t addr)
+/* The one of this code that was reported last; NULL: there is none. */
+static struct ch_finding *last_of(const struct ch_context *ctx, const char *code)
 {
 	struct ch_finding *finding;
 	size_t i;
 
 	for (i = ctx->findings.count; i-- > 0;) {
 		finding = CH_VEC_AT(&ctx->findings, struct ch_finding, i);
-		if (strcmp(finding->code, code) != 0)
-			continue;
-		/* those behind are counted in it */
-		if (!finding->addr)
-			finding->addr = addr;
-		return;
+		if (strcmp(finding->code, code) == 0)
+			return finding;
 	}
+	return NULL;
+}
+
+void chp_context_finding_addr(struct ch_context *ctx, const char *code, uint64_t addr)
+{
+	struct ch_finding *finding = last_of(ctx, code);
+
+	/* those behind are counted in it */
+	if (finding && !finding->addr)
+		finding->addr = addr;
+}
+
+void chp_context_finding_hint(struct ch_context *ctx, const char *code)
+{
+	struct ch_finding *finding = last_of(ctx, code);
+
+	if (finding)
+		finding->hint = true;
 }
 
 void chp_context_finding(struct ch_context *ctx, enum ch_severity severity, const char *code,

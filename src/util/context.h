@@ -18,6 +18,10 @@ void chp_context_finding(struct ch_context *ctx, enum ch_severity severity, cons
  * where there is no such finding. */
 void chp_context_finding_addr(struct ch_context *ctx, const char *code, uint64_t addr);
 
+/** The finding of this code that was reported last is a hint (see struct ch_finding); no error
+ * where there is no such finding. */
+void chp_context_finding_hint(struct ch_context *ctx, const char *code);
+
 /** Report that memory ran short where the answer has no room for an error: it is incomplete.
  * Needs no memory. */
 void chp_context_no_memory(struct ch_context *ctx);

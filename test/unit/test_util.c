@@ -251,6 +251,26 @@ START_TEST(findings_of_one_code_are_bounded)
 }
 END_TEST
 
+START_TEST(hints_are_marked_where_they_are_made)
+{
+	struct ch_context *ctx = ch_context_create(NULL);
+	const struct ch_finding *findings;
+	size_t count;
+
+	chp_context_finding(ctx, CH_SEVERITY_NOTE, "hint", "one");
+	chp_context_finding(ctx, CH_SEVERITY_NOTE, "hint", "two");
+	chp_context_finding(ctx, CH_SEVERITY_NOTE, "other", "three");
+	chp_context_finding_hint(ctx, "hint");
+	chp_context_finding_hint(ctx, "none");
+	findings = ch_context_findings(ctx, &count);
+	ck_assert_uint_eq(count, 3);
+	ck_assert(!findings[0].hint);
+	ck_assert(findings[1].hint);
+	ck_assert(!findings[2].hint);
+	ch_context_destroy(ctx);
+}
+END_TEST
+
 START_TEST(tables_find_what_was_put)
 {
 	struct ch_table table = { .slots = NULL };
@@ -383,6 +403,7 @@ Suite *suite_util(void)
 	tcase_add_test(tcase, static_errors_survive_destruction);
 	tcase_add_test(tcase, equal_findings_are_kept_once);
 	tcase_add_test(tcase, findings_of_one_code_are_bounded);
+	tcase_add_test(tcase, hints_are_marked_where_they_are_made);
 	tcase_add_test(tcase, tables_find_what_was_put);
 	tcase_add_test(tcase, searches_end_where_the_condition_does);
 	tcase_add_test(tcase, lack_of_memory_is_told_once);
