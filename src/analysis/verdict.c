@@ -78,7 +78,7 @@ static const char *words_of(const char *class)
 	static const struct {
 		const char *class, *words;
 	} rows[] = {
-		{ "native-live", "memory in use by the program's own malloc blocks" },
+		{ "native-live", "malloc blocks that the program uses" },
 		{ "native-retained", "free memory kept by malloc, which is no leak" },
 		{ "managed", "the managed heap" },
 		{ "managed-garbage", "the managed heap, and most of that is garbage" },
