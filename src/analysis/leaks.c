@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "analysis/presence.h"
+#include "graph/held.h"
 #include "sym/shown.h"
 #include "types/names.h"
 #include "util/cleanup.h"
@@ -20,6 +21,8 @@ struct ch_leaks_source {
 	struct ch_leaks *leaks;
 	struct ch_heaps *heaps;
 	struct ch_sym *sym;
+	/* NULL: all blocks were asked for. */
+	const struct ch_object_filter *filter;
 };
 
 /* "vtable for Order+0x10 in orders", "null", "a lost block"; escaped, owned. */
@@ -84,6 +87,39 @@ static void add_sum(struct ch_leak_sum *to, const struct ch_leak_sum *from)
 	to->touched_bytes += from->touched_bytes;
 }
 
+static void take_away(struct ch_leak_sum *from, const struct ch_leak_sum *sum)
+{
+	from->count -= sum->count;
+	from->bytes -= sum->bytes;
+	from->chunk_bytes -= sum->chunk_bytes;
+	from->touched_bytes -= sum->touched_bytes;
+}
+
+/* All used blocks are left out until some are asked for. */
+static void sum_up_all(const struct ch_leaks *leaks, struct ch_leaks_result *ret)
+{
+	size_t i;
+
+	for (i = 0; i < CH_REACHES; i++)
+		add_sum(&ret->left_out, &ch_leaks_sums(leaks)[i]);
+	ret->used_bytes = ret->left_out.chunk_bytes;
+}
+
+static int compare_rows(const void *a, const void *b, void *arg)
+{
+	const struct ch_leaks_row *x = a, *y = b;
+	const struct ch_leak_sum *of_x = &x->group.sum, *of_y = &y->group.sum;
+	struct ch_order_key x_key = { of_x->chunk_bytes, of_x->count, x->type };
+	struct ch_order_key y_key = { of_y->chunk_bytes, of_y->count, y->type };
+	int by = chp_order_compare(*(const enum ch_order *)arg, x_key, y_key);
+
+	if (!by)
+		by = chp_order_compare(CH_ORDER_BYTES, x_key, y_key);
+	if (by || x->group.sample_addr == y->group.sample_addr)
+		return by;
+	return x->group.sample_addr < y->group.sample_addr ? -1 : 1;
+}
+
 static void sum_up(const struct ch_leaks *leaks, struct ch_leaks_result *ret)
 {
 	uint32_t needs = CH_NEED_STACKS | CH_NEED_MEMORY;
@@ -95,7 +131,7 @@ static void sum_up(const struct ch_leaks *leaks, struct ch_leaks_result *ret)
 	ret->allocator = ch_leaks_allocator_sum(leaks);
 	ret->by_offset = ch_leaks_offset_sum(leaks);
 	for (i = 0; i < CH_REACHES; i++)
-		ret->used_bytes += ret->sums[i].chunk_bytes;
+		take_away(&ret->left_out, &ret->sums[i]);
 	ret->rows_bytes = ret->lost.chunk_bytes + ret->sums[CH_REACH_DEAD].chunk_bytes;
 	ret->rules = ch_leaks_offset_rules(leaks, &ret->rules_count);
 	ret->absent_root_bytes = ch_leaks_absent_root_bytes(leaks);
@@ -106,40 +142,64 @@ static void sum_up(const struct ch_leaks *leaks, struct ch_leaks_result *ret)
 		ret->open[0] = '\0';
 }
 
-struct ch_error *chp_leaks_make(struct ch_session *session, uint32_t threads,
-				struct ch_leaks_result *ret)
+/* How all blocks are held, and then which of them are told of. */
+static struct ch_error *find(struct ch_session *session, const struct ch_leaks_options *options,
+			     struct ch_leaks_result *ret)
 {
-	const struct ch_graph_options options = { .threads = threads };
-	struct ch_leaks_source *source = calloc(1, sizeof(*source));
-	const struct ch_leak_group *groups;
-	struct ch_leaks_row *rows;
+	const struct ch_graph_options graph_options = { .threads = options->threads };
+	struct ch_leaks_source *source = ret->source;
 	struct ch_error *err;
-	size_t count, i;
 
-	*ret = (struct ch_leaks_result){ .rows = CH_VEC(struct ch_leaks_row), .source = source };
-	if (!source)
-		return &ch_enomem;
 	err = chp_session_named_heaps(session, &source->heaps);
 	if (!err)
 		err = ch_session_sym(session, &source->sym);
 	if (!err)
 		err = chp_coverage_find(session, &ret->coverage);
 	if (!err)
-		err = ch_graph_create(session, &options, &source->graph);
+		err = ch_graph_create(session, &graph_options, &source->graph);
 	if (!err)
 		err = ch_leaks_find(source->graph, &source->leaks);
 	if (err)
 		return err;
-	sum_up(source->leaks, ret);
+	sum_up_all(source->leaks, ret);
+	if (ret->filtered)
+		err = chp_leaks_choose(source->leaks, source->filter);
+	if (!err)
+		sum_up(source->leaks, ret);
+	return err;
+}
+
+struct ch_error *chp_leaks_make(struct ch_session *session, const struct ch_leaks_options *options,
+				struct ch_leaks_result *ret)
+{
+	struct ch_leaks_source *source = calloc(1, sizeof(*source));
+	enum ch_order order = options->order;
+	const struct ch_leak_group *groups;
+	struct ch_leaks_row *rows;
+	struct ch_error *err;
+	size_t count, i;
+
+	*ret = (struct ch_leaks_result){ .rows = CH_VEC(struct ch_leaks_row),
+					 .filtered = options->filter != NULL,
+					 .source = source };
+	if (!source)
+		return &ch_enomem;
+	source->filter = options->filter;
+	err = find(session, options, ret);
+	if (err)
+		return err;
 	groups = ch_leaks_groups(source->leaks, &count);
 	for (i = 0; !err && i < count; i++)
 		err = add_row(source, &groups[i], &ret->rows);
 	rows = ret->rows.items;
 	for (i = 0; !err && i < ret->rows.count; i++)
 		rows[i].share = chp_percent(rows[i].group.sum.chunk_bytes, ret->used_bytes);
-	if (!err)
-		chp_heaps_tell_none(source->heaps, ch_session_context(session));
-	return err;
+	if (err)
+		return err;
+	if (order != CH_ORDER_BYTES && ret->rows.count)
+		qsort_r(rows, ret->rows.count, sizeof(*rows), compare_rows, &order);
+	chp_heaps_tell_none(source->heaps, ch_session_context(session));
+	return NULL;
 }
 
 void chp_leaks_deinit(struct ch_leaks_result *result)
@@ -211,6 +271,7 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 struct ch_error *chp_leaks_blocks(const struct ch_leaks_result *result, uint32_t reaches,
 				  ch_leaks_block_fn fn, void *arg)
 {
+	const struct ch_object_filter all = { .states = 0 };
 	struct lister lister = {
 		.source = result->source, .reaches = reaches, .fn = fn, .arg = arg
 	};
@@ -218,5 +279,7 @@ struct ch_error *chp_leaks_blocks(const struct ch_leaks_result *result, uint32_t
 
 	lister.heaps = ch_heaps_list(lister.source->heaps, &count);
 	lister.spans = ch_heaps_spans(lister.source->heaps, &count);
-	return ch_heaps_walk(lister.source->heaps, 0, UINT64_MAX, take_objects, &lister);
+	return chp_heaps_walk_where(lister.source->heaps,
+				    lister.source->filter ? lister.source->filter : &all,
+				    take_objects, &lister);
 }

@@ -7,6 +7,8 @@
 #include <coreheap/leaks.h>
 
 #include "analysis/coverage.h"
+#include "analysis/order.h"
+#include "heap/filter.h"
 #include "util/vec.h"
 
 /** Lost blocks that are alike, with names. */
@@ -26,18 +28,32 @@ struct ch_leaks_row {
 /** What blocks are listed from; private to leaks.c. */
 struct ch_leaks_source;
 
+struct ch_leaks_options {
+	/** Threads to work with; 0: as many as there are processors. */
+	uint32_t threads;
+	/** Which blocks; NULL: all. Borrowed as long as the result is. */
+	const struct ch_object_filter *filter;
+	/** Of the rows. */
+	enum ch_order order;
+};
+
 struct ch_leaks_result {
 	struct ch_coverage coverage;
-	/** By enum ch_reach; what is lost, directly or not; the allocators' own blocks; of what is
-	 * reachable, what is so by a constant inner offset. */
+	/** Not all blocks were asked for. */
+	bool filtered;
+	/** Used blocks but the allocators' own that were not. */
+	struct ch_leak_sum left_out;
+	/** Of the blocks that were asked for, by enum ch_reach; what is lost, directly or not; the
+	 * allocators' own blocks, all of them; of what is reachable, what is so by a constant inner
+	 * offset. */
 	struct ch_leak_sum sums[CH_REACHES], lost, allocator, by_offset;
 	/** Of everything that has a row: garbage, too; and of all used blocks but the allocators'
-	 * own. */
+	 * own, whether they were asked for or not. */
 	uint64_t rows_bytes, used_bytes;
 	/** Borrowed from the source. */
 	const struct ch_offset_rule *rules;
 	size_t rules_count;
-	/** of struct ch_leaks_row: by chunk bytes, descending */
+	/** of struct ch_leaks_row: by chunk bytes, descending, or as was asked for */
 	struct ch_vec rows;
 	/** What leaves the question of leaks open; "": nothing that is known. */
 	char open[CH_COVERAGE_TEXT_MAX];
@@ -46,11 +62,10 @@ struct ch_leaks_result {
 	struct ch_leaks_source *source;
 };
 
-/**
- * threads: to work with; 0: as many as there are processors. The caller's to end with
- * chp_leaks_deinit() also on failure. Errors: those of the session and the graph, NOMEM, STOP.
- */
-CH_MUST_CHECK struct ch_error *chp_leaks_make(struct ch_session *session, uint32_t threads,
+/** The caller's to end with chp_leaks_deinit() also on failure. Errors: those of the session and of
+ * the graph, NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_leaks_make(struct ch_session *session,
+					      const struct ch_leaks_options *options,
 					      struct ch_leaks_result *ret);
 void chp_leaks_deinit(struct ch_leaks_result *result);
 
@@ -65,8 +80,8 @@ struct ch_leaks_block {
 /** Called with each block. Non-NULL stops. */
 typedef struct ch_error *(*ch_leaks_block_fn)(void *arg, const struct ch_leaks_block *block);
 
-/** The used blocks that are held as reaches says (bits of enum ch_reach), ascending. Errors:
- * NOMEM, STOP, those of fn. */
+/** The blocks that were asked for and are held as reaches says (bits of enum ch_reach), ascending.
+ * Errors: NOMEM, STOP, those of fn. */
 CH_MUST_CHECK struct ch_error *chp_leaks_blocks(const struct ch_leaks_result *result,
 						uint32_t reaches, ch_leaks_block_fn fn, void *arg);
 

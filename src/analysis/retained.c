@@ -248,6 +248,12 @@ static struct ch_error *fill(struct job *job)
 		job->ret->all = (struct ch_retained_row){ .id = CH_ID_NONE };
 	if (job->options->has_addr)
 		err = find_block(job);
+	if (!err && job->options->filter) {
+		err = chp_retained_choose(job->retained, job->options->filter);
+		job->ret->filtered = true;
+		job->ret->chosen_count = job->retained->chosen_count;
+		job->ret->chosen = chp_retained_chosen(job->retained, job->id);
+	}
 	if (!err && job->id == CH_ID_NONE)
 		err = add_rows(job, true, &job->ret->rows, &job->ret->rows_count);
 	if (!err)

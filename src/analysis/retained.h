@@ -7,6 +7,7 @@
 #include <coreheap/coreheap.h>
 #include <coreheap/graph.h>
 
+#include "heap/filter.h"
 #include "util/vec.h"
 
 struct ch_retained_block {
@@ -46,11 +47,18 @@ struct ch_retained_options {
 	uint64_t rows_max;
 	/** Levels of the tree; 0: no tree. */
 	uint32_t tree_depth;
+	/** Which blocks have rows; NULL: all. Not with a tree. */
+	const struct ch_object_filter *filter;
 };
 
 struct ch_retained_result {
 	/** What the roots retain. */
 	struct ch_retained_row all;
+	/** Not all blocks were asked for: what those that were (with a block: those below it)
+	 * retain, each byte once, and how many of what the roots retain were. */
+	bool filtered;
+	struct ch_retained_row chosen;
+	uint64_t chosen_count;
 	/** One block was asked for: it, and what dominates it, nearest first, of struct
 	 * ch_retained_block; above_count counts those that are not kept, too. */
 	bool has_block;
@@ -61,8 +69,9 @@ struct ch_retained_result {
 	 * those that are not kept, too. */
 	struct ch_vec rows;
 	uint64_t rows_count;
-	/** of struct ch_retained_block: what no block dominates, or what the block that was asked
-	 * for dominates directly, with their chains, most bytes first; tops_count as above */
+	/** of struct ch_retained_block: what no block (of those that were asked for) dominates, or
+	 * what the block that was asked for dominates directly, with their chains, most bytes
+	 * first; tops_count as above */
 	struct ch_vec tops;
 	uint64_t tops_count;
 	/** of struct ch_retained_by_type, without a block */

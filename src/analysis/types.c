@@ -145,6 +145,24 @@ struct ch_error *chp_types_make(struct ch_session *session, const struct ch_obje
 	return err;
 }
 
+static int compare_by(const void *a, const void *b, void *arg)
+{
+	const struct ch_types_row *x = a, *y = b;
+	const struct ch_type_stat *of_x = &x->type.stat, *of_y = &y->type.stat;
+	const struct ch_order_key x_key = { of_x->total_bytes, of_x->count, x->type.name };
+	const struct ch_order_key y_key = { of_y->total_bytes, of_y->count, y->type.name };
+	int by = chp_order_compare(*(const enum ch_order *)arg, x_key, y_key);
+
+	return by ? by : compare_rows(a, b);
+}
+
+void chp_types_sort(struct ch_types_result *result, enum ch_order order)
+{
+	if (result->rows.count)
+		qsort_r(result->rows.items, result->rows.count, sizeof(struct ch_types_row),
+			compare_by, &order);
+}
+
 void chp_types_deinit(struct ch_types_result *result)
 {
 	ch_vec_deinit(&result->rows);

@@ -7,6 +7,7 @@
 #include <coreheap/coreheap.h>
 
 #include "analysis/named_types.h"
+#include "analysis/order.h"
 #include "analysis/type_groups.h"
 #include "heap/filter.h"
 #include "util/vec.h"
@@ -28,7 +29,7 @@ struct ch_types_result {
 	/** All allocators and runtimes. Borrowed until the heaps are closed. */
 	const struct ch_runtime *runtimes;
 	size_t runtimes_count;
-	/** of struct ch_types_row: by total bytes, then name */
+	/** of struct ch_types_row: by total bytes, then name, or as was asked for */
 	struct ch_vec rows;
 	/** Sums over the rows. */
 	uint64_t total_count, total_bytes;
@@ -45,6 +46,8 @@ struct ch_types_result {
 CH_MUST_CHECK struct ch_error *chp_types_make(struct ch_session *session,
 					      const struct ch_object_filter *filter,
 					      bool by_generation, struct ch_types_result *ret);
+/** Other than by bytes. */
+void chp_types_sort(struct ch_types_result *result, enum ch_order order);
 void chp_types_deinit(struct ch_types_result *result);
 
 #endif /* COREHEAP_ANALYSIS_TYPES_H */

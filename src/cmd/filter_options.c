@@ -12,6 +12,7 @@
 
 #include "analysis/heaps_view.h"
 #include "graph/held.h"
+#include "types/names.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/number.h"
@@ -320,6 +321,47 @@ struct ch_error *chp_filter_parse(struct ch_session *session, struct ch_heaps *h
 		ret->filter.states = 0;
 	ret->filter.types = ret->types.items;
 	ret->filter.types_count = ret->types.count;
+	return err;
+}
+
+struct ch_error *chp_parse_order(const char *text, enum ch_order *ret)
+{
+	static const char *const words[] = {
+		[CH_ORDER_BYTES] = "bytes",
+		[CH_ORDER_COUNT] = "count",
+		[CH_ORDER_NAME] = "name",
+	};
+	size_t i;
+
+	*ret = CH_ORDER_BYTES;
+	for (i = 0; text && i < CH_COUNT_OF(words); i++) {
+		if (strcmp(text, words[i]) != 0)
+			continue;
+		*ret = (enum ch_order)i;
+		return NULL;
+	}
+	return text ? ch_error_create(CH_ERROR_ARG, "--sort: '%s' is not one of bytes, count, name",
+				      text)
+		    : NULL;
+}
+
+struct ch_error *chp_filter_parse_used(struct ch_session *session,
+				       const struct ch_filter_options *options,
+				       struct ch_parsed_filter *ret,
+				       const struct ch_object_filter **filter_ret)
+{
+	struct ch_heaps *heaps;
+	struct ch_error *err;
+
+	*ret = (struct ch_parsed_filter){ .types = CH_VEC(struct ch_type_stat) };
+	*filter_ret = NULL;
+	if (!options->range && !chp_filter_options_any(options))
+		return NULL;
+	err = chp_session_named_heaps(session, &heaps);
+	if (!err)
+		err = chp_filter_parse(session, heaps, options, 1U << CH_OBJECT_USED, ret);
+	if (!err)
+		*filter_ret = &ret->filter;
 	return err;
 }
 

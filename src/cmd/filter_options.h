@@ -8,6 +8,7 @@
 #include "cmd/cmd.h"
 #include <coreheap/leaks.h>
 
+#include "analysis/order.h"
 #include "heap/filter.h"
 
 /** The options struct of each command that has them begins with this one. */
@@ -24,18 +25,19 @@ struct ch_filter_options {
 		name, value, kind, offsetof(struct ch_filter_options, field), help                 \
 	}
 
-/** Rows of the option table; default_state: what --state is when it is not given. The last ones are
- * other spellings, of SOS and of earlier versions. */
-#define CH_FILTER_OPTIONS(default_state)                                                           \
+/* Parts of the option table. */
+#define CH_FILTER_TYPE_OPTIONS                                                                     \
 	CH_FILTER_OPTION("type", "NAME", CH_OPTION_STRING, type,                                   \
 			 "only one type: its whole name, as `types` prints it (\"24-byte "         \
 			 "blocks\"), or the address of its method table"),                         \
 		CH_FILTER_OPTION("type-part", "TEXT", CH_OPTION_STRING, type_part,                 \
-				 "only types whose name holds TEXT"),                              \
-		CH_FILTER_OPTION("state", "used|free|overhead|all,...", CH_OPTION_STRING, state,   \
-				 "only blocks of these states (default " default_state ")"),       \
-		CH_FILTER_OPTION("size", "BYTES", CH_OPTION_BYTES, size_bytes,                     \
-				 "only blocks of exactly this many usable bytes"),                 \
+				 "only types whose name holds TEXT")
+#define CH_FILTER_STATE_OPTION(default_state)                                                      \
+	CH_FILTER_OPTION("state", "used|free|overhead|all,...", CH_OPTION_STRING, state,           \
+			 "only blocks of these states (default " default_state ")")
+#define CH_FILTER_PLACE_OPTIONS                                                                    \
+	CH_FILTER_OPTION("size", "BYTES", CH_OPTION_BYTES, size_bytes,                             \
+			 "only blocks of exactly this many usable bytes"),                         \
 		CH_FILTER_OPTION("min-size", "BYTES", CH_OPTION_BYTES, min_bytes,                  \
 				 "only blocks of at least this many usable bytes"),                \
 		CH_FILTER_OPTION("max-size", "BYTES", CH_OPTION_BYTES, max_bytes,                  \
@@ -45,16 +47,33 @@ struct ch_filter_options {
 		CH_FILTER_OPTION("arena", "HEAP", CH_OPTION_STRING, heap,                          \
 				 "only one heap: its name, or its place in `heap` from 0"),        \
 		CH_FILTER_OPTION("gen", "0|1|2|loh|poh|frozen,...", CH_OPTION_STRING, generation,  \
-				 "only these generations of a managed heap"),                      \
-		CH_FILTER_OPTION("live", NULL, CH_OPTION_FLAG, live,                               \
-				 "only used blocks that a root reaches"),                          \
+				 "only these generations of a managed heap")
+#define CH_FILTER_REACH_OPTIONS                                                                    \
+	CH_FILTER_OPTION("live", NULL, CH_OPTION_FLAG, live,                                       \
+			 "only used blocks that a root reaches"),                                  \
 		CH_FILTER_OPTION("dead", NULL, CH_OPTION_FLAG, dead,                               \
 				 "only used blocks that no root reaches: garbage of a runtime, "   \
-				 "lost blocks"),                                                   \
-		CH_FILTER_OPTION("mt", "TYPE", CH_OPTION_STRING, type_id, NULL),                   \
+				 "lost blocks")
+/* Other spellings, of SOS and of earlier versions. */
+#define CH_FILTER_SPELLINGS                                                                        \
+	CH_FILTER_OPTION("mt", "TYPE", CH_OPTION_STRING, type_id, NULL),                           \
 		CH_FILTER_OPTION("type-holds", NULL, CH_OPTION_FLAG, type_holds, NULL),            \
 		CH_FILTER_OPTION("min", "BYTES", CH_OPTION_BYTES, min_bytes, NULL),                \
 		CH_FILTER_OPTION("max", "BYTES", CH_OPTION_BYTES, max_bytes, NULL)
+
+/** Rows of the option table; default_state: what --state is when it is not given. */
+#define CH_FILTER_OPTIONS(default_state)                                                           \
+	CH_FILTER_TYPE_OPTIONS, CH_FILTER_STATE_OPTION(default_state), CH_FILTER_PLACE_OPTIONS,    \
+		CH_FILTER_REACH_OPTIONS, CH_FILTER_SPELLINGS
+/** Of commands that are about used blocks, by whether something reaches them. */
+#define CH_FILTER_USED_OPTIONS CH_FILTER_TYPE_OPTIONS, CH_FILTER_PLACE_OPTIONS, CH_FILTER_SPELLINGS
+
+/** What rows are sorted by, in a member sort of a command's options struct. */
+#define CH_ORDER_OPTION(type)                                                                      \
+	{                                                                                          \
+		"sort", "bytes|count|name", CH_OPTION_STRING, offsetof(type, sort),                \
+			"most bytes, most blocks or the first name first (default bytes)"          \
+	}
 
 /** A filter, and what it borrows. */
 struct ch_parsed_filter {
@@ -78,6 +97,16 @@ CH_MUST_CHECK struct ch_error *chp_filter_parse(struct ch_session *session, stru
 						const struct ch_filter_options *options,
 						uint32_t states, struct ch_parsed_filter *ret);
 void chp_filter_deinit(struct ch_parsed_filter *parsed);
+
+/** As chp_filter_parse() of used blocks; *ret is empty, and *filter_ret NULL, where no option was
+ * given. */
+CH_MUST_CHECK struct ch_error *chp_filter_parse_used(struct ch_session *session,
+						     const struct ch_filter_options *options,
+						     struct ch_parsed_filter *ret,
+						     const struct ch_object_filter **filter_ret);
+
+/** A word of --sort; NULL: bytes. Errors: ARG with the words. */
+CH_MUST_CHECK struct ch_error *chp_parse_order(const char *text, enum ch_order *ret);
 
 /** Whether blocks are chosen at all: any of the options but --range was given. */
 bool chp_filter_options_any(const struct ch_filter_options *options);

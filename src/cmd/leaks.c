@@ -4,8 +4,11 @@
  */
 #include "report/leaks.h"
 #include "cmd/cmd.h"
+#include "cmd/filter_options.h"
 
 struct options {
+	struct ch_filter_options filter;
+	const char *sort;
 	bool list, possible, dead;
 };
 
@@ -25,12 +28,21 @@ static uint32_t reaches_of(const struct ch_cmd_env *env)
 
 static struct ch_error *run(struct ch_cmd_env *env)
 {
-	struct ch_leaks_result result;
-	struct ch_error *err = chp_leaks_make(env->session, env->threads, &result);
+	const struct options *options = env->options;
+	struct ch_leaks_options wanted = { .threads = env->threads };
+	struct ch_leaks_result result = { .source = NULL };
+	struct ch_parsed_filter parsed;
+	struct ch_error *err;
 
+	err = chp_filter_parse_used(env->session, &options->filter, &parsed, &wanted.filter);
+	if (!err)
+		err = chp_parse_order(options->sort, &wanted.order);
+	if (!err)
+		err = chp_leaks_make(env->session, &wanted, &result);
 	if (!err)
 		err = ch_report_leaks(env->report, &result, reaches_of(env));
 	chp_leaks_deinit(&result);
+	chp_filter_deinit(&parsed);
 	return err;
 }
 
@@ -49,6 +61,8 @@ static const struct ch_option options_table[] = {
 	  .kind = CH_OPTION_FLAG,
 	  .offset = offsetof(struct options, dead),
 	  .help = "each object that its runtime's collector would free, and what only those hold" },
+	CH_ORDER_OPTION(struct options),
+	CH_FILTER_USED_OPTIONS,
 	{ 0 },
 };
 
@@ -58,6 +72,7 @@ const struct ch_cmd ch_cmd_leaks = {
 	.synopsis = "[OPTIONS] CORE",
 	.examples = "coreheap leaks core.1234\n"
 		    "coreheap leaks --list core.1234\n"
+		    "coreheap leaks --min-size 1M --sort count core.1234\n"
 		    "coreheap leaks --jsonl core.1234 | jq -r .addr\n",
 	.notes =
 		"Roots are registers, stacks from the stack pointer up, thread-local storage,\n"
@@ -78,7 +93,10 @@ const struct ch_cmd ch_cmd_leaks = {
 		"(a link in the middle, a second base class, a header, marked pointers) are\n"
 		"reachable by that. Bytes are those of chunks, as in `types`. Objects of a\n"
 		"runtime that collects its garbage are never lost: those that nothing holds are\n"
-		"dead, and their classes are rows of their own.\n",
+		"dead, and their classes are rows of their own.\n"
+		"\n"
+		"Where blocks are chosen (--type ...), all is about these; the row filtered-out\n"
+		"has the others.\n",
 	.see_also = (const char *const[]){ "roots", "objects", "types", "diff", NULL },
 	.options = options_table,
 	.options_size = sizeof(struct options),

@@ -21,11 +21,13 @@
 	}
 
 static struct ch_error *report_types(struct ch_cmd_env *env, const struct ch_object_filter *filter,
-				     bool by_generation)
+				     bool by_generation, enum ch_order order)
 {
 	struct ch_types_result result;
 	struct ch_error *err = chp_types_make(env->session, filter, by_generation, &result);
 
+	if (!err && order != CH_ORDER_BYTES)
+		chp_types_sort(&result, order);
 	if (!err)
 		err = ch_report_types(env->report, &result);
 	chp_types_deinit(&result);
@@ -63,7 +65,13 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	struct ch_parsed_filter parsed;
 	struct ch_heaps *heaps;
 	struct ch_error *err;
+	enum ch_order order;
 
+	if (options->sort && (options->strings || options->traces || (options->by && !by_size)))
+		return ch_error_create(CH_ERROR_ARG, "--sort is of rows of types only");
+	err = chp_parse_order(options->sort, &order);
+	if (err)
+		return err;
 	if (options->by && !by_size && !group)
 		return chp_types_by(env, options);
 	if (options->strings + options->by_generation + options->traces + (group != NULL) > 1)
@@ -83,7 +91,7 @@ static struct ch_error *run(struct ch_cmd_env *env)
 	else if (!err && options->traces)
 		err = report_traces(env, &parsed.filter);
 	else if (!err)
-		err = report_types(env, &parsed.filter, options->by_generation);
+		err = report_types(env, &parsed.filter, options->by_generation, order);
 	chp_filter_deinit(&parsed);
 	return err;
 }
@@ -96,6 +104,7 @@ static const struct ch_option options_table[] = {
 	       "a row for each type and generation (or arena)"),
 	OPTION("by", "basis|holder|loader|module|owner|purpose|site|size", CH_OPTION_STRING, by,
 	       "rows of another kind than types"),
+	CH_ORDER_OPTION(struct ch_types_options),
 	OPTION("strings", NULL, CH_OPTION_FLAG, strings,
 	       "equal strings of managed heaps, and what they waste (texts only with "
 	       "--reveal)"),

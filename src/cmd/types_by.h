@@ -22,7 +22,7 @@ CH_MUST_CHECK struct ch_error *chp_types_by_group(struct ch_cmd_env *env,
 /** The options struct of `types`. */
 struct ch_types_options {
 	struct ch_filter_options filter;
-	const char *by;
+	const char *by, *sort;
 	bool stat, strings, traces, by_generation;
 };
 

@@ -368,6 +368,7 @@ void ch_retained_destroy(struct ch_retained *retained)
 	free(retained->next);
 	free(retained->bytes);
 	free(retained->counts);
+	free(retained->chosen);
 	ch_vec_deinit(&retained->types);
 	free(retained);
 }

@@ -470,11 +470,22 @@ static struct ch_error *add_lost(struct ch_leaks *leaks, const struct ch_object 
 	return NULL;
 }
 
+/* A used block of the program's. */
+static struct ch_error *add_used(struct ch_leaks *leaks, const struct ch_object *object,
+				 uint32_t id)
+{
+	enum ch_reach reach = ch_leaks_reach(leaks, id);
+
+	add_sum(leaks, &leaks->sums[reach], object);
+	if (leaks->first && chp_bit(leaks->exact, id) && !chp_bit(leaks->first, id))
+		add_sum(leaks, &leaks->offset_sum, object);
+	return reach >= CH_REACH_DEAD ? add_lost(leaks, object, reach) : NULL;
+}
+
 static struct ch_error *add_objects(void *arg, const struct ch_object *objects, size_t n)
 {
 	struct ch_leaks *leaks = arg;
 	struct ch_error *err = NULL;
-	enum ch_reach reach;
 	uint32_t id;
 	size_t i;
 
@@ -493,12 +504,25 @@ static struct ch_error *add_objects(void *arg, const struct ch_object *objects, 
 			continue;
 		if (leaks->types)
 			leaks->types[id] = objects[i].type;
-		reach = ch_leaks_reach(leaks, id);
-		add_sum(leaks, &leaks->sums[reach], &objects[i]);
-		if (leaks->first && chp_bit(leaks->exact, id) && !chp_bit(leaks->first, id))
-			add_sum(leaks, &leaks->offset_sum, &objects[i]);
-		if (reach >= CH_REACH_DEAD)
-			err = add_lost(leaks, &objects[i], reach);
+		err = add_used(leaks, &objects[i], id);
+	}
+	return err;
+}
+
+/* Of a walk that leaves some out. */
+static struct ch_error *add_chosen(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct ch_leaks *leaks = arg;
+	struct ch_error *err = NULL;
+	uint32_t id;
+	size_t i;
+
+	for (i = 0; !err && i < n; i++) {
+		if (objects[i].state != CH_OBJECT_USED || objects[i].flags & CH_OBJECT_ALLOCATOR)
+			continue;
+		id = ch_graph_node_at(leaks->graph, objects[i].addr);
+		if (id < leaks->graph->index->objects_count)
+			err = add_used(leaks, &objects[i], id);
 	}
 	return err;
 }
@@ -624,6 +648,22 @@ static struct ch_error *make(struct ch_graph *graph, struct ch_error *(*fn)(stru
 struct ch_error *ch_leaks_find(struct ch_graph *graph, struct ch_leaks **ret)
 {
 	return make(graph, find, ret);
+}
+
+struct ch_error *chp_leaks_choose(struct ch_leaks *leaks, const struct ch_object_filter *filter)
+{
+	struct ch_error *err;
+
+	memset(leaks->sums, 0, sizeof(leaks->sums));
+	leaks->offset_sum = (struct ch_leak_sum){ .count = 0 };
+	leaks->groups.count = 0;
+	free(leaks->slots);
+	leaks->slots = NULL;
+	leaks->slots_mask = 0;
+	err = chp_heaps_walk_where(leaks->graph->heaps, filter, add_chosen, leaks);
+	if (!err)
+		ch_vec_sort(&leaks->groups, compare_groups);
+	return err;
 }
 
 struct ch_error *chp_held_find(struct ch_graph *graph, struct ch_leaks **ret)

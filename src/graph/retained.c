@@ -104,18 +104,48 @@ static size_t take_best(struct best *best, struct ch_retained_row *rows)
 	return best->count;
 }
 
+static bool is_chosen(const struct ch_retained *retained, uint32_t number)
+{
+	return !retained->chosen || retained->chosen[number / 64] >> (number % 64) & 1;
+}
+
+/* The next one on a walk down from top that goes below no chosen one; 0: that was the last. */
+static uint32_t next_below(const struct ch_retained *retained, uint32_t top, uint32_t w)
+{
+	if (retained->child[w] && (w == top || !is_chosen(retained, w)))
+		return retained->child[w];
+	while (w != top && !retained->next[w])
+		w = retained->idom[w];
+	return w == top ? 0 : retained->next[w];
+}
+
+struct ch_retained_row chp_retained_chosen(const struct ch_retained *retained, uint32_t id)
+{
+	struct ch_retained_row sum = { .id = CH_ID_NONE, .dominator = CH_ID_NONE };
+	uint32_t top = id == CH_ID_NONE ? CH_DOMINATOR_ROOT : retained->number[id], w;
+
+	for (w = next_below(retained, top, top); w; w = next_below(retained, top, w)) {
+		if (!is_chosen(retained, w))
+			continue;
+		sum.retained_bytes += retained->bytes[w];
+		sum.retained_count += retained->counts[w];
+	}
+	return sum;
+}
+
 size_t ch_retained_top(const struct ch_retained *retained, struct ch_retained_row *rows, size_t max,
 		       uint64_t *count_ret)
 {
 	struct best best = { .retained = retained, .max = max };
 	uint32_t w;
 
-	*count_ret = retained->count;
+	*count_ret = retained->chosen ? retained->chosen_count : retained->count;
 	best.numbers = calloc(max + 1, sizeof(uint32_t));
 	if (!best.numbers)
 		return 0;
 	for (w = 1; w <= retained->count; w++)
-		offer(&best, w);
+		if (is_chosen(retained, w))
+			offer(&best, w);
 	return take_best(&best, rows);
 }
 
@@ -123,7 +153,7 @@ size_t ch_retained_children(const struct ch_retained *retained, uint32_t id,
 			    struct ch_retained_row *rows, size_t max, uint64_t *count_ret)
 {
 	struct best best = { .retained = retained, .max = max };
-	uint32_t w = id == CH_ID_NONE ? CH_DOMINATOR_ROOT : retained->number[id];
+	uint32_t w = id == CH_ID_NONE ? CH_DOMINATOR_ROOT : retained->number[id], top;
 
 	*count_ret = 0;
 	best.numbers = calloc(max + 1, sizeof(uint32_t));
@@ -131,11 +161,55 @@ size_t ch_retained_children(const struct ch_retained *retained, uint32_t id,
 		free(best.numbers);
 		return 0;
 	}
-	for (w = retained->child[w]; w; w = retained->next[w]) {
+	top = w;
+	for (w = next_below(retained, top, top); w; w = next_below(retained, top, w)) {
+		if (!is_chosen(retained, w))
+			continue;
 		++*count_ret;
 		offer(&best, w);
 	}
 	return take_best(&best, rows);
+}
+
+/* ---- Some of them -------------------------------------------------------------- */
+
+static struct ch_error *walk_chosen(const struct ch_retained *retained, ch_objects_fn fn, void *arg)
+{
+	const struct ch_object_filter all = { .states = 0 };
+
+	return chp_heaps_walk_where(retained->graph->heaps,
+				    retained->filter ? retained->filter : &all, fn, arg);
+}
+
+static struct ch_error *choose_objects(void *arg, const struct ch_object *objects, size_t n)
+{
+	struct ch_retained *retained = arg;
+	const struct ch_graph *graph = retained->graph;
+	uint32_t id, number;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		id = ch_graph_node_at(graph, objects[i].addr);
+		number = id < graph->index->objects_count ? retained->number[id] : 0;
+		if (!number || retained->chosen[number / 64] >> (number % 64) & 1)
+			continue;
+		retained->chosen[number / 64] |= 1ULL << (number % 64);
+		retained->chosen_count++;
+	}
+	return NULL;
+}
+
+struct ch_error *chp_retained_choose(struct ch_retained *retained,
+				     const struct ch_object_filter *filter)
+{
+	free(retained->chosen);
+	retained->chosen = calloc(retained->count / 64 + 1ULL, sizeof(*retained->chosen));
+	if (!retained->chosen)
+		return &ch_enomem;
+	retained->chosen_count = 0;
+	retained->filter = filter;
+	retained->typed = false;
+	return walk_chosen(retained, choose_objects, retained);
 }
 
 /* ---- Chains ------------------------------------------------------------------ */
@@ -178,7 +252,7 @@ uint64_t chp_retained_chain(const struct ch_retained *retained, uint32_t id, uin
 
 struct typing {
 	struct ch_retained *retained;
-	/* By number: index of its type. */
+	/* By number: index of its type + 1; 0: it is not chosen. */
 	uint32_t *types;
 	uint32_t next_id;
 	/* By type: its index + 1; 0: it has none. */
@@ -199,7 +273,7 @@ static bool grow(struct typing *typing, uint32_t type)
 	return true;
 }
 
-/* Index of a type; made if there is none. */
+/* Index + 1 of a type; made if there is none. */
 static struct ch_error *type_index(struct typing *typing, uint32_t type, uint32_t *ret)
 {
 	struct ch_vec *types = &typing->retained->types;
@@ -214,7 +288,7 @@ static struct ch_error *type_index(struct typing *typing, uint32_t type, uint32_
 		entry->type = type;
 		typing->rows[type] = (uint32_t)types->count;
 	}
-	*ret = typing->rows[type] - 1;
+	*ret = typing->rows[type];
 	return NULL;
 }
 
@@ -229,7 +303,7 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 
 	for (i = 0; !err && i < n; i++) {
 		id = typing->next_id++;
-		if (graph->index->gaps)
+		if (graph->index->gaps || typing->retained->filter)
 			id = ch_graph_node_at(graph, objects[i].addr);
 		if (id >= graph->index->objects_count)
 			continue;
@@ -240,7 +314,7 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 		if (err)
 			break;
 		entry = CH_VEC_AT(&typing->retained->types, struct ch_retained_type,
-				  typing->types[number]);
+				  typing->types[number] - 1);
 		entry->count++;
 		entry->self_bytes += objects[i].size_bytes;
 	}
@@ -259,8 +333,8 @@ static struct ch_error *sum_types(struct typing *typing)
 	if (!open)
 		return &ch_enomem;
 	while (w) {
-		if (!open[typing->types[w]]++)
-			types[typing->types[w]].retained_bytes += retained->bytes[w];
+		if (!open[typing->types[w]]++ && typing->types[w])
+			types[typing->types[w] - 1].retained_bytes += retained->bytes[w];
 		if (retained->child[w]) {
 			w = retained->child[w];
 			continue;
@@ -295,9 +369,7 @@ struct ch_error *ch_retained_types(struct ch_retained *retained,
 	if (!retained->typed) {
 		retained->types.count = 0;
 		typing.types = calloc(retained->count + 1ULL, sizeof(uint32_t));
-		err = typing.types ? ch_heaps_walk(retained->graph->heaps, 0, UINT64_MAX,
-						   take_objects, &typing)
-				   : &ch_enomem;
+		err = typing.types ? walk_chosen(retained, take_objects, &typing) : &ch_enomem;
 		if (!err)
 			err = sum_types(&typing);
 		free(typing.types);

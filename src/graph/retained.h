@@ -6,6 +6,7 @@
 
 #include <coreheap/graph.h>
 
+#include "heap/filter.h"
 #include "util/vec.h"
 
 /** The virtual root's number; nodes have 1 .. count in the order of a depth-first
@@ -27,10 +28,26 @@ struct ch_retained {
 	/** of struct ch_retained_type */
 	struct ch_vec types;
 	bool typed;
+	/** One bit for each number: nodes that were chosen; NULL: all are. */
+	uint64_t *chosen;
+	uint32_t chosen_count;
+	/** Borrowed; NULL where all are chosen. */
+	const struct ch_object_filter *filter;
 };
 
 /** Usable bytes of a node that count: all, or those on touched pages, as the graph was made. */
 uint64_t chp_graph_weight(const struct ch_graph *graph, uint32_t id);
+
+/**
+ * From now on rows are of the objects that pass only: those of ch_retained_top() and
+ * ch_retained_types(), and those of ch_retained_children(), which has what is below a node and what
+ * no other one that passes dominates down from there. filter is borrowed. Errors: NOMEM, STOP.
+ */
+CH_MUST_CHECK struct ch_error *chp_retained_choose(struct ch_retained *retained,
+						   const struct ch_object_filter *filter);
+/** What goes with all that are chosen below a node (CH_ID_NONE: of all), each byte once: a
+ * row of no node. */
+struct ch_retained_row chp_retained_chosen(const struct ch_retained *retained, uint32_t id);
 
 /** How many nodes follow each other from one on, itself counted, where each dominates directly one
  * other of its type, as nodes of a list do; *next_ret is the second one, or CH_ID_NONE. Linear in

@@ -179,22 +179,29 @@ static const struct ch_field_spec fields[] = {
 	  RESULT(of.lost.count) },
 	{ "unreachable_bytes", NULL, CH_CELL_BYTES, "What they take in their heaps.",
 	  RESULT(of.lost.chunk_bytes) },
-	{ "classes", NULL, CH_CELL_OBJECT, "All used blocks, by how they are held.",
+	{ "classes", NULL, CH_CELL_OBJECT, "Used blocks, by how they are held.",
 	  .fields = class_fields, CH_NOWHERE },
 	{ "by_inner_offset", NULL, CH_CELL_OBJECT,
-	  "Of the reachable: what is so because a constant place inside is pointed at.",
+	  "Of the reachable: what is so because a constant place inside is pointed at; the rules "
+	  "are about all blocks.",
 	  .fields = inner_fields, CH_NOWHERE },
 	{ "absent_root_bytes", NULL, CH_CELL_BYTES, "Memory of roots that is not in the core.",
 	  RESULT(of.absent_root_bytes) },
 	{ "absent_block_bytes", NULL, CH_CELL_BYTES, "Memory of blocks that is not in the core.",
 	  RESULT(of.absent_block_bytes) },
 	CH_FIELDS_COUNTED(struct result, groups),
-	{ "groups", NULL, CH_CELL_LIST, "Lost and dead blocks that are alike.", RESULT(groups),
-	  .list = &groups_list },
+	{ "groups", NULL, CH_CELL_LIST,
+	  "Lost and dead blocks that are alike, most bytes first, or as --sort says.",
+	  RESULT(groups), .list = &groups_list },
 	{ "blocks", NULL, CH_CELL_LIST, "Single blocks, where they were asked for.", RESULT(blocks),
 	  .list = &blocks_list, .flags = CH_FIELD_OPTIONAL },
 	{ "not_checked", NULL, CH_CELL_TEXT, "What leaves the question open.", RESULT(of.open),
 	  .flags = CH_FIELD_INSIDE | CH_FIELD_NOT_ZERO },
+	{ "filtered", NULL, CH_CELL_BOOL, "Not all blocks were asked for: all is about those.",
+	  RESULT(of.filtered), .flags = CH_FIELD_LATER },
+	{ "filtered_out", NULL, CH_CELL_OBJECT,
+	  "Used blocks that were not asked for; with the classes all used blocks.",
+	  RESULT(of.left_out), .flags = CH_FIELD_LATER, .fields = sum_fields },
 	CH_FIELDS_END,
 };
 
@@ -229,8 +236,9 @@ static struct ch_error *print_classes(const struct ch_report *report, const stru
 		CH_FIELDS_END,
 	};
 	static const struct ch_list list = { .fields = columns };
-	struct sum_row rows[CH_REACHES + 1];
+	struct sum_row rows[CH_REACHES + 2];
 	size_t count = 0, i;
+	uint64_t share;
 
 	for (i = 0; i < CH_REACHES; i++) {
 		/* few programs have pools that are known */
@@ -248,6 +256,15 @@ static struct ch_error *print_classes(const struct ch_report *report, const stru
 	if (result->of.by_offset.count)
 		rows[CH_REACH_LIVE].meaning = "held from a root by pointers to first bytes, or a "
 					      "constant inner offset";
+	if (result->of.filtered) {
+		share = chp_percent(result->of.left_out.chunk_bytes, result->of.used_bytes);
+		rows[count++] = (struct sum_row){ .name = "filtered-out",
+						  .meaning = "not asked for",
+						  .count = result->of.left_out.count,
+						  .bytes = result->of.left_out.chunk_bytes,
+						  .share = share,
+						  .has_share = true };
+	}
 	/* of no share: it is none of the program's blocks */
 	rows[count++] = (struct sum_row){ .name = "allocator",
 					  .meaning = "the allocator's own",
@@ -266,7 +283,8 @@ static struct ch_error *print_rules(const struct ch_report *report, const struct
 	struct ch_error *err;
 	size_t i;
 
-	if (!result->rules.count)
+	/* rules are about all blocks */
+	if (!result->rules.count || result->of.filtered)
 		return NULL;
 	listing = chp_listing_create(report, &rules_list);
 	err = listing ? NULL : &ch_enomem;
@@ -316,13 +334,15 @@ static const char *weakness(const struct ch_report *report, bool lost)
 static void print_none_lost(const struct ch_report *report, const struct ch_leaks_result *result)
 {
 	if (!result->open[0])
-		fprintf(report->out, "\nNo used block is lost%s.\n", weakness(report, false));
+		fprintf(report->out, "\n%s is lost%s.\n",
+			result->filtered ? "None of these blocks" : "No used block",
+			weakness(report, false));
 	else if (!result->coverage.walked_count)
 		fprintf(report->out, "\nNot checked: %s.\n", result->open);
 	else
 		fprintf(report->out,
-			"\nOf the blocks that were walked none is lost. Not checked: %s.\n",
-			result->open);
+			"\nOf %s blocks that were walked none is lost. Not checked: %s.\n",
+			result->filtered ? "these" : "the", result->open);
 }
 
 static void print_lost(const struct ch_report *report, const struct ch_leaks_result *result)
@@ -335,13 +355,14 @@ static void print_lost(const struct ch_report *report, const struct ch_leaks_res
 	chp_bytes_text(lost->chunk_bytes, bytes);
 	if (result->open[0]) {
 		fprintf(report->out,
-			"\nNothing in the core holds %s blocks, %s; whether they are lost is not "
+			"\nNothing in the core holds %s%s blocks, %s; whether they are lost is not "
 			"known: %s.\n",
-			count, bytes, result->open);
+			count, result->filtered ? " of these" : "", bytes, result->open);
 		return;
 	}
-	fprintf(report->out, "\nLost: %s blocks, %s, %llu.%02llu%% of the used bytes%s.\n", count,
-		bytes, (unsigned long long)(percent / 100), (unsigned long long)(percent % 100),
+	fprintf(report->out, "\nLost%s: %s blocks, %s, %llu.%02llu%% of the used bytes%s.\n",
+		result->filtered ? " of these" : "", count, bytes,
+		(unsigned long long)(percent / 100), (unsigned long long)(percent % 100),
 		chp_coverage_lacks(&result->coverage, CH_NEED_HEAPS, why) ? " that were walked"
 									  : weakness(report, true));
 	if (why[0])

@@ -15,6 +15,10 @@ struct result {
 	const struct ch_retained_result *of;
 	/* What the roots retain. */
 	struct ch_retained_row all;
+	/* What those retain that were asked for, where not all were. */
+	struct ch_retained_row chosen;
+	bool filtered;
+	uint64_t chosen_count;
 	struct ch_listing *rows, *tops, *types;
 	uint64_t tops_count;
 	/* The block that was asked for; NULL: none was. */
@@ -98,6 +102,14 @@ static const struct ch_field_spec fields[] = {
 	  RESULT(all.retained_bytes) },
 	{ "reachable_count", "in blocks", CH_CELL_COUNT, "In how many blocks.",
 	  RESULT(all.retained_count) },
+	{ "chosen_count", "asked for", CH_CELL_COUNT,
+	  "With options that choose blocks, else null: how many of what roots hold were asked for.",
+	  RESULT(chosen_count), CH_KNOWN_LATER(struct result, filtered) },
+	{ "chosen_retained_bytes", "these retain", CH_CELL_BYTES,
+	  "What would go away with them (with an address: with those below it), each byte once.",
+	  RESULT(chosen.retained_bytes), CH_KNOWN_LATER(struct result, filtered) },
+	{ "chosen_retained_count", NULL, CH_CELL_COUNT, "In how many blocks.",
+	  RESULT(chosen.retained_count), CH_KNOWN_LATER(struct result, filtered) },
 	{ "object", NULL, CH_CELL_OBJECT, "The block that was asked for.", RESULT(object),
 	  .flags = CH_FIELD_POINTED | CH_FIELD_OPTIONAL, .fields = row_fields },
 	CH_FIELDS_COUNTED(struct result, rows),
@@ -191,6 +203,14 @@ static void print_tree(const struct ch_report *report, const struct ch_vec *tree
 		print_level(report, &list[i]);
 }
 
+static const char *heading_of(const struct ch_retained_result *of)
+{
+	if (of->filtered)
+		return of->has_block ? "of these what it dominates, and no other one of these"
+				     : "blocks of these that no other one of these dominates";
+	return of->has_block ? "what it dominates directly" : "blocks that no other one dominates";
+}
+
 static struct ch_error *print(const struct ch_report *report, const void *arg)
 {
 	const struct result *result = arg;
@@ -205,9 +225,7 @@ static struct ch_error *print(const struct ch_report *report, const void *arg)
 		print_tree(report, &result->of->tree);
 		return NULL;
 	}
-	chp_report_heading(
-		report, whole ? "blocks that no other one dominates" : "what it dominates directly",
-		false);
+	chp_report_heading(report, heading_of(result->of), false);
 	chp_listing_print(result->tops);
 	if (whole) {
 		chp_report_heading(report, "types, each byte once", false);
@@ -229,6 +247,9 @@ struct ch_error *ch_report_retained(const struct ch_report *report,
 	const struct ch_retained_block *blocks = of->tree.items;
 	struct result result = { .of = of,
 				 .all = of->all,
+				 .chosen = of->chosen,
+				 .filtered = of->filtered,
+				 .chosen_count = of->chosen_count,
 				 .rows = chp_listing_create(report, &rows_list),
 				 .tops = chp_listing_create(report, &tops_list),
 				 .tops_count = of->tops_count,

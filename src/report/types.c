@@ -69,7 +69,7 @@ static const struct ch_field_spec fields[] = {
 	{ "named", NULL, CH_CELL_OBJECT, "Who named used blocks of these.", RESULT(of.named),
 	  .fields = chp_named_fields, .flags = CH_FIELD_LATER },
 	CH_FIELDS_COUNTED(struct result, types),
-	{ "types", NULL, CH_CELL_LIST, "Types, most bytes first.", RESULT(types),
+	{ "types", NULL, CH_CELL_LIST, "Types, most bytes first, or as --sort says.", RESULT(types),
 	  .list = &types_list },
 	CH_FIELDS_END,
 };
