@@ -2,9 +2,11 @@
 """fixtures/goroutines/waits.go: goroutines and their stacks are what the runtime itself said of them
 right before the dump: where each stands, with lines and functions that were put into others, what it
 waits for, who started it. Of several releases of Go, stripped and not, by gcore and the kernel."""
+import lzma
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -159,6 +161,60 @@ def check_many(tap):
     os.unlink(core)
 
 
+def addr_at(data, off):
+    """Address of what lies at an offset of a core."""
+    start, = struct.unpack_from("<Q", data, 32)
+    for i in range(struct.unpack_from("<H", data, 56)[0]):
+        kind, _, at, addr, _, size = struct.unpack_from("<IIQQQQ", data, start + 56 * i)
+        if kind == 1 and at <= off < at + size:
+            return addr + off - at
+    raise ValueError("no segment has it")
+
+
+def places(data):
+    """Offsets of the head of the table of functions, of the image's description, which begins with
+    its address, and of what the page allocator begins with."""
+    table = data.index(b"\xf1\xff\xff\xff\x00\x00\x01\x08")
+    addr = struct.pack("<Q", addr_at(data, table))
+    image = data.index(addr)
+    while not 0 < struct.unpack_from("<Q", data, image + 8)[0] - addr_at(data, table) <= 256:
+        image = data.index(addr, image + 1)
+    levels = [struct.pack("<Q", 1 << bits) for bits in (14, 17, 20)]
+    pages = data.index(levels[0])
+    while [data[pages + 24 * i:pages + 24 * i + 8] for i in range(3)] != levels:
+        pages = data.index(levels[0], pages + 1)
+    return table, image, pages
+
+
+def check_damaged(tap):
+    """What a part that is damaged takes away is said in one finding; the rest is there."""
+    path = os.path.join(repo(), "fixtures", "goroutines", "1.24")
+    with lzma.open(path + ".xz") as file:
+        data = file.read()
+    table, image, pages = places(data)
+    core = os.path.join(fixture.folder(), "core")
+
+    def warnings(command, off, size):
+        with open(core, "wb") as file:
+            file.write(data[:off] + bytes(size) + data[off + size:])
+        told = fixture.answer(command, "--json", core)
+        return told, sorted(row["code"] for row in told["warnings"] if row["severity"] != "note")
+
+    whole, none = warnings("threads", 0, 0)
+    tap.equal((whole["complete"], none), (True, []), "damage: none")
+    told, codes = warnings("threads", table, 4)
+    tap.equal((told["complete"], codes, told["goroutines_count"]),
+              (False, ["go-functions-not-known"], whole["goroutines_count"]),
+              "damage: no table of functions")
+    told, codes = warnings("heap", image, 8)
+    tap.equal((told["complete"], codes, len(told["heaps"])), (False, ["go-image-not-known"], 1),
+              "damage: no description of the image")
+    told, codes = warnings("heap", pages, 8)
+    tap.equal((told["complete"], codes, told["heaps"]), (False, ["heap-not-opened"], []),
+              "damage: no page allocator")
+    check(tap, core, path + ".truth", "damage: no page allocator")
+
+
 def main():
     tap = Tap()
     for release in RELEASES:
@@ -170,6 +226,7 @@ def main():
     tap.attempt("gcore", check_built, BUILDS[0][0], BUILDS[0][1], "gcore")
     tap.attempt("foreign", check_foreign)
     tap.attempt("many", check_many)
+    tap.attempt("damage", check_damaged)
     return tap.done()
 
 

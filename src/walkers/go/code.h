@@ -59,6 +59,8 @@ struct go_module {
 	struct go_slice names, units, files, numbers, functions, index;
 	/** The header is readable: all of it lies in the core, or in the file of the program. */
 	bool has_table;
+	/** The header is none that a release of Go writes. */
+	bool bad_table;
 	struct go_range pc, text, noptrdata, data, bss, noptrbss, types;
 	/** Base of offsets of data of functions; 0: such data is known by address. */
 	uint64_t gofunc;
@@ -232,6 +234,8 @@ struct go_place {
 
 /** pclntab.c: the image whose code holds pc; NULL: none. */
 const struct go_module *go_module_at(const struct go_code *code, uint64_t pc);
+/** pclntab.c: whether functions of an image can be read, by some of them. */
+bool go_functions_whole(const struct go_code *code, const struct go_module *module);
 /** pclntab.c: the function that holds pc. False: none, or its tables are not in the core. */
 bool go_function_at(const struct go_code *code, uint64_t pc, struct go_function *ret);
 /** pclntab.c: a name of a table; borrowed from the core, NULL: not there. */

@@ -7,6 +7,7 @@
 
 #include "heap/signs.h"
 #include "util/cleanup.h"
+#include "util/context.h"
 #include "util/error.h"
 
 /* In the symbol table of the executable, unless it is stripped. */
@@ -64,12 +65,67 @@ static struct ch_error *add_facts(struct go *go)
 {
 	struct ch_error *err = go_code_facts(&go->code, &go->out.facts);
 
+	if (err || !go->layout)
+		return err;
 	if (!err)
 		err = chp_fact_add(&go->out.facts, "layout_releases", 0, go->layout->releases);
 	if (!err)
 		err = chp_fact_add(&go->out.facts, "layout_basis", 0,
 				   "spans that its list leads to agree with it");
 	return err ? err : chp_fact_add(&go->out.facts, "layout_source", 0, go->layout->source);
+}
+
+static bool is_area(const struct ch_region *region)
+{
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(areas); i++)
+		if (region->start >= areas[i].start && region->end <= areas[i].end)
+			return true;
+	return false;
+}
+
+/* Memory where the heap lies as a rule. */
+static struct ch_error *claim_areas(struct go *go)
+{
+	const struct ch_region *regions;
+	struct ch_walker_claim *slot;
+	size_t count, i;
+
+	regions = ch_map_regions(go->env.map, &count);
+	for (i = 0; i < count; i++) {
+		if (regions[i].usage != CH_USAGE_ANON || !is_area(&regions[i]))
+			continue;
+		slot = ch_vec_push(&go->claims);
+		if (!slot)
+			return &ch_enomem;
+		*slot = (struct ch_walker_claim){ .start = regions[i].start,
+						  .end = regions[i].end,
+						  .usage = CH_USAGE_MANAGED_OTHER,
+						  .basis = CH_BASIS_HEURISTIC,
+						  .label = "Go heap, not read" };
+	}
+	return NULL;
+}
+
+/* What is left of a heap that cannot be read is the program's code and goroutines. */
+static struct ch_error *without_heap(struct go *go, struct ch_error *err)
+{
+	struct ch_error *failure;
+
+	if (err->code == CH_ERROR_NOMEM || err->code == CH_ERROR_STOP || !go->code.modules.count)
+		return err;
+	chp_context_finding(
+		go->env.ctx, CH_SEVERITY_INCOMPLETE, "heap-not-opened",
+		"Go is here, but its heap could not be read: %s; objects, types and the "
+		"runtime's counters are not known, code and goroutines are",
+		err->message);
+	ch_error_destroy(err);
+	go->in_use.count = 0;
+	go->spans_known.count = 0;
+	go->layout = NULL;
+	failure = claim_areas(go);
+	return failure ? failure : add_facts(go);
 }
 
 static struct ch_error *fill(struct go *go)
@@ -79,8 +135,15 @@ static struct ch_error *fill(struct go *go)
 
 	if (!err)
 		err = go_spans_find(go);
-	if (!err)
-		err = go_heap_make(go);
+	if (err)
+		return without_heap(go, err);
+	if (!go->code.modules.count)
+		chp_context_finding(
+			go->env.ctx, CH_SEVERITY_INCOMPLETE, "go-image-not-known",
+			"no description of Go's program (moduledata) as 1.16 to 1.27 have it is in "
+			"the data of any module: types, functions and goroutines are not known, "
+			"and any word of data counts as a pointer");
+	err = go_heap_make(go);
 	if (!err) {
 		go_arenas_find(go);
 		go_spans_find_marks(go);

@@ -7,6 +7,7 @@
  * Go 1.19.8, 1.24.4, 1.27.3: src/runtime/runtime2.go (types g, m, gobuf, waitReason),
  * src/runtime/proc.go (allgs), src/runtime/tls_amd64.s, src/runtime/asm_arm64.s.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -520,6 +521,34 @@ static void describe(const struct go_code *code, size_t index, uint64_t now,
 	}
 }
 
+/* Say what of code and goroutines is not known, and what is lost by that. */
+static void report_lost(const struct go_code *code)
+{
+	const struct go_module *module;
+	size_t i;
+
+	for (i = 0; i < code->modules.count; i++) {
+		module = CH_VEC_AT(&code->modules, struct go_module, i);
+		if (module->has_table && go_functions_whole(code, module))
+			continue;
+		chp_context_finding(
+			code->env.ctx, CH_SEVERITY_INCOMPLETE, "go-functions-not-known",
+			"the table of functions (pclntab) that Go's image at 0x%" PRIx64
+			" has at 0x%" PRIx64 " is %s: names, lines and callers of its code are "
+			"not known, nor who started goroutines",
+			module->addr, module->header,
+			module->has_table || module->bad_table
+				? "damaged, or not whole in the core"
+				: "not in the core, and no file with the same build-id is at hand");
+	}
+	if (code->modules.count && !code->g_layout)
+		chp_context_finding(
+			code->env.ctx, CH_SEVERITY_INCOMPLETE, "go-goroutines-not-known",
+			"the list of goroutines (allgs) is not in the data of Go's "
+			"images, or they agree with none of the layouts of 1.17 to 1.27: "
+			"goroutines, and what only they hold, are not known");
+}
+
 struct ch_error *go_goroutines(void *state, ch_goroutines_fn fn, void *arg)
 {
 	const struct go_code *code = &((const struct go *)state)->code;
@@ -528,6 +557,7 @@ struct ch_error *go_goroutines(void *state, ch_goroutines_fn fn, void *arg)
 	struct ch_error *err = NULL;
 	size_t i;
 
+	report_lost(code);
 	for (i = 0; !err && i < code->goroutines.count; i++) {
 		if (is_dead(CH_VEC_AT(&code->goroutines, struct go_goroutine, i)))
 			continue;

@@ -147,6 +147,23 @@ static const struct go_module_layout *choose(const uint64_t *words, uint32_t mag
 	return found;
 }
 
+/* 0 for a header that is in no core, or is none: the rest of the image tells the row. */
+static uint32_t read_magic(const struct go_code *code, uint64_t header, struct go_module *module)
+{
+	uint32_t magic;
+	size_t i;
+
+	module->has_table = ch_core_read_u32(code->env.core, header, &magic);
+	if (!module->has_table)
+		return 0;
+	for (i = 0; i < go_module_layouts_count; i++)
+		if (magic == go_module_layouts[i].magic)
+			return magic;
+	module->has_table = false;
+	module->bad_table = true;
+	return 0;
+}
+
 static void fill(struct go_module *module, const uint64_t *words)
 {
 	const struct go_module_layout *row = module->layout;
@@ -179,7 +196,7 @@ static bool read_module(const struct go_code *code, uint64_t addr, struct go_mod
 			uint64_t *next_ret)
 {
 	uint64_t words[WORDS_MAX];
-	uint32_t magic = 0;
+	uint32_t magic;
 	size_t i;
 
 	if (!ch_core_try_read(code->env.core, addr, words, sizeof(words)))
@@ -189,7 +206,7 @@ static bool read_module(const struct go_code *code, uint64_t addr, struct go_mod
 	if (!begins_one(words) || !is_image(words))
 		return false;
 	*ret = (struct go_module){ .addr = addr };
-	ret->has_table = ch_core_read_u32(code->env.core, words[WORD_HEADER], &magic);
+	magic = read_magic(code, words[WORD_HEADER], ret);
 	ret->layout = choose(words, magic, code->build.minor);
 	if (!ret->layout)
 		return false;

@@ -20,6 +20,10 @@
 #define INLINED_MAX 32
 /* Numbers of one table: a function of half a megabyte has some hundred thousand. */
 #define STEPS_MAX (1U << 17)
+/* Functions that tell whether a table is whole. */
+#define SAMPLES 64
+/* Functions of an image that tell whether its table is whole. */
+#define SAMPLES 64
 /* Tables of numbers and of data that a function may have; today some ten. */
 #define DATA_MAX 64
 
@@ -168,6 +172,22 @@ const char *go_name(const struct go_code *code, const struct go_module *module, 
 	const char *name = text_at(code, &module->names, at);
 
 	return name && name[0] ? name : NULL;
+}
+
+bool go_functions_whole(const struct go_code *code, const struct go_module *module)
+{
+	const uint64_t count = module->index.count - 1, step = count / SAMPLES + 1;
+	uint64_t row, entry = 0, place, last = 0;
+	struct go_function function;
+
+	for (row = 0; row < count; row += step, last = entry) {
+		function = (struct go_function){ .module = module };
+		if (!read_index(code, module, row, &entry, &place) || entry < last ||
+		    entry < module->text.start || entry >= module->text.end ||
+		    !read_function(code, place, &function) || !go_name(code, module, function.name))
+			return false;
+	}
+	return true;
 }
 
 /* ---- Tables from address to number ----------------------------------------------------- */
