@@ -83,10 +83,11 @@ def check_holes(tap, core):
     tap.ok(wanted - HOLE_BYTES <= large["bytes"] < 1.02 * wanted, "holes between large objects",
            large)
     pinned = [row for name, row in found.items() if name.startswith("gen")]
-    # the collector may put some of its own between those that are pinned
+    # the collector may put some of its own between those that are pinned, and may have moved some
+    # regions on to a generation that is not fragmented as a whole
     wanted = 9 * PINNED * 1024
     tap.ok(0.8 * wanted < sum(row["bytes"] for row in pinned) < 1.05 * wanted and
-           PINNED <= sum(row["evidence"]["pinned_count"] for row in pinned) < PINNED + 50,
+           0.8 * PINNED <= sum(row["evidence"]["pinned_count"] for row in pinned) < PINNED + 50,
            "and between pinned ones", pinned)
 
 
