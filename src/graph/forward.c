@@ -4,7 +4,6 @@
  */
 #include "graph/forward.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "graph/offsets.h"
@@ -46,8 +45,6 @@ struct share {
 	struct ch_edge_part *part;
 	/* For progress; NULL: none is told. */
 	const char *phase;
-	pthread_t thread;
-	struct ch_error *err;
 };
 
 static struct ch_error *too_many(void)
@@ -213,24 +210,22 @@ CH_RANKING static struct ch_error *each_edge(struct visit *visit, const char *ph
 	return visit->err;
 }
 
-static void *write_share(void *arg)
+static struct ch_error *write_share(void *arg)
 {
 	struct share *share = arg;
 	struct visit visit = { .graph = share->graph, .part = share->part };
 
 	share->part->starts =
 		malloc((share->part->to - share->part->from + 1ULL) * sizeof(*share->part->starts));
-	share->err = share->part->starts ? each_edge(&visit, share->phase) : &ch_enomem;
-	return NULL;
+	return share->part->starts ? each_edge(&visit, share->phase) : &ch_enomem;
 }
 
 struct ch_error *chp_forward_make(const struct ch_graph *graph, struct ch_forward *ret)
 {
 	uint32_t count = (uint32_t)ch_min(graph->threads, CH_EDGE_PARTS_MAX), i;
 	uint64_t objects = graph->index->objects_count, edges = 0;
-	bool started[CH_EDGE_PARTS_MAX] = { false };
 	struct share shares[CH_EDGE_PARTS_MAX];
-	struct ch_error *err = NULL;
+	struct ch_error *err;
 
 	*ret = (struct ch_forward){ .parts_count = count };
 	for (i = 0; i < count; i++) {
@@ -240,21 +235,9 @@ struct ch_error *chp_forward_make(const struct ch_graph *graph, struct ch_forwar
 					    .part = &ret->parts[i],
 					    .phase = i ? NULL : "counting pointers" };
 	}
-	/* the first one here, and those that get no thread after it */
-	for (i = 1; i < count; i++)
-		started[i] = !pthread_create(&shares[i].thread, NULL, write_share, &shares[i]);
+	err = chp_parts_run(shares, sizeof(*shares), count, write_share);
 	for (i = 0; i < count; i++)
-		if (!started[i])
-			write_share(&shares[i]);
-	for (i = 0; i < count; i++) {
-		if (started[i])
-			pthread_join(shares[i].thread, NULL);
-		if (!err)
-			err = shares[i].err;
-		else
-			ch_error_destroy(shares[i].err);
 		edges += ret->parts[i].count;
-	}
 	return !err && edges >= UINT32_MAX ? too_many() : err;
 }
 

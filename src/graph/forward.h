@@ -11,10 +11,8 @@
 
 #include <coreheap/graph.h>
 
+#include "graph/parts.h"
 #include "util/bytes.h"
-
-/** Threads that share the walk, a part for each. */
-#define CH_EDGE_PARTS_MAX 4
 
 /** Where the word of an edge lies in its source: in a node whose walker knows its pointers
  * CH_PLACE_FIRST and the offset's fourth part, which others do not tell. */

@@ -4,7 +4,6 @@
  */
 #include "graph/reverse.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,29 +35,29 @@ static bool is_among(const uint64_t *among, uint32_t id)
 struct share {
 	const struct ch_graph *graph;
 	const struct ch_edge_part *part;
+	/* For progress while it is filled; NULL: none is told. */
 	const char *phase;
 	/* By target: edges of this share; then the end of its part, going down. */
 	uint32_t *places;
 	/* What all of them fill. */
 	struct ch_reverse *reverse;
-	pthread_t thread;
-	struct ch_error *err;
 };
 
-static void *count_share(void *arg)
+static struct ch_error *count_share(void *arg)
 {
 	struct share *share = arg;
 	const struct ch_edge_part *part = share->part;
+	struct ch_error *err = NULL;
 	size_t at;
 
-	for (at = 0; at < part->count && !share->err; at++) {
+	for (at = 0; at < part->count && !err; at++) {
 		if (at + AHEAD < part->count)
 			__builtin_prefetch(&share->places[part->targets[at + AHEAD]], 1);
 		share->places[part->targets[at]]++;
 		if (at % PACE == 0)
-			share->err = chp_context_check(share->graph->ctx);
+			err = chp_context_check(share->graph->ctx);
 	}
-	return NULL;
+	return err;
 }
 
 CH_INLINE void fill_edge(struct share *share, uint32_t source, uint32_t at)
@@ -72,13 +71,14 @@ CH_INLINE void fill_edge(struct share *share, uint32_t source, uint32_t at)
 				  __ATOMIC_RELAXED);
 }
 
-static void *fill_share(void *arg)
+static struct ch_error *fill_share(void *arg)
 {
 	struct share *share = arg;
 	const struct ch_edge_part *part = share->part;
+	struct ch_error *err = NULL;
 	uint32_t count = (uint32_t)part->count, source, at = 0;
 
-	for (source = part->from; source < part->to && !share->err; source++) {
+	for (source = part->from; source < part->to && !err; source++) {
 		for (; at < part->starts[source + 1 - part->from]; at++) {
 			if (count - at > AHEAD)
 				__builtin_prefetch(&share->places[part->targets[at + AHEAD]], 1);
@@ -94,32 +94,7 @@ static void *fill_share(void *arg)
 		if (share->phase)
 			chp_context_progress(share->graph->ctx, share->phase, source - part->from,
 					     part->to - part->from);
-		share->err = chp_context_check(share->graph->ctx);
-	}
-	return NULL;
-}
-
-/* Run all shares, the first one here; those that get no thread after it. */
-static struct ch_error *run_shares(struct share *shares, uint32_t count, const char *phase,
-				   void *(*work)(void *))
-{
-	bool started[CH_EDGE_PARTS_MAX] = { false };
-	struct ch_error *err = NULL;
-	uint32_t i;
-
-	shares[0].phase = phase;
-	for (i = 1; i < count; i++)
-		started[i] = !pthread_create(&shares[i].thread, NULL, work, &shares[i]);
-	for (i = 0; i < count; i++)
-		if (!started[i])
-			work(&shares[i]);
-	for (i = 0; i < count; i++) {
-		if (started[i])
-			pthread_join(shares[i].thread, NULL);
-		if (!err)
-			err = shares[i].err;
-		else
-			ch_error_destroy(shares[i].err);
+		err = chp_context_check(share->graph->ctx);
 	}
 	return err;
 }
@@ -242,7 +217,7 @@ static struct ch_error *build_shares(struct share *shares, uint32_t shares_count
 	uint32_t targets = shares[0].graph->index->objects_count, sum, i;
 	struct ch_error *err;
 
-	err = run_shares(shares, shares_count, NULL, count_share);
+	err = chp_parts_run(shares, sizeof(*shares), shares_count, count_share);
 	if (err)
 		return err;
 	sum = make_places(shares, shares_count, targets);
@@ -251,7 +226,8 @@ static struct ch_error *build_shares(struct share *shares, uint32_t shares_count
 		return err;
 	for (i = 0; i < shares_count; i++)
 		shares[i].reverse = ret;
-	err = run_shares(shares, shares_count, "turning pointers round", fill_share);
+	shares[0].phase = "turning pointers round";
+	err = chp_parts_run(shares, sizeof(*shares), shares_count, fill_share);
 	/* The last share's parts begin where the targets' do. */
 	ret->start = shares[shares_count - 1].places;
 	ret->start[targets] = sum;
