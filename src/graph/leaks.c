@@ -603,12 +603,6 @@ static struct ch_error *find_held(struct ch_leaks *leaks)
 	struct ch_error *err;
 	struct ch_mark mark;
 
-	if (leaks->graph->keep_edges) {
-		leaks->types =
-			calloc(leaks->graph->index->objects_count + 1ULL, sizeof(*leaks->types));
-		if (!leaks->types)
-			return &ch_enomem;
-	}
 	err = chp_mark_init(&mark, leaks->graph);
 	if (err)
 		return err;

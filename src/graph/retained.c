@@ -4,6 +4,7 @@
  */
 #include "graph/retained.h"
 #include "graph/graph_priv.h"
+#include "graph/mark.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +107,7 @@ static size_t take_best(struct best *best, struct ch_retained_row *rows)
 
 static bool is_chosen(const struct ch_retained *retained, uint32_t number)
 {
-	return !retained->chosen || retained->chosen[number / 64] >> (number % 64) & 1;
+	return !retained->chosen || chp_bit(retained->chosen, number);
 }
 
 /* The next one on a walk down from top that goes below no chosen one; 0: that was the last. */
@@ -191,7 +192,7 @@ static struct ch_error *choose_objects(void *arg, const struct ch_object *object
 	for (i = 0; i < n; i++) {
 		id = ch_graph_node_at(graph, objects[i].addr);
 		number = id < graph->index->objects_count ? retained->number[id] : 0;
-		if (!number || retained->chosen[number / 64] >> (number % 64) & 1)
+		if (!number || chp_bit(retained->chosen, number))
 			continue;
 		retained->chosen[number / 64] |= 1ULL << (number % 64);
 		retained->chosen_count++;
