@@ -66,6 +66,26 @@ void chp_sites_estimate(uint64_t count, uint64_t size_bytes, uint64_t rate_bytes
 	*bytes_ret = (uint64_t)(bytes * scale);
 }
 
+uint64_t chp_sites_hash(const struct ch_frame *frames, size_t count)
+{
+	uint64_t hash = CH_HASH_START;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		hash = ch_hash_number(hash, frames[i].pc);
+		hash = ch_hash_number(hash, (uint64_t)(uintptr_t)frames[i].symbol.name);
+	}
+	return hash | 1;
+}
+
+void chp_site_values_add(struct ch_site_values *to, const struct ch_site_values *of)
+{
+	to->allocs_count += of->allocs_count;
+	to->allocs_bytes += of->allocs_bytes;
+	to->used_count += of->used_count;
+	to->used_bytes += of->used_bytes;
+}
+
 /* ---- Stacks ------------------------------------------------------------------------------ */
 
 /* Whether what follows a call is a function of the runtime: runtime/pprof asks for the address
@@ -126,19 +146,6 @@ static bool is_end(const struct ch_frame *frame)
 	return strcmp(frame->symbol.name, "runtime.goexit") == 0;
 }
 
-/* The stack under way, as it is shown: count frames from first on; never 0. */
-static uint64_t hash_frames(const struct ch_frame *frames, size_t count)
-{
-	uint64_t hash = CH_HASH_START;
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		hash = ch_hash_number(hash, frames[i].pc);
-		hash = ch_hash_number(hash, (uint64_t)(uintptr_t)frames[i].symbol.name);
-	}
-	return hash | 1;
-}
-
 /* A row of its own for what is shown of a stack. */
 static struct ch_error *add_row(struct maker *maker, const struct ch_frame *frames, size_t count)
 {
@@ -176,7 +183,7 @@ static struct ch_error *name_stack(struct maker *maker, const struct ch_site *si
 	i = first_shown(maker);
 	count = frames->count - i;
 	shown = count ? CH_VEC_AT(frames, struct ch_frame, i) : NULL;
-	hash = hash_frames(shown, count);
+	hash = chp_sites_hash(shown, count);
 	*ret = ch_table_find(&maker->shown, hash);
 	if (*ret != CH_TABLE_NONE)
 		return NULL;
@@ -184,14 +191,6 @@ static struct ch_error *name_stack(struct maker *maker, const struct ch_site *si
 	if (!ch_table_put(&maker->shown, hash, *ret))
 		return &ch_enomem;
 	return add_row(maker, shown, count);
-}
-
-static void add_values(struct ch_site_values *to, const struct ch_site_values *of)
-{
-	to->allocs_count += of->allocs_count;
-	to->allocs_bytes += of->allocs_bytes;
-	to->used_count += of->used_count;
-	to->used_bytes += of->used_bytes;
 }
 
 static struct ch_error *add_site(void *arg, const struct ch_site *site)
@@ -223,8 +222,8 @@ static struct ch_error *add_site(void *arg, const struct ch_site *site)
 	row = CH_VEC_AT(&sites->rows, struct ch_sites_row, index);
 	row->noted_allocs_count += site->allocs_count;
 	row->noted_used_count += used;
-	add_values(&row->all, &sample->values);
-	add_values(&sites->all, &sample->values);
+	chp_site_values_add(&row->all, &sample->values);
+	chp_site_values_add(&sites->all, &sample->values);
 	return NULL;
 }
 

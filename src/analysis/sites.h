@@ -58,4 +58,10 @@ void chp_sites_deinit(struct ch_sites *sites);
 void chp_sites_estimate(uint64_t count, uint64_t size_bytes, uint64_t rate_bytes,
 			uint64_t *count_ret, uint64_t *bytes_ret);
 
+void chp_site_values_add(struct ch_site_values *to, const struct ch_site_values *of);
+
+/** A key for tables of what is shown of some frames: their addresses and names, of which each text
+ * is kept once. Never 0. */
+uint64_t chp_sites_hash(const struct ch_frame *frames, size_t count);
+
 #endif /* COREHEAP_ANALYSIS_SITES_H */

@@ -7,10 +7,13 @@
 #include "report/sites.h"
 
 #include "report/proto.h"
+#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
-#include "util/hash.h"
 #include "util/table.h"
+
+/* Functions that were put into one another, of one location. */
+#define INLINED_MAX 64U
 
 struct writing {
 	const struct ch_sites *of;
@@ -73,12 +76,12 @@ static struct ch_error *write_location(struct writing *writing, const struct ch_
 				       size_t count, uint64_t id)
 {
 	struct ch_proto *proto = &writing->proto;
-	uint64_t functions[64], mapping;
+	uint64_t functions[INLINED_MAX], mapping;
 	struct ch_error *err = NULL;
 	size_t i;
 
 	/* functions go before the location, for there is one message at a time */
-	count = count < 64 ? count : 64;
+	count = ch_min(count, INLINED_MAX);
 	for (i = 0; !err && i < count; i++)
 		err = function_of(writing, &frames[i], &functions[i]);
 	if (err)
@@ -98,18 +101,6 @@ static struct ch_error *write_location(struct writing *writing, const struct ch_
 	return chp_proto_write(proto, PROFILE_LOCATION);
 }
 
-static uint64_t hash_location(const struct ch_frame *frames, size_t count)
-{
-	uint64_t hash = CH_HASH_START;
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		hash = ch_hash_number(hash, frames[i].pc);
-		hash = ch_hash_number(hash, (uint64_t)(uintptr_t)frames[i].symbol.name);
-	}
-	return hash ? hash : 1;
-}
-
 static struct ch_error *write_locations(struct writing *writing, const struct ch_sites_row *row)
 {
 	struct ch_error *err = NULL;
@@ -118,7 +109,7 @@ static struct ch_error *write_locations(struct writing *writing, const struct ch
 
 	for (i = 0; !err && i < row->frames_count; i += n) {
 		n = count_inlined(row->frames + i, row->frames_count - i);
-		hash = hash_location(row->frames + i, n);
+		hash = chp_sites_hash(row->frames + i, n);
 		if (ch_table_find(&writing->locations, hash) != CH_TABLE_NONE)
 			continue;
 		err = write_location(writing, row->frames + i, n, ++writing->locations_count);
@@ -160,17 +151,9 @@ static struct ch_error *write_sample(struct writing *writing, const struct ch_si
 		n = count_inlined(row->frames + i, row->frames_count - i);
 		chp_proto_varint(
 			&writing->proto.inner,
-			ch_table_find(&writing->locations, hash_location(row->frames + i, n)));
+			ch_table_find(&writing->locations, chp_sites_hash(row->frames + i, n)));
 	}
 	return end_sample(writing, &sample->values, sample->size_bytes);
-}
-
-static void add_rest(struct ch_site_values *rest, const struct ch_site_values *values)
-{
-	rest->allocs_count += values->allocs_count;
-	rest->allocs_bytes += values->allocs_bytes;
-	rest->used_count += values->used_count;
-	rest->used_bytes += values->used_bytes;
 }
 
 /* What --limit leaves out is one sample. */
@@ -200,7 +183,7 @@ static struct ch_error *write_samples(struct writing *writing, uint64_t shown)
 		if (sample->row < shown)
 			err = write_sample(writing, sample);
 		else
-			add_rest(&rest, &sample->values);
+			chp_site_values_add(&rest, &sample->values);
 	}
 	if (!err && shown < of->rows.count)
 		err = write_rest(writing, &rest);
