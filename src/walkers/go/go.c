@@ -67,8 +67,7 @@ static struct ch_error *add_facts(struct go *go)
 
 	if (err || !go->layout)
 		return err;
-	if (!err)
-		err = chp_fact_add(&go->out.facts, "layout_releases", 0, go->layout->releases);
+	err = chp_fact_add(&go->out.facts, "layout_releases", 0, go->layout->releases);
 	if (!err)
 		err = chp_fact_add(&go->out.facts, "layout_basis", 0,
 				   "spans that its list leads to agree with it");
