@@ -1,14 +1,7 @@
 /*
- * Blocks of redis: keys, values by their kind, dicts, clients. What leads there is followed from
- * the databases on, which the variable `server` has: programs of redis export their variables, so
- * that modules find them, also where they are stripped.
- *
- * The databases are an array; its place in `server`, and the release that laid it out, are told by
- * what is there: each database has its number, and two dicts of the same two types as all others,
- * and the first that has keys has as many as it counts.
- *
- * Source: redis 6.0.16, 6.2.16, 7.0.15, 7.2.4, src/server.h, dict.h, dict.c, sds.h, quicklist.h,
- * stream.h, rax.h, adlist.h. Offsets by compiling these.
+ * Blocks of redis and Valkey: keys, values by their kind, dicts, clients. What leads there is
+ * followed from the databases on, which the variable `server` has: these programs export their
+ * variables, so that modules find them, also where they are stripped.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,99 +13,27 @@
 #include "util/context.h"
 #include "util/error.h"
 
-#define DBS_MAX    65536U
-#define SERVER_MAX (1U << 16)
-
-static const struct ch_redis_layout layouts[] = {
-	{ .releases = "redis 7.0",
-	  .dict_bytes = 56,
-	  .has_exponents = true,
-	  .db_bytes = 80,
-	  .blocking = 16,
-	  .ready = 24,
-	  .watched = 32,
-	  .id = 40,
-	  .client_bytes = 744,
-	  .client_db = 32,
-	  .client_name = 40,
-	  .client_query = 48,
-	  .client_argc = 72,
-	  .client_argv = 80,
-	  .client_reply = 160,
-	  .client_buffer = 736,
-	  .stream_bytes = 80,
-	  .groups = 72,
-	  .group_bytes = 40,
-	  .group_pending = 24,
-	  .group_consumers = 32,
-	  .consumer_bytes = 24,
-	  .consumer_name = 8,
-	  .consumer_pending = 16,
-	  .node_bytes = 40,
-	  .node_bits = 32,
-	  .lzf_bytes = 8 },
-	{ .releases = "redis 7.2",
-	  .dict_bytes = 56,
-	  .has_exponents = true,
-	  .db_bytes = 88,
-	  .blocking = 16,
-	  .ready = 32,
-	  .watched = 40,
-	  .id = 48,
-	  .client_bytes = 776,
-	  .client_db = 32,
-	  .client_name = 40,
-	  .client_query = 64,
-	  .client_argc = 88,
-	  .client_argv = 96,
-	  .client_reply = 176,
-	  .client_buffer = 768,
-	  .stream_bytes = 80,
-	  .groups = 72,
-	  .group_bytes = 40,
-	  .group_pending = 24,
-	  .group_consumers = 32,
-	  .consumer_bytes = 32,
-	  .consumer_name = 16,
-	  .consumer_pending = 24,
-	  .node_bytes = 40,
-	  .node_bits = 32,
-	  .lzf_bytes = 8 },
-	{ .releases = "redis 6.2",
-	  .dict_bytes = 96,
-	  .db_bytes = 72,
-	  .blocking = 16,
-	  .ready = 24,
-	  .watched = 32,
-	  .id = 40,
-	  .client_bytes = 16992,
-	  .client_db = 24,
-	  .client_name = 32,
-	  .client_query = 40,
-	  .client_argc = 72,
-	  .client_argv = 80,
-	  .client_reply = 152,
-	  .stream_bytes = 40,
-	  .groups = 32,
-	  .group_bytes = 32,
-	  .group_pending = 16,
-	  .group_consumers = 24,
-	  .consumer_bytes = 24,
-	  .consumer_name = 8,
-	  .consumer_pending = 16,
-	  .node_bytes = 32,
-	  .node_bits = 28,
-	  .lzf_bytes = 4 },
-};
+#define SHARED_MAX (1U << 20)
+#define TRIES_MAX  (1U << 22)
 
 /* Variables that are types of dicts. Those of values are known by what leads to them. */
 static const char *const dict_types[] = {
 	"dbDictType",
 	"keyptrDictType",
 	"dbExpiresDictType",
+	"kvstoreKeysDictType",
+	"kvstoreExpiresDictType",
+	"kvstoreKeysHashtableType",
+	"kvstoreExpiresHashtableType",
 	"hashDictType",
+	"mstrHashDictType",
+	"mstrHashDictTypeWithHFE",
+	"hashHashtableType",
+	"hashWithVolatileItemsHashtableType",
 	"setDictType",
+	"setHashtableType",
 	"zsetDictType",
+	"zsetHashtableType",
 	"keylistDictType",
 	"objectKeyPointerValueDictType",
 	"commandTableDictType",
@@ -140,23 +61,42 @@ static const char *const dict_types[] = {
 	"stringSetDictType",
 	"objectKeyHeapPointerValueDictType",
 	"replScriptCacheDictType",
+	"objToDictDictType",
+	"objToHashtableDictType",
+	"clusterSdsToListType",
+	"clusterSlotDictType",
+	"clientDictType",
+	"externalStringType",
+	"rdbAuxFieldDictType",
 };
 _Static_assert(CH_COUNT_OF(dict_types) <= CH_REDIS_OTHERS, "each has a kind");
-#define VALUE_TYPES 7U
+#define VALUE_TYPES 17U
 
 /* ---- The databases -------------------------------------------------------------------------- */
+
+static bool has_keys(const struct ch_redis *redis, const struct ch_module *program)
+{
+	static const char *const types[] = { "dbDictType", "kvstoreKeysDictType",
+					     "kvstoreKeysHashtableType" };
+	struct ch_symbol type;
+	size_t i;
+
+	for (i = 0; i < CH_COUNT_OF(types); i++)
+		if (ch_sym_exported(redis->env.sym, program, types[i], &type))
+			return true;
+	return false;
+}
 
 static const struct ch_module *find_program(struct ch_redis *redis)
 {
 	const struct ch_module *modules;
-	struct ch_symbol type;
 	size_t count, i;
 
 	modules = ch_sym_modules(redis->env.sym, &count);
 	for (i = 0; i < count; i++)
 		if (modules[i].kind == CH_MODULE_EXE &&
 		    ch_sym_exported(redis->env.sym, &modules[i], "server", &redis->server) &&
-		    ch_sym_exported(redis->env.sym, &modules[i], "dbDictType", &type))
+		    has_keys(redis, &modules[i]))
 			return &modules[i];
 	return NULL;
 }
@@ -173,78 +113,6 @@ static struct ch_error *find_types(struct ch_redis *redis, const struct ch_modul
 	if (!ch_sym_exported(redis->env.sym, program, "shared", &redis->shared))
 		redis->shared.size_bytes = 0;
 	return NULL;
-}
-
-/* The dict that a word of a database leads to, if its type is one of the program's. */
-static bool read_dict(const struct ch_redis *redis, uint64_t place, struct ch_redis_dict *ret)
-{
-	uint64_t addr;
-
-	return ch_core_read_u64(redis->env.core, place, &addr) &&
-	       chp_redis_dict(redis->env.core, redis->layout, addr, ret) &&
-	       ch_table_find(&redis->types, ret->type) != CH_TABLE_NONE;
-}
-
-/* The databases at addr, as far as they are some: redis->counts. */
-static struct ch_error *read_dbs(struct ch_redis *redis, uint64_t addr)
-{
-	struct ch_redis_dict keys, expires;
-	uint64_t types[2] = { 0 };
-	struct ch_redis_db *db;
-	uint32_t i, id;
-
-	redis->counts.count = 0;
-	for (i = 0; i < DBS_MAX; i++, addr += redis->layout->db_bytes) {
-		if (!ch_core_read_u32(redis->env.core, addr + redis->layout->id, &id) || id != i ||
-		    !read_dict(redis, addr, &keys) || !read_dict(redis, addr + 8, &expires) ||
-		    keys.type == expires.type ||
-		    (i && (keys.type != types[0] || expires.type != types[1])))
-			break;
-		types[0] = keys.type;
-		types[1] = expires.type;
-		db = ch_vec_push(&redis->counts);
-		if (!db)
-			return &ch_enomem;
-		db->used = keys.used[0] + keys.used[1];
-	}
-	return NULL;
-}
-
-/* Whether the first database with keys has as many as it counts; one may be under way. */
-static bool counts_agree(const struct ch_redis *redis)
-{
-	const struct ch_redis_db *dbs = redis->counts.items;
-	struct ch_redis_dict keys;
-	size_t i;
-
-	for (i = 0; i < redis->counts.count; i++)
-		if (dbs[i].used)
-			return read_dict(redis, redis->dbs + i * redis->layout->db_bytes, &keys) &&
-			       chp_redis_dict_count(redis->env.core, &keys) - dbs[i].used + 1 <= 2;
-	return redis->counts.count != 0;
-}
-
-/* Try each word of `server` in each layout. */
-static struct ch_error *find_dbs(struct ch_redis *redis)
-{
-	const uint64_t size = ch_min(redis->server.size_bytes, SERVER_MAX);
-	struct ch_error *err = NULL;
-	uint64_t at;
-	size_t row;
-
-	for (at = 0; !err && at + 8 <= size; at += 8) {
-		if (!ch_core_read_u64(redis->env.core, redis->server.addr + at, &redis->dbs) ||
-		    !redis->dbs || redis->dbs % 8)
-			continue;
-		for (row = 0; !err && row < CH_COUNT_OF(layouts); row++) {
-			redis->layout = &layouts[row];
-			err = read_dbs(redis, redis->dbs);
-			if (!err && redis->counts.count && counts_agree(redis))
-				return NULL;
-		}
-	}
-	redis->counts.count = 0;
-	return err;
 }
 
 static void close_redis(void *state)
@@ -274,12 +142,18 @@ static struct ch_error *open_redis(const struct ch_provider_env *env, void **sta
 	redis->self = &ch_provider_redis;
 	redis->names = CH_VEC(char *);
 	redis->counts = CH_VEC(struct ch_redis_db);
+	redis->tries_left = TRIES_MAX;
 	redis->arguments_left = ch_core_stats(env->core)->present_bytes / 8;
 	program = find_program(redis);
 	if (program) {
 		err = find_types(redis, program);
 		if (!err)
-			err = find_dbs(redis);
+			err = chp_redis_find_dbs(redis);
+		if (!err && !redis->counts.count)
+			chp_context_finding(env->ctx, chp_blame(&redis->env), "redis-layout",
+					    "redis: databases are laid out in none of the ways "
+					    "that are known (redis 6.0 to 8.0, Valkey 7.2 to 9.1): "
+					    "keys and values have no names");
 	}
 	if (err || !redis->counts.count)
 		close_redis(redis);
@@ -321,7 +195,7 @@ static struct ch_error *say_shared(struct ch_redis_pass *pass)
 	struct ch_error *err = NULL;
 	uint64_t at, word;
 
-	for (at = 0; !err && at < ch_min(shared->size_bytes, 16 * SERVER_MAX); at += 8)
+	for (at = 0; !err && at < ch_min(shared->size_bytes, SHARED_MAX); at += 8)
 		if (ch_core_read_u64(pass->redis->env.core, shared->addr + at, &word))
 			err = chp_redis_say_object(pass, word, CH_REDIS_ROBJ, CH_REDIS_SHARED,
 						   true);
@@ -333,9 +207,8 @@ static struct ch_error *seeds(void *state, struct ch_naming *naming)
 	struct ch_redis *redis = state;
 	struct ch_redis_pass pass = { .redis = redis, .naming = naming };
 	struct ch_error *err;
-	uint64_t bytes = redis->layout->db_bytes * (uint64_t)redis->counts.count;
 
-	err = chp_redis_say_kind(&pass, redis->dbs, bytes, CH_REDIS_DBS, CH_REDIS_DATABASES);
+	err = chp_redis_seed_dbs(&pass);
 	if (!err)
 		err = say_shared(&pass);
 	return err ? err : chp_redis_seed_clients(&pass);
@@ -354,19 +227,31 @@ static const struct {
 	enum ch_words words;
 } roles[CH_REDIS_ROLES] = {
 	[CH_REDIS_DBS] = { "redisDb[]", chp_redis_follow_dbs, CH_WORDS_ELEMENTS },
+	[CH_REDIS_DB_POINTERS] = { "serverDb *[]", chp_redis_follow_db, CH_WORDS_ELEMENTS },
+	[CH_REDIS_DB] = { "serverDb", chp_redis_follow_db, CH_WORDS_MEMBERS },
+	[CH_REDIS_STORE] = { "kvstore", chp_redis_follow_store, CH_WORDS_MEMBERS },
+	[CH_REDIS_DICTS] = { "tables of kvstore", chp_redis_follow_dicts, CH_WORDS_ELEMENTS },
 	[CH_REDIS_DICT] = { "dict", chp_redis_follow_dict, CH_WORDS_MEMBERS },
 	[CH_REDIS_TABLE] = { "hash table", chp_redis_follow_table, CH_WORDS_ELEMENTS },
 	[CH_REDIS_ENTRY] = { "dictEntry", chp_redis_follow_entry, CH_WORDS_MEMBERS },
 	[CH_REDIS_SHORT_ENTRY] = { "dictEntryNoValue", chp_redis_follow_short_entry,
 				   CH_WORDS_MEMBERS },
 	[CH_REDIS_KEY_ENTRY] = { "dictEntry of key", chp_redis_follow_key_entry, CH_WORDS_MEMBERS },
+	[CH_REDIS_FULL_ENTRY] = { "dictEntry with key", chp_redis_follow_full_entry,
+				  CH_WORDS_MEMBERS },
+	[CH_REDIS_HASHTABLE] = { "hashtable", chp_redis_follow_hashtable, CH_WORDS_MEMBERS },
+	[CH_REDIS_BUCKETS] = { "buckets", chp_redis_follow_buckets, CH_WORDS_ELEMENTS },
+	[CH_REDIS_BUCKET] = { "bucket", chp_redis_follow_buckets, CH_WORDS_ELEMENTS },
 	[CH_REDIS_KEY] = { "sds of key", follow_nothing, CH_WORDS_BYTES },
 	[CH_REDIS_ROBJ] = { "robj", chp_redis_follow_object, CH_WORDS_MEMBERS },
+	[CH_REDIS_FULL_ROBJ] = { "robj with key", chp_redis_follow_full, CH_WORDS_MEMBERS },
 	[CH_REDIS_SDS] = { "sds", follow_nothing, CH_WORDS_BYTES },
 	[CH_REDIS_VALUE] = { "sds of value", follow_nothing, CH_WORDS_BYTES },
 	[CH_REDIS_FIELD] = { "sds of field", follow_nothing, CH_WORDS_BYTES },
+	[CH_REDIS_HASH_ENTRY] = { "entry of field", follow_nothing, CH_WORDS_MEMBERS },
 	[CH_REDIS_MEMBER] = { "sds of member", follow_nothing, CH_WORDS_BYTES },
 	[CH_REDIS_LISTPACK] = { "listpack", follow_nothing, CH_WORDS_BYTES },
+	[CH_REDIS_LISTPACK_EXPIRES] = { "listpackEx", chp_redis_follow_packed, CH_WORDS_MEMBERS },
 	[CH_REDIS_ZIPLIST] = { "ziplist", follow_nothing, CH_WORDS_BYTES },
 	[CH_REDIS_INTSET] = { "intset", follow_nothing, CH_WORDS_BYTES },
 	[CH_REDIS_QUICKLIST] = { "quicklist", chp_redis_follow_quicklist, CH_WORDS_MEMBERS },
@@ -383,6 +268,7 @@ static const struct {
 	[CH_REDIS_RAX_GROUPS] = { "rax of groups", chp_redis_follow_rax, CH_WORDS_MEMBERS },
 	[CH_REDIS_RAX_PENDING] = { "rax of pending", chp_redis_follow_rax, CH_WORDS_MEMBERS },
 	[CH_REDIS_RAX_CONSUMERS] = { "rax of consumers", chp_redis_follow_rax, CH_WORDS_MEMBERS },
+	[CH_REDIS_RAX_EXPIRES] = { "rax of expires", chp_redis_follow_rax, CH_WORDS_MEMBERS },
 	[CH_REDIS_NODE_ENTRIES] = { "raxNode of entries", chp_redis_follow_rax_node,
 				    CH_WORDS_MEMBERS },
 	[CH_REDIS_NODE_GROUPS] = { "raxNode of groups", chp_redis_follow_rax_node,
@@ -391,6 +277,9 @@ static const struct {
 				    CH_WORDS_MEMBERS },
 	[CH_REDIS_NODE_CONSUMERS] = { "raxNode of consumers", chp_redis_follow_rax_node,
 				      CH_WORDS_MEMBERS },
+	[CH_REDIS_NODE_EXPIRES] = { "raxNode of expires", chp_redis_follow_rax_node,
+				    CH_WORDS_MEMBERS },
+	[CH_REDIS_SEGMENT] = { "segment of expires", follow_nothing, CH_WORDS_MEMBERS },
 	[CH_REDIS_GROUP] = { "streamCG", chp_redis_follow_group, CH_WORDS_MEMBERS },
 	[CH_REDIS_CONSUMER] = { "streamConsumer", chp_redis_follow_consumer, CH_WORDS_MEMBERS },
 	[CH_REDIS_NACK] = { "streamNACK", follow_nothing, CH_WORDS_MEMBERS },

@@ -22,13 +22,11 @@
 
 static bool is_client(const struct ch_redis *redis, uint64_t addr)
 {
-	const uint64_t room = redis->layout->db_bytes * (uint64_t)redis->counts.count;
 	uint64_t db;
 
 	return addr && addr % 8 == 0 &&
 	       ch_core_read_u64(redis->env.core, addr + redis->layout->client_db, &db) &&
-	       db >= redis->dbs && db - redis->dbs < room &&
-	       (db - redis->dbs) % redis->layout->db_bytes == 0;
+	       chp_redis_is_db(redis, db);
 }
 
 static struct ch_error *say_client(struct ch_redis_pass *pass, uint64_t addr)
@@ -68,11 +66,11 @@ struct ch_error *chp_redis_seed_clients(struct ch_redis_pass *pass)
 	return err;
 }
 
-/* Its buffer for answers: how long that is stands before the pointer to it. */
+/* Its buffer for answers. */
 static struct ch_error *say_buffer(struct ch_redis_pass *pass)
 {
 	const uint32_t at = pass->redis->layout->client_buffer;
-	const uint64_t bytes = at ? chp_redis_word(pass, at - 8) : 0;
+	const uint64_t bytes = at ? chp_redis_word(pass, pass->redis->layout->client_room) : 0;
 
 	return bytes >= BUFFER_MIN
 		       ? chp_redis_say(pass, chp_redis_word(pass, at), bytes, CH_REDIS_BUFFER)
@@ -86,7 +84,7 @@ static struct ch_error *say_arguments(struct ch_redis_pass *pass)
 	const uint32_t argc = (uint32_t)chp_redis_word(pass, pass->redis->layout->client_argc);
 	struct ch_error *err;
 	uint64_t word;
-	uint32_t references, i;
+	uint32_t i;
 
 	/* clients do not share their arguments, so all of them fit into the core */
 	if (!argv || !argc || argc > pass->redis->arguments_left)
@@ -96,10 +94,7 @@ static struct ch_error *say_arguments(struct ch_redis_pass *pass)
 	for (i = 0; !err && i < argc; i++) {
 		if (!ch_core_read_u64(pass->redis->env.core, argv + 8 * (uint64_t)i, &word))
 			break;
-		if (word && ch_core_read_u32(pass->redis->env.core, word + 4, &references) &&
-		    references == 1)
-			err = chp_redis_say_object(pass, word, CH_REDIS_ARGUMENT, CH_REDIS_CLIENTS,
-						   false);
+		err = chp_redis_say_argument(pass, word);
 	}
 	return err;
 }

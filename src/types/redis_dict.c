@@ -10,16 +10,20 @@
 #include "util/error.h"
 
 /* dictEntry: key 0, value 8, next 16; in cluster mode some more. dictEntryNoValue: key 0, next 8.
- */
+ * dictEntryEmbedded: value 0, next 8, bytes of the key's header 16, and the key, of sds. */
 #define ENTRY_BYTES       24U
 #define SHORT_ENTRY_BYTES 16U
-#define DICT_BYTES_MAX    96U
+#define FULL_HEADER       16U
+#define FULL_ENTRY_BYTES  17U
+/* dictExpireMetadata of a hash, behind its dict: 16 bytes, then the times of fields, and the key.
+ */
+#define EXPIRES        16U
+#define DICT_BYTES_MAX 96U
 /* Tables are not larger. */
 #define EXPONENT_MAX 40
 /* dict.c of 7.2: what words of a table are beside pointers to entries. */
-#define IS_KEY         1U
-#define TAGS           7U
-#define IS_SHORT_ENTRY 2U
+#define IS_KEY 1U
+#define TAGS   7U
 
 static bool read_exponents(const uint8_t *p, struct ch_redis_dict *ret)
 {
@@ -70,29 +74,40 @@ bool chp_redis_dict(const struct ch_core *core, const struct ch_redis_layout *la
 	return true;
 }
 
-/* The next word of a table that is not on pages of zeros, which a core may have gigabytes of for
- * nothing; end: there is none. */
-static uint64_t next_word(const struct ch_core *core, uint64_t at, uint64_t end)
+uint64_t chp_redis_next(const struct ch_core *core, uint64_t at, uint64_t end)
 {
 	size_t len;
 
 	return ch_core_next_data(core, &at, end, &len) ? ch_align_down(at, 8) : end;
 }
 
-uint64_t chp_redis_dict_count(const struct ch_core *core, const struct ch_redis_dict *dict)
+/* The place of the next word behind that of an entry. 0: it has none. */
+static uint64_t next_place(const struct ch_redis_layout *layout, uint64_t word)
+{
+	if ((word & IS_KEY) || (layout->tag_even && (word & TAGS) == layout->tag_even))
+		return 0;
+	if ((word & TAGS) &&
+	    ((word & TAGS) == layout->tag_short || (word & TAGS) == layout->tag_embedded))
+		return (word & ~(uint64_t)TAGS) + 8;
+	return word + 16;
+}
+
+uint64_t chp_redis_dict_count(const struct ch_core *core, const struct ch_redis_layout *layout,
+			      const struct ch_redis_dict *dict)
 {
 	const uint64_t most = dict->used[0] + dict->used[1] + 2;
-	uint64_t count = 0, at, end, entry;
+	uint64_t count = 0, at, end, entry, next;
 	uint32_t i;
 
 	for (i = 0; i < 2; i++) {
 		at = dict->tables[i];
 		end = at + 8 * dict->sizes[i];
 		while (at < end && count < most && ch_core_read_u64(core, at, &entry)) {
-			at = entry ? at + 8 : next_word(core, at + 8, end);
+			at = entry ? at + 8 : chp_redis_next(core, at + 8, end);
 			while (entry && count < most) {
 				count++;
-				if (!ch_core_read_u64(core, entry + 16, &entry))
+				next = next_place(layout, entry);
+				if (!next || !ch_core_read_u64(core, next, &entry))
 					break;
 			}
 		}
@@ -100,36 +115,10 @@ uint64_t chp_redis_dict_count(const struct ch_core *core, const struct ch_redis_
 	return count;
 }
 
-struct ch_error *chp_redis_follow_dbs(struct ch_redis_pass *pass)
+void chp_redis_found(struct ch_redis_pass *pass)
 {
-	const struct ch_redis_layout *layout = pass->redis->layout;
-	const struct {
-		uint32_t offset, kind;
-	} dicts[] = {
-		{ 0, CH_REDIS_KEYS },
-		{ 8, CH_REDIS_EXPIRES },
-		{ layout->blocking, CH_REDIS_BLOCKING },
-		{ layout->ready, CH_REDIS_READY },
-		{ layout->watched, CH_REDIS_WATCHED },
-	};
-	struct ch_error *err = NULL;
-	struct ch_redis_dict dict;
-	uint32_t i, db, kind;
-	uint64_t addr;
-
-	for (db = 0; !err && db < pass->redis->counts.count; db++)
-		for (i = 0; !err && i < sizeof(dicts) / sizeof(dicts[0]); i++) {
-			addr = chp_redis_word(pass,
-					      (uint64_t)db * layout->db_bytes + dicts[i].offset);
-			if (!chp_redis_dict(pass->redis->env.core, layout, addr, &dict))
-				continue;
-			/* Most databases are never used. */
-			kind = dict.used[0] + dict.used[1] ? dicts[i].kind : CH_REDIS_DATABASES;
-			pass->what.db = kind < CH_REDIS_DATABASES ? db : 0;
-			err = chp_redis_say_kind(pass, addr, layout->dict_bytes, CH_REDIS_DICT,
-						 kind);
-		}
-	return err;
+	if (pass->what.db < pass->redis->counts.count)
+		CH_VEC_AT(&pass->redis->counts, struct ch_redis_db, pass->what.db)->found++;
 }
 
 struct ch_error *chp_redis_follow_dict(struct ch_redis_pass *pass)
@@ -142,30 +131,80 @@ struct ch_error *chp_redis_follow_dict(struct ch_redis_pass *pass)
 		return NULL;
 	for (i = 0; !err && i < 2; i++)
 		err = chp_redis_say(pass, dict.tables[i], 8 * dict.sizes[i], CH_REDIS_TABLE);
-	return err;
+	if (err || pass->what.kind != CH_REDIS_HASH || !pass->redis->layout->has_fields)
+		return err;
+	return chp_redis_say_expires(
+		pass, chp_redis_word(pass, pass->redis->layout->dict_bytes + EXPIRES));
 }
 
 /* What leads to a key: its kind is that of the value. */
 static struct ch_error *say_key_entry(struct ch_redis_pass *pass, uint64_t addr)
 {
-	const struct ch_core *core = pass->redis->env.core;
+	const struct ch_redis *redis = pass->redis;
+	struct ch_redis_object object;
 	uint64_t value;
-	uint32_t type;
 
-	return ch_core_read_u64(core, addr + 8, &value) && chp_redis_object_type(core, value, &type)
-		       ? chp_redis_say_kind(pass, addr, ENTRY_BYTES, CH_REDIS_KEY_ENTRY, type)
+	return ch_core_read_u64(redis->env.core, addr + 8, &value) &&
+			       chp_redis_object(redis, value, &object)
+		       ? chp_redis_say_kind(pass, addr, ENTRY_BYTES, CH_REDIS_KEY_ENTRY,
+					    object.type)
 		       : NULL;
+}
+
+/* The same, with the name of the key in it. */
+static struct ch_error *say_full_entry(struct ch_redis_pass *pass, uint64_t addr)
+{
+	const struct ch_redis *redis = pass->redis;
+	struct ch_redis_object object;
+	struct ch_redis_text text;
+	uint64_t value;
+	uint8_t header;
+
+	return ch_core_read_u64(redis->env.core, addr, &value) &&
+			       chp_redis_object(redis, value, &object) &&
+			       ch_core_try_read(redis->env.core, addr + FULL_HEADER, &header, 1) &&
+			       chp_redis_text(redis->env.core, addr + FULL_ENTRY_BYTES + header,
+					      &text) &&
+			       text.header == header
+		       ? chp_redis_say_kind(pass, addr, FULL_ENTRY_BYTES + text.bytes,
+					    CH_REDIS_FULL_ENTRY, object.type)
+		       : NULL;
+}
+
+/* What the keys and values of a dict are, where it is known; else texts are told by their looks. */
+static enum ch_redis_role key_role(uint32_t kind)
+{
+	if (kind == CH_REDIS_HASH)
+		return CH_REDIS_FIELD;
+	return kind == CH_REDIS_SET || kind == CH_REDIS_ZSET ? CH_REDIS_MEMBER : CH_REDIS_SDS;
+}
+
+static struct ch_error *say_key(struct ch_redis_pass *pass, uint64_t addr)
+{
+	/* These are names of keys, of the dict of the database. */
+	if (pass->what.kind == CH_REDIS_EXPIRES)
+		return NULL;
+	return pass->what.kind == CH_REDIS_HASH
+		       ? chp_redis_say_field(pass, addr)
+		       : chp_redis_say_sds(pass, addr, key_role(pass->what.kind), pass->what.kind);
 }
 
 static struct ch_error *say_entry(struct ch_redis_pass *pass, uint64_t word)
 {
+	const struct ch_redis_layout *layout = pass->redis->layout;
+	const uint32_t tag = word & TAGS;
+	const uint64_t addr = word - tag;
+
 	if (!word)
 		return NULL;
-	if (word & IS_KEY)
-		return chp_redis_say_sds(pass, word, CH_REDIS_MEMBER, pass->what.kind);
-	if ((word & TAGS) == IS_SHORT_ENTRY)
-		return chp_redis_say(pass, word & ~(uint64_t)TAGS, SHORT_ENTRY_BYTES,
-				     CH_REDIS_SHORT_ENTRY);
+	if (tag & IS_KEY)
+		return say_key(pass, word);
+	if (tag && tag == layout->tag_even)
+		return say_key(pass, addr);
+	if (tag && tag == layout->tag_short)
+		return chp_redis_say(pass, addr, SHORT_ENTRY_BYTES, CH_REDIS_SHORT_ENTRY);
+	if (tag && tag == layout->tag_embedded)
+		return pass->what.kind == CH_REDIS_KEYS ? say_full_entry(pass, addr) : NULL;
 	if (pass->what.kind == CH_REDIS_KEYS)
 		return say_key_entry(pass, word);
 	return chp_redis_say(pass, word, ENTRY_BYTES, CH_REDIS_ENTRY);
@@ -186,8 +225,7 @@ struct ch_error *chp_redis_follow_key_entry(struct ch_redis_pass *pass)
 	const uint32_t kind = pass->what.kind;
 	struct ch_error *err;
 
-	if (pass->what.db < pass->redis->counts.count)
-		CH_VEC_AT(&pass->redis->counts, struct ch_redis_db, pass->what.db)->found++;
+	chp_redis_found(pass);
 	err = chp_redis_say_sds(pass, chp_redis_word(pass, 0), CH_REDIS_KEY, kind);
 	if (!err)
 		err = chp_redis_say_object(pass, chp_redis_word(pass, 8), CH_REDIS_ROBJ, kind,
@@ -196,31 +234,30 @@ struct ch_error *chp_redis_follow_key_entry(struct ch_redis_pass *pass)
 	return err ? err : say_entry(pass, chp_redis_word(pass, 16));
 }
 
-/* What the keys and values of a dict are, where it is known; else texts are told by their looks. */
-static enum ch_redis_role key_role(uint32_t kind)
+struct ch_error *chp_redis_follow_full_entry(struct ch_redis_pass *pass)
 {
-	if (kind == CH_REDIS_HASH)
-		return CH_REDIS_FIELD;
-	return kind == CH_REDIS_SET || kind == CH_REDIS_ZSET ? CH_REDIS_MEMBER : CH_REDIS_SDS;
+	struct ch_error *err;
+
+	chp_redis_found(pass);
+	err = chp_redis_say_object(pass, chp_redis_word(pass, 0), CH_REDIS_ROBJ, pass->what.kind,
+				   false);
+	pass->what.kind = CH_REDIS_KEYS;
+	return err ? err : say_entry(pass, chp_redis_word(pass, 8));
 }
 
 struct ch_error *chp_redis_follow_entry(struct ch_redis_pass *pass)
 {
-	const uint32_t kind = pass->what.kind;
-	struct ch_error *err = NULL;
+	struct ch_error *err = say_key(pass, chp_redis_word(pass, 0));
 
-	/* These have names of keys, and objects, of the dict of the database. */
-	if (kind != CH_REDIS_EXPIRES)
-		err = chp_redis_say_sds(pass, chp_redis_word(pass, 0), key_role(kind), kind);
-	if (!err && kind == CH_REDIS_HASH)
-		err = chp_redis_say_sds(pass, chp_redis_word(pass, 8), CH_REDIS_VALUE, kind);
+	if (!err && pass->what.kind == CH_REDIS_HASH)
+		err = chp_redis_say_sds(pass, chp_redis_word(pass, 8), CH_REDIS_VALUE,
+					CH_REDIS_HASH);
 	return err ? err : say_entry(pass, chp_redis_word(pass, 16));
 }
 
 struct ch_error *chp_redis_follow_short_entry(struct ch_redis_pass *pass)
 {
-	struct ch_error *err = chp_redis_say_sds(pass, chp_redis_word(pass, 0),
-						 key_role(pass->what.kind), pass->what.kind);
+	struct ch_error *err = say_key(pass, chp_redis_word(pass, 0));
 
 	return err ? err : say_entry(pass, chp_redis_word(pass, 8));
 }

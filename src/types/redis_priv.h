@@ -1,9 +1,9 @@
 /*
  * redis_priv.h - what the files of the provider of redis share.
  *
- * redis.c finds the databases and is the provider; redis_say.c gives names to blocks that look as
- * they should; redis_dict.c, redis_values.c, redis_rax.c and redis_clients.c say what blocks lead
- * to.
+ * redis.c is the provider; redis_dbs.c has the layouts of releases, and finds the databases;
+ * redis_say.c and redis_object.c give names to blocks that look as they should; redis_dict.c,
+ * redis_hashtable.c, redis_values.c, redis_rax.c and redis_clients.c say what blocks lead to.
  */
 #ifndef COREHEAP_TYPES_REDIS_PRIV_H
 #define COREHEAP_TYPES_REDIS_PRIV_H
@@ -13,24 +13,59 @@
 #include "util/table.h"
 #include "util/vec.h"
 
+/** What the keys of a database are in. */
+enum ch_redis_store {
+	/** A dict. */
+	CH_REDIS_STORE_DICT,
+	/** A struct _kvstore, which has an array of dicts: of a type that is a part of itself. */
+	CH_REDIS_STORE_INSIDE,
+	/** The same, of a type that is a variable of the program. */
+	CH_REDIS_STORE_APART,
+};
+
 /** Where releases have what. */
 struct ch_redis_layout {
 	const char *releases;
 	/** struct dict: its size; a table's size is a power of two, else a number. */
 	uint32_t dict_bytes;
 	bool has_exponents;
-	/** struct redisDb: its size, blocking_keys, ready_keys, watched_keys, id. */
-	uint32_t db_bytes, blocking, ready, watched, id;
+	/** Bits of pointers to entries: without a value; to a key at an even address; to an entry
+	 * that has its key in itself. 0: there are none. */
+	uint32_t tag_short, tag_even, tag_embedded;
+	/** struct hashtable, in place of dicts of keys and values: its size. 0: there is none. */
+	uint32_t table_bytes;
+	/** Entries of a hash: bits of the field's sds, beside its type, of a value that is apart,
+	 * of a time, and of a value that is another's. */
+	uint32_t entry_apart, entry_expires, entry_foreign;
+	/** Fields of hashes are struct mstr. */
+	bool has_fields;
+	/** What databases have: the places of the array and of the number of its dicts. */
+	enum ch_redis_store store;
+	uint32_t store_dicts, store_count;
+	/** Databases are each a block, and server has an array of pointers to them. */
+	bool has_pointers;
+	/** struct redisDb: its size, hexpires, a second kvstore of expires, blocking_keys,
+	 * ready_keys, watched_keys, id. */
+	uint32_t db_bytes, field_expires, item_expires, blocking, ready, watched, id;
+	/** struct redisObject: bits before the count of references, for a time, a key and a value
+	 * in it. */
+	uint32_t object_bits;
 	/** struct client: its size, db, name, querybuf, argc, argv, reply. */
 	uint32_t client_bytes, client_db, client_name, client_query, client_argc, client_argv,
 		client_reply;
-	/** The pointer to a buffer of its own, behind the bytes of that; 0: it is in the client. */
-	uint32_t client_buffer;
-	/** stream: its size, cgroups; streamCG: its size, pel, consumers; streamConsumer. */
-	uint32_t stream_bytes, groups, group_bytes, group_pending, group_consumers;
+	/** The pointer to a buffer of its own, and the bytes of that; 0: it is in the client. */
+	uint32_t client_buffer, client_room;
+	/** struct rax. */
+	uint32_t rax_bytes;
+	/** stream: its size, rax, cgroups; streamCG: its size, pel, consumers; streamConsumer. */
+	uint32_t stream_bytes, stream_rax, groups, group_bytes, group_pending, group_consumers;
 	uint32_t consumer_bytes, consumer_name, consumer_pending;
 	/** quicklistNode: its size, bits; bytes of the size that compressed ones begin with. */
 	uint32_t node_bytes, node_bits, lzf_bytes;
+	/** zskiplistNode: levels. */
+	uint32_t levels;
+	/** Elements are in the nodes, and the list begins with a node. */
+	bool has_elements;
 };
 
 /** What a block is for. */
@@ -56,25 +91,38 @@ enum ch_redis_kind {
 	/** Dicts of other types: this one plus the number of the type. */
 	CH_REDIS_OTHER,
 };
-#define CH_REDIS_OTHERS 48U
+#define CH_REDIS_OTHERS 64U
 #define CH_REDIS_KINDS  (CH_REDIS_OTHER + CH_REDIS_OTHERS)
 
 /** What a block is. */
 enum ch_redis_role {
 	CH_REDIS_DBS,
+	CH_REDIS_DB_POINTERS,
+	CH_REDIS_DB,
+	CH_REDIS_STORE,
+	CH_REDIS_DICTS,
 	CH_REDIS_DICT,
 	CH_REDIS_TABLE,
 	CH_REDIS_ENTRY,
 	/** Without a value: key and next. */
 	CH_REDIS_SHORT_ENTRY,
 	CH_REDIS_KEY_ENTRY,
+	/** The name of the key is in it. */
+	CH_REDIS_FULL_ENTRY,
+	CH_REDIS_HASHTABLE,
+	CH_REDIS_BUCKETS,
+	CH_REDIS_BUCKET,
 	CH_REDIS_KEY,
 	CH_REDIS_ROBJ,
+	/** The name of the key is in it. */
+	CH_REDIS_FULL_ROBJ,
 	CH_REDIS_SDS,
 	CH_REDIS_VALUE,
 	CH_REDIS_FIELD,
+	CH_REDIS_HASH_ENTRY,
 	CH_REDIS_MEMBER,
 	CH_REDIS_LISTPACK,
+	CH_REDIS_LISTPACK_EXPIRES,
 	CH_REDIS_ZIPLIST,
 	CH_REDIS_INTSET,
 	CH_REDIS_QUICKLIST,
@@ -91,10 +139,13 @@ enum ch_redis_role {
 	CH_REDIS_RAX_GROUPS,
 	CH_REDIS_RAX_PENDING,
 	CH_REDIS_RAX_CONSUMERS,
+	CH_REDIS_RAX_EXPIRES,
 	CH_REDIS_NODE_ENTRIES,
 	CH_REDIS_NODE_GROUPS,
 	CH_REDIS_NODE_PENDING,
 	CH_REDIS_NODE_CONSUMERS,
+	CH_REDIS_NODE_EXPIRES,
+	CH_REDIS_SEGMENT,
 	CH_REDIS_GROUP,
 	CH_REDIS_CONSUMER,
 	CH_REDIS_NACK,
@@ -121,7 +172,7 @@ struct ch_redis_what {
 
 /** A database: what its dict counts, and what was found of it. */
 struct ch_redis_db {
-	uint64_t used, found;
+	uint64_t addr, used, found;
 };
 
 struct ch_redis {
@@ -130,7 +181,7 @@ struct ch_redis {
 	const struct ch_provider *self;
 	const struct ch_redis_layout *layout;
 	struct ch_symbol server, shared;
-	/** Where the databases are. */
+	/** Where the databases are, or pointers to them. */
 	uint64_t dbs;
 	/** of struct ch_redis_db */
 	struct ch_vec counts;
@@ -138,6 +189,8 @@ struct ch_redis {
 	struct ch_table types;
 	/** of char *: names that were made */
 	struct ch_vec names;
+	/** Words that may still be looked at to find the databases. */
+	uint64_t tries_left;
 	/** Arguments of clients that the core has room for beside those that were seen. */
 	uint64_t arguments_left;
 };
@@ -151,6 +204,21 @@ struct ch_redis_pass {
 };
 
 extern const struct ch_provider ch_provider_redis;
+
+/* ---- redis_dbs.c -------------------------------------------------------------------------------
+ */
+
+/** Fill redis->layout, dbs and counts, if one of the layouts fits: counts is empty else. Errors:
+ * NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_redis_find_dbs(struct ch_redis *redis);
+/** Whether addr is that of a database. */
+bool chp_redis_is_db(const struct ch_redis *redis, uint64_t addr);
+CH_MUST_CHECK struct ch_error *chp_redis_seed_dbs(struct ch_redis_pass *pass);
+/** What leads where: of databases, pointers to them, a kvstore, its dicts. */
+CH_MUST_CHECK struct ch_error *chp_redis_follow_dbs(struct ch_redis_pass *pass);
+CH_MUST_CHECK struct ch_error *chp_redis_follow_db(struct ch_redis_pass *pass);
+CH_MUST_CHECK struct ch_error *chp_redis_follow_store(struct ch_redis_pass *pass);
+CH_MUST_CHECK struct ch_error *chp_redis_follow_dicts(struct ch_redis_pass *pass);
 
 /* ---- redis_say.c: each says nothing where addr does not look like that. Errors: NOMEM. --------
  */
@@ -169,15 +237,44 @@ CH_MUST_CHECK struct ch_error *chp_redis_say_within(struct ch_redis_pass *pass, 
 CH_MUST_CHECK struct ch_error *chp_redis_say_kind(struct ch_redis_pass *pass, uint64_t addr,
 						  uint64_t bytes, enum ch_redis_role role,
 						  uint32_t kind);
-/** A text of sds: its header says how long it is. */
+/** What goes before a text, and all of it with what is behind. */
+struct ch_redis_text {
+	uint64_t header, bytes;
+	/** Bits of the header that sds itself does not use. */
+	uint32_t bits;
+};
+/** A text of sds: its header says how long it is. False: there is none. */
+bool chp_redis_text(const struct ch_core *core, uint64_t addr, struct ch_redis_text *ret);
 CH_MUST_CHECK struct ch_error *chp_redis_say_sds(struct ch_redis_pass *pass, uint64_t addr,
 						 enum ch_redis_role role, uint32_t kind);
-/** The type of the value that a struct redisObject is of. False: it is none. */
-bool chp_redis_object_type(const struct ch_core *core, uint64_t addr, uint32_t *type_ret);
-/** A struct redisObject; shared ones, which many keys have, only if that is wanted. */
+/** A field of a hash, which is a text of sds or, in some releases, a struct mstr. */
+CH_MUST_CHECK struct ch_error *chp_redis_say_field(struct ch_redis_pass *pass, uint64_t addr);
+
+/** When fields or keys of fields are to go: a radix tree, if there are many. */
+CH_MUST_CHECK struct ch_error *chp_redis_say_expires(struct ch_redis_pass *pass, uint64_t word);
+
+/* ---- redis_object.c: struct redisObject --------------------------------------------------------
+ */
+
+struct ch_redis_object {
+	uint32_t type;
+	/** Many keys have it. */
+	bool shared;
+	/** The name of its key is in it. */
+	bool full;
+	/** With what is in it. */
+	uint64_t bytes;
+};
+/** False: it is none. */
+bool chp_redis_object(const struct ch_redis *redis, uint64_t addr, struct ch_redis_object *ret);
+/** A value; shared ones only if that is wanted. */
 CH_MUST_CHECK struct ch_error *chp_redis_say_object(struct ch_redis_pass *pass, uint64_t addr,
 						    enum ch_redis_role role, uint32_t kind,
 						    bool shared);
+/** An argument of a client, if no value has become of it. */
+CH_MUST_CHECK struct ch_error *chp_redis_say_argument(struct ch_redis_pass *pass, uint64_t addr);
+/** A value with its key. */
+CH_MUST_CHECK struct ch_error *chp_redis_say_full(struct ch_redis_pass *pass, uint64_t addr);
 
 /* ---- redis_dict.c ------------------------------------------------------------------------------
  */
@@ -190,14 +287,30 @@ struct ch_redis_dict {
 bool chp_redis_dict(const struct ch_core *core, const struct ch_redis_layout *layout, uint64_t addr,
 		    struct ch_redis_dict *ret);
 /** How many keys a dict has by its chains, at most a few more than it counts. */
-uint64_t chp_redis_dict_count(const struct ch_core *core, const struct ch_redis_dict *dict);
-/** What leads where: of databases, a dict, a table, an entry. */
-CH_MUST_CHECK struct ch_error *chp_redis_follow_dbs(struct ch_redis_pass *pass);
+uint64_t chp_redis_dict_count(const struct ch_core *core, const struct ch_redis_layout *layout,
+			      const struct ch_redis_dict *dict);
+/** The next word of a table that is not on pages of zeros, which a core may have gigabytes of for
+ * nothing; end: there is none. */
+uint64_t chp_redis_next(const struct ch_core *core, uint64_t at, uint64_t end);
+/** A key has been found. */
+void chp_redis_found(struct ch_redis_pass *pass);
+/** What leads where: of a dict, a table, an entry. */
 CH_MUST_CHECK struct ch_error *chp_redis_follow_dict(struct ch_redis_pass *pass);
 CH_MUST_CHECK struct ch_error *chp_redis_follow_table(struct ch_redis_pass *pass);
 CH_MUST_CHECK struct ch_error *chp_redis_follow_entry(struct ch_redis_pass *pass);
 CH_MUST_CHECK struct ch_error *chp_redis_follow_short_entry(struct ch_redis_pass *pass);
 CH_MUST_CHECK struct ch_error *chp_redis_follow_key_entry(struct ch_redis_pass *pass);
+CH_MUST_CHECK struct ch_error *chp_redis_follow_full_entry(struct ch_redis_pass *pass);
+
+/* ---- redis_hashtable.c -------------------------------------------------------------------------
+ */
+
+/** struct hashtable: sizes are numbers of buckets. */
+bool chp_redis_hashtable(const struct ch_core *core, uint64_t addr, struct ch_redis_dict *ret);
+/** As chp_redis_dict_count(). */
+uint64_t chp_redis_hashtable_count(const struct ch_core *core, const struct ch_redis_dict *table);
+CH_MUST_CHECK struct ch_error *chp_redis_follow_hashtable(struct ch_redis_pass *pass);
+CH_MUST_CHECK struct ch_error *chp_redis_follow_buckets(struct ch_redis_pass *pass);
 
 /* ---- redis_values.c ----------------------------------------------------------------------------
  */
@@ -205,6 +318,9 @@ CH_MUST_CHECK struct ch_error *chp_redis_follow_key_entry(struct ch_redis_pass *
 /** A listpack. That of a stream may have room to grow. */
 CH_MUST_CHECK struct ch_error *chp_redis_say_packed(struct ch_redis_pass *pass, uint64_t addr);
 CH_MUST_CHECK struct ch_error *chp_redis_follow_object(struct ch_redis_pass *pass);
+/** A value with its key in it. */
+CH_MUST_CHECK struct ch_error *chp_redis_follow_full(struct ch_redis_pass *pass);
+CH_MUST_CHECK struct ch_error *chp_redis_follow_packed(struct ch_redis_pass *pass);
 CH_MUST_CHECK struct ch_error *chp_redis_follow_quicklist(struct ch_redis_pass *pass);
 CH_MUST_CHECK struct ch_error *chp_redis_follow_node(struct ch_redis_pass *pass);
 CH_MUST_CHECK struct ch_error *chp_redis_follow_sorted(struct ch_redis_pass *pass);

@@ -8,13 +8,14 @@
 #include "util/bytes.h"
 #include "util/error.h"
 
-#define RAX_BYTES  24U
 #define NACK_BYTES 24U
-#define IS_KEY     1U
-#define IS_NULL    2U
-#define IS_PACKED  4U
-#define SIZE_SHIFT 3U
-#define HEAD_BYTES 4U
+/* FirstSegHdr: the first item, and counts. */
+#define SEGMENT_BYTES 16U
+#define IS_KEY        1U
+#define IS_NULL       2U
+#define IS_PACKED     4U
+#define SIZE_SHIFT    3U
+#define HEAD_BYTES    4U
 
 struct node {
 	uint64_t children, count, value, bytes;
@@ -59,6 +60,8 @@ static struct ch_error *say_value(struct ch_redis_pass *pass, uint64_t addr)
 		return chp_redis_say(pass, addr, layout->group_bytes, CH_REDIS_GROUP);
 	case CH_REDIS_NODE_CONSUMERS:
 		return chp_redis_say(pass, addr, layout->consumer_bytes, CH_REDIS_CONSUMER);
+	case CH_REDIS_NODE_EXPIRES:
+		return chp_redis_say(pass, addr, SEGMENT_BYTES, CH_REDIS_SEGMENT);
 	default:
 		return chp_redis_say(pass, addr, NACK_BYTES, CH_REDIS_NACK);
 	}
@@ -67,11 +70,12 @@ static struct ch_error *say_value(struct ch_redis_pass *pass, uint64_t addr)
 struct ch_error *chp_redis_follow_stream(struct ch_redis_pass *pass)
 {
 	struct ch_error *err =
-		chp_redis_say(pass, chp_redis_word(pass, 0), RAX_BYTES, CH_REDIS_RAX_ENTRIES);
+		chp_redis_say(pass, chp_redis_word(pass, pass->redis->layout->stream_rax),
+			      pass->redis->layout->rax_bytes, CH_REDIS_RAX_ENTRIES);
 
 	return err ? err
 		   : chp_redis_say(pass, chp_redis_word(pass, pass->redis->layout->groups),
-				   RAX_BYTES, CH_REDIS_RAX_GROUPS);
+				   pass->redis->layout->rax_bytes, CH_REDIS_RAX_GROUPS);
 }
 
 struct ch_error *chp_redis_follow_rax(struct ch_redis_pass *pass)
@@ -98,11 +102,11 @@ struct ch_error *chp_redis_follow_group(struct ch_redis_pass *pass)
 {
 	const struct ch_redis_layout *layout = pass->redis->layout;
 	struct ch_error *err = chp_redis_say(pass, chp_redis_word(pass, layout->group_pending),
-					     RAX_BYTES, CH_REDIS_RAX_PENDING);
+					     pass->redis->layout->rax_bytes, CH_REDIS_RAX_PENDING);
 
 	return err ? err
-		   : chp_redis_say(pass, chp_redis_word(pass, layout->group_consumers), RAX_BYTES,
-				   CH_REDIS_RAX_CONSUMERS);
+		   : chp_redis_say(pass, chp_redis_word(pass, layout->group_consumers),
+				   layout->rax_bytes, CH_REDIS_RAX_CONSUMERS);
 }
 
 struct ch_error *chp_redis_follow_consumer(struct ch_redis_pass *pass)
@@ -112,6 +116,6 @@ struct ch_error *chp_redis_follow_consumer(struct ch_redis_pass *pass)
 						 CH_REDIS_SDS, pass->what.kind);
 
 	return err ? err
-		   : chp_redis_say(pass, chp_redis_word(pass, layout->consumer_pending), RAX_BYTES,
-				   CH_REDIS_RAX_PENDING);
+		   : chp_redis_say(pass, chp_redis_word(pass, layout->consumer_pending),
+				   pass->redis->layout->rax_bytes, CH_REDIS_RAX_PENDING);
 }

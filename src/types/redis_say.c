@@ -6,14 +6,17 @@
 #include "util/bytes.h"
 #include "util/error.h"
 
-/* struct redisObject: type 4 bits, encoding 4, lru 24, refcount i32 4, ptr 8. */
-#define OBJECT_BYTES 16U
-#define TYPES_COUNT  7U
-#define ENCODINGS    12U
-#define EMBEDDED     8U
-#define LEAST_BYTES  24U
-/* OBJ_STATIC_REFCOUNT and OBJ_SHARED_REFCOUNT: INT_MAX - 1 and INT_MAX. */
-#define REFCOUNT_STATIC 0x7ffffffeU
+/* mstr.h: kinds of headers in 2 bits, then whether there is more before it: 16 bits of flags, and
+ * for the first of them a struct ExpireMeta. */
+#define FIELD_KINDS    3U
+#define FIELD_HAS_MORE 4U
+#define FIELD_FLAGS    2U
+#define FIELD_EXPIRES  1U
+#define EXPIRES_BYTES  16U
+#define LEAST_BYTES    24U
+/* A rax of times has a number behind it. */
+#define RAX_EXPIRES_BYTES 32U
+#define IS_ITEM           1U
 
 uint64_t chp_redis_key(struct ch_redis_what what)
 {
@@ -93,8 +96,7 @@ static uint64_t get_number(const uint8_t *bytes, uint64_t width)
 	return width == 2 ? ch_get16(bytes) : bytes[0];
 }
 
-/* Bytes of the header before a text, and of all of it; 0: there is no text. */
-static uint64_t read_sds(const struct ch_core *core, uint64_t addr, uint64_t *header_ret)
+bool chp_redis_text(const struct ch_core *core, uint64_t addr, struct ch_redis_text *ret)
 {
 	/* Of sdshdr5 to sdshdr64, by the type in the last byte before the text. */
 	static const uint8_t headers[] = { 1, 3, 5, 9, 17 };
@@ -102,73 +104,81 @@ static uint64_t read_sds(const struct ch_core *core, uint64_t addr, uint64_t *he
 	uint64_t length, room, width;
 
 	if (addr < sizeof(bytes) || !ch_core_try_read(core, addr - 1, bytes, 1))
-		return 0;
+		return false;
 	type = bytes[0] & 7U;
 	if (type >= sizeof(headers))
-		return 0;
-	*header_ret = headers[type];
+		return false;
+	ret->header = headers[type];
+	ret->bits = type ? bytes[0] >> 3 : 0;
 	length = room = bytes[0] >> 3;
 	if (type) {
-		width = (*header_ret - 1) / 2;
-		if (!ch_core_try_read(core, addr - *header_ret, bytes, *header_ret))
-			return 0;
+		width = (ret->header - 1) / 2;
+		if (!ch_core_try_read(core, addr - ret->header, bytes, ret->header))
+			return false;
 		length = get_number(bytes, width);
 		room = get_number(bytes + width, width);
 	}
-	if (length > room || room > UINT64_MAX / 2 ||
-	    !ch_core_try_read(core, addr + length, &end, 1) || end)
-		return 0;
-	return *header_ret + room + 1;
+	ret->bytes = ret->header + room + 1;
+	return length <= room && room <= UINT64_MAX / 2 &&
+	       ch_core_try_read(core, addr + length, &end, 1) && !end;
 }
 
 struct ch_error *chp_redis_say_sds(struct ch_redis_pass *pass, uint64_t addr,
 				   enum ch_redis_role role, uint32_t kind)
 {
-	uint64_t header, bytes = read_sds(pass->redis->env.core, addr, &header);
+	struct ch_redis_text text;
 
-	return bytes ? chp_redis_say_kind(pass, addr - header, bytes, role, kind) : NULL;
+	return chp_redis_text(pass->redis->env.core, addr, &text)
+		       ? chp_redis_say_kind(pass, addr - text.header, text.bytes, role, kind)
+		       : NULL;
 }
 
-/* Bytes of a struct redisObject with a text in it, if there is one; 0: it is none. */
-static uint64_t read_object(const struct ch_core *core, uint64_t addr, uint32_t *type_ret,
-			    bool *shared_ret)
+/* struct mstr: how many bytes are before a text, and in all. */
+static bool read_field(const struct ch_core *core, uint64_t addr, struct ch_redis_text *ret)
 {
-	uint32_t bits, references;
-	uint64_t header, text;
+	/* Of mstrhdr5, 8, 16, 64; where the length is, and how wide. */
+	static const struct {
+		uint8_t header, width;
+	} kinds[FIELD_KINDS + 1] = { { 1, 0 }, { 3, 1 }, { 3, 2 }, { 9, 8 } };
+	uint64_t length;
+	uint8_t info, end, bytes[8];
+	uint16_t flags;
+	uint32_t kind;
 
-	if (!addr || addr % 8 || !ch_core_read_u32(core, addr, &bits) ||
-	    !ch_core_read_u32(core, addr + 4, &references) ||
-	    !ch_core_read_u64(core, addr + 8, &text))
-		return 0;
-	*type_ret = bits & 15;
-	*shared_ret = references >= REFCOUNT_STATIC;
-	bits = bits >> 4 & 15;
-	if (*type_ret >= TYPES_COUNT || bits >= ENCODINGS || !references ||
-	    references > REFCOUNT_STATIC + 1)
-		return 0;
-	if (bits != EMBEDDED)
-		return OBJECT_BYTES;
-	if (text - addr != OBJECT_BYTES + 3)
-		return 0;
-	text = read_sds(core, text, &header);
-	return text && header == 3 ? OBJECT_BYTES + text : 0;
+	if (addr < 32 || !ch_core_try_read(core, addr - 1, &info, 1))
+		return false;
+	kind = info & FIELD_KINDS;
+	length = info >> 3;
+	if (kind && !ch_core_try_read(core, addr - 1 - kinds[kind].width, bytes, kinds[kind].width))
+		return false;
+	if (kind)
+		length = get_number(bytes, kinds[kind].width);
+	ret->header = kinds[kind].header;
+	if (info & FIELD_HAS_MORE) {
+		ret->header += FIELD_FLAGS;
+		if (!ch_core_try_read(core, addr - ret->header, &flags, sizeof(flags)) ||
+		    flags > FIELD_EXPIRES)
+			return false;
+		ret->header += flags ? EXPIRES_BYTES : 0;
+	}
+	ret->bytes = ret->header + length + 1;
+	return length <= UINT64_MAX / 2 && ch_core_try_read(core, addr + length, &end, 1) && !end;
 }
 
-bool chp_redis_object_type(const struct ch_core *core, uint64_t addr, uint32_t *type_ret)
+struct ch_error *chp_redis_say_field(struct ch_redis_pass *pass, uint64_t addr)
 {
-	bool shared;
+	struct ch_redis_text text;
 
-	return read_object(core, addr, type_ret, &shared) != 0;
+	if (!pass->redis->layout->has_fields)
+		return chp_redis_say_sds(pass, addr, CH_REDIS_FIELD, pass->what.kind);
+	return read_field(pass->redis->env.core, addr, &text)
+		       ? chp_redis_say(pass, addr - text.header, text.bytes, CH_REDIS_FIELD)
+		       : NULL;
 }
 
-struct ch_error *chp_redis_say_object(struct ch_redis_pass *pass, uint64_t addr,
-				      enum ch_redis_role role, uint32_t kind, bool shared)
+/* Few items are a list, whose first one the word leads to, less one. */
+struct ch_error *chp_redis_say_expires(struct ch_redis_pass *pass, uint64_t word)
 {
-	uint64_t bytes;
-	uint32_t type;
-	bool is_shared;
-
-	bytes = read_object(pass->redis->env.core, addr, &type, &is_shared);
-	return bytes && is_shared == shared ? chp_redis_say_kind(pass, addr, bytes, role, kind)
-					    : NULL;
+	return word & IS_ITEM ? NULL
+			      : chp_redis_say(pass, word, RAX_EXPIRES_BYTES, CH_REDIS_RAX_EXPIRES);
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""The redis that is installed (or that REDIS_SERVER names): blocks of each database and kind of key,
-as DBSIZE, TYPE, MEMORY USAGE, MEMORY STATS, XINFO and CLIENT LIST of the server count them."""
+"""The redis that is installed (or redis or Valkey that REDIS_SERVER names): blocks of each database
+and kind of key, as DBSIZE, TYPE, MEMORY USAGE, MEMORY STATS, XINFO and CLIENT LIST of the server
+count them."""
 import collections
 import os
 import re
@@ -26,9 +27,15 @@ hz 1
 MARK = "Xyzzy"
 # What structures have where blocks are larger: MEMORY USAGE adds these.
 SIZES = {"dictEntry of key": 24, "dictEntry": 24, "dict": 56, "quicklist": 40, "quicklistNode": 40}
-# These it adds up for each element.
-SUMMED = ("string", "list", "set", "zset", "hash")
+# These it adds up for each element. Of sets and hashes it counts what 7.4 does not have any more.
+SUMMED = {(7, 0): ("string", "list", "set", "zset", "hash"), (7, 4): ("string", "list", "zset")}
 CLIENTS = 7
+# What there is one of for each key, and for each element that has a block of its own.
+KEYS = ("dictEntry of key", "dictEntry with key", "robj with key")
+ELEMENTS = {"hash": ("sds of field", "entry of field"), "set": ("sds of member",),
+            "zset": ("zskiplistNode",)}
+# From these on fields of hashes have times: the command, and the encoding of small hashes.
+FIELD_TIMES = {"redis": (7, 4), "valkey": (9, 0)}
 
 
 class Connection:
@@ -85,10 +92,17 @@ def keys():
     return {0: first, 3: third}
 
 
+def times():
+    """Commands that give fields of hashes times: of a small one, and of large ones."""
+    return [("HPEXPIRE", "h%d%s" % (i, MARK), 10 ** 8 + i * 1000 + k, "FIELDS", 1, MARK + str(k))
+            for i, most in ((1, 1), (5, 2), (10, 40)) for k in range(most)]
+
+
 def ask_kinds(connection, database):
-    """{kind: [keys, MEMORY USAGE of them, elements that have blocks of their own]}, and nodes and
+    """{kind: [keys, MEMORY USAGE of them, elements that have blocks of their own, small hashes
+    with times]}, and nodes and
     listpacks of streams."""
-    found = collections.defaultdict(lambda: [0, 0, 0])
+    found = collections.defaultdict(lambda: [0, 0, 0, 0])
     streams = [0, 0]
     connection.ask(("SELECT", database))
     names = connection.ask(("KEYS", "*"))[0]
@@ -102,6 +116,9 @@ def ask_kinds(connection, database):
         row[1] += usage
         if encoding in ("hashtable", "skiplist"):
             row[2] += connection.ask((count[kind], name))[0]
+        # the node that a list begins with
+        row[2] += encoding == "skiplist"
+        row[3] += encoding == "listpackex"
         if kind == "stream":
             info = connection.ask(("XINFO", "STREAM", name))[0]
             info = dict(zip(info[::2], info[1::2]))
@@ -110,11 +127,18 @@ def ask_kinds(connection, database):
     return found, streams
 
 
+def ask_version(connection):
+    """The name and the version of the server."""
+    info = connection.ask(("INFO", "server"))[0]
+    name = "valkey" if "valkey_version:" in info else "redis"
+    found = re.search(name + r"_version:(\d+)\.(\d+)", info)
+    return name, tuple(map(int, found.groups()))
+
+
 def ask_all(connection):
     stats = connection.ask(("MEMORY", "STATS"))[0]
     stats = dict(zip(stats[::2], stats[1::2]))
-    version = re.search(r"redis_version:(\d+)\.(\d+)", connection.ask(("INFO", "server"))[0])
-    truth = {"kinds": {}, "streams": [0, 0], "version": tuple(map(int, version.groups())),
+    truth = {"kinds": {}, "streams": [0, 0],
              "clients": len(connection.ask(("CLIENT", "LIST"))[0].split("\n")) - 1,
              "tables": {db: dict(zip(stats["db.%d" % db][::2], stats["db.%d" % db][1::2]))
                         for db in keys()}}
@@ -140,7 +164,11 @@ def run(program, where):
         connection = Connection(path)
         for database, commands in keys().items():
             connection.ask(("SELECT", database), *commands)
-        truth = ask_all(connection)
+        name, version = ask_version(connection)
+        has_times = version >= FIELD_TIMES[name]
+        if has_times:
+            connection.ask(("SELECT", 0), *times())
+        truth = {**ask_all(connection), "name": name, "version": version, "times": has_times}
         subprocess.run(["gcore", "-o", os.path.join(where, "core"), str(server.pid)], check=True,
                        stdin=subprocess.DEVNULL, capture_output=True)
         for each in (connection, *others):
@@ -166,11 +194,15 @@ def count(found, purpose, what):
     return found[purpose].get(what, [0])[0]
 
 
+def count_keys(found, purpose):
+    return sum(count(found, purpose, what) for what in KEYS)
+
+
 def check_usage(tap, found, truth):
     """MEMORY USAGE, of which the server rounds off what it adds for elements: by less than a byte a
     key."""
-    for purpose, (number, usage, _) in sorted(truth["kinds"].items()):
-        if purpose.split()[-1] not in SUMMED:
+    for purpose, (number, usage, *_) in sorted(truth["kinds"].items()):
+        if purpose.split()[-1] not in SUMMED[truth["version"]]:
             continue
         mine = sum(count * SIZES[what] if what in SIZES else size
                    for what, (count, size) in found[purpose].items())
@@ -178,28 +210,41 @@ def check_usage(tap, found, truth):
                "%d, the server says %d" % (mine, usage))
 
 
+def check_table(tap, rows, truth, database):
+    """What all keys have in common, as MEMORY STATS adds it up: some of blocks is not counted."""
+    stated = truth["tables"][database]["overhead.hashtable.main"]
+    blocks = sum(rows.get(what, [0, 0])[1] for what in ("kvstore", "dict", "hashtable"))
+    if "kvstore" not in rows:
+        blocks = 0
+    table = sum(rows.get(what, [0, 0])[1] for what in ("hash table", "buckets")) + blocks
+    table += 64 * rows.get("bucket", [0])[0]
+    table += truth["size", database] * (16 if "hashtable" in rows else 24 + 16)
+    tap.ok(stated <= table <= stated + 32 + blocks // 2,
+           "MEMORY STATS: table of database %d" % database,
+           "%d, the server says %d" % (table, stated))
+
+
 def check(tap, program):
     where = fixture.folder()
     core, truth = run(program, where)
     found = read_types(core)
-    tap.equal({purpose: count(found, purpose, "sds of key") for purpose in truth["kinds"]},
+    tap.equal({purpose: count_keys(found, purpose) for purpose in truth["kinds"]},
               {purpose: row[0] for purpose, row in truth["kinds"].items()}, "keys of each kind")
     tap.equal({purpose for purpose in found if purpose.startswith("db ")} - set(truth["kinds"]),
               {"db 0 keys", "db 0 expires", "db 3 keys"}, "no other kinds")
     for database in keys():
-        tap.equal(sum(count(found, purpose, "dictEntry of key") for purpose in found
+        tap.equal(sum(count_keys(found, purpose) for purpose in found
                       if purpose.startswith("db %d " % database)), truth["size", database],
                   "DBSIZE of database %d" % database)
-        table = found["db %d keys" % database]["hash table"][1]
-        table += truth["size", database] * (24 + 16)
-        stated = truth["tables"][database]["overhead.hashtable.main"]
-        # of a block of malloc some is not the table's
-        tap.ok(stated <= table <= stated + 32, "MEMORY STATS: table of database %d" % database,
-               "%d, the server says %d" % (table, stated))
-    elements = {"db 0 hash": "dictEntry", "db 0 set": "sds of member", "db 3 zset": "dictEntry"}
-    tap.equal({purpose: count(found, purpose, what) for purpose, what in elements.items()},
+        check_table(tap, found["db %d keys" % database], truth, database)
+    elements = {purpose: ELEMENTS[purpose.split()[-1]]
+                for purpose in ("db 0 hash", "db 0 set", "db 3 zset")}
+    tap.equal({purpose: sum(count(found, purpose, what) for what in names)
+               for purpose, names in elements.items()},
               {purpose: truth["kinds"][purpose][2] for purpose in elements}, "elements in tables")
     tap.ok(all(truth["kinds"][purpose][2] > 2000 for purpose in elements), "there are many")
+    tap.equal(count(found, "db 0 hash", "listpackEx"), truth["kinds"]["db 0 hash"][3],
+              "small hashes with times")
     tap.equal([count(found, "db 3 stream", "raxNode of entries"),
                count(found, "db 3 stream", "listpack")], truth["streams"],
               "XINFO: nodes and listpacks of streams")
@@ -209,7 +254,7 @@ def check(tap, program):
     tap.equal(count(found, "clients", "client"), truth["clients"] + (truth["version"] < (7, 0)),
               "CLIENT LIST")
     tap.equal(truth["clients"], CLIENTS, "as many clients as are connected")
-    if truth["version"] == (7, 0):
+    if truth["name"] == "redis" and truth["version"] in SUMMED:
         check_usage(tap, found, truth)
     check_groups(tap, core, found)
     check_secrets(tap, core)
@@ -239,28 +284,35 @@ def check_harm(tap, core, keys_count):
     what it counts is none."""
     whole = read_types(core)
     damaged = Writable(core)
-    objects = addresses(core, "db 0 string: robj", 3)
+    is_table = "hashtable" in whole["db 0 keys"]
+    objects = addresses(core, "db 0 string: robj" + (" with key" if is_table else ""), 3)
     kept = [damaged.write(addr, b"\xff") for addr in objects]
     found = read_types(damaged.path)
     tap.ok(all(what in whole[purpose] and row[0] <= whole[purpose][what][0]
                for purpose, rows in found.items() for what, row in rows.items()),
            "no value: no wrong name", found)
-    less = count(found, "db 0 string", "sds of key")
-    tap.ok(0 < less <= count(whole, "db 0 string", "sds of key") - 3, "no value: no key", less)
+    less = count_keys(found, "db 0 string")
+    tap.ok(0 < less <= count_keys(whole, "db 0 string") - 3, "no value: no key", less)
     codes = [row["code"] for row in fixture.answer("types", "--json", damaged.path)["warnings"]]
     tap.ok("redis-keys" in codes, "no value: it is said", codes)
     for addr, byte in zip(objects, kept):
         damaged.write(addr, byte)
-    entries = addresses(core, "db 0 hash: dictEntry", 3)
+    what = "bucket" if is_table else "dictEntry"
+    entries = addresses(core, "db 0 hash: " + what, 3)
     for addr in entries:
-        damaged.write(addr + 16, struct.pack("<Q", addr))
+        # a bucket has a bit for it, and room for seven
+        if is_table:
+            damaged.write(addr, struct.pack("B", damaged.read(addr, 1)[0] | 1))
+        damaged.write(addr + (56 if is_table else 16), struct.pack("<Q", addr))
     found = read_types(damaged.path)
-    tap.ok(count(found, "db 0 hash", "dictEntry") >= 3, "a loop ends", found["db 0 hash"])
-    dict_addr, = addresses(core, "db 0 keys: dict", 1)
+    tap.ok(count(found, "db 0 hash", what) >= len(entries) > 0, "a loop ends", found["db 0 hash"])
+    dict_addr, = addresses(core, "db 0 keys: " + ("hashtable" if is_table else "dict"), 1)
     at = next(at for at in range(8, 56, 8)
               if damaged.read(dict_addr + at, 8) == struct.pack("<Q", keys_count))
     damaged.write(dict_addr + at, struct.pack("<Q", keys_count // 2))
     tap.equal(read_types(damaged.path), {}, "other counts: no names")
+    codes = [row["code"] for row in fixture.answer("types", "--json", damaged.path)["warnings"]]
+    tap.ok("redis-layout" in codes, "other counts: it is said", codes)
 
 
 def main():
