@@ -151,7 +151,7 @@ static struct ch_error *say_key_entry(struct ch_redis_pass *pass, uint64_t addr)
 		       : NULL;
 }
 
-/* The same, with the name of the key in it. */
+/* The same, with the name of the key in it: a copy of a text that may have had room to grow. */
 static struct ch_error *say_full_entry(struct ch_redis_pass *pass, uint64_t addr)
 {
 	const struct ch_redis *redis = pass->redis;
@@ -166,7 +166,7 @@ static struct ch_error *say_full_entry(struct ch_redis_pass *pass, uint64_t addr
 			       chp_redis_text(redis->env.core, addr + FULL_ENTRY_BYTES + header,
 					      &text) &&
 			       text.header == header
-		       ? chp_redis_say_kind(pass, addr, FULL_ENTRY_BYTES + text.bytes,
+		       ? chp_redis_say_kind(pass, addr, FULL_ENTRY_BYTES + header + text.length + 1,
 					    CH_REDIS_FULL_ENTRY, object.type)
 		       : NULL;
 }

@@ -240,6 +240,8 @@ CH_MUST_CHECK struct ch_error *chp_redis_say_kind(struct ch_redis_pass *pass, ui
 /** What goes before a text, and all of it with what is behind. */
 struct ch_redis_text {
 	uint64_t header, bytes;
+	/** What it has, without room to grow and the zero at its end. */
+	uint64_t length;
 	/** Bits of the header that sds itself does not use. */
 	uint32_t bits;
 };

@@ -118,6 +118,7 @@ bool chp_redis_text(const struct ch_core *core, uint64_t addr, struct ch_redis_t
 		length = get_number(bytes, width);
 		room = get_number(bytes + width, width);
 	}
+	ret->length = length;
 	ret->bytes = ret->header + room + 1;
 	return length <= room && room <= UINT64_MAX / 2 &&
 	       ch_core_try_read(core, addr + length, &end, 1) && !end;

@@ -100,9 +100,9 @@ def times():
 
 def ask_kinds(connection, database):
     """{kind: [keys, MEMORY USAGE of them, elements that have blocks of their own, small hashes
-    with times]}, and nodes and
+    with times, lists of sorted sets]}, and nodes and
     listpacks of streams."""
-    found = collections.defaultdict(lambda: [0, 0, 0, 0])
+    found = collections.defaultdict(lambda: [0, 0, 0, 0, 0])
     streams = [0, 0]
     connection.ask(("SELECT", database))
     names = connection.ask(("KEYS", "*"))[0]
@@ -116,8 +116,7 @@ def ask_kinds(connection, database):
         row[1] += usage
         if encoding in ("hashtable", "skiplist"):
             row[2] += connection.ask((count[kind], name))[0]
-        # the node that a list begins with
-        row[2] += encoding == "skiplist"
+        row[4] += encoding == "skiplist"
         row[3] += encoding == "listpackex"
         if kind == "stream":
             info = connection.ask(("XINFO", "STREAM", name))[0]
@@ -239,9 +238,13 @@ def check(tap, program):
         check_table(tap, found["db %d keys" % database], truth, database)
     elements = {purpose: ELEMENTS[purpose.split()[-1]]
                 for purpose in ("db 0 hash", "db 0 set", "db 3 zset")}
-    tap.equal({purpose: sum(count(found, purpose, what) for what in names)
-               for purpose, names in elements.items()},
-              {purpose: truth["kinds"][purpose][2] for purpose in elements}, "elements in tables")
+    got = {purpose: sum(count(found, purpose, what) for what in names)
+           for purpose, names in elements.items()}
+    # the node that a list begins with, which is the list in Valkey 9
+    if truth["name"] == "redis" or truth["version"] < (9, 0):
+        got["db 3 zset"] -= truth["kinds"]["db 3 zset"][4]
+    tap.equal(got, {purpose: truth["kinds"][purpose][2] for purpose in elements},
+              "elements in tables")
     tap.ok(all(truth["kinds"][purpose][2] > 2000 for purpose in elements), "there are many")
     tap.equal(count(found, "db 0 hash", "listpackEx"), truth["kinds"]["db 0 hash"][3],
               "small hashes with times")
