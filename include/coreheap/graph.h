@@ -120,11 +120,13 @@ enum ch_root_kind {
 	/** Other writable memory that no walker owns. */
 	CH_ROOT_MEMORY,
 	/** What a runtime names: handles, static fields, those of threads, objects
-	 * whose finalizers are about to run, and those it never collects. */
+	 * whose finalizers are about to run, words on stacks that it has for goroutines, and
+	 * objects that it never collects. */
 	CH_ROOT_HANDLE,
 	CH_ROOT_STATIC,
 	CH_ROOT_THREAD_STATIC,
 	CH_ROOT_FINALIZER,
+	CH_ROOT_GOROUTINE,
 	CH_ROOT_FROZEN,
 	/** Stacks and thread-local storage that threads which ended left behind:
 	 * nobody will look at them again. Not part of CH_ROOTS_LIVE. */

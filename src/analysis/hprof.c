@@ -129,7 +129,8 @@ static struct ch_error *take_roots(void *arg, const struct ch_root *roots, size_
 						.thread = roots[i].thread };
 		if (roots[i].kind == CH_ROOT_HANDLE)
 			slot->kind = CH_HPROF_ROOT_HANDLE;
-		else if (roots[i].kind == CH_ROOT_STACK || roots[i].kind == CH_ROOT_REGISTER)
+		else if (roots[i].kind == CH_ROOT_STACK || roots[i].kind == CH_ROOT_REGISTER ||
+			 roots[i].kind == CH_ROOT_GOROUTINE)
 			slot->kind = CH_HPROF_ROOT_STACK;
 	}
 	return NULL;

@@ -14,7 +14,8 @@
 
 static bool is_passing(const struct ch_root *root)
 {
-	return root->kind == CH_ROOT_STACK || root->kind == CH_ROOT_REGISTER;
+	return root->kind == CH_ROOT_STACK || root->kind == CH_ROOT_REGISTER ||
+	       root->kind == CH_ROOT_GOROUTINE;
 }
 
 /* Whether a root lies in the frame of a method of a managed runtime: its locals say more than

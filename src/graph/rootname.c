@@ -380,6 +380,7 @@ struct ch_error *ch_root_describe(struct ch_graph *graph, const struct ch_root *
 	case CH_ROOT_STATIC:
 	case CH_ROOT_THREAD_STATIC:
 	case CH_ROOT_FINALIZER:
+	case CH_ROOT_GOROUTINE:
 	case CH_ROOT_FROZEN:
 	case CH_ROOT_WEAK:
 		return name_traced(graph, root, ret);

@@ -110,7 +110,7 @@ static struct ch_error *name_roots(struct naming *naming)
 			1U << CH_ROOT_FINALIZER | 1U << CH_ROOT_FROZEN,
 		1U << CH_ROOT_DATA,
 		1U << CH_ROOT_TLS,
-		1U << CH_ROOT_STACK,
+		1U << CH_ROOT_STACK | 1U << CH_ROOT_GOROUTINE,
 		1U << CH_ROOT_MEMORY | 1U << CH_ROOT_REGISTER,
 	};
 	struct ch_error *err = NULL;

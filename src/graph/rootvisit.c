@@ -62,7 +62,8 @@ static struct ch_error *put(struct batch *batch, struct ch_root root)
 	/* Who may hold what a collector moves. */
 	const uint32_t exact = 1U << CH_ROOT_REGISTER | 1U << CH_ROOT_STACK | 1U << CH_ROOT_HANDLE |
 			       1U << CH_ROOT_STATIC | 1U << CH_ROOT_THREAD_STATIC |
-			       1U << CH_ROOT_FINALIZER | 1U << CH_ROOT_FROZEN | 1U << CH_ROOT_WEAK;
+			       1U << CH_ROOT_FINALIZER | 1U << CH_ROOT_GOROUTINE |
+			       1U << CH_ROOT_FROZEN | 1U << CH_ROOT_WEAK;
 	const struct ch_graph *graph = batch->graph;
 	const struct ch_index_span *span;
 	uint64_t start = 0;
@@ -217,6 +218,7 @@ static struct ch_error *visit_traced(struct batch *batch, uint32_t kinds)
 		[CH_WALKER_ROOT_STATIC] = CH_ROOT_STATIC,
 		[CH_WALKER_ROOT_THREAD_STATIC] = CH_ROOT_THREAD_STATIC,
 		[CH_WALKER_ROOT_FINALIZER] = CH_ROOT_FINALIZER,
+		[CH_WALKER_ROOT_GOROUTINE] = CH_ROOT_GOROUTINE,
 		[CH_WALKER_ROOT_FROZEN] = CH_ROOT_FROZEN,
 		[CH_WALKER_ROOT_WEAK] = CH_ROOT_WEAK,
 	};
@@ -320,6 +322,7 @@ const char *ch_root_kind_name(enum ch_root_kind kind)
 		[CH_ROOT_STATIC] = "static",
 		[CH_ROOT_THREAD_STATIC] = "thread-static",
 		[CH_ROOT_FINALIZER] = "finalizer",
+		[CH_ROOT_GOROUTINE] = "goroutine",
 		[CH_ROOT_FROZEN] = "frozen",
 		[CH_ROOT_LEFTOVER] = "leftover",
 		[CH_ROOT_WEAK] = "weak",

@@ -61,6 +61,8 @@ struct finding {
 	bool exact;
 	struct ch_error *err;
 	uint32_t named_count;
+	/* Of the goroutine whose words were met last: all of them are one root of its track. */
+	uint64_t goroutine;
 };
 
 /* ---- Tracks ------------------------------------------------------------------ */
@@ -291,8 +293,10 @@ static struct ch_error *go_on(struct finding *finding)
 
 /* ---- Roots ------------------------------------------------------------------- */
 
-/* "static Shop.ORDERS", "stack of main", and with numbers aside "Java thread "worker-#"". */
-static struct ch_error *name_root(struct finding *finding, const struct ch_root *root, char **ret)
+/* "static Shop.ORDERS", "stack of main", and with numbers aside "Java thread "worker-#"". hash_ret:
+ * of the name with its numbers. */
+static struct ch_error *name_root(struct finding *finding, const struct ch_root *root, char **ret,
+				  uint64_t *hash_ret)
 {
 	char name[sizeof(((struct ch_root_text *)NULL)->where)];
 	struct ch_error *err;
@@ -300,6 +304,7 @@ static struct ch_error *name_root(struct finding *finding, const struct ch_root 
 	err = chp_root_place(finding->graph, root, &finding->named_count, name, sizeof(name));
 	if (err)
 		return err;
+	*hash_ret = ch_hash_bytes(CH_HASH_START, name, strlen(name));
 	*ret = root->kind == CH_ROOT_STATIC || root->kind == CH_ROOT_DATA ? strdup(name)
 									  : chp_text_pattern(name);
 	return *ret ? NULL : &ch_enomem;
@@ -312,14 +317,18 @@ static struct ch_error *begin_at(struct finding *finding, const struct ch_root *
 	_cleanup_free_ char *name = NULL;
 	struct ch_root *slot;
 	struct ch_error *err;
+	uint64_t hash;
+	bool more;
 
-	err = name_root(finding, root, &name);
+	err = name_root(finding, root, &name, &hash);
 	if (err)
 		return err;
+	more = root->kind == CH_ROOT_GOROUTINE && hash == finding->goroutine;
+	finding->goroutine = hash;
 	err = find_track(finding, CH_TRACK_ALL, CH_TYPE_NONE,
 			 ch_hash_bytes(CH_HASH_START, name, strlen(name)), &track);
 	if (!err && track != CH_TRACK_ALL) {
-		track_at(trails, track)->count++;
+		track_at(trails, track)->count += !more;
 		if (!track_at(trails, track)->name) {
 			track_at(trails, track)->name = name;
 			name = NULL;
@@ -359,7 +368,7 @@ static struct ch_error *find_ways(struct finding *finding, const struct ch_retai
 		1U << CH_ROOT_HANDLE | 1U << CH_ROOT_STATIC | 1U << CH_ROOT_THREAD_STATIC |
 			1U << CH_ROOT_FINALIZER | 1U << CH_ROOT_FROZEN | 1U << CH_ROOT_DATA,
 		1U << CH_ROOT_TLS | 1U << CH_ROOT_MEMORY,
-		1U << CH_ROOT_STACK | 1U << CH_ROOT_REGISTER,
+		1U << CH_ROOT_STACK | 1U << CH_ROOT_GOROUTINE | 1U << CH_ROOT_REGISTER,
 	};
 	struct ch_error *err = NULL;
 	size_t i;

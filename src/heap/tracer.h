@@ -62,6 +62,8 @@ enum ch_walker_root_kind {
 	CH_WALKER_ROOT_THREAD_STATIC,
 	/** In the queue of those whose finalizers are to run. */
 	CH_WALKER_ROOT_FINALIZER,
+	/** It is on a stack that the runtime has for a goroutine. */
+	CH_WALKER_ROOT_GOROUTINE,
 	/** It lies where nothing is ever collected. */
 	CH_WALKER_ROOT_FROZEN,
 	/** A weak handle: it keeps nothing alive. */

@@ -185,7 +185,7 @@ static struct ch_error *visit(const struct go *go, uint64_t addr, uint64_t cooki
 	struct ch_walker_root root = { .kind = cookie == COOKIE_DATA ? CH_WALKER_ROOT_STATIC
 					       : cookie == COOKIE_FINALIZER
 						       ? CH_WALKER_ROOT_FINALIZER
-						       : CH_WALKER_ROOT_HANDLE,
+						       : CH_WALKER_ROOT_GOROUTINE,
 				       .addr = addr,
 				       .cookie = cookie };
 	struct go_spot place;
