@@ -39,14 +39,16 @@ static char *tell_blocks(const struct ch_alike *alike, const char *holder, const
 	char holders[CH_BYTES_TEXT_MAX], elements[CH_BYTES_TEXT_MAX];
 	_cleanup_free_ char *one = chp_suspect_one_of(holder);
 	char *text = NULL;
-	int len;
+	int len = 0;
 
 	if (!one)
 		return NULL;
 
 	chp_count_text(alike->holders_count, holders);
 	chp_count_text(alike->elements_count, elements);
-	if (!alike->elements_count && alike->holders_count == 1)
+	if (!alike->elements_count && !alike->holders_count)
+		text = strdup("blocks of several types");
+	else if (!alike->elements_count && alike->holders_count == 1)
 		len = asprintf(&text, "%s", one);
 	else if (!alike->elements_count)
 		len = asprintf(&text, "%s %s", holders, holder);
@@ -76,9 +78,10 @@ static enum ch_suspect_rule rule_of(const struct ch_alike *alike)
 {
 	if (alike->roots_count > 1 || alike->holders_count > 1)
 		return CH_RULE_ALIKE_HOLDERS;
-	return alike->elements_count >= FAN_OUT ? CH_RULE_GROWING_COLLECTION
-	       : alike->elements_count          ? CH_RULE_COMMON_HOLDER
-						: CH_RULE_LARGE_BLOCK;
+	if (alike->elements_count >= FAN_OUT)
+		return CH_RULE_GROWING_COLLECTION;
+	return alike->elements_count || !alike->holders_count ? CH_RULE_COMMON_HOLDER
+							      : CH_RULE_LARGE_BLOCK;
 }
 
 static struct ch_error *tell(const struct ch_looking *looking, const struct ch_alike *alike,

@@ -257,9 +257,8 @@ static struct ch_alike of_roots(const struct ch_trails *trails, uint32_t track)
 				  .bytes = root->bytes,
 				  .roots_count = root->count,
 				  .name = root->name,
-				  .elements_count = root->count,
 				  .holder = CH_ID_NONE,
-				  .element = sample,
+				  .element = CH_ID_NONE,
 				  .sample = sample };
 }
 

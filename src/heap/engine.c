@@ -658,7 +658,10 @@ struct ch_error *chp_heaps_learn(struct ch_heaps *heaps)
 	size_t i;
 
 	for (i = 0; !err && i < heaps->opened.count; i++)
-		if (opened[i].types->learn)
+		if (opened[i].types->learn) {
 			err = opened[i].types->learn(opened[i].state);
+			/* what was counted before is by keys that are no longer the best ones */
+			chp_heaps_forget_types(heaps);
+		}
 	return err;
 }

@@ -317,6 +317,11 @@ uint32_t chp_type_of_provider(struct ch_heaps *heaps, const struct ch_type_sourc
 void chp_heaps_use_namer(struct ch_heaps *heaps, const struct ch_namer *namer)
 {
 	heaps->namer = *namer;
+	chp_heaps_forget_types(heaps);
+}
+
+void chp_heaps_forget_types(struct ch_heaps *heaps)
+{
 	heaps->typed = false;
 	ch_vec_deinit(&heaps->types);
 }

@@ -127,6 +127,9 @@ struct ch_namer {
 	void *arg;
 };
 
+/** Count objects by type again when they are asked for: keys have changed. What ch_heaps_types()
+ * returned before is gone. */
+void chp_heaps_forget_types(struct ch_heaps *heaps);
 /** From here on all objects that are handed out have the types of namer, whose arg is
  * borrowed until ch_heaps_close(). What ch_heaps_types() returned before is gone. */
 void chp_heaps_use_namer(struct ch_heaps *heaps, const struct ch_namer *namer);
