@@ -109,6 +109,8 @@ static const char *standing_words(const struct ch_vec *suspects)
 		[CH_RULE_DEADLOCK] = "a deadlock",
 		[CH_RULE_LOCK_CONVOY] = "many threads wait for one lock",
 		[CH_RULE_FINALIZER_BACKLOG] = "objects wait for their finalizers",
+		[CH_RULE_BLOCKED_GOROUTINES] = "goroutines that can never go on",
+		[CH_RULE_OPEN_RESOURCES] = "what the program opened and did not close",
 	};
 
 	return suspects->count ? words[CH_VEC_AT(suspects, struct ch_suspect, 0)->rule] : NULL;

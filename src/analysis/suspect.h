@@ -36,8 +36,9 @@ enum ch_suspect_rule {
 	CH_RULE_BLOCKED_GOROUTINES,
 	CH_RULE_LOCKED_GOROUTINES,
 	CH_RULE_ALIKE_GOROUTINES,
+	CH_RULE_OPEN_RESOURCES,
 };
-#define CH_RULES (CH_RULE_ALIKE_GOROUTINES + 1)
+#define CH_RULES (CH_RULE_OPEN_RESOURCES + 1)
 
 /** Types of a suspect that are named. */
 #define CH_SUSPECT_TYPES 8

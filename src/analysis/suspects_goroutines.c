@@ -1,6 +1,6 @@
 /*
- * Goroutines that nothing can wake, that wait for a lock, or of which there are very many in one
- * place.
+ * Goroutines that nothing can wake, that wait for a lock or for what the program should have ended,
+ * or of which there are very many in one place.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 
 #include "analysis/suspects.h"
 #include "analysis/thread_rows.h"
+#include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/number.h"
 
@@ -15,7 +16,11 @@
  * have so many waiters. */
 #define WAITING_MIN 10
 /* A server has one or two for each connection; so many in one place are told. */
-#define ALIKE_MIN   1000
+#define ALIKE_MIN 1000
+/* Requests that are under way wait so, too: so many are no chance, or those that do it for so long.
+ */
+#define OPEN_MIN    100
+#define OPEN_LONG   (60ULL * 1000 * 1000 * 1000)
 #define FRAMES      64
 #define PLACE_BYTES 320
 
@@ -152,11 +157,75 @@ static struct ch_error *tell_alike(struct ch_suspecting *suspecting,
 		first->creator ? "; started by " : "", first->creator ? first->creator : "");
 }
 
+/* Goroutines of Go's own packages, one for each thing that is open, by the function that waits. The
+ * functions are called that from Go 1.17 to 1.27. */
+static const struct open_kind {
+	const char *function, *reason, *words, *help;
+} open_kinds[] = {
+	{ "net/http.(*persistConn).readLoop", "select",
+	  "responses of HTTP requests are open, with a connection each: nobody closed the body, "
+	  "or read it to its end",
+	  "close each Response.Body" },
+	{ "database/sql.(*Rows).awaitDone", NULL,
+	  "results of database queries (sql.Rows) are open, with a connection each",
+	  "close each Rows" },
+	{ "database/sql.(*Tx).awaitDone", NULL,
+	  "transactions (sql.Tx) are open, with a connection each",
+	  "commit each, or roll it back" },
+};
+
+/* The function itself waits, not one that it called: net/http waits in others for the network. */
+static bool waits_in(const struct ch_goroutine_group *group, const struct ch_goroutine *first,
+		     const struct open_kind *kind)
+{
+	size_t i;
+
+	if (kind->reason && strcmp(first->waits_for, kind->reason) != 0)
+		return false;
+	for (i = 0; i < group->frames_count; i++)
+		if (group->frames[i].symbol.name &&
+		    strncmp(group->frames[i].symbol.name, "runtime.", 8) != 0)
+			return strcmp(group->frames[i].symbol.name, kind->function) == 0;
+	return false;
+}
+
+static struct ch_error *tell_open(struct ch_suspecting *suspecting,
+				  const struct ch_threads *threads, const struct open_kind *kind)
+{
+	const struct ch_goroutine_group *group;
+	struct ch_suspect suspect = { .rule = CH_RULE_OPEN_RESOURCES, .basis = CH_BASIS_DERIVED };
+	char count[CH_BYTES_TEXT_MAX];
+	uint64_t longest_ns = 0;
+	size_t i;
+
+	for (i = 0; i < threads->goroutine_groups_count; i++) {
+		group = &threads->goroutine_groups[i];
+		if (!waits_in(group, &threads->goroutines[group->first].of, kind))
+			continue;
+		suspect.count += group->count;
+		suspect.bytes += group->stack_bytes;
+		longest_ns = ch_max(longest_ns, group->waited_most_ns);
+	}
+	if (suspect.count < (longest_ns >= OPEN_LONG ? WAITING_MIN : OPEN_MIN))
+		return NULL;
+	/* its id is that of the function */
+	snprintf(suspect.chain.alike_name, sizeof(suspect.chain.alike_name), "%s", kind->function);
+	chp_suspect_fact(&suspect, "goroutines_count", threads->goroutines_count);
+	chp_suspect_fact(&suspect, "longest_wait_ns", longest_ns);
+	chp_suspect_next(&suspect, "threads", 0);
+	return chp_suspect_take(suspecting, &suspect, 0, "%s %s; so many goroutines wait in %s; %s",
+				chp_count_text(suspect.count, count), kind->words, kind->function,
+				kind->help);
+}
+
 struct ch_error *chp_suspects_goroutines(struct ch_suspecting *suspecting)
 {
 	struct ch_thread_rows rows = { .texts = NULL };
 	struct ch_error *err = chp_thread_rows_goroutines(suspecting->session, FRAMES, &rows);
+	size_t i;
 
+	for (i = 0; !err && i < CH_COUNT_OF(open_kinds); i++)
+		err = tell_open(suspecting, &rows.threads, &open_kinds[i]);
 	if (!err)
 		err = tell_waiting(suspecting, &rows.threads, WAIT_EVER);
 	if (!err)

@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""fixtures/go/leaks.go: what Go services leak is told, with how many there are of it."""
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import fixture  # noqa: E402
+from tap import Tap, repo  # noqa: E402
+
+
+def build(target):
+    """Compile the program; the reason why it cannot be, or None."""
+    if not shutil.which("go"):
+        return "no go"
+    env = {**os.environ, "GOFLAGS": "", "GO111MODULE": "off", "GOTOOLCHAIN": "local",
+           # what Debian has compiled already of the library was compiled so
+           "CGO_ENABLED": "1"}
+    env.setdefault("GOCACHE", os.path.join(os.path.dirname(target), "cache"))
+    subprocess.run(["go", "build", "-ldflags=-s -w", "-o", target,
+                    os.path.join(repo(), "fixtures", "go", "leaks.go")], check=True, env=env)
+    return None
+
+
+def main():
+    tap = Tap()
+    where = fixture.folder()
+    why = build(os.path.join(where, "leaks")) or fixture.kernel_dumps()
+    if why:
+        tap.skip("leaks of Go", why)
+        return tap.done()
+    core = fixture.dump(os.path.join(where, "leaks"), "kernel", where)
+    suspects = fixture.summary(core)["suspects"]
+    tap.equal({row["message"].split(" ", 1)[1][:20]: row["count"] for row in suspects
+               if row["rule"] == "open-resources"},
+              {"responses of HTTP re": 120,
+               "results of database ": 110,
+               "transactions (sql.Tx": 105}, "what was not closed")
+    os.unlink(core)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
