@@ -78,6 +78,11 @@ static struct ch_error *grow(struct ch_edge_part *part, bool placed)
 	return NULL;
 }
 
+CH_INLINE void set_odd(struct ch_edge_part *part, uint32_t id)
+{
+	part->odd[(id - part->from) / 64] |= 1ULL << ((id - part->from) % 64);
+}
+
 /* Edges come with ascending sources. */
 CH_INLINE void put(struct visit *visit, const struct word *word, uint32_t target, bool inner)
 {
@@ -94,6 +99,8 @@ CH_INLINE void put(struct visit *visit, const struct word *word, uint32_t target
 	if (part->count % 64 == 0)
 		part->inner[part->count / 64] = 0;
 	part->inner[part->count / 64] |= (uint64_t)inner << (part->count % 64);
+	if (inner)
+		set_odd(part, word->source);
 	if (part->places)
 		part->places[part->count] = word->place;
 	part->targets[part->count++] = target;
@@ -171,11 +178,38 @@ CH_INLINE void take_traced(void *arg, uint64_t offset, uint64_t value, bool exac
 }
 
 CH_RANKING static void scan_traced(struct visit *visit, const struct ch_index_span *span,
-				   uint64_t addr)
+				   uint64_t addr, uint64_t size)
 {
-	chp_pieces_begin(&visit->pieces, visit->graph, span, visit->source, addr,
-			 chp_index_size(visit->graph->index, span, visit->source, addr));
+	chp_pieces_begin(&visit->pieces, visit->graph, span, visit->source, addr, size);
 	chp_pieces_visit(&visit->pieces, take_traced, visit);
+}
+
+/* The edges of a node that begins at addr. */
+CH_INLINE void visit_node(struct visit *visit, const struct ch_index_span *span, uint64_t addr)
+{
+	const struct ch_graph *graph = visit->graph;
+	uint64_t size;
+
+	if (!chp_is_node(graph->index, visit->source))
+		return;
+	size = chp_index_size(graph->index, span, visit->source, addr);
+	if (addr + size > span->bytes_end)
+		set_odd(visit->part, visit->source);
+	if (span->traced)
+		scan_traced(visit, span, addr, size);
+	else
+		scan(visit, addr, size);
+}
+
+static struct ch_error *end_visit(struct visit *visit)
+{
+	struct ch_edge_part *part = visit->part;
+
+	while (visit->count && !visit->err)
+		resolve(visit);
+	while (!visit->err && visit->sources <= part->to - part->from)
+		part->starts[visit->sources++] = (uint32_t)part->count;
+	return visit->err;
 }
 
 CH_RANKING static struct ch_error *each_edge(struct visit *visit, const char *phase)
@@ -191,10 +225,7 @@ CH_RANKING static struct ch_error *each_edge(struct visit *visit, const char *ph
 			addr = ch_graph_addr(graph, id);
 		}
 		visit->source = id;
-		if (chp_is_node(graph->index, id) && span->traced)
-			scan_traced(visit, span, addr);
-		else if (chp_is_node(graph->index, id))
-			scan(visit, addr, chp_index_size(graph->index, span, id, addr));
+		visit_node(visit, span, addr);
 		addr = chp_index_next(span, id, addr);
 		if (id % PACE == 0) {
 			if (phase)
@@ -203,11 +234,16 @@ CH_RANKING static struct ch_error *each_edge(struct visit *visit, const char *ph
 				visit->err = chp_context_check(graph->ctx);
 		}
 	}
-	while (visit->count && !visit->err)
-		resolve(visit);
-	while (!visit->err && visit->sources <= to - from)
-		visit->part->starts[visit->sources++] = (uint32_t)visit->part->count;
-	return visit->err;
+	return end_visit(visit);
+}
+
+static bool make_room(struct ch_edge_part *part)
+{
+	uint64_t sources = part->to - part->from;
+
+	part->starts = malloc((sources + 1) * sizeof(*part->starts));
+	part->odd = calloc(sources / 64 + 1, sizeof(*part->odd));
+	return part->starts && part->odd;
 }
 
 static struct ch_error *write_share(void *arg)
@@ -215,9 +251,7 @@ static struct ch_error *write_share(void *arg)
 	struct share *share = arg;
 	struct visit visit = { .graph = share->graph, .part = share->part };
 
-	share->part->starts =
-		malloc((share->part->to - share->part->from + 1ULL) * sizeof(*share->part->starts));
-	return share->part->starts ? each_edge(&visit, share->phase) : &ch_enomem;
+	return make_room(share->part) ? each_edge(&visit, share->phase) : &ch_enomem;
 }
 
 struct ch_error *chp_forward_make(const struct ch_graph *graph, struct ch_forward *ret)
@@ -241,16 +275,21 @@ struct ch_error *chp_forward_make(const struct ch_graph *graph, struct ch_forwar
 	return !err && edges >= UINT32_MAX ? too_many() : err;
 }
 
+static void end_part(struct ch_edge_part *part)
+{
+	free(part->targets);
+	free(part->inner);
+	free(part->places);
+	free(part->starts);
+	free(part->odd);
+}
+
 void chp_forward_deinit(struct ch_forward *forward)
 {
 	uint32_t i;
 
-	for (i = 0; i < forward->parts_count; i++) {
-		free(forward->parts[i].targets);
-		free(forward->parts[i].inner);
-		free(forward->parts[i].places);
-		free(forward->parts[i].starts);
-	}
+	for (i = 0; i < forward->parts_count; i++)
+		end_part(&forward->parts[i]);
 	*forward = (struct ch_forward){ .parts_count = 0 };
 }
 
@@ -263,6 +302,55 @@ struct ch_error *chp_forward_keep(struct ch_graph *graph)
 	err = chp_forward_make(graph, &graph->forward);
 	if (err)
 		chp_forward_deinit(&graph->forward);
+	return err;
+}
+
+static void set_inner(struct ch_edge_part *part, uint32_t at, bool inner)
+{
+	part->inner[at / 64] &= ~(1ULL << (at % 64));
+	part->inner[at / 64] |= (uint64_t)inner << (at % 64);
+}
+
+/* Go over one node again. */
+static struct ch_error *visit_again(const struct ch_graph *graph, struct ch_edge_part *part,
+				    struct ch_edge_part *again, uint32_t id)
+{
+	const struct ch_index_span *span = chp_index_span_of(graph->index, id);
+	struct visit visit = { .graph = graph, .part = again, .source = id };
+	uint32_t first = part->starts[id - part->from];
+	uint32_t end = part->starts[id + 1 - part->from], at;
+	struct ch_error *err;
+
+	again->from = id;
+	again->to = id + 1;
+	again->count = 0;
+	visit_node(&visit, span, chp_index_addr_in(graph->index, span, id));
+	err = end_visit(&visit);
+	for (at = first; !err && at < end && at - first < again->count; at++)
+		set_inner(part, at, chp_edge_inner(again, at - first));
+	return err;
+}
+
+struct ch_error *chp_forward_use_rules(struct ch_graph *graph)
+{
+	struct ch_edge_part again = { .to = 1 }, *part;
+	struct ch_error *err = NULL;
+	uint32_t i, id;
+
+	if (!graph->offset_rules.count)
+		return NULL;
+	if (!make_room(&again))
+		err = &ch_enomem;
+	for (i = 0; !err && i < graph->forward.parts_count; i++) {
+		part = &graph->forward.parts[i];
+		for (id = part->from; !err && id < part->to; id++) {
+			if (chp_edge_odd(part, id))
+				err = visit_again(graph, part, &again, id);
+			if (!err && id % PACE == 0)
+				err = chp_context_check(graph->ctx);
+		}
+	}
+	end_part(&again);
 	return err;
 }
 

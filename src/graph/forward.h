@@ -37,6 +37,9 @@ struct ch_edge_part {
 	uint16_t *places;
 	/** By source: where its edges begin; those of the next source end them. */
 	uint32_t *starts;
+	/** Bits by source: its edges are not all that is to be known of it. A word of it leads into
+	 * a node, or some of it is not in one piece in our memory. */
+	uint64_t *odd;
 	size_t count, room;
 };
 
@@ -55,6 +58,9 @@ void chp_forward_deinit(struct ch_forward *forward);
 /** Make what the graph holds for all who ask; nothing is done where it is there. Errors as above.
  */
 CH_MUST_CHECK struct ch_error *chp_forward_keep(struct ch_graph *graph);
+/** The rules of offsets were found after the edges: tell again which ones lead into their targets.
+ * Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_forward_use_rules(struct ch_graph *graph);
 /** Nobody follows edges any more. */
 void chp_forward_drop(struct ch_graph *graph);
 
@@ -67,6 +73,11 @@ static inline const struct ch_edge_part *chp_forward_part(const struct ch_forwar
 	while (id >= part->to)
 		part++;
 	return part;
+}
+
+static inline bool chp_edge_odd(const struct ch_edge_part *part, uint32_t id)
+{
+	return part->odd[(id - part->from) / 64] >> ((id - part->from) % 64) & 1;
 }
 
 static inline bool chp_edge_inner(const struct ch_edge_part *part, uint32_t at)

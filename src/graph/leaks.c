@@ -578,6 +578,10 @@ static struct ch_error *find(struct ch_leaks *leaks)
 			calloc(leaks->graph->index->objects_count + 1ULL, sizeof(*leaks->types));
 		if (!leaks->types)
 			return &ch_enomem;
+		/* who asks more follows them, too */
+		err = chp_forward_keep(leaks->graph);
+		if (err)
+			return err;
 	}
 	err = chp_mark_init(&mark, leaks->graph);
 	if (err)
@@ -588,6 +592,8 @@ static struct ch_error *find(struct ch_leaks *leaks)
 	if (!err)
 		err = find_direct(leaks, &mark);
 	chp_mark_deinit(&mark);
+	if (!err && leaks->graph->keep_edges)
+		err = chp_forward_use_rules(leaks->graph);
 	if (!err)
 		err = ch_heaps_walk(leaks->graph->heaps, 0, UINT64_MAX, add_objects, leaks);
 	if (err)

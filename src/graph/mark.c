@@ -22,11 +22,12 @@
 #define PACE 4096
 
 /* A node to be scanned: its bytes in our memory, NULL if they are not in one
- * piece. */
+ * piece. Of one that an edge led to nothing but its id is known: no span. */
 struct entry {
 	const uint8_t *bytes;
 	uint64_t addr, size_bytes;
 	const struct ch_index_span *span;
+	uint32_t id;
 };
 
 struct word {
@@ -51,6 +52,8 @@ struct crew {
 /* One thread's part. */
 struct ch_marker {
 	struct ch_mark *mark;
+	/* Edges that were written down; NULL: they are to be read from the heap. */
+	const struct ch_forward *edges;
 	struct crew *crew;
 	/* of struct entry */
 	struct ch_vec stack;
@@ -83,6 +86,7 @@ struct ch_error *chp_mark_init(struct ch_mark *mark, const struct ch_graph *grap
 	}
 	for (i = 0; i < graph->threads; i++) {
 		mark->markers[i].mark = mark;
+		mark->markers[i].edges = graph->forward.parts_count ? &graph->forward : NULL;
 		mark->markers[i].stack = CH_VEC(struct entry);
 		mark->markers[i].deferred = CH_VEC(uint64_t);
 	}
@@ -160,22 +164,31 @@ static bool take_inner(struct ch_marker *marker, const struct word *word, uint32
 	return !mark->exact;
 }
 
+/* Of an entry with a span and an address. */
+CH_INLINE void measure(const struct ch_mark *mark, struct entry *entry)
+{
+	const struct ch_index_span *span = entry->span;
+
+	entry->size_bytes = chp_index_size(mark->index, span, entry->id, entry->addr);
+	if (entry->addr + entry->size_bytes <= span->bytes_end)
+		entry->bytes = span->bytes + (entry->addr - span->start);
+}
+
 /* Follow one pointer. */
 CH_INLINE void resolve(struct ch_marker *marker, const struct word *word)
 {
 	struct ch_mark *mark = marker->mark;
-	struct entry entry = { .span = word->span };
-	uint32_t id = chp_index_node(mark->index, word->span, word->value, &entry.addr);
+	uint64_t start = 0;
+	uint32_t id = chp_index_node(mark->index, word->span, word->value, &start);
+	struct entry entry = { .span = word->span, .addr = start, .id = id };
 
 	if (id == CH_ID_NONE)
 		return;
-	if (word->value != entry.addr && !take_inner(marker, word, id, entry.addr))
+	if (word->value != start && !take_inner(marker, word, id, start))
 		return;
 	if (!set_bit(mark->marked, id))
 		return;
-	entry.size_bytes = chp_index_size(mark->index, word->span, id, entry.addr);
-	if (entry.addr + entry.size_bytes <= word->span->bytes_end)
-		entry.bytes = word->span->bytes + (entry.addr - word->span->start);
+	measure(mark, &entry);
 	marker->starved |= !push_entry(&marker->stack, &entry);
 }
 
@@ -212,10 +225,8 @@ CH_INLINE void take_traced(void *arg, uint64_t offset, uint64_t value, bool exac
 /* A node whose walker knows its pointers. */
 CH_RANKING static void scan_traced(struct ch_marker *marker, const struct entry *entry)
 {
-	const struct ch_graph *graph = marker->mark->graph;
-	uint32_t id = graph->links.count ? chp_index_hit(entry->span, entry->addr).id : 0;
-
-	chp_pieces_begin(&marker->pieces, graph, entry->span, id, entry->addr, entry->size_bytes);
+	chp_pieces_begin(&marker->pieces, marker->mark->graph, entry->span, entry->id, entry->addr,
+			 entry->size_bytes);
 	marker->absent_bytes += chp_pieces_visit(&marker->pieces, take_traced, marker);
 }
 
@@ -239,11 +250,44 @@ static void scan_slowly(struct ch_marker *marker, const struct entry *entry)
 	}
 }
 
-CH_INLINE void scan(struct ch_marker *marker, const struct entry *entry)
+/* All pointers of a node are edges to first bytes. False: there is more to it. */
+CH_INLINE bool scan_edges(struct ch_marker *marker, uint32_t id)
+{
+	const struct ch_edge_part *part = chp_forward_part(marker->edges, id);
+	struct entry entry = { .span = NULL };
+	uint32_t at, to;
+
+	if (chp_edge_odd(part, id))
+		return false;
+	to = part->starts[id + 1 - part->from];
+	for (at = part->starts[id - part->from]; at < to; at++) {
+		entry.id = part->targets[at];
+		if (set_bit(marker->mark->marked, entry.id))
+			marker->starved |= !push_entry(&marker->stack, &entry);
+	}
+	return true;
+}
+
+/* What an edge does not tell of its target. */
+static void look_up(const struct ch_marker *marker, struct entry *entry)
+{
+	const struct ch_index *index = marker->mark->index;
+
+	entry->span = chp_index_span_of(index, entry->id);
+	entry->addr = chp_index_addr_in(index, entry->span, entry->id);
+	measure(marker->mark, entry);
+}
+
+CH_INLINE void scan(struct ch_marker *marker, struct entry *entry)
 {
 	/* Nodes are aligned to 8. */
-	const uint8_t *p = entry->bytes, *end;
+	const uint8_t *p, *end;
 
+	if (marker->edges && scan_edges(marker, entry->id))
+		return;
+	if (!entry->span)
+		look_up(marker, entry);
+	p = entry->bytes;
 	marker->source = entry->addr;
 	if (entry->span->traced) {
 		scan_traced(marker, entry);
@@ -257,16 +301,33 @@ CH_INLINE void scan(struct ch_marker *marker, const struct entry *entry)
 		take_word(marker, ch_get64(p), false);
 }
 
-/* Nodes move from the stack to where their bytes are waited for. */
+/* Where the edges of a node are, once it is known where they begin. */
+CH_INLINE void await_edges(const struct ch_marker *marker)
+{
+	uint32_t id = marker->nodes[(marker->nodes_head + NODES / 2) % NODES].id;
+	const struct ch_edge_part *part = chp_forward_part(marker->edges, id);
+
+	__builtin_prefetch(&part->targets[part->starts[id - part->from]]);
+}
+
+/* Nodes move from the stack to where their bytes, or their edges, are waited for. */
 CH_INLINE void fill_nodes(struct ch_marker *marker)
 {
+	const struct ch_edge_part *part;
 	struct entry *slot;
+
+	if (marker->edges && marker->nodes_count > NODES / 2)
+		await_edges(marker);
 
 	while (marker->nodes_count < NODES && marker->stack.count) {
 		slot = &marker->nodes[(marker->nodes_head + marker->nodes_count) % NODES];
 		*slot = *CH_VEC_AT(&marker->stack, struct entry, --marker->stack.count);
-		if (slot->bytes)
+		if (marker->edges) {
+			part = chp_forward_part(marker->edges, slot->id);
+			__builtin_prefetch(&part->starts[slot->id - part->from]);
+		} else if (slot->bytes) {
 			__builtin_prefetch(slot->bytes);
+		}
 		marker->nodes_count++;
 	}
 }
