@@ -5,6 +5,7 @@
 #   make check TESTS='damage'    only the test programs of these names
 #   make schemas                 write docs/schema from the tables of src/report
 #   make check V=1               show the output of tests that pass, too
+#   make check WHOLE=1           every case of tests that else try a share of many like ones
 #   make chaos                   for an hour or more: each call of a command fails once, and cores
 #                                are changed for CHAOS_SECONDS
 #   make bench SCALE=1           time and memory on cores of a million segments, 60,000 threads and
@@ -18,6 +19,7 @@
 CHECK_TIMEOUT ?= $(if $(SAN),3600,1200)
 CHECK_JOBS ?= $(shell nproc)
 TESTS ?=
+WHOLE ?=
 
 UNIT_SRC := $(sort $(wildcard test/unit/test_*.c) test/unit/main.c $(wildcard test/support/*.c))
 UNIT_OBJ := $(UNIT_SRC:%.c=$(B)/%.o)
@@ -80,7 +82,7 @@ check-build: all $(B)/test/unit/unit $(B)/test/schemas/schemas $(B)/test/debug/c
 
 CHECK_PROGRAMS = $(B)/test/unit/unit $(SYSTEM_TESTS)
 check-run:
-	@COREHEAP=$(abspath $(B)/coreheap) BUILD=$(abspath $(B)) CC='$(CC)' \
+	@COREHEAP=$(abspath $(B)/coreheap) BUILD=$(abspath $(B)) CC='$(CC)' WHOLE='$(WHOLE)' \
 	MAKE_SWITCHES='$(foreach v,WERROR O,$(v)=$($(v)))' CFLAGS='$(CFLAGS)' \
 	ASAN_OPTIONS=exitcode=99:detect_leaks=1:allocator_may_return_null=1 \
 	UBSAN_OPTIONS=exitcode=99:print_stacktrace=1 \

@@ -18,9 +18,17 @@ import time
 from tap import repo
 
 COREHEAP = os.environ.get("COREHEAP", os.path.join(repo(), "build", "coreheap"))
+# Whether a test with many like cases tries all of them (`make check WHOLE=1`), or a share.
+WHOLE = os.environ.get("WHOLE") == "1"
 # How much longer things may take on a machine that does other work, too.
 PATIENCE = 15
 ZSTD = ["zstd", "-q", "-d", "-f", "--long=27"]
+
+
+def share(rows, of, turn=0):
+    """Every row of a list with WHOLE=1, else one of so many, other ones with another turn."""
+    rows = list(rows)
+    return rows if WHOLE else rows[turn % of::of]
 
 
 def folder():

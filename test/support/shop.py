@@ -7,7 +7,7 @@ import shutil
 import struct
 import subprocess
 
-from fixture import answer, coreheap, why_not
+from fixture import answer, coreheap, share, why_not
 from jvm import Dump, has, tool
 from truth import not_of_words
 
@@ -37,9 +37,17 @@ SETTINGS = {
     "ZGC, two generations": ("kernel", 21, ["-XX:+UseZGC", "-XX:+ZGenerational"]),
     "G1, compact headers": ("kernel", 25, ["-XX:+UseG1GC", "-XX:+UseCompactObjectHeaders"]),
 }
+# What layouts differ by the most is tried with each JDK; of the others each JDK has a half, the
+# next one the other.
+ALWAYS = ("G1", "ZGC", "ZGC, two generations", "G1, compact headers", "Shenandoah")
 LIVE = {"Shop$Order": ORDERS, "Shop$Item": 3 * ORDERS, "Shop$Event": EVENTS, "Shop$OnlyStack": 3,
         "Shop$OnlyThreadLocal": 3, "Shop$Softly": 50}
 DEAD = {"Shop$Weakly": 50, "Shop$Dropped": 1000}
+
+
+def settings(turn):
+    """Names of what is tried with one JDK."""
+    return [*ALWAYS, *share([name for name in SETTINGS if name not in ALWAYS], 2, turn)]
 
 
 def jhsdb(jdk, core):

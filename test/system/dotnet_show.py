@@ -248,8 +248,8 @@ def check_everything(tap, core):
     with open(core, "rb") as file:
         data = file.read()
     tap.ok(all(sum(planted.lies_in(data, word)) for word in words), "secrets are in the core")
-    count, bad = planted.shown(core, words)
-    tap.ok(count > 200 and not bad, "%d answers show none of them" % count, "\n".join(bad[:5]))
+    count, bad = planted.shown(core, words, None if fixture.WHOLE else planted.questions(core, 0))
+    tap.ok(count > 120 and not bad, "%d answers show none of them" % count, "\n".join(bad[:5]))
 
 
 def check_damage(tap, core):
@@ -269,7 +269,7 @@ def check_damage(tap, core):
         file.seek(offset(places[1][0] + 24))
         places += [(struct.unpack("<Q", file.read(8))[0], 16 * 30), (int(addr, 16), 300)]
         bad = []
-        for _ in range(60):
+        for _ in range(60 if fixture.WHOLE else 20):
             start, size = rng.choice(places)
             at = offset(start + rng.randrange(size))
             file.seek(at)

@@ -6,9 +6,9 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 count=0
 
-# replay TARGET MUTATIONS SEED...
+# replay TARGET MUTATIONS SEED... (half as many mutations without WHOLE=1)
 replay() {
-	local target=$1 mutations=$2 name
+	local target=$1 mutations=$(($2 / (2 - ${WHOLE:-0}))) name
 	shift 2
 	name="$target: $# seeds, $mutations mutations of each"
 	count=$((count + 1))

@@ -9,7 +9,7 @@ import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from fixture import answer, coreheap, records, summary, why_not  # noqa: E402
+from fixture import answer, coreheap, records, share, summary, why_not  # noqa: E402
 from jvm import jdks, netty, printed  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 
@@ -211,15 +211,15 @@ def main():
     if not found:
         skip_all("no JDK is installed")
     tap = Tap()
-    for release, jdk in sorted(found.items()):
-        for title, check, how, options in (
+    for turn, (release, jdk) in enumerate(sorted(found.items())):
+        for title, check, how, options in share((
                 ("pool, Serial", check_pool, "kernel", ["-XX:+UseSerialGC"]),
                 ("pool, G1, plain pointers", check_pool, "gcore",
                  ["-XX:+UseG1GC", "-XX:-UseCompressedOops"]),
                 ("Netty", check_netty, "kernel",
                  ["-XX:+UseG1GC", "-Dio.netty.tryReflectionSetAccessible=true", *OPEN]),
                 ("Netty with cleaners", check_netty, "kernel", ["-XX:+UseParallelGC"]),
-                ("stuck cleaner", check_stuck, "kernel", ["-XX:+UseSerialGC"])):
+                ("stuck cleaner", check_stuck, "kernel", ["-XX:+UseSerialGC"])), 2, turn):
             name = "JDK %d, %s" % (release, title)
             why = why_not(how)
             if check is check_netty and not netty():

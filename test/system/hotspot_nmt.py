@@ -6,7 +6,7 @@ import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from fixture import answer, coreheap, folder, why_not  # noqa: E402
+from fixture import answer, coreheap, folder, share, why_not  # noqa: E402
 from jvm import SMALL, classes, dumped, has, jdks, start, tool  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 
@@ -234,9 +234,9 @@ def main():
     if not found:
         skip_all("no JDK with jcmd is installed")
     tap = Tap()
-    for release, jdk in sorted(found.items()):
-        for level, how in (("summary", "gcore"), ("detail", "kernel"), ("off", "kernel"),
-                           ("summary", "no file of libjvm")):
+    for turn, (release, jdk) in enumerate(sorted(found.items())):
+        for level, how in share((("summary", "gcore"), ("detail", "kernel"), ("off", "kernel"),
+                                 ("summary", "no file of libjvm")), 2, turn):
             tap.attempt("%d %s %s" % (release, level, how), check, release, jdk, level, how)
         # its heap lies in files, which later releases count apart
         tap.attempt("%d ZGC" % release, check, release, jdk, "summary", "kernel",

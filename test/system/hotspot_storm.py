@@ -9,15 +9,15 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from fixture import answer, coreheap, why_not  # noqa: E402
+from fixture import WHOLE, answer, coreheap, why_not  # noqa: E402
 from jvm import Dump, has, jdks  # noqa: E402
 from tap import Tap, skip_all  # noqa: E402
 
-KEPT, DUMPS = 100000, 2
+KEPT, DUMPS = 100000, 2 if WHOLE else 1
 COLLECTORS = ["-XX:+Use%sGC" % name for name in ("Serial", "Parallel", "G1", "Shenandoah", "Z")]
 # Collections of these are long or large parts of the time.
 OFTEN = COLLECTORS[:3]
-SEED, SECONDS, CUTS = 20, 60, 6
+SEED, SECONDS, CUTS = 20, 60, 6 if WHOLE else 2
 COMMANDS = [["info"], ["heap"], ["types"], ["types", "--live"], ["leaks", "--limit", "3"],
             ["threads"], ["summary"], ["roots", "--limit", "3", "CORE", "Storm$Node"]]
 

@@ -10,15 +10,18 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from documents import cases, every_fixture  # noqa: E402
-from fixture import COREHEAP, folder, run_bounded  # noqa: E402
+from fixture import COREHEAP, WHOLE, folder, run_bounded  # noqa: E402
 from tap import Tap  # noqa: E402
 
 PACKERS = {"zst": ["zstd", "-q", "-1", "-c"], "gz": ["gzip", "-1", "-c"],
            "xz": ["xz", "-0", "-c"], "lz4": ["lz4", "-q", "-1", "-c"]}
+# The first fixture is asked everything, each other one every third question, others than the one
+# before it: cores of one family stand side by side, so that each question is asked of each family.
+SHARE = 1 if WHOLE else 3
 # A core is unpacked to a file when it is opened, which takes longer than most answers to what is
-# asked of that file then: of larger cores each fixture is asked every twelfth question, others
-# than the one before; small ones are asked all, of all packers.
-LARGE, EACH = 5 << 20, 12
+# asked of that file then: of larger cores it is every fourth of these questions; of small ones
+# it is all, of all packers.
+LARGE, EACH = 5 << 20, 12 // SHARE
 ROWS = "10"
 FORMS = (["--json"], [], ["--jsonl"], ["--plain"])
 
@@ -28,7 +31,8 @@ def questions(core, turn):
     and in another one on the next fixture: all of them on each would take minutes."""
     for number, (schema, arguments) in enumerate(cases(core, ROWS)):
         words = ["CORE" if word == core else word for word in arguments]
-        yield schema, [*words, *FORMS[(number + turn) % len(FORMS)]]
+        if turn == 0 or (number + turn) % SHARE == 0:
+            yield schema, [*words, *FORMS[(number + turn) % len(FORMS)]]
     for words in (["summary", "CORE"], ["diff", "CORE", "CORE"]):
         yield words[0], [*words, "--markdown"]
         yield words[0], [*words, "--json"]

@@ -234,8 +234,8 @@ Suite *suite_touched(void)
 	TCase *tcase = tcase_create("pages");
 
 	tcase_set_timeout(tcase, 120);
-	tcase_add_loop_test(tcase, bytes_on_touched_pages, 0, 12);
-	tcase_add_loop_test(tcase, data_in_order, 0, 12);
+	tcase_add_loop_test(tcase, bytes_on_touched_pages, 0, 4);
+	tcase_add_loop_test(tcase, data_in_order, 0, 4);
 	tcase_add_test(tcase, zero_or_not);
 	tcase_add_test(tcase, holes_are_not_read);
 	tcase_add_test(tcase, shared_bytes_are_not_known);

@@ -282,7 +282,8 @@ START_TEST(open_of_a_foreign_core_fails_or_closes)
 }
 END_TEST
 
-/* Those that are cut and overwritten: how often each, the small ones oftener. */
+/* Those that are cut and overwritten: how often each, the small ones oftener; of the rounds it is
+ * a third without `make check WHOLE=1`. */
 static const struct {
 	const char *path;
 	size_t cuts, rounds;
@@ -378,7 +379,9 @@ static uint64_t random_value(uint64_t *seed, uint64_t old)
 START_TEST(flipped_cores_have_sums_that_close)
 {
 	struct patient p = admit(patients[_i / 2].path);
-	size_t rounds = patients[_i / 2].rounds, words = _i & 1 ? 64 : 1, i, k;
+	const char *whole = getenv("WHOLE");
+	size_t rounds = whole && *whole ? patients[_i / 2].rounds : patients[_i / 2].rounds / 3;
+	size_t words = _i & 1 ? 64 : 1, i, k;
 	uint64_t seed = 0x9e3779b97f4a7c15 + (uint64_t)_i, value;
 	uint64_t offs[64];
 	struct heapcore hc;
