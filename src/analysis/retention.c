@@ -88,6 +88,40 @@ static void add_spans(const struct ch_heaps *heaps, bool *managed, struct ch_ret
 	}
 }
 
+static uint64_t trim_bytes(const struct ch_trim_call *call)
+{
+	return call->pages_bytes + call->top_bytes;
+}
+
+static void add_trim(struct ch_retention *ret, const char *name, const struct ch_heap_free *heap)
+{
+	size_t i;
+
+	for (i = 0; i < ret->trims_count; i++)
+		if (ret->trims[i].name == name)
+			break;
+	if (!name || i == CH_TRIM_CALLS_MAX)
+		return;
+	ret->trims_count = ch_max(ret->trims_count, i + 1);
+	ret->trims[i].name = name;
+	ret->trims[i].pages_bytes += heap->trim_pages_bytes;
+	ret->trims[i].top_bytes += heap->trim_top_bytes;
+}
+
+/* The largest one first, the others as they came. */
+static void order_trims(struct ch_retention *ret)
+{
+	struct ch_trim_call call;
+	size_t i, k;
+
+	for (i = 1; i < ret->trims_count; i++) {
+		call = ret->trims[i];
+		for (k = i; k && trim_bytes(&ret->trims[k - 1]) < trim_bytes(&call); k--)
+			ret->trims[k] = ret->trims[k - 1];
+		ret->trims[k] = call;
+	}
+}
+
 static void add_heaps(const struct ch_heaps *heaps, const bool *managed, struct ch_retention *ret)
 {
 	const struct ch_heap_free *frees;
@@ -105,9 +139,10 @@ static void add_heaps(const struct ch_heaps *heaps, const bool *managed, struct 
 		own = ch_min(list[i].allocator_bytes, ret->parts[CH_PART_USED]);
 		ret->parts[CH_PART_USED] -= own;
 		ret->parts[CH_PART_OVERHEAD] += own;
-		if (!ret->trim_name && frees[i].can_trim)
-			ret->trim_name = ch_heaps_trim_name(heaps, list[i].walker);
+		if (frees[i].can_trim)
+			add_trim(ret, ch_heaps_trim_name(heaps, list[i].walker), &frees[i]);
 	}
+	order_trims(ret);
 	ret->parts[CH_PART_BINS] = ret->free.bins.bytes;
 	ret->parts[CH_PART_FAST] = ret->free.fast.bytes;
 	ret->parts[CH_PART_CACHED] = ret->free.cached.bytes;

@@ -27,6 +27,13 @@ enum ch_part_id {
 };
 #define CH_PARTS (CH_PART_MANAGED + 1)
 
+/** What an allocator's own call could give back at most. */
+struct ch_trim_call {
+	const char *name;
+	uint64_t pages_bytes, top_bytes;
+};
+#define CH_TRIM_CALLS_MAX 4U
+
 struct ch_retention {
 	/** Indexed by enum ch_part_id; their sum is verdict.total_bytes. */
 	uint64_t parts[CH_PARTS];
@@ -35,8 +42,9 @@ struct ch_retention {
 	enum ch_part_id largest;
 	/** What the class means here: one sentence. Static. */
 	const char *meaning;
-	/** The call that gives memory back, NULL when no allocator here has one. */
-	const char *trim_name;
+	/** Calls that give memory back, one an allocator, the one that gives most first. */
+	struct ch_trim_call trims[CH_TRIM_CALLS_MAX];
+	size_t trims_count;
 	/** Sums over all heaps. */
 	struct ch_heap_free free;
 };

@@ -148,6 +148,31 @@ static uint64_t weight_of_free(uint64_t free, const struct ch_suspecting *suspec
 	return free / 10000 * chp_percent(free, free + live);
 }
 
+/* Touched bytes that are free in a heap which keeps more than is in use; 0: it does not. */
+static uint64_t kept_free(const struct ch_heap *heap, const struct ch_heap_free *sums)
+{
+	const uint64_t free = heap->free_bytes - heap->untouched_free_bytes;
+
+	return sums->can_trim && free > heap->used_bytes - heap->untouched_used_bytes ? free : 0;
+}
+
+/* What the call of one allocator could give back, of heaps that keep more than is in use. */
+static uint64_t returnable_by(const struct ch_heaps *list, uint32_t walker)
+{
+	const struct ch_heap_free *frees;
+	const struct ch_heap *heaps;
+	uint64_t sum = 0;
+	size_t count, i;
+
+	heaps = ch_heaps_list(list, &count);
+	frees = ch_heaps_free(list, &count);
+	for (i = 0; i < count; i++)
+		if (heaps[i].walker == walker)
+			sum += ch_min(frees[i].trim_pages_bytes + frees[i].trim_top_bytes,
+				      kept_free(&heaps[i], &frees[i]));
+	return sum;
+}
+
 /* Arenas that keep more than is in use. */
 static struct ch_error *find_retained_free(struct ch_suspecting *suspecting)
 {
@@ -156,22 +181,22 @@ static struct ch_error *find_retained_free(struct ch_suspecting *suspecting)
 				      .share_of = IN_USE,
 				      .basis = CH_BASIS_DERIVED };
 	char bytes[CH_BYTES_TEXT_MAX], used_text[CH_BYTES_TEXT_MAX], trim[CH_BYTES_TEXT_MAX];
+	char pieces[CH_BYTES_TEXT_MAX + 64] = "";
 	const struct ch_heap *heaps, *worst = NULL;
 	const struct ch_heap_free *frees;
-	uint64_t used = 0, returnable = 0, free, worst_free = 0;
+	uint64_t used = 0, trapped = 0, returnable, free, worst_free = 0;
 	size_t count, i;
 
 	heaps = ch_heaps_list(suspecting->heaps, &count);
 	frees = ch_heaps_free(suspecting->heaps, &count);
 	for (i = 0; i < count; i++) {
-		free = heaps[i].free_bytes - heaps[i].untouched_free_bytes;
-		if (!frees[i].can_trim ||
-		    free <= heaps[i].used_bytes - heaps[i].untouched_used_bytes)
+		free = kept_free(&heaps[i], &frees[i]);
+		if (!free)
 			continue;
 		suspect.count++;
 		suspect.bytes += free;
 		used += heaps[i].used_bytes - heaps[i].untouched_used_bytes;
-		returnable += ch_min(frees[i].trim_pages_bytes + frees[i].trim_top_bytes, free);
+		trapped += ch_min(frees[i].trapped_bytes, free);
 		if (!worst || free > worst_free) {
 			worst = &heaps[i];
 			worst_free = free;
@@ -180,6 +205,11 @@ static struct ch_error *find_retained_free(struct ch_suspecting *suspecting)
 	if (!worst ||
 	    !chp_suspect_is(suspect.bytes, SIZE_MIN, RETAINED_SHARE, sums->verdict.total_bytes))
 		return NULL;
+	returnable = returnable_by(suspecting->heaps, worst->walker);
+	if (trapped > suspect.bytes / 2)
+		snprintf(pieces, sizeof(pieces),
+			 "; %s of the free bytes lie between blocks in use, without a whole page",
+			 chp_bytes_text(trapped, bytes));
 	suspect.rank_bytes = weight_of_free(suspect.bytes, suspecting);
 	chp_suspect_fact(&suspect, "used_bytes", used);
 	chp_suspect_fact(&suspect, "returnable_bytes", returnable);
@@ -188,11 +218,11 @@ static struct ch_error *find_retained_free(struct ch_suspecting *suspecting)
 		suspecting, &suspect, sums->verdict.total_bytes,
 		"%" PRIu64
 		" heap%s %s more free than used memory: %s free beside %s used; %s could "
-		"give back at most %s; most of it is in %s",
+		"give back at most %s%s; most of it is in %s",
 		suspect.count, suspect.count == 1 ? "" : "s", suspect.count == 1 ? "keeps" : "keep",
 		chp_bytes_text(suspect.bytes, bytes), chp_bytes_text(used, used_text),
 		ch_heaps_trim_name(suspecting->heaps, worst->walker),
-		chp_bytes_text(returnable, trim), worst->name);
+		chp_bytes_text(returnable, trim), pieces, worst->name);
 }
 
 static int compare_sizes(const void *a, const void *b)

@@ -63,20 +63,34 @@ static char *arithmetic_of(const struct ch_retention *retention)
 	return chp_text_end(out, &text);
 }
 
-/* What the allocator's own call could do about it; owned by the caller. */
+static uint64_t call_bytes(const struct ch_trim_call *call)
+{
+	return call->pages_bytes + call->top_bytes;
+}
+
+/* What the allocators' own calls could do about it; owned by the caller. */
 static char *returnable_text(const struct ch_retention *retention)
 {
 	const struct ch_heap_free *sums = &retention->free;
-	char a[CH_BYTES_TEXT_MAX], b[CH_BYTES_TEXT_MAX], c[CH_BYTES_TEXT_MAX], *text = NULL;
+	const struct ch_trim_call *calls = retention->trims;
+	char a[CH_BYTES_TEXT_MAX], b[CH_BYTES_TEXT_MAX], *text = NULL;
 	uint64_t all = listed_bytes(sums) + sums->cached.bytes + sums->top.bytes;
+	size_t i, size = 0;
+	FILE *out = open_memstream(&text, &size);
 
-	if (asprintf(&text,
-		     "%s would give back at most %s of the %s free bytes: %s in whole pages of "
-		     "free chunks, the rest of top",
-		     retention->trim_name, chp_bytes_text(trim_bytes(sums), a),
-		     chp_count_text(all, b), chp_count_text(sums->trim_pages_bytes, c)) < 0)
+	if (!out)
 		return NULL;
-	return text;
+	chp_count_text(all, b);
+	fprintf(out, "%s would give back at most %s of the %s free bytes", calls[0].name,
+		chp_bytes_text(call_bytes(&calls[0]), a), b);
+	if (calls[0].top_bytes)
+		fprintf(out, ": %s in whole pages of free chunks, the rest of top",
+			chp_count_text(calls[0].pages_bytes, a));
+	for (i = 1; i < retention->trims_count; i++)
+		if (call_bytes(&calls[i]))
+			fprintf(out, "; %s at most %s", calls[i].name,
+				chp_bytes_text(call_bytes(&calls[i]), a));
+	return chp_text_end(out, &text);
 }
 
 /* Exact numbers, a line each. */
@@ -110,9 +124,9 @@ struct ch_error *chp_print_retention(const struct ch_report *report,
 	}
 	arithmetic = arithmetic_of(retention);
 	chp_verdict_text(&result->sums.verdict, line);
-	if (retention->trim_name)
+	if (retention->trims_count)
 		returnable = returnable_text(retention);
-	if (!arithmetic || (retention->trim_name && !returnable))
+	if (!arithmetic || (retention->trims_count && !returnable))
 		return &ch_enomem;
 	fputc('\n', report->out);
 	chp_report_wrapped(report, "verdict", line);
@@ -194,12 +208,12 @@ json_t *chp_json_retention(const struct ch_heap_result *result)
 		.reason = verdict->reason,
 		.meaning = retention->meaning,
 		.largest = chp_part_name(retention->largest),
-		.trim_call = retention->trim_name,
+		.trim_call = retention->trims_count ? retention->trims[0].name : NULL,
 		.arithmetic = arithmetic,
 		.total_bytes = retention->verdict.total_bytes,
 		.share = retention->verdict.share,
-		.trim_bytes = retention->trim_name ? trim_bytes(&retention->free) : 0,
-		.can_trim = retention->trim_name != NULL,
+		.trim_bytes = retention->trims_count ? call_bytes(&retention->trims[0]) : 0,
+		.can_trim = retention->trims_count != 0,
 	};
 
 	if (!arithmetic)

@@ -23,7 +23,11 @@ PAGE_SHIFT, SPAN_BYTES = 13, 48
 
 def check_caches(tap, core, name):
     """What lies in caches is free, and is counted as its kind."""
-    heap = fixture.answer("heap", "--json", core)["heaps"][0]
+    document = fixture.answer("heap", "--json", core)
+    heap, verdict = document["heaps"][0], document["verdict"]
+    tap.equal((verdict["trim_call"], verdict["trim_bytes"]),
+              ("MallocExtension::ReleaseFreeMemory()", heap["detail"]["pageheap_free_bytes"]),
+              "%s: what its call could give back is its free pages" % name)
     rows, _ = truth.objects(core, "free")
     cached = [row["size_bytes"] for row in rows if row["place"] == "thread cache"]
     tap.equal((len(cached), sum(cached)),

@@ -260,6 +260,7 @@ def check(tap, program):
     if truth["name"] == "redis" and truth["version"] in SUMMED:
         check_usage(tap, found, truth)
     check_groups(tap, core, found)
+    check_trim(tap, core)
     check_secrets(tap, core)
     check_harm(tap, core, truth["size", 0])
 
@@ -269,6 +270,19 @@ def check_groups(tap, core, found):
     tap.equal({row["name"]: row["total_bytes"] for row in groups if row["name"]},
               {purpose: sum(size for _, size in rows.values()) for purpose, rows in found.items()},
               "types --by purpose")
+
+
+def check_trim(tap, core):
+    """Beside glibc's malloc: the call that gives pages back is that of who has them."""
+    document = fixture.answer("heap", "--json", core)
+    details = [row["detail"] for row in document["heaps"] if "dirty_bytes" in row["detail"]]
+    if not details:
+        tap.skip("what could be given back", "this server is not on jemalloc")
+        return
+    tap.equal((document["verdict"]["trim_call"], document["verdict"]["trim_bytes"]),
+              ('mallctl("arena.4096.purge")',
+               sum(row["dirty_bytes"] + row["muzzy_bytes"] for row in details)),
+              "what could be given back: jemalloc's pages by its own call")
 
 
 def check_secrets(tap, core):
