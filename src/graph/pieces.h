@@ -65,45 +65,59 @@ CH_INLINE uint64_t chp_word_value(const struct ch_traced *traced, uint64_t word,
 	return exact && traced->decode ? traced->decode(traced->state, word) : word;
 }
 
-/** Ask the walker once. Whether that told all pointers of the node, nothing else of it is an
- * address, and all of it lies in our memory as it is: so it is with most. */
-CH_INLINE bool chp_pieces_are_plain(struct ch_pieces *pieces)
+/** Ask the walker once. Whether that told all pointers of the node, and all of it lies in our
+ * memory as it is: so it is with most. */
+CH_INLINE bool chp_pieces_are_whole(struct ch_pieces *pieces)
 {
 	struct ch_ref_query *query = &pieces->query;
-	uint64_t words = query->size_bytes / 8, at = 0;
 	uint32_t i;
 
-	if (!query->bytes || pieces->traced->narrow.used || pieces->traced->decode)
+	if (!query->bytes)
 		return false;
 	query->more = false;
 	pieces->traced->tracer->refs(pieces->traced->state, query);
-	if (query->more || !query->pure)
-		return false;
-	for (i = 0; i < query->count; i++) {
-		if (query->runs[i].offset % 8 || query->runs[i].offset < at ||
-		    !query->runs[i].words || query->runs[i].offset / 8 > words ||
-		    query->runs[i].words > words - query->runs[i].offset / 8)
+	for (i = 0; i < query->count; i++)
+		if (query->runs[i].stack)
 			return false;
-		at = query->runs[i].offset + 8 * query->runs[i].words;
-	}
-	return true;
+	return !query->more;
+}
+
+/** Whole words of 8 bytes in [at, end), if any word of the object may be an address. */
+CH_INLINE void chp_pieces_visit_rest(const struct ch_pieces *pieces, uint64_t at, uint64_t end,
+				     chp_word_fn fn, void *arg)
+{
+	const struct ch_ref_query *query = &pieces->query;
+
+	if (query->pure)
+		return;
+	for (at = ch_align_up(at, 8); at + 8 <= end; at += 8)
+		fn(arg, at, ch_get64(query->bytes + at), false);
 }
 
 /** Visit the words of such a node; what it keeps alive without a word is left. */
-CH_INLINE void chp_pieces_visit_plain(struct ch_pieces *pieces, chp_word_fn fn, void *arg)
+CH_INLINE void chp_pieces_visit_whole(struct ch_pieces *pieces, chp_word_fn fn, void *arg)
 {
 	const struct ch_ref_query *query = &pieces->query;
-	uint64_t offset, end;
-	uint32_t i;
+	const struct ch_narrow *narrow = &pieces->traced->narrow;
+	uint64_t width = narrow->used ? 4 : 8, words = query->size_bytes / width, at = 0, until;
+	const struct ch_ref_run *run;
 
-	for (i = 0; i < query->count; i++) {
-		offset = query->runs[i].offset;
-		end = offset + 8 * query->runs[i].words;
-		for (; offset < end; offset += 8)
-			fn(arg, offset, ch_get64(query->bytes + offset), true);
-	}
-	pieces->run = query->count;
 	pieces->at = query->size_bytes & ~7ULL;
+	for (pieces->run = 0; pieces->run < query->count; pieces->run++) {
+		run = &query->runs[pieces->run];
+		if (!run->words || run->offset % width || run->offset < at ||
+		    run->offset >= pieces->at || run->words > words - run->offset / width)
+			continue;
+		chp_pieces_visit_rest(pieces, at, run->offset, fn, arg);
+		until = run->offset + width * run->words;
+		for (at = run->offset; at < until; at += width)
+			fn(arg, at,
+			   width == 4 ? chp_narrow_value(narrow, ch_get32(query->bytes + at))
+				      : chp_word_value(pieces->traced, ch_get64(query->bytes + at),
+						       true),
+			   true);
+	}
+	chp_pieces_visit_rest(pieces, at, pieces->at, fn, arg);
 }
 
 /** Visit all words of a node; returns how many bytes of it are absent. */
@@ -113,8 +127,8 @@ CH_INLINE uint64_t chp_pieces_visit(struct ch_pieces *pieces, chp_word_fn fn, vo
 	struct ch_piece piece;
 	uint64_t absent = 0, i;
 
-	if (chp_pieces_are_plain(pieces)) {
-		chp_pieces_visit_plain(pieces, fn, arg);
+	if (chp_pieces_are_whole(pieces)) {
+		chp_pieces_visit_whole(pieces, fn, arg);
 		if (!pieces->query.also && (!pieces->graph->links.count || pieces->query.unlinked))
 			return 0;
 	}
