@@ -40,7 +40,7 @@ struct counter {
 	uint8_t *seen;
 	size_t seen_mask;
 	/* Of all blocks that are compared, in the order of the walk: as much of their hashes as
-	 * seen needs. NONE_KNOWN: it is to be made again. */
+	 * seen needs, or what stands in their place. */
 	struct ch_vec hashes;
 	size_t next;
 	/* What blocks have whose hash was seen before, other than zeros: no less than what is there
@@ -64,22 +64,41 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 	return hash ^ hash >> 32;
 }
 
-/* Of a text in one piece, as nearly all are. */
-static uint64_t hash_whole(const uint8_t *bytes, uint64_t size)
+/* Of a text in one piece, as nearly all are; and whether it is all zeros. */
+static uint64_t hash_whole(const uint8_t *bytes, uint64_t size, bool *zero_ret)
 {
+	uint64_t hash = size, word, any = 0;
 	uint8_t last[8] = { 0 };
-	uint64_t hash = size;
 
-	for (; size >= 8; bytes += 8, size -= 8)
-		hash = mix(hash, ch_get64(bytes));
-	if (!size)
-		return hash;
+	for (; size >= 8; bytes += 8, size -= 8) {
+		word = ch_get64(bytes);
+		any |= word;
+		hash = mix(hash, word);
+	}
 	memcpy(last, bytes, size);
-	return mix(hash, ch_get64(last));
+	word = ch_get64(last);
+	*zero_ret = !(any | word);
+	return size ? mix(hash, word) : hash;
 }
 
-/* Words count from the text's start, so pieces are carried over. False: absent. */
-static bool hash_text(const struct ch_core *core, const struct ch_string *text, uint64_t *ret)
+static bool is_zero(const struct ch_core *core, const struct ch_string *text)
+{
+	uint64_t left = text->count * text->bytes, at = text->addr;
+	const uint8_t *bytes;
+	size_t len;
+
+	for (; left; left -= len, at += len) {
+		bytes = piece_of(core, at, left, &len);
+		if (!bytes || bytes[0] || memcmp(bytes, bytes + 1, len - 1) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Words count from the text's start, so pieces are carried over. False: absent. *zero_ret: it is
+ * all zeros. */
+static bool hash_text(const struct ch_core *core, const struct ch_string *text, uint64_t *ret,
+		      bool *zero_ret)
 {
 	uint64_t left = text->count * text->bytes, at = text->addr, hash = left;
 	uint8_t carry[8];
@@ -88,9 +107,10 @@ static bool hash_text(const struct ch_core *core, const struct ch_string *text, 
 
 	bytes = left ? piece_of(core, at, left, &len) : NULL;
 	if (bytes && len == left) {
-		*ret = hash_whole(bytes, left);
+		*ret = hash_whole(bytes, left, zero_ret);
 		return true;
 	}
+	*zero_ret = is_zero(core, text);
 	while (left) {
 		bytes = piece_of(core, at, left, &len);
 		if (!bytes)
@@ -235,6 +255,7 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 	struct ch_string text;
 	struct ch_error *err = NULL;
 	uint64_t hash;
+	bool zero;
 	size_t i;
 
 	if (!chp_heaps_span_inspector(counter->heaps, objects[0].span, &inspected) ||
@@ -259,7 +280,7 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 			continue;
 		}
 		counter->budget -= text.apart_bytes ? text.count * text.bytes : 0;
-		if (hash_text(counter->heaps->env.core, &text, &hash)) {
+		if (hash_text(counter->heaps->env.core, &text, &hash, &zero)) {
 			err = add_text(counter, &objects[i], &text, 0, hash);
 		} else {
 			counter->ret->absent_count++;
@@ -271,12 +292,14 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 
 /* ---- Blocks of every heap, as texts of bytes ------------------------------------- */
 
+/* In place of a hash: it is not known; the block is all zeros. */
 #define NONE_KNOWN UINT32_MAX
+#define ALL_ZEROS  (UINT32_MAX - 1)
 
 struct hashed {
 	const struct ch_object *object;
-	struct ch_string text;
 	uint64_t hash;
+	bool zero;
 };
 
 /* What all blocks of one batch have in common: they lie in one span. */
@@ -319,25 +342,11 @@ static uint32_t type_of(const struct ch_object *object, const struct block_kind 
 
 /* False: not all of it is in the core. */
 static bool hash_block(const struct counter *counter, const struct ch_string *text, uint32_t type,
-		       uint64_t *ret)
+		       uint64_t *ret, bool *zero_ret)
 {
-	if (!hash_text(counter->heaps->env.core, text, ret))
+	if (!hash_text(counter->heaps->env.core, text, ret, zero_ret))
 		return false;
 	*ret = mix(*ret, type);
-	return true;
-}
-
-static bool is_zero(const struct ch_core *core, const struct ch_string *text)
-{
-	uint64_t left = text->count, at = text->addr;
-	const uint8_t *bytes;
-	size_t len;
-
-	for (; left; left -= len, at += len) {
-		bytes = piece_of(core, at, left, &len);
-		if (!bytes || bytes[0] || memcmp(bytes, bytes + 1, len - 1) != 0)
-			return false;
-	}
 	return true;
 }
 
@@ -362,9 +371,10 @@ static unsigned int times_seen(const struct counter *counter, uint64_t hash)
 static bool hash_ahead(const struct counter *counter, const struct ch_object *object,
 		       const struct block_kind *kind, struct hashed *ret)
 {
+	const struct ch_string text = text_of(object, kind);
+
 	ret->object = object;
-	ret->text = text_of(object, kind);
-	if (!hash_block(counter, &ret->text, type_of(object, kind), &ret->hash))
+	if (!hash_block(counter, &text, type_of(object, kind), &ret->hash, &ret->zero))
 		return false;
 	__builtin_prefetch(&counter->seen[(ret->hash & counter->seen_mask) / 4], 1);
 	return true;
@@ -375,17 +385,22 @@ static void see_some(struct counter *counter, const struct hashed *some, size_t 
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		if (see(counter, some[i].hash) && !is_zero(counter->heaps->env.core, &some[i].text))
+		if (see(counter, some[i].hash) && !some[i].zero)
 			counter->again_bytes += some[i].object->chunk_bytes;
 }
 
-static bool remember(struct counter *counter, uint64_t hash)
+static bool remember(struct counter *counter, const struct hashed *hashed)
 {
 	uint32_t *slot = ch_vec_push(&counter->hashes);
 
-	if (slot)
-		*slot = counter->seen_mask > UINT32_MAX ? NONE_KNOWN : (uint32_t)hash;
-	return slot != NULL;
+	if (!slot)
+		return false;
+	*slot = (uint32_t)hashed->hash;
+	if (hashed->zero)
+		*slot = ALL_ZEROS;
+	else if (counter->seen_mask > UINT32_MAX || *slot == ALL_ZEROS)
+		*slot = NONE_KNOWN;
+	return true;
 }
 
 static struct ch_error *see_blocks(void *arg, const struct ch_object *objects, size_t n)
@@ -403,8 +418,9 @@ static struct ch_error *see_blocks(void *arg, const struct ch_object *objects, s
 		if (!is_compared(&objects[i]))
 			continue;
 		slot->hash = NONE_KNOWN;
+		slot->zero = false;
 		known = hash_ahead(counter, &objects[i], &kind, slot);
-		if (!remember(counter, slot->hash))
+		if (!remember(counter, slot))
 			return &ch_enomem;
 		if (!known)
 			continue;
@@ -425,17 +441,17 @@ static struct ch_error *take_block(struct counter *counter, const struct ch_obje
 	const uint32_t type = type_of(object, kind);
 	struct ch_string text = text_of(object, kind);
 	struct ch_object touched = *object;
-	uint64_t hash;
+	bool zero = known == ALL_ZEROS;
+	uint64_t hash = 0;
 
-	if (known != NONE_KNOWN && times_seen(counter, known) < 2 &&
-	    !is_zero(counter->heaps->env.core, &text))
+	if (known < ALL_ZEROS && times_seen(counter, known) < 2)
 		return NULL;
-	if (!hash_block(counter, &text, type, &hash)) {
+	if (!zero && !hash_block(counter, &text, type, &hash, &zero)) {
 		ret->absent_count++;
 		return NULL;
 	}
 	touched.chunk_bytes = chp_heaps_touched_bytes(counter->heaps, object);
-	if (is_zero(counter->heaps->env.core, &text)) {
+	if (zero) {
 		ret->zero_count++;
 		ret->zero_bytes += touched.chunk_bytes;
 		return NULL;
