@@ -51,7 +51,8 @@ static struct ch_error *look(struct ch_looking *looking)
 	if (!err)
 		err = chp_suspects_locks_held(looking->suspecting, looking->graph);
 	if (!err)
-		err = chp_suspects_queues(looking->suspecting, looking->graph, looking->retained);
+		err = chp_suspects_queues(looking->suspecting, looking->graph, looking->retained,
+					  chp_leaks_types(looking->leaks));
 	if (!err)
 		err = chp_suspects_containers(looking->suspecting, looking->graph,
 					      looking->retained, chp_leaks_types(looking->leaks));

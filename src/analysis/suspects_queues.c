@@ -22,6 +22,8 @@ struct looking {
 	struct ch_suspecting *suspecting;
 	struct ch_graph *graph;
 	const struct ch_retained *retained;
+	/* By id of a node. */
+	const uint32_t *types;
 };
 
 /* What would go away with the objects: none of them holds another one alone, for the queue holds
@@ -104,10 +106,44 @@ static struct ch_error *take(void *arg, const struct ch_queue *queue)
 				method[0] ? tid : "", method);
 }
 
-struct ch_error *chp_suspects_queues(struct ch_suspecting *suspecting, struct ch_graph *graph,
-				     const struct ch_retained *retained)
+static bool is_one_of(const uint32_t *types, size_t count, uint32_t type)
 {
-	struct looking looking = { suspecting, graph, retained };
+	size_t i;
 
-	return chp_heaps_queues(suspecting->heaps, take, &looking);
+	for (i = 0; i < count && types[i] != type; i++)
+		;
+	return i < count;
+}
+
+/* Nodes of some types, by what is known of all. */
+static struct ch_error *find_nodes(void *arg, const uint32_t *types, size_t count, ch_objects_fn fn,
+				   void *fn_arg)
+{
+	const struct looking *looking = arg;
+	struct ch_object object = { .state = CH_OBJECT_USED };
+	uint32_t objects = ch_graph_objects_count(looking->graph), id;
+	struct ch_error *err = NULL;
+
+	for (id = 0; !err && count && id < objects; id++) {
+		object.type = looking->types[id];
+		if (!object.type || !is_one_of(types, count, object.type))
+			continue;
+		object.addr = ch_graph_addr(looking->graph, id);
+		object.key = chp_type_key(looking->suspecting->heaps, object.type);
+		err = fn(fn_arg, &object, 1);
+	}
+	return err;
+}
+
+struct ch_error *chp_suspects_queues(struct ch_suspecting *suspecting, struct ch_graph *graph,
+				     const struct ch_retained *retained, const uint32_t *types)
+{
+	struct looking looking = { suspecting, graph, retained, types };
+	const struct ch_type_finder finder = { find_nodes, &looking };
+	struct ch_error *err;
+
+	chp_heaps_use_finder(suspecting->heaps, &finder);
+	err = chp_heaps_queues(suspecting->heaps, take, &looking);
+	chp_heaps_use_finder(suspecting->heaps, NULL);
+	return err;
 }

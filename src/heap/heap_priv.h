@@ -100,6 +100,10 @@ struct ch_heaps {
 	/** of struct ch_type_stat; valid when typed */
 	struct ch_vec types;
 	bool typed;
+	/** By heap: it is still to be counted, the rows of others are in types. NULL: all are. */
+	const bool *recounted;
+	/** NULL: objects of a type are found by walks. */
+	const struct ch_type_finder *finder;
 	/** of struct ch_assembly and struct ch_setting: of all runtimes, once asked for */
 	struct ch_vec assemblies, settings;
 };

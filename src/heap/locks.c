@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "heap/heap_priv.h"
+#include "heap/type_table.h"
 #include "util/context.h"
 
 /* What numbers of a runtime's walker are put into. */
@@ -176,4 +177,46 @@ struct ch_error *chp_heaps_walk_runtime(struct ch_heaps *heaps, const char *runt
 		if (strcmp(list[spans[i].heap].runtime, runtime) == 0)
 			err = ch_heaps_walk(heaps, spans[i].start, spans[i].end, fn, arg);
 	return err;
+}
+
+void chp_heaps_use_finder(struct ch_heaps *heaps, const struct ch_type_finder *finder)
+{
+	heaps->finder = finder;
+}
+
+/* The only walker of a runtime's heaps. */
+static bool walker_of(const struct ch_heaps *heaps, const char *runtime, uint32_t *ret)
+{
+	const struct ch_heap *list = heaps->heaps.items;
+	bool found = false;
+	size_t i;
+
+	for (i = 0; i < heaps->heaps.count; i++) {
+		if (strcmp(list[i].runtime, runtime) != 0)
+			continue;
+		if (found && list[i].walker != *ret)
+			return false;
+		*ret = list[i].walker;
+		found = true;
+	}
+	return found;
+}
+
+struct ch_error *chp_heaps_find_keys(struct ch_heaps *heaps, const char *runtime,
+				     const uint64_t *keys, size_t count, ch_objects_fn fn,
+				     void *arg)
+{
+	uint32_t types[CH_FIND_KEYS_MAX], walker;
+	size_t i, n = 0;
+
+	if (!heaps->finder || count > CH_FIND_KEYS_MAX || !walker_of(heaps, runtime, &walker))
+		return chp_heaps_walk_runtime(heaps, runtime, fn, arg);
+	for (i = 0; i < count; i++) {
+		if (!keys[i])
+			continue;
+		types[n] = chp_type_of(heaps, walker, keys[i]);
+		if (!types[n++])
+			return &ch_enomem;
+	}
+	return heaps->finder->find(heaps->finder->arg, types, n, fn, arg);
 }

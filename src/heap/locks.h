@@ -145,4 +145,23 @@ bool chp_heaps_is_library(const struct ch_heaps *heaps, const char *name);
 CH_MUST_CHECK struct ch_error *chp_heaps_walk_runtime(struct ch_heaps *heaps, const char *runtime,
 						      ch_objects_fn fn, void *arg);
 
+/** Who has the types of all objects at hand. */
+struct ch_type_finder {
+	/** Hand on addr, type and key of the used objects of types, ascending, one by one. Errors:
+	 * those of fn. */
+	struct ch_error *(*find)(void *arg, const uint32_t *types, size_t count, ch_objects_fn fn,
+				 void *fn_arg);
+	void *arg;
+};
+
+/** From here on finder, which is borrowed, is asked in place of walks; NULL: nobody is. */
+void chp_heaps_use_finder(struct ch_heaps *heaps, const struct ch_type_finder *finder);
+/** The used objects of one runtime whose types have these keys (0: none), at most
+ * CH_FIND_KEYS_MAX, among others; of them addr, state, type and key are to be relied on. Errors:
+ * as of chp_heaps_walk_runtime(). */
+#define CH_FIND_KEYS_MAX 4
+CH_MUST_CHECK struct ch_error *chp_heaps_find_keys(struct ch_heaps *heaps, const char *runtime,
+						   const uint64_t *keys, size_t count,
+						   ch_objects_fn fn, void *arg);
+
 #endif /* COREHEAP_HEAP_LOCKS_H */

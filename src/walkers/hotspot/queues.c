@@ -179,5 +179,6 @@ struct ch_error *hs_queues(void *state, struct ch_heaps *heaps, ch_queue_fn fn, 
 		err = hs_inspector.find_type(state, names[i], &visiting.klasses[i]);
 	if (err || (!visiting.klasses[0] && !visiting.klasses[1]))
 		return err;
-	return chp_heaps_walk_runtime(heaps, "hotspot", look, &visiting);
+	return chp_heaps_find_keys(heaps, "hotspot", visiting.klasses,
+				   CH_COUNT_OF(visiting.klasses), look, &visiting);
 }
