@@ -194,6 +194,9 @@ struct ch_walk {
 
 /** Walk all spans, filling sums, with fn for each batch. */
 CH_MUST_CHECK struct ch_error *chp_walk_all(struct ch_heaps *heaps, ch_objects_fn fn, void *arg);
+/** Walk the spans of some heaps (by heap) as one of all spans that were measured does. */
+CH_MUST_CHECK struct ch_error *chp_walk_heaps(struct ch_heaps *heaps, const bool *wanted,
+					      ch_objects_fn fn, void *arg);
 /** Index of the first span that ends above addr; the count of spans if none. */
 uint32_t chp_span_after(const struct ch_heaps *heaps, uint64_t addr);
 

@@ -314,15 +314,35 @@ uint32_t chp_type_of_provider(struct ch_heaps *heaps, const struct ch_type_sourc
 	return chp_type_intern(&heaps->table, source);
 }
 
-void chp_heaps_use_namer(struct ch_heaps *heaps, const struct ch_namer *namer)
+static bool is_open(const struct ch_heaps *heaps, const bool *open, uint32_t walker)
 {
+	size_t i;
+
+	for (i = 0; i < heaps->heaps.count; i++)
+		if (open[i] && CH_VEC_AT(&heaps->heaps, struct ch_heap, i)->walker == walker)
+			return true;
+	return false;
+}
+
+void chp_heaps_use_namer(struct ch_heaps *heaps, const struct ch_namer *namer, const bool *open)
+{
+	struct ch_type_stat *rows = heaps->types.items;
+	size_t i, kept = 0;
+
 	heaps->namer = *namer;
-	chp_heaps_forget_types(heaps);
+	heaps->recounted = heaps->typed ? open : NULL;
+	heaps->typed = false;
+	/* what nobody named is counted */
+	for (i = 0; heaps->recounted && i < heaps->types.count; i++)
+		if (!is_open(heaps, open, chp_type_walker(heaps, rows[i].type)))
+			rows[kept++] = rows[i];
+	heaps->types.count = kept;
 }
 
 void chp_heaps_forget_types(struct ch_heaps *heaps)
 {
 	heaps->typed = false;
+	heaps->recounted = NULL;
 	ch_vec_deinit(&heaps->types);
 }
 

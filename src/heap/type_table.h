@@ -131,8 +131,9 @@ struct ch_namer {
  * returned before is gone. */
 void chp_heaps_forget_types(struct ch_heaps *heaps);
 /** From here on all objects that are handed out have the types of namer, whose arg is
- * borrowed until ch_heaps_close(). What ch_heaps_types() returned before is gone. */
-void chp_heaps_use_namer(struct ch_heaps *heaps, const struct ch_namer *namer);
+ * borrowed until ch_heaps_close(). What ch_heaps_types() returned before is gone. open, borrowed,
+ * too: by heap, whether objects of its walker may have got other types; NULL: those of all. */
+void chp_heaps_use_namer(struct ch_heaps *heaps, const struct ch_namer *namer, const bool *open);
 /** The id of a provider's type. 0: out of memory. */
 uint32_t chp_type_of_provider(struct ch_heaps *heaps, const struct ch_type_source *source);
 

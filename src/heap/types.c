@@ -89,9 +89,9 @@ static struct ch_error *count_objects(void *arg, const struct ch_object *objects
 /* Whether bytes that no object covers are among what filter asks for. */
 static bool wants_gaps(const struct ch_object_filter *filter)
 {
-	return !filter || ((!filter->states || filter->states >> CH_OBJECT_OVERHEAD & 1) &&
-			   !filter->min_bytes && !filter->max_bytes && !filter->end &&
-			   !filter->types_count && !filter->keep);
+	return (!filter->states || filter->states >> CH_OBJECT_OVERHEAD & 1) &&
+	       !filter->min_bytes && !filter->max_bytes && !filter->end && !filter->types_count &&
+	       !filter->keep;
 }
 
 /* Add gaps to the row of one of the engine's types. */
@@ -177,45 +177,76 @@ static int compare_rows(const void *a, const void *b, void *arg)
 	return x->type < y->type ? -1 : x->type > y->type;
 }
 
-/* Count the objects that pass filter, or all when it is NULL, into rows. */
-static struct ch_error *count_into(struct ch_heaps *heaps, const struct ch_object_filter *filter,
-				   struct ch_vec *rows)
+/* Hand out what was counted, in order, if that went well. */
+static struct ch_error *end(struct types *types, struct ch_error *err, struct ch_vec *rows)
 {
-	struct types types = { .heaps = heaps, .rows = CH_VEC(struct ch_type_stat) };
-	struct ch_error *err;
-
-	err = filter ? chp_heaps_walk_where(heaps, filter, count_objects, &types)
-		     : chp_walk_all(heaps, count_objects, &types);
-	if (!err && wants_gaps(filter))
-		err = count_gaps(&types, filter);
-	if (!err && types.rows.count)
-		qsort_r(types.rows.items, types.rows.count, sizeof(struct ch_type_stat),
-			compare_rows, heaps);
+	if (!err && types->rows.count)
+		qsort_r(types->rows.items, types->rows.count, sizeof(struct ch_type_stat),
+			compare_rows, types->heaps);
 	if (!err) {
-		*rows = types.rows;
-		types.rows = CH_VEC(struct ch_type_stat);
+		ch_vec_deinit(rows);
+		*rows = types->rows;
+		types->rows = CH_VEC(struct ch_type_stat);
 	}
-	free(types.by_type);
-	ch_vec_deinit(&types.rows);
+	free(types->by_type);
+	ch_vec_deinit(&types->rows);
 	return err;
 }
 
 struct ch_error *chp_heaps_types_where(struct ch_heaps *heaps,
 				       const struct ch_object_filter *filter, struct ch_vec *rows)
 {
+	struct types types = { .heaps = heaps, .rows = CH_VEC(struct ch_type_stat) };
 	struct ch_error *err = NULL;
 
 	/* Gaps are known once everything was walked. */
 	if (wants_gaps(filter))
 		err = ch_heaps_measure(heaps);
-	return err ? err : count_into(heaps, filter, rows);
+	if (!err)
+		err = chp_heaps_walk_where(heaps, filter, count_objects, &types);
+	if (!err && wants_gaps(filter))
+		err = count_gaps(&types, filter);
+	return end(&types, err, rows);
+}
+
+/* Beside the rows that are there, those of heaps that are to be counted again. */
+static struct ch_error *count_again(struct ch_heaps *heaps)
+{
+	const struct ch_object_filter filter = { .heaps = heaps->recounted };
+	struct types types = { .heaps = heaps, .rows = CH_VEC(struct ch_type_stat) };
+	struct ch_error *err = NULL;
+
+	if (heaps->types.count) {
+		if (!ch_vec_reserve(&types.rows, heaps->types.count))
+			return &ch_enomem;
+		memcpy(types.rows.items, heaps->types.items,
+		       heaps->types.count * sizeof(struct ch_type_stat));
+		types.rows.count = heaps->types.count;
+	}
+	err = chp_walk_heaps(heaps, heaps->recounted, count_objects, &types);
+	if (!err)
+		err = count_gaps(&types, &filter);
+	return end(&types, err, &heaps->types);
+}
+
+static struct ch_error *count_all(struct ch_heaps *heaps)
+{
+	struct types types = { .heaps = heaps, .rows = CH_VEC(struct ch_type_stat) };
+	struct ch_error *err;
+
+	err = chp_walk_all(heaps, count_objects, &types);
+	if (!err)
+		err = count_gaps(&types, NULL);
+	return end(&types, err, &heaps->types);
 }
 
 struct ch_error *ch_heaps_types(struct ch_heaps *heaps, const struct ch_type_stat **ret,
 				size_t *count_ret)
 {
-	struct ch_error *err = heaps->typed ? NULL : count_into(heaps, NULL, &heaps->types);
+	struct ch_error *err = NULL;
 
+	if (!heaps->typed)
+		err = heaps->recounted ? count_again(heaps) : count_all(heaps);
 	if (err)
 		return err;
 	heaps->typed = true;

@@ -697,30 +697,56 @@ static uint64_t resume_point(const struct ch_heaps *heaps, uint32_t index, uint6
 	return low ? starts[low - 1] : origin->span->start;
 }
 
+/* What a walk wants of one span. */
+static struct ch_error *walk_span(struct ch_walk *walk, uint32_t index)
+{
+	struct ch_heaps *heaps = walk->heaps;
+	const struct ch_span *span = CH_VEC_AT(&heaps->spans, struct ch_span, index);
+	const struct ch_span_info *info = CH_VEC_AT(&heaps->infos, struct ch_span_info, index);
+	struct ch_error *err;
+
+	/* A walk of all of the origin for each piece would be too many. */
+	err = info->cut || info->holed ? index_origin(heaps, index) : NULL;
+	return err ? err
+		   : walk_origin(walk, index,
+				 resume_point(heaps, index, ch_max(walk->start, span->start)));
+}
+
 struct ch_error *ch_heaps_walk(struct ch_heaps *heaps, uint64_t start, uint64_t end,
 			       ch_objects_fn fn, void *arg)
 {
 	const struct ch_span *spans = heaps->spans.items;
 	struct ch_walk walk = { .heaps = heaps, .fn = fn, .arg = arg, .start = start, .end = end };
-	const struct ch_span_info *info;
-	struct ch_error *err;
+	struct ch_error *err = NULL;
 	uint32_t i;
 
 	if (!heaps->spans.count ||
 	    (start <= spans[0].start && end >= spans[heaps->spans.count - 1].end))
 		return chp_walk_all(heaps, fn, arg);
-	for (i = chp_span_after(heaps, start); i < heaps->spans.count && spans[i].start < end;
-	     i++) {
-		/* A walk of all of the origin for each piece would be too many. */
-		info = CH_VEC_AT(&heaps->infos, struct ch_span_info, i);
-		err = info->cut || info->holed ? index_origin(heaps, i) : NULL;
-		if (!err)
-			err = walk_origin(&walk, i,
-					  resume_point(heaps, i, ch_max(start, spans[i].start)));
-		if (err)
-			return err;
+	for (i = chp_span_after(heaps, start);
+	     !err && i < heaps->spans.count && spans[i].start < end; i++)
+		err = walk_span(&walk, i);
+	return err;
+}
+
+struct ch_error *chp_walk_heaps(struct ch_heaps *heaps, const bool *wanted, ch_objects_fn fn,
+				void *arg)
+{
+	const struct ch_span *spans = heaps->spans.items;
+	struct ch_walk walk = { .heaps = heaps,
+				.fn = fn,
+				.arg = arg,
+				.touching = ch_core_knows_touched(heaps->env.core) };
+	struct ch_error *err = NULL;
+	uint32_t i;
+
+	for (i = 0; !err && i < heaps->spans.count; i++) {
+		walk.start = spans[i].start;
+		walk.end = spans[i].end;
+		if (wanted[spans[i].heap])
+			err = walk_span(&walk, i);
 	}
-	return NULL;
+	return err;
 }
 
 struct ch_error *ch_heaps_measure(struct ch_heaps *heaps)

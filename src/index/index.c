@@ -153,6 +153,7 @@ static struct ch_error *begin_span(struct builder *b, const struct ch_object *fi
 		.shift = span->align_bytes >= 16 ? 4 : 3,
 		.traced = traced,
 		.pooled = chp_heaps_span_pooled(b->index->heaps, first->span),
+		.heap = span->heap,
 	};
 	return NULL;
 }
@@ -268,6 +269,7 @@ static struct ch_error *number(struct builder *b, const struct ch_object *object
 		word = CH_VEC_AT(&b->nodes, uint64_t, id / 64);
 		*word |= 1ULL << (id % 64);
 		index->nodes_count++;
+		b->span->untyped |= !object->key;
 		index->low = ch_min(index->low, object->addr);
 		index->high = ch_max(index->high, object->addr + ch_max(object->size_bytes, 1));
 		if (!b->span->traced) {

@@ -57,6 +57,10 @@ struct ch_index_span {
 	const struct ch_traced *traced;
 	/** Its objects are given back together: who has no pointer to one has not lost it. */
 	bool pooled;
+	/** The walker knows no type of some of its nodes. */
+	bool untyped;
+	/** In ch_heaps_list(). */
+	uint32_t heap;
 };
 
 /** A node whose size does not follow from where the next object begins. */

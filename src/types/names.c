@@ -91,6 +91,7 @@ static void destroy(void *state)
 	ch_vec_deinit(&naming->next);
 	free(naming->words);
 	free(naming->walkers);
+	free(naming->open_heaps);
 	free(naming);
 }
 
@@ -168,7 +169,9 @@ static struct ch_error *name_blocks(struct ch_naming *naming, struct ch_session 
 	naming->walkers = calloc(naming->env.index->spans.count + 1, sizeof(*naming->walkers));
 	if (!naming->words || !naming->walkers)
 		return &ch_enomem;
-	err = chp_naming_blocks(naming);
+	err = chp_naming_find_open(naming);
+	if (!err)
+		err = chp_naming_blocks(naming);
 	if (!err)
 		err = ask_for_seeds(naming);
 	if (!err)
@@ -179,7 +182,7 @@ static struct ch_error *name_blocks(struct ch_naming *naming, struct ch_session 
 	ch_vec_deinit(&naming->current);
 	ch_vec_deinit(&naming->next);
 	if (naming->named_count)
-		chp_heaps_use_namer(naming->env.heaps, &namer);
+		chp_heaps_use_namer(naming->env.heaps, &namer, naming->open_heaps);
 	return NULL;
 }
 

@@ -9,6 +9,9 @@
  */
 #include "types/naming.h"
 
+#include <stdlib.h>
+
+#include "heap/filter.h"
 #include "util/context.h"
 #include "util/error.h"
 
@@ -23,6 +26,9 @@
 #define CHECK_BLOCKS 4096
 
 #define BATCH        256
+
+/* Spans with open blocks that are walked one by one, where most blocks are in others. */
+#define OPEN_SPANS_MAX 4096
 
 /* ---- Who says it -------------------------------------------------------------------- */
 
@@ -316,7 +322,7 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 		id = search->next_id++;
 		if (!chp_is_open(&objects[i]))
 			continue;
-		if (index->gaps)
+		if (index->gaps || search->naming->open_heaps)
 			id = chp_index_at(index, objects[i].addr);
 		if (id >= index->objects_count)
 			continue;
@@ -327,11 +333,52 @@ static struct ch_error *take(void *arg, const struct ch_object *objects, size_t 
 	return opened.count ? ask(search->naming, &opened) : NULL;
 }
 
+/* All heaps of a walker that leaves blocks open in one of them. */
+static void open_like(const struct ch_heap *heaps, size_t count, uint32_t heap, bool *open)
+{
+	size_t i;
+
+	for (i = 0; !open[heap] && i < count; i++)
+		if (i != heap)
+			open[i] |= heaps[i].walker == heaps[heap].walker;
+	open[heap] = true;
+}
+
+struct ch_error *chp_naming_find_open(struct ch_naming *naming)
+{
+	const struct ch_vec *spans = &naming->env.index->spans;
+	const struct ch_index_span *span;
+	uint64_t open_count = 0, open_spans = 0;
+	const struct ch_heap *heaps;
+	size_t count, i;
+
+	heaps = ch_heaps_list(naming->env.heaps, &count);
+	naming->open_heaps = calloc(count + 1, sizeof(*naming->open_heaps));
+	if (!naming->open_heaps)
+		return &ch_enomem;
+	for (i = 0; i < spans->count; i++) {
+		span = CH_VEC_AT(spans, struct ch_index_span, i);
+		if (span->untyped)
+			open_like(heaps, count, span->heap, naming->open_heaps);
+	}
+	for (i = 0; i < spans->count; i++) {
+		span = CH_VEC_AT(spans, struct ch_index_span, i);
+		open_count += naming->open_heaps[span->heap] ? span->count : 0;
+		open_spans += naming->open_heaps[span->heap];
+	}
+	if (open_count > naming->env.index->objects_count / 2 || open_spans > OPEN_SPANS_MAX) {
+		free(naming->open_heaps);
+		naming->open_heaps = NULL;
+	}
+	return NULL;
+}
+
 struct ch_error *chp_naming_blocks(struct ch_naming *naming)
 {
+	const struct ch_object_filter filter = { .heaps = naming->open_heaps };
 	struct search search = { .naming = naming };
 
-	return ch_heaps_walk(naming->env.heaps, 0, UINT64_MAX, take, &search);
+	return chp_heaps_walk_where(naming->env.heaps, &filter, take, &search);
 }
 
 /* ---- The queue ----------------------------------------------------------------------- */

@@ -26,6 +26,8 @@ struct ch_naming {
 	uint32_t *words;
 	/** By span of the index: the walker of its open blocks, plus one; 0: it has none. */
 	uint32_t *walkers;
+	/** By heap: its walker leaves blocks open. NULL: most do, and all are walked. */
+	bool *open_heaps;
 	/** Ids whose name changed: those that are followed now, those that are next. */
 	struct ch_vec current, next;
 	uint64_t named_count, conflicts_count;
@@ -38,6 +40,8 @@ struct ch_naming {
 
 /** The provider of a number; NULL: it has nothing to say. */
 const struct ch_told *chp_naming_told(const struct ch_naming *naming, uint32_t number);
+/** Find which heaps have blocks that walkers leave open. Errors: NOMEM. */
+CH_MUST_CHECK struct ch_error *chp_naming_find_open(struct ch_naming *naming);
 /** Show all blocks that walkers leave open to those who judge by contents. */
 CH_MUST_CHECK struct ch_error *chp_naming_blocks(struct ch_naming *naming);
 /** Follow the blocks whose names changed until none is left. Errors: NOMEM, STOP. */
