@@ -201,7 +201,7 @@ struct survey {
 	/* Of what tracks lead to: by track, its place + 1. */
 	const struct ch_trails *trails;
 	const uint8_t *colours;
-	/* By number: of what a node retains, what tracks lead to. */
+	/* By number: of what a node retains, what tracks lead to; NULL: none does. */
 	uint64_t *behind;
 	uint32_t next_id;
 	struct ch_tallies tallies;
@@ -297,20 +297,22 @@ static bool sum_behind(struct survey *survey)
 static struct ch_error *add_node(struct survey *survey, uint32_t id, const struct ch_object *object)
 {
 	uint32_t number = survey->retained->number[id], holder = LOOSE;
-	uint32_t type = object->type;
-	uint64_t bytes = survey->retained->bytes[number] - survey->behind[number];
-	uint64_t touched = chp_object_weight(survey->graph, object);
+	uint64_t bytes;
 
 	if (survey->painted[id]) {
 		holder = survey->painted[id] - 1U;
+		bytes = chp_object_weight(survey->graph, object);
 		survey->holders->items[holder].total_count++;
-		survey->holders->items[holder].total_bytes += touched;
-		bytes = touched;
+		survey->holders->items[holder].total_bytes += bytes;
 	} else if (!number || survey->retained->idom[number] != CH_DOMINATOR_ROOT ||
 		   survey->colours[survey->trails->track[id]] || is_above(survey->holders, id)) {
 		return NULL;
+	} else {
+		bytes = survey->retained->bytes[number];
+		if (survey->behind)
+			bytes -= survey->behind[number];
 	}
-	return add_to(survey, holder, type, bytes);
+	return add_to(survey, holder, object->type, bytes);
 }
 
 /* A managed object that nothing holds. */
@@ -356,7 +358,7 @@ static struct ch_error *take_objects(void *arg, const struct ch_object *objects,
 			add_dead(survey, &heaps[spans[objects[i].span].heap], &objects[i]);
 		err = add_node(survey, id, &objects[i]);
 		if (!err)
-			err = add_alike(survey, id, &objects[i]);
+			err = survey->behind ? add_alike(survey, id, &objects[i]) : NULL;
 	}
 	return err;
 }
@@ -428,7 +430,7 @@ struct ch_error *chp_holders_find(struct ch_graph *graph, const struct ch_retain
 	}
 	count = ch_retained_children(retained, CH_ID_NONE, tops, CH_HOLDERS_MAX, &matched);
 	survey.painted = calloc(graph->index->objects_count + 1ULL, 1);
-	if (survey.painted && colours && sum_behind(&survey)) {
+	if (survey.painted && colours && (!alikes->count || sum_behind(&survey))) {
 		for (i = 0; i < count && tops[i].retained_bytes >= bytes_min; i++)
 			add_holders(graph, retained, retained->number[tops[i].id], bytes_min, ret);
 		for (i = 0; i < ret->count; i++)
