@@ -212,11 +212,12 @@ static struct ch_error *find_dominators(struct search *search, const struct ch_r
 	nca.ancestor = malloc(bytes);
 	nca.label = calloc(1, bytes);
 	nca.semi = calloc(1, bytes);
-	retained->idom = malloc(bytes);
-	if (nca.ancestor && nca.label && nca.semi && retained->idom) {
+	if (nca.ancestor && nca.label && nca.semi) {
 		memcpy(nca.ancestor, search->parent, bytes);
 		err = find_semi(&nca, search, reverse);
 	}
+	/* paths are no longer needed: dominators take their place */
+	retained->idom = nca.ancestor;
 	for (w = 1; !err && w <= retained->count; w++) {
 		for (at = search->parent[w]; at > nca.semi[w];)
 			at = retained->idom[at];
@@ -224,9 +225,9 @@ static struct ch_error *find_dominators(struct search *search, const struct ch_r
 	}
 	if (!err)
 		retained->idom[CH_DOMINATOR_ROOT] = CH_DOMINATOR_ROOT;
-	free(nca.ancestor);
-	free(nca.label);
-	free(nca.semi);
+	/* the tree has as many places as they have */
+	retained->child = nca.label;
+	retained->next = nca.semi;
 	ch_vec_deinit(&nca.path);
 	return err;
 }
@@ -278,17 +279,21 @@ static void weigh(struct ch_retained *retained)
 	}
 }
 
-static struct ch_error *sum_up(struct ch_retained *retained)
+/* What the search needed is filled anew: memory that is touched already costs less. */
+static struct ch_error *sum_up(struct search *search)
 {
+	struct ch_retained *retained = search->retained;
 	size_t count = retained->count + 1ULL;
 	uint32_t w, up;
 
 	retained->bytes = calloc(count, sizeof(uint64_t));
-	retained->counts = calloc(count, sizeof(uint32_t));
-	retained->child = calloc(count, sizeof(uint32_t));
-	retained->next = calloc(count, sizeof(uint32_t));
-	if (!retained->bytes || !retained->counts || !retained->child || !retained->next)
+	if (!retained->bytes)
 		return &ch_enomem;
+	retained->counts = search->parent;
+	search->parent = NULL;
+	memset(retained->counts, 0, count * sizeof(uint32_t));
+	memset(retained->child, 0, count * sizeof(uint32_t));
+	retained->next[CH_DOMINATOR_ROOT] = 0;
 	weigh(retained);
 	/* A dominator's number is below those of all that it dominates. */
 	for (w = retained->count; w > 0; w--) {
@@ -331,7 +336,7 @@ static struct ch_error *build(struct search *search)
 		return err;
 	err = find_dominators(search, &reverse);
 	chp_reverse_return(search->graph, &reverse);
-	return err ? err : sum_up(retained);
+	return err ? err : sum_up(search);
 }
 
 struct ch_error *ch_retained_make(struct ch_graph *graph, struct ch_retained **ret)
