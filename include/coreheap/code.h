@@ -68,6 +68,9 @@ struct ch_exception {
 	 * are in all, which may be more than are named. */
 	char frames[CH_EXCEPTION_FRAMES][256];
 	uint32_t frames_count, frames_total;
+	/** Where in those it was thrown or passed on: return addresses, or those less one; 0: not
+	 * known. */
+	uint64_t frame_addrs[CH_EXCEPTION_FRAMES];
 };
 
 /**

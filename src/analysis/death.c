@@ -126,6 +126,28 @@ static struct ch_error *unwind(const struct ch_death_env *env, size_t index,
 	return ch_sym_unwind(env->sym, index, frames, FRAMES_MAX, count_ret, &end);
 }
 
+/* A handler runs once the frames below it are gone. As long as the innermost frame of the program
+ * stands where the exception came through it, none was found. What the runtime itself does to
+ * throw has frames above it, in .NET 9 and later some that are managed. .NET 9 and later keep
+ * return addresses less one. */
+static bool is_uncaught(const struct ch_death_env *env, const struct ch_frame *frames, size_t count,
+			const struct ch_exception *exception)
+{
+	static const char own[] = "System.Runtime.EH.";
+	struct ch_code code;
+	uint32_t k;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (ch_heaps_frame_code(env->heaps, &frames[i], i == 0, 0, &code) &&
+		    strncmp(code.name, own, strlen(own)) != 0)
+			break;
+	for (k = 0; i < count && k < exception->frames_count; k++)
+		if (frames[i].pc - exception->frame_addrs[k] <= 1)
+			return true;
+	return false;
+}
+
 /* The outermost of them among the frames: the reason behind the others. */
 static void find_caller(const struct ch_death_env *env, size_t index, struct ch_death *ret)
 {
@@ -133,6 +155,8 @@ static void find_caller(const struct ch_death_env *env, size_t index, struct ch_
 	size_t count = 0, i;
 
 	chp_context_drop_take(ch_core_context(env->core), unwind(env, index, frames, &count));
+	ret->exception_uncaught = ret->exceptions_count &&
+				  is_uncaught(env, frames, count, &ret->exceptions[0]);
 	for (i = 0; i < count; i++) {
 		if (env->heaps && chp_heaps_owns_code(env->heaps, frames[i].pc - (i != 0)))
 			note_runtime_frame(env, &frames[i], i == 0, ret);

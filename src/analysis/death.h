@@ -144,6 +144,9 @@ struct ch_death {
 	 * that. */
 	struct ch_exception exceptions[CH_EXCEPTIONS_MAX];
 	size_t exceptions_count;
+	/** The runtime called abort() while the thread stood where it threw the first of them:
+	 * nobody caught it. */
+	bool exception_uncaught;
 	/** Of other threads, of a process that was dumped alive of all: the surest first; how
 	 * many there are in all. */
 	bool others_asked;

@@ -73,6 +73,8 @@ static const char *abort_words(const struct ch_death *death)
 			return rows[i].words;
 	if (death->thrown_count && death->thrown[0].uncaught)
 		return "nobody caught a C++ exception";
+	if (death->exception_uncaught)
+		return "nobody caught an exception";
 	return death->caller_words;
 }
 

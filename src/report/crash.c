@@ -111,7 +111,8 @@ static void put_reason(FILE *out, const struct ch_death *death)
 	if (death->message_kind && chp_death_message_shown(death))
 		fprintf(out, ": %s", message ? message : "");
 	else if (type)
-		fprintf(out, ", %s %s", thrown ? "nobody caught" : "after", type);
+		fprintf(out, ", %s %s",
+			thrown || death->exception_uncaught ? "nobody caught" : "after", type);
 	else if (death->caller_words)
 		fprintf(out, ", %s", death->caller_words);
 	else if (death->fault.meaning && !death->has_sender)

@@ -153,7 +153,7 @@ static const char *found_words(enum ch_exception_found found)
 
 /* The exception of a runtime; depth: how many it is inside of. */
 static void print_exception(FILE *out, const struct ch_report *report,
-			    const struct ch_exception *exception, size_t depth)
+			    const struct ch_exception *exception, size_t depth, bool uncaught)
 {
 	_cleanup_free_ char *type = chp_text_escape(exception->type, sizeof(exception->type));
 	uint32_t i;
@@ -168,7 +168,8 @@ static void print_exception(FILE *out, const struct ch_report *report,
 		fprintf(out, ": %s", message ? message : "");
 	}
 	if (!depth)
-		fprintf(out, ", %s", found_words(exception->found));
+		fprintf(out, ", %s",
+			uncaught ? "which nobody caught" : found_words(exception->found));
 	for (i = 0; i < exception->frames_count; i++) {
 		_cleanup_free_ char *frame =
 			chp_text_escape(exception->frames[i], sizeof(exception->frames[i]));
@@ -244,7 +245,7 @@ char *chp_death_detail(const struct ch_report *report, const struct ch_death *de
 		print_other(out, death, index - own);
 	else
 		print_exception(out, report, &death->exceptions[index - death->thrown_count],
-				index - death->thrown_count);
+				index - death->thrown_count, death->exception_uncaught);
 	return chp_text_end(out, &text);
 }
 
@@ -299,7 +300,7 @@ static json_t *json_message(const struct ch_report *report, const struct ch_deat
 }
 
 static json_t *json_exception(const struct ch_report *report, const struct ch_exception *exception,
-			      size_t depth)
+			      size_t depth, bool uncaught)
 {
 	json_t *frames = json_array();
 	uint32_t i;
@@ -310,7 +311,7 @@ static json_t *json_exception(const struct ch_report *report, const struct ch_ex
 		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "runtime", exception->runtime,
 		"type", chp_json_text(exception->type), "addr",
 		exception->addr ? chp_json_addr(exception->addr) : json_null(), "uncaught",
-		json_null(), "message",
+		uncaught && !depth ? json_true() : json_null(), "message",
 		chp_json_text(report->reveal && exception->message[0] ? exception->message : NULL),
 		"hresult", exception->has_hresult ? json_integer(exception->hresult) : json_null(),
 		"depth", chp_json_uint(depth), "frames", frames, "frames_count",
@@ -336,7 +337,8 @@ static json_t *json_exceptions(const struct ch_report *report, const struct ch_d
 					  "depth", 0, "frames", "frames_count", 0, "found"));
 	}
 	for (i = 0; i < death->exceptions_count; i++)
-		chp_json_append_take(&array, json_exception(report, &death->exceptions[i], i));
+		chp_json_append_take(&array, json_exception(report, &death->exceptions[i], i,
+							    death->exception_uncaught));
 	return array;
 }
 

@@ -50,6 +50,9 @@ def check(tap, program, name, how, arguments):
         got = death["exceptions"]
         tap.equal([(row["type"], row["hresult"]) for row in got], want, name + ": its exceptions")
         tap.equal([row["depth"] for row in got], list(range(len(want))), name + ": in order")
+        # FailFast caught what it was told
+        tap.equal([row["uncaught"] for row in got], [None] * 3 if outer else [True, None],
+                  name + ": nobody caught it, or it is not said")
         got = got[len(outer):]
         tap.ok(got and got[0]["type"] + ": " + PLANTED in printed, name + ": as it printed",
                printed)

@@ -112,14 +112,13 @@ struct trace {
 };
 
 static bool frame_of(struct clr *clr, const struct trace *trace, uint32_t index, char *buf,
-		     size_t max)
+		     size_t max, uint64_t *addr_ret)
 {
 	struct ch_code code;
-	uint64_t ip;
 
 	return index < trace->count &&
-	       clr_read_ptr(clr, trace->at + (uint64_t)index * trace->stride, &ip) &&
-	       clr_code_at(clr, ip - 1, &code, buf, max);
+	       clr_read_ptr(clr, trace->at + (uint64_t)index * trace->stride, addr_ret) &&
+	       clr_code_at(clr, *addr_ret - 1, &code, buf, max);
 }
 
 /* The array of bytes that a trace is in, which since .NET 9 may be the first of an array of
@@ -150,6 +149,7 @@ static bool find_trace(struct clr *clr, uint64_t trace, struct trace *ret)
 	static const uint32_t strides[] = { 24, 32 };
 	uint32_t length, i;
 	char name[256];
+	uint64_t addr;
 	size_t k;
 
 	*ret = (struct trace){ .count = 0 };
@@ -165,7 +165,7 @@ static bool find_trace(struct clr *clr, uint64_t trace, struct trace *ret)
 		if (TRACE_HEADER + (uint64_t)ret->count * ret->stride > length)
 			continue;
 		for (i = 0; i < ret->count && i < CH_EXCEPTION_FRAMES; i++)
-			if (!frame_of(clr, ret, i, name, sizeof(name)))
+			if (!frame_of(clr, ret, i, name, sizeof(name), &addr))
 				break;
 		if (i == ret->count || i == CH_EXCEPTION_FRAMES)
 			return true;
@@ -174,7 +174,7 @@ static bool find_trace(struct clr *clr, uint64_t trace, struct trace *ret)
 	for (k = 0; k < CH_COUNT_OF(strides); k++) {
 		ret->stride = strides[k];
 		if (TRACE_HEADER + (uint64_t)ret->count * ret->stride <= length &&
-		    frame_of(clr, ret, 0, name, sizeof(name)))
+		    frame_of(clr, ret, 0, name, sizeof(name), &addr))
 			return true;
 	}
 	return false;
@@ -188,7 +188,7 @@ static void read_trace(struct clr *clr, uint64_t array, struct ch_exception *ret
 		return;
 	while (ret->frames_count < CH_EXCEPTION_FRAMES &&
 	       frame_of(clr, &trace, ret->frames_count, ret->frames[ret->frames_count],
-			sizeof(ret->frames[0])))
+			sizeof(ret->frames[0]), &ret->frame_addrs[ret->frames_count]))
 		ret->frames_count++;
 	ret->frames_total = trace.count;
 }
@@ -336,10 +336,11 @@ static bool object_frame(void *state, uint64_t addr, uint64_t type, uint32_t ind
 			 struct ch_trace_frame *ret)
 {
 	struct trace trace;
+	uint64_t at;
 
 	*ret = (struct ch_trace_frame){ .line = 0 };
 	return trace_of(state, addr, type, &trace) &&
-	       frame_of(state, &trace, index, ret->function, sizeof(ret->function));
+	       frame_of(state, &trace, index, ret->function, sizeof(ret->function), &at);
 }
 
 const struct ch_tracing clr_tracing = {
