@@ -155,8 +155,8 @@ static void find_caller(const struct ch_death_env *env, size_t index, struct ch_
 	size_t count = 0, i;
 
 	chp_context_drop_take(ch_core_context(env->core), unwind(env, index, frames, &count));
-	ret->exception_uncaught = ret->exceptions_count &&
-				  is_uncaught(env, frames, count, &ret->exceptions[0]);
+	ret->exception_uncaught =
+		ret->exceptions_count && is_uncaught(env, frames, count, &ret->exceptions[0]);
 	for (i = 0; i < count; i++) {
 		if (env->heaps && chp_heaps_owns_code(env->heaps, frames[i].pc - (i != 0)))
 			note_runtime_frame(env, &frames[i], i == 0, ret);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analysis/suspects.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
@@ -66,8 +67,11 @@ static const char *abort_words(const struct ch_death *death)
 		{ "assert", "an assertion failed" },
 		{ "jvm", "the JVM gave up" },
 	};
+	const char *freed = chp_freed_headline(death);
 	size_t i;
 
+	if (freed)
+		return freed;
 	for (i = 0; death->message_kind && i < CH_COUNT_OF(rows); i++)
 		if (strcmp(rows[i].kind, death->message_kind) == 0)
 			return rows[i].words;
@@ -108,6 +112,7 @@ static const char *standing_words(const struct ch_vec *suspects)
 {
 	static const char *const words[CH_RULES] = {
 		[CH_RULE_HEAP_DAMAGED] = "the heap is damaged",
+		[CH_RULE_BAD_FREE] = "free() was called for what was not to be freed",
 		[CH_RULE_DEADLOCK] = "a deadlock",
 		[CH_RULE_LOCK_CONVOY] = "many threads wait for one lock",
 		[CH_RULE_FINALIZER_BACKLOG] = "objects wait for their finalizers",

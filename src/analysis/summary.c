@@ -179,6 +179,7 @@ static struct ch_error *find_suspects(struct ch_session *session, struct ch_heap
 				      struct ch_summary *summary)
 {
 	const struct ch_suspects_input input = { .heaps = heaps,
+						 .death = &summary->death,
 						 .sums = &summary->sums,
 						 .pooled = &summary->pooled,
 						 .threads = options->threads,

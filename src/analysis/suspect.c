@@ -14,6 +14,7 @@
 
 static const char *const rule_names[CH_RULES] = {
 	[CH_RULE_HEAP_DAMAGED] = "heap-damaged",
+	[CH_RULE_BAD_FREE] = "bad-free",
 	[CH_RULE_DEADLOCK] = "deadlock",
 	[CH_RULE_LOCK_CONVOY] = "lock-convoy",
 	[CH_RULE_FINALIZER_BACKLOG] = "finalizer-backlog",

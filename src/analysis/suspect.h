@@ -9,6 +9,7 @@
 /** Rules; their ids are chp_suspect_rule_name(). */
 enum ch_suspect_rule {
 	CH_RULE_HEAP_DAMAGED,
+	CH_RULE_BAD_FREE,
 	CH_RULE_DEADLOCK,
 	CH_RULE_LOCK_CONVOY,
 	CH_RULE_FINALIZER_BACKLOG,

@@ -460,12 +460,12 @@ static struct ch_error *find_duplicates(struct ch_suspecting *suspecting)
 static int place_of(const struct ch_suspect *suspect)
 {
 	static const int places[CH_RULES] = {
-		[CH_RULE_HEAP_DAMAGED] = -5,       [CH_RULE_DEADLOCK] = -4,
-		[CH_RULE_LOCK_CONVOY] = -3,        [CH_RULE_FINALIZER_BACKLOG] = -3,
-		[CH_RULE_BLOCKED_GOROUTINES] = -3, [CH_RULE_LOCKED_GOROUTINES] = -3,
-		[CH_RULE_ALIKE_GOROUTINES] = -3,   [CH_RULE_OPEN_RESOURCES] = -3,
-		[CH_RULE_COLLIDING_KEYS] = -2,     [CH_RULE_EMPTY_COLLECTIONS] = -1,
-		[CH_RULE_DUPLICATE_CONTENTS] = 1
+		[CH_RULE_HEAP_DAMAGED] = -5,      [CH_RULE_BAD_FREE] = -5,
+		[CH_RULE_DEADLOCK] = -4,          [CH_RULE_LOCK_CONVOY] = -3,
+		[CH_RULE_FINALIZER_BACKLOG] = -3, [CH_RULE_BLOCKED_GOROUTINES] = -3,
+		[CH_RULE_LOCKED_GOROUTINES] = -3, [CH_RULE_ALIKE_GOROUTINES] = -3,
+		[CH_RULE_OPEN_RESOURCES] = -3,    [CH_RULE_COLLIDING_KEYS] = -2,
+		[CH_RULE_EMPTY_COLLECTIONS] = -1, [CH_RULE_DUPLICATE_CONTENTS] = 1
 	};
 
 	if (suspect->part_of)
@@ -511,9 +511,10 @@ struct ch_error *chp_suspects_find(struct ch_session *session,
 				   const struct ch_suspects_input *input, struct ch_vec *ret)
 {
 
-	static struct ch_error *(*const walked[])(
-		struct ch_suspecting *) = { chp_suspect_damage, find_retained_free, find_humongous,
-					    find_equal_mappings, chp_suspects_fragments };
+	static struct ch_error *(*const walked[])(struct ch_suspecting *) = {
+		chp_suspect_damage, chp_suspect_freed,   find_retained_free,
+		find_humongous,     find_equal_mappings, chp_suspects_fragments
+	};
 	static struct ch_error *(*const always[])(struct ch_suspecting *) = {
 		find_file_maps,     find_unattributed,  find_modules,           find_threads,
 		chp_suspects_locks, chp_suspect_limits, chp_suspects_goroutines
@@ -522,6 +523,7 @@ struct ch_error *chp_suspects_find(struct ch_session *session,
 					    .threads = input->threads,
 					    .quick = input->quick,
 					    .heaps = input->heaps,
+					    .death = input->death,
 					    .sums = input->sums,
 					    .pooled = input->pooled,
 					    .suspects = ret,

@@ -6,6 +6,7 @@
 
 #include <coreheap/graph.h>
 
+#include "analysis/death.h"
 #include "analysis/measure.h"
 #include "analysis/pooled.h"
 #include "analysis/suspect.h"
@@ -20,6 +21,7 @@ struct ch_suspecting {
 	/** Nothing is to be asked that needs the graph. */
 	bool quick;
 	struct ch_heaps *heaps;
+	const struct ch_death *death;
 	/** What the graph says of garbage goes into them. */
 	struct ch_measured *sums;
 	const struct ch_pooled *pooled;
@@ -34,6 +36,7 @@ struct ch_suspecting {
 /** What the rules are about: all of it but the last is borrowed while they are applied. */
 struct ch_suspects_input {
 	struct ch_heaps *heaps;
+	const struct ch_death *death;
 	struct ch_measured *sums;
 	const struct ch_pooled *pooled;
 	/** Threads to work with; 0: as many as there are processors. */
@@ -108,10 +111,23 @@ CH_MUST_CHECK struct ch_error *chp_suspect_chain(const struct ch_suspecting *sus
 CH_MUST_CHECK struct ch_error *chp_suspect_mapped(struct ch_suspecting *suspecting,
 						  struct ch_graph *graph,
 						  const struct ch_retained *retained);
+/** suspects_unknown.c: who has addresses of memory of no known owner. Errors: as above. */
+CH_MUST_CHECK struct ch_error *chp_suspect_unknown(struct ch_suspecting *suspecting,
+						   struct ch_graph *graph);
 /** suspects_buffers.c: limits that are near. Errors: as above. */
 /** suspects_damage.c: what overran a block, or used one after it was freed, is why a process dies,
  * whatever it holds. Errors: NOMEM, STOP, those of the graph. */
 CH_MUST_CHECK struct ch_error *chp_suspect_damage(struct ch_suspecting *suspecting);
+/** suspects_freed.c: a block that was freed twice, or an address that is no block's. Errors: as
+ * above. */
+CH_MUST_CHECK struct ch_error *chp_suspect_freed(struct ch_suspecting *suspecting);
+/** What glibc's message says of that, for a headline; NULL: nothing. Static. */
+const char *chp_freed_headline(const struct ch_death *death);
+/** Who points at the first byte of a block, as "; order at 0x55... points at it", and as the
+ * suspect's holder; "": nobody that is known. Errors: as above. */
+CH_MUST_CHECK struct ch_error *chp_suspect_pointer(struct ch_suspecting *suspecting, uint64_t addr,
+						   struct ch_suspect *suspect, char *text,
+						   size_t max);
 CH_MUST_CHECK struct ch_error *chp_suspect_limits(struct ch_suspecting *suspecting);
 
 #endif /* COREHEAP_ANALYSIS_SUSPECTS_H */

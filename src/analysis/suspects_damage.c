@@ -8,6 +8,7 @@
 
 #include "analysis/refs.h"
 #include "analysis/suspects.h"
+#include "analysis/suspects_graph.h"
 #include "util/cleanup.h"
 #include "util/number.h"
 #include "util/text.h"
@@ -38,14 +39,14 @@ static struct ch_error *take_ref(void *arg, const struct ch_ref *ref)
 	return chp_refs_row(pointing->refs, ref, &pointing->row) ?: &ch_stop;
 }
 
-/* Who points at the first byte of a block, in words; "": nobody that is known. */
-static struct ch_error *find_pointer(struct ch_suspecting *suspecting, uint64_t addr,
-				     struct ch_suspect *suspect, char text[TEXT_BYTES_MAX])
+struct ch_error *chp_suspect_pointer(struct ch_suspecting *suspecting, uint64_t addr,
+				     struct ch_suspect *suspect, char *text, size_t max)
 {
 	const struct ch_refs_options options = { .threads = suspecting->threads, .exact = true };
 	struct ch_refs_result refs = { .source = NULL };
 	struct pointing pointing = { .refs = &refs };
 	const struct ch_place_row *place = &pointing.row.place;
+	_cleanup_free_ char *one = NULL;
 	struct ch_error *err;
 
 	text[0] = '\0';
@@ -57,13 +58,14 @@ static struct ch_error *find_pointer(struct ch_suspecting *suspecting, uint64_t 
 	if (!err && pointing.found && place->has_owner && place->type) {
 		suspect->holder_addr = place->owner_addr;
 		suspect->holder_type = chp_text_escape(place->type, NAME_BYTES_MAX);
-		if (!suspect->holder_type)
+		one = suspect->holder_type ? chp_suspect_one_of(suspect->holder_type) : NULL;
+		if (!one)
 			err = &ch_enomem;
 		else
-			snprintf(text, TEXT_BYTES_MAX, "; %s at 0x%" PRIx64 " points at it",
-				 suspect->holder_type, place->owner_addr);
+			snprintf(text, max, "; %s at 0x%" PRIx64 " points at it", one,
+				 place->owner_addr);
 	} else if (!err && pointing.found) {
-		snprintf(text, TEXT_BYTES_MAX, "; %s%s points at it",
+		snprintf(text, max, "; %s%s points at it",
 			 place->text.symbol[0] ? place->text.symbol : place->text.where,
 			 place->text.symbol[0] ? place->text.field : "");
 	}
@@ -91,7 +93,8 @@ static struct ch_error *name_neighbour(struct ch_suspecting *suspecting, uint64_
 	if (!err && !name)
 		err = &ch_enomem;
 	if (!err && !suspecting->quick)
-		err = find_pointer(suspecting, before.addr, suspect, pointed);
+		err = chp_suspect_pointer(suspecting, before.addr, suspect, pointed,
+					  sizeof(pointed));
 	if (err)
 		return err;
 	suspect->sample_addr = before.addr;

@@ -49,6 +49,8 @@ static struct ch_error *look(struct ch_looking *looking)
 	if (!err)
 		err = chp_suspect_mapped(looking->suspecting, looking->graph, looking->retained);
 	if (!err)
+		err = chp_suspect_unknown(looking->suspecting, looking->graph);
+	if (!err)
 		err = chp_suspects_locks_held(looking->suspecting, looking->graph);
 	if (!err)
 		err = chp_suspects_queues(looking->suspecting, looking->graph, looking->retained,

@@ -162,6 +162,23 @@ def check_messages(tap, program):
         tap.attempt(how, check_message, program, how, kind)
 
 
+def check_freed(tap, program):
+    """What free() was given is the first suspect."""
+    for how, words in (("double-free", "that was free already; by what the frames of free() hold it is the one at 0x%x (40 bytes)"),
+                       ("double-free-bin", "it was freed twice, or "),
+                       ("double-free-large", "was given 0x%x, where nothing is mapped: a large "),
+                       ("invalid-pointer", "no block of malloc's")):
+        died = Died(program, how)
+        addr = int(died.said("addr"), 16)
+        first = (answer("summary", died.core, "--json")["suspects"] or [{}])[0]
+        tap.ok(first.get("rule") == "bad-free" and
+               (words % addr if "%" in words else words) in first["message"],
+               how + ": it says so", first)
+        if how == "double-free-bin":
+            tap.equal(int(first["sample_addr"], 16), addr, how + ": which block")
+        died.remove()
+
+
 def check_silent(tap, program):
     for how in ("abort", "sent"):
         died = Died(program, how)
@@ -235,6 +252,7 @@ def test_dynamic(tap, where):
     check_handlers(tap, program)
     check_messages(tap, program)
     check_thread_without_room(tap, program)
+    tap.attempt("freed", check_freed, program)
     check_silent(tap, program)
 
 

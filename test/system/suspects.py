@@ -93,6 +93,18 @@ def check_threads(tap, suspect, truth):
               (truth["count"], truth["alike"]), "threads: all, and those that are alike")
 
 
+def check_carved(tap, suspect, truth):
+    # beside it there is thread-local storage of the one thread
+    tap.ok(0 <= suspect["bytes"] - truth["bytes"] < 65536, "carved: what the program mapped",
+           suspect)
+    tap.equal([(row["name"], row["count"]) for row in suspect["pointed_at_by"]],
+              [("slabs in suspects", truth["slabs"]),
+               ("held", truth["held"])],
+              "carved: the table that has its slabs, and the blocks that have pages")
+    tap.ok(0 <= suspect["count"] - truth["slabs"] - truth["held"] < 4,
+           "carved: pages that something points at", suspect)
+
+
 CASES = (
     ("collection", "growing-collection", check_collection),
     ("several", "common-holder", check_several),
@@ -103,6 +115,7 @@ CASES = (
     ("burst", "free-retained", check_burst),
     ("behind", "growing-collection", check_behind),
     ("threads", "thread-explosion", check_threads),
+    ("carved", "unattributed", check_carved),
 )
 
 
