@@ -67,11 +67,8 @@ static const char *abort_words(const struct ch_death *death)
 		{ "assert", "an assertion failed" },
 		{ "jvm", "the JVM gave up" },
 	};
-	const char *freed = chp_freed_headline(death);
 	size_t i;
 
-	if (freed)
-		return freed;
 	for (i = 0; death->message_kind && i < CH_COUNT_OF(rows); i++)
 		if (strcmp(rows[i].kind, death->message_kind) == 0)
 			return rows[i].words;
@@ -165,8 +162,14 @@ void chp_headline_make(struct ch_session *session, const struct ch_summary *summ
 	uint32_t pid = ch_core_process(ch_session_core(session))->pid;
 	const char *crash = crash_words(&summary->death, pid);
 	const char *standing = standing_words(&summary->suspects);
+	const char *freed = find_rule(&summary->suspects, CH_RULE_BAD_FREE)
+				    ? chp_freed_headline(&summary->death)
+				    : NULL;
 
 	ret[0] = '\0';
+	/* surer than the message alone */
+	if (crash && freed)
+		crash = freed;
 	if (crash)
 		snprintf(ret, CH_HEADLINE_MAX, "a crash: %s", crash);
 	else if (standing)

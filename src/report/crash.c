@@ -12,7 +12,9 @@
 #include "heap/signs.h"
 #include "report/frames.h"
 #include "sym/shown.h"
+#include "util/bytes.h"
 #include "util/cleanup.h"
+#include "util/number.h"
 #include "util/text.h"
 
 #define FRAMES_TITLE   3
@@ -59,25 +61,90 @@ char *chp_crash_frame(const struct ch_frame *frame)
 	return chp_text_end(out, &text);
 }
 
+/* Functions that call each other, and how often. */
+#define ROUND_FRAMES_MAX 4
+#define ROUNDS_MIN       3
+
+static bool is_same_function(const struct ch_frame *a, const struct ch_frame *b)
+{
+	if (a->symbol.name && b->symbol.name)
+		return a->symbol.module == b->symbol.module &&
+		       strcmp(a->symbol.name, b->symbol.name) == 0;
+	return a->pc == b->pc;
+}
+
+/* How often the first of count frames are there one time after the other, in the shortest rounds
+ * that do; 0: they are not. */
+static size_t count_rounds(const struct ch_frame *const *frames, size_t count, size_t *round_ret)
+{
+	size_t round, i;
+
+	for (round = 1; round <= ROUND_FRAMES_MAX; round++) {
+		for (i = round; i < count; i++)
+			if (!is_same_function(frames[i], frames[i - round]))
+				break;
+		if (i / round >= ROUNDS_MIN) {
+			*round_ret = round;
+			return i / round;
+		}
+	}
+	return 0;
+}
+
+/* Of a recursion that goes on behind the last frame that was read the stack says how deep it is,
+ * nearly. */
+static void put_rounds(FILE *out, const struct ch_thread_row *row,
+		       const struct ch_frame *const *frames, size_t count, size_t round,
+		       size_t rounds)
+{
+	uint64_t bytes = frames[2 * round]->sp - frames[round]->sp;
+	bool goes_on = rounds * round + round > count && row->end && strstr(row->end, "limit");
+	char text[CH_BYTES_TEXT_MAX];
+
+	fputs(" (", out);
+	if (round > 1)
+		fprintf(out, "these %zu ", round);
+	if (goes_on && bytes && bytes < row->used_bytes)
+		fprintf(out, "some %s times)",
+			chp_count_text(ch_max(row->used_bytes / bytes, rounds), text));
+	else
+		fprintf(out, "%zu times%s)", rounds, goes_on ? " or more" : "");
+}
+
+/* Returns how many frames of the stack that says. */
+static size_t put_frames(FILE *out, const struct ch_thread_row *row,
+			 const struct ch_frame *const *frames, size_t count)
+{
+	size_t round = 1, rounds = count_rounds(frames, count, &round), i;
+
+	for (i = 0; i < round; i++) {
+		fputs(i ? " <- " : "", out);
+		put_frame(out, frames[i]);
+	}
+	if (rounds)
+		put_rounds(out, row, frames, count, round, rounds);
+	return rounds ? round * rounds : 1;
+}
+
 char *chp_crash_text(const struct ch_thread_row *row, size_t most)
 {
-	size_t i, size, shown = 0, left = 0;
+	_cleanup_free_ const struct ch_frame **frames =
+		calloc(row->frames_count + 1, sizeof(*frames));
+	size_t i, size, shown, count = 0;
 	char *text = NULL;
-	FILE *out = open_memstream(&text, &size);
+	FILE *out = frames ? open_memstream(&text, &size) : NULL;
 
 	if (!out)
 		return NULL;
 	for (i = chp_signature_next(row, 0); i < row->frames_count;
-	     i = chp_signature_next(row, i + 1)) {
-		if (shown == most) {
-			left++;
-			continue;
-		}
-		fputs(shown++ ? " <- " : "", out);
-		put_frame(out, &row->frames[i]);
+	     i = chp_signature_next(row, i + 1))
+		frames[count++] = &row->frames[i];
+	for (i = shown = 0; i < count && shown < most; shown++) {
+		fputs(i ? " <- " : "", out);
+		i += put_frames(out, row, frames + i, count - i);
 	}
-	if (left)
-		fprintf(out, " <- %zu more", left);
+	if (i < count)
+		fprintf(out, " <- %zu more", count - i);
 	return chp_text_end(out, &text);
 }
 

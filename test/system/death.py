@@ -179,6 +179,19 @@ def check_freed(tap, program):
         died.remove()
 
 
+def check_recursion(tap, program):
+    """How deep it went, as gdb counts the frames."""
+    died = Died(program, "overflow")
+    counted = subprocess.run(["gdb", "-q", "-batch", "-nx", "-ex", "bt -1", program, died.core],
+                             capture_output=True, text=True, check=False).stdout
+    want = int(re.findall(r"^#(\d+)", counted, re.M)[-1])
+    lines = " ".join(coreheap("summary", "--quick", died.core).out.split())
+    found = re.search(r" in deep\(\) dying\.c:\d+ \(some ([\d,]+) times\)", lines)
+    tap.ok(found and abs(int(found.group(1).replace(",", "")) - want) <= want // 50,
+           "overflow: one line for %d frames" % want, lines[:300])
+    died.remove()
+
+
 def check_silent(tap, program):
     for how in ("abort", "sent"):
         died = Died(program, how)
@@ -253,6 +266,10 @@ def test_dynamic(tap, where):
     check_messages(tap, program)
     check_thread_without_room(tap, program)
     tap.attempt("freed", check_freed, program)
+    if shutil.which("gdb"):
+        tap.attempt("recursion", check_recursion, program)
+    else:
+        tap.skip("recursion", "gdb is not installed")
     check_silent(tap, program)
 
 
