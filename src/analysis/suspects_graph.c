@@ -5,6 +5,7 @@
 
 #include "analysis/measure.h"
 #include "analysis/suspects_containers.h"
+#include "analysis/suspects_vectors.h"
 #include "graph/forward.h"
 #include "graph/held.h"
 #include "graph/retained.h"
@@ -58,6 +59,9 @@ static struct ch_error *look(struct ch_looking *looking)
 	if (!err)
 		err = chp_suspects_containers(looking->suspecting, looking->graph,
 					      looking->retained, chp_leaks_types(looking->leaks));
+	if (!err)
+		err = chp_suspects_vectors(looking->suspecting, looking->graph, looking->retained,
+					   chp_leaks_types(looking->leaks));
 	if (!err)
 		err = chp_suspect_one_types(looking);
 	if (!err)

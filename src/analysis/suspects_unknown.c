@@ -7,7 +7,6 @@
 
 #include "analysis/chain.h"
 #include "analysis/suspects.h"
-#include "graph/graph_priv.h"
 #include "util/bytes.h"
 #include "util/search.h"
 
