@@ -7,6 +7,7 @@
 
 #include "analysis/chain.h"
 #include "analysis/suspects.h"
+#include "graph/tally.h"
 #include "util/bytes.h"
 #include "util/search.h"
 
@@ -24,7 +25,7 @@ enum {
 /* A variable, a table, or the blocks of one type. */
 struct pointer {
 	bool is_block;
-	uint32_t type, id;
+	uint32_t id;
 	struct ch_root root;
 	/* The last word of a table. */
 	uint64_t last;
@@ -43,6 +44,11 @@ struct unknown {
 	struct ch_vec regions;
 	/* of struct pointer, of struct found */
 	struct ch_vec pointers, founds;
+	/* By type of blocks: most_id is the index of the pointer. */
+	struct ch_tallies types;
+	/* The index of the last table. */
+	bool has_table;
+	size_t table;
 };
 
 static bool is_unknown(const struct unknown *unknown, uint64_t addr)
@@ -76,8 +82,8 @@ static bool continues(const struct unknown *unknown, const struct pointer *table
 {
 	struct ch_symbol first, symbol;
 
-	if (table->is_block || table->root.kind != ref->root.kind ||
-	    table->root.range != ref->root.range || ref->addr < table->last)
+	if (table->root.kind != ref->root.kind || table->root.range != ref->root.range ||
+	    ref->addr < table->last)
 		return false;
 	if (ref->root.kind == CH_ROOT_STACK || ref->addr - table->last <= TABLE_GAP)
 		return true;
@@ -86,41 +92,55 @@ static bool continues(const struct unknown *unknown, const struct pointer *table
 	       symbol.offset < symbol.size_bytes;
 }
 
-static bool is_same(const struct unknown *unknown, const struct pointer *pointer,
-		    const struct ch_ref *ref)
-{
-	if (ref->kind != CH_REF_OBJECT)
-		return continues(unknown, pointer, ref);
-	return pointer->is_block && pointer->type == ref->owner.type;
-}
-
-/* What points there is what pointed at the address before, more often than not. */
-static struct ch_error *find_pointer(struct unknown *unknown, const struct ch_ref *ref,
-				     size_t *index_ret)
+/* index: where the list of pointers has it, behind its end if it is new. */
+static struct ch_error *put_pointer(struct unknown *unknown, size_t index,
+				    const struct pointer *pointer, size_t *index_ret)
 {
 	struct pointer *list = unknown->pointers.items, *slot;
-	size_t i;
 
-	for (i = unknown->pointers.count; i > 0; i--)
-		if (is_same(unknown, &list[i - 1], ref))
-			break;
-	if (i) {
-		list[i - 1].last = ref->addr;
-		*index_ret = i - 1;
+	*index_ret = index;
+	if (index < unknown->pointers.count) {
+		list[index].last = pointer->last;
 		return NULL;
 	}
 	slot = ch_vec_push(&unknown->pointers);
 	if (!slot)
 		return &ch_enomem;
-	*slot = (struct pointer){ .is_block = ref->kind == CH_REF_OBJECT, .last = ref->addr };
-	if (slot->is_block) {
-		slot->type = ref->owner.type;
-		slot->id = ch_graph_node_at(unknown->graph, ref->owner.addr);
-	} else {
-		slot->root = ref->root;
-	}
-	*index_ret = unknown->pointers.count - 1;
+	*slot = *pointer;
 	return NULL;
+}
+
+/* Words of variables come in ascending order: what goes on is the table before. */
+static struct ch_error *find_table(struct unknown *unknown, const struct ch_ref *ref,
+				   size_t *index_ret)
+{
+	const struct pointer *list = unknown->pointers.items;
+	const struct pointer pointer = { .root = ref->root, .last = ref->addr };
+	size_t index = unknown->pointers.count;
+
+	if (unknown->has_table && continues(unknown, &list[unknown->table], ref))
+		index = unknown->table;
+	unknown->has_table = true;
+	unknown->table = index;
+	return put_pointer(unknown, index, &pointer, index_ret);
+}
+
+static struct ch_error *find_blocks(struct unknown *unknown, const struct ch_ref *ref,
+				    size_t *index_ret)
+{
+	struct pointer pointer = { .is_block = true, .last = ref->addr };
+	struct ch_tally *tally = chp_tally_of(&unknown->types, 0, ref->owner.type);
+	size_t index = unknown->pointers.count;
+
+	if (!tally)
+		return &ch_enomem;
+	if (tally->count++) {
+		index = tally->most_id;
+	} else {
+		tally->most_id = (uint32_t)index;
+		pointer.id = ch_graph_node_at(unknown->graph, ref->owner.addr);
+	}
+	return put_pointer(unknown, index, &pointer, index_ret);
 }
 
 static struct ch_error *take_ref(void *arg, const struct ch_ref *ref)
@@ -137,7 +157,8 @@ static struct ch_error *take_ref(void *arg, const struct ch_ref *ref)
 	    !(ref->has_root &&
 	      (ref->kind == CH_REF_DATA || ref->kind == CH_REF_STACK || ref->kind == CH_REF_TLS)))
 		return NULL;
-	err = find_pointer(unknown, ref, &pointer);
+	err = ref->kind == CH_REF_OBJECT ? find_blocks(unknown, ref, &pointer)
+					 : find_table(unknown, ref, &pointer);
 	if (err)
 		return err;
 	slot = ch_vec_push(&unknown->founds);
@@ -269,7 +290,8 @@ struct ch_error *chp_suspect_unknown(struct ch_suspecting *suspecting, struct ch
 	struct unknown unknown = { .graph = graph,
 				   .regions = CH_VEC(const struct ch_region *),
 				   .pointers = CH_VEC(struct pointer),
-				   .founds = CH_VEC(struct found) };
+				   .founds = CH_VEC(struct found),
+				   .types = CH_TALLIES(suspecting->heaps) };
 	struct ch_suspect *suspects = suspecting->suspects->items;
 	struct ch_error *err;
 	size_t i;
@@ -285,5 +307,6 @@ struct ch_error *chp_suspect_unknown(struct ch_suspecting *suspecting, struct ch
 	ch_vec_deinit(&unknown.regions);
 	ch_vec_deinit(&unknown.pointers);
 	ch_vec_deinit(&unknown.founds);
+	chp_tallies_deinit(&unknown.types);
 	return err;
 }

@@ -8,6 +8,7 @@
 #include "analysis/chain.h"
 #include "analysis/suspects_vectors.h"
 #include "graph/reverse.h"
+#include "graph/tally.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/context.h"
@@ -23,6 +24,8 @@ enum {
 	/* Types met last: a power of two. */
 	MET = 1024,
 	WORDS = 512,
+	/* Vectors that are remembered. */
+	FOUND_MAX = 1 << 21,
 	PAGE_BYTES = 4096,
 	/* Blocks between two looks at whether somebody wants the run to end. */
 	CHECK_BLOCKS = 65536,
@@ -57,6 +60,9 @@ struct walking {
 	} met[MET];
 	/* of struct owner, of struct found */
 	struct ch_vec owners, found;
+	/* By type of owners that are blocks: most_id is the index. */
+	struct ch_tallies owner_types;
+	uint64_t left_out;
 	/* A bit for each block that points at the beginning of a body. */
 	uint64_t *sources;
 	bool by_shape;
@@ -104,19 +110,22 @@ static struct ch_error *is_body(struct walking *walking, uint32_t id, bool *ret)
 
 /* ---- What is in them ------------------------------------------------------------ */
 
-/* NULL: out of memory. */
+/* Each word of a variable is one of its own. NULL: out of memory. */
 static struct owner *owner_of(struct walking *walking, const struct owner *wanted)
 {
-	struct owner *list = walking->owners.items, *slot;
-	size_t i;
+	struct ch_tally *tally =
+		wanted->is_block ? chp_tally_of(&walking->owner_types, 0, wanted->type) : NULL;
+	struct owner *slot;
 
-	for (i = walking->owners.count; i-- > 0;)
-		if (wanted->is_block ? list[i].is_block && list[i].type == wanted->type
-				     : !list[i].is_block && list[i].root.addr == wanted->root.addr)
-			return &list[i];
+	if (wanted->is_block && !tally)
+		return NULL;
+	if (tally && tally->count++)
+		return CH_VEC_AT(&walking->owners, struct owner, tally->most_id);
 	slot = ch_vec_push(&walking->owners);
 	if (slot)
 		*slot = *wanted;
+	if (tally)
+		tally->most_id = (uint32_t)walking->owners.count - 1;
 	return slot;
 }
 
@@ -152,6 +161,10 @@ static struct ch_error *take(struct walking *walking, const uint64_t words[3],
 		bytes = ch_core_touched_bytes(core, words[1], words[2]);
 	if (!bytes)
 		return NULL;
+	if (walking->found.count >= FOUND_MAX) {
+		walking->left_out++;
+		return NULL;
+	}
 	has = owner_of(walking, owner);
 	slot = has ? ch_vec_push(&walking->found) : NULL;
 	if (!slot)
@@ -352,6 +365,7 @@ static struct ch_error *tell(struct walking *walking)
 		chp_suspect_deinit(&suspect);
 		return err;
 	}
+	chp_suspect_fact(&suspect, "not_looked_at_count", walking->left_out);
 	chp_suspect_next(&suspect, "roots", suspect.sample_addr);
 	return chp_suspect_take(suspecting, &suspect, suspecting->sums->used_bytes,
 				"%s std::vector%s%s use%s a quarter of %s room or less: %s that "
@@ -418,6 +432,7 @@ struct ch_error *chp_suspects_vectors(struct ch_suspecting *suspecting, struct c
 	walking->types = types;
 	walking->owners = (struct ch_vec)CH_VEC(struct owner);
 	walking->found = (struct ch_vec)CH_VEC(struct found);
+	walking->owner_types = (struct ch_tallies)CH_TALLIES(suspecting->heaps);
 	for (i = 0; i < MET; i++)
 		walking->met[i].type = UINT32_MAX;
 	err = is_worth_it(walking, &worth_it);
@@ -425,6 +440,7 @@ struct ch_error *chp_suspects_vectors(struct ch_suspecting *suspecting, struct c
 		err = walk(walking);
 	ch_vec_deinit(&walking->owners);
 	ch_vec_deinit(&walking->found);
+	chp_tallies_deinit(&walking->owner_types);
 	free(walking);
 	return err;
 }
