@@ -13,11 +13,12 @@
 #   make check-fresh             demo and check in minimal systems, see test/fresh.sh
 #
 # CHECK_TIMEOUT is the longest one test program may run, in seconds (more with
-# sanitisers), and CHECK_JOBS how many run at a time. It is there for what never ends: on
+# sanitisers), and CHECK_JOBS how many run at a time: one more than there are processors, as
+# programs that start, wait and are dumped leave them idle. It is there for what never ends: on
 # a busy machine everything takes many times as long as on a quiet one, and passes.
 
 CHECK_TIMEOUT ?= $(if $(SAN),3600,1200)
-CHECK_JOBS ?= $(shell nproc)
+CHECK_JOBS ?= $(shell expr $$(nproc) + 1)
 TESTS ?=
 WHOLE ?=
 
