@@ -335,7 +335,7 @@ struct ch_error *mimalloc_add_arena(struct mimalloc *mi, uint16_t instance, uint
 
 	if (!read_words(core, addr, words))
 		return NULL;
-	for (at = 4; at < 6; at++)
+	for (at = 4; at < 7; at++)
 		for (i = at + 3; i < at + 12; i++) {
 			chunks = words[at] / CHUNK_BITS + (words[at] % CHUNK_BITS > 0);
 			if (!words[at] || words[at] > 1U << 18 || words[at + 1] >= words[at] ||
@@ -344,6 +344,9 @@ struct ch_error *mimalloc_add_arena(struct mimalloc *mi, uint16_t instance, uint
 			    !is_bitmap(core, words[i + 1], chunks) ||
 			    !is_bitmap(core, words[i + 2], chunks))
 				continue;
+			/* From 3.6 on it says where it begins, and lies behind a table. */
+			if (words[at - 1] == ch_align_down(addr, MIMALLOC_REGION_BYTES))
+				arena.start = words[at - 1];
 			arena.count = words[at];
 			arena.info = words[at + 1];
 			/* Between a head, which grew, and the next bitmap are its chunks. */

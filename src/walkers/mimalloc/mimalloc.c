@@ -91,7 +91,7 @@ static struct ch_error *fill(struct mimalloc *mi)
 		return err;
 	if (!mi->instances.count)
 		return ch_error_create(CH_ERROR_UNSUPPORTED,
-				       "neither segments nor a page map of mimalloc 1.8 to 3.4 are "
+				       "neither segments nor a page map of mimalloc 1.8 to 3.6 are "
 				       "in the core: it is another release, or built with "
 				       "MI_GUARDED or for debugging");
 	mimalloc_order_areas(mi);
@@ -152,7 +152,7 @@ const struct ch_walker ch_walker_mimalloc = {
 	.name = "mimalloc",
 	.title = "mimalloc",
 	.kind = CH_RUNTIME_ALLOCATOR,
-	.summary = "mimalloc 1.8 to 3.4",
+	.summary = "mimalloc 1.8 to 3.4, and 3.6",
 	.priority = CH_WALKER_GENERIC,
 	.signs = &signs,
 	.open = mimalloc_open,

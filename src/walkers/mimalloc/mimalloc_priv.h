@@ -3,8 +3,8 @@
  *
  * layout.c has what differs from release to release, page.c reads descriptors of pages and their
  * lists of free blocks, segments.c finds segments (releases 1 and 2), pagemap.c finds pages by the
- * page map (release 3), arenas.c says what of arenas is not in use; heaps.c makes heaps and spans
- * of all that, walk.c walks them; mimalloc.c is the walker.
+ * page map (release 3) or by tables (from 3.6 on), arenas.c says what of arenas is not in use;
+ * heaps.c makes heaps and spans of all that, walk.c walks them; mimalloc.c is the walker.
  *
  * Terms are those of mimalloc, include/mimalloc/types.h. A page is a range of memory that is cut
  * into blocks of one size; its descriptor, mi_page_t, has three lists of free blocks: those to give
@@ -24,6 +24,8 @@
 /** types.h, MI_SEGMENT_SLICE_SIZE and MI_ARENA_SLICE_SIZE on 64 bits. */
 #define MIMALLOC_SLICE_BYTES 65536ULL
 #define MIMALLOC_SLICE_SHIFT 16U
+/** From 3.6 on each so many bytes of address space have a table of their slices of their own. */
+#define MIMALLOC_REGION_BYTES (1ULL << 28)
 /** Descriptors are read as so many bytes, heads of segments as so many. */
 #define MIMALLOC_PAGE_BYTES    136U
 #define MIMALLOC_SEGMENT_BYTES 384U
@@ -34,9 +36,10 @@
 
 /** How the first block of a page is found. */
 enum mimalloc_start {
-	/** Its address is in the descriptor; or how many words it is behind that. */
+	/** Its address is in the descriptor; or how many words or bytes it is behind that. */
 	MIMALLOC_START_STORED,
 	MIMALLOC_START_WORDS,
+	MIMALLOC_START_BYTES,
 	/** segment.c of releases 1 and 2, _mi_segment_page_start(). */
 	MIMALLOC_START_AT_ONCE,
 	MIMALLOC_START_128,
@@ -50,8 +53,9 @@ enum mimalloc_kind {
 	/** In segments, one for each slice of a segment; or one for each page. */
 	MIMALLOC_SLICES,
 	MIMALLOC_PAGES,
-	/** By the page map. */
+	/** By the page map; by tables of parts of the address space. */
 	MIMALLOC_MAP,
+	MIMALLOC_REGIONS,
 };
 
 /** Offsets in mi_page_t; 0: there is no such field. */
@@ -60,8 +64,8 @@ struct mimalloc_page_layout {
 	uint8_t used, used_bytes, block_size, block_size_bytes;
 	/** Where keys[2] are, if lists are encoded with them. */
 	uint8_t keys;
-	/** page_start, page_woffset; xheap; memid. */
-	uint8_t start, heap, memid;
+	/** page_start, page_woffset; xheap; memid; xthread_id. */
+	uint8_t start, heap, memid, owner;
 };
 
 /** Offsets in mi_segment_t. */
@@ -88,6 +92,8 @@ struct mimalloc_layout {
 	const struct mimalloc_segment_layout *segment;
 	/** Of mi_heap_t: thread_delayed_free and keys[2]. */
 	uint16_t heap_delayed, heap_keys;
+	/** Of mi_memid_t: MI_MEM_ARENA. */
+	uint8_t arena_kind;
 	/** Blocks end with a canary and the number of bytes before it that were not asked for. */
 	bool has_padding;
 	const char *source;

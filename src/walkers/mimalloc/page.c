@@ -12,9 +12,8 @@
 
 /* Release 3: mi_memid_t, and enum mi_memkind_e: an arena, its slice and how many; or where memory
  * of the system begins and how much it is. */
-#define MEMID_KIND    16
-#define MEMKIND_OS    4
-#define MEMKIND_ARENA 7
+#define MEMID_KIND 16
+#define MEMKIND_OS 4
 /* Low bits of thread_free are flags; so are those of an owner. */
 #define FLAGS 7ULL
 /* Blocks on lists of heaps, in all: more than that is a ring. */
@@ -28,19 +27,24 @@ static uint64_t field(const uint8_t *p, uint32_t offset, uint32_t bytes)
 }
 
 /* Where the slices of a page of release 3 are. */
-static bool read_memid(const uint8_t *memid, struct mimalloc_page *ret)
+static bool read_memid(const struct mimalloc_layout *layout, const uint8_t *memid,
+		       struct mimalloc_page *ret)
 {
 	const uint64_t base = ch_get64(memid), kind = ch_get32(memid + MEMID_KIND);
 	uint64_t bytes = ch_get64(memid + 8);
 
 	if (base > 1ULL << 47)
 		return false;
-	if (kind == MEMKIND_ARENA) {
+	if (kind == layout->arena_kind) {
 		ret->arena = base;
-		ret->area_start = base + (uint64_t)ch_get32(memid + 8) * MIMALLOC_SLICE_BYTES;
+		/* The arena itself lies behind the first table. */
+		ret->area_start = layout->kind == MIMALLOC_REGIONS
+					  ? ch_align_down(base, MIMALLOC_REGION_BYTES)
+					  : base;
+		ret->area_start += (uint64_t)ch_get32(memid + 8) * MIMALLOC_SLICE_BYTES;
 		bytes = (uint64_t)ch_get32(memid + 12) * MIMALLOC_SLICE_BYTES;
 	} else {
-		if (kind < MEMKIND_OS || kind > MEMKIND_ARENA || bytes > 1ULL << 47)
+		if (kind < MEMKIND_OS || kind > layout->arena_kind || bytes > 1ULL << 47)
 			return false;
 		ret->area_start = base;
 	}
@@ -74,10 +78,12 @@ bool mimalloc_read_page(const struct ch_core *core, const struct mimalloc_layout
 		ret->start = ch_get64(bytes + at->start);
 	else if (layout->start == MIMALLOC_START_WORDS)
 		ret->start = addr + 8ULL * ch_get32(bytes + at->start);
-	if (layout->kind != MIMALLOC_MAP)
+	else if (layout->start == MIMALLOC_START_BYTES)
+		ret->start = addr + ch_get64(bytes + at->start);
+	if (!at->memid)
 		return true;
-	ret->owner = ch_get64(bytes) & ~FLAGS;
-	return read_memid(bytes + at->memid, ret);
+	ret->owner = ch_get64(bytes + at->owner) & ~FLAGS;
+	return read_memid(layout, bytes + at->memid, ret);
 }
 
 /* ---- lists ------------------------------------------------------------------- */

@@ -3,6 +3,9 @@
  * to the descriptor of its page. It is found by its shape: a pointer in the data of a module leads
  * to a table whose first entry leads to one whose first entry leads to a descriptor that says where
  * the slice is which the two entries stand for.
+ *
+ * From 3.6 on there is none: each 256 MiB of addresses that mimalloc has begin with a table of
+ * their slices. It is one if most of what it leads to are descriptors that say where they lie.
  */
 #include "walkers/mimalloc/mimalloc_priv.h"
 
@@ -14,6 +17,10 @@
 #define SUB_SHIFT     13U
 #define SUB_BYTES     (8ULL << SUB_SHIFT)
 #define MAP_BYTES_MAX (8ULL << (48 - SUB_SHIFT - MIMALLOC_SLICE_SHIFT))
+/* From 3.6 on: of a table. */
+#define SLOT_BYTES    128U
+#define OWN_PAGES     8U
+#define REGION_SLICES (MIMALLOC_REGION_BYTES / MIMALLOC_SLICE_BYTES)
 /* What may be looked through for a map. */
 #define LOOKED_BYTES_MAX (256ULL << 20)
 /* Pages that a row is judged by; instances in one process. */
@@ -95,6 +102,33 @@ static uint64_t map_bytes(const struct ch_core *core, uint64_t map)
 	return bytes >= CH_PAGE_BYTES && bytes <= MAP_BYTES_MAX && (bytes & (bytes - 1)) == 0
 		       ? bytes
 		       : 0;
+}
+
+/* From 3.6 on: a table of the slices of so many bytes, which begins them; a page may have its
+ * descriptor in there, too. */
+static void visit_region(struct visit *visit, uint64_t base)
+{
+	uint64_t at = base, end = base + REGION_SLICES * SLOT_BYTES, page;
+	const uint8_t *bytes;
+	bool more = true;
+	size_t len, i;
+
+	while (more && (bytes = ch_core_next_data(visit->mi->env.core, &at, end, &len))) {
+		len = ch_min(len, end - at) / SLOT_BYTES * SLOT_BYTES;
+		if (!len || at % SLOT_BYTES)
+			return;
+		visit->looked_bytes += len;
+		for (i = 0; more && i < len; i += SLOT_BYTES) {
+			page = ch_get64(bytes + i);
+			if (!page || page == visit->last)
+				continue;
+			visit->last = page;
+			more = visit->fn(visit,
+					 base + (at + i - base) / SLOT_BYTES * MIMALLOC_SLICE_BYTES,
+					 page);
+		}
+		at += len;
+	}
 }
 
 /* Call fn with each descriptor that a map leads to, once for each run of its slices. */
@@ -243,10 +277,22 @@ static bool is_mapped(struct ch_map *map, uint64_t addr)
 	return region && region->state != CH_STATE_FREE;
 }
 
+/* Tables keep what is no page any more. */
+static bool is_given_back(const struct visit *visit, const struct mimalloc_page *page)
+{
+	return visit->layout->kind == MIMALLOC_REGIONS && page->addr && !page->block_bytes;
+}
+
+/* Pages that mimalloc has its own structures in, such as heaps of threads. */
+static bool is_own(const struct visit *visit, const struct mimalloc_page *page)
+{
+	return visit->layout->kind == MIMALLOC_REGIONS && page->owner == OWN_PAGES;
+}
+
 static bool take(struct visit *visit, uint64_t slice, uint64_t addr)
 {
 	struct mimalloc *mi = visit->mi;
-	struct mimalloc_page page;
+	struct mimalloc_page page = { .used = 1 };
 	struct mimalloc_area area = { .page = addr, .instance = visit->instance };
 	struct mimalloc_range *last =
 		mi->segments.count
@@ -257,7 +303,8 @@ static bool take(struct visit *visit, uint64_t slice, uint64_t addr)
 
 	/* A descriptor that lies in its page is in the page's first slice; 3.0.1 forgets to take
 	 * out others of what it gave back. */
-	if (addr % MIMALLOC_SLICE_BYTES == 0 && slice != addr)
+	if (visit->layout->kind == MIMALLOC_MAP && addr % MIMALLOC_SLICE_BYTES == 0 &&
+	    slice != addr)
 		return true;
 	/* A page that slices in between were damaged of. */
 	if (last && last->start <= slice && slice < last->end)
@@ -265,7 +312,7 @@ static bool take(struct visit *visit, uint64_t slice, uint64_t addr)
 	if (mimalloc_read_page(mi->env.core, visit->layout, addr, &page))
 		why = check_page(&page, slice);
 	/* What nobody owns and nothing is used of was given back to its arena. */
-	if (!why && !page.owner && !page.used)
+	if (!page.owner && !page.used && (!why || is_given_back(visit, &page)))
 		return true;
 	/* What was given back to the system is no page any more. */
 	if (why && !is_mapped(mi->env.map, slice))
@@ -281,8 +328,8 @@ static bool take(struct visit *visit, uint64_t slice, uint64_t addr)
 		area.start = page.area_start;
 		area.end = page.area_end;
 		area.first = page.start;
-		area.owner = page.owner;
-		area.kind = MIMALLOC_AREA_BLOCKS;
+		area.owner = is_own(visit, &page) ? 0 : page.owner;
+		area.kind = is_own(visit, &page) ? MIMALLOC_AREA_META : MIMALLOC_AREA_BLOCKS;
 		blocks_end = page.start + page.block_bytes * page.reserved;
 		if (page.arena && !note_arena(visit, page.arena))
 			visit->err = &ch_enomem;
@@ -306,7 +353,70 @@ static int compare_ranges(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-static struct ch_error *take_map(struct mimalloc *mi, uint16_t index)
+/* Whether a table begins at base: most of what it leads to are pages. */
+static bool is_region(struct mimalloc *mi, const struct mimalloc_layout *layout, uint64_t base,
+		      uint64_t *looked_bytes)
+{
+	struct visit visit = {
+		.mi = mi, .layout = layout, .fn = look, .looked_bytes = *looked_bytes
+	};
+
+	visit_region(&visit, base);
+	*looked_bytes = visit.looked_bytes;
+	return visit.sum > 0;
+}
+
+static const struct mimalloc_layout *region_layout(void)
+{
+	size_t i;
+
+	for (i = 0; i < mimalloc_layouts_count; i++)
+		if (mimalloc_layouts[i].kind == MIMALLOC_REGIONS)
+			break;
+	return &mimalloc_layouts[i];
+}
+
+/* The module that an instance is of: its main heap is a variable. */
+static const struct ch_module *module_of(const struct mimalloc *mi)
+{
+	const struct ch_module *modules;
+	size_t count, i;
+
+	modules = ch_sym_modules(mi->env.sym, &count);
+	for (i = 0; i < count; i++)
+		if (strstr(modules[i].name, "mimalloc"))
+			return &modules[i];
+	return count ? &modules[0] : NULL;
+}
+
+/* Tables begin at multiples of what they describe. */
+static struct ch_error *find_regions(struct mimalloc *mi, struct ch_vec *bases)
+{
+	const struct mimalloc_layout *layout = region_layout();
+	const struct ch_region *regions;
+	uint64_t base, looked_bytes = 0, *slot;
+	size_t count, i;
+
+	regions = ch_map_regions(mi->env.map, &count);
+	for (i = 0; i < count && looked_bytes < LOOKED_BYTES_MAX; i++) {
+		if (regions[i].state != CH_STATE_COMMIT)
+			continue;
+		for (base = ch_align_up(regions[i].start, MIMALLOC_REGION_BYTES);
+		     base < regions[i].end && looked_bytes < LOOKED_BYTES_MAX;
+		     base += MIMALLOC_REGION_BYTES) {
+			if (!is_region(mi, layout, base, &looked_bytes))
+				continue;
+			slot = ch_vec_push(bases);
+			if (!slot)
+				return &ch_enomem;
+			*slot = base;
+		}
+	}
+	return NULL;
+}
+
+/* All pages that an instance has in its map, or in tables at bases. */
+static struct ch_error *take_pages(struct mimalloc *mi, uint16_t index, const struct ch_vec *bases)
 {
 	struct mimalloc_instance *instance =
 		CH_VEC_AT(&mi->instances, struct mimalloc_instance, index);
@@ -317,7 +427,10 @@ static struct ch_error *take_map(struct mimalloc *mi, uint16_t index)
 			       .arenas = CH_VEC(uint64_t) };
 	size_t i;
 
-	visit_map(&visit, instance->map);
+	if (instance->map)
+		visit_map(&visit, instance->map);
+	for (i = 0; !visit.err && i < bases->count; i++)
+		visit_region(&visit, *CH_VEC_AT(bases, uint64_t, i));
 	ch_vec_sort(&mi->segments, compare_ranges);
 	for (i = 0; !visit.err && i < visit.arenas.count; i++)
 		visit.err = mimalloc_add_arena(mi, index, *CH_VEC_AT(&visit.arenas, uint64_t, i));
@@ -325,13 +438,34 @@ static struct ch_error *take_map(struct mimalloc *mi, uint16_t index)
 	return visit.err;
 }
 
+static struct ch_error *take_regions(struct mimalloc *mi)
+{
+	struct ch_vec bases = CH_VEC(uint64_t);
+	struct ch_error *err = find_regions(mi, &bases);
+	struct mimalloc_instance *slot;
+
+	if (!err && bases.count) {
+		slot = ch_vec_push(&mi->instances);
+		err = slot ? NULL : &ch_enomem;
+		if (slot)
+			*slot = (struct mimalloc_instance){ .module = module_of(mi),
+							    .layout = region_layout() };
+		if (!err)
+			err = take_pages(mi, (uint16_t)(mi->instances.count - 1), &bases);
+	}
+	ch_vec_deinit(&bases);
+	return err;
+}
+
 struct ch_error *mimalloc_find_map(struct mimalloc *mi)
 {
+	const struct ch_vec none = CH_VEC(uint64_t);
 	const size_t first = mi->instances.count;
 	struct ch_error *err = find_maps(mi);
+	const size_t end = mi->instances.count;
 	size_t i;
 
-	for (i = first; !err && i < mi->instances.count; i++)
-		err = take_map(mi, (uint16_t)i);
-	return err;
+	for (i = first; !err && i < end; i++)
+		err = take_pages(mi, (uint16_t)i, &none);
+	return err || mi->instances.count ? err : take_regions(mi);
 }
