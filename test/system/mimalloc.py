@@ -58,8 +58,41 @@ def check_damages(tap, core_path, where):
     os.unlink(core.path)
 
 
+def check_tables(tap):
+    """A core of 3.6, whose page map are tables: its used blocks are those that the program wrote
+    down, beside what the dynamic linker has for a thread; damage loses what it describes."""
+    name = "mimalloc-36"
+    core = Writable(fixture.unpack(name))
+    live = truth.read_live(fixture.unpack(name, "live"))
+    used = recorded.Used(core.path).sizes
+    tap.equal({addr: used.get(addr) for addr in live}, live, "3.6: each block is used, of its size")
+    tap.equal((len(live), len(used)), (869, 870), "3.6: and one more")
+    document = fixture.answer("heap", "--json", core.path)
+    tap.equal((document["complete"], [row for row in document["warnings"]
+                                      if row["severity"] != "note"]), (True, []),
+              "3.6: nothing is missing")
+    quad = struct.Struct("<Q").pack
+    sizes = sorted(live.values())
+    some = next(addr for addr in sorted(live) if live[addr] == sizes[len(sizes) // 2])
+    base = some & -(1 << 28)
+    slot = base + ((some - base) >> 16) * 128
+    page = core.word(slot) | core.word(slot + 4) << 32
+    inside = sum(addr >> 16 == some >> 16 for addr in live)
+    for what, at, data, most, code in (
+            ("a slot of the table", slot, quad(0x41414141418), inside, "mimalloc-page"),
+            ("the block size is 0", page + 32, quad(0), inside, "mimalloc-page"),
+            ("where blocks begin", page + 48, quad(1 << 63), inside, "mimalloc-page"),
+            ("more blocks than there is room for", page + 58, b"\xff\xff", inside,
+             "mimalloc-page"),
+            ("the list of free blocks leads nowhere", page + 16, quad(0x4141414141414141), 0,
+             "mimalloc-list")):
+        recorded.check_damage(tap, core, live, [(at, data)], most, {code}, "3.6: " + what)
+    os.unlink(core.path)
+
+
 def main():
     tap = Tap()
+    tap.attempt("tables of 3.6", check_tables)
     if LIBRARY:
         recorded.check_library(tap, LIBRARY, check_heaps, check_damages)
     else:
