@@ -218,8 +218,10 @@ static struct ch_error *follow_cache(struct caches *caches, uint64_t addr)
 	uint64_t word;
 	uint32_t at;
 
-	for (at = 0; !err && at < BEHIND_BYTES; at += 8)
-		if (ch_core_read_u64(caches->tc->env.core, addr + LISTS_BYTES + at, &word))
+	/* kNumClasses, as many as there may be lists, differs: behind those in use. */
+	for (at = caches->tc->classes_count * LIST_BYTES; !err && at < LISTS_BYTES + BEHIND_BYTES;
+	     at += 8)
+		if (ch_core_read_u64(caches->tc->env.core, addr + at, &word))
 			err = add_cache(caches, word);
 	return err;
 }

@@ -51,7 +51,7 @@ static struct ch_error *add_facts(struct tcmalloc *tc)
 
 	if (!err)
 		err = chp_fact_add(&tc->out.facts, "layout_source", 0,
-				   "gperftools 2.7 to 2.18.1, src/span.h, src/pagemap.h, "
+				   "gperftools 2.6.3 to 2.18.1, src/span.h, src/pagemap.h, "
 				   "src/central_freelist.h, src/thread_cache.h");
 	if (!err)
 		err = chp_fact_add(&tc->out.facts, "page_bytes", 1ULL << tc->page_shift, NULL);
@@ -80,7 +80,7 @@ static struct ch_error *fill(struct tcmalloc *tc)
 	if (!tcmalloc_find_map(tc))
 		return ch_error_create(
 			CH_ERROR_UNSUPPORTED,
-			"no page map of gperftools 2.7 to 2.18 is in the data of any "
+			"no page map of gperftools 2.6 to 2.18 is in the data of any "
 			"module: it is another release, or built to be small");
 	if (!tcmalloc_find_sizes(tc))
 		return ch_error_create(CH_ERROR_UNSUPPORTED,
@@ -140,7 +140,7 @@ const struct ch_walker ch_walker_gperftools_tcmalloc = {
 	.name = "gperftools_tcmalloc",
 	.title = "tcmalloc (gperftools)",
 	.kind = CH_RUNTIME_ALLOCATOR,
-	.summary = "tcmalloc of gperftools 2.7 to 2.18",
+	.summary = "tcmalloc of gperftools 2.6 to 2.18",
 	.priority = CH_WALKER_GENERIC,
 	.signs = &signs,
 	.open = gperftools_open,
