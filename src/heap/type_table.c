@@ -314,29 +314,35 @@ uint32_t chp_type_of_provider(struct ch_heaps *heaps, const struct ch_type_sourc
 	return chp_type_intern(&heaps->table, source);
 }
 
-static bool is_open(const struct ch_heaps *heaps, const bool *open, uint32_t walker)
+/* Drop what was counted of heaps that are open; false: no memory. */
+static bool keep_closed(struct ch_heaps *heaps, const bool *open)
 {
-	size_t i;
+	struct ch_type_stat *rows = heaps->types.items;
+	bool *walkers = calloc(heaps->table.walkers + 1, sizeof(*walkers));
+	size_t i, kept = 0;
 
+	if (!walkers)
+		return false;
 	for (i = 0; i < heaps->heaps.count; i++)
-		if (open[i] && CH_VEC_AT(&heaps->heaps, struct ch_heap, i)->walker == walker)
-			return true;
-	return false;
+		walkers[CH_VEC_AT(&heaps->heaps, struct ch_heap, i)->walker] |= open[i];
+	for (i = 0; i < heaps->types.count; i++)
+		if (!walkers[chp_type_walker(heaps, rows[i].type)])
+			rows[kept++] = rows[i];
+	heaps->types.count = kept;
+	free(walkers);
+	return true;
 }
 
 void chp_heaps_use_namer(struct ch_heaps *heaps, const struct ch_namer *namer, const bool *open)
 {
-	struct ch_type_stat *rows = heaps->types.items;
-	size_t i, kept = 0;
-
 	heaps->namer = *namer;
-	heaps->recounted = heaps->typed ? open : NULL;
-	heaps->typed = false;
 	/* what nobody named is counted */
-	for (i = 0; heaps->recounted && i < heaps->types.count; i++)
-		if (!is_open(heaps, open, chp_type_walker(heaps, rows[i].type)))
-			rows[kept++] = rows[i];
-	heaps->types.count = kept;
+	if (open && heaps->typed && keep_closed(heaps, open)) {
+		heaps->recounted = open;
+		heaps->typed = false;
+	} else {
+		chp_heaps_forget_types(heaps);
+	}
 }
 
 void chp_heaps_forget_types(struct ch_heaps *heaps)
