@@ -169,6 +169,9 @@ struct ch_goroutine {
 	bool system;
 	/** It has labels for profiles. */
 	bool labelled;
+	/** Nothing that may run leads to what it waits for: it waits for ever. Known after
+	 * chp_heaps_find_stuck(). */
+	bool stuck;
 };
 
 /** Non-NULL ends the visit: return it unchanged. */

@@ -113,6 +113,7 @@ static struct ch_error *add_row(void *arg, const struct ch_goroutine *goroutine)
 	group = CH_VEC_AT(&maker->rows->goroutine_groups, struct ch_goroutine_group, row.group);
 	group->count++;
 	group->stack_bytes += goroutine->stack_end - goroutine->stack_start;
+	group->stuck_count += goroutine->stuck && !goroutine->system;
 	if (goroutine->waited_ns > group->waited_most_ns)
 		group->waited_most_ns = goroutine->waited_ns;
 	slot = ch_vec_push(&maker->rows->goroutines);

@@ -8,6 +8,7 @@
 
 #include "analysis/suspects.h"
 #include "analysis/thread_rows.h"
+#include "heap/walker.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
 #include "util/number.h"
@@ -96,67 +97,6 @@ static void place_text(const struct ch_goroutine_group *group, char *buf, size_t
 		snprintf(buf, max, "%.200s", frame->symbol.name);
 }
 
-/* Those that wait alike: all of them, and where most do. */
-static struct ch_error *tell_waiting(struct ch_suspecting *suspecting,
-				     const struct ch_threads *threads, enum wait wait)
-{
-	const struct ch_goroutine_group *group, *most = NULL;
-	struct ch_suspect suspect = { .rule = wait == WAIT_EVER ? CH_RULE_BLOCKED_GOROUTINES
-								: CH_RULE_LOCKED_GOROUTINES,
-				      .basis = CH_BASIS_RECORDED };
-	char count[CH_BYTES_TEXT_MAX], part[CH_BYTES_TEXT_MAX], place[PLACE_BYTES];
-	uint64_t places = 0;
-	size_t i;
-
-	for (i = 0; i < threads->goroutine_groups_count; i++) {
-		group = &threads->goroutine_groups[i];
-		if (wait_of(threads, group) != wait)
-			continue;
-		most = most ? most : group;
-		places++;
-		suspect.count += group->count;
-		suspect.bytes += group->stack_bytes;
-	}
-	if (!most || suspect.count < WAITING_MIN)
-		return NULL;
-	place_text(most, place, sizeof(place));
-	chp_suspect_fact(&suspect, "places_count", places);
-	chp_suspect_fact(&suspect, "most_in_one_place_count", most->count);
-	chp_suspect_next(&suspect, "threads", 0);
-	return chp_suspect_take(
-		suspecting, &suspect, 0, "%s goroutines %s; %s of them in %s",
-		chp_count_text(suspect.count, count),
-		wait == WAIT_EVER ? "can never go on: they wait for a channel that is nil, or in a "
-				    "select without cases"
-				  : "wait for locks",
-		chp_count_text(most->count, part), place);
-}
-
-static struct ch_error *tell_alike(struct ch_suspecting *suspecting,
-				   const struct ch_threads *threads)
-{
-	const struct ch_goroutine_group *group = threads->goroutine_groups;
-	const struct ch_goroutine_row *first;
-	struct ch_suspect suspect = { .rule = CH_RULE_ALIKE_GOROUTINES,
-				      .basis = CH_BASIS_RECORDED };
-	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], place[PLACE_BYTES];
-
-	if (!threads->goroutine_groups_count || group->count < ALIKE_MIN)
-		return NULL;
-	first = &threads->goroutines[group->first];
-	suspect.count = group->count;
-	suspect.bytes = group->stack_bytes;
-	place_text(group, place, sizeof(place));
-	chp_suspect_fact(&suspect, "goroutines_count", threads->goroutines_count);
-	chp_suspect_next(&suspect, "threads", 0);
-	return chp_suspect_take(
-		suspecting, &suspect, 0,
-		"%s goroutines, with stacks of %s, stand in one place: %s, %s%s%s%s%s",
-		chp_count_text(suspect.count, count), chp_bytes_text(suspect.bytes, bytes), place,
-		first->of.state, first->of.waits_for[0] ? ": " : "", first->of.waits_for,
-		first->creator ? "; started by " : "", first->creator ? first->creator : "");
-}
-
 /* Goroutines of Go's own packages, one for each thing that is open, by the function that waits. The
  * functions are called that from Go 1.17 to 1.27. */
 static const struct open_kind {
@@ -187,6 +127,99 @@ static bool waits_in(const struct ch_goroutine_group *group, const struct ch_gor
 		    strncmp(group->frames[i].symbol.name, "runtime.", 8) != 0)
 			return strcmp(group->frames[i].symbol.name, kind->function) == 0;
 	return false;
+}
+
+/* How many of a group wait so. */
+static uint64_t waiting_count(const struct ch_threads *threads,
+			      const struct ch_goroutine_group *group, enum wait wait)
+{
+	size_t i;
+
+	if (wait_of(threads, group) == wait)
+		return group->count;
+	/* those are told by what they wait for */
+	for (i = 0; i < CH_COUNT_OF(open_kinds); i++)
+		if (waits_in(group, &threads->goroutines[group->first].of, &open_kinds[i]))
+			return 0;
+	return wait == WAIT_EVER ? group->stuck_count : 0;
+}
+
+static const char *waiting_words(enum wait wait, uint64_t count, uint64_t stuck_count)
+{
+	if (wait == WAIT_LOCK)
+		return "wait for locks";
+	if (!stuck_count)
+		return "can never go on: they wait for a channel that is nil, or in a select "
+		       "without cases";
+	return stuck_count == count
+		       ? "can never go on: nothing but they themselves leads to the channels that "
+			 "they wait for"
+		       : "can never go on: they wait for channels that are nil or that nothing but "
+			 "they themselves leads to, or in a select without cases";
+}
+
+/* Those that wait alike: all of them, and where most do. */
+static struct ch_error *tell_waiting(struct ch_suspecting *suspecting,
+				     const struct ch_threads *threads, enum wait wait)
+{
+	const struct ch_goroutine_group *group, *most = NULL;
+	struct ch_suspect suspect = { .rule = wait == WAIT_EVER ? CH_RULE_BLOCKED_GOROUTINES
+								: CH_RULE_LOCKED_GOROUTINES,
+				      .basis = CH_BASIS_RECORDED };
+	char count[CH_BYTES_TEXT_MAX], part[CH_BYTES_TEXT_MAX], place[PLACE_BYTES];
+	uint64_t places = 0, most_count = 0, stuck_count = 0, n;
+	size_t i;
+
+	for (i = 0; i < threads->goroutine_groups_count; i++) {
+		group = &threads->goroutine_groups[i];
+		n = waiting_count(threads, group, wait);
+		if (!n)
+			continue;
+		most = n > most_count ? group : most;
+		most_count = ch_max(most_count, n);
+		places++;
+		suspect.count += n;
+		suspect.bytes += group->stack_bytes / group->count * n;
+		stuck_count += wait == WAIT_EVER ? group->stuck_count : 0;
+	}
+	if (!most || suspect.count < WAITING_MIN)
+		return NULL;
+	suspect.basis = stuck_count ? CH_BASIS_DERIVED : CH_BASIS_RECORDED;
+	place_text(most, place, sizeof(place));
+	chp_suspect_fact(&suspect, "places_count", places);
+	chp_suspect_fact(&suspect, "most_in_one_place_count", most_count);
+	if (wait == WAIT_EVER)
+		chp_suspect_fact(&suspect, "unreachable_channels_count", stuck_count);
+	chp_suspect_next(&suspect, "threads", 0);
+	return chp_suspect_take(suspecting, &suspect, 0, "%s goroutines %s; %s of them in %s",
+				chp_count_text(suspect.count, count),
+				waiting_words(wait, suspect.count, stuck_count),
+				places == 1 ? "all" : chp_count_text(most_count, part), place);
+}
+
+static struct ch_error *tell_alike(struct ch_suspecting *suspecting,
+				   const struct ch_threads *threads)
+{
+	const struct ch_goroutine_group *group = threads->goroutine_groups;
+	const struct ch_goroutine_row *first;
+	struct ch_suspect suspect = { .rule = CH_RULE_ALIKE_GOROUTINES,
+				      .basis = CH_BASIS_RECORDED };
+	char count[CH_BYTES_TEXT_MAX], bytes[CH_BYTES_TEXT_MAX], place[PLACE_BYTES];
+
+	if (!threads->goroutine_groups_count || group->count < ALIKE_MIN)
+		return NULL;
+	first = &threads->goroutines[group->first];
+	suspect.count = group->count;
+	suspect.bytes = group->stack_bytes;
+	place_text(group, place, sizeof(place));
+	chp_suspect_fact(&suspect, "goroutines_count", threads->goroutines_count);
+	chp_suspect_next(&suspect, "threads", 0);
+	return chp_suspect_take(
+		suspecting, &suspect, 0,
+		"%s goroutines, with stacks of %s, stand in one place: %s, %s%s%s%s%s",
+		chp_count_text(suspect.count, count), chp_bytes_text(suspect.bytes, bytes), place,
+		first->of.state, first->of.waits_for[0] ? ": " : "", first->of.waits_for,
+		first->creator ? "; started by " : "", first->creator ? first->creator : "");
 }
 
 static struct ch_error *tell_open(struct ch_suspecting *suspecting,
@@ -221,9 +254,13 @@ static struct ch_error *tell_open(struct ch_suspecting *suspecting,
 struct ch_error *chp_suspects_goroutines(struct ch_suspecting *suspecting)
 {
 	struct ch_thread_rows rows = { .texts = NULL };
-	struct ch_error *err = chp_thread_rows_goroutines(suspecting->session, FRAMES, &rows);
+	struct ch_error *err = NULL;
 	size_t i;
 
+	if (!suspecting->quick && suspecting->sums->walked)
+		err = chp_heaps_find_stuck(suspecting->heaps);
+	if (!err)
+		err = chp_thread_rows_goroutines(suspecting->session, FRAMES, &rows);
 	for (i = 0; !err && i < CH_COUNT_OF(open_kinds); i++)
 		err = tell_open(suspecting, &rows.threads, &open_kinds[i]);
 	if (!err)

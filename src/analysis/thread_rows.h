@@ -77,6 +77,8 @@ struct ch_goroutine_group {
 	/** Hash of their frames, which builds and processes share; of the program counters. */
 	uint64_t fingerprint, place;
 	uint64_t count, stack_bytes, waited_most_ns;
+	/** Those that nothing can wake. */
+	uint64_t stuck_count;
 	/** Index of the first of them. */
 	size_t first;
 	/** Owned by the array. */

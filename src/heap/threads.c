@@ -149,6 +149,18 @@ struct ch_error *ch_heaps_goroutines(struct ch_heaps *heaps, ch_goroutines_fn fn
 	return err;
 }
 
+struct ch_error *chp_heaps_find_stuck(struct ch_heaps *heaps)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < heaps->opened.count; i++)
+		if (opened[i].runtime->find_stuck)
+			err = opened[i].runtime->find_stuck(opened[i].state);
+	return err;
+}
+
 /* Frames of a thread that lie on the stack of the goroutine that it runs. */
 static size_t keep_own(const struct ch_goroutine *goroutine, struct ch_frame *frames, size_t count)
 {

@@ -267,6 +267,8 @@ struct ch_walker_runtime {
 	bool (*thread)(void *state, size_t index, struct ch_thread_info *ret);
 	/** As ch_heaps_goroutines(): fill all but runtime. */
 	struct ch_error *(*goroutines)(void *state, ch_goroutines_fn fn, void *arg);
+	/** As chp_heaps_find_stuck(). */
+	struct ch_error *(*find_stuck)(void *state);
 	/** As ch_heaps_thrown(): fill ret but runtime. */
 	bool (*thrown)(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
 	/** As chp_heaps_sites(), of its own: fill ret but runtime, before the first fn. */
@@ -339,6 +341,9 @@ struct ch_traced {
 /** Let all walkers find out what their objects are (learn() of struct ch_walker_types). Call it
  * once. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_heaps_learn(struct ch_heaps *heaps);
+/** Let runtimes find out which goroutines nothing can wake, which takes a mark of their heaps. Errors:
+ * NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_heaps_find_stuck(struct ch_heaps *heaps);
 /** The walkers with a tracer among those opened; max is enough. Returns how many. */
 size_t chp_heaps_tracers(const struct ch_heaps *heaps, struct ch_traced *ret, size_t max);
 /** Whether a span, by its index in ch_heaps_spans(), is of a walker whose objects are pooled. */

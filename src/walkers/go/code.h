@@ -127,6 +127,8 @@ struct go_goroutine {
 	uint64_t since;
 	/** enum go_state; number of what it waits for. */
 	uint8_t state, reason;
+	/** Nothing can wake it: known after go_find_stuck(). */
+	bool stuck;
 };
 
 /** A thread of the kernel that the runtime uses. */

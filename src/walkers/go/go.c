@@ -224,6 +224,7 @@ static const struct ch_walker_runtime runtime = {
 	.owns = go_frames_owns,
 	.frame = go_frames_frame,
 	.goroutines = go_goroutines,
+	.find_stuck = go_find_stuck,
 	.sites = go_sites,
 };
 

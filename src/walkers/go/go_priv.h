@@ -230,6 +230,14 @@ typedef struct ch_error *(*go_stack_fn)(void *arg, size_t goroutine, uint64_t ad
 CH_MUST_CHECK struct ch_error *go_stack_words(struct go *go, go_stack_fn fn, void *arg);
 /** tracer.c */
 extern const struct ch_tracer go_tracer;
+typedef void (*go_object_fn)(void *arg, uint64_t addr);
+/** tracer.c: the objects of a span that have finalizers, by an address in each. */
+void go_each_finalizable(const struct go *go, const struct go_span *span, go_object_fn fn,
+			 void *arg);
+/** tracer.c: whether a root of the tracer is a word of a goroutine's stack: the index of that. */
+bool go_root_goroutine(const struct ch_walker_root *root, size_t *ret);
+/** stuck.c: as find_stuck() of struct ch_walker_runtime. */
+CH_MUST_CHECK struct ch_error *go_find_stuck(void *state);
 /** inspect.c */
 extern const struct ch_inspector go_inspector;
 /** learn.c: types of all objects that something leads to whose type is known. Errors: NOMEM,

@@ -510,6 +510,7 @@ static void describe(const struct go_code *code, size_t index, uint64_t now,
 		.locked_tid = locked ? locked->tid : 0,
 		.system = is_system(code, of),
 		.labelled = of->labels != 0,
+		.stuck = of->stuck,
 	};
 	if (of->state == GO_WAITING && of->since && of->since <= now)
 		ret->waited_ns = now - of->since;

@@ -20,9 +20,8 @@
 #define ARENA_BYTES (64ULL << 20)
 /* heapArena of 1.20 and 1.21: words of bits, then one that tells where an object has no more. */
 #define NO_MORE_AT (1ULL << 20)
-/* mheap.go, special: most of one span; kinds. */
-#define SPECIALS_MAX     65536U
-#define SPECIAL_FINALIZE 1U
+/* mheap.go, special: most of one span. */
+#define SPECIALS_MAX 65536U
 /* internal/abi/type.go: gcdata leads to where the mask is, 1.24 on. */
 #define FLAG_ON_DEMAND  16U
 #define MINOR_ON_DEMAND 24U
@@ -213,23 +212,74 @@ static struct ch_error *visit_data(const struct go *go, const struct go_range *r
 	return err;
 }
 
-/* mheap.go, special: its offset takes two bytes until 1.23, eight since. */
+/* mheap.go, special: its offset takes two bytes until 1.23, eight since; kinds that lead to what
+ * they keep alive (0: the release has none): the function of a finalizer, the value that weak
+ * pointers have in common, what a cleanup calls and, since 1.26, is given. */
+struct special_kinds {
+	uint32_t first_minor;
+	uint8_t finalizer, weak, cleanup, kind_at, value_at, cleanup_at, cleanup_words;
+};
+static const struct special_kinds special_kinds[] = {
+	{ 26, 2, 3, 7, 16, 24, 32, 2 }, { 25, 2, 3, 7, 16, 24, 24, 1 },
+	{ 24, 1, 2, 6, 16, 24, 24, 1 }, { 23, 1, 2, 0, 10, 16, 0, 0 },
+	{ 0, 1, 0, 0, 10, 16, 0, 0 },
+};
+
+static const struct special_kinds *kinds_of(const struct go *go)
+{
+	size_t i = 0;
+
+	while (special_kinds[i].first_minor > go->code.build.minor)
+		i++;
+	return &special_kinds[i];
+}
+
+/* The special at *at, and what its kind is; *at becomes the next one. False: there are no more. */
+static bool next_special(const struct go *go, const struct special_kinds *kinds, uint64_t *at,
+			 uint64_t *addr_ret, uint8_t *kind_ret)
+{
+	*addr_ret = *at;
+	return *at && *at <= UINT64_MAX - 64 &&
+	       ch_core_try_read(go->env.core, *at + kinds->kind_at, kind_ret, 1) &&
+	       ch_core_read_u64(go->env.core, *at, at);
+}
+
 static struct ch_error *visit_specials(const struct go *go, const struct go_span *span,
 				       ch_walker_roots_fn fn, void *arg)
 {
-	uint32_t kind_at = go->code.build.minor >= MINOR_ON_DEMAND ? 16 : 10, i;
-	uint64_t at = span->specials, next;
+	const struct special_kinds *kinds = kinds_of(go);
+	uint64_t at = span->specials, addr;
 	struct ch_error *err = NULL;
+	uint32_t i, k;
 	uint8_t kind;
 
-	for (i = 0; !err && at && i < SPECIALS_MAX; i++, at = next) {
-		if (!ch_core_read_u64(go->env.core, at, &next) ||
-		    !ch_core_try_read(go->env.core, at + kind_at, &kind, 1))
-			return NULL;
-		if (kind == SPECIAL_FINALIZE)
-			err = visit(go, at + (kind_at == 16 ? 24 : 16), COOKIE_FINALIZER, fn, arg);
+	for (i = 0; !err && i < SPECIALS_MAX && next_special(go, kinds, &at, &addr, &kind); i++) {
+		if (kind == kinds->finalizer || (kinds->weak && kind == kinds->weak))
+			err = visit(go, addr + kinds->value_at, COOKIE_FINALIZER, fn, arg);
+		for (k = 0; !err && kind == kinds->cleanup && k < kinds->cleanup_words; k++)
+			err = visit(go, addr + kinds->cleanup_at + 8 * k, COOKIE_FINALIZER, fn,
+				    arg);
 	}
 	return err;
+}
+
+void go_each_finalizable(const struct go *go, const struct go_span *span, go_object_fn fn,
+			 void *arg)
+{
+	const struct special_kinds *kinds = kinds_of(go);
+	uint64_t at = span->specials, addr, offset;
+	uint32_t i;
+	uint8_t kind;
+
+	for (i = 0; i < SPECIALS_MAX && next_special(go, kinds, &at, &addr, &kind); i++)
+		if (kind == kinds->finalizer && ch_core_read_u64(go->env.core, addr + 8, &offset))
+			fn(arg, span->start + (kinds->kind_at == 10 ? offset & 0xffff : offset));
+}
+
+bool go_root_goroutine(const struct ch_walker_root *root, size_t *ret)
+{
+	*ret = root->cookie >= COOKIE_STACK ? root->cookie - COOKIE_STACK : 0;
+	return root->cookie >= COOKIE_STACK;
 }
 
 struct visiting {
