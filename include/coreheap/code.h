@@ -64,6 +64,8 @@ struct ch_exception {
 	/** The text that the program gave it, unescaped, may be cut: contents of memory. "" when
 	 * it has none, or makes it when asked for it. */
 	char message[1024];
+	/** It is a constant of the program or of the runtime: no contents. */
+	bool message_shown;
 	/** Methods that it came through, innermost first, unescaped; how many of them there
 	 * are in all, which may be more than are named. */
 	char frames[CH_EXCEPTION_FRAMES][256];

@@ -103,17 +103,32 @@ static void follow_calls(const struct ch_death_env *env, const struct ch_frame *
 	}
 }
 
-/* Functions of a frame of which a runtime knows the names, those inside of others first. */
-static void note_runtime_frame(const struct ch_death_env *env, const struct ch_frame *frame,
-			       bool is_top, struct ch_death *ret)
+static void take_words(const struct ch_last_words *words, struct ch_death *ret)
 {
+	snprintf(ret->message, sizeof(ret->message), "%s", words->text);
+	ret->message_addr = words->addr;
+	ret->message_kind = words->known ? words->known : "other";
+	ret->message_basis = CH_BASIS_DERIVED;
+}
+
+/* Functions of a frame of which a runtime knows the names, those inside of others first. end: where
+ * the frame of its caller begins. */
+static void note_runtime_frame(const struct ch_death_env *env, const struct ch_frame *frame,
+			       bool is_top, uint64_t end, struct ch_death *ret)
+{
+	struct ch_last_words words;
 	struct ch_code code;
 	uint32_t depth;
 
 	for (depth = 0;
 	     depth < INLINED_MAX && ch_heaps_frame_code(env->heaps, frame, is_top, depth, &code);
-	     depth++)
+	     depth++) {
 		note_caller(code.name, ret);
+		if (!ret->message_kind &&
+		    chp_heaps_said(env->heaps, &(struct ch_said){ code.name, frame->sp, end },
+				   &words))
+			take_words(&words, ret);
+	}
 }
 
 static struct ch_error *unwind(const struct ch_death_env *env, size_t index,
@@ -159,7 +174,8 @@ static void find_caller(const struct ch_death_env *env, size_t index, struct ch_
 		ret->exceptions_count && is_uncaught(env, frames, count, &ret->exceptions[0]);
 	for (i = 0; i < count; i++) {
 		if (env->heaps && chp_heaps_owns_code(env->heaps, frames[i].pc - (i != 0)))
-			note_runtime_frame(env, &frames[i], i == 0, ret);
+			note_runtime_frame(env, &frames[i], i == 0,
+					   i + 1 < count ? frames[i + 1].sp : 0, ret);
 		else
 			note_caller(frames[i].symbol.name, ret);
 	}
@@ -295,10 +311,7 @@ static void find_last_words(const struct ch_death_env *env, struct ch_death *ret
 		if (!(*walker)->runtime || !(*walker)->runtime->last_words ||
 		    !(*walker)->runtime->last_words(env->core, env->sym, &words))
 			continue;
-		snprintf(ret->message, sizeof(ret->message), "%s", words.text);
-		ret->message_addr = words.addr;
-		ret->message_kind = words.known ? words.known : "other";
-		ret->message_basis = CH_BASIS_DERIVED;
+		take_words(&words, ret);
 	}
 }
 

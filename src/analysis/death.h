@@ -126,8 +126,8 @@ struct ch_death {
 	uint32_t interrupted_tid;
 	/** The handler has a stack of its own. */
 	bool on_other_stack;
-	/** Message of the C library or the JVM, valid when message_kind: "malloc", "fortify",
-	 * "stack-smashing", "assert", "glibc", "jvm"; "other": not of a known shape, which may
+	/** Message of the C library, the JVM or Go, valid when message_kind: "malloc", "fortify",
+	 * "stack-smashing", "assert", "glibc", "jvm", "go"; "other": not of a known shape, which may
 	 * hold anything. Static. */
 	const char *message_kind;
 	char message[1024];

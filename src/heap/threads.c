@@ -149,6 +149,17 @@ struct ch_error *ch_heaps_goroutines(struct ch_heaps *heaps, ch_goroutines_fn fn
 	return err;
 }
 
+bool chp_heaps_said(struct ch_heaps *heaps, const struct ch_said *said, struct ch_last_words *ret)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	size_t i;
+
+	for (i = 0; i < heaps->opened.count; i++)
+		if (opened[i].runtime->said && opened[i].runtime->said(opened[i].state, said, ret))
+			return true;
+	return false;
+}
+
 struct ch_error *chp_heaps_find_stuck(struct ch_heaps *heaps)
 {
 	const struct ch_opened *opened = heaps->opened.items;

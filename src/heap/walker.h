@@ -232,6 +232,12 @@ struct ch_last_words {
 	const char *known;
 };
 
+/** A function of a runtime on the stack of the thread that died, and its frame, [start, end). */
+struct ch_said {
+	const char *function;
+	uint64_t start, end;
+};
+
 /** What a runtime knows of code, threads and itself; each may be NULL. */
 struct ch_walker_runtime {
 	enum ch_class_library class_library;
@@ -241,6 +247,9 @@ struct ch_walker_runtime {
 	/** Looked for by its own symbols, without a state. False: it said nothing. */
 	bool (*last_words)(const struct ch_core *core, struct ch_sym *sym,
 			   struct ch_last_words *ret);
+	/** By a function of its own that ends the process. False: that said nothing, or it is none
+	 * of these. */
+	bool (*said)(void *state, const struct ch_said *said, struct ch_last_words *ret);
 	/** Names of heaps that are young generations, without "heap N ": what is dead in them is
 	 * what every program has there. Ended by NULL. */
 	const char *const *young;
@@ -341,6 +350,8 @@ struct ch_traced {
 /** Let all walkers find out what their objects are (learn() of struct ch_walker_types). Call it
  * once. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_heaps_learn(struct ch_heaps *heaps);
+/** What a runtime said, by a function that it ended the process with. False: nothing. */
+bool chp_heaps_said(struct ch_heaps *heaps, const struct ch_said *said, struct ch_last_words *ret);
 /** Let runtimes find out which goroutines nothing can wake, which takes a mark of their heaps. Errors:
  * NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_heaps_find_stuck(struct ch_heaps *heaps);

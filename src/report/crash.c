@@ -165,6 +165,17 @@ static bool put_fault(FILE *out, const struct ch_fault *fault)
 	return true;
 }
 
+/* A panic of Go: its text, or what it is a value of. */
+static void put_panic(FILE *out, const struct ch_exception *panic, const char *type)
+{
+	_cleanup_free_ char *message = chp_text_escape(panic->message, sizeof(panic->message));
+
+	if (panic->message_shown && message && message[0])
+		fprintf(out, ", panic: %s", message);
+	else
+		fprintf(out, ", panic with a value of type %s", type);
+}
+
 /* Why it asked for the signal. */
 static void put_reason(FILE *out, const struct ch_death *death)
 {
@@ -177,6 +188,8 @@ static void put_reason(FILE *out, const struct ch_death *death)
 				       NAME_BYTES_MAX);
 	if (death->message_kind && chp_death_message_shown(death))
 		fprintf(out, ": %s", message ? message : "");
+	else if (type && !thrown && strcmp(death->exceptions[0].runtime, "go") == 0)
+		put_panic(out, &death->exceptions[0], type);
 	else if (type)
 		fprintf(out, ", %s %s",
 			thrown || death->exception_uncaught ? "nobody caught" : "after", type);

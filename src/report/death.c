@@ -151,6 +151,22 @@ static const char *found_words(enum ch_exception_found found)
 	return words[found];
 }
 
+/* The value of a panic of Go; depth: how many came after it. */
+static void print_panic(FILE *out, const struct ch_report *report, const struct ch_exception *panic,
+			size_t depth)
+{
+	_cleanup_free_ char *type = chp_text_escape(panic->type, sizeof(panic->type));
+	_cleanup_free_ char *message = chp_text_escape(panic->message, sizeof(panic->message));
+
+	fprintf(out, "%sa value of type %s", depth ? "before it, " : "", type ? type : "");
+	if (!panic->message[0])
+		return;
+	if (report->reveal || panic->message_shown)
+		fprintf(out, ": %s", message ? message : "");
+	else
+		fputs(", whose text is shown with --reveal", out);
+}
+
 /* The exception of a runtime; depth: how many it is inside of. */
 static void print_exception(FILE *out, const struct ch_report *report,
 			    const struct ch_exception *exception, size_t depth, bool uncaught)
@@ -161,7 +177,7 @@ static void print_exception(FILE *out, const struct ch_report *report,
 	fprintf(out, "%s%s", depth ? "inside of it " : "", type ? type : "");
 	if (exception->has_hresult)
 		fprintf(out, " (HResult 0x%08" PRIx32 ")", exception->hresult);
-	if (report->reveal && exception->message[0]) {
+	if ((report->reveal || exception->message_shown) && exception->message[0]) {
 		_cleanup_free_ char *message =
 			chp_text_escape(exception->message, sizeof(exception->message));
 
@@ -211,6 +227,19 @@ static void print_interrupted(FILE *out, const struct ch_death *death)
 		fputs(", on another stack", out);
 }
 
+static void print_own(FILE *out, const struct ch_report *report, const struct ch_death *death,
+		      size_t index, const char **label_ret)
+{
+	const struct ch_exception *exception = &death->exceptions[index];
+
+	if (strcmp(exception->runtime, "go") == 0) {
+		*label_ret = "panic";
+		print_panic(out, report, exception, index);
+	} else {
+		print_exception(out, report, exception, index, death->exception_uncaught);
+	}
+}
+
 char *chp_death_detail(const struct ch_report *report, const struct ch_death *death, size_t index,
 		       const char **label_ret)
 {
@@ -244,8 +273,7 @@ char *chp_death_detail(const struct ch_report *report, const struct ch_death *de
 	else if (index >= own)
 		print_other(out, death, index - own);
 	else
-		print_exception(out, report, &death->exceptions[index - death->thrown_count],
-				index - death->thrown_count, death->exception_uncaught);
+		print_own(out, report, death, index - death->thrown_count, label_ret);
 	return chp_text_end(out, &text);
 }
 
@@ -312,7 +340,9 @@ static json_t *json_exception(const struct ch_report *report, const struct ch_ex
 		"type", chp_json_text(exception->type), "addr",
 		exception->addr ? chp_json_addr(exception->addr) : json_null(), "uncaught",
 		uncaught && !depth ? json_true() : json_null(), "message",
-		chp_json_text(report->reveal && exception->message[0] ? exception->message : NULL),
+		chp_json_text((report->reveal || exception->message_shown) && exception->message[0]
+				      ? exception->message
+				      : NULL),
 		"hresult", exception->has_hresult ? json_integer(exception->hresult) : json_null(),
 		"depth", chp_json_uint(depth), "frames", frames, "frames_count",
 		chp_json_uint(exception->frames_total), "found",

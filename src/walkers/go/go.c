@@ -225,6 +225,8 @@ static const struct ch_walker_runtime runtime = {
 	.frame = go_frames_frame,
 	.goroutines = go_goroutines,
 	.find_stuck = go_find_stuck,
+	.thrown = go_thrown,
+	.said = go_said,
 	.sites = go_sites,
 };
 

@@ -236,6 +236,9 @@ void go_each_finalizable(const struct go *go, const struct go_span *span, go_obj
 			 void *arg);
 /** tracer.c: whether a root of the tracer is a word of a goroutine's stack: the index of that. */
 bool go_root_goroutine(const struct ch_walker_root *root, size_t *ret);
+/** panics.c: as thrown() and said() of struct ch_walker_runtime. */
+bool go_thrown(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
+bool go_said(void *state, const struct ch_said *said, struct ch_last_words *ret);
 /** stuck.c: as find_stuck() of struct ch_walker_runtime. */
 CH_MUST_CHECK struct ch_error *go_find_stuck(void *state);
 /** inspect.c */
