@@ -127,8 +127,8 @@ struct ch_death {
 	/** The handler has a stack of its own. */
 	bool on_other_stack;
 	/** Message of the C library, the JVM or Go, valid when message_kind: "malloc", "fortify",
-	 * "stack-smashing", "assert", "glibc", "jvm", "go"; "other": not of a known shape, which may
-	 * hold anything. Static. */
+	 * "stack-smashing", "assert", "glibc", "jvm", "go"; "other": not of a known shape, which
+	 * may hold anything. Static. */
 	const char *message_kind;
 	char message[1024];
 	/** Where it lies, and how it was found. */

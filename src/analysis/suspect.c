@@ -43,6 +43,7 @@ static const char *const rule_names[CH_RULES] = {
 	[CH_RULE_LOCKED_GOROUTINES] = "locked-goroutines",
 	[CH_RULE_ALIKE_GOROUTINES] = "alike-goroutines",
 	[CH_RULE_OPEN_RESOURCES] = "open-resources",
+	[CH_RULE_ALIKE_TIMERS] = "alike-timers",
 };
 
 const char *chp_suspect_rule_name(enum ch_suspect_rule rule)

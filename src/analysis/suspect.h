@@ -38,8 +38,9 @@ enum ch_suspect_rule {
 	CH_RULE_LOCKED_GOROUTINES,
 	CH_RULE_ALIKE_GOROUTINES,
 	CH_RULE_OPEN_RESOURCES,
+	CH_RULE_ALIKE_TIMERS,
 };
-#define CH_RULES (CH_RULE_OPEN_RESOURCES + 1)
+#define CH_RULES (CH_RULE_ALIKE_TIMERS + 1)
 
 /** Types of a suspect that are named. */
 #define CH_SUSPECT_TYPES 8

@@ -465,7 +465,8 @@ static int place_of(const struct ch_suspect *suspect)
 		[CH_RULE_FINALIZER_BACKLOG] = -3, [CH_RULE_BLOCKED_GOROUTINES] = -3,
 		[CH_RULE_LOCKED_GOROUTINES] = -3, [CH_RULE_ALIKE_GOROUTINES] = -3,
 		[CH_RULE_OPEN_RESOURCES] = -3,    [CH_RULE_COLLIDING_KEYS] = -2,
-		[CH_RULE_EMPTY_COLLECTIONS] = -1, [CH_RULE_DUPLICATE_CONTENTS] = 1
+		[CH_RULE_EMPTY_COLLECTIONS] = -1, [CH_RULE_DUPLICATE_CONTENTS] = 1,
+		[CH_RULE_ALIKE_TIMERS] = -3
 	};
 
 	if (suspect->part_of)
@@ -515,10 +516,15 @@ struct ch_error *chp_suspects_find(struct ch_session *session,
 		chp_suspect_damage, chp_suspect_freed,   find_retained_free,
 		find_humongous,     find_equal_mappings, chp_suspects_fragments
 	};
-	static struct ch_error *(*const always[])(struct ch_suspecting *) = {
-		find_file_maps,     find_unattributed,  find_modules,           find_threads,
-		chp_suspects_locks, chp_suspect_limits, chp_suspects_goroutines
-	};
+	static struct ch_error *(*const always[])(
+		struct ch_suspecting *) = { find_file_maps,
+					    find_unattributed,
+					    find_modules,
+					    find_threads,
+					    chp_suspects_locks,
+					    chp_suspect_limits,
+					    chp_suspects_goroutines,
+					    chp_suspects_timers };
 	struct ch_suspecting suspecting = { .session = session,
 					    .threads = input->threads,
 					    .quick = input->quick,

@@ -80,6 +80,8 @@ void chp_suspect_fact(struct ch_suspect *suspect, const char *key, uint64_t numb
 CH_MUST_CHECK struct ch_error *chp_suspects_locks(struct ch_suspecting *suspecting);
 /** suspects_goroutines.c: goroutines that cannot go on, or are too many. Errors: as above. */
 CH_MUST_CHECK struct ch_error *chp_suspects_goroutines(struct ch_suspecting *suspecting);
+/** suspects_timers.c: timers that are too many. Errors: NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_suspects_timers(struct ch_suspecting *suspecting);
 /** suspects_queues.c: objects that wait for their finalizers. types: by id of a node. Errors: those
  * of the graph, of unwinding, NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_suspects_queues(struct ch_suspecting *suspecting,

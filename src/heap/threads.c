@@ -160,6 +160,18 @@ bool chp_heaps_said(struct ch_heaps *heaps, const struct ch_said *said, struct c
 	return false;
 }
 
+struct ch_error *chp_heaps_set_timers(struct ch_heaps *heaps, ch_set_timer_fn fn, void *arg)
+{
+	const struct ch_opened *opened = heaps->opened.items;
+	struct ch_error *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < heaps->opened.count; i++)
+		if (opened[i].runtime->set_timers)
+			err = opened[i].runtime->set_timers(opened[i].state, fn, arg);
+	return err;
+}
+
 struct ch_error *chp_heaps_find_stuck(struct ch_heaps *heaps)
 {
 	const struct ch_opened *opened = heaps->opened.items;

@@ -34,6 +34,7 @@
 #include "heap/pooling.h"
 #include "heap/sections.h"
 #include "heap/sites.h"
+#include "heap/standing.h"
 #include "heap/tracer.h"
 #include "sym/tls.h"
 #include "sym/unwind.h"
@@ -232,12 +233,6 @@ struct ch_last_words {
 	const char *known;
 };
 
-/** A function of a runtime on the stack of the thread that died, and its frame, [start, end). */
-struct ch_said {
-	const char *function;
-	uint64_t start, end;
-};
-
 /** What a runtime knows of code, threads and itself; each may be NULL. */
 struct ch_walker_runtime {
 	enum ch_class_library class_library;
@@ -247,6 +242,8 @@ struct ch_walker_runtime {
 	/** Looked for by its own symbols, without a state. False: it said nothing. */
 	bool (*last_words)(const struct ch_core *core, struct ch_sym *sym,
 			   struct ch_last_words *ret);
+	/** As chp_heaps_set_timers(), of its own. */
+	struct ch_error *(*set_timers)(void *state, ch_set_timer_fn fn, void *arg);
 	/** By a function of its own that ends the process. False: that said nothing, or it is none
 	 * of these. */
 	bool (*said)(void *state, const struct ch_said *said, struct ch_last_words *ret);
@@ -350,11 +347,6 @@ struct ch_traced {
 /** Let all walkers find out what their objects are (learn() of struct ch_walker_types). Call it
  * once. Errors: NOMEM, STOP. */
 CH_MUST_CHECK struct ch_error *chp_heaps_learn(struct ch_heaps *heaps);
-/** What a runtime said, by a function that it ended the process with. False: nothing. */
-bool chp_heaps_said(struct ch_heaps *heaps, const struct ch_said *said, struct ch_last_words *ret);
-/** Let runtimes find out which goroutines nothing can wake, which takes a mark of their heaps. Errors:
- * NOMEM, STOP. */
-CH_MUST_CHECK struct ch_error *chp_heaps_find_stuck(struct ch_heaps *heaps);
 /** The walkers with a tracer among those opened; max is enough. Returns how many. */
 size_t chp_heaps_tracers(const struct ch_heaps *heaps, struct ch_traced *ret, size_t max);
 /** Whether a span, by its index in ch_heaps_spans(), is of a walker whose objects are pooled. */

@@ -227,6 +227,7 @@ static const struct ch_walker_runtime runtime = {
 	.find_stuck = go_find_stuck,
 	.thrown = go_thrown,
 	.said = go_said,
+	.set_timers = go_set_timers,
 	.sites = go_sites,
 };
 

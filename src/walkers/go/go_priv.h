@@ -239,6 +239,8 @@ bool go_root_goroutine(const struct ch_walker_root *root, size_t *ret);
 /** panics.c: as thrown() and said() of struct ch_walker_runtime. */
 bool go_thrown(void *state, size_t index, uint32_t depth, struct ch_exception *ret);
 bool go_said(void *state, const struct ch_said *said, struct ch_last_words *ret);
+/** timers.c: as set_timers() of struct ch_walker_runtime. */
+CH_MUST_CHECK struct ch_error *go_set_timers(void *state, ch_set_timer_fn fn, void *arg);
 /** stuck.c: as find_stuck() of struct ch_walker_runtime. */
 CH_MUST_CHECK struct ch_error *go_find_stuck(void *state);
 /** inspect.c */

@@ -34,7 +34,9 @@ enum {
 #define CASES_MAX   65536U
 #define CHECK_EVERY 65536U
 /* Bytes of a stack that does not end where it should. */
-#define STACK_MAX (8ULL << 20)
+#define STACK_MAX      (8ULL << 20)
+#define FRAMES_MAX     64U
+#define RED_ZONE_BYTES 128U
 
 enum fate {
 	/* What it waits for comes from elsewhere, or is not known: its stack counts. */
@@ -174,12 +176,63 @@ static void mark_range(struct marking *marking, uint64_t start, uint64_t end)
 			mark(marking, word);
 }
 
+static bool holds(const struct go_range *range, uint64_t addr)
+{
+	return addr >= range->start && addr < range->end;
+}
+
+/* The end of the stack that a thread stands on, which goroutines have none of; 0: it is one of
+ * theirs, or none. */
+static uint64_t stack_end(const struct go *go, size_t thread, uint64_t sp)
+{
+	const struct ch_region *region = ch_map_region_at(go->env.map, sp);
+	const struct go_machine *machine;
+	size_t i;
+
+	for (i = 0; i < go->code.machines.count; i++) {
+		machine = CH_VEC_AT(&go->code.machines, struct go_machine, i);
+		if (machine->thread == thread && holds(&machine->system, sp))
+			return machine->system.end;
+		if (machine->thread == thread && holds(&machine->signal, sp))
+			return machine->signal.end;
+	}
+	return region && go_page_at(go, sp) == GO_PAGE_UNKNOWN ? region->end : 0;
+}
+
+/* Where a goroutine stands that a thread runs, below which lies what calls left that ended; its
+ * stack's start where that is not known. */
+static uint64_t stands_at(struct go *go, const struct go_goroutine *goroutine)
+{
+	const struct ch_thread *threads;
+	const struct go_machine *machine;
+	struct ch_frame_regs frame, next;
+	size_t count, i, k;
+
+	threads = ch_core_threads(go->env.core, &count);
+	for (i = 0; i < go->code.machines.count; i++) {
+		machine = CH_VEC_AT(&go->code.machines, struct go_machine, i);
+		if (machine->current >= go->code.goroutines.count ||
+		    goroutine_at(go, machine->current) != goroutine || machine->thread >= count)
+			continue;
+		frame = (struct ch_frame_regs){ .pc = threads[machine->thread].pc,
+						.sp = threads[machine->thread].sp,
+						.activation = true };
+		for (k = 0; k < FRAMES_MAX && !holds(&goroutine->stack, frame.sp); k++) {
+			next = (struct ch_frame_regs){ .pc = 0 };
+			if (!go_frames_caller(go, &frame, &next) || !next.pc)
+				return goroutine->stack.start;
+			frame = next;
+		}
+		if (holds(&goroutine->stack, frame.sp))
+			return ch_max(goroutine->stack.start, frame.sp - RED_ZONE_BYTES);
+	}
+	return goroutine->stack.start;
+}
+
 /* Registers, and what threads have on their stacks, of whatever kind these are. */
 static struct ch_error *mark_threads(struct marking *marking)
 {
-	const struct go *go = marking->go;
-	const struct go_machine *machine;
-	const struct ch_region *region;
+	struct go *go = marking->go;
 	const struct ch_thread *threads;
 	size_t count, i, k;
 
@@ -187,16 +240,11 @@ static struct ch_error *mark_threads(struct marking *marking)
 	for (i = 0; i < count; i++) {
 		for (k = 0; k < threads[i].regs_count; k++)
 			mark(marking, threads[i].regs[k]);
-		region = ch_map_region_at(go->env.map, threads[i].sp);
-		machine = go_machine_at(&go->code, threads[i].sp);
-		if (machine)
-			mark_range(marking, threads[i].sp, machine->system.end);
-		else if (region && !go_span_of(go, threads[i].sp))
-			mark_range(marking, threads[i].sp, region->end);
+		mark_range(marking, threads[i].sp, stack_end(go, i, threads[i].sp));
 	}
 	for (i = 0; i < go->code.goroutines.count; i++)
 		if (goroutine_at(go, i)->state == GO_RUNNING)
-			mark_range(marking, goroutine_at(go, i)->stack.start,
+			mark_range(marking, stands_at(go, goroutine_at(go, i)),
 				   goroutine_at(go, i)->stack.end);
 	return run(marking);
 }
