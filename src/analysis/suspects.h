@@ -109,6 +109,21 @@ CH_MUST_CHECK struct ch_error *chp_suspects_in_graph(struct ch_suspecting *suspe
 CH_MUST_CHECK struct ch_error *chp_suspect_chain(const struct ch_suspecting *suspecting,
 						 struct ch_graph *graph, const uint32_t *targets,
 						 size_t count, struct ch_suspect_chain *ret);
+/** What points at blocks or memory of a suspect: blocks of one type, by one of them, or a variable.
+ */
+struct ch_suspect_source {
+	bool is_block;
+	uint32_t id;
+	struct ch_root root;
+	/** How many it points at. */
+	uint64_t count;
+};
+/** The next row of what points at a suspect; beyond CH_SUSPECT_OWNERS it is only counted. Errors:
+ * NOMEM, STOP. */
+CH_MUST_CHECK struct ch_error *chp_suspect_pointed(const struct ch_suspecting *suspecting,
+						   struct ch_graph *graph,
+						   const struct ch_suspect_source *source,
+						   struct ch_suspect *suspect);
 /** suspects_mapped.c: who holds blocks of equal mappings. Errors: as above. */
 CH_MUST_CHECK struct ch_error *chp_suspect_mapped(struct ch_suspecting *suspecting,
 						  struct ch_graph *graph,

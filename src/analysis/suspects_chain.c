@@ -180,3 +180,30 @@ struct ch_error *chp_suspect_trail(const struct ch_looking *looking, uint32_t id
 		name_keys(trails, ret);
 	return err;
 }
+
+struct ch_error *chp_suspect_pointed(const struct ch_suspecting *suspecting, struct ch_graph *graph,
+				     const struct ch_suspect_source *source,
+				     struct ch_suspect *suspect)
+{
+	struct ch_suspect_owner *slot;
+	struct ch_root_text text;
+	struct ch_error *err;
+
+	suspect->owners_total++;
+	if (suspect->owners_count == CH_SUSPECT_OWNERS)
+		return NULL;
+	slot = &suspect->owners[suspect->owners_count];
+	slot->count = source->count;
+	if (source->is_block) {
+		slot->runtime = "native";
+		err = chp_node_type_name(graph, suspecting->heaps, source->id, &slot->name);
+	} else {
+		slot->runtime = ch_root_kind_name(source->root.kind);
+		err = ch_root_describe(graph, &source->root, &text);
+		slot->name = err ? NULL : strdup(text.where);
+		if (!err && !slot->name)
+			err = &ch_enomem;
+	}
+	suspect->owners_count += !err;
+	return err;
+}

@@ -24,12 +24,10 @@ enum {
 
 /* A variable, a table, or the blocks of one type. */
 struct pointer {
-	bool is_block;
-	uint32_t id;
-	struct ch_root root;
+	/* Its count: of pages. */
+	struct ch_suspect_source of;
 	/* The last word of a table. */
 	uint64_t last;
-	uint64_t pages;
 };
 
 struct found {
@@ -82,12 +80,12 @@ static bool continues(const struct unknown *unknown, const struct pointer *table
 {
 	struct ch_symbol first, symbol;
 
-	if (table->root.kind != ref->root.kind || table->root.range != ref->root.range ||
+	if (table->of.root.kind != ref->root.kind || table->of.root.range != ref->root.range ||
 	    ref->addr < table->last)
 		return false;
 	if (ref->root.kind == CH_ROOT_STACK || ref->addr - table->last <= TABLE_GAP)
 		return true;
-	return ch_sym_at(unknown->sym, table->root.addr, &first) &&
+	return ch_sym_at(unknown->sym, table->of.root.addr, &first) &&
 	       ch_sym_at(unknown->sym, ref->addr, &symbol) && first.addr == symbol.addr &&
 	       symbol.offset < symbol.size_bytes;
 }
@@ -115,7 +113,7 @@ static struct ch_error *find_table(struct unknown *unknown, const struct ch_ref 
 				   size_t *index_ret)
 {
 	const struct pointer *list = unknown->pointers.items;
-	const struct pointer pointer = { .root = ref->root, .last = ref->addr };
+	const struct pointer pointer = { .of = { .root = ref->root }, .last = ref->addr };
 	size_t index = unknown->pointers.count;
 
 	if (unknown->has_table && continues(unknown, &list[unknown->table], ref))
@@ -128,7 +126,7 @@ static struct ch_error *find_table(struct unknown *unknown, const struct ch_ref 
 static struct ch_error *find_blocks(struct unknown *unknown, const struct ch_ref *ref,
 				    size_t *index_ret)
 {
-	struct pointer pointer = { .is_block = true, .last = ref->addr };
+	struct pointer pointer = { .of = { .is_block = true }, .last = ref->addr };
 	struct ch_tally *tally = chp_tally_of(&unknown->types, 0, ref->owner.type);
 	size_t index = unknown->pointers.count;
 
@@ -138,7 +136,7 @@ static struct ch_error *find_blocks(struct unknown *unknown, const struct ch_ref
 		index = tally->most_id;
 	} else {
 		tally->most_id = (uint32_t)index;
-		pointer.id = ch_graph_node_at(unknown->graph, ref->owner.addr);
+		pointer.of.id = ch_graph_node_at(unknown->graph, ref->owner.addr);
 	}
 	return put_pointer(unknown, index, &pointer, index_ret);
 }
@@ -190,7 +188,7 @@ static uint64_t count_pages(struct unknown *unknown)
 		bool again = i && founds[i].page == founds[i - 1].page;
 
 		pages += !again;
-		pointers[founds[i].pointer].pages +=
+		pointers[founds[i].pointer].of.count +=
 			!again || founds[i].pointer != founds[i - 1].pointer;
 	}
 	return pages;
@@ -200,65 +198,46 @@ static uint64_t count_pages(struct unknown *unknown)
 static int compare_pointers(const void *a, const void *b)
 {
 	const struct pointer *x = a, *y = b;
-	bool x_stack = !x->is_block && x->root.kind == CH_ROOT_STACK;
-	bool y_stack = !y->is_block && y->root.kind == CH_ROOT_STACK;
+	bool x_stack = !x->of.is_block && x->of.root.kind == CH_ROOT_STACK;
+	bool y_stack = !y->of.is_block && y->of.root.kind == CH_ROOT_STACK;
 
 	if (x_stack != y_stack)
 		return x_stack ? 1 : -1;
-	if (x->pages != y->pages)
-		return x->pages > y->pages ? -1 : 1;
-	if (x->is_block != y->is_block)
-		return x->is_block ? 1 : -1;
+	if (x->of.count != y->of.count)
+		return x->of.count > y->of.count ? -1 : 1;
+	if (x->of.is_block != y->of.is_block)
+		return x->of.is_block ? 1 : -1;
 	return x->last < y->last ? -1 : x->last > y->last;
 }
 
-static struct ch_error *name_pointer(const struct ch_suspecting *suspecting,
-				     const struct unknown *unknown, const struct pointer *pointer,
-				     struct ch_suspect_owner *ret)
+/* A table is called what its variable is called. */
+static void name_table(const struct unknown *unknown, struct pointer *pointer)
 {
-	struct ch_root root = pointer->root;
+	struct ch_root *root = &pointer->of.root;
 	struct ch_symbol symbol;
-	struct ch_root_text text;
-	struct ch_error *err;
 
-	ret->count = pointer->pages;
-	if (pointer->is_block) {
-		ret->runtime = "native";
-		return chp_node_type_name(unknown->graph, suspecting->heaps, pointer->id,
-					  &ret->name);
-	}
-	/* a table is called what its variable is called */
-	if (root.addr != pointer->last && ch_sym_at(unknown->sym, root.addr, &symbol) &&
+	if (!pointer->of.is_block && root->addr != pointer->last &&
+	    ch_sym_at(unknown->sym, root->addr, &symbol) &&
 	    pointer->last - symbol.addr < symbol.size_bytes)
-		root.addr = symbol.addr;
-	err = ch_root_describe(unknown->graph, &root, &text);
-	if (err)
-		return err;
-	ret->runtime = ch_root_kind_name(pointer->root.kind);
-	ret->name = strdup(text.where);
-	return ret->name ? NULL : &ch_enomem;
+		root->addr = symbol.addr;
 }
 
 static struct ch_error *name_pointers(const struct ch_suspecting *suspecting,
 				      struct unknown *unknown, struct ch_suspect *suspect)
 {
-	const struct pointer *pointers = unknown->pointers.items;
+	struct pointer *pointers = unknown->pointers.items;
 	struct ch_error *err = NULL;
 	size_t i;
 
 	ch_vec_sort(&unknown->pointers, compare_pointers);
 	for (i = 0; !err && i < unknown->pointers.count; i++) {
-		if (pointers[i].pages < PAGES_MIN ||
-		    (pointers[i].is_block && pointers[i].id == CH_ID_NONE))
+		if (pointers[i].of.count < PAGES_MIN ||
+		    (pointers[i].of.is_block && pointers[i].of.id == CH_ID_NONE))
 			continue;
-		suspect->owners_total++;
-		if (suspect->owners_count == CH_SUSPECT_OWNERS)
-			continue;
-		err = name_pointer(suspecting, unknown, &pointers[i],
-				   &suspect->owners[suspect->owners_count]);
-		suspect->owners_count += !err;
-		if (!err && pointers[i].is_block && suspect->owners_count == 1)
-			err = chp_suspect_chain(suspecting, unknown->graph, &pointers[i].id, 1,
+		name_table(unknown, &pointers[i]);
+		err = chp_suspect_pointed(suspecting, unknown->graph, &pointers[i].of, suspect);
+		if (!err && pointers[i].of.is_block && suspect->owners_total == 1)
+			err = chp_suspect_chain(suspecting, unknown->graph, &pointers[i].of.id, 1,
 						&suspect->chain);
 	}
 	return err;

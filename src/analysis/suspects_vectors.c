@@ -34,11 +34,11 @@ enum {
 
 /* What has the vectors: blocks of one type, or one variable. */
 struct owner {
-	bool is_block;
-	uint32_t type, sample;
-	struct ch_root root;
-	/* Words that look like vectors of it; the bodies that are its own. */
-	uint64_t words_count, count, bytes;
+	/* Its count: the bodies that are its own. */
+	struct ch_suspect_source of;
+	uint32_t type;
+	/* Words that look like vectors of it. */
+	uint64_t words_count, bytes;
 };
 
 /* What looks like a vector. */
@@ -114,10 +114,10 @@ static struct ch_error *is_body(struct walking *walking, uint32_t id, bool *ret)
 static struct owner *owner_of(struct walking *walking, const struct owner *wanted)
 {
 	struct ch_tally *tally =
-		wanted->is_block ? chp_tally_of(&walking->owner_types, 0, wanted->type) : NULL;
+		wanted->of.is_block ? chp_tally_of(&walking->owner_types, 0, wanted->type) : NULL;
 	struct owner *slot;
 
-	if (wanted->is_block && !tally)
+	if (wanted->of.is_block && !tally)
 		return NULL;
 	if (tally && tally->count++)
 		return CH_VEC_AT(&walking->owners, struct owner, tally->most_id);
@@ -201,7 +201,7 @@ static void share_out(struct walking *walking)
 		for (k = i; k < count && found[k].body == found[i].body; k++)
 			if (owners[found[k].owner].words_count > best->words_count)
 				best = &owners[found[k].owner];
-		best->count++;
+		best->of.count++;
 		best->bytes += found[i].bytes;
 		walking->count++;
 		walking->bytes += found[i].bytes;
@@ -243,7 +243,7 @@ static struct ch_error *find_sources(struct walking *walking)
 static struct ch_error *look_in_block(struct walking *walking, uint32_t id)
 {
 	const struct ch_core *core = ch_session_core(walking->suspecting->session);
-	struct owner owner = { .is_block = true, .type = walking->types[id], .sample = id };
+	struct owner owner = { .of = { .is_block = true, .id = id }, .type = walking->types[id] };
 	struct ch_error *err = NULL;
 	struct ch_object block;
 	uint64_t at, words[WORDS], end;
@@ -287,7 +287,7 @@ static struct ch_error *look_at_roots(void *arg, const struct ch_root *roots, si
 	size_t i;
 
 	for (i = 0; !err && i < count; i++) {
-		struct owner owner = { .root = roots[i] };
+		struct owner owner = { .of = { .root = roots[i] } };
 
 		if (ch_core_try_read(core, roots[i].addr, words, sizeof(words)))
 			err = take(walking, words, &owner);
@@ -303,39 +303,25 @@ static int compare_owners(const void *a, const void *b)
 
 	if (x->bytes != y->bytes)
 		return x->bytes > y->bytes ? -1 : 1;
-	if (x->is_block != y->is_block)
-		return x->is_block ? -1 : 1;
-	return x->is_block ? (x->type < y->type ? -1 : x->type > y->type)
-			   : (x->root.addr < y->root.addr ? -1 : x->root.addr > y->root.addr);
+	if (x->of.is_block != y->of.is_block)
+		return x->of.is_block ? -1 : 1;
+	return x->of.is_block
+		       ? (x->type < y->type ? -1 : x->type > y->type)
+		       : (x->of.root.addr < y->of.root.addr ? -1
+							    : x->of.root.addr > y->of.root.addr);
 }
 
 static struct ch_error *name_owners(struct walking *walking, struct ch_suspect *suspect)
 {
 	const struct owner *list;
-	struct ch_suspect_owner *slot;
-	struct ch_root_text text;
 	struct ch_error *err = NULL;
 	size_t i;
 
 	ch_vec_sort(&walking->owners, compare_owners);
 	list = walking->owners.items;
-	for (i = 0; i < walking->owners.count && list[i].count; i++)
-		suspect->owners_total++;
-	for (i = 0; !err && i < suspect->owners_total && i < CH_SUSPECT_OWNERS; i++) {
-		slot = &suspect->owners[i];
-		slot->count = list[i].count;
-		slot->runtime = list[i].is_block ? "native" : ch_root_kind_name(list[i].root.kind);
-		if (list[i].is_block) {
-			err = chp_node_type_name(walking->graph, walking->suspecting->heaps,
-						 list[i].sample, &slot->name);
-		} else {
-			err = ch_root_describe(walking->graph, &list[i].root, &text);
-			slot->name = err ? NULL : strdup(text.where);
-			if (!err && !slot->name)
-				err = &ch_enomem;
-		}
-		suspect->owners_count += !err;
-	}
+	for (i = 0; !err && i < walking->owners.count && list[i].of.count; i++)
+		err = chp_suspect_pointed(walking->suspecting, walking->graph, &list[i].of,
+					  suspect);
 	return err;
 }
 

@@ -37,6 +37,9 @@ enum {
 #define STACK_MAX      (8ULL << 20)
 #define FRAMES_MAX     64U
 #define RED_ZONE_BYTES 128U
+/* Times that all goroutines are looked at: a chain of them that wake each other takes as many turns
+ * as it has links only if it lies the other way round. */
+#define TURNS_MAX 256U
 
 enum fate {
 	/* What it waits for comes from elsewhere, or is not known: its stack counts. */
@@ -353,16 +356,22 @@ static void mark_own(struct marking *marking, size_t goroutine)
 		marking->failed = true;
 }
 
-/* Each turn wakes one goroutine or more, or is the last. */
+/* Each turn wakes one goroutine or more, or is the last; where they are too many, nothing is said.
+ */
 static struct ch_error *settle(struct marking *marking)
 {
 	struct ch_error *err = NULL;
 	bool any = true;
+	uint32_t turns;
 	size_t i;
 
 	ch_vec_sort(&marking->words, compare_words);
-	while (!err && any) {
+	for (turns = 0; !err && any; turns++) {
 		any = false;
+		if (turns == TURNS_MAX) {
+			marking->incomplete = true;
+			break;
+		}
 		for (i = 0; !err && i < marking->go->code.goroutines.count; i++) {
 			if (marking->fates[i] != FATE_STUCK ||
 			    is_stuck(marking, goroutine_at(marking->go, i)))
