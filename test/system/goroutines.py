@@ -147,9 +147,11 @@ def check_many(tap):
                         env={"GOTRACEBACK": "crash", "MODE": "many"})
     rows = {row["rule"]: row for row in fixture.summary(core)["suspects"]
             if row["rule"].endswith("-goroutines")}
-    tap.equal({rule: row["count"] for rule, row in rows.items()},
-              {"blocked-goroutines": 48, "locked-goroutines": 23, "alike-goroutines": 1200},
-              "many goroutines: how many")
+    # that of generic() is one more, unless a word that a call left behind leads to its channel
+    lost = rows["blocked-goroutines"]["evidence"]["unreachable_channels_count"]
+    tap.equal(({rule: row["count"] for rule, row in rows.items()}, lost <= 1),
+              ({"blocked-goroutines": 48 + lost, "locked-goroutines": 23,
+                "alike-goroutines": 1200}, True), "many goroutines: how many")
     tap.ok("main.worker (waits.go:29)" in rows["alike-goroutines"]["message"] and
            "main.takeLock (waits.go:49)" in rows["locked-goroutines"]["message"],
            "many goroutines: where", str(rows))
