@@ -37,12 +37,11 @@ def lies_in(data, word):
 
 def questions(core, turn=None):
     """Everything that can be asked without --reveal, in every form, tickets too. turn: each in
-    two of the forms, in other ones with another turn; of as many turns as there are forms
+    one of the forms, in another one with another turn; of as many turns as there are forms
     each question is asked in every form."""
     for number, (_, arguments) in enumerate(cases(core)):
         if "--reveal" not in arguments:
-            for form in FORMS if turn is None else (
-                    FORMS[(number + turn) % len(FORMS)], FORMS[(number + turn + 2) % len(FORMS)]):
+            for form in FORMS if turn is None else [FORMS[(number + turn) % len(FORMS)]]:
                 yield [*arguments, *form]
     yield ["summary", "--markdown", core]
     yield ["summary", "--markdown", "--quick", core]

@@ -249,7 +249,7 @@ def check_everything(tap, core):
         data = file.read()
     tap.ok(all(sum(planted.lies_in(data, word)) for word in words), "secrets are in the core")
     count, bad = planted.shown(core, words, None if fixture.WHOLE else planted.questions(core, 0))
-    tap.ok(count > 120 and not bad, "%d answers show none of them" % count, "\n".join(bad[:5]))
+    tap.ok(count > 60 and not bad, "%d answers show none of them" % count, "\n".join(bad[:5]))
 
 
 def check_damage(tap, core):

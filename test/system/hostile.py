@@ -14,7 +14,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from fixture import PATIENCE  # noqa: E402
+from fixture import PATIENCE, WHOLE  # noqa: E402
 from tap import Tap  # noqa: E402
 
 SANITIZED = os.environ.get("BUILD", "").rstrip("/").endswith("san")
@@ -310,11 +310,14 @@ def run(arguments):
         return None if late else process.returncode, usage.ru_maxrss << 10, out.read(), err.read()
 
 
-def check(tap, path, name, finding):
+def check(tap, path, name, finding, turn):
     # A sparse file takes as much memory as it has program headers that are read: 2 million.
     of_file = MEMORY_PER_BYTE * min(os.path.getsize(path), 64 << 20)
     wrong = []
-    for command in COMMANDS:
+    # of two commands one, and those that ask for everything
+    for number, command in enumerate(COMMANDS):
+        if not WHOLE and (number + turn) % 2 and command not in ("info", "summary"):
+            continue
         files = [path] * (2 if command == "diff" else 1)
         most = MEMORY_FIXED + of_file * len(files)
         if name == MANY_TIMES:
@@ -325,7 +328,7 @@ def check(tap, path, name, finding):
         if code not in (0, 3) or memory > most:
             wrong.append("%s: exit code %s, %d MiB (at most %d): %s" % (
                 command, code, memory >> 20, most >> 20, err[-2000:].decode(errors="replace")))
-    tap.ok(not wrong, "%s: all commands end well" % name, "\n".join(wrong))
+    tap.ok(not wrong, "%s: commands end well" % name, "\n".join(wrong))
     if finding:
         codes = set()
         for command in "summary", "threads":
@@ -367,9 +370,9 @@ def main():
         with open(LEAKS, "w", encoding="ascii") as file:
             file.write("leak:libdw\n")
         path = os.path.join(folder, "core")
-        for name, make, finding in CASES:
+        for turn, (name, make, finding) in enumerate(CASES):
             write(make, path)
-            tap.attempt(name, check, path, name, finding)
+            tap.attempt(name, check, path, name, finding, turn)
             if name == SHARED_STACK:
                 tap.attempt(name, check_shared_stack, path)
             os.unlink(path)

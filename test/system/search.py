@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """search against a plain search over the file, and what it may show."""
+import bisect
 import os
 import re
 import struct
@@ -12,8 +13,11 @@ from tap import Tap  # noqa: E402
 NAME = "bookworm-small-abort"
 
 
+PAGE = 4096
+
+
 def runs(path):
-    """[(address, bytes)]: what the PT_LOADs hold, neighbours joined."""
+    """[(address, bytes)]: what the PT_LOADs hold, neighbours joined, pages of zeros left out."""
     with open(path, "rb") as file:
         data = file.read()
     phoff, = struct.unpack_from("<Q", data, 32)
@@ -24,26 +28,35 @@ def runs(path):
                                                                  phoff + 56 * i)
         if kind != 1 or not filesz:
             continue
-        if found and found[-1][0] + len(found[-1][1]) == addr:
-            found[-1] = (found[-1][0], found[-1][1] + data[off:off + filesz])
-        else:
-            found.append((addr, data[off:off + filesz]))
+        for at in range(0, filesz, PAGE):
+            page = data[off + at:off + min(at + PAGE, filesz)]
+            if not page.strip(b"\0"):
+                continue
+            if found and found[-1][0] + len(found[-1][1]) == addr + at:
+                found[-1][1].extend(page)
+            else:
+                found.append((addr + at, bytearray(page)))
     return found
 
 
 def plain(memory, pattern, step=1):
-    found = set()
+    """Addresses of all matches, also of those that overlap."""
+    found, wanted = set(), re.compile(pattern, re.S)
     for addr, data in memory:
-        for match in re.finditer(b"(?=(" + pattern + b"))", data, re.S):
+        match = wanted.search(data)
+        while match:
             if (addr + match.start()) % step == 0:
                 found.add(addr + match.start())
+            match = wanted.search(data, match.start() + 1)
     return found
 
 
 def is_zero(memory, addr):
     """Whether the word at an address is 0: a set of all such words would have millions."""
-    return any(start <= addr and data[addr - start:addr - start + 8] == b"\0" * 8
-               for start, data in memory)
+    at = bisect.bisect_right(memory, addr, key=lambda run: run[0]) - 1
+    start, data = memory[max(at, 0)]
+    return not start <= addr < start + len(data) or (
+        data[addr - start:addr - start + 8] == b"\0" * 8)
 
 
 def check(tap, core, memory, name, options, pattern, step=1):

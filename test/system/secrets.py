@@ -33,7 +33,7 @@ def shows(text):
 def check_blocks(tap, core, how):
     """show of every block of the heap: one of them is the copy of a word."""
     rows = fixture.records("objects", "--jsonl", "--state", "all", core)[:-1]
-    for form in FORMS:
+    for form in FORMS if how == "gcore" or fixture.WHOLE else FORMS[:2]:
         shown = [fixture.coreheap("show", *form, core, row["addr"]) for row in rows]
         bad = [result for result in shown if result.code or shows(result.out + result.err)]
         tap.ok(rows and not bad, "%s: show %s shows none of them" % (how, " ".join(form)),
@@ -68,7 +68,7 @@ def check(tap, program, how):
                "%s: %s is in the core" % (how, word))
     turn = None if how == "gcore" or fixture.WHOLE else 1
     count, bad = planted.shown(core, WORDS, planted.questions(core, turn))
-    tap.ok(count > 100 and not bad, "%s: %d answers show none of them" % (how, count),
+    tap.ok(count > 70 and not bad, "%s: %d answers show none of them" % (how, count),
            "\n".join(bad[:5]))
     tap.ok(planted.shown(core, ["confidence_reason"], [["summary", "--json", core]])[1] and
            planted.shown(core, ["sum"], [["no-such-command", core]])[1] and
@@ -84,7 +84,7 @@ def check(tap, program, how):
 
 
 def check_overrun(tap, program, how, what, turn):
-    """Text where malloc, the linker and the processor keep numbers. Each question in two of the
+    """Text where malloc, the linker and the processor keep numbers. Each question in one of the
     forms; the cores have as many turns as there are forms, and one more."""
     core = fixture.dump(program, how, fixture.folder(), [what, *WORDS])
     name = "%s, %s" % (how, what)
@@ -92,7 +92,7 @@ def check_overrun(tap, program, how, what, turn):
              for warning in fixture.answer(command, "--json", core)["warnings"]}
     tap.ok(FOUND[what] <= found, "%s: it is noticed" % name, sorted(found))
     count, bad = planted.shown(core, WORDS, planted.questions(core, turn))
-    tap.ok(count > 100 and not bad, "%s: %d answers show none of it" % (name, count),
+    tap.ok(count > 50 and not bad, "%s: %d answers show none of it" % (name, count),
            "\n".join(bad[:8]))
     revealed = [fixture.coreheap(*words, "--reveal", core).out for words in (
         ["summary", "--json"], ["leaks", "--json"], ["threads", "--regs"])]
@@ -109,7 +109,7 @@ def check_managed(tap, version, turn):
     tap.ok(all(planted.lies_in(data, word)[1] for word in MANAGED),
            ".NET %s: strings are in the core" % version)
     count, bad = planted.shown(core, MANAGED + words, planted.questions(core, turn))
-    tap.ok(count > 120 and not bad, ".NET %s: %d answers show neither them nor %d names of the "
+    tap.ok(count > 60 and not bad, ".NET %s: %d answers show neither them nor %d names of the "
            "environment" % (version, count, len(words)), "\n".join(bad[:5]))
     revealed = fixture.coreheap("types", "--strings", "--reveal", core).out
     tap.ok(all(word in revealed for word in MANAGED), ".NET %s: --reveal shows strings" % version)
