@@ -143,6 +143,7 @@ static struct ch_error *open_redis(const struct ch_provider_env *env, void **sta
 	redis->names = CH_VEC(char *);
 	redis->counts = CH_VEC(struct ch_redis_db);
 	redis->tries_left = TRIES_MAX;
+	redis->keys_left = ch_core_stats(env->core)->present_bytes;
 	redis->arguments_left = ch_core_stats(env->core)->present_bytes / 8;
 	program = find_program(redis);
 	if (program) {

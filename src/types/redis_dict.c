@@ -93,9 +93,8 @@ static uint64_t next_place(const struct ch_redis_layout *layout, uint64_t word)
 }
 
 uint64_t chp_redis_dict_count(const struct ch_core *core, const struct ch_redis_layout *layout,
-			      const struct ch_redis_dict *dict)
+			      const struct ch_redis_dict *dict, uint64_t most)
 {
-	const uint64_t most = dict->used[0] + dict->used[1] + 2;
 	uint64_t count = 0, at, end, entry, next;
 	uint32_t i;
 

@@ -83,9 +83,9 @@ static uint64_t count_chain(const struct ch_core *core, uint64_t addr, uint64_t 
 	return count;
 }
 
-uint64_t chp_redis_hashtable_count(const struct ch_core *core, const struct ch_redis_dict *table)
+uint64_t chp_redis_hashtable_count(const struct ch_core *core, const struct ch_redis_dict *table,
+				   uint64_t most)
 {
-	const uint64_t most = table->used[0] + table->used[1] + 2;
 	uint64_t count = 0, at, next, end;
 	uint8_t first;
 	uint32_t i;

@@ -189,8 +189,9 @@ struct ch_redis {
 	struct ch_table types;
 	/** of char *: names that were made */
 	struct ch_vec names;
-	/** Words that may still be looked at to find the databases. */
-	uint64_t tries_left;
+	/** Words that may still be looked at to find the databases, and keys that may be counted: a
+	 * chain of entries in a core may be a ring, and tables say how many there are. */
+	uint64_t tries_left, keys_left;
 	/** Arguments of clients that the core has room for beside those that were seen. */
 	uint64_t arguments_left;
 };
@@ -288,9 +289,9 @@ struct ch_redis_dict {
 /** False: it is none in this layout. */
 bool chp_redis_dict(const struct ch_core *core, const struct ch_redis_layout *layout, uint64_t addr,
 		    struct ch_redis_dict *ret);
-/** How many keys a dict has by its chains, at most a few more than it counts. */
+/** How many keys a dict has by its chains, up to so many. */
 uint64_t chp_redis_dict_count(const struct ch_core *core, const struct ch_redis_layout *layout,
-			      const struct ch_redis_dict *dict);
+			      const struct ch_redis_dict *dict, uint64_t most);
 /** The next word of a table that is not on pages of zeros, which a core may have gigabytes of for
  * nothing; end: there is none. */
 uint64_t chp_redis_next(const struct ch_core *core, uint64_t at, uint64_t end);
@@ -310,7 +311,8 @@ CH_MUST_CHECK struct ch_error *chp_redis_follow_full_entry(struct ch_redis_pass 
 /** struct hashtable: sizes are numbers of buckets. */
 bool chp_redis_hashtable(const struct ch_core *core, uint64_t addr, struct ch_redis_dict *ret);
 /** As chp_redis_dict_count(). */
-uint64_t chp_redis_hashtable_count(const struct ch_core *core, const struct ch_redis_dict *table);
+uint64_t chp_redis_hashtable_count(const struct ch_core *core, const struct ch_redis_dict *table,
+				   uint64_t most);
 CH_MUST_CHECK struct ch_error *chp_redis_follow_hashtable(struct ch_redis_pass *pass);
 CH_MUST_CHECK struct ch_error *chp_redis_follow_buckets(struct ch_redis_pass *pass);
 

@@ -330,6 +330,11 @@ def check_harm(tap, core, keys_count):
     tap.equal(read_types(damaged.path), {}, "other counts: no names")
     codes = [row["code"] for row in fixture.answer("types", "--json", damaged.path)["warnings"]]
     tap.ok("redis-layout" in codes, "other counts: it is said", codes)
+    damaged.write(dict_addr + at, struct.pack("<Q", 1 << 40))
+    if not is_table:
+        for addr in addresses(core, "db 0 string: dictEntry of key", 3):
+            damaged.write(addr + 16, struct.pack("<Q", addr))
+    tap.equal(read_types(damaged.path), {}, "a ring of keys that counts 2^40 ends")
 
 
 def main():
