@@ -401,8 +401,10 @@ static struct ch_error *find_regions(struct mimalloc *mi, struct ch_vec *bases)
 	for (i = 0; i < count && looked_bytes < LOOKED_BYTES_MAX; i++) {
 		if (regions[i].state != CH_STATE_COMMIT)
 			continue;
+		/* at the end of the address space it would begin again */
 		for (base = ch_align_up(regions[i].start, MIMALLOC_REGION_BYTES);
-		     base < regions[i].end && looked_bytes < LOOKED_BYTES_MAX;
+		     base >= regions[i].start && base < regions[i].end &&
+		     looked_bytes < LOOKED_BYTES_MAX;
 		     base += MIMALLOC_REGION_BYTES) {
 			if (!is_region(mi, layout, base, &looked_bytes))
 				continue;
