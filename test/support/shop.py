@@ -223,7 +223,7 @@ def check_rings(tap, name, core):
         klass = struct.unpack("<Q", file.read(8))[0]
         file.seek(place(klass))
         words = struct.unpack("<64Q", file.read(512))
-        for index, word in enumerate(words):
+        for index, word in share(enumerate(words), 2):
             if place(word) is None:
                 continue
             file.seek(place(klass) + 8 * index)

@@ -21,7 +21,7 @@ def main():
     for core in cores:
         damaging.check_control(tap, core)
     damaging.check_cut_is_said(tap, cores[0], fixture.folder())
-    damaging.run(tap, cores, trials=72 if fixture.WHOLE else 36, seconds=220)
+    damaging.run(tap, cores, trials=72 if fixture.WHOLE else 24, seconds=220)
     return tap.done()
 
 

@@ -15,9 +15,9 @@ from tap import Tap  # noqa: E402
 
 PACKERS = {"zst": ["zstd", "-q", "-1", "-c"], "gz": ["gzip", "-1", "-c"],
            "xz": ["xz", "-0", "-c"], "lz4": ["lz4", "-q", "-1", "-c"]}
-# The first fixture is asked everything, each other one every third question, others than the one
+# The first fixture is asked everything, each other one every fourth question, others than the one
 # before it: cores of one family stand side by side, so that each question is asked of each family.
-SHARE = 1 if WHOLE else 3
+SHARE = 1 if WHOLE else 4
 # A core is unpacked to a file when it is opened, which takes longer than most answers to what is
 # asked of that file then: it is every fourth of these questions, others for each packer; of
 # larger cores there are two packers.
