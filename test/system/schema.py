@@ -240,7 +240,7 @@ def questions(core, turn):
     for number, (schema, arguments) in enumerate(cases(core)):
         if turn and (number + turn) % 3 and not fixture.WHOLE:
             continue
-        one_line = is_stream(arguments) or number % 3 == 0
+        one_line = is_stream(arguments) or (number + turn // 3) % 3 == 0
         yield schema, arguments, ("--json", "--jsonl") if one_line else ("--json",)
 
 
