@@ -158,7 +158,7 @@ static bool is_uncaught(const struct ch_death_env *env, const struct ch_frame *f
 		    strncmp(code.name, own, strlen(own)) != 0)
 			break;
 	for (k = 0; i < count && k < exception->frames_count; k++)
-		if (frames[i].pc - exception->frame_addrs[k] <= 1)
+		if (exception->frame_addrs[k] && frames[i].pc - exception->frame_addrs[k] <= 1)
 			return true;
 	return false;
 }

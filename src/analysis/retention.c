@@ -88,11 +88,6 @@ static void add_spans(const struct ch_heaps *heaps, bool *managed, struct ch_ret
 	}
 }
 
-static uint64_t trim_bytes(const struct ch_trim_call *call)
-{
-	return call->pages_bytes + call->top_bytes;
-}
-
 static void add_trim(struct ch_retention *ret, const char *name, const struct ch_heap_free *heap)
 {
 	size_t i;
@@ -116,7 +111,8 @@ static void order_trims(struct ch_retention *ret)
 
 	for (i = 1; i < ret->trims_count; i++) {
 		call = ret->trims[i];
-		for (k = i; k && trim_bytes(&ret->trims[k - 1]) < trim_bytes(&call); k--)
+		for (k = i;
+		     k && chp_trim_call_bytes(&ret->trims[k - 1]) < chp_trim_call_bytes(&call); k--)
 			ret->trims[k] = ret->trims[k - 1];
 		ret->trims[k] = call;
 	}

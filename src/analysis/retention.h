@@ -34,6 +34,11 @@ struct ch_trim_call {
 };
 #define CH_TRIM_CALLS_MAX 4U
 
+static inline uint64_t chp_trim_call_bytes(const struct ch_trim_call *call)
+{
+	return call->pages_bytes + call->top_bytes;
+}
+
 struct ch_retention {
 	/** Indexed by enum ch_part_id; their sum is verdict.total_bytes. */
 	uint64_t parts[CH_PARTS];

@@ -13,6 +13,7 @@
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/number.h"
+#include "util/table.h"
 
 enum {
 	/* As of collections of runtimes: what grew by doubling uses more. */
@@ -21,8 +22,6 @@ enum {
 	/* Behind the last element: what malloc rounds a chunk up by, and a mapping of its own. */
 	ROUNDING = 32,
 	MAPPED_BYTES = 64 << 10,
-	/* Types met last: a power of two. */
-	MET = 1024,
 	WORDS = 512,
 	/* Vectors that are remembered. */
 	FOUND_MAX = 1 << 21,
@@ -53,11 +52,8 @@ struct walking {
 	struct ch_graph *graph;
 	const struct ch_retained *retained;
 	const uint32_t *types;
-	/* Whether blocks of a type are bodies of vectors: by its low bits. */
-	struct {
-		uint32_t type;
-		bool is_body, by_shape;
-	} met[MET];
+	/* By type of bodies of vectors, and 1: whether they are known by their shape alone. */
+	struct ch_table bodies;
 	/* of struct owner, of struct found */
 	struct ch_vec owners, found;
 	/* By type of owners that are blocks: most_id is the index. */
@@ -79,33 +75,38 @@ static bool ends_with(const char *text, const char *end)
 	return len >= part && strcmp(text + len - part, end) == 0;
 }
 
-/* Providers call them "std::vector<shop::Order> body", and by their shape "std::vector body or
- * buffer". */
-static struct ch_error *learn(struct walking *walking, uint32_t type)
+/* Types of bodies; whether their bytes are enough for it to matter. Providers call them
+ * "std::vector<shop::Order> body", and by their shape "std::vector body or buffer". */
+static struct ch_error *find_bodies(struct walking *walking, bool *ret)
 {
-	size_t slot = type % MET;
+	const struct ch_type_stat *stats;
 	struct ch_error *err;
 	struct ch_type named;
+	uint64_t bytes = 0;
+	size_t count, i;
+	bool by_shape;
 
-	if (walking->met[slot].type == type)
-		return NULL;
-	err = ch_heaps_type(walking->suspecting->heaps, type, &named);
-	if (err)
-		return err;
-	walking->met[slot].type = type;
-	walking->met[slot].by_shape = ends_with(named.name, "std::vector body or buffer");
-	walking->met[slot].is_body =
-		walking->met[slot].by_shape ||
-		(strncmp(named.name, "std::vector<", 12) == 0 && ends_with(named.name, " body"));
-	return NULL;
+	err = ch_heaps_types(walking->suspecting->heaps, &stats, &count);
+	for (i = 0; !err && i < count; i++) {
+		err = ch_heaps_type(walking->suspecting->heaps, stats[i].type, &named);
+		if (err)
+			break;
+		by_shape = ends_with(named.name, "std::vector body or buffer");
+		if (!by_shape && (strncmp(named.name, "std::vector<", 12) != 0 ||
+				  !ends_with(named.name, " body")))
+			continue;
+		bytes += stats[i].total_bytes;
+		if (!ch_table_put(&walking->bodies, stats[i].type + 1ULL, by_shape))
+			err = &ch_enomem;
+	}
+	*ret = chp_suspect_is(bytes, SIZE_MIN, SHARE, walking->suspecting->sums->used_bytes);
+	return err;
 }
 
-static struct ch_error *is_body(struct walking *walking, uint32_t id, bool *ret)
+/* CH_TABLE_NONE: a node is no body; else whether it is one by its shape. */
+static uint32_t body_kind(const struct walking *walking, uint32_t id)
 {
-	struct ch_error *err = learn(walking, walking->types[id]);
-
-	*ret = !err && walking->met[walking->types[id] % MET].is_body;
-	return err;
+	return ch_table_find(&walking->bodies, walking->types[id] + 1ULL);
 }
 
 /* ---- What is in them ------------------------------------------------------------ */
@@ -137,11 +138,9 @@ static struct ch_error *take(struct walking *walking, const uint64_t words[3],
 	uint64_t room = words[2] - words[0], rounding = ROUNDING, bytes;
 	struct ch_retained_row row;
 	struct ch_object body;
-	struct ch_error *err;
 	struct owner *has;
 	struct found *slot;
-	bool known;
-	uint32_t id;
+	uint32_t id, kind;
 
 	if (words[1] < words[0] || words[2] < words[1] || !room ||
 	    words[1] - words[0] > room / USED_PART)
@@ -153,9 +152,9 @@ static struct ch_error *take(struct walking *walking, const uint64_t words[3],
 	    body.addr != words[0] || room > body.size_bytes || room + rounding < body.size_bytes ||
 	    !ch_retained_row(walking->retained, id, &row))
 		return NULL;
-	err = is_body(walking, id, &known);
-	if (err || !known)
-		return err;
+	kind = body_kind(walking, id);
+	if (kind == CH_TABLE_NONE)
+		return NULL;
 	bytes = words[2] - words[1];
 	if (bytes >= PAGE_BYTES)
 		bytes = ch_core_touched_bytes(core, words[1], words[2]);
@@ -173,7 +172,7 @@ static struct ch_error *take(struct walking *walking, const uint64_t words[3],
 	*slot = (struct found){ .body = id,
 				.owner = (uint32_t)(has - (struct owner *)walking->owners.items),
 				.bytes = bytes };
-	walking->by_shape |= walking->met[walking->types[id] % MET].by_shape;
+	walking->by_shape |= kind;
 	return NULL;
 }
 
@@ -221,14 +220,13 @@ static struct ch_error *find_sources(struct walking *walking)
 	struct ch_reverse reverse;
 	struct ch_error *err;
 	uint32_t id, k, source;
-	bool known = false;
 
 	err = chp_reverse_borrow(walking->graph, &reverse);
 	if (err)
 		return err;
-	for (id = 0; !err && id < count; id++) {
-		err = ch_graph_is_node(walking->graph, id) ? is_body(walking, id, &known) : NULL;
-		if (err || !ch_graph_is_node(walking->graph, id) || !known)
+	for (id = 0; id < count; id++) {
+		if (!ch_graph_is_node(walking->graph, id) ||
+		    body_kind(walking, id) == CH_TABLE_NONE)
 			continue;
 		for (k = reverse.start[id]; k < reverse.start[id + 1]; k++) {
 			source = reverse.sources[k];
@@ -237,7 +235,7 @@ static struct ch_error *find_sources(struct walking *walking)
 		}
 	}
 	chp_reverse_return(walking->graph, &reverse);
-	return err;
+	return NULL;
 }
 
 static struct ch_error *look_in_block(struct walking *walking, uint32_t id)
@@ -363,24 +361,6 @@ static struct ch_error *tell(struct walking *walking)
 				suspect.owners_count ? suspect.owners[0].name : "memory");
 }
 
-/* Whether there are bodies enough for it to matter. */
-static struct ch_error *is_worth_it(struct walking *walking, bool *ret)
-{
-	const struct ch_type_stat *stats;
-	struct ch_error *err;
-	uint64_t bytes = 0;
-	size_t count, i;
-
-	err = ch_heaps_types(walking->suspecting->heaps, &stats, &count);
-	for (i = 0; !err && i < count; i++) {
-		err = learn(walking, stats[i].type);
-		if (!err && walking->met[stats[i].type % MET].is_body)
-			bytes += stats[i].total_bytes;
-	}
-	*ret = chp_suspect_is(bytes, SIZE_MIN, SHARE, walking->suspecting->sums->used_bytes);
-	return err;
-}
-
 static struct ch_error *walk(struct walking *walking)
 {
 	const uint32_t kinds = 1U << CH_ROOT_DATA | 1U << CH_ROOT_TLS | 1U << CH_ROOT_STACK;
@@ -405,28 +385,22 @@ static struct ch_error *walk(struct walking *walking)
 struct ch_error *chp_suspects_vectors(struct ch_suspecting *suspecting, struct ch_graph *graph,
 				      const struct ch_retained *retained, const uint32_t *types)
 {
-	struct walking *walking = calloc(1, sizeof(*walking));
+	struct walking walking = { .suspecting = suspecting,
+				   .graph = graph,
+				   .retained = retained,
+				   .types = types,
+				   .owners = CH_VEC(struct owner),
+				   .found = CH_VEC(struct found),
+				   .owner_types = CH_TALLIES(suspecting->heaps) };
 	struct ch_error *err;
 	bool worth_it;
-	size_t i;
 
-	if (!walking)
-		return &ch_enomem;
-	walking->suspecting = suspecting;
-	walking->graph = graph;
-	walking->retained = retained;
-	walking->types = types;
-	walking->owners = (struct ch_vec)CH_VEC(struct owner);
-	walking->found = (struct ch_vec)CH_VEC(struct found);
-	walking->owner_types = (struct ch_tallies)CH_TALLIES(suspecting->heaps);
-	for (i = 0; i < MET; i++)
-		walking->met[i].type = UINT32_MAX;
-	err = is_worth_it(walking, &worth_it);
+	err = find_bodies(&walking, &worth_it);
 	if (!err && worth_it)
-		err = walk(walking);
-	ch_vec_deinit(&walking->owners);
-	ch_vec_deinit(&walking->found);
-	chp_tallies_deinit(&walking->owner_types);
-	free(walking);
+		err = walk(&walking);
+	ch_vec_deinit(&walking.owners);
+	ch_vec_deinit(&walking.found);
+	chp_tallies_deinit(&walking.owner_types);
+	ch_table_deinit(&walking.bodies);
 	return err;
 }

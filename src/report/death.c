@@ -339,7 +339,7 @@ static json_t *json_exception(const struct ch_report *report, const struct ch_ex
 		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "runtime", exception->runtime,
 		"type", chp_json_text(exception->type), "addr",
 		exception->addr ? chp_json_addr(exception->addr) : json_null(), "uncaught",
-		uncaught && !depth ? json_true() : json_null(), "message",
+		uncaught ? json_true() : json_null(), "message",
 		chp_json_text((report->reveal || exception->message_shown) && exception->message[0]
 				      ? exception->message
 				      : NULL),
@@ -368,7 +368,7 @@ static json_t *json_exceptions(const struct ch_report *report, const struct ch_d
 	}
 	for (i = 0; i < death->exceptions_count; i++)
 		chp_json_append_take(&array, json_exception(report, &death->exceptions[i], i,
-							    death->exception_uncaught));
+							    !i && death->exception_uncaught));
 	return array;
 }
 

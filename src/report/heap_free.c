@@ -63,11 +63,6 @@ static char *arithmetic_of(const struct ch_retention *retention)
 	return chp_text_end(out, &text);
 }
 
-static uint64_t call_bytes(const struct ch_trim_call *call)
-{
-	return call->pages_bytes + call->top_bytes;
-}
-
 /* What the allocators' own calls could do about it; owned by the caller. */
 static char *returnable_text(const struct ch_retention *retention)
 {
@@ -82,14 +77,14 @@ static char *returnable_text(const struct ch_retention *retention)
 		return NULL;
 	chp_count_text(all, b);
 	fprintf(out, "%s would give back at most %s of the %s free bytes", calls[0].name,
-		chp_bytes_text(call_bytes(&calls[0]), a), b);
+		chp_bytes_text(chp_trim_call_bytes(&calls[0]), a), b);
 	if (calls[0].top_bytes)
 		fprintf(out, ": %s in whole pages of free chunks, the rest of top",
 			chp_count_text(calls[0].pages_bytes, a));
 	for (i = 1; i < retention->trims_count; i++)
-		if (call_bytes(&calls[i]))
+		if (chp_trim_call_bytes(&calls[i]))
 			fprintf(out, "; %s at most %s", calls[i].name,
-				chp_bytes_text(call_bytes(&calls[i]), a));
+				chp_bytes_text(chp_trim_call_bytes(&calls[i]), a));
 	return chp_text_end(out, &text);
 }
 
@@ -212,7 +207,8 @@ json_t *chp_json_retention(const struct ch_heap_result *result)
 		.arithmetic = arithmetic,
 		.total_bytes = retention->verdict.total_bytes,
 		.share = retention->verdict.share,
-		.trim_bytes = retention->trims_count ? call_bytes(&retention->trims[0]) : 0,
+		.trim_bytes =
+			retention->trims_count ? chp_trim_call_bytes(&retention->trims[0]) : 0,
 		.can_trim = retention->trims_count != 0,
 	};
 

@@ -12,6 +12,7 @@
 #include "util/cleanup.h"
 #include "util/context.h"
 #include "util/error.h"
+#include "util/search.h"
 #include "walkers/go/rtypes.h"
 
 enum {
@@ -337,18 +338,11 @@ static int compare_words(const void *a, const void *b)
 static void mark_own(struct marking *marking, size_t goroutine)
 {
 	const struct word *words = marking->words.items;
-	size_t low = 0, high = marking->words.count, middle;
+	size_t i = ch_search(words, marking->words.count, it, it->goroutine < goroutine);
 	uint64_t *slot;
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (words[middle].goroutine < goroutine)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < marking->words.count && words[low].goroutine == goroutine; low++)
-		mark(marking, words[low].addr);
+	for (; i < marking->words.count && words[i].goroutine == goroutine; i++)
+		mark(marking, words[i].addr);
 	slot = ch_vec_push(&marking->stack);
 	if (slot)
 		*slot = goroutine_at(marking->go, goroutine)->addr;
